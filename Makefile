@@ -1,0 +1,58 @@
+# The two that a newcomer needs: `make demo` and `make test`. Each makes .venv and installs what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test slow check docs format bench clean
+
+help:
+	@echo "make demo    fit a 5-gram model, measure its perplexity, sample from it (base install only)"
+	@echo "make test    everything that CI runs: lint, types, rooms, tests"
+	@echo "make slow    the tests that take long"
+	@echo "make docs    generate man pages and completions again"
+	@echo "make format  format the code"
+	@echo "make bench   measure speed; see benchmarks/README.md"
+
+$(BIN)/python:
+	@echo "== making a virtual environment in $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lmkit needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/base: $(BIN)/python pyproject.toml
+	@echo "== installing lmkit and its base dependencies into $(VENV)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/tested: $(BIN)/python pyproject.toml
+	@echo "== installing lmkit with its test and development tools into $(VENV)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dev]'
+	@touch $@ $(VENV)/base
+
+demo: $(VENV)/base
+	@$(MAKE) --no-print-directory -f examples/demo.mk LMKIT=$(BIN)/lmkit
+
+test: check
+	$(BIN)/python -m pytest -q -n auto -m "not slow"
+
+slow: $(VENV)/tested
+	$(BIN)/python -m pytest -q -n auto -m slow
+
+check: $(VENV)/tested
+	$(BIN)/ruff format --check lmkit tests benchmarks
+	$(BIN)/ruff check lmkit tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+docs: $(VENV)/tested
+	$(BIN)/python -m lmkit.manual
+
+format: $(VENV)/tested
+	$(BIN)/ruff format lmkit tests benchmarks
+	$(BIN)/ruff check --fix lmkit tests benchmarks
+
+bench: $(VENV)/base
+	$(BIN)/python benchmarks/ngram.py --help
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

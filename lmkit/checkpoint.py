@@ -1,0 +1,231 @@
+"""The one file format of lmkit: the safetensors layout, written so that equal content gives equal bytes.
+
+    8 bytes, little-endian: length of the header
+    JSON header: tensor name -> dtype, shape, data_offsets; `__metadata__` -> strings
+    the tensors, little-endian, back to back
+
+Knows bytes and arrays, no files and no models. Any safetensors reader opens the result. The
+reference writer keeps metadata in hash order, hence this one: keys sorted, tensors ordered.
+A checkpoint is data: every size is checked against what is really there before anything is
+taken from it, and nothing in it is ever executed.
+"""
+
+import hashlib
+import json
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lmkit.errors import CheckpointError
+
+FORMAT = 1
+HEADER_LIMIT = 1 << 24
+DTYPES = {
+    "F64": np.dtype("<f8"), "I64": np.dtype("<i8"), "U64": np.dtype("<u8"),
+    "F32": np.dtype("<f4"), "I32": np.dtype("<i4"), "U32": np.dtype("<u4"),
+    "F16": np.dtype("<f2"), "I16": np.dtype("<i2"), "U16": np.dtype("<u2"),
+    "I8": np.dtype("i1"), "U8": np.dtype("u1"), "BOOL": np.dtype("?"),
+}  # fmt: skip
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+Array = npt.NDArray[Any]
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A one-dimensional tensor too big to hold: its type, its length, and a maker of its pieces."""
+
+    dtype: np.dtype[Any]
+    length: int
+    pieces: Callable[[], Iterator[Array]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.length,)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds. `config`, `tokenizer`, `origin`, `card` are JSON objects."""
+
+    kind: str
+    config: Mapping[str, Any]
+    tensors: Mapping[str, Array | Streamed]
+    tokenizer: Mapping[str, Any] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    card: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
+
+    def array(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> Array:
+        """The tensor `name`, held to its dtype and shape (None: any length).
+
+        Raises CheckpointError where it is absent or otherwise.
+        """
+        tensor = self.tensors.get(name)
+        if not isinstance(tensor, np.ndarray):
+            raise CheckpointError(f"damaged checkpoint: no tensor {name!r}")
+        fits = len(tensor.shape) == len(shape) and all(
+            want is None or want == have for want, have in zip(shape, tensor.shape, strict=True)
+        )
+        if tensor.dtype != DTYPES[dtype] or not fits:
+            raise CheckpointError(
+                f"damaged checkpoint: tensor {name!r} is {tensor.dtype}{list(tensor.shape)}, "
+                f"expected {DTYPES[dtype]}{['any' if n is None else n for n in shape]}"
+            )
+        return tensor
+
+
+def canonical(value: object) -> str:
+    """Compact JSON with sorted keys: the one spelling of a value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def serialize(checkpoint: Checkpoint) -> Iterator[bytes | memoryview]:
+    """The bytes of a checkpoint, in pieces, in one pass.
+
+    Tensors are ordered by width and then by name, so that each starts aligned to its width.
+    """
+    tensors = sorted(checkpoint.tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
+    header: dict[str, Any] = {
+        "__metadata__": {
+            "card": canonical(checkpoint.card),
+            "config": canonical(checkpoint.config),
+            "lmkit": canonical({"format": FORMAT, "kind": checkpoint.kind}),
+            "origin": canonical(checkpoint.origin),
+            "tokenizer": canonical(checkpoint.tokenizer),
+        }
+    }
+    offset = 0
+    for name, tensor in tensors:
+        size = tensor.dtype.itemsize * int(np.prod(tensor.shape, dtype=np.int64))
+        header[name] = {
+            "data_offsets": [offset, offset + size],
+            "dtype": NAMES[tensor.dtype.newbyteorder("<")],
+            "shape": list(tensor.shape),
+        }
+        offset += size
+    text = canonical(header).encode()
+    text += b" " * (-len(text) % 8)
+    yield struct.pack("<Q", len(text)) + text
+    for name, tensor in tensors:
+        if isinstance(tensor, Streamed):
+            yield from _stream(name, tensor)
+        elif tensor.size:
+            yield _bytes(tensor)
+
+
+def _bytes(array: Array) -> memoryview:
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return memoryview(little.reshape(-1).view(np.uint8))
+
+
+def _stream(name: str, tensor: Streamed) -> Iterator[memoryview]:
+    written = 0
+    for piece in tensor.pieces():
+        written += len(piece)
+        if len(piece):
+            yield _bytes(piece.astype(tensor.dtype, copy=False))
+    if written != tensor.length:
+        raise AssertionError(f"tensor {name} has {written} values, {tensor.length} were promised")
+
+
+def is_checkpoint(start: Buffer) -> bool:
+    """Whether the first bytes look like the safetensors layout: a header length and a `{`."""
+    return len(start) >= 9 and bytes(start[8:9]) == b"{"
+
+
+def parse(data: Buffer) -> Checkpoint:
+    """The checkpoint in `data`; its arrays are read-only views of it, nothing is copied.
+
+    Raises CheckpointError for anything that is not a whole, well-formed checkpoint.
+    """
+    view = memoryview(data)
+    header, text, begin = _header(view)
+    metadata = header.pop("__metadata__", {})
+    tensors = _tensors(header, view[begin:])
+    values = {key: _metadata(metadata, key) for key in ("lmkit", "config", "tokenizer", "origin", "card")}
+    mark = values["lmkit"]
+    if not isinstance(mark.get("kind"), str) or not isinstance(mark.get("format"), int):
+        raise CheckpointError("a safetensors file, but not an lmkit checkpoint")
+    if mark["format"] > FORMAT:
+        raise CheckpointError(
+            f"checkpoint format {mark['format']} is newer than this lmkit reads ({FORMAT})",
+            hint="update lmkit to read it",
+        )
+    return Checkpoint(
+        mark["kind"], values["config"], tensors, values["tokenizer"], values["origin"], values["card"],
+        hashlib.sha256(text).hexdigest(),
+    )  # fmt: skip
+
+
+def _header(view: memoryview) -> tuple[dict[str, Any], bytes, int]:
+    if len(view) < 8:
+        raise CheckpointError("not a checkpoint: shorter than a header")
+    (length,) = struct.unpack("<Q", view[:8])
+    if length > HEADER_LIMIT or length < 2:
+        raise CheckpointError("not a checkpoint: impossible header length")
+    if length > len(view) - 8:
+        raise CheckpointError(f"damaged checkpoint: the header says {length} bytes, {len(view) - 8} follow")
+    text = bytes(view[8 : 8 + length])
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError):
+        raise CheckpointError("not a checkpoint: the header is not JSON") from None
+    if not isinstance(header, dict):
+        raise CheckpointError("not a checkpoint: the header is not a JSON object")
+    return header, text, 8 + length
+
+
+def _metadata(metadata: object, key: str) -> dict[str, Any]:
+    text = metadata.get(key, "{}") if isinstance(metadata, dict) else "{}"
+    try:
+        value = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"damaged checkpoint: metadata {key!r} is not a JSON object")
+    return value
+
+
+def _tensors(header: Mapping[str, Any], data: memoryview) -> dict[str, Array]:
+    """Views of the tensors, which must lie back to back and fill `data` exactly."""
+    tensors: dict[str, Array] = {}
+    spans = []
+    for name, entry in header.items():
+        dtype, shape, begin, end = _entry(name, entry)
+        spans.append((begin, end, name))
+        if end > len(data):
+            raise CheckpointError(f"damaged checkpoint: tensor {name!r} ends at {end}, the file at {len(data)}")
+        tensors[name] = np.frombuffer(data[begin:end], dtype=dtype).reshape(shape)
+    position = 0
+    for begin, end, name in sorted(spans):
+        if begin != position:
+            raise CheckpointError(f"damaged checkpoint: tensor {name!r} does not begin where the one before ends")
+        position = end
+    if position != len(data):
+        raise CheckpointError(f"damaged checkpoint: {len(data) - position} bytes after the last tensor")
+    return tensors
+
+
+def _entry(name: str, entry: object) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
+    def natural(value: object) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62
+
+    if isinstance(entry, dict):
+        dtype, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
+        if (
+            isinstance(dtype, str) and dtype in DTYPES
+            and isinstance(shape, list) and len(shape) <= 16 and all(map(natural, shape))
+            and isinstance(offsets, list) and len(offsets) == 2 and all(map(natural, offsets))
+        ):  # fmt: skip
+            size = DTYPES[dtype].itemsize
+            for length in shape:
+                size *= length
+            if offsets[1] - offsets[0] == size:
+                return DTYPES[dtype], tuple(shape), offsets[0], offsets[1]
+    raise CheckpointError(f"damaged checkpoint: the entry of tensor {name!r} makes no sense")

@@ -1,0 +1,261 @@
+"""The command table, the parser built from it, and the outer edge where every failure becomes one line and a status.
+
+Only the module of the typed command is imported; the others are known by their summaries.
+"""
+
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout, suppress
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
+
+from lmkit import __version__
+from lmkit.errors import LmkitError, Status, Stopped
+
+
+class Command(NamedTuple):
+    """Where a command lives and what it does, in one line."""
+
+    module: str
+    function: str
+    summary: str
+
+
+NGRAM = "lmkit.commands.ngram"
+COMMANDS = {
+    "ppl": Command("lmkit.commands.ppl", "ppl", "Perplexity of texts under any model."),
+    "score": Command("lmkit.commands.score", "score", "Log-probability of each line or token under any model."),
+    "next": Command("lmkit.commands.next", "next_token", "The distribution over the next token after a prompt."),
+    "sample": Command("lmkit.commands.sample", "sample", "Generate text from any model."),
+    "info": Command("lmkit.commands.info", "info", "What a checkpoint is: kind, sizes, tokens, provenance."),
+    "ngram count": Command(f"{NGRAM}.count", "count", "Count n-grams of a text."),
+    "ngram merge": Command(f"{NGRAM}.merge", "merge", "Add up count files."),
+    "ngram fit": Command(f"{NGRAM}.fit", "fit", "Count n-grams and smooth them into a model."),
+    "ngram ppl": Command("lmkit.commands.ppl", "ppl", "Perplexity of texts; the same as `lmkit ppl`."),
+    "ngram query": Command(f"{NGRAM}.query", "query", "Look up n-grams and their probabilities."),
+    "ngram prune": Command(f"{NGRAM}.prune", "prune", "Drop n-grams that a model can do without."),
+    "ngram mix": Command(f"{NGRAM}.mix", "mix", "Mix models, with weights given or tuned on a text."),
+    "ngram coverage": Command(f"{NGRAM}.coverage", "coverage", "How many n-grams of a text another text has."),
+    "ngram import": Command(f"{NGRAM}.convert", "import_", "Read an ARPA model or a table of counts."),
+    "ngram export": Command(f"{NGRAM}.convert", "export", "Write a model as ARPA or counts as a table."),
+    "data text": Command("lmkit.commands.data", "text", "Print a text that every Python installation carries."),
+    "scaling plan": Command("lmkit.commands.scaling", "plan", "Parameter counts of models, exactly."),
+}
+GROUPS = {
+    "ngram": "N-gram models: count, smooth, look up, prune, mix.",
+    "data": "Texts to work with.",
+    "scaling": "Sizes of models and data.",
+}
+SUMMARY = "Language modelling for the shell: commands that read files or stdin and pipe into each other."
+
+
+def function_of(name: str) -> Callable[..., Any]:
+    """The function behind a command, its module imported now."""
+    command = COMMANDS[name]
+    function: Callable[..., Any] = getattr(import_module(command.module), command.function)
+    return function
+
+
+def typed_command(words: Sequence[str]) -> str | None:
+    """The command that the words name, if they name one."""
+    for length in (2, 1):
+        if " ".join(words[:length]) in COMMANDS:
+            return " ".join(words[:length])
+    return None
+
+
+def build(loaded: Sequence[str]) -> Any:
+    """The parser; only the commands in `loaded` bring their options with them."""
+    import typer
+
+    settings: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+    plain: dict[str, Any] = {
+        "add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False,
+        "context_settings": settings,
+    }  # fmt: skip
+    app = typer.Typer(help=SUMMARY, **plain)
+
+    def root(
+        version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and stop.")] = False,
+    ) -> None:
+        """`--version` alone is answered before a parser is built."""
+
+    app.callback()(root)
+    groups = {name: typer.Typer(help=summary, **plain) for name, summary in GROUPS.items()}
+    for name, (_, _, summary) in COMMANDS.items():
+        group, _, verb = name.rpartition(" ")
+        place = groups[group] if group else app
+        if name in loaded:
+            function = function_of(name)
+            place.command(verb, help=_help_text(function), short_help=summary)(_with_shared_options(name, function))
+        else:
+            place.command(verb, short_help=summary)(_stub)
+    for name, group_app in groups.items():
+        app.add_typer(group_app, name=name, short_help=GROUPS[name])
+    return typer.main.get_command(app)
+
+
+def _stub() -> None:
+    """Stands for a command that was not typed."""
+
+
+def _help_text(function: Callable[..., Any]) -> str:
+    """A command's docstring; its examples keep their lines."""
+    text = inspect.getdoc(function) or ""
+    return text.replace("Examples:\n", "\b\nExamples:\n")
+
+
+def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with the options that every command has; its first parameter becomes the Run."""
+    import typer
+
+    from lmkit.commands.options import Run
+    from lmkit.edge import settings as yaml_settings
+    from lmkit.edge.terminal import Terminal
+
+    def read_config(context: typer.Context, value: str | None) -> str | None:
+        if value is not None:
+            names = _long_names(context)
+            values = yaml_settings.read(value, set(names) - {"config", "print-config", "help"})
+            context.default_map = {names[option]: setting for option, setting in values.items()}
+        return value
+
+    def command(context: typer.Context, **options: Any) -> None:
+        shared = {key: options.pop(key) for key in ("config", "print_config", "quiet", "verbose", "debug")}
+        if shared["print_config"]:
+            shown = {option: options[key] for option, key in _long_names(context).items() if key in options}
+            sys.stdout.write(yaml_settings.show(shown))
+            return
+        function(Run(name, options, Terminal(quiet=shared["quiet"], verbose=shared["verbose"])), **options)
+
+    def option(kind: Any, default: Any, *names: str, **more: Any) -> inspect.Parameter:
+        annotation = Annotated[kind, typer.Option(*names, **more)]
+        key = names[0].removeprefix("--").replace("-", "_")
+        return inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+    own = list(inspect.signature(function).parameters.values())[1:]
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    shared = [
+        option(
+            str | None, None, "--config", "-c", metavar="FILE", is_eager=True, callback=read_config,
+            show_default=False, help="Take option values from a YAML file; options typed win.",
+        ),
+        option(bool, False, "--print-config", help="Print the resolved settings as YAML and stop."),
+        option(bool, False, "--quiet", "-q", help="No messages but errors."),
+        option(bool, False, "--verbose", "-v", help="More messages."),
+        option(bool, False, "--debug", help="Show a traceback with an error."),
+    ]  # fmt: skip
+    parameters = [context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *shared]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+def _long_names(context: Any) -> dict[str, str]:
+    """Long option name, without dashes, to parameter name."""
+    return {
+        spelling.removeprefix("--"): parameter.name
+        for parameter in context.command.params
+        for spelling in parameter.opts
+        if spelling.startswith("--")
+    }
+
+
+def _stop(number: int, _frame: object) -> None:
+    raise Stopped(Status.INTERRUPTED if number == signal.SIGINT else Status.TERMINATED)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The outer edge: runs a command and exits with its status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no matrix products here; saves its threads' start
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        status = run(words)
+    except Stopped as stopped:
+        status = stopped.status
+    if status == Status.NO:
+        _abandon_stdout()
+    sys.exit(status)
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs the command that `words` name; returns its exit status, every failure shown on stderr."""
+    name = typed_command(words)
+    program = f"lmkit {name}" if name else "lmkit"
+    debug = "--debug" in words or bool(os.environ.get("LMKIT_DEBUG"))
+    try:
+        status = _parse_and_run(words, name)
+        _flush()
+        return status
+    except LmkitError as error:
+        if debug:
+            raise
+        _tell(program, str(error), error.hint)
+        return error.status
+    except (MemoryError, RecursionError) as error:
+        if debug:
+            raise
+        _tell(program, f"out of memory ({error})" if isinstance(error, MemoryError) else "nested too deeply")
+        return Status.NO
+    except OSError as error:
+        if debug:
+            raise
+        _tell(program, f"{error.filename + ': ' if error.filename else ''}{error.strerror or error}")
+        return Status.NO
+    except Exception as error:
+        if debug:
+            raise
+        where = error.__traceback__
+        while where and where.tb_next:
+            where = where.tb_next
+        place = f"{os.path.basename(where.tb_frame.f_code.co_filename)}:{where.tb_lineno}" if where else "?"
+        _tell(
+            program, f"a bug in lmkit {__version__}: {type(error).__name__}: {error} ({place})",
+            "run again with --debug and report the traceback",
+        )  # fmt: skip
+        return Status.BUG
+
+
+def _parse_and_run(words: Sequence[str], name: str | None) -> int:
+    if list(words) in (["--version"], ["-V"]):
+        print(f"lmkit {__version__}")
+        return Status.DONE
+    parser = build([name] if name else [])
+    try:
+        if not words:
+            with redirect_stdout(sys.stderr):
+                parser.main(args=["--help"], prog_name="lmkit")
+        parser.main(args=list(words), prog_name="lmkit")
+    except SystemExit as exit_:
+        if not words:
+            return Status.USAGE
+        return exit_.code if isinstance(exit_.code, int) else Status.DONE
+    return Status.DONE
+
+
+def _flush() -> None:
+    """Sends out what stdout still holds, while a failure can still be told."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _abandon_stdout() -> None:
+    """What could not be written is not tried again when the interpreter ends."""
+    if sys.stdout is not None:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(program: str, message: str, hint: str | None = None) -> None:
+    if sys.stderr is None:
+        return
+    print(f"{program}: {message}", file=sys.stderr)
+    if hint:
+        print(f"  hint: {hint}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""What a user types: options to settings, settings to the core, results to streams; no arithmetic."""

@@ -1,0 +1,103 @@
+"""The options that several commands share: one name, one type and one help text each."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.edge.terminal import Terminal
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every command gets beside its own options: its name, all settings, and who to tell."""
+
+    command: str
+    settings: dict[str, Any]
+    terminal: Terminal
+
+
+def choice(*names: str, also: Mapping[str, str] | None = None) -> Callable[[str | None], str | None]:
+    """A check that an option's value is one of `names`; `also` maps other spellings to them.
+
+    The function carries `names`, for completions and manual pages.
+    """
+
+    def check(value: str | None) -> str | None:
+        name = (also or {}).get(value, value) if value is not None else None
+        if name is not None and name not in names:
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(names)}.")
+        return name
+
+    check.names = names  # type: ignore[attr-defined]
+    return check
+
+
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[FILE]...", help="Text files, read in order; `-` or none: stdin.", show_default=False),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", metavar="MODEL", show_default=False,
+        help="Checkpoint or ARPA file; `-`, or none while texts are files: stdin.",
+    ),
+]  # fmt: skip
+ModelsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model", "-m", metavar="MODEL", show_default=False,
+        help="Checkpoint or ARPA file; `-`, or none while texts are files: stdin. Repeat to compare.",
+    ),
+]  # fmt: skip
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", show_default=False,
+        help="Write to FILE, whole or not at all, instead of stdout.",
+    ),
+]  # fmt: skip
+Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines, full precision.")]
+Bare = Annotated[bool, typer.Option("--bare", "-b", help="Print only the number.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of every random choice.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", metavar="N", min=1, show_default="all cores", help="Threads; the result does not depend on it."
+    ),
+]
+Tokens = Annotated[
+    str,
+    typer.Option(
+        "--tokens", metavar="KIND", callback=choice("word", "char", "byte"),
+        help="What a token is: `word`, `char` or `byte`.",
+    ),
+]  # fmt: skip
+EncodingErrors = Annotated[
+    str,
+    typer.Option(
+        "--encoding-errors", metavar="WAY", callback=choice("strict", "replace"),
+        help="Bytes that are not UTF-8: `strict` refuses them, `replace` goes on and counts them.",
+    ),
+]  # fmt: skip
+NoEos = Annotated[bool, typer.Option("--no-eos", help="Do not score the end of each line.")]
+Prompt = Annotated[str, typer.Option("--prompt", metavar="TEXT", help="Text to go on from.", show_default=False)]
+Temperature = Annotated[
+    float, typer.Option("--temperature", "-t", metavar="T", min=0.0, help="Divide log-probabilities by T; 0: greedy.")
+]
+TopK = Annotated[
+    int, typer.Option("--top-k", "-k", metavar="K", min=0, help="Keep the K most probable tokens; 0: all.")
+]
+TopP = Annotated[
+    float,
+    typer.Option("--top-p", "-p", metavar="P", min=0.0, max=1.0, help="Keep the fewest tokens that reach mass P."),
+]
+FilterOrder = Annotated[
+    str,
+    typer.Option(
+        "--order", metavar="LIST",
+        help="Order in which the filters are applied, such as `top-k,top-p,temperature`.",
+    ),
+]  # fmt: skip

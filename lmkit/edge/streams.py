@@ -1,0 +1,289 @@
+"""Files, pipes and standard streams: text in blocks of whole lines, outputs that appear whole or not at all."""
+
+import bz2
+import errno
+import gzip
+import lzma
+import mmap
+import os
+import stat
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+from lmkit.edge.terminal import is_terminal
+from lmkit.errors import DataError, MissingError, OutputError, UsageError
+
+STDIN = "-"
+BLOCK = 4 << 20
+BOM = b"\xef\xbb\xbf"
+_CORRUPT = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
+
+
+def display(name: str) -> str:
+    """A file's name as results and messages show it."""
+    return "<stdin>" if name == STDIN else name
+
+
+def reason(error: OSError) -> str:
+    """What the system says of a failure, in its own words."""
+    return error.strerror or str(error)
+
+
+def _stdin() -> BinaryIO:
+    if sys.stdin is None:
+        raise DataError("standard input is closed")
+    if is_terminal(sys.stdin) and is_terminal(sys.stderr):
+        print("lmkit: reading from the terminal; end with Ctrl-D", file=sys.stderr)
+    return sys.stdin.buffer
+
+
+def _decompressed(raw: BinaryIO, start: bytes) -> BinaryIO:
+    if start.startswith(b"\x1f\x8b"):
+        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+    if start.startswith(b"BZh") and start[4:10] == b"1AY&SY":
+        return bz2.BZ2File(raw)
+    if start.startswith(b"\xfd7zXZ\x00"):
+        return lzma.LZMAFile(raw)
+    if start.startswith(b"\x28\xb5\x2f\xfd"):
+        return _zstandard(raw)
+    return raw
+
+
+def _zstandard(raw: BinaryIO) -> BinaryIO:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        try:
+            from backports import zstd
+        except ImportError:
+            raise MissingError("reading .zst needs backports.zstd", hint="pip install backports.zstd") from None
+    return cast(BinaryIO, zstd.ZstdFile(raw))
+
+
+@contextmanager
+def open_input(name: str) -> Iterator[BinaryIO]:
+    """A file or stdin (`-`), decompressed by its first bytes (gzip, bzip2, xz, zstd).
+
+    Raises DataError where it can't be opened, is a directory, or its compressed data is bad.
+    """
+    try:
+        if name == STDIN:
+            raw: BinaryIO = _stdin()
+        else:
+            raw = open(name, "rb")  # noqa: SIM115
+    except OSError as error:
+        raise DataError(f"{name}: {reason(error)}") from None
+    try:
+        peeked = raw.peek(10)[:10]  # type: ignore[attr-defined]
+        yield _decompressed(raw, peeked)
+    except OSError as error:
+        if isinstance(error, gzip.BadGzipFile) or error.errno is None:
+            raise DataError(f"{display(name)}: bad compressed data ({error})") from None
+        if error.errno in (errno.EISDIR, errno.EIO):
+            raise DataError(f"{display(name)}: {reason(error)}") from None
+        raise
+    except Exception as error:
+        if isinstance(error, _CORRUPT) or type(error).__name__ == "ZstdError":
+            raise DataError(f"{display(name)}: bad compressed data ({error})") from None
+        raise
+    finally:
+        if name != STDIN:
+            raw.close()
+
+
+@dataclass
+class TextReader:
+    """Text files read as lines of UTF-8.
+
+    `replace`: replace invalid bytes by U+FFFD and count them in `replaced`, instead of refusing.
+    `raw`: take any bytes, for tokens that are bytes.
+    `eager`: hand over lines as soon as they come, for pipes that answer line by line.
+    """
+
+    replace: bool = False
+    raw: bool = False
+    eager: bool = False
+    replaced: int = field(default=0, init=False)
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Whole lines in blocks of some megabytes; each line ends with `\\n`, the last one too.
+
+        `\\r\\n` becomes `\\n`, a byte order mark in front is dropped. A line longer than a
+        block is a block of its own. Raises DataError naming file, line and byte where the
+        text is not UTF-8.
+        """
+        lines = 0
+        for block in self._whole_lines(name):
+            if b"\r\n" in block:
+                block = block.replace(b"\r\n", b"\n")
+            if not (self.raw or block.isascii()):
+                block = self._valid(block, name, lines)
+            yield block
+            lines += block.count(b"\n")
+
+    def _valid(self, block: bytes, name: str, lines: int) -> bytes:
+        try:
+            block.decode()
+        except UnicodeDecodeError as error:
+            if self.replace:
+                text = block.decode(errors="replace")
+                self.replaced += text.count("\ufffd") - block.count("\ufffd".encode())
+                return text.encode()
+            before = block[: error.start]
+            column = error.start - (before.rfind(b"\n") + 1) + 1
+            hint = "--encoding-errors replace goes on in spite of it"
+            if lines == 0 and block[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                hint = "this looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8"
+            raise DataError(
+                f"{display(name)}:{lines + before.count(10) + 1}: not UTF-8 "
+                f"(byte 0x{block[error.start]:02x}, column {column})",
+                hint=hint,
+            ) from None
+        return block
+
+    def _whole_lines(self, name: str) -> Iterator[bytes]:
+        with open_input(name) as stream:
+            rest: list[bytes] = []
+            first = True
+            while piece := self._read(stream):
+                if first and len(piece) < len(BOM):
+                    piece += stream.read(len(BOM) - len(piece))
+                if first and not self.raw:
+                    piece = piece.removeprefix(BOM)
+                first = False
+                cut = piece.rfind(b"\n") + 1
+                if cut:
+                    yield b"".join([*rest, piece[:cut]])
+                    rest = []
+                if cut < len(piece):
+                    rest.append(piece[cut:])
+            if rest:
+                yield b"".join([*rest, b"\n"])
+
+    def _read(self, stream: BinaryIO) -> bytes:
+        return cast(bytes, stream.read1(BLOCK)) if self.eager else stream.read(BLOCK)  # type: ignore[attr-defined]
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """Lines without their ends."""
+        for block in self.blocks(name):
+            yield from block[:-1].split(b"\n")
+
+
+def size_of(names: Iterable[str]) -> int | None:
+    """Total size of files in bytes; None where one is not a plain uncompressed file."""
+    total = 0
+    for name in names:
+        try:
+            status = os.stat(name) if name != STDIN else os.fstat(0)
+        except OSError:
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        total += status.st_size
+    return total
+
+
+def read_whole(name: str) -> memoryview:
+    """All bytes of a file or stdin; a plain file is mapped, so that only pages used are read."""
+    if name != STDIN:
+        try:
+            with open(name, "rb") as plain:
+                start = plain.read(10)
+                if start and _decompressed(plain, start) is plain:
+                    return memoryview(mmap.mmap(plain.fileno(), 0, access=mmap.ACCESS_READ))
+        except (OSError, ValueError):
+            pass  # a pipe, say; reading below tells what is wrong, if anything is
+    with open_input(name) as stream:
+        return memoryview(stream.read())
+
+
+class Output:
+    """Where results go: stdout, or a file that appears whole when all is written."""
+
+    def __init__(self, stream: IO[bytes], *, live: bool) -> None:
+        self._stream = stream
+        self._live = live
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Writes bytes."""
+        self._stream.write(data)
+
+    def line(self, text: str) -> None:
+        """Writes a line, at once where somebody may be waiting for it."""
+        self._stream.write(text.encode(errors="surrogateescape") + b"\n")
+        if self._live:
+            self._stream.flush()
+
+
+@contextmanager
+def open_output(name: str | None, *, binary: bool = False, inputs: Iterable[str] = ()) -> Iterator[Output]:
+    """An output file, written beside its final name and renamed when complete; stdout without a name.
+
+    Raises UsageError where it would overwrite one of `inputs` or send a binary to a terminal,
+    OutputError where it can't be written.
+    """
+    try:
+        if name is None or name == STDIN:
+            yield from _standard_output(binary)
+        else:
+            yield from _file_output(name, inputs)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        raise OutputError(f"{'<stdout>' if name in (None, STDIN) else name}: {reason(error)}") from None
+
+
+def _standard_output(binary: bool) -> Iterator[Output]:
+    if sys.stdout is None:
+        raise OutputError("standard output is closed")
+    if binary and is_terminal(sys.stdout):
+        raise UsageError("a checkpoint is not written to a terminal", hint="use -o FILE, or a pipe")
+    stream = sys.stdout.buffer
+    plain_file = stat.S_ISREG(os.fstat(stream.fileno()).st_mode) if _has_descriptor(stream) else True
+    yield Output(stream, live=not plain_file and not binary)
+    stream.flush()
+
+
+def _has_descriptor(stream: IO[bytes]) -> bool:
+    try:
+        stream.fileno()
+    except OSError:
+        return False
+    return True
+
+
+def _file_output(name: str, inputs: Iterable[str]) -> Iterator[Output]:
+    target = Path(name)
+    for other in inputs:
+        if other != STDIN and target.exists() and Path(other).exists() and target.samefile(other):
+            raise UsageError(f"{name} is an input and would be overwritten", hint="choose another -o FILE")
+    if target.exists() and not target.is_file():  # /dev/null, a named pipe
+        with open(target, "wb") as stream:
+            yield Output(stream, live=False)
+        return
+    target = target.resolve()  # through a link to the file itself
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield Output(stream, live=False)
+            stream.flush()
+            os.fsync(stream.fileno())
+        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
+        os.chmod(temporary, mode)
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

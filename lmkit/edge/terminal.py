@@ -1,0 +1,129 @@
+"""What people see on stderr: messages and progress; and tables for a terminal. Knows no models."""
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TextIO
+
+PATIENCE = 2.0  # seconds before progress is shown
+PERIOD = 0.25  # seconds between two pictures of a progress bar
+
+
+def is_terminal(stream: object) -> bool:
+    """Whether a stream is a terminal; a closed or absent one is not."""
+    try:
+        return bool(stream and stream.isatty())  # type: ignore[attr-defined]
+    except ValueError:
+        return False
+
+
+class Terminal:
+    """Messages to people, on stderr."""
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False, stream: TextIO | None = None) -> None:
+        self.quiet = quiet
+        self.verbose = verbose
+        self._stream = stream if stream is not None else sys.stderr
+        self._bar_shown = False
+
+    def notice(self, message: str) -> None:
+        """One line that the user should see, unless --quiet."""
+        if not self.quiet:
+            self._line(message)
+
+    def detail(self, message: str) -> None:
+        """One line for --verbose."""
+        if self.verbose:
+            self._line(message)
+
+    def _line(self, message: str) -> None:
+        if self._stream is not None:
+            self.clear()
+            print(f"lmkit: {message}", file=self._stream, flush=True)
+
+    def clear(self) -> None:
+        """Wipes the progress bar, if one is shown."""
+        if self._bar_shown:
+            print("\r\x1b[K", end="", file=self._stream, flush=True)
+            self._bar_shown = False
+
+    def progress(self, title: str, total: int | None = None, unit: str = "B") -> "Progress":
+        """A progress display for something of `total` units, None where unknown."""
+        shown = not self.quiet and is_terminal(self._stream) and os.environ.get("TERM") != "dumb"
+        return Progress(self, title, total, unit, shown=shown)
+
+    def picture(self, text: str) -> None:
+        """Shows one picture of a progress bar."""
+        print(f"\r\x1b[K{text}", end="", file=self._stream, flush=True)
+        self._bar_shown = True
+
+
+def _quantity(value: float, unit: str) -> str:
+    for prefix in ("", "k", "M", "G"):
+        if value < 1000:
+            break
+        value /= 1000
+    else:
+        prefix = "T"
+    return f"{value:.0f}{prefix}{unit}" if not prefix or value >= 100 else f"{value:.1f}{prefix}{unit}"
+
+
+class Progress:
+    """A bar with rate and time left; silent unless stderr is a terminal and the work takes long."""
+
+    def __init__(self, terminal: Terminal, title: str, total: int | None, unit: str, *, shown: bool) -> None:
+        self._terminal, self._title, self._total, self._unit, self._shown = terminal, title, total, unit, shown
+        self._begun = time.monotonic()
+        self._last = self._begun + PATIENCE - PERIOD
+        self._done = 0
+
+    def advance(self, amount: int) -> None:
+        """Counts more work done."""
+        self._done += amount
+        if not self._shown:
+            return
+        now = time.monotonic()
+        if now - self._last >= PERIOD:
+            self._last = now
+            self._terminal.picture(self._text(now - self._begun))
+
+    def _text(self, seconds: float) -> str:
+        rate = self._done / seconds
+        text = f"{self._title}: {_quantity(self._done, self._unit)}"
+        if self._total:
+            share = min(1.0, self._done / self._total)
+            left = (self._total - self._done) / rate if rate else 0
+            bar = "#" * round(20 * share)
+            text = f"{self._title} [{bar:<20}] {share:4.0%}"
+            return f"{text}  {_quantity(rate, self._unit)}/s  {max(0, left):.0f} s left"
+        return f"{text}  {_quantity(rate, self._unit)}/s"
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._terminal.clear()
+
+    def over(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The same pieces, counted by their bytes as they pass."""
+        for piece in pieces:
+            yield piece
+            self.advance(len(piece))
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as aligned columns, numbers to the right; the first row is the header."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+
+    def numeric(column: int) -> bool:
+        return all(row[column].lstrip("-")[:1].isdigit() or row[column] in ("inf", "-inf", "-") for row in rows[1:])
+
+    right = [numeric(column) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in rows
+    )

@@ -1,0 +1,93 @@
+"""The interfaces that models and tokenizers answer; knows no model and no tokenizer.
+
+Log-probabilities are natural (nats) and float64. States are values that the caller owns:
+`advance` returns a new one and leaves the old one good, so that searches branch freely.
+
+Shapes: N tokens, S sentences, V vocabulary.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+U64 = npt.NDArray[np.uint64]
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+State = Any
+"""Whatever the family keeps between tokens; immutable by contract."""
+
+
+class Tokenizer(Protocol):
+    """Text to token ids and back."""
+
+    @property
+    def kind(self) -> str:
+        """`word`, `char`, `byte`: the name that `--tokens` takes."""
+
+    @property
+    def size(self) -> int:
+        """Number of ids, special ones included."""
+
+    @property
+    def specials(self) -> Mapping[str, int]:
+        """Ids of `unk`, `bos` and `eos` (`<unk>`, `<s>`, `</s>`), those that exist."""
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 over kind and pieces: equal digests encode alike."""
+
+    def encode(self, text: bytes) -> I32:
+        """Ids of one line of UTF-8 text without its line end; no `bos` or `eos` added."""
+
+    def encode_block(self, block: bytes) -> tuple[I32, I64]:
+        """Ids of whole lines, (N,), and the end of each line in them, (S,)."""
+
+    def decode(self, ids: Sequence[int]) -> bytes:
+        """The text that the ids spell; special tokens as their names."""
+
+    def piece(self, token: int) -> bytes:
+        """What one id stands for, as UTF-8."""
+
+
+class LanguageModel(Protocol):
+    """A distribution over the next token given those before.
+
+    Laws, held by tests over every kind: `next` sums to one where `normalised`;
+    `score_many` equals stepping with `advance` and `next`; a prefix scores the same
+    whatever follows; old states stay good.
+    """
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that the model was fitted with."""
+
+    @property
+    def normalised(self) -> bool:
+        """False where scores are relative frequencies that need not sum to one."""
+
+    @property
+    def signature(self) -> Mapping[str, str]:
+        """What a reader must know to reproduce a score, in a fixed order."""
+
+    def start(self) -> State:
+        """The state at the beginning of a sentence."""
+
+    def advance(self, state: State, token: int) -> State:
+        """The state after one more token."""
+
+    def next(self, state: State) -> F64:
+        """Log-probability in nats of every token, (V,)."""
+
+    def score_many(self, ids: I32, ends: I64) -> F64:
+        """Nats of each token, (N,), of sentences laid end to end; each begins at `start`.
+
+        `ends[s]` is where sentence s ends in `ids`; a sentence holds its own `eos` if the
+        caller wants that scored.
+        """

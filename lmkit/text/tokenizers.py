@@ -1,0 +1,267 @@
+"""Words, characters and bytes as tokens, each with a learner that meets text first; knows no files.
+
+Words spelled `<s>` or `</s>` in a text are dropped as lmplz's --skip_symbols does, since a
+corpus may come already marked; `<unk>` counts as the unknown word. Characters and bytes have
+no such names, so that those texts are ordinary there.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from lmkit.checkpoint import Array, Checkpoint, Streamed
+from lmkit.errors import CheckpointError, DataError
+from lmkit.protocols import I32, I64, Tokenizer
+from lmkit.text.vocabulary import BOS, EOS, NAMES, SPECIALS, UNK, Interner, Vocabulary
+from lmkit.text.words import distinct, find
+
+KINDS = ("word", "char", "byte")
+_CODE_POINTS = 0x110000
+
+
+class Learner(Protocol):
+    """Encodes text and learns its vocabulary on the way."""
+
+    def add(self, block: bytes) -> tuple[I32, I64]:
+        """Ids of whole lines and the end of each line in them."""
+
+    def tokenizer(self) -> Tokenizer:
+        """A tokenizer over what has been learned."""
+
+
+def _drop_markers(ids: I32, line_ends: I64) -> tuple[I32, I64]:
+    """Without the ids of `<s>` and `</s>`."""
+    marked = (ids == BOS) | (ids == EOS)
+    if not marked.any():
+        return ids, line_ends
+    before = np.zeros(len(ids) + 1, dtype=np.int64)
+    np.cumsum(marked, out=before[1:])
+    return ids[~marked], line_ends - before[line_ends]
+
+
+class _Stored:
+    """What tokenizers over a stored vocabulary share."""
+
+    kind = ""
+    specials: Mapping[str, int] = SPECIALS
+    separator = b""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+
+    @property
+    def size(self) -> int:
+        return len(self.vocabulary)
+
+    @property
+    def digest(self) -> str:
+        return self.vocabulary.digest
+
+    def piece(self, token: int) -> bytes:
+        return self.vocabulary.piece(token)
+
+    def decode(self, ids: Sequence[int]) -> bytes:
+        return self.separator.join(map(self.piece, ids))
+
+    def encode_block(self, block: bytes) -> tuple[I32, I64]:
+        raise AssertionError("each kind has its own")
+
+    def encode(self, text: bytes) -> I32:
+        return self.encode_block(text + b"\n")[0]
+
+
+class WordTokenizer(_Stored):
+    """Words between separators; what the vocabulary lacks is `<unk>`."""
+
+    kind = "word"
+    separator = b" "
+
+    def encode_block(self, block: bytes) -> tuple[I32, I64]:
+        words = find(block)
+        if not len(words.starts):
+            return np.zeros(0, dtype=np.int32), words.line_ends
+        unique = distinct(block, words)
+        return _drop_markers(self.vocabulary.find(unique.hashes)[unique.inverse], words.line_ends)
+
+
+class WordLearner:
+    """Learns every word it meets."""
+
+    def __init__(self) -> None:
+        self._interner = Interner()
+
+    def add(self, block: bytes) -> tuple[I32, I64]:
+        words = find(block)
+        if not len(words.starts):
+            return np.zeros(0, dtype=np.int32), words.line_ends
+        unique = distinct(block, words)
+        ids = self._interner.ids(block, unique.starts, unique.ends, unique.hashes)
+        return _drop_markers(ids[unique.inverse], words.line_ends)
+
+    def tokenizer(self) -> WordTokenizer:
+        return WordTokenizer(self._interner.vocabulary())
+
+
+def _code_points(block: bytes) -> tuple[I32, I64]:
+    """Code points of whole lines, and the end of each line in them."""
+    points = np.frombuffer(block.decode().encode("utf-32-le"), dtype="<i4")
+    feeds = points == 10
+    return points[~feeds], np.flatnonzero(feeds) - np.arange(np.count_nonzero(feeds))
+
+
+class CharTokenizer(_Stored):
+    """Unicode characters, white space included."""
+
+    kind = "char"
+
+    @cached_property
+    def _table(self) -> I32:
+        """Id of each code point, (0x110000,); 0 where there is none."""
+        table = np.zeros(_CODE_POINTS, dtype=np.int32)
+        for token, piece in enumerate(self.vocabulary.pieces()[len(NAMES) :], len(NAMES)):
+            text = piece.decode(errors="replace")
+            if len(text) != 1:
+                raise CheckpointError(f"damaged checkpoint: token {token} is not one character")
+            table[ord(text)] = token
+        return table
+
+    def encode_block(self, block: bytes) -> tuple[I32, I64]:
+        points, line_ends = _code_points(block)
+        return self._table[points], line_ends
+
+
+class CharLearner:
+    """Learns every character it meets."""
+
+    def __init__(self) -> None:
+        self._table = np.full(_CODE_POINTS, -1, dtype=np.int32)
+        self._pieces = list(NAMES)
+
+    def add(self, block: bytes) -> tuple[I32, I64]:
+        points, line_ends = _code_points(block)
+        ids = self._table[points]
+        fresh = points[ids < 0]
+        if len(fresh):
+            values, first = np.unique(fresh, return_index=True)
+            values = values[np.argsort(first)]
+            self._table[values] = np.arange(len(self._pieces), len(self._pieces) + len(values))
+            self._pieces += [chr(value).encode() for value in values.tolist()]
+            ids = self._table[points]
+        return ids, line_ends
+
+    def tokenizer(self) -> CharTokenizer:
+        return CharTokenizer(Vocabulary.of(self._pieces))
+
+
+class ByteTokenizer(_Stored):
+    """The 256 bytes, as ids 3 to 258; nothing is ever unknown."""
+
+    kind = "byte"
+
+    def __init__(self) -> None:
+        super().__init__(Vocabulary.of([*NAMES, *(bytes([value]) for value in range(256))]))
+
+    def encode_block(self, block: bytes) -> tuple[I32, I64]:
+        data = np.frombuffer(block, dtype=np.uint8)
+        feeds = data == 10
+        line_ends = np.flatnonzero(feeds) - np.arange(np.count_nonzero(feeds))
+        return data[~feeds].astype(np.int32) + len(NAMES), line_ends
+
+
+class Fixed:
+    """A learner that learns nothing: encodes with a tokenizer it is given."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def add(self, block: bytes) -> tuple[I32, I64]:
+        return self._tokenizer.encode_block(block)
+
+    def tokenizer(self) -> Tokenizer:
+        return self._tokenizer
+
+
+def learner(kind: str) -> Learner:
+    """A learner of the given kind of token."""
+    if kind == "byte":
+        return Fixed(ByteTokenizer())
+    return CharLearner() if kind == "char" else WordLearner()
+
+
+def with_vocabulary(kind: str, vocabulary: Vocabulary) -> Tokenizer:
+    """A tokenizer of the given kind over a vocabulary; a byte tokenizer has its own."""
+    if kind == "byte":
+        return ByteTokenizer()
+    return CharTokenizer(vocabulary) if kind == "char" else WordTokenizer(vocabulary)
+
+
+def from_list(kind: str, lines: Sequence[bytes]) -> Tokenizer:
+    """A tokenizer over a listed vocabulary, special tokens in front whether listed or not.
+
+    Raises DataError for an entry that no text could contain.
+    """
+    entries = dict.fromkeys(line for line in lines if line not in NAMES and line)
+    for entry in entries:
+        spaced = kind == "word" and len(entry.split()) != 1
+        if spaced or (kind == "char" and len(entry.decode(errors="replace")) != 1):
+            raise DataError(f"vocabulary entry {entry.decode(errors='replace')!r} is not one {kind}")
+    return with_vocabulary(kind, Vocabulary.of([*NAMES, *entries]))
+
+
+def describe(tokenizer: Tokenizer) -> dict[str, Any]:
+    """The checkpoint's `tokenizer` object."""
+    return {
+        "digest": tokenizer.digest, "size": tokenizer.size, "specials": dict(tokenizer.specials), "type": tokenizer.kind
+    }  # fmt: skip
+
+
+def tensors(tokenizer: Tokenizer) -> dict[str, Array | Streamed]:
+    """The arrays that go with `describe`."""
+    if not isinstance(tokenizer, WordTokenizer | CharTokenizer):
+        return {}
+    vocabulary = tokenizer.vocabulary
+    return {
+        "tokenizer.hashes": vocabulary.hashes,
+        "tokenizer.offsets": vocabulary.offsets,
+        "tokenizer.pieces": vocabulary.blob,
+        "tokenizer.ranks": vocabulary.ranks,
+    }
+
+
+def load(checkpoint: Checkpoint) -> Tokenizer:
+    """The tokenizer inside any checkpoint. Raises CheckpointError where it is not usable."""
+    kind = checkpoint.tokenizer.get("type")
+    if kind == "byte":
+        return ByteTokenizer()
+    if kind not in KINDS:
+        raise CheckpointError(f"unknown tokenizer {kind!r}", hint="update lmkit to read it")
+    vocabulary = Vocabulary(
+        checkpoint.array("tokenizer.pieces", "U8", (None,)),
+        checkpoint.array("tokenizer.offsets", "I64", (None,)),
+        checkpoint.array("tokenizer.hashes", "U64", (None,)),
+        checkpoint.array("tokenizer.ranks", "I32", (None,)),
+    )
+    vocabulary.check()
+    if tuple(vocabulary.piece(token) for token in range(min(3, len(vocabulary)))) != NAMES:
+        raise CheckpointError("damaged checkpoint: the vocabulary lacks its special tokens")
+    return with_vocabulary(str(kind), vocabulary)
+
+
+def limit(vocabulary: Vocabulary, counts: I64, most: int | None, minimum: int) -> tuple[Vocabulary, I32]:
+    """A smaller vocabulary, and the new id of each old one; what is left out becomes `<unk>`.
+
+    Keeps the `most` frequent tokens (ties: first seen) that were seen at least `minimum` times,
+    in their old order; special tokens are kept and not counted among `most`.
+    """
+    keep = counts >= minimum
+    keep[: len(NAMES)] = False
+    if most is not None and np.count_nonzero(keep) > most:
+        order = np.argsort(-np.where(keep, counts, -1), kind="stable")
+        keep[order[most:]] = False
+    keep[: len(NAMES)] = True
+    kept = np.flatnonzero(keep)
+    mapping = np.full(len(vocabulary), UNK, dtype=np.int32)
+    mapping[kept] = np.arange(len(kept), dtype=np.int32)
+    return Vocabulary.of([vocabulary.piece(token) for token in kept.tolist()]), mapping

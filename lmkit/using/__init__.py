@@ -1,0 +1,1 @@
+"""Things done with any model, through the protocols only."""
