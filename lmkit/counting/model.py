@@ -1,0 +1,221 @@
+"""The n-gram model: a backoff model over sorted keys, searched where it lies. Knows no files.
+
+p(w | h) is the listed probability of the longest n-gram that ends in w, times the backoff
+weights of the longer contexts that do not list it. All numbers inside are log10 float32, as in
+ARPA files; everything that comes out is nats, float64.
+
+Shapes: V vocabulary, M n-grams of an order, N tokens, S sentences.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lmkit import __version__
+from lmkit.checkpoint import Array, Checkpoint, Streamed
+from lmkit.counting.estimation import Table
+from lmkit.counting.tables import SHIFT, WORD, find_keys
+from lmkit.errors import CheckpointError
+from lmkit.protocols import F32, F64, I32, I64, Bool, Tokenizer
+from lmkit.text import tokenizers
+from lmkit.text.vocabulary import BOS
+
+LN10 = float(np.log(10.0))
+SPAN = 1 << 16  # tokens scored at a time by one thread
+
+State = tuple[int, ...]
+"""Ids of the n-grams that end at the present: of 1, 2, ... words, -1 where not listed."""
+
+
+class Factor(NamedTuple):
+    """One factor of a sentence's probability: the token, its context, the order that answered, nats."""
+
+    token: int
+    context: tuple[int, ...]
+    order: int
+    nats: float
+
+
+class NGram:
+    """A backoff n-gram model of any smoothing."""
+
+    kind = "ngram"
+
+    def __init__(
+        self, tables: Sequence[Table], tokenizer: Tokenizer, config: Mapping[str, Any], digest: str = "", threads: int = 1
+    ) -> None:
+        self.tables = tables
+        self.config = config
+        self.threads = threads
+        self._tokenizer = tokenizer
+        self._digest = digest
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self._tokenizer
+
+    @property
+    def order(self) -> int:
+        """The highest order; 0 for the uniform model."""
+        return int(self.config.get("order", len(self.tables)))
+
+    @property
+    def normalised(self) -> bool:
+        return self.config.get("smoothing") != "stupid-backoff"
+
+    @property
+    def signature(self) -> Mapping[str, str]:
+        return {
+            "kind": self.kind,
+            "order": str(self.order),
+            "smoothing": str(self.config.get("smoothing", "unknown")),
+            "tokens": self._tokenizer.kind,
+            "vocabulary": f"{self._tokenizer.size}@{self._tokenizer.digest[:8]}",
+            "model": self._digest[:8],
+            "version": __version__,
+        }
+
+    # One token at a time.
+
+    def start(self) -> State:
+        return (BOS,) if len(self.tables) > 1 else ()
+
+    def advance(self, state: State, token: int) -> State:
+        longest = len(self.tables) - 1
+        if not longest:
+            return ()
+        following = [token]
+        for order, context in enumerate(state[: longest - 1], 2):
+            following.append(self._child(order, context, token))
+        while following[-1] < 0:
+            following.pop()
+        return tuple(following)
+
+    def _child(self, order: int, context: int, token: int) -> int:
+        if context < 0:
+            return -1
+        keys = self.tables[order - 1].key
+        place = int(np.searchsorted(keys, (context << SHIFT) | token))
+        return place if place < len(keys) and int(keys[place]) == (context << SHIFT) | token else -1
+
+    def next(self, state: State) -> F64:
+        logs = self.tables[0].log10.astype(np.float64)
+        logs[BOS] = -np.inf
+        for order, context in enumerate(state, 2):
+            if context < 0:
+                continue
+            table, backoff = self.tables[order - 1], self.tables[order - 2].backoff[context]
+            if backoff:
+                logs += backoff
+            low, high = np.searchsorted(table.key, [context << SHIFT, (context + 1) << SHIFT])
+            words = table.key[low:high] & WORD
+            if len(words) and int(words[-1]) >= len(logs):
+                raise CheckpointError("damaged checkpoint: an n-gram's word is not in the vocabulary")
+            logs[words] = table.log10[low:high]
+        return logs * LN10
+
+    # Many tokens at a time.
+
+    def score_many(self, ids: I32, ends: I64) -> F64:
+        return self._score(ids, ends)[0]
+
+    def orders_many(self, ids: I32, ends: I64) -> I32:
+        """The order that answered for each token, (N,)."""
+        return self._score(ids, ends)[1]
+
+    def _score(self, ids: I32, ends: I64) -> tuple[F64, I32]:
+        """Nats of each token and the order that answered; sentences in parts, shared by threads."""
+        cuts = [0]
+        while cuts[-1] < len(ends):
+            begin = int(ends[cuts[-1] - 1]) if cuts[-1] else 0
+            cuts.append(max(cuts[-1] + 1, int(np.searchsorted(ends, begin + SPAN))))
+        cuts[-1] = len(ends)
+
+        def part(cut: tuple[int, int]) -> tuple[F32, I32]:
+            low, high = cut
+            begin = int(ends[low - 1]) if low else 0
+            return self._score_part(ids[begin : ends[high - 1]], ends[low:high] - begin)
+
+        with ThreadPoolExecutor(self.threads) as pool:
+            parts = list(pool.map(part, zip(cuts[:-1], cuts[1:], strict=True)))
+        if not parts:
+            return np.zeros(0), np.zeros(0, dtype=np.int32)
+        return np.concatenate([p[0] for p in parts]) * LN10, np.concatenate([p[1] for p in parts])
+
+    def _score_part(self, ids: I32, ends: I64) -> tuple[F64, I32]:
+        """log10 p and order of each token, level by level for all tokens at once."""
+        marked, real = _with_starts(ids, ends)
+        logs = self.tables[0].log10[marked].astype(np.float64)
+        orders = np.ones(len(marked), dtype=np.int32)
+        grams: I64 = marked.astype(np.int64)  # the longest order's n-gram that ends at each token
+        for order, table in enumerate(self.tables[1:], 2):
+            active = np.flatnonzero((grams[:-1] >= 0) & real[1:]) + 1
+            contexts = grams[active - 1]
+            found = find_keys(table.key, (contexts << SHIFT) | marked[active])
+            hit = found >= 0
+            logs[active] = np.where(hit, 0, logs[active] + self.tables[order - 2].backoff[contexts])
+            logs[active[hit]] = table.log10[found[hit]]
+            orders[active[hit]] = order
+            grams = np.full(len(marked), -1, dtype=np.int64)
+            grams[active] = found
+        return logs[real], orders[real]
+
+    def explain(self, ids: Sequence[int]) -> list[Factor]:
+        """The factors of one sentence's probability, each with its context and the order that answered."""
+        array = np.array(ids, dtype=np.int32)
+        ends = np.array([len(ids)], dtype=np.int64)
+        nats, orders = self._score(array, ends)
+        history = [BOS, *ids]
+        width = max(0, len(self.tables) - 1)
+        return [
+            Factor(token, tuple(history[max(0, at + 1 - width) : at + 1]), order, value)
+            for at, (token, order, value) in enumerate(zip(ids, orders.tolist(), nats.tolist(), strict=True))
+        ]
+
+    # As a checkpoint.
+
+    def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:
+        """The model as a file's content."""
+        tensors: dict[str, Array | Streamed] = dict(tokenizers.tensors(self._tokenizer))
+        for order, table in enumerate(self.tables, 1):
+            tensors |= {f"ngrams.{order}.log10": table.log10}
+            if order > 1:
+                tensors |= {f"ngrams.{order}.key": table.key}
+            if order < len(self.tables):
+                tensors |= {f"ngrams.{order}.backoff": table.backoff}
+        config = {**self.config, "ngrams": [len(table.log10) for table in self.tables]}
+        return Checkpoint(self.kind, config, tensors, tokenizers.describe(self._tokenizer), origin)
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> "NGram":
+        """The model in a checkpoint; its arrays stay where they are. Raises CheckpointError."""
+        tokenizer = tokenizers.load(checkpoint)
+        sizes = checkpoint.config.get("ngrams")
+        if not isinstance(sizes, list) or not sizes or sizes[0] != tokenizer.size:
+            raise CheckpointError("damaged checkpoint: the n-gram counts do not fit the vocabulary")
+        tables = []
+        for order, size in enumerate(sizes, 1):
+            highest = order == len(sizes)
+            tables.append(
+                Table(
+                    checkpoint.array(f"ngrams.{order}.key", "I64", (size,)) if order > 1 else np.zeros(0, np.int64),
+                    checkpoint.array(f"ngrams.{order}.log10", "F32", (size,)),
+                    np.zeros(0, np.float32) if highest else checkpoint.array(f"ngrams.{order}.backoff", "F32", (size,)),
+                )
+            )
+        return cls(tables, tokenizer, checkpoint.config, checkpoint.digest)
+
+
+def _with_starts(ids: I32, ends: I64) -> tuple[I32, Bool]:
+    """Sentences with `<s>` in front of each, and which tokens are their own."""
+    lengths = np.diff(ends, prepend=0)
+    starts = ends - lengths + np.arange(len(ends))
+    real = np.ones(len(ids) + len(ends), dtype=np.bool_)
+    real[starts] = False
+    marked = np.full(len(real), BOS, dtype=np.int32)
+    marked[real] = ids
+    return marked, real
+
+
