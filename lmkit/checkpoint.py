@@ -23,7 +23,8 @@ import numpy.typing as npt
 from lmkit.errors import CheckpointError
 
 FORMAT = 1
-HEADER_LIMIT = 1 << 24
+HEADER_LIMIT = 1 << 24  # bytes
+SLICE = 1 << 20  # values written at a time
 DTYPES = {
     "F64": np.dtype("<f8"), "I64": np.dtype("<i8"), "U64": np.dtype("<u8"),
     "F32": np.dtype("<f4"), "I32": np.dtype("<i4"), "U32": np.dtype("<u4"),
@@ -115,8 +116,10 @@ def serialize(checkpoint: Checkpoint) -> Iterator[bytes | memoryview]:
     for name, tensor in tensors:
         if isinstance(tensor, Streamed):
             yield from _stream(name, tensor)
-        elif tensor.size:
-            yield _bytes(tensor)
+        else:
+            flat = tensor.reshape(-1)
+            for begin in range(0, len(flat), SLICE):
+                yield _bytes(flat[begin : begin + SLICE])
 
 
 def _bytes(array: Array) -> memoryview:

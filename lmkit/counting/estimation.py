@@ -135,9 +135,9 @@ class _Estimator:
         if not self.adjusted or order == len(self.levels):
             return level.count
         above = self.levels[order]
-        counts = np.zeros(len(level), dtype=np.int64)
-        for begin in range(0, len(above), 1 << 22):
-            counts += np.bincount(above.suffix[begin : begin + (1 << 22)], minlength=len(level))
+        counts = np.zeros(len(level), dtype=np.int32)
+        for begin in range(0, len(above), CHUNK):
+            np.add.at(counts, above.suffix[begin : begin + CHUNK], 1)
             self.storage.release()
         low, high = self.from_start[order - 1]
         counts[low:high] = level.count[low:high]

@@ -8,7 +8,6 @@ Shapes: V vocabulary, M n-grams of an order, N tokens, S sentences.
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +22,6 @@ from lmkit.text import tokenizers
 from lmkit.text.vocabulary import BOS
 
 LN10 = float(np.log(10.0))
-SPAN = 1 << 16  # tokens scored at a time by one thread
 
 State = tuple[int, ...]
 """Ids of the n-grams that end at the present: of 1, 2, ... words, -1 where not listed."""
@@ -44,11 +42,10 @@ class NGram:
     kind = "ngram"
 
     def __init__(
-        self, tables: Sequence[Table], tokenizer: Tokenizer, config: Mapping[str, Any], digest: str = "", threads: int = 1
+        self, tables: Sequence[Table], tokenizer: Tokenizer, config: Mapping[str, Any], digest: str = ""
     ) -> None:
         self.tables = tables
         self.config = config
-        self.threads = threads
         self._tokenizer = tokenizer
         self._digest = digest
 
@@ -119,54 +116,31 @@ class NGram:
     # Many tokens at a time.
 
     def score_many(self, ids: I32, ends: I64) -> F64:
-        return self._score(ids, ends)[0]
+        return self.score_and_orders(ids, ends)[0]
 
-    def orders_many(self, ids: I32, ends: I64) -> I32:
-        """The order that answered for each token, (N,)."""
-        return self._score(ids, ends)[1]
-
-    def _score(self, ids: I32, ends: I64) -> tuple[F64, I32]:
-        """Nats of each token and the order that answered; sentences in parts, shared by threads."""
-        cuts = [0]
-        while cuts[-1] < len(ends):
-            begin = int(ends[cuts[-1] - 1]) if cuts[-1] else 0
-            cuts.append(max(cuts[-1] + 1, int(np.searchsorted(ends, begin + SPAN))))
-        cuts[-1] = len(ends)
-
-        def part(cut: tuple[int, int]) -> tuple[F32, I32]:
-            low, high = cut
-            begin = int(ends[low - 1]) if low else 0
-            return self._score_part(ids[begin : ends[high - 1]], ends[low:high] - begin)
-
-        with ThreadPoolExecutor(self.threads) as pool:
-            parts = list(pool.map(part, zip(cuts[:-1], cuts[1:], strict=True)))
-        if not parts:
-            return np.zeros(0), np.zeros(0, dtype=np.int32)
-        return np.concatenate([p[0] for p in parts]) * LN10, np.concatenate([p[1] for p in parts])
-
-    def _score_part(self, ids: I32, ends: I64) -> tuple[F64, I32]:
-        """log10 p and order of each token, level by level for all tokens at once."""
+    def score_and_orders(self, ids: I32, ends: I64) -> tuple[F64, I32]:
+        """Nats of each token and the order that answered, level by level for all tokens at once."""
         marked, real = _with_starts(ids, ends)
         logs = self.tables[0].log10[marked].astype(np.float64)
         orders = np.ones(len(marked), dtype=np.int32)
-        grams: I64 = marked.astype(np.int64)  # the longest order's n-gram that ends at each token
+        grams: I64 = marked.astype(np.int64)  # the n-gram of the order at hand that ends at each token
         for order, table in enumerate(self.tables[1:], 2):
             active = np.flatnonzero((grams[:-1] >= 0) & real[1:]) + 1
             contexts = grams[active - 1]
             found = find_keys(table.key, (contexts << SHIFT) | marked[active])
             hit = found >= 0
-            logs[active] = np.where(hit, 0, logs[active] + self.tables[order - 2].backoff[contexts])
+            logs[active] += self.tables[order - 2].backoff[contexts]
             logs[active[hit]] = table.log10[found[hit]]
             orders[active[hit]] = order
             grams = np.full(len(marked), -1, dtype=np.int64)
             grams[active] = found
-        return logs[real], orders[real]
+        return logs[real] * LN10, orders[real]
 
     def explain(self, ids: Sequence[int]) -> list[Factor]:
         """The factors of one sentence's probability, each with its context and the order that answered."""
         array = np.array(ids, dtype=np.int32)
         ends = np.array([len(ids)], dtype=np.int64)
-        nats, orders = self._score(array, ends)
+        nats, orders = self.score_and_orders(array, ends)
         history = [BOS, *ids]
         width = max(0, len(self.tables) - 1)
         return [

@@ -109,10 +109,11 @@ class TextReader:
     replace: bool = False
     raw: bool = False
     eager: bool = False
+    block: int = BLOCK
     replaced: int = field(default=0, init=False)
 
     def blocks(self, name: str) -> Iterator[bytes]:
-        """Whole lines in blocks of some megabytes; each line ends with `\\n`, the last one too.
+        """Whole lines in blocks of about `block` bytes; each line ends with `\\n`, the last one too.
 
         `\\r\\n` becomes `\\n`, a byte order mark in front is dropped. A line longer than a
         block is a block of its own. Raises DataError naming file, line and byte where the
@@ -167,7 +168,9 @@ class TextReader:
                 yield b"".join([*rest, b"\n"])
 
     def _read(self, stream: BinaryIO) -> bytes:
-        return cast(bytes, stream.read1(BLOCK)) if self.eager else stream.read(BLOCK)  # type: ignore[attr-defined]
+        if self.eager:
+            return cast(bytes, stream.read1(self.block))  # type: ignore[attr-defined]
+        return stream.read(self.block)
 
     def lines(self, name: str) -> Iterator[bytes]:
         """Lines without their ends."""

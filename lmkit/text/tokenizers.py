@@ -15,17 +15,23 @@ from lmkit.checkpoint import Array, Checkpoint, Streamed
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import I32, I64, Tokenizer
 from lmkit.text.vocabulary import BOS, EOS, NAMES, SPECIALS, UNK, Interner, Vocabulary
-from lmkit.text.words import distinct, find
+from lmkit.text.words import Distinct, distinct, find
 
 KINDS = ("word", "char", "byte")
 _CODE_POINTS = 0x110000
 
 
 class Learner(Protocol):
-    """Encodes text and learns its vocabulary on the way."""
+    """Encodes text and learns its vocabulary on the way, in two steps a block."""
 
-    def add(self, block: bytes) -> tuple[I32, I64]:
-        """Ids of whole lines and the end of each line in them."""
+    dropped: int
+    """Words spelled like sentence marks that were left out so far."""
+
+    def scan(self, block: bytes) -> Any:
+        """What can be done for a block of whole lines without knowing those before; threads may share this."""
+
+    def learn(self, block: bytes, scanned: Any) -> tuple[I32, I64]:
+        """Ids of a scanned block and the end of each line in them; blocks come in order."""
 
     def tokenizer(self) -> Tokenizer:
         """A tokenizer over what has been learned."""
@@ -80,8 +86,6 @@ class WordTokenizer(_Stored):
 
     def encode_block(self, block: bytes) -> tuple[I32, I64]:
         words = find(block)
-        if not len(words.starts):
-            return np.zeros(0, dtype=np.int32), words.line_ends
         unique = distinct(block, words)
         return _drop_markers(self.vocabulary.find(unique.hashes)[unique.inverse], words.line_ends)
 
@@ -91,14 +95,18 @@ class WordLearner:
 
     def __init__(self) -> None:
         self._interner = Interner()
+        self.dropped = 0
 
-    def add(self, block: bytes) -> tuple[I32, I64]:
+    def scan(self, block: bytes) -> tuple[Distinct, I64]:
         words = find(block)
-        if not len(words.starts):
-            return np.zeros(0, dtype=np.int32), words.line_ends
-        unique = distinct(block, words)
-        ids = self._interner.ids(block, unique.starts, unique.ends, unique.hashes)
-        return _drop_markers(ids[unique.inverse], words.line_ends)
+        return distinct(block, words), words.line_ends
+
+    def learn(self, block: bytes, scanned: tuple[Distinct, I64]) -> tuple[I32, I64]:
+        unique, line_ends = scanned
+        found = self._interner.ids(block, unique.starts, unique.ends, unique.hashes)[unique.inverse]
+        ids, ends = _drop_markers(found, line_ends)
+        self.dropped += len(found) - len(ids)
+        return ids, ends
 
     def tokenizer(self) -> WordTokenizer:
         return WordTokenizer(self._interner.vocabulary())
@@ -135,12 +143,17 @@ class CharTokenizer(_Stored):
 class CharLearner:
     """Learns every character it meets."""
 
+    dropped = 0
+
     def __init__(self) -> None:
         self._table = np.full(_CODE_POINTS, -1, dtype=np.int32)
         self._pieces = list(NAMES)
 
-    def add(self, block: bytes) -> tuple[I32, I64]:
-        points, line_ends = _code_points(block)
+    def scan(self, block: bytes) -> tuple[I32, I64]:
+        return _code_points(block)
+
+    def learn(self, block: bytes, scanned: tuple[I32, I64]) -> tuple[I32, I64]:
+        points, line_ends = scanned
         ids = self._table[points]
         fresh = points[ids < 0]
         if len(fresh):
@@ -173,11 +186,16 @@ class ByteTokenizer(_Stored):
 class Fixed:
     """A learner that learns nothing: encodes with a tokenizer it is given."""
 
+    dropped = 0
+
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
 
-    def add(self, block: bytes) -> tuple[I32, I64]:
+    def scan(self, block: bytes) -> tuple[I32, I64]:
         return self._tokenizer.encode_block(block)
+
+    def learn(self, block: bytes, scanned: tuple[I32, I64]) -> tuple[I32, I64]:
+        return scanned
 
     def tokenizer(self) -> Tokenizer:
         return self._tokenizer

@@ -99,6 +99,8 @@ def distinct(block: bytes, words: Words) -> Distinct:
     their bytes is not disturbed by that.
     """
     count = len(words.starts)
+    if not count:
+        return Distinct(words.starts, words.ends, np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int32))
     hashes = hash_words(block, words.starts, words.ends)
     low = np.uint64((1 << max(1, (count - 1).bit_length())) - 1)
     keys = (hashes & ~low) | np.arange(count, dtype=np.uint64)

@@ -1,0 +1,76 @@
+"""Opening models and texts for commands: which name is stdin, what is shown while reading."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lmkit.commands.options import Run
+from lmkit.edge import streams
+from lmkit.errors import CheckpointError, UsageError
+
+
+def core_count(threads: int | None) -> int:
+    """Threads to use: those asked for, else one for each core this process may use."""
+    if threads is not None:
+        return threads
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def sources(models: Sequence[str], files: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Names of models and of texts; stdin serves what is not named. Raises UsageError where both want it."""
+    if not models and not files:
+        raise UsageError("no model", hint="name one with -m MODEL, or give texts as FILEs and the model on stdin")
+    models = list(models) or [streams.STDIN]
+    texts = list(files or []) or [streams.STDIN]
+    if (models + texts).count(streams.STDIN) > 1:
+        raise UsageError("stdin is wanted for two things at once", hint="name a file with -m MODEL or FILE")
+    return models, texts
+
+
+def open_any(name: str) -> Any:
+    """Whatever a checkpoint or an ARPA file holds."""
+    from lmkit import kinds
+
+    return kinds.load(streams.read_whole(name), streams.display(name))
+
+
+def open_kind(name: str, *wanted: str) -> Any:
+    """A checkpoint of one of the wanted kinds. Raises CheckpointError for others."""
+    model = open_any(name)
+    if model.kind not in wanted:
+        raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, this command takes {' or '.join(wanted)}")
+    return model
+
+
+def open_language_model(name: str) -> Any:
+    """A model that gives the next token's distribution."""
+    model = open_any(name)
+    if not hasattr(model, "score_many"):
+        hint = "`lmkit ngram fit --from-counts` makes a model of it" if model.kind == "ngram-counts" else None
+        raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, not a language model", hint=hint)
+    return model
+
+
+def signature(model: Any, more: Mapping[str, str]) -> str:
+    """How a score came about, in one string: same signature and same text, same number."""
+    return "|".join(f"{key}:{value}" for key, value in {**model.signature, **more}.items())
+
+
+def text_reader(model_or_kind: Any, errors: str, *, eager: bool = False, block: int = streams.BLOCK) -> streams.TextReader:
+    """A reader of texts for a model's tokens; byte tokens take any bytes."""
+    kind = model_or_kind if isinstance(model_or_kind, str) else model_or_kind.tokenizer.kind
+    return streams.TextReader(replace=errors == "replace", raw=kind == "byte", eager=eager, block=block)
+
+
+def blocks_of(run: Run, reader: streams.TextReader, files: Sequence[str], title: str) -> Iterator[bytes]:
+    """The blocks of several texts in order, with progress on stderr."""
+    with run.terminal.progress(title, streams.size_of(files)) as progress:
+        for name in files:
+            yield from progress.over(reader.blocks(name))
+    tell_replaced(run, reader)
+
+
+def tell_replaced(run: Run, reader: streams.TextReader) -> None:
+    """Says how many invalid bytes were replaced, if any."""
+    if reader.replaced:
+        run.terminal.notice(f"{reader.replaced} invalid byte sequences replaced by U+FFFD")

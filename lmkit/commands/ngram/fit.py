@@ -1,0 +1,193 @@
+"""`lmkit ngram fit`: from texts or counts to a smoothed model."""
+
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.ngram.texts import (
+    MaxVocab,
+    Memory,
+    MinCount,
+    Order,
+    TempDir,
+    VocabFile,
+    count_texts,
+    origin,
+)
+from lmkit.commands.options import EncodingErrors, Files, Output, Run, Threads, Tokens, choice
+from lmkit.edge import streams
+from lmkit.errors import CheckpointError, DataError, UsageError
+
+METHODS = (
+    "modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "jelinek-mercer",
+    "katz", "add-k", "mle", "stupid-backoff",
+)  # fmt: skip
+ALIASES = {
+    "mkn": "modified-kneser-ney", "kn": "kneser-ney", "wb": "witten-bell", "good-turing": "katz",
+    "interp": "jelinek-mercer", "backoff": "katz", "laplace": "add-k",
+}  # fmt: skip
+
+
+def fit(
+    run: Run,
+    files: Files = None,
+    order: Order = 5,
+    smoothing: Annotated[
+        str,
+        typer.Option(
+            "--smoothing", metavar="NAME", callback=choice(*METHODS, also=ALIASES),
+            help=f"One of {', '.join(METHODS)}; also {', '.join(ALIASES)}.",
+        ),
+    ] = "modified-kneser-ney",
+    tokens: Tokens = "word",
+    prune: Annotated[
+        str | None,
+        typer.Option(
+            "--prune", metavar="COUNTS",
+            help="Drop n-grams seen no more often than this, an order each, such as `0,1,1`; the last serves the rest.",
+        ),
+    ] = None,
+    k: Annotated[float, typer.Option("--k", metavar="K", min=1e-12, help="What add-k adds to every count.")] = 1.0,
+    alpha: Annotated[
+        float, typer.Option("--alpha", metavar="A", min=1e-12, max=1.0, help="Weight of stupid backoff.")
+    ] = 0.4,
+    discount: Annotated[
+        float | None,
+        typer.Option(
+            "--discount", metavar="D", min=0.0, max=1.0, show_default="from counts of counts",
+            help="The discount of absolute and kneser-ney.",
+        ),
+    ] = None,
+    heldout: Annotated[
+        str | None,
+        typer.Option(
+            "--heldout", metavar="FILE", show_default="leaving one out",
+            help="Text on which EM tunes the weights of jelinek-mercer.",
+        ),
+    ] = None,
+    open_vocabulary: Annotated[
+        bool | None,
+        typer.Option(
+            "--open-vocabulary/--closed-vocabulary", show_default="open, but closed for mle, add-k and order 0",
+            help="Whether unknown words get a share of the probability.",
+        ),
+    ] = None,
+    from_counts: Annotated[
+        bool, typer.Option("--from-counts", help="The input is a count file of `ngram count` or `merge`.")
+    ] = False,
+    vocab: VocabFile = None,
+    max_vocab: MaxVocab = None,
+    min_count: MinCount = 1,
+    memory: Memory = None,
+    temp_dir: TempDir = None,
+    encoding_errors: EncodingErrors = "strict",
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """Count n-grams and smooth them into a model.
+
+    The default, interpolated modified Kneser-Ney, gives the numbers of KenLM's lmplz. Where
+    discounts can't be estimated, as from small or repetitive text, fixed ones are taken and a
+    message says so. Words are what spaces part; `<s>` and `</s>` in a text are dropped,
+    `<unk>` is the unknown word. An open vocabulary gives unknown words a share.
+
+    Examples:
+      lmkit ngram fit train.txt -o model.lm
+      lmkit ngram fit --order 3 --smoothing witten-bell train.txt | lmkit ppl test.txt
+      lmkit ngram fit --tokens char --order 6 train.txt -o char.lm
+      lmkit ngram count part1.txt -o 1.lm; lmkit ngram count part2.txt -o 2.lm
+      lmkit ngram merge 1.lm 2.lm | lmkit ngram fit --from-counts -o model.lm
+    """
+    thread_count = opening.core_count(threads)
+    inputs = list(files or [streams.STDIN])
+    with streams.open_output(output, binary=True, inputs=inputs) as out:
+        if from_counts:
+            counts, tokenizer, record, storage = _read_counts(inputs, order, run)
+        else:
+            counts, tokenizer, record, storage = count_texts(
+                run, inputs, order=order, tokens=tokens, vocab=vocab, max_vocab=max_vocab, min_count=min_count,
+                memory=memory, temp_dir=temp_dir, encoding_errors=encoding_errors, threads=thread_count,
+            )  # fmt: skip
+        is_open = open_vocabulary
+        if is_open is None:
+            is_open = order > 0 and smoothing not in ("mle", "add-k")
+        settings: dict[str, Any] = {"order": order, "smoothing": smoothing if order else "uniform"}
+        settings |= {"open_vocabulary": is_open, "prune": _thresholds(prune)}
+        settings |= {"k": k} if smoothing == "add-k" else {"alpha": alpha} if smoothing == "stupid-backoff" else {}
+        model, notes = _smooth(counts, tokenizer, settings, discount, heldout, thread_count, storage)
+        if notes:
+            run.terminal.notice("; ".join(notes))
+        for piece in checkpoint_bytes(model, origin("ngram fit", {**settings, "tokens": tokenizer.kind}, [record])):
+            out.write(piece)
+            storage.release()
+
+
+def checkpoint_bytes(model: Any, record: dict[str, Any]) -> Any:
+    """A model as the bytes of a checkpoint."""
+    from lmkit.checkpoint import serialize
+
+    return serialize(model.to_checkpoint(record))
+
+
+def _thresholds(prune: str | None) -> list[int]:
+    if prune is None:
+        return []
+    try:
+        values = [int(part) for part in prune.replace(",", " ").split()]
+    except ValueError:
+        values = [-1]
+    if not values or min(values) < 0:
+        raise UsageError(f"--prune {prune!r} is not a list of counts such as 0,1,1")
+    return values
+
+
+def _read_counts(inputs: list[str], order: int, run: Run) -> tuple[Any, Any, dict[str, Any], Any]:
+    from lmkit.counting.storage import Memory as InMemory
+    from lmkit.counting.tables import Counts
+
+    if len(inputs) > 1:
+        raise UsageError("--from-counts takes one count file", hint="add them up with `lmkit ngram merge`")
+    file = opening.open_kind(inputs[0], "ngram-counts")
+    if order > file.counts.order:
+        raise CheckpointError(
+            f"{streams.display(inputs[0])}: counts go up to order {file.counts.order}, not {order}",
+            hint=f"--order {file.counts.order}",
+        )
+    record = file.origin.get("inputs", [{}])
+    counts = Counts(file.counts.levels[: max(1, order)])
+    return counts, file.tokenizer, record[0] if record else {}, InMemory()
+
+
+def _smooth(
+    counts: Any, tokenizer: Any, settings: dict[str, Any], discount: float | None, heldout: str | None,
+    threads: int, storage: Any,
+) -> tuple[Any, list[str]]:  # fmt: skip
+    from lmkit.counting.estimation import Settings, estimate, uniform
+    from lmkit.counting.model import NGram
+
+    if settings["order"] == 0:
+        if not counts.levels[0].count.sum():
+            raise DataError("no text to count: the input is empty")
+        done = uniform(tokenizer.size, open_vocabulary=settings["open_vocabulary"])
+    else:
+        weights = _weights(counts, tokenizer, heldout) if settings["smoothing"] == "jelinek-mercer" else ()
+        done = estimate(
+            counts,
+            Settings(
+                settings["smoothing"], settings["prune"], settings["open_vocabulary"], settings.get("k", 1.0),
+                settings.get("alpha", 0.4), discount, weights, threads,
+            ),
+            storage,
+        )  # fmt: skip
+    return NGram(done.tables, tokenizer, {**settings, **done.describe()}), done.notes
+
+
+def _weights(counts: Any, tokenizer: Any, heldout: str | None) -> Any:
+    from lmkit.counting import interpolation
+
+    if heldout is None:
+        return interpolation.leaving_one_out(counts, tokenizer.size)
+    texts = streams.TextReader(raw=tokenizer.kind == "byte").blocks(heldout)
+    return interpolation.on_heldout(counts, tokenizer.size, [tokenizer.encode_block(block) for block in texts])
+

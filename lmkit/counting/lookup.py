@@ -1,0 +1,42 @@
+"""Finding and evaluating n-grams given as words; knows the tables, not the text.
+
+Shapes: N n-grams of k words each.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lmkit.counting.estimation import Table
+from lmkit.counting.tables import SHIFT, find_keys
+from lmkit.protocols import F64, I32, I64
+
+
+def find_grams(keys: Sequence[I64], words: I32) -> I64:
+    """Ids of n-grams, (N,), from their words, (N, k); -1 where not listed."""
+    grams: I64 = words[:, 0].astype(np.int64)
+    for position in range(1, words.shape[1]):
+        alive = grams >= 0
+        found = np.full(len(grams), -1, dtype=np.int64)
+        found[alive] = find_keys(keys[position], (grams[alive] << SHIFT) | words[alive, position])
+        grams = found
+    return grams
+
+
+def evaluate(tables: Sequence[Table], words: I32) -> F64:
+    """log10 of p(last word | words before), (N,), of word sequences (N, k), k at most the model's order."""
+    if words.shape[1] == 1:
+        return tables[0].log10[words[:, 0]].astype(np.float64)
+    keys = [table.key for table in tables]
+    contexts = find_grams(keys, words[:, :-1])
+    known = contexts >= 0
+    logs = np.zeros(len(words))
+    logs[known] = tables[words.shape[1] - 2].backoff[contexts[known]]
+    grams = np.full(len(words), -1, dtype=np.int64)
+    table = tables[words.shape[1] - 1]
+    grams[known] = find_keys(table.key, (contexts[known] << SHIFT) | words[known, -1])
+    hit = grams >= 0
+    logs[hit] = table.log10[grams[hit]]
+    if not hit.all():
+        logs[~hit] += evaluate(tables, words[~hit, 1:])
+    return logs

@@ -1,0 +1,48 @@
+"""Results as lines: TSV with a header, JSON Lines, or a bare number. Knows formats, not what is in them."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lmkit.edge.streams import Output
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def to_json(record: Mapping[str, Any]) -> str:
+    """One line of JSON, keys in the given order, numbers in full precision.
+
+    An infinite perplexity is written `Infinity`, as Python's json and most readers of JSON
+    Lines take it; there is never a NaN.
+    """
+    return json.dumps(record, ensure_ascii=False)
+
+
+def cell(value: object, digits: int = 6) -> str:
+    """A value as people read it: numbers to some significant digits, text with tabs and line ends escaped."""
+    if isinstance(value, float):
+        if math.isinf(value):
+            return "inf" if value > 0 else "-inf"
+        return f"{value:.{digits}g}"
+    return "" if value is None else str(value).translate(_ESCAPES)
+
+
+class Table:
+    """Rows of TSV under one header, or the same records as JSON Lines."""
+
+    def __init__(self, output: Output, columns: Sequence[str], *, as_json: bool) -> None:
+        self._output = output
+        self._columns = columns
+        self._json = as_json
+        self._begun = False
+
+    def row(self, record: Mapping[str, Any]) -> None:
+        """Writes one record; a TSV shows the table's columns only."""
+        if self._json:
+            self._output.line(to_json(record))
+            return
+        if not self._begun:
+            self._output.line("\t".join(self._columns))
+            self._begun = True
+        self._output.line("\t".join(cell(record.get(column)) for column in self._columns))

@@ -1,0 +1,201 @@
+"""Perplexity and its relatives, for any language model.
+
+Total nats are summed over tokens; perplexity = exp(nats / tokens); bits are nats / ln 2.
+Knows no files: blocks of whole lines come in, totals come out.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from lmkit.protocols import F64, I32, I64, LanguageModel
+
+LN2 = math.log(2.0)
+SHOWN = 10  # tokens of probability zero that are named
+
+
+class Measure(NamedTuple):
+    """Sizes of a text in the units that bits are divided by."""
+
+    lines: int
+    words: int
+    characters: int
+    size: int
+
+
+def measure(block: bytes) -> Measure:
+    """Lines, words between white space, characters and bytes of whole lines, line ends included."""
+    text = np.frombuffer(block, dtype=np.uint8)
+    blank = text == 32
+    for byte in (10, 9, 13, 0):
+        blank |= text == byte
+    words = np.count_nonzero(~blank[:-1] & blank[1:])
+    continuation = 0 if block.isascii() else int(np.count_nonzero((text & 0xC0) == 0x80))
+    return Measure(block.count(b"\n"), int(words), len(block) - continuation, len(block))
+
+
+@dataclass
+class Totals:
+    """What a text cost under a model. Sums; the rest is derived."""
+
+    tokens: int = 0
+    unknown_tokens: int = 0
+    nats: float = 0.0
+    nats_known: float = 0.0
+    words: int = 0
+    characters: int = 0
+    bytes: int = 0
+    impossible: list[tuple[int, ...]] = field(default_factory=list)
+    """The first few n-grams of probability zero, as ids."""
+
+    def add(self, other: "Totals") -> None:
+        """Adds another text's totals."""
+        self.tokens += other.tokens
+        self.unknown_tokens += other.unknown_tokens
+        self.nats += other.nats
+        self.nats_known += other.nats_known
+        self.words += other.words
+        self.characters += other.characters
+        self.bytes += other.bytes
+        self.impossible = (self.impossible + other.impossible)[:SHOWN]
+
+    @property
+    def perplexity(self) -> float:
+        """exp of mean nats over all tokens, unknown ones at the model's unknown probability."""
+        return _exp(-self.nats, self.tokens)
+
+    @property
+    def perplexity_known(self) -> float:
+        """exp of mean nats over the tokens that the vocabulary has."""
+        return _exp(-self.nats_known, self.tokens - self.unknown_tokens)
+
+    def bits_per(self, count: int) -> float:
+        """Total bits over a number of units; infinite where there are none but bits."""
+        if not count:
+            return 0.0 if not self.nats else math.inf
+        return -self.nats / LN2 / count
+
+
+def _exp(nats: float, count: int) -> float:
+    if not count:
+        return 1.0
+    try:
+        return math.exp(nats / count)
+    except OverflowError:
+        return math.inf
+
+
+def with_eos(ids: I32, ends: I64, eos: int) -> tuple[I32, I64]:
+    """Sentences with the end token behind each."""
+    ends_after = ends + np.arange(1, len(ends) + 1)
+    longer = np.empty(len(ids) + len(ends), dtype=np.int32)
+    own = np.ones(len(longer), dtype=np.bool_)
+    own[ends_after - 1] = False
+    longer[own] = ids
+    longer[ends_after - 1] = eos
+    return longer, ends_after
+
+
+def score_block(model: LanguageModel, block: bytes, *, eos: bool = True) -> tuple[I32, I64, F64]:
+    """Ids of whole lines, where each line ends, and the nats of each token (log-probabilities, at most 0)."""
+    ids, ends = model.tokenizer.encode_block(block)
+    if eos:
+        ids, ends = with_eos(ids, ends, model.tokenizer.specials["eos"])
+    return ids, ends, model.score_many(ids, ends)
+
+
+def evaluate_block(model: LanguageModel, block: bytes, *, eos: bool = True) -> Totals:
+    """The totals of whole lines."""
+    ids, ends, nats = score_block(model, block, eos=eos)
+    sizes = measure(block)
+    unknown = ids == model.tokenizer.specials["unk"]
+    ends_counted = sizes.lines if eos else 0
+    return Totals(
+        tokens=len(ids),
+        unknown_tokens=int(np.count_nonzero(unknown)),
+        nats=float(nats.sum()),
+        nats_known=float(nats[~unknown].sum()),
+        words=sizes.words,
+        characters=sizes.characters - sizes.lines + ends_counted,
+        bytes=sizes.size - sizes.lines + ends_counted,
+        impossible=_impossible(model, ids, ends, nats),
+    )
+
+
+def _impossible(model: LanguageModel, ids: I32, ends: I64, nats: F64) -> list[tuple[int, ...]]:
+    """The first few tokens of probability zero, each with the context that the model saw."""
+    places = np.flatnonzero(np.isneginf(nats))[:SHOWN].tolist()
+    width = getattr(model, "order", 1)
+    shown = []
+    for place in places:
+        line = int(np.searchsorted(ends, place, side="right"))
+        begin = max(int(ends[line - 1]) if line else 0, place + 1 - width)
+        shown.append(tuple(ids[begin : place + 1].tolist()))
+    return shown
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line's tokens and their nats."""
+
+    text: bytes
+    ids: I32
+    nats: F64
+
+    @property
+    def total(self) -> float:
+        """Log-probability of the line in nats."""
+        return float(self.nats.sum())
+
+    @property
+    def perplexity(self) -> float:
+        """exp of the line's mean nats."""
+        return _exp(-self.total, len(self.nats))
+
+
+def lines_of(model: LanguageModel, blocks: Iterable[bytes], *, eos: bool = True) -> Iterator[Line]:
+    """Each line of a text with its tokens' nats, as the blocks come."""
+    for block in blocks:
+        ids, ends, nats = score_block(model, block, eos=eos)
+        begin = 0
+        for text, end in zip(block[:-1].split(b"\n"), ends.tolist(), strict=True):
+            yield Line(text, ids[begin:end], nats[begin:end])
+            begin = end
+
+
+def three_perplexities(model: LanguageModel, lines: Iterable[Line]) -> dict[str, float]:
+    """The perplexity of a text by three formulas that must agree.
+
+    M-th root of 1 / p(W); 2 to the mean surprisal H in bits; 2 to the cross-entropy
+    -sum over distinct (context, token) of relative frequency times log2 p.
+    """
+    lines = list(lines)
+    counts: dict[tuple[int, ...], int] = {}
+    surprisal: dict[tuple[int, ...], float] = {}
+    width = max(1, int(getattr(model, "order", 1)))
+    for line in lines:
+        history = [-1] * (width - 1) + line.ids.tolist()
+        for place, nats in enumerate(line.nats.tolist()):
+            gram = tuple(history[place : place + width])
+            counts[gram] = counts.get(gram, 0) + 1
+            surprisal[gram] = -nats / LN2
+    tokens = sum(counts.values())
+    total = math.fsum(line.total for line in lines)
+    bits = math.fsum(float(-line.nats.sum()) for line in lines) / LN2 / tokens if tokens else 0.0
+    cross = math.fsum(count / tokens * surprisal[gram] for gram, count in counts.items())
+    return {
+        "tokens": tokens,
+        "nats": total,
+        "probability": math.exp(total),
+        "bits_per_token": bits,
+        "perplexity": _exp(-total, tokens),
+        "perplexity_from_entropy": _power(bits),
+        "perplexity_from_cross_entropy": _power(cross),
+    }
+
+
+def _power(bits: float) -> float:
+    return _exp(bits * LN2, 1)
