@@ -1,10 +1,109 @@
-from lmkit.commands.options import *
-def info(run: Run, files: Files = None, model: ModelOption = None, tokens: Tokens = "word", json: Json = False) -> None:
-    """What a checkpoint is.
+"""`lmkit info`: what a checkpoint is."""
 
-    More.
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands.options import Json, Output, Run
+from lmkit.edge import streams
+from lmkit.edge.records import cell, to_json
+from lmkit.errors import CheckpointError, LmkitError, UsageError
+
+
+def info(
+    run: Run,
+    file: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="Checkpoint or ARPA file; `-` or none: stdin.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", metavar="MODEL", help="The same.")] = None,
+    tensors: Annotated[bool, typer.Option("--tensors", help="List the tensors.")] = False,
+    json: Json = False,
+    output: Output = None,
+) -> None:
+    """What a checkpoint is: kind, sizes, tokens, provenance.
+
+    Reads the header only, whatever the size of the file.
 
     Examples:
-      lmkit info a.lm
+      lmkit info model.lm
+      lmkit info --json model.lm
+      lmkit ngram fit train.txt | lmkit info
     """
-    print(run)
+    if file is not None and model is not None:
+        raise UsageError("the model is named twice")
+    name = file or model or streams.STDIN
+    record = _describe(name)
+    with streams.open_output(output, inputs=[name]) as out:
+        if json:
+            out.line(to_json(record))
+            return
+        for key, value in _lines(record):
+            out.line(f"{key}\t{cell(value)}")
+        if tensors:
+            for tensor, (dtype, shape) in record["tensors"].items():
+                out.line(f"tensor\t{tensor}\t{dtype}\t{'x'.join(map(str, shape))}")
+
+
+def _describe(name: str) -> dict[str, Any]:
+    from lmkit import checkpoint
+
+    data = streams.read_whole(name)
+    if not checkpoint.is_checkpoint(data[:9]):
+        return _describe_arpa(data, name)
+    try:
+        content = checkpoint.parse(data)
+    except LmkitError as error:
+        raise type(error)(f"{streams.display(name)}: {error}", hint=error.hint) from None
+    own = {key: value for key, value in content.tensors.items() if not key.startswith("tokenizer.")}
+    return {
+        "kind": content.kind,
+        "config": dict(content.config),
+        "tokenizer": dict(content.tokenizer),
+        "parameters": sum(int(tensor.size) for key, tensor in own.items() if _is_parameter(key, tensor)),
+        "bytes": len(data),
+        "origin": dict(content.origin),
+        "tensors": {key: [_dtype(tensor), list(tensor.shape)] for key, tensor in sorted(content.tensors.items())},
+        "digest": content.digest,
+    }
+
+
+def _is_parameter(_name: str, tensor: Any) -> bool:
+    return bool(tensor.dtype.kind == "f")
+
+
+def _dtype(tensor: Any) -> str:
+    from lmkit.checkpoint import NAMES
+
+    return NAMES[tensor.dtype]
+
+
+def _describe_arpa(data: memoryview, name: str) -> dict[str, Any]:
+    from lmkit import kinds
+
+    model = kinds.load(data, streams.display(name))
+    if not hasattr(model, "tables"):
+        raise CheckpointError(f"{streams.display(name)}: neither a checkpoint nor an ARPA file")
+    tables = model.tables
+    return {
+        "kind": "ngram",
+        "config": {**model.config, "format": "ARPA", "ngrams": [len(table.log10) for table in tables]},
+        "tokenizer": {"type": "word", "size": model.tokenizer.size, "digest": model.tokenizer.digest},
+        "parameters": sum(len(table.log10) + len(table.backoff) for table in tables),
+        "bytes": len(data),
+        "origin": {},
+        "tensors": {},
+        "digest": model.signature["model"],
+    }
+
+
+def _lines(record: dict[str, Any]) -> list[tuple[str, object]]:
+    lines: list[tuple[str, object]] = [("kind", record["kind"])]
+    lines += [(key, _short(value)) for key, value in record["config"].items()]
+    lines += [(f"tokenizer.{key}", _short(value)) for key, value in record["tokenizer"].items()]
+    lines += [("parameters", record["parameters"]), ("bytes", record["bytes"])]
+    lines += [(f"origin.{key}", _short(value)) for key, value in record["origin"].items()]
+    return lines
+
+
+def _short(value: object) -> object:
+    return to_json({"": value})[5:-1] if isinstance(value, dict | list) else value

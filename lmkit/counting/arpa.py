@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmkit.counting.estimation import Table
+from lmkit.counting.estimation import Logs, Table, precision
 from lmkit.counting.lookup import evaluate, find_grams
 from lmkit.counting.tables import SHIFT, words_of
 from lmkit.errors import CheckpointError
-from lmkit.protocols import F32, F64, I32, I64
+from lmkit.protocols import F64, I32, I64
 from lmkit.text.tokenizers import WordTokenizer
 from lmkit.text.vocabulary import BOS, NAMES, UNK, Vocabulary
 from lmkit.text.words import distinct, find
@@ -192,9 +192,10 @@ def _build(sections: Sequence[_Section], vocabulary: Vocabulary) -> list[Table]:
     log10, backoff = np.full(size, -np.inf), np.zeros(size)
     log10[unigram.words[:, 0]], backoff[unigram.words[:, 0]] = unigram.log10, unigram.backoff
     log10[BOS] = -np.inf
-    highest = len(sections) == 1
-    tables = [Table(np.zeros(0, np.int64), log10.astype(np.float32), _single(backoff, highest=highest))]
     sections = _with_prefixes(sections)
+    dtype = precision(sum(len(section.log10) for section in sections))
+    nothing = np.zeros(0, dtype)
+    tables = [Table(np.zeros(0, np.int64), log10.astype(dtype), backoff.astype(dtype) if sections[1:] else nothing)]
     for order, section in enumerate(sections[1:], 2):
         contexts = find_grams([table.key for table in tables], section.words[:, :-1])
         key = (contexts << SHIFT) | section.words[:, -1]
@@ -205,18 +206,15 @@ def _build(sections: Sequence[_Section], vocabulary: Vocabulary) -> list[Table]:
             shown = b" ".join(vocabulary.piece(word) for word in twice.tolist()).decode(errors="replace")
             raise CheckpointError(f"{order}-gram {shown!r} stands twice")
         inserted = np.isnan(section.log10[ranks])
-        values = section.log10[ranks].astype(np.float32)
-        table = Table(key, values, _single(section.backoff[ranks], highest=order == len(sections)))
+        values = section.log10[ranks].astype(dtype)
+        backoff = nothing if order == len(sections) else section.backoff[ranks].astype(dtype)
+        table = Table(key, values, backoff)
         if inserted.any():
             words = section.words[ranks][inserted]
             contexts = find_grams([t.key for t in tables], words[:, :-1])
             values[inserted] = tables[-1].backoff[contexts] + evaluate(tables, words[:, 1:])
         tables.append(table)
     return tables
-
-
-def _single(backoff: F64, *, highest: bool) -> F32:
-    return backoff[: 0 if highest else None].astype(np.float32)
 
 
 def _with_prefixes(sections: Sequence[_Section]) -> list[_Section]:
@@ -238,7 +236,7 @@ def _with_prefixes(sections: Sequence[_Section]) -> list[_Section]:
 
 
 def write(tables: Sequence[Table], pieces: Sequence[bytes]) -> Iterator[bytes]:
-    """An ARPA file, in pieces; numbers in the fewest digits that give the same float32."""
+    """An ARPA file, in pieces; numbers in the fewest digits that give the same values."""
     sizes = [len(table.log10) for table in tables]
     yield b"\\data\\\n" + b"".join(b"ngram %d=%d\n" % item for item in enumerate(sizes, 1))
     keys = [table.key for table in tables]
@@ -260,8 +258,8 @@ def _lines(table: Table, ids: I64, words: I32, pieces: Sequence[bytes], order: i
     return b"\n".join(map(b"\t".join, zip(*columns, strict=True))) + b"\n"
 
 
-def _digits(values: F32) -> list[bytes]:
-    """Shortest float32 digits; -99 for log 0. Each distinct value is spelled once."""
+def _digits(values: Logs) -> list[bytes]:
+    """The fewest digits that tell the number from others of its type; -99 for log 0. Each distinct value is spelled once."""
     unique, inverse = np.unique(values, return_inverse=True)
     spelled = [
         b"-99" if np.isneginf(value) else np.format_float_positional(value, trim="-").encode() for value in unique

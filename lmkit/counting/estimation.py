@@ -30,20 +30,31 @@ from lmkit.protocols import F32, F64, I32, I64, Bool
 from lmkit.text.vocabulary import BOS, UNK
 
 CHUNK = 1 << 18
+SECTION = 1 << 22
 CLOSED = ("mle", "add-k")
 """Methods whose vocabulary is closed unless asked otherwise: no probability for unknown words."""
+
+
+Logs = F32 | F64
+EXACT = 1 << 20
+"""Models of at most so many n-grams keep float64; larger ones float32, the precision of ARPA files."""
+
+
+def precision(ngrams: int) -> type[np.float32] | type[np.float64]:
+    """The type that a model of so many n-grams keeps its numbers in."""
+    return np.float64 if ngrams <= EXACT else np.float32
 
 
 class Table(NamedTuple):
     """One order of a backoff model; log10 as in ARPA files.
 
-    `key` I64[M] (empty at order 1, where n-grams are the vocabulary's ids), `log10` F32[M],
-    `backoff` F32[M] (empty at the highest order).
+    `key` I64[M] (empty at order 1, where n-grams are the vocabulary's ids), `log10` [M],
+    `backoff` [M] (empty at the highest order), F64 in small models and F32 in others.
     """
 
     key: I64
-    log10: F32
-    backoff: F32
+    log10: Logs
+    backoff: Logs
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,9 @@ class Estimate:
 
     def describe(self) -> Mapping[str, Any]:
         """Parameters for a checkpoint's config, one list an order."""
-        return {"parameters": [list(map(float, values)) for values in self.parameters]}
+        if not any(len(values) for values in self.parameters):
+            return {}
+        return {"smoothing_parameters": [list(map(float, values)) for values in self.parameters]}
 
 
 def estimate(counts: Counts, settings: Settings, storage: Storage | None = None) -> Estimate:
@@ -108,6 +121,7 @@ class _Estimator:
         self.from_start = beginning_with(self.levels, BOS)
         self.prune = thresholds(settings.prune, max(1, counts.order))
         self.parameters: list[Sequence[float]] = []
+        self.dtype = precision(sum(map(len, counts.levels)))
         self.last = -1  # the last n-gram in suffix order, see _counts_of_counts
 
     def run(self) -> Estimate:
@@ -116,13 +130,13 @@ class _Estimator:
         if not words.sum():
             raise DataError("no text to count: the input is empty")
         lower = self._unigrams()
-        tables = [(np.zeros(0, dtype=np.int64), _log10(lower.probability))]
-        backoffs: list[F32] = []
+        tables = [(np.zeros(0, dtype=np.int64), _log10(lower.probability, self.dtype))]
+        backoffs: list[Logs] = []
         for order in range(2, len(self.levels) + 1):
             table, lower, backoff = self._order(order, lower)
             tables.append(table)
             backoffs.append(backoff)
-        backoffs.append(np.zeros(0, dtype=np.float32))
+        backoffs.append(np.zeros(0, dtype=self.dtype))
         finished = [Table(key, log10, backoff) for (key, log10), backoff in zip(tables, backoffs, strict=True)]
         return Estimate(finished, self.parameters, self.discounts.notes)
 
@@ -136,8 +150,8 @@ class _Estimator:
             return level.count
         above = self.levels[order]
         counts = np.zeros(len(level), dtype=np.int32)
-        for begin in range(0, len(above), CHUNK):
-            np.add.at(counts, above.suffix[begin : begin + CHUNK], 1)
+        for begin in range(0, len(above), SECTION):
+            counts += np.bincount(above.suffix[begin : begin + SECTION], minlength=len(level)).astype(np.int32)
             self.storage.release()
         low, high = self.from_start[order - 1]
         counts[low:high] = level.count[low:high]
@@ -203,17 +217,17 @@ class _Estimator:
         everything = Groups(np.zeros(1, dtype=np.int64), len(counts))
         return _Lower(method.context(counts, everything, uniform, None)[0], None)
 
-    def _order(self, order: int, lower: _Lower) -> tuple[tuple[I64, F32], _Lower, F32]:
+    def _order(self, order: int, lower: _Lower) -> tuple[tuple[I64, Logs], _Lower, Logs]:
         """One order: its table but for the backoffs, what the next needs, and the backoffs of the order before."""
         level = self.levels[order - 1]
         counts = self._counts(order)
         method = self._method(order, counts)
-        writers = [self.storage.writer(dtype) for dtype in (np.int64, np.float32)]
+        writers = [self.storage.writer(dtype) for dtype in (np.int64, self.dtype)]
         highest = order == len(self.levels)
         probability = np.empty(0 if highest else len(level))
         kept = np.empty(len(level), dtype=np.bool_) if self.prune[order - 1] and not highest else None
         renumber = None if lower.kept is None else np.cumsum(lower.kept) - 1
-        weights = np.ones(len(lower.probability), dtype=np.float32)
+        weights = np.ones(len(lower.probability), dtype=self.dtype)
 
         def chunk(cut: tuple[int, int]) -> tuple[int, int, "_Chunk"]:
             return *cut, self._chunk(order, level, counts, method, lower, *cut)
@@ -231,7 +245,7 @@ class _Estimator:
                     if kept is not None and done.kept is not None:
                         kept[begin:end] = done.kept
                 self.storage.release()
-        backoff = _log10(weights)
+        backoff = _log10(weights, self.dtype)
         key, log10 = (writer.finish() for writer in writers)
         return (key, log10), _Lower(probability, kept), backoff if lower.kept is None else backoff[lower.kept]
 
@@ -252,7 +266,7 @@ class _Estimator:
             own = (np.arange(begin, end) >= low) & (np.arange(begin, end) < high)
             probability = np.where(own, probability, below)
             weight = np.where(own[groups.starts], weight, 1.0)
-        return _Chunk(probability, _log10(probability), contexts, weight, kept)
+        return _Chunk(probability, _log10(probability, self.dtype), contexts, weight, kept)
 
     def _kept(self, order: int, level: Level, begin: int, end: int) -> Bool | None:
         """Which n-grams of a chunk stay: those seen more often than the threshold, by raw count."""
@@ -264,17 +278,17 @@ class _Estimator:
 
 class _Chunk(NamedTuple):
     probability: F64
-    log10: F32
+    log10: Logs
     contexts: I64
     weight: F64
     kept: Bool | None
 
 
-def _log10(values: F64 | F32) -> F32:
-    """log10 as float32, -inf for 0, never above 0."""
+def _log10(values: Logs, dtype: type[np.float32] | type[np.float64]) -> Logs:
+    """log10, -inf for 0, never above 0."""
     with np.errstate(divide="ignore"):
-        logs: F32 = np.log10(values, dtype=np.float64).astype(np.float32)
-    return np.minimum(logs, np.float32(0))
+        logs: Logs = np.log10(values, dtype=np.float64).astype(dtype)
+    return np.minimum(logs, dtype(0))
 
 
 def uniform(size: int, *, open_vocabulary: bool) -> Estimate:
@@ -282,4 +296,4 @@ def uniform(size: int, *, open_vocabulary: bool) -> Estimate:
     probability = np.full(size, 1.0 / (size - 2 + open_vocabulary))
     probability[BOS] = 0.0
     probability[UNK] *= open_vocabulary
-    return Estimate([Table(np.zeros(0, dtype=np.int64), _log10(probability), np.zeros(0, dtype=np.float32))], [()])
+    return Estimate([Table(np.zeros(0, dtype=np.int64), _log10(probability, precision(size)), np.zeros(0))], [()])

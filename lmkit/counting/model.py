@@ -1,8 +1,8 @@
 """The n-gram model: a backoff model over sorted keys, searched where it lies. Knows no files.
 
 p(w | h) is the listed probability of the longest n-gram that ends in w, times the backoff
-weights of the longer contexts that do not list it. All numbers inside are log10 float32, as in
-ARPA files; everything that comes out is nats, float64.
+weights of the longer contexts that do not list it. All numbers inside are log10, as in ARPA
+files; everything that comes out is nats, float64.
 
 Shapes: V vocabulary, M n-grams of an order, N tokens, S sentences.
 """
@@ -47,7 +47,7 @@ class NGram:
         self.tables = tables
         self.config = config
         self._tokenizer = tokenizer
-        self._digest = digest
+        self.digest = digest
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -70,7 +70,7 @@ class NGram:
             "smoothing": str(self.config.get("smoothing", "unknown")),
             "tokens": self._tokenizer.kind,
             "vocabulary": f"{self._tokenizer.size}@{self._tokenizer.digest[:8]}",
-            "model": self._digest[:8],
+            "model": self.digest[:8],
             "version": __version__,
         }
 
@@ -169,16 +169,12 @@ class NGram:
         sizes = checkpoint.config.get("ngrams")
         if not isinstance(sizes, list) or not sizes or sizes[0] != tokenizer.size:
             raise CheckpointError("damaged checkpoint: the n-gram counts do not fit the vocabulary")
+        kind = "F64" if getattr(checkpoint.tensors.get("ngrams.1.log10"), "dtype", None) == np.float64 else "F32"
         tables = []
         for order, size in enumerate(sizes, 1):
-            highest = order == len(sizes)
-            tables.append(
-                Table(
-                    checkpoint.array(f"ngrams.{order}.key", "I64", (size,)) if order > 1 else np.zeros(0, np.int64),
-                    checkpoint.array(f"ngrams.{order}.log10", "F32", (size,)),
-                    np.zeros(0, np.float32) if highest else checkpoint.array(f"ngrams.{order}.backoff", "F32", (size,)),
-                )
-            )
+            key = checkpoint.array(f"ngrams.{order}.key", "I64", (size,)) if order > 1 else np.zeros(0, np.int64)
+            backoff = np.zeros(0) if order == len(sizes) else checkpoint.array(f"ngrams.{order}.backoff", kind, (size,))
+            tables.append(Table(key, checkpoint.array(f"ngrams.{order}.log10", kind, (size,)), backoff))
         return cls(tables, tokenizer, checkpoint.config, checkpoint.digest)
 
 

@@ -290,3 +290,16 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def argument_bytes(text: str) -> bytes:
+    """A command-line argument as the bytes that were typed."""
+    return os.fsencode(text)
+
+
+def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes compressed, without a time stamp or a name, so that equal content gives equal bytes."""
+    compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
+    for piece in pieces:
+        yield compressor.compress(piece)
+    yield compressor.flush()

@@ -1,0 +1,55 @@
+"""`lmkit next`: the distribution over the next token."""
+
+import math
+from typing import Annotated
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.options import FilterOrder, Json, ModelOption, Output, Prompt, Run, Temperature, TopK, TopP
+from lmkit.edge import streams
+from lmkit.edge.records import Table
+
+
+def next_token(
+    run: Run,
+    model: ModelOption = None,
+    prompt: Prompt = "",
+    top: Annotated[int, typer.Option("--top", "-n", metavar="N", min=1, help="How many tokens to show.")] = 10,
+    everything: Annotated[bool, typer.Option("--all", help="Show every token.")] = False,
+    logits: Annotated[bool, typer.Option("--logits", help="Show the numbers before normalisation too.")] = False,
+    temperature: Temperature = 1.0,
+    top_k: TopK = 0,
+    top_p: TopP = 1.0,
+    order: FilterOrder = "temperature,top-k,top-p",
+    json: Json = False,
+    output: Output = None,
+) -> None:
+    """The distribution over the next token after a prompt.
+
+    Most probable first, ties by id. Without --prompt it is the beginning of a line. The filters
+    are those of `lmkit sample`; with them the probabilities are those that would be drawn from.
+    The end of the line is `</s>`.
+
+    Examples:
+      lmkit next -m model.lm --prompt "once upon a" --top 5
+      lmkit next -m model.lm --prompt "the" --all --json
+      lmkit next -m model.lm --temperature 0.5 --top-k 20
+    """
+    from lmkit.using import decoding
+
+    name = model if model is not None else streams.STDIN
+    opened = opening.open_language_model(name)
+    raw = opened.next(decoding.state_after(opened, streams.argument_bytes(prompt)))
+    logs = decoding.normalise(raw)
+    for _, apply in decoding.filters(temperature, top_k, top_p, order):
+        logs = apply(logs)
+    columns = ["token", "id", "probability", "nats", *(["logit"] if logits else [])]
+    with streams.open_output(output, inputs=[name]) as out:
+        table = Table(out, columns, as_json=json)
+        for token in decoding.ranked(logs, None if everything else top):
+            record = {
+                "token": opened.tokenizer.piece(token).decode(errors="replace"), "id": token,
+                "probability": math.exp(logs[token]), "nats": float(logs[token]),
+            }  # fmt: skip
+            table.row({**record, "logit": float(raw[token])} if logits else record)

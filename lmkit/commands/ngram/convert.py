@@ -1,0 +1,135 @@
+"""`lmkit ngram import` and `export`: ARPA models and tables of counts."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.ngram.fit import checkpoint_bytes
+from lmkit.commands.ngram.texts import origin
+from lmkit.commands.options import ModelOption, Output, Run
+from lmkit.edge import streams
+from lmkit.errors import CheckpointError, DataError, UsageError
+
+
+def import_(
+    run: Run,
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="ARPA file, or counts with --counts; none: stdin.")
+    ] = None,
+    counts: Annotated[
+        bool, typer.Option("--counts", help="The input is a table: n-gram, tab, count; a `</s>` ends sentences.")
+    ] = False,
+    output: Output = None,
+) -> None:
+    """Read an ARPA model or a table of counts.
+
+    ARPA files of lmplz, SRILM, OpenGrm and IRSTLM are read, compressed ones too. Every command
+    takes an ARPA file where it takes a model; importing it once makes it open at once. A table
+    of counts is what `ngram export` writes of a count file; n-grams that stand in it several
+    times are added up, so that `sort -m` and databases can join tables.
+
+    Examples:
+      lmkit ngram import model.arpa.gz -o model.lm
+      lmkit ngram import --counts counts.tsv -o counts.lm
+    """
+    name = file or streams.STDIN
+    with streams.open_output(output, binary=True, inputs=[name]) as out:
+        if counts:
+            model: Any = _counts_from_table(name)
+            record = origin("ngram import", {"counts": True}, [])
+        else:
+            model = opening.open_kind(name, "ngram")
+            record = origin("ngram import", {}, [{"sha256": model.digest}])
+        for piece in checkpoint_bytes(model, record):
+            out.write(piece)
+
+
+def export(
+    run: Run,
+    file: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="Model or count file; none: stdin.", show_default=False)
+    ] = None,
+    model: ModelOption = None,
+    output: Output = None,
+) -> None:
+    """Write a model as ARPA or counts as a table.
+
+    A model becomes an ARPA file, a count file a table of n-grams and their counts, sorted by
+    bytes so that `sort -m` can merge it with others. Names that end in .gz are compressed.
+
+    Examples:
+      lmkit ngram export -m model.lm -o model.arpa
+      lmkit ngram export model.lm -o model.arpa.gz
+      lmkit ngram count text.txt | lmkit ngram export > counts.tsv
+    """
+    if file is not None and model is not None:
+        raise UsageError("the model is named twice")
+    name = file or model or streams.STDIN
+    opened = opening.open_any(name)
+    if opened.kind not in ("ngram", "ngram-counts"):
+        raise CheckpointError(f"{streams.display(name)}: of kind {opened.kind}, which has no n-grams")
+    if opened.kind == "ngram" and opened.tokenizer.kind != "word":
+        run.terminal.notice(f"tokens are {opened.tokenizer.kind}s: spaces are written as U+2581 in ARPA")
+    pieces = _arpa(opened) if opened.kind == "ngram" else _table(opened)
+    with streams.open_output(output, inputs=[name]) as out:
+        if output is not None and output.endswith(".gz"):
+            pieces = streams.gzipped(pieces)
+        for piece in pieces:
+            out.write(piece)
+
+
+def _names(tokenizer: Any) -> list[bytes]:
+    """Pieces as words of a file whose fields are parted by white space."""
+    pieces = [tokenizer.piece(token) for token in range(tokenizer.size)]
+    if tokenizer.kind == "word":
+        return pieces
+    if tokenizer.kind == "byte":
+        return [*pieces[:3], *(b"<0x%02X>" % piece[0] for piece in pieces[3:])]
+    visible = {b" ": "\u2581".encode(), b"\t": b"<tab>", b"\r": b"<cr>", b"\0": b"<nul>"}
+    return [visible.get(piece, piece) for piece in pieces]
+
+
+def _arpa(model: Any) -> Iterator[bytes]:
+    from lmkit.counting import arpa
+
+    return arpa.write(model.tables, _names(model.tokenizer))
+
+
+def _table(file: Any) -> Iterator[bytes]:
+    """Lines `n-gram TAB count`, sorted by bytes, all orders together."""
+    import numpy as np
+
+    from lmkit.counting.tables import words_of
+
+    pieces = _names(file.tokenizer)
+    keys = [level.key for level in file.counts.levels]
+    lines = []
+    for order, level in enumerate(file.counts.levels, 1):
+        ids = np.flatnonzero(level.count)
+        rows = words_of(keys, order, ids).tolist()
+        for row, count in zip(rows, level.count[ids].tolist(), strict=True):
+            lines.append(b"%s\t%d\n" % (b" ".join([pieces[word] for word in row]), count))
+    lines.sort()
+    yield from lines
+
+
+def _counts_from_table(name: str) -> Any:
+    from lmkit.counting.countfile import CountFile
+    from lmkit.counting.tabulated import from_rows
+    from lmkit.text.tokenizers import WordTokenizer
+
+    def rows() -> Iterator[tuple[list[bytes], int]]:
+        for number, line in enumerate(streams.TextReader().lines(name), 1):
+            gram, tab, count = line.rpartition(b"\t")
+            if not tab or not count.isdigit() or not gram.split():
+                raise DataError(f"{streams.display(name)}:{number}: expected an n-gram, a tab and a count")
+            yield gram.split(), int(count)
+
+    try:
+        counts, vocabulary = from_rows(rows())
+    except DataError as error:
+        text = str(error)
+        raise DataError(text if text.startswith(streams.display(name)) else f"{streams.display(name)}: {text}") from None
+    return CountFile(counts, WordTokenizer(vocabulary), {})

@@ -1,0 +1,127 @@
+"""`lmkit ngram count`: counts of n-grams."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.ngram.texts import MaxVocab, Memory, MinCount, Order, TempDir, VocabFile, count_texts, origin
+from lmkit.commands.options import EncodingErrors, Files, Output, Run, Threads, Tokens, choice
+from lmkit.edge import streams
+from lmkit.errors import MissingError, UsageError
+
+
+def count(
+    run: Run,
+    files: Files = None,
+    order: Order = 5,
+    tokens: Tokens = "word",
+    vocab: VocabFile = None,
+    max_vocab: MaxVocab = None,
+    min_count: MinCount = 1,
+    memory: Memory = None,
+    temp_dir: TempDir = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine", metavar="NAME", callback=choice("dask"), show_default="this process",
+            help="`dask`: each FILE is counted by a task, and the counts are merged as a tree.",
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler", metavar="ADDRESS", show_default="processes of this machine",
+            help="Address of a running Dask cluster, whose workers see the FILEs under the same names.",
+        ),
+    ] = None,
+    encoding_errors: EncodingErrors = "strict",
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """Count n-grams of a text.
+
+    Counts of pieces of a corpus, made on any number of machines and added up by `ngram merge`
+    in the order of the pieces, are the counts of the whole. A vocabulary limited by
+    --max-vocab or --min-count is that of the piece: to count pieces, fix it with --vocab or
+    limit it when the model is fitted.
+
+    Examples:
+      lmkit ngram count --order 3 corpus.txt -o counts.lm
+      ls part-*.txt | xargs -P 4 -I{} lmkit ngram count {} -o {}.lm
+      lmkit ngram count --engine dask part-*.txt -o counts.lm
+    """
+    from lmkit.counting.countfile import CountFile
+
+    inputs = list(files or [streams.STDIN])
+    count_threads = opening.core_count(threads)
+    settings = {"order": order, "tokens": tokens, "max_vocab": max_vocab, "min_count": min_count}
+    with streams.open_output(output, binary=True, inputs=inputs) as out:
+        if engine == "dask":
+            if max_vocab is not None or min_count > 1:
+                raise UsageError("--max-vocab and --min-count limit each piece; with an engine use --vocab")
+            pieces = [{**settings, "vocab": vocab, "encoding_errors": encoding_errors, "file": name} for name in inputs]
+            out.write(_with_dask(pieces, scheduler))
+            return
+        counts, tokenizer, record, storage = count_texts(
+            run, inputs, order=order, tokens=tokens, vocab=vocab, max_vocab=max_vocab, min_count=min_count,
+            memory=memory, temp_dir=temp_dir, encoding_errors=encoding_errors, threads=count_threads,
+        )  # fmt: skip
+        file = CountFile(counts, tokenizer, {})
+        for piece in _serialized(file, origin("ngram count", _kept(settings), [record])):
+            out.write(piece)
+            storage.release()
+
+
+def _kept(settings: dict[str, Any]) -> dict[str, Any]:
+    return {"order": settings["order"], "tokens": settings["tokens"]}
+
+
+def _serialized(file: Any, record: dict[str, Any]) -> Any:
+    from lmkit.checkpoint import serialize
+
+    return serialize(file.to_checkpoint(record))
+
+
+def count_piece(settings: dict[str, Any]) -> bytes:
+    """One file's counts, as the bytes of a count file: the task that an engine places."""
+    from lmkit.counting.countfile import CountFile
+    from lmkit.edge.terminal import Terminal
+
+    run = Run("ngram count", settings, Terminal(quiet=True))
+    counts, tokenizer, record, _ = count_texts(
+        run, [settings["file"]], order=settings["order"], tokens=settings["tokens"], vocab=settings["vocab"],
+        max_vocab=None, min_count=1, memory=None, temp_dir=None, encoding_errors=settings["encoding_errors"], threads=1,
+    )  # fmt: skip
+    file = CountFile(counts, tokenizer, {})
+    return b"".join(_serialized(file, origin("ngram count", _kept(settings), [record])))
+
+
+def merge_pieces(pieces: Sequence[bytes]) -> bytes:
+    """Several count files added up into one, in order."""
+    from lmkit.commands.ngram.merge import merged
+
+    return b"".join(merged([memoryview(piece) for piece in pieces], [f"piece {n}" for n in range(len(pieces))])[0])
+
+
+def _with_dask(pieces: list[dict[str, Any]], scheduler: str | None) -> bytes:
+    """Counts each piece in a task of its own and merges neighbours, two by two, until one is left."""
+    try:
+        import dask
+    except ImportError:
+        raise MissingError("--engine dask needs Dask", hint="pip install 'lmkit-cli[dask]'") from None
+    counted = [dask.delayed(count_piece, pure=True)(piece) for piece in pieces]
+    while len(counted) > 1:
+        pairs = [counted[place : place + 2] for place in range(0, len(counted), 2)]
+        counted = [dask.delayed(merge_pieces, pure=True)(pair) if len(pair) > 1 else pair[0] for pair in pairs]
+    if scheduler is None:
+        (done,) = dask.compute(counted[0], scheduler="processes")
+    else:
+        try:
+            from distributed import Client
+        except ImportError:
+            raise MissingError("--scheduler needs dask.distributed", hint="pip install distributed") from None
+        with Client(scheduler) as client:
+            done = client.compute(counted[0]).result()
+    return bytes(done)

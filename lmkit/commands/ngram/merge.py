@@ -1,0 +1,80 @@
+"""`lmkit ngram merge`: adds up count files."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands.ngram.texts import Memory, TempDir, origin
+from lmkit.commands.options import Output, Run
+from lmkit.edge import streams
+from lmkit.errors import CheckpointError, UsageError
+
+
+def merge(
+    run: Run,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[COUNTS]...", help="Count files, in the order of the texts.", show_default=False),
+    ] = None,
+    memory: Memory = None,
+    temp_dir: TempDir = None,
+    output: Output = None,
+) -> None:
+    """Add up count files.
+
+    The sum is what counting the texts together, in the same order, would have given, to the
+    last n-gram and byte by byte. Sums can be added up again, so that many machines can merge
+    as a tree.
+
+    Examples:
+      lmkit ngram merge monday.lm tuesday.lm -o counts.lm
+      lmkit ngram merge part-*.lm | lmkit ngram fit --from-counts -o model.lm
+    """
+    from lmkit.counting.storage import Memory as InMemory
+    from lmkit.edge.scratch import Disk, memory_size
+
+    names = list(files or [streams.STDIN])
+    if names.count(streams.STDIN) > 1:
+        raise UsageError("stdin is named twice")
+    with streams.open_output(output, binary=True, inputs=names) as out:
+        data = [streams.read_whole(name) for name in names]
+        large = 2 * sum(map(len, data)) > memory_size(memory)
+        storage: Any = Disk(temp_dir) if large else InMemory()
+        for piece in merged(data, [streams.display(name) for name in names], storage)[0]:
+            out.write(piece)
+            storage.release()
+
+
+def merged(data: Sequence[memoryview], names: Sequence[str], storage: Any = None) -> tuple[Iterator[Any], Any]:
+    """The bytes of the sum of count files, and the sum."""
+    from lmkit import kinds
+    from lmkit.checkpoint import serialize
+    from lmkit.counting.countfile import CountFile
+    from lmkit.counting.merging import merge as add_up
+    from lmkit.counting.merging import move, remap, union
+    from lmkit.text.tokenizers import ByteTokenizer, with_vocabulary
+
+    files = [kinds.load(view, name) for view, name in zip(data, names, strict=True)]
+    for file, name in zip(files, names, strict=True):
+        if file.kind != CountFile.kind:
+            raise CheckpointError(f"{name}: of kind {file.kind}, not a count file")
+        if (file.counts.order, file.tokenizer.kind) != (files[0].counts.order, files[0].tokenizer.kind):
+            raise UsageError(
+                f"{name}: order {file.counts.order} over {file.tokenizer.kind}s does not add up with "
+                f"order {files[0].counts.order} over {files[0].tokenizer.kind}s"
+            )
+    if isinstance(files[0].tokenizer, ByteTokenizer):
+        tokenizer, runs = files[0].tokenizer, [file.counts for file in files]
+    else:
+        vocabulary, maps = union([file.tokenizer.vocabulary for file in files])
+        tokenizer = with_vocabulary(files[0].tokenizer.kind, vocabulary)
+        runs = []
+        for file, words in zip(files, maps, strict=True):
+            run = remap(file.counts, words, len(vocabulary))
+            runs.append(run if storage is None else move(run, storage))
+    counts = add_up(runs, storage)
+    inputs = [record for file in files for record in file.origin.get("inputs", [])]
+    settings = {"order": counts.order, "tokens": tokenizer.kind}
+    whole = CountFile(counts, tokenizer, {})
+    return serialize(whole.to_checkpoint(origin("ngram count", settings, inputs))), whole

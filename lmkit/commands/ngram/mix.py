@@ -1,0 +1,99 @@
+"""`lmkit ngram mix`: several models as one."""
+
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.ngram.fit import checkpoint_bytes
+from lmkit.commands.ngram.texts import origin
+from lmkit.commands.options import EncodingErrors, ModelsOption, Output, Run
+from lmkit.edge import streams
+from lmkit.errors import UsageError
+
+
+def mix(
+    run: Run,
+    model: ModelsOption = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", metavar="LIST", show_default="equal", help="Weights, such as `0.7,0.3`."),
+    ] = None,
+    tune: Annotated[
+        str | None,
+        typer.Option("--tune", metavar="FILE", help="Text on which the weights are tuned.", show_default=False),
+    ] = None,
+    log_linear: Annotated[
+        bool, typer.Option("--log-linear", help="Multiply powers of probabilities instead of adding shares.")
+    ] = False,
+    encoding_errors: EncodingErrors = "strict",
+    output: Output = None,
+) -> None:
+    """Mix models, with weights given or tuned on a text.
+
+    The result is an ordinary model that lists what any of the models lists. Linear weights
+    are shares that sum to one, tuned by EM; log-linear weights are exponents, tuned by search.
+
+    Examples:
+      lmkit ngram mix -m news.lm -m mail.lm --weights 0.7,0.3 -o both.lm
+      lmkit ngram mix -m news.lm -m mail.lm --tune dev.txt | lmkit ppl test.txt
+      lmkit ngram mix --log-linear -m news.lm -m mail.lm --tune dev.txt -o both.lm
+    """
+    from lmkit.counting import mixing
+    from lmkit.counting.model import NGram
+
+    names = list(model or [])
+    if len(names) < 2:
+        raise UsageError("mixing takes two models or more", hint="-m FIRST -m SECOND")
+    if weights is not None and tune is not None:
+        raise UsageError("--weights and --tune exclude each other")
+    if [*names, tune].count(streams.STDIN) > 1:
+        raise UsageError("stdin is wanted for two things at once")
+    models = [opening.open_kind(name, "ngram") for name in names]
+    parts = mixing.unite(models, unknown=log_linear)
+    shares = _shares(weights, len(models), log_linear=log_linear)
+    if tune is not None:
+        ids, ends = _development_text(run, parts.tokenizer, tune, encoding_errors)
+        if log_linear:
+            shares = mixing.tune_log_linear(parts, ids, ends)
+        else:
+            shares = mixing.tune_linear(models, parts, ids, ends)
+        run.terminal.notice(f"weights {', '.join(f'{share:.4f}' for share in shares)}")
+    tables = mixing.log_linear(parts, shares) if log_linear else mixing.linear(parts, shares)
+    settings: dict[str, Any] = {"weights": shares, "log_linear": log_linear}
+    config = {"order": len(tables), "smoothing": "log-linear mixture" if log_linear else "linear mixture"}
+    mixed = NGram(tables, parts.tokenizer, {**config, "weights": shares})
+    parents = [{"model": one.signature["model"]} for one in models]
+    with streams.open_output(output, binary=True, inputs=[*names, *([tune] if tune else [])]) as out:
+        for piece in checkpoint_bytes(mixed, origin("ngram mix", settings, parents)):
+            out.write(piece)
+
+
+def _shares(text: str | None, count: int, *, log_linear: bool) -> list[float]:
+    if text is None:
+        return [1.0 / count] * count
+    try:
+        shares = [float(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        shares = []
+    if len(shares) != count or not all(0 <= share < float("inf") for share in shares) or not sum(shares):
+        raise UsageError(f"--weights {text!r} is not a list of {count} numbers, none negative")
+    return shares if log_linear else [share / sum(shares) for share in shares]
+
+
+def _development_text(run: Run, tokenizer: Any, name: str, errors: str) -> tuple[Any, Any]:
+    """All sentences of a text, ends included, as one."""
+    import numpy as np
+
+    from lmkit.using.evaluation import with_eos
+
+    reader = streams.TextReader(replace=errors == "replace", raw=tokenizer.kind == "byte")
+    ids, ends, total = [], [], 0
+    for block in opening.blocks_of(run, reader, [name], "reading"):
+        block_ids, block_ends = with_eos(*tokenizer.encode_block(block), tokenizer.specials["eos"])
+        ids.append(block_ids)
+        ends.append(block_ends + total)
+        total += len(block_ids)
+    if not ids:
+        return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
+    return np.concatenate(ids), np.concatenate(ends)

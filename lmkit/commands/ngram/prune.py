@@ -1,0 +1,49 @@
+"""`lmkit ngram prune`: a smaller model."""
+
+from typing import Annotated
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.ngram.fit import checkpoint_bytes
+from lmkit.commands.ngram.texts import origin
+from lmkit.commands.options import ModelOption, Output, Run
+from lmkit.edge import streams
+
+
+def prune(
+    run: Run,
+    model: ModelOption = None,
+    threshold: Annotated[
+        float,
+        typer.Option("--threshold", metavar="X", min=0.0, help="Drop what changes the perplexity by a smaller share."),
+    ] = 1e-8,
+    output: Output = None,
+) -> None:
+    """Drop n-grams that a model can do without.
+
+    Relative-entropy pruning (Stolcke 1998): an n-gram goes when leaving its probability to the
+    shorter context raises the model's perplexity by less than the threshold, relative to what
+    it was. N-grams that longer ones build on stay. To drop n-grams by count, use --prune of
+    `ngram fit`.
+
+    Examples:
+      lmkit ngram prune -m model.lm --threshold 1e-7 -o small.lm
+      lmkit ngram fit train.txt | lmkit ngram prune --threshold 1e-8 | lmkit ppl test.txt
+    """
+    from lmkit.counting.model import NGram
+    from lmkit.counting.pruning import prune as prune_tables
+
+    name = model if model is not None else streams.STDIN
+    opened = opening.open_kind(name, "ngram")
+    before = sum(len(table.log10) for table in opened.tables)
+    tables = prune_tables(opened.tables, threshold)
+    after = sum(len(table.log10) for table in tables)
+    run.terminal.notice(f"{before} n-grams before, {after} after")
+    settings = {"threshold": threshold}
+    config = {**opened.config, "order": len(tables), "pruned": settings}
+    smaller = NGram(tables, opened.tokenizer, config)
+    parent = {"model": opened.signature["model"]}
+    with streams.open_output(output, binary=True, inputs=[name]) as out:
+        for piece in checkpoint_bytes(smaller, origin("ngram prune", settings, [parent])):
+            out.write(piece)

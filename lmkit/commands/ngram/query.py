@@ -1,0 +1,130 @@
+"""`lmkit ngram query`: n-grams and their probabilities."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.options import Bare, Json, ModelOption, Output, Run
+from lmkit.edge import streams
+from lmkit.edge.records import Table
+from lmkit.edge.terminal import is_terminal
+from lmkit.errors import DataError
+
+COLUMNS = ("context", "word", "probability", "log10", "order")
+
+
+def query(
+    run: Run,
+    ngrams: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NGRAM]...", help="N-grams to look up; `-`: one a line on stdin.", show_default=False),
+    ] = None,
+    model: ModelOption = None,
+    order: Annotated[
+        int | None, typer.Option("--order", "-n", metavar="N", min=1, help="Only n-grams of this order.")
+    ] = None,
+    json: Json = False,
+    bare: Bare = False,
+    output: Output = None,
+) -> None:
+    """Look up n-grams and their probabilities.
+
+    For each n-gram, the probability of its last word after the words before it, and the order
+    that answered. `<s>` and `</s>` stand for the ends of a sentence. With no n-gram given and
+    nothing on stdin, every n-gram that the model lists is printed. Unlisted words are `<unk>`.
+
+    Examples:
+      lmkit ngram query -m model.lm "yo soy" "<s> yo"
+      lmkit ngram query -m model.lm --order 1 --json
+      printf 'yo soy\\n' | lmkit ngram query -m model.lm -
+    """
+    name = model if model is not None else streams.STDIN
+    opened = opening.open_kind(name, "ngram")
+    with streams.open_output(output, inputs=[name]) as out:
+        table = Table(out, COLUMNS, as_json=json)
+        wanted = _wanted(ngrams, name)
+        records = _listed(opened, order) if wanted is None else _asked(opened, wanted, order)
+        for record in records:
+            if bare:
+                out.line(repr(record["probability"]))
+            else:
+                table.row(record)
+
+
+def _wanted(ngrams: list[str] | None, model: str) -> Iterable[bytes] | None:
+    """The n-grams asked for; None where all are."""
+    if ngrams and ngrams != [streams.STDIN]:
+        return [streams.argument_bytes(text) for text in ngrams]
+    if model == streams.STDIN or sys.stdin is None or (not ngrams and is_terminal(sys.stdin)):
+        return None
+    lines = streams.TextReader(eager=True).lines(streams.STDIN)
+    if ngrams:
+        return lines
+    first = next(lines, None)
+    return None if first is None else _chain(first, lines)
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _asked(model: Any, lines: Iterable[bytes], order: int | None) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        if not words:
+            raise DataError(f"query {number} is empty")
+        yield _answer(model, words[-(order or len(words)) :])
+
+
+def _ids(model: Any, words: list[bytes]) -> list[int]:
+    """Ids of words, among which `<s>` and `</s>` mean what they say."""
+    names = {b"<s>": model.tokenizer.specials["bos"], b"</s>": model.tokenizer.specials["eos"]}
+    ids = []
+    for word in words:
+        encoded = [names[word]] if word in names else model.tokenizer.encode(word).tolist()
+        ids += encoded
+    return ids
+
+
+def _answer(model: Any, words: list[bytes]) -> dict[str, Any]:
+    import numpy as np
+
+    from lmkit.counting.lookup import evaluate, find_grams
+
+    ids = _ids(model, words)[-len(model.tables) :]
+    rows = np.array([ids], dtype=np.int32)
+    log10 = float(evaluate(model.tables, rows)[0])
+    keys = [table.key for table in model.tables]
+    found = next((k for k in range(len(ids), 1, -1) if find_grams(keys, rows[:, -k:])[0] >= 0), 1)
+    return _record(model, ids, log10, found)
+
+
+def _record(model: Any, ids: list[int], log10: float, order: int) -> dict[str, Any]:
+    spelled = [model.tokenizer.piece(token).decode(errors="replace") for token in ids]
+    probability = 0.0 if log10 == -float("inf") else 10.0**log10
+    return {
+        "context": " ".join(spelled[:-1]), "word": spelled[-1], "probability": probability, "log10": log10,
+        "order": order,
+    }  # fmt: skip
+
+
+def _listed(model: Any, order: int | None) -> Iterator[dict[str, Any]]:
+    import numpy as np
+
+    from lmkit.counting.tables import words_of
+
+    keys = [table.key for table in model.tables]
+    bos = model.tokenizer.specials["bos"]
+    for k, table in enumerate(model.tables, 1):
+        if order not in (None, k):
+            continue
+        for begin in range(0, len(table.log10), 1 << 14):
+            ids = np.arange(begin, min(begin + (1 << 14), len(table.log10)))
+            rows = words_of(keys, k, ids).tolist()
+            for row, log10 in zip(rows, table.log10[ids].tolist(), strict=True):
+                if row[-1] != bos and log10 > -float("inf"):
+                    yield _record(model, row, log10, k)

@@ -1,0 +1,88 @@
+"""`lmkit sample`: generate text."""
+
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.options import (
+    FilterOrder,
+    Json,
+    ModelOption,
+    Output,
+    Prompt,
+    Run,
+    Seed,
+    Temperature,
+    TopK,
+    TopP,
+)
+from lmkit.edge import streams
+from lmkit.edge.records import to_json
+from lmkit.errors import UsageError
+
+
+def sample(
+    run: Run,
+    model: ModelOption = None,
+    prompt: Prompt = "",
+    number: Annotated[int, typer.Option("--number", "-n", metavar="N", min=1, help="Samples to draw.")] = 1,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", metavar="N", min=1, help="Longest continuation, in tokens.")
+    ] = 100,
+    seed: Seed = 0,
+    greedy: Annotated[bool, typer.Option("--greedy", help="Always the most probable token; ties: lowest id.")] = False,
+    ancestral: Annotated[
+        bool, typer.Option("--ancestral", help="Draw from the model's own distribution (the default).")
+    ] = False,
+    temperature: Temperature = 1.0,
+    top_k: TopK = 0,
+    top_p: TopP = 1.0,
+    order: FilterOrder = "temperature,top-k,top-p",
+    stop: Annotated[
+        list[str] | None,
+        typer.Option("--stop", metavar="TEXT", help="End before this text; may be repeated.", show_default=False),
+    ] = None,
+    echo: Annotated[bool, typer.Option("--echo", help="Print the prompt in front of each continuation.")] = False,
+    unknown: Annotated[bool, typer.Option("--unknown", help="Let the unknown word be drawn too.")] = False,
+    json: Json = False,
+    output: Output = None,
+) -> None:
+    """Generate text from any model.
+
+    Draws -n continuations of the prompt, one a line; without --prompt each is a line of its
+    own. The same seed gives the same text, whatever else is drawn. Temperature, top-k and
+    top-p are applied in the order of --order, each to what the one before left. The text ends
+    at the end of a line, at --stop or after --max-tokens; --json says which, as
+    `finish_reason` (`eos`, `stop`, `length`).
+
+    Examples:
+      lmkit sample -m model.lm -n 5
+      lmkit sample -m model.lm --prompt "once upon" --greedy --echo
+      lmkit sample -m model.lm -t 0.8 --top-k 40 --top-p 0.95 --seed 7 --json
+    """
+    from lmkit.using import decoding
+
+    filtered = {"--temperature": temperature != 1, "--top-k": top_k != 0, "--top-p": top_p != 1}
+    ways = [name for name, used in {"--greedy": greedy, "--ancestral": ancestral}.items() if used]
+    if len(ways) > 1 or (ways and any(filtered.values())):
+        others = [name for name, used in filtered.items() if used]
+        raise UsageError(f"{' and '.join([*ways, *others])} do not go together")
+    chain = decoding.filters(0.0 if greedy else temperature, top_k, top_p, order)
+    name = model if model is not None else streams.STDIN
+    opened = opening.open_language_model(name)
+    with streams.open_output(output, inputs=[name]) as out:
+        data = streams.argument_bytes(prompt)
+        state = decoding.state_after(opened, data)
+        sampler = decoding.Sampler(opened, chain, unknown=unknown)
+        stops = [streams.argument_bytes(text) for text in stop or []]
+        for index in range(number):
+            done = sampler.generate(state, key="0", sample=index, seed=seed, most=max_tokens, stops=stops)
+            if json:
+                record: dict[str, Any] = {"id": index, "prompt": prompt, "text": done.text.decode(errors="replace")}
+                record |= {"tokens": len(done.ids), "nats": done.nats, "finish_reason": done.finish_reason}
+                out.line(to_json(record | {"order": [step for step, _ in chain]}))
+                continue
+            joint = b" " if opened.tokenizer.kind == "word" and data and done.text else b""
+            text = data + joint + done.text if echo else done.text
+            out.line(text.decode(errors="replace").replace("\n", "\\n"))

@@ -1,0 +1,157 @@
+"""`lmkit score`: log-probability per line or token."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.options import Bare, EncodingErrors, Files, Json, ModelOption, NoEos, Output, Run
+from lmkit.edge import streams
+from lmkit.edge.records import Table
+from lmkit.errors import DataError, UsageError
+
+
+def score(
+    run: Run,
+    files: Files = None,
+    model: ModelOption = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Each token with its context and the order that answered.")
+    ] = False,
+    surprisal: Annotated[bool, typer.Option("--surprisal", help="Each token's surprisal in bits and nats.")] = False,
+    pairs: Annotated[
+        str | None,
+        typer.Option(
+            "--pairs", metavar="FILE", show_default=False,
+            help="Two sentences a line, parted by a tab: which is more probable, and how often the first is.",
+        ),
+    ] = None,
+    no_eos: NoEos = False,
+    encoding_errors: EncodingErrors = "strict",
+    json: Json = False,
+    bare: Bare = False,
+    output: Output = None,
+) -> None:
+    """Log-probability of each line or token under any model.
+
+    One line in, one answer out, as the lines come: a pipe that feeds lines gets answers at
+    once, from one loaded model. The end of the line is scored too unless --no-eos, so that the
+    factors multiply to the probability of the whole sentence. Numbers are natural logarithms.
+
+    Examples:
+      lmkit score -m model.lm sentences.txt
+      echo "debido a las copiosas lluvias" | lmkit score -m model.lm --explain
+      lmkit score -m model.lm --surprisal --json < text.txt
+      lmkit score -m model.lm --pairs pairs.tsv
+    """
+    if explain + surprisal + (pairs is not None) > 1:
+        raise UsageError("--explain, --surprisal and --pairs exclude each other")
+    if pairs is not None and files:
+        raise UsageError("--pairs names the texts; FILEs do not go with it")
+    names, texts = opening.sources([model] if model else [], [pairs] if pairs is not None else files)
+    opened = opening.open_language_model(names[0])
+    signature = opening.signature(opened, {"eos": "no" if no_eos else "yes", "unknown": "scored"})
+    reader = opening.text_reader(opened, encoding_errors, eager=True)
+    if not (json or bare):
+        run.terminal.notice(f"signature {signature}")
+    with streams.open_output(output, inputs=[*names, *texts]) as out:
+        if pairs is not None:
+            _pairs(out, opened, reader.lines(pairs), pairs, eos=not no_eos, as_json=json, signature=signature)
+            return
+        lines = _lines(run, opened, reader, texts, eos=not no_eos)
+        if bare:
+            for line in lines:
+                out.line(repr(line.total))
+        elif surprisal:
+            _surprisals(out, opened, lines, as_json=json, signature=signature)
+        else:
+            _scores(out, opened, lines, as_json=json, explain=explain, signature=signature)
+
+
+def _lines(run: Run, model: Any, reader: streams.TextReader, texts: list[str], *, eos: bool) -> Iterator[Any]:
+    from lmkit.using.evaluation import lines_of
+
+    for text in texts:
+        yield from lines_of(model, reader.blocks(text), eos=eos)
+    opening.tell_replaced(run, reader)
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")
+
+
+def _scores(
+    out: streams.Output, model: Any, lines: Iterator[Any], *, as_json: bool, explain: bool, signature: str
+) -> None:
+    columns = ("line", "token", "context", "order", "nats") if explain else ("line", "nats", "tokens", "text")
+    table = Table(out, columns, as_json=as_json)
+    for number, line in enumerate(lines, 1):
+        record = {"line": number, "text": _text(line.text), "nats": line.total, "tokens": len(line.ids)}
+        record["signature"] = signature
+        if not explain:
+            table.row(record)
+            continue
+        factors = [_factor(model, factor) for factor in model.explain(line.ids.tolist())]
+        if as_json:
+            table.row({**record, "factors": factors})
+            continue
+        for factor in factors:
+            table.row({"line": number, **factor, "context": " ".join(factor["context"])})
+
+
+def _factor(model: Any, factor: Any) -> dict[str, Any]:
+    piece = model.tokenizer.piece
+    return {
+        "token": _text(piece(factor.token)),
+        "context": [_text(piece(token)) for token in factor.context],
+        "order": factor.order,
+        "nats": factor.nats,
+    }
+
+
+def _surprisals(out: streams.Output, model: Any, lines: Iterator[Any], *, as_json: bool, signature: str) -> None:
+    from lmkit.using.evaluation import LN2
+
+    table = Table(out, ("line", "token", "bits", "nats"), as_json=as_json)
+    for number, line in enumerate(lines, 1):
+        tokens = [
+            {"token": _text(model.tokenizer.piece(token)), "bits": 0.0 - nats / LN2, "nats": 0.0 - nats}
+            for token, nats in zip(line.ids.tolist(), line.nats.tolist(), strict=True)
+        ]
+        if as_json:
+            table.row({"line": number, "text": _text(line.text), "surprisal": tokens, "signature": signature})
+            continue
+        for token in tokens:
+            table.row({"line": number, **token})
+
+
+def _pairs(
+    out: streams.Output, model: Any, lines: Iterator[bytes], name: str, *, eos: bool, as_json: bool, signature: str
+) -> None:
+    from lmkit.using.evaluation import lines_of
+
+    table = Table(out, ("line", "winner", "margin", "nats_first", "nats_second", "text"), as_json=as_json)
+    won = count = 0
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        fields = line.split(b"\t")
+        if len(fields) != 2:
+            raise DataError(f"{streams.display(name)}:{number}: {len(fields)} fields, expected two parted by a tab")
+        first, second = (scored.total for scored in lines_of(model, [b"\n".join(fields) + b"\n"], eos=eos))
+        count += 1
+        won += first > second
+        table.row(
+            {
+                "line": number, "winner": "first" if first > second else "second" if second > first else "tie",
+                "margin": 0.0 if first == second else abs(first - second), "nats_first": first, "nats_second": second,
+                "text": _text(fields[0] if first >= second else fields[1]),
+            }
+        )  # fmt: skip
+    if not count:
+        raise DataError(f"{streams.display(name)}: no pairs")
+    if as_json:
+        table.row({"accuracy": won / count, "pairs": count, "signature": signature})
+    else:
+        out.line(f"accuracy\t{won / count:.6g}\t{won} of {count}")

@@ -1,0 +1,187 @@
+"""Choosing the next token: filters of a distribution, draws from it, and whole texts. Knows no files.
+
+Filters are functions from log-probabilities to log-probabilities, (V,) to (V,); what they drop
+becomes -inf. Ties go to the lower id. A draw depends on the seed, the prompt's id, the sample's
+number and the step, and on nothing else: neither on batch size and threads nor on other prompts.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lmkit.errors import DataError, UsageError
+from lmkit.protocols import F64, LanguageModel, State
+
+Filter = Callable[[F64], F64]
+FILTERS = ("temperature", "top-k", "top-p")
+_SHORT = {"temp": "temperature"}
+
+
+def normalise(logs: F64) -> F64:
+    """Log-probabilities that sum to one: l - log sum exp l. Values of any size are fine."""
+    highest = logs.max(initial=-np.inf)
+    if highest == -np.inf:
+        return logs
+    shifted = logs - highest
+    return shifted - np.log(np.exp(shifted).sum())
+
+
+def with_temperature(logs: F64, temperature: float) -> F64:
+    """l / T, normalised; T = 0 leaves the most probable token alone."""
+    if temperature == 0:
+        return top_k(logs, 1)
+    return normalise(logs / temperature)
+
+
+def top_k(logs: F64, k: int) -> F64:
+    """The k most probable tokens, exactly k of them; 0 keeps all. Fan et al. (2018)."""
+    if k == 0 or k >= len(logs):
+        return logs
+    best = np.argpartition(-logs, k - 1)[:k]
+    threshold = logs[best].min()
+    above = np.flatnonzero(logs > threshold)
+    ties = np.flatnonzero(logs == threshold)[: k - len(above)]
+    return _keep(logs, np.concatenate((above, ties)))
+
+
+def top_p(logs: F64, p: float) -> F64:
+    """The smallest set of most probable tokens whose mass reaches p, never empty. Holtzman et al. (2020)."""
+    if p >= 1:
+        return logs
+    order = np.argsort(-logs, kind="stable")
+    mass = np.cumsum(np.exp(normalise(logs)[order]))
+    count = int(np.searchsorted(mass, p - 1e-12)) + 1  # 1e-12: sums such as .5 + .3 + .01 may fall short by rounding
+    return _keep(logs, order[:count])
+
+
+def _keep(logs: F64, tokens: Any) -> F64:
+    kept = np.full(len(logs), -np.inf)
+    kept[tokens] = logs[tokens]
+    return normalise(kept)
+
+
+def filters(temperature: float, k: int, p: float, order: str) -> list[tuple[str, Filter]]:
+    """The filters in the order of a list such as `temperature,top-k,top-p`. Raises UsageError."""
+    names = [_SHORT.get(name.strip(), name.strip()) for name in order.split(",")]
+    if sorted(names) != sorted(FILTERS):
+        raise UsageError(f"--order {order!r} does not name each of {', '.join(FILTERS)} once")
+    makers: dict[str, Filter] = {
+        "temperature": lambda logs: with_temperature(logs, temperature),
+        "top-k": lambda logs: top_k(logs, k),
+        "top-p": lambda logs: top_p(logs, p),
+    }
+    return [(name, makers[name]) for name in names]
+
+
+def uniform(seed: int, key: str, sample: int, step: int) -> float:
+    """A number in [0, 1) that these four determine: 53 bits of BLAKE2b."""
+    data = f"{seed}\0{key}\0{sample}\0{step}".encode()
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") / 2**64
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A filtered distribution, ready to draw from: tokens that remain, and their cumulated mass."""
+
+    tokens: Any
+    mass: F64
+    logs: F64
+
+    @classmethod
+    def of(cls, logs: F64) -> "Choices":
+        tokens = np.flatnonzero(logs > -np.inf)
+        kept = np.exp(logs[tokens])
+        return cls(tokens, np.cumsum(kept), logs)
+
+    def draw(self, number: float) -> int:
+        """The token at which the cumulated mass passes `number` in [0, 1)."""
+        place = int(np.searchsorted(self.mass, number * self.mass[-1], side="right"))
+        return int(self.tokens[min(place, len(self.tokens) - 1)])
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One generated continuation: its ids without `eos`, nats under the model, and why it ended."""
+
+    ids: list[int]
+    text: bytes
+    nats: float
+    finish_reason: str
+
+
+class Sampler:
+    """Generates continuations from a model. Distributions met again are not computed again."""
+
+    def __init__(self, model: LanguageModel, chain: Sequence[tuple[str, Filter]], *, unknown: bool = False) -> None:
+        self._model = model
+        self._chain = chain
+        self._unknown = unknown
+        self._choices: dict[State, tuple[Choices, F64]] = {}
+
+    def choices(self, state: State) -> tuple[Choices, F64]:
+        """What may follow a state, filtered, and the model's own log-probabilities. Raises DataError if nothing."""
+        try:
+            known = self._choices.get(state)
+        except TypeError:  # a state that can't be a key
+            return self._compute(state)
+        if known is None:
+            known = self._compute(state)
+            if len(self._choices) >= 1024:
+                self._choices.clear()
+            self._choices[state] = known
+        return known
+
+    def _compute(self, state: State) -> tuple[Choices, F64]:
+        raw = self._model.next(state)
+        logs = raw.copy()
+        if not self._unknown:
+            logs[self._model.tokenizer.specials["unk"]] = -np.inf
+        logs = normalise(logs)
+        if logs.max(initial=-np.inf) == -np.inf:
+            raise DataError("the model gives no token that could follow here")
+        for _, apply in self._chain:
+            logs = apply(logs)
+        return Choices.of(logs), raw
+
+    def generate(
+        self, state: State, *, key: str, sample: int, seed: int, most: int, stops: Sequence[bytes] = ()
+    ) -> Generated:
+        """One continuation of at most `most` tokens after `state`."""
+        tokenizer = self._model.tokenizer
+        eos = tokenizer.specials["eos"]
+        ids: list[int] = []
+        nats = 0.0
+        for step in range(most):
+            choices, raw = self.choices(state)
+            token = choices.draw(uniform(seed, key, sample, step))
+            nats += float(raw[token])
+            if token == eos:
+                return Generated(ids, tokenizer.decode(ids), nats, "eos")
+            ids.append(token)
+            if stops:
+                text = tokenizer.decode(ids)
+                places = [text.find(stop) for stop in stops if stop in text]
+                if places:
+                    return Generated(ids, text[: min(places)], nats, "stop")
+            state = self._model.advance(state, token)
+        return Generated(ids, tokenizer.decode(ids), nats, "length")
+
+
+def state_after(model: LanguageModel, prompt: bytes) -> State:
+    """The state after a prompt at the beginning of a sentence."""
+    state = model.start()
+    for token in model.tokenizer.encode(prompt).tolist():
+        state = model.advance(state, token)
+    return state
+
+
+def ranked(logs: F64, most: int | None) -> Iterator[int]:
+    """Tokens by falling log-probability, ties by id; those of probability zero left out."""
+    order = np.argsort(-logs, kind="stable")
+    for token in order[:most].tolist():
+        if logs[token] == -np.inf:
+            return
+        yield token
