@@ -30,7 +30,7 @@ $(VENV)/tested: $(BIN)/python pyproject.toml
 	@touch $@ $(VENV)/base
 
 demo: $(VENV)/base
-	@$(MAKE) --no-print-directory -f examples/demo.mk LMKIT=$(BIN)/lmkit
+	@$(MAKE) --no-print-directory -f examples/demo.mk LMKIT=$(CURDIR)/$(BIN)/lmkit
 
 test: check
 	$(BIN)/python -m pytest -q -n auto -m "not slow"

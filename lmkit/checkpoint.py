@@ -25,7 +25,7 @@ from lmkit.errors import CheckpointError
 FORMAT = 1
 HEADER_LIMIT = 1 << 24  # bytes
 SLICE = 1 << 20  # values written at a time
-DTYPES = {
+DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"), "I64": np.dtype("<i8"), "U64": np.dtype("<u8"),
     "F32": np.dtype("<f4"), "I32": np.dtype("<i4"), "U32": np.dtype("<u4"),
     "F16": np.dtype("<f2"), "I16": np.dtype("<i2"), "U16": np.dtype("<u2"),
@@ -47,6 +47,7 @@ class Streamed:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Its length, as arrays say it."""
         return (self.length,)
 
 
@@ -124,7 +125,7 @@ def serialize(checkpoint: Checkpoint) -> Iterator[bytes | memoryview]:
 
 def _bytes(array: Array) -> memoryview:
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    return memoryview(little.reshape(-1).view(np.uint8))
+    return little.reshape(-1).view(np.uint8).data
 
 
 def _stream(name: str, tensor: Streamed) -> Iterator[memoryview]:

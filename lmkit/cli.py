@@ -61,6 +61,7 @@ def function_of(name: str) -> Callable[..., Any]:
 
 def typed_command(words: Sequence[str]) -> str | None:
     """The command that the words name, if they name one."""
+    words = [word for word in words if not word.startswith("-")]
     for length in (2, 1):
         if " ".join(words[:length]) in COMMANDS:
             return " ".join(words[:length])
@@ -78,10 +79,18 @@ def build(loaded: Sequence[str]) -> Any:
     }  # fmt: skip
     app = typer.Typer(help=SUMMARY, **plain)
 
+    def show_version(asked: bool) -> None:
+        if asked:
+            print(f"lmkit {__version__}")
+            raise typer.Exit
+
     def root(
-        version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and stop.")] = False,
+        version: Annotated[
+            bool,
+            typer.Option("--version", "-V", is_eager=True, callback=show_version, help="Print the version and stop."),
+        ] = False,
     ) -> None:
-        """`--version` alone is answered before a parser is built."""
+        """Commands follow."""
 
     app.callback()(root)
     groups = {name: typer.Typer(help=summary, **plain) for name, summary in GROUPS.items()}
@@ -103,9 +112,9 @@ def _stub() -> None:
 
 
 def _help_text(function: Callable[..., Any]) -> str:
-    """A command's docstring; its examples keep their lines."""
-    text = inspect.getdoc(function) or ""
-    return text.replace("Examples:\n", "\b\nExamples:\n")
+    """A command's docstring; paragraphs with indented lines, such as examples, keep their lines."""
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    return "\n\n".join(f"\b\n{text}" if "\n  " in text else text for text in paragraphs)
 
 
 def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

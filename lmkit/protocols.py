@@ -18,6 +18,8 @@ U8 = npt.NDArray[np.uint8]
 U64 = npt.NDArray[np.uint64]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.signedinteger[Any]]
+Floats = npt.NDArray[np.floating[Any]]
 Bool = npt.NDArray[np.bool_]
 
 State = Any

@@ -1,5 +1,6 @@
 """`lmkit info`: what a checkpoint is."""
 
+import math
 from typing import Annotated, Any
 
 import typer
@@ -59,7 +60,7 @@ def _describe(name: str) -> dict[str, Any]:
         "kind": content.kind,
         "config": dict(content.config),
         "tokenizer": dict(content.tokenizer),
-        "parameters": sum(int(tensor.size) for key, tensor in own.items() if _is_parameter(key, tensor)),
+        "parameters": sum(math.prod(tensor.shape) for key, tensor in own.items() if _is_parameter(key, tensor)),
         "bytes": len(data),
         "origin": dict(content.origin),
         "tensors": {key: [_dtype(tensor), list(tensor.shape)] for key, tensor in sorted(content.tensors.items())},

@@ -38,7 +38,9 @@ def open_kind(name: str, *wanted: str) -> Any:
     """A checkpoint of one of the wanted kinds. Raises CheckpointError for others."""
     model = open_any(name)
     if model.kind not in wanted:
-        raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, this command takes {' or '.join(wanted)}")
+        raise CheckpointError(
+            f"{streams.display(name)}: of kind {model.kind}, this command takes {' or '.join(wanted)}"
+        )
     return model
 
 
@@ -56,7 +58,9 @@ def signature(model: Any, more: Mapping[str, str]) -> str:
     return "|".join(f"{key}:{value}" for key, value in {**model.signature, **more}.items())
 
 
-def text_reader(model_or_kind: Any, errors: str, *, eager: bool = False, block: int = streams.BLOCK) -> streams.TextReader:
+def text_reader(
+    model_or_kind: Any, errors: str, *, eager: bool = False, block: int = streams.BLOCK
+) -> streams.TextReader:
     """A reader of texts for a model's tokens; byte tokens take any bytes."""
     kind = model_or_kind if isinstance(model_or_kind, str) else model_or_kind.tokenizer.kind
     return streams.TextReader(replace=errors == "replace", raw=kind == "byte", eager=eager, block=block)

@@ -136,9 +136,7 @@ def _numbers(totals: Any) -> dict[str, Any]:
 class _Shown:
     """Prints records as they come; on a terminal, as a table at the end."""
 
-    def __init__(
-        self, run: Run, out: streams.Output, *, as_json: bool, bare: bool, several_models: bool
-    ) -> None:
+    def __init__(self, run: Run, out: streams.Output, *, as_json: bool, bare: bool, several_models: bool) -> None:
         self._out, self._bare = out, bare
         self._columns = (*(("model",) if several_models else ()), "file", *COLUMNS)
         self._aligned = not (as_json or bare) and is_terminal(sys.stdout) and run.settings.get("output") is None

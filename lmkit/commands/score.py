@@ -23,7 +23,9 @@ def score(
     pairs: Annotated[
         str | None,
         typer.Option(
-            "--pairs", metavar="FILE", show_default=False,
+            "--pairs",
+            metavar="FILE",
+            show_default=False,
             help="Two sentences a line, parted by a tab: which is more probable, and how often the first is.",
         ),
     ] = None,

@@ -1,13 +1,13 @@
-"""ARPA files: backoff models as text, log10, one n-gram a line. Knows bytes, not files.
+r"""ARPA files: backoff models as text, log10, one n-gram a line. Knows bytes, not files.
 
-Reads what lmplz, SRILM, OpenGrm and IRSTLM write: fields parted by tabs or spaces, `\\r\\n`,
-text before `\\data\\`, backoffs left out, `<UNK>` for `<unk>`. -99 and below is probability 0.
+Reads what lmplz, SRILM, OpenGrm and IRSTLM write: fields parted by tabs or spaces, `\r\n`,
+text before `\data\`, backoffs left out, `<UNK>` for `<unk>`. -99 and below is probability 0.
 Prefixes that a pruned model left out are put back with the probability they had by backoff, so
 that the model stays the same.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from lmkit.counting.estimation import Logs, Table, precision
 from lmkit.counting.lookup import evaluate, find_grams
 from lmkit.counting.tables import SHIFT, words_of
 from lmkit.errors import CheckpointError
-from lmkit.protocols import F64, I32, I64
+from lmkit.protocols import F64, I32, I64, Ints
 from lmkit.text.tokenizers import WordTokenizer
 from lmkit.text.vocabulary import BOS, NAMES, UNK, Vocabulary
 from lmkit.text.words import distinct, find
@@ -27,7 +27,7 @@ MOST_ORDERS = 100
 
 
 def is_arpa(start: bytes) -> bool:
-    """Whether text looks like an ARPA file: `\\data\\` on a line of its own near the beginning."""
+    r"""Whether text looks like an ARPA file: `\data\` on a line of its own near the beginning."""
     return re.search(rb"(^|\n)[ \t]*\\data\\[ \t\r]*\n", start) is not None
 
 
@@ -113,7 +113,8 @@ def _fields(lines: bytes) -> tuple[list[bytes], I64]:
 
 def _vocabulary(reader: _Reader, begin: int, lines: bytes) -> Vocabulary:
     fields, ends = _fields(lines)
-    firsts = np.concatenate(([0], ends[:-1]))[np.diff(ends, prepend=0) > 0] if len(ends) else []
+    begins = np.concatenate((np.zeros(1, np.int64), ends))[:-1]
+    firsts: list[int] = begins[np.diff(ends, prepend=0) > 0].tolist()
     words: dict[bytes, None] = dict.fromkeys(NAMES)
     seen: set[bytes] = set()
     for first in firsts:
@@ -164,7 +165,7 @@ def _parse(reader: _Reader, begin: int, lines: bytes, order: int, vocabulary: Vo
     return _Section(words, log10, backoff)
 
 
-def _numbers(reader: _Reader, begin: int, starts: I64, names: list[bytes], inverse: I32):  # type: ignore[no-untyped-def]
+def _numbers(reader: _Reader, begin: int, starts: I64, names: list[bytes], inverse: Ints) -> Callable[[I64], F64]:
     """A function from field places to their values; each distinct spelling is read once."""
     values = np.full(len(names), np.nan)
 
@@ -207,8 +208,8 @@ def _build(sections: Sequence[_Section], vocabulary: Vocabulary) -> list[Table]:
             raise CheckpointError(f"{order}-gram {shown!r} stands twice")
         inserted = np.isnan(section.log10[ranks])
         values = section.log10[ranks].astype(dtype)
-        backoff = nothing if order == len(sections) else section.backoff[ranks].astype(dtype)
-        table = Table(key, values, backoff)
+        weights = nothing if order == len(sections) else section.backoff[ranks].astype(dtype)
+        table = Table(key, values, weights)
         if inserted.any():
             words = section.words[ranks][inserted]
             contexts = find_grams([t.key for t in tables], words[:, :-1])
@@ -259,7 +260,10 @@ def _lines(table: Table, ids: I64, words: I32, pieces: Sequence[bytes], order: i
 
 
 def _digits(values: Logs) -> list[bytes]:
-    """The fewest digits that tell the number from others of its type; -99 for log 0. Each distinct value is spelled once."""
+    """The fewest digits that tell the number from others of its type; -99 for log 0.
+
+    Each distinct value is spelled once.
+    """
     unique, inverse = np.unique(values, return_inverse=True)
     spelled = [
         b"-99" if np.isneginf(value) else np.format_float_positional(value, trim="-").encode() for value in unique

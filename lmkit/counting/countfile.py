@@ -65,8 +65,8 @@ def _check(level: Level, below: int, size: int) -> None:
         return
     good = (
         (key[1:] > key[:-1]).all()
-        and 0 <= key[0] and int(key[-1]) >> 32 < below and int((key & 0xFFFFFFFF).max()) < size
-        and 0 <= suffix.min() and suffix.max() < below and level.count.min() > 0
+        and key[0] >= 0 and int(key[-1]) >> 32 < below and int((key & 0xFFFFFFFF).max()) < size
+        and suffix.min() >= 0 and suffix.max() < below and level.count.min() > 0
     )  # fmt: skip
     if not good:
         raise CheckpointError("damaged checkpoint: the n-grams do not hold together")

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lmkit.counting.tables import SHIFT, Counts, Level
-from lmkit.protocols import I32, I64, U64
+from lmkit.protocols import I32, I64, U64, Ints
 from lmkit.text.vocabulary import BOS, EOS
 
 PART = 1 << 18
@@ -38,7 +38,7 @@ class _Part(NamedTuple):
 
     positions: I32
     key: I64
-    count: I32
+    counts: I32
     suffix: I32
 
 
@@ -76,7 +76,7 @@ def _group_by_word(text: I32) -> I32:
 
 
 def _extend(
-    text: I32, ids: I32, positions: I32, counts: I32, pool: ThreadPoolExecutor, *, last: bool
+    text: I32, ids: I32, positions: I32, counts: Ints, pool: ThreadPoolExecutor, *, last: bool
 ) -> tuple[I32, Level]:
     """From k-grams to (k+1)-grams.
 
@@ -92,16 +92,17 @@ def _extend(
 
     most = len(positions)  # untouched pages of an empty array cost nothing
     grouped = np.empty(0 if last else most, dtype=np.int32)
-    key, count, suffix = (np.empty(most, dtype=dtype) for dtype in (np.int64, np.int32, np.int32))
+    key = np.empty(most, dtype=np.int64)
+    count, suffix = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.int32)
     base = placed = 0
     for done in pool.map(part, _cuts(bounds)):
         end = base + len(done.key)
-        key[base:end], count[base:end], suffix[base:end] = done.key, done.count, done.suffix
+        key[base:end], count[base:end], suffix[base:end] = done.key, done.counts, done.suffix
         if not last:
             grouped[placed : placed + len(done.positions)] = done.positions
             placed += len(done.positions)
             # No position lies in two parts, so those still being sorted do not see this.
-            ids[done.positions] = np.repeat(np.arange(base, end, dtype=np.int32), done.count)
+            ids[done.positions] = np.repeat(np.arange(base, end, dtype=np.int32), done.counts)
         base = end
     return grouped[:placed], Level(key[:base], count[:base], suffix[:base])
 
@@ -120,7 +121,7 @@ def _bits(count: int) -> int:
     return max(1, (count - 1).bit_length())
 
 
-def _sort_part(text: I32, ids: I32, positions: I32, counts: I64, first: int) -> _Part:
+def _sort_part(text: I32, ids: I32, positions: I32, counts: Ints, first: int) -> _Part:
     """Groups the positions after `positions` by (k-gram before, word there)."""
     after = positions + np.int32(1)
     words = text[after]

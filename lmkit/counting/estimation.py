@@ -7,6 +7,7 @@ threads and the memory allowed, so that the same counts always give the same bit
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ from lmkit.counting.smoothing import (
 from lmkit.counting.storage import Memory, Storage
 from lmkit.counting.tables import SHIFT, WORD, Counts, Level, beginning_with, context_cuts, context_starts
 from lmkit.errors import DataError, UsageError
-from lmkit.protocols import F32, F64, I32, I64, Bool
+from lmkit.protocols import F64, I64, Bool, Floats, Ints
 from lmkit.text.vocabulary import BOS, UNK
 
 CHUNK = 1 << 18
@@ -35,12 +36,13 @@ CLOSED = ("mle", "add-k")
 """Methods whose vocabulary is closed unless asked otherwise: no probability for unknown words."""
 
 
-Logs = F32 | F64
+Logs = Floats
+Precision = type[np.floating[Any]]
 EXACT = 1 << 20
 """Models of at most so many n-grams keep float64; larger ones float32, the precision of ARPA files."""
 
 
-def precision(ngrams: int) -> type[np.float32] | type[np.float64]:
+def precision(ngrams: int) -> Precision:
     """The type that a model of so many n-grams keeps its numbers in."""
     return np.float64 if ngrams <= EXACT else np.float32
 
@@ -99,7 +101,7 @@ def thresholds(prune: Sequence[int], order: int) -> list[int]:
     values = list(prune) or [0]
     if values[0] != 0:
         raise UsageError("the first pruning threshold must be 0", hint="--min-count limits the vocabulary")
-    if any(later < earlier for earlier, later in zip(values, values[1:], strict=False)):
+    if any(later < earlier for earlier, later in pairwise(values)):
         raise UsageError("pruning thresholds must not decrease")
     return (values + [values[-1]] * order)[:order]
 
@@ -140,7 +142,7 @@ class _Estimator:
         finished = [Table(key, log10, backoff) for (key, log10), backoff in zip(tables, backoffs, strict=True)]
         return Estimate(finished, self.parameters, self.discounts.notes)
 
-    def _counts(self, order: int) -> I64 | I32:
+    def _counts(self, order: int) -> Ints:
         """Raw counts; for Kneser-Ney below the highest order, how many words precede the n-gram.
 
         N-grams that begin with `<s>` have nothing before them and keep their raw counts.
@@ -157,7 +159,7 @@ class _Estimator:
         counts[low:high] = level.count[low:high]
         return counts
 
-    def _counts_of_counts(self, order: int, counts: I64 | I32) -> list[int]:
+    def _counts_of_counts(self, order: int, counts: Ints) -> list[int]:
         """n_0 to n_6 of an order.
 
         lmplz takes the raw count of the very last n-gram in suffix order (highest last word,
@@ -175,7 +177,7 @@ class _Estimator:
             n[min(int(level.count[self.last]), 7)] += 1
         return [int(value) for value in n]
 
-    def _method(self, order: int, counts: I64 | I32) -> Smoothing:
+    def _method(self, order: int, counts: Ints) -> Smoothing:
         settings, name = self.settings, self.settings.smoothing
         n = self._counts_of_counts(order, counts)
         makers: dict[str, Callable[[], Smoothing]] = {
@@ -250,7 +252,7 @@ class _Estimator:
         return (key, log10), _Lower(probability, kept), backoff if lower.kept is None else backoff[lower.kept]
 
     def _chunk(
-        self, order: int, level: Level, counts: I64 | I32, method: Smoothing, lower: _Lower, begin: int, end: int
+        self, order: int, level: Level, counts: Ints, method: Smoothing, lower: _Lower, begin: int, end: int
     ) -> "_Chunk":
         key = level.key[begin:end]
         groups = Groups(context_starts(key), end - begin)
@@ -284,7 +286,7 @@ class _Chunk(NamedTuple):
     kept: Bool | None
 
 
-def _log10(values: Logs, dtype: type[np.float32] | type[np.float64]) -> Logs:
+def _log10(values: Logs, dtype: Precision) -> Logs:
     """log10, -inf for 0, never above 0."""
     with np.errstate(divide="ignore"):
         logs: Logs = np.log10(values, dtype=np.float64).astype(dtype)

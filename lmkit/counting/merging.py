@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lmkit.counting.storage import Memory, Storage
+from lmkit.counting.storage import Array, Memory, Storage
 from lmkit.counting.tables import SHIFT, WORD, Counts, Level, make_key
 from lmkit.errors import UsageError
-from lmkit.protocols import I32, I64
+from lmkit.protocols import I32, I64, Ints
 from lmkit.text.vocabulary import Interner, Vocabulary
 
 STEP = 1 << 20  # n-grams of all runs together that are merged at a time
@@ -38,9 +38,7 @@ def union(vocabularies: Sequence[Vocabulary]) -> tuple[Vocabulary, list[I32]]:
     for vocabulary in vocabularies:
         inverse = np.empty(len(vocabulary), dtype=np.uint64)
         inverse[vocabulary.ranks] = vocabulary.hashes
-        maps.append(
-            interner.ids(vocabulary.blob.tobytes(), vocabulary.offsets[:-1], vocabulary.offsets[1:], inverse)
-        )
+        maps.append(interner.ids(vocabulary.blob.tobytes(), vocabulary.offsets[:-1], vocabulary.offsets[1:], inverse))
     return interner.vocabulary(), maps
 
 
@@ -67,7 +65,7 @@ def _starts(key: I64) -> I64:
     return np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))[: len(key)]
 
 
-def _sums(counts: I64 | I32, starts: I64) -> I64:
+def _sums(counts: Ints, starts: I64) -> I64:
     return np.add.reduceat(counts.astype(np.int64), starts) if len(starts) else np.zeros(0, dtype=np.int64)
 
 
@@ -147,11 +145,9 @@ class _LevelMerge:
         order = np.argsort(key, kind="stable")  # merges runs that are sorted already
         key = key[order]
         starts = _starts(key)
-        for writer, values in zip(
-            self.writers,
-            (key[starts], _sums(np.concatenate(counts)[order], starts), np.concatenate(suffixes)[order[starts]]),
-            strict=True,
-        ):
+        sums, suffix = _sums(np.concatenate(counts)[order], starts), np.concatenate(suffixes)[order[starts]]
+        columns: tuple[Array, ...] = (key[starts], sums, suffix)
+        for writer, values in zip(self.writers, columns, strict=True):
             writer.append(values)
         grams = np.empty(len(key), dtype=np.int32)
         grams[order] = np.repeat(

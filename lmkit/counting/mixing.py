@@ -10,7 +10,7 @@ interpolate; Heafield et al. 2016).
 Shapes: I models, M n-grams of the union, N tokens of a development text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ from lmkit.counting.smoothing import Groups
 from lmkit.counting.tables import SHIFT, WORD, context_starts, find_keys, make_key
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import F64, I32, I64, Bool
-from lmkit.text.tokenizers import ByteTokenizer, CharTokenizer, WordTokenizer, with_vocabulary
+from lmkit.text.tokenizers import Stored, with_vocabulary
 from lmkit.text.vocabulary import BOS, UNK
 
 LN10 = float(np.log(10.0))
@@ -46,7 +46,7 @@ class _Order:
 class Union:
     """All n-grams of several models over one vocabulary; `absent` Bool[I, V]: words that a model lacks."""
 
-    tokenizer: WordTokenizer | CharTokenizer | ByteTokenizer
+    tokenizer: Stored
     orders: list[_Order]
     absent: Bool
 
@@ -56,9 +56,8 @@ def unite(models: Sequence[NGram], *, unknown: bool) -> Union:
 
     Raises CheckpointError where their tokens are not of one kind.
     """
-    stored = [model.tokenizer for model in models]
-    tokenizers = [t for t in stored if isinstance(t, WordTokenizer | CharTokenizer | ByteTokenizer)]
-    if len({tokenizer.kind for tokenizer in stored}) != 1 or len(tokenizers) != len(stored):
+    tokenizers = [_stored(model) for model in models]
+    if len({tokenizer.kind for tokenizer in tokenizers}) != 1:
         raise CheckpointError("models of different kinds of tokens can't be mixed")
     vocabulary, maps = union([tokenizer.vocabulary for tokenizer in tokenizers])
     tables = [_renamed(model.tables, words) for model, words in zip(models, maps, strict=True)]
@@ -69,9 +68,14 @@ def unite(models: Sequence[NGram], *, unknown: bool) -> Union:
     for order in range(2, max(map(len, tables)) + 1):
         tables, level = _unite_order(tables, orders, order)
         orders.append(level)
-    tokenizer = with_vocabulary(tokenizers[0].kind, vocabulary)
-    assert isinstance(tokenizer, WordTokenizer | CharTokenizer | ByteTokenizer)  # noqa: S101
-    return Union(tokenizer, orders, absent)
+    return Union(with_vocabulary(tokenizers[0].kind, vocabulary), orders, absent)
+
+
+def _stored(model: NGram) -> Stored:
+    """The model's tokenizer, held to be one with a vocabulary that can be united. Raises CheckpointError."""
+    if not isinstance(model.tokenizer, Stored):
+        raise CheckpointError("models of different kinds of tokens can't be mixed")
+    return model.tokenizer
 
 
 def _renamed(tables: Sequence[Table], words: I32) -> list[Table]:
@@ -199,7 +203,9 @@ def _product(weights: F64, logs: F64) -> F64:
 
 def tune_linear(models: Sequence[NGram], parts: Union, ids: I32, ends: I64, rounds: int = 200) -> list[float]:
     """Weights that maximise the likelihood of a development text, by EM. Jelinek and Mercer (1980)."""
-    scores = 10.0 ** np.array([_scores(model, parts, row, ids, ends) for model, row in zip(models, parts.absent, strict=True)])
+    scores = 10.0 ** np.array(
+        [_scores(model, parts, row, ids, ends) for model, row in zip(models, parts.absent, strict=True)]
+    )
     scores = scores[:, scores.sum(axis=0) > 0]
     if not scores.shape[1]:
         raise DataError("the development text has no token that a model gives a probability")
@@ -215,9 +221,7 @@ def tune_linear(models: Sequence[NGram], parts: Union, ids: I32, ends: I64, roun
 
 def _scores(model: NGram, parts: Union, absent: Bool, ids: I32, ends: I64) -> F64:
     """log10 p of each token under one model, -inf for words that it lacks; `ids` are the union's."""
-    tokenizer = model.tokenizer
-    assert isinstance(tokenizer, WordTokenizer | CharTokenizer | ByteTokenizer)  # noqa: S101
-    _, (_, back) = union([parts.tokenizer.vocabulary, tokenizer.vocabulary])
+    _, (_, back) = union([parts.tokenizer.vocabulary, _stored(model).vocabulary])
     own = np.full(parts.tokenizer.size, UNK, dtype=np.int32)
     own[back] = np.arange(len(back), dtype=np.int32)
     logs = model.score_many(own[ids], ends) / LN10
@@ -239,7 +243,7 @@ def tune_log_linear(parts: Union, ids: I32, ends: I64, rounds: int = 3) -> list[
     return weights
 
 
-def _golden(cost, low: float = 0.0, high: float = 2.0, width: float = 5e-3) -> float:  # type: ignore[no-untyped-def]
+def _golden(cost: Callable[[float], float], low: float = 0.0, high: float = 2.0, width: float = 5e-3) -> float:
     """Where a function with one valley is lowest."""
     ratio = (5**0.5 - 1) / 2
     left, right = high - ratio * (high - low), low + ratio * (high - low)

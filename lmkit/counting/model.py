@@ -7,7 +7,7 @@ files; everything that comes out is nats, float64.
 Shapes: V vocabulary, M n-grams of an order, N tokens, S sentences.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from lmkit.checkpoint import Array, Checkpoint, Streamed
 from lmkit.counting.estimation import Table
 from lmkit.counting.tables import SHIFT, WORD, find_keys
 from lmkit.errors import CheckpointError
-from lmkit.protocols import F32, F64, I32, I64, Bool, Tokenizer
+from lmkit.protocols import F64, I32, I64, Bool, Tokenizer
 from lmkit.text import tokenizers
 from lmkit.text.vocabulary import BOS
 
@@ -51,6 +51,7 @@ class NGram:
 
     @property
     def tokenizer(self) -> Tokenizer:
+        """See `LanguageModel.tokenizer`."""
         return self._tokenizer
 
     @property
@@ -60,10 +61,12 @@ class NGram:
 
     @property
     def normalised(self) -> bool:
+        """False for stupid backoff, whose scores need not sum to one."""
         return self.config.get("smoothing") != "stupid-backoff"
 
     @property
     def signature(self) -> Mapping[str, str]:
+        """See `LanguageModel.signature`."""
         return {
             "kind": self.kind,
             "order": str(self.order),
@@ -77,9 +80,11 @@ class NGram:
     # One token at a time.
 
     def start(self) -> State:
+        """`<s>` and nothing before it."""
         return (BOS,) if len(self.tables) > 1 else ()
 
     def advance(self, state: State, token: int) -> State:
+        """See `LanguageModel.advance`; the longest n-grams that are not listed are left out."""
         longest = len(self.tables) - 1
         if not longest:
             return ()
@@ -98,6 +103,7 @@ class NGram:
         return place if place < len(keys) and int(keys[place]) == (context << SHIFT) | token else -1
 
     def next(self, state: State) -> F64:
+        """See `LanguageModel.next`; from the unigrams up, longer n-grams over shorter ones."""
         logs = self.tables[0].log10.astype(np.float64)
         logs[BOS] = -np.inf
         for order, context in enumerate(state, 2):
@@ -116,31 +122,48 @@ class NGram:
     # Many tokens at a time.
 
     def score_many(self, ids: I32, ends: I64) -> F64:
-        return self.score_and_orders(ids, ends)[0]
-
-    def score_and_orders(self, ids: I32, ends: I64) -> tuple[F64, I32]:
-        """Nats of each token and the order that answered, level by level for all tokens at once."""
+        """See `LanguageModel.score_many`; level by level for all tokens at once."""
         marked, real = _with_starts(ids, ends)
         logs = self.tables[0].log10[marked].astype(np.float64)
-        orders = np.ones(len(marked), dtype=np.int32)
+        for order, places, found in self._matches(marked, real, logs):
+            logs[places] = self.tables[order - 1].log10[found]
+        return logs[real] * LN10
+
+    def _matches(self, marked: I32, real: Bool, logs: F64) -> Iterator[tuple[int, I64, I64]]:
+        """For each order from 2, the tokens whose n-gram is listed and that n-gram's id.
+
+        Before an order is yielded, `logs` get the backoff weights of its contexts, (N,).
+        """
+        closed = bool(self.config.get("suffix_closed"))  # then nothing is listed whose ending is not
         grams: I64 = marked.astype(np.int64)  # the n-gram of the order at hand that ends at each token
         for order, table in enumerate(self.tables[1:], 2):
-            active = np.flatnonzero((grams[:-1] >= 0) & real[1:]) + 1
-            contexts = grams[active - 1]
-            found = find_keys(table.key, (contexts << SHIFT) | marked[active])
+            follows = (grams[:-1] >= 0) & real[1:]
+            after = np.flatnonzero(follows)
+            contexts = grams[after]
+            logs[after + 1] += self.tables[order - 2].backoff[contexts]
+            if closed and order > 2:
+                both = grams[after + 1] >= 0
+                after, contexts = after[both], contexts[both]
+            found = find_keys(table.key, (contexts << SHIFT) | marked[after + 1])
             hit = found >= 0
-            logs[active] += self.tables[order - 2].backoff[contexts]
-            logs[active[hit]] = table.log10[found[hit]]
-            orders[active[hit]] = order
+            places, found = after[hit] + 1, found[hit]
+            yield order, places, found
             grams = np.full(len(marked), -1, dtype=np.int64)
-            grams[active] = found
-        return logs[real] * LN10, orders[real]
+            grams[places] = found
+
+    def orders_many(self, ids: I32, ends: I64) -> I32:
+        """The order that answered for each token, (N,)."""
+        marked, real = _with_starts(ids, ends)
+        orders = np.ones(len(marked), dtype=np.int32)
+        for order, places, _ in self._matches(marked, real, np.zeros(len(marked))):
+            orders[places] = order
+        return orders[real]
 
     def explain(self, ids: Sequence[int]) -> list[Factor]:
         """The factors of one sentence's probability, each with its context and the order that answered."""
         array = np.array(ids, dtype=np.int32)
         ends = np.array([len(ids)], dtype=np.int64)
-        nats, orders = self.score_and_orders(array, ends)
+        nats, orders = self.score_many(array, ends), self.orders_many(array, ends)
         history = [BOS, *ids]
         width = max(0, len(self.tables) - 1)
         return [
@@ -187,5 +210,3 @@ def _with_starts(ids: I32, ends: I64) -> tuple[I32, Bool]:
     marked = np.full(len(real), BOS, dtype=np.int32)
     marked[real] = ids
     return marked, real
-
-

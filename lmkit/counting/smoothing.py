@@ -53,7 +53,9 @@ class Groups:
 class Smoothing(Protocol):
     """One order's smoothing, its parameters already estimated."""
 
-    parameters: Sequence[float]
+    @property
+    def parameters(self) -> Sequence[float]:
+        """What was estimated or set, in the method's own order; may be empty."""
 
     def context(self, counts: I64, groups: Groups, lower: F64, kept: F64 | None) -> tuple[F64, F64]:
         """p(w | h) of each n-gram, (M,), and b(h) of each context, (H,).
@@ -82,6 +84,7 @@ class Discounted:
     parameters: Sequence[float]
 
     def context(self, counts: I64, groups: Groups, lower: F64, kept: F64 | None) -> tuple[F64, F64]:
+        """See `Smoothing.context`."""
         table = np.array([0.0, *self.parameters])
         discount = table[np.minimum(counts, len(self.parameters))]
         total = groups.sum(counts)
@@ -96,6 +99,7 @@ class WittenBell:
     parameters: Sequence[float] = ()
 
     def context(self, counts: I64, groups: Groups, lower: F64, kept: F64 | None) -> tuple[F64, F64]:
+        """See `Smoothing.context`."""
         types = groups.sum((counts > 0).astype(np.int64))
         total = groups.sum(counts) + types
         return _interpolate(counts / groups.spread(total), types / total, groups, lower, kept)
@@ -108,6 +112,7 @@ class MaximumLikelihood:
     parameters: Sequence[float] = ()
 
     def context(self, counts: I64, groups: Groups, lower: F64, kept: F64 | None) -> tuple[F64, F64]:
+        """See `Smoothing.context`."""
         share = counts / groups.spread(groups.sum(counts))
         return _interpolate(share, np.zeros(len(groups.starts)), groups, lower, kept)
 
@@ -123,6 +128,7 @@ class AddK:
     vocabulary: int
 
     def context(self, counts: I64, groups: Groups, lower: F64, kept: F64 | None) -> tuple[F64, F64]:
+        """See `Smoothing.context`."""
         added = self.parameters[0] * self.vocabulary
         total = groups.sum(counts) + added
         return _interpolate(counts / groups.spread(total), added / total, groups, lower, kept)
@@ -139,6 +145,7 @@ class Katz:
     parameters: Sequence[float]
 
     def context(self, counts: I64, groups: Groups, lower: F64, kept: F64 | None) -> tuple[F64, F64]:
+        """See `Smoothing.context`."""
         ratios = np.array([0.0, *self.parameters, 1.0])
         ratio = ratios[np.minimum(counts, len(self.parameters) + 1)]
         total = groups.sum(counts)
@@ -162,6 +169,7 @@ class StupidBackoff:
     parameters: Sequence[float]
 
     def context(self, counts: I64, groups: Groups, lower: F64, kept: F64 | None) -> tuple[F64, F64]:
+        """See `Smoothing.context`."""
         share = counts / groups.spread(groups.sum(counts))
         weight = np.full(len(groups.starts), self.parameters[0])
         listed = counts > 0 if kept is None else (counts > 0) & (kept > 0)
@@ -186,6 +194,7 @@ class JelinekMercer:
     parameters: Sequence[float]
 
     def context(self, counts: I64, groups: Groups, lower: F64, kept: F64 | None) -> tuple[F64, F64]:
+        """See `Smoothing.context`."""
         total = groups.sum(counts)
         own = np.array(self.parameters)[bucket(total)]
         return _interpolate(counts * groups.spread(own / total), 1.0 - own, groups, lower, kept)

@@ -47,7 +47,8 @@ class Memory:
     """Arrays in memory."""
 
     def writer(self, dtype: Any) -> Writer:
+        """A new, empty array."""
         return _ListWriter(dtype)
 
     def release(self) -> None:
-        pass
+        """Nothing: what is in memory stays."""

@@ -31,11 +31,11 @@ def from_rows(rows: Iterable[tuple[list[bytes], int]]) -> tuple[Counts, Vocabula
         chosen = sorted((tuple(ids[w] for w in gram), count) for gram, count in grams.items() if len(gram) == order)
         if not chosen:
             raise DataError(f"no {order}-grams, but longer ones")
-        count: I64 = np.array([number for _, number in chosen], dtype=np.int64)
+        counted: I64 = np.array([number for _, number in chosen], dtype=np.int64)
         array = np.array([gram for gram, _ in chosen], dtype=np.int32)
         if order == 1:
             total = np.zeros(len(vocabulary), dtype=np.int64)
-            total[array[:, 0]] = count
+            total[array[:, 0]] = counted
             levels.append(Level(np.arange(len(vocabulary)), total, np.zeros(0, dtype=np.int32)))
             continue
         keys = [level.key for level in levels]
@@ -44,5 +44,5 @@ def from_rows(rows: Iterable[tuple[list[bytes], int]]) -> tuple[Counts, Vocabula
         if len(lost):
             gram = b" ".join(vocabulary.piece(word) for word in array[lost[0]].tolist()).decode(errors="replace")
             raise DataError(f"{gram!r} stands there without its beginning or its end as shorter n-grams")
-        levels.append(Level((contexts << SHIFT) | array[:, -1], count, suffix.astype(np.int32)))
+        levels.append(Level((contexts << SHIFT) | array[:, -1], counted, suffix.astype(np.int32)))
     return Counts(levels), vocabulary

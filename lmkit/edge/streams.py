@@ -47,9 +47,9 @@ def _decompressed(raw: BinaryIO, start: bytes) -> BinaryIO:
     if start.startswith(b"\x1f\x8b"):
         return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
     if start.startswith(b"BZh") and start[4:10] == b"1AY&SY":
-        return bz2.BZ2File(raw)
+        return cast(BinaryIO, bz2.BZ2File(raw))
     if start.startswith(b"\xfd7zXZ\x00"):
-        return lzma.LZMAFile(raw)
+        return cast(BinaryIO, lzma.LZMAFile(raw))
     if start.startswith(b"\x28\xb5\x2f\xfd"):
         return _zstandard(raw)
     return raw
@@ -113,9 +113,9 @@ class TextReader:
     replaced: int = field(default=0, init=False)
 
     def blocks(self, name: str) -> Iterator[bytes]:
-        """Whole lines in blocks of about `block` bytes; each line ends with `\\n`, the last one too.
+        r"""Whole lines in blocks of about `block` bytes; each line ends with `\n`, the last one too.
 
-        `\\r\\n` becomes `\\n`, a byte order mark in front is dropped. A line longer than a
+        `\r\n` becomes `\n`, a byte order mark in front is dropped. A line longer than a
         block is a block of its own. Raises DataError naming file, line and byte where the
         text is not UTF-8.
         """

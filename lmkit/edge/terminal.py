@@ -60,12 +60,10 @@ class Terminal:
 
 
 def _quantity(value: float, unit: str) -> str:
-    for prefix in ("", "k", "M", "G"):
-        if value < 1000:
+    for prefix in ("", "k", "M", "G", "T"):
+        if value < 1000 or prefix == "T":
             break
         value /= 1000
-    else:
-        prefix = "T"
     return f"{value:.0f}{prefix}{unit}" if not prefix or value >= 100 else f"{value:.1f}{prefix}{unit}"
 
 

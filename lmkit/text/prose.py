@@ -7,16 +7,24 @@ _SENTENCE = re.compile(r"(?<=[.!?])[\"')]?\s+(?=[A-Z\"(])")
 
 
 def sentences() -> Iterator[str]:
-    """Sentences of the help topics, topics in alphabetical order; code, tables and headings left out."""
+    """Sentences of the help topics, topics in alphabetical order.
+
+    Code, tables and headings are left out, and so are sentences that came before: topics share whole sections.
+    """
     from pydoc_data.topics import topics
 
+    seen: set[str] = set()
     for name in sorted(topics):
         for paragraph in re.split(r"\n\s*\n", topics[name]):
             lines = paragraph.split("\n")
             if not _is_prose(lines):
                 continue
             text = " ".join(line.strip() for line in lines)
-            yield from (sentence for part in _SENTENCE.split(text) if (sentence := part.strip()))
+            for part in _SENTENCE.split(text):
+                sentence = part.strip()
+                if sentence and sentence not in seen:
+                    seen.add(sentence)
+                    yield sentence
 
 
 def _is_prose(lines: list[str]) -> bool:

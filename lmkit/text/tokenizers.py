@@ -47,7 +47,7 @@ def _drop_markers(ids: I32, line_ends: I64) -> tuple[I32, I64]:
     return ids[~marked], line_ends - before[line_ends]
 
 
-class _Stored:
+class Stored:
     """What tokenizers over a stored vocabulary share."""
 
     kind = ""
@@ -59,32 +59,39 @@ class _Stored:
 
     @property
     def size(self) -> int:
+        """See `Tokenizer.size`."""
         return len(self.vocabulary)
 
     @property
     def digest(self) -> str:
+        """The vocabulary's; see `Tokenizer.digest`."""
         return self.vocabulary.digest
 
     def piece(self, token: int) -> bytes:
+        """See `Tokenizer.piece`."""
         return self.vocabulary.piece(token)
 
     def decode(self, ids: Sequence[int]) -> bytes:
+        """The pieces with the separator between them."""
         return self.separator.join(map(self.piece, ids))
 
     def encode_block(self, block: bytes) -> tuple[I32, I64]:
+        """See `Tokenizer.encode_block`."""
         raise AssertionError("each kind has its own")
 
     def encode(self, text: bytes) -> I32:
+        """See `Tokenizer.encode`."""
         return self.encode_block(text + b"\n")[0]
 
 
-class WordTokenizer(_Stored):
+class WordTokenizer(Stored):
     """Words between separators; what the vocabulary lacks is `<unk>`."""
 
     kind = "word"
     separator = b" "
 
     def encode_block(self, block: bytes) -> tuple[I32, I64]:
+        """Ids of the words of whole lines; `<s>` and `</s>` are dropped."""
         words = find(block)
         unique = distinct(block, words)
         return _drop_markers(self.vocabulary.find(unique.hashes)[unique.inverse], words.line_ends)
@@ -98,10 +105,12 @@ class WordLearner:
         self.dropped = 0
 
     def scan(self, block: bytes) -> tuple[Distinct, I64]:
+        """The distinct words of a block, and the end of each line in words."""
         words = find(block)
         return distinct(block, words), words.line_ends
 
     def learn(self, block: bytes, scanned: tuple[Distinct, I64]) -> tuple[I32, I64]:
+        """See `Learner.learn`."""
         unique, line_ends = scanned
         found = self._interner.ids(block, unique.starts, unique.ends, unique.hashes)[unique.inverse]
         ids, ends = _drop_markers(found, line_ends)
@@ -109,6 +118,7 @@ class WordLearner:
         return ids, ends
 
     def tokenizer(self) -> WordTokenizer:
+        """See `Learner.tokenizer`."""
         return WordTokenizer(self._interner.vocabulary())
 
 
@@ -119,7 +129,7 @@ def _code_points(block: bytes) -> tuple[I32, I64]:
     return points[~feeds], np.flatnonzero(feeds) - np.arange(np.count_nonzero(feeds))
 
 
-class CharTokenizer(_Stored):
+class CharTokenizer(Stored):
     """Unicode characters, white space included."""
 
     kind = "char"
@@ -136,6 +146,7 @@ class CharTokenizer(_Stored):
         return table
 
     def encode_block(self, block: bytes) -> tuple[I32, I64]:
+        """Ids of the characters of whole lines."""
         points, line_ends = _code_points(block)
         return self._table[points], line_ends
 
@@ -150,9 +161,11 @@ class CharLearner:
         self._pieces = list(NAMES)
 
     def scan(self, block: bytes) -> tuple[I32, I64]:
+        """The code points of a block, and the end of each line in them."""
         return _code_points(block)
 
     def learn(self, block: bytes, scanned: tuple[I32, I64]) -> tuple[I32, I64]:
+        """See `Learner.learn`."""
         points, line_ends = scanned
         ids = self._table[points]
         fresh = points[ids < 0]
@@ -165,10 +178,11 @@ class CharLearner:
         return ids, line_ends
 
     def tokenizer(self) -> CharTokenizer:
+        """See `Learner.tokenizer`."""
         return CharTokenizer(Vocabulary.of(self._pieces))
 
 
-class ByteTokenizer(_Stored):
+class ByteTokenizer(Stored):
     """The 256 bytes, as ids 3 to 258; nothing is ever unknown."""
 
     kind = "byte"
@@ -177,6 +191,7 @@ class ByteTokenizer(_Stored):
         super().__init__(Vocabulary.of([*NAMES, *(bytes([value]) for value in range(256))]))
 
     def encode_block(self, block: bytes) -> tuple[I32, I64]:
+        """Ids of the bytes of whole lines."""
         data = np.frombuffer(block, dtype=np.uint8)
         feeds = data == 10
         line_ends = np.flatnonzero(feeds) - np.arange(np.count_nonzero(feeds))
@@ -192,12 +207,15 @@ class Fixed:
         self._tokenizer = tokenizer
 
     def scan(self, block: bytes) -> tuple[I32, I64]:
+        """The ids themselves: there is nothing to learn."""
         return self._tokenizer.encode_block(block)
 
     def learn(self, block: bytes, scanned: tuple[I32, I64]) -> tuple[I32, I64]:
+        """What `scan` found."""
         return scanned
 
     def tokenizer(self) -> Tokenizer:
+        """The tokenizer that was given."""
         return self._tokenizer
 
 
@@ -208,7 +226,7 @@ def learner(kind: str) -> Learner:
     return CharLearner() if kind == "char" else WordLearner()
 
 
-def with_vocabulary(kind: str, vocabulary: Vocabulary) -> Tokenizer:
+def with_vocabulary(kind: str, vocabulary: Vocabulary) -> Stored:
     """A tokenizer of the given kind over a vocabulary; a byte tokenizer has its own."""
     if kind == "byte":
         return ByteTokenizer()

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -58,7 +59,7 @@ class Vocabulary:
     def pieces(self) -> list[bytes]:
         """All pieces, in the order of ids."""
         data, ends = self.blob.tobytes(), self.offsets.tolist()
-        return [data[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        return [data[a:b] for a, b in pairwise(ends)]
 
     def find(self, hashes: U64) -> I32:
         """Ids of words by their hashes; 0 where the vocabulary has none."""

@@ -26,7 +26,8 @@ def normalise(logs: F64) -> F64:
     if highest == -np.inf:
         return logs
     shifted = logs - highest
-    return shifted - np.log(np.exp(shifted).sum())
+    normalised: F64 = shifted - np.log(np.exp(shifted).sum())
+    return normalised
 
 
 def with_temperature(logs: F64, temperature: float) -> F64:
@@ -92,6 +93,7 @@ class Choices:
 
     @classmethod
     def of(cls, logs: F64) -> "Choices":
+        """From log-probabilities that sum to one."""
         tokens = np.flatnonzero(logs > -np.inf)
         kept = np.exp(logs[tokens])
         return cls(tokens, np.cumsum(kept), logs)

@@ -131,5 +131,7 @@ def _counts_from_table(name: str) -> Any:
         counts, vocabulary = from_rows(rows())
     except DataError as error:
         text = str(error)
-        raise DataError(text if text.startswith(streams.display(name)) else f"{streams.display(name)}: {text}") from None
+        raise DataError(
+            text if text.startswith(streams.display(name)) else f"{streams.display(name)}: {text}"
+        ) from None
     return CountFile(counts, WordTokenizer(vocabulary), {})

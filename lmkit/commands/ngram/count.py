@@ -25,14 +25,19 @@ def count(
     engine: Annotated[
         str | None,
         typer.Option(
-            "--engine", metavar="NAME", callback=choice("dask"), show_default="this process",
+            "--engine",
+            metavar="NAME",
+            callback=choice("dask"),
+            show_default="this process",
             help="`dask`: each FILE is counted by a task, and the counts are merged as a tree.",
         ),
     ] = None,
     scheduler: Annotated[
         str | None,
         typer.Option(
-            "--scheduler", metavar="ADDRESS", show_default="processes of this machine",
+            "--scheduler",
+            metavar="ADDRESS",
+            show_default="processes of this machine",
             help="Address of a running Dask cluster, whose workers see the FILEs under the same names.",
         ),
     ] = None,

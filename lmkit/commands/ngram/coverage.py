@@ -40,14 +40,15 @@ def coverage(
 
     from lmkit.counting.corpus import count_corpus
     from lmkit.counting.lookup import find_grams
-    from lmkit.counting.tables import words_of
+    from lmkit.counting.tables import Counts, words_of
     from lmkit.edge.scratch import Disk, memory_size
+    from lmkit.protocols import Tokenizer
     from lmkit.text import tokenizers
 
     if train == test == streams.STDIN:
         raise UsageError("stdin is wanted for two things at once")
 
-    def counted(name: str, learner: tokenizers.Learner) -> tuple[object, tokenizers.Tokenizer]:
+    def counted(name: str, learner: tokenizers.Learner) -> tuple[Counts, Tokenizer]:
         blocks = opening.blocks_of(run, opening.text_reader(tokens, encoding_errors), [name], "counting")
         done = count_corpus(
             blocks, learner, max_order, memory=memory_size(None), spill=Disk, threads=opening.core_count(threads)
@@ -56,11 +57,11 @@ def coverage(
 
     seen, tokenizer = counted(train, tokenizers.learner(tokens))
     wanted, _ = counted(test, tokenizers.Fixed(tokenizer))
-    seen_keys = [level.key for level in seen.levels]  # type: ignore[attr-defined]
-    keys = [level.key for level in wanted.levels]  # type: ignore[attr-defined]
+    seen_keys = [level.key for level in seen.levels]
+    keys = [level.key for level in wanted.levels]
     with streams.open_output(output, inputs=[train, test]) as out:
         table = Table(out, COLUMNS, as_json=json)
-        for order, level in enumerate(wanted.levels, 1):  # type: ignore[attr-defined]
+        for order, level in enumerate(wanted.levels, 1):
             ids = np.flatnonzero(level.count)
             words = words_of(keys, order, ids)
             if order == 1:
@@ -73,6 +74,7 @@ def coverage(
             table.row(
                 {
                     "order": order, "tokens": total, "tokens_seen": found, "coverage": found / max(1, total),
-                    "types": len(ids), "types_seen": int(hit.sum()), "types_coverage": float(hit.sum()) / max(1, len(ids)),
+                    "types": len(ids), "types_seen": int(hit.sum()),
+                    "types_coverage": float(hit.sum()) / max(1, len(ids)),
                 }
             )  # fmt: skip

@@ -36,7 +36,9 @@ def fit(
     smoothing: Annotated[
         str,
         typer.Option(
-            "--smoothing", metavar="NAME", callback=choice(*METHODS, also=ALIASES),
+            "--smoothing",
+            metavar="NAME",
+            callback=choice(*METHODS, also=ALIASES),
             help=f"One of {', '.join(METHODS)}; also {', '.join(ALIASES)}.",
         ),
     ] = "modified-kneser-ney",
@@ -44,7 +46,8 @@ def fit(
     prune: Annotated[
         str | None,
         typer.Option(
-            "--prune", metavar="COUNTS",
+            "--prune",
+            metavar="COUNTS",
             help="Drop n-grams seen no more often than this, an order each, such as `0,1,1`; the last serves the rest.",
         ),
     ] = None,
@@ -55,21 +58,28 @@ def fit(
     discount: Annotated[
         float | None,
         typer.Option(
-            "--discount", metavar="D", min=0.0, max=1.0, show_default="from counts of counts",
+            "--discount",
+            metavar="D",
+            min=0.0,
+            max=1.0,
+            show_default="from counts of counts",
             help="The discount of absolute and kneser-ney.",
         ),
     ] = None,
     heldout: Annotated[
         str | None,
         typer.Option(
-            "--heldout", metavar="FILE", show_default="leaving one out",
+            "--heldout",
+            metavar="FILE",
+            show_default="leaving one out",
             help="Text on which EM tunes the weights of jelinek-mercer.",
         ),
     ] = None,
     open_vocabulary: Annotated[
         bool | None,
         typer.Option(
-            "--open-vocabulary/--closed-vocabulary", show_default="open, but closed for mle, add-k and order 0",
+            "--open-vocabulary/--closed-vocabulary",
+            show_default="open, but closed for mle, add-k and order 0",
             help="Whether unknown words get a share of the probability.",
         ),
     ] = None,
@@ -180,7 +190,7 @@ def _smooth(
             ),
             storage,
         )  # fmt: skip
-    return NGram(done.tables, tokenizer, {**settings, **done.describe()}), done.notes
+    return NGram(done.tables, tokenizer, {**settings, **done.describe(), "suffix_closed": True}), done.notes
 
 
 def _weights(counts: Any, tokenizer: Any, heldout: str | None) -> Any:
@@ -190,4 +200,3 @@ def _weights(counts: Any, tokenizer: Any, heldout: str | None) -> Any:
         return interpolation.leaving_one_out(counts, tokenizer.size)
     texts = streams.TextReader(raw=tokenizer.kind == "byte").blocks(heldout)
     return interpolation.on_heldout(counts, tokenizer.size, [tokenizer.encode_block(block) for block in texts])
-

@@ -53,7 +53,7 @@ def merged(data: Sequence[memoryview], names: Sequence[str], storage: Any = None
     from lmkit.counting.countfile import CountFile
     from lmkit.counting.merging import merge as add_up
     from lmkit.counting.merging import move, remap, union
-    from lmkit.text.tokenizers import ByteTokenizer, with_vocabulary
+    from lmkit.text.tokenizers import ByteTokenizer, Stored, with_vocabulary
 
     files = [kinds.load(view, name) for view, name in zip(data, names, strict=True)]
     for file, name in zip(files, names, strict=True):
@@ -64,11 +64,12 @@ def merged(data: Sequence[memoryview], names: Sequence[str], storage: Any = None
                 f"{name}: order {file.counts.order} over {file.tokenizer.kind}s does not add up with "
                 f"order {files[0].counts.order} over {files[0].tokenizer.kind}s"
             )
-    if isinstance(files[0].tokenizer, ByteTokenizer):
-        tokenizer, runs = files[0].tokenizer, [file.counts for file in files]
+    tokenizer: Stored = files[0].tokenizer
+    if isinstance(tokenizer, ByteTokenizer):
+        runs = [file.counts for file in files]
     else:
         vocabulary, maps = union([file.tokenizer.vocabulary for file in files])
-        tokenizer = with_vocabulary(files[0].tokenizer.kind, vocabulary)
+        tokenizer = with_vocabulary(tokenizer.kind, vocabulary)
         runs = []
         for file, words in zip(files, maps, strict=True):
             run = remap(file.counts, words, len(vocabulary))

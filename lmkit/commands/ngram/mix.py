@@ -90,7 +90,8 @@ def _development_text(run: Run, tokenizer: Any, name: str, errors: str) -> tuple
     reader = streams.TextReader(replace=errors == "replace", raw=tokenizer.kind == "byte")
     ids, ends, total = [], [], 0
     for block in opening.blocks_of(run, reader, [name], "reading"):
-        block_ids, block_ends = with_eos(*tokenizer.encode_block(block), tokenizer.specials["eos"])
+        plain_ids, plain_ends = tokenizer.encode_block(block)
+        block_ids, block_ends = with_eos(plain_ids, plain_ends, tokenizer.specials["eos"])
         ids.append(block_ids)
         ends.append(block_ends + total)
         total += len(block_ids)

@@ -41,7 +41,7 @@ def prune(
     after = sum(len(table.log10) for table in tables)
     run.terminal.notice(f"{before} n-grams before, {after} after")
     settings = {"threshold": threshold}
-    config = {**opened.config, "order": len(tables), "pruned": settings}
+    config = {**opened.config, "order": len(tables), "pruned": settings, "suffix_closed": False}
     smaller = NGram(tables, opened.tokenizer, config)
     parent = {"model": opened.signature["model"]}
     with streams.open_output(output, binary=True, inputs=[name]) as out:

@@ -30,7 +30,7 @@ def query(
     bare: Bare = False,
     output: Output = None,
 ) -> None:
-    """Look up n-grams and their probabilities.
+    r"""Look up n-grams and their probabilities.
 
     For each n-gram, the probability of its last word after the words before it, and the order
     that answered. `<s>` and `</s>` stand for the ends of a sentence. With no n-gram given and
@@ -39,7 +39,7 @@ def query(
     Examples:
       lmkit ngram query -m model.lm "yo soy" "<s> yo"
       lmkit ngram query -m model.lm --order 1 --json
-      printf 'yo soy\\n' | lmkit ngram query -m model.lm -
+      printf 'yo soy\n' | lmkit ngram query -m model.lm -
     """
     name = model if model is not None else streams.STDIN
     opened = opening.open_kind(name, "ngram")
@@ -83,7 +83,7 @@ def _asked(model: Any, lines: Iterable[bytes], order: int | None) -> Iterator[di
 def _ids(model: Any, words: list[bytes]) -> list[int]:
     """Ids of words, among which `<s>` and `</s>` mean what they say."""
     names = {b"<s>": model.tokenizer.specials["bos"], b"</s>": model.tokenizer.specials["eos"]}
-    ids = []
+    ids: list[int] = []
     for word in words:
         encoded = [names[word]] if word in names else model.tokenizer.encode(word).tolist()
         ids += encoded

@@ -1,0 +1,288 @@
+"""Laws that every kind of language model keeps."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmkit import checkpoint, kinds
+from lmkit.using import decoding, evaluation
+
+CLOSE = {"rtol": 0, "atol": 1e-9}
+
+
+def sentences(model, seed=0, count=40):
+    """Random sentences of every token that can be predicted, short ones, long ones and an empty one; ends included."""
+    rng = np.random.default_rng(seed)
+    specials = model.tokenizer.specials
+    tokens = [token for token in range(model.tokenizer.size) if token not in (specials["bos"], specials["eos"])]
+    lengths = [0, 1, 30, *rng.integers(1, 8, count - 3).tolist()]
+    made = [[*rng.choice(tokens, length).tolist(), specials["eos"]] for length in lengths]
+    return made + known_sentences(model)
+
+
+def known_sentences(model):
+    """Sentences that a model fitted on the corpus has mostly seen."""
+    block = "the cat saw the dog\na bird sang in the tree\na niña vio\n".encode()
+    ids, ends = evaluation.with_eos(*model.tokenizer.encode_block(block), model.tokenizer.specials["eos"])
+    return [part.tolist() for part in np.split(ids, ends[:-1])]
+
+
+def laid_out(parts):
+    ids = np.array([token for part in parts for token in part], dtype=np.int32)
+    return ids, np.cumsum([len(part) for part in parts]).astype(np.int64)
+
+
+def stepped(model, sentence):
+    """A sentence's scores one token at a time."""
+    state, scores = model.start(), []
+    for token in sentence:
+        scores.append(model.next(state)[token])
+        state = model.advance(state, token)
+    return scores
+
+
+def states(model):
+    """States worth looking at: the start, and those after each token of some sentences."""
+    yield model.start()
+    for sentence in sentences(model, seed=1, count=10):
+        state = model.start()
+        for token in sentence[:-1]:
+            state = model.advance(state, token)
+            yield state
+
+
+def test_normalised_says_whether_scores_are_probabilities(model, model_name):
+    assert model.normalised == ("stupid-backoff" not in model_name)
+
+
+def test_next_sums_to_one(model, model_name):
+    if not model.normalised or model_name.startswith("by-hand"):
+        return
+    for state in states(model):
+        logs = model.next(state)
+        assert logs.shape == (model.tokenizer.size,)
+        assert logs.dtype == np.float64
+        assert logs[model.tokenizer.specials["bos"]] == -math.inf
+        assert math.fsum(np.exp(logs).tolist()) == pytest.approx(1, rel=0, abs=1e-9)
+
+
+def test_no_score_is_above_zero(model):
+    for state in states(model):
+        logs = model.next(state)
+        assert not np.isnan(logs).any()
+        assert (logs <= 1e-12).all()
+
+
+def test_scoring_many_equals_stepping(model):
+    parts = sentences(model)
+    ids, ends = laid_out(parts)
+    scores = model.score_many(ids, ends)
+    assert scores.dtype == np.float64
+    assert scores.shape == ids.shape
+    np.testing.assert_allclose(scores, [score for part in parts for score in stepped(model, part)], **CLOSE)
+
+
+def test_factors_are_the_scores(model):
+    for sentence in sentences(model, count=10):
+        factors = model.explain(sentence)
+        scores = model.score_many(*laid_out([sentence]))
+        assert [factor.token for factor in factors] == sentence
+        assert [factor.nats for factor in factors] == scores.tolist()
+        assert all(1 <= factor.order <= max(1, model.order) for factor in factors)
+        assert all(factor.order - 1 <= len(factor.context) <= max(0, model.order - 1) for factor in factors)
+
+
+def test_the_past_does_not_depend_on_the_future(model):
+    for sentence in sentences(model, seed=2, count=10):
+        whole = model.score_many(*laid_out([sentence]))
+        for length in range(len(sentence) + 1):
+            prefix = model.score_many(*laid_out([sentence[:length]]))
+            assert prefix.tolist() == whole[:length].tolist()
+
+
+def test_sentences_do_not_know_each_other(model):
+    parts = sentences(model, seed=3)
+    together = model.score_many(*laid_out(parts))
+    alone = np.concatenate([model.score_many(*laid_out([part])) for part in parts])
+    assert together.tolist() == alone.tolist()
+    backwards = model.score_many(*laid_out(parts[::-1]))
+    again = np.concatenate(np.split(backwards, np.cumsum([len(part) for part in parts[::-1]])[:-1])[::-1])
+    assert together.tolist() == again.tolist()
+
+
+def test_nothing_is_scored_without_tokens(model):
+    assert model.score_many(np.zeros(0, np.int32), np.zeros(0, np.int64)).shape == (0,)
+    assert model.score_many(np.zeros(0, np.int32), np.zeros(3, np.int64)).shape == (0,)
+
+
+def test_old_states_stay_good(model):
+    for sentence in sentences(model, seed=4, count=8):
+        state, kept = model.start(), []
+        for token in sentence[:-1]:
+            kept.append((state, model.next(state).copy()))
+            model.next(state)[:] = 0.0  # the caller owns what it was given
+            state = model.advance(state, token)
+        for old, logs in kept:
+            model.advance(old, model.tokenizer.specials["eos"])
+            assert model.next(old).tolist() == logs.tolist()
+
+
+def test_equal_histories_give_equal_states(model):
+    for sentence in sentences(model, seed=5, count=8):
+        first, second = model.start(), model.start()
+        for token in sentence[:-1]:
+            first, second = model.advance(first, token), model.advance(second, token)
+        assert first == second
+        assert hash(first) == hash(second)
+
+
+def test_saving_and_loading_changes_nothing(model, model_name):
+    record = {"command": "test"}
+    data = b"".join(checkpoint.serialize(model.to_checkpoint(record)))
+    again = kinds.load(memoryview(data), model_name)
+    assert b"".join(checkpoint.serialize(again.to_checkpoint(record))) == data
+    ids, ends = laid_out(sentences(model))
+    assert again.score_many(ids, ends).tobytes() == model.score_many(ids, ends).tobytes()
+    assert again.tokenizer.digest == model.tokenizer.digest
+    same = set(model.signature) - {"model"}
+    assert {key: again.signature[key] for key in same} == {key: model.signature[key] for key in same}
+    assert again.normalised == model.normalised
+
+
+def test_same_command_gives_same_bytes(model_name, shelf, lmkit, tmp_path, model):
+    recipe = shelf.command(model_name)
+    if recipe is None:
+        return
+    done = lmkit(*recipe, "--quiet", "-o", tmp_path / model_name)
+    assert done.status == 0
+    assert (tmp_path / model_name).read_bytes() == shelf[model_name].read_bytes()
+
+
+# Sampling.
+
+
+def critical(freedom):
+    """What chi-square with so many degrees of freedom exceeds once in 100 000 times (Wilson and Hilferty 1931)."""
+    quantile = 4.2649
+    return freedom * (1 - 2 / (9 * freedom) + quantile * math.sqrt(2 / (9 * freedom))) ** 3
+
+
+def chi_square(drawn, probabilities):
+    """Chi-square of drawn tokens, rare ones taken together, and its degrees of freedom."""
+    seen = np.bincount(drawn, minlength=len(probabilities))
+    assert not seen[probabilities == 0].any()
+    expected = probabilities * len(drawn)
+    rare = expected < 8
+    seen = np.append(seen[~rare], seen[rare].sum())
+    expected = np.append(expected[~rare], expected[rare].sum())
+    seen, expected = seen[expected > 0], expected[expected > 0]
+    return float(((seen - expected) ** 2 / expected).sum()), max(1, len(seen) - 1)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_samples_are_as_frequent_as_the_model_says(model, seed):
+    sampler = decoding.Sampler(model, decoding.filters(1.0, 0, 1.0, "temperature,top-k,top-p"), unknown=True)
+    first = int(np.argmax(model.next(model.start())))
+    for state in (model.start(), model.advance(model.start(), first)):
+        probabilities = np.exp(decoding.normalise(model.next(state)))
+        choices, _ = sampler.choices(state)
+        drawn = [choices.draw(decoding.uniform(seed, "test", sample, 0)) for sample in range(2000)]
+        statistic, freedom = chi_square(drawn, probabilities)
+        assert statistic < critical(freedom)
+
+
+def test_chi_square_notices_a_wrong_distribution():
+    drawn = [int(decoding.uniform(0, "test", sample, 0) < 0.6) for sample in range(2000)]
+    statistic, freedom = chi_square(drawn, np.array([0.5, 0.5]))
+    assert statistic > critical(freedom)
+
+
+def sampled(model, temperature, **settings):
+    sampler = decoding.Sampler(model, decoding.filters(temperature, 0, 1.0, "temperature,top-k,top-p"))
+    settings = {"key": "0", "sample": 0, "seed": 0, "most": 20, **settings}
+    return sampler.generate(model.start(), **settings)
+
+
+def test_hardly_any_temperature_is_greedy(model):
+    """The least temperatures leave the most probable tokens, of which greedy takes the first."""
+    for state in states(model):
+        logs = model.next(state).copy()
+        logs[model.tokenizer.specials["unk"]] = -np.inf
+        if logs.max() == -np.inf:
+            continue
+        greedy = decoding.with_temperature(logs, 0)
+        cold = decoding.with_temperature(logs, 1e-9)
+        best = np.flatnonzero(logs == logs.max())
+        assert np.flatnonzero(greedy > -np.inf).tolist() == [best[0]]
+        assert greedy[best[0]] == 0
+        near = logs > logs.max() - 1e-7
+        assert np.exp(cold[near]).sum() == pytest.approx(1, abs=1e-9)
+        if near.sum() == 1:
+            assert np.exp(cold).argmax() == np.exp(greedy).argmax()
+
+
+def test_samples_do_not_depend_on_what_else_is_drawn(model):
+    filters = decoding.filters(1.0, 0, 1.0, "temperature,top-k,top-p")
+    drawn = {}
+    for order in (range(6), range(5, -1, -1), (3,)):
+        sampler = decoding.Sampler(model, filters)
+        for sample in order:
+            done = sampler.generate(model.start(), key="0", sample=sample, seed=1, most=12)
+            assert drawn.setdefault(sample, done) == done
+    assert len({done.text for done in drawn.values()}) > 1
+
+
+def test_what_is_drawn_costs_what_the_model_says(model):
+    specials = model.tokenizer.specials
+    for sample in range(5):
+        done = sampled(model, 1.0, sample=sample, most=12)
+        ids = [*done.ids, specials["eos"]] if done.finish_reason == "eos" else done.ids
+        assert done.finish_reason in ("eos", "length")
+        assert (len(done.ids) == 12) >= (done.finish_reason == "length")
+        assert specials["unk"] not in done.ids
+        assert specials["bos"] not in done.ids
+        assert done.nats == pytest.approx(model.score_many(*laid_out([ids])).sum(), rel=0, abs=1e-9)
+        assert done.text == model.tokenizer.decode(done.ids)
+
+
+# The same laws for texts that hypothesis thinks of.
+
+WORDS = st.sampled_from(["the", "cat", "a", "dog", "niña", "zebra", "árbol", "<unk>", "<s>", "</s>", "-", "\u2028", "x\x0b"])
+TEXTS = st.lists(st.lists(WORDS, max_size=8).map(" ".join), min_size=1, max_size=5)
+
+
+@pytest.mark.parametrize(
+    "name", ["modified-kneser-ney-4.lm", "katz-3.lm", "count-pruned.lm", "char-mixed.lm", "byte-witten-bell.lm"]
+)
+@settings(max_examples=40)
+@given(lines=TEXTS)
+def test_any_text_is_scored_as_by_stepping(name, lines, opened):
+    model = opened(name)
+    block = "".join(line + "\n" for line in lines).encode()
+    ids, ends, nats = evaluation.score_block(model, block)
+    expected = []
+    for line in lines:
+        expected += stepped(model, [*model.tokenizer.encode(line.encode()).tolist(), model.tokenizer.specials["eos"]])
+    assert len(ends) == len(lines)
+    np.testing.assert_allclose(nats, expected, **CLOSE)
+    if model.normalised:
+        assert (nats <= 1e-12).all()
+
+
+@pytest.mark.parametrize("name", ["witten-bell-2.lm", "mle-2.lm", "word-0.lm"])
+@settings(max_examples=20)
+@given(lines=TEXTS)
+def test_perplexity_is_the_same_however_text_is_cut(name, lines, opened):
+    model = opened(name)
+    block = "".join(line + "\n" for line in lines).encode()
+    whole = evaluation.evaluate_block(model, block)
+    total = evaluation.Totals()
+    for line in lines:
+        total.add(evaluation.evaluate_block(model, line.encode() + b"\n"))
+    assert total.nats == pytest.approx(whole.nats, abs=1e-9)
+    assert (total.tokens, total.unknown_tokens, total.words, total.characters, total.bytes) == (
+        whole.tokens, whole.unknown_tokens, whole.words, whole.characters, whole.bytes,
+    )  # fmt: skip
