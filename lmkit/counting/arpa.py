@@ -7,14 +7,15 @@ that the model stays the same.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
-from lmkit.counting.estimation import Logs, Table, precision
-from lmkit.counting.lookup import evaluate, find_grams
-from lmkit.counting.tables import SHIFT, words_of
+from lmkit.counting.estimation import Logs, Precision, Table, precision
+from lmkit.counting.lookup import evaluate
+from lmkit.counting.tables import SHIFT, find_keys, make_key, sorting, words_of
 from lmkit.errors import CheckpointError
 from lmkit.protocols import F64, I32, I64, Ints
 from lmkit.text.tokenizers import WordTokenizer
@@ -23,6 +24,7 @@ from lmkit.text.words import distinct, find
 
 ZERO = -99.0
 BATCH = 1 << 16
+PIECE = 8 << 20
 MOST_ORDERS = 100
 
 
@@ -71,23 +73,23 @@ class _Reader:
             raise self.fail(self.position, "expected `ngram 1=COUNT`")
         return counts
 
-    def section(self, order: int, count: int) -> tuple[int, bytes]:
-        """The lines of one order, and where they begin."""
+    def section(self, order: int) -> Iterator[tuple[int, bytes]]:
+        """The lines of one order in pieces, and where each begins."""
         match = re.compile(rb"\s*\\%d-grams:[ \t]*\n" % order).match(self.data, self.position)
         if match is None:
             raise self.fail(self.position, f"expected \\{order}-grams:")
-        begin = match.end()
-        end = self.data.find(b"\n\\", begin - 1)
-        if end < 0:
+        end = self.data.find(b"\n\\", match.end() - 1) + 1
+        if not end:
             raise self.fail(len(self.data) - 1, "the file ends before \\end\\")
-        self.position = end + 1
-        lines = self.data[begin : end + 1]
-        found = len(find(lines).line_ends) - len(re.findall(rb"(?m)^[ \t]*\n", lines))
-        if found != count:
-            raise self.fail(begin, f"{found} {order}-grams, {count} were announced")
-        return begin, lines
+        self.position = match.end()
+        while self.position < end:
+            begin = self.position
+            cut = self.data.rfind(b"\n", begin, min(begin + PIECE, end)) + 1 or self.data.find(b"\n", begin, end) + 1
+            self.position = cut
+            yield begin, self.data[begin:cut]
 
     def end(self) -> None:
+        """Checks that nothing is missing."""
         if not self.data.startswith(b"\\end\\", self.position):
             raise self.fail(self.position, "expected \\end\\")
 
@@ -96,148 +98,157 @@ def read(data: bytes) -> tuple[list[Table], WordTokenizer]:
     """The model in an ARPA file. Raises CheckpointError, with the line, where it is malformed."""
     reader = _Reader(data)
     counts = reader.counts()
-    begin, lines = reader.section(1, counts[0])
-    vocabulary = _vocabulary(reader, begin, lines)
-    sections = [_parse(reader, begin, lines, 1, vocabulary, highest=len(counts) == 1)]
+    pieces = list(reader.section(1))
+    vocabulary = _vocabulary(reader, pieces)
+    sections = [_section(reader, iter(pieces), 1, counts[0], vocabulary, highest=len(counts) == 1)]
     for order, count in enumerate(counts[1:], 2):
-        begin, lines = reader.section(order, count)
-        sections.append(_parse(reader, begin, lines, order, vocabulary, highest=order == len(counts)))
+        highest = order == len(counts)
+        sections.append(_section(reader, reader.section(order), order, count, vocabulary, highest=highest))
     reader.end()
     return _build(sections, vocabulary), WordTokenizer(vocabulary)
 
 
-def _fields(lines: bytes) -> tuple[list[bytes], I64]:
-    places = find(lines)
-    return [lines[a:b] for a, b in zip(places.starts.tolist(), places.ends.tolist(), strict=True)], places.line_ends
-
-
-def _vocabulary(reader: _Reader, begin: int, lines: bytes) -> Vocabulary:
-    fields, ends = _fields(lines)
-    begins = np.concatenate((np.zeros(1, np.int64), ends))[:-1]
-    firsts: list[int] = begins[np.diff(ends, prepend=0) > 0].tolist()
+def _vocabulary(reader: _Reader, pieces: Sequence[tuple[int, bytes]]) -> Vocabulary:
+    """The words of the unigrams, special tokens in front."""
     words: dict[bytes, None] = dict.fromkeys(NAMES)
     seen: set[bytes] = set()
-    for first in firsts:
-        if first + 1 >= len(fields):
-            raise reader.fail(begin, "a unigram without a word")
-        word = b"<unk>" if fields[first + 1] == b"<UNK>" else fields[first + 1]
-        if word in seen:
-            raise reader.fail(begin, f"unigram {word.decode(errors='replace')!r} stands twice")
-        seen.add(word)
-        words[word] = None
+    for begin, lines in pieces:
+        places = find(lines)
+        sizes = np.diff(places.line_ends, prepend=0)
+        seconds = (places.line_ends - sizes)[sizes > 1] + 1
+        for start, end in zip(places.starts[seconds].tolist(), places.ends[seconds].tolist(), strict=True):
+            word = b"<unk>" if lines[start:end] == b"<UNK>" else lines[start:end]
+            if word in seen:
+                raise reader.fail(begin + start, f"unigram {word.decode(errors='replace')!r} stands twice")
+            seen.add(word)
+            words[word] = None
     return Vocabulary.of(words)
 
 
-def _parse(reader: _Reader, begin: int, lines: bytes, order: int, vocabulary: Vocabulary, *, highest: bool) -> _Section:
-    """One section's numbers and words, by columns."""
-    places = find(lines)
-    sizes = np.diff(places.line_ends, prepend=0)
-    firsts = (places.line_ends - sizes)[sizes > 0]
-    sizes = sizes[sizes > 0]
-    if not len(sizes):
-        empty = np.zeros(0)
-        return _Section(np.zeros((0, order), np.int32), empty, empty)
-    wrong = np.flatnonzero((sizes < order + 1) | (sizes > order + 2))
-    if len(wrong):
-        at = begin + int(places.starts[firsts[wrong[0]]])
-        raise reader.fail(at, f"{sizes[wrong[0]]} fields, expected a log10 probability, {order} words, a backoff")
-    unique = distinct(lines, places)
-    ids = vocabulary.find(unique.hashes)
-    names = [lines[a:b] for a, b in zip(unique.starts.tolist(), unique.ends.tolist(), strict=True)]
-    columns = firsts[:, None] + np.arange(1, order + 1)
-    kinds = unique.inverse[columns]
-    words = ids[kinds]
-    unknown = np.flatnonzero((words == UNK) & ~np.array([name in (b"<unk>", b"<UNK>") for name in names])[kinds])
-    if len(unknown):
-        place = columns.reshape(-1)[unknown[0]]
-        word = names[unique.inverse[place]].decode(errors="replace")
-        raise reader.fail(begin + int(places.starts[place]), f"{word!r} is not among the unigrams")
-    numbers = _numbers(reader, begin, places.starts, names, unique.inverse)
-    log10 = numbers(firsts)
-    positive = np.flatnonzero(log10 > 1e-4)
-    if len(positive):
-        raise reader.fail(begin + int(places.starts[firsts[positive[0]]]), "a probability above 1")
-    backoff = np.zeros(len(sizes))
-    has = np.flatnonzero(sizes == order + 2)
-    if not highest:
-        backoff[has] = numbers(firsts[has] + order + 1)
-    log10, backoff = (np.where(values <= ZERO, -np.inf, values) for values in (np.minimum(log10, 0), backoff))
-    return _Section(words, log10, backoff)
+def _section(
+    reader: _Reader, pieces: Iterator[tuple[int, bytes]], order: int, count: int, vocabulary: Vocabulary, *, highest: bool
+) -> _Section:
+    """One order's n-grams."""
+    parsed = [_Lines(reader, begin, lines).section(order, vocabulary, highest=highest) for begin, lines in pieces]
+    parsed.append(_Section(np.zeros((0, order), dtype=np.int32), np.zeros(0), np.zeros(0)))
+    whole = _Section(
+        np.concatenate([one.words for one in parsed]),
+        np.concatenate([one.log10 for one in parsed]),
+        np.concatenate([one.backoff for one in parsed]),
+    )
+    if len(whole.log10) != count:
+        raise reader.fail(reader.position, f"{len(whole.log10)} {order}-grams, {count} were announced")
+    return whole
 
 
-def _numbers(reader: _Reader, begin: int, starts: I64, names: list[bytes], inverse: Ints) -> Callable[[I64], F64]:
-    """A function from field places to their values; each distinct spelling is read once."""
-    values = np.full(len(names), np.nan)
+class _Lines:
+    """Some lines of a section, by fields."""
 
-    def read_fields(places: I64) -> F64:
-        kinds = inverse[places]
-        for kind in np.unique(kinds).tolist():
-            try:
-                values[kind] = float(names[kind])
-            except ValueError:
-                values[kind] = np.nan
+    def __init__(self, reader: _Reader, begin: int, lines: bytes) -> None:
+        self._reader, self._begin, self._lines = reader, begin, lines
+        self._places = find(lines)
+        self._unique = distinct(lines, self._places)
+        sizes = np.diff(self._places.line_ends, prepend=0)
+        self._firsts = (self._places.line_ends - sizes)[sizes > 0]
+        self._sizes = sizes[sizes > 0]
+
+    def section(self, order: int, vocabulary: Vocabulary, *, highest: bool) -> _Section:
+        """The lines' numbers and words."""
+        wrong = np.flatnonzero((self._sizes < order + 1) | (self._sizes > order + 2))
+        if len(wrong):
+            found = f"{self._sizes[wrong[0]]} fields"
+            raise self._fail(self._firsts[wrong[0]], f"{found}, expected a log10 probability, {order} words, a backoff")
+        words = self._words(self._firsts[:, None] + np.arange(1, order + 1), vocabulary)
+        log10 = self._numbers(self._firsts)
+        positive = np.flatnonzero(log10 > 1e-4)
+        if len(positive):
+            raise self._fail(self._firsts[positive[0]], "a probability above 1")
+        backoff = np.zeros(len(log10))
+        has = np.flatnonzero(self._sizes == order + 2)
+        if not highest:
+            backoff[has] = self._numbers(self._firsts[has] + order + 1)
+        log10 = np.minimum(log10, 0)
+        return _Section(words, np.where(log10 <= ZERO, -np.inf, log10), np.where(backoff <= ZERO, -np.inf, backoff))
+
+    def _fail(self, field: int, message: str) -> CheckpointError:
+        return self._reader.fail(self._begin + int(self._places.starts[field]), message)
+
+    def _spelled(self, kind: int) -> bytes:
+        return self._lines[self._unique.starts[kind] : self._unique.ends[kind]]
+
+    def _words(self, columns: I64, vocabulary: Vocabulary) -> I32:
+        kinds = self._unique.inverse[columns]
+        words = vocabulary.find(self._unique.hashes)[kinds]
+        for row, column in np.argwhere(words == UNK).tolist():
+            word = self._spelled(kinds[row, column])
+            if word not in (b"<unk>", b"<UNK>"):
+                raise self._fail(columns[row, column], f"{word.decode(errors='replace')!r} is not among the unigrams")
+        return words
+
+    def _numbers(self, fields: I64) -> F64:
+        """The values of fields; each distinct spelling is read once."""
+        kinds = self._unique.inverse[fields]
+        wanted = np.zeros(len(self._unique.starts), dtype=np.bool_)
+        wanted[kinds] = True
+        values = np.full(len(wanted), np.nan)
+        for kind in np.flatnonzero(wanted).tolist():
+            with suppress(ValueError):
+                values[kind] = float(self._spelled(kind))
         bad = np.flatnonzero(np.isnan(values[kinds]))
         if len(bad):
-            name = names[kinds[bad[0]]].decode(errors="replace")
-            raise reader.fail(begin + int(starts[places[bad[0]]]), f"{name!r} is not a number")
-        taken: F64 = values[kinds]
-        return taken
-
-    return read_fields
+            name = self._spelled(kinds[bad[0]]).decode(errors="replace")
+            raise self._fail(fields[bad[0]], f"{name!r} is not a number")
+        read: F64 = values[kinds]
+        return read
 
 
 def _build(sections: Sequence[_Section], vocabulary: Vocabulary) -> list[Table]:
-    """Sorted tables; missing prefixes inserted."""
+    """Sorted tables, order by order; prefixes that only longer n-grams have are inserted on the way."""
     size = len(vocabulary)
     unigram = sections[0]
     log10, backoff = np.full(size, -np.inf), np.zeros(size)
     log10[unigram.words[:, 0]], backoff[unigram.words[:, 0]] = unigram.log10, unigram.backoff
     log10[BOS] = -np.inf
-    sections = _with_prefixes(sections)
     dtype = precision(sum(len(section.log10) for section in sections))
     nothing = np.zeros(0, dtype)
     tables = [Table(np.zeros(0, np.int64), log10.astype(dtype), backoff.astype(dtype) if sections[1:] else nothing)]
-    for order, section in enumerate(sections[1:], 2):
-        contexts = find_grams([table.key for table in tables], section.words[:, :-1])
-        key = (contexts << SHIFT) | section.words[:, -1]
-        ranks = np.argsort(key, kind="stable")
-        key = key[ranks]
-        if (key[1:] == key[:-1]).any():
-            twice = section.words[ranks[int(np.flatnonzero(key[1:] == key[:-1])[0])]]
-            shown = b" ".join(vocabulary.piece(word) for word in twice.tolist()).decode(errors="replace")
-            raise CheckpointError(f"{order}-gram {shown!r} stands twice")
-        inserted = np.isnan(section.log10[ranks])
-        values = section.log10[ranks].astype(dtype)
-        weights = nothing if order == len(sections) else section.backoff[ranks].astype(dtype)
-        table = Table(key, values, weights)
-        if inserted.any():
-            words = section.words[ranks][inserted]
-            contexts = find_grams([t.key for t in tables], words[:, :-1])
-            values[inserted] = tables[-1].backoff[contexts] + evaluate(tables, words[:, 1:])
-        tables.append(table)
+    grams = [section.words[:, 0].astype(np.int64) for section in sections]  # the prefix found so far
+    for order in range(2, len(sections) + 1):
+        keys = [make_key(grams[at], sections[at].words[:, order - 1]) for at in range(order - 1, len(sections))]
+        table = _table(sections[order - 1], keys[0], order, vocabulary, dtype)
+        tables.append(_with_prefixes(tables, table, keys[1:], order))
+        grams[order:] = [find_keys(tables[-1].key, key) for key in keys[1:]]
+    tables[-1] = tables[-1]._replace(backoff=nothing)
     return tables
 
 
-def _with_prefixes(sections: Sequence[_Section]) -> list[_Section]:
-    """Adds, from the highest order down, n-grams that are prefixes of others but not listed (NaN)."""
-    closed = list(sections)
-    for place in range(len(closed) - 2, 0, -1):
-        section, needed = closed[place], closed[place + 1].words[:, :-1]
-        rows = np.concatenate((section.words, needed))
-        _, first = np.unique(rows, axis=0, return_index=True)
-        extra = rows[np.sort(first[first >= len(section.words)])]
-        if len(extra):
-            nothing = np.full(len(extra), np.nan)
-            closed[place] = _Section(
-                np.concatenate((section.words, extra)),
-                np.concatenate((section.log10, nothing)),
-                np.concatenate((section.backoff, np.zeros(len(extra)))),
-            )
-    return closed
+def _table(section: _Section, key: I64, order: int, vocabulary: Vocabulary, dtype: Precision) -> Table:
+    ranks = sorting(key)
+    key = key[ranks]
+    twice = np.flatnonzero(key[1:] == key[:-1])
+    if len(twice):
+        words = section.words[ranks[twice[0]]].tolist()
+        shown = b" ".join(map(vocabulary.piece, words)).decode(errors="replace")
+        raise CheckpointError(f"{order}-gram {shown!r} stands twice")
+    return Table(key, section.log10[ranks].astype(dtype), section.backoff[ranks].astype(dtype))
+
+
+def _with_prefixes(tables: Sequence[Table], table: Table, prefixes: Sequence[I64], order: int) -> Table:
+    """The table with the prefixes that it lacks, each at the probability that it has by backoff."""
+    missing = [key[find_keys(table.key, key) < 0] for key in prefixes]
+    lost = np.unique(np.concatenate(missing)) if missing else np.zeros(0, np.int64)
+    if not len(lost):
+        return table
+    words = words_of([*(below.key for below in tables), lost], order, np.arange(len(lost)))
+    log10 = tables[-1].backoff[lost >> SHIFT] + evaluate(tables, words[:, 1:])
+    places = np.searchsorted(table.key, lost)
+    return Table(
+        np.insert(table.key, places, lost), np.insert(table.log10, places, log10), np.insert(table.backoff, places, 0.0)
+    )
 
 
 def write(tables: Sequence[Table], pieces: Sequence[bytes]) -> Iterator[bytes]:
-    """An ARPA file, in pieces; numbers in the fewest digits that give the same values."""
+    """An ARPA file, in pieces; numbers in digits enough to give the same values."""
     sizes = [len(table.log10) for table in tables]
     yield b"\\data\\\n" + b"".join(b"ngram %d=%d\n" % item for item in enumerate(sizes, 1))
     keys = [table.key for table in tables]
@@ -260,12 +271,6 @@ def _lines(table: Table, ids: I64, words: I32, pieces: Sequence[bytes], order: i
 
 
 def _digits(values: Logs) -> list[bytes]:
-    """The fewest digits that tell the number from others of its type; -99 for log 0.
-
-    Each distinct value is spelled once.
-    """
-    unique, inverse = np.unique(values, return_inverse=True)
-    spelled = [
-        b"-99" if np.isneginf(value) else np.format_float_positional(value, trim="-").encode() for value in unique
-    ]
-    return [spelled[place] for place in inverse.tolist()]
+    """Digits that tell each number from all others of its type; -99 for log 0."""
+    spelling = b"%.9g" if values.dtype == np.float32 else b"%.17g"
+    return list(map(spelling.__mod__, np.where(values == -np.inf, ZERO, values).tolist()))

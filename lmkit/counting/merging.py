@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lmkit.counting.storage import Array, Memory, Storage
-from lmkit.counting.tables import SHIFT, WORD, Counts, Level, make_key
+from lmkit.counting.tables import SHIFT, WORD, Counts, Level, make_key, sorting
 from lmkit.errors import UsageError
 from lmkit.protocols import I32, I64, Ints
 from lmkit.text.vocabulary import Interner, Vocabulary
@@ -51,7 +51,7 @@ def remap(counts: Counts, words: I32, size: int) -> Counts:
     grams = words.astype(np.int64)  # new id of each old n-gram of the order below
     for level in counts.levels[1:]:
         key = make_key(grams[level.key >> SHIFT], words[level.key & WORD])
-        order = np.argsort(key, kind="stable")
+        order = sorting(key)
         key = key[order]
         starts = _starts(key)
         suffix = grams[level.suffix[order[starts]]].astype(np.int32)

@@ -20,7 +20,7 @@ from lmkit.counting.merging import union
 from lmkit.counting.model import NGram
 from lmkit.counting.pruning import normalised
 from lmkit.counting.smoothing import Groups
-from lmkit.counting.tables import SHIFT, WORD, context_starts, find_keys, make_key
+from lmkit.counting.tables import SHIFT, WORD, context_starts, find_keys, make_key, sorting
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import F64, I32, I64, Bool
 from lmkit.text.tokenizers import Stored, with_vocabulary
@@ -84,7 +84,7 @@ def _renamed(tables: Sequence[Table], words: I32) -> list[Table]:
     numbers: I64 = words.astype(np.int64)
     for table in tables[1:]:
         key = make_key(numbers[table.key >> SHIFT], words[table.key & WORD])
-        ranks = np.argsort(key, kind="stable")
+        ranks = sorting(key)
         backoff = table.backoff[ranks] if len(table.backoff) else table.backoff
         renamed.append(Table(key[ranks], table.log10[ranks], backoff))
         numbers = np.empty(len(ranks), dtype=np.int64)

@@ -63,22 +63,32 @@ def find_keys(keys: I64, wanted: I64) -> I64:
         return np.full(len(wanted), -1, dtype=np.int64)
     if len(wanted) < FEW:
         return _search(keys, wanted)
-    place_bits = int(len(wanted) - 1).bit_length()
-    word_bits = int((wanted & WORD).max()).bit_length()
-    if int(wanted.max() >> SHIFT).bit_length() + word_bits + place_bits > 63:
-        return _search(keys, wanted)
-    packed = (wanted >> SHIFT) << (word_bits + place_bits)
-    packed |= (wanted & WORD) << place_bits
-    packed |= np.arange(len(wanted))
-    packed.sort()
-    order = packed & ((1 << place_bits) - 1)
-    packed >>= place_bits
-    starts = np.flatnonzero(np.concatenate(([True], packed[1:] != packed[:-1])))
-    unique = packed[starts]
-    found = _search(keys, ((unique >> word_bits) << SHIFT) | (unique & ((1 << word_bits) - 1)))
+    order = sorting(wanted)
+    ordered = wanted[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
     places = np.empty(len(wanted), dtype=np.int64)
-    places[order] = np.repeat(found, np.diff(starts, append=len(wanted)))
+    places[order] = np.repeat(_search(keys, ordered[starts]), np.diff(starts, append=len(wanted)))
     return places
+
+
+def sorting(keys: I64) -> I64:
+    """The order that sorts keys, equal ones by place.
+
+    One sort of (context, word, place) packed into 63 bits where they fit, several times
+    faster than an argsort.
+    """
+    if not len(keys):
+        return np.zeros(0, dtype=np.int64)
+    place_bits = int(len(keys) - 1).bit_length()
+    word_bits = int((keys & WORD).max()).bit_length()
+    if int(keys.max() >> SHIFT).bit_length() + word_bits + place_bits > 63:
+        return np.argsort(keys, kind="stable")
+    packed = (keys >> SHIFT) << (word_bits + place_bits)
+    packed |= (keys & WORD) << place_bits
+    packed |= np.arange(len(keys))
+    packed.sort()
+    packed &= (1 << place_bits) - 1
+    return packed
 
 
 def _search(keys: I64, wanted: I64) -> I64:

@@ -1,0 +1,202 @@
+"""Small corpora, and models of them as lmkit makes them; the other side of `oracle`."""
+
+import itertools
+import math
+import random
+
+import numpy as np
+import oracle
+from hypothesis import strategies as st
+
+from lmkit.checkpoint import serialize
+from lmkit.counting.corpus import count_corpus
+from lmkit.counting.countfile import CountFile
+from lmkit.counting.estimation import Settings, estimate, uniform
+from lmkit.counting.lookup import evaluate
+from lmkit.counting.model import NGram
+from lmkit.counting.storage import Memory
+from lmkit.edge.scratch import Disk
+from lmkit.text.tokenizers import WordLearner
+from lmkit.text.vocabulary import Vocabulary
+from lmkit.using.evaluation import with_eos
+
+AMPLE = 1 << 40
+JUAN = [sentence.split() for sentence in ("yo soy Juan", "Juan yo soy", "yo no salto")]
+NORMALISED = (
+    "modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "jelinek-mercer", "katz", "add-k", "mle",
+)  # fmt: skip
+
+
+def corpora(words="abcd", *, most=8, length=7, more=()):
+    """Corpora of few words, so that n-grams recur; empty sentences among them."""
+    sentence = st.lists(st.sampled_from([*words, *more]), max_size=length)
+    return st.lists(sentence, min_size=1, max_size=most)
+
+
+def zipf(seed, sentences=250, types=60):
+    """A corpus large enough that discounts can be estimated: words by a power law, each drawn near its predecessor."""
+    draw = random.Random(seed)
+    weights = [1 / rank for rank in range(1, types + 1)]
+    corpus = []
+    for _ in range(sentences):
+        sentence, at = [], 0
+        for _ in range(draw.randrange(1, 12)):
+            at = (at * 7 + draw.choices(range(types), weights)[0]) % types if draw.random() < 0.6 else (at * 3 + 1) % types
+            sentence.append(f"w{at}")
+        corpus.append(sentence)
+    return corpus
+
+
+def text_of(sentences):
+    return "".join(" ".join(sentence) + "\n" for sentence in sentences).encode()
+
+
+def counted(sentences, order, learner=None, **options):
+    options = {"memory": AMPLE, "spill": Memory, **options}
+    return count_corpus([text_of(sentences)], learner or WordLearner(), order, **options)
+
+
+def fitted(sentences, order, method, *, learner=None, threads=1, **settings):
+    """A model and the notes on its discounts."""
+    done = counted(sentences, order, learner)
+    if order == 0:
+        estimated = uniform(done.tokenizer.size, open_vocabulary=settings.get("open_vocabulary", True))
+    else:
+        estimated = estimate(done.counts, Settings(method, threads=threads, **settings))
+    return NGram(estimated.tables, done.tokenizer, {"order": order, "smoothing": method}), estimated.notes
+
+
+def model(sentences, order, method="modified-kneser-ney", **settings):
+    return fitted(sentences, order, method, **settings)[0]
+
+
+def number(model):
+    """From words to ids."""
+    return {piece.decode(): token for token, piece in enumerate(model.tokenizer.vocabulary.pieces())}
+
+
+def pieces(model):
+    return [piece.decode() for piece in model.tokenizer.vocabulary.pieces()]
+
+
+def histories(words, longest):
+    """Every sequence of up to so many words, `<s>` allowed in front."""
+    inner = [word for word in words if word != "<s>"]
+    for length in range(longest + 1):
+        yield from itertools.product(inner, repeat=length)
+        if length:
+            yield from (("<s>", *rest) for rest in itertools.product(inner, repeat=length - 1))
+
+
+def probabilities(model, histories, words):
+    """p(w | h) of every history, a row each, and every word, a column each, by table lookup."""
+    ids = number(model)
+    rows = np.empty((len(histories), len(words)))
+    by_length = {}
+    for place, history in enumerate(histories):
+        by_length.setdefault(len(history), []).append(place)
+    for length, places in by_length.items():
+        grams = [[*(ids[word] for word in histories[place]), ids[word]] for place in places for word in words]
+        logs = evaluate(model.tables, np.array(grams, dtype=np.int32).reshape(-1, length + 1))
+        rows[places] = 10.0 ** logs.reshape(len(places), len(words))
+    return rows
+
+
+def stepped(model, history):
+    """p(. | <s> h) over all ids, token by token."""
+    ids, state = number(model), model.start()
+    for word in history:
+        state = model.advance(state, ids[word])
+    return np.exp(model.next(state))
+
+
+def encoded(model, sentences):
+    """Ids of sentences with their ends, laid end to end, and where each ends."""
+    ids, ends = model.tokenizer.encode_block(text_of(sentences))
+    return with_eos(ids, ends, 2)
+
+
+def nats(model, sentences):
+    return model.score_many(*encoded(model, sentences))
+
+
+def log10(value):
+    return math.log10(value) if value > 0 else -math.inf
+
+
+def grams_of(model):
+    """log10 p of every listed n-gram, by words."""
+    return {gram: value for gram, (value, _) in listed(model).items()}
+
+
+def listed(model):
+    """(log10 p, backoff or None) of every listed n-gram, by words, read off the keys one at a time."""
+    names = pieces(model)
+    grams = [(name,) for name in names]
+    found = {}
+    for order, table in enumerate(model.tables, 1):
+        if order > 1:
+            grams = [(*grams[key >> 32], names[key & 0xFFFFFFFF]) for key in table.key.tolist()]
+        backoffs = table.backoff.tolist() if len(table.backoff) else [None] * len(grams)
+        found |= dict(zip(grams, zip(table.log10.tolist(), backoffs, strict=True), strict=True))
+    return found
+
+
+def same_vocabulary(names):
+    return Vocabulary.of([name.encode() for name in names])
+
+
+# Counts.
+
+MARKED = ("<s>", "</s>", "<unk>")
+
+
+class TidyDisk(Disk):
+    """Closes every file in the end, whatever the writers did."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.writers = []
+
+    def writer(self, dtype):
+        self.writers.append(super().writer(dtype))
+        return self.writers[-1]
+
+    def close(self):
+        for writer in self.writers:
+            writer._file.close()
+
+
+def as_words(counts, names):
+    """Levels as {tuple of words: count}, and {tuple of words: suffix's words}; checks order and suffixes' ids."""
+    grams = [(name,) for name in names]
+    found, suffixes = [dict(zip(grams, counts.levels[0].count.tolist(), strict=True))], []
+    for level in counts.levels[1:]:
+        assert (np.diff(level.key) > 0).all(), "keys must ascend"
+        below = grams
+        grams = [(*below[key >> 32], names[key & 0xFFFFFFFF]) for key in level.key.tolist()]
+        found.append(dict(zip(grams, level.count.tolist(), strict=True)))
+        suffixes.append({gram: below[place] for gram, place in zip(grams, level.suffix.tolist(), strict=True)})
+    return found, suffixes
+
+
+def check(counts, names, sentences, order):
+    expected = oracle.count(sentences, order)
+    found, suffixes = as_words(counts, names)
+    assert len(found) == order
+    assert found[0] == {(name,): expected[0][(name,)] for name in names}
+    assert found[1:] == [dict(level) for level in expected[1:]]
+    for level in suffixes:
+        assert all(suffix == gram[1:] for gram, suffix in level.items())
+
+
+def same(one, other):
+    """Whether two sets of counts agree, whatever the width of their integers."""
+    assert one.order == other.order
+    for a, b in zip(one.levels, other.levels, strict=True):
+        for left, right in ((a.key, b.key), (a.count, b.count), (a.suffix, b.suffix)):
+            np.testing.assert_array_equal(left, right)
+
+
+def serialized(done, origin=None):
+    return b"".join(serialize(CountFile(done.counts, done.tokenizer, {}).to_checkpoint(origin or {})))

@@ -1,0 +1,217 @@
+"""Laws that every command keeps."""
+
+import json
+import re
+import shlex
+
+import pytest
+import yaml
+
+from lmkit import cli
+
+NAMES = tuple(cli.COMMANDS)
+NEEDED = {"ngram coverage": ["train.txt", "test.txt"], "data text": ["python-docs"]}
+"""Arguments that a command can't be parsed without."""
+
+
+def parser(name):
+    command = cli.build([name])
+    for word in name.split():
+        command = command.commands[word]
+    return command
+
+
+def options(name):
+    return [parameter for parameter in parser(name).params if parameter.param_type_name == "option"]
+
+
+# A text comes from a file or stdin, a result goes to a file or stdout: the same bytes.
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["ppl -b -m model.lm", "score -q -m model.lm", "score -q --json --explain -m model.lm", "ngram fit -n 3",
+     "ngram count -n 3"],
+)  # fmt: skip
+def test_a_text_may_come_any_way(command, shell, shelf, write):
+    write("text.txt", shelf["corpus.txt"].read_bytes())
+    write("model.lm", shelf["witten-bell-3.lm"].read_bytes())
+    script = """
+    lmkit {0} < text.txt > 1; lmkit {0} - < text.txt > 2; lmkit {0} text.txt > 3; cat text.txt | lmkit {0} > 4
+    lmkit {0} text.txt | cat > 5; lmkit {0} -o 6 text.txt; lmkit {0} text.txt -o - > 7
+    for n in 2 3 4 5 6 7; do cmp 1 $n || exit 9; done; wc -c < 1
+    """
+    done = shell(script.format(command))
+    assert done.status == 0
+    assert int(done.stdout) > 5
+
+
+def test_perplexity_differs_by_the_name_of_the_text_only(lmkit, shelf):
+    text = shelf["test.txt"]
+    ways = [
+        lmkit("ppl", "--json", "-m", shelf["witten-bell-3.lm"], text),
+        lmkit("ppl", "--json", "-m", shelf["witten-bell-3.lm"], stdin=text.read_bytes()),
+        lmkit("ppl", "--json", "-m", shelf["witten-bell-3.lm"], "-", stdin=text.read_bytes()),
+        lmkit("ngram", "ppl", "--json", "-m", shelf["witten-bell-3.lm"], text),
+    ]
+    (first,), *rest = [done.records for done in ways]
+    assert first["file"] == str(text)
+    assert rest[0][0]["file"] == "<stdin>"
+    assert all([{**first, "file": ""}] == [{**record, "file": ""}] for (record,) in rest)
+
+
+def test_a_model_may_come_any_way(shell, shelf, write):
+    write("text.txt", shelf["test.txt"].read_bytes())
+    write("model.lm", shelf["witten-bell-3.lm"].read_bytes())
+    done = shell("""
+    lmkit ppl --json -m model.lm text.txt | sed s/model.lm/./ > 1
+    for way in 'ppl --json -m -' 'ppl --json'; do
+      lmkit $way text.txt < model.lm | sed 's/<stdin>/./' | cmp - 1 || exit 1
+      cat model.lm | lmkit $way text.txt | sed 's/<stdin>/./' | cmp - 1 || exit 2
+      gzip -c model.lm | lmkit $way text.txt | sed 's/<stdin>/./' | cmp - 1 || exit 3
+    done
+    lmkit next -m model.lm > 2
+    lmkit next < model.lm | cmp - 2 && lmkit sample < model.lm > 3 && lmkit sample -m model.lm | cmp - 3
+    lmkit ngram export model.lm > 4 && lmkit ngram export -m model.lm | cmp - 4 && lmkit ngram export < model.lm | cmp - 4
+    """)
+    assert (done.status, done.stdout) == (0, b"")
+
+
+@pytest.mark.parametrize("name", ["ppl", "score", "next", "sample", "info", "ngram query", "ngram export"])
+def test_output_to_a_file_is_output_to_stdout(name, lmkit, shelf, work):
+    models = ["-m", str(shelf["juan.lm"])]
+    texts = [str(shelf["juan.txt"])] if name in ("ppl", "score") else []
+    for extra in [], ["--json"] if name != "ngram export" else []:
+        plain = lmkit(*name.split(), *models, *texts, *extra)
+        assert plain.status == 0
+        filed = lmkit(*name.split(), *models, *texts, *extra, "-o", "out")
+        assert (filed.status, filed.stdout) == (0, b"")
+        assert (work / "out").read_bytes() == plain.stdout != b""
+
+
+# Help.
+
+
+@pytest.mark.parametrize("name", [*NAMES, *cli.GROUPS, ""])
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_is_shown(name, option, lmkit):
+    done = lmkit(*name.split(), option)
+    assert (done.status, done.stderr) == (0, "")
+    assert done.text.startswith("Usage: lmkit")
+    if name in NAMES:
+        assert cli.COMMANDS[name].summary.rstrip(".") .split(";")[0]
+        assert "Examples:\n" in done.text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_begins_with_the_summary_and_lists_every_option(name, lmkit):
+    text = lmkit(*name.split(), "--help").text
+    for option in options(name):
+        assert option.help
+        assert re.search(rf"(^|[\s,/]){re.escape(option.opts[0])}\b", text, re.MULTILINE), option.opts
+    if name != "ngram ppl":
+        assert parser(name).help.startswith(cli.COMMANDS[name].summary)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_use_commands_and_options_that_exist(name, lmkit):
+    text = lmkit(*name.split(), "--help").text
+    examples = re.search(r"Examples:\n(.*?)\n\n", text, re.DOTALL)[1]
+    assert len(examples.splitlines()) >= 2
+    for line in examples.splitlines():
+        for part in re.split(r"[|;]", line):
+            words = shlex.split(part)
+            if "lmkit" not in words:
+                assert words[0] in ("echo", "printf", "ls", "sort", "xargs"), part
+                continue
+            words = words[words.index("lmkit") + 1 :]
+            command = cli.typed_command(words)
+            assert command, part
+            known = {spelling for option in options(command) for spelling in option.opts + option.secondary_opts}
+            assert {word for word in words if re.match(r"--?[a-z]", word)} <= known, part
+
+
+REDEFINED = {
+    "--explain": "ppl: lines and formulas; score: factors",
+    "--model": "of one model, of several, and of info, which takes anything",
+    "--order": "of n-grams; of n-grams to list; of filters",
+    "--vocab": "a file of words; a number of words to plan for",
+}
+"""Options that deliberately mean different things in different commands."""
+
+
+def test_an_option_has_one_help_text_in_all_commands():
+    texts = {}
+    for name in NAMES:
+        for option in options(name):
+            texts.setdefault(option.opts[0], {}).setdefault(option.help, []).append(name)
+    differing = {option: found for option, found in texts.items() if len(found) > 1}
+    assert set(differing) == set(REDEFINED), json.dumps(differing, indent=1)
+
+
+def test_an_option_has_one_short_name_in_all_commands():
+    """`--order -n` of n-grams, `--top -n`, `--number -n`: `-n` is each command's first number; others are one to one."""
+    longs, shorts = {}, {}
+    for name in NAMES:
+        for option in options(name):
+            short = [spelling for spelling in option.opts if len(spelling) == 2]
+            for spelling in short:
+                shorts.setdefault(spelling, set()).add(option.opts[0])
+            if option.opts[0] not in ("--order", "--max-order"):
+                longs.setdefault(option.opts[0], set()).add(tuple(short))
+    assert all(len(found) == 1 for found in longs.values()), longs
+    assert {short for short, found in shorts.items() if len(found) > 1} <= {"-n"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_the_shared_options(name):
+    known = {spelling for option in options(name) for spelling in option.opts}
+    assert known >= {"--config", "--print-config", "--quiet", "--verbose", "--debug", "--output"}
+
+
+# Settings.
+
+
+def plain(name):
+    return [*name.split(), *NEEDED.get(name, [])]
+
+
+def filled(name):
+    """A value for every option of a command."""
+    words = []
+    for option in options(name):
+        if option.opts[0] in ("--config", "--print-config", "--help", "--debug"):
+            continue
+        if option.is_flag:
+            words.append((option.secondary_opts or option.opts)[0])
+            continue
+        for number in range(2 if option.multiple else 1):
+            words += [option.opts[0], value(option, number)]
+    return [*plain(name), *words]
+
+
+def value(option, number):
+    fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask"}
+    types = {"int range": "7", "float range": "0.25", "str": f"\u00e9: '#\n- {number}"}
+    return fixed.get(option.opts[0], types[option.type.name])
+
+
+@pytest.mark.parametrize("make", [plain, filled], ids=["none", "all"])
+@pytest.mark.parametrize("name", NAMES)
+def test_printed_settings_are_read_back(name, make, lmkit, work):
+    printed = lmkit(*make(name), "--print-config")
+    assert printed.status == 0, printed.stderr
+    settings = yaml.safe_load(printed.stdout)
+    names = {option.opts[0].removeprefix("--") for option in options(name)}
+    assert set(settings) == names - {"help", "config", "print-config", "quiet", "verbose", "debug"}
+    (work / "settings.yaml").write_bytes(printed.stdout)
+    again = lmkit(*plain(name), "--config", "settings.yaml", "--print-config")
+    assert again.status == 0, again.stderr
+    assert again.text == printed.text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unknown_settings_are_refused(name, fails, write):
+    done = fails(2, *plain(name), "--config", write("bad.yaml", b"outputt: x\n"))
+    assert "bad.yaml: unknown option 'outputt'" in done.stderr
+    assert "hint: did you mean 'output'?" in done.stderr
