@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -143,13 +144,20 @@ def run_here(*arguments: object, stdin: bytes = b"") -> Result:
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)), encoding="utf-8")  # type: ignore[type-var]
     sys.stdout = io.TextIOWrapper(out, encoding="utf-8", newline="\n", write_through=True)
     sys.stderr = io.TextIOWrapper(err, encoding="utf-8", newline="\n", errors="backslashreplace", write_through=True)
+    signal.signal(signal.SIGALRM, _hangs)
+    signal.alarm(HANG)
     try:
         status = cli.run([os.fspath(a) if isinstance(a, os.PathLike) else str(a) for a in arguments])
         sys.stdout.flush()
         sys.stderr.flush()
         return Result(int(status), out.getvalue(), err.getvalue().decode())
     finally:
+        signal.alarm(0)
         sys.stdin, sys.stdout, sys.stderr = before
+
+
+def _hangs(_number: int, _frame: object) -> None:
+    pytest.fail("the command hangs")
 
 
 @pytest.fixture(autouse=True)

@@ -169,12 +169,11 @@ class _Estimator:
         n = np.bincount(np.minimum(counts, 7), minlength=8)
         if self.settings.smoothing == "modified-kneser-ney" and order < len(self.levels):
             level = self.levels[order - 1]
-            if order == 1:
-                self.last = len(level) - 1
-            else:
-                self.last = int(np.flatnonzero(level.suffix == self.last)[-1]) if self.last >= 0 else -1
-            n[min(int(counts[self.last]), 7)] -= 1
-            n[min(int(level.count[self.last]), 7)] += 1
+            ending = np.flatnonzero(level.suffix == self.last) if order > 1 else np.arange(len(level))
+            self.last = int(ending[-1]) if len(ending) else -1  # none precedes an n-gram that begins with `<s>`
+            if self.last >= 0:
+                n[min(int(counts[self.last]), 7)] -= 1
+                n[min(int(level.count[self.last]), 7)] += 1
         return [int(value) for value in n]
 
     def _method(self, order: int, counts: Ints) -> Smoothing:

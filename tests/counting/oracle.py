@@ -66,7 +66,7 @@ def limited(sentences, most=None, minimum=1):
 class Model:
     """p(w | h) of a smoothed n-gram model, straight from the definitions.
 
-    `words`: the vocabulary in the order of ids, if it is not that of the text. `notes` counts
+    `words`: the vocabulary in the order of ids, if it is not that of the text. `fallen` lists
     the orders whose discounts fell back.
     """
 
@@ -81,7 +81,7 @@ class Model:
         self.size = len(self.words) - 1 - (not self.has_unknown)
         thresholds = list(prune) or [0]
         self.thresholds = (thresholds + [thresholds[-1]] * order)[:order]
-        self.notes = 0
+        self.fallen = []
         self.used = [self._used(place) for place in range(order)]
         self.after = []
         for grams in self.used:
@@ -107,9 +107,10 @@ class Model:
         if self.method == "modified-kneser-ney" and place < self.order - 1:
             # What lmplz does: the last n-gram in suffix order, and the last of those that end in it, and so
             # on, are still open when the input ends, and enter the statistics by their raw counts.
+            # Unigrams are all words of the vocabulary, seen or not.
             number = {word: place for place, word in enumerate(self.words)}
-            last = ()
-            for grams in self.raw[: place + 1]:
+            last = (self.words[-1],)
+            for grams in self.raw[1 : place + 1]:
                 ending = [gram for gram in grams if gram[1:] == last]
                 last = max(ending, key=lambda gram: number[gram[0]], default=None)
                 if last is None:
@@ -118,28 +119,28 @@ class Model:
                 used[last] = self.raw[place][last]
         return Counter(used.values())
 
-    def _fallen(self, *values):
-        self.notes += 1
+    def _fallen(self, place, *values):
+        self.fallen.append(place + 1)
         return values
 
     def _discounts(self, place, given):
         n = self._counts_of_counts(place)
         if self.method == "modified-kneser-ney":
             if not (n[1] and n[2] and n[3]):
-                return self._fallen(*FALLBACK)
+                return self._fallen(place, *FALLBACK)
             y = n[1] / (n[1] + 2 * n[2])
             found = (1 - 2 * y * n[2] / n[1], 2 - 3 * y * n[3] / n[2], 3 - 4 * y * n[4] / n[3])
             good = all(0 <= value <= most for value, most in zip(found, (1, 2, 3), strict=True))
-            return found if good else self._fallen(*FALLBACK)
+            return found if good else self._fallen(place, *FALLBACK)
         if self.method in ("kneser-ney", "absolute"):
             if given is not None:
                 return (given,)
-            return (n[1] / (n[1] + 2 * n[2]),) if n[1] and n[2] else self._fallen(FALLBACK[0])
+            return (n[1] / (n[1] + 2 * n[2]),) if n[1] and n[2] else self._fallen(place, FALLBACK[0])
         if self.method == "katz":
-            return self._good_turing(n)
+            return self._good_turing(n, place)
         return ()
 
-    def _good_turing(self, n):
+    def _good_turing(self, n, place):
         """Discount ratios d_1 to d_k, for the largest k up to 5 that gives sensible ones."""
         for most in (5, 4, 3, 2, 1):
             if any(n[r] == 0 for r in range(1, most + 2)):
@@ -150,7 +151,7 @@ class Model:
             ratios = tuple(((r + 1) * n[r + 1] / n[r] / r - common) / (1 - common) for r in range(1, most + 1))
             if all(0 < ratio < 1 for ratio in ratios):
                 return ratios
-        return self._fallen(FALLBACK[0])
+        return self._fallen(place, FALLBACK[0])
 
     def uniform(self, word):
         return 0.0 if word == BOS or (word == UNK and not self.has_unknown) else 1.0 / self.size

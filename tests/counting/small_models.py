@@ -33,15 +33,15 @@ def corpora(words="abcd", *, most=8, length=7, more=()):
     return st.lists(sentence, min_size=1, max_size=most)
 
 
-def zipf(seed, sentences=250, types=60):
-    """A corpus large enough that discounts can be estimated: words by a power law, each drawn near its predecessor."""
+def zipf(seed=1, sentences=300, types=1000):
+    """A corpus large enough that discounts can be estimated: words by a power law, every other one led by the last."""
     draw = random.Random(seed)
-    weights = [1 / rank for rank in range(1, types + 1)]
     corpus = []
     for _ in range(sentences):
         sentence, at = [], 0
         for _ in range(draw.randrange(1, 12)):
-            at = (at * 7 + draw.choices(range(types), weights)[0]) % types if draw.random() < 0.6 else (at * 3 + 1) % types
+            drawn = int(types ** draw.random()) - 1
+            at = (at * 7 + drawn % 5) % types if draw.random() < 0.5 else drawn
             sentence.append(f"w{at}")
         corpus.append(sentence)
     return corpus
