@@ -1,6 +1,7 @@
 """Running lmkit in this process and in one of its own, tiny texts, and one tiny file of every kind."""
 
 import io
+import itertools
 import json
 import os
 import signal
@@ -294,11 +295,9 @@ def recipes() -> Iterator[tuple[str, Sequence[str]]]:
     for smoothing in SMOOTHINGS:
         for order in "1234":
             yield f"{smoothing}-{order}.lm", ["ngram", "fit", "-n", order, "--smoothing", smoothing, text]
-        for tokens in ("char", "byte"):
-            yield (
-                f"{tokens}-{smoothing}.lm",
-                ["ngram", "fit", "-n", "3", "--tokens", tokens, "--smoothing", smoothing, text],
-            )
+    for tokens, smoothing in itertools.product(("char", "byte"), ("modified-kneser-ney", "witten-bell", "katz")):
+        command = ["ngram", "fit", "-n", "3", "--tokens", tokens, "--smoothing", smoothing, text]
+        yield f"{tokens}-{smoothing}.lm", command
     yield "open-mle.lm", ["ngram", "fit", "-n", "3", "--smoothing", "mle", "--open-vocabulary", text]
     yield "open-0.lm", ["ngram", "fit", "-n", "0", "--open-vocabulary", text]
     yield "closed-wb.lm", ["ngram", "fit", "-n", "3", "--smoothing", "wb", "--closed-vocabulary", text]

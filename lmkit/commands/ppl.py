@@ -12,6 +12,7 @@ from lmkit.commands.options import Bare, EncodingErrors, Files, Json, ModelsOpti
 from lmkit.edge import streams
 from lmkit.edge.records import Table, cell, to_json
 from lmkit.edge.terminal import is_terminal, table
+from lmkit.errors import DataError
 
 COLUMNS = (
     "perplexity", "perplexity_known", "tokens", "unknown_tokens", "nats",
@@ -66,6 +67,8 @@ def ppl(
                     one.total.add(part)
                     if len(texts) > 1:
                         shown.add(one.record(streams.display(text), part))
+        if not opened[0].total.tokens:
+            raise DataError("no text to score: the input is empty")
         for one in opened:
             shown.add(one.record("total" if len(texts) > 1 else streams.display(texts[0]), one.total), last=True)
             one.tell_impossible()
@@ -121,8 +124,8 @@ def _evaluate(opened: Sequence[_Opened], blocks: Iterable[bytes], eos: bool, thr
 
 def _numbers(totals: Any) -> dict[str, Any]:
     return {
-        "perplexity": totals.perplexity,
-        "perplexity_known": totals.perplexity_known,
+        "perplexity": totals.perplexity if totals.tokens else None,
+        "perplexity_known": totals.perplexity_known if totals.tokens > totals.unknown_tokens else None,
         "tokens": totals.tokens,
         "unknown_tokens": totals.unknown_tokens,
         "nats": totals.nats,

@@ -17,7 +17,7 @@ from lmkit.counting.estimation import Logs, Precision, Table, precision
 from lmkit.counting.lookup import evaluate
 from lmkit.counting.tables import SHIFT, find_keys, make_key, sorting, words_of
 from lmkit.errors import CheckpointError
-from lmkit.protocols import F64, I32, I64, Ints
+from lmkit.protocols import F64, I32, I64
 from lmkit.text.tokenizers import WordTokenizer
 from lmkit.text.vocabulary import BOS, NAMES, UNK, Vocabulary
 from lmkit.text.words import distinct, find
@@ -126,7 +126,13 @@ def _vocabulary(reader: _Reader, pieces: Sequence[tuple[int, bytes]]) -> Vocabul
 
 
 def _section(
-    reader: _Reader, pieces: Iterator[tuple[int, bytes]], order: int, count: int, vocabulary: Vocabulary, *, highest: bool
+    reader: _Reader,
+    pieces: Iterator[tuple[int, bytes]],
+    order: int,
+    count: int,
+    vocabulary: Vocabulary,
+    *,
+    highest: bool,
 ) -> _Section:
     """One order's n-grams."""
     parsed = [_Lines(reader, begin, lines).section(order, vocabulary, highest=highest) for begin, lines in pieces]

@@ -10,6 +10,7 @@ from lmkit.counting.tables import Counts, Level
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
 from lmkit.text import tokenizers
+from lmkit.text.vocabulary import BOS, EOS
 
 
 class CountFile:
@@ -17,10 +18,16 @@ class CountFile:
 
     kind = "ngram-counts"
 
-    def __init__(self, counts: Counts, tokenizer: Tokenizer, origin: Mapping[str, Any]) -> None:
+    def __init__(self, counts: Counts, tokenizer: Tokenizer, digest: str = "") -> None:
         self.counts = counts
         self.tokenizer = tokenizer
-        self.origin = origin
+        self.digest = digest
+
+    def text(self) -> dict[str, int]:
+        """How much text was counted: all that a sum of counts can know of it."""
+        count = self.counts.levels[0].count
+        lines = int(count[BOS])
+        return {"lines": lines, "tokens": int(count.sum()) - lines - int(count[EOS])}
 
     def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:
         """The counts as a file's content."""
@@ -55,7 +62,7 @@ class CountFile:
             )
             _check(level, len(levels[-1]), tokenizer.size)
             levels.append(level)
-        return cls(Counts(levels), tokenizer, checkpoint.origin)
+        return cls(Counts(levels), tokenizer, checkpoint.digest)
 
 
 def _check(level: Level, below: int, size: int) -> None:

@@ -208,7 +208,7 @@ class Discounts:
 
     def _fall_back(self, order: int, why: str, values: Sequence[float]) -> Sequence[float]:
         shown = " ".join(f"{value:g}" for value in values)
-        self.notes.append(f"order {order}: {why}, so its discounts are set to {shown}")
+        self.notes.append(f"order {order}: {why}, so {shown}")
         return values
 
     def modified(self, order: int, n: Sequence[int]) -> Sequence[float]:

@@ -239,6 +239,8 @@ class Backoff:
         for line in text[text.index("\\data\\") :].splitlines():
             if line.startswith("\\") and line.rstrip().endswith("-grams:"):
                 order = int(line[1 : line.index("-")])
+            elif line.startswith("\\end\\"):
+                break
             elif order and line.strip() and not line.startswith("\\"):
                 fields = line.split()
                 gram = tuple(UNK if word == "<UNK>" else word for word in fields[1 : order + 1])

@@ -17,7 +17,6 @@ from lmkit.counting.model import NGram
 from lmkit.counting.storage import Memory
 from lmkit.edge.scratch import Disk
 from lmkit.text.tokenizers import WordLearner
-from lmkit.text.vocabulary import Vocabulary
 from lmkit.using.evaluation import with_eos
 
 AMPLE = 1 << 40
@@ -63,7 +62,8 @@ def fitted(sentences, order, method, *, learner=None, threads=1, **settings):
         estimated = uniform(done.tokenizer.size, open_vocabulary=settings.get("open_vocabulary", True))
     else:
         estimated = estimate(done.counts, Settings(method, threads=threads, **settings))
-    return NGram(estimated.tables, done.tokenizer, {"order": order, "smoothing": method}), estimated.notes
+    config = {"order": order, "smoothing": method, "suffix_closed": True}
+    return NGram(estimated.tables, done.tokenizer, config), estimated.notes
 
 
 def model(sentences, order, method="modified-kneser-ney", **settings):
@@ -72,7 +72,7 @@ def model(sentences, order, method="modified-kneser-ney", **settings):
 
 def number(model):
     """From words to ids."""
-    return {piece.decode(): token for token, piece in enumerate(model.tokenizer.vocabulary.pieces())}
+    return {piece.decode(errors="surrogateescape"): token for token, piece in enumerate(model.tokenizer.vocabulary.pieces())}
 
 
 def pieces(model):
@@ -90,7 +90,8 @@ def histories(words, longest):
 
 def probabilities(model, histories, words):
     """p(w | h) of every history, a row each, and every word, a column each, by table lookup."""
-    ids = number(model)
+    ids, longest = number(model), len(model.tables) - 1
+    histories = [history[len(history) - longest :] if len(history) > longest else history for history in histories]
     rows = np.empty((len(histories), len(words)))
     by_length = {}
     for place, history in enumerate(histories):
@@ -140,10 +141,6 @@ def listed(model):
         backoffs = table.backoff.tolist() if len(table.backoff) else [None] * len(grams)
         found |= dict(zip(grams, zip(table.log10.tolist(), backoffs, strict=True), strict=True))
     return found
-
-
-def same_vocabulary(names):
-    return Vocabulary.of([name.encode() for name in names])
 
 
 # Counts.

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands.ngram.count import count_bytes
 from lmkit.commands.ngram.fit import checkpoint_bytes
 from lmkit.commands.ngram.texts import origin
 from lmkit.commands.options import ModelOption, Output, Run
@@ -37,12 +38,11 @@ def import_(
     name = file or streams.STDIN
     with streams.open_output(output, binary=True, inputs=[name]) as out:
         if counts:
-            model: Any = _counts_from_table(name)
-            record = origin("ngram import", {"counts": True}, [])
+            pieces = count_bytes(_counts_from_table(name))
         else:
             model = opening.open_kind(name, "ngram")
-            record = origin("ngram import", {}, [{"sha256": model.digest}])
-        for piece in checkpoint_bytes(model, record):
+            pieces = checkpoint_bytes(model, origin("ngram import", {}, [{"model": model.digest}]))
+        for piece in pieces:
             out.write(piece)
 
 
@@ -134,4 +134,4 @@ def _counts_from_table(name: str) -> Any:
         raise DataError(
             text if text.startswith(streams.display(name)) else f"{streams.display(name)}: {text}"
         ) from None
-    return CountFile(counts, WordTokenizer(vocabulary), {})
+    return CountFile(counts, WordTokenizer(vocabulary))

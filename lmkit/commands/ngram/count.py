@@ -1,6 +1,6 @@
 """`lmkit ngram count`: counts of n-grams."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -69,24 +69,22 @@ def count(
             pieces = [{**settings, "vocab": vocab, "encoding_errors": encoding_errors, "file": name} for name in inputs]
             out.write(_with_dask(pieces, scheduler))
             return
-        counts, tokenizer, record, storage = count_texts(
+        counts, tokenizer, _, storage = count_texts(
             run, inputs, order=order, tokens=tokens, vocab=vocab, max_vocab=max_vocab, min_count=min_count,
             memory=memory, temp_dir=temp_dir, encoding_errors=encoding_errors, threads=count_threads,
         )  # fmt: skip
-        file = CountFile(counts, tokenizer, {})
-        for piece in _serialized(file, origin("ngram count", _kept(settings), [record])):
+        file = CountFile(counts, tokenizer)
+        for piece in count_bytes(file):
             out.write(piece)
             storage.release()
 
 
-def _kept(settings: dict[str, Any]) -> dict[str, Any]:
-    return {"order": settings["order"], "tokens": settings["tokens"]}
-
-
-def _serialized(file: Any, record: dict[str, Any]) -> Any:
+def count_bytes(file: Any) -> Iterator[Any]:
+    """A count file as bytes: equal for equal counts, however they were come by."""
     from lmkit.checkpoint import serialize
 
-    return serialize(file.to_checkpoint(record))
+    settings = {"order": file.counts.order, "tokens": file.tokenizer.kind}
+    return serialize(file.to_checkpoint(origin("ngram count", settings, [file.text()])))
 
 
 def count_piece(settings: dict[str, Any]) -> bytes:
@@ -95,19 +93,20 @@ def count_piece(settings: dict[str, Any]) -> bytes:
     from lmkit.edge.terminal import Terminal
 
     run = Run("ngram count", settings, Terminal(quiet=True))
-    counts, tokenizer, record, _ = count_texts(
+    counts, tokenizer, _, _ = count_texts(
         run, [settings["file"]], order=settings["order"], tokens=settings["tokens"], vocab=settings["vocab"],
         max_vocab=None, min_count=1, memory=None, temp_dir=None, encoding_errors=settings["encoding_errors"], threads=1,
     )  # fmt: skip
-    file = CountFile(counts, tokenizer, {})
-    return b"".join(_serialized(file, origin("ngram count", _kept(settings), [record])))
+    return b"".join(count_bytes(CountFile(counts, tokenizer)))
 
 
 def merge_pieces(pieces: Sequence[bytes]) -> bytes:
     """Several count files added up into one, in order."""
     from lmkit.commands.ngram.merge import merged
 
-    return b"".join(merged([memoryview(piece) for piece in pieces], [f"piece {n}" for n in range(len(pieces))])[0])
+    return b"".join(
+        count_bytes(merged([memoryview(piece) for piece in pieces], [f"piece {n}" for n in range(len(pieces))]))
+    )
 
 
 def _with_dask(pieces: list[dict[str, Any]], scheduler: str | None) -> bytes:

@@ -127,7 +127,7 @@ def fit(
         settings |= {"k": k} if smoothing == "add-k" else {"alpha": alpha} if smoothing == "stupid-backoff" else {}
         model, notes = _smooth(counts, tokenizer, settings, discount, heldout, thread_count, storage)
         if notes:
-            run.terminal.notice("; ".join(notes))
+            run.terminal.notice(f"discounts that the counts can't give are set by rule ({'; '.join(notes)})")
         for piece in checkpoint_bytes(model, origin("ngram fit", {**settings, "tokens": tokenizer.kind}, [record])):
             out.write(piece)
             storage.release()
@@ -164,9 +164,8 @@ def _read_counts(inputs: list[str], order: int, run: Run) -> tuple[Any, Any, dic
             f"{streams.display(inputs[0])}: counts go up to order {file.counts.order}, not {order}",
             hint=f"--order {file.counts.order}",
         )
-    record = file.origin.get("inputs", [{}])
     counts = Counts(file.counts.levels[: max(1, order)])
-    return counts, file.tokenizer, record[0] if record else {}, InMemory()
+    return counts, file.tokenizer, {"counts": file.digest}, InMemory()
 
 
 def _smooth(

@@ -1,11 +1,12 @@
 """`lmkit ngram merge`: adds up count files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.ngram.texts import Memory, TempDir, origin
+from lmkit.commands.ngram.count import count_bytes
+from lmkit.commands.ngram.texts import Memory, TempDir
 from lmkit.commands.options import Output, Run
 from lmkit.edge import streams
 from lmkit.errors import CheckpointError, UsageError
@@ -41,15 +42,14 @@ def merge(
         data = [streams.read_whole(name) for name in names]
         large = 2 * sum(map(len, data)) > memory_size(memory)
         storage: Any = Disk(temp_dir) if large else InMemory()
-        for piece in merged(data, [streams.display(name) for name in names], storage)[0]:
+        for piece in count_bytes(merged(data, [streams.display(name) for name in names], storage)):
             out.write(piece)
             storage.release()
 
 
-def merged(data: Sequence[memoryview], names: Sequence[str], storage: Any = None) -> tuple[Iterator[Any], Any]:
-    """The bytes of the sum of count files, and the sum."""
+def merged(data: Sequence[memoryview], names: Sequence[str], storage: Any = None) -> Any:
+    """The sum of count files, as a CountFile. Raises CheckpointError and UsageError where they don't add up."""
     from lmkit import kinds
-    from lmkit.checkpoint import serialize
     from lmkit.counting.countfile import CountFile
     from lmkit.counting.merging import merge as add_up
     from lmkit.counting.merging import move, remap, union
@@ -74,8 +74,4 @@ def merged(data: Sequence[memoryview], names: Sequence[str], storage: Any = None
         for file, words in zip(files, maps, strict=True):
             run = remap(file.counts, words, len(vocabulary))
             runs.append(run if storage is None else move(run, storage))
-    counts = add_up(runs, storage)
-    inputs = [record for file in files for record in file.origin.get("inputs", [])]
-    settings = {"order": counts.order, "tokens": tokenizer.kind}
-    whole = CountFile(counts, tokenizer, {})
-    return serialize(whole.to_checkpoint(origin("ngram count", settings, inputs))), whole
+    return CountFile(add_up(runs, storage), tokenizer)
