@@ -7,11 +7,11 @@ threads and the memory allowed, so that the same counts always give the same bit
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from lmkit.counting.methods import thresholds
 from lmkit.counting.smoothing import (
     AddK,
     Discounted,
@@ -26,14 +26,12 @@ from lmkit.counting.smoothing import (
 )
 from lmkit.counting.storage import Memory, Storage
 from lmkit.counting.tables import SHIFT, WORD, Counts, Level, beginning_with, context_cuts, context_starts
-from lmkit.errors import DataError, UsageError
+from lmkit.errors import DataError
 from lmkit.protocols import F64, I64, Bool, Floats, Ints
 from lmkit.text.vocabulary import BOS, UNK
 
 CHUNK = 1 << 18
 SECTION = 1 << 22
-CLOSED = ("mle", "add-k")
-"""Methods whose vocabulary is closed unless asked otherwise: no probability for unknown words."""
 
 
 Logs = Floats
@@ -94,16 +92,6 @@ def estimate(counts: Counts, settings: Settings, storage: Storage | None = None)
     Raises DataError where there is nothing to count, UsageError for pruning thresholds that decrease.
     """
     return _Estimator(counts, settings, storage or Memory()).run()
-
-
-def thresholds(prune: Sequence[int], order: int) -> list[int]:
-    """A threshold for every order; the last one given serves the higher ones. Raises UsageError."""
-    values = list(prune) or [0]
-    if values[0] != 0:
-        raise UsageError("the first pruning threshold must be 0", hint="--min-count limits the vocabulary")
-    if any(later < earlier for earlier, later in pairwise(values)):
-        raise UsageError("pruning thresholds must not decrease")
-    return (values + [values[-1]] * order)[:order]
 
 
 class _Lower(NamedTuple):

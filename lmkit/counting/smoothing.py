@@ -20,15 +20,6 @@ from lmkit.protocols import F64, I64
 FALLBACK = (0.5, 1.0, 1.5)
 """Discounts where none can be estimated; the values that lmplz falls back to."""
 
-METHODS = (
-    "modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "jelinek-mercer",
-    "katz", "add-k", "mle", "stupid-backoff",
-)  # fmt: skip
-ALIASES = {
-    "mkn": "modified-kneser-ney", "kn": "kneser-ney", "wb": "witten-bell", "good-turing": "katz",
-    "interp": "jelinek-mercer", "backoff": "katz", "laplace": "add-k",
-}  # fmt: skip
-
 
 class Groups:
     """Which n-grams share a context: the n-grams of one context lie together.

@@ -16,17 +16,9 @@ from lmkit.commands.ngram.texts import (
     origin,
 )
 from lmkit.commands.options import EncodingErrors, Files, Output, Run, Threads, Tokens, choice
+from lmkit.counting.methods import ALIASES, CLOSED, METHODS, SINGLE_DISCOUNT, thresholds
 from lmkit.edge import streams
 from lmkit.errors import CheckpointError, DataError, UsageError
-
-METHODS = (
-    "modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "jelinek-mercer",
-    "katz", "add-k", "mle", "stupid-backoff",
-)  # fmt: skip
-ALIASES = {
-    "mkn": "modified-kneser-ney", "kn": "kneser-ney", "wb": "witten-bell", "good-turing": "katz",
-    "interp": "jelinek-mercer", "backoff": "katz", "laplace": "add-k",
-}  # fmt: skip
 
 
 def fit(
@@ -51,10 +43,14 @@ def fit(
             help="Drop n-grams seen no more often than this, an order each, such as `0,1,1`; the last serves the rest.",
         ),
     ] = None,
-    k: Annotated[float, typer.Option("--k", metavar="K", min=1e-12, help="What add-k adds to every count.")] = 1.0,
+    k: Annotated[
+        float | None,
+        typer.Option("--k", metavar="K", min=1e-12, show_default="1", help="What add-k adds to every count."),
+    ] = None,
     alpha: Annotated[
-        float, typer.Option("--alpha", metavar="A", min=1e-12, max=1.0, help="Weight of stupid backoff.")
-    ] = 0.4,
+        float | None,
+        typer.Option("--alpha", metavar="A", min=1e-12, max=1.0, show_default="0.4", help="Weight of stupid backoff."),
+    ] = None,
     discount: Annotated[
         float | None,
         typer.Option(
@@ -109,6 +105,8 @@ def fit(
       lmkit ngram count part1.txt -o 1.lm; lmkit ngram count part2.txt -o 2.lm
       lmkit ngram merge 1.lm 2.lm | lmkit ngram fit --from-counts -o model.lm
     """
+    own = _own_parameters(smoothing, {"--k": k, "--alpha": alpha, "--discount": discount, "--heldout": heldout})
+    pruned = _thresholds(prune, max(1, order))
     thread_count = opening.core_count(threads)
     inputs = list(files or [streams.STDIN])
     with streams.open_output(output, binary=True, inputs=inputs) as out:
@@ -119,18 +117,25 @@ def fit(
                 run, inputs, order=order, tokens=tokens, vocab=vocab, max_vocab=max_vocab, min_count=min_count,
                 memory=memory, temp_dir=temp_dir, encoding_errors=encoding_errors, threads=thread_count,
             )  # fmt: skip
-        is_open = open_vocabulary
-        if is_open is None:
-            is_open = order > 0 and smoothing not in ("mle", "add-k")
+        is_open = (order > 0 and smoothing not in CLOSED) if open_vocabulary is None else open_vocabulary
         settings: dict[str, Any] = {"order": order, "smoothing": smoothing if order else "uniform"}
-        settings |= {"open_vocabulary": is_open, "prune": _thresholds(prune)}
-        settings |= {"k": k} if smoothing == "add-k" else {"alpha": alpha} if smoothing == "stupid-backoff" else {}
-        model, notes = _smooth(counts, tokenizer, settings, discount, heldout, thread_count, storage)
+        settings |= {"open_vocabulary": is_open, "prune": pruned, **own}
+        model, notes = _smooth(counts, tokenizer, settings, heldout, thread_count, storage)
         if notes:
             run.terminal.notice(f"discounts that the counts can't give are set by rule ({'; '.join(notes)})")
         for piece in checkpoint_bytes(model, origin("ngram fit", {**settings, "tokens": tokenizer.kind}, [record])):
             out.write(piece)
             storage.release()
+
+
+def _own_parameters(smoothing: str, given: dict[str, Any]) -> dict[str, float]:
+    """The parameters given of the method. Raises UsageError for those of another."""
+    takers = {"--k": ("add-k",), "--alpha": ("stupid-backoff",), "--discount": SINGLE_DISCOUNT}
+    takers |= {"--heldout": ("jelinek-mercer",)}
+    for name, value in given.items():
+        if value is not None and smoothing not in takers[name]:
+            raise UsageError(f"{name} goes with --smoothing {' or '.join(takers[name])}, not with {smoothing}")
+    return {name[2:]: value for name, value in given.items() if isinstance(value, float)}
 
 
 def checkpoint_bytes(model: Any, record: dict[str, Any]) -> Any:
@@ -140,7 +145,8 @@ def checkpoint_bytes(model: Any, record: dict[str, Any]) -> Any:
     return serialize(model.to_checkpoint(record))
 
 
-def _thresholds(prune: str | None) -> list[int]:
+def _thresholds(prune: str | None, order: int) -> list[int]:
+    """A threshold for each order; none without --prune."""
     if prune is None:
         return []
     try:
@@ -149,7 +155,7 @@ def _thresholds(prune: str | None) -> list[int]:
         values = [-1]
     if not values or min(values) < 0:
         raise UsageError(f"--prune {prune!r} is not a list of counts such as 0,1,1")
-    return values
+    return thresholds(values, order)
 
 
 def _read_counts(inputs: list[str], order: int, run: Run) -> tuple[Any, Any, dict[str, Any], Any]:
@@ -169,8 +175,8 @@ def _read_counts(inputs: list[str], order: int, run: Run) -> tuple[Any, Any, dic
 
 
 def _smooth(
-    counts: Any, tokenizer: Any, settings: dict[str, Any], discount: float | None, heldout: str | None,
-    threads: int, storage: Any,
+    counts: Any, tokenizer: Any, settings: dict[str, Any], heldout: str | None, threads: int, storage: Any
+
 ) -> tuple[Any, list[str]]:  # fmt: skip
     from lmkit.counting.estimation import Settings, estimate, uniform
     from lmkit.counting.model import NGram
@@ -185,7 +191,7 @@ def _smooth(
             counts,
             Settings(
                 settings["smoothing"], settings["prune"], settings["open_vocabulary"], settings.get("k", 1.0),
-                settings.get("alpha", 0.4), discount, weights, threads,
+                settings.get("alpha", 0.4), settings.get("discount"), weights, threads,
             ),
             storage,
         )  # fmt: skip
