@@ -6,7 +6,7 @@ Log-probabilities are natural (nats) and float64. States are values that the cal
 Shapes: N tokens, S sentences, V vocabulary.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +21,15 @@ F64 = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.signedinteger[Any]]
 Floats = npt.NDArray[np.floating[Any]]
 Bool = npt.NDArray[np.bool_]
+
+Stage = Callable[[str, int], Callable[[int], None]]
+"""Told of a stage of long work, its name and size, it gives a function to be told of what is done."""
+
+
+def untold(_name: str, _size: int) -> Callable[[int], None]:
+    """A Stage for work that nobody watches."""
+    return lambda _done: None
+
 
 State = Any
 """Whatever the family keeps between tokens; immutable by contract."""

@@ -13,7 +13,7 @@ from lmkit.counting.counting import count_sentences, mark
 from lmkit.counting.merging import merge, move, remap
 from lmkit.counting.storage import Memory, Storage
 from lmkit.counting.tables import Counts
-from lmkit.protocols import I32, Tokenizer
+from lmkit.protocols import I32, Stage, Tokenizer, untold
 from lmkit.text import tokenizers
 from lmkit.text.ordered import in_order
 from lmkit.text.tokenizers import CharTokenizer, Learner, WordTokenizer
@@ -36,7 +36,7 @@ class Counted:
 
 def count_corpus(
     blocks: Iterable[bytes], learner: Learner, order: int, *, memory: int, spill: Callable[[], Storage],
-    threads: int = 1, max_vocab: int | None = None, min_count: int = 1,
+    threads: int = 1, max_vocab: int | None = None, min_count: int = 1, stage: Stage = untold,
 ) -> Counted:  # fmt: skip
     """Counts n-grams up to `order` (at least the unigrams) of whole lines.
 
@@ -47,7 +47,7 @@ def count_corpus(
     runs: list[Counts] = []
     storage: Storage = Memory()
     for text, whole in _runs(blocks, learner, most, threads):
-        counts = count_sentences(text, order, learner.tokenizer().size, threads)
+        counts = count_sentences(text, order, learner.tokenizer().size, threads, stage)
         if not whole or runs:
             storage = storage if runs else spill()
             counts = move(counts, storage)

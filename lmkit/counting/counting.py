@@ -8,14 +8,14 @@ so threads share them, and the result does not depend on how many.
 Shapes: P positions of the text with its sentence marks, M n-grams of a level.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
 from lmkit.counting.tables import SHIFT, Counts, Level
-from lmkit.protocols import I32, I64, U64, Ints
+from lmkit.protocols import I32, I64, U64, Ints, Stage, untold
 from lmkit.text.vocabulary import BOS, EOS
 
 PART = 1 << 18
@@ -42,7 +42,7 @@ class _Part(NamedTuple):
     suffix: I32
 
 
-def count_sentences(text: I32, order: int, size: int, threads: int = 1) -> Counts:
+def count_sentences(text: I32, order: int, size: int, threads: int = 1, stage: Stage = untold) -> Counts:
     """Counts of orders 1 to `order` in marked text.
 
     No n-gram crosses a sentence; each sentence is preceded by a single `<s>`, so that a k-gram
@@ -55,9 +55,10 @@ def count_sentences(text: I32, order: int, size: int, threads: int = 1) -> Count
     padded = np.append(text, np.int32(BOS))
     positions = _group_by_word(text)
     ids = text.copy()
+    tell = stage("sorting", len(text) * (order - 1))
     with ThreadPoolExecutor(threads) as pool:
         for k in range(2, order + 1):
-            positions, level = _extend(padded, ids, positions, levels[-1].count, pool, last=k == order)
+            positions, level = _extend(padded, ids, positions, levels[-1].count, pool, tell, last=k == order)
             levels.append(level)
     return Counts(levels)
 
@@ -76,7 +77,14 @@ def _group_by_word(text: I32) -> I32:
 
 
 def _extend(
-    text: I32, ids: I32, positions: I32, counts: Ints, pool: ThreadPoolExecutor, *, last: bool
+    text: I32,
+    ids: I32,
+    positions: I32,
+    counts: Ints,
+    pool: ThreadPoolExecutor,
+    tell: Callable[[int], None],
+    *,
+    last: bool,
 ) -> tuple[I32, Level]:
     """From k-grams to (k+1)-grams.
 
@@ -104,6 +112,7 @@ def _extend(
             # No position lies in two parts, so those still being sorted do not see this.
             ids[done.positions] = np.repeat(np.arange(base, end, dtype=np.int32), done.counts)
         base = end
+        tell(len(done.positions))
     return grouped[:placed], Level(key[:base], count[:base], suffix[:base])
 
 

@@ -27,7 +27,7 @@ from lmkit.counting.smoothing import (
 from lmkit.counting.storage import Memory, Storage
 from lmkit.counting.tables import SHIFT, WORD, Counts, Level, beginning_with, context_cuts, context_starts
 from lmkit.errors import DataError
-from lmkit.protocols import F64, I64, Bool, Floats, Ints
+from lmkit.protocols import F64, I64, Bool, Floats, Ints, Stage, untold
 from lmkit.text.vocabulary import BOS, UNK
 
 CHUNK = 1 << 18
@@ -86,12 +86,12 @@ class Estimate:
         return {"smoothing_parameters": [list(map(float, values)) for values in self.parameters]}
 
 
-def estimate(counts: Counts, settings: Settings, storage: Storage | None = None) -> Estimate:
+def estimate(counts: Counts, settings: Settings, storage: Storage | None = None, stage: Stage = untold) -> Estimate:
     """Smooths counts into a backoff model.
 
     Raises DataError where there is nothing to count, UsageError for pruning thresholds that decrease.
     """
-    return _Estimator(counts, settings, storage or Memory()).run()
+    return _Estimator(counts, settings, storage or Memory(), stage("smoothing", sum(map(len, counts.levels[1:])))).run()
 
 
 class _Lower(NamedTuple):
@@ -102,7 +102,8 @@ class _Lower(NamedTuple):
 
 
 class _Estimator:
-    def __init__(self, counts: Counts, settings: Settings, storage: Storage) -> None:
+    def __init__(self, counts: Counts, settings: Settings, storage: Storage, tell: Callable[[int], None]) -> None:
+        self.tell = tell
         self.levels = counts.levels
         self.settings = settings
         self.storage = storage
@@ -234,6 +235,7 @@ class _Estimator:
                     if kept is not None and done.kept is not None:
                         kept[begin:end] = done.kept
                 self.storage.release()
+                self.tell(end - begin)
         backoff = _log10(weights, self.dtype)
         key, log10 = (writer.finish() for writer in writers)
         return (key, log10), _Lower(probability, kept), backoff if lower.kept is None else backoff[lower.kept]

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TextIO
 
 PATIENCE = 2.0  # seconds before progress is shown
@@ -53,6 +53,10 @@ class Terminal:
         shown = not self.quiet and is_terminal(self._stream) and os.environ.get("TERM") != "dumb"
         return Progress(self, title, total, unit, shown=shown)
 
+    def stage(self, title: str, total: int) -> Callable[[int], None]:
+        """A progress display for a stage of work; gives what is to be told of work done."""
+        return self.progress(title, total, unit="").advance
+
     def picture(self, text: str) -> None:
         """Shows one picture of a progress bar."""
         print(f"\r\x1b[K{text}", end="", file=self._stream, flush=True)
@@ -80,6 +84,9 @@ class Progress:
         """Counts more work done."""
         self._done += amount
         if not self._shown:
+            return
+        if self._total and self._done >= self._total:
+            self._terminal.clear()
             return
         now = time.monotonic()
         if now - self._last >= PERIOD:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.protocols import I32, I64, U64
+from lmkit.protocols import I32, I64, U8, U64, Bool
 
 LONG = 64  # bytes; longer words are rare and hashed one by one
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -38,22 +38,25 @@ class Distinct(NamedTuple):
     inverse: I32
 
 
+def is_separator(text: U8) -> Bool:
+    """Which bytes part words."""
+    blank: Bool = text == 32
+    for byte in (10, 9, 13, 0):
+        blank |= text == byte
+    return blank
+
+
 def find(block: bytes) -> Words:
     """Where the words of `block` lie; the block ends with a line feed."""
     text = np.frombuffer(block, dtype=np.uint8)
-    feeds = text == 10
-    blank = text == 32
-    blank |= feeds
-    for byte in (9, 13, 0):
-        blank |= text == byte
-    separators = np.flatnonzero(blank)
+    separators = np.flatnonzero(is_separator(text))
     starts = np.empty_like(separators)
     starts[:1] = 0
     np.add(separators[:-1], 1, out=starts[1:])
     words = starts < separators
     if not words.all():
         starts, separators = starts[words], separators[words]
-    line_ends = np.searchsorted(starts, np.flatnonzero(feeds))
+    line_ends = np.searchsorted(starts, np.flatnonzero(text == 10))
     return Words(starts, separators, line_ends)
 
 

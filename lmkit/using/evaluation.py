@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lmkit.protocols import F64, I32, I64, LanguageModel
+from lmkit.text.words import is_separator
 
 LN2 = math.log(2.0)
 SHOWN = 10  # tokens of probability zero that are named
@@ -29,9 +30,7 @@ class Measure(NamedTuple):
 def measure(block: bytes) -> Measure:
     """Lines, words between white space, characters and bytes of whole lines, line ends included."""
     text = np.frombuffer(block, dtype=np.uint8)
-    blank = text == 32
-    for byte in (10, 9, 13, 0):
-        blank |= text == byte
+    blank = is_separator(text)
     words = np.count_nonzero(~blank[:-1] & blank[1:])
     continuation = 0 if block.isascii() else int(np.count_nonzero((text & 0xC0) == 0x80))
     return Measure(block.count(b"\n"), int(words), len(block) - continuation, len(block))

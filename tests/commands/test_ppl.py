@@ -170,11 +170,10 @@ def test_a_text_without_a_line_has_no_perplexity(lmkit, shelf):
     assert done.stdout == b""
 
 
-def test_empty_lines_are_lines(ppl, shelf):
+def test_empty_lines_are_lines(ppl, lmkit, shelf):
     (record,) = ppl("-m", shelf["witten-bell-2.lm"], stdin=b"\n\n")
     assert record["tokens"] == 2
-    (record,) = ppl("-m", shelf["witten-bell-2.lm"], "--no-eos", stdin=b"\n\n")
-    assert record["tokens"] == 0
+    assert lmkit("ppl", "-m", shelf["witten-bell-2.lm"], "--no-eos", stdin=b"\n\n").status == 3
 
 
 # Several files, several models.

@@ -135,12 +135,14 @@ def test_sum_is_what_perplexity_is_made_of(lmkit, score, shelf):
 
 
 def test_pairs(lmkit, score, shelf, write):
-    write("pairs.tsv", b"yo soy\tyo no salto\nyo no salto\tyo soy\n\nyo soy\tyo soy\n")
+    write("pairs.tsv", b"yo soy Juan\tyo no salto\nyo no salto\tyo soy Juan\n\nyo soy\tyo soy\n")
     *pairs, summary = score("--pairs", "pairs.tsv", "-m", shelf["juan.lm"])
     assert [list(pair) for pair in pairs] == [["line", "winner", "margin", "nats_first", "nats_second", "text"]] * 3
     assert [pair["winner"] for pair in pairs] == ["second", "first", "tie"]
     assert [pair["line"] for pair in pairs] == [1, 2, 4]
-    assert pairs[0]["nats_first"] == pytest.approx(math.log(2 / 3 * 2 / 3 / 2))
+    assert pairs[0]["nats_first"] == pytest.approx(-math.log(9))
+    assert pairs[0]["nats_second"] == pytest.approx(-math.log(4.5))
+    assert pairs[0]["text"] == pairs[1]["text"] == "yo no salto"
     assert pairs[0]["margin"] == pytest.approx(abs(pairs[0]["nats_first"] - pairs[0]["nats_second"]))
     assert pairs[2]["margin"] == 0
     assert summary["accuracy"] == pytest.approx(1 / 3)

@@ -120,7 +120,7 @@ def fit(
         is_open = (order > 0 and smoothing not in CLOSED) if open_vocabulary is None else open_vocabulary
         settings: dict[str, Any] = {"order": order, "smoothing": smoothing if order else "uniform"}
         settings |= {"open_vocabulary": is_open, "prune": pruned, **own}
-        model, notes = _smooth(counts, tokenizer, settings, heldout, thread_count, storage)
+        model, notes = _smooth(counts, tokenizer, settings, heldout, thread_count, storage, run)
         if notes:
             run.terminal.notice(f"discounts that the counts can't give are set by rule ({'; '.join(notes)})")
         for piece in checkpoint_bytes(model, origin("ngram fit", {**settings, "tokens": tokenizer.kind}, [record])):
@@ -175,7 +175,7 @@ def _read_counts(inputs: list[str], order: int, run: Run) -> tuple[Any, Any, dic
 
 
 def _smooth(
-    counts: Any, tokenizer: Any, settings: dict[str, Any], heldout: str | None, threads: int, storage: Any
+    counts: Any, tokenizer: Any, settings: dict[str, Any], heldout: str | None, threads: int, storage: Any, run: Run
 
 ) -> tuple[Any, list[str]]:  # fmt: skip
     from lmkit.counting.estimation import Settings, estimate, uniform
@@ -194,6 +194,7 @@ def _smooth(
                 settings.get("alpha", 0.4), settings.get("discount"), weights, threads,
             ),
             storage,
+            run.terminal.stage,
         )  # fmt: skip
     return NGram(done.tables, tokenizer, {**settings, **done.describe(), "suffix_closed": True}), done.notes
 

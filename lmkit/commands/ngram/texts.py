@@ -97,6 +97,7 @@ def count_texts(
     counted = count_corpus(
         blocks, make_learner(tokens, vocab), order, memory=memory_size(memory),
         spill=lambda: Disk(temp_dir), threads=threads, max_vocab=max_vocab, min_count=min_count,
+        stage=run.terminal.stage,
     )  # fmt: skip
     if counted.dropped:
         run.terminal.notice(f"{counted.dropped} words spelled <s> or </s> were dropped")
