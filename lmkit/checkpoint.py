@@ -12,6 +12,7 @@ taken from it, and nothing in it is ever executed.
 
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -177,7 +178,7 @@ def _header(view: memoryview) -> tuple[dict[str, Any], bytes, int]:
         raise CheckpointError(f"damaged checkpoint: the header says {length} bytes, {len(view) - 8} follow")
     text = bytes(view[8 : 8 + length])
     try:
-        header = json.loads(text)
+        header = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise CheckpointError("not a checkpoint: the header is not JSON") from None
     if not isinstance(header, dict):
@@ -185,10 +186,18 @@ def _header(view: memoryview) -> tuple[dict[str, Any], bytes, int]:
     return header, text, 8 + length
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object none of whose keys stands twice. Raises ValueError."""
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("a key stands twice")
+    return content
+
+
 def _metadata(metadata: object, key: str) -> dict[str, Any]:
     text = metadata.get(key, "{}") if isinstance(metadata, dict) else "{}"
     try:
-        value = json.loads(text) if isinstance(text, str) else None
+        value = json.loads(text, object_pairs_hook=_once) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -230,6 +239,6 @@ def _entry(name: str, entry: object) -> tuple[np.dtype[Any], tuple[int, ...], in
             size = DTYPES[dtype].itemsize
             for length in shape:
                 size *= length
-            if offsets[1] - offsets[0] == size:
+            if offsets[1] - offsets[0] == size and math.prod(length or 1 for length in shape) < 2**62:
                 return DTYPES[dtype], tuple(shape), offsets[0], offsets[1]
     raise CheckpointError(f"damaged checkpoint: the entry of tensor {name!r} makes no sense")

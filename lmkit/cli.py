@@ -4,6 +4,7 @@ Only the module of the typed command is imported; the others are known by their 
 """
 
 import inspect
+import math
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from importlib import import_module
 from typing import Annotated, Any, NamedTuple
 
 from lmkit import __version__
-from lmkit.errors import LmkitError, Status, Stopped
+from lmkit.errors import LmkitError, OutputError, Status, Stopped
 
 
 class Command(NamedTuple):
@@ -123,12 +124,14 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
 
     from lmkit.commands.options import Run
     from lmkit.edge import settings as yaml_settings
+    from lmkit.edge import streams
     from lmkit.edge.terminal import Terminal
 
     def read_config(context: typer.Context, value: str | None) -> str | None:
         if value is not None:
             names = _long_names(context)
-            values = yaml_settings.read(value, set(names) - {"config", "print-config", "help"})
+            several = {option for option, key in names.items() if _takes_several(context, key)}
+            values = yaml_settings.read(value, set(names) - {"config", "print-config", "help"}, several)
             context.default_map = {names[option]: setting for option, setting in values.items()}
         return value
 
@@ -136,8 +139,12 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         shared = {key: options.pop(key) for key in ("config", "print_config", "quiet", "verbose", "debug")}
         if shared["print_config"]:
             shown = {option: options[key] for option, key in _long_names(context).items() if key in options}
-            sys.stdout.write(yaml_settings.show(shown))
+            with streams.open_output(None) as out:
+                out.write(yaml_settings.show(shown).encode())
             return
+        for key, value in options.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise typer.BadParameter(f"{value} is not a finite number.", param_hint=f"--{key.replace('_', '-')}")
         function(Run(name, options, Terminal(quiet=shared["quiet"], verbose=shared["verbose"])), **options)
 
     def option(kind: Any, default: Any, *names: str, **more: Any) -> inspect.Parameter:
@@ -173,6 +180,11 @@ def _long_names(context: Any) -> dict[str, str]:
     }
 
 
+def _takes_several(context: Any, key: str) -> bool:
+    """Whether an option may be repeated."""
+    return any(parameter.name == key and parameter.multiple for parameter in context.command.params)
+
+
 def _stop(number: int, _frame: object) -> None:
     raise Stopped(Status.INTERRUPTED if number == signal.SIGINT else Status.TERMINATED)
 
@@ -180,6 +192,7 @@ def _stop(number: int, _frame: object) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The outer edge: runs a command and exits with its status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _replace_closed_streams()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no matrix products here; saves its threads' start
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -249,22 +262,29 @@ def _parse_and_run(words: Sequence[str], name: str | None) -> int:
     return Status.DONE
 
 
+def _replace_closed_streams() -> None:
+    """Stands in for standard streams that the caller closed: writing to stdout fails, stderr goes nowhere."""
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
 def _flush() -> None:
     """Sends out what stdout still holds, while a failure can still be told."""
-    if sys.stdout is not None:
+    try:
         sys.stdout.flush()
+    except OSError as error:
+        raise OutputError(f"<stdout>: {error.strerror}") from None
 
 
 def _abandon_stdout() -> None:
     """What could not be written is not tried again when the interpreter ends."""
-    if sys.stdout is not None:
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(program: str, message: str, hint: str | None = None) -> None:
-    if sys.stderr is None:
-        return
     print(f"{program}: {message}", file=sys.stderr)
     if hint:
         print(f"  hint: {hint}", file=sys.stderr)

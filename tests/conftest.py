@@ -35,7 +35,7 @@ hypothesis.settings.load_profile("lmkit")
 # Texts.
 
 JUAN = b"yo soy Juan\nJuan yo soy\nyo no salto\n"
-LLUVIAS = "debido a las copiosas lluvias\na las cinco\ncopiosas lluvias de abril\n".encode()
+LLUVIAS = b"debido a las copiosas lluvias\na las cinco\ncopiosas lluvias de abril\n"
 CORPUS = """\
 the cat sat on the mat
 the dog sat on the log
@@ -57,7 +57,7 @@ sang
 the dog on the log and the cat on the mat and the bird in the tree
 """.encode()
 TEST = "the cat saw a bird\na dragon sat on the dog\n\nel árbol\nzzz\nthe the the\n".encode()
-OTHER = "a dragon slept in the cave\nthe dragon saw the cat\na cave in the tree\nthe cat slept in the cave\n".encode()
+OTHER = b"a dragon slept in the cave\nthe dragon saw the cat\na cave in the tree\nthe cat slept in the cave\n"
 
 SMOOTHINGS = (
     "modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "jelinek-mercer",
@@ -321,11 +321,7 @@ def recipes() -> Iterator[tuple[str, Sequence[str]]]:
     yield "other-counts.lm", ["ngram", "count", "-n", "3", "{other.txt}"]
 
 
-LANGUAGE_MODELS = tuple(
-    name
-    for name, _ in recipes()
-    if name not in ("counts.lm", "other-counts.lm", "by-hand.lm", "mkn.arpa", "pruned.arpa")
-) + ("four.arpa", "mkn.arpa", "pruned.arpa", "by-hand.arpa", "by-hand.lm")
+LANGUAGE_MODELS = (*(name for name, _ in recipes() if "counts" not in name), "four.arpa", "by-hand.arpa")
 """Every kind of language model; `by-hand` ones are not distributions."""
 
 

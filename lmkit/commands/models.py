@@ -22,9 +22,14 @@ def sources(models: Sequence[str], files: Sequence[str] | None) -> tuple[list[st
         raise UsageError("no model", hint="name one with -m MODEL, or give texts as FILEs and the model on stdin")
     models = list(models) or [streams.STDIN]
     texts = list(files or []) or [streams.STDIN]
-    if (models + texts).count(streams.STDIN) > 1:
-        raise UsageError("stdin is wanted for two things at once", hint="name a file with -m MODEL or FILE")
+    one_stdin(*models, *texts)
     return models, texts
+
+
+def one_stdin(*names: str | None) -> None:
+    """Raises UsageError where stdin is named more than once."""
+    if names.count(streams.STDIN) > 1:
+        raise UsageError("stdin is wanted for two things at once", hint="name a file for one of them")
 
 
 def open_any(name: str) -> Any:
@@ -41,6 +46,18 @@ def open_kind(name: str, *wanted: str) -> Any:
         raise CheckpointError(
             f"{streams.display(name)}: of kind {model.kind}, this command takes {' or '.join(wanted)}"
         )
+    return model
+
+
+def open_distribution(name: str) -> Any:
+    """An n-gram model whose numbers are probabilities and whose tables hold together, to be worked on as a whole."""
+    model = open_kind(name, "ngram")
+    if not model.normalised:
+        raise CheckpointError(f"{streams.display(name)}: its scores are not probabilities, which this takes")
+    try:
+        model.check()
+    except CheckpointError as error:
+        raise CheckpointError(f"{streams.display(name)}: {error}") from None
     return model
 
 

@@ -72,14 +72,18 @@ def sample(
     name = model if model is not None else streams.STDIN
     opened = opening.open_language_model(name)
     with streams.open_output(output, inputs=[name]) as out:
-        data = streams.argument_bytes(prompt)
+        data = streams.argument_bytes(prompt, raw=opened.tokenizer.kind == "byte")
         state = decoding.state_after(opened, data)
         sampler = decoding.Sampler(opened, chain, unknown=unknown)
-        stops = [streams.argument_bytes(text) for text in stop or []]
+        stops = [streams.argument_bytes(text, raw=True) for text in stop or []]
         for index in range(number):
             done = sampler.generate(state, key="0", sample=index, seed=seed, most=max_tokens, stops=stops)
             if json:
-                record: dict[str, Any] = {"id": index, "prompt": prompt, "text": done.text.decode(errors="replace")}
+                record: dict[str, Any] = {
+                    "id": index,
+                    "prompt": data.decode(errors="replace"),
+                    "text": done.text.decode(errors="replace"),
+                }
                 record |= {"tokens": len(done.ids), "nats": done.nats, "finish_reason": done.finish_reason}
                 out.line(to_json(record | {"order": [step for step, _ in chain]}))
                 continue

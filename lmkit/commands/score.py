@@ -55,9 +55,9 @@ def score(
     opened = opening.open_language_model(names[0])
     signature = opening.signature(opened, {"eos": "no" if no_eos else "yes", "unknown": "scored"})
     reader = opening.text_reader(opened, encoding_errors, eager=True)
-    if not (json or bare):
-        run.terminal.notice(f"signature {signature}")
     with streams.open_output(output, inputs=[*names, *texts]) as out:
+        if not (json or bare):
+            run.terminal.notice(f"signature {signature}")
         if pairs is not None:
             _pairs(out, opened, reader.lines(pairs), pairs, eos=not no_eos, as_json=json, signature=signature)
             return

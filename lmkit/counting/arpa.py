@@ -8,8 +8,8 @@ that the model stays the same.
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -26,6 +26,7 @@ ZERO = -99.0
 BATCH = 1 << 16
 PIECE = 8 << 20
 MOST_ORDERS = 100
+NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|-inf(inity)?", re.IGNORECASE)
 
 
 def is_arpa(start: bytes) -> bool:
@@ -40,6 +41,8 @@ class _Section:
     words: I32
     log10: F64
     backoff: F64
+    begin: int = 0
+    """Where its first line begins in the file."""
 
 
 class _Reader:
@@ -54,6 +57,11 @@ class _Reader:
     def fail(self, position: int, message: str) -> CheckpointError:
         line = self.data.count(b"\n", 0, position) + 1
         return CheckpointError(f"line {line}: {message}")
+
+    def row(self, begin: int, number: int) -> int:
+        """Where a row of a section begins, blank lines not counted."""
+        rows = re.compile(rb"[^\n]*\S[^\n]*").finditer(self.data, begin)
+        return next(islice(rows, number, None)).start()
 
     def counts(self) -> list[int]:
         """The `ngram k=count` lines."""
@@ -105,7 +113,7 @@ def read(data: bytes) -> tuple[list[Table], WordTokenizer]:
         highest = order == len(counts)
         sections.append(_section(reader, reader.section(order), order, count, vocabulary, highest=highest))
     reader.end()
-    return _build(sections, vocabulary), WordTokenizer(vocabulary)
+    return _build(reader, sections, vocabulary), WordTokenizer(vocabulary)
 
 
 def _vocabulary(reader: _Reader, pieces: Sequence[tuple[int, bytes]]) -> Vocabulary:
@@ -136,11 +144,13 @@ def _section(
 ) -> _Section:
     """One order's n-grams."""
     parsed = [_Lines(reader, begin, lines).section(order, vocabulary, highest=highest) for begin, lines in pieces]
+    first = parsed[0].begin if parsed else reader.position
     parsed.append(_Section(np.zeros((0, order), dtype=np.int32), np.zeros(0), np.zeros(0)))
     whole = _Section(
         np.concatenate([one.words for one in parsed]),
         np.concatenate([one.log10 for one in parsed]),
         np.concatenate([one.backoff for one in parsed]),
+        first,
     )
     if len(whole.log10) != count:
         raise reader.fail(reader.position, f"{len(whole.log10)} {order}-grams, {count} were announced")
@@ -174,7 +184,8 @@ class _Lines:
         if not highest:
             backoff[has] = self._numbers(self._firsts[has] + order + 1)
         log10 = np.minimum(log10, 0)
-        return _Section(words, np.where(log10 <= ZERO, -np.inf, log10), np.where(backoff <= ZERO, -np.inf, backoff))
+        log10, backoff = (np.where(values <= ZERO, -np.inf, values) for values in (log10, backoff))
+        return _Section(words, log10, backoff, self._begin)
 
     def _fail(self, field: int, message: str) -> CheckpointError:
         return self._reader.fail(self._begin + int(self._places.starts[field]), message)
@@ -198,9 +209,10 @@ class _Lines:
         wanted[kinds] = True
         values = np.full(len(wanted), np.nan)
         for kind in np.flatnonzero(wanted).tolist():
-            with suppress(ValueError):
-                values[kind] = float(self._spelled(kind))
-        bad = np.flatnonzero(np.isnan(values[kinds]))
+            spelled = self._spelled(kind)
+            if NUMBER.fullmatch(spelled):
+                values[kind] = float(spelled)
+        bad = np.flatnonzero(np.isnan(values[kinds]) | (values[kinds] == np.inf))
         if len(bad):
             name = self._spelled(kinds[bad[0]]).decode(errors="replace")
             raise self._fail(fields[bad[0]], f"{name!r} is not a number")
@@ -208,7 +220,7 @@ class _Lines:
         return read
 
 
-def _build(sections: Sequence[_Section], vocabulary: Vocabulary) -> list[Table]:
+def _build(reader: _Reader, sections: Sequence[_Section], vocabulary: Vocabulary) -> list[Table]:
     """Sorted tables, order by order; prefixes that only longer n-grams have are inserted on the way."""
     size = len(vocabulary)
     unigram = sections[0]
@@ -221,21 +233,19 @@ def _build(sections: Sequence[_Section], vocabulary: Vocabulary) -> list[Table]:
     grams = [section.words[:, 0].astype(np.int64) for section in sections]  # the prefix found so far
     for order in range(2, len(sections) + 1):
         keys = [make_key(grams[at], sections[at].words[:, order - 1]) for at in range(order - 1, len(sections))]
-        table = _table(sections[order - 1], keys[0], order, vocabulary, dtype)
+        table = _table(reader, sections[order - 1], keys[0], dtype)
         tables.append(_with_prefixes(tables, table, keys[1:], order))
         grams[order:] = [find_keys(tables[-1].key, key) for key in keys[1:]]
     tables[-1] = tables[-1]._replace(backoff=nothing)
     return tables
 
 
-def _table(section: _Section, key: I64, order: int, vocabulary: Vocabulary, dtype: Precision) -> Table:
+def _table(reader: _Reader, section: _Section, key: I64, dtype: Precision) -> Table:
     ranks = sorting(key)
     key = key[ranks]
     twice = np.flatnonzero(key[1:] == key[:-1])
     if len(twice):
-        words = section.words[ranks[twice[0]]].tolist()
-        shown = b" ".join(map(vocabulary.piece, words)).decode(errors="replace")
-        raise CheckpointError(f"{order}-gram {shown!r} stands twice")
+        raise reader.fail(reader.row(section.begin, int(ranks[twice + 1].min())), "an n-gram that stood before")
     return Table(key, section.log10[ranks].astype(dtype), section.backoff[ranks].astype(dtype))
 
 

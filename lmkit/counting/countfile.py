@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from lmkit.checkpoint import Array, Checkpoint, Streamed
+from lmkit.counting.model import sizes_of
 from lmkit.counting.tables import Counts, Level
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
@@ -44,15 +45,15 @@ class CountFile:
     def from_checkpoint(cls, checkpoint: Checkpoint) -> "CountFile":
         """The counts in a checkpoint. Raises CheckpointError where they do not hold together."""
         tokenizer = tokenizers.load(checkpoint)
-        sizes = checkpoint.config.get("ngrams")
-        if not isinstance(sizes, list) or not sizes or sizes[0] != tokenizer.size:
-            raise CheckpointError("damaged checkpoint: the n-gram counts do not fit the vocabulary")
+        sizes = sizes_of(checkpoint, tokenizer)
         levels = []
         for order, size in enumerate(sizes, 1):
             name = f"ngrams.{order}.count"
             kind = "I64" if getattr(checkpoint.tensors.get(name), "dtype", None) == np.int64 else "I32"
             count = checkpoint.array(name, kind, (size,))
             if order == 1:
+                if count.min(initial=0) < 0:
+                    raise CheckpointError("damaged checkpoint: counts below zero")
                 levels.append(Level(np.arange(size, dtype=np.int64), count, np.zeros(0, dtype=np.int32)))
                 continue
             level = Level(

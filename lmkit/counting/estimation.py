@@ -257,7 +257,8 @@ class _Estimator:
             own = (np.arange(begin, end) >= low) & (np.arange(begin, end) < high)
             probability = np.where(own, probability, below)
             weight = np.where(own[groups.starts], weight, 1.0)
-        return _Chunk(probability, _log10(probability, self.dtype), contexts, weight, kept)
+        log10 = np.minimum(_log10(probability, self.dtype), self.dtype(0))
+        return _Chunk(probability, log10, contexts, weight, kept)
 
     def _kept(self, order: int, level: Level, begin: int, end: int) -> Bool | None:
         """Which n-grams of a chunk stay: those seen more often than the threshold, by raw count."""
@@ -276,10 +277,10 @@ class _Chunk(NamedTuple):
 
 
 def _log10(values: Logs, dtype: Precision) -> Logs:
-    """log10, -inf for 0, never above 0."""
+    """log10, -inf for 0."""
     with np.errstate(divide="ignore"):
         logs: Logs = np.log10(values, dtype=np.float64).astype(dtype)
-    return np.minimum(logs, dtype(0))
+    return logs
 
 
 def uniform(size: int, *, open_vocabulary: bool) -> Estimate:

@@ -44,6 +44,8 @@ def on_heldout(counts: Counts, size: int, lines: Sequence[tuple[I32, I64]]) -> l
     """Weights, (K, B), that EM finds on encoded lines of held-out text."""
     text = np.concatenate([mark(ids, ends) for ids, ends in lines]) if lines else np.zeros(0, dtype=np.int32)
     real = text != BOS
+    if not real.any():
+        return [[0.5] * BUCKETS for _ in counts.levels]
     evidence = []
     grams = np.where(real, 0, 0)
     for order, level in enumerate(counts.levels, 1):

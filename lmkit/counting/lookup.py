@@ -23,14 +23,17 @@ def find_grams(keys: Sequence[I64], words: I32) -> I64:
     return grams
 
 
-def evaluate(tables: Sequence[Table], words: I32) -> F64:
-    """log10 of p(last word | words before), (N,), of word sequences (N, k), k at most the model's order."""
+def evaluate(tables: Sequence[Table], words: I32, unseen: float = 0.0) -> F64:
+    """log10 of p(last word | words before), (N,), of word sequences (N, k), k at most the model's order.
+
+    `unseen` is the log10 weight of a context that is not listed.
+    """
     if words.shape[1] == 1:
         return tables[0].log10[words[:, 0]].astype(np.float64)
     keys = [table.key for table in tables]
     contexts = find_grams(keys, words[:, :-1])
     known = contexts >= 0
-    logs = np.zeros(len(words))
+    logs = np.full(len(words), unseen)
     logs[known] = tables[words.shape[1] - 2].backoff[contexts[known]]
     grams = np.full(len(words), -1, dtype=np.int64)
     table = tables[words.shape[1] - 1]
@@ -38,5 +41,5 @@ def evaluate(tables: Sequence[Table], words: I32) -> F64:
     hit = grams >= 0
     logs[hit] = table.log10[grams[hit]]
     if not hit.all():
-        logs[~hit] += evaluate(tables, words[~hit, 1:])
+        logs[~hit] += evaluate(tables, words[~hit, 1:], unseen)
     return logs

@@ -2,7 +2,7 @@
 
 Linear: p(w|h) = sum of l_i p_i(w|h) for every n-gram that any model lists; others by backoff,
 weights such that all sums are one (as SRILM's -mix-lm). A word outside model i's vocabulary
-has p_i = 0, so the mixture of distributions is one. Log-linear: p(w|h) = prod p_i(w|h)^l_i / Z(h),
+has p_i = 0, so the mixture of distributions is one; in a history it ends what model i sees. Log-linear: p(w|h) = prod p_i(w|h)^l_i / Z(h),
 exact in backoff form, since words that no model lists after h share the factor
 prod b_i(h)^l_i; a word outside model i's vocabulary counts as its unknown word (as KenLM's
 interpolate; Heafield et al. 2016).
@@ -166,27 +166,30 @@ def log_linear(parts: Union, weights: Sequence[float]) -> list[Table]:
     """The tables of the log-linear mixture, each context's Z(h) found from that of the context one shorter."""
     factor = np.array(weights)[:, None]
     size = sum(len(order.key) for order in parts.orders)
-    scores = [_product(factor, parts.orders[0].log10)]
-    scores[0][BOS] = -np.inf
-    total = np.log10((10.0 ** scores[0]).sum())
-    log10, backoffs = [scores[0] - total], []
-    shorter: F64 = np.array([total])  # log10 Z of each context one order below; at first of the empty one
+    score = _product(factor, parts.orders[0].log10)
+    score[BOS] = -np.inf
+    mass = (10.0**score).sum()
+    if not mass:
+        raise DataError("the models have no word in common")
+    log10, backoffs = [score - np.log10(mass)], []
+    before: F64 = np.full(len(score), np.log10(mass))  # log10 Z of each context's ending
     for number, order in enumerate(parts.orders[1:], 1):
         below = parts.orders[number - 1]
-        contexts = order.key >> SHIFT
+        product, contexts, lower = _product(factor, below.backoff), order.key >> SHIFT, score[order.suffix]
         score = _product(factor, order.log10)
-        product = _product(factor, below.backoff)
-        before = shorter[below.suffix] if number > 1 else np.full(len(product), shorter[0])
         normaliser = product + before  # where nothing is listed: Z(h) = B(h) Z(h')
         if len(order.key):
             groups = Groups(context_starts(order.key), len(order.key))
             at = contexts[groups.starts]
-            rest = 10.0 ** before[at] - groups.sum(10.0 ** scores[-1][order.suffix])
-            normaliser[at] = np.log10(groups.sum(10.0**score) + 10.0 ** product[at] * np.maximum(rest, 0))
-        backoffs.append(product + before - normaliser)
+            rest = np.maximum(10.0 ** before[at] - groups.sum(10.0**lower), 0.0)
+            mass = groups.sum(10.0**score) + 10.0 ** product[at] * rest
+            dead = np.isin(contexts, at[mass == 0])  # no word is possible after h: h is left out
+            score[dead] = lower[dead]
+            product[at[mass == 0]] = 0.0
+            normaliser[at] = np.where(mass == 0, before[at], np.log10(np.where(mass == 0, 1.0, mass)))
+        backoffs.append(np.where(product == -np.inf, -np.inf, product + before - normaliser))
         log10.append(score - normaliser[contexts])
-        scores.append(score)
-        shorter = normaliser
+        before = normaliser[order.suffix] if number + 1 < len(parts.orders) else before
     backoffs.append(np.zeros(0))
     return [
         _table(order, number, np.minimum(logs, 0), weights_, len(parts.orders), size)

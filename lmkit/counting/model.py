@@ -22,6 +22,7 @@ from lmkit.text import tokenizers
 from lmkit.text.vocabulary import BOS
 
 LN10 = float(np.log(10.0))
+SOME = 1e-3  # how far above 0 rounding may lift a log10 probability
 
 State = tuple[int, ...]
 """Ids of the n-grams that end at the present: of 1, 2, ... words, -1 where not listed."""
@@ -48,6 +49,8 @@ class NGram:
         self.config = config
         self._tokenizer = tokenizer
         self.digest = digest
+        # Stupid backoff weighs every step down; other methods leave a context never seen without a trace.
+        self.unseen = 0.0 if self.normalised else float(np.log10(config["alpha"]))
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -91,7 +94,7 @@ class NGram:
         following = [token]
         for order, context in enumerate(state[: longest - 1], 2):
             following.append(self._child(order, context, token))
-        while following[-1] < 0:
+        while following[-1] < 0 and not self.unseen:
             following.pop()
         return tuple(following)
 
@@ -108,16 +111,16 @@ class NGram:
         logs[BOS] = -np.inf
         for order, context in enumerate(state, 2):
             if context < 0:
+                logs += self.unseen
                 continue
-            table, backoff = self.tables[order - 1], self.tables[order - 2].backoff[context]
-            if backoff:
-                logs += backoff
+            table = self.tables[order - 1]
+            logs += self.tables[order - 2].backoff[context]
             low, high = np.searchsorted(table.key, [context << SHIFT, (context + 1) << SHIFT])
             words = table.key[low:high] & WORD
-            if len(words) and int(words[-1]) >= len(logs):
+            if len(words) and int(words.max()) >= len(logs):
                 raise CheckpointError("damaged checkpoint: an n-gram's word is not in the vocabulary")
             logs[words] = table.log10[low:high]
-        return logs * LN10
+        return _checked(logs)
 
     # Many tokens at a time.
 
@@ -127,7 +130,7 @@ class NGram:
         logs = self.tables[0].log10[marked].astype(np.float64)
         for order, places, found in self._matches(marked, real, logs):
             logs[places] = self.tables[order - 1].log10[found]
-        return logs[real] * LN10
+        return _checked(logs[real])
 
     def _matches(self, marked: I32, real: Bool, logs: F64) -> Iterator[tuple[int, I64, I64]]:
         """For each order from 2, the tokens whose n-gram is listed and that n-gram's id.
@@ -141,6 +144,9 @@ class NGram:
             after = np.flatnonzero(follows)
             contexts = grams[after]
             logs[after + 1] += self.tables[order - 2].backoff[contexts]
+            if self.unseen:
+                depth = np.arange(len(marked)) - np.maximum.accumulate(np.where(real, 0, np.arange(len(marked))))
+                logs[1:][real[1:] & (grams[:-1] < 0) & (depth[1:] >= order - 1)] += self.unseen
             if closed and order > 2:
                 both = grams[after + 1] >= 0
                 after, contexts = after[both], contexts[both]
@@ -171,7 +177,21 @@ class NGram:
             for at, (token, order, value) in enumerate(zip(ids, orders.tolist(), nats.tolist(), strict=True))
         ]
 
-    # As a checkpoint.
+    # As a whole.
+
+    def check(self) -> None:
+        """Reads all tables. Raises CheckpointError where they do not hold together."""
+        below = self._tokenizer.size
+        for order, table in enumerate(self.tables, 1):
+            key = table.key
+            good = not np.isnan(table.log10).any() and table.log10.max(initial=-np.inf) <= SOME
+            good &= not np.isnan(table.backoff).any() and not np.isposinf(table.backoff).any()
+            if order > 1 and len(key):
+                good &= bool((key[1:] > key[:-1]).all()) and key[0] >= 0 and int(key[-1]) >> SHIFT < below
+                good &= int((key & WORD).max()) < self._tokenizer.size
+            if not good:
+                raise CheckpointError(f"damaged checkpoint: the {order}-grams do not hold together")
+            below = len(table.log10)
 
     def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:
         """The model as a file's content."""
@@ -189,9 +209,8 @@ class NGram:
     def from_checkpoint(cls, checkpoint: Checkpoint) -> "NGram":
         """The model in a checkpoint; its arrays stay where they are. Raises CheckpointError."""
         tokenizer = tokenizers.load(checkpoint)
-        sizes = checkpoint.config.get("ngrams")
-        if not isinstance(sizes, list) or not sizes or sizes[0] != tokenizer.size:
-            raise CheckpointError("damaged checkpoint: the n-gram counts do not fit the vocabulary")
+        sizes = sizes_of(checkpoint, tokenizer)
+        _check_settings(checkpoint.config, len(sizes))
         kind = "F64" if getattr(checkpoint.tensors.get("ngrams.1.log10"), "dtype", None) == np.float64 else "F32"
         tables = []
         for order, size in enumerate(sizes, 1):
@@ -199,6 +218,32 @@ class NGram:
             backoff = np.zeros(0) if order == len(sizes) else checkpoint.array(f"ngrams.{order}.backoff", kind, (size,))
             tables.append(Table(key, checkpoint.array(f"ngrams.{order}.log10", kind, (size,)), backoff))
         return cls(tables, tokenizer, checkpoint.config, checkpoint.digest)
+
+
+def sizes_of(checkpoint: Checkpoint, tokenizer: Tokenizer) -> list[int]:
+    """How many n-grams of each order a checkpoint announces. Raises CheckpointError."""
+    sizes = checkpoint.config.get("ngrams")
+    natural = isinstance(sizes, list) and all(isinstance(size, int) and size >= 0 for size in sizes)
+    if not natural or not sizes or sizes[0] != tokenizer.size:
+        raise CheckpointError("damaged checkpoint: the n-gram counts do not fit the vocabulary")
+    return list(sizes)
+
+
+def _check_settings(config: Mapping[str, Any], orders: int) -> None:
+    """Raises CheckpointError where a model's settings are not what they must be."""
+    order, alpha = config.get("order", orders), config.get("alpha", 0.4)
+    named = isinstance(config.get("smoothing", ""), str)
+    if not named or not isinstance(order, int) or not 0 <= order <= orders or not isinstance(alpha, float | int):
+        raise CheckpointError("damaged checkpoint: settings of the model make no sense")
+    if config.get("smoothing") == "stupid-backoff" and not 0 < config.get("alpha", 0) <= 1:
+        raise CheckpointError("damaged checkpoint: stupid backoff without its weight")
+
+
+def _checked(logs: F64) -> F64:
+    """log10 as nats. Raises CheckpointError for what no model says: not a number, or above any probability."""
+    if np.isnan(logs).any() or logs.max(initial=-np.inf) > SOME:
+        raise CheckpointError("damaged checkpoint: probabilities that are none")
+    return logs * LN10
 
 
 def _with_starts(ids: I32, ends: I64) -> tuple[I32, Bool]:

@@ -66,6 +66,7 @@ class _FileWriter:
         except OSError as error:
             raise OutputError(f"{self._disk.folder}: {error.strerror}") from None
         if not self._length:
+            self._file.close()
             return np.zeros(0, dtype=self._dtype)
         mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         self._file.close()

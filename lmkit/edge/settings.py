@@ -1,23 +1,29 @@
 """Settings from a YAML file and back; knows options by their long names only."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from lmkit.edge.streams import open_input
+from lmkit.edge.streams import STDIN, open_input
 from lmkit.errors import UsageError
 
 
-def read(name: str, known: Iterable[str]) -> dict[str, Any]:
+def read(name: str, known: Iterable[str], several: Container[str] = ()) -> dict[str, Any]:
     """Option values from a YAML mapping of long option names, dashes or underscores.
 
-    Raises UsageError for a file that is not such a mapping or names an unknown option.
+    Values are given as text, as if typed; options in `several` take lists too. Raises
+    UsageError for a file that is not such a mapping, names an unknown option or one twice.
     """
     import yaml
 
+    if name == STDIN:
+        raise UsageError("--config takes a file, not stdin")
+
     with open_input(name) as stream:
         try:
-            settings = yaml.safe_load(stream)
+            text = stream.read()
+            settings = yaml.safe_load(text)
+            _refuse_repeated(yaml.compose(text, yaml.SafeLoader), name)
         except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             place = getattr(error, "problem_mark", None)
             where = f"{name}:{place.line + 1}" if place else name
@@ -33,8 +39,28 @@ def read(name: str, known: Iterable[str]) -> dict[str, Any]:
         if option not in known:
             close = get_close_matches(option, known, 1)
             raise UsageError(f"{name}: unknown option {key!r}", hint=f"did you mean {close[0]!r}?" if close else None)
-        values[option] = value
+        values[option] = _typed(value, name, option, several=option in several)
     return values
+
+
+def _refuse_repeated(node: Any, name: str) -> None:
+    """Raises UsageError where a key of the mapping stands twice."""
+    seen = set()
+    for key, _ in node.value if isinstance(getattr(node, "value", None), list) and node.id == "mapping" else []:
+        if key.value in seen:
+            raise UsageError(f"{name}:{key.start_mark.line + 1}: {key.value!r} stands twice")
+        seen.add(key.value)
+
+
+def _typed(value: Any, name: str, option: str, *, several: bool) -> Any:
+    """A setting as it would have been typed; None and truth values as they are."""
+    if several and isinstance(value, list):
+        return [_typed(item, name, option, several=False) for item in value]
+    if isinstance(value, list | dict):
+        raise UsageError(f"{name}: {option} takes one value, not a {'list' if isinstance(value, list) else 'mapping'}")
+    if value is None or isinstance(value, bool):
+        return value
+    return [str(value)] if several else str(value)
 
 
 def show(settings: Mapping[str, Any]) -> str:

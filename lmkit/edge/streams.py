@@ -194,14 +194,14 @@ def size_of(names: Iterable[str]) -> int | None:
 
 def read_whole(name: str) -> memoryview:
     """All bytes of a file or stdin; a plain file is mapped, so that only pages used are read."""
-    if name != STDIN:
+    if name != STDIN and os.path.isfile(name):
         try:
             with open(name, "rb") as plain:
                 start = plain.read(10)
                 if start and _decompressed(plain, start) is plain:
                     return memoryview(mmap.mmap(plain.fileno(), 0, access=mmap.ACCESS_READ))
         except (OSError, ValueError):
-            pass  # a pipe, say; reading below tells what is wrong, if anything is
+            pass  # reading below tells what is wrong
     with open_input(name) as stream:
         return memoryview(stream.read())
 
@@ -225,7 +225,7 @@ class Output:
 
 
 @contextmanager
-def open_output(name: str | None, *, binary: bool = False, inputs: Iterable[str] = ()) -> Iterator[Output]:
+def open_output(name: str | None, *, binary: bool = False, inputs: Iterable[str | None] = ()) -> Iterator[Output]:
     """An output file, written beside its final name and renamed when complete; stdout without a name.
 
     Raises UsageError where it would overwrite one of `inputs` or send a binary to a terminal,
@@ -261,10 +261,12 @@ def _has_descriptor(stream: IO[bytes]) -> bool:
     return True
 
 
-def _file_output(name: str, inputs: Iterable[str]) -> Iterator[Output]:
+def _file_output(name: str, inputs: Iterable[str | None]) -> Iterator[Output]:
+    if name.endswith(os.sep) or os.path.isdir(name):
+        raise UsageError(f"{name} is a folder", hint="-o names a file")
     target = Path(name)
     for other in inputs:
-        if other != STDIN and target.exists() and Path(other).exists() and target.samefile(other):
+        if other not in (None, STDIN) and target.exists() and Path(other).exists() and target.samefile(other):
             raise UsageError(f"{name} is an input and would be overwritten", hint="choose another -o FILE")
     if target.exists() and not target.is_file():  # /dev/null, a named pipe
         with open(target, "wb") as stream:
@@ -292,9 +294,20 @@ def _umask() -> int:
     return mask
 
 
-def argument_bytes(text: str) -> bytes:
-    """A command-line argument as the bytes that were typed."""
-    return os.fsencode(text)
+def argument_bytes(text: str, *, raw: bool = False) -> bytes:
+    """A command-line argument as the bytes that were typed; `raw`: any bytes will do.
+
+    Raises UsageError where they are not UTF-8.
+    """
+    data = os.fsencode(text)
+    if not raw:
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            raise UsageError(
+                f"not UTF-8: byte 0x{data[error.start]:02x} in {data.decode(errors='replace')!r}"
+            ) from None
+    return data
 
 
 def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:

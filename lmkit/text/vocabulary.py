@@ -83,6 +83,8 @@ class Vocabulary:
             raise CheckpointError("damaged checkpoint: the vocabulary's offsets do not fit its pieces")
         if len(self.hashes) != len(self) or len(self.ranks) != len(self):
             raise CheckpointError("damaged checkpoint: the vocabulary's index has another size")
+        if self.ranks.min(initial=0) < 0 or self.ranks.max(initial=0) >= len(self):
+            raise CheckpointError("damaged checkpoint: the vocabulary's index points outside it")
 
 
 class Interner:

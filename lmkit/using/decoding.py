@@ -34,7 +34,8 @@ def with_temperature(logs: F64, temperature: float) -> F64:
     """l / T, normalised; T = 0 leaves the most probable token alone."""
     if temperature == 0:
         return top_k(logs, 1)
-    return normalise(logs / temperature)
+    with np.errstate(over="ignore"):
+        return normalise((logs - logs.max(initial=-np.inf)) / temperature)
 
 
 def top_k(logs: F64, k: int) -> F64:

@@ -5,6 +5,8 @@ import math
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lmkit import checkpoint
 
@@ -40,11 +42,15 @@ def test_queries(query, shelf):
     assert [record["word"] for record in records] == ["soy", "yo", "</s>", "Juan", "yo"]
     assert [record["probability"] for record in records] == pytest.approx([2 / 3, 2 / 3, 1 / 2, 1 / 6, 0])
     assert [record["order"] for record in records] == [2, 2, 2, 1, 1]
-    assert [record["log10"] for record in records[:4]] == pytest.approx([math.log10(p) for p in (2 / 3, 2 / 3, 1 / 2, 1 / 6)])
+    assert [record["log10"] for record in records[:4]] == pytest.approx(
+        [math.log10(p) for p in (2 / 3, 2 / 3, 1 / 2, 1 / 6)]
+    )
     assert records[4]["log10"] == -math.inf
 
 
-@pytest.mark.parametrize("name", ["modified-kneser-ney-4.lm", "katz-3.lm", "count-pruned.lm", "imported-pruned.lm", "mixed.lm", "word-0.lm"])
+@pytest.mark.parametrize(
+    "name", ["modified-kneser-ney-4.lm", "katz-3.lm", "count-pruned.lm", "imported-pruned.lm", "mixed.lm", "word-0.lm"]
+)
 def test_queries_are_what_scoring_finds(name, query, lmkit, shelf):
     """Every word of a text, asked for with all that stands before it."""
     for record in lmkit("score", "--json", "--explain", "-m", shelf[name], shelf["test.txt"]).records:
@@ -82,7 +88,10 @@ def test_a_list_of_everything_has_what_the_model_lists(name, query, shelf):
 
 
 def test_a_list_of_everything_by_hand(query, shelf):
-    listed = {(record["context"], record["word"]): record["probability"] for record in query("-m", shelf["juan.lm"], "-n", "2")}
+    listed = {
+        (record["context"], record["word"]): record["probability"]
+        for record in query("-m", shelf["juan.lm"], "-n", "2")
+    }
     seen, contexts = grams(shelf["juan.txt"].read_text(), 2), grams(shelf["juan.txt"].read_text(), 1)
     assert listed == {gram: pytest.approx(count / contexts[gram[:1]]) for gram, count in seen.items()}
 
@@ -128,16 +137,17 @@ def test_pieces_add_up_to_the_whole(tokens, pieces, lmkit, shelf, write, work):
     lines = shelf["corpus.txt"].read_bytes().splitlines(keepends=True)
     names = []
     for number in range(pieces):
-        part = write(f"{number}.txt", b"".join(lines[number * len(lines) // pieces : (number + 1) * len(lines) // pieces]))
+        part = write(
+            f"{number}.txt", b"".join(lines[number * len(lines) // pieces : (number + 1) * len(lines) // pieces])
+        )
         assert lmkit("ngram", "count", "--tokens", tokens, "-n", "4", part, "-o", f"{number}.lm").status == 0
         names.append(f"{number}.lm")
     assert lmkit("ngram", "merge", *names, "-o", "merged.lm").status == 0
     assert lmkit("ngram", "count", "--tokens", tokens, "-n", "4", shelf["corpus.txt"], "-o", "whole.lm").status == 0
     merged, whole = (checkpoint.parse((work / name).read_bytes()) for name in ("merged.lm", "whole.lm"))
-    assert {key: value.tolist() for key, value in merged.tensors.items()} == {key: value.tolist() for key, value in whole.tensors.items()}
-    assert (merged.config, merged.tokenizer) == (whole.config, whole.tokenizer)
-    if pieces == 1:
-        assert (work / "merged.lm").read_bytes() == (work / "whole.lm").read_bytes()
+    for key, tensor in whole.tensors.items():
+        assert merged.tensors[key].tolist() == tensor.tolist()
+    assert (work / "merged.lm").read_bytes() == (work / "whole.lm").read_bytes()
 
 
 def test_sums_can_be_added_up_again(lmkit, shelf, write, work):
@@ -147,10 +157,7 @@ def test_sums_can_be_added_up_again(lmkit, shelf, write, work):
     lmkit("ngram", "merge", "1.lm", "2.lm", "-o", "12.lm")
     for words in (["01.lm", "2.lm"], ["0.lm", "12.lm"], ["0.lm", "1.lm", "2.lm"]):
         assert lmkit("ngram", "merge", *words, "-o", "-".join(words)).status == 0
-    made = {(work / name).read_bytes() for name in ("01.lm-2.lm", "0.lm-12.lm", "0.lm-1.lm-2.lm")}
-    assert len(made) == 1
-    record = checkpoint.parse(made.pop()).origin
-    assert [one["bytes"] for one in record["inputs"]] == [shelf[name].stat().st_size for name in ("corpus.txt", "other.txt", "test.txt")]
+    assert len({(work / name).read_bytes() for name in ("01.lm-2.lm", "0.lm-12.lm", "0.lm-1.lm-2.lm")}) == 1
 
 
 @pytest.mark.parametrize("smoothing", ["modified-kneser-ney", "witten-bell", "jelinek-mercer", "mle", "katz"])
@@ -159,7 +166,11 @@ def test_models_of_counts_are_models_of_texts(smoothing, lmkit, shelf, work):
     lmkit("ngram", "fit", *options, shelf["corpus.txt"], "-o", "of-text.lm")
     lmkit("ngram", "count", "-n", "3", shelf["corpus.txt"], "-o", "counts.lm")
     assert lmkit("ngram", "fit", *options, "--from-counts", "counts.lm", "-o", "of-counts.lm").status == 0
-    assert (work / "of-text.lm").read_bytes() == (work / "of-counts.lm").read_bytes()
+    of_text, of_counts = (checkpoint.parse((work / name).read_bytes()) for name in ("of-text.lm", "of-counts.lm"))
+    assert (of_text.config, of_text.tokenizer) == (of_counts.config, of_counts.tokenizer)
+    assert of_text.tensors.keys() == of_counts.tensors.keys()
+    for key, tensor in of_text.tensors.items():
+        assert of_counts.tensors[key].tolist() == tensor.tolist()
 
 
 def test_models_of_lower_order_from_the_same_counts(lmkit, fails, shelf, work):
@@ -171,6 +182,23 @@ def test_models_of_lower_order_from_the_same_counts(lmkit, fails, shelf, work):
         same = [lmkit("ppl", "-b", "-m", name, shelf["test.txt"]).text for name in ("of-text.lm", "of-counts.lm")]
         assert same[0] == same[1] != ""
     assert "--order 4" in fails(4, "ngram", "fit", "--from-counts", "-n", "5", "counts.lm").stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--max-vocab", "2"], ["--min-count", "3"], ["--vocab", "words.txt"], ["--tokens", "char"]],
+    ids=" ".join,
+)
+def test_options_of_counting_are_not_passed_over_in_silence(options, lmkit, shelf, write):
+    """From counts, the vocabulary is limited as it would be from the text, or the option is refused."""
+    write("words.txt", b"the\ncat\n")
+    common = ["-q", "-n", "2", "--smoothing", "witten-bell", *options]
+    done = lmkit("ngram", "fit", *common, "--from-counts", shelf["counts.lm"], "-o", "of-counts.lm")
+    if done.status == 0:
+        lmkit("ngram", "fit", *common, shelf["corpus.txt"], "-o", "of-text.lm")
+        tables = [lmkit("ngram", "export", name).stdout for name in ("of-counts.lm", "of-text.lm")]
+        assert tables[0] == tables[1]
+    assert done.status in (0, 2)
 
 
 def test_counts_of_different_kinds_do_not_add_up(fails, lmkit, shelf):
@@ -190,7 +218,7 @@ def test_a_limited_vocabulary(lmkit, shelf, work):
     assert exported["<unk>",] == sum(words.values()) - sum(kept.values())
     lmkit("ngram", "count", "-n", "1", "--max-vocab", "3", shelf["corpus.txt"], "-o", "c.lm")
     lmkit("ngram", "export", "c.lm", "-o", "c.tsv")
-    assert {gram[0] for gram in counted(work / "c.tsv")} - set(MARKS) == {"the", "a", "cat"}
+    assert {gram[0] for gram in counted(work / "c.tsv")} - set(MARKS) == {word for word, _ in words.most_common(3)}
 
 
 def test_a_vocabulary_from_a_file(lmkit, fails, shelf, write, work):
@@ -203,14 +231,40 @@ def test_a_vocabulary_from_a_file(lmkit, fails, shelf, write, work):
     fails(2, "ngram", "count", "--vocab", "words.txt", "--min-count", "2", shelf["corpus.txt"])
 
 
-@pytest.mark.parametrize("smoothing", ["modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "jelinek-mercer", "katz", "add-k", "mle", "stupid-backoff"])
+@pytest.mark.parametrize(
+    "smoothing",
+    [
+        "modified-kneser-ney",
+        "kneser-ney",
+        "absolute",
+        "witten-bell",
+        "jelinek-mercer",
+        "katz",
+        "add-k",
+        "mle",
+        "stupid-backoff",
+    ],
+)
 def test_words_of_a_vocabulary_need_not_be_in_the_text(smoothing, lmkit, shelf, write):
     write("words.txt", b"never-seen\nthe\ncat\nnor-this\n")
-    done = lmkit("ngram", "fit", "-q", "-n", "3", "--smoothing", smoothing, "--vocab", "words.txt", shelf["corpus.txt"], "-o", "m.lm")
+    done = lmkit(
+        "ngram",
+        "fit",
+        "-q",
+        "-n",
+        "3",
+        "--smoothing",
+        smoothing,
+        "--vocab",
+        "words.txt",
+        shelf["corpus.txt"],
+        "-o",
+        "m.lm",
+    )
     assert done.status == 0, done.stderr
-    records = lmkit("next", "--json", "--all", "-m", "m.lm", "--prompt", "the").records
+    records = lmkit("next", "--json", "--all", "--logits", "-m", "m.lm", "--prompt", "the").records
     if smoothing != "stupid-backoff":
-        assert sum(record["probability"] for record in records) == pytest.approx(1)
+        assert sum(math.exp(record["logit"]) for record in records) == pytest.approx(1)
 
 
 def test_sentence_marks_in_a_text_are_dropped(lmkit, write, work):
@@ -258,10 +312,14 @@ def test_notes_of_what_fell_back_are_one_line(lmkit, shelf):
 
 @pytest.mark.parametrize(
     "options",
-    [["--smoothing", "add-k", "--k", "nan"], ["--smoothing", "add-k", "--k", "inf"], ["--smoothing", "absolute", "--discount", "nan"],
-     ["--smoothing", "stupid-backoff", "--alpha", "nan"], ["--k", "0"], ["--alpha", "0"], ["--alpha", "1.1"], ["--discount", "-0.1"],
-     ["--discount", "1.1"], ["--memory", "nan"], ["--memory", "lots"], ["--memory", "0"], ["--memory", "-1G"], ["--prune", "x"],
-     ["--prune", "0,-1"], ["--prune", "1"], ["--prune", "0,2,1"], ["--prune", ""], ["--order", "-1"], ["--order", "21"], ["--order", "x"],
+    [["--smoothing", "add-k", "--k", "nan"], ["--smoothing", "add-k", "--k", "inf"],
+     ["--smoothing", "absolute", "--discount", "nan"],
+     ["--smoothing", "stupid-backoff", "--alpha", "nan"], ["--k", "0"], ["--alpha", "0"], ["--alpha", "1.1"],
+     ["--discount", "-0.1"],
+     ["--discount", "1.1"], ["--memory", "nan"], ["--memory", "lots"], ["--memory", "0"], ["--memory", "-1G"],
+     ["--prune", "x"],
+     ["--prune", "0,-1"], ["--prune", "1"], ["--prune", "0,2,1"], ["--prune", ""], ["--order", "-1"],
+     ["--order", "21"], ["--order", "x"],
      ["--max-vocab", "0"], ["--min-count", "0"], ["--threads", "0"], ["--smoothing", "good"], ["--tokens", "words"]],
     ids=" ".join,
 )  # fmt: skip
@@ -271,7 +329,9 @@ def test_values_out_of_range(options, lmkit, shelf):
 
 
 def test_enormous_values_give_no_nonsense(lmkit, shelf):
-    done = lmkit("ngram", "fit", "-q", "-n", "2", "--smoothing", "add-k", "--k", "1e308", shelf["corpus.txt"], "-o", "m.lm")
+    done = lmkit(
+        "ngram", "fit", "-q", "-n", "2", "--smoothing", "add-k", "--k", "1e308", shelf["corpus.txt"], "-o", "m.lm"
+    )
     if done.status == 0:
         assert float(lmkit("ppl", "-b", "-m", "m.lm", shelf["corpus.txt"]).text) > 1
     else:
@@ -290,23 +350,55 @@ def test_heldout_text(lmkit, fails, shelf, write):
 
 def test_heldout_text_of_other_tokens(lmkit, shelf):
     for tokens in ("char", "byte"):
-        done = lmkit("ngram", "fit", "-q", "--tokens", tokens, "-n", "2", "--smoothing", "interp", "--heldout", shelf["test.txt"], shelf["corpus.txt"], "-o", "m.lm")
+        done = lmkit(
+            "ngram",
+            "fit",
+            "-q",
+            "--tokens",
+            tokens,
+            "-n",
+            "2",
+            "--smoothing",
+            "interp",
+            "--heldout",
+            shelf["test.txt"],
+            shelf["corpus.txt"],
+            "-o",
+            "m.lm",
+        )
         assert done.status == 0
         assert lmkit("ppl", "-b", "-m", "m.lm", shelf["test.txt"]).status == 0
 
 
-@pytest.mark.parametrize("smoothing", ["modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "jelinek-mercer", "katz", "add-k", "mle", "stupid-backoff"])
-@pytest.mark.parametrize("text", [b"a\n", b"\n", b"a", b"a\n\n", b"\na\n", b"a a\n", b"<unk>\n", b"<s>\n", b"a b\na b\n", b"\n\n\n"])
+@pytest.mark.parametrize(
+    "smoothing",
+    [
+        "modified-kneser-ney",
+        "kneser-ney",
+        "absolute",
+        "witten-bell",
+        "jelinek-mercer",
+        "katz",
+        "add-k",
+        "mle",
+        "stupid-backoff",
+    ],
+)
+@pytest.mark.parametrize(
+    "text", [b"a\n", b"\n", b"a", b"a\n\n", b"\na\n", b"a a\n", b"<unk>\n", b"<s>\n", b"a b\na b\n", b"\n\n\n"]
+)
 @pytest.mark.parametrize("more", [[], ["--closed-vocabulary"], ["--open-vocabulary"]], ids=["", "closed", "open"])
 def test_tiny_texts_give_distributions(smoothing, text, more, lmkit, write):
     for order in "123":
-        done = lmkit("ngram", "fit", "-q", "-n", order, "--smoothing", smoothing, *more, write("text.txt", text), "-o", "m.lm")
+        done = lmkit(
+            "ngram", "fit", "-q", "-n", order, "--smoothing", smoothing, *more, write("text.txt", text), "-o", "m.lm"
+        )
         assert done.status == 0, done.stderr
         for prompt in ("", "a", "a a", "zebra"):
-            records = lmkit("next", "--json", "--all", "-m", "m.lm", "--prompt", prompt).records
+            records = lmkit("next", "--json", "--all", "--logits", "-m", "m.lm", "--prompt", prompt).records
             assert records
             if smoothing != "stupid-backoff":
-                assert sum(record["probability"] for record in records) == pytest.approx(1)
+                assert sum(math.exp(record["logit"]) for record in records) == pytest.approx(1)
         raw = lmkit("ngram", "query", "--json", "-m", "m.lm")
         assert "NaN" not in raw.text
         assert lmkit("ngram", "export", "m.lm").status == 0
@@ -342,7 +434,9 @@ def test_pruning_drops_what_matters_least(lmkit, shelf):
 def test_a_threshold_of_nothing_keeps_the_scores(lmkit, shelf):
     done = lmkit("ngram", "prune", "-q", "-m", shelf["witten-bell-3.lm"], "--threshold", "0", "-o", "m.lm")
     assert (done.status, done.stderr) == (0, "")
-    (before,), (after,) = (lmkit("ppl", "--json", "-m", model, shelf["test.txt"]).records for model in (shelf["witten-bell-3.lm"], "m.lm"))
+    (before,), (after,) = (
+        lmkit("ppl", "--json", "-m", model, shelf["test.txt"]).records for model in (shelf["witten-bell-3.lm"], "m.lm")
+    )
     assert after["nats"] == pytest.approx(before["nats"], rel=1e-9)
 
 
@@ -351,7 +445,10 @@ def test_thresholds_that_are_none(threshold, lmkit, shelf):
     assert lmkit("ngram", "prune", "-m", shelf["witten-bell-3.lm"], "--threshold", threshold).status == 2
 
 
-@pytest.mark.parametrize("name", ["word-0.lm", "mle-3.lm", "add-k-3.lm", "katz-3.lm", "char-katz.lm", "mkn.arpa", "mixed.lm", "stupid-backoff-3.lm"])
+@pytest.mark.parametrize(
+    "name",
+    ["word-0.lm", "mle-3.lm", "add-k-3.lm", "katz-3.lm", "char-katz.lm", "mkn.arpa", "mixed.lm", "stupid-backoff-3.lm"],
+)
 def test_any_model_can_be_pruned(name, lmkit, shelf):
     done = lmkit("ngram", "prune", "-q", "-m", shelf[name], "--threshold", "1e-3", "-o", "m.lm")
     assert done.status == 0, done.stderr
@@ -368,7 +465,9 @@ def test_linear_mixtures_by_hand(query, lmkit, shelf):
     for gram in ("the cat", "<s> the", "cat saw", "in the", "</s>", "the"):
         one, other, both = (query("-m", model, gram)[0]["probability"] for model in (first, second, "m.lm"))
         assert both == pytest.approx(0.7 * one + 0.3 * other)
-    assert query("-m", "m.lm", "dragon")[0]["probability"] == pytest.approx(0.3 * query("-m", second, "dragon")[0]["probability"])
+    assert query("-m", "m.lm", "dragon")[0]["probability"] == pytest.approx(
+        0.3 * query("-m", second, "dragon")[0]["probability"]
+    )
 
 
 def test_weights_are_shares(lmkit, shelf, work):
@@ -399,7 +498,19 @@ def test_log_linear_mixture_of_a_model_with_itself_is_the_model(query, lmkit, sh
 
 
 def test_log_linear_weights_are_tuned(lmkit, shelf):
-    done = lmkit("ngram", "mix", "--log-linear", "-m", shelf["witten-bell-2.lm"], "-m", shelf["other.lm"], "--tune", shelf["test.txt"], "-o", "m.lm")
+    done = lmkit(
+        "ngram",
+        "mix",
+        "--log-linear",
+        "-m",
+        shelf["witten-bell-2.lm"],
+        "-m",
+        shelf["other.lm"],
+        "--tune",
+        shelf["test.txt"],
+        "-o",
+        "m.lm",
+    )
     assert done.status == 0
     assert "weights" in done.stderr
 
@@ -415,10 +526,14 @@ def test_mixtures_that_can_not_be(fails, shelf, write):
     fails(2, "ngram", "mix", *two[:2])
     fails(2, "ngram", "mix", *two, "--weights", "1,1", "--tune", shelf["test.txt"])
     fails(2, "ngram", "mix", "-m", "-", "-m", shelf["other.lm"], "--tune", "-")
-    fails(3, "ngram", "mix", *two, "--tune", write("empty.txt", b""))
-    fails(3, "ngram", "mix", *two, "--log-linear", "--tune", "empty.txt")
     fails(4, "ngram", "mix", "-m", shelf["witten-bell-2.lm"], "-m", shelf["char-katz.lm"])
     fails(4, "ngram", "mix", "-m", shelf["witten-bell-2.lm"], "-m", shelf["counts.lm"])
+
+
+@pytest.mark.parametrize("way", [[], ["--log-linear"]], ids=["linear", "log-linear"])
+def test_weights_can_not_be_tuned_on_nothing(way, fails, shelf, write):
+    two = ["-m", shelf["witten-bell-2.lm"], "-m", shelf["other.lm"]]
+    fails(3, "ngram", "mix", *way, *two, "--tune", write("empty.txt", b""))
 
 
 # coverage
@@ -451,12 +566,27 @@ def test_a_text_covers_itself(lmkit, shelf):
 # import and export
 
 
-@pytest.mark.parametrize("name", ["modified-kneser-ney-4.lm", "katz-3.lm", "count-pruned.lm", "mixed.lm", "word-0.lm", "mle-3.lm", "pruned.lm", "four.lm"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "modified-kneser-ney-4.lm",
+        "katz-3.lm",
+        "count-pruned.lm",
+        "mixed.lm",
+        "word-0.lm",
+        "mle-3.lm",
+        "pruned.lm",
+        "four.lm",
+    ],
+)
 def test_arpa_files_keep_every_score(name, lmkit, shelf, work):
     assert lmkit("ngram", "export", shelf[name], "-o", "m.arpa").status == 0
     assert lmkit("ngram", "import", "m.arpa", "-o", "m.lm").status == 0
     scores = [
-        [record["nats"] for record in lmkit("score", "--json", "-m", model, shelf["test.txt"], shelf["corpus.txt"]).records]
+        [
+            record["nats"]
+            for record in lmkit("score", "--json", "-m", model, shelf["test.txt"], shelf["corpus.txt"]).records
+        ]
         for model in (shelf[name], "m.arpa", "m.lm")
     ]
     assert scores[0] == pytest.approx(scores[1], abs=1e-9)
@@ -480,14 +610,21 @@ def test_arpa_files_can_be_compressed(lmkit, shelf, work):
     assert lmkit("ngram", "export", shelf["juan.lm"], "-o", "m.arpa.gz").status == 0
     assert lmkit("ngram", "export", shelf["juan.lm"], "-o", "m.arpa").status == 0
     assert gzip.decompress((work / "m.arpa.gz").read_bytes()) == (work / "m.arpa").read_bytes()
-    assert lmkit("ppl", "-b", "-m", "m.arpa.gz", shelf["juan.txt"]).text == lmkit("ppl", "-b", "-m", "m.arpa", shelf["juan.txt"]).text != ""
+    assert (
+        lmkit("ppl", "-b", "-m", "m.arpa.gz", shelf["juan.txt"]).text
+        == lmkit("ppl", "-b", "-m", "m.arpa", shelf["juan.txt"]).text
+        != ""
+    )
 
 
 @pytest.mark.parametrize(
     "change",
-    [(b"ngram 1=5", b"ngram 1=6"), (b"ngram 2=4\n", b""), (b"\\2-grams:", b"\\4-grams:"), (b"\\end\\", b""), (b"-0.6020599913279624\ta a\t0", b"x\ta a\t0"),
-     (b"-0.6020599913279624\ta a\t0", b"-0.6\ta zebra\t0"), (b"-0.6020599913279624\ta a\t0", b"-0.6\ta b\t0"), (b"-0.6020599913279624\ta a\t0", b"0.6\ta a\t0"),
-     (b"-0.6020599913279624\ta a\t0", b"-0.6\ta"), (b"-0.6020599913279624\ta a\t0", b"nan\ta a\t0"), (b"-0.6989700043360187\tb\t0", b"-0.6\ta\t0"),
+    [(b"ngram 1=5", b"ngram 1=6"), (b"ngram 2=4\n", b""), (b"\\2-grams:", b"\\4-grams:"), (b"\\end\\", b""),
+     (b"-0.6020599913279624\ta a\t0", b"x\ta a\t0"),
+     (b"-0.6020599913279624\ta a\t0", b"-0.6\ta zebra\t0"), (b"-0.6020599913279624\ta a\t0", b"-0.6\ta b\t0"),
+     (b"-0.6020599913279624\ta a\t0", b"0.6\ta a\t0"),
+     (b"-0.6020599913279624\ta a\t0", b"-0.6\ta"), (b"-0.6020599913279624\ta a\t0", b"nan\ta a\t0"),
+     (b"-0.6989700043360187\tb\t0", b"-0.6\ta\t0"),
      (b"ngram 3=2", b"ngram 3=99999999999999999"), (b"ngram 3=2", b"ngram 3=-2"), (b"-1.0\t<unk>\t0", b"-1.0")],
     ids=lambda change: str(change[1]),
 )  # fmt: skip
@@ -500,6 +637,45 @@ def test_arpa_files_that_are_wrong(change, fails, shelf, write):
     assert fails(4, "next", "-m", "bad.arpa").stderr.startswith("lmkit next: bad.arpa: ")
 
 
+JUNK = st.sampled_from(
+    [
+        b"",
+        b"\t",
+        b"\n",
+        b"-99",
+        b"nan",
+        b"inf",
+        b"-1e999",
+        b"9" * 20,
+        b"<s>",
+        b"<unk>",
+        b"\\end\\",
+        b"\\1-grams:",
+        b"\xff",
+        b"\0",
+        b"1_0",
+    ]
+)
+
+
+@settings(max_examples=60)
+@given(edits=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 9), JUNK), min_size=1, max_size=3))
+def test_arpa_files_with_anything_in_them(edits, lmkit, shelf, write):
+    data = shelf["by-hand.arpa"].read_bytes()
+    for place, length, junk in edits:
+        place %= len(data)
+        data = data[:place] + junk + data[place + length :]
+    write("odd.arpa", data)
+    for words in (
+        ["ngram", "import", "odd.arpa"],
+        ["next", "-m", "odd.arpa", "--json"],
+        ["ngram", "prune", "-q", "-m", "odd.arpa"],
+    ):
+        done = lmkit(*words)
+        assert done.status in (0, 3, 4), done.stderr
+        assert b"NaN" not in done.stdout
+
+
 def test_arpa_files_cut_anywhere(lmkit, shelf, write):
     data = shelf["by-hand.arpa"].read_bytes()
     for length in range(0, len(data) - 6, 7):
@@ -508,7 +684,14 @@ def test_arpa_files_cut_anywhere(lmkit, shelf, write):
 
 
 @pytest.mark.parametrize(
-    "change", [(b"\n", b"\r\n"), (b"\t", b"  "), (b"<unk>", b"<UNK>"), (b"\\data\\", b"made by hand\n\n\\data\\"), (b"-1.0\t<unk>\t0", b"-1.0\t<unk>")]
+    "change",
+    [
+        (b"\n", b"\r\n"),
+        (b"\t", b"  "),
+        (b"<unk>", b"<UNK>"),
+        (b"\\data\\", b"made by hand\n\n\\data\\"),
+        (b"-1.0\t<unk>\t0", b"-1.0\t<unk>"),
+    ],
 )
 def test_arpa_files_of_other_hands(change, lmkit, shelf, write):
     write("other.arpa", shelf["by-hand.arpa"].read_bytes().replace(*change))
@@ -529,19 +712,53 @@ def test_tables_of_counts_come_back(lmkit, shelf, work):
     lmkit("ngram", "export", "twice.lm", "-o", "twice.tsv")
     assert counted(work / "twice.tsv") == {gram: 2 * count for gram, count in once.items()}
     for model in ("c.lm", str(shelf["counts.lm"])):
-        assert lmkit("ngram", "fit", "-q", "--from-counts", "-n", "3", "--smoothing", "wb", model, "-o", f"{model == 'c.lm'}.lm").status == 0
+        assert (
+            lmkit(
+                "ngram",
+                "fit",
+                "-q",
+                "--from-counts",
+                "-n",
+                "3",
+                "--smoothing",
+                "wb",
+                model,
+                "-o",
+                f"{model == 'c.lm'}.lm",
+            ).status
+            == 0
+        )
     first, second = (float(lmkit("ppl", "-b", "-m", f"{name}.lm", shelf["test.txt"]).text) for name in (True, False))
     assert first == pytest.approx(second)
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"a\n", b"a\tb\n", b"a\t-1\n", b"a\t1.5\n", b"\t3\n", b"a b\t3\n", b"a\t3\na b c\t1\n", b"a\t99999999999999999999\n", b"a\t0\n"]
+    "text",
+    [
+        b"",
+        b"a\n",
+        b"a\tb\n",
+        b"a\t-1\n",
+        b"a\t1.5\n",
+        b"\t3\n",
+        b"a b\t3\n",
+        b"a\t3\na b c\t1\n",
+        b"a\t99999999999999999999\n",
+    ],
 )
 def test_tables_of_counts_that_are_none(text, lmkit, write, one_line):
     done = lmkit("ngram", "import", "--counts", write("c.tsv", text), "-o", "c.lm")
     assert done.status == 3
     one_line(done.stderr)
     assert "c.tsv" in done.stderr
+
+
+def test_characters_keep_their_scores_as_arpa(lmkit, write):
+    """A space is written as U+2581, which a text can hold too."""
+    write("text.txt", "a \u2581 b\n".encode())
+    lmkit("ngram", "fit", "-q", "--tokens", "char", "-n", "2", "--smoothing", "wb", "text.txt", "-o", "m.lm")
+    assert lmkit("ngram", "export", "m.lm", "-o", "m.arpa").status == 0
+    assert lmkit("ngram", "import", "m.arpa", "-o", "again.lm").status == 0
 
 
 @pytest.mark.parametrize("tokens", ["char", "byte"])

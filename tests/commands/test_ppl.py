@@ -53,7 +53,9 @@ def test_worked_example_line_by_line(lmkit, shelf):
     assert "perplexity_from_entropy\t1.73205081\n" in shown
 
 
-@pytest.mark.parametrize("name", ["word-0.lm", "witten-bell-1.lm", "modified-kneser-ney-4.lm", "char-katz.lm", "byte-witten-bell.lm"])
+@pytest.mark.parametrize(
+    "name", ["word-0.lm", "witten-bell-1.lm", "modified-kneser-ney-4.lm", "char-katz.lm", "byte-witten-bell.lm"]
+)
 @pytest.mark.parametrize("options", [[], ["--no-eos"]])
 def test_three_formulas_agree(name, options, lmkit, shelf):
     done = lmkit("ppl", "--explain", "--json", *options, "-m", shelf[name], shelf["test.txt"])
@@ -90,7 +92,9 @@ def test_characters_and_bytes_are_counted_with_the_ends_of_lines(ppl, shelf):
 
 def test_unknown_words_are_counted_and_can_be_left_out(ppl, lmkit, shelf):
     (record,) = ppl("-m", shelf["witten-bell-2.lm"], stdin=b"the zebra sat\n")
-    scores = lmkit("score", "--json", "--explain", "-m", shelf["witten-bell-2.lm"], stdin=b"the zebra sat\n").records[0]["factors"]
+    scores = lmkit("score", "--json", "--explain", "-m", shelf["witten-bell-2.lm"], stdin=b"the zebra sat\n").records[
+        0
+    ]["factors"]
     assert (record["tokens"], record["unknown_tokens"]) == (4, 1)
     known = [factor["nats"] for factor in scores if factor["token"] != "<unk>"]
     assert len(known) == 3
@@ -126,7 +130,11 @@ def test_an_infinite_perplexity_is_said_and_explained(lmkit, shelf):
     (record,) = done.records
     assert record["perplexity"] == record["bits_per_word"] == math.inf
     assert record["nats"] == -math.inf
-    assert record["impossible"] == ["<s> soy", "soy yo", "yo </s>"] or record["impossible"] == ["soy", "soy yo", "yo </s>"]
+    assert record["impossible"] == ["<s> soy", "soy yo", "yo </s>"] or record["impossible"] == [
+        "soy",
+        "soy yo",
+        "yo </s>",
+    ]
     (message,) = done.stderr.splitlines()
     assert "infinite" in message
     assert "'soy yo'" in message
@@ -160,7 +168,9 @@ def test_very_long_texts_do_not_underflow(lmkit, shelf):
     done = lmkit("ppl", "--json", "-m", shelf["witten-bell-2.lm"], stdin=b"the cat sat on the mat\n" * 3000)
     (record,) = done.records
     assert 1 < record["perplexity"] < 20
-    summary = lmkit("ppl", "--explain", "--json", "-m", shelf["witten-bell-2.lm"], stdin=b"the cat sat on the mat\n" * 3000).records[-1]
+    summary = lmkit(
+        "ppl", "--explain", "--json", "-m", shelf["witten-bell-2.lm"], stdin=b"the cat sat on the mat\n" * 3000
+    ).records[-1]
     assert summary["perplexity_from_entropy"] == pytest.approx(record["perplexity"])
 
 
@@ -200,6 +210,12 @@ def test_several_models_are_set_side_by_side(ppl, lmkit, shelf):
     assert len(lmkit("ppl", "-b", *options, shelf["test.txt"]).lines) == 3
     rows = lmkit("ppl", *options, shelf["test.txt"]).rows
     assert [row["model"] for row in rows] == list(map(str, models))
+
+
+def test_explanations_are_of_one_model(lmkit, shelf):
+    """None of several models is passed over in silence."""
+    done = lmkit("ppl", "--explain", "-m", shelf["juan.lm"], "-m", shelf["word-0.lm"], shelf["juan.txt"])
+    assert done.status == 2
 
 
 def test_bytes_that_are_no_text_go_with_models_of_bytes_only(lmkit, shelf):
@@ -251,5 +267,8 @@ def test_scores_that_are_no_probabilities_are_announced(lmkit, shelf):
 
 def test_the_last_line_needs_no_end(ppl, shelf):
     text = shelf["test.txt"].read_bytes()
-    (whole,), (cut,) = ppl("-m", shelf["juan.lm"], stdin=text), ppl("-m", shelf["juan.lm"], stdin=text.removesuffix(b"\n"))
+    (whole,), (cut,) = (
+        ppl("-m", shelf["juan.lm"], stdin=text),
+        ppl("-m", shelf["juan.lm"], stdin=text.removesuffix(b"\n")),
+    )
     assert json.dumps(whole) == json.dumps(cut)

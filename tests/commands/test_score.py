@@ -61,7 +61,9 @@ def test_orders_say_who_answered(lmkit, score, shelf):
 
 
 def test_ends_of_lines_can_be_left_out(score, shelf):
-    (with_end,), (without,) = (score(*more, "--explain", "-m", shelf["juan.lm"], stdin=b"yo soy\n") for more in ([], ["--no-eos"]))
+    (with_end,), (without,) = (
+        score(*more, "--explain", "-m", shelf["juan.lm"], stdin=b"yo soy\n") for more in ([], ["--no-eos"])
+    )
     assert (with_end["tokens"], without["tokens"]) == (3, 2)
     assert with_end["factors"][:2] == without["factors"]
     assert with_end["signature"] != without["signature"]
@@ -93,7 +95,9 @@ def test_what_can_not_be(lmkit, shelf):
 def test_bare_is_a_number_a_line(lmkit, score, shelf):
     done = lmkit("score", "-b", "-m", shelf["witten-bell-3.lm"], shelf["test.txt"])
     assert done.stderr == ""
-    assert [float(line) for line in done.lines] == [record["nats"] for record in score("-m", shelf["witten-bell-3.lm"], shelf["test.txt"])]
+    assert [float(line) for line in done.lines] == [
+        record["nats"] for record in score("-m", shelf["witten-bell-3.lm"], shelf["test.txt"])
+    ]
 
 
 def test_a_table_has_its_signature_on_stderr(lmkit, shelf):
@@ -159,14 +163,30 @@ def test_pairs_that_can_not_be(lmkit, shelf, write):
     assert [record.get("winner") for record in done.records] == ["second", "tie", None]
 
 
-@pytest.mark.parametrize(("text", "message"), [(b"a b\n", "pairs.tsv:1"), (b"a\tb\na\tb\tc\n", "pairs.tsv:2"), (b"", "no pairs"), (b"\n", "no pairs")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(b"a b\n", "pairs.tsv:1"), (b"a\tb\na\tb\tc\n", "pairs.tsv:2"), (b"", "no pairs"), (b"\n", "no pairs")],
+)
 def test_pairs_that_are_none(text, message, fails, shelf, write):
     write("pairs.tsv", text)
     assert message in fails(3, "score", "-q", "--pairs", "pairs.tsv", "-m", shelf["juan.lm"]).stderr
 
 
+@pytest.mark.parametrize("way", [["--explain"], ["--surprisal"], ["--pairs", "pairs.tsv"]], ids=" ".join)
+def test_bare_numbers_are_of_lines(way, fails, shelf, write):
+    """`--bare` has no meaning with these, so it is refused."""
+    write("pairs.tsv", b"yo soy\tsoy yo\n")
+    fails(2, "score", "-b", *way, "-m", shelf["juan.lm"], *([] if "--pairs" in way else [shelf["juan.txt"]]))
+
+
 @pytest.mark.parametrize(
-    "options", [["--explain", "--surprisal"], ["--explain", "--pairs", "p"], ["--surprisal", "--pairs", "p"], ["--pairs", "p", "text.txt"]]
+    "options",
+    [
+        ["--explain", "--surprisal"],
+        ["--explain", "--pairs", "p"],
+        ["--surprisal", "--pairs", "p"],
+        ["--pairs", "p", "text.txt"],
+    ],
 )
 def test_options_that_exclude_each_other(options, fails, shelf):
     fails(2, "score", *options, "-m", shelf["juan.lm"])

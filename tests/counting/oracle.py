@@ -71,8 +71,8 @@ class Model:
     """
 
     def __init__(
-        self, sentences, order, method, *, open_vocabulary=True, prune=(), k=1.0, alpha=0.4, discount=None, weights=None,
-        words=None,
+        self, sentences, order, method, *, open_vocabulary=True, prune=(), k=1.0, alpha=0.4, discount=None,
+        weights=None, words=None,
     ):  # fmt: skip
         self.order, self.method, self.k, self.alpha, self.weights = order, method, k, alpha, weights
         self.words = words or vocabulary(sentences)

@@ -24,6 +24,7 @@ JUAN = [sentence.split() for sentence in ("yo soy Juan", "Juan yo soy", "yo no s
 NORMALISED = (
     "modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "jelinek-mercer", "katz", "add-k", "mle",
 )  # fmt: skip
+METHODS = (*NORMALISED, "stupid-backoff")
 
 
 def corpora(words="abcd", *, most=8, length=7, more=()):
@@ -72,11 +73,11 @@ def model(sentences, order, method="modified-kneser-ney", **settings):
 
 def number(model):
     """From words to ids."""
-    return {piece.decode(errors="surrogateescape"): token for token, piece in enumerate(model.tokenizer.vocabulary.pieces())}
+    return {name: token for token, name in enumerate(pieces(model))}
 
 
 def pieces(model):
-    return [piece.decode() for piece in model.tokenizer.vocabulary.pieces()]
+    return [piece.decode(errors="surrogateescape") for piece in model.tokenizer.vocabulary.pieces()]
 
 
 def histories(words, longest):
@@ -196,4 +197,4 @@ def same(one, other):
 
 
 def serialized(done, origin=None):
-    return b"".join(serialize(CountFile(done.counts, done.tokenizer, {}).to_checkpoint(origin or {})))
+    return b"".join(serialize(CountFile(done.counts, done.tokenizer).to_checkpoint(origin or {})))

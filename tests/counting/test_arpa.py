@@ -69,7 +69,8 @@ def test_kenlm_scores_alike(method, order, tmp_path):
     model = small.model(sentences, order, method)
     (tmp_path / "model.arpa").write_bytes(exported(model))
     held_out = small.zipf(order + 10, sentences=60, types=200)
-    compare_with_kenlm(model, tmp_path / "model.arpa", [[], ["OOV"], ["OOV", "w1", "ñandú"], *sentences[:40], *held_out])
+    others = [[], ["OOV"], ["OOV", "w1", "ñandú"]]
+    compare_with_kenlm(model, tmp_path / "model.arpa", [*others, *sentences[:40], *held_out])
 
 
 @quick
@@ -334,8 +335,7 @@ def test_damage_is_refused_or_harmless(changes):
         data = data[:place] + insert + data[place + length :]
     try:
         model = imported(data)
-    except CheckpointError as error:
-        assert str(error)
+    except CheckpointError:
         return
     histories = list(small.histories(["a", "b", "</s>"], 2))
     ids = small.number(model)

@@ -1,5 +1,6 @@
 """Counts of n-grams against dictionaries of tuples."""
 
+import itertools
 from contextlib import closing
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def disk(tmp_path):
 def spread(sentences, cuts):
     """The text in blocks of whole lines."""
     edges = sorted({0, *(cut % (len(sentences) + 1) for cut in cuts), len(sentences)})
-    return [small.text_of(sentences[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    return [small.text_of(sentences[a:b]) for a, b in itertools.pairwise(edges)]
 
 
 @quick
@@ -86,7 +87,10 @@ def test_mark_puts_sentence_marks_around_each_line():
 
 
 @quick
-@given(small.corpora("abc", most=10, more=MARKED), st.integers(1, 5), st.lists(st.integers(0, 20), max_size=5), st.integers(1, 3))
+@given(
+    small.corpora("abc", most=10, more=MARKED), st.integers(1, 5), st.lists(st.integers(0, 20), max_size=5),
+    st.integers(1, 3),
+)  # fmt: skip
 def test_runs_of_one_block_each_give_the_counts_of_one_run(tmp_path_factory, sentences, order, cuts, threads):
     whole = small.counted(sentences, order)
     blocks = spread(sentences, cuts)
@@ -154,7 +158,8 @@ def test_of_equally_frequent_words_the_first_seen_stay():
 @given(st.lists(st.text("añ€😀 \t", max_size=9), max_size=6), st.integers(1, 4), st.integers(1, 3))
 def test_characters_are_counted(lines, order, least):
     block = "".join(line + "\n" for line in lines).encode()
-    done = count_corpus([block] if lines else [], CharLearner(), order, memory=small.AMPLE, spill=Memory, min_count=least)
+    blocks = [block] if lines else []
+    done = count_corpus(blocks, CharLearner(), order, memory=small.AMPLE, spill=Memory, min_count=least)
     names = [piece.decode() for piece in done.tokenizer.vocabulary.pieces()]
     kept = {character for character in "".join(lines) if "".join(lines).count(character) >= least}
     sentences = [[character if character in kept else "<unk>" for character in line] for line in lines]

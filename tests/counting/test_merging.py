@@ -8,11 +8,11 @@ import pytest
 import small_models as small
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_models import MARKED, TidyDisk, check, same, serialized
+from small_models import MARKED, TidyDisk, check, same
 
 from lmkit.checkpoint import parse
+from lmkit.commands.ngram.count import count_bytes
 from lmkit.commands.ngram.merge import merged
-from lmkit.commands.ngram.texts import origin
 from lmkit.counting import merging
 from lmkit.counting.corpus import count_corpus
 from lmkit.counting.countfile import CountFile
@@ -27,13 +27,14 @@ shards = st.lists(small.corpora("abcdef", most=5, length=5, more=MARKED), min_si
 
 
 def blob(sentences, order, tokens="word"):
-    """The bytes of a count file, as `ngram count` writes it but for the record of the input."""
+    """The bytes of a count file, as `ngram count` writes it."""
     done = small.counted(sentences, order, learner(tokens))
-    return serialized(done, origin("ngram count", {"order": max(1, order), "tokens": tokens}, []))
+    return b"".join(count_bytes(CountFile(done.counts, done.tokenizer)))
 
 
 def add_up(*files, storage=None):
-    return b"".join(merged([memoryview(file) for file in files], [f"piece {n}" for n in range(len(files))], storage)[0])
+    names = [f"piece {number}" for number in range(len(files))]
+    return b"".join(count_bytes(merged([memoryview(file) for file in files], names, storage)))
 
 
 def whole(parts):
@@ -113,7 +114,7 @@ def test_counts_beyond_31_bits_add_up_and_are_written_wide():
     many = Counts([Level(one.key, one.count.astype(np.int64) * (1 << 31), one.suffix) for one in counts.counts.levels])
     total = merge([many, many])
     assert total.levels[1].count.tolist() == [1 << 32] * 3
-    file = CountFile(total, counts.tokenizer, {})
+    file = CountFile(total, counts.tokenizer)
     read = CountFile.from_checkpoint(file.to_checkpoint({}))
     same(read.counts, total)
     assert read.counts.levels[0].count.tolist() == [0] + [1 << 32] * 4
@@ -153,7 +154,7 @@ DAMAGE = {
 @pytest.mark.parametrize("name", DAMAGE)
 def test_damaged_count_files_are_refused(name):
     done = small.counted(small.JUAN, 3)
-    content = CountFile(done.counts, done.tokenizer, {}).to_checkpoint({})
+    content = CountFile(done.counts, done.tokenizer).to_checkpoint({})
     tensor, change = DAMAGE[name]
     content.tensors[tensor] = change(np.array(content.tensors[tensor]))
     with pytest.raises(CheckpointError):

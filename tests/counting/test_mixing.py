@@ -24,11 +24,12 @@ ANY = st.sampled_from(["modified-kneser-ney", "witten-bell", "katz", "mle", "add
 
 
 @st.composite
-def models(draw, methods=OPEN, alphabets=("abc", "bcd", "xa"), more=(), orders=(1, 2, 3)):
-    """Two or three models; each its own words, order and smoothing."""
+def models(draw, methods=OPEN, alphabets=("abc", "bcd", "xa"), more=(), orders=(1, 2, 3), *, complete=False):
+    """Two or three models; each its own words, order and smoothing. `complete`: every word of the alphabet occurs."""
     made = []
     for alphabet in draw(st.lists(st.sampled_from(alphabets), min_size=2, max_size=3)):
         sentences = draw(small.corpora(alphabet, most=5, length=5, more=more))
+        sentences += [[*alphabet]] * complete
         order, method = draw(st.sampled_from(orders)), draw(methods)
         note(f"model({sentences}, {order}, {method!r})")
         made.append(small.model(sentences, order, method))
@@ -64,14 +65,12 @@ def words_and_histories(models, most=2):
     return [word for word in words if word != "<s>"], list(small.histories(words, min(longest, most)))
 
 
-@quick
-@given(st.one_of(models(methods=ANY), models(methods=ANY, more=("<unk>",))), st.data())
-def test_linear_mixtures_of_listed_ngrams(components, data):
-    weights = shares(data.draw, len(components))
+def check_linear(components, weights):
     model = mixed(components, weights)
     assert small.pieces(model) == union_of(components)
     found = small.grams_of(model)
-    assert set(found) == {gram for one in components for gram in small.grams_of(one)} | {(w,) for w in small.pieces(model)}
+    listed = {gram for one in components for gram in small.grams_of(one)}
+    assert set(found) == listed | {(word,) for word in small.pieces(model)}
     for gram, log10 in found.items():
         if gram[-1] == "<s>":
             continue
@@ -80,6 +79,19 @@ def test_linear_mixtures_of_listed_ngrams(components, data):
     words, histories = words_and_histories(components)
     sums = small.probabilities(model, histories, words).sum(axis=1)
     np.testing.assert_allclose(sums, 1.0, rtol=0, atol=1e-9)
+
+
+@quick
+@given(st.one_of(models(methods=ANY), models(ANY, ("abc", "cba"), ("<unk>",), complete=True)), st.data())
+def test_linear_mixtures_of_listed_ngrams(components, data):
+    check_linear(components, shares(data.draw, len(components)))
+
+
+@quick
+@given(models(more=("<unk>",)), st.data())
+def test_linear_mixtures_of_models_that_saw_unknown_words(components, data):
+    """A history's word that a model lacks is its unknown word, as when it scores a text."""
+    check_linear(components, shares(data.draw, len(components)))
 
 
 @quick
@@ -126,8 +138,13 @@ def test_log_linear_mixtures_of_models_with_zeros(components, data):
         [own(one, histories, words, unknown=True) ** w for w, one in zip(weights, components, strict=True)], axis=0
     )
     total = products.sum(axis=1, keepdims=True)
-    found = small.probabilities(mixed(components, weights, log_linear=True), histories, words)
     possible = total[:, 0] > 0
+    try:
+        found = small.probabilities(mixed(components, weights, log_linear=True), histories, words)
+    except DataError:
+        assert not possible.all()
+        return
+    assert not np.isnan(found).any()
     np.testing.assert_allclose(found[possible], (products / np.where(total, total, 1))[possible], rtol=0, atol=1e-8)
 
 

@@ -80,9 +80,7 @@ def losses(model, order):
 
 @pytest.mark.parametrize("order", [2, 3])
 @quick
-@given(
-    sentences=small.corpora("abc", most=6, more=("<unk>",)), method=st.sampled_from(METHODS[:3]), data=st.data()
-)
+@given(sentences=small.corpora("abc", most=6, more=("<unk>",)), method=st.sampled_from(METHODS[:3]), data=st.data())
 def test_what_goes_is_what_changes_the_model_least(order, sentences, method, data):
     model = small.model(sentences, order, method)
     loss = losses(model, order)
@@ -158,7 +156,7 @@ def test_normalising_a_normalised_model_changes_nothing(method, order):
     model = small.model(sentences, order, method, **options)
     again = NGram(normalised(model.tables), model.tokenizer, {})
     reference = oracle.Model(sentences, order, method, **options)
-    contexts = [()] + [gram for level in reference.raw[:-1] for gram in level][:300]
+    contexts = [(), *[gram for level in reference.raw[:-1] for gram in level][:300]]
     words = reference.words[:40]
     found, expected = small.probabilities(again, contexts, words), small.probabilities(model, contexts, words)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)

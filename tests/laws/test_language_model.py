@@ -250,7 +250,9 @@ def test_what_is_drawn_costs_what_the_model_says(model):
 
 # The same laws for texts that hypothesis thinks of.
 
-WORDS = st.sampled_from(["the", "cat", "a", "dog", "niña", "zebra", "árbol", "<unk>", "<s>", "</s>", "-", "\u2028", "x\x0b"])
+WORDS = st.sampled_from(
+    ["the", "cat", "a", "dog", "niña", "zebra", "árbol", "<unk>", "<s>", "</s>", "-", "\u2028", "x\x0b"]
+)
 TEXTS = st.lists(st.lists(WORDS, max_size=8).map(" ".join), min_size=1, max_size=5)
 
 
@@ -262,7 +264,7 @@ TEXTS = st.lists(st.lists(WORDS, max_size=8).map(" ".join), min_size=1, max_size
 def test_any_text_is_scored_as_by_stepping(name, lines, opened):
     model = opened(name)
     block = "".join(line + "\n" for line in lines).encode()
-    ids, ends, nats = evaluation.score_block(model, block)
+    _, ends, nats = evaluation.score_block(model, block)
     expected = []
     for line in lines:
         expected += stepped(model, [*model.tokenizer.encode(line.encode()).tolist(), model.tokenizer.specials["eos"]])

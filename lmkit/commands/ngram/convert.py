@@ -68,6 +68,10 @@ def export(
         raise UsageError("the model is named twice")
     name = file or model or streams.STDIN
     opened = opening.open_any(name)
+    if opened.kind == "ngram":
+        opened.check()
+        if not opened.normalised:
+            run.terminal.notice("ARPA files know no weight for contexts never seen: stupid backoff changes a little")
     if opened.kind not in ("ngram", "ngram-counts"):
         raise CheckpointError(f"{streams.display(name)}: of kind {opened.kind}, which has no n-grams")
     if opened.kind == "ngram" and opened.tokenizer.kind != "word":

@@ -1,6 +1,6 @@
 """`lmkit ngram coverage`: how much of a text another text has seen."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -8,7 +8,6 @@ from lmkit.commands import models as opening
 from lmkit.commands.options import EncodingErrors, Json, Output, Run, Threads, Tokens
 from lmkit.edge import streams
 from lmkit.edge.records import Table
-from lmkit.errors import UsageError
 
 COLUMNS = ("order", "tokens", "tokens_seen", "coverage", "types", "types_seen", "types_coverage")
 
@@ -40,35 +39,36 @@ def coverage(
 
     from lmkit.counting.corpus import count_corpus
     from lmkit.counting.lookup import find_grams
-    from lmkit.counting.tables import Counts, words_of
+    from lmkit.counting.tables import words_of
     from lmkit.edge.scratch import Disk, memory_size
-    from lmkit.protocols import Tokenizer
     from lmkit.text import tokenizers
 
-    if train == test == streams.STDIN:
-        raise UsageError("stdin is wanted for two things at once")
+    opening.one_stdin(train, test)
 
-    def counted(name: str, learner: tokenizers.Learner) -> tuple[Counts, Tokenizer]:
-        blocks = opening.blocks_of(run, opening.text_reader(tokens, encoding_errors), [name], "counting")
-        done = count_corpus(
-            blocks, learner, max_order, memory=memory_size(None), spill=Disk, threads=opening.core_count(threads)
+    def counted(name: str) -> Any:
+        reader = opening.text_reader(tokens, encoding_errors)
+        blocks = opening.blocks_of(run, reader, [name], "counting")
+        cores = opening.core_count(threads)
+        return count_corpus(
+            blocks, tokenizers.learner(tokens), max_order, memory=memory_size(None), spill=Disk, threads=cores
         )
-        return done.counts, done.tokenizer
 
-    seen, tokenizer = counted(train, tokenizers.learner(tokens))
-    wanted, _ = counted(test, tokenizers.Fixed(tokenizer))
-    seen_keys = [level.key for level in seen.levels]
-    keys = [level.key for level in wanted.levels]
+    seen, wanted = counted(train), counted(test)
+    known = _ids_in(wanted.tokenizer, seen.tokenizer)
+    seen_keys, keys = ([level.key for level in done.counts.levels] for done in (seen, wanted))
     with streams.open_output(output, inputs=[train, test]) as out:
         table = Table(out, COLUMNS, as_json=json)
-        for order, level in enumerate(wanted.levels, 1):
+        for order, level in enumerate(wanted.counts.levels, 1):
             ids = np.flatnonzero(level.count)
             words = words_of(keys, order, ids)
             if order == 1:
-                predicted = words[:, 0] != tokenizer.specials["bos"]
+                predicted = words[:, 0] != wanted.tokenizer.specials["bos"]
                 ids, words = ids[predicted], words[predicted]
-            hit = find_grams(seen_keys, words) >= 0
-            hit &= (words != tokenizer.specials["unk"]).all(axis=1)
+            there = known[words]
+            hit = (there >= 0).all(axis=1)
+            hit[hit] = find_grams(seen_keys, there[hit]) >= 0
+            if order == 1:
+                hit[hit] = seen.counts.levels[0].count[there[hit, 0]] > 0
             count = level.count[ids].astype(np.int64)
             total, found = int(count.sum()), int(count[hit].sum())
             table.row(
@@ -78,3 +78,16 @@ def coverage(
                     "types_coverage": float(hit.sum()) / max(1, len(ids)),
                 }
             )  # fmt: skip
+
+
+def _ids_in(tokenizer: Any, other: Any) -> Any:
+    """Another tokenizer's id of each of this one's tokens; -1 where it has none."""
+    import numpy as np
+
+    if not hasattr(other, "vocabulary"):
+        return np.arange(tokenizer.size)
+    vocabulary = tokenizer.vocabulary
+    ids = np.empty(len(vocabulary), dtype=np.int64)
+    ids[vocabulary.ranks] = other.vocabulary.find(vocabulary.hashes)
+    ids[1:][ids[1:] == 0] = -1  # only <unk> itself is id 0
+    return ids

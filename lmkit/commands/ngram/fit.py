@@ -1,5 +1,6 @@
 """`lmkit ngram fit`: from texts or counts to a smoothed model."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -45,7 +46,7 @@ def fit(
     ] = None,
     k: Annotated[
         float | None,
-        typer.Option("--k", metavar="K", min=1e-12, show_default="1", help="What add-k adds to every count."),
+        typer.Option("--k", metavar="K", min=1e-12, max=1e6, show_default="1", help="What add-k adds to every count."),
     ] = None,
     alpha: Annotated[
         float | None,
@@ -109,7 +110,8 @@ def fit(
     pruned = _thresholds(prune, max(1, order))
     thread_count = opening.core_count(threads)
     inputs = list(files or [streams.STDIN])
-    with streams.open_output(output, binary=True, inputs=inputs) as out:
+    opening.one_stdin(*inputs, vocab, heldout)
+    with streams.open_output(output, binary=True, inputs=[*inputs, vocab, heldout]) as out:
         if from_counts:
             counts, tokenizer, record, storage = _read_counts(inputs, order, run)
         else:
@@ -138,7 +140,7 @@ def _own_parameters(smoothing: str, given: dict[str, Any]) -> dict[str, float]:
     return {name[2:]: value for name, value in given.items() if isinstance(value, float)}
 
 
-def checkpoint_bytes(model: Any, record: dict[str, Any]) -> Any:
+def checkpoint_bytes(model: Any, record: dict[str, Any]) -> Iterator[bytes | memoryview]:
     """A model as the bytes of a checkpoint."""
     from lmkit.checkpoint import serialize
 
@@ -205,4 +207,7 @@ def _weights(counts: Any, tokenizer: Any, heldout: str | None) -> Any:
     if heldout is None:
         return interpolation.leaving_one_out(counts, tokenizer.size)
     texts = streams.TextReader(raw=tokenizer.kind == "byte").blocks(heldout)
-    return interpolation.on_heldout(counts, tokenizer.size, [tokenizer.encode_block(block) for block in texts])
+    lines = [tokenizer.encode_block(block) for block in texts]
+    if not lines:
+        raise DataError(f"{streams.display(heldout)}: no text to tune weights on")
+    return interpolation.on_heldout(counts, tokenizer.size, lines)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lmkit.commands import models as opening
 from lmkit.commands.ngram.count import count_bytes
 from lmkit.commands.ngram.texts import Memory, TempDir
 from lmkit.commands.options import Output, Run
@@ -36,8 +37,7 @@ def merge(
     from lmkit.edge.scratch import Disk, memory_size
 
     names = list(files or [streams.STDIN])
-    if names.count(streams.STDIN) > 1:
-        raise UsageError("stdin is named twice")
+    opening.one_stdin(*names)
     with streams.open_output(output, binary=True, inputs=names) as out:
         data = [streams.read_whole(name) for name in names]
         large = 2 * sum(map(len, data)) > memory_size(memory)

@@ -1,5 +1,6 @@
 """`lmkit ngram mix`: several models as one."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ from lmkit.commands.ngram.fit import checkpoint_bytes
 from lmkit.commands.ngram.texts import origin
 from lmkit.commands.options import EncodingErrors, ModelsOption, Output, Run
 from lmkit.edge import streams
-from lmkit.errors import UsageError
+from lmkit.errors import DataError, UsageError
 
 
 def mix(
@@ -39,21 +40,31 @@ def mix(
       lmkit ngram mix -m news.lm -m mail.lm --tune dev.txt | lmkit ppl test.txt
       lmkit ngram mix --log-linear -m news.lm -m mail.lm --tune dev.txt -o both.lm
     """
-    from lmkit.counting import mixing
-    from lmkit.counting.model import NGram
-
     names = list(model or [])
     if len(names) < 2:
         raise UsageError("mixing takes two models or more", hint="-m FIRST -m SECOND")
     if weights is not None and tune is not None:
         raise UsageError("--weights and --tune exclude each other")
-    if [*names, tune].count(streams.STDIN) > 1:
-        raise UsageError("stdin is wanted for two things at once")
-    models = [opening.open_kind(name, "ngram") for name in names]
+    opening.one_stdin(*names, tune)
+    given = _shares(weights, len(names), log_linear=log_linear)
+    with streams.open_output(output, binary=True, inputs=[*names, tune]) as out:
+        for piece in _mixed(run, names, given, tune, encoding_errors, log_linear=log_linear):
+            out.write(piece)
+
+
+def _mixed(
+    run: Run, names: list[str], shares: list[float], tune: str | None, encoding_errors: str, *, log_linear: bool
+) -> Iterator[Any]:
+    """The bytes of the mixture."""
+    from lmkit.counting import mixing
+    from lmkit.counting.model import NGram
+
+    models = [opening.open_distribution(name) for name in names]
     parts = mixing.unite(models, unknown=log_linear)
-    shares = _shares(weights, len(models), log_linear=log_linear)
     if tune is not None:
         ids, ends = _development_text(run, parts.tokenizer, tune, encoding_errors)
+        if not len(ids):
+            raise DataError(f"{streams.display(tune)}: no text to tune weights on")
         if log_linear:
             shares = mixing.tune_log_linear(parts, ids, ends)
         else:
@@ -64,9 +75,7 @@ def mix(
     config = {"order": len(tables), "smoothing": "log-linear mixture" if log_linear else "linear mixture"}
     mixed = NGram(tables, parts.tokenizer, {**config, "weights": shares})
     parents = [{"model": one.signature["model"]} for one in models]
-    with streams.open_output(output, binary=True, inputs=[*names, *([tune] if tune else [])]) as out:
-        for piece in checkpoint_bytes(mixed, origin("ngram mix", settings, parents)):
-            out.write(piece)
+    return checkpoint_bytes(mixed, origin("ngram mix", settings, parents))
 
 
 def _shares(text: str | None, count: int, *, log_linear: bool) -> list[float]:

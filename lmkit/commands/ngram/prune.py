@@ -1,6 +1,7 @@
 """`lmkit ngram prune`: a smaller model."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
@@ -31,11 +32,18 @@ def prune(
       lmkit ngram prune -m model.lm --threshold 1e-7 -o small.lm
       lmkit ngram fit train.txt | lmkit ngram prune --threshold 1e-8 | lmkit ppl test.txt
     """
+    name = model if model is not None else streams.STDIN
+    with streams.open_output(output, binary=True, inputs=[name]) as out:
+        for piece in _pruned(run, name, threshold):
+            out.write(piece)
+
+
+def _pruned(run: Run, name: str, threshold: float) -> Iterator[Any]:
+    """The bytes of the smaller model."""
     from lmkit.counting.model import NGram
     from lmkit.counting.pruning import prune as prune_tables
 
-    name = model if model is not None else streams.STDIN
-    opened = opening.open_kind(name, "ngram")
+    opened = opening.open_distribution(name)
     before = sum(len(table.log10) for table in opened.tables)
     tables = prune_tables(opened.tables, threshold)
     after = sum(len(table.log10) for table in tables)
@@ -44,6 +52,4 @@ def prune(
     config = {**opened.config, "order": len(tables), "pruned": settings, "suffix_closed": False}
     smaller = NGram(tables, opened.tokenizer, config)
     parent = {"model": opened.signature["model"]}
-    with streams.open_output(output, binary=True, inputs=[name]) as out:
-        for piece in checkpoint_bytes(smaller, origin("ngram prune", settings, [parent])):
-            out.write(piece)
+    return checkpoint_bytes(smaller, origin("ngram prune", settings, [parent]))

@@ -42,6 +42,7 @@ def query(
       printf 'yo soy\n' | lmkit ngram query -m model.lm -
     """
     name = model if model is not None else streams.STDIN
+    opening.one_stdin(name, *(ngrams or []))
     opened = opening.open_kind(name, "ngram")
     with streams.open_output(output, inputs=[name]) as out:
         table = Table(out, COLUMNS, as_json=json)
@@ -97,7 +98,7 @@ def _answer(model: Any, words: list[bytes]) -> dict[str, Any]:
 
     ids = _ids(model, words)[-len(model.tables) :]
     rows = np.array([ids], dtype=np.int32)
-    log10 = float(evaluate(model.tables, rows)[0])
+    log10 = float(evaluate(model.tables, rows, model.unseen)[0])
     keys = [table.key for table in model.tables]
     found = next((k for k in range(len(ids), 1, -1) if find_grams(keys, rows[:, -k:])[0] >= 0), 1)
     return _record(model, ids, log10, found)
