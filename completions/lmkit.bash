@@ -52,12 +52,12 @@ _lmkit() {
             esac
             ;;
         'next')
-            options='-m --model --prompt -n --top --all --logits -t --temperature -k --top-k -p --top-p --order --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --top --all --logits -t --temperature -k --top-k -p --top-p --order --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
                 --prompt) value='FILES' ;;
-                -n | --top) value=' ' ;;
+                --top) value=' ' ;;
                 -t | --temperature) value=' ' ;;
                 -k | --top-k) value=' ' ;;
                 -p | --top-p) value=' ' ;;
@@ -94,10 +94,10 @@ _lmkit() {
             esac
             ;;
         'ngram count')
-            options='-n --order --tokens --vocab --max-vocab --min-count --memory --temp-dir --engine --scheduler --encoding-errors --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--order --tokens --vocab --max-vocab --min-count --memory --temp-dir --engine --scheduler --encoding-errors --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                -n | --order) value=' ' ;;
+                --order) value=' ' ;;
                 --tokens) value='word char byte' ;;
                 --vocab) value='FILES' ;;
                 --max-vocab) value=' ' ;;
@@ -123,10 +123,10 @@ _lmkit() {
             esac
             ;;
         'ngram fit')
-            options='-n --order --smoothing --tokens --prune --k --alpha --discount --heldout --open-vocabulary --closed-vocabulary --from-counts --vocab --max-vocab --min-count --memory --temp-dir --encoding-errors --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--order --smoothing --tokens --prune --k --alpha --discount --heldout --open-vocabulary --closed-vocabulary --from-counts --vocab --max-vocab --min-count --memory --temp-dir --encoding-errors --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                -n | --order) value=' ' ;;
+                --order) value=' ' ;;
                 --smoothing) value='modified-kneser-ney kneser-ney absolute witten-bell jelinek-mercer katz add-k mle stupid-backoff' ;;
                 --tokens) value='word char byte' ;;
                 --prune) value='FILES' ;;
@@ -157,11 +157,11 @@ _lmkit() {
             esac
             ;;
         'ngram query')
-            options='-m --model -n --order --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --order --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                -n | --order) value=' ' ;;
+                --order) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -189,10 +189,10 @@ _lmkit() {
             esac
             ;;
         'ngram coverage')
-            options='-n --max-order --tokens --encoding-errors --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--max-order --tokens --encoding-errors --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                -n | --max-order) value=' ' ;;
+                --max-order) value=' ' ;;
                 --tokens) value='word char byte' ;;
                 --encoding-errors) value='strict replace' ;;
                 --threads) value=' ' ;;

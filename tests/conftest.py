@@ -291,20 +291,20 @@ class Shelf:
 def recipes() -> Iterator[tuple[str, Sequence[str]]]:
     """The command that makes each file, but for its output."""
     text = "{corpus.txt}"
-    yield "word-0.lm", ["ngram", "fit", "-n", "0", text]
+    yield "word-0.lm", ["ngram", "fit", "--order", "0", text]
     for smoothing in SMOOTHINGS:
         for order in "1234":
-            yield f"{smoothing}-{order}.lm", ["ngram", "fit", "-n", order, "--smoothing", smoothing, text]
+            yield f"{smoothing}-{order}.lm", ["ngram", "fit", "--order", order, "--smoothing", smoothing, text]
     for tokens, smoothing in itertools.product(("char", "byte"), ("modified-kneser-ney", "witten-bell", "katz")):
-        command = ["ngram", "fit", "-n", "3", "--tokens", tokens, "--smoothing", smoothing, text]
+        command = ["ngram", "fit", "--order", "3", "--tokens", tokens, "--smoothing", smoothing, text]
         yield f"{tokens}-{smoothing}.lm", command
-    yield "open-mle.lm", ["ngram", "fit", "-n", "3", "--smoothing", "mle", "--open-vocabulary", text]
-    yield "open-0.lm", ["ngram", "fit", "-n", "0", "--open-vocabulary", text]
-    yield "closed-wb.lm", ["ngram", "fit", "-n", "3", "--smoothing", "wb", "--closed-vocabulary", text]
-    yield "small-vocabulary.lm", ["ngram", "fit", "-n", "3", "--min-count", "3", text]
-    yield "count-pruned.lm", ["ngram", "fit", "-n", "4", "--prune", "0,0,1", text]
-    yield "other.lm", ["ngram", "fit", "-n", "2", "--smoothing", "wb", "{other.txt}"]
-    yield "juan.lm", ["ngram", "fit", "-n", "2", "--smoothing", "mle", "{juan.txt}"]
+    yield "open-mle.lm", ["ngram", "fit", "--order", "3", "--smoothing", "mle", "--open-vocabulary", text]
+    yield "open-0.lm", ["ngram", "fit", "--order", "0", "--open-vocabulary", text]
+    yield "closed-wb.lm", ["ngram", "fit", "--order", "3", "--smoothing", "wb", "--closed-vocabulary", text]
+    yield "small-vocabulary.lm", ["ngram", "fit", "--order", "3", "--min-count", "3", text]
+    yield "count-pruned.lm", ["ngram", "fit", "--order", "4", "--prune", "0,0,1", text]
+    yield "other.lm", ["ngram", "fit", "--order", "2", "--smoothing", "wb", "{other.txt}"]
+    yield "juan.lm", ["ngram", "fit", "--order", "2", "--smoothing", "mle", "{juan.txt}"]
     yield "pruned.lm", ["ngram", "prune", "-m", "{witten-bell-3.lm}", "--threshold", "1e-3"]
     yield "pruned-hard.lm", ["ngram", "prune", "-m", "{modified-kneser-ney-4.lm}", "--threshold", "0.02"]
     yield "by-hand.lm", ["ngram", "import", "{by-hand.arpa}"]
@@ -316,9 +316,9 @@ def recipes() -> Iterator[tuple[str, Sequence[str]]]:
     yield "mixed.lm", ["ngram", "mix", "-m", "{modified-kneser-ney-3.lm}", "-m", "{other.lm}", "--weights", "0.7,0.3"]
     yield "mixed-log.lm", ["ngram", "mix", "--log-linear", "-m", "{witten-bell-3.lm}", "-m", "{other.lm}"]
     yield "char-mixed.lm", ["ngram", "mix", "-m", "{char-witten-bell.lm}", "-m", "{char-other.lm}"]
-    yield "char-other.lm", ["ngram", "fit", "-n", "2", "--tokens", "char", "--smoothing", "wb", "{other.txt}"]
-    yield "counts.lm", ["ngram", "count", "-n", "3", text]
-    yield "other-counts.lm", ["ngram", "count", "-n", "3", "{other.txt}"]
+    yield "char-other.lm", ["ngram", "fit", "--order", "2", "--tokens", "char", "--smoothing", "wb", "{other.txt}"]
+    yield "counts.lm", ["ngram", "count", "--order", "3", text]
+    yield "other-counts.lm", ["ngram", "count", "--order", "3", "{other.txt}"]
 
 
 LANGUAGE_MODELS = (*(name for name, _ in recipes() if "counts" not in name), "four.arpa", "by-hand.arpa")

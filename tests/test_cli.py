@@ -44,7 +44,7 @@ def test_commands_are_documented_by_their_functions(name):
 @pytest.mark.parametrize(
     ("words", "name"),
     [(["ppl"], "ppl"), (["ppl", "x"], "ppl"), (["ngram", "fit"], "ngram fit"),
-     (["ngram", "fit", "-n", "3"], "ngram fit"), (["ngram"], None),
+     (["ngram", "fit", "--order", "3"], "ngram fit"), (["ngram"], None),
      ([], None), (["nonsense"], None), (["ngram", "nonsense"], None), (["-h"], None), (["fit"], None),
      (["-q", "ppl"], "ppl")],
 )  # fmt: skip
@@ -240,7 +240,7 @@ def test_options_that_are_typed_twice_or_late(words, lmkit, fails):
 
 def test_a_double_dash_ends_options(lmkit, write):
     write("-m", b"the cat\n")
-    lmkit("ngram", "fit", "-q", "-n", "1", "--smoothing", "wb", "-o", "m.lm", "--", "-m")
+    lmkit("ngram", "fit", "-q", "--order", "1", "--smoothing", "wb", "-o", "m.lm", "--", "-m")
     done = lmkit("ppl", "-b", "-m", "m.lm", "--", "-m")
     assert done.status == 0
     assert lmkit("ppl", "-b", "-m", "m.lm", "./-m").stdout == done.stdout

@@ -39,10 +39,10 @@ def info(
             out.line(to_json(record))
             return
         for key, value in _lines(record):
-            out.line(f"{key}\t{cell(value)}")
+            out.line(f"{cell(key)}\t{cell(value)}")
         if tensors:
             for tensor, (dtype, shape) in record["tensors"].items():
-                out.line(f"tensor\t{tensor}\t{dtype}\t{'x'.join(map(str, shape))}")
+                out.line(f"tensor\t{cell(tensor)}\t{dtype}\t{'x'.join(map(str, shape))}")
 
 
 def _describe(name: str) -> dict[str, Any]:

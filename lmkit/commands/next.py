@@ -15,7 +15,7 @@ def next_token(
     run: Run,
     model: ModelOption = None,
     prompt: Prompt = "",
-    top: Annotated[int, typer.Option("--top", "-n", metavar="N", min=1, help="How many tokens to show.")] = 10,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many tokens to show.")] = 10,
     everything: Annotated[bool, typer.Option("--all", help="Show every token.")] = False,
     logits: Annotated[bool, typer.Option("--logits", help="Show the numbers before normalisation too.")] = False,
     temperature: Temperature = 1.0,

@@ -12,7 +12,7 @@ from lmkit.commands.options import Bare, EncodingErrors, Files, Json, ModelsOpti
 from lmkit.edge import streams
 from lmkit.edge.records import Table, cell, to_json
 from lmkit.edge.terminal import is_terminal, table
-from lmkit.errors import DataError
+from lmkit.errors import DataError, UsageError
 
 COLUMNS = (
     "perplexity", "perplexity_known", "tokens", "unknown_tokens", "nats",
@@ -51,6 +51,8 @@ def ppl(
       lmkit ppl -m small.lm -m large.arpa --json test.txt
     """
     names, texts = opening.sources(model or [], files)
+    if explain and (bare or len(names) > 1):
+        raise UsageError("--explain is about one model, and not a bare number")
     eos = not no_eos
     with streams.open_output(output, inputs=[*names, *texts]) as out:
         opened = [_Opened(run, name, eos=eos) for name in names]

@@ -68,6 +68,8 @@ def sample(
     if len(ways) > 1 or (ways and any(filtered.values())):
         others = [name for name, used in filtered.items() if used]
         raise UsageError(f"{' and '.join([*ways, *others])} do not go together")
+    if "" in (stop or []):
+        raise UsageError("--stop with no text would stop everything")
     chain = decoding.filters(0.0 if greedy else temperature, top_k, top_p, order)
     name = model if model is not None else streams.STDIN
     opened = opening.open_language_model(name)

@@ -49,6 +49,8 @@ def score(
     """
     if explain + surprisal + (pairs is not None) > 1:
         raise UsageError("--explain, --surprisal and --pairs exclude each other")
+    if bare and (explain or surprisal or pairs is not None):
+        raise UsageError("--bare is a number a line; it does not go with --explain, --surprisal or --pairs")
     if pairs is not None and files:
         raise UsageError("--pairs names the texts; FILEs do not go with it")
     names, texts = opening.sources([model] if model else [], [pairs] if pairs is not None else files)

@@ -2,10 +2,10 @@
 
 Linear: p(w|h) = sum of l_i p_i(w|h) for every n-gram that any model lists; others by backoff,
 weights such that all sums are one (as SRILM's -mix-lm). A word outside model i's vocabulary
-has p_i = 0, so the mixture of distributions is one; in a history it ends what model i sees. Log-linear: p(w|h) = prod p_i(w|h)^l_i / Z(h),
-exact in backoff form, since words that no model lists after h share the factor
-prod b_i(h)^l_i; a word outside model i's vocabulary counts as its unknown word (as KenLM's
-interpolate; Heafield et al. 2016).
+has p_i = 0, so the mixture of distributions is one; in a history it ends what model i sees.
+Log-linear: p(w|h) = prod p_i(w|h)^l_i / Z(h), exact in backoff form, since words that no model
+lists after h share the factor prod b_i(h)^l_i; a word outside model i's vocabulary counts as
+its unknown word (as KenLM's interpolate; Heafield et al. 2016).
 
 Shapes: I models, M n-grams of the union, N tokens of a development text.
 """

@@ -50,7 +50,7 @@ class NGram:
         self._tokenizer = tokenizer
         self.digest = digest
         # Stupid backoff weighs every step down; other methods leave a context never seen without a trace.
-        self.unseen = 0.0 if self.normalised else float(np.log10(config["alpha"]))
+        self.unseen = 0.0 if self.normalised else float(np.log10(config.get("alpha", 0.4)))
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -235,8 +235,8 @@ def _check_settings(config: Mapping[str, Any], orders: int) -> None:
     named = isinstance(config.get("smoothing", ""), str)
     if not named or not isinstance(order, int) or not 0 <= order <= orders or not isinstance(alpha, float | int):
         raise CheckpointError("damaged checkpoint: settings of the model make no sense")
-    if config.get("smoothing") == "stupid-backoff" and not 0 < config.get("alpha", 0) <= 1:
-        raise CheckpointError("damaged checkpoint: stupid backoff without its weight")
+    if not 0 < alpha <= 1:
+        raise CheckpointError("damaged checkpoint: a backoff weight that is none")
 
 
 def _checked(logs: F64) -> F64:

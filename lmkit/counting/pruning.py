@@ -46,6 +46,8 @@ def prune(tables: Sequence[Table], threshold: float, orders: Sequence[int] | Non
     `orders` limits which orders lose n-grams. The orders below are whole while an order is
     judged; the backoff weights are computed anew at the end.
     """
+    if threshold <= 0:
+        return list(tables)  # no change is below none
     contexts = _context_probabilities(tables)
     kept: list[Bool] = [np.ones(len(table.log10), dtype=np.bool_) for table in tables]
     for order in range(len(tables), 1, -1):

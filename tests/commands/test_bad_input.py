@@ -10,8 +10,8 @@ import pytest
 READERS = {
     "ppl": ["ppl", "-b", "-m", "model.lm"],
     "score": ["score", "-q", "-b", "-m", "model.lm"],
-    "ngram fit": ["ngram", "fit", "-q", "-n", "2", "--smoothing", "wb"],
-    "ngram count": ["ngram", "count", "-n", "2"],
+    "ngram fit": ["ngram", "fit", "-q", "--order", "2", "--smoothing", "wb"],
+    "ngram count": ["ngram", "count", "--order", "2"],
 }
 """Commands that read texts named behind."""
 MODELS = {
@@ -139,7 +139,7 @@ def test_marks_and_line_ends_of_other_systems(name, text, reader, lmkit, write):
 
 
 def test_a_mark_in_the_middle_is_text(lmkit, write):
-    lmkit("ngram", "count", "-n", "1", "-o", "c.lm", stdin="a\n\ufeffa\n".encode())
+    lmkit("ngram", "count", "--order", "1", "-o", "c.lm", stdin="a\n\ufeffa\n".encode())
     assert "\ufeffa\t1\n" in lmkit("ngram", "export", "c.lm").text
 
 
@@ -153,7 +153,7 @@ def test_only_line_feeds_end_lines(end, lmkit, shelf):
 
 
 def test_spaces_that_are_no_separators(lmkit):
-    lmkit("ngram", "count", "-n", "1", "-o", "c.lm", stdin="a\u00a0b c\u3000d\te\x0bf\n".encode())
+    lmkit("ngram", "count", "--order", "1", "-o", "c.lm", stdin="a\u00a0b c\u3000d\te\x0bf\n".encode())
     table = lmkit("ngram", "export", "c.lm").stdout.decode()
     assert {line.rpartition("\t")[0] for line in table.split("\n")[:-1]} == {
         "<s>",
@@ -319,7 +319,7 @@ OVERWRITING = {
     "sample": ["sample", "-m", "model.lm"],
     "info": ["info", "model.lm"],
     "ngram fit": ["ngram", "fit", "text.txt"],
-    "ngram fit --from-counts": ["ngram", "fit", "-n", "2", "--from-counts", "counts.lm"],
+    "ngram fit --from-counts": ["ngram", "fit", "--order", "2", "--from-counts", "counts.lm"],
     "ngram fit --heldout": ["ngram", "fit", "text.txt", "--smoothing", "interp", "--heldout", "dev.txt"],
     "ngram fit --vocab": ["ngram", "fit", "text.txt", "--vocab", "words.txt"],
     "ngram count": ["ngram", "count", "text.txt"],

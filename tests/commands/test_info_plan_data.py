@@ -153,7 +153,7 @@ def test_a_text_to_try_things_on(lmkit, work):
     assert len(set(lines)) == len(lines)
     assert lmkit("data", "text", "python-docs", "-o", "out").status == 0
     assert (work / "out").read_bytes() == done.stdout
-    fitted = lmkit("ngram", "fit", "-n", "2", "out", "-o", "m.lm")
+    fitted = lmkit("ngram", "fit", "--order", "2", "out", "-o", "m.lm")
     assert (fitted.status, fitted.stderr) == (0, "")
 
 

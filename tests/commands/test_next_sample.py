@@ -157,7 +157,7 @@ def test_a_table(lmkit, shelf):
 
 def test_characters_that_would_break_a_table(lmkit, write):
     write("text.txt", b"a\tb\\\n")
-    lmkit("ngram", "fit", "--tokens", "char", "-n", "2", "--smoothing", "wb", "text.txt", "-q", "-o", "m.lm")
+    lmkit("ngram", "fit", "--tokens", "char", "--order", "2", "--smoothing", "wb", "text.txt", "-q", "-o", "m.lm")
     assert {row["token"] for row in lmkit("next", "-m", "m.lm", "--all").rows} == {
         "a",
         "\\t",
@@ -281,7 +281,7 @@ def test_greedy_is_the_top_of_next(sample, lmkit, shelf):
     text = sample("--greedy", "--max-tokens", "8", model="witten-bell-3.lm")[0]["text"].split()
     for place, word in enumerate(text):
         prompt = " ".join(text[:place])
-        tops = lmkit("next", "--json", "-n", "2", "--prompt", prompt, "-m", shelf["witten-bell-3.lm"]).records
+        tops = lmkit("next", "--json", "--top", "2", "--prompt", prompt, "-m", shelf["witten-bell-3.lm"]).records
         assert word in (top["token"] for top in tops[: 1 + (tops[0]["token"] == "<unk>")])
 
 

@@ -112,7 +112,7 @@ def test_order_0_has_the_size_of_the_vocabulary_as_perplexity(name, unknown, ppl
 @pytest.mark.parametrize("tokens", ["char", "byte"])
 def test_bits_per_byte_compare_tokens_of_any_kind(tokens, ppl, lmkit, work, write):
     write("text.txt", "añ\n".encode())
-    lmkit("ngram", "fit", "-n", "0", "--tokens", tokens, "text.txt", "-q", "-o", "m.lm")
+    lmkit("ngram", "fit", "--order", "0", "--tokens", tokens, "text.txt", "-q", "-o", "m.lm")
     (record,) = ppl("-m", "m.lm", "text.txt")
     size, tokens_seen = {"char": (3, 3), "byte": (257, 4)}[tokens]
     assert record["tokens"] == tokens_seen

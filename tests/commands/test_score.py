@@ -29,7 +29,7 @@ def test_contexts_of_a_trigram_model(lmkit, score, write):
     """The sentence of the lecture: each word after the two before it, the first after the start alone."""
     sentence = "debido a las copiosas lluvias"
     write("text.txt", sentence.encode() + b"\n")
-    lmkit("ngram", "fit", "-n", "3", "--smoothing", "mle", "text.txt", "-q", "-o", "m.lm")
+    lmkit("ngram", "fit", "--order", "3", "--smoothing", "mle", "text.txt", "-q", "-o", "m.lm")
     (record,) = score("--explain", "-m", "m.lm", "text.txt")
     assert list(record) == ["line", "text", "nats", "tokens", "signature", "factors"]
     factors = record["factors"]

@@ -27,7 +27,7 @@ def test_values_become_defaults_and_typed_ones_win(settings):
     shown = settings("order: 2\ntokens: char\nmin-count: 4\n", "ngram", "fit", "--order", "7")
     assert (shown["order"], shown["tokens"], shown["min-count"]) == (7, "char", 4)
     assert settings("json: true\n", "next")["json"] is True
-    assert settings("order: 2\n", "ngram", "fit", "-n", "5")["order"] == 5
+    assert settings("order: 2\n", "ngram", "fit", "--order", "5")["order"] == 5
 
 
 def test_order_on_the_command_line_does_not_matter(lmkit, write):
@@ -45,7 +45,8 @@ def test_settings_have_effect(lmkit, shelf, write):
     done = lmkit("ngram", "fit", "-c", "settings.yaml", shelf["corpus.txt"])
     assert (done.status, done.stderr) == (0, "")
     assert (
-        done.stdout == lmkit("ngram", "fit", "-q", "-n", "2", "--smoothing", "witten-bell", shelf["corpus.txt"]).stdout
+        done.stdout
+        == lmkit("ngram", "fit", "-q", "--order", "2", "--smoothing", "witten-bell", shelf["corpus.txt"]).stdout
     )
     write("settings.yaml", f"model: {shelf['juan.lm']}\njson: true\n".encode())
     assert lmkit("score", "-c", "settings.yaml", shelf["juan.txt"]).records[0]["tokens"] == 4

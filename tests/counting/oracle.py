@@ -167,7 +167,7 @@ class Model:
         shorter = self.p(word, history[1:]) if history else self.uniform(word)
         seen, listed, weight = self._context(history)
         if seen is None:  # the context never occurred, or was pruned
-            return shorter
+            return shorter * (self.alpha if history and self.method == "stupid-backoff" else 1.0)
         return listed(word, shorter) if word in seen else weight * shorter
 
     def _context(self, history):

@@ -63,7 +63,7 @@ def fitted(sentences, order, method, *, learner=None, threads=1, **settings):
         estimated = uniform(done.tokenizer.size, open_vocabulary=settings.get("open_vocabulary", True))
     else:
         estimated = estimate(done.counts, Settings(method, threads=threads, **settings))
-    config = {"order": order, "smoothing": method, "suffix_closed": True}
+    config = {"order": order, "smoothing": method, "suffix_closed": True, "alpha": settings.get("alpha", 0.4)}
     return NGram(estimated.tables, done.tokenizer, config), estimated.notes
 
 
@@ -99,7 +99,7 @@ def probabilities(model, histories, words):
         by_length.setdefault(len(history), []).append(place)
     for length, places in by_length.items():
         grams = [[*(ids[word] for word in histories[place]), ids[word]] for place in places for word in words]
-        logs = evaluate(model.tables, np.array(grams, dtype=np.int32).reshape(-1, length + 1))
+        logs = evaluate(model.tables, np.array(grams, dtype=np.int32).reshape(-1, length + 1), model.unseen)
         rows[places] = 10.0 ** logs.reshape(len(places), len(words))
     return rows
 

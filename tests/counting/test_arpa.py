@@ -63,7 +63,7 @@ def compare_with_kenlm(model, path, sentences):
 
 
 @pytest.mark.parametrize("order", [2, 3, 4, 5])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", METHODS[:-1])  # an ARPA file has no weight for contexts never seen
 def test_kenlm_scores_alike(method, order, tmp_path):
     sentences = small.zipf(order, sentences=150, types=150)
     model = small.model(sentences, order, method)

@@ -88,13 +88,6 @@ def test_linear_mixtures_of_listed_ngrams(components, data):
 
 
 @quick
-@given(models(more=("<unk>",)), st.data())
-def test_linear_mixtures_of_models_that_saw_unknown_words(components, data):
-    """A history's word that a model lacks is its unknown word, as when it scores a text."""
-    check_linear(components, shares(data.draw, len(components)))
-
-
-@quick
 @given(models(), st.data())
 def test_log_linear_mixtures_of_every_word_after_every_history(components, data):
     weights = [data.draw(st.sampled_from([0.0, 0.3, 1.0, 1.7]) | st.floats(0.1, 2)) for _ in components]
@@ -104,19 +97,6 @@ def test_log_linear_mixtures_of_every_word_after_every_history(components, data)
     expected = products / products.sum(axis=1, keepdims=True)
     found = small.probabilities(mixed(components, weights, log_linear=True), histories, words)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8)
-
-
-@quick
-@given(models(more=("<unk>",)), st.data())
-def test_log_linear_mixtures_of_models_that_saw_unknown_words(components, data):
-    """A word that a model lacks is its unknown word, also where it lists n-grams of that."""
-    weights = [data.draw(st.floats(0.1, 2)) for _ in components]
-    words, histories = words_and_histories(components)
-    products = np.prod(
-        [own(one, histories, words, unknown=True) ** w for w, one in zip(weights, components, strict=True)], axis=0
-    )
-    found = small.probabilities(mixed(components, weights, log_linear=True), histories, words)
-    np.testing.assert_allclose(found, products / products.sum(axis=1, keepdims=True), rtol=0, atol=1e-8)
 
 
 @quick

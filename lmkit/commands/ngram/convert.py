@@ -91,7 +91,13 @@ def _names(tokenizer: Any) -> list[bytes]:
         return pieces
     if tokenizer.kind == "byte":
         return [*pieces[:3], *(b"<0x%02X>" % piece[0] for piece in pieces[3:])]
-    visible = {b" ": "\u2581".encode(), b"\t": b"<tab>", b"\r": b"<cr>", b"\0": b"<nul>"}
+    visible = {
+        b" ": "\u2581".encode(),
+        "\u2581".encode(): b"<U+2581>",
+        b"\t": b"<tab>",
+        b"\r": b"<cr>",
+        b"\0": b"<nul>",
+    }
     return [visible.get(piece, piece) for piece in pieces]
 
 
@@ -127,7 +133,7 @@ def _counts_from_table(name: str) -> Any:
     def rows() -> Iterator[tuple[list[bytes], int]]:
         for number, line in enumerate(streams.TextReader().lines(name), 1):
             gram, tab, count = line.rpartition(b"\t")
-            if not tab or not count.isdigit() or not gram.split():
+            if not tab or not count.isdigit() or len(count) > 18 or not gram.split():
                 raise DataError(f"{streams.display(name)}:{number}: expected an n-gram, a tab and a count")
             yield gram.split(), int(count)
 

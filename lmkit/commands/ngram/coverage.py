@@ -16,9 +16,7 @@ def coverage(
     run: Run,
     train: Annotated[str, typer.Argument(metavar="TRAIN", help="The text that has been seen.")],
     test: Annotated[str, typer.Argument(metavar="TEST", help="The text whose n-grams are looked up.")],
-    max_order: Annotated[
-        int, typer.Option("--max-order", "-n", metavar="N", min=1, max=20, help="Longest n-gram.")
-    ] = 5,
+    max_order: Annotated[int, typer.Option("--max-order", metavar="N", min=1, max=20, help="Longest n-gram.")] = 5,
     tokens: Tokens = "word",
     encoding_errors: EncodingErrors = "strict",
     threads: Threads = None,

@@ -111,6 +111,8 @@ def fit(
     thread_count = opening.core_count(threads)
     inputs = list(files or [streams.STDIN])
     opening.one_stdin(*inputs, vocab, heldout)
+    if from_counts and (tokens != "word" or vocab is not None or max_vocab is not None or min_count > 1):
+        raise UsageError("--tokens, --vocab, --max-vocab and --min-count go with texts, not with --from-counts")
     with streams.open_output(output, binary=True, inputs=[*inputs, vocab, heldout]) as out:
         if from_counts:
             counts, tokenizer, record, storage = _read_counts(inputs, order, run)

@@ -24,7 +24,7 @@ def query(
     ] = None,
     model: ModelOption = None,
     order: Annotated[
-        int | None, typer.Option("--order", "-n", metavar="N", min=1, help="Only n-grams of this order.")
+        int | None, typer.Option("--order", metavar="N", min=1, help="Only n-grams of this order.")
     ] = None,
     json: Json = False,
     bare: Bare = False,

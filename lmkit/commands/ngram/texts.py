@@ -13,7 +13,7 @@ from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
 
 Order = Annotated[
-    int, typer.Option("--order", "-n", metavar="N", min=0, max=20, help="Longest n-gram; 0 is the uniform model.")
+    int, typer.Option("--order", metavar="N", min=0, max=20, help="Longest n-gram; 0 is the uniform model.")
 ]
 MaxVocab = Annotated[
     int | None,
