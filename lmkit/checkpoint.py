@@ -178,12 +178,17 @@ def _header(view: memoryview) -> tuple[dict[str, Any], bytes, int]:
         raise CheckpointError(f"damaged checkpoint: the header says {length} bytes, {len(view) - 8} follow")
     text = bytes(view[8 : 8 + length])
     try:
-        header = json.loads(text, object_pairs_hook=_once)
+        header = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise CheckpointError("not a checkpoint: the header is not JSON") from None
     if not isinstance(header, dict):
         raise CheckpointError("not a checkpoint: the header is not a JSON object")
     return header, text, 8 + length
+
+
+def _no_number(name: str) -> None:
+    """NaN and infinities are no JSON. Raises ValueError."""
+    raise ValueError(f"{name} is no JSON")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -197,7 +202,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _metadata(metadata: object, key: str) -> dict[str, Any]:
     text = metadata.get(key, "{}") if isinstance(metadata, dict) else "{}"
     try:
-        value = json.loads(text, object_pairs_hook=_once) if isinstance(text, str) else None
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number) if isinstance(text, str) else None
+        canonical(value).encode()  # strings that are no text can't be written again
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -239,6 +245,6 @@ def _entry(name: str, entry: object) -> tuple[np.dtype[Any], tuple[int, ...], in
             size = DTYPES[dtype].itemsize
             for length in shape:
                 size *= length
-            if offsets[1] - offsets[0] == size and math.prod(length or 1 for length in shape) < 2**62:
+            if offsets[1] - offsets[0] == size and math.prod(length or 1 for length in shape) < 2**59:
                 return DTYPES[dtype], tuple(shape), offsets[0], offsets[1]
     raise CheckpointError(f"damaged checkpoint: the entry of tensor {name!r} makes no sense")

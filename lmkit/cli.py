@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Annotated, Any, NamedTuple
 
 from lmkit import __version__
-from lmkit.errors import LmkitError, OutputError, Status, Stopped
+from lmkit.errors import LmkitError, OutputError, Status, Stopped, UsageError
 
 
 class Command(NamedTuple):
@@ -145,7 +145,11 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         for key, value in options.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise typer.BadParameter(f"{value} is not a finite number.", param_hint=f"--{key.replace('_', '-')}")
-        function(Run(name, options, Terminal(quiet=shared["quiet"], verbose=shared["verbose"])), **options)
+        terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
+        try:
+            function(Run(name, options, terminal), **options)
+        finally:
+            terminal.clear()
 
     def option(kind: Any, default: Any, *names: str, **more: Any) -> inspect.Parameter:
         annotation = Annotated[kind, typer.Option(*names, **more)]
@@ -250,16 +254,18 @@ def _parse_and_run(words: Sequence[str], name: str | None) -> int:
         print(f"lmkit {__version__}")
         return Status.DONE
     parser = build([name] if name else [])
+    if not words:
+        with redirect_stdout(sys.stderr):
+            parser.main(args=["--help"], prog_name="lmkit", standalone_mode=False)
+        return Status.USAGE
     try:
-        if not words:
-            with redirect_stdout(sys.stderr):
-                parser.main(args=["--help"], prog_name="lmkit")
-        parser.main(args=list(words), prog_name="lmkit")
-    except SystemExit as exit_:
-        if not words:
-            return Status.USAGE
-        return exit_.code if isinstance(exit_.code, int) else Status.DONE
-    return Status.DONE
+        result = parser.main(args=list(words), prog_name="lmkit", standalone_mode=False)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # what the parser raises has it
+            raise
+        message = " ".join(error.format_message().split())
+        raise UsageError(message, hint=f"lmkit {f'{name} ' if name else ''}--help") from None
+    return result if isinstance(result, int) else Status.DONE
 
 
 def _replace_closed_streams() -> None:
@@ -285,6 +291,6 @@ def _abandon_stdout() -> None:
 
 
 def _tell(program: str, message: str, hint: str | None = None) -> None:
-    print(f"{program}: {message}", file=sys.stderr)
+    print(f"{program}: {' '.join(message.splitlines())}", file=sys.stderr)
     if hint:
         print(f"  hint: {hint}", file=sys.stderr)

@@ -46,7 +46,7 @@ def _stdin() -> BinaryIO:
 def _decompressed(raw: BinaryIO, start: bytes) -> BinaryIO:
     if start.startswith(b"\x1f\x8b"):
         return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
-    if start.startswith(b"BZh") and start[4:10] == b"1AY&SY":
+    if start.startswith(b"BZh") and start[4:10] in (b"1AY&SY", b"\x17rE8P\x90"):
         return cast(BinaryIO, bz2.BZ2File(raw))
     if start.startswith(b"\xfd7zXZ\x00"):
         return cast(BinaryIO, lzma.LZMAFile(raw))
@@ -219,7 +219,7 @@ class Output:
 
     def line(self, text: str) -> None:
         """Writes a line, at once where somebody may be waiting for it."""
-        self._stream.write(text.encode(errors="surrogateescape") + b"\n")
+        self._stream.write(text.encode(errors="backslashreplace") + b"\n")
         if self._live:
             self._stream.flush()
 

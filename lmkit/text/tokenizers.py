@@ -7,6 +7,7 @@ no such names, so that those texts are ordinary there.
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from hashlib import sha256
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from lmkit.text.vocabulary import BOS, EOS, NAMES, SPECIALS, UNK, Interner, Voca
 from lmkit.text.words import Distinct, distinct, find
 
 KINDS = ("word", "char", "byte")
+SEPARATORS = frozenset(b" \t\r\n\0")
 _CODE_POINTS = 0x110000
 
 
@@ -65,7 +67,7 @@ class Stored:
     @property
     def digest(self) -> str:
         """The vocabulary's; see `Tokenizer.digest`."""
-        return self.vocabulary.digest
+        return sha256(f"{self.kind} {self.vocabulary.digest}".encode()).hexdigest()
 
     def piece(self, token: int) -> bytes:
         """See `Tokenizer.piece`."""
@@ -129,6 +131,14 @@ def _code_points(block: bytes) -> tuple[I32, I64]:
     return points[~feeds], np.flatnonzero(feeds) - np.arange(np.count_nonzero(feeds))
 
 
+def _is_character(piece: bytes) -> bool:
+    """Whether a piece is the UTF-8 of one character."""
+    try:
+        return len(piece.decode()) == 1
+    except UnicodeDecodeError:
+        return False
+
+
 class CharTokenizer(Stored):
     """Unicode characters, white space included."""
 
@@ -139,10 +149,9 @@ class CharTokenizer(Stored):
         """Id of each code point, (0x110000,); 0 where there is none."""
         table = np.zeros(_CODE_POINTS, dtype=np.int32)
         for token, piece in enumerate(self.vocabulary.pieces()[len(NAMES) :], len(NAMES)):
-            text = piece.decode(errors="replace")
-            if len(text) != 1:
+            if not _is_character(piece):
                 raise CheckpointError(f"damaged checkpoint: token {token} is not one character")
-            table[ord(text)] = token
+            table[ord(piece.decode())] = token
         return table
 
     def encode_block(self, block: bytes) -> tuple[I32, I64]:
@@ -240,8 +249,7 @@ def from_list(kind: str, lines: Sequence[bytes]) -> Tokenizer:
     """
     entries = dict.fromkeys(line for line in lines if line not in NAMES and line)
     for entry in entries:
-        spaced = kind == "word" and len(entry.split()) != 1
-        if spaced or (kind == "char" and len(entry.decode(errors="replace")) != 1):
+        if (kind == "word" and SEPARATORS.intersection(entry)) or (kind == "char" and not _is_character(entry)):
             raise DataError(f"vocabulary entry {entry.decode(errors='replace')!r} is not one {kind}")
     return with_vocabulary(kind, Vocabulary.of([*NAMES, *entries]))
 

@@ -83,7 +83,7 @@ class Vocabulary:
             raise CheckpointError("damaged checkpoint: the vocabulary's offsets do not fit its pieces")
         if len(self.hashes) != len(self) or len(self.ranks) != len(self):
             raise CheckpointError("damaged checkpoint: the vocabulary's index has another size")
-        if self.ranks.min(initial=0) < 0 or self.ranks.max(initial=0) >= len(self):
+        if len(self) and (self.ranks.min() < 0 or self.ranks.max() >= len(self)):
             raise CheckpointError("damaged checkpoint: the vocabulary's index points outside it")
 
 

@@ -81,7 +81,7 @@ def filters(temperature: float, k: int, p: float, order: str) -> list[tuple[str,
 def uniform(seed: int, key: str, sample: int, step: int) -> float:
     """A number in [0, 1) that these four determine: 53 bits of BLAKE2b."""
     data = f"{seed}\0{key}\0{sample}\0{step}".encode()
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") / 2**64
+    return (int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") >> 11) / 2**53
 
 
 @dataclass(frozen=True)

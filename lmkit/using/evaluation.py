@@ -174,11 +174,12 @@ def three_perplexities(model: LanguageModel, lines: Iterable[Line]) -> dict[str,
     lines = list(lines)
     counts: dict[tuple[int, ...], int] = {}
     surprisal: dict[tuple[int, ...], float] = {}
-    width = max(1, int(getattr(model, "order", 1)))
+    order = getattr(model, "order", None)  # without one, a token's probability depends on all before it
     for line in lines:
-        history = [-1] * (width - 1) + line.ids.tolist()
+        ids = line.ids.tolist()
         for place, nats in enumerate(line.nats.tolist()):
-            gram = tuple(history[place : place + width])
+            begin = -1 if order is None else place + 1 - max(1, order)
+            gram = (min(begin, 0) if order is not None else place, *ids[max(0, begin) : place + 1])
             counts[gram] = counts.get(gram, 0) + 1
             surprisal[gram] = -nats / LN2
     tokens = sum(counts.values())

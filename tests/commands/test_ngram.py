@@ -555,7 +555,7 @@ def test_weights_can_not_be_tuned_on_nothing(way, fails, shelf, write):
 
 def test_coverage_by_hand(lmkit, shelf):
     train, test = shelf["corpus.txt"].read_text(encoding="utf-8"), shelf["test.txt"].read_text(encoding="utf-8")
-    done = lmkit("ngram", "coverage", "--json", "-n", "3", shelf["corpus.txt"], shelf["test.txt"])
+    done = lmkit("ngram", "coverage", "--json", "--max-order", "3", shelf["corpus.txt"], shelf["test.txt"])
     assert done.status == 0
     for record in done.records:
         seen, wanted = grams(train, record["order"]), grams(test, record["order"])

@@ -29,7 +29,7 @@ def options(name):
 
 @pytest.mark.parametrize(
     "command",
-    ["ppl -b -m model.lm", "score -q --json --explain -m model.lm", "ngram fit -n 3", "ngram count -n 3"],
+    ["ppl -b -m model.lm", "score -q --json --explain -m model.lm", "ngram fit --order 3", "ngram count --order 3"],
 )
 def test_a_text_may_come_any_way(command, shell, shelf, write):
     write("text.txt", shelf["corpus.txt"].read_bytes())

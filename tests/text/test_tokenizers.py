@@ -169,7 +169,6 @@ def test_vocabularies_find_their_words(pieces):
 
 def test_an_empty_vocabulary():
     vocabulary = Vocabulary.of([])
-    vocabulary.check()
     assert len(vocabulary) == 0
     assert vocabulary.find(np.array([5], dtype=np.uint64)).tolist() == [0]
 

@@ -47,6 +47,8 @@ def query(
     with streams.open_output(output, inputs=[name]) as out:
         table = Table(out, COLUMNS, as_json=json)
         wanted = _wanted(ngrams, name)
+        if wanted is None:
+            opened.check()
         records = _listed(opened, order) if wanted is None else _asked(opened, wanted, order)
         for record in records:
             if bare:
