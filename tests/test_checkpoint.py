@@ -320,6 +320,18 @@ def test_impossible_lengths_of_the_header(length, small):
     refuse(length.to_bytes(8, "little") + b"{")
 
 
+def test_headers_are_not_read_at_any_length(packed):
+    """A header of 17 MiB is refused before anybody parses it, though all of it is there."""
+    data = packed(json.dumps({"__metadata__": MARK}).encode() + b" " * (17 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError, match="impossible"):
+            checkpoint.parse(data)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
 def test_length_of_the_header_off_by_a_little(small):
     data = data_of(small)
     (length,) = struct.unpack("<Q", data[:8])

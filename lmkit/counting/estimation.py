@@ -217,7 +217,8 @@ class _Estimator:
         probability = np.empty(0 if highest else len(level))
         kept = np.empty(len(level), dtype=np.bool_) if self.prune[order - 1] and not highest else None
         renumber = None if lower.kept is None else np.cumsum(lower.kept) - 1
-        weights = np.ones(len(lower.probability), dtype=self.dtype)
+        childless = self.settings.alpha if self.settings.smoothing == "stupid-backoff" else 1.0
+        weights = np.full(len(lower.probability), childless, dtype=self.dtype)
 
         def chunk(cut: tuple[int, int]) -> tuple[int, int, "_Chunk"]:
             return *cut, self._chunk(order, level, counts, method, lower, *cut)

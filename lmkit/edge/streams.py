@@ -206,6 +206,14 @@ def read_whole(name: str) -> memoryview:
         return memoryview(stream.read())
 
 
+def _encoded(text: str) -> bytes:
+    """UTF-8; file names keep the bytes that they have, whatever else is no text is escaped."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode(errors="backslashreplace")
+
+
 class Output:
     """Where results go: stdout, or a file that appears whole when all is written."""
 
@@ -219,7 +227,7 @@ class Output:
 
     def line(self, text: str) -> None:
         """Writes a line, at once where somebody may be waiting for it."""
-        self._stream.write(text.encode(errors="backslashreplace") + b"\n")
+        self._stream.write(_encoded(text) + b"\n")
         if self._live:
             self._stream.flush()
 

@@ -72,8 +72,8 @@ def model(shelf, write):
         "yes 'the cat' | lmkit score --json --explain -m model.lm | head -1",
         "yes 'the cat' | lmkit ngram query -m model.lm - | head -1",
         "lmkit sample -m model.lm -n 100000 | head -1",
-        "lmkit ngram count -n 1 many.txt | head -c 1",
-        "lmkit ngram fit -q -n 1 many.txt | lmkit ngram export | head -1",
+        "lmkit ngram count --order 1 many.txt | head -c 1",
+        "lmkit ngram fit -q --order 1 many.txt | lmkit ngram export | head -1",
     ],
 )
 def test_a_reader_that_has_enough_ends_it_quietly(line, shell, model, write, work):
@@ -149,8 +149,8 @@ def test_runs_on_disk_give_the_same_bytes(shell, write):
     """Blocks of some 70 000 long words do not fit into the least memory, so each is counted as a run of its own."""
     write("text.txt", b"".join(b"%060d %059d\n" % (n % 97, n % 89) for n in range(80_000)))
     done = shell("""
-    lmkit ngram fit -q -n 2 text.txt -o whole.lm
-    lmkit ngram fit -q -v -n 2 --memory 1M --temp-dir . text.txt -o parts.lm && cmp whole.lm parts.lm && ls
+    lmkit ngram fit -q --order 2 text.txt -o whole.lm
+    lmkit ngram fit -q -v --order 2 --memory 1M --temp-dir . text.txt -o parts.lm && cmp whole.lm parts.lm && ls
     """)
     assert done.status == 0
     assert done.stderr == "lmkit: counted in 3 runs on disk\n"
@@ -505,8 +505,8 @@ def test_version(process):
 def test_one_thread_and_many_give_the_same_bytes(shell, write):
     write("text.txt", b"".join(b"%d a b %d c\n" % (n % 97, n % 89) for n in range(60_000)))
     done = shell("""
-    lmkit ngram fit -q -n 4 --threads 1 text.txt -o 1.lm
-    lmkit ngram fit -q -n 4 --threads 7 text.txt -o 7.lm && cmp 1.lm 7.lm || exit 9
+    lmkit ngram fit -q --order 4 --threads 1 text.txt -o 1.lm
+    lmkit ngram fit -q --order 4 --threads 7 text.txt -o 7.lm && cmp 1.lm 7.lm || exit 9
     lmkit ppl --json --threads 1 -m 1.lm text.txt > 1 && lmkit ppl --json --threads 7 -m 1.lm text.txt | cmp - 1
     """)
     assert done.status == 0, done.stderr
