@@ -33,8 +33,8 @@ def test_values_become_defaults_and_typed_ones_win(settings):
 def test_order_on_the_command_line_does_not_matter(lmkit, write):
     write("settings.yaml", b"order: 2\n")
     for words in (
-        ["-c", "settings.yaml", "--top", "7"],
-        ["--top", "7", "-c", "settings.yaml"],
+        ["-c", "settings.yaml", "--order", "7"],
+        ["--order", "7", "-c", "settings.yaml"],
         ["--order=7", "--config=settings.yaml"],
     ):
         assert parsed(lmkit("ngram", "fit", *words, "--print-config").stdout)["order"] == 7

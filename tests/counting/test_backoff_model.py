@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from small_models import METHODS, check
 
 from lmkit.checkpoint import parse, serialize
+from lmkit.counting import arpa
 from lmkit.counting.lookup import find_grams
 from lmkit.counting.model import NGram
+from lmkit.counting.pruning import prune
 from lmkit.counting.tables import context_cuts, context_starts, find_keys, words_of
 from lmkit.counting.tabulated import from_rows
 from lmkit.errors import CheckpointError, DataError
@@ -61,6 +63,21 @@ def test_sentences_score_as_their_tokens_do(method, sentences, order, others, cl
     np.testing.assert_allclose(nats, stepped, rtol=0, atol=1e-9)
     probabilities = np.exp(expected_nats(reference, others))
     np.testing.assert_allclose(np.exp(nats), probabilities, rtol=0, atol=1e-9)
+
+
+@quick
+@given(small.corpora("abc"), st.integers(3, 4), st.sampled_from([1e-3, 0.02, 0.1]), small.corpora("abcz"))
+def test_models_that_list_an_ngram_but_not_its_ending(sentences, order, threshold, others):
+    """As relative-entropy pruning leaves them; the reference reads them from text."""
+    whole = small.model(sentences, order, "witten-bell")
+    tables = prune(whole.tables, threshold, [2])
+    model = NGram(tables, whole.tokenizer, {"order": order, "suffix_closed": False})
+    reference = oracle.Backoff(b"".join(arpa.write(tables, whole.tokenizer.vocabulary.pieces())).decode())
+    known, expected = set(small.pieces(whole)), []
+    for sentence in others:
+        words = ["<s>", *(word if word in known else "<unk>" for word in sentence), "</s>"]
+        expected += [reference.score(word, words[:place]) for place, word in enumerate(words) if place]
+    np.testing.assert_allclose(small.nats(model, others) / math.log(10), expected, rtol=0, atol=1e-9)
 
 
 def test_no_sentences_no_scores():
