@@ -17,6 +17,9 @@ from lmkit.protocols import F64, LanguageModel, State
 
 Filter = Callable[[F64], F64]
 FILTERS = ("temperature", "top-k", "top-p")
+ROUNDING = 1e-7
+"""How far a mass may fall short of --top-p and still reach it: models keep numbers in float32 or read them from
+a few decimals, so that a probability of one half may be .499999995."""
 _SHORT = {"temp": "temperature"}
 
 
@@ -55,7 +58,7 @@ def top_p(logs: F64, p: float) -> F64:
         return logs
     order = np.argsort(-logs, kind="stable")
     mass = np.cumsum(np.exp(normalise(logs)[order]))
-    count = int(np.searchsorted(mass, p - 1e-12)) + 1  # 1e-12: sums such as .5 + .3 + .01 may fall short by rounding
+    count = int(np.searchsorted(mass, p - ROUNDING)) + 1
     return _keep(logs, order[:count])
 
 
