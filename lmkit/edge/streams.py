@@ -281,8 +281,9 @@ def _file_output(name: str, inputs: Iterable[str | None]) -> Iterator[Output]:
             yield Output(stream, live=False)
         return
     target = target.resolve()  # through a link to the file itself
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    temporary = None
     try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         with os.fdopen(handle, "wb") as stream:
             yield Output(stream, live=False)
             stream.flush()
@@ -291,8 +292,9 @@ def _file_output(name: str, inputs: Iterable[str | None]) -> Iterator[Output]:
         os.chmod(temporary, mode)
         os.replace(temporary, target)
     except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
         raise
 
 

@@ -454,6 +454,15 @@ def test_a_threshold_of_nothing_keeps_the_scores(lmkit, shelf):
     assert after["nats"] == pytest.approx(before["nats"], rel=1e-9)
 
 
+def test_pruning_where_words_are_possible_after_others_only(lmkit, write, one_line):
+    """An n-gram of words that alone have probability 0: nothing to warn of."""
+    text = b"\\data\\\nngram 1=4\nngram 2=1\n\n\\1-grams:\n-99\t<unk>\t0\n0\t<s>\t0\n0\t</s>\n-99\ta\t0\n\n"
+    write("m.arpa", text + b"\\2-grams:\n-0.30103\ta a\n\n\\end\\\n")
+    done = lmkit("ngram", "prune", "-m", "m.arpa", "-o", "pruned.lm")
+    assert done.status == 0, done.stderr
+    one_line(done.stderr)
+
+
 @pytest.mark.parametrize("threshold", ["-1", "x", "nan"])
 def test_thresholds_that_are_none(threshold, lmkit, shelf):
     assert lmkit("ngram", "prune", "-m", shelf["witten-bell-3.lm"], "--threshold", threshold).status == 2

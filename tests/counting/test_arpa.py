@@ -309,6 +309,16 @@ def test_the_file_that_the_malformed_ones_come_from_is_good():
     assert [len(table.log10) for table in model.tables] == [6, 4, 2]
 
 
+@pytest.mark.parametrize("piece", [1, 8, 30, 100])
+def test_the_pieces_that_are_read_at_a_time_do_not_show(piece, monkeypatch):
+    texts = [VALID.replace(old, new).encode() for name, (old, new, _) in MALFORMED.items() if name != "no data"]
+    messages, tables = [refused(text) for text in texts], arpa.read(VALID.encode())[0]
+    monkeypatch.setattr(arpa, "PIECE", piece)
+    same_tables(arpa.read(VALID.encode())[0], tables)
+    for text, message in zip(texts, messages, strict=True):
+        assert refused(text).split(":")[0] == message.split(":")[0]
+
+
 def test_a_file_cut_anywhere_is_refused():
     data = VALID.encode()
     whole = data.index(b"\\end\\") + len(b"\\end\\")

@@ -147,17 +147,15 @@ def test_an_option_has_one_help_text_in_all_commands():
 
 
 def test_an_option_has_one_short_name_in_all_commands():
-    """But for `-n`, which is each command's foremost number: `--order`, `--top`, `--number`."""
     longs, shorts = {}, {}
     for name in NAMES:
         for option in options(name):
             short = [spelling for spelling in option.opts if len(spelling) == 2]
             for spelling in short:
                 shorts.setdefault(spelling, set()).add(option.opts[0])
-            if option.opts[0] not in ("--order", "--max-order"):
-                longs.setdefault(option.opts[0], set()).add(tuple(short))
+            longs.setdefault(option.opts[0], set()).add(tuple(short))
     assert all(len(found) == 1 for found in longs.values()), longs
-    assert {short for short, found in shorts.items() if len(found) > 1} == set()
+    assert all(len(found) == 1 for found in shorts.values()), shorts
 
 
 @pytest.mark.parametrize("name", NAMES)

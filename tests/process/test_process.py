@@ -1,5 +1,6 @@
 """What only shows in a process of its own: pipes, signals, terminals, locales, what is imported."""
 
+import fcntl
 import json
 import os
 import pty
@@ -8,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -160,9 +162,11 @@ def test_runs_on_disk_give_the_same_bytes(shell, write):
 # Signals.
 
 
-def part_of(work, name):
-    """The unfinished output of a command, once it is there."""
-    return until(lambda: list(work.glob(f".{name}.*.part")))[0]
+def reading(process, work, name):
+    """Waits until a command has an unfinished output and has taken all that its stdin holds."""
+    until(lambda: list(work.glob(f".{name}.*.part")))
+    left = bytearray(4)
+    until(lambda: fcntl.ioctl(process.stdin, termios.FIONREAD, left) == 0 and not any(left))
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -172,7 +176,7 @@ def test_a_signal_while_reading_leaves_nothing(command, number, status, started,
     process = started(*command.split(), "-o", "out")
     process.stdin.write(b"the cat sat on the mat\n" * 1000)
     process.stdin.flush()
-    part_of(work, "out")
+    reading(process, work, "out")
     process.send_signal(number)
     out, err = process.stdout.read(), process.stderr.read()
     assert process.wait(HANG) == status
@@ -186,7 +190,7 @@ def test_a_closed_terminal_leaves_nothing(started, work):
     process = started("ngram", "count", "-o", "out")
     process.stdin.write(b"the cat sat on the mat\n" * 1000)
     process.stdin.flush()
-    part_of(work, "out")
+    reading(process, work, "out")
     process.send_signal(signal.SIGHUP)
     assert process.wait(HANG) != 0
     assert os.listdir(work) == []
@@ -207,7 +211,7 @@ def test_a_kill_leaves_the_old_output_whole(started, work):
     process = started("ngram", "fit", "-o", "out")
     process.stdin.write(b"the cat sat on the mat\n" * 1000)
     process.stdin.flush()
-    part_of(work, "out")
+    reading(process, work, "out")
     process.kill()
     assert process.wait(HANG) == -signal.SIGKILL
     assert (work / "out").read_bytes() == b"old"
@@ -220,7 +224,7 @@ def test_an_output_that_was_not_there_is_not_there_before_it_is_whole(started, w
     process = started("ngram", "count", "-o", "out")
     process.stdin.write(b"a b\n")
     process.stdin.flush()
-    part_of(work, "out")
+    reading(process, work, "out")
     assert not (work / "out").exists()
     process.stdin.close()
     assert process.wait(HANG) == 0
