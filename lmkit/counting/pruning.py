@@ -85,8 +85,9 @@ def _worth(tables: Sequence[Table], order: int, history: F64, threshold: float) 
             change = p * (np.log(below) + np.log(new) - np.log(p))
             change += (np.log(new) - np.log(groups.spread(old))) * np.maximum(groups.spread(left), 0)
         change = np.where(p > 0, change, 0.0)
-        with np.errstate(over="ignore"):
-            worth[begin:end] = np.expm1(-history[at] * change) >= threshold
+        with np.errstate(over="ignore", invalid="ignore"):
+            # Not a number where a word would become impossible after a history that is: it stays.
+            worth[begin:end] = ~(np.expm1(-history[at] * change) < threshold)
     return worth
 
 
