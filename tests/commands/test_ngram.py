@@ -794,3 +794,11 @@ def test_other_tokens_are_exported_with_a_word_of_warning(tokens, lmkit, shelf):
     unigrams = done.text.partition("\\1-grams:\n")[2].partition("\n\n")[0].split("\n")
     assert all(len(line.split()) == 3 for line in unigrams)
     assert len({line.split()[1] for line in unigrams}) == len(unigrams)
+
+
+def test_bad_bytes_of_heldout_text_are_replaced_on_request(lmkit, write):
+    write("text.txt", b"a b\nb a\n")
+    write("heldout.txt", b"a \xff\n")
+    options = ["ngram", "fit", "--smoothing", "interp", "--heldout", "heldout.txt", "text.txt", "-o", "m.lm"]
+    assert lmkit(*options).status == 3
+    assert lmkit(*options, "--encoding-errors", "replace").status == 0

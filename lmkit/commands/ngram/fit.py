@@ -190,7 +190,7 @@ def _smooth(
             raise DataError("no text to count: the input is empty")
         done = uniform(tokenizer.size, open_vocabulary=settings["open_vocabulary"])
     else:
-        weights = _weights(counts, tokenizer, heldout) if settings["smoothing"] == "jelinek-mercer" else ()
+        weights = _weights(counts, tokenizer, heldout, run) if settings["smoothing"] == "jelinek-mercer" else ()
         done = estimate(
             counts,
             Settings(
@@ -203,13 +203,14 @@ def _smooth(
     return NGram(done.tables, tokenizer, {**settings, **done.describe(), "suffix_closed": True}), done.notes
 
 
-def _weights(counts: Any, tokenizer: Any, heldout: str | None) -> Any:
+def _weights(counts: Any, tokenizer: Any, heldout: str | None, run: Run) -> Any:
     from lmkit.counting import interpolation
 
     if heldout is None:
         return interpolation.leaving_one_out(counts, tokenizer.size)
-    texts = streams.TextReader(raw=tokenizer.kind == "byte").blocks(heldout)
-    lines = [tokenizer.encode_block(block) for block in texts]
+    reader = opening.text_reader(tokenizer.kind, run.settings["encoding_errors"])
+    lines = [tokenizer.encode_block(block) for block in reader.blocks(heldout)]
+    opening.tell_replaced(run, reader)
     if not lines:
         raise DataError(f"{streams.display(heldout)}: no text to tune weights on")
     return interpolation.on_heldout(counts, tokenizer.size, lines)
