@@ -6,6 +6,7 @@ feed, no-break space and every other Unicode space belong to words.
 """
 
 import hashlib
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from lmkit.protocols import I32, I64, U8, U64, Bool
 
 LONG = 64  # bytes; longer words are rare and hashed one by one
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+_SEPARATORS = re.compile(rb"[ \t\r\n\0]+")
 _SHIFT = np.uint64(32)
 _MASKS = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)
 
@@ -36,6 +38,11 @@ class Distinct(NamedTuple):
     ends: I64
     hashes: U64
     inverse: I32
+
+
+def split(line: bytes) -> list[bytes]:
+    """The words of one line, as `find` would part them."""
+    return [word for word in _SEPARATORS.split(line) if word]
 
 
 def is_separator(text: U8) -> Bool:

@@ -129,13 +129,14 @@ def _counts_from_table(name: str) -> Any:
     from lmkit.counting.countfile import CountFile
     from lmkit.counting.tabulated import from_rows
     from lmkit.text.tokenizers import WordTokenizer
+    from lmkit.text.words import split
 
     def rows() -> Iterator[tuple[list[bytes], int]]:
         for number, line in enumerate(streams.TextReader().lines(name), 1):
             gram, tab, count = line.rpartition(b"\t")
-            if not tab or not count.isdigit() or len(count) > 18 or not gram.split():
+            if not tab or not count.isdigit() or len(count) > 18 or not split(gram):
                 raise DataError(f"{streams.display(name)}:{number}: expected an n-gram, a tab and a count")
-            yield gram.split(), int(count)
+            yield split(gram), int(count)
 
     try:
         counts, vocabulary = from_rows(rows())

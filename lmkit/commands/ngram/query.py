@@ -76,8 +76,10 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _asked(model: Any, lines: Iterable[bytes], order: int | None) -> Iterator[dict[str, Any]]:
+    from lmkit.text.words import split
+
     for number, line in enumerate(lines, 1):
-        words = line.split()
+        words = split(line)
         if not words:
             raise DataError(f"query {number} is empty")
         yield _answer(model, words[-(order or len(words)) :])
