@@ -15,7 +15,7 @@ def from_rows(rows: Iterable[tuple[list[bytes], int]]) -> tuple[Counts, Vocabula
     """Counts of (words, count) in any order, those of equal words added up.
 
     Words get ids in the order of their bytes. Raises DataError where an n-gram stands there
-    without the shorter ones at its beginning and end.
+    without the shorter ones at its beginning and end, or is counted more often than those of two words and more.
     """
     grams: dict[tuple[bytes, ...], int] = {}
     for words, count in rows:
@@ -44,5 +44,10 @@ def from_rows(rows: Iterable[tuple[list[bytes], int]]) -> tuple[Counts, Vocabula
         if len(lost):
             gram = b" ".join(vocabulary.piece(word) for word in array[lost[0]].tolist()).decode(errors="replace")
             raise DataError(f"{gram!r} stands there without its beginning or its end as shorter n-grams")
+        below = levels[-1].count
+        often = np.flatnonzero((counted > below[contexts]) | (counted > below[suffix]))
+        if order > 2 and len(often):  # words are always listed, so that only longer ones can be lost to pruning
+            gram = b" ".join(vocabulary.piece(word) for word in array[often[0]].tolist()).decode(errors="replace")
+            raise DataError(f"{gram!r} is counted more often than its beginning or its end")
         levels.append(Level((contexts << SHIFT) | array[:, -1], counted, suffix.astype(np.int32)))
     return Counts(levels), vocabulary
