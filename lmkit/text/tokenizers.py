@@ -8,7 +8,8 @@ no such names, so that those texts are ordinary there.
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, Protocol
+from importlib import import_module
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,8 +20,20 @@ from lmkit.text.vocabulary import BOS, EOS, NAMES, SPECIALS, UNK, Interner, Voca
 from lmkit.text.words import Distinct, distinct, find
 
 KINDS = ("word", "char", "byte")
+OTHERS = {"bpe": ("lmkit.text.bpe.tokenizer", "BPETokenizer")}
 SEPARATORS = frozenset(b" \t\r\n\0")
 _CODE_POINTS = 0x110000
+
+
+@runtime_checkable
+class SelfDescribing(Protocol):
+    """A tokenizer that says itself what a checkpoint must hold of it."""
+
+    def describe(self) -> dict[str, Any]:
+        """What `describe` adds to kind, size, digest and specials."""
+
+    def tensors(self) -> dict[str, Array | Streamed]:
+        """The arrays that go with it."""
 
 
 class Learner(Protocol):
@@ -256,13 +269,17 @@ def from_list(kind: str, lines: Sequence[bytes]) -> Tokenizer:
 
 def describe(tokenizer: Tokenizer) -> dict[str, Any]:
     """The checkpoint's `tokenizer` object."""
+    more = tokenizer.describe() if isinstance(tokenizer, SelfDescribing) else {}
     return {
-        "digest": tokenizer.digest, "size": tokenizer.size, "specials": dict(tokenizer.specials), "type": tokenizer.kind
+        **more, "digest": tokenizer.digest, "size": tokenizer.size, "specials": dict(tokenizer.specials),
+        "type": tokenizer.kind,
     }  # fmt: skip
 
 
 def tensors(tokenizer: Tokenizer) -> dict[str, Array | Streamed]:
     """The arrays that go with `describe`."""
+    if isinstance(tokenizer, SelfDescribing):
+        return tokenizer.tensors()
     if not isinstance(tokenizer, WordTokenizer | CharTokenizer):
         return {}
     vocabulary = tokenizer.vocabulary
@@ -279,6 +296,10 @@ def load(checkpoint: Checkpoint) -> Tokenizer:
     kind = checkpoint.tokenizer.get("type")
     if kind == "byte":
         return ByteTokenizer()
+    if kind in OTHERS:
+        module, name = OTHERS[kind]
+        loaded: Tokenizer = getattr(import_module(module), name).from_checkpoint(checkpoint)
+        return loaded
     if kind not in KINDS:
         raise CheckpointError(f"unknown tokenizer {kind!r}", hint="update lmkit to read it")
     vocabulary = Vocabulary(

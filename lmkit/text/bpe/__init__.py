@@ -1,0 +1,1 @@
+"""Byte-pair encoding: pre-tokens, merges, training, and the formats of other tools."""
