@@ -118,7 +118,7 @@ class Merges:
     def _merge(self, symbols: I32, rows: I32, lengths: I64, chosen: Bool) -> tuple[I32, I32, I64]:
         """Merges the chosen pairs, of overlapping ones the leftmost first."""
         places = np.flatnonzero(chosen)
-        places = _without_overlap(places, np.arange(1, len(symbols) + 1))
+        places = without_overlap(places, np.arange(1, len(symbols) + 1))
         symbols = symbols.copy()
         symbols[places] = self._result[rows[places]]
         ends = np.cumsum(lengths) - 1
@@ -152,7 +152,7 @@ class Merges:
             rank, places = queue.pop()
             current = rows[places]
             places = places[self.rank[current] == rank]
-            places = _without_overlap(places, following)
+            places = without_overlap(places, following)
             right = following[places]
             symbols[places] = self._result[rows[places]]
             rows[right], symbols[right] = MISSING, MISSING
@@ -235,7 +235,7 @@ def _ranks_by_piece(result: I32) -> I32:
     return first[inverse].astype(np.int32)
 
 
-def _without_overlap(places: I64, following: I64) -> I64:
+def without_overlap(places: I64, following: I64) -> I64:
     """Of places that follow each other every second one: a pair that overlaps a merged one is gone."""
     touching = following[places[:-1]] == places[1:]
     if not touching.any():

@@ -1,0 +1,65 @@
+"""Ids to bytes, a table look-up for a whole block at once. Knows numbers and strings, no tokenizer."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lmkit.protocols import I32, I64, U8
+
+_WIDTH = 8
+
+
+class Renderer:
+    """Writes the string of each id, one after another.
+
+    Strings lie in rows of eight bytes, padded with a byte that none of them has; a block is
+    gathered row by row and the padding is deleted. Longer strings take several rows. Where
+    there is no such byte the bytes are gathered one by one.
+    """
+
+    def __init__(self, strings: Sequence[bytes]) -> None:
+        self._lengths = np.array([len(string) for string in strings], dtype=np.int64)
+        blob = b"".join(strings)
+        self._blob = np.frombuffer(blob, dtype=np.uint8)
+        self._starts = np.cumsum(self._lengths) - self._lengths
+        used = np.bincount(self._blob, minlength=256) > 0
+        self._pad = None if used.all() else int(np.flatnonzero(~used)[-1])
+        if self._pad is not None:
+            self._rows = np.maximum(1, -(-self._lengths // _WIDTH))
+            self._first = np.cumsum(self._rows) - self._rows
+            self._table = self._padded(strings, self._pad)
+
+    def _padded(self, strings: Sequence[bytes], pad: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+        fill = bytes([pad])
+        rows = self._rows.tolist()
+        data = b"".join(string.ljust(_WIDTH * count, fill) for string, count in zip(strings, rows, strict=True))
+        return np.frombuffer(data, dtype=np.uint64)
+
+    def render(self, ids: I32) -> bytes:
+        """The strings of the ids, end to end."""
+        if self._pad is None:
+            return self._gathered(ids).tobytes()
+        rows = self._rows[ids]
+        places = self._first[ids]
+        if len(rows) and rows.max() > 1:
+            ends = np.cumsum(rows)
+            places = np.repeat(places - ends + rows, rows) + np.arange(ends[-1])
+        return self._table[places].tobytes().translate(None, bytes([self._pad]))
+
+    def _gathered(self, ids: I32) -> U8:
+        lengths: I64 = self._lengths[ids]
+        places = np.repeat(self._starts[ids] - np.cumsum(lengths) + lengths, lengths)
+        return self._blob[places + np.arange(len(places))]
+
+
+def with_line_ends(ids: I32, line_ends: I64, feed: int) -> I32:
+    """The ids with one more, `feed`, at the end of each line."""
+    if not len(line_ends):
+        return ids
+    result = np.empty(len(ids) + len(line_ends), dtype=np.int32)
+    places = line_ends + np.arange(len(line_ends))
+    result[places] = feed
+    kept = np.ones(len(result), dtype=np.bool_)
+    kept[places] = False
+    result[kept] = ids
+    return result
