@@ -26,6 +26,7 @@ class Command(NamedTuple):
 
 
 NGRAM = "lmkit.commands.ngram"
+BPE = "lmkit.commands.bpe"
 COMMANDS = {
     "ppl": Command("lmkit.commands.ppl", "ppl", "Perplexity of texts under any model."),
     "score": Command("lmkit.commands.score", "score", "Log-probability of each line or token under any model."),
@@ -42,11 +43,16 @@ COMMANDS = {
     "ngram coverage": Command(f"{NGRAM}.coverage", "coverage", "How many n-grams of a text another text has."),
     "ngram import": Command(f"{NGRAM}.convert", "import_", "Read an ARPA model or a table of counts."),
     "ngram export": Command(f"{NGRAM}.convert", "export", "Write a model as ARPA or counts as a table."),
+    "bpe train": Command(f"{BPE}.train", "train", "Learn byte-pair merges from text or counts."),
+    "bpe encode": Command(f"{BPE}.encode", "encode", "Text to ids or pieces, a line for a line."),
+    "bpe decode": Command(f"{BPE}.decode", "decode", "Ids or pieces back to text."),
+    "bpe count": Command(f"{BPE}.count", "count", "Count the distinct pre-tokens of a text."),
     "data text": Command("lmkit.commands.data", "text", "Print a text that every Python installation carries."),
     "scaling plan": Command("lmkit.commands.scaling", "plan", "Parameter counts of models, exactly."),
 }
 GROUPS = {
     "ngram": "N-gram models: count, smooth, look up, prune, mix.",
+    "bpe": "Byte-pair encoding: train, encode, decode.",
     "data": "Texts to work with.",
     "scaling": "Sizes of models and data.",
 }

@@ -12,6 +12,7 @@ from lmkit.errors import CheckpointError, LmkitError
 KINDS = {
     "ngram": ("lmkit.counting.model", "NGram"),
     "ngram-counts": ("lmkit.counting.countfile", "CountFile"),
+    "pretoken-counts": ("lmkit.text.bpe.counts", "PretokenCounts"),
     "tokenizer": ("lmkit.text.stored", "TokenizerFile"),
 }
 SNIFF = 1 << 16

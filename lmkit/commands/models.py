@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from lmkit.commands.options import Run
 from lmkit.edge import streams
-from lmkit.errors import CheckpointError, UsageError
+from lmkit.errors import CheckpointError, LmkitError, UsageError
 
 
 def core_count(threads: int | None) -> int:
@@ -30,6 +31,15 @@ def one_stdin(*names: str | None) -> None:
     """Raises UsageError where stdin is named more than once."""
     if names.count(streams.STDIN) > 1:
         raise UsageError("stdin is wanted for two things at once", hint="name a file for one of them")
+
+
+@contextmanager
+def about(name: str) -> Iterator[None]:
+    """Puts a file's name in front of what is wrong with it."""
+    try:
+        yield
+    except LmkitError as error:
+        raise type(error)(f"{streams.display(name)}: {error}", hint=error.hint) from None
 
 
 def open_any(name: str) -> Any:

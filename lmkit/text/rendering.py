@@ -44,7 +44,8 @@ class Renderer:
         if len(rows) and rows.max() > 1:
             ends = np.cumsum(rows)
             places = np.repeat(places - ends + rows, rows) + np.arange(ends[-1])
-        return self._table[places].tobytes().translate(None, bytes([self._pad]))
+        padded: bytes = self._table[places].tobytes()
+        return padded.translate(None, bytes([self._pad]))
 
     def _gathered(self, ids: I32) -> U8:
         lengths: I64 = self._lengths[ids]

@@ -7,9 +7,8 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.ngram.count import count_bytes
-from lmkit.commands.ngram.fit import checkpoint_bytes
-from lmkit.commands.ngram.texts import origin
 from lmkit.commands.options import ModelOption, Output, Run
+from lmkit.commands.provenance import checkpoint_bytes, origin
 from lmkit.edge import streams
 from lmkit.errors import CheckpointError, DataError, UsageError
 

@@ -1,6 +1,5 @@
 """`lmkit ngram fit`: from texts or counts to a smoothed model."""
 
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -14,9 +13,9 @@ from lmkit.commands.ngram.texts import (
     TempDir,
     VocabFile,
     count_texts,
-    origin,
 )
 from lmkit.commands.options import EncodingErrors, Files, Output, Run, Threads, Tokens, choice
+from lmkit.commands.provenance import checkpoint_bytes, origin
 from lmkit.counting.methods import ALIASES, CLOSED, METHODS, SINGLE_DISCOUNT, thresholds
 from lmkit.edge import streams
 from lmkit.errors import CheckpointError, DataError, UsageError
@@ -140,13 +139,6 @@ def _own_parameters(smoothing: str, given: dict[str, Any]) -> dict[str, float]:
         if value is not None and smoothing not in takers[name]:
             raise UsageError(f"{name} goes with --smoothing {' or '.join(takers[name])}, not with {smoothing}")
     return {name[2:]: value for name, value in given.items() if isinstance(value, float)}
-
-
-def checkpoint_bytes(model: Any, record: dict[str, Any]) -> Iterator[bytes | memoryview]:
-    """A model as the bytes of a checkpoint."""
-    from lmkit.checkpoint import serialize
-
-    return serialize(model.to_checkpoint(record))
 
 
 def _thresholds(prune: str | None, order: int) -> list[int]:

@@ -6,9 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.ngram.fit import checkpoint_bytes
-from lmkit.commands.ngram.texts import origin
 from lmkit.commands.options import EncodingErrors, ModelsOption, Output, Run
+from lmkit.commands.provenance import checkpoint_bytes, origin
 from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
 

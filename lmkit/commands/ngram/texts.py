@@ -1,14 +1,13 @@
 """What `ngram count` and `ngram fit` share: options, and from texts to counts."""
 
-from collections.abc import Iterator, Sequence
-from hashlib import sha256
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from lmkit import __version__
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
+from lmkit.commands.provenance import Hashed
 from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
 
@@ -51,35 +50,6 @@ def make_learner(tokens: str, vocab: str | None) -> Any:
         return tokenizers.Fixed(tokenizers.from_list(tokens, entries))
     except DataError as error:
         raise DataError(f"{vocab}: {error}") from None
-
-
-class Hashed:
-    """Passes blocks on and keeps the SHA-256 and size of all, for the record of where a model came from."""
-
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
-        self._hash = sha256()
-        self._size = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for block in self._blocks:
-            self._hash.update(block)
-            self._size += len(block)
-            yield block
-
-    def record(self) -> dict[str, Any]:
-        """What the checkpoint's origin says of the input."""
-        return {"bytes": self._size, "sha256": self._hash.hexdigest()}
-
-
-def origin(command: str, settings: dict[str, Any], inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Where a checkpoint came from: nothing in it depends on time, host, user or file names."""
-    import platform
-
-    import numpy as np
-
-    versions = {"lmkit": __version__, "numpy": np.__version__, "python": platform.python_version()}
-    return {"command": command, "settings": settings, "inputs": list(inputs), "versions": versions}
 
 
 def count_texts(

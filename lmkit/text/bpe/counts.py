@@ -1,11 +1,11 @@
-"""Distinct pre-tokens of a text and how often each occurs, in order of first appearance. What merges are learned from."""
+"""Distinct pre-tokens of a text and how often each occurs: what merges are learned from."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from lmkit.checkpoint import Checkpoint
+from lmkit.checkpoint import Array, Checkpoint, Streamed
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import I64, U8, U64
 from lmkit.text.bpe.normalizing import normalize
@@ -17,7 +17,7 @@ from lmkit.text.words import hash_words
 
 
 class PretokenCounts:
-    """Pre-tokens laid end to end, each with its count.
+    """Pre-tokens laid end to end in order of first appearance, each with its count.
 
     `blob`, `offsets` (U+1): word i is blob[offsets[i]:offsets[i+1]]; `counts` (U).
     """
@@ -33,7 +33,7 @@ class PretokenCounts:
     def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:
         """As a checkpoint."""
         config = {"pretokens": int(self.counts.sum()), "scheme": self.scheme.describe(), "types": len(self)}
-        tensors = {"counts": self.counts, "offsets": self.offsets, "pretokens": self.blob}
+        tensors: dict[str, Array | Streamed] = {"counts": self.counts, "offsets": self.offsets, "pretokens": self.blob}
         return Checkpoint(self.kind, config, tensors, {}, origin)
 
     @classmethod
@@ -42,7 +42,8 @@ class PretokenCounts:
         blob = checkpoint.array("pretokens", "U8", (None,))
         offsets = checkpoint.array("offsets", "I64", (None,))
         counts = checkpoint.array("counts", "I64", (None,))
-        if len(offsets) != len(counts) + 1 or offsets[0] != 0 or offsets[-1] != len(blob) or (np.diff(offsets) < 1).any():
+        fits = len(offsets) == len(counts) + 1 and offsets[0] == 0 and offsets[-1] == len(blob)
+        if not fits or (np.diff(offsets) < 1).any():
             raise CheckpointError("damaged checkpoint: the offsets do not fit the pre-tokens")
         if len(counts) and counts.min() < 1:
             raise CheckpointError("damaged checkpoint: a pre-token's count is below 1")

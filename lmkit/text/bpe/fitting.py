@@ -9,9 +9,11 @@ from lmkit.protocols import I32, I64
 from lmkit.text.bpe.counts import PretokenCounts
 from lmkit.text.bpe.tokenizer import BPETokenizer
 from lmkit.text.bpe.training import Words, learn
-from lmkit.text.bpe.visible import BYTE_ORDER
+from lmkit.text.bpe.visible import BYTE_TO_CHARACTER
 from lmkit.text.vocabulary import NAMES, SPECIALS, Vocabulary
 
+BYTE_ORDER = sorted(range(256), key=BYTE_TO_CHARACTER.__getitem__)
+"""Bytes in the order of the characters that stand for them, which is that of GPT-2's ids."""
 _MARK = b" "
 
 
@@ -51,7 +53,7 @@ def fit(
 def _bytes(counts: PretokenCounts, first: int) -> tuple[list[bytes], Words]:
     """All bytes, in GPT-2's order, and the pre-tokens in them."""
     table = np.zeros(256, dtype=np.int32)
-    table[list(BYTE_ORDER)] = np.arange(first, first + 256)
+    table[BYTE_ORDER] = np.arange(first, first + 256)
     return [bytes([byte]) for byte in BYTE_ORDER], Words(table[counts.blob], np.diff(counts.offsets), counts.counts)
 
 

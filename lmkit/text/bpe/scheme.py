@@ -9,6 +9,8 @@ LEVELS = ("byte", "char")
 PATTERNS = ("gpt2", "gpt4", "whitespace", "none")
 NORMALIZERS = ("none", "nfc", "nfkc", "lowercase")
 END_OF_WORD = "</w>"
+MARKERS = ("Ġ", "▁", "##", "#", "@@", "</w>")
+"""Marks that pieces are shown with; see `lmkit.text.bpe.pieces`."""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def learn(
     known, spelled = list(pieces), dict(symbols)
     merges: list[tuple[int, int, int]] = []
     while len(known) < size:
-        floor, queue = _start(words, minimum, first_seen=first_seen)
+        queue = _start(words, minimum, first_seen=first_seen)
         if queue is None:
             break
         while len(known) < size and (pair := queue.best()) is not None:
@@ -83,17 +83,17 @@ def learn(
     return Learned(known[len(pieces) :], merges)
 
 
-def _start(words: Words, minimum: int, *, first_seen: bool) -> tuple[int, "_Queue | None"]:
+def _start(words: Words, minimum: int, *, first_seen: bool) -> "_Queue | None":
     """A queue of the pairs that count most; none where all are below the minimum."""
     text = _Arrays(words)
     windows = text.windows(np.arange(len(words.symbols)))
     highest = int(windows.counts.max(initial=0))
     if highest < minimum:
-        return minimum, None
+        return None
     floor = max(minimum, highest // STEP)
     kept = windows.counts >= floor
     usual = (windows.begin[1:] - windows.begin[:-1])[kept].mean()
-    return floor, _Queue(text if usual >= FEW else _Lists(text), windows, floor, first_seen=first_seen)
+    return _Queue(text if usual >= FEW else _Lists(text), windows, floor, first_seen=first_seen)
 
 
 class _Queue:

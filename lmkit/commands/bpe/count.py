@@ -1,0 +1,36 @@
+"""`lmkit bpe count`: distinct pre-tokens and their counts."""
+
+from lmkit.commands import models as opening
+from lmkit.commands.bpe.texts import Level, Normalize, Pattern, count_pretokens, make_scheme
+from lmkit.commands.options import EncodingErrors, Files, Output, Run, Threads
+from lmkit.commands.provenance import checkpoint_bytes, origin
+from lmkit.edge import streams
+
+
+def count(
+    run: Run,
+    files: Files = None,
+    level: Level = "byte",
+    pattern: Pattern = None,
+    normalize: Normalize = "none",
+    encoding_errors: EncodingErrors = "strict",
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """Count the distinct pre-tokens of a text.
+
+    They are all that training needs. Counts of pieces of a corpus, made on any number of
+    machines, add up in `bpe train --from-counts`: in the order of the pieces they give the
+    tokenizer of the whole.
+
+    Examples:
+      lmkit bpe count part1.txt -o 1.lm; lmkit bpe count part2.txt -o 2.lm
+      lmkit bpe train --from-counts --vocab-size 8000 1.lm 2.lm -o bpe.lm
+    """
+    inputs = list(files or [streams.STDIN])
+    opening.one_stdin(*inputs)
+    scheme = make_scheme(level, pattern, normalize)
+    with streams.open_output(output, binary=True, inputs=inputs) as out:
+        counts, record = count_pretokens(run, inputs, scheme, encoding_errors, opening.core_count(threads))
+        for piece in checkpoint_bytes(counts, origin("bpe count", {"scheme": scheme.describe()}, [record])):
+            out.write(piece)

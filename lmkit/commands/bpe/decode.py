@@ -1,0 +1,193 @@
+"""`lmkit bpe decode`: ids or pieces back to text."""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.bpe.encode import Marker
+from lmkit.commands.bpe.texts import TokenizerOption, as_they_are, open_tokenizer
+from lmkit.commands.options import Files, Output, Run, choice
+from lmkit.edge import streams
+from lmkit.errors import DataError, UsageError
+
+
+def decode(
+    run: Run,
+    files: Files = None,
+    model: TokenizerOption = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="FORM",
+            callback=choice("ids", "pieces", "npy"),
+            help="What comes in: `ids`, `pieces`, or an array of ids in a .npy file.",
+        ),
+    ] = "ids",
+    marker: Marker = None,
+    output: Output = None,
+) -> None:
+    """Ids or pieces back to text.
+
+    A line for a line, byte for byte what was encoded, also where ids part a character. Ids are
+    those of any checkpoint's tokenizer. Pieces need no model: their marker says how they join.
+
+    Examples:
+      lmkit bpe encode -m bpe.lm < text.txt | lmkit bpe decode -m bpe.lm
+      lmkit bpe decode -m bpe.lm --as npy train.npy
+      lmkit bpe decode --as pieces --marker @@ pieces.txt
+    """
+    if form == "pieces":
+        if model is not None:
+            raise UsageError("pieces need no model to become text")
+        _from_pieces(run, list(files or [streams.STDIN]), marker or "Ġ", output)
+        return
+    if marker is not None:
+        raise UsageError("--marker goes with --as pieces")
+    names, inputs = opening.sources([model] if model is not None else [], files)
+    with streams.open_output(output, inputs=[*names, *inputs]) as out:
+        tokenizer = open_tokenizer(names[0])
+        spelled = _Spelled(tokenizer)
+        if form == "npy":
+            for name in inputs:
+                spelled.write_array(out, _array(name), name)
+            return
+        for name in inputs:
+            lines = 0
+            for block in _blocks(as_they_are(run, [name], "decoding", eager=True)):
+                ids = _numbers(block, spelled.feed)
+                feeds = block.count(b"\n")
+                if ids is None or not spelled.has(ids, feeds):
+                    raise DataError(f"{streams.display(name)}:{_what_is_wrong(block, lines, spelled.feed)}")
+                out.write(spelled.of(ids))
+                lines += feeds
+
+
+def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes, cut at white space."""
+    rest = b""
+    for piece in pieces:
+        rest += piece
+        cut = max(rest.rfind(b"\n"), rest.rfind(b" ")) + 1
+        if cut:
+            yield rest[:cut]
+            rest = rest[cut:]
+        elif len(rest) > 64:
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
+
+
+def _numbers(block: bytes, feed: int) -> Any:
+    """Ids of a block, `feed` for each line end; None where it holds anything else."""
+    import numpy as np
+
+    if block.translate(None, b"0123456789 \t\r\n"):
+        return None
+    return np.fromstring(block.replace(b"\n", b" %d " % feed), dtype=np.int64, sep=" ")
+
+
+def _what_is_wrong(block: bytes, lines: int, size: int) -> str:
+    """The line, counted on from `lines`, and the first word of a block that is no id below `size`."""
+    for number, line in enumerate(block.split(b"\n"), lines + 1):
+        for word in line.split():
+            if not word.isdigit():
+                return f"{number}: {word[:40].decode(errors='replace')!r} is not an id"
+            if int(word[:20]) >= size:
+                return f"{number}: id {word[:20].decode()} is outside the vocabulary of {size}"
+    raise AssertionError("nothing is wrong")
+
+
+class _Spelled:
+    """Ids to text, whatever the tokenizer."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        from lmkit.text.rendering import Renderer
+
+        self._tokenizer = tokenizer
+        self.feed = tokenizer.size
+        self._whole_words = getattr(tokenizer, "ends_words", False) or tokenizer.kind == "word"
+        mark = b" " if tokenizer.kind == "word" else b""
+        self._renderer = None
+        if tokenizer.kind != "huggingface":
+            strings = [tokenizer.piece(token) + mark for token in range(tokenizer.size)]
+            self._renderer = Renderer([*strings, b"\n"])
+
+    def has(self, ids: Any, feeds: int) -> bool:
+        """Whether all ids are in the vocabulary, but for so many line ends."""
+        import numpy as np
+
+        if not len(ids):
+            return True
+        return bool(ids.min() >= 0 and ids.max() <= self.feed and np.count_nonzero(ids == self.feed) == feeds)
+
+    def of(self, ids: Any) -> bytes:
+        """The text of the ids of a block."""
+        if self._renderer is None:
+            return self._line_by_line(ids)
+        text = self._renderer.render(ids)
+        return text.replace(b" \n", b"\n") if self._whole_words else text
+
+    def _line_by_line(self, ids: Any) -> bytes:
+        """Through the tokenizer's own decoder, which may look beyond single pieces."""
+        import numpy as np
+
+        lines = np.split(ids, np.flatnonzero(ids == self.feed) + 1)
+        return b"".join(
+            self._tokenizer.decode(line[line != self.feed].tolist()) + b"\n" * bool(len(line) and line[-1] == self.feed)
+            for line in lines
+        )
+
+    def write_array(self, out: streams.Output, array: Any, name: str) -> None:
+        """The text of an array; the end of a sentence ends a line where lines are not in the ids themselves."""
+        import numpy as np
+
+        eos = self._tokenizer.specials.get("eos")
+        breaks = not (self._tokenizer.kind == "bpe" and not self._tokenizer.ends_words) and eos is not None
+        for begin in range(0, len(array), 1 << 18):
+            ids = array[begin : begin + (1 << 18)].astype(np.int64)
+            beyond = np.flatnonzero((ids >= self.feed) | (ids < 0))
+            if len(beyond):
+                what = f"element {begin + int(beyond[0])} is {ids[beyond[0]]}"
+                raise DataError(f"{streams.display(name)}: {what}, outside the vocabulary of {self.feed}")
+            if breaks:
+                ids[ids == eos] = self.feed
+            out.write(self.of(ids))
+
+
+def _array(name: str) -> Any:
+    """A one-dimensional array of integers from a .npy file. Raises DataError for anything else."""
+    import io
+
+    import numpy as np
+
+    data = streams.read_whole(name)
+    head = io.BytesIO(bytes(data[: 1 << 16]))
+    try:
+        version = np.lib.format.read_magic(head)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(head)
+        if len(shape) != 1 or dtype.kind not in "iu" or dtype.hasobject:
+            raise ValueError(f"{dtype}{list(shape)}")
+        return np.frombuffer(data, dtype=dtype, count=shape[0], offset=head.tell())
+    except Exception as error:
+        raise DataError(f"{streams.display(name)}: not an array of ids ({error})") from None
+
+
+def _from_pieces(run: Run, files: list[str], marker: str, output: str | None) -> None:
+    from lmkit.text.bpe.pieces import text_of
+
+    with streams.open_output(output, inputs=files) as out:
+        for name in files:
+            reader = streams.TextReader(eager=True)
+            lines = 0
+            for block in opening.blocks_of(run, reader, [name], "decoding"):
+                texts = []
+                for line in block[:-1].split(b"\n"):
+                    lines += 1
+                    with opening.about(f"{name}:{lines}"):
+                        texts.append(text_of(line, marker))
+                out.write(b"\n".join(texts) + b"\n")

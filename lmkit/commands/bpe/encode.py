@@ -1,0 +1,284 @@
+"""`lmkit bpe encode`: text to ids or pieces."""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.bpe.texts import TokenizerOption, as_they_are, open_tokenizer
+from lmkit.commands.bpe.vocabularies import allowed_pieces, read_vocabulary
+from lmkit.commands.options import EncodingErrors, Files, Json, Output, Run, Seed, Threads, choice
+from lmkit.edge import streams
+from lmkit.edge.records import to_json
+from lmkit.errors import UsageError
+from lmkit.text.bpe.scheme import MARKERS
+
+FORMS = ("ids", "pieces", "npy")
+Marker = Annotated[
+    str | None,
+    typer.Option(
+        "--marker", metavar="MARK", callback=choice(*MARKERS), show_default="Ġ; </w> for words of characters",
+        help="How pieces show words: Ġ or ▁ before a word's first piece, # or ## before its others, "
+        "@@ after all but its last, </w> after that.",
+    ),
+]  # fmt: skip
+
+
+def encode(
+    run: Run,
+    files: Files = None,
+    model: TokenizerOption = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="FORM",
+            callback=choice(*FORMS),
+            help="`ids` or `pieces`, a line for a line; `npy`: the whole text as one array, to map for training.",
+        ),
+    ] = "ids",
+    marker: Marker = None,
+    parse_special: Annotated[
+        bool, typer.Option("--parse-special", help="Names of special tokens in the text mean the tokens.")
+    ] = False,
+    dropout: Annotated[
+        float,
+        typer.Option(
+            "--dropout", metavar="P", min=0.0, max=1.0, help="Leave out each merge with chance P (BPE-dropout)."
+        ),
+    ] = 0.0,
+    seed: Seed = 0,
+    vocab: Annotated[
+        str | None,
+        typer.Option(
+            "--vocab",
+            metavar="FILE",
+            show_default=False,
+            help="Without a model: pieces and their ids to look up, the longest first. "
+            "With one: the only pieces that may appear, with their counts.",
+        ),
+    ] = None,
+    vocab_threshold: Annotated[
+        int | None,
+        typer.Option(
+            "--vocab-threshold",
+            metavar="N",
+            min=1,
+            show_default="1",
+            help="Pieces of --vocab with a lower count may not appear.",
+        ),
+    ] = None,
+    unknown: Annotated[
+        str | None,
+        typer.Option(
+            "--unknown",
+            metavar="NAME",
+            show_default="the first of <unk>, [UNK], <UNK> listed",
+            help="The entry of --vocab that stands for words that it can't spell.",
+        ),
+    ] = None,
+    encoding_errors: EncodingErrors = "strict",
+    threads: Threads = None,
+    json: Json = False,
+    output: Output = None,
+) -> None:
+    """Text to ids or pieces, a line for a line.
+
+    Takes the tokenizer of any checkpoint. Merges of bytes take any bytes, and `bpe decode` gives
+    every one of them back, line ends and all. Special tokens are not read from the text unless
+    asked. With --vocab and no model, words are spelled with the longest pieces of a list.
+
+    Examples:
+      lmkit bpe encode -m bpe.lm < text.txt > ids.txt
+      lmkit bpe encode -m bpe.lm --as pieces --marker @@ text.txt
+      lmkit bpe encode -m bpe.lm --as npy train.txt -o train.npy
+      lmkit bpe encode --vocab pieces.tsv --marker '##' text.txt
+    """
+    if model is None and vocab is None and not files:
+        raise UsageError("no tokenizer", hint="name one with -m MODEL, or a list of pieces with --vocab FILE")
+    if model is None and vocab is None:
+        model = streams.STDIN
+    inputs = list(files or [streams.STDIN])
+    opening.one_stdin(model, vocab, *inputs)
+    _check(model, vocab, vocab_threshold, unknown, form, json)
+    with streams.open_output(output, binary=form == "npy", inputs=[model, vocab, *inputs]) as out:
+        tokenizer = read_vocabulary(str(vocab), marker, unknown) if model is None else open_tokenizer(model)
+        allowed = None
+        if model is not None and vocab is not None:
+            allowed = allowed_pieces(vocab, vocab_threshold or 1, tokenizer, _marker(tokenizer, marker))
+        text = _Text(
+            run, tokenizer, inputs, lines=form != "npy", parse=parse_special, dropout=dropout, seed=seed,
+            allowed=allowed, errors=encoding_errors, whole_lines=json or form == "pieces",
+            threads=opening.core_count(threads) if streams.size_of(inputs) is not None else 1,
+        )  # fmt: skip
+        if form == "npy":
+            _write_array(out, tokenizer, text)
+        elif json:
+            _write_records(out, tokenizer, text)
+        else:
+            write = _renderer(tokenizer, form, marker)
+            for ids, line_ends in text:
+                out.write(write(ids, line_ends))
+        text.tell_unknown()
+
+
+def _check(
+    model: str | None, vocab: str | None, threshold: int | None, unknown: str | None, form: str, json: bool
+) -> None:
+    """Raises UsageError for options that do not go together."""
+    if threshold is not None and (model is None or vocab is None):
+        raise UsageError("--vocab-threshold goes with --model and --vocab")
+    if unknown is not None and (model is not None or vocab is None):
+        raise UsageError("--unknown goes with --vocab and no --model")
+    if json and form == "npy":
+        raise UsageError("--json is about lines, --as npy about the whole text")
+
+
+class _Text:
+    """The ids of a text, block by block, and where lines end in them.
+
+    A block need not end with a line; with `whole_lines` all but the last one do.
+    """
+
+    def __init__(
+        self, run: Run, tokenizer: Any, files: list[str], *, lines: bool, parse: bool, dropout: float, seed: int,
+        allowed: Any, errors: str, whole_lines: bool, threads: int,
+    ) -> None:  # fmt: skip
+        self._run, self._tokenizer, self._files, self._lines = run, tokenizer, files, lines
+        self._errors, self._whole_lines, self._threads = errors, whole_lines, threads
+        self._unknown = 0
+        self._encoder = None
+        self._names: dict[bytes, int] = {}
+        if tokenizer.kind == "bpe":
+            from lmkit.text.bpe.encoding import Options
+
+            self._names = tokenizer.names if parse else {}
+            self._encoder = tokenizer.encoder(Options(lines, self._names, dropout, seed, allowed))
+        elif parse or dropout or allowed is not None:
+            raise UsageError(
+                f"--parse-special, --dropout and --vocab are for merges, not for a {tokenizer.kind} tokenizer"
+            )
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        import numpy as np
+
+        unknown = self._tokenizer.specials.get("unk")
+        rest: list[Any] = []
+        for ids, line_ends in self._parts():
+            if unknown is not None:
+                self._unknown += int(np.count_nonzero(ids == unknown))
+            if not self._whole_lines:
+                yield ids, line_ends
+                continue
+            cut = int(line_ends[-1]) if len(line_ends) else 0
+            if len(line_ends):
+                before = sum(map(len, rest))
+                yield np.concatenate([*rest, ids[:cut]]), line_ends + before
+                rest = []
+            rest.append(ids[cut:])
+        if sum(map(len, rest)):
+            yield np.concatenate(rest), np.zeros(0, dtype=np.int64)
+
+    def _parts(self) -> Iterator[tuple[Any, Any]]:
+        from lmkit.text.ordered import in_order
+
+        if self._encoder is None or self._tokenizer.ends_words:
+            reader = opening.text_reader(self._tokenizer.kind, self._errors, eager=True)
+            encode = self._tokenizer.encode_block
+            if self._encoder is not None:
+                encode = lambda block: self._encoder.encode(self._encoder.scan(block))  # noqa: E731
+            for block in opening.blocks_of(self._run, reader, self._files, "encoding"):
+                yield encode(block)
+            return
+        from lmkit.text.bpe.chunks import blocks
+
+        margin = max(map(len, self._names), default=0)
+        pieces = as_they_are(self._run, self._files, "encoding", eager=True)
+        parts = blocks(pieces, self._tokenizer.scheme, lines=self._lines, margin=margin)
+        for scanned in in_order(self._encoder.scan, parts, self._threads):
+            yield self._encoder.encode(scanned)
+
+    def tell_unknown(self) -> None:
+        """Says how many tokens were unknown, if any."""
+        if self._unknown:
+            self._run.terminal.notice(f"{self._unknown} unknown tokens")
+
+
+def _marker(tokenizer: Any, marker: str | None) -> str:
+    return marker or ("</w>" if getattr(tokenizer, "ends_words", False) else "Ġ")
+
+
+def _renderer(tokenizer: Any, form: str, marker: str | None) -> Callable[[Any, Any], bytes]:
+    """A function from the ids of a block, and the ends of lines in them, to what is printed."""
+    from lmkit.text.rendering import Renderer, with_line_ends
+
+    display = None
+    if form == "ids":
+        strings = [b"%d " % token for token in range(tokenizer.size)]
+    elif tokenizer.kind == "bpe":
+        from lmkit.text.bpe.pieces import Display
+
+        display = Display(
+            tokenizer.vocabulary.pieces(), tokenizer.names.values(), _marker(tokenizer, marker),
+            ends_words=tokenizer.ends_words,
+        )  # fmt: skip
+        strings = [string + b" " for string in display.strings]
+    else:
+        strings = [tokenizer.piece(token) + b" " for token in range(tokenizer.size)]
+    renderer = Renderer([*strings, b"\n"])
+    feed = len(strings)
+
+    inside = False  # a line that the last block began
+
+    def write(ids: Any, line_ends: Any) -> bytes:
+        nonlocal inside
+        if display is not None:
+            ids, line_ends = display.ids(ids, line_ends)
+        text = renderer.render(with_line_ends(ids, line_ends, feed)).replace(b" \n", b"\n")
+        text = b" " + text if inside and not text.startswith(b"\n") else text
+        inside = text.endswith(b" ")
+        return text.removesuffix(b" ")
+
+    return write
+
+
+def _write_records(out: streams.Output, tokenizer: Any, text: _Text) -> None:
+    """A JSON object for each line."""
+    unknown = tokenizer.specials.get("unk")
+    number = 0
+    for ids, line_ends in text:
+        ends = line_ends.tolist() or [len(ids)]
+        begin = 0
+        for end in ends:
+            number += 1
+            line = ids[begin:end].tolist()
+            pieces = [tokenizer.piece(token).decode(errors="backslashreplace") for token in line]
+            out.line(to_json({"line": number, "ids": line, "pieces": pieces, "unknown": line.count(unknown)}))
+            begin = end
+
+
+def _write_array(out: streams.Output, tokenizer: Any, text: _Text) -> None:
+    """The whole text as an array in numpy's file format, of the smallest unsigned type that holds the ids."""
+    import io
+
+    import numpy as np
+
+    from lmkit.edge.scratch import Disk
+    from lmkit.text.rendering import with_line_ends
+
+    dtype = np.dtype("<u2" if tokenizer.size <= 1 << 16 else "<u4")
+    eos = tokenizer.specials.get("eos")
+    writer = Disk(None).writer(dtype)
+    for ids, line_ends in text:
+        if len(line_ends):
+            if eos is None:
+                raise UsageError("this tokenizer can't tell lines apart in one array: it has no end of sentence")
+            ids = with_line_ends(ids, line_ends, eos)
+        writer.append(ids.astype(dtype))
+    array = writer.finish()
+    header = {"descr": dtype.str, "fortran_order": False, "shape": array.shape}
+    start = io.BytesIO()
+    np.lib.format.write_array_header_1_0(start, header)
+    out.write(start.getvalue())
+    out.write(array.data.cast("B") if len(array) else b"")

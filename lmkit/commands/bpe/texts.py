@@ -1,0 +1,143 @@
+"""What the commands of `bpe` share: options of pre-tokens, texts as they are, tokenizers out of checkpoints."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.options import Run, choice
+from lmkit.commands.provenance import Hashed
+from lmkit.edge import streams
+from lmkit.errors import CheckpointError, DataError, UsageError
+
+PIECE = 1 << 20  # bytes read at a time
+
+Level = Annotated[
+    str,
+    typer.Option(
+        "--level", metavar="LEVEL", callback=choice("byte", "char"),
+        help="What merges start from: `byte`, any bytes; `char`, the characters of words and a mark at their end.",
+    ),
+]  # fmt: skip
+Pattern = Annotated[
+    str | None,
+    typer.Option(
+        "--pattern", metavar="NAME", show_default="gpt2; whitespace at level char",
+        help="What merges do not cross: `gpt2`, `gpt4`, `whitespace`, `none`, or a regular expression.",
+    ),
+]  # fmt: skip
+Normalize = Annotated[
+    str,
+    typer.Option(
+        "--normalize", metavar="FORMS", help="Normal forms in order: `none`, or of `nfc`, `nfkc`, `lowercase`."
+    ),
+]
+TokenizerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", metavar="MODEL", show_default=False,
+        help="Any checkpoint, for its tokenizer; `-`, or none while texts are files: stdin.",
+    ),
+]  # fmt: skip
+
+
+def make_scheme(level: str, pattern: str | None, normalize: str) -> Any:
+    """How text is to be treated. Raises UsageError for what does not go together."""
+    from lmkit.text.bpe.scheme import END_OF_WORD, NORMALIZERS, PATTERNS, Scheme
+
+    forms = tuple(form for form in normalize.replace(",", " ").split() if form != "none")
+    for form in forms:
+        if form not in NORMALIZERS:
+            raise UsageError(f"--normalize: {form!r} is not one of {', '.join(NORMALIZERS)}")
+    if level == "char":
+        if pattern not in (None, "whitespace"):
+            raise UsageError("--level char parts words at white space; --pattern is for --level byte")
+        return Scheme(level="char", pattern="whitespace", normalize=forms, end_of_word=END_OF_WORD)
+    if pattern is not None and pattern not in PATTERNS:
+        _check_expression(pattern)
+    return Scheme(pattern=pattern or "gpt2", normalize=forms)
+
+
+def _check_expression(pattern: str) -> None:
+    """Raises UsageError where a regular expression is none."""
+    from tokenizers import Regex
+
+    try:
+        Regex(pattern)
+    except Exception as error:
+        raise UsageError(f"--pattern is neither a known name nor a regular expression: {error}") from None
+
+
+def as_they_are(run: Run, files: Sequence[str], title: str, *, eager: bool = False) -> Iterator[bytes]:
+    """The bytes of several files as one stream, in pieces as they come."""
+    with run.terminal.progress(title, streams.size_of(files)) as progress:
+        for name in files:
+            with streams.open_input(name) as stream:
+                read = getattr(stream, "read1", stream.read) if eager else stream.read
+                yield from progress.over(iter(lambda read=read: read(PIECE), b""))  # type: ignore[misc]
+
+
+def open_tokenizer(name: str) -> Any:
+    """The tokenizer of any checkpoint. Raises CheckpointError where there is none."""
+    opened = opening.open_any(name)
+    tokenizer = getattr(opened, "tokenizer", None)
+    if tokenizer is None:
+        raise CheckpointError(f"{streams.display(name)}: of kind {opened.kind}, it has no tokenizer")
+    return tokenizer
+
+
+def count_pretokens(
+    run: Run, files: Sequence[str], scheme: Any, encoding_errors: str, threads: int
+) -> tuple[Any, dict[str, Any]]:
+    """Distinct pre-tokens with their counts, and the record of the input. Raises DataError for an empty text."""
+    from lmkit.text.bpe.chunks import blocks
+    from lmkit.text.bpe.counts import Counter
+    from lmkit.text.ordered import in_order
+
+    counter = Counter(scheme)
+    if scheme.level == "char":
+        reader = opening.text_reader("char", encoding_errors)
+        hashed = Hashed(opening.blocks_of(run, reader, files, "counting"))
+        parts: Iterator[bytes] = iter(hashed)
+    else:
+        hashed = Hashed(as_they_are(run, files, "counting"))
+        parts = blocks(hashed, scheme, lines=True)
+    for scanned in in_order(counter.scan, parts, threads):
+        counter.add(scanned)
+    counts = counter.total()
+    if not len(counts):
+        raise DataError("no text to learn from: the input is empty")
+    return counts, hashed.record()
+
+
+def read_counts(files: Sequence[str], scheme: Any) -> tuple[Any, list[dict[str, Any]]]:
+    """The sum of files of counts, in order, and the record of each; text files hold a word and its count a line.
+
+    `scheme` is for those; None: that of the checkpoints. Raises DataError and UsageError where they don't add up.
+    """
+    from hashlib import sha256
+
+    from lmkit import checkpoint
+    from lmkit.text.bpe.counts import Counter, PretokenCounts, from_table
+
+    counter = None
+    records = []
+    for name in files:
+        data = streams.read_whole(name)
+        records.append({"counts": sha256(data).hexdigest()})
+        with opening.about(name):
+            if checkpoint.is_checkpoint(data[:9]):
+                content = checkpoint.parse(data)
+                if content.kind != PretokenCounts.kind:
+                    raise CheckpointError(f"of kind {content.kind}, not counts of `lmkit bpe count`")
+                counts = PretokenCounts.from_checkpoint(content)
+            else:
+                text = bytes(data)
+                counts = from_table(text.removesuffix(b"\n").split(b"\n") if text else [], scheme)
+            counter = counter or Counter(counts.scheme)
+            counter.merge(counts)
+    total = counter.total() if counter else None
+    if total is None or not len(total):
+        raise DataError("no counts to learn from: the input is empty")
+    return total, records

@@ -1,0 +1,95 @@
+"""`lmkit bpe train`: from texts or counts to a tokenizer."""
+
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.bpe.texts import Level, Normalize, Pattern, count_pretokens, make_scheme, read_counts
+from lmkit.commands.options import EncodingErrors, Files, Output, Run, Threads
+from lmkit.commands.provenance import checkpoint_bytes, origin
+from lmkit.edge import streams
+from lmkit.errors import UsageError
+
+Special = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--special", metavar="NAME", show_default=False,
+        help="A special token besides `<unk>`, `<s>` and `</s>`; text never becomes one by itself. Repeatable.",
+    ),
+]  # fmt: skip
+
+
+def train(
+    run: Run,
+    files: Files = None,
+    vocab_size: Annotated[
+        int,
+        typer.Option(
+            "--vocab-size",
+            metavar="N",
+            min=1,
+            max=1 << 24,
+            help="Pieces in all: special tokens, bytes or characters, merges. Exactly so many, or an error.",
+        ),
+    ] = 8000,
+    level: Level = "byte",
+    pattern: Pattern = None,
+    normalize: Normalize = "none",
+    special: Special = None,
+    min_frequency: Annotated[
+        int, typer.Option("--min-frequency", metavar="N", min=1, help="Merge no pair that occurs less often.")
+    ] = 1,
+    from_counts: Annotated[
+        bool,
+        typer.Option("--from-counts", help="The input is counts of `bpe count`, or lines of a word and its count."),
+    ] = False,
+    encoding_errors: EncodingErrors = "strict",
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """Learn merges: byte-pair encoding.
+
+    The most frequent pair of neighbours becomes a piece of its own, again and again. Merges
+    do not cross pre-tokens, nor lines; the end of a line belongs to it. Of pairs equally
+    frequent, those with the lower ids go first, as in Hugging Face tokenizers, which learn the
+    same merges; at --level char the pair seen first, as in the paper by Sennrich et al.
+
+    Examples:
+      lmkit bpe train --vocab-size 8000 train.txt -o bpe.lm
+      lmkit bpe train --pattern gpt4 --special '[MASK]' < train.txt > bpe.lm
+      lmkit bpe count train.txt | lmkit bpe train --from-counts -o bpe.lm
+      lmkit bpe train --level char --vocab-size 500 train.txt -o words.lm
+    """
+    from lmkit.text.bpe.fitting import fit
+
+    inputs = list(files or [streams.STDIN])
+    opening.one_stdin(*inputs)
+    scheme = make_scheme(level, pattern, normalize)
+    names = _names(special or [])
+    with streams.open_output(output, binary=True, inputs=inputs) as out:
+        if from_counts:
+            counts, records = read_counts(inputs, scheme)
+        else:
+            counts, record = count_pretokens(run, inputs, scheme, encoding_errors, opening.core_count(threads))
+            records = [record]
+        told = run.terminal.stage("merging", vocab_size)
+        tokenizer = fit(counts, vocab_size, minimum=min_frequency, special=names, told=told)
+        settings = {"min_frequency": min_frequency, "scheme": counts.scheme.describe(), "vocab_size": vocab_size}
+        settings["special"] = special or []
+        for piece in checkpoint_bytes(_file(tokenizer, counts), origin("bpe train", settings, records)):
+            out.write(piece)
+
+
+def _file(tokenizer: Any, counts: Any) -> Any:
+    from lmkit.text.stored import TokenizerFile
+
+    return TokenizerFile(tokenizer, {"merges": len(tokenizer.merges), "pretokens": int(counts.counts.sum())})
+
+
+def _names(special: list[str]) -> list[bytes]:
+    """Names of special tokens as bytes. Raises UsageError for one that is empty or has white space at an end."""
+    for name in special:
+        if not name or name != name.strip() or "\n" in name:
+            raise UsageError(f"--special {name!r}: a name is not empty and has no white space at its ends")
+    return [streams.argument_bytes(name) for name in special]

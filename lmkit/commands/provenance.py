@@ -1,0 +1,43 @@
+"""What a checkpoint says of where it came from, and checkpoints as bytes."""
+
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from typing import Any
+
+from lmkit import __version__
+
+
+class Hashed:
+    """Passes blocks on and keeps the SHA-256 and size of all, for the record of where a model came from."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._hash = sha256()
+        self._size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self._blocks:
+            self._hash.update(block)
+            self._size += len(block)
+            yield block
+
+    def record(self) -> dict[str, Any]:
+        """What the checkpoint's origin says of the input."""
+        return {"bytes": self._size, "sha256": self._hash.hexdigest()}
+
+
+def origin(command: str, settings: dict[str, Any], inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Where a checkpoint came from: nothing in it depends on time, host, user or file names."""
+    import platform
+
+    import numpy as np
+
+    versions = {"lmkit": __version__, "numpy": np.__version__, "python": platform.python_version()}
+    return {"command": command, "settings": settings, "inputs": list(inputs), "versions": versions}
+
+
+def checkpoint_bytes(model: Any, record: dict[str, Any]) -> Iterator[bytes | memoryview]:
+    """A model as the bytes of a checkpoint."""
+    from lmkit.checkpoint import serialize
+
+    return serialize(model.to_checkpoint(record))
