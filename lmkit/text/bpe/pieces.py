@@ -55,12 +55,13 @@ class Display:
             name = piece.decode(errors="backslashreplace")
             return name, name
         marker = self._marker
-        if not self._ends_words and marker in BEFORE_WORD:
-            whole = visible(piece) if marker == "Ġ" else _spaces_shown(piece)
-            return whole, whole
-        body = _escaped(piece.removesuffix(b" ") if self._ends_words else piece.removeprefix(b" "), marker)
         if marker in BEFORE_WORD:
-            return marker + body, body
+            shown = visible if marker == "Ġ" else _spaces_shown
+            if not self._ends_words:
+                return shown(piece), shown(piece)
+            word = piece.removesuffix(b" ")
+            return shown(b" " + word), shown(word)
+        body = _escaped(piece.removesuffix(b" ") if self._ends_words else piece.removeprefix(b" "), marker)
         if marker in GOES_ON:
             return body, marker + body
         return (body + marker, body) if marker == UNFINISHED else (body, body + marker)
@@ -69,6 +70,8 @@ class Display:
         """Indices into `strings` for the pieces of whole lines, and where the lines end in them."""
         goes_on = self._goes_on(ids, line_ends)
         flag = np.append(~goes_on[1:], True) if self._behind else goes_on
+        if self._ends_words and self._marker in BEFORE_WORD:
+            flag[_line_starts(ids, line_ends)] = True  # as nothing stands before them in the text
         shown = np.where(flag, ids + np.int32(self._size), ids).astype(np.int32)
         hidden = self._alone[ids] & self._hides
         if not hidden.any():
@@ -89,9 +92,14 @@ class Display:
         special = self._special[ids]
         goes_on[special] = False
         goes_on[1:][special[:-1]] = False
-        firsts = np.append(0, line_ends)
-        goes_on[firsts[firsts < len(ids)]] = False
+        goes_on[_line_starts(ids, line_ends)] = False
         return goes_on
+
+
+def _line_starts(ids: I32, line_ends: I64) -> I64:
+    """Where lines that have pieces start."""
+    starts = np.append(0, line_ends)
+    return starts[starts < len(ids)]
 
 
 def _escaped(body: bytes, marker: str) -> str:
