@@ -10,16 +10,20 @@ _lmkit() {
     fi
     ((COMP_CWORD > 1)) && command=${COMP_WORDS[1]}
     case $command in
-        ngram | data | scaling) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
+        ngram | bpe | data | scaling) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
     esac
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample info ngram data scaling'
+            operand='ppl score next sample info ngram bpe data scaling'
             ;;
         'ngram')
             options='-h --help'
             operand='count merge fit ppl query prune mix coverage import export'
+            ;;
+        'bpe')
+            options='-h --help'
+            operand='train encode decode stats count'
             ;;
         'data')
             options='-h --help'
@@ -98,7 +102,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 --order) value=' ' ;;
-                --tokens) value='word char byte' ;;
+                --tokens) value='FILES' ;;
                 --vocab) value='FILES' ;;
                 --max-vocab) value=' ' ;;
                 --min-count) value=' ' ;;
@@ -128,7 +132,7 @@ _lmkit() {
             case $previous in
                 --order) value=' ' ;;
                 --smoothing) value='modified-kneser-ney kneser-ney absolute witten-bell jelinek-mercer katz add-k mle stupid-backoff' ;;
-                --tokens) value='word char byte' ;;
+                --tokens) value='FILES' ;;
                 --prune) value='FILES' ;;
                 --k) value=' ' ;;
                 --alpha) value=' ' ;;
@@ -193,7 +197,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 --max-order) value=' ' ;;
-                --tokens) value='word char byte' ;;
+                --tokens) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
@@ -213,6 +217,74 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'bpe train')
+            options='--vocab-size --level --pattern --normalize --special --min-frequency --from-counts --encoding-errors --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --vocab-size) value=' ' ;;
+                --level) value='byte char' ;;
+                --pattern) value='FILES' ;;
+                --normalize) value='FILES' ;;
+                --special) value='FILES' ;;
+                --min-frequency) value=' ' ;;
+                --encoding-errors) value='strict replace' ;;
+                --threads) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'bpe encode')
+            options='-m --model --as --marker --parse-special --dropout --seed --vocab --vocab-threshold --unknown --encoding-errors --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --as) value='ids pieces npy' ;;
+                --marker) value='Ġ ▁ ## # @@ </w>' ;;
+                --dropout) value=' ' ;;
+                --seed) value=' ' ;;
+                --vocab) value='FILES' ;;
+                --vocab-threshold) value=' ' ;;
+                --unknown) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                --threads) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'bpe decode')
+            options='-m --model --as --marker -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --as) value='ids pieces npy' ;;
+                --marker) value='Ġ ▁ ## # @@ </w>' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'bpe stats')
+            options='-m --model --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'bpe count')
+            options='--level --pattern --normalize --encoding-errors --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --level) value='byte char' ;;
+                --pattern) value='FILES' ;;
+                --normalize) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

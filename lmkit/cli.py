@@ -46,6 +46,7 @@ COMMANDS = {
     "bpe train": Command(f"{BPE}.train", "train", "Learn byte-pair merges from text or counts."),
     "bpe encode": Command(f"{BPE}.encode", "encode", "Text to ids or pieces, a line for a line."),
     "bpe decode": Command(f"{BPE}.decode", "decode", "Ids or pieces back to text."),
+    "bpe stats": Command(f"{BPE}.stats", "stats", "How a tokenizer parts a text: sizes, unknowns, fertility."),
     "bpe count": Command(f"{BPE}.count", "count", "Count the distinct pre-tokens of a text."),
     "data text": Command("lmkit.commands.data", "text", "Print a text that every Python installation carries."),
     "scaling plan": Command("lmkit.commands.scaling", "plan", "Parameter counts of models, exactly."),

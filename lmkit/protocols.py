@@ -40,7 +40,7 @@ class Tokenizer(Protocol):
 
     @property
     def kind(self) -> str:
-        """`word`, `char`, `byte`: the name that `--tokens` takes."""
+        """`word`, `char` and `byte`, which `--tokens` takes by name; `bpe` and others."""
 
     @property
     def size(self) -> int:
@@ -53,6 +53,10 @@ class Tokenizer(Protocol):
     @property
     def digest(self) -> str:
         """Hexadecimal SHA-256 over kind and pieces: equal digests encode alike."""
+
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether any bytes will do, text or not."""
 
     def encode(self, text: bytes) -> I32:
         """Ids of one line of UTF-8 text without its line end; no `bos` or `eos` added."""

@@ -49,6 +49,15 @@ def open_any(name: str) -> Any:
     return kinds.load(streams.read_whole(name), streams.display(name))
 
 
+def open_tokenizer(name: str) -> Any:
+    """The tokenizer of any checkpoint. Raises CheckpointError where there is none."""
+    opened = open_any(name)
+    tokenizer = getattr(opened, "tokenizer", None)
+    if tokenizer is None:
+        raise CheckpointError(f"{streams.display(name)}: of kind {opened.kind}, it has no tokenizer")
+    return tokenizer
+
+
 def open_kind(name: str, *wanted: str) -> Any:
     """A checkpoint of one of the wanted kinds. Raises CheckpointError for others."""
     model = open_any(name)
@@ -86,11 +95,10 @@ def signature(model: Any, more: Mapping[str, str]) -> str:
 
 
 def text_reader(
-    model_or_kind: Any, errors: str, *, eager: bool = False, block: int = streams.BLOCK
+    errors: str, *, raw: bool = False, eager: bool = False, block: int = streams.BLOCK
 ) -> streams.TextReader:
-    """A reader of texts for a model's tokens; byte tokens take any bytes."""
-    kind = model_or_kind if isinstance(model_or_kind, str) else model_or_kind.tokenizer.kind
-    return streams.TextReader(replace=errors == "replace", raw=kind == "byte", eager=eager, block=block)
+    """A reader of texts; `errors` as --encoding-errors has it, `raw` for tokens that take any bytes."""
+    return streams.TextReader(replace=errors == "replace", raw=raw, eager=eager, block=block)
 
 
 def blocks_of(run: Run, reader: streams.TextReader, files: Sequence[str], title: str) -> Iterator[bytes]:

@@ -40,7 +40,7 @@ def next_token(
 
     name = model if model is not None else streams.STDIN
     opened = opening.open_language_model(name)
-    raw = opened.next(decoding.state_after(opened, streams.argument_bytes(prompt, raw=opened.tokenizer.kind == "byte")))
+    raw = opened.next(decoding.state_after(opened, streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)))
     logs = decoding.normalise(raw)
     for _, apply in decoding.filters(temperature, top_k, top_p, order):
         logs = apply(logs)

@@ -68,11 +68,12 @@ Threads = Annotated[
         "--threads", metavar="N", min=1, show_default="all cores", help="Threads; the result does not depend on it."
     ),
 ]
+TOKENS = ("word", "char", "byte")
 Tokens = Annotated[
     str,
     typer.Option(
-        "--tokens", metavar="KIND", callback=choice("word", "char", "byte"),
-        help="What a token is: `word`, `char` or `byte`.",
+        "--tokens", metavar="KIND",
+        help="What a token is: `word`, `char`, `byte`, or a checkpoint with a tokenizer, such as `bpe.lm`.",
     ),
 ]  # fmt: skip
 EncodingErrors = Annotated[

@@ -56,8 +56,8 @@ def ppl(
     eos = not no_eos
     with streams.open_output(output, inputs=[*names, *texts]) as out:
         opened = [_Opened(run, name, eos=eos) for name in names]
-        raw = all(one.model.tokenizer.kind == "byte" for one in opened)
-        reader = opening.text_reader("byte" if raw else "word", encoding_errors, block=BLOCK)
+        raw = all(one.model.tokenizer.takes_bytes for one in opened)
+        reader = opening.text_reader(encoding_errors, raw=raw, block=BLOCK)
         if explain:
             _explain(run, out, opened[0].model, reader, texts, eos=eos, as_json=json)
             return

@@ -74,7 +74,7 @@ def sample(
     name = model if model is not None else streams.STDIN
     opened = opening.open_language_model(name)
     with streams.open_output(output, inputs=[name]) as out:
-        data = streams.argument_bytes(prompt, raw=opened.tokenizer.kind == "byte")
+        data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
         state = decoding.state_after(opened, data)
         sampler = decoding.Sampler(opened, chain, unknown=unknown)
         stops = [streams.argument_bytes(text, raw=True) for text in stop or []]

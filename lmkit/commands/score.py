@@ -56,7 +56,7 @@ def score(
     names, texts = opening.sources([model] if model else [], [pairs] if pairs is not None else files)
     opened = opening.open_language_model(names[0])
     signature = opening.signature(opened, {"eos": "no" if no_eos else "yes", "unknown": "scored"})
-    reader = opening.text_reader(opened, encoding_errors, eager=True)
+    reader = opening.text_reader(encoding_errors, raw=opened.tokenizer.takes_bytes, eager=True)
     with streams.open_output(output, inputs=[*names, *texts]) as out:
         if not (json or bare):
             run.terminal.notice(f"signature {signature}")

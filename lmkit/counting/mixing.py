@@ -16,14 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmkit.counting.estimation import Table, precision
-from lmkit.counting.merging import union
+from lmkit.counting.merging import unite_tokenizers
 from lmkit.counting.model import NGram
 from lmkit.counting.pruning import normalised
 from lmkit.counting.smoothing import Groups
 from lmkit.counting.tables import SHIFT, WORD, context_starts, find_keys, make_key, sorting
-from lmkit.errors import CheckpointError, DataError
-from lmkit.protocols import F64, I32, I64, Bool
-from lmkit.text.tokenizers import Stored, with_vocabulary
+from lmkit.errors import DataError
+from lmkit.protocols import F64, I32, I64, Bool, Tokenizer
 from lmkit.text.vocabulary import BOS, UNK
 
 LN10 = float(np.log(10.0))
@@ -46,7 +45,7 @@ class _Order:
 class Union:
     """All n-grams of several models over one vocabulary; `absent` Bool[I, V]: words that a model lacks."""
 
-    tokenizer: Stored
+    tokenizer: Tokenizer
     orders: list[_Order]
     absent: Bool
 
@@ -56,26 +55,16 @@ def unite(models: Sequence[NGram], *, unknown: bool) -> Union:
 
     Raises CheckpointError where their tokens are not of one kind.
     """
-    tokenizers = [_stored(model) for model in models]
-    if len({tokenizer.kind for tokenizer in tokenizers}) != 1:
-        raise CheckpointError("models of different kinds of tokens can't be mixed")
-    vocabulary, maps = union([tokenizer.vocabulary for tokenizer in tokenizers])
+    tokenizer, maps = unite_tokenizers([model.tokenizer for model in models])
     tables = [_renamed(model.tables, words) for model, words in zip(models, maps, strict=True)]
-    absent = np.ones((len(models), len(vocabulary)), dtype=np.bool_)
+    absent = np.ones((len(models), tokenizer.size), dtype=np.bool_)
     for row, words in zip(absent, maps, strict=True):
         row[words] = False
     orders = [_unigrams(tables, absent, unknown=unknown)]
     for order in range(2, max(map(len, tables)) + 1):
         tables, level = _unite_order(tables, orders, order)
         orders.append(level)
-    return Union(with_vocabulary(tokenizers[0].kind, vocabulary), orders, absent)
-
-
-def _stored(model: NGram) -> Stored:
-    """The model's tokenizer, held to be one with a vocabulary that can be united. Raises CheckpointError."""
-    if not isinstance(model.tokenizer, Stored):
-        raise CheckpointError("models of different kinds of tokens can't be mixed")
-    return model.tokenizer
+    return Union(tokenizer, orders, absent)
 
 
 def _renamed(tables: Sequence[Table], words: I32) -> list[Table]:
@@ -224,7 +213,7 @@ def tune_linear(models: Sequence[NGram], parts: Union, ids: I32, ends: I64, roun
 
 def _scores(model: NGram, parts: Union, absent: Bool, ids: I32, ends: I64) -> F64:
     """log10 p of each token under one model, -inf for words that it lacks; `ids` are the union's."""
-    _, (_, back) = union([parts.tokenizer.vocabulary, _stored(model).vocabulary])
+    _, (_, back) = unite_tokenizers([parts.tokenizer, model.tokenizer])
     own = np.full(parts.tokenizer.size, UNK, dtype=np.int32)
     own[back] = np.arange(len(back), dtype=np.int32)
     logs = model.score_many(own[ids], ends) / LN10

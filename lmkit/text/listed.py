@@ -24,6 +24,7 @@ class ListedTokenizer:
     """Greedy longest match over listed pieces; answers the Tokenizer protocol but for its digest's use in models."""
 
     kind = "vocabulary"
+    takes_bytes = False
 
     def __init__(self, entries: Mapping[bytes, int], marker: str, unknown: bytes | None) -> None:
         self._entries = dict(entries)

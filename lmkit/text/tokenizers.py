@@ -42,6 +42,10 @@ class Learner(Protocol):
     dropped: int
     """Words spelled like sentence marks that were left out so far."""
 
+    @property
+    def takes_bytes(self) -> bool:
+        """See `Tokenizer.takes_bytes`."""
+
     def scan(self, block: bytes) -> Any:
         """What can be done for a block of whole lines without knowing those before; threads may share this."""
 
@@ -68,6 +72,7 @@ class Stored:
     kind = ""
     specials: Mapping[str, int] = SPECIALS
     separator = b""
+    takes_bytes = False
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
@@ -114,6 +119,8 @@ class WordTokenizer(Stored):
 
 class WordLearner:
     """Learns every word it meets."""
+
+    takes_bytes = False
 
     def __init__(self) -> None:
         self._interner = Interner()
@@ -177,6 +184,7 @@ class CharLearner:
     """Learns every character it meets."""
 
     dropped = 0
+    takes_bytes = False
 
     def __init__(self) -> None:
         self._table = np.full(_CODE_POINTS, -1, dtype=np.int32)
@@ -208,6 +216,7 @@ class ByteTokenizer(Stored):
     """The 256 bytes, as ids 3 to 258; nothing is ever unknown."""
 
     kind = "byte"
+    takes_bytes = True
 
     def __init__(self) -> None:
         super().__init__(Vocabulary.of([*NAMES, *(bytes([value]) for value in range(256))]))
@@ -227,6 +236,7 @@ class Fixed:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
+        self.takes_bytes = tokenizer.takes_bytes
 
     def scan(self, block: bytes) -> tuple[I32, I64]:
         """The ids themselves: there is nothing to learn."""

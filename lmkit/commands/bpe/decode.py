@@ -7,7 +7,7 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.bpe.encode import Marker
-from lmkit.commands.bpe.texts import TokenizerOption, as_they_are, open_tokenizer
+from lmkit.commands.bpe.texts import TokenizerOption, as_they_are
 from lmkit.commands.options import Files, Output, Run, choice
 from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
@@ -48,7 +48,7 @@ def decode(
         raise UsageError("--marker goes with --as pieces")
     names, inputs = opening.sources([model] if model is not None else [], files)
     with streams.open_output(output, inputs=[*names, *inputs]) as out:
-        tokenizer = open_tokenizer(names[0])
+        tokenizer = opening.open_tokenizer(names[0])
         spelled = _Spelled(tokenizer)
         if form == "npy":
             for name in inputs:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.bpe.texts import TokenizerOption, as_they_are, open_tokenizer
+from lmkit.commands.bpe.texts import TokenizerOption, as_they_are
 from lmkit.commands.bpe.vocabularies import allowed_pieces, read_vocabulary
 from lmkit.commands.options import EncodingErrors, Files, Json, Output, Run, Seed, Threads, choice
 from lmkit.edge import streams
@@ -103,7 +103,7 @@ def encode(
     opening.one_stdin(model, vocab, *inputs)
     _check(model, vocab, vocab_threshold, unknown, form, json)
     with streams.open_output(output, binary=form == "npy", inputs=[model, vocab, *inputs]) as out:
-        tokenizer = read_vocabulary(str(vocab), marker, unknown) if model is None else open_tokenizer(model)
+        tokenizer = read_vocabulary(str(vocab), marker, unknown) if model is None else opening.open_tokenizer(model)
         allowed = None
         if model is not None and vocab is not None:
             allowed = allowed_pieces(vocab, vocab_threshold or 1, tokenizer, _marker(tokenizer, marker))
@@ -184,7 +184,7 @@ class _Text:
         from lmkit.text.ordered import in_order
 
         if self._encoder is None or self._tokenizer.ends_words:
-            reader = opening.text_reader(self._tokenizer.kind, self._errors, eager=True)
+            reader = opening.text_reader(self._errors, raw=self._tokenizer.takes_bytes, eager=True)
             encode = self._tokenizer.encode_block
             if self._encoder is not None:
                 encode = lambda block: self._encoder.encode(self._encoder.scan(block))  # noqa: E731

@@ -78,15 +78,6 @@ def as_they_are(run: Run, files: Sequence[str], title: str, *, eager: bool = Fal
                 yield from progress.over(iter(lambda read=read: read(PIECE), b""))  # type: ignore[misc]
 
 
-def open_tokenizer(name: str) -> Any:
-    """The tokenizer of any checkpoint. Raises CheckpointError where there is none."""
-    opened = opening.open_any(name)
-    tokenizer = getattr(opened, "tokenizer", None)
-    if tokenizer is None:
-        raise CheckpointError(f"{streams.display(name)}: of kind {opened.kind}, it has no tokenizer")
-    return tokenizer
-
-
 def count_pretokens(
     run: Run, files: Sequence[str], scheme: Any, encoding_errors: str, threads: int
 ) -> tuple[Any, dict[str, Any]]:
@@ -97,7 +88,7 @@ def count_pretokens(
 
     counter = Counter(scheme)
     if scheme.level == "char":
-        reader = opening.text_reader("char", encoding_errors)
+        reader = opening.text_reader(encoding_errors)
         hashed = Hashed(opening.blocks_of(run, reader, files, "counting"))
         parts: Iterator[bytes] = iter(hashed)
     else:

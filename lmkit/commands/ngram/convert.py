@@ -74,7 +74,8 @@ def export(
     if opened.kind not in ("ngram", "ngram-counts"):
         raise CheckpointError(f"{streams.display(name)}: of kind {opened.kind}, which has no n-grams")
     if opened.kind == "ngram" and opened.tokenizer.kind != "word":
-        run.terminal.notice(f"tokens are {opened.tokenizer.kind}s: spaces are written as U+2581 in ARPA")
+        space = "U+0120, and every byte as a character," if opened.tokenizer.kind == "bpe" else "U+2581"
+        run.terminal.notice(f"tokens are of kind {opened.tokenizer.kind}: spaces are written as {space} in ARPA")
     pieces = _arpa(opened) if opened.kind == "ngram" else _table(opened)
     with streams.open_output(output, inputs=[name]) as out:
         if output is not None and output.endswith(".gz"):
@@ -88,6 +89,11 @@ def _names(tokenizer: Any) -> list[bytes]:
     pieces = [tokenizer.piece(token) for token in range(tokenizer.size)]
     if tokenizer.kind == "word":
         return pieces
+    if tokenizer.kind == "bpe":
+        from lmkit.text.bpe.visible import visible as characters
+
+        special = set(tokenizer.names.values())
+        return [piece if token in special else characters(piece).encode() for token, piece in enumerate(pieces)]
     if tokenizer.kind == "byte":
         return [*pieces[:3], *(b"<0x%02X>" % piece[0] for piece in pieces[3:])]
     visible = {

@@ -61,10 +61,10 @@ def count(
     from lmkit.counting.countfile import CountFile
 
     inputs = list(files or [streams.STDIN])
-    opening.one_stdin(*inputs, vocab)
+    opening.one_stdin(*inputs, vocab, tokens)
     count_threads = opening.core_count(threads)
     settings = {"order": order, "tokens": tokens, "max_vocab": max_vocab, "min_count": min_count}
-    with streams.open_output(output, binary=True, inputs=[*inputs, vocab]) as out:
+    with streams.open_output(output, binary=True, inputs=[*inputs, vocab, tokens]) as out:
         if engine == "dask":
             if max_vocab is not None or min_count > 1:
                 raise UsageError("--max-vocab and --min-count limit each piece; with an engine use --vocab")

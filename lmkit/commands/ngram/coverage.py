@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands.ngram.texts import make_learner
 from lmkit.commands.options import EncodingErrors, Json, Output, Run, Threads, Tokens
 from lmkit.edge import streams
 from lmkit.edge.records import Table
@@ -39,17 +40,15 @@ def coverage(
     from lmkit.counting.lookup import find_grams
     from lmkit.counting.tables import words_of
     from lmkit.edge.scratch import Disk, memory_size
-    from lmkit.text import tokenizers
 
     opening.one_stdin(train, test)
 
     def counted(name: str) -> Any:
-        reader = opening.text_reader(tokens, encoding_errors)
+        learner = make_learner(tokens, None)
+        reader = opening.text_reader(encoding_errors, raw=learner.takes_bytes)
         blocks = opening.blocks_of(run, reader, [name], "counting")
         cores = opening.core_count(threads)
-        return count_corpus(
-            blocks, tokenizers.learner(tokens), max_order, memory=memory_size(None), spill=Disk, threads=cores
-        )
+        return count_corpus(blocks, learner, max_order, memory=memory_size(None), spill=Disk, threads=cores)
 
     seen, wanted = counted(train), counted(test)
     known = _ids_in(wanted.tokenizer, seen.tokenizer)
@@ -82,7 +81,7 @@ def _ids_in(tokenizer: Any, other: Any) -> Any:
     """Another tokenizer's id of each of this one's tokens; -1 where it has none."""
     import numpy as np
 
-    if not hasattr(other, "vocabulary"):
+    if tokenizer.digest == other.digest:
         return np.arange(tokenizer.size)
     vocabulary = tokenizer.vocabulary
     ids = np.empty(len(vocabulary), dtype=np.int64)

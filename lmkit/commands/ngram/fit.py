@@ -109,10 +109,10 @@ def fit(
     pruned = _thresholds(prune, max(1, order))
     thread_count = opening.core_count(threads)
     inputs = list(files or [streams.STDIN])
-    opening.one_stdin(*inputs, vocab, heldout)
+    opening.one_stdin(*inputs, vocab, heldout, tokens)
     if from_counts and (tokens != "word" or vocab is not None or max_vocab is not None or min_count > 1):
         raise UsageError("--tokens, --vocab, --max-vocab and --min-count go with texts, not with --from-counts")
-    with streams.open_output(output, binary=True, inputs=[*inputs, vocab, heldout]) as out:
+    with streams.open_output(output, binary=True, inputs=[*inputs, vocab, heldout, tokens]) as out:
         if from_counts:
             counts, tokenizer, record, storage = _read_counts(inputs, order, run)
         else:
@@ -200,7 +200,7 @@ def _weights(counts: Any, tokenizer: Any, heldout: str | None, run: Run) -> Any:
 
     if heldout is None:
         return interpolation.leaving_one_out(counts, tokenizer.size)
-    reader = opening.text_reader(tokenizer.kind, run.settings["encoding_errors"])
+    reader = opening.text_reader(run.settings["encoding_errors"], raw=tokenizer.takes_bytes)
     lines = [tokenizer.encode_block(block) for block in reader.blocks(heldout)]
     opening.tell_replaced(run, reader)
     if not lines:

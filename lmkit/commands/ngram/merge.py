@@ -52,8 +52,7 @@ def merged(data: Sequence[memoryview], names: Sequence[str], storage: Any = None
     from lmkit import kinds
     from lmkit.counting.countfile import CountFile
     from lmkit.counting.merging import merge as add_up
-    from lmkit.counting.merging import move, remap, union
-    from lmkit.text.tokenizers import ByteTokenizer, Stored, with_vocabulary
+    from lmkit.counting.merging import move, remap, unite_tokenizers
 
     files = [kinds.load(view, name) for view, name in zip(data, names, strict=True)]
     for file, name in zip(files, names, strict=True):
@@ -64,14 +63,13 @@ def merged(data: Sequence[memoryview], names: Sequence[str], storage: Any = None
                 f"{name}: order {file.counts.order} over {file.tokenizer.kind}s does not add up with "
                 f"order {files[0].counts.order} over {files[0].tokenizer.kind}s"
             )
-    tokenizer: Stored = files[0].tokenizer
-    if isinstance(tokenizer, ByteTokenizer):
-        runs = [file.counts for file in files]
-    else:
-        vocabulary, maps = union([file.tokenizer.vocabulary for file in files])
-        tokenizer = with_vocabulary(tokenizer.kind, vocabulary)
-        runs = []
-        for file, words in zip(files, maps, strict=True):
-            run = remap(file.counts, words, len(vocabulary))
-            runs.append(run if storage is None else move(run, storage))
+    try:
+        tokenizer, maps = unite_tokenizers([file.tokenizer for file in files])
+    except CheckpointError as error:
+        raise UsageError(str(error)) from None
+    runs = []
+    for file, words in zip(files, maps, strict=True):
+        same = file.tokenizer.digest == tokenizer.digest
+        run = file.counts if same else remap(file.counts, words, tokenizer.size)
+        runs.append(run if same or storage is None else move(run, storage))
     return CountFile(add_up(runs, storage), tokenizer)

@@ -95,7 +95,7 @@ def _development_text(run: Run, tokenizer: Any, name: str, errors: str) -> tuple
 
     from lmkit.using.evaluation import with_eos
 
-    reader = streams.TextReader(replace=errors == "replace", raw=tokenizer.kind == "byte")
+    reader = streams.TextReader(replace=errors == "replace", raw=tokenizer.takes_bytes)
     ids, ends, total = [], [], 0
     for block in opening.blocks_of(run, reader, [name], "reading"):
         plain_ids, plain_ends = tokenizer.encode_block(block)

@@ -1,15 +1,16 @@
 """What `ngram count` and `ngram fit` share: options, and from texts to counts."""
 
+import os
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import Run
+from lmkit.commands.options import TOKENS, Run
 from lmkit.commands.provenance import Hashed
 from lmkit.edge import streams
-from lmkit.errors import DataError, UsageError
+from lmkit.errors import CheckpointError, DataError, UsageError
 
 Order = Annotated[
     int, typer.Option("--order", metavar="N", min=0, max=20, help="Longest n-gram; 0 is the uniform model.")
@@ -40,9 +41,18 @@ TempDir = Annotated[
 
 
 def make_learner(tokens: str, vocab: str | None) -> Any:
-    """A learner of tokens, or a fixed vocabulary read from a file."""
+    """A learner of tokens; or a tokenizer that is given, by its checkpoint or by a vocabulary read from a file.
+
+    Raises UsageError where both are, CheckpointError where a tokenizer can't serve n-gram models.
+    """
     from lmkit.text import tokenizers
 
+    if tokens not in tokenizers.KINDS:
+        if vocab is not None:
+            raise UsageError("--tokens FILE has a vocabulary of its own; --vocab is for words, characters and bytes")
+        if tokens != streams.STDIN and not os.path.exists(tokens):
+            raise UsageError(f"--tokens {tokens!r} is none of {', '.join(tokenizers.KINDS)}, and no file")
+        return tokenizers.Fixed(_with_sentence_marks(tokens))
     if vocab is None:
         return tokenizers.learner(tokens)
     entries = list(streams.TextReader().lines(vocab))
@@ -50,6 +60,17 @@ def make_learner(tokens: str, vocab: str | None) -> Any:
         return tokenizers.Fixed(tokenizers.from_list(tokens, entries))
     except DataError as error:
         raise DataError(f"{vocab}: {error}") from None
+
+
+def _with_sentence_marks(name: str) -> Any:
+    """The tokenizer of a checkpoint. Raises CheckpointError where its special tokens are not those of n-grams."""
+    tokenizer = opening.open_tokenizer(name)
+    if dict(tokenizer.specials) != {"unk": 0, "bos": 1, "eos": 2}:
+        raise CheckpointError(
+            f"{streams.display(name)}: n-grams need `<unk>`, `<s>` and `</s>` as ids 0, 1 and 2, which this lacks",
+            hint="`lmkit bpe train` makes tokenizers that have them",
+        )
+    return tokenizer
 
 
 def count_texts(
@@ -60,12 +81,13 @@ def count_texts(
     from lmkit.counting.corpus import count_corpus
     from lmkit.edge.scratch import Disk, memory_size
 
-    if vocab is not None and (max_vocab is not None or min_count > 1):
-        raise UsageError("--vocab fixes the vocabulary; it does not go with --max-vocab or --min-count")
-    reader = opening.text_reader(tokens, encoding_errors)
+    if (vocab is not None or tokens not in TOKENS) and (max_vocab is not None or min_count > 1):
+        raise UsageError("the vocabulary is given; that does not go with --max-vocab or --min-count")
+    learner = make_learner(tokens, vocab)
+    reader = opening.text_reader(encoding_errors, raw=learner.takes_bytes)
     blocks = Hashed(opening.blocks_of(run, reader, files, "counting"))
     counted = count_corpus(
-        blocks, make_learner(tokens, vocab), order, memory=memory_size(memory),
+        blocks, learner, order, memory=memory_size(memory),
         spill=lambda: Disk(temp_dir), threads=threads, max_vocab=max_vocab, min_count=min_count,
         stage=run.terminal.stage,
     )  # fmt: skip

@@ -82,6 +82,11 @@ class BPETokenizer:
         """Whether pieces say where words end; then text loses all white space but that."""
         return self.scheme.level == "char"
 
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether any bytes will do, text or not."""
+        return self.scheme.level == "byte"
+
     def decode(self, ids: Sequence[int]) -> bytes:
         """The text that the ids spell, special tokens as their names; without a space behind the last word."""
         text = b"".join(map(self.piece, ids))

@@ -1,0 +1,92 @@
+"""`lmkit bpe stats`: how a tokenizer parts a text."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lmkit.commands import models as opening
+from lmkit.commands.bpe.texts import TokenizerOption
+from lmkit.commands.options import EncodingErrors, Files, Json, Output, Run
+from lmkit.edge import streams
+from lmkit.edge.records import cell, to_json
+from lmkit.errors import DataError
+
+
+def stats(
+    run: Run,
+    files: Files = None,
+    model: TokenizerOption = None,
+    encoding_errors: EncodingErrors = "strict",
+    json: Json = False,
+    output: Output = None,
+) -> None:
+    """How a tokenizer parts a text.
+
+    Words, characters and bytes for each token, line ends counted as text but no tokens; unknown
+    tokens; how much of the vocabulary the text uses. Then fertility, the tokens of a word, for
+    words of different frequency, and how many of them stay whole.
+
+    Examples:
+      lmkit bpe stats -m bpe.lm text.txt
+      lmkit bpe stats -m model.lm --json < text.txt
+    """
+    names, inputs = opening.sources([model] if model is not None else [], files)
+    with streams.open_output(output, inputs=[*names, *inputs]) as out:
+        tokenizer = opening.open_tokenizer(names[0])
+        record = _record(run, tokenizer, inputs, encoding_errors)
+        if json:
+            out.line(to_json(record))
+            return
+        bands = record.pop("fertility_by_frequency")
+        for key, value in record.items():
+            out.line(f"{key}\t{cell(value)}")
+        out.line("\nfrequency\ttypes\twords\ttokens_per_word\twhole_words")
+        for band in bands:
+            out.line("\t".join(cell(value) for value in band.values()))
+
+
+def _record(run: Run, tokenizer: Any, inputs: list[str], errors: str) -> dict[str, Any]:
+    """All that is printed. Raises DataError for an empty text."""
+    import numpy as np
+
+    from lmkit.text.fertility import Tally
+    from lmkit.using.evaluation import measure
+
+    tally = Tally(tokenizer)
+    reader = opening.text_reader(errors, raw=tokenizer.takes_bytes)
+    sizes = np.zeros(4, dtype=np.int64)
+    for block in opening.blocks_of(run, reader, inputs, "encoding"):
+        tally.add(block, tokenizer.encode_block(block)[0])
+        sizes += measure(block)
+    lines, words, characters, size = sizes.tolist()
+    if not tally.tokens:
+        raise DataError("no text to encode: the input is empty")
+    return {
+        "lines": lines,
+        "words": words,
+        "characters": characters,
+        "bytes": size,
+        "tokens": tally.tokens,
+        "unknown_tokens": tally.unknown_tokens,
+        "unknown_share": tally.unknown_tokens / tally.tokens,
+        "words_per_token": words / tally.tokens,
+        "characters_per_token": characters / tally.tokens,
+        "bytes_per_token": size / tally.tokens,
+        "tokens_per_word": tally.tokens / words if words else None,
+        "vocabulary": tokenizer.size,
+        "vocabulary_used": tally.used,
+        "vocabulary_used_share": tally.used / tokenizer.size,
+        "fertility_by_frequency": list(_bands(tally, tokenizer)),
+    }
+
+
+def _bands(tally: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
+    """Fertility by word frequency; words are encoded as they stand inside a line."""
+    inside = tokenizer.kind == "bpe" and not tokenizer.ends_words
+    for band in tally.bands(b" " if inside else b""):
+        yield {
+            "frequency": f"{band.least}-{band.most}" if band.most else f"{band.least}-",
+            "types": band.types,
+            "words": band.words,
+            "tokens_per_word": band.tokens / band.words,
+            "whole_words": band.whole / band.words,
+        }
