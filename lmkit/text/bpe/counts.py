@@ -9,11 +9,10 @@ from lmkit.checkpoint import Array, Checkpoint, Streamed
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import I64, U8, U64
 from lmkit.text.bpe.normalizing import normalize
-from lmkit.text.bpe.pretokens import INSIDE, find
+from lmkit.text.bpe.pretokens import INSIDE, find, hashes
 from lmkit.text.bpe.scheme import Scheme
 from lmkit.text.bpe.table import MISSING, Table
 from lmkit.text.words import find as find_words
-from lmkit.text.words import hash_words
 
 
 class PretokenCounts:
@@ -68,25 +67,25 @@ class Counter:
             starts, ends = words.starts, words.ends
         else:
             starts, ends = find(block, self._scheme.pattern, self._scheme.digits, INSIDE)
-        return block, starts, ends, hash_words(block, starts, ends)
+        return block, starts, ends, hashes(block, starts, ends)
 
     def add(self, scanned: tuple[bytes, I64, I64, U64], counts: I64 | None = None) -> None:
         """Counts a scanned block; `counts`: how often each of its pre-tokens counts, instead of once."""
-        block, starts, ends, hashes = scanned
-        words = self._known.find(hashes)
+        block, starts, ends, keys = scanned
+        words = self._known.find(keys)
         new = np.flatnonzero(words == MISSING)
         if len(new):
-            _, first = np.unique(hashes[new], return_index=True)
-            self._learn(block, starts, ends, hashes, new[np.sort(first)])
-            words[new] = self._known.find(hashes[new])
+            _, first = np.unique(keys[new], return_index=True)
+            self._learn(block, starts, ends, keys, new[np.sort(first)])
+            words[new] = self._known.find(keys[new])
         self._counts += np.bincount(words, counts, minlength=len(self._counts)).astype(np.int64)
 
-    def _learn(self, block: bytes, starts: I64, ends: I64, hashes: U64, fresh: I64) -> None:
+    def _learn(self, block: bytes, starts: I64, ends: I64, keys: U64, fresh: I64) -> None:
         lengths = ends[fresh] - starts[fresh]
         places = np.repeat(starts[fresh] - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
         self._blobs.append(np.frombuffer(block, dtype=np.uint8)[places])
         self._lengths.append(lengths)
-        self._known.add(hashes[fresh], np.arange(len(self._known), len(self._known) + len(fresh), dtype=np.int32))
+        self._known.add(keys[fresh], np.arange(len(self._known), len(self._known) + len(fresh), dtype=np.int32))
         self._counts = np.append(self._counts, np.zeros(len(fresh), dtype=np.int64))
 
     def merge(self, other: PretokenCounts) -> None:
@@ -95,7 +94,7 @@ class Counter:
             raise DataError("the counts were made with other pre-tokens or another normal form")
         block = other.blob.tobytes()
         starts, ends = other.offsets[:-1], other.offsets[1:]
-        self.add((block, starts, ends, hash_words(block, starts, ends)), other.counts)
+        self.add((block, starts, ends, hashes(block, starts, ends)), other.counts)
 
     def total(self) -> PretokenCounts:
         """All that was counted."""
