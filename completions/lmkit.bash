@@ -10,12 +10,12 @@ _lmkit() {
     fi
     ((COMP_CWORD > 1)) && command=${COMP_WORDS[1]}
     case $command in
-        ngram | data | scaling) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
+        ngram | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
     esac
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample info ngram data scaling'
+            operand='ppl score next sample entropy info ngram data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -28,6 +28,10 @@ _lmkit() {
         'scaling')
             options='-h --help'
             operand='plan'
+            ;;
+        'calc')
+            options='-h --help'
+            operand='softmax cross-entropy entropy perplexity'
             ;;
         'ppl')
             options='-m --model --no-eos --explain --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
@@ -80,6 +84,29 @@ _lmkit() {
                 -p | --top-p) value=' ' ;;
                 --order) value='FILES' ;;
                 --stop) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'entropy')
+            options='--text --probs --counts --joint --normalize --unit-of --order -m --model --against --add --compare --correction --window --step --unit --memory --temp-dir --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --text) value='FILES' ;;
+                --joint) value='FILES' ;;
+                --unit-of) value='byte char word line token' ;;
+                --order) value=' ' ;;
+                -m | --model) value='FILES' ;;
+                --against) value='FILES' ;;
+                --add) value=' ' ;;
+                --compare) value='FILES' ;;
+                --correction) value='none miller-madow grassberger grassberger-1988' ;;
+                --window) value=' ' ;;
+                --step) value=' ' ;;
+                --unit) value='bits nats hartleys' ;;
+                --memory) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -231,6 +258,41 @@ _lmkit() {
             case $previous in
                 --vocab) value=' ' ;;
                 --max-order) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc softmax')
+            options='-t --temperature -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -t | --temperature) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc cross-entropy')
+            options='--unit -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --unit) value='bits nats hartleys' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc entropy')
+            options='--unit -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --unit) value='bits nats hartleys' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc perplexity')
+            options='--probabilities -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

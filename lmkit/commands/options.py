@@ -101,3 +101,20 @@ FilterOrder = Annotated[
         help="Order in which the filters are applied, such as `top-k,top-p,temperature`.",
     ),
 ]  # fmt: skip
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory", metavar="SIZE", show_default="half of what is free",
+        help="Memory for counting, such as `2G`; beyond it sorted runs go to disk.",
+    ),
+]  # fmt: skip
+TempDir = Annotated[
+    str | None, typer.Option("--temp-dir", metavar="DIR", show_default="$TMPDIR", help="Where runs are kept meanwhile.")
+]
+Unit = Annotated[
+    str,
+    typer.Option(
+        "--unit", metavar="UNIT", callback=choice("bits", "nats", "hartleys"),
+        help="Unit of the answer: `bits`, `nats` or `hartleys`, which are decimal digits.",
+    ),
+]  # fmt: skip

@@ -8,15 +8,13 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.ngram.texts import (
     MaxVocab,
-    Memory,
     MinCount,
     Order,
-    TempDir,
     VocabFile,
     count_texts,
     origin,
 )
-from lmkit.commands.options import EncodingErrors, Files, Output, Run, Threads, Tokens, choice
+from lmkit.commands.options import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.counting.methods import ALIASES, CLOSED, METHODS, SINGLE_DISCOUNT, thresholds
 from lmkit.edge import streams
 from lmkit.errors import CheckpointError, DataError, UsageError
