@@ -25,8 +25,9 @@ from lmkit.protocols import I64, U64
 
 Symbols = npt.NDArray[np.integer[Any]]
 RUN = 1 << 24  # positions sorted at a time where memory allows
-STEP = 1 << 20  # blocks of all runs together that are merged at a time
-BASE = 64 << 20  # bytes of a process before it counts anything
+STEP = 1 << 18  # positions looked at, and blocks of all runs together merged, at a time
+MERGED = 32  # runs merged at a time once they are on disk
+BASE = 96 << 20  # bytes of a process before it counts anything
 POSITION = 40  # bytes of a position while its run is sorted, if all blocks differ
 DENSE = 16  # bits up to which keys are counted without sorting
 
@@ -251,19 +252,27 @@ class _Shelf:
         self._spill = spill
         self._storage: Storage | None = None
 
+    @property
+    def spilled(self) -> bool:
+        return self._storage is not None
+
     def keep(self, table: Table) -> Table:
         size = table.keys.nbytes + table.counts.nbytes
         if size <= self._left:
             self._left -= size
             return table
+        return self.store([table])
+
+    def store(self, parts: Iterable[Table]) -> Table:
+        """A table in the storage, written a part at a time."""
         self._storage = self._storage or self._spill()
-        arrays = []
-        for values in table:
-            writer = self._storage.writer(values.dtype)
-            writer.append(values)
-            arrays.append(writer.finish())
+        keys, counts = self._storage.writer(np.uint64), self._storage.writer(np.int64)
+        for part in parts:
+            keys.append(part.keys)
+            counts.append(part.counts)
+        stored = Table(keys.finish(), counts.finish())
         self.release()
-        return Table(*arrays)
+        return stored
 
     def release(self) -> None:
         if self._storage is not None:
@@ -278,7 +287,7 @@ class _Runs:
         self._dense = np.zeros(1 << bits, dtype=np.int64) if bits <= DENSE else None
         self._keys = np.empty(0, dtype=np.uint64)
         self._fill = 0
-        self._tables: list[Table] = []
+        self._levels: list[list[Table]] = [[]]
 
     def add(self, keys: U64) -> None:
         if self._dense is not None:
@@ -306,14 +315,25 @@ class _Runs:
         self._fill = 0
         keys.sort()
         starts = _starts(keys)
-        self._tables.append(self._shelf.keep(Table(keys[starts], np.diff(starts, append=len(keys)))))
+        self._keep(Table(keys[starts], np.diff(starts, append=len(keys))))
+
+    def _keep(self, table: Table) -> None:
+        """Puts a table on the shelf; as many as are merged at a time become one, and so on with these."""
+        self._levels[0].append(self._shelf.keep(table))
+        for number, level in enumerate(self._levels):
+            if len(level) < MERGED or not self._shelf.spilled:
+                return
+            if level is self._levels[-1]:
+                self._levels.append([])
+            self._levels[number + 1].append(self._shelf.store(_merged(level, self._shelf.release)))
+            level.clear()
 
     def add_counted(self, keys: U64, counts: I64) -> None:
         """Takes keys that were counted elsewhere, in any order."""
         order = np.argsort(keys)
         keys = keys[order]
         starts = _starts(keys)
-        self._tables.append(self._shelf.keep(Table(keys[starts], np.add.reduceat(counts[order], starts))))
+        self._keep(Table(keys[starts], np.add.reduceat(counts[order], starts)))
 
     def finish(self) -> list[Table]:
         if self._dense is not None:
@@ -322,7 +342,7 @@ class _Runs:
         if self._fill:
             self._sort()
         self._keys = np.empty(0, dtype=np.uint64)
-        return self._tables
+        return [table for level in self._levels for table in level]
 
 
 def _starts(keys: U64) -> I64:
@@ -335,13 +355,12 @@ def _merged(tables: Sequence[Table], release: Callable[[], None]) -> Iterator[Ta
     places = [0] * len(tables)
     step = max(1, STEP // max(1, len(tables)))
     while any(place < len(table.keys) for place, table in zip(places, tables, strict=True)):
-        limits = [
-            table.keys[place + step]
-            for place, table in zip(places, tables, strict=True)
-            if place + step < len(table.keys)
+        near = [table.keys[place : place + step + 1] for place, table in zip(places, tables, strict=True)]
+        limit = min((keys[step] for keys in near if len(keys) > step), default=None)
+        ends = [
+            place + (len(keys) if limit is None else int(np.searchsorted(keys, limit)))
+            for place, keys in zip(places, near, strict=True)
         ]
-        limit = min(limits, default=None)
-        ends = [len(t.keys) if limit is None else int(np.searchsorted(t.keys, limit)) for t in tables]
         keys = np.concatenate([t.keys[a:b] for t, a, b in zip(tables, places, ends, strict=True)])
         counts = np.concatenate([t.counts[a:b] for t, a, b in zip(tables, places, ends, strict=True)])
         places = ends

@@ -60,7 +60,7 @@ def distribution(weights: Iterable[float], *, rescale: bool = False) -> F64:
             raise DataError(f"weights that sum to {total:g} can't be rescaled")
         return values / total
     if abs(total - 1) > TOLERANCE:
-        raise DataError(f"the probabilities sum to {total:.9g}, not to 1", hint="--normalize rescales weights")
+        raise DataError(f"the probabilities sum to {total:.9g}, not to 1")
     return values
 
 

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from lmkit.counting.blocks import Symbols
-from lmkit.protocols import I32, I64, Tokenizer
+from lmkit.protocols import I32, I64, U64, Tokenizer
 from lmkit.text.vocabulary import Interner
-from lmkit.text.words import Words, distinct, find, hash_words
+from lmkit.text.words import distinct, find, hash_words
 
 _CODE_POINTS = 0x110000
 
@@ -70,36 +70,54 @@ class Characters:
         return numbers
 
 
-class Spans:
-    """Words or lines, numbered in order of first appearance; told apart by 64-bit hashes."""
+class WordSymbols:
+    """Words, numbered in order of first appearance; told apart by 64-bit hashes."""
 
     alphabet = None
 
-    def __init__(self, unit: str) -> None:
-        self._find = _lines if unit == "line" else _words
+    def __init__(self) -> None:
         self._interner = Interner()
 
     def passing(self, piece: bytes) -> Symbols:
-        """Hashes of the words or lines."""
-        piece, spans = self._find(piece)
-        return hash_words(piece, spans.starts, spans.ends)
+        """Hashes of the words."""
+        piece = _ended(piece)
+        words = find(piece)
+        return hash_words(piece, words.starts, words.ends)
 
     def symbols(self, piece: bytes) -> Symbols:
         """See `Unit.symbols`."""
-        piece, spans = self._find(piece)
-        found = distinct(piece, spans)
+        piece = _ended(piece)
+        found = distinct(piece, find(piece))
         return self._interner.ids(piece, found.starts, found.ends, found.hashes)[found.inverse]
 
 
-def _words(piece: bytes) -> tuple[bytes, Words]:
-    piece = piece if piece.endswith(b"\n") else piece + b"\n"
-    return piece, find(piece)
+def _ended(piece: bytes) -> bytes:
+    return piece if piece.endswith(b"\n") else piece + b"\n"
 
 
-def _lines(piece: bytes) -> tuple[bytes, Words]:
+class Lines:
+    """Lines without their ends, numbered in order of first appearance; told apart by 64-bit hashes."""
+
+    alphabet = None
+
+    def __init__(self) -> None:
+        self._interner = Interner()
+
+    def passing(self, piece: bytes) -> Symbols:
+        """Hashes of the lines."""
+        return _hashed_lines(piece)[2]
+
+    def symbols(self, piece: bytes) -> Symbols:
+        """See `Unit.symbols`."""
+        return self._interner.ids(piece, *_hashed_lines(piece))
+
+
+def _hashed_lines(piece: bytes) -> tuple[I64, I64, U64]:
+    """Where each line lies, and its hash with its length, since zeros at its end do not change a word's."""
     ends: I64 = np.flatnonzero(np.frombuffer(piece, dtype=np.uint8) == 10)
     starts = np.concatenate((np.zeros(1, dtype=np.int64), ends[:-1] + 1))[: len(ends)]
-    return piece, Words(starts, ends, np.arange(1, len(ends) + 1))
+    lengths = (ends - starts).astype(np.uint64) * np.uint64(0xD1342543DE82EF95)
+    return starts, ends, hash_words(piece, starts, ends) ^ lengths
 
 
 class Tokens:
@@ -122,4 +140,6 @@ def unit_of(name: str, tokenizer: Any = None) -> Unit:
         return Tokens(tokenizer)
     if name == "byte":
         return Bytes()
-    return Characters() if name == "char" else Spans(name)
+    if name == "char":
+        return Characters()
+    return WordSymbols() if name == "word" else Lines()

@@ -80,7 +80,7 @@ def matrix(name: str, reader: streams.TextReader) -> tuple[list[list[float]], st
             continue
         place = f"{streams.display(name)}:{number}"
         fields = line.split(b"\t") if b"\t" in line else line.split()
-        if not rows and number == 1 and all(_number(field) is None for field in fields[1:] or fields):
+        if not rows and number == 1 and all(_number(field) is None for field in fields):
             continue  # a header
         if _number(fields[0]) is None and len(fields) > 1:
             fields = fields[1:]

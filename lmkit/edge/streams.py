@@ -154,13 +154,7 @@ class TextReader:
     def _whole(self, stream: BinaryIO, separators: bytes) -> Iterator[bytes]:
         """Pieces up to the last separator, or else the last whole character, of what has been read."""
         rest: list[bytes] = []
-        first = True
-        while piece := self._read(stream):
-            if first and len(piece) < len(BOM):
-                piece += stream.read(len(BOM) - len(piece))
-            if first and not self.raw:
-                piece = piece.removeprefix(BOM)
-            first = False
+        for piece in self._read(stream):
             if separators:
                 cut = 1 + max(piece.rfind(separator) for separator in separators)
             else:
@@ -198,13 +192,7 @@ class TextReader:
     def _whole_lines(self, name: str) -> Iterator[bytes]:
         with open_input(name) as stream:
             rest: list[bytes] = []
-            first = True
-            while piece := self._read(stream):
-                if first and len(piece) < len(BOM):
-                    piece += stream.read(len(BOM) - len(piece))
-                if first and not self.raw:
-                    piece = piece.removeprefix(BOM)
-                first = False
+            for piece in self._read(stream):
                 cut = piece.rfind(b"\n") + 1
                 if cut:
                     yield b"".join([*rest, piece[:cut]])
@@ -214,12 +202,17 @@ class TextReader:
             if rest:
                 yield b"".join([*rest, b"\n"])
 
-    def _read(self, stream: BinaryIO) -> bytes:
+    def _read(self, stream: BinaryIO) -> Iterator[bytes]:
+        """What comes, without a byte order mark in front."""
         read = stream.read1 if self.eager else stream.read  # type: ignore[attr-defined]
-        piece = cast(bytes, read(self.block))
-        if self.tap is not None:
-            self.tap(piece)
-        return piece
+        first = True
+        while piece := read(self.block):
+            if first and len(piece) < len(BOM):
+                piece += stream.read(len(BOM) - len(piece))
+            if self.tap is not None:
+                self.tap(piece)
+            yield piece.removeprefix(BOM) if first and not self.raw else piece
+            first = False
 
     def lines(self, name: str) -> Iterator[bytes]:
         """Lines without their ends."""

@@ -129,6 +129,7 @@ def test_examples_use_commands_and_options_that_exist(name, lmkit):
 
 
 REDEFINED = {
+    "--counts": "a file of counts to import; files of counts to measure",
     "--explain": "ppl: lines and formulas; score: factors",
     "--model": "of one model, of several, and of info, which takes anything",
     "--order": "of n-grams; of n-grams to list; of filters",
@@ -192,7 +193,8 @@ def filled(name):
 
 
 def value(option, number):
-    fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask"}
+    fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask",
+             "--unit": "nats", "--unit-of": "line", "--correction": "grassberger"}  # fmt: skip
     types = {"int range": "7", "float range": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 

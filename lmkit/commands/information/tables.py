@@ -14,7 +14,8 @@ def _at(place: str, make: Callable[[], Any]) -> Any:
     try:
         return make()
     except DataError as error:
-        raise DataError(f"{place}: {error}", hint=error.hint) from None
+        hint = "--normalize rescales weights" if "sum to" in str(error) else None
+        raise DataError(f"{place}: {error}", hint=hint) from None
 
 
 def probabilities(asked: Asked, out: streams.Output) -> None:
