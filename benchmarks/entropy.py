@@ -1,4 +1,4 @@
-"""lmkit entropy: bytes at the speed of reading, against `ent` where there is one, and longer histories in bounded memory."""
+"""lmkit entropy: bytes against `ent`, where there is one; longer histories in bounded memory."""
 
 import argparse
 import shlex

@@ -122,7 +122,7 @@ complete -c lmkit -n '__lmkit_in entropy' -l joint -r -F -d 'A matrix of probabi
 complete -c lmkit -n '__lmkit_in entropy' -l normalize -d 'Divide probabilities by their sum first'
 complete -c lmkit -n '__lmkit_in entropy' -l unit-of -x -a 'byte char word line token' -d 'What is counted: byte, char, word, line, or token of the tokenizer in MODEL'
 complete -c lmkit -n '__lmkit_in entropy' -l order -x -d 'Given the K symbols before; 0: given nothing'
-complete -c lmkit -n '__lmkit_in entropy' -s m -l model -r -F -d 'Checkpoint or ARPA file; -, or none while texts are files: stdin'
+complete -c lmkit -n '__lmkit_in entropy' -s m -l model -r -F -d 'Cross-entropy under MODEL; with --unit-of token counts what its tokenizer makes of the text'
 complete -c lmkit -n '__lmkit_in entropy' -l against -r -F -d 'Cross-entropy and divergences from FILE'
 complete -c lmkit -n '__lmkit_in entropy' -l add -x -d 'Add A to each count of both texts of --against'
 complete -c lmkit -n '__lmkit_in entropy' -l compare -r -F -d 'Compress the text too: some of gzip, zlib, bz2, lzma, xz, zstd, parted by commas'

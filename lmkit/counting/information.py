@@ -44,10 +44,11 @@ def bits_per(bits: float, symbols: int, size: int) -> float:
     return bits * symbols / size if size else 0.0
 
 
-def distribution(weights: Iterable[float], *, rescale: bool = False) -> F64:
+def distribution(weights: Iterable[float], *, rescale: bool = False, hint: str | None = None) -> F64:
     """Weights as probabilities; `rescale` divides them by their sum, otherwise the sum must be one.
 
-    Raises DataError for a negative or infinite weight, and where the sum is not what it should be.
+    Raises DataError for a negative or infinite weight, and where the sum is not what it should
+    be; `hint` says what to do about the latter.
     """
     values = np.asarray(list(weights) if not isinstance(weights, np.ndarray) else weights, dtype=np.float64)
     if not len(values):
@@ -60,25 +61,16 @@ def distribution(weights: Iterable[float], *, rescale: bool = False) -> F64:
             raise DataError(f"weights that sum to {total:g} can't be rescaled")
         return values / total
     if abs(total - 1) > TOLERANCE:
-        raise DataError(f"the probabilities sum to {total:.9g}, not to 1")
+        raise DataError(f"the probabilities sum to {total:.9g}, not to 1", hint=hint)
     return values
 
 
-def joint_distribution(rows: Sequence[Sequence[float]], *, rescale: bool = False) -> F64:
+def joint_distribution(rows: Sequence[Sequence[float]], *, rescale: bool = False, hint: str | None = None) -> F64:
     """A table as probabilities, (X, Y): whole numbers whose sum is not one are counts. Raises DataError as above."""
     table = np.array(rows, dtype=np.float64)
     total = table.sum() if table.size else 0.0
     counted = bool((table == np.floor(table)).all()) and total > 1
-    return distribution(table, rescale=rescale or counted)
-
-
-def two_distributions(counts: I64, others: I64, *, add: float = 0.0) -> tuple[F64, F64]:
-    """Relative frequencies of two samples over the symbols of both, (U,) each; `add` to every count first."""
-    both = np.zeros((2, max(len(counts), len(others))))
-    both[0, : len(counts)], both[1, : len(others)] = counts, others
-    both = both[:, both.any(axis=0)] + add
-    p, q = both / both.sum(axis=1, keepdims=True)
-    return p, q
+    return distribution(table, rescale=rescale or counted, hint=hint)
 
 
 def entropy(p: F64) -> float:
@@ -107,6 +99,32 @@ def jensen_shannon(p: F64, q: F64) -> float:
     """Jensen-Shannon divergence (D(p || m) + D(q || m)) / 2 with m = (p + q) / 2, 0 to 1 bit. Lin (1991)."""
     mean = (p + q) / 2
     return min(1.0, (divergence(p, mean) + divergence(q, mean)) / 2)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two distributions over the same symbols, compared in bits. p, q (V,)."""
+
+    p: F64
+    q: F64
+
+    @classmethod
+    def of_counts(cls, counts: I64, others: I64, *, add: float = 0.0) -> "Pair":
+        """Relative frequencies over the symbols of two samples; `add` to every count first."""
+        both = np.zeros((2, max(len(counts), len(others))))
+        both[0, : len(counts)], both[1, : len(others)] = counts, others
+        both = both[:, both.any(axis=0)] + add
+        p, q = both / both.sum(axis=1, keepdims=True)
+        return cls(p, q)
+
+    def figures(self) -> dict[str, float]:
+        """Divergences and cross-entropies both ways, what lies between, and the entropy of q."""
+        p, q = self.p, self.q
+        return {
+            "divergence": divergence(p, q), "cross_entropy": cross_entropy(p, q),
+            "divergence_reverse": divergence(q, p), "cross_entropy_reverse": cross_entropy(q, p),
+            "jensen_shannon": jensen_shannon(p, q), "entropy_against": entropy(q),
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,8 @@ def test_perplexity(lmkit):
     "text",
     ["", "\n", "[", "x", "[]", "[1, 'a']", '["a"]', "[true]", "[null]", "[[0.5, 0.5]]", "{}", '{"p": [1]}', "3",
      "[NaN]", "[" * 100_000, f"[1{'0' * 5000}]", f"[1{'0' * 400}]", '{"p": [1], "q": [0.5, 0.5]}',
-     '{"logits": [1], "target": 1}', '{"logits": [1], "target": true}', '{"logits": [1, Infinity], "target": 0}', '{"logits": [], "target": 0}'],
+     '{"logits": [1], "target": 1}', '{"logits": [1], "target": true}', '{"logits": [1, Infinity], "target": 0}',
+     '{"logits": [], "target": 0}'],
     ids=lambda text: repr(text[:20]),
 )  # fmt: skip
 def test_what_is_no_input(verb, text, fails):

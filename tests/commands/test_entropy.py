@@ -84,6 +84,20 @@ def test_counts_and_corrections(entropy):
     assert entropy("--counts", stdin=b"a\t1\nb\t2\na\t1\n")["entropy"] == 1
 
 
+def test_two_distributions(entropy, write, fails):
+    """Cover and Thomas, example 2.3.1."""
+    record = entropy("--probs", "--against", write("q", b"0.75\n0.25\n"), stdin=b"0.5\n0.5\n")
+    assert (record["divergence"], record["divergence_reverse"]) == pytest.approx((0.2075, 0.1887), abs=5e-5)
+    counted = entropy("--counts", "--against", write("q", b"b\t1\na\t3\n"), stdin=b"a\t1\nb\t1\n")
+    assert counted["divergence"] == record["divergence"]
+    assert entropy("--counts", "--against", write("q", b"c\t1\n"), stdin=b"a\t1\n")["divergence"] == math.inf
+    assert entropy("--counts", "--against", "q", "--add", "1", stdin=b"a\t1\n")["divergence"] == pytest.approx(1 / 3)
+    assert (
+        "1 probabilities against 2"
+        in fails(3, "entropy", "--probs", "--against", write("q", b"1"), stdin=b"1 0").stderr
+    )
+
+
 def test_joint_tables(entropy, write, lmkit):
     table = write("t.tsv", b"\tu\tv\na\t.25\t.25\nb\t.5\t0\n")
     record = entropy("--joint", table)
@@ -275,12 +289,14 @@ def test_windows_are_written_as_they_come(clean):
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        ("--probs --counts", "exclude"), ("--probs --order 1", "--order"), 
+        ("--probs --counts", "exclude"), ("--probs --order 1", "--order"),
         ("--probs --correction miller-madow", "--correction"),
         ("--joint x y", "FILEs"), ("--counts --normalize", "--normalize"), ("--step 2", "--step"),
         ("--window 2 --order 2", "--window 2"), ("--window 2 --compare gzip", "--compare"), ("--add 1", "--add"),
         ("--against x --order 1", "--order"), ("--compare rar", "rar"), ("--unit-of sentence", "sentence"),
-        ("--order -1", "--order"), ("--unit bans", "bans"), ("--correction chao", "chao"), ("--window 0", "--window"),
+        ("--order -1", "--order"), ("--unit bans", "bans"),
+        ("--counts --against x --correction grassberger", "--correction"),
+        ("--correction chao", "chao"), ("--window 0", "--window"),
         ("-m x --unit-of word", "--unit-of"), ("--memory much --order 1", "--memory"),
     ],
 )  # fmt: skip

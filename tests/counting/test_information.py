@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.counting import information
-from lmkit.counting.information import CORRECTIONS, Joint, Spectrum, digamma
+from lmkit.counting.information import CORRECTIONS, Joint, Pair, Spectrum, digamma
 from lmkit.errors import DataError
 
 COUNTS = st.lists(st.integers(0, 1000), min_size=1, max_size=20).filter(any)
@@ -57,7 +57,8 @@ def test_divergences_of_the_textbook():
 
 @given(COUNTS, COUNTS, st.sampled_from([0.0, 0.5, 1.0]))
 def test_laws_of_divergence(counts, others, add):
-    p, q = information.two_distributions(np.array(counts), np.array(others), add=add)
+    pair = Pair.of_counts(np.array(counts), np.array(others), add=add)
+    p, q = pair.p, pair.q
     assert len(p) == len(q)
     assert p.sum() == pytest.approx(1)
     assert q.sum() == pytest.approx(1)
@@ -74,9 +75,9 @@ def test_laws_of_divergence(counts, others, add):
 
 
 def test_smoothing_is_over_the_union():
-    p, q = information.two_distributions(np.array([1, 0, 0]), np.array([0, 0, 2, 4]), add=1)
-    assert p.tolist() == [2 / 4, 1 / 4, 1 / 4]
-    assert q.tolist() == [1 / 9, 3 / 9, 5 / 9]
+    pair = Pair.of_counts(np.array([1, 0, 0]), np.array([0, 0, 2, 4]), add=1)
+    assert pair.p.tolist() == [2 / 4, 1 / 4, 1 / 4]
+    assert pair.q.tolist() == [1 / 9, 3 / 9, 5 / 9]
 
 
 # Joint distributions.

@@ -44,6 +44,8 @@ class Asked:
         for option in given:
             if given[option] and option not in TAKEN[mode]:
                 raise UsageError(f"{option} does not go with {NAMES[mode]}")
+        if self.correction != "none" and self.against is not None:
+            raise UsageError("--correction is of one sample; it does not go with --against")
         if self.unit_of == "token" and self.model is None:
             raise UsageError("tokens need a tokenizer", hint="-m MODEL names a checkpoint that has one")
         if self.window is not None and self.window <= self.order:
@@ -63,10 +65,17 @@ class Asked:
 
         return {"entropy": self.information(bits), "unit": self.unit, "perplexity": perplexity(bits)}
 
+    def pair(self, pair: Any) -> dict[str, Any]:
+        """The answer about two distributions."""
+        from lmkit.counting.information import entropy
+
+        figures = {key: self.information(bits) for key, bits in pair.figures().items()}
+        return {**self.answer(entropy(pair.p)), **figures}
+
 
 TAKEN = {
-    "probs": {"--normalize"},
-    "counts": {"--correction"},
+    "probs": {"--normalize", "--against"},
+    "counts": {"--correction", "--against", "--add"},
     "joint": {"--normalize"},
     "model": {"-m"},
     "against": {"-m", "--unit-of", "--against", "--add"},

@@ -14,7 +14,6 @@ from lmkit.commands.options import (
     Files,
     Json,
     Memory,
-    ModelOption,
     Output,
     Run,
     TempDir,
@@ -57,7 +56,16 @@ def entropy(
     order: Annotated[
         int, typer.Option("--order", metavar="K", min=0, max=64, help="Given the K symbols before; 0: given nothing.")
     ] = 0,
-    model: ModelOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            show_default=False,
+            help="Cross-entropy under MODEL; with `--unit-of token` counts what its tokenizer makes of the text.",
+        ),
+    ] = None,
     against: Annotated[
         str | None,
         typer.Option("--against", metavar="FILE", show_default=False, help="Cross-entropy and divergences from FILE."),
@@ -112,8 +120,9 @@ def entropy(
 
     `perplexity` is 2 to the entropy in bits, the same in every unit. --bare prints `entropy`,
     of --joint H(X,Y). In JSON of --joint `entropy` is H(X) and `conditional` H(Y|X), so that
-    `joint` is their sum. With --against `divergence` is D(text || FILE). With -m alone it is
-    the cross-entropy of the text under a language model, as `lmkit ppl` has it.
+    `joint` is their sum. With --against `divergence` is D(text || FILE) and `cross_entropy`
+    H(text, FILE); probabilities are matched by place, counts by symbol. With -m alone
+    `entropy` is the cross-entropy of the text under a language model, as `lmkit ppl` has it.
 
     Corrections, N observations, M symbols seen, c a count: `miller-madow` adds (M - 1) / 2N
     nats; `grassberger` (2003) is ln N - 1/N sum c G(c), G(c) = psi(c) + (-1)^c / 2

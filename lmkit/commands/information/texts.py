@@ -153,9 +153,9 @@ def _compared(asked: Asked, out: streams.Output, text: _Text, orders: list[Any],
 
 
 def against(asked: Asked, out: streams.Output) -> None:
-    """`--against`."""
-    from lmkit.counting import information
+    """A text and `--against`."""
     from lmkit.counting.blocks import SymbolCounts
+    from lmkit.counting.information import Pair
 
     text, counted = _Text(asked), []
     for names in asked.inputs, [str(asked.against)]:
@@ -165,18 +165,9 @@ def against(asked: Asked, out: streams.Output) -> None:
         if not counter.counts.any():
             raise text.too_short(names, "anything in it")
         counted.append(counter.counts)
-    p, q = information.two_distributions(*counted, add=asked.add)
-    say = asked.information
-    record = {
-        **asked.answer(information.entropy(p)), "divergence": say(information.divergence(p, q)),
-        "cross_entropy": say(information.cross_entropy(p, q)),
-        "divergence_reverse": say(information.divergence(q, p)),
-        "cross_entropy_reverse": say(information.cross_entropy(q, p)),
-        "jensen_shannon": say(information.jensen_shannon(p, q)), "entropy_against": say(information.entropy(q)),
-        "symbols": int(counted[0].sum()), "symbols_against": int(counted[1].sum()), "distinct": len(p),
-        "add": asked.add, "unit_of": text.unit,
-    }  # fmt: skip
-    show(asked, out, record)
+    pair = Pair.of_counts(*counted, add=asked.add)
+    sizes = {"symbols": int(counted[0].sum()), "symbols_against": int(counted[1].sum())}
+    show(asked, out, {**asked.pair(pair), **sizes, "distinct": len(pair.p), "add": asked.add, "unit_of": text.unit})
 
 
 def windows(asked: Asked, out: streams.Output) -> None:
