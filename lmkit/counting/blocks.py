@@ -14,29 +14,21 @@ Shapes: N symbols of a piece, P positions, L = K + 1 symbols of the longest bloc
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lmkit.counting.information import CORRECTIONS, SUPPORT, Spectrum
+from lmkit.counting.runs import Runs, Shelf, merged, summed
 from lmkit.counting.storage import Memory, Storage
 from lmkit.protocols import I64, U64
 
 Symbols = npt.NDArray[np.integer[Any]]
 RUN = 1 << 24  # positions sorted at a time where memory allows
-STEP = 1 << 18  # positions looked at, and blocks of all runs together merged, at a time
-MERGED = 32  # runs merged at a time once they are on disk
+STEP = 1 << 18  # positions looked at at a time
 BASE = 96 << 20  # bytes of a process before it counts anything
 POSITION = 40  # bytes of a position while its run is sorted, if all blocks differ
-DENSE = 16  # bits up to which keys are counted without sorting
-
-
-class Table(NamedTuple):
-    """Distinct keys in ascending order, (U,), and how often each was met, (U,)."""
-
-    keys: U64
-    counts: I64
 
 
 def counts_of(symbols: Symbols) -> I64:
@@ -111,7 +103,7 @@ class BlockCounts:
     def __init__(self, order: int, *, memory: int, spill: Callable[[], Storage], alphabet: int | None = None) -> None:
         self._length = order + 1
         self._bits = 64 // self._length if alphabet is None else (alphabet - 1).bit_length()
-        self._shelf = _Shelf(max(1 << 20, (memory - BASE) // 2), spill)
+        self._shelf = Shelf(max(1 << 20, (memory - BASE) // 2), spill)
         self._most = int(min(RUN, max(1 << 14, (memory - BASE) // 2 // POSITION)))
         self._packed = self._bits * self._length <= 64
         self._make_runs()
@@ -121,10 +113,10 @@ class BlockCounts:
 
     def _make_runs(self) -> None:
         if self._packed:
-            self._runs = [_Runs(self._most, self._bits * self._length, self._shelf)]
+            self._runs = [Runs(self._most, self._bits * self._length, self._shelf)]
         else:
             most = max(1 << 12, self._most // self._length)
-            self._runs = [_Runs(most, 64, self._shelf) for _ in range(self._length)]
+            self._runs = [Runs(most, 64, self._shelf) for _ in range(self._length)]
 
     def add(self, symbols: Symbols) -> None:
         """Counts the next piece of the stream."""
@@ -165,7 +157,7 @@ class BlockCounts:
             for length in range(1, self._length + 1)
         ]
         for number, runs in enumerate(self._runs):
-            for table in _merged(runs.finish(), self._shelf.release):
+            for table in merged(runs.finish(), self._shelf.release):
                 for length, groups in enumerate(grouped, 1) if self._packed else [(number + 1, grouped[number])]:
                     shift = self._bits * (self._length - length) if self._packed else 0
                     groups.add(table.keys >> np.uint64(shift), table.counts)
@@ -244,133 +236,6 @@ def _mixed(hashes: U64, symbols: U64) -> U64:
     return mixed
 
 
-class _Shelf:
-    """Where tables are kept: in memory up to a limit, then in the storage."""
-
-    def __init__(self, limit: int, spill: Callable[[], Storage]) -> None:
-        self._left = limit
-        self._spill = spill
-        self._storage: Storage | None = None
-
-    @property
-    def spilled(self) -> bool:
-        return self._storage is not None
-
-    def keep(self, table: Table) -> Table:
-        size = table.keys.nbytes + table.counts.nbytes
-        if size <= self._left:
-            self._left -= size
-            return table
-        return self.store([table])
-
-    def store(self, parts: Iterable[Table]) -> Table:
-        """A table in the storage, written a part at a time."""
-        self._storage = self._storage or self._spill()
-        keys, counts = self._storage.writer(np.uint64), self._storage.writer(np.int64)
-        for part in parts:
-            keys.append(part.keys)
-            counts.append(part.counts)
-        stored = Table(keys.finish(), counts.finish())
-        self.release()
-        return stored
-
-    def release(self) -> None:
-        if self._storage is not None:
-            self._storage.release()
-
-
-class _Runs:
-    """Keys of one sort, counted a run at a time."""
-
-    def __init__(self, most: int, bits: int, shelf: _Shelf) -> None:
-        self._most, self._shelf = most, shelf
-        self._dense = np.zeros(1 << bits, dtype=np.int64) if bits <= DENSE else None
-        self._keys = np.empty(0, dtype=np.uint64)
-        self._fill = 0
-        self._levels: list[list[Table]] = [[]]
-
-    def add(self, keys: U64) -> None:
-        if self._dense is not None:
-            self._dense += np.bincount(keys.view(np.int64), minlength=len(self._dense))
-            return
-        while len(keys):
-            if self._fill == len(self._keys):
-                self._grow()
-            taken = keys[: len(self._keys) - self._fill]
-            self._keys[self._fill : self._fill + len(taken)] = taken
-            self._fill += len(taken)
-            keys = keys[len(taken) :]
-
-    def _grow(self) -> None:
-        """Makes room: a longer array up to the size of a run, then a table of what is there."""
-        if self._fill < self._most:
-            longer = np.empty(min(self._most, max(1 << 12, 4 * self._fill)), dtype=np.uint64)
-            longer[: self._fill] = self._keys[: self._fill]
-            self._keys = longer
-        else:
-            self._sort()
-
-    def _sort(self) -> None:
-        keys = self._keys[: self._fill]
-        self._fill = 0
-        keys.sort()
-        starts = _starts(keys)
-        self._keep(Table(keys[starts], np.diff(starts, append=len(keys))))
-
-    def _keep(self, table: Table) -> None:
-        """Puts a table on the shelf; as many as are merged at a time become one, and so on with these."""
-        self._levels[0].append(self._shelf.keep(table))
-        for number, level in enumerate(self._levels):
-            if len(level) < MERGED or not self._shelf.spilled:
-                return
-            if level is self._levels[-1]:
-                self._levels.append([])
-            self._levels[number + 1].append(self._shelf.store(_merged(level, self._shelf.release)))
-            level.clear()
-
-    def add_counted(self, keys: U64, counts: I64) -> None:
-        """Takes keys that were counted elsewhere, in any order."""
-        order = np.argsort(keys)
-        keys = keys[order]
-        starts = _starts(keys)
-        self._keep(Table(keys[starts], np.add.reduceat(counts[order], starts)))
-
-    def finish(self) -> list[Table]:
-        if self._dense is not None:
-            keys = np.flatnonzero(self._dense)
-            return [Table(keys.astype(np.uint64), self._dense[keys])]
-        if self._fill:
-            self._sort()
-        self._keys = np.empty(0, dtype=np.uint64)
-        return [table for level in self._levels for table in level]
-
-
-def _starts(keys: U64) -> I64:
-    """Where each distinct key begins in sorted keys."""
-    return np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))[: len(keys)]
-
-
-def _merged(tables: Sequence[Table], release: Callable[[], None]) -> Iterator[Table]:
-    """The sum of several tables, in ascending order, a part at a time."""
-    places = [0] * len(tables)
-    step = max(1, STEP // max(1, len(tables)))
-    while any(place < len(table.keys) for place, table in zip(places, tables, strict=True)):
-        near = [table.keys[place : place + step + 1] for place, table in zip(places, tables, strict=True)]
-        limit = min((keys[step] for keys in near if len(keys) > step), default=None)
-        ends = [
-            place + (len(keys) if limit is None else int(np.searchsorted(keys, limit)))
-            for place, keys in zip(places, near, strict=True)
-        ]
-        keys = np.concatenate([t.keys[a:b] for t, a, b in zip(tables, places, ends, strict=True)])
-        counts = np.concatenate([t.counts[a:b] for t, a, b in zip(tables, places, ends, strict=True)])
-        places = ends
-        order = np.argsort(keys, kind="stable")  # merges what is sorted already
-        keys = keys[order]
-        starts = _starts(keys)
-        yield Table(keys[starts], np.add.reduceat(counts[order], starts))
-        release()
-
-
 class _Groups:
     """The spectrum of blocks of one length, from keys in ascending order; counts of some are remembered.
 
@@ -385,9 +250,7 @@ class _Groups:
         self._count = np.zeros(0, dtype=np.int64)
 
     def add(self, keys: U64, counts: I64) -> None:
-        keys, counts = np.concatenate((self._key, keys)), np.concatenate((self._count, counts))
-        starts = _starts(keys)
-        keys, counts = keys[starts], np.add.reduceat(counts, starts)
+        keys, counts = summed(np.concatenate((self._key, keys)), np.concatenate((self._count, counts)))
         self._emit(keys[:-1], counts[:-1])
         self._key, self._count = keys[-1:], counts[-1:]
 

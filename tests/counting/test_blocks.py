@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.counting import blocks
+from lmkit.counting import blocks, runs
 from lmkit.counting.blocks import BlockCounts, SymbolCounts, counts_of, in_window, windows
 from lmkit.counting.information import Spectrum
 from lmkit.counting.storage import Memory
@@ -61,7 +61,8 @@ def test_blocks_are_those_of_dictionaries(stream, order, cuts, alphabet):
 def test_runs_and_merging_change_nothing(stream, order, step, merged, limit, most, alphabet):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "STEP", step)
-        patch.setattr(blocks, "MERGED", merged)
+        patch.setattr(runs, "STEP", step)
+        patch.setattr(runs, "MERGED", merged)
         patch.setattr(blocks, "RUN", most)
         counter = BlockCounts(order, memory=1 << 30, spill=Memory, alphabet=alphabet)
         counter._shelf._left = limit
