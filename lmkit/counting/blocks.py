@@ -27,7 +27,7 @@ from lmkit.protocols import I64, U64
 Symbols = npt.NDArray[np.integer[Any]]
 RUN = 1 << 24  # positions sorted at a time where memory allows
 STEP = 1 << 18  # positions looked at at a time
-BASE = 96 << 20  # bytes of a process before it counts anything
+BASE = 112 << 20  # bytes of a process before it counts anything
 POSITION = 40  # bytes of a position while its run is sorted, if all blocks differ
 
 

@@ -75,7 +75,7 @@ class Totals:
         """Total bits over a number of units; infinite where there are none but bits."""
         if not count:
             return 0.0 if not self.nats else math.inf
-        return -self.nats / LN2 / count
+        return (0.0 - self.nats) / LN2 / count  # certainty is 0, not -0
 
 
 def perplexity(nats: float, count: int) -> float:

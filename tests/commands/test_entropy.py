@@ -304,3 +304,10 @@ def test_what_does_not_go_together(words, what, fails, write):
     for name in "xy":
         write(name, b"0.5 0.5\n")
     assert what in fails(2, "entropy", *words.split(), stdin=b"a b\n").stderr
+
+
+def test_certainty_is_zero_under_a_model_too(entropy, lmkit, write):
+    lmkit("ngram", "fit", "--order", "2", "--smoothing", "mle", "-o", "m.lm", stdin=b"a b\n")
+    record = entropy("-m", "m.lm", write("x", b"a b\n"))
+    assert (record["perplexity"], record["entropy"]) == (1, 0)
+    assert "-0" not in json.dumps(record)
