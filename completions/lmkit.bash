@@ -10,12 +10,12 @@ _lmkit() {
     fi
     ((COMP_CWORD > 1)) && command=${COMP_WORDS[1]}
     case $command in
-        ngram | bpe | data | scaling) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
+        ngram | bpe | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
     esac
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample info ngram bpe data scaling'
+            operand='ppl score next sample entropy info ngram bpe data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -32,6 +32,10 @@ _lmkit() {
         'scaling')
             options='-h --help'
             operand='plan'
+            ;;
+        'calc')
+            options='-h --help'
+            operand='softmax cross-entropy entropy perplexity'
             ;;
         'ppl')
             options='-m --model --no-eos --explain --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
@@ -88,6 +92,29 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'entropy')
+            options='--text --probs --counts --joint --normalize --unit-of --order -m --model --against --add --compare --correction --window --step --unit --memory --temp-dir --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --text) value='FILES' ;;
+                --joint) value='FILES' ;;
+                --unit-of) value='byte char word line token' ;;
+                --order) value=' ' ;;
+                -m | --model) value='FILES' ;;
+                --against) value='FILES' ;;
+                --add) value=' ' ;;
+                --compare) value='FILES' ;;
+                --correction) value='none miller-madow grassberger grassberger-1988' ;;
+                --window) value=' ' ;;
+                --step) value=' ' ;;
+                --unit) value='bits nats hartleys' ;;
+                --memory) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'info')
             options='-m --model --tensors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -102,7 +129,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 --order) value=' ' ;;
-                --tokens) value='FILES' ;;
+                --tokens) value='word char byte' ;;
                 --vocab) value='FILES' ;;
                 --max-vocab) value=' ' ;;
                 --min-count) value=' ' ;;
@@ -132,7 +159,7 @@ _lmkit() {
             case $previous in
                 --order) value=' ' ;;
                 --smoothing) value='modified-kneser-ney kneser-ney absolute witten-bell jelinek-mercer katz add-k mle stupid-backoff' ;;
-                --tokens) value='FILES' ;;
+                --tokens) value='word char byte' ;;
                 --prune) value='FILES' ;;
                 --k) value=' ' ;;
                 --alpha) value=' ' ;;
@@ -197,7 +224,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 --max-order) value=' ' ;;
-                --tokens) value='FILES' ;;
+                --tokens) value='word char byte' ;;
                 --encoding-errors) value='strict replace' ;;
                 --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
@@ -227,7 +254,7 @@ _lmkit() {
             case $previous in
                 --vocab-size) value=' ' ;;
                 --level) value='byte char' ;;
-                --pattern) value='FILES' ;;
+                --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
                 --special) value='FILES' ;;
                 --min-frequency) value=' ' ;;
@@ -281,7 +308,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 --level) value='byte char' ;;
-                --pattern) value='FILES' ;;
+                --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 --threads) value=' ' ;;
@@ -303,6 +330,41 @@ _lmkit() {
             case $previous in
                 --vocab) value=' ' ;;
                 --max-order) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc softmax')
+            options='-t --temperature -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -t | --temperature) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc cross-entropy')
+            options='--unit -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --unit) value='bits nats hartleys' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc entropy')
+            options='--unit -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --unit) value='bits nats hartleys' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc perplexity')
+            options='--probabilities -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

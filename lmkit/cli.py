@@ -27,11 +27,13 @@ class Command(NamedTuple):
 
 NGRAM = "lmkit.commands.ngram"
 BPE = "lmkit.commands.bpe"
+CALC = "lmkit.commands.calc"
 COMMANDS = {
     "ppl": Command("lmkit.commands.ppl", "ppl", "Perplexity of texts under any model."),
     "score": Command("lmkit.commands.score", "score", "Log-probability of each line or token under any model."),
     "next": Command("lmkit.commands.next", "next_token", "The distribution over the next token after a prompt."),
     "sample": Command("lmkit.commands.sample", "sample", "Generate text from any model."),
+    "entropy": Command("lmkit.commands.information.entropy", "entropy", "Entropies of distributions and of texts."),
     "info": Command("lmkit.commands.info", "info", "What a checkpoint is: kind, sizes, tokens, provenance."),
     "ngram count": Command(f"{NGRAM}.count", "count", "Count n-grams of a text."),
     "ngram merge": Command(f"{NGRAM}.merge", "merge", "Add up count files."),
@@ -43,19 +45,24 @@ COMMANDS = {
     "ngram coverage": Command(f"{NGRAM}.coverage", "coverage", "How many n-grams of a text another text has."),
     "ngram import": Command(f"{NGRAM}.convert", "import_", "Read an ARPA model or a table of counts."),
     "ngram export": Command(f"{NGRAM}.convert", "export", "Write a model as ARPA or counts as a table."),
-    "bpe train": Command(f"{BPE}.train", "train", "Learn byte-pair merges from text or counts."),
+    "bpe train": Command(f"{BPE}.train", "train", "Learn merges: byte-pair encoding."),
     "bpe encode": Command(f"{BPE}.encode", "encode", "Text to ids or pieces, a line for a line."),
     "bpe decode": Command(f"{BPE}.decode", "decode", "Ids or pieces back to text."),
-    "bpe stats": Command(f"{BPE}.stats", "stats", "How a tokenizer parts a text: sizes, unknowns, fertility."),
+    "bpe stats": Command(f"{BPE}.stats", "stats", "How a tokenizer parts a text."),
     "bpe count": Command(f"{BPE}.count", "count", "Count the distinct pre-tokens of a text."),
     "data text": Command("lmkit.commands.data", "text", "Print a text that every Python installation carries."),
     "scaling plan": Command("lmkit.commands.scaling", "plan", "Parameter counts of models, exactly."),
+    "calc softmax": Command(CALC, "softmax", "Probabilities of logits."),
+    "calc cross-entropy": Command(CALC, "cross_entropy", "Cross-entropy of distributions, or of a target."),
+    "calc entropy": Command(CALC, "entropy", "Entropy of probabilities."),
+    "calc perplexity": Command(CALC, "perplexity", "Perplexity of the log-probabilities of tokens."),
 }
 GROUPS = {
     "ngram": "N-gram models: count, smooth, look up, prune, mix.",
     "bpe": "Byte-pair encoding: train, encode, decode.",
     "data": "Texts to work with.",
     "scaling": "Sizes of models and data.",
+    "calc": "The formulas, on numbers given as JSON.",
 }
 SUMMARY = "Language modelling for the shell: commands that read files or stdin and pipe into each other."
 

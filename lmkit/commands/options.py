@@ -34,6 +34,16 @@ def choice(*names: str, also: Mapping[str, str] | None = None) -> Callable[[str 
     return check
 
 
+def suggested(*names: str) -> Callable[[str | None], str | None]:
+    """No check at all: an option that takes one of `names` or something else, such as a file."""
+
+    def check(value: str | None) -> str | None:
+        return value
+
+    check.names = names  # type: ignore[attr-defined]
+    return check
+
+
 Files = Annotated[
     list[str] | None,
     typer.Argument(metavar="[FILE]...", help="Text files, read in order; `-` or none: stdin.", show_default=False),
@@ -72,7 +82,7 @@ TOKENS = ("word", "char", "byte")
 Tokens = Annotated[
     str,
     typer.Option(
-        "--tokens", metavar="KIND",
+        "--tokens", metavar="KIND", callback=suggested(*TOKENS),
         help="What a token is: `word`, `char`, `byte`, or a checkpoint with a tokenizer, such as `bpe.lm`.",
     ),
 ]  # fmt: skip
@@ -100,5 +110,22 @@ FilterOrder = Annotated[
     typer.Option(
         "--order", metavar="LIST",
         help="Order in which the filters are applied, such as `top-k,top-p,temperature`.",
+    ),
+]  # fmt: skip
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory", metavar="SIZE", show_default="half of what is free",
+        help="Memory for counting, such as `2G`; beyond it sorted runs go to disk.",
+    ),
+]  # fmt: skip
+TempDir = Annotated[
+    str | None, typer.Option("--temp-dir", metavar="DIR", show_default="$TMPDIR", help="Where runs are kept meanwhile.")
+]
+Unit = Annotated[
+    str,
+    typer.Option(
+        "--unit", metavar="UNIT", callback=choice("bits", "nats", "hartleys"),
+        help="Unit of the answer: `bits`, `nats` or `hartleys`, which are decimal digits.",
     ),
 ]  # fmt: skip

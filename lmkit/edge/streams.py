@@ -10,11 +10,11 @@ import stat
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from lmkit.edge.terminal import is_terminal
 from lmkit.errors import DataError, MissingError, OutputError, UsageError
@@ -55,15 +55,20 @@ def _decompressed(raw: BinaryIO, start: bytes) -> BinaryIO:
     return raw
 
 
-def _zstandard(raw: BinaryIO) -> BinaryIO:
+def zstandard(purpose: str) -> Any:
+    """The module for Zstandard. Raises MissingError naming the purpose where there is none."""
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
         try:
             from backports import zstd
         except ImportError:
-            raise MissingError("reading .zst needs backports.zstd", hint="pip install backports.zstd") from None
-    return cast(BinaryIO, zstd.ZstdFile(raw))
+            raise MissingError(f"{purpose} needs backports.zstd", hint="pip install backports.zstd") from None
+    return zstd
+
+
+def _zstandard(raw: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, zstandard("reading .zst").ZstdFile(raw))
 
 
 @contextmanager
@@ -104,12 +109,14 @@ class TextReader:
     `replace`: replace invalid bytes by U+FFFD and count them in `replaced`, instead of refusing.
     `raw`: take any bytes, for tokens that are bytes.
     `eager`: hand over lines as soon as they come, for pipes that answer line by line.
+    `tap`: told of all bytes as they are read, before anything is done to them.
     """
 
     replace: bool = False
     raw: bool = False
     eager: bool = False
     block: int = BLOCK
+    tap: Callable[[bytes], None] | None = None
     replaced: int = field(default=0, init=False)
 
     def blocks(self, name: str) -> Iterator[bytes]:
@@ -128,7 +135,41 @@ class TextReader:
             yield block
             lines += block.count(b"\n")
 
-    def _valid(self, block: bytes, name: str, lines: int) -> bytes:
+    def pieces(self, name: str, *, separators: bytes = b"") -> Iterator[bytes]:
+        """The text as it is, line ends included, in pieces that never cut a character.
+
+        With `separators` they never cut what lies between these either: each piece but the
+        last ends with one. A byte order mark in front is dropped. Raises DataError as `blocks` does.
+        """
+        lines = column = 0
+        with open_input(name) as stream:
+            for piece in self._whole(stream, separators):
+                if not (self.raw or piece.isascii()):
+                    piece = self._valid(piece, name, lines, column)
+                if piece:
+                    yield piece
+                lines += piece.count(b"\n")
+                column = len(piece) - piece.rfind(b"\n") - 1 + (0 if b"\n" in piece else column)
+
+    def _whole(self, stream: BinaryIO, separators: bytes) -> Iterator[bytes]:
+        """Pieces up to the last separator, or else the last whole character, of what has been read."""
+        rest: list[bytes] = []
+        for piece in self._read(stream):
+            if separators:
+                cut = 1 + max(piece.rfind(separator) for separator in separators)
+            else:
+                piece, rest = b"".join([*rest, piece]), []
+                cut = len(piece) if self.raw else _characters_end(piece)
+            if cut:
+                yield b"".join([*rest, piece[:cut]])
+                rest = []
+            if cut < len(piece):
+                rest.append(piece[cut:])
+        if rest:
+            yield b"".join(rest)
+
+    def _valid(self, block: bytes, name: str, lines: int, column: int = 0) -> bytes:
+        """`block` if it is UTF-8; it begins `column` bytes into the line after `lines` lines."""
         try:
             block.decode()
         except UnicodeDecodeError as error:
@@ -137,7 +178,7 @@ class TextReader:
                 self.replaced += text.count("\ufffd") - block.count("\ufffd".encode())
                 return text.encode()
             before = block[: error.start]
-            column = error.start - (before.rfind(b"\n") + 1) + 1
+            column = error.start - before.rfind(b"\n") + (0 if b"\n" in before else column)
             hint = "--encoding-errors replace goes on in spite of it"
             if lines == 0 and block[:2] in (b"\xff\xfe", b"\xfe\xff"):
                 hint = "this looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8"
@@ -151,13 +192,7 @@ class TextReader:
     def _whole_lines(self, name: str) -> Iterator[bytes]:
         with open_input(name) as stream:
             rest: list[bytes] = []
-            first = True
-            while piece := self._read(stream):
-                if first and len(piece) < len(BOM):
-                    piece += stream.read(len(BOM) - len(piece))
-                if first and not self.raw:
-                    piece = piece.removeprefix(BOM)
-                first = False
+            for piece in self._read(stream):
                 cut = piece.rfind(b"\n") + 1
                 if cut:
                     yield b"".join([*rest, piece[:cut]])
@@ -167,15 +202,34 @@ class TextReader:
             if rest:
                 yield b"".join([*rest, b"\n"])
 
-    def _read(self, stream: BinaryIO) -> bytes:
-        if self.eager:
-            return cast(bytes, stream.read1(self.block))  # type: ignore[attr-defined]
-        return stream.read(self.block)
+    def _read(self, stream: BinaryIO) -> Iterator[bytes]:
+        """What comes, without a byte order mark in front."""
+        read = stream.read1 if self.eager else stream.read  # type: ignore[attr-defined]
+        first = True
+        while piece := read(self.block):
+            if first and len(piece) < len(BOM):
+                piece += stream.read(len(BOM) - len(piece))
+            if self.tap is not None:
+                self.tap(piece)
+            yield piece.removeprefix(BOM) if first and not self.raw else piece
+            first = False
 
     def lines(self, name: str) -> Iterator[bytes]:
         """Lines without their ends."""
         for block in self.blocks(name):
             yield from block[:-1].split(b"\n")
+
+
+def _characters_end(piece: bytes) -> int:
+    """Where the last character ends that is whole, as far as its first byte tells."""
+    for back in range(1, min(4, len(piece) + 1)):
+        byte = piece[-back]
+        if byte >= 0xC0:  # the first of 2 to 4 bytes
+            length = 2 + (byte >= 0xE0) + (byte >= 0xF0)
+            return len(piece) if back >= length else len(piece) - back
+        if byte < 0x80:
+            break
+    return len(piece)
 
 
 def size_of(names: Iterable[str]) -> int | None:

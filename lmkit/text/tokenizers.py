@@ -306,7 +306,7 @@ def load(checkpoint: Checkpoint) -> Tokenizer:
     kind = checkpoint.tokenizer.get("type")
     if kind == "byte":
         return ByteTokenizer()
-    if kind in OTHERS:
+    if isinstance(kind, str) and kind in OTHERS:
         module, name = OTHERS[kind]
         loaded: Tokenizer = getattr(import_module(module), name).from_checkpoint(checkpoint)
         return loaded

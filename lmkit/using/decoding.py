@@ -41,6 +41,17 @@ def with_temperature(logs: F64, temperature: float) -> F64:
         return normalise((logs - logs.max(initial=-np.inf)) / temperature)
 
 
+def softmax(logits: F64, temperature: float = 1.0) -> F64:
+    """exp(l / T) over its sum, (V,); T = 0 gives all to the highest."""
+    probabilities: F64 = np.exp(with_temperature(logits, temperature))
+    return probabilities
+
+
+def surprisal(logits: F64, target: int) -> float:
+    """-log softmax(l)[target] in nats: the cross-entropy of one target under logits (V,)."""
+    return max(0.0, -float(normalise(logits)[target]))
+
+
 def top_k(logs: F64, k: int) -> F64:
     """The k most probable tokens, exactly k of them; 0 keeps all. Fan et al. (2018)."""
     if k == 0 or k >= len(logs):

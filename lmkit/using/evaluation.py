@@ -64,27 +64,35 @@ class Totals:
     @property
     def perplexity(self) -> float:
         """exp of mean nats over all tokens, unknown ones at the model's unknown probability."""
-        return _exp(-self.nats, self.tokens)
+        return perplexity(-self.nats, self.tokens)
 
     @property
     def perplexity_known(self) -> float:
         """exp of mean nats over the tokens that the vocabulary has."""
-        return _exp(-self.nats_known, self.tokens - self.unknown_tokens)
+        return perplexity(-self.nats_known, self.tokens - self.unknown_tokens)
 
     def bits_per(self, count: int) -> float:
         """Total bits over a number of units; infinite where there are none but bits."""
         if not count:
             return 0.0 if not self.nats else math.inf
-        return -self.nats / LN2 / count
+        return (0.0 - self.nats) / LN2 / count  # certainty is 0, not -0
 
 
-def _exp(nats: float, count: int) -> float:
+def perplexity(nats: float, count: int) -> float:
+    """exp(nats / count) of a surprisal in nats over some tokens; 1 for none, infinite beyond what floats hold."""
     if not count:
         return 1.0
     try:
         return math.exp(nats / count)
     except OverflowError:
         return math.inf
+
+
+def perplexity_of(scores: F64, *, logarithms: bool = True) -> float:
+    """exp of minus the mean log-probability of tokens, (N,), given in nats or else as probabilities."""
+    with np.errstate(divide="ignore"):
+        nats = scores if logarithms else np.log(scores)
+    return perplexity(-math.fsum(nats.tolist()), len(nats))
 
 
 def with_eos(ids: I32, ends: I64, eos: int) -> tuple[I32, I64]:
@@ -152,7 +160,7 @@ class Line:
     @property
     def perplexity(self) -> float:
         """exp of the line's mean nats."""
-        return _exp(-self.total, len(self.nats))
+        return perplexity(-self.total, len(self.nats))
 
 
 def lines_of(model: LanguageModel, blocks: Iterable[bytes], *, eos: bool = True) -> Iterator[Line]:
@@ -191,11 +199,11 @@ def three_perplexities(model: LanguageModel, lines: Iterable[Line]) -> dict[str,
         "nats": total,
         "probability": math.exp(total),
         "bits_per_token": bits,
-        "perplexity": _exp(-total, tokens),
+        "perplexity": perplexity(-total, tokens),
         "perplexity_from_entropy": _power(bits),
         "perplexity_from_cross_entropy": _power(cross),
     }
 
 
 def _power(bits: float) -> float:
-    return _exp(bits * LN2, 1)
+    return perplexity(bits * LN2, 1)

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import os
+import re
 
 import pytest
 
@@ -12,12 +13,15 @@ READERS = {
     "score": ["score", "-q", "-b", "-m", "model.lm"],
     "ngram fit": ["ngram", "fit", "-q", "--order", "2", "--smoothing", "wb"],
     "ngram count": ["ngram", "count", "--order", "2"],
+    "entropy": ["entropy", "-q", "-b", "--unit-of", "word"],
 }
 """Commands that read texts named behind."""
 MODELS = {
     "ppl": ["ppl", "-m", "{}", "text.txt"],
     "score": ["score", "-m", "{}", "text.txt"],
     "score --pairs": ["score", "-m", "{}", "--pairs", "text.txt"],
+    "entropy": ["entropy", "-m", "{}", "text.txt"],
+    "entropy --unit-of": ["entropy", "-m", "{}", "--unit-of", "token", "text.txt"],
     "next": ["next", "-m", "{}"],
     "sample": ["sample", "-m", "{}"],
     "info": ["info", "{}"],
@@ -58,7 +62,7 @@ def test_folders_are_no_texts(name, reader, fails, work):
     assert fails(3, *reader(name), "").stdout == b""
 
 
-@pytest.mark.parametrize("name", ["ppl", "ngram fit"])
+@pytest.mark.parametrize("name", ["ppl", "ngram fit", "entropy"])
 def test_empty_texts(name, reader, fails, write):
     assert "empty" in fails(3, *reader(name), write("empty.txt", b"")).stderr
     fails(3, *reader(name), "empty.txt", "empty.txt")
@@ -241,7 +245,7 @@ def test_files_that_are_no_models(name, data, fails, shelf, write):
     assert done.stdout == b""
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if "info" not in name and "export" not in name])
+@pytest.mark.parametrize("name", [name for name in MODELS if not re.search("info|export|unit-of", name)])
 def test_count_files_are_no_models(name, fails, shelf, write):
     write("text.txt", b"a\tb\n")
     write("model.lm", shelf["witten-bell-2.lm"].read_bytes())
@@ -294,6 +298,8 @@ def test_no_model_at_all(fails):
      ["ngram", "fit", "-", "-"],
      ["ngram", "count", "-", "text.txt", "-"], ["ngram", "fit", "--heldout", "-", "--smoothing", "interp"],
      ["ngram", "fit", "--vocab", "-"], ["ngram", "count", "--vocab", "-", "-"], ["ngram", "coverage", "-", "-"],
+     ["entropy", "-", "-"], ["entropy", "--text", "-", "-"], ["entropy", "--against", "-", "-"],
+     ["entropy", "-m", "-"], ["calc", "entropy", "-", "-"],
      ["ngram", "query", "-m", "-", "-"], ["ngram", "mix", "-m", "-", "-m", "-"]],
     ids=" ".join,
 )  # fmt: skip
@@ -315,6 +321,10 @@ OVERWRITING = {
     "ppl": ["ppl", "-m", "model.lm", "text.txt"],
     "score": ["score", "-m", "model.lm", "text.txt"],
     "score --pairs": ["score", "-m", "model.lm", "--pairs", "pairs.tsv"],
+    "entropy": ["entropy", "-m", "model.lm", "text.txt"],
+    "entropy --text": ["entropy", "--text", "text.txt", "--against", "dev.txt"],
+    "entropy --joint": ["entropy", "--joint", "pairs.tsv"],
+    "calc entropy": ["calc", "entropy", "text.txt"],
     "next": ["next", "-m", "model.lm"],
     "sample": ["sample", "-m", "model.lm"],
     "info": ["info", "model.lm"],

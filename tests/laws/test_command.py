@@ -129,10 +129,14 @@ def test_examples_use_commands_and_options_that_exist(name, lmkit):
 
 
 REDEFINED = {
+    "--as": "what encode writes; what decode reads",
+    "--counts": "a file of counts to import; files of counts to measure",
     "--explain": "ppl: lines and formulas; score: factors",
+    "--from-counts": "counts of n-grams; counts of pre-tokens",
     "--model": "of one model, of several, and of info, which takes anything",
     "--order": "of n-grams; of n-grams to list; of filters",
-    "--vocab": "a file of words; a number of words to plan for",
+    "--unknown": "a flag of sample; a name for bpe encode",
+    "--vocab": "a file of words; of pieces; a number of words to plan for",
 }
 """Options that deliberately mean different things in different commands."""
 
@@ -192,7 +196,9 @@ def filled(name):
 
 
 def value(option, number):
-    fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask"}
+    fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask",
+             "--unit": "nats", "--unit-of": "line", "--correction": "grassberger",
+             "--level": "char", "--as": "ids", "--marker": "@@"}  # fmt: skip
     types = {"int range": "7", "float range": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import Run, choice
+from lmkit.commands.options import Run, choice, suggested
 from lmkit.commands.provenance import Hashed
 from lmkit.edge import streams
 from lmkit.errors import CheckpointError, DataError, UsageError
+from lmkit.text.bpe.scheme import PATTERNS
 
 PIECE = 1 << 20  # bytes read at a time
 
@@ -23,7 +24,7 @@ Level = Annotated[
 Pattern = Annotated[
     str | None,
     typer.Option(
-        "--pattern", metavar="NAME", show_default="gpt2; whitespace at level char",
+        "--pattern", metavar="NAME", callback=suggested(*PATTERNS), show_default="gpt2; whitespace at level char",
         help="What merges do not cross: `gpt2`, `gpt4`, `whitespace`, `none`, or a regular expression.",
     ),
 ]  # fmt: skip

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.ngram.texts import MaxVocab, Memory, MinCount, Order, TempDir, VocabFile, count_texts
-from lmkit.commands.options import EncodingErrors, Files, Output, Run, Threads, Tokens, choice
+from lmkit.commands.ngram.texts import MaxVocab, MinCount, Order, VocabFile, count_texts
+from lmkit.commands.options import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.commands.provenance import origin
 from lmkit.edge import streams
 from lmkit.errors import MissingError, UsageError

@@ -7,14 +7,12 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.ngram.texts import (
     MaxVocab,
-    Memory,
     MinCount,
     Order,
-    TempDir,
     VocabFile,
     count_texts,
 )
-from lmkit.commands.options import EncodingErrors, Files, Output, Run, Threads, Tokens, choice
+from lmkit.commands.options import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.commands.provenance import checkpoint_bytes, origin
 from lmkit.counting.methods import ALIASES, CLOSED, METHODS, SINGLE_DISCOUNT, thresholds
 from lmkit.edge import streams

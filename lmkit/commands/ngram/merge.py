@@ -7,8 +7,7 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.ngram.count import count_bytes
-from lmkit.commands.ngram.texts import Memory, TempDir
-from lmkit.commands.options import Output, Run
+from lmkit.commands.options import Memory, Output, Run, TempDir
 from lmkit.edge import streams
 from lmkit.errors import CheckpointError, UsageError
 

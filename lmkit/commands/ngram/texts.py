@@ -28,16 +28,6 @@ VocabFile = Annotated[
         "--vocab", metavar="FILE", help="Take the vocabulary from FILE, an entry a line; others count as `<unk>`."
     ),
 ]
-Memory = Annotated[
-    str | None,
-    typer.Option(
-        "--memory", metavar="SIZE", show_default="half of what is free",
-        help="Memory for counting, such as `2G`; beyond it sorted runs go to disk.",
-    ),
-]  # fmt: skip
-TempDir = Annotated[
-    str | None, typer.Option("--temp-dir", metavar="DIR", show_default="$TMPDIR", help="Where runs are kept meanwhile.")
-]
 
 
 def make_learner(tokens: str, vocab: str | None) -> Any:

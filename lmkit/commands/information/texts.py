@@ -1,0 +1,205 @@
+"""Entropies of texts: at several orders, beside compressors, against another text, in windows, under a model."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lmkit.commands import models as opening
+from lmkit.commands.information.asked import Asked, correction, show
+from lmkit.edge import streams
+from lmkit.edge.records import Table
+from lmkit.errors import DataError
+
+PIECE = 1 << 20
+"""Bytes of a text counted at a time: what numpy makes of it still fits the cache."""
+
+
+class _Text:
+    """A text on its way through a unit of symbols, measured as it passes."""
+
+    def __init__(self, asked: Asked, compressors: Sequence[str] = (), *, live: bool = False) -> None:
+        from lmkit.counting.symbols import unit_of
+        from lmkit.edge.compressors import Sizes
+
+        self._asked, self._live = asked, live
+        self.unit = asked.unit_of or "byte"
+        tokenizer = opening.open_tokenizer(str(asked.model)) if self.unit == "token" else None
+        self.symbols_of = unit_of(self.unit, tokenizer)
+        self.sizes = Sizes(compressors)
+        raw = tokenizer.takes_bytes if tokenizer is not None else self.unit == "byte"
+        self._reader = opening.text_reader(asked.errors, raw=raw, eager=live, block=PIECE)
+        self._reader.tap = self.sizes.add
+
+    def symbols(self, names: Sequence[str]) -> Iterator[Any]:
+        """The symbols of some files, a piece at a time."""
+        make = self.symbols_of.passing if self._live else self.symbols_of.symbols
+        with self._asked.run.terminal.progress("counting", streams.size_of(names)) as progress:
+            for name in names:
+                for piece in progress.over(self._pieces(name)):
+                    yield make(piece)
+        opening.tell_replaced(self._asked.run, self._reader)
+
+    def _pieces(self, name: str) -> Iterator[bytes]:
+        if self.unit in ("line", "token"):
+            return self._reader.blocks(name)
+        return self._reader.pieces(name, separators=b" \t\r\n\0" if self.unit == "word" else b"")
+
+    def too_short(self, names: Sequence[str], needed: str) -> DataError:
+        """What is wrong with a text that has nothing to count."""
+        what = "the input is empty" if not self.sizes.bytes else f"no {self.unit} with {needed}"
+        return DataError(f"{', '.join(map(streams.display, names))}: no text to measure: {what}")
+
+
+def _counted(asked: Asked, text: _Text) -> list[Any]:
+    """The statistics of each order up to the one asked for."""
+    from lmkit.counting.blocks import BlockCounts, SymbolCounts
+    from lmkit.edge.scratch import Disk, memory_size
+
+    size = memory_size(asked.memory)
+    counter: Any = SymbolCounts()
+    if asked.order:
+        counter = BlockCounts(
+            asked.order, memory=size, spill=lambda: Disk(asked.temp_dir), alphabet=text.symbols_of.alphabet
+        )
+    for symbols in text.symbols(asked.inputs):
+        counter.add(symbols)
+    orders: list[Any] = counter.finish()
+    if not orders:
+        raise text.too_short(asked.inputs, f"{asked.order} before it" if asked.order else "anything in it")
+    return orders
+
+
+def entropy_of_text(asked: Asked, out: streams.Output) -> None:
+    """A text as it is, with `--compare` beside its sizes under compressors."""
+    from lmkit.edge import compressors
+
+    text = _Text(asked, compressors.names(asked.compare) if asked.compare is not None else ())
+    orders = _counted(asked, text)
+    records = [_of_order(asked, text, one) for one in orders]
+    record = records[-1]
+    warning = _warning(asked, orders[-1], text.unit)
+    if asked.compare is not None:
+        _compared(asked, out, text, orders, {**record, "warning": warning})
+    elif asked.json:
+        more = {"orders": [_of_order(asked, text, one, brief=True) for one in orders]}
+        show(asked, out, {**record, "warning": warning, **(more if asked.order else {})})
+    elif asked.bare:
+        show(asked, out, record)
+    else:
+        table = Table(out, list(record), as_json=False)
+        for row in records:
+            table.row(row)
+
+
+def _of_order(asked: Asked, text: _Text, one: Any, *, brief: bool = False) -> dict[str, Any]:
+    """The numbers of one order."""
+    from lmkit.counting.information import bits_per
+
+    bits = one.entropy(asked.correction)
+    rest = {
+        "bits_per_byte": bits_per(bits, one.positions, text.sizes.bytes),
+        "block_entropy": asked.information(one.block_entropy(asked.correction)), "distinct": one.blocks.distinct,
+    }  # fmt: skip
+    record = asked.answer(bits)
+    if brief:
+        return {"order": one.order, "entropy": record["entropy"], "perplexity": record["perplexity"], **rest}
+    record |= {"order": one.order, **rest, "symbols": one.positions, "unit_of": text.unit}
+    return {**record, **correction(asked, one.entropy())}
+
+
+def _warning(asked: Asked, one: Any, unit: str) -> str | None:
+    """Says that a sample is too small for its order, if it is."""
+    if one.supported:
+        return None
+    blocks = f"blocks of {one.order + 1} {unit}s" if one.order else f"{unit}s"
+    message = f"{one.blocks.distinct} distinct {blocks} at {one.positions} positions: too few for an entropy that"
+    message += f" can be trusted at order {one.order}; it comes out too low"
+    asked.run.terminal.notice(message)
+    return message
+
+
+def _compared(asked: Asked, out: streams.Output, text: _Text, orders: list[Any], record: dict[str, Any]) -> None:
+    """The text's entropies and its sizes under compressors, in bits per byte and character."""
+    from lmkit.counting.information import bits_per
+
+    sizes, compressed = text.sizes, text.sizes.finish()
+    if asked.bare:
+        show(asked, out, record)
+        return
+    entropies = [
+        (f"order {one.order} {text.unit}", one.entropy(asked.correction), one.positions, None) for one in orders
+    ]
+    methods = [(name, 8.0, size, size) for name, size in compressed.items()]
+    rows = [
+        {
+            "method": method, "bits_per_byte": bits_per(bits, number, sizes.bytes),
+            "bits_per_character": bits_per(bits, number, sizes.characters), "bytes": size,
+        }
+        for method, bits, number, size in entropies + methods
+    ]  # fmt: skip
+    if asked.json:
+        show(asked, out, {**record, "orders": rows[: len(orders)], "compressors": rows[len(orders) :]})
+        return
+    table = Table(out, list(rows[0]), as_json=False)
+    for row in rows:
+        table.row(row)
+
+
+def against(asked: Asked, out: streams.Output) -> None:
+    """A text and `--against`."""
+    from lmkit.counting.blocks import SymbolCounts
+    from lmkit.counting.information import Pair
+
+    text, counted = _Text(asked), []
+    for names in asked.inputs, [str(asked.against)]:
+        counter = SymbolCounts()
+        for symbols in text.symbols(names):
+            counter.add(symbols)
+        if not counter.counts.any():
+            raise text.too_short(names, "anything in it")
+        counted.append(counter.counts)
+    pair = Pair.of_counts(*counted, add=asked.add)
+    sizes = {"symbols": int(counted[0].sum()), "symbols_against": int(counted[1].sum())}
+    show(asked, out, {**asked.pair(pair), **sizes, "distinct": len(pair.p), "add": asked.add, "unit_of": text.unit})
+
+
+def windows(asked: Asked, out: streams.Output) -> None:
+    """`--window`."""
+    from lmkit.counting import blocks
+
+    text = _Text(asked, live=True)
+    table: Table | None = None
+    shown = False
+    size, step = int(asked.window or 0), int(asked.step or 0)
+    for begin, symbols in blocks.windows(text.symbols(asked.inputs), size, step):
+        one = blocks.in_window(symbols, asked.order)
+        record = {**asked.answer(one.entropy(asked.correction)), "order": asked.order, "begin": begin}
+        record |= {"symbols": size, "distinct": one.blocks.distinct, "unit_of": text.unit}
+        shown = True
+        if asked.bare:
+            out.line(repr(record["entropy"]))
+            continue
+        table = table or Table(out, list(record), as_json=asked.json)
+        table.row(record)
+    if not shown:
+        raise text.too_short(asked.inputs, f"{size} in a window")
+
+
+def under_model(asked: Asked, out: streams.Output) -> None:
+    """`-m` alone."""
+    from lmkit.using.evaluation import Totals, evaluate_block
+
+    model = opening.open_language_model(str(asked.model))
+    reader = opening.text_reader(asked.errors, raw=model.tokenizer.takes_bytes, block=PIECE)
+    totals = Totals()
+    for block in opening.blocks_of(asked.run, reader, asked.inputs, "scoring"):
+        totals.add(evaluate_block(model, block))
+    if not totals.tokens:
+        raise DataError("no text to score: the input is empty")
+    record = {
+        "entropy": asked.information(totals.bits_per(totals.tokens)), "unit": asked.unit,
+        "perplexity": totals.perplexity, "bits_per_byte": totals.bits_per(totals.bytes),
+        "bits_per_character": totals.bits_per(totals.characters), "bits_per_word": totals.bits_per(totals.words),
+        "symbols": totals.tokens, "unknown_tokens": totals.unknown_tokens,
+        "signature": opening.signature(model, {"eos": "yes", "unknown": "scored"}),
+    }  # fmt: skip
+    show(asked, out, record)
