@@ -13,6 +13,7 @@ alone, a decoder knows how long a whole file is, which shows most damage at no c
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from math import log2
 from typing import Protocol
 
 from lmkit.errors import DataError
@@ -29,6 +30,10 @@ BIT = 1 << 16  # parts of a choice between two
 
 class Coder(Protocol):
     """What encoders and decoders share."""
+
+    @property
+    def bits(self) -> float:
+        """What all choices so far cost."""
 
     def choose(self, ends: Sequence[int], choice: int) -> int:
         """One of several: choice i has the parts from ends[i-1] (0 for the first) up to ends[i].
@@ -54,6 +59,12 @@ class Encoder:
         self._held: int | None = None  # the last word, which a carry may still raise
         self._ones = 0  # words of ones behind it, which a carry would turn to zeros
         self._out = bytearray()
+        self._words = 0
+
+    @property
+    def bits(self) -> float:
+        """See `Coder.bits`."""
+        return WORD * self._words + WIDTH - log2(self._size)
 
     def choose(self, ends: Sequence[int], choice: int) -> int:
         """See `Coder.choose`."""
@@ -75,6 +86,7 @@ class Encoder:
             self._send(self._low >> (WIDTH - WORD))
             self._low = (self._low & _REST) << WORD
             self._size <<= WORD
+            self._words += 1
 
     def _send(self, word: int) -> None:
         """A word that may have carried into the one before."""
@@ -122,6 +134,12 @@ class Decoder:
         self._missing = 0  # zeros read behind the end
         self._size = _TOP
         self._offset = int.from_bytes(self._read(_BYTES))
+        self._words = 0
+
+    @property
+    def bits(self) -> float:
+        """See `Coder.bits`."""
+        return WORD * self._words + WIDTH - log2(self._size)
 
     def _read(self, count: int) -> bytes:
         """The next bytes, zeros behind the end; no whole file needs more zeros than the interval is wide."""
@@ -160,6 +178,7 @@ class Decoder:
         while self._size < _LEAST:
             self._offset = self._offset << WORD | int.from_bytes(self._read(WORD // 8))
             self._size <<= WORD
+            self._words += 1
 
     def finish(self) -> None:
         """Raises DataError unless the bytes end as `Encoder.finish` would have ended them here."""

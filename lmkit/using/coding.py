@@ -82,8 +82,9 @@ class _Shared:
 
     def token(self, node: Node, token: int) -> int:
         """The next token, by the model."""
+        before = self.coder.bits
         token = node.choose(self.coder, token)
-        self.sizes.model_bits += node.bits(token)
+        self.sizes.model_bits += self.coder.bits - before
         return token
 
     def boundary(self, event: int) -> int:
@@ -120,8 +121,9 @@ def compress(model: LanguageModel, chunks: Iterable[bytes], sizes: Sizes | None 
     sizes.compressed_bytes += len(head)
     yield head
     node: Node | None = None
-    finished = True
-    for part, last, finished in _parts(chunks, sizes):
+    end = END
+    for part, last, whole in _parts(chunks, sizes):
+        end = END if whole else END_CUT
         if node is None:
             shared.boundary(LINE)
             node = shared.distributions.start()
@@ -135,14 +137,14 @@ def compress(model: LanguageModel, chunks: Iterable[bytes], sizes: Sizes | None 
         if len(encoder) >= BLOCK:
             sizes.compressed_bytes += len(encoder)
             yield encoder.take()
-    shared.boundary(END if finished else END_CUT)
+    shared.boundary(end)
     rest = encoder.finish()
     sizes.compressed_bytes += len(rest)
     yield rest
 
 
 def _parts(chunks: Iterable[bytes], sizes: Sizes) -> Iterator[tuple[bytes, bool, bool]]:
-    """Lines without their ends, long ones in parts: the bytes, whether the line ends, whether by a line feed."""
+    """Lines without their ends, long ones in parts: the bytes, whether they end it, whether by a line feed."""
     rest = bytearray()
     for chunk in chunks:
         sizes.text_bytes += len(chunk)
