@@ -9,7 +9,7 @@ from lmkit.commands import models as opening
 from lmkit.commands.options import Json, ModelOption, Output, Run
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
-from lmkit.errors import LmkitError
+from lmkit.errors import CheckpointError, DataError
 
 AnyFile = Annotated[
     str | None,
@@ -50,7 +50,7 @@ def decompress(
 
     Examples:
       lmkit decompress -m model.lm text.lmz -o text.txt
-      lmkit decompress -m model.lm < text.lmz | head
+      lmkit decompress -m model.lm < text.lmz | sort
     """
     _run(run, "decompress", file, model, json=json, output=output)
 
@@ -59,7 +59,7 @@ def _run(run: Run, verb: str, file: str | None, model: str | None, *, json: bool
     names, (text,) = opening.sources([model] if model is not None else [], [file] if file is not None else [])
     packing = verb == "compress"
     with streams.open_output(output, binary=packing, inputs=[*names, text]) as out:
-        from lmkit.using import coding
+        from lmkit.using import arithmetic, coding
 
         opened = opening.open_language_model(names[0])
         sizes = coding.Sizes()
@@ -68,10 +68,10 @@ def _run(run: Run, verb: str, file: str | None, model: str | None, *, json: bool
             try:
                 for block in work(opened, progress.over(streams.chunks(text, as_is=packing)), sizes):
                     out.write(block)
-            except LmkitError as error:
-                if packing or str(error).startswith(streams.display(text)):
-                    raise
-                raise type(error)(f"{streams.display(text)}: {error}", hint=error.hint) from None
+            except arithmetic.DamagedError as error:
+                raise DataError(f"{streams.display(text)}: {error}") from None
+            except coding.OtherModelError as error:
+                raise CheckpointError(f"{streams.display(text)}: {error}") from None
     _tell(run, sizes, opening.signature(opened, {"coding": coding.VERSION}), as_json=json)
 
 

@@ -3,8 +3,7 @@
 Written once for both directions: a decoder ignores the value that it is given.
 """
 
-from lmkit.errors import DataError
-from lmkit.using.arithmetic import BIT, Coder
+from lmkit.using.arithmetic import BIT, Coder, DamagedError
 
 
 class Flag:
@@ -37,7 +36,7 @@ class Bytes:
         self._seen: dict[int, list[int]] = {}
 
     def code(self, coder: Coder, piece: bytes, most: int) -> bytes:
-        """Codes a piece and returns it. Raises DataError for one of more than `most` bytes."""
+        """Codes a piece and returns it. Raises DamagedError for one of more than `most` bytes."""
         out = bytearray()
         given = iter(piece)
         history = 0  # up to two bytes, and above them how many
@@ -46,7 +45,7 @@ class Bytes:
             if self._bit(coder, history, 0, int(value < 0)):
                 return bytes(out)
             if len(out) >= most:
-                raise DataError("damaged: bytes without end")
+                raise DamagedError("damaged: bytes without end")
             node = 1
             for shift in range(7, -1, -1):
                 node = node << 1 | self._bit(coder, history, node, value >> shift & 1)

@@ -28,6 +28,10 @@ _BYTES = WIDTH // 8
 BIT = 1 << 16  # parts of a choice between two
 
 
+class DamagedError(DataError):
+    """The bytes are not what an encoder wrote."""
+
+
 class Coder(Protocol):
     """What encoders and decoders share."""
 
@@ -125,7 +129,7 @@ class Encoder:
 
 
 class Decoder:
-    """Finds the choices that an encoder was told. Raises DataError where the bytes end too early."""
+    """Finds the choices that an encoder was told. Raises DamagedError where the bytes end too early."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
@@ -154,7 +158,7 @@ class Decoder:
         if len(data) < count:
             self._missing += count - len(data)
             if self._missing > _BYTES:
-                raise DataError("damaged or cut off")
+                raise DamagedError("damaged or cut off")
         return data.ljust(count, b"\0")
 
     def choose(self, ends: Sequence[int], choice: int = 0) -> int:
@@ -181,7 +185,7 @@ class Decoder:
             self._words += 1
 
     def finish(self) -> None:
-        """Raises DataError unless the bytes end as `Encoder.finish` would have ended them here."""
+        """Raises DamagedError unless the bytes end as `Encoder.finish` would have ended them here."""
         count = _end_bytes(self._size)
         if self._missing != _BYTES - count or self._offset >> (WIDTH - 8 * count):
-            raise DataError("damaged: the text ends where the file does not")
+            raise DamagedError("damaged: the text ends where the file does not")

@@ -28,10 +28,10 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from lmkit.errors import CheckpointError, DataError
+from lmkit.errors import CheckpointError
 from lmkit.protocols import LanguageModel
 from lmkit.using.adaptive import Bytes, Flag
-from lmkit.using.arithmetic import Coder, Decoder, Encoder
+from lmkit.using.arithmetic import Coder, DamagedError, Decoder, Encoder
 from lmkit.using.distributions import Distributions, Node
 from lmkit.using.spelling import RUN, Speller
 
@@ -41,6 +41,10 @@ HEAD = 4
 BLOCK = 1 << 16
 PART = 1 << 20  # bytes of a line that are looked at together
 END, END_CUT, LINE = 0, 1, 2
+
+
+class OtherModelError(CheckpointError):
+    """The model is not the one that compressed the text."""
 
 
 @dataclass
@@ -192,7 +196,7 @@ def _encode(shared: _Shared, node: Node, part: bytes) -> Node:
 
 
 def decompress(model: LanguageModel, chunks: Iterable[bytes], sizes: Sizes | None = None) -> Iterator[bytes]:
-    """The text in blocks. Raises CheckpointError where another model wrote it, DataError where it is damaged."""
+    """The text in blocks. Raises OtherModelError or DamagedError."""
     sizes = sizes if sizes is not None else Sizes()
     decoder = Decoder(_behind_head(model, chunks, sizes))
     shared = _Shared(model, decoder, sizes)
@@ -221,13 +225,13 @@ def _behind_head(model: LanguageModel, chunks: Iterable[bytes], sizes: Sizes) ->
         sizes.compressed_bytes += len(chunk)
         head += chunk
     if not head:
-        raise DataError("empty, so not a compressed text")
+        raise DamagedError("empty, so not a compressed text")
     if head[0] != MAGIC:
-        raise DataError("not a text that lmkit compressed")
+        raise DamagedError("not a text that lmkit compressed")
     if len(head) < HEAD:
-        raise DataError("damaged or cut off")
+        raise DamagedError("damaged or cut off")
     if head[1:HEAD] != identity(model):
-        raise CheckpointError("compressed with another model")
+        raise OtherModelError("compressed with another model")
     yield head[HEAD:]
     for chunk in chunks:
         sizes.compressed_bytes += len(chunk)
@@ -247,7 +251,7 @@ def _decode_line(shared: _Shared) -> Iterator[bytes]:
             yield piece
             continue
         if not shared.speller.can_name(token):
-            raise DataError("damaged: a token that no text has")
+            raise DamagedError("damaged: a token that no text has")
         run.append(token)
         node = shared.distributions.after(node, token)
         shared.sizes.tokens += 1
