@@ -29,7 +29,7 @@ class Bytes:
     p_k = (ones_k + TRUST p_(k-1)) / (ones_k + zeros_k + TRUST), p_(-1) = 1/2.
     """
 
-    TRUST = 0.6
+    TRUST = 4.0
     MOST = 1 << 19  # contexts kept; beyond, all is forgotten
 
     def __init__(self) -> None:

@@ -9,6 +9,7 @@ from lmkit.text.tokenizers import SEPARATORS
 RUN = 1 << 20
 """Tokens after which a run ends by itself, so that decoding needs no more memory than that."""
 _WINDOW = 1 << 16  # bytes within which a token is looked for behind what can't be spelled
+_FRAGMENT = 3  # bytes; a piece of raw bytes is worth ending for as many bytes of tokens
 _UNLIKELY = ("\ufffd", "\uffff", "\U0010ffff")
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 
@@ -80,7 +81,8 @@ class Speller:
                 return [ids]
         if joint is not None:
             items = list(self._aligned(part, ids, joint))
-            if self._spelled(items, before, joint) == part:
+            raw = [len(item) + _FRAGMENT for item in items if isinstance(item, bytes)]
+            if sum(raw) <= len(part) + _FRAGMENT and self._spelled(items, before, joint) == part:
                 return items
         self._run = 0
         return [part] if part else []
