@@ -9,7 +9,7 @@ from lmkit.using.arithmetic import BIT, Coder, DamagedError
 class Flag:
     """A choice between two: 0 has `first` parts, 1 has `second`, and what comes gets `GAIN` more."""
 
-    GAIN = 16
+    GAIN = 64
 
     def __init__(self, first: int, second: int) -> None:
         self._counts = [first, second]

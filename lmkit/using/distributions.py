@@ -177,7 +177,7 @@ class Rounding:
     @staticmethod
     def _shift(difference: F64) -> float:
         """What most tokens differ by, as some of them tell; 0 where they have nothing to say."""
-        probes = difference[:: len(difference) // 31]
+        probes = difference[:: max(1, len(difference) // 31)]
         told = sorted(probes[np.isfinite(probes)].tolist())
         return told[len(told) // 2] if told else 0.0
 

@@ -172,13 +172,13 @@ def test_a_piece_without_end_is_damage():
 
 @given(st.lists(st.integers(0, 1), max_size=50))
 def test_flags(values):
-    """Parts 1 and 4 at first, 16 more for each that comes: the cost is a product of fractions."""
+    """Parts 1 and 4 at first, 64 more for each that comes: the cost is a product of fractions."""
     encoder, flag = Encoder(), Flag(1, 4)
     counts, expected = [1, 4], 0.0
     for value in values:
         flag.code(encoder, value)
         expected -= math.log2(counts[value] / sum(counts))
-        counts[value] += 16
+        counts[value] += 64
     assert encoder.bits == pytest.approx(expected, abs=1e-9)
     decoder, flag = Decoder([encoder.finish()]), Flag(1, 4)
     assert [flag.code(decoder, 0) for _ in values] == values

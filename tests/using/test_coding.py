@@ -123,6 +123,31 @@ def test_memory_is_bounded_by_forgetting(opened, monkeypatch):
     assert there_and_back(model, text) == packed
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_distributions_as_what_differs(name, opened, monkeypatch, shelf):
+    """What large vocabularies get, with small ones: texts come back, and are as large as before but for rounding."""
+    model = opened(name)
+    texts = [b"\n".join(AWKWARD), shelf["corpus.txt"].read_bytes()]
+    before = [len(there_and_back(model, text, 1 << 16)) for text in texts]
+    made = []
+    for kind in (distributions.Sparse, distributions.Dense):
+        monkeypatch.setattr(kind, "choose", counting(kind.choose, made))
+    monkeypatch.setattr(Rounding, "LARGE", 2)
+    after = [len(there_and_back(model, text, 1 << 16)) for text in texts]
+    assert np.abs(np.subtract(after, before)).max() <= 1
+    assert "Sparse" in made or name in ("mle-2.lm", "open-mle.lm")
+
+
+def counting(choose, made):
+    """The same method, which writes down for what class it was called."""
+
+    def counted(self, coder, token):
+        made.append(type(self).__name__)
+        return choose(self, coder, token)
+
+    return counted
+
+
 # Long lines.
 
 
