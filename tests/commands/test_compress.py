@@ -95,7 +95,7 @@ def test_repetition_is_worth_something(shell):
     """A model of what is compressed finds nothing in the same bytes shuffled."""
     done = shell(
         """
-    yes ab | head -c 100000 > ab; lmkit ngram fit -q --tokens byte --order 3 --smoothing wb ab -o ab.lm
+    yes ab | head -c 30000 > ab; lmkit ngram fit -q --tokens byte --order 3 --smoothing wb ab -o ab.lm
     python3 -c 'import random, sys
     b = list(open("ab", "rb").read()); random.seed(1); random.shuffle(b); sys.stdout.buffer.write(bytes(b))' > mixed
     lmkit compress -q -m ab.lm ab | wc -c; lmkit compress -q -m ab.lm mixed | wc -c
@@ -103,7 +103,7 @@ def test_repetition_is_worth_something(shell):
     )
     straight, mixed = map(int, done.stdout.split())
     assert straight < 50
-    assert mixed > 10_000
+    assert mixed > 3_000
 
 
 # Refusals.
@@ -172,6 +172,6 @@ def test_terminals_get_no_binary_data(shelf, work, write):
 
 def test_readers_may_leave(shell, shelf, write):
     write("model.lm", shelf["byte-witten-bell.lm"].read_bytes())
-    write("text", b"the cat sat on the mat\n" * 30_000)
+    write("text", b"the cat sat on the mat\n" * 8_000)
     done = shell("lmkit compress -q -m model.lm text > packed; lmkit decompress -m model.lm packed | head -1")
     assert (done.status, done.stdout, done.stderr) == (0, b"the cat sat on the mat\n", "")
