@@ -26,7 +26,11 @@ def train(options: argparse.Namespace, folder: Path) -> None:
             own = f"{LMKIT} bpe train -q --vocab-size {size} {source} -o {folder}/own.lm"
             rows = [Contestant("lmkit bpe train", own), Contestant("lmkit bpe train --threads 1", f"{own} --threads 1")]
             if options.peers:
-                peers = {"Hugging Face tokenizers": "hf-train", "sentencepiece": "spm-train", "rustbpe": "rustbpe-train"}
+                peers = {
+                    "Hugging Face tokenizers": "hf-train",
+                    "sentencepiece": "spm-train",
+                    "rustbpe": "rustbpe-train",
+                }
                 peers |= {"gigabpe": "gigabpe-train"} if options.gigabpe else {}
                 for name, task in reversed(peers.items()):
                     rows.insert(0, Contestant(name, f"{options.peers} {PEERS} {task} {source} {size} {folder}/peer"))

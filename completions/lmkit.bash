@@ -15,7 +15,7 @@ _lmkit() {
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample entropy info ngram bpe data scaling calc'
+            operand='ppl score next sample entropy compress decompress info ngram bpe data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -111,6 +111,24 @@ _lmkit() {
                 --memory) value='FILES' ;;
                 --temp-dir) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'compress')
+            options='-m --model --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'decompress')
+            options='-m --model --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

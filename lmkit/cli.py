@@ -34,6 +34,8 @@ COMMANDS = {
     "next": Command("lmkit.commands.next", "next_token", "The distribution over the next token after a prompt."),
     "sample": Command("lmkit.commands.sample", "sample", "Generate text from any model."),
     "entropy": Command("lmkit.commands.information.entropy", "entropy", "Entropies of distributions and of texts."),
+    "compress": Command("lmkit.commands.compress", "compress", "Compress a text with any model."),
+    "decompress": Command("lmkit.commands.compress", "decompress", "Restore a compressed text."),
     "info": Command("lmkit.commands.info", "info", "What a checkpoint is: kind, sizes, tokens, provenance."),
     "ngram count": Command(f"{NGRAM}.count", "count", "Count n-grams of a text."),
     "ngram merge": Command(f"{NGRAM}.merge", "merge", "Add up count files."),

@@ -240,10 +240,11 @@ def _check_settings(config: Mapping[str, Any], orders: int) -> None:
 
 
 def _checked(logs: F64) -> F64:
-    """log10 as nats. Raises CheckpointError for what no model says: not a number, or above any probability."""
-    if np.isnan(logs).any() or logs.max(initial=-np.inf) > SOME:
+    """log10 as nats, in place. Raises CheckpointError for what no model says: no number, or above any probability."""
+    if not logs.max(initial=-np.inf) <= SOME:  # a maximum is not a number where any of them is not
         raise CheckpointError("damaged checkpoint: probabilities that are none")
-    return logs * LN10
+    logs *= LN10
+    return logs
 
 
 def _with_starts(ids: I32, ends: I64) -> tuple[I32, Bool]:

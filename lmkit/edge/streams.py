@@ -72,8 +72,8 @@ def _zstandard(raw: BinaryIO) -> BinaryIO:
 
 
 @contextmanager
-def open_input(name: str) -> Iterator[BinaryIO]:
-    """A file or stdin (`-`), decompressed by its first bytes (gzip, bzip2, xz, zstd).
+def open_input(name: str, *, as_is: bool = False) -> Iterator[BinaryIO]:
+    """A file or stdin (`-`), decompressed by its first bytes (gzip, bzip2, xz, zstd) unless wanted `as_is`.
 
     Raises DataError where it can't be opened, is a directory, or its compressed data is bad.
     """
@@ -85,7 +85,7 @@ def open_input(name: str) -> Iterator[BinaryIO]:
     except OSError as error:
         raise DataError(f"{name}: {reason(error)}") from None
     try:
-        peeked = raw.peek(10)[:10]  # type: ignore[attr-defined]
+        peeked = b"" if as_is else raw.peek(10)[:10]  # type: ignore[attr-defined]
         yield _decompressed(raw, peeked)
     except OSError as error:
         if isinstance(error, gzip.BadGzipFile) or error.errno is None:
@@ -232,6 +232,13 @@ def _characters_end(piece: bytes) -> int:
     return len(piece)
 
 
+def chunks(name: str, *, as_is: bool = False, size: int = 1 << 16) -> Iterator[bytes]:
+    """The bytes of a file or stdin as they come, whatever they mean; see `open_input`."""
+    with open_input(name, as_is=as_is) as stream:
+        while chunk := stream.read1(size):  # type: ignore[attr-defined]
+            yield chunk
+
+
 def size_of(names: Iterable[str]) -> int | None:
     """Total size of files in bytes; None where one is not a plain uncompressed file."""
     total = 0
@@ -308,7 +315,7 @@ def _standard_output(binary: bool) -> Iterator[Output]:
     if sys.stdout is None:
         raise OutputError("standard output is closed")
     if binary and is_terminal(sys.stdout):
-        raise UsageError("a checkpoint is not written to a terminal", hint="use -o FILE, or a pipe")
+        raise UsageError("binary data is not written to a terminal", hint="use -o FILE, or a pipe")
     stream = sys.stdout.buffer
     plain_file = stat.S_ISREG(os.fstat(stream.fileno()).st_mode) if _has_descriptor(stream) else True
     yield Output(stream, live=not plain_file and not binary)
