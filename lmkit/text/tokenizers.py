@@ -20,7 +20,10 @@ from lmkit.text.vocabulary import BOS, EOS, NAMES, SPECIALS, UNK, Interner, Voca
 from lmkit.text.words import Distinct, distinct, find
 
 KINDS = ("word", "char", "byte")
-OTHERS = {"bpe": ("lmkit.text.bpe.tokenizer", "BPETokenizer")}
+OTHERS = {
+    "bpe": ("lmkit.text.bpe.tokenizer", "BPETokenizer"),
+    "huggingface": ("lmkit.text.foreign", "HuggingFaceTokenizer"),
+}
 SEPARATORS = frozenset(b" \t\r\n\0")
 _CODE_POINTS = 0x110000
 

@@ -1,0 +1,194 @@
+"""Tokenizers that lmkit does not run itself: a tokenizer.json as it came, served by the tokenizers library.
+
+Text never becomes a special token unless asked: neither those that the file calls special nor
+other added ones that are spelled like one, in brackets. Added tokens such as runs of spaces
+are ordinary words of the file's vocabulary and always found.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from lmkit.checkpoint import Array, Checkpoint, Streamed
+from lmkit.errors import CheckpointError, DataError, MissingError, UsageError
+from lmkit.protocols import I32, I64
+from lmkit.text.bpe.encoding import Options
+from lmkit.text.bpe.visible import CHARACTER_TO_BYTE, from_visible
+from lmkit.text.formats.assembly import check_ids, is_name, parse_json, roles
+
+_LINES = 1 << 10  # lines handed over at once: many small results cost more than few calls
+_META = "\u2581"
+
+
+def build(document: Mapping[str, Any]) -> Any:
+    """A `tokenizers.Tokenizer`. Raises CheckpointError with the library's words where it refuses the file."""
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        raise MissingError("this needs the tokenizers library", hint="pip install tokenizers") from None
+    try:
+        tokenizer = Tokenizer.from_str(json.dumps(document))
+    except Exception as error:
+        raise CheckpointError(f"the tokenizers library can't use it ({_one_line(error)})") from None
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise CheckpointError(f"the tokenizers library fails on it ({_one_line(error)})") from None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+class HuggingFaceTokenizer:
+    """A tokenizer.json, whatever is in it."""
+
+    kind = "huggingface"
+
+    def __init__(self, data: bytes, specials: Mapping[str, int], library: Any) -> None:
+        self.json = data
+        self.specials: Mapping[str, int] = dict(specials)
+        self._parsing = library
+        ids = library.get_vocab(with_added_tokens=True)
+        self.size = max(ids.values(), default=-1) + 1
+
+    @classmethod
+    def from_json(cls, data: bytes, said: Mapping[str, str | None]) -> "HuggingFaceTokenizer":
+        """From a file; `said`: names of special tokens by role. Raises CheckpointError where it can't be used."""
+        document = parse_json(data, "a tokenizer.json")
+        library = build(document)
+        ids = library.get_vocab(with_added_tokens=True)
+        check_ids(ids)
+        if not ids:
+            raise CheckpointError("its vocabulary is empty")
+        return cls(data, roles(ids, said), library)
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> "HuggingFaceTokenizer":
+        """The tokenizer inside a checkpoint. Raises CheckpointError where it can't be used."""
+        data = checkpoint.array("tokenizer.json", "U8", (None,)).tobytes()
+        tokenizer = cls.from_json(data, {})
+        specials = checkpoint.tokenizer.get("specials")
+        if not isinstance(specials, dict) or not all(
+            type(token) is int and 0 <= token < tokenizer.size for token in specials.values()
+        ):
+            raise CheckpointError("damaged checkpoint: the tokenizer's special tokens are not ids of its vocabulary")
+        tokenizer.specials = specials
+        return tokenizer
+
+    def describe(self) -> dict[str, Any]:
+        """What the checkpoint's `tokenizer` object says besides kind, size, digest and specials."""
+        return {"model": self._document["model"].get("type", "BPE")}
+
+    def tensors(self) -> dict[str, Array | Streamed]:
+        """The file, as bytes."""
+        return {"tokenizer.json": np.frombuffer(self.json, dtype=np.uint8)}
+
+    @cached_property
+    def digest(self) -> str:
+        """See `Tokenizer.digest`."""
+        return sha256(
+            f"{self.kind} {json.dumps(dict(self.specials), sort_keys=True)} ".encode() + self.json
+        ).hexdigest()
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        return parse_json(self.json, "a tokenizer.json")
+
+    @cached_property
+    def names(self) -> dict[bytes, int]:
+        """Special tokens, and those that are spelled like one."""
+        found = {}
+        for number, token in self._parsing.get_added_tokens_decoder().items():
+            if token.special or is_name(token.content):
+                found[token.content.encode(errors="replace")] = number
+        return found
+
+    @cached_property
+    def _plain(self) -> Any:
+        """The tokenizer that takes names of special tokens for text."""
+        added = [
+            {**token, "special": token.get("special") or is_name(token["content"])}
+            for token in self._document.get("added_tokens") or ()
+        ]
+        library = build({**self._document, "added_tokens": added})
+        library.encode_special_tokens = True
+        return library
+
+    def encoder(self, options: Options) -> "ForeignEncoder":
+        """An encoder of blocks of one text; see `Options`."""
+        return ForeignEncoder(self._parsing if options.parse else self._plain, options)
+
+    @cached_property
+    def _lines(self) -> "ForeignEncoder":
+        return self.encoder(Options())
+
+    def encode_block(self, block: bytes) -> tuple[I32, I64]:
+        """See `Tokenizer.encode_block`."""
+        return self._lines.encode(self._lines.scan(block))
+
+    def encode(self, text: bytes) -> I32:
+        """See `Tokenizer.encode`."""
+        return self.encode_block(text + b"\n")[0]
+
+    def decode(self, ids: Sequence[int]) -> bytes:
+        """The text that the ids spell, special tokens as their names. Raises DataError for an id beyond them."""
+        ids = [int(token) for token in ids]
+        if ids and not 0 <= min(ids) <= max(ids) < self.size:
+            raise DataError(f"no token has the id {max(ids) if max(ids) >= self.size else min(ids)}")
+        text: str = self._parsing.decode(ids, skip_special_tokens=False)
+        return text.encode()
+
+    def piece(self, token: int) -> bytes:
+        """See `Tokenizer.piece`: the bytes where the file says which they are, else the token as it is written."""
+        text = self._parsing.id_to_token(int(token))
+        if text is None or text.encode() in self.names:
+            return b"" if text is None else bytes(text.encode())
+        if "ByteLevel" in self._decoders and CHARACTER_TO_BYTE.keys() >= set(text):
+            return from_visible(text)
+        if "ByteFallback" in self._decoders and len(text) == 6 and text.startswith("<0x") and text.endswith(">"):
+            return bytes([int(text[3:5], 16)])
+        return bytes((text.replace(_META, " ") if self._has_meta else text).encode())
+
+    @cached_property
+    def _decoders(self) -> frozenset[str]:
+        decoder = self._document.get("decoder") or {}
+        return frozenset(str(part.get("type")) for part in (decoder, *decoder.get("decoders", ())))
+
+    @cached_property
+    def _has_meta(self) -> bool:
+        """Whether U+2581 stands for a space."""
+        return "Metaspace" in self._decoders or _META in json.dumps(self._document.get("decoder"), ensure_ascii=False)
+
+
+class ForeignEncoder:
+    """Encodes blocks with the tokenizers library; `scan` and `encode` as those of `Encoder`."""
+
+    def __init__(self, library: Any, options: Options) -> None:
+        if options.dropout or options.allowed is not None:
+            raise UsageError("dropout and limited vocabularies need a byte-pair encoding of lmkit's own")
+        self._library = library
+        self._lines = options.lines
+
+    def scan(self, block: bytes) -> bytes:
+        """The block itself: all work is done by `encode`."""
+        return block
+
+    def encode(self, block: bytes) -> tuple[I32, I64]:
+        """Ids of a block, (T,), and the end of each line in them, (S,)."""
+        text = block.decode(errors="replace")
+        lines = text.split("\n")[:-1] if self._lines else [text]
+        parts, lengths = [np.zeros(0, dtype=np.int32)], []
+        for start in range(0, len(lines), _LINES):
+            for encoding in self._library.encode_batch_fast(lines[start : start + _LINES], add_special_tokens=False):
+                parts.append(np.array(encoding.ids, dtype=np.int32))
+                lengths.append(len(parts[-1]))
+        ends = np.cumsum(np.array(lengths, dtype=np.int64))
+        return np.concatenate(parts), ends if self._lines else ends[:0]

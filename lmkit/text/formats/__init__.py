@@ -1,0 +1,1 @@
+"""Tokenizers of other tools, bytes to tokenizer and back: one module a format; opens no file."""
