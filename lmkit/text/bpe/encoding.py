@@ -137,10 +137,12 @@ class Encoder:
         special = self._special(scanned.block, starts, ends)
         whole = self._whole.find(scanned.hashes[places]) if self._whole else np.full(len(places), MISSING, np.int32)
         given = np.where(special != MISSING, special, whole)
-        symbols, lengths = self._alphabet.symbols(scanned.block, starts, ends, skip=given != MISSING)
         if self._options.lines and self._scheme.level == "byte":
             feeds = (ends - starts == 1) & (np.frombuffer(scanned.block, dtype=np.uint8)[starts] == _FEED)
-            symbols, lengths = symbols[np.repeat(~feeds, lengths)], np.where(feeds, 0, lengths)
+            given[feeds] = MISSING
+            symbols, lengths = self._alphabet.symbols(scanned.block, starts, ends, skip=feeds | (given != MISSING))
+        else:
+            symbols, lengths = self._alphabet.symbols(scanned.block, starts, ends, skip=given != MISSING)
         merged, lengths = self._merges.apply(symbols, lengths, self._options.dropout, streams)
         if self._parts is not None and self._options.allowed is not None:
             merged, lengths = _fall_apart(merged, lengths, self._parts, self._options.allowed)
