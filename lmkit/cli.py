@@ -52,6 +52,8 @@ COMMANDS = {
     "bpe decode": Command(f"{BPE}.decode", "decode", "Ids or pieces back to text."),
     "bpe stats": Command(f"{BPE}.stats", "stats", "How a tokenizer parts a text."),
     "bpe count": Command(f"{BPE}.count", "count", "Count the distinct pre-tokens of a text."),
+    "bpe import": Command(f"{BPE}.convert", "import_", "Read a tokenizer of another tool."),
+    "bpe export": Command(f"{BPE}.convert", "export", "Write a tokenizer as another tool reads it."),
     "data text": Command("lmkit.commands.data", "text", "Print a text that every Python installation carries."),
     "scaling plan": Command("lmkit.commands.scaling", "plan", "Parameter counts of models, exactly."),
     "calc softmax": Command(CALC, "softmax", "Probabilities of logits."),

@@ -239,6 +239,22 @@ def chunks(name: str, *, as_is: bool = False, size: int = 1 << 16) -> Iterator[b
             yield chunk
 
 
+def names_in(folder: str) -> list[str]:
+    """Names of what is in a folder. Raises DataError where it can't be read."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError as error:
+        raise DataError(f"{folder}: {reason(error)}") from None
+
+
+def make_folder(name: str) -> None:
+    """Makes a folder for outputs, unless it is there. Raises OutputError where it can't."""
+    try:
+        os.makedirs(name, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{name}: {reason(error)}") from None
+
+
 def size_of(names: Iterable[str]) -> int | None:
     """Total size of files in bytes; None where one is not a plain uncompressed file."""
     total = 0

@@ -288,8 +288,3 @@ def _last_parts(piece: str, scores: Mapping[str, float]) -> tuple[str, str] | No
             return None
         parts[place : place + 2] = [parts[place] + parts[place + 1]]
     return (parts[0], parts[1]) if len(parts) == 2 else None
-
-
-def looks_like(data: bytes) -> bool:
-    """Whether the first bytes are those of a model: a piece, with text in it."""
-    return len(data) > 4 and data[0] == 0x0A and data[2:3] == b"\x0a"

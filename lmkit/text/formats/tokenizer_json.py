@@ -40,7 +40,7 @@ def read(data: bytes, config: bytes | None = None) -> Tokenizer:
     document = parse_json(data, WHAT)
     if not isinstance(document.get("model"), dict):
         raise CheckpointError(f"not {WHAT}: it has no model")
-    said = _said_roles(document["model"], parse_json(config, "a tokenizer_config.json") if config else {})
+    said = said_roles(document["model"], config)
     try:
         return _native(document, said)
     except NotNative:
@@ -56,11 +56,12 @@ def why_foreign(data: bytes) -> str | None:
     return None
 
 
-def _said_roles(model: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str | None]:
-    """Names of special tokens by role, as the files say."""
+def said_roles(model: Mapping[str, Any], config: bytes | None) -> dict[str, str | None]:
+    """Names of special tokens by role, as a model and a tokenizer_config.json say."""
+    settings = parse_json(config, "a tokenizer_config.json") if config is not None else {}
     said: dict[str, str | None] = {}
     for role in ("unk", "bos", "eos"):
-        value = config.get(f"{role}_token")
+        value = settings.get(f"{role}_token")
         value = value.get("content") if isinstance(value, dict) else value
         said[role] = value if isinstance(value, str) else None
     unknown = model.get("unk_token")

@@ -1,0 +1,219 @@
+"""`lmkit bpe import` and `export`: tokenizers of other tools."""
+
+import os
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.bpe.texts import open_tokenizer
+from lmkit.commands.options import ModelOption, Output, Run, choice
+from lmkit.commands.provenance import checkpoint_bytes, origin
+from lmkit.edge import streams
+from lmkit.errors import CheckpointError, UsageError
+
+IMPORTED = ("tokenizer.json", "gpt2", "tiktoken", "sentencepiece", "subword-nmt")
+EXPORTED = ("tokenizer.json", "gpt2", "tiktoken", "subword-nmt")
+_IN_FOLDERS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("tokenizer.model",), ("spiece.model",))
+
+
+def import_(
+    run: Run,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE]...", help="File, both files of gpt2, or a folder; none: stdin."),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            callback=choice(*IMPORTED),
+            show_default="by content",
+            help="`tokenizer.json`, `gpt2`, `tiktoken`, `sentencepiece`, `subword-nmt`.",
+        ),
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(
+            "--pattern",
+            metavar="NAME",
+            show_default="gpt4 for large tiktoken vocabularies, else gpt2",
+            help="What merges do not cross, where files do not say: `gpt2`, `gpt4`, or a regular expression.",
+        ),
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Read a tokenizer of another tool.
+
+    Takes tokenizer.json of Hugging Face, GPT-2's vocab.json with merges.txt, tiktoken's ranks,
+    SentencePiece models (BPE, unigram, char) and subword-nmt's codes; ids are the same as there.
+    Byte-level BPE is run by lmkit itself; everything else in a tokenizer.json, and SentencePiece
+    models, by the tokenizers library. Special tokens are only put in or read from text when asked.
+
+    Examples:
+      lmkit bpe import tokenizer.json -o bpe.lm
+      lmkit bpe import vocab.json merges.txt -o gpt2.lm
+      lmkit bpe import --pattern gpt4 cl100k_base.tiktoken -o gpt4.lm
+      lmkit bpe import spm.model | lmkit info
+    """  # fmt: skip
+    names = list(files or [streams.STDIN])
+    opening.one_stdin(*names)
+    config = None
+    if len(names) == 1 and names[0] != streams.STDIN and os.path.isdir(names[0]):
+        names, config = _in_folder(names[0])
+    if len(names) > 2 or (len(names) == 2 and form not in (None, "gpt2")):
+        raise UsageError("too many files", hint="only gpt2 has two: vocab.json and merges.txt")
+    with streams.open_output(output, binary=True, inputs=[*names, config]) as out:
+        contents = [bytes(streams.read_whole(name)) for name in names]
+        form = form or _detected(names, contents)
+        tokenizer = _read(run, form, names, contents, config, pattern)
+        record = origin("bpe import", {"format": form, "pattern": pattern}, [_record(data) for data in contents])
+        for piece in checkpoint_bytes(_file(tokenizer), record):
+            out.write(piece)
+
+
+def export(
+    run: Run,
+    file: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="Any checkpoint, for its tokenizer; none: stdin.")
+    ] = None,
+    model: ModelOption = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            callback=choice(*EXPORTED),
+            help="`tokenizer.json`; `gpt2`: vocab.json and merges.txt, -o names their folder; `tiktoken`; "
+            "`subword-nmt`.",
+        ),
+    ] = "tokenizer.json",
+    output: Output = None,
+) -> None:
+    """Write a tokenizer as another tool reads it.
+
+    The other tool then gives the same ids; where it could not, nothing is written and the message
+    says why. Formats without a place for special tokens, patterns or normalisation leave
+    to you what to tell the tool.
+
+    Examples:
+      lmkit bpe export -m bpe.lm -o tokenizer.json
+      lmkit bpe export bpe.lm --format gpt2 -o folder
+      lmkit bpe train text.txt | lmkit bpe export --format tiktoken > ranks.tiktoken
+    """  # fmt: skip
+    if file is not None and model is not None:
+        raise UsageError("the model is named twice")
+    name = file or model or streams.STDIN
+    if form == "gpt2" and output in (None, streams.STDIN):
+        raise UsageError("gpt2 is two files", hint="name a folder for them with -o")
+    tokenizer = open_tokenizer(name)
+    with opening.about(name):
+        written = _written(form, tokenizer)
+    if output is not None and form == "gpt2":
+        streams.make_folder(output)
+    for end, data in written.items():
+        target = os.path.join(output, end) if output is not None and end else output
+        with streams.open_output(target, inputs=[name]) as out:
+            out.write(data)
+    if form == "tiktoken":
+        from lmkit.text.formats.json_export import expression
+
+        run.terminal.notice(f"tiktoken is to be told the pattern: {expression(tokenizer.scheme)}")
+
+
+def _in_folder(folder: str) -> tuple[list[str], str | None]:
+    """The files of a tokenizer in a folder, and its tokenizer_config.json. Raises CheckpointError for none."""
+    there = set(streams.names_in(folder))
+    endings = [(name,) for name in sorted(there) if name.endswith((".model", ".tiktoken"))]
+    for names in (*_IN_FOLDERS, *endings):
+        if there.issuperset(names):
+            config = os.path.join(folder, "tokenizer_config.json") if "tokenizer_config.json" in there else None
+            return [os.path.join(folder, name) for name in names], config
+    raise CheckpointError(f"{folder}: neither tokenizer.json, vocab.json with merges.txt, nor a .model or .tiktoken")
+
+
+def _detected(names: Sequence[str], contents: Sequence[bytes]) -> str:
+    from lmkit.checkpoint import is_checkpoint
+    from lmkit.text.formats.detection import detect
+
+    with opening.about(names[0]):
+        if is_checkpoint(contents[0][:9]):
+            raise CheckpointError("a checkpoint already, there is nothing to import")
+        return detect(contents)
+
+
+def _read(
+    run: Run, form: str, names: Sequence[str], contents: Sequence[bytes], config: str | None, pattern: str | None
+) -> Any:
+    """The tokenizer of files in a known format."""
+    from lmkit.text.formats import sentencepiece, subword_nmt, tokenizer_json
+
+    if pattern is not None and form not in ("gpt2", "tiktoken"):
+        raise UsageError(f"--pattern is for gpt2 and tiktoken; {form} says its own")
+    if form == "gpt2":
+        return _read_gpt2(names, contents, pattern)
+    if form == "tokenizer.json":
+        said = None
+        if config is not None:
+            said = bytes(streams.read_whole(config))
+            with opening.about(config):
+                tokenizer_json.said_roles({}, said)
+        with opening.about(names[0]):
+            tokenizer = tokenizer_json.read(contents[0], said)
+            if tokenizer.kind != "bpe":
+                reason = tokenizer_json.why_foreign(contents[0])
+                run.terminal.detail(f"served by the tokenizers library: {reason}")
+            return tokenizer
+    with opening.about(names[0]):
+        if form == "tiktoken":
+            return _read_tiktoken(run, contents[0], pattern)
+        return sentencepiece.read(contents[0]) if form == "sentencepiece" else subword_nmt.read(contents[0])
+
+
+def _read_gpt2(names: Sequence[str], contents: Sequence[bytes], pattern: str | None) -> Any:
+    from lmkit.text.formats import gpt2
+    from lmkit.text.formats.detection import is_json
+
+    if len(names) != 2:
+        raise UsageError("gpt2 is two files", hint="name vocab.json and merges.txt, or their folder")
+    order = (0, 1) if is_json(contents[0]) or not is_json(contents[1]) else (1, 0)
+    vocabulary, merges = order
+    with opening.about(names[vocabulary]):
+        ids = gpt2.read_vocabulary(contents[vocabulary])
+    with opening.about(names[merges]):
+        _, pairs = gpt2.read_pairs(contents[merges])
+    with opening.about(f"{names[vocabulary]} with {names[merges]}"):
+        return gpt2.read(ids, pairs, pattern or "gpt2")
+
+
+def _read_tiktoken(run: Run, data: bytes, pattern: str | None) -> Any:
+    from lmkit.text.formats import tiktoken
+
+    tokenizer = tiktoken.read(tiktoken.read_ranks(data), pattern)
+    if pattern is None:
+        run.terminal.notice(f"ranks do not say their pattern: taken for {tokenizer.scheme.pattern} by their number")
+    return tokenizer
+
+
+def _written(form: str, tokenizer: Any) -> dict[str, bytes]:
+    """What is to be written, by name in a folder; the empty name is the output itself."""
+    from lmkit.text.formats import gpt2, json_export, subword_nmt, tiktoken
+
+    if form == "gpt2":
+        vocabulary, merges = gpt2.write(tokenizer)
+        return {"vocab.json": vocabulary, "merges.txt": merges}
+    module = {"tokenizer.json": json_export, "tiktoken": tiktoken, "subword-nmt": subword_nmt}[form]
+    return {"": module.write(tokenizer)}
+
+
+def _record(data: bytes) -> dict[str, Any]:
+    return {"bytes": len(data), "sha256": sha256(data).hexdigest()}
+
+
+def _file(tokenizer: Any) -> Any:
+    from lmkit.text.stored import TokenizerFile
+
+    return TokenizerFile(tokenizer)
