@@ -127,12 +127,12 @@ def export(
 def _in_folder(folder: str) -> tuple[list[str], str | None]:
     """The files of a tokenizer in a folder, and its tokenizer_config.json. Raises CheckpointError for none."""
     there = set(streams.names_in(folder))
-    endings = [(name,) for name in sorted(there) if name.endswith((".model", ".tiktoken"))]
-    for names in (*_IN_FOLDERS, *endings):
+    others = [(name,) for name in sorted(there) if name.endswith((".model", ".tiktoken"))]
+    for names in (*_IN_FOLDERS, *(others if len(others) == 1 else ())):
         if there.issuperset(names):
             config = os.path.join(folder, "tokenizer_config.json") if "tokenizer_config.json" in there else None
             return [os.path.join(folder, name) for name in names], config
-    raise CheckpointError(f"{folder}: neither tokenizer.json, vocab.json with merges.txt, nor a .model or .tiktoken")
+    raise CheckpointError(f"{folder}: neither tokenizer.json, vocab.json with merges.txt, nor one .model or .tiktoken")
 
 
 def _detected(names: Sequence[str], contents: Sequence[bytes]) -> str:
