@@ -51,6 +51,7 @@ class HuggingFaceTokenizer:
     """A tokenizer.json, whatever is in it."""
 
     kind = "huggingface"
+    takes_bytes = False
 
     def __init__(self, data: bytes, specials: Mapping[str, int], library: Any) -> None:
         self.json = data

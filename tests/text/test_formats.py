@@ -33,7 +33,7 @@ PROSE = [*list(sentences())[:700], *[ACCENTS] * 4]
 # Characters that are classed and folded alike in every version of Unicode that may meet here.
 odd_text = st.text(
     st.one_of(
-        st.sampled_from(list("aeiou tsSdm'’12\r\t \u00a0\u2028\u3000ñÑéſİΣß½²Ⅷ中日😀e\u0301<|>_")),
+        st.sampled_from(list("aeiou tsSdm\0'\u201912\r\t \u00a0\u2028\u3000ñÑé\u017fİΣß½²Ⅷ中日😀e\u0301<|>_")),
         st.characters(max_codepoint=0x24FF, exclude_categories=["Cs", "Cn", "Lm"], exclude_characters="\n"),
     ),
     max_size=24,
@@ -336,7 +336,7 @@ def test_subword_nmt_codes_part_words_alike(tmp_path):
 
     text = "".join(line + "\n" for line in PROSE)
     with (tmp_path / "codes").open("w+", encoding="utf-8") as codes:
-        learn_bpe(text.splitlines(keepends=True), codes, 300)
+        learn_bpe(text.splitlines(keepends=True), codes, 150)
         codes.seek(0)
         theirs = BPE(codes)
     data = (tmp_path / "codes").read_bytes()
@@ -380,7 +380,7 @@ SENTENCEPIECE = {
         "normalization_rule_name": "identity", "remove_extra_whitespaces": False, "allow_whitespace_only_pieces": True,
         "split_by_whitespace": False,
     },
-    "bpe-user": {"user_defined_symbols": ["<x>", "①", "<sep>"], "control_symbols": ["<cls>"], "add_dummy_prefix": False},
+    "bpe-user": {"user_defined_symbols": ["<x>", "①", "<sep>"], "add_dummy_prefix": False},
     "unigram": {"model_type": "unigram"},
     "unigram-user": {
         "model_type": "unigram", "user_defined_symbols": ["<x>", "①"], "control_symbols": ["<cls>"],
@@ -420,7 +420,7 @@ def test_sentencepiece_models_give_the_same_ids(name):
         assert own.decode(ids).decode().replace("<unk>", " ⁇ ") == theirs.decode(ids)
 
 
-SNIPPETS = ["<x>", "<s>", "</s>", "<unk>", "<cls>", "<sep>", "<0x0A>", "①", "ﬁ", "Ⅷ", "１", "\u00a0", "\u200b", "▁"]
+SNIPPETS = ["<x>", "<s>", "</s>", "<unk>", "<cls>", "<sep>", "<0x0A>", "①", "ﬁ", "Ⅷ", "\uff11", "\u00a0", "\u200b", "▁"]
 
 
 @pytest.mark.parametrize("name", SENTENCEPIECE)
@@ -471,13 +471,16 @@ def test_damaged_files_are_refused_or_read_but_never_break(place):
         for _ in range(trial % 4):
             if data:
                 data[chance.randrange(len(data))] = chance.choice([0, 9, 10, 32, 34, 48, 57, 91, 123, 255])
-        try:
-            tokenizer = read(bytes(data))
-        except LmkitError as error:
-            assert str(error)
-            assert "\n" not in str(error)
-        else:
-            assert tokenizer.size > 0
+        message, size = outcome(read, bytes(data))
+        assert (size > 0 and not message) or (message and "\n" not in message)
+
+
+def outcome(read, data):
+    """What is wrong with a file, or how many tokens it has."""
+    try:
+        return "", read(data).size
+    except LmkitError as error:
+        return str(error), 0
 
 
 BAD_JSON = {

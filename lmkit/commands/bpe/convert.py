@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.bpe.texts import open_tokenizer
 from lmkit.commands.options import ModelOption, Output, Run, choice
 from lmkit.commands.provenance import checkpoint_bytes, origin
 from lmkit.edge import streams
@@ -109,7 +108,7 @@ def export(
     name = file or model or streams.STDIN
     if form == "gpt2" and output in (None, streams.STDIN):
         raise UsageError("gpt2 is two files", hint="name a folder for them with -o")
-    tokenizer = open_tokenizer(name)
+    tokenizer = opening.open_tokenizer(name)
     with opening.about(name):
         written = _written(form, tokenizer)
     if output is not None and form == "gpt2":

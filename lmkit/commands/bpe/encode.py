@@ -150,7 +150,7 @@ class _Text:
         self._unknown = 0
         self._encoder = None
         self._names: dict[bytes, int] = {}
-        if tokenizer.kind == "bpe":
+        if tokenizer.kind in ("bpe", "huggingface"):
             from lmkit.text.bpe.encoding import Options
 
             self._names = tokenizer.names if parse else {}
@@ -183,7 +183,7 @@ class _Text:
     def _parts(self) -> Iterator[tuple[Any, Any]]:
         from lmkit.text.ordered import in_order
 
-        if self._encoder is None or self._tokenizer.ends_words:
+        if self._encoder is None or self._tokenizer.kind != "bpe" or self._tokenizer.ends_words:
             reader = opening.text_reader(self._errors, raw=self._tokenizer.takes_bytes, eager=True)
             encode = self._tokenizer.encode_block
             if self._encoder is not None:
