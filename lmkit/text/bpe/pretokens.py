@@ -133,7 +133,7 @@ def _named(block: bytes, pattern: str, digits: int, feeds: str, walls: tuple[I64
         cut = np.empty(len(text), dtype=np.bool_)
         np.not_equal(classes[1:], classes[:-1], out=cut[1:])
     cut[0] = True
-    if feeds != JOINED:
+    if feeds != JOINED or pattern == "none":
         lines = np.flatnonzero(text == _FEED)
         if feeds == WALLS:
             cut[lines] = True
