@@ -70,7 +70,7 @@ class Encoder:
         self._names = _any_of(options.parse) if options.parse else None
         self._whole = _whole_pieces(vocabulary, set(names.values())) if scheme.whole_first else None
         self._parts = merges.parts(len(vocabulary)) if options.allowed is not None else None
-        self._lines_seen = 0
+        self._lines_seen = self._seen_of_line = 0
         self._forget()
 
     def _forget(self) -> None:
@@ -138,10 +138,11 @@ class Encoder:
         special = self._special(scanned.block, starts, ends)
         whole = self._whole.find(scanned.hashes[places]) if self._whole else np.full(len(places), MISSING, np.int32)
         given = np.where(special != MISSING, special, whole)
-        symbols, lengths = self._alphabet.symbols(scanned.block, starts, ends, skip=given != MISSING)
+        left_out = np.zeros(len(places), dtype=np.bool_)
         if self._options.lines and self._scheme.level == "byte":
-            feeds = (ends - starts == 1) & (np.frombuffer(scanned.block, dtype=np.uint8)[starts] == _FEED)
-            symbols, lengths = symbols[np.repeat(~feeds, lengths)], np.where(feeds, 0, lengths)
+            left_out = (ends - starts == 1) & (np.frombuffer(scanned.block, dtype=np.uint8)[starts] == _FEED)
+            given[left_out] = MISSING
+        symbols, lengths = self._alphabet.symbols(scanned.block, starts, ends, skip=left_out | (given != MISSING))
         merged, lengths = self._merges.apply(symbols, lengths, self._options.dropout, streams)
         if self._parts is not None and self._options.allowed is not None:
             merged, lengths = _fall_apart(merged, lengths, self._parts, self._options.allowed)
@@ -160,14 +161,14 @@ class Encoder:
 
     def _encode_at_random(self, scanned: Scanned) -> tuple[I32, I64]:
         """With dropout every pre-token is merged anew; chance depends on seed, line and place in the line."""
-        number = np.zeros(len(scanned.starts) + 1, dtype=np.int64)
-        number[scanned.line_ends] = 1
-        line = np.cumsum(number[:-1]) + self._lines_seen
-        begin = np.append(0, scanned.line_ends)[line - self._lines_seen]
-        place = np.arange(len(scanned.starts)) - begin
-        self._lines_seen += len(scanned.line_ends)
-        streams = hash_streams(self._options.seed, line, place)
-        merged, lengths = self._merged(scanned, np.arange(len(scanned.starts)), streams)
+        count, ends = len(scanned.starts), scanned.line_ends
+        places = np.arange(count)
+        line = np.searchsorted(ends, places, side="right")
+        begin = np.append(-self._seen_of_line, ends)
+        streams = hash_streams(self._options.seed, line + self._lines_seen, places - begin[line])
+        self._lines_seen += len(ends)
+        self._seen_of_line = count - int(begin[-1])
+        merged, lengths = self._merged(scanned, places, streams)
         before = np.append(0, np.cumsum(lengths))
         return merged, before[scanned.line_ends]
 
