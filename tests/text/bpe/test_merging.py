@@ -63,7 +63,7 @@ every_length = pytest.mark.parametrize("short", [merging.SHORT, 0])
 
 
 @every_length
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(merge_lists(), words)
 @example([(0, 0, 4), (4, 4, 5)], [[0] * length for length in range(12)])
 @example([(4, 1, 5), (0, 0, 4)], [[0, 0, 0, 1], [0, 0, 1]])
@@ -75,7 +75,7 @@ def test_merges_are_made_one_after_another(short, pairs, words):
 
 
 @every_length
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.permutations([(0, 1, 4), (1, 2, 5), (4, 2, 6), (0, 5, 6), (2, 3, 7), (6, 3, 8), (0, 0, 9)]), words)
 def test_by_piece_the_rank_is_that_of_what_is_spelled(short, pairs, words):
     firsts = {}
@@ -131,7 +131,7 @@ def streams(count, seed=0):
     return np.random.default_rng(seed).integers(0, 2**63, count).astype(np.uint64)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(merge_lists(), words, st.floats(0, 1), st.integers(0, 5))
 def test_dropout_keeps_the_spelling_and_repeats_itself(pairs, words, dropout, seed):
     merges, chance = Merges(rows(pairs)), streams(len(words), seed)
@@ -143,7 +143,7 @@ def test_dropout_keeps_the_spelling_and_repeats_itself(pairs, words, dropout, se
     assert backwards == [merged[index] for index in order], "chance belongs to the word"
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(merge_lists(), words)
 def test_dropout_of_none_and_of_all(pairs, words):
     merges, chance = Merges(rows(pairs)), streams(len(words))
