@@ -23,7 +23,7 @@ _lmkit() {
             ;;
         'bpe')
             options='-h --help'
-            operand='train encode decode stats count'
+            operand='train encode decode stats count import export'
             ;;
         'data')
             options='-h --help'
@@ -330,6 +330,26 @@ _lmkit() {
                 --normalize) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 --threads) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'bpe import')
+            options='--format --pattern -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --format) value='tokenizer.json gpt2 tiktoken sentencepiece subword-nmt' ;;
+                --pattern) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'bpe export')
+            options='-m --model --format -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --format) value='tokenizer.json gpt2 tiktoken subword-nmt' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

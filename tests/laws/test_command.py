@@ -134,6 +134,7 @@ REDEFINED = {
     "--explain": "ppl: lines and formulas; score: factors",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
     "--model": "of one model, of several, and of info, which takes anything",
+    "--normalize": "normal forms of text; to rescale weights",
     "--order": "of n-grams; of n-grams to list; of filters",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--vocab": "a file of words; of pieces; a number of words to plan for",

@@ -15,11 +15,12 @@ from lmkit.errors import DataError
 from lmkit.protocols import I32, I64, U64, Bool
 from lmkit.text.bpe.merging import Merges
 from lmkit.text.bpe.normalizing import normalize
-from lmkit.text.bpe.pretokens import JOINED, WALLS, find, hashes
+from lmkit.text.bpe.pretokens import JOINED, WALLS, find
 from lmkit.text.bpe.scheme import Scheme
 from lmkit.text.bpe.table import MISSING, Table
 from lmkit.text.vocabulary import Vocabulary
 from lmkit.text.words import find as find_words
+from lmkit.text.words import hash_words
 
 Array = TypeVar("Array", I32, I64)
 REMEMBERED = 1 << 21  # distinct pre-tokens kept, and four times as many ids
@@ -69,7 +70,7 @@ class Encoder:
         self._names = _any_of(options.parse) if options.parse else None
         self._whole = _whole_pieces(vocabulary, set(names.values())) if scheme.whole_first else None
         self._parts = merges.parts(len(vocabulary)) if options.allowed is not None else None
-        self._lines_seen = 0
+        self._lines_seen = self._seen_of_line = 0
         self._forget()
 
     def _forget(self) -> None:
@@ -92,7 +93,7 @@ class Encoder:
             feeds = WALLS if self._options.lines else JOINED
             starts, ends = find(block, self._scheme.pattern, self._scheme.digits, feeds, walls)
             line_ends = _line_ends(block, starts) if self._options.lines else np.zeros(0, dtype=np.int64)
-        return Scanned(block, starts, ends, hashes(block, starts, ends), line_ends)
+        return Scanned(block, starts, ends, hash_words(block, starts, ends), line_ends)
 
     def encode(self, scanned: Scanned) -> tuple[I32, I64]:
         """Ids of a scanned block, (T,), and the end of each line in them, (S,)."""
@@ -137,12 +138,11 @@ class Encoder:
         special = self._special(scanned.block, starts, ends)
         whole = self._whole.find(scanned.hashes[places]) if self._whole else np.full(len(places), MISSING, np.int32)
         given = np.where(special != MISSING, special, whole)
+        left_out = np.zeros(len(places), dtype=np.bool_)
         if self._options.lines and self._scheme.level == "byte":
-            feeds = (ends - starts == 1) & (np.frombuffer(scanned.block, dtype=np.uint8)[starts] == _FEED)
-            given[feeds] = MISSING
-            symbols, lengths = self._alphabet.symbols(scanned.block, starts, ends, skip=feeds | (given != MISSING))
-        else:
-            symbols, lengths = self._alphabet.symbols(scanned.block, starts, ends, skip=given != MISSING)
+            left_out = (ends - starts == 1) & (np.frombuffer(scanned.block, dtype=np.uint8)[starts] == _FEED)
+            given[left_out] = MISSING
+        symbols, lengths = self._alphabet.symbols(scanned.block, starts, ends, skip=left_out | (given != MISSING))
         merged, lengths = self._merges.apply(symbols, lengths, self._options.dropout, streams)
         if self._parts is not None and self._options.allowed is not None:
             merged, lengths = _fall_apart(merged, lengths, self._parts, self._options.allowed)
@@ -161,14 +161,14 @@ class Encoder:
 
     def _encode_at_random(self, scanned: Scanned) -> tuple[I32, I64]:
         """With dropout every pre-token is merged anew; chance depends on seed, line and place in the line."""
-        number = np.zeros(len(scanned.starts) + 1, dtype=np.int64)
-        number[scanned.line_ends] = 1
-        line = np.cumsum(number[:-1]) + self._lines_seen
-        begin = np.append(0, scanned.line_ends)[line - self._lines_seen]
-        place = np.arange(len(scanned.starts)) - begin
-        self._lines_seen += len(scanned.line_ends)
-        streams = hash_streams(self._options.seed, line, place)
-        merged, lengths = self._merged(scanned, np.arange(len(scanned.starts)), streams)
+        count, ends = len(scanned.starts), scanned.line_ends
+        places = np.arange(count)
+        line = np.searchsorted(ends, places, side="right")
+        begin = np.append(-self._seen_of_line, ends)
+        streams = hash_streams(self._options.seed, line + self._lines_seen, places - begin[line])
+        self._lines_seen += len(ends)
+        self._seen_of_line = count - int(begin[-1])
+        merged, lengths = self._merged(scanned, places, streams)
         before = np.append(0, np.cumsum(lengths))
         return merged, before[scanned.line_ends]
 
@@ -249,10 +249,10 @@ def _room(array: Array, size: int) -> Array:
 def _whole_pieces(vocabulary: Vocabulary, specials: set[int]) -> Table:
     """Piece to id, special tokens left out."""
     tokens = np.array([token for token in range(len(vocabulary)) if token not in specials], dtype=np.int32)
-    keys = hashes(vocabulary.blob.tobytes(), vocabulary.offsets[tokens], vocabulary.offsets[tokens + 1])
-    keys, first = np.unique(keys, return_index=True)
+    hashes = hash_words(vocabulary.blob.tobytes(), vocabulary.offsets[tokens], vocabulary.offsets[tokens + 1])
+    hashes, first = np.unique(hashes, return_index=True)
     table = Table(mixed=True)
-    table.add(keys, tokens[first])
+    table.add(hashes, tokens[first])
     return table
 
 

@@ -141,7 +141,7 @@ def _named(block: bytes, pattern: str, digits: int, feeds: str, walls: tuple[I64
         cut = np.empty(len(text), dtype=np.bool_)
         np.not_equal(classes[1:], classes[:-1], out=cut[1:])
     cut[0] = True
-    if feeds != JOINED:
+    if feeds != JOINED or pattern == "none":
         lines = np.flatnonzero(text == _FEED)
         if feeds == WALLS:
             cut[lines] = True
@@ -259,8 +259,20 @@ class _Runs:
         """One character of punctuation in front of letters goes with them."""
         runs = np.flatnonzero((self.kinds == OTHER) & (self.following == LETTER) & self.cut[self.starts])
         runs = runs[~np.isin(runs, contracted)]
-        single = self._last_characters(runs) == self.starts[runs]
-        self.cut[self.ends[runs[single]]] = False
+        self.cut[self.ends[runs[self._single(runs)]]] = False
+
+    def _single(self, runs: I64) -> Bool:
+        """Which of the runs are one character, or one byte that is not UTF-8."""
+        lengths = self.ends[runs] - self.starts[runs]
+        single: Bool = lengths == 1
+        first = np.zeros((len(runs), 4), dtype=np.uint8)
+        for offset in range(4):
+            longer = lengths > offset
+            first[longer, offset] = self.text[self.starts[runs[longer]] + offset]
+        for places, length, _ in _multibyte(first.reshape(-1)):
+            whole = places[places % 4 == 0] // 4
+            single[whole[lengths[whole] == length]] = True
+        return single
 
     def _part_numbers(self, digits: int) -> None:
         """Cuts numbers into pieces of at most `digits` characters."""
