@@ -53,6 +53,31 @@ class Renderer:
         return self._blob[places + np.arange(len(places))]
 
 
+class LineRenderer:
+    """Writes ids as lines of strings with spaces between them, block by block."""
+
+    def __init__(self, strings: Sequence[bytes]) -> None:
+        self._size = len(strings)
+        spaced = [string + b" " for string in strings]
+        final = [string + b"\n" for string in strings]
+        self._renderer = Renderer([*spaced, *final, b"\n"])
+        self._inside = False
+
+    def render(self, ids: I32, line_ends: I64) -> bytes:
+        """The lines that the ids of a block make; the last one may go on in the next block."""
+        feed = np.int32(2 * self._size)
+        ids = ids.copy()
+        empty = np.diff(line_ends, prepend=0) == 0
+        ids[line_ends[~empty] - 1] += np.int32(self._size)
+        if empty.any():
+            ids = np.insert(ids, line_ends[empty], feed)
+        text = self._renderer.render(ids)
+        if self._inside:  # a line that the last block began
+            text = text if empty[:1].any() else b" " + text
+        self._inside = text.endswith(b" ")
+        return text[:-1] if self._inside else text
+
+
 def with_line_ends(ids: I32, line_ends: I64, feed: int) -> I32:
     """The ids with one more, `feed`, at the end of each line."""
     if not len(line_ends):

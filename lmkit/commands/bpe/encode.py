@@ -211,36 +211,20 @@ def _marker(tokenizer: Any, marker: str | None) -> str:
 
 def _renderer(tokenizer: Any, form: str, marker: str | None) -> Callable[[Any, Any], bytes]:
     """A function from the ids of a block, and the ends of lines in them, to what is printed."""
-    from lmkit.text.rendering import Renderer, with_line_ends
+    from lmkit.text.rendering import LineRenderer
 
-    display = None
     if form == "ids":
-        strings = [b"%d " % token for token in range(tokenizer.size)]
-    elif tokenizer.kind == "bpe":
-        from lmkit.text.bpe.pieces import Display
+        return LineRenderer([b"%d" % token for token in range(tokenizer.size)]).render
+    if tokenizer.kind != "bpe":
+        return LineRenderer([tokenizer.piece(token) for token in range(tokenizer.size)]).render
+    from lmkit.text.bpe.pieces import Display
 
-        display = Display(
-            tokenizer.vocabulary.pieces(), tokenizer.names.values(), _marker(tokenizer, marker),
-            ends_words=tokenizer.ends_words,
-        )  # fmt: skip
-        strings = [string + b" " for string in display.strings]
-    else:
-        strings = [tokenizer.piece(token) + b" " for token in range(tokenizer.size)]
-    renderer = Renderer([*strings, b"\n"])
-    feed = len(strings)
-
-    inside = False  # a line that the last block began
-
-    def write(ids: Any, line_ends: Any) -> bytes:
-        nonlocal inside
-        if display is not None:
-            ids, line_ends = display.ids(ids, line_ends)
-        text = renderer.render(with_line_ends(ids, line_ends, feed)).replace(b" \n", b"\n")
-        text = b" " + text if inside and not text.startswith(b"\n") else text
-        inside = text.endswith(b" ")
-        return text.removesuffix(b" ")
-
-    return write
+    display = Display(
+        tokenizer.vocabulary.pieces(), tokenizer.names.values(), _marker(tokenizer, marker),
+        ends_words=tokenizer.ends_words,
+    )  # fmt: skip
+    render = LineRenderer(display.strings).render
+    return lambda ids, line_ends: render(*display.ids(ids, line_ends))
 
 
 def _write_records(out: streams.Output, tokenizer: Any, text: _Text) -> None:

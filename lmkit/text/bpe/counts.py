@@ -85,7 +85,7 @@ class Counter:
         places = np.repeat(starts[fresh] - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
         self._blobs.append(np.frombuffer(block, dtype=np.uint8)[places])
         self._lengths.append(lengths)
-        self._known.add(keys[fresh], np.arange(len(self._known), len(self._known) + len(fresh), dtype=np.int32))
+        self._known.add(keys[fresh], np.arange(len(self._known), len(self._known) + len(fresh)))
         self._counts = np.append(self._counts, np.zeros(len(fresh), dtype=np.int64))
 
     def merge(self, other: PretokenCounts) -> None:

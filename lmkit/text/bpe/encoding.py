@@ -7,7 +7,7 @@ again, so that endless input costs bounded memory and the ids do not depend on i
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,15 +15,15 @@ from lmkit.errors import DataError
 from lmkit.protocols import I32, I64, U64, Bool
 from lmkit.text.bpe.merging import Merges
 from lmkit.text.bpe.normalizing import normalize
-from lmkit.text.bpe.pretokens import JOINED, WALLS, find
+from lmkit.text.bpe.pretokens import JOINED, WALLS, find, hashes
 from lmkit.text.bpe.scheme import Scheme
 from lmkit.text.bpe.table import MISSING, Table
 from lmkit.text.vocabulary import Vocabulary
 from lmkit.text.words import find as find_words
-from lmkit.text.words import hash_words
 
-Array = TypeVar("Array", I32, I64)
 REMEMBERED = 1 << 21  # distinct pre-tokens kept, and four times as many ids
+_LENGTH_BITS = 20  # more than a pre-token's bytes need
+_LENGTH = (1 << _LENGTH_BITS) - 1
 _CODE_POINTS = 0x110000
 _FEED = 10
 
@@ -76,8 +76,6 @@ class Encoder:
     def _forget(self) -> None:
         self._known = Table(mixed=True)
         self._ids = np.zeros(1 << 12, dtype=np.int32)
-        self._starts = np.zeros(1 << 10, dtype=np.int64)
-        self._lengths = np.zeros(1 << 10, dtype=np.int64)
         self._used = 0
 
     def scan(self, block: bytes) -> Scanned:
@@ -93,51 +91,49 @@ class Encoder:
             feeds = WALLS if self._options.lines else JOINED
             starts, ends = find(block, self._scheme.pattern, self._scheme.digits, feeds, walls)
             line_ends = _line_ends(block, starts) if self._options.lines else np.zeros(0, dtype=np.int64)
-        return Scanned(block, starts, ends, hash_words(block, starts, ends), line_ends)
+        return Scanned(block, starts, ends, hashes(block, starts, ends), line_ends)
 
     def encode(self, scanned: Scanned) -> tuple[I32, I64]:
         """Ids of a scanned block, (T,), and the end of each line in them, (S,)."""
         if self._options.dropout:
             return self._encode_at_random(scanned)
-        words = self.look_up(scanned)
-        lengths = self._lengths[words]
-        before = np.zeros(len(words) + 1, dtype=np.int64)
+        known = self.look_up(scanned)
+        lengths = known & _LENGTH
+        before = np.zeros(len(known) + 1, dtype=np.int64)
         np.cumsum(lengths, out=before[1:])
-        places = np.repeat(self._starts[words] - before[:-1], lengths)
+        places = np.repeat((known >> _LENGTH_BITS) - before[:-1], lengths)
         places += np.arange(before[-1])
         return self._ids[places], before[scanned.line_ends]
 
-    def look_up(self, scanned: Scanned) -> I32:
-        """The number under which each pre-token is known, (N,), new ones learned."""
+    def look_up(self, scanned: Scanned) -> I64:
+        """Where the ids of each pre-token begin, and in the low bits how many they are, (N,); new ones are learned."""
         if len(self._known) > REMEMBERED or self._used > 4 * REMEMBERED:
             self._forget()
-        words = self._known.find(scanned.hashes)
-        new = np.flatnonzero(words == MISSING)
+        known = self._known.find(scanned.hashes)
+        new = np.flatnonzero(known == MISSING)
         if len(new):
             _, first = np.unique(scanned.hashes[new], return_index=True)
             self._learn(scanned, new[first])
-            words[new] = self._known.find(scanned.hashes[new])
-        return words
+            known[new] = self._known.find(scanned.hashes[new])
+        return known
 
     def _learn(self, scanned: Scanned, fresh: I64) -> None:
         """Merges the distinct pre-tokens `fresh` and remembers what they became."""
         ids, lengths = self._merged(scanned, fresh)
-        count, used = len(self._known), self._used
+        used = self._used
         self._ids = _room(self._ids, used + len(ids))
         self._ids[used : used + len(ids)] = ids
-        self._starts = _room(self._starts, count + len(fresh))
-        self._lengths = _room(self._lengths, count + len(fresh))
-        self._starts[count : count + len(fresh)] = used + np.cumsum(lengths) - lengths
-        self._lengths[count : count + len(fresh)] = lengths
+        starts = used + np.cumsum(lengths) - lengths
+        self._known.add(scanned.hashes[fresh], starts << _LENGTH_BITS | lengths)
         self._used += len(ids)
-        self._known.add(scanned.hashes[fresh], np.arange(count, count + len(fresh), dtype=np.int32))
 
     def _merged(self, scanned: Scanned, places: I64, streams: U64 | None = None) -> tuple[I32, I64]:
         """Ids of the pre-tokens at `places` laid end to end, and how many each has."""
         starts, ends = scanned.starts[places], scanned.ends[places]
         special = self._special(scanned.block, starts, ends)
-        whole = self._whole.find(scanned.hashes[places]) if self._whole else np.full(len(places), MISSING, np.int32)
-        given = np.where(special != MISSING, special, whole)
+        given = special
+        if self._whole is not None:
+            given = np.where(special != MISSING, special, self._whole.find(scanned.hashes[places])).astype(np.int32)
         left_out = np.zeros(len(places), dtype=np.bool_)
         if self._options.lines and self._scheme.level == "byte":
             left_out = (ends - starts == 1) & (np.frombuffer(scanned.block, dtype=np.uint8)[starts] == _FEED)
@@ -237,7 +233,7 @@ def hash_streams(seed: int, line: I64, place: I64) -> U64:
     return mixed + np.uint64((seed * 0xD1342543DE82EF95) & (2**64 - 1))
 
 
-def _room(array: Array, size: int) -> Array:
+def _room(array: I32, size: int) -> I32:
     """The array, or a copy at least twice as large where it is too small."""
     if size <= len(array):
         return array
@@ -249,10 +245,10 @@ def _room(array: Array, size: int) -> Array:
 def _whole_pieces(vocabulary: Vocabulary, specials: set[int]) -> Table:
     """Piece to id, special tokens left out."""
     tokens = np.array([token for token in range(len(vocabulary)) if token not in specials], dtype=np.int32)
-    hashes = hash_words(vocabulary.blob.tobytes(), vocabulary.offsets[tokens], vocabulary.offsets[tokens + 1])
-    hashes, first = np.unique(hashes, return_index=True)
+    keys = hashes(vocabulary.blob.tobytes(), vocabulary.offsets[tokens], vocabulary.offsets[tokens + 1])
+    keys, first = np.unique(keys, return_index=True)
     table = Table(mixed=True)
-    table.add(hashes, tokens[first])
+    table.add(keys, tokens[first].astype(np.int64))
     return table
 
 

@@ -32,8 +32,8 @@ class Merges:
         self.rank = np.append(ranks, _NONE)  # the rank of row MISSING, -1, comes last
         keys = _keys(pairs[:, 0], pairs[:, 1])
         _, first = np.unique(keys, return_index=True)
-        self._table = Table(mixed=False, capacity=1 << max(4, (4 * len(first)).bit_length()))
-        self._table.add(keys[first], first.astype(np.int32))
+        self._table = Table(mixed=False, capacity=1 << max(4, (8 * len(first)).bit_length()))
+        self._table.add(keys[first], first)
         self._ordered = self._is_ordered()
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class Merges:
 
     def _look_up(self, left: I32, right: I32) -> I32:
         """The row of each pair, MISSING where it is none."""
-        return self._table.find(_keys(left, right))
+        return self._table.find(_keys(left, right)).astype(np.int32)
 
     def parts(self, size: int) -> I32:
         """What the first merge into each symbol merges, (size, 2); MISSING where none does."""

@@ -1,8 +1,8 @@
-"""A hash table from 64-bit keys to 32-bit numbers that is asked and filled a whole array at a time."""
+"""A hash table from 64-bit keys to numbers that is asked and filled a whole array at a time."""
 
 import numpy as np
 
-from lmkit.protocols import I32, U64
+from lmkit.protocols import I64, U64
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _EMPTY = np.uint64(0)
@@ -25,13 +25,14 @@ class Table:
     def _clear(self, capacity: int) -> None:
         self._shift = np.uint64(64 - (capacity - 1).bit_length())
         self._keys = np.zeros(capacity, dtype=np.uint64)
-        self._values = np.full(capacity, MISSING, dtype=np.int32)
+        self._values = np.full(capacity, MISSING, dtype=np.int64)
         self._count = 0
 
-    def _home(self, keys: U64) -> U64:
-        return (keys if self._mixed else keys * _MIX) >> self._shift
+    def _home(self, keys: U64) -> I64:
+        """Where each key belongs; signed, since numpy finds places by those faster."""
+        return ((keys if self._mixed else keys * _MIX) >> self._shift).view(np.int64)
 
-    def find(self, keys: U64) -> I32:
+    def find(self, keys: U64) -> I64:
         """The number of each key, MISSING where there is none."""
         keys = np.maximum(keys, np.uint64(1))
         places = self._home(keys)
@@ -42,13 +43,13 @@ class Table:
             values[astray] = self._probe(keys[astray], places[astray])
         return values
 
-    def _probe(self, keys: U64, places: U64) -> I32:
+    def _probe(self, keys: U64, places: I64) -> I64:
         """The same for keys whose first place another key has."""
-        values = np.full(len(keys), MISSING, dtype=np.int32)
+        values = np.full(len(keys), MISSING, dtype=np.int64)
         left = np.arange(len(keys))
-        last = np.uint64(len(self._keys) - 1)
+        last = len(self._keys) - 1
         while len(left):
-            places = (places + np.uint64(1)) & last
+            places = (places + 1) & last
             there = self._keys[places]
             hit = there == keys[left]
             values[left[hit]] = self._values[places[hit]]
@@ -56,7 +57,7 @@ class Table:
             left, places = left[going], places[going]
         return values
 
-    def add(self, keys: U64, values: I32) -> None:
+    def add(self, keys: U64, values: I64) -> None:
         """Stores new keys, all different and none of them here yet."""
         if 2 * (self._count + len(keys)) > len(self._keys):
             self._grow(2 * (self._count + len(keys)))
@@ -70,13 +71,13 @@ class Table:
         self._place(keys, values)
         self._count = len(keys)
 
-    def _place(self, keys: U64, values: I32) -> None:
+    def _place(self, keys: U64, values: I64) -> None:
         places = self._home(keys)
-        last = np.uint64(len(self._keys) - 1)
+        last = len(self._keys) - 1
         while len(keys):
             free = self._keys[places] == _EMPTY
             self._keys[places[free]] = keys[free]  # of several that want a place the last one gets it
             settled = self._keys[places] == keys
             self._values[places[settled]] = values[settled]
             keys, values = keys[~settled], values[~settled]
-            places = (places[~settled] + np.uint64(1)) & last
+            places = (places[~settled] + 1) & last
