@@ -8,20 +8,23 @@ Two things make this fast. A pair comes to be when the newer of its symbols does
 on its count only falls; so while pairs of high count are merged, those that start below a
 floor need not be kept at all. When only they are left, the floor is lowered and the pairs of the
 text are counted anew. And while a merge has many places, numpy merges them all at once; when
-merges come to have a handful of places each, plain Python is faster.
+merges come to have a handful of places each, plain Python is faster. Where numba is installed,
+large texts are left to `lmkit.text.bpe.compiled`, which learns the same merges.
 """
 
 import heapq
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.protocols import I32, I64
+from lmkit.protocols import I32, I64, Bool
 from lmkit.text.bpe.merging import without_overlap
 
 GONE = -1
-FEW = 24  # places of a merge, on average, below which Python takes over from numpy
+FEW = 64  # places of a merge, on average, below which Python takes over from numpy
+LARGE = 400_000  # symbols from which on compiled code saves more than its start costs
 STEP = 6
 _BITS = 32
 _LOW = (1 << _BITS) - 1
@@ -63,6 +66,11 @@ def learn(
     as they are merged by then, as in the program printed by Sennrich et al. 2016.
     """
     minimum = max(1, minimum)
+    if not first_seen and len(words.symbols) >= LARGE and find_spec("numba") is not None:
+        learned = _learn_compiled(words, pieces, symbols, size, minimum)
+        if learned is not None:
+            told(len(learned.pieces))
+            return learned
     known, spelled = list(pieces), dict(symbols)
     merges: list[tuple[int, int, int]] = []
     while len(known) < size:
@@ -81,6 +89,25 @@ def learn(
             told(1)
         words = queue.text.words(words.counts)
     return Learned(known[len(pieces) :], merges)
+
+
+def _learn_compiled(
+    words: Words, pieces: list[bytes], symbols: dict[bytes, int], size: int, minimum: int
+) -> Learned | None:
+    """The same in compiled code; None in the rare case that two merges spell the same piece."""
+    from lmkit.text.bpe.compiled import learn_pairs
+
+    found = learn_pairs(words.symbols, words.lengths, words.counts, len(pieces), size - len(pieces), minimum)
+    known = list(pieces)
+    merges = []
+    for pair in found.tolist():
+        left, right = pair >> _BITS, pair & _LOW
+        merges.append((left, right, len(known)))
+        known.append(known[left] + known[right])
+    new = known[len(pieces) :]
+    if len(set(new)) < len(new) or not symbols.keys().isdisjoint(new):
+        return None
+    return Learned(new, merges)
 
 
 def _start(words: Words, minimum: int, *, first_seen: bool) -> "_Queue | None":
@@ -180,14 +207,12 @@ class _Arrays:
         following = self.following[starts]
         inner = following >= 0
         starts = starts[inner]
-        pairs = self.symbols[starts] << _BITS | self.symbols[following[inner]]
-        order = np.argsort(pairs, kind="stable")
-        pairs, starts = pairs[order], starts[order]
+        pairs, starts = _sorted_pairs(self.symbols[starts], self.symbols[following[inner]], starts)
         if not len(pairs):
             return _Windows(pairs, pairs, np.zeros(1, dtype=np.int64), starts)
-        begin = np.flatnonzero(np.append(True, pairs[1:] != pairs[:-1]))
-        sums = np.add.reduceat(self.weights[starts], begin)
-        return _Windows(pairs[begin], sums, np.append(begin, len(starts)), starts)
+        bounds = np.flatnonzero(_changes(pairs))
+        sums = np.add.reduceat(self.weights[starts], bounds[:-1])
+        return _Windows(pairs[bounds[:-1]], sums, bounds, starts)
 
     def _there(self, places: I64, left: int, right: int) -> I64:
         """Those of the places where the pair still is."""
@@ -215,10 +240,34 @@ class _Arrays:
         return lost, self.windows(_distinct(np.concatenate([before[before >= 0], places])))
 
 
+def _sorted_pairs(left: I64, right: I64, starts: I64) -> tuple[I64, I64]:
+    """Pairs in rising order, and where each starts; `starts` rise, and go on rising among equal pairs.
+
+    Sorting numbers that hold pair and index is several times as fast as sorting indices.
+    """
+    bits = int(max(left.max(initial=0), right.max(initial=0))).bit_length()
+    low = len(starts).bit_length()
+    if 2 * bits + low > 63:
+        pairs = left << _BITS | right
+        order = np.argsort(pairs, kind="stable")
+        return pairs[order], starts[order]
+    packed = (left << (bits + low)) | (right << low) | np.arange(len(starts))
+    packed.sort()
+    pair = packed >> low
+    return (pair >> bits) << _BITS | (pair & ((1 << bits) - 1)), starts[packed & ((1 << low) - 1)]
+
+
+def _changes(values: I64) -> Bool:
+    """Where a value differs from the one before it, (N + 1,); true at both ends."""
+    changes = np.ones(len(values) + 1, dtype=np.bool_)
+    np.not_equal(values[1:], values[:-1], out=changes[1:-1])
+    return changes
+
+
 def _distinct(places: I64) -> I64:
     """Sorted, each once."""
     places.sort()
-    return places[np.append(True, places[1:] != places[:-1])] if len(places) else places
+    return places[_changes(places)[:-1]] if len(places) else places
 
 
 class _Lists:
