@@ -158,6 +158,11 @@ class HuggingFaceTokenizer:
             return bytes([int(text[3:5], 16)])
         return bytes((text.replace(_META, " ") if self._has_meta else text).encode())
 
+    def written(self, token: int) -> bytes:
+        """A token as the file writes it, spaces in it as U+2581; empty for an id that stands for nothing."""
+        text = self._parsing.id_to_token(int(token)) or ""
+        return bytes(text.replace(" ", _META).encode())
+
     @cached_property
     def _decoders(self) -> frozenset[str]:
         decoder = self._document.get("decoder") or {}

@@ -197,7 +197,8 @@ def test_word_pieces_and_no_template_no_truncation():
     assert served.specials == {"unk": 0, "bos": 1, "eos": 2}
     assert served.encode(b"unreal un real").tolist() == [3, 4, 3, 0]
     assert served.decode([3, 4, 3]) == b"unreal un"
-    assert [served.piece(token) for token in (0, 4)] == [b"[UNK]", b"##real"]
+    assert [served.piece(token) for token in (0, 4)] == [served.written(token) for token in (0, 4)]
+    assert served.written(4) == b"##real"
     with pytest.raises(LmkitError, match="no token has the id 9"):
         served.decode([3, 9])
     assert 1 not in served.encode(b"[CLS]").tolist()
@@ -432,6 +433,14 @@ def test_names_spaces_and_rare_characters_as_in_sentencepiece(name, parts):
     theirs, own = both(name)
     text = "".join(parts)
     assert own.encode(text.encode()).tolist() == theirs.encode(text)
+
+
+def test_pieces_are_text_and_bytes_are_written_as_the_file_does():
+    own = both("bpe-bytes")[1]
+    pieces = {own.written(token).decode(): own.piece(token) for token in range(own.size)}
+    assert pieces["<0x0A>"] == b"\n"
+    assert pieces["▁the"] == b" the"
+    assert pieces["<s>"] == b"<s>"
 
 
 def test_control_symbols_are_read_when_asked():
