@@ -139,6 +139,17 @@ def test_the_format_expected_is_named(form, work, write, fails):
     assert form.split("-")[0] in fails(4, "bpe", "import", "--format", form, "x").stderr.lower()
 
 
+def test_merges_that_are_none(bpe, lmkit, work, write, fails):
+    assert lmkit("bpe", "export", bpe, "--format", "gpt2", "-o", "gpt2").status == 0
+    merges = (work / "gpt2" / "merges.txt").read_bytes()
+    for data, message in [
+        (merges.replace(b"\n", b"\r"), "line 1 says version"), (b"", "no merges"), (merges[:-1] + b" x", "is not two"),
+    ]:  # fmt: skip
+        write("merges", data)
+        assert message in fails(4, "bpe", "import", "gpt2/vocab.json", "merges").stderr
+    fails(2, "bpe", "import", "--pattern", "(", "gpt2")
+
+
 def test_usage(bpe, fails, work):
     fails(2, "bpe", "export", bpe, "--format", "gpt2")
     fails(2, "bpe", "export", bpe, "-m", bpe)
