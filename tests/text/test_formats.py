@@ -206,6 +206,15 @@ def test_word_pieces_and_no_template_no_truncation():
     assert encoder.encode(encoder.scan(b"[CLS] un\n"))[0].tolist() == [1, 3]
 
 
+def test_what_the_library_fails_on_is_one_line():
+    document = json.loads(word_piece())
+    document["model"]["unk_token"] = "[NONE]"
+    served = tokenizer_json.read(json.dumps(document).encode())
+    assert served.encode(b"unreal").tolist() == [3, 4]
+    with pytest.raises(LmkitError, match="can't encode with this file"):
+        served.encode(b"zebra")
+
+
 def test_roles_from_a_tokenizer_config():
     config = b'{"bos_token": {"content": "<|user|>"}, "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}'
     own = tokenizer_json.read(trained("gpt2").to_str().encode(), config)
@@ -501,6 +510,8 @@ BAD_JSON = {
     "twice": (b'{"model": {}, "model": {}}', "stands twice"),
     "no model": (b"{}", "no model"),
     "no merges": (b'{"model": {"type": "BPE"}}', "no vocabulary or no merges"),
+    "added": (b'{"model": {"type": "WordLevel"}, "added_tokens": 3}', "no list"),
+    "decoder": (b'{"model": {"type": "WordLevel"}, "decoder": ["x"]}', "no object"),
     "unknown model": (b'{"model": {"type": "Nonesuch"}}', "tokenizers library"),
 }
 
