@@ -6,7 +6,8 @@ are ordinary words of the file's vocabulary and always found.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
@@ -30,21 +31,37 @@ def build(document: Mapping[str, Any]) -> Any:
         from tokenizers import Tokenizer
     except ImportError:
         raise MissingError("this needs the tokenizers library", hint="pip install tokenizers") from None
-    try:
+    with _told("can't use the file"):
         tokenizer = Tokenizer.from_str(json.dumps(document))
-    except Exception as error:
-        raise CheckpointError(f"the tokenizers library can't use it ({_one_line(error)})") from None
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":
-            raise
-        raise CheckpointError(f"the tokenizers library fails on it ({_one_line(error)})") from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Failures of the library, panics too, as a CheckpointError with its words in one line."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        words = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"the tokenizers library {what} ({words})") from None
+
+
+def _check_shape(document: Mapping[str, Any]) -> None:
+    """Raises CheckpointError where parts that lmkit looks into are not the objects that they should be."""
+    added, decoder = document.get("added_tokens") or [], document.get("decoder") or {}
+    members = decoder.get("decoders", []) if isinstance(decoder, dict) else None
+    if not isinstance(document.get("model"), dict):
+        raise CheckpointError("not a tokenizer.json: it has no model")
+    if not isinstance(members, list) or not all(isinstance(part, dict) for part in members):
+        raise CheckpointError("not a tokenizer.json: its decoder is no object")
+    if not isinstance(added, list) or not all(
+        isinstance(token, dict) and isinstance(token.get("content"), str) for token in added
+    ):
+        raise CheckpointError("not a tokenizer.json: its added tokens are no list of tokens")
 
 
 class HuggingFaceTokenizer:
@@ -64,6 +81,7 @@ class HuggingFaceTokenizer:
     def from_json(cls, data: bytes, said: Mapping[str, str | None]) -> "HuggingFaceTokenizer":
         """From a file; `said`: names of special tokens by role. Raises CheckpointError where it can't be used."""
         document = parse_json(data, "a tokenizer.json")
+        _check_shape(document)
         library = build(document)
         ids = library.get_vocab(with_added_tokens=True)
         check_ids(ids)
@@ -144,7 +162,8 @@ class HuggingFaceTokenizer:
         ids = [int(token) for token in ids]
         if ids and not 0 <= min(ids) <= max(ids) < self.size:
             raise DataError(f"no token has the id {max(ids) if max(ids) >= self.size else min(ids)}")
-        text: str = self._parsing.decode(ids, skip_special_tokens=False)
+        with _told("can't decode with this file"):
+            text: str = self._parsing.decode(ids, skip_special_tokens=False)
         return text.encode()
 
     def piece(self, token: int) -> bytes:
@@ -158,10 +177,15 @@ class HuggingFaceTokenizer:
             return bytes([int(text[3:5], 16)])
         return bytes((text.replace(_META, " ") if self._has_meta else text).encode())
 
+    def written(self, token: int) -> bytes:
+        """A token as the file writes it, spaces in it as U+2581; empty for an id that stands for nothing."""
+        text = self._parsing.id_to_token(int(token)) or ""
+        return bytes(text.replace(" ", _META).encode())
+
     @cached_property
     def _decoders(self) -> frozenset[str]:
         decoder = self._document.get("decoder") or {}
-        return frozenset(str(part.get("type")) for part in (decoder, *decoder.get("decoders", ())))
+        return frozenset(str(part.get("type")) for part in (decoder, *decoder.get("decoders", ())) if part)
 
     @cached_property
     def _has_meta(self) -> bool:
@@ -188,7 +212,9 @@ class ForeignEncoder:
         lines = text.split("\n")[:-1] if self._lines else [text]
         parts, lengths = [np.zeros(0, dtype=np.int32)], []
         for start in range(0, len(lines), _LINES):
-            for encoding in self._library.encode_batch_fast(lines[start : start + _LINES], add_special_tokens=False):
+            with _told("can't encode with this file"):
+                batch = self._library.encode_batch_fast(lines[start : start + _LINES], add_special_tokens=False)
+            for encoding in batch:
                 parts.append(np.array(encoding.ids, dtype=np.int32))
                 lengths.append(len(parts[-1]))
         ends = np.cumsum(np.array(lengths, dtype=np.int64))

@@ -48,11 +48,15 @@ def test_words_of_characters_out_and_in_again(characters, lmkit, form):
     if form == "tokenizer.json":
         assert encoded(lmkit, "again.lm") == encoded(lmkit, characters)
         return
-    ours, again = (
-        lmkit("bpe", "encode", "--as", "pieces", "-m", model, "text").text.split() for model in (characters, "again.lm")
-    )
+    ours, again = (records(lmkit, model) for model in (characters, "again.lm"))
     assert all(two in (one, "<unk>") for one, two in zip(ours, again, strict=True))  # codes show only what they merge
-    assert sum(two == "<unk>" for two in again) < len(ours) / 5
+    assert again.count("<unk>") < len(ours) / 5
+
+
+def records(lmkit, model):
+    """All pieces of the text."""
+    done = lmkit("bpe", "encode", "--json", "-m", model, "text")
+    return [piece for record in done.records for piece in record["pieces"]]
 
 
 def test_stdin_to_stdout_the_same_bytes(bpe, lmkit, work):
@@ -133,6 +137,17 @@ def test_files_that_are_no_tokenizer(name, data, work, write, fails):
 def test_the_format_expected_is_named(form, work, write, fails):
     write("x", b"\xff\xfe nothing of the sort\n\n")
     assert form.split("-")[0] in fails(4, "bpe", "import", "--format", form, "x").stderr.lower()
+
+
+def test_merges_that_are_none(bpe, lmkit, work, write, fails):
+    assert lmkit("bpe", "export", bpe, "--format", "gpt2", "-o", "gpt2").status == 0
+    merges = (work / "gpt2" / "merges.txt").read_bytes()
+    for data, message in [
+        (merges.replace(b"\n", b"\r"), "line 1 says version"), (b"", "no merges"), (merges[:-1] + b" x", "is not two"),
+    ]:  # fmt: skip
+        write("merges", data)
+        assert message in fails(4, "bpe", "import", "gpt2/vocab.json", "merges").stderr
+    fails(2, "bpe", "import", "--pattern", "(", "gpt2")
 
 
 def test_usage(bpe, fails, work):

@@ -197,12 +197,22 @@ def test_word_pieces_and_no_template_no_truncation():
     assert served.specials == {"unk": 0, "bos": 1, "eos": 2}
     assert served.encode(b"unreal un real").tolist() == [3, 4, 3, 0]
     assert served.decode([3, 4, 3]) == b"unreal un"
-    assert [served.piece(token) for token in (0, 4)] == [b"[UNK]", b"##real"]
+    assert [served.piece(token) for token in (0, 4)] == [served.written(token) for token in (0, 4)]
+    assert served.written(4) == b"##real"
     with pytest.raises(LmkitError, match="no token has the id 9"):
         served.decode([3, 9])
     assert 1 not in served.encode(b"[CLS]").tolist()
     encoder = served.encoder(Options(parse=served.names))
     assert encoder.encode(encoder.scan(b"[CLS] un\n"))[0].tolist() == [1, 3]
+
+
+def test_what_the_library_fails_on_is_one_line():
+    document = json.loads(word_piece())
+    document["model"]["unk_token"] = "[NONE]"
+    served = tokenizer_json.read(json.dumps(document).encode())
+    assert served.encode(b"unreal").tolist() == [3, 4]
+    with pytest.raises(LmkitError, match="can't encode with this file"):
+        served.encode(b"zebra")
 
 
 def test_roles_from_a_tokenizer_config():
@@ -434,6 +444,14 @@ def test_names_spaces_and_rare_characters_as_in_sentencepiece(name, parts):
     assert own.encode(text.encode()).tolist() == theirs.encode(text)
 
 
+def test_pieces_are_text_and_bytes_are_written_as_the_file_does():
+    own = both("bpe-bytes")[1]
+    pieces = {own.written(token).decode(): own.piece(token) for token in range(own.size)}
+    assert pieces["<0x0A>"] == b"\n"
+    assert pieces["▁the"] == b" the"
+    assert pieces["<s>"] == b"<s>"
+
+
 def test_control_symbols_are_read_when_asked():
     own = both("bpe")[1]
     encoder = own.encoder(Options(parse=own.names))
@@ -492,6 +510,8 @@ BAD_JSON = {
     "twice": (b'{"model": {}, "model": {}}', "stands twice"),
     "no model": (b"{}", "no model"),
     "no merges": (b'{"model": {"type": "BPE"}}', "no vocabulary or no merges"),
+    "added": (b'{"model": {"type": "WordLevel"}, "added_tokens": 3}', "no list"),
+    "decoder": (b'{"model": {"type": "WordLevel"}, "decoder": ["x"]}', "no object"),
     "unknown model": (b'{"model": {"type": "Nonesuch"}}', "tokenizers library"),
 }
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands.bpe.texts import make_scheme
 from lmkit.commands.options import ModelOption, Output, Run, choice
 from lmkit.commands.provenance import checkpoint_bytes, origin
 from lmkit.edge import streams
@@ -150,8 +151,10 @@ def _read(
     """The tokenizer of files in a known format."""
     from lmkit.text.formats import sentencepiece, subword_nmt, tokenizer_json
 
-    if pattern is not None and form not in ("gpt2", "tiktoken"):
-        raise UsageError(f"--pattern is for gpt2 and tiktoken; {form} says its own")
+    if pattern is not None:
+        if form not in ("gpt2", "tiktoken"):
+            raise UsageError(f"--pattern is for gpt2 and tiktoken; {form} says its own")
+        make_scheme("byte", pattern, "none")
     if form == "gpt2":
         return _read_gpt2(names, contents, pattern)
     if form == "tokenizer.json":

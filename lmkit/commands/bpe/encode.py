@@ -216,7 +216,8 @@ def _renderer(tokenizer: Any, form: str, marker: str | None) -> Callable[[Any, A
     if form == "ids":
         return LineRenderer([b"%d" % token for token in range(tokenizer.size)]).render
     if tokenizer.kind != "bpe":
-        return LineRenderer([tokenizer.piece(token) for token in range(tokenizer.size)]).render
+        spell = getattr(tokenizer, "written", tokenizer.piece)
+        return LineRenderer([spell(token) for token in range(tokenizer.size)]).render
     from lmkit.text.bpe.pieces import Display
 
     display = Display(

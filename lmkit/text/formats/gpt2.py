@@ -1,6 +1,7 @@
 """GPT-2's pair of files: vocab.json, visible tokens to ids, and merges.txt, a pair of them a line."""
 
 import json
+import re
 
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
@@ -28,6 +29,8 @@ def read_pairs(data: bytes, what: str = "a merges.txt") -> tuple[str | None, lis
     except UnicodeDecodeError as error:
         raise CheckpointError(f"not {what}: line {data.count(10, 0, error.start) + 1} is not UTF-8") from None
     version = lines[0].removeprefix("#version:").strip() if lines[0].startswith("#version:") else None
+    if version is not None and not re.fullmatch(r"[0-9.]{1,9}", version):
+        raise CheckpointError(f"not {what}: line 1 says version {version[:20]!r}")
     pairs = []
     for number, line in enumerate(lines, 1):
         if not line or (number == 1 and version is not None):
@@ -48,6 +51,8 @@ def read(vocabulary: dict[str, int], pairs: list[tuple[str, str]], pattern: str 
     names = {
         token: number for token, number in vocabulary.items() if is_name(token) and len(token) > 2 and token not in made
     }
+    if not pairs and len(vocabulary) > 256 + len(names):
+        raise CheckpointError("merges.txt has no merges, the vocabulary has tokens that they make")
     return byte_level(vocabulary, pairs, names, Scheme(pattern=pattern), roles(vocabulary, {}))
 
 

@@ -197,6 +197,8 @@ def _names(added: Any, tokens: Mapping[str, Any], *, normalized: bool) -> dict[s
     names: dict[str, int] = {}
     following = len(tokens)
     raw = set()
+    if not isinstance(added, list | None):
+        raise CheckpointError(f"not {WHAT}: its added tokens are no list")
     for entry in added or ():
         content = entry.get("content") if isinstance(entry, dict) else None
         if not isinstance(content, str) or not content:
