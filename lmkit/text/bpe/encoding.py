@@ -17,10 +17,9 @@ from lmkit.text.bpe.merging import Merges
 from lmkit.text.bpe.normalizing import normalize
 from lmkit.text.bpe.pretokens import JOINED, WALLS, find
 from lmkit.text.bpe.scheme import Scheme
-from lmkit.text.bpe.table import MISSING, Table
+from lmkit.text.bpe.table import MISSING, Table, keys_of
 from lmkit.text.vocabulary import Vocabulary
 from lmkit.text.words import find as find_words
-from lmkit.text.words import hash_words
 
 Array = TypeVar("Array", I32, I64)
 REMEMBERED = 1 << 21  # distinct pre-tokens kept, and four times as many ids
@@ -93,7 +92,7 @@ class Encoder:
             feeds = WALLS if self._options.lines else JOINED
             starts, ends = find(block, self._scheme.pattern, self._scheme.digits, feeds, walls)
             line_ends = _line_ends(block, starts) if self._options.lines else np.zeros(0, dtype=np.int64)
-        return Scanned(block, starts, ends, hash_words(block, starts, ends), line_ends)
+        return Scanned(block, starts, ends, keys_of(block, starts, ends), line_ends)
 
     def encode(self, scanned: Scanned) -> tuple[I32, I64]:
         """Ids of a scanned block, (T,), and the end of each line in them, (S,)."""
@@ -249,7 +248,7 @@ def _room(array: Array, size: int) -> Array:
 def _whole_pieces(vocabulary: Vocabulary, specials: set[int]) -> Table:
     """Piece to id, special tokens left out."""
     tokens = np.array([token for token in range(len(vocabulary)) if token not in specials], dtype=np.int32)
-    hashes = hash_words(vocabulary.blob.tobytes(), vocabulary.offsets[tokens], vocabulary.offsets[tokens + 1])
+    hashes = keys_of(vocabulary.blob.tobytes(), vocabulary.offsets[tokens], vocabulary.offsets[tokens + 1])
     hashes, first = np.unique(hashes, return_index=True)
     table = Table(mixed=True)
     table.add(hashes, tokens[first])
