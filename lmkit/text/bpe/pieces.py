@@ -106,7 +106,8 @@ def _escaped(body: bytes, marker: str) -> str:
     """A piece's text; what is no visible text or could be a mark becomes <0xNN>."""
     body = body.replace(b"<0x", b"<0x3C>0x")
     mark = marker.encode()
-    body = body.replace(mark, b"<0x%02X>" % mark[0] + mark[1:])
+    begun = b"%b(?=%b)" % (re.escape(mark[:1]), re.escape(mark[1:]))  # also where marks overlap, as in @@@
+    body = re.sub(begun, b"<0x%02X>" % mark[0], body)
     text = body.decode(errors="surrogateescape")
     return "".join(
         character if character.isprintable() and not character.isspace() else _hexadecimal(character)
