@@ -13,6 +13,7 @@ from lmkit.text.bpe.pretokens import INSIDE, find
 from lmkit.text.bpe.scheme import Scheme
 from lmkit.text.bpe.table import MISSING, Table, keys_of
 from lmkit.text.words import find as find_words
+from lmkit.text.words import split
 
 
 class PretokenCounts:
@@ -46,7 +47,10 @@ class PretokenCounts:
             raise CheckpointError("damaged checkpoint: the offsets do not fit the pre-tokens")
         if len(counts) and counts.min() < 1:
             raise CheckpointError("damaged checkpoint: a pre-token's count is below 1")
-        return cls(Scheme.from_description(checkpoint.config.get("scheme")), blob, offsets, counts)
+        scheme = Scheme.from_description(checkpoint.config.get("scheme"))
+        if scheme.level == "char" and not (_is_text(blob.tobytes()) and ((blob[offsets[:-1]] & 0xC0) != 0x80).all()):
+            raise CheckpointError("damaged checkpoint: a word is not UTF-8")
+        return cls(scheme, blob, offsets, counts)
 
 
 class Counter:
@@ -103,6 +107,15 @@ class Counter:
         return PretokenCounts(self._scheme, blob, np.append(0, np.cumsum(lengths)), self._counts)
 
 
+def _is_text(data: bytes) -> bool:
+    """Whether the bytes are UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def from_table(lines: Iterable[bytes], scheme: Scheme) -> PretokenCounts:
     """Counts given as lines of a word, white space and its count.
 
@@ -115,6 +128,8 @@ def from_table(lines: Iterable[bytes], scheme: Scheme) -> PretokenCounts:
         word = word.strip()
         if not word or not count.isdigit() or not 1 <= int(count) < 1 << 53:
             raise DataError(f"line {number} is not a word and its count: {line[:60].decode(errors='replace')!r}")
+        if scheme.level == "char" and (not _is_text(word) or split(word) != [word]):
+            raise DataError(f"line {number}: {word[:60].decode(errors='replace')!r} is not one word of UTF-8")
         words.append(word)
         counts.append(int(count))
     offsets = np.append(0, np.cumsum([len(word) for word in words])).astype(np.int64)
