@@ -64,7 +64,11 @@ class Display:
         body = _escaped(piece.removesuffix(b" ") if self._ends_words else piece.removeprefix(b" "), marker)
         if marker in GOES_ON:
             return body, marker + body
-        return (body + marker, body) if marker == UNFINISHED else (body, body + marker)
+        if marker == UNFINISHED:
+            return body + marker, body
+        if self._ends_words:  # the piece itself says whether a word ends with it
+            return (body + marker,) * 2 if self._closes[token] else (body, body)
+        return body, body + marker
 
     def ids(self, ids: I32, line_ends: I64) -> tuple[I32, I64]:
         """Indices into `strings` for the pieces of whole lines, and where the lines end in them."""
