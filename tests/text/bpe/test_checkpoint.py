@@ -170,3 +170,11 @@ def test_counts_that_do_not_fit(arrays):
     tensors["pretokens"] = np.frombuffer(b"ab,", dtype=np.uint8)
     with pytest.raises(CheckpointError, match="damaged"):
         PretokenCounts.from_checkpoint(dataclasses.replace(content, tensors=tensors))
+
+
+@pytest.mark.parametrize(("blob", "cut"), [(b"a\xffc", 1), ("añ".encode(), 2), ("ñc".encode(), 1)])
+def test_counts_of_words_that_are_no_text(blob, cut):
+    content = counted(b"ab c\n", CHAR).to_checkpoint({})
+    arrays = {"pretokens": np.frombuffer(blob, dtype=np.uint8), "offsets": np.array([0, cut, 3], dtype=np.int64)}
+    with pytest.raises(CheckpointError, match="not UTF-8"):
+        PretokenCounts.from_checkpoint(dataclasses.replace(content, tensors={**content.tensors, **arrays}))
