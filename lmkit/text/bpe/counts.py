@@ -9,10 +9,11 @@ from lmkit.checkpoint import Array, Checkpoint, Streamed
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import I64, U8, U64
 from lmkit.text.bpe.normalizing import normalize
-from lmkit.text.bpe.pretokens import INSIDE, find, hashes
+from lmkit.text.bpe.pretokens import INSIDE, find
 from lmkit.text.bpe.scheme import Scheme
-from lmkit.text.bpe.table import MISSING, Table
+from lmkit.text.bpe.table import MISSING, Table, keys_of
 from lmkit.text.words import find as find_words
+from lmkit.text.words import split
 
 
 class PretokenCounts:
@@ -46,7 +47,10 @@ class PretokenCounts:
             raise CheckpointError("damaged checkpoint: the offsets do not fit the pre-tokens")
         if len(counts) and counts.min() < 1:
             raise CheckpointError("damaged checkpoint: a pre-token's count is below 1")
-        return cls(Scheme.from_description(checkpoint.config.get("scheme")), blob, offsets, counts)
+        scheme = Scheme.from_description(checkpoint.config.get("scheme"))
+        if scheme.level == "char" and not (_is_text(blob.tobytes()) and ((blob[offsets[:-1]] & 0xC0) != 0x80).all()):
+            raise CheckpointError("damaged checkpoint: a word is not UTF-8")
+        return cls(scheme, blob, offsets, counts)
 
 
 class Counter:
@@ -67,7 +71,7 @@ class Counter:
             starts, ends = words.starts, words.ends
         else:
             starts, ends = find(block, self._scheme.pattern, self._scheme.digits, INSIDE)
-        return block, starts, ends, hashes(block, starts, ends)
+        return block, starts, ends, keys_of(block, starts, ends)
 
     def add(self, scanned: tuple[bytes, I64, I64, U64], counts: I64 | None = None) -> None:
         """Counts a scanned block; `counts`: how often each of its pre-tokens counts, instead of once."""
@@ -94,13 +98,22 @@ class Counter:
             raise DataError("the counts were made with other pre-tokens or another normal form")
         block = other.blob.tobytes()
         starts, ends = other.offsets[:-1], other.offsets[1:]
-        self.add((block, starts, ends, hashes(block, starts, ends)), other.counts)
+        self.add((block, starts, ends, keys_of(block, starts, ends)), other.counts)
 
     def total(self) -> PretokenCounts:
         """All that was counted."""
         lengths = np.concatenate(self._lengths) if self._lengths else np.zeros(0, dtype=np.int64)
         blob = np.concatenate(self._blobs) if self._blobs else np.zeros(0, dtype=np.uint8)
         return PretokenCounts(self._scheme, blob, np.append(0, np.cumsum(lengths)), self._counts)
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether the bytes are UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def from_table(lines: Iterable[bytes], scheme: Scheme) -> PretokenCounts:
@@ -115,6 +128,8 @@ def from_table(lines: Iterable[bytes], scheme: Scheme) -> PretokenCounts:
         word = word.strip()
         if not word or not count.isdigit() or not 1 <= int(count) < 1 << 53:
             raise DataError(f"line {number} is not a word and its count: {line[:60].decode(errors='replace')!r}")
+        if scheme.level == "char" and (not _is_text(word) or split(word) != [word]):
+            raise DataError(f"line {number}: {word[:60].decode(errors='replace')!r} is not one word of UTF-8")
         words.append(word)
         counts.append(int(count))
     offsets = np.append(0, np.cumsum([len(word) for word in words])).astype(np.int64)

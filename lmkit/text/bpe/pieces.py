@@ -64,7 +64,11 @@ class Display:
         body = _escaped(piece.removesuffix(b" ") if self._ends_words else piece.removeprefix(b" "), marker)
         if marker in GOES_ON:
             return body, marker + body
-        return (body + marker, body) if marker == UNFINISHED else (body, body + marker)
+        if marker == UNFINISHED:
+            return body + marker, body
+        if self._ends_words:  # the piece itself says whether a word ends with it
+            return (body + marker,) * 2 if self._closes[token] else (body, body)
+        return body, body + marker
 
     def ids(self, ids: I32, line_ends: I64) -> tuple[I32, I64]:
         """Indices into `strings` for the pieces of whole lines, and where the lines end in them."""
@@ -106,7 +110,8 @@ def _escaped(body: bytes, marker: str) -> str:
     """A piece's text; what is no visible text or could be a mark becomes <0xNN>."""
     body = body.replace(b"<0x", b"<0x3C>0x")
     mark = marker.encode()
-    body = body.replace(mark, b"<0x%02X>" % mark[0] + mark[1:])
+    begun = b"%b(?=%b)" % (re.escape(mark[:1]), re.escape(mark[1:]))  # also where marks overlap, as in @@@
+    body = re.sub(begun, b"<0x%02X>" % mark[0], body)
     text = body.decode(errors="surrogateescape")
     return "".join(
         character if character.isprintable() and not character.isspace() else _hexadecimal(character)

@@ -24,9 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from lmkit.protocols import I64, U8, U64, Bool
+from lmkit.protocols import I64, U8, Bool
 from lmkit.text.bpe.scheme import PATTERNS
-from lmkit.text.words import hash_words
 
 LONGEST = 1 << 16
 SPACE, LETTER, NUMBER, OTHER, WALL = range(5)
@@ -116,13 +115,6 @@ def find(block: bytes, pattern: str, digits: int, feeds: str, walls: tuple[I64, 
     if (ends - starts).max() > LONGEST:
         return _shortened(block, starts, ends)
     return starts, ends
-
-
-def hashes(block: bytes, starts: I64, ends: I64) -> U64:
-    """A 64-bit hash of each pre-token; unlike words these may end in NUL, so that the length counts too."""
-    mixed = hash_words(block, starts, ends)
-    mixed ^= (ends - starts).astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
-    return mixed
 
 
 def _named(block: bytes, pattern: str, digits: int, feeds: str, walls: tuple[I64, I64] | None) -> Bool:

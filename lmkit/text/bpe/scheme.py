@@ -13,6 +13,19 @@ MARKERS = ("Ġ", "▁", "##", "#", "@@", "</w>")
 """Marks that pieces are shown with; see `lmkit.text.bpe.pieces`."""
 
 
+def is_pattern(pattern: str) -> bool:
+    """Whether pre-tokens can be told by it: one of PATTERNS, or a regular expression."""
+    if pattern in PATTERNS:
+        return True
+    from tokenizers import Regex
+
+    try:
+        Regex(pattern)
+    except Exception:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Scheme:
     """Settings that the merges were learned under and that encoding must share.
@@ -47,8 +60,8 @@ class Scheme:
             scheme = cls(**{**description, "normalize": tuple(description["normalize"])})
         except (TypeError, KeyError, ValueError):
             raise CheckpointError("damaged checkpoint: the tokenizer's scheme is not one") from None
-        typed = all(isinstance(getattr(scheme, name), type(value)) for name, value in asdict(cls()).items())
+        typed = all(type(getattr(scheme, name)) is type(value) for name, value in asdict(cls()).items())
         known = scheme.level in LEVELS and all(form in NORMALIZERS[1:] for form in scheme.normalize)
-        if not typed or not known or not 1 <= scheme.digits <= 64:
+        if not typed or not known or not 1 <= scheme.digits <= 64 or not is_pattern(scheme.pattern):
             raise CheckpointError("damaged checkpoint: the tokenizer's scheme is not one", hint="or update lmkit")
         return scheme

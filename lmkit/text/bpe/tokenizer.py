@@ -10,7 +10,7 @@ import numpy as np
 
 from lmkit.checkpoint import Array, Checkpoint, Streamed
 from lmkit.errors import CheckpointError
-from lmkit.protocols import I32, I64
+from lmkit.protocols import I32, I64, U8
 from lmkit.text.bpe.encoding import Encoder, Options
 from lmkit.text.bpe.merging import Merges
 from lmkit.text.bpe.scheme import Scheme
@@ -113,7 +113,10 @@ class BPETokenizer:
         size = len(offsets) - 1
         if len(pairs) and (pairs.min() < 0 or pairs.max() >= size):
             raise CheckpointError("damaged checkpoint: a merge points outside the vocabulary")
-        names = {name.encode("latin-1"): token for name, token in _ids(about.get("names"), size).items()}
+        named = _ids(about.get("names"), size)
+        if not all(name and max(name) < "\u0100" for name in named):
+            raise CheckpointError("damaged checkpoint: the name of a special token is not bytes")
+        names = {name.encode("latin-1"): token for name, token in named.items()}
         specials = _ids(about.get("specials"), size)
         vocabulary = Vocabulary.build(blob, offsets)
         _check_merges(vocabulary, pairs)
@@ -128,7 +131,16 @@ def _ids(value: Any, size: int) -> dict[str, int]:
 
 
 def _check_merges(vocabulary: Vocabulary, pairs: I32) -> None:
-    """Raises CheckpointError where a merged piece is not as long as its parts together."""
+    """Raises CheckpointError where a merged piece is not its parts end to end."""
     lengths = np.diff(vocabulary.offsets)
-    if len(pairs) and (lengths[pairs[:, 0]] + lengths[pairs[:, 1]] != lengths[pairs[:, 2]]).any():
+    parts, merged = pairs[:, :2], pairs[:, 2]
+    fits = (lengths[parts].sum(axis=1) == lengths[merged]).all()
+    if not fits or (_bytes_of(vocabulary, parts.reshape(-1)) != _bytes_of(vocabulary, merged)).any():
         raise CheckpointError("damaged checkpoint: a merge does not spell its piece")
+
+
+def _bytes_of(vocabulary: Vocabulary, tokens: I32) -> U8:
+    """The pieces of the tokens end to end."""
+    lengths = np.diff(vocabulary.offsets)[tokens]
+    places = np.repeat(vocabulary.offsets[tokens] - np.cumsum(lengths) + lengths, lengths)
+    return vocabulary.blob[places + np.arange(len(places))]

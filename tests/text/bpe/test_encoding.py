@@ -50,6 +50,7 @@ def lines_of(tokenizer, text, **options):
 @settings(max_examples=30)
 @given(some_bytes)
 @example(bytes(range(256)))
+@example(b"- -\0 -\0\0 \0\1 \0 -")
 @example("a\0b\r\n😀\xff \n\n x".encode() + b"\xff\xf0\x9f\n")
 def test_any_bytes_come_back(pattern, text):
     tokenizer = TOKENIZERS[pattern]

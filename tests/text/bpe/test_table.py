@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lmkit.text.bpe.table import MISSING, Table
+from lmkit.text.bpe.table import MISSING, Table, keys_of
 
 few = st.integers(0, 40).map(lambda key: key << 58)  # all of them start at a few places
 keys = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 40), few)
@@ -52,3 +52,13 @@ def test_nothing_is_asked_or_added():
     table.add(array([]), np.zeros(0, dtype=np.int32))
     assert table.find(array([])).tolist() == []
     assert len(table) == 0
+
+
+@settings(max_examples=100)
+@given(st.lists(st.one_of(st.binary(max_size=20), st.text("\0\1a", max_size=80).map(str.encode)), max_size=20))
+@example([b"", b"\0", b"\0\0", b"\1", b"\2", b"a", b"a\0", b"a" * 8, b"a" * 8 + b"\0", b"a" * 80, b"a" * 80 + b"\0"])
+def test_keys_tell_stretches_apart(stretches):
+    ends = np.cumsum([len(stretch) for stretch in stretches]).astype(np.int64)
+    starts = ends - np.array([len(stretch) for stretch in stretches], dtype=np.int64)
+    keys = keys_of(b"".join(stretches), starts, ends).tolist()
+    assert len(set(keys)) == len(set(stretches)) == len(set(zip(keys, stretches, strict=True)))
