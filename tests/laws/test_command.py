@@ -132,10 +132,12 @@ REDEFINED = {
     "--as": "what encode writes; what decode reads",
     "--counts": "a file of counts to import; files of counts to measure",
     "--explain": "ppl: lines and formulas; score: factors",
+    "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
     "--model": "of one model, of several, and of info, which takes anything",
     "--normalize": "normal forms of text; to rescale weights",
     "--order": "of n-grams; of n-grams to list; of filters",
+    "--pattern": "what training is to use; what an imported file does not say",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
 }
@@ -199,7 +201,7 @@ def filled(name):
 def value(option, number):
     fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask",
              "--unit": "nats", "--unit-of": "line", "--correction": "grassberger",
-             "--level": "char", "--as": "ids", "--marker": "@@"}  # fmt: skip
+             "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken"}  # fmt: skip
     types = {"int range": "7", "float range": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 

@@ -106,6 +106,8 @@ def encode(
         tokenizer = read_vocabulary(str(vocab), marker, unknown) if model is None else opening.open_tokenizer(model)
         allowed = None
         if model is not None and vocab is not None:
+            if tokenizer.kind != "bpe":
+                raise UsageError(f"--vocab with a model is for merges, not for a {tokenizer.kind} tokenizer")
             allowed = allowed_pieces(vocab, vocab_threshold or 1, tokenizer, _marker(tokenizer, marker))
         text = _Text(
             run, tokenizer, inputs, lines=form != "npy", parse=parse_special, dropout=dropout, seed=seed,

@@ -21,15 +21,13 @@ _NONE = np.int32(np.iinfo(np.int32).max)
 class Merges:
     """The merges of a tokenizer: which pairs, into what, in which order of priority.
 
-    `pairs` (M, 3): left, right and merged symbol; the earlier row has the lower rank. With
-    `by_piece`, rows that merge into the same symbol share the rank of the first of them.
+    `pairs` (M, 3): left, right and merged symbol; the earlier row has the lower rank.
     """
 
-    def __init__(self, pairs: I32, *, by_piece: bool = False) -> None:
+    def __init__(self, pairs: I32) -> None:
         self.pairs = pairs
         self._result = np.ascontiguousarray(pairs[:, 2])
-        ranks = _ranks_by_piece(self._result) if by_piece else np.arange(len(pairs), dtype=np.int32)
-        self.rank = np.append(ranks, _NONE)  # the rank of row MISSING, -1, comes last
+        self.rank = np.append(np.arange(len(pairs), dtype=np.int32), _NONE)  # of row MISSING, -1, comes last
         keys = _keys(pairs[:, 0], pairs[:, 1])
         _, first = np.unique(keys, return_index=True)
         self._table = Table(mixed=False, capacity=1 << max(4, (8 * len(first)).bit_length()))
@@ -227,12 +225,6 @@ class _Dropout:
 def _keys(left: Ints, right: Ints) -> U64:
     keys: U64 = left.astype(np.uint64) << np.uint64(32) | right.astype(np.uint64)
     return keys + np.uint64(1)
-
-
-def _ranks_by_piece(result: I32) -> I32:
-    """For each row the first row with the same result."""
-    _, first, inverse = np.unique(result, return_index=True, return_inverse=True)
-    return first[inverse].astype(np.int32)
 
 
 def without_overlap(places: I64, following: I64) -> I64:

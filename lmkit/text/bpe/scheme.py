@@ -37,7 +37,6 @@ class Scheme:
     `fused`: the mark is part of the last character's symbol and not a symbol of its own.
     `digits`: the longest run of digits in a pre-token under `gpt4`.
     `whole_first`: a pre-token that is a piece is that piece, whatever the merges say.
-    `by_piece`: a pair's priority is that of the piece it spells, not of the pair.
     """
 
     level: str = "byte"
@@ -47,7 +46,6 @@ class Scheme:
     fused: bool = False
     digits: int = 3
     whole_first: bool = False
-    by_piece: bool = False
 
     def describe(self) -> dict[str, Any]:
         """As JSON."""

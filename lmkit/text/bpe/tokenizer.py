@@ -35,7 +35,7 @@ class BPETokenizer:
         specials: Mapping[str, int],
     ) -> None:  # fmt: skip
         self.vocabulary = vocabulary
-        self.merges = Merges(pairs, by_piece=scheme.by_piece)
+        self.merges = Merges(pairs)
         self.scheme = scheme
         self.names = dict(names)
         self.specials: Mapping[str, int] = dict(specials)

@@ -70,8 +70,6 @@ def _text(piece: bytes, number: int) -> str:
 
 def spelled_merges(tokenizer: BPETokenizer, spelled: list[str | None]) -> list[tuple[str, str]]:
     """The merges as pairs of written tokens. Raises CheckpointError where a pair does not spell what it makes."""
-    if tokenizer.scheme.by_piece:
-        raise CheckpointError("its merges go by the piece that they make, which this format can't say")
     pairs: dict[tuple[str, str], None] = {}
     for row, (left, right, merged) in enumerate(tokenizer.merges.pairs.tolist(), 1):
         first, second = spelled[left], spelled[right]

@@ -114,7 +114,7 @@ def _check_same(tokenizer: BPETokenizer, ranks: Mapping[bytes, int]) -> None:
     if any(bytes([byte]) not in ranks for byte in range(256)):
         raise CheckpointError("tiktoken needs a token for each of the 256 bytes")
     merges = merges_of(ranks)
-    if tokenizer.scheme.by_piece or not np.array_equal(merges, tokenizer.merges.pairs):
+    if not np.array_equal(merges, tokenizer.merges.pairs):
         raise CheckpointError("tiktoken merges in the order of ids, and this tokenizer's merges have another order")
     if not tokenizer.scheme.whole_first and len(merges) + 256 != len(ranks):
         raise CheckpointError("it has tokens that no merge makes, and tiktoken would use them for whole pre-tokens")

@@ -75,29 +75,6 @@ def test_merges_are_made_one_after_another(short, pairs, words):
 
 
 @every_length
-@settings(max_examples=50)
-@given(st.permutations([(0, 1, 4), (1, 2, 5), (4, 2, 6), (0, 5, 6), (2, 3, 7), (6, 3, 8), (0, 0, 9)]), words)
-def test_by_piece_the_rank_is_that_of_what_is_spelled(short, pairs, words):
-    firsts = {}
-    for rank, (_, _, merged) in enumerate(pairs):
-        firsts.setdefault(merged, rank)
-    ranks = {(left, right): (firsts[merged], merged) for left, right, merged in pairs}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merging, "SHORT", short)
-        assert applied(Merges(rows(pairs), by_piece=True), words) == [one_by_one(word, ranks) for word in words]
-
-
-def test_ranks_by_piece_make_a_difference():
-    pairs = rows([(4, 2, 6), (0, 1, 4), (1, 2, 5), (0, 5, 6)])
-    assert applied(Merges(pairs[1:]), [[0, 1, 2]]) == [[4, 2]]
-    assert applied(Merges(pairs), [[0, 1, 2]]) == [[6]]
-    late = rows([(1, 2, 5), (0, 5, 6), (0, 7, 8), (3, 0, 7), (9, 9, 6)])
-    assert applied(Merges(late), [[3, 0, 1, 2]]) == [[3, 6]]
-    first = rows([(9, 9, 6), (1, 2, 5), (2, 3, 7), (0, 5, 6)])
-    assert applied(Merges(first), [[0, 1, 2, 3]]) == applied(Merges(first, by_piece=True), [[0, 1, 2, 3]]) == [[6, 3]]
-
-
-@every_length
 def test_of_overlapping_pairs_the_left_one_is_merged(short, monkeypatch):
     monkeypatch.setattr(merging, "SHORT", short)
     merges = Merges(rows([(0, 0, 1)]))

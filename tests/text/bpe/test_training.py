@@ -215,3 +215,20 @@ def test_special_tokens_come_first_and_once():
     assert fit(counted(b"a\n", CHAR), 7, special=[b"<s>", b"[A]"]).names == {
         b"<unk>": 0, b"<s>": 1, b"</s>": 2, b"[A]": 3,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("minimum", [1, 5])
+def test_compiled_code_learns_the_same(minimum, monkeypatch):
+    monkeypatch.setattr(training, "LARGE", 1 << 60)
+    plain = trained(PROSE, 900, minimum=minimum)
+    monkeypatch.setattr(training, "LARGE", 0)
+    monkeypatch.setattr(training, "_start", None)  # what is not compiled can't be used
+    assert np.array_equal(trained(PROSE, 900, minimum=minimum).merges.pairs, plain.merges.pairs)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(st.lists(st.integers(0, 2), max_size=12), st.integers(1, 9)), max_size=6), st.integers(3, 20))
+def test_compiled_code_counts_as_counting_anew(words, size):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "LARGE", 0)
+        assert learned(words, size, 1, first_seen=False) == counting_anew(words, size, 1, first_seen=False)
