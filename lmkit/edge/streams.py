@@ -304,7 +304,11 @@ class Output:
 
     def line(self, text: str) -> None:
         """Writes a line, at once where somebody may be waiting for it."""
-        self._stream.write(_encoded(text) + b"\n")
+        self.answer(_encoded(text) + b"\n")
+
+    def answer(self, data: bytes) -> None:
+        """Writes what answers a block of lines, at once where somebody may be waiting for it."""
+        self._stream.write(data)
         if self._live:
             self._stream.flush()
 

@@ -247,9 +247,10 @@ def test_every_way_to_name_texts_and_models(quietly, model, write):
 
 def test_ids_are_those_of_the_tokenizer(quietly, trained):
     tokenizer = tokenizer_of(trained("bytes.lm").read_bytes())
-    lines = quietly("encode", "-m", trained("bytes.lm"), stdin=PROSE).decode().split("\n")
+    text = PROSE[:50_000]
+    lines = quietly("encode", "-m", trained("bytes.lm"), stdin=text).decode().split("\n")
     assert [[int(token) for token in line.split()] for line in lines] == [
-        tokenizer.encode(line).tolist() for line in PROSE.split(b"\n")
+        tokenizer.encode(line).tolist() for line in text.split(b"\n")
     ]
 
 

@@ -278,6 +278,73 @@ def test_query_answers_each_line_before_the_next_is_sent(started, model):
     assert process.wait(HANG) == 0
 
 
+@pytest.fixture
+def bpe(lmkit, work, shelf):
+    """Names of tokenizers by what merges start from."""
+    for level, size in (("byte", 300), ("char", 40)):
+        assert lmkit("bpe", "train", "-q", "--level", level, "--vocab-size", size, shelf["corpus.txt"],
+                     "-o", f"{level}.lm").status == 0  # fmt: skip
+    return lambda level: f"{level}.lm"
+
+
+@pytest.mark.parametrize("options", [[], ["--as", "pieces"], ["--json"], ["--parse-special", "--dropout", "0.5"]])
+@pytest.mark.parametrize("level", ["byte", "char"])
+def test_bpe_encode_answers_each_line_before_the_next_is_sent(level, options, started, bpe):
+    process = started("bpe", "encode", "-q", "-m", bpe(level), *options)
+    for text in (b"the cat\n", b"a bird sang\n", b"\n", b"the cat\n"):
+        process.stdin.write(text)
+        process.stdin.flush()
+        assert bool(read_line(process.stdout).strip()) == (text != b"\n" or "--json" in options)
+    process.stdin.close()
+    assert process.wait(HANG) == 0
+    assert process.stdout.read() == b""
+
+
+@pytest.mark.parametrize("lists", [False, True])
+def test_bpe_decode_answers_each_line_before_the_next_is_sent(lists, started, bpe):
+    process = started("bpe", "decode", *(["--as", "pieces"] if lists else ["-m", bpe("byte")]))
+    for line, text in ((b"the \xc4\xa0cat\n", b"the cat\n"), (b"\n", b"\n"), (b"a\n", b"a\n")):
+        process.stdin.write(line if lists else b" ".join(b"%d" % 3 for _ in line.split()) + b"\n")
+        process.stdin.flush()
+        assert read_line(process.stdout) == (text if lists else b"!" * len(line.split()) + b"\n")
+    process.stdin.close()
+    assert process.wait(HANG) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["train", "count", "encode -m byte.lm", "encode -m byte.lm --as npy"])
+def test_a_signal_while_bpe_reads_leaves_nothing(command, number, started, bpe, work, tmp_path):
+    bpe("byte")
+    (work / "out").write_bytes(b"old")
+    process = started("bpe", *command.split(), "-q", "-o", "out")
+    process.stdin.write(b"the cat sat on the mat\n" * 1000)
+    process.stdin.flush()
+    reading(process, work, "out")
+    process.send_signal(number)
+    out, err = process.stdout.read(), process.stderr.read()
+    assert process.wait(HANG) == 128 + number
+    assert (out, err) == (b"", b"")
+    assert sorted(os.listdir(work)) == ["byte.lm", "char.lm", "out"]
+    assert (work / "out").read_bytes() == b"old"
+    assert os.listdir(tmp_path / "tmp") == []
+
+
+BPE_WRITERS = (
+    "train -q --vocab-size 270 text.txt", "count -q text.txt", "encode -m byte.lm text.txt",
+    "encode -m byte.lm --as npy text.txt", "decode -m byte.lm ids.txt",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", BPE_WRITERS)
+def test_nowhere_to_write_bpe(command, shell, bpe, write, one_line):
+    bpe("byte")
+    write("text.txt", b"the cat sat on the mat\n" * 9)
+    write("ids.txt", b"3 4 5\n" * 9)
+    done = shell(f"lmkit bpe {command} > /dev/full")
+    assert done.status == 1
+    one_line(done.stderr)
+
+
 def test_a_named_pipe_is_read_and_written(shell, model):
     done = shell("""
     mkfifo in out

@@ -61,7 +61,7 @@ def decode(
                 feeds = block.count(b"\n")
                 if ids is None or not spelled.has(ids, feeds):
                     raise DataError(f"{streams.display(name)}:{_what_is_wrong(block, lines, spelled.feed)}")
-                out.write(spelled.of(ids))
+                out.answer(spelled.of(ids))
                 lines += feeds
 
 
@@ -190,4 +190,4 @@ def _from_pieces(run: Run, files: list[str], marker: str, output: str | None) ->
                     lines += 1
                     with opening.about(f"{name}:{lines}"):
                         texts.append(text_of(line, marker))
-                out.write(b"\n".join(texts) + b"\n")
+                out.answer(b"\n".join(texts) + b"\n")

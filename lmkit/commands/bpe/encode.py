@@ -121,7 +121,7 @@ def encode(
         else:
             write = _renderer(tokenizer, form, marker)
             for ids, line_ends in text:
-                out.write(write(ids, line_ends))
+                out.answer(write(ids, line_ends))
         text.tell_unknown()
 
 
