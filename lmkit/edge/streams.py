@@ -13,7 +13,9 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import IO, Any, BinaryIO, cast
 
 from lmkit.edge.terminal import is_terminal
@@ -204,9 +206,9 @@ class TextReader:
 
     def _read(self, stream: BinaryIO) -> Iterator[bytes]:
         """What comes, without a byte order mark in front."""
-        read = stream.read1 if self.eager else stream.read  # type: ignore[attr-defined]
         first = True
-        while piece := read(self.block):
+        pieces = arriving(stream, self.block) if self.eager else iter(partial(stream.read, self.block), b"")
+        for piece in pieces:
             if first and len(piece) < len(BOM):
                 piece += stream.read(len(BOM) - len(piece))
             if self.tap is not None:
@@ -232,11 +234,39 @@ def _characters_end(piece: bytes) -> int:
     return len(piece)
 
 
+def arriving(stream: BinaryIO, size: int) -> Iterator[bytes]:
+    """What comes, in pieces of up to `size` bytes: each what is there, or is just coming.
+
+    Who writes into a pipe line by line is answered line by line, and who pours is read in large pieces.
+    """
+    read1 = stream.read1  # type: ignore[attr-defined]
+    while piece := read1(size):
+        parts = [piece]
+        total = len(piece)
+        end = monotonic() + 0.05  # who trickles is not waited for either
+        while piece and total < size and _soon(stream) and monotonic() < end:
+            piece = read1(size - total)
+            parts.append(piece)
+            total += len(piece)
+        yield b"".join(parts)
+        if not piece:  # a terminal's end is told only once
+            return
+
+
+def _soon(stream: BinaryIO) -> bool:
+    """Whether a pipe has more, or gets it within two milliseconds."""
+    import select
+
+    try:
+        return bool(select.select([stream], [], [], 0.002)[0])
+    except (OSError, ValueError):  # nothing that can be waited for
+        return False
+
+
 def chunks(name: str, *, as_is: bool = False, size: int = 1 << 16) -> Iterator[bytes]:
     """The bytes of a file or stdin as they come, whatever they mean; see `open_input`."""
     with open_input(name, as_is=as_is) as stream:
-        while chunk := stream.read1(size):  # type: ignore[attr-defined]
-            yield chunk
+        yield from arriving(stream, size)
 
 
 def names_in(folder: str) -> list[str]:

@@ -1,6 +1,7 @@
 """What the commands of `bpe` share: options of pre-tokens, texts as they are, tokenizers out of checkpoints."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -75,8 +76,8 @@ def as_they_are(run: Run, files: Sequence[str], title: str, *, eager: bool = Fal
     with run.terminal.progress(title, streams.size_of(files)) as progress:
         for name in files:
             with streams.open_input(name) as stream:
-                read = getattr(stream, "read1", stream.read) if eager else stream.read
-                yield from progress.over(iter(lambda read=read: read(PIECE), b""))  # type: ignore[misc]
+                whole = iter(partial(stream.read, PIECE), b"")
+                yield from progress.over(streams.arriving(stream, PIECE) if eager else whole)
 
 
 def count_pretokens(
