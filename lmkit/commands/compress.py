@@ -29,8 +29,10 @@ def compress(
     Arithmetic coding: text that the model expects takes few bits, and the compressed file has at
     most 8 bytes more than the model's own bits, -log2 of the probability that `lmkit ppl`
     reports, where the model's tokens can spell the text. Any bytes come back exactly as they
-    were; what the tokens can't spell is spelled byte by byte. The same model is needed to
-    restore the text. Sizes are told on stderr, with --json as JSON.
+    were; what the tokens can't spell is spelled byte by byte. A text that the model does not
+    expect grows, by as much as it does not expect it. The same model is needed to restore the
+    text. Sizes are told on stderr, with --json as JSON. Each token asks the model for its
+    distribution: expect a thousand words or ten thousand characters a second.
 
     Examples:
       lmkit compress -m model.lm text.txt -o text.lmz
@@ -89,6 +91,8 @@ def _tell(run: Run, sizes: Any, signature: str, *, as_json: bool) -> None:
         f"{sizes.text_bytes} bytes of text, {sizes.compressed_bytes} bytes compressed: "
         f"{sizes.bits_per_byte:.4g} bits per byte"
     )
+    if sizes.compressed_bytes > sizes.text_bytes + 8:
+        run.terminal.notice("larger than the text, which the model does not expect")
     run.terminal.detail(
         f"the model's own bits: {sizes.model_bits:.2f} for {sizes.tokens} tokens and {sizes.lines} ends of lines; "
         f"{sizes.escapes} escapes, {sizes.raw_bytes} raw bytes"

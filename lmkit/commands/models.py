@@ -98,15 +98,27 @@ def text_reader(
     errors: str, *, raw: bool = False, eager: bool = False, block: int = streams.BLOCK
 ) -> streams.TextReader:
     """A reader of texts; `errors` as --encoding-errors has it, `raw` for tokens that take any bytes."""
-    return streams.TextReader(replace=errors == "replace", raw=raw, eager=eager, block=block)
+    return streams.TextReader(replace=errors == "replace", forgiving=True, raw=raw, eager=eager, block=block)
 
 
 def blocks_of(run: Run, reader: streams.TextReader, files: Sequence[str], title: str) -> Iterator[bytes]:
     """The blocks of several texts in order, with progress on stderr."""
     with run.terminal.progress(title, streams.size_of(files)) as progress:
         for name in files:
-            yield from progress.over(reader.blocks(name))
+            yield from progress.over(warned(run, name, reader.blocks(name)))
     tell_replaced(run, reader)
+
+
+def warned(run: Run, name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same pieces of a text; says so where it looks like a checkpoint."""
+    from lmkit.checkpoint import is_checkpoint
+
+    first = next(pieces, b"")
+    if is_checkpoint(first[:9]):
+        run.terminal.notice(f"{streams.display(name)}: a checkpoint, taken for a text")
+    if first:
+        yield first
+        yield from pieces
 
 
 def tell_replaced(run: Run, reader: streams.TextReader) -> None:

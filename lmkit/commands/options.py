@@ -90,7 +90,8 @@ EncodingErrors = Annotated[
     str,
     typer.Option(
         "--encoding-errors", metavar="WAY", callback=choice("strict", "replace"),
-        help="Bytes that are not UTF-8: `strict` refuses them, `replace` goes on and counts them.",
+        help="Bytes that are not UTF-8: `strict` refuses them, `replace` goes on and counts them; "
+        "tokens of bytes take any.",
     ),
 ]  # fmt: skip
 NoEos = Annotated[bool, typer.Option("--no-eos", help="Do not score the end of each line.")]

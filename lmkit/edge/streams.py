@@ -108,6 +108,7 @@ def open_input(name: str, *, as_is: bool = False) -> Iterator[BinaryIO]:
 class TextReader:
     """Text files read as lines of UTF-8.
 
+    `forgiving`: whether the user may ask for `replace`.
     `replace`: replace invalid bytes by U+FFFD and count them in `replaced`, instead of refusing.
     `raw`: take any bytes, for tokens that are bytes.
     `eager`: hand over lines as soon as they come, for pipes that answer line by line.
@@ -115,6 +116,7 @@ class TextReader:
     """
 
     replace: bool = False
+    forgiving: bool = False
     raw: bool = False
     eager: bool = False
     block: int = BLOCK
@@ -181,7 +183,7 @@ class TextReader:
                 return text.encode()
             before = block[: error.start]
             column = error.start - before.rfind(b"\n") + (0 if b"\n" in before else column)
-            hint = "--encoding-errors replace goes on in spite of it"
+            hint = "--encoding-errors replace goes on in spite of it" if self.forgiving else None
             if lines == 0 and block[:2] in (b"\xff\xfe", b"\xfe\xff"):
                 hint = "this looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8"
             raise DataError(
@@ -278,7 +280,9 @@ def names_in(folder: str) -> list[str]:
 
 
 def make_folder(name: str) -> None:
-    """Makes a folder for outputs, unless it is there. Raises OutputError where it can't."""
+    """Makes a folder for outputs, unless it is there. Raises UsageError for a file, OutputError where it can't."""
+    if os.path.exists(name) and not os.path.isdir(name):
+        raise UsageError(f"{name} is a file", hint="-o names a folder here")
     try:
         os.makedirs(name, exist_ok=True)
     except OSError as error:

@@ -8,6 +8,7 @@ from typing import TextIO
 
 PATIENCE = 2.0  # seconds before progress is shown
 PERIOD = 0.25  # seconds between two pictures of a progress bar
+LOG_PERIOD = 30.0  # seconds between two lines where there is no terminal
 
 
 def is_terminal(stream: object) -> bool:
@@ -50,8 +51,8 @@ class Terminal:
 
     def progress(self, title: str, total: int | None = None, unit: str = "B") -> "Progress":
         """A progress display for something of `total` units, None where unknown."""
-        shown = not self.quiet and is_terminal(self._stream) and os.environ.get("TERM") != "dumb"
-        return Progress(self, title, total, unit, shown=shown)
+        picture = not self.quiet and is_terminal(self._stream) and os.environ.get("TERM") != "dumb"
+        return Progress(self, title, total, unit, picture=picture)
 
     def stage(self, title: str, total: int) -> Callable[[int], None]:
         """A progress display for a stage of work; gives what is to be told of work done."""
@@ -72,26 +73,26 @@ def _quantity(value: float, unit: str) -> str:
 
 
 class Progress:
-    """A bar with rate and time left; silent unless stderr is a terminal and the work takes long."""
+    """A bar with rate and time left, for work that takes long; where no picture can be shown a line now and then."""
 
-    def __init__(self, terminal: Terminal, title: str, total: int | None, unit: str, *, shown: bool) -> None:
-        self._terminal, self._title, self._total, self._unit, self._shown = terminal, title, total, unit, shown
+    def __init__(self, terminal: Terminal, title: str, total: int | None, unit: str, *, picture: bool) -> None:
+        self._terminal, self._title, self._total, self._unit, self._picture = terminal, title, total, unit, picture
         self._begun = time.monotonic()
-        self._last = self._begun + PATIENCE - PERIOD
+        self._period = PERIOD if picture else LOG_PERIOD
+        self._last = self._begun + (PATIENCE - PERIOD if picture else 0)
         self._done = 0
 
     def advance(self, amount: int) -> None:
         """Counts more work done."""
         self._done += amount
-        if not self._shown:
-            return
         if self._total and self._done >= self._total:
             self._terminal.clear()
             return
         now = time.monotonic()
-        if now - self._last >= PERIOD:
+        if now - self._last >= self._period:
             self._last = now
-            self._terminal.picture(self._text(now - self._begun))
+            show = self._terminal.picture if self._picture else self._terminal.notice
+            show(self._text(now - self._begun))
 
     def _text(self, seconds: float) -> str:
         rate = self._done / seconds
@@ -99,8 +100,8 @@ class Progress:
         if self._total:
             share = min(1.0, self._done / self._total)
             left = (self._total - self._done) / rate if rate else 0
-            bar = "#" * round(20 * share)
-            text = f"{self._title} [{bar:<20}] {share:4.0%}"
+            bar = f"[{'#' * round(20 * share):<20}] " if self._picture else ""
+            text = f"{self._title} {bar}{share:4.0%}"
             return f"{text}  {_quantity(rate, self._unit)}/s  {max(0, left):.0f} s left"
         return f"{text}  {_quantity(rate, self._unit)}/s"
 

@@ -508,7 +508,7 @@ def test_tokenizers_of_other_models_are_used(quietly, shelf, fails):
         ["encode", "-m", "bpe.lm", "--json", "--as", "npy"], ["encode", "--vocab", "v.txt", "--parse-special"],
         ["encode", "--vocab", "v.txt", "--dropout", 0.5], ["encode", "--vocab", "-"],
         ["encode", "-m", "-", "-"], ["encode", "-m", "bpe.lm", "--seed", -1],
-        ["decode"], ["decode", "-m", "-"], ["decode", "--as", "pieces", "-m", "bpe.lm"],
+        ["decode"], ["decode", "-m", "-"],
         ["decode", "-m", "bpe.lm", "--marker", "#"], ["decode", "-m", "bpe.lm", "--as", "json"], ["nonsense"],
     ],
     ids=lambda arguments: " ".join(map(str, arguments)),
@@ -536,3 +536,27 @@ def test_a_long_line_without_any_boundary(quietly, model, write):
         quietly("encode", "-q", "-m", model, name, "-o", "ids.txt")
         assert os.path.getsize("ids.txt") > 100_000
         assert quietly("decode", "-q", "-m", model, "ids.txt") == text
+
+
+@pytest.mark.parametrize("more", [["--pattern", "gpt4"], ["--level", "char"], ["--normalize", "nfc"]])
+def test_counts_made_otherwise_are_refused(more, fails, lmkit, write):
+    lmkit("bpe", "count", write("text.txt", b"a cat and a hat\n"), "-o", "counts.lm")
+    done = fails(2, "bpe", "train", "--from-counts", "--vocab-size", "260", "counts.lm", *more)
+    assert "counts.lm: its pre-tokens were counted with other options" in done.stderr
+
+
+@pytest.mark.parametrize("pattern", ["gpt5", "", "white-space"])
+def test_a_pattern_that_looks_like_a_name_must_be_one(pattern, fails, write):
+    done = fails(2, "bpe", "train", "--pattern", pattern, write("text.txt", b"a\n"))
+    assert "is none of gpt2, gpt4, whitespace, none, and no regular expression" in done.stderr
+
+
+@pytest.mark.parametrize("names", [["a b"], [" a"], [""], ["<s>"], ["[M]", "[M]"]])
+def test_names_of_special_tokens_are_words_of_their_own(names, fails, write):
+    fails(2, "bpe", "train", *(word for name in names for word in ("--special", name)), write("text.txt", b"a\n"))
+
+
+def test_a_checkpoint_taken_for_a_text_is_told(lmkit, write):
+    lmkit("bpe", "count", write("text.txt", b"a cat and a hat\n"), "-o", "counts.lm")
+    done = lmkit("bpe", "train", "--vocab-size", "260", "counts.lm", "-o", "out.lm")
+    assert (done.status, done.stderr) == (0, "lmkit: counts.lm: a checkpoint, taken for a text\n")

@@ -162,4 +162,4 @@ def test_usage(bpe, fails, work):
     assert "already" in fails(4, "bpe", "import", bpe).stderr
     (work / "nothing").mkdir()
     fails(4, "bpe", "import", "nothing")
-    fails(1, "bpe", "export", bpe, "--format", "gpt2", "-o", "text")
+    fails(2, "bpe", "export", bpe, "--format", "gpt2", "-o", "text")

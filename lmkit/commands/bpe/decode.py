@@ -32,7 +32,8 @@ def decode(
     """Ids or pieces back to text.
 
     A line for a line, byte for byte what was encoded, also where ids part a character. Ids are
-    those of any checkpoint's tokenizer. Pieces need no model: their marker says how they join.
+    those of any checkpoint's tokenizer. Pieces need no model, given or not: their marker says how
+    they join.
 
     Examples:
       lmkit bpe encode -m bpe.lm < text.txt | lmkit bpe decode -m bpe.lm
@@ -40,8 +41,6 @@ def decode(
       lmkit bpe decode --as pieces --marker @@ pieces.txt
     """
     if form == "pieces":
-        if model is not None:
-            raise UsageError("pieces need no model to become text")
         _from_pieces(run, list(files or [streams.STDIN]), marker or "Ġ", output)
         return
     if marker is not None:
@@ -97,7 +96,8 @@ def _what_is_wrong(block: bytes, lines: int, size: int) -> str:
             if not word.isdigit():
                 return f"{number}: {word[:40].decode(errors='replace')!r} is not an id"
             if int(word[:20]) >= size:
-                return f"{number}: id {word[:20].decode()} is outside the vocabulary of {size}"
+                shown = word.decode() if len(word) <= 20 else f"{word[:20].decode()}..."
+                return f"{number}: id {shown} is outside the vocabulary of {size}"
     raise AssertionError("nothing is wrong")
 
 

@@ -204,7 +204,7 @@ class _Text:
     def tell_unknown(self) -> None:
         """Says how many tokens were unknown, if any."""
         if self._unknown:
-            self._run.terminal.notice(f"{self._unknown} unknown tokens")
+            self._run.terminal.notice(f"{self._unknown} unknown token{'s' if self._unknown > 1 else ''}")
 
 
 def _marker(tokenizer: Any, marker: str | None) -> str:

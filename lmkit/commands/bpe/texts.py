@@ -62,8 +62,11 @@ def make_scheme(level: str, pattern: str | None, normalize: str) -> Any:
 
 
 def _check_expression(pattern: str) -> None:
-    """Raises UsageError where a regular expression is none."""
+    """Raises UsageError where a regular expression is none, or looks like a name that nobody knows."""
     from tokenizers import Regex
+
+    if not pattern or pattern.replace("-", "").replace("_", "").isalnum():
+        raise UsageError(f"--pattern {pattern!r} is none of {', '.join(PATTERNS)}, and no regular expression")
 
     try:
         Regex(pattern)
@@ -77,7 +80,8 @@ def as_they_are(run: Run, files: Sequence[str], title: str, *, eager: bool = Fal
         for name in files:
             with streams.open_input(name) as stream:
                 whole = iter(partial(stream.read, PIECE), b"")
-                yield from progress.over(streams.arriving(stream, PIECE) if eager else whole)
+                pieces = streams.arriving(stream, PIECE) if eager else whole
+                yield from progress.over(opening.warned(run, name, pieces))
 
 
 def count_pretokens(
@@ -104,10 +108,11 @@ def count_pretokens(
     return counts, hashed.record()
 
 
-def read_counts(files: Sequence[str], scheme: Any) -> tuple[Any, list[dict[str, Any]]]:
+def read_counts(files: Sequence[str], scheme: Any, *, given: bool) -> tuple[Any, list[dict[str, Any]]]:
     """The sum of files of counts, in order, and the record of each; text files hold a word and its count a line.
 
-    `scheme` is for those; None: that of the checkpoints. Raises DataError and UsageError where they don't add up.
+    `scheme` is for those, and that of checkpoints must be the same if it was `given`. Raises
+    DataError and UsageError where they don't add up.
     """
     from hashlib import sha256
 
@@ -125,6 +130,11 @@ def read_counts(files: Sequence[str], scheme: Any) -> tuple[Any, list[dict[str, 
                 if content.kind != PretokenCounts.kind:
                     raise CheckpointError(f"of kind {content.kind}, not counts of `lmkit bpe count`")
                 counts = PretokenCounts.from_checkpoint(content)
+                if given and counts.scheme != scheme:
+                    raise UsageError(
+                        "its pre-tokens were counted with other options",
+                        hint="leave out --level, --pattern and --normalize, or count again with them",
+                    )
             else:
                 text = bytes(data)
                 counts = from_table(text.removesuffix(b"\n").split(b"\n") if text else [], scheme)

@@ -69,7 +69,8 @@ def train(
     names = _names(special or [])
     with streams.open_output(output, binary=True, inputs=inputs) as out:
         if from_counts:
-            counts, records = read_counts(inputs, scheme)
+            given = level != "byte" or pattern is not None or normalize != "none"
+            counts, records = read_counts(inputs, scheme, given=given)
         else:
             counts, record = count_pretokens(run, inputs, scheme, encoding_errors, opening.core_count(threads))
             records = [record]
@@ -88,8 +89,14 @@ def _file(tokenizer: Any, counts: Any) -> Any:
 
 
 def _names(special: list[str]) -> list[bytes]:
-    """Names of special tokens as bytes. Raises UsageError for one that is empty or has white space at an end."""
+    """Names of special tokens as bytes. Raises UsageError for one with white space in it, and for one named twice."""
+    from lmkit.text.vocabulary import NAMES
+
     for name in special:
-        if not name or name != name.strip() or "\n" in name:
-            raise UsageError(f"--special {name!r}: a name is not empty and has no white space at its ends")
-    return [streams.argument_bytes(name) for name in special]
+        if name.split() != [name]:
+            raise UsageError(f"--special {name!r}: a name is not empty and has no white space in it")
+    names = [streams.argument_bytes(name) for name in special]
+    for index, spelled in enumerate(names):
+        if spelled in NAMES or spelled in names[:index]:
+            raise UsageError(f"--special {special[index]!r}: there is one already")
+    return names
