@@ -99,21 +99,13 @@ def _links(lengths):
 
 
 @compiled
-def merges(symbols, lengths, weights, first, most, minimum):
-    """Up to `most` merges as pairs (left << 32 | right); the k-th makes symbol first + k.
-
-    `symbols` (N) are changed, `lengths` (W) and `weights` (N) are those of words and of each symbol's word.
-    """
-    before, following = _links(lengths)
-    size = len(symbols)
+def _index(symbols, following, weights, pool_place, pool_next):
+    """The table of all pairs, their counts and chains of places, and how much of table and pool is used."""
     keys = np.full(1 << 16, -1, dtype=np.int64)
     counts = np.zeros(1 << 16, dtype=np.int64)
     heads = np.full(1 << 16, -1, dtype=np.int32)
-    used = 0
-    pool_place = np.empty(3 * size + 1, dtype=np.int32)
-    pool_next = np.empty(3 * size + 1, dtype=np.int32)
-    pooled = 0
-    for place in range(size - 1, -1, -1):  # backwards, so that chains run forwards
+    used = pooled = 0
+    for place in range(len(symbols) - 1, -1, -1):  # backwards, so that chains run forwards
         if following[place] < 0:
             continue
         pair = np.int64(symbols[place]) << _BITS | np.int64(symbols[following[place]])
@@ -127,13 +119,33 @@ def merges(symbols, lengths, weights, first, most, minimum):
         pooled += 1
         if 2 * used > len(keys):
             keys, counts, heads, used = _grown(keys, counts, heads)
-    heap_counts = np.empty(2 * used + 1024, dtype=np.int64)
-    heap_pairs = np.empty(2 * used + 1024, dtype=np.int64)
+    return keys, counts, heads, used, pooled
+
+
+@compiled
+def _queue(keys, counts, minimum):
+    """A heap of the pairs that count enough, with room for more, and how many there are."""
+    heap_counts = np.empty(len(keys), dtype=np.int64)
+    heap_pairs = np.empty(len(keys), dtype=np.int64)
     waiting = 0
     for there in range(len(keys)):
         if keys[there] != -1 and counts[there] >= minimum:
             _push(heap_counts, heap_pairs, waiting, counts[there], keys[there])
             waiting += 1
+    return heap_counts, heap_pairs, waiting
+
+
+@compiled
+def merges(symbols, lengths, weights, first, most, minimum):
+    """Up to `most` merges as pairs (left << 32 | right); the k-th makes symbol first + k.
+
+    `symbols` (N) are changed, `lengths` (W) and `weights` (N) are those of words and of each symbol's word.
+    """
+    before, following = _links(lengths)
+    pool_place = np.empty(3 * len(symbols) + 1, dtype=np.int32)  # each merge takes a symbol and makes two pairs
+    pool_next = np.empty(3 * len(symbols) + 1, dtype=np.int32)
+    keys, counts, heads, used, pooled = _index(symbols, following, weights, pool_place, pool_next)
+    heap_counts, heap_pairs, waiting = _queue(keys, counts, minimum)
     found = np.empty(most, dtype=np.int64)
     done = 0
     touched = np.empty(1024, dtype=np.int64)
