@@ -63,7 +63,9 @@ def _typed(value: Any, name: str, option: str, *, several: bool) -> Any:
         raise UsageError(f"{name}: {option} takes one value, not a {'list' if isinstance(value, list) else 'mapping'}")
     if isinstance(value, bool):  # which is what YAML makes of yes and no, too
         word = "true" if value else "false"
-        raise UsageError(f"{name}: {option} takes a value, not {word}", hint="YAML takes yes, no, on and off for these; quote a text")
+        raise UsageError(
+            f"{name}: {option} takes a value, not {word}", hint="YAML takes yes, no, on and off for these; quote a text"
+        )
     if value is None:
         return value
     return [str(value)] if several else str(value)
