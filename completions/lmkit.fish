@@ -139,7 +139,7 @@ complete -c lmkit -n '__lmkit_in entropy' -l against -r -F -d 'Cross-entropy and
 complete -c lmkit -n '__lmkit_in entropy' -l add -x -d 'Add A to each count of both texts of --against'
 complete -c lmkit -n '__lmkit_in entropy' -l compare -r -F -d 'Compress the text too: some of gzip, zlib, bz2, lzma, xz, zstd, parted by commas'
 complete -c lmkit -n '__lmkit_in entropy' -l correction -x -a 'none miller-madow grassberger grassberger-1988' -d 'Estimate from counts: none, miller-madow, grassberger or grassberger-1988'
-complete -c lmkit -n '__lmkit_in entropy' -l window -x -d 'The entropy of each N symbols, as they come'
+complete -c lmkit -n '__lmkit_in entropy' -l window -x -d 'The entropy of each N symbols, as they come: whole windows only; what is left at the end is not measured'
 complete -c lmkit -n '__lmkit_in entropy' -l step -x -d 'Symbols from one window to the next'
 complete -c lmkit -n '__lmkit_in entropy' -l unit -x -a 'bits nats hartleys' -d 'Unit of the answer: bits, nats or hartleys, which are decimal digits'
 complete -c lmkit -n '__lmkit_in entropy' -l memory -r -F -d 'Memory for counting, such as 2G; beyond it sorted runs go to disk'

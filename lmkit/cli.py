@@ -148,8 +148,8 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
     def read_config(context: typer.Context, value: str | None) -> str | None:
         if value is not None:
             names = _long_names(context)
-            several = {option for option, key in names.items() if _takes_several(context, key)}
-            values = yaml_settings.read(value, set(names) - {"config", "print-config", "help"}, several)
+            several, flags = _options_that(context, "multiple"), _options_that(context, "is_flag")
+            values = yaml_settings.read(value, set(names) - {"config", "print-config", "help"}, several, flags)
             context.default_map = {names[option]: setting for option, setting in values.items()}
         return value
 
@@ -163,6 +163,9 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         for key, value in options.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise typer.BadParameter(f"{value} is not a finite number.", param_hint=f"--{key.replace('_', '-')}")
+        if options.get("bare") and options.get("json"):
+            raise UsageError("--bare and --json exclude each other")
+        streams.spare_inputs(options.get("output"), [shared["config"]])
         terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         try:
             function(Run(name, options, terminal), **options)
@@ -202,9 +205,10 @@ def _long_names(context: Any) -> dict[str, str]:
     }
 
 
-def _takes_several(context: Any, key: str) -> bool:
-    """Whether an option may be repeated."""
-    return any(parameter.name == key and parameter.multiple for parameter in context.command.params)
+def _options_that(context: Any, trait: str) -> set[str]:
+    """Long names of the options with a trait of the parser's: `multiple`, `is_flag`."""
+    having = {parameter.name for parameter in context.command.params if getattr(parameter, trait, False)}
+    return {option for option, key in _long_names(context).items() if key in having}
 
 
 def _stop(number: int, _frame: object) -> None:
@@ -218,11 +222,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no matrix products here; saves its threads' start
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not under nohup
-        signal.signal(signal.SIGHUP, _stop)
     try:
+        signal.signal(signal.SIGINT, _stop)
+        signal.signal(signal.SIGTERM, _stop)
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not under nohup
+            signal.signal(signal.SIGHUP, _stop)
         status = run(words)
     except Stopped as stopped:
         status = stopped.status

@@ -3,6 +3,7 @@
 import errno
 import re
 import signal
+import subprocess
 import sys
 
 import click
@@ -164,6 +165,20 @@ def test_main_takes_the_words_of_the_command_line(monkeypatch):
     with pytest.raises(SystemExit):
         cli.main()
     assert seen == [["a", "b"]]
+
+
+def test_an_interrupt_while_loading_is_quiet(clean):
+    program = """
+import runpy, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "lmkit.cli":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+runpy.run_module("lmkit", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (Status.INTERRUPTED, b"", b"")
 
 
 # Usage.

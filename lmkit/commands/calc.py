@@ -2,6 +2,7 @@
 
 import json as reading
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -123,6 +124,8 @@ def _each(values: Sequence[str] | None, output: str | None, function: Callable[[
                 answer = function(_parsed(text))
             except DataError as error:
                 raise DataError(f"{place}: {error}", hint=error.hint) from None
+            except RecursionError:
+                raise DataError(f"{place}: nested too deeply") from None
             out.line(to_json(answer))
         if not count:
             raise DataError("no numbers: the input is empty")
@@ -147,8 +150,8 @@ def _parsed(text: str) -> Any:
         return reading.loads(text)
     except reading.JSONDecodeError as error:
         raise DataError(f"not JSON: {error.msg} (column {error.colno})", hint="one JSON value a line") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"not JSON that can be read: {error}") from None
+    except ValueError:
+        raise DataError(f"a number of more than {sys.get_int_max_str_digits()} digits") from None
 
 
 def _has(value: Any, *keys: str) -> bool:

@@ -55,21 +55,31 @@ def distribution(weights: Iterable[float], *, rescale: bool = False, hint: str |
         raise DataError("no probabilities: the input is empty")
     if not (values >= 0).all() or np.isinf(values).any():
         raise DataError("a probability is a number that is not negative")
-    total = math.fsum(values.ravel().tolist())
+    total = _sum(values)
     if rescale:
-        if not 0 < total < math.inf:
-            raise DataError(f"weights that sum to {total:g} can't be rescaled")
+        if total == math.inf:  # a power of two changes no digit; far smaller weights are as good as 0
+            values = values * 2.0**-64
+            total = _sum(values)
+        if not total:
+            raise DataError("weights that sum to 0 can't be rescaled")
         return values / total
     if abs(total - 1) > TOLERANCE:
         raise DataError(f"the probabilities sum to {total:.9g}, not to 1", hint=hint)
     return values
 
 
+def _sum(values: F64) -> float:
+    """The sum of numbers that are not negative, rounded once; infinite where it is beyond all floats."""
+    try:
+        return math.fsum(values.ravel().tolist())
+    except OverflowError:
+        return math.inf
+
+
 def joint_distribution(rows: Sequence[Sequence[float]], *, rescale: bool = False, hint: str | None = None) -> F64:
     """A table as probabilities, (X, Y): whole numbers whose sum is not one are counts. Raises DataError as above."""
     table = np.array(rows, dtype=np.float64)
-    total = table.sum() if table.size else 0.0
-    counted = bool((table == np.floor(table)).all()) and total > 1
+    counted = bool((table == np.floor(table)).all()) and _sum(table) > 1
     return distribution(table, rescale=rescale or counted, hint=hint)
 
 
@@ -113,9 +123,8 @@ class Pair:
         """Relative frequencies over the symbols of two samples; `add` to every count first."""
         both = np.zeros((2, max(len(counts), len(others))))
         both[0, : len(counts)], both[1, : len(others)] = counts, others
-        both = both[:, both.any(axis=0)] + add
-        p, q = both / both.sum(axis=1, keepdims=True)
-        return cls(p, q)
+        p, q = both[:, both.any(axis=0)] + add
+        return cls(distribution(p, rescale=True), distribution(q, rescale=True))
 
     def figures(self) -> dict[str, float]:
         """Divergences and cross-entropies both ways, what lies between, and the entropy of q."""

@@ -64,6 +64,8 @@ def counts(names: Sequence[str], reader: streams.TextReader) -> dict[bytes, int]
                 raise DataError(f"{place}: {shown!r} is not a count", hint="a line is `symbol TAB count`, or a count")
             key = symbol if tab else b"\t%d" % len(found)
             found[key] = found.get(key, 0) + int(text)
+            if found[key] >= MOST:
+                raise DataError(f"{place}: the counts of a symbol add up to 2^63 or more")
     return found
 
 

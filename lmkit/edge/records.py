@@ -13,8 +13,8 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 def to_json(record: Mapping[str, Any]) -> str:
     """One line of JSON, keys in the given order, numbers in full precision.
 
-    An infinite perplexity is written `Infinity`, as Python's json and most readers of JSON
-    Lines take it; there is never a NaN.
+    What is infinite is written `Infinity`, as Python's json and most readers of JSON Lines
+    take it, while tables and bare numbers have `inf`; there is never a NaN.
     """
     return json.dumps(record, ensure_ascii=False)
 

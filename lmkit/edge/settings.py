@@ -8,11 +8,12 @@ from lmkit.edge.streams import STDIN, open_input
 from lmkit.errors import UsageError
 
 
-def read(name: str, known: Iterable[str], several: Container[str] = ()) -> dict[str, Any]:
+def read(name: str, known: Iterable[str], several: Container[str] = (), flags: Container[str] = ()) -> dict[str, Any]:
     """Option values from a YAML mapping of long option names, dashes or underscores.
 
-    Values are given as text, as if typed; options in `several` take lists too. Raises
-    UsageError for a file that is not such a mapping, names an unknown option or one twice.
+    Values are given as text, as if typed; options in `several` take lists too, those in
+    `flags` are true or false, and no others are. Raises UsageError for a file that is not such
+    a mapping, names an unknown option or one twice.
     """
     import yaml
 
@@ -39,7 +40,9 @@ def read(name: str, known: Iterable[str], several: Container[str] = ()) -> dict[
         if option not in known:
             close = get_close_matches(option, known, 1)
             raise UsageError(f"{name}: unknown option {key!r}", hint=f"did you mean {close[0]!r}?" if close else None)
-        values[option] = _typed(value, name, option, several=option in several)
+        if option in flags and not (value is None or isinstance(value, bool)):
+            raise UsageError(f"{name}: {option} is true or false, nothing else")
+        values[option] = value if option in flags else _typed(value, name, option, several=option in several)
     return values
 
 
@@ -53,12 +56,17 @@ def _refuse_repeated(node: Any, name: str) -> None:
 
 
 def _typed(value: Any, name: str, option: str, *, several: bool) -> Any:
-    """A setting as it would have been typed; None and truth values as they are."""
+    """A setting as it would have been typed; None as it is."""
     if several and isinstance(value, list):
         return [_typed(item, name, option, several=False) for item in value]
     if isinstance(value, list | dict):
         raise UsageError(f"{name}: {option} takes one value, not a {'list' if isinstance(value, list) else 'mapping'}")
-    if value is None or isinstance(value, bool):
+    if isinstance(value, bool):  # which is what YAML makes of yes and no, too
+        word = "true" if value else "false"
+        raise UsageError(
+            f"{name}: {option} takes a value, not {word}", hint="YAML takes yes, no, on and off for these; quote a text"
+        )
+    if value is None:
         return value
     return [str(value)] if several else str(value)
 

@@ -384,13 +384,20 @@ def _has_descriptor(stream: IO[bytes]) -> bool:
     return True
 
 
+def spare_inputs(name: str | None, inputs: Iterable[str | None]) -> None:
+    """Raises UsageError where an output is one of the inputs."""
+    if name in (None, STDIN) or not os.path.exists(name):
+        return
+    for other in inputs:
+        if other not in (None, STDIN) and os.path.exists(other) and os.path.samefile(name, other):
+            raise UsageError(f"{name} is an input and would be overwritten", hint="choose another -o FILE")
+
+
 def _file_output(name: str, inputs: Iterable[str | None]) -> Iterator[Output]:
     if name.endswith(os.sep) or os.path.isdir(name):
         raise UsageError(f"{name} is a folder", hint="-o names a file")
     target = Path(name)
-    for other in inputs:
-        if other not in (None, STDIN) and target.exists() and Path(other).exists() and target.samefile(other):
-            raise UsageError(f"{name} is an input and would be overwritten", hint="choose another -o FILE")
+    spare_inputs(name, inputs)
     if target.exists() and not target.is_file():  # /dev/null, a named pipe
         with open(target, "wb") as stream:
             yield Output(stream, live=False)

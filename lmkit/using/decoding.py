@@ -28,7 +28,8 @@ def normalise(logs: F64) -> F64:
     highest = logs.max(initial=-np.inf)
     if highest == -np.inf:
         return logs
-    shifted = logs - highest
+    with np.errstate(over="ignore"):  # what lies further below than any float is impossible
+        shifted = logs - highest
     normalised: F64 = shifted - np.log(np.exp(shifted).sum())
     return normalised
 

@@ -92,7 +92,10 @@ def perplexity_of(scores: F64, *, logarithms: bool = True) -> float:
     """exp of minus the mean log-probability of tokens, (N,), given in nats or else as probabilities."""
     with np.errstate(divide="ignore"):
         nats = scores if logarithms else np.log(scores)
-    return perplexity(-math.fsum(nats.tolist()), len(nats))
+    try:
+        return perplexity(-math.fsum(nats.tolist()), len(nats))
+    except OverflowError:  # none is above 0, so that only minus infinity is that far
+        return math.inf
 
 
 def with_eos(ids: I32, ends: I64, eos: int) -> tuple[I32, I64]:

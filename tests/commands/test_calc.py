@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -77,6 +78,26 @@ def test_what_is_no_input(verb, text, fails):
 )  # fmt: skip
 def test_numbers_out_of_range(verb, text, fails):
     assert "argument: " in fails(3, "calc", verb, text).stderr
+
+
+def test_the_largest_numbers(lmkit, fails):
+    assert answers(lmkit("calc", "perplexity", "[-1e308, -1e308]")) == [math.inf]
+    text = '{"logits": [1e308, -1e308], "target": %d}'
+    assert answers(lmkit("calc", "cross-entropy", text % 0, text % 1)) == [0, math.inf]
+    assert answers(lmkit("calc", "softmax", "[1e308, -1e308]")) == [[1, 0]]
+    assert "argument: the probabilities sum to inf" in fails(3, "calc", "entropy", "[1e308, 1e308]").stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        (f"[1{'0' * 5000}]", f"a number of more than {sys.get_int_max_str_digits()} digits"),
+    ],
+    ids=["nested", "long"],
+)
+def test_json_that_is_too_much(text, message, fails):
+    assert fails(3, "calc", "entropy", stdin=text.encode()).stderr.endswith(f"<stdin>:1: {message}\n")
 
 
 def test_answers_before_an_error_stand(lmkit):

@@ -66,6 +66,27 @@ def test_what_is_no_distribution_is_named(text, fails, write):
     assert ": <stdin>" in fails(3, "entropy", "--probs", stdin=text).stderr
 
 
+def test_the_largest_weights(entropy, write, fails):
+    two, more = write("two", b"1e308 1e308\n"), write("more", b"1.5e308 5e307 0\n")
+    assert entropy("--probs", "--normalize", two)["entropy"] == 1
+    assert entropy("--probs", "--normalize", more)["entropy"] == pytest.approx(0.811278, abs=5e-7)
+    pair = entropy("--probs", "--normalize", "--against", two, stdin=b"1e308 0\n")
+    assert (pair["divergence"], pair["entropy"]) == (1, 0)
+    for words in ([], ["--normalize"]):
+        assert entropy("--joint", two, *words)["conditional"] == 1
+    assert "two:1: the probabilities sum to inf" in fails(3, "entropy", "--probs", two).stderr
+    assert "two:1: the prob" in fails(3, "entropy", "--probs", "--against", two, stdin=b"1 0").stderr
+    assert entropy("--against", write("q", b"aab"), "--add", "1e308", stdin=b"ab")["divergence"] == 0
+    assert "<stdin>:2: " in fails(3, "entropy", "--counts", stdin=b"a\t9223372036854775807\n" * 2).stderr
+
+
+def test_infinity_has_one_spelling_in_json_and_one_elsewhere(lmkit, write, shelf):
+    words = ["entropy", "--counts", "--against", write("q", b"c\t1\n"), write("p", b"a\t1\n")]
+    assert '"divergence": Infinity' in lmkit(*words, "--json").text
+    assert lmkit(*words).rows[0]["divergence"] == "inf"
+    assert lmkit("entropy", "-b", "-m", shelf["juan.lm"], shelf["test.txt"]).text == "inf\n"
+
+
 def test_empty_distributions(fails):
     for words in (["--probs"], ["--counts"], ["--joint", "-"], ["--counts", "-"]):
         assert "<stdin>" in fails(3, "entropy", *words).stderr
@@ -144,6 +165,18 @@ def test_units_of_one_text_compare(entropy, write):
     assert entropy("--unit-of", "byte", name)["bits_per_byte"] == entropy("--unit-of", "byte", name)["entropy"]
 
 
+@pytest.mark.parametrize("unit", ["byte", "char", "word", "line"])
+def test_bits_per_byte_are_of_all_symbols(unit, entropy, lmkit, write):
+    name = write("x", TEXT)
+    whole = entropy("--unit-of", unit, name)["symbols"]
+    record = entropy("--unit-of", unit, "--order", 3, name)
+    assert record["symbols"] == whole - 3
+    for row in record["orders"]:
+        assert row["bits_per_byte"] == pytest.approx(row["entropy"] * whole / len(TEXT))
+    compared = entropy("--unit-of", unit, "--order", 3, "--compare", "gzip", name)
+    assert [row["bits_per_byte"] for row in compared["orders"]] == [row["bits_per_byte"] for row in record["orders"]]
+
+
 def test_a_text_is_counted_as_it_is(entropy):
     assert entropy(stdin=b"\xef\xbb\xbfa\r\n")["symbols"] == 6
     assert entropy("--unit-of", "char", stdin=b"\xef\xbb\xbfa\r\n\xc3\xa9")["symbols"] == 4
@@ -180,7 +213,13 @@ def test_a_warning_where_there_is_too_little(lmkit, entropy):
 def test_nothing_to_count(unit, fails, write):
     assert "empty" in fails(3, "entropy", "--unit-of", unit).stderr
     assert "2 before it" in fails(3, "entropy", "--unit-of", unit, "--order", "2", write("x", b"a\n")).stderr
-    assert "5 in a window" in fails(3, "entropy", "--unit-of", unit, "--window", "5", "x").stderr
+    held = {"byte": "2 bytes", "char": "2 chars", "word": "1 word", "line": "1 line"}[unit]
+    short = fails(3, "entropy", "--unit-of", unit, "--window", "5", "x").stderr
+    assert f"x: the text has {held}, fewer than --window 5" in short
+    assert (
+        "empty: no text to measure: the input is empty"
+        in fails(3, "entropy", "--unit-of", unit, "--against", write("empty", b""), "x").stderr
+    )
     fails(3, "entropy", "--unit-of", "word", stdin=b" \n\t\n")
 
 
@@ -291,7 +330,8 @@ def test_windows_are_written_as_they_come(clean):
     [
         ("--probs --counts", "exclude"), ("--probs --order 1", "--order"),
         ("--probs --correction miller-madow", "--correction"),
-        ("--joint x y", "FILEs"), ("--counts --normalize", "--normalize"), ("--step 2", "--step"),
+        ("--joint x y", "FILEs"), ("--counts --normalize", "--normalize"), ("--step 2", "--step goes with --window"),
+        ("--probs --step 2", "--step does not go with --probs"),
         ("--window 2 --order 2", "--window 2"), ("--window 2 --compare gzip", "--compare"), ("--add 1", "--add"),
         ("--against x --order 1", "--order"), ("--compare rar", "rar"), ("--unit-of sentence", "sentence"),
         ("--order -1", "--order"), ("--unit bans", "bans"),

@@ -95,6 +95,7 @@ def test_other_kinds_of_values_are_taken_as_they_would_be_typed(settings):
      "order: [a]\n",
      "temperature: -1\n", "temperature: hot\n", "temperature: .nan\n", "prompt: [a, b]\n", "prompt: {a: 1}\n",
      "top: 2020-01-01\n",
+     "top: true\n", "temperature: no\n", "prompt: yes\n", "json: 1\n", "json: 'true'\n",
      "output: {}\n", "top: !!binary aGVsbG8=\n"],
 )  # fmt: skip
 def test_values_that_make_no_sense(text, lmkit, shelf, write):
@@ -151,3 +152,12 @@ def test_defaults_are_shown(lmkit):
         "top-k": 0, "top-p": 1.0, "order": "temperature,top-k,top-p", "stop": None, "echo": False, "unknown": False,
         "json": False, "output": None,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [["-o", "s.yaml"], ["--output=./s.yaml"], ["-o", "link"], []])
+def test_the_settings_are_not_overwritten(words, fails, shelf, write, work):
+    text = f"model: {shelf['juan.lm']}\n{'' if words else 'output: s.yaml'}\n".encode()
+    write("s.yaml", text)
+    (work / "link").symlink_to("s.yaml")
+    assert "is an input and would be overwritten" in fails(2, "next", "-c", "s.yaml", *words).stderr
+    assert (work / "s.yaml").read_bytes() == text

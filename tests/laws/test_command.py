@@ -171,6 +171,12 @@ def test_every_command_has_the_shared_options(name):
     assert known >= {"--config", "--print-config", "--quiet", "--verbose", "--debug", "--output"}
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bare_number_is_not_json(name, fails):
+    if {"--bare", "--json"} <= {option.opts[0] for option in options(name)}:
+        assert "--bare and --json exclude each other" in fails(2, *plain(name), "-b", "--json").stderr
+
+
 # Settings.
 
 

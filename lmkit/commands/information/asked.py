@@ -80,7 +80,7 @@ TAKEN = {
     "model": {"-m"},
     "against": {"-m", "--unit-of", "--against", "--add"},
     "window": {"-m", "--unit-of", "--order", "--window", "--step", "--correction"},
-    "text": {"-m", "--unit-of", "--order", "--compare", "--correction"},
+    "text": {"-m", "--unit-of", "--order", "--step", "--compare", "--correction"},  # of --step more is said
 }
 NAMES = {
     "probs": "--probs", "counts": "--counts", "joint": "--joint", "model": "-m without --unit-of token",

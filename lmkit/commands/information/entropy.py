@@ -94,7 +94,12 @@ def entropy(
     window: Annotated[
         int | None,
         typer.Option(
-            "--window", metavar="N", min=1, show_default=False, help="The entropy of each N symbols, as they come."
+            "--window",
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="The entropy of each N symbols, as they come: whole windows only; "
+            "what is left at the end is not measured.",
         ),
     ] = None,
     step: Annotated[
@@ -116,7 +121,7 @@ def entropy(
     symbol given the K before it, estimated at the positions that have K symbols before them;
     the table has all orders up to K at these same positions, so that the entropy never rises
     with the order. `block_entropy` is that of K + 1 symbols in a row. `bits_per_byte` compares
-    units: bits of all symbols over bytes of the text.
+    units: the entropy times all symbols of the text, the first K too, over its bytes.
 
     `perplexity` is 2 to the entropy in bits, the same in every unit. --bare prints `entropy`,
     of --joint H(X,Y). In JSON of --joint `entropy` is H(X) and `conditional` H(Y|X), so that

@@ -28,14 +28,19 @@ class _Text:
         raw = tokenizer.takes_bytes if tokenizer is not None else self.unit == "byte"
         self._reader = opening.text_reader(asked.errors, raw=raw, eager=live, block=PIECE)
         self._reader.tap = self.sizes.add
+        self._before = 0
+        self.passed = 0
 
     def symbols(self, names: Sequence[str]) -> Iterator[Any]:
         """The symbols of some files, a piece at a time."""
+        self._before = self.sizes.bytes
         make = self.symbols_of.passing if self._live else self.symbols_of.symbols
         with self._asked.run.terminal.progress("counting", streams.size_of(names)) as progress:
             for name in names:
                 for piece in progress.over(self._pieces(name)):
-                    yield make(piece)
+                    made = make(piece)
+                    self.passed += len(made)
+                    yield made
         opening.tell_replaced(self._asked.run, self._reader)
 
     def _pieces(self, name: str) -> Iterator[bytes]:
@@ -43,10 +48,10 @@ class _Text:
             return self._reader.blocks(name)
         return self._reader.pieces(name, separators=b" \t\r\n\0" if self.unit == "word" else b"")
 
-    def too_short(self, names: Sequence[str], needed: str) -> DataError:
+    def too_short(self, names: Sequence[str], reason: str) -> DataError:
         """What is wrong with a text that has nothing to count."""
-        what = "the input is empty" if not self.sizes.bytes else f"no {self.unit} with {needed}"
-        return DataError(f"{', '.join(map(streams.display, names))}: no text to measure: {what}")
+        what = "no text to measure: the input is empty" if self.sizes.bytes == self._before else reason
+        return DataError(f"{', '.join(map(streams.display, names))}: {what}")
 
 
 def _counted(asked: Asked, text: _Text) -> list[Any]:
@@ -64,7 +69,8 @@ def _counted(asked: Asked, text: _Text) -> list[Any]:
         counter.add(symbols)
     orders: list[Any] = counter.finish()
     if not orders:
-        raise text.too_short(asked.inputs, f"{asked.order} before it" if asked.order else "anything in it")
+        what = f"{asked.order} before it" if asked.order else "anything in it"
+        raise text.too_short(asked.inputs, f"no {text.unit} with {what}")
     return orders
 
 
@@ -96,7 +102,7 @@ def _of_order(asked: Asked, text: _Text, one: Any, *, brief: bool = False) -> di
 
     bits = one.entropy(asked.correction)
     rest = {
-        "bits_per_byte": bits_per(bits, one.positions, text.sizes.bytes),
+        "bits_per_byte": bits_per(bits, text.passed, text.sizes.bytes),
         "block_entropy": asked.information(one.block_entropy(asked.correction)), "distinct": one.blocks.distinct,
     }  # fmt: skip
     record = asked.answer(bits)
@@ -125,9 +131,7 @@ def _compared(asked: Asked, out: streams.Output, text: _Text, orders: list[Any],
     if asked.bare:
         show(asked, out, record)
         return
-    entropies = [
-        (f"order {one.order} {text.unit}", one.entropy(asked.correction), one.positions, None) for one in orders
-    ]
+    entropies = [(f"order {one.order} {text.unit}", one.entropy(asked.correction), text.passed, None) for one in orders]
     methods = [(name, 8.0, size, size) for name, size in compressed.items()]
     rows = [
         {
@@ -155,7 +159,7 @@ def against(asked: Asked, out: streams.Output) -> None:
         for symbols in text.symbols(names):
             counter.add(symbols)
         if not counter.counts.any():
-            raise text.too_short(names, "anything in it")
+            raise text.too_short(names, f"no {text.unit} with anything in it")
         counted.append(counter.counts)
     pair = Pair.of_counts(*counted, add=asked.add)
     sizes = {"symbols": int(counted[0].sum()), "symbols_against": int(counted[1].sum())}
@@ -181,7 +185,8 @@ def windows(asked: Asked, out: streams.Output) -> None:
         table = table or Table(out, list(record), as_json=asked.json)
         table.row(record)
     if not shown:
-        raise text.too_short(asked.inputs, f"{size} in a window")
+        held = f"the text has {text.passed} {text.unit}{'' if text.passed == 1 else 's'}"
+        raise text.too_short(asked.inputs, f"{held}, fewer than --window {size}")
 
 
 def under_model(asked: Asked, out: streams.Output) -> None:
