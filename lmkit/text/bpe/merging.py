@@ -8,6 +8,7 @@ trainer leaves them but a file can say, rounds merge a single place in each word
 """
 
 import heapq
+from copy import copy
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from lmkit.protocols import I32, I64, U64, Bool, Ints
 from lmkit.text.bpe.table import MISSING, Table
 
 SHORT = 96  # symbols; longer words are merged rank by rank
-_NONE = np.int32(np.iinfo(np.int32).max)
+NONE = np.iinfo(np.int32).max  # the rank of a pair that is no merge
+GONE = -1  # the symbol of a place whose symbol was merged into the one before it
 
 
 class Merges:
@@ -26,8 +28,7 @@ class Merges:
 
     def __init__(self, pairs: I32) -> None:
         self.pairs = pairs
-        self._result = np.ascontiguousarray(pairs[:, 2])
-        self.rank = np.append(np.arange(len(pairs), dtype=np.int32), _NONE)  # of row MISSING, -1, comes last
+        self.result = np.ascontiguousarray(pairs[:, 2])
         keys = _keys(pairs[:, 0], pairs[:, 1])
         _, first = np.unique(keys, return_index=True)
         self._table = Table(mixed=False, capacity=1 << max(4, (8 * len(first)).bit_length()))
@@ -41,18 +42,21 @@ class Merges:
         """Whether every merge has a higher rank than all merges that make its parts."""
         if not len(self.pairs):
             return True
-        made = np.full(int(self.pairs.max()) + 1, -1, dtype=np.int32)
-        np.maximum.at(made, self._result, self.rank[:-1])
-        return bool((np.maximum(made[self.pairs[:, 0]], made[self.pairs[:, 1]]) < self.rank[:-1]).all())
+        made = np.full(int(self.pairs.max()) + 1, -1, dtype=np.int64)
+        ranks = np.arange(len(self.pairs))
+        np.maximum.at(made, self.result, ranks)
+        return bool((np.maximum(made[self.pairs[:, 0]], made[self.pairs[:, 1]]) < ranks).all())
 
-    def _look_up(self, left: I32, right: I32) -> I32:
-        """The row of each pair, MISSING where it is none."""
-        return self._table.find(_keys(left, right)).astype(np.int32)
+    def ranks(self, left: I32, right: I32) -> I32:
+        """The rank of each pair, NONE where it is no merge."""
+        found = self._table.find(_keys(left, right))
+        found[found == MISSING] = NONE
+        return found.astype(np.int32)
 
     def parts(self, size: int) -> I32:
         """What the first merge into each symbol merges, (size, 2); MISSING where none does."""
         parts = np.full((size, 2), MISSING, dtype=np.int32)
-        parts[self._result[::-1]] = self.pairs[::-1, :2]
+        parts[self.result[::-1]] = self.pairs[::-1, :2]
         return parts
 
     def apply(self, symbols: I32, lengths: I64, dropout: float = 0.0, streams: U64 | None = None) -> tuple[I32, I64]:
@@ -80,94 +84,99 @@ class Merges:
     def _in_rounds(self, symbols: I32, lengths: I64, dropout: "_Dropout | None" = None) -> tuple[I32, I64]:
         """Each round merges, in every word, its pair of lowest rank."""
         done: list[tuple[I64, I32, I64]] = []
-        count = len(lengths)
         words = np.flatnonzero(lengths)
-        lengths = lengths[words]
-        rows = self._rows(symbols, lengths)
+        text = _Linked(self, symbols, lengths[words])
         while len(words):
-            starts = np.cumsum(lengths) - lengths
-            ranks = self.rank[rows]
-            if dropout is not None:
-                ranks[dropout.drawn(words, lengths)] = _NONE
-            least = np.minimum.reduceat(ranks, starts)
-            finished = least == _NONE
-            if finished.any():
-                of_finished = np.repeat(finished, lengths)
-                done.append((words[finished], symbols[of_finished], lengths[finished]))
-                going = ~of_finished
-                symbols, rows, ranks = symbols[going], rows[going], ranks[going]
-                words, lengths, least = words[~finished], lengths[~finished], least[~finished]
-                if not len(words):
-                    break
-            chosen = ranks == np.repeat(least, lengths)
+            ranks = text.ranks if dropout is None else dropout.applied(text, words)
+            least = np.minimum.reduceat(ranks, text.starts)
+            going = least != NONE
+            if dropout is not None or 2 * np.count_nonzero(going) < len(words):
+                done.append((words[~going], *text.taken(~going)))
+                ranks = ranks[text.alive(going)]
+                text, words, least = text.left(going), words[going], least[going]
+            else:
+                least[~going] = -1  # a rank that none has
+            places = np.flatnonzero(ranks == np.repeat(least, text.spans))
             if not self._ordered:
-                chosen = _first_of_each(chosen, lengths)
-            symbols, rows, lengths = self._merge(symbols, rows, lengths, chosen)
-        return _in_order(done, count)
-
-    def _rows(self, symbols: I32, lengths: I64) -> I32:
-        """The merge of each symbol with the next one in its word, MISSING where there is none."""
-        rows = np.full(len(symbols), MISSING, dtype=np.int32)
-        if len(symbols) > 1:
-            rows[:-1] = self._look_up(symbols[:-1], symbols[1:])
-        rows[np.cumsum(lengths) - 1] = MISSING
-        return rows
-
-    def _merge(self, symbols: I32, rows: I32, lengths: I64, chosen: Bool) -> tuple[I32, I32, I64]:
-        """Merges the chosen pairs, of overlapping ones the leftmost first."""
-        places = np.flatnonzero(chosen)
-        places = without_overlap(places, np.arange(1, len(symbols) + 1))
-        symbols = symbols.copy()
-        symbols[places] = self._result[rows[places]]
-        ends = np.cumsum(lengths) - 1
-        owners = np.searchsorted(ends, places)
-        is_end = places + 1 == ends[owners]
-        keep = np.ones(len(symbols), dtype=np.bool_)
-        keep[places + 1] = False
-        lengths = lengths - np.bincount(owners, minlength=len(lengths))
-        shift = np.cumsum(~keep)
-        symbols, rows = symbols[keep], rows[keep]
-        places = places - shift[places]
-        rows[places] = MISSING
-        inner = places[~is_end]
-        rows[inner] = self._look_up(symbols[inner], symbols[inner + 1])
-        starts = np.cumsum(lengths) - lengths
-        before = places[places != starts[owners]] - 1
-        rows[before] = self._look_up(symbols[before], symbols[before + 1])
-        return symbols, rows, lengths
+                places = _first_of_each(places, text.starts)
+            text.merge(places)
+        return _in_order(done, len(lengths))
 
     def _by_rank(self, symbols: I32, lengths: I64) -> tuple[I32, I64]:
-        """Ranks in rising order, each in all words at once, by neighbours linked in both directions."""
-        ends = np.cumsum(lengths)
-        following = np.arange(1, len(symbols) + 1)
-        following[ends - 1] = -1
-        before = np.arange(-1, len(symbols) - 1)
-        before[ends - lengths] = -1
-        symbols, rows = symbols.copy(), self._rows(symbols, lengths)
+        """Ranks in rising order, each in all words at once."""
+        text = _Linked(self, symbols, lengths)
         queue = _Queue()
-        queue.put(np.arange(len(symbols)), rows, self.rank)
+        queue.put(np.arange(len(symbols)), text.ranks)
         while queue:
             rank, places = queue.pop()
-            current = rows[places]
-            places = places[self.rank[current] == rank]
-            places = without_overlap(places, following)
-            right = following[places]
-            symbols[places] = self._result[rows[places]]
-            rows[right], symbols[right] = MISSING, MISSING
-            after = following[right]
-            following[places] = after
-            inner = after >= 0
-            before[after[inner]] = places[inner]
-            rows[places] = MISSING
-            rows[places[inner]] = self._look_up(symbols[places[inner]], symbols[after[inner]])
-            left = before[places]
-            left = left[left >= 0]
-            rows[left] = self._look_up(symbols[left], symbols[following[left]])
-            queue.put(np.concatenate([places, left]), rows, self.rank)
-        kept = symbols != MISSING
-        counts = np.zeros(len(symbols) + 1, dtype=np.int64)
-        np.cumsum(kept, out=counts[1:])
-        return symbols[kept], counts[ends] - counts[ends - lengths]
+            queue.put(text.merge(places[text.ranks[places] == rank]), text.ranks)
+        return text.taken(np.ones(len(lengths), dtype=np.bool_))
+
+
+class _Linked:
+    """Words laid end to end, whose symbols know their neighbours and the rank of the pair that they begin.
+
+    A symbol merged into the one before it stays in its place as GONE. `starts`, `spans`: where
+    each word begins and how many places it has; `origin`: places before any was dropped.
+    """
+
+    def __init__(self, merges: Merges, symbols: I32, spans: I64) -> None:
+        self._merges = merges
+        self._link(symbols.copy(), spans)
+        self.ranks = np.full(len(symbols), NONE, dtype=np.int32)
+        inner = np.flatnonzero(self._following >= 0)
+        self.ranks[inner] = merges.ranks(symbols[inner], symbols[inner + 1])
+        self.origin = np.arange(len(symbols)) - np.repeat(self.starts, spans)
+
+    def _link(self, symbols: I32, spans: I64) -> None:
+        ends = np.cumsum(spans)
+        self.symbols, self.spans, self.starts = symbols, spans, ends - spans
+        self._following = np.arange(1, len(symbols) + 1)
+        self._following[ends - 1] = GONE
+        self._before = np.arange(-1, len(symbols) - 1)
+        self._before[self.starts] = GONE
+
+    def merge(self, places: I64) -> I64:
+        """Merges the pairs at the given places, of overlapping ones the leftmost; places whose pairs changed."""
+        following, before, symbols, ranks = self._following, self._before, self.symbols, self.ranks
+        places = without_overlap(places, following)
+        right = following[places]
+        after = following[right]
+        symbols[places] = self._merges.result[ranks[places]]
+        ranks[places] = ranks[right] = NONE
+        symbols[right] = GONE
+        following[places] = after
+        inner = after >= 0
+        before[after[inner]] = places[inner]
+        left = before[places]
+        changed = np.concatenate([places[inner], left[left >= 0]])
+        ranks[changed] = self._merges.ranks(symbols[changed], symbols[following[changed]])
+        return changed
+
+    def alive(self, words: Bool) -> Bool:
+        """Places of the given words that are not gone."""
+        alive: Bool = np.repeat(words, self.spans) & (self.symbols != GONE)
+        return alive
+
+    def taken(self, words: Bool) -> tuple[I32, I64]:
+        """The symbols of the given words, and how many each has."""
+        symbols: I32 = self.symbols[self.alive(words)]
+        return symbols, self._lengths()[words]
+
+    def left(self, words: Bool) -> "_Linked":
+        """The given words alone, without places that are gone."""
+        alive = self.alive(words)
+        text = copy(self)
+        text._link(self.symbols[alive], self._lengths()[words])
+        text.ranks, text.origin = self.ranks[alive], self.origin[alive]
+        return text
+
+    def _lengths(self) -> I64:
+        """How many symbols each word has now."""
+        counts = np.zeros(len(self.symbols) + 1, dtype=np.int64)
+        np.cumsum(self.symbols != GONE, out=counts[1:])
+        lengths: I64 = counts[self.starts + self.spans] - counts[self.starts]
+        return lengths
 
 
 class _Queue:
@@ -180,16 +189,16 @@ class _Queue:
     def __bool__(self) -> bool:
         return bool(self._ranks)
 
-    def put(self, places: I64, rows: I32, rank: I32) -> None:
+    def put(self, places: I64, ranks: I32) -> None:
         """Adds those of the places whose pair is a merge."""
-        places = places[rows[places] != MISSING]
+        places = places[ranks[places] != NONE]
         if not len(places):
             return
-        ranks = rank[rows[places]]
-        order = np.argsort(ranks, kind="stable")
-        places, ranks = places[order], ranks[order]
-        firsts = np.flatnonzero(np.append(True, ranks[1:] != ranks[:-1]))
-        for value, part in zip(ranks[firsts].tolist(), np.split(places, firsts[1:]), strict=True):
+        own = ranks[places]
+        order = np.argsort(own, kind="stable")
+        places, own = places[order], own[order]
+        firsts = np.flatnonzero(np.append(True, own[1:] != own[:-1]))
+        for value, part in zip(own[firsts].tolist(), np.split(places, firsts[1:]), strict=True):
             if value not in self._places:
                 self._places[value] = []
                 heapq.heappush(self._ranks, value)
@@ -209,17 +218,17 @@ class _Dropout:
         self._streams = streams
         self._round = 0
 
-    def drawn(self, words: I64, lengths: I64) -> Bool:
-        """Which symbols' merges are left out in the next round, for words of the given lengths."""
+    def applied(self, text: _Linked, words: I64) -> I32:
+        """Ranks of a text's pairs, of which `words` gives the streams; those left out in the next round are NONE."""
         self._round += 1
-        places = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        mixed: U64 = np.repeat(self._streams[words], lengths) + places.astype(np.uint64) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed: U64 = np.repeat(self._streams[words], text.spans)
+        mixed += text.origin.astype(np.uint64) * np.uint64(0xBF58476D1CE4E5B9)
         mixed += np.uint64(self._round * 0x94D049BB133111EB & (2**64 - 1))
         for _ in range(2):
             mixed ^= mixed >> np.uint64(31)
             mixed *= np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(32)
-        return mixed < self._limit
+        return np.where(mixed < self._limit, np.int32(NONE), text.ranks)
 
 
 def _keys(left: Ints, right: Ints) -> U64:
@@ -238,14 +247,12 @@ def without_overlap(places: I64, following: I64) -> I64:
     return apart
 
 
-def _first_of_each(chosen: Bool, lengths: I64) -> Bool:
-    """The first chosen place of each word alone."""
-    places = np.flatnonzero(chosen)
-    owners = np.searchsorted(np.cumsum(lengths), places, side="right")
-    first = np.append(True, owners[1:] != owners[:-1])
-    alone = np.zeros_like(chosen)
-    alone[places[first]] = True
-    return alone
+def _first_of_each(places: I64, starts: I64) -> I64:
+    """The first of the places in each word alone."""
+    owners = np.searchsorted(starts, places, side="right")
+    first = np.ones(len(places), dtype=np.bool_)
+    np.not_equal(owners[1:], owners[:-1], out=first[1:])
+    return places[first]
 
 
 def _in_order(done: list[tuple[I64, I32, I64]], count: int) -> tuple[I32, I64]:
