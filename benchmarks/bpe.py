@@ -24,7 +24,7 @@ def train(options: argparse.Namespace, folder: Path) -> None:
         source = shlex.quote(text)
         for size in options.size or [8000, 32000]:
             own = f"{LMKIT} bpe train -q --vocab-size {size} {source} -o {folder}/own.lm"
-            rows = [Contestant("lmkit bpe train", own), Contestant("lmkit bpe train --threads 1", f"{own} --threads 1")]
+            rows = [Contestant("lmkit bpe train", own)]
             if options.peers:
                 peers = {
                     "Hugging Face tokenizers": "hf-train",
@@ -59,7 +59,6 @@ def encode(options: argparse.Namespace, folder: Path) -> None:
         own = f"{LMKIT} bpe encode -q -m {folder}/own.lm"
         rows = [
             Contestant("lmkit bpe encode", f"{own} < {source} > {folder}/own.ids"),
-            Contestant("lmkit bpe encode --threads 1", f"{own} --threads 1 < {source} > {folder}/one.ids"),
             Contestant("lmkit bpe encode --as npy", f"{own} --as npy < {source} > {folder}/own.npy"),
         ]
         if options.peers:
@@ -69,7 +68,7 @@ def encode(options: argparse.Namespace, folder: Path) -> None:
                 command = f"spm_encode --model={folder}/spm.model --output_format=id < {source} > {folder}/spm.ids"
                 rows.insert(0, Contestant("spm_encode", command))
         compare(f"encode: {Path(text).name}", rows, options.rounds)
-        for name in ("own", "one", "tiktoken"):
+        for name in ("own", "tiktoken"):
             path = folder / f"{name}.ids"
             if path.exists():
                 print(f"  {name}: {hashlib.md5(path.read_bytes()).hexdigest()}")

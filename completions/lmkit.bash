@@ -267,7 +267,7 @@ _lmkit() {
             esac
             ;;
         'bpe train')
-            options='--vocab-size --level --pattern --normalize --special --min-frequency --from-counts --encoding-errors --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--vocab-size --level --pattern --normalize --special --min-frequency --from-counts --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --vocab-size) value=' ' ;;
@@ -277,13 +277,12 @@ _lmkit() {
                 --special) value='FILES' ;;
                 --min-frequency) value=' ' ;;
                 --encoding-errors) value='strict replace' ;;
-                --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'bpe encode')
-            options='-m --model --as --marker --parse-special --dropout --seed --vocab --vocab-threshold --unknown --encoding-errors --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --as --marker --parse-special --dropout --seed --vocab --vocab-threshold --unknown --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -295,7 +294,6 @@ _lmkit() {
                 --vocab-threshold) value=' ' ;;
                 --unknown) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
-                --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -322,14 +320,13 @@ _lmkit() {
             esac
             ;;
         'bpe count')
-            options='--level --pattern --normalize --encoding-errors --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--level --pattern --normalize --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --level) value='byte char' ;;
                 --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
-                --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -107,7 +107,7 @@ def test_texts_may_come_in_any_way(quietly, write, shell):
     assert quietly(*command, "one.txt", "-", stdin=PROSE[30_000:60_000]) == wanted
     quietly(*command, "one.txt", "two.txt.gz", "-o", "bpe.lm")
     assert shell("cat bpe.lm").stdout == wanted
-    piped = shell("cat one.txt <(zcat two.txt.gz) | lmkit bpe train -q --vocab-size 400 --threads 2 | cat")
+    piped = shell("cat one.txt <(zcat two.txt.gz) | lmkit bpe train -q --vocab-size 400 | cat")
     assert (piped.status, piped.stdout) == (0, wanted)
 
 
@@ -123,7 +123,6 @@ def test_counts_of_shards_are_those_of_the_whole(quietly, write):
         wanted = tokenizer_of(quietly(*command, *options, "all.txt"))
         for files in (["all.lm"], ["one.lm", "two.lm"]):
             assert tokenizer_of(quietly(*command, "--from-counts", *files)).digest == wanted.digest
-    assert quietly("count", "-q", "all.txt", "--threads", 1) == quietly("count", "-q", "all.txt", "--threads", 2)
 
 
 def test_counts_of_different_makes_do_not_add_up(quietly, fails, write):
@@ -254,13 +253,10 @@ def test_ids_are_those_of_the_tokenizer(quietly, trained):
     ]
 
 
-def test_threads_change_nothing(quietly, model, write):
+def test_the_same_command_gives_the_same_bytes(quietly, model, write):
     write("text.txt", PROSE * 8)
-    for options in ([], ["--dropout", 0.1]):
-        one, two = (quietly("encode", "-q", "-m", model, *options, "--threads", n, "text.txt") for n in (1, 2))
-        assert one == two
-    one, two = (quietly("train", "-q", "--vocab-size", 300, "--threads", n, "text.txt") for n in (1, 2))
-    assert one == two
+    for options in (["encode", "-m", model], ["encode", "-m", model, "--dropout", 0.1], ["train", "--vocab-size", 300]):
+        assert quietly(*options, "-q", "text.txt") == quietly(*options, "-q", stdin=PROSE * 8)
 
 
 def test_json(quietly, trained, lmkit):
@@ -395,10 +391,8 @@ def test_arrays_are_mapped_and_come_back(name, text, quietly, trained, write):
     with open("ids.npy", "rb") as file:
         assert file.read() == piped
     assert quietly("decode", "-m", trained(name), "--as", "npy", stdin=piped) == text
-    for threads in (1, 2):
-        options = ["--dropout", 0.5, "--threads", threads, "text.bin"]
-        ids = np.load(io.BytesIO(quietly("encode", "-m", trained(name), "--as", "npy", *options)))
-        assert tokenizer.decode(ids.tolist()) == text
+    ids = np.load(io.BytesIO(quietly("encode", "-m", trained(name), "--as", "npy", "--dropout", 0.5, "text.bin")))
+    assert tokenizer.decode(ids.tolist()) == text
 
 
 def test_lines_of_words_end_in_arrays(quietly, trained):

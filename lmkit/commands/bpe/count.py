@@ -2,7 +2,7 @@
 
 from lmkit.commands import models as opening
 from lmkit.commands.bpe.texts import Level, Normalize, Pattern, count_pretokens, make_scheme
-from lmkit.commands.options import EncodingErrors, Files, Output, Run, Threads
+from lmkit.commands.options import EncodingErrors, Files, Output, Run
 from lmkit.commands.provenance import checkpoint_bytes, origin
 from lmkit.edge import streams
 
@@ -14,7 +14,6 @@ def count(
     pattern: Pattern = None,
     normalize: Normalize = "none",
     encoding_errors: EncodingErrors = "strict",
-    threads: Threads = None,
     output: Output = None,
 ) -> None:
     """Count the distinct pre-tokens of a text.
@@ -31,6 +30,6 @@ def count(
     opening.one_stdin(*inputs)
     scheme = make_scheme(level, pattern, normalize)
     with streams.open_output(output, binary=True, inputs=inputs) as out:
-        counts, record = count_pretokens(run, inputs, scheme, encoding_errors, opening.core_count(threads))
+        counts, record = count_pretokens(run, inputs, scheme, encoding_errors)
         for piece in checkpoint_bytes(counts, origin("bpe count", {"scheme": scheme.describe()}, [record])):
             out.write(piece)

@@ -8,7 +8,7 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.bpe.texts import TokenizerOption, as_they_are
 from lmkit.commands.bpe.vocabularies import allowed_pieces, read_vocabulary
-from lmkit.commands.options import EncodingErrors, Files, Json, Output, Run, Seed, Threads, choice
+from lmkit.commands.options import EncodingErrors, Files, Json, Output, Run, Seed, choice
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
 from lmkit.errors import UsageError
@@ -79,7 +79,6 @@ def encode(
         ),
     ] = None,
     encoding_errors: EncodingErrors = "strict",
-    threads: Threads = None,
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -112,7 +111,6 @@ def encode(
         text = _Text(
             run, tokenizer, inputs, lines=form != "npy", parse=parse_special, dropout=dropout, seed=seed,
             allowed=allowed, errors=encoding_errors, whole_lines=json or form == "pieces",
-            threads=opening.core_count(threads) if streams.size_of(inputs) is not None else 1,
         )  # fmt: skip
         if form == "npy":
             _write_array(out, tokenizer, text)
@@ -145,10 +143,10 @@ class _Text:
 
     def __init__(
         self, run: Run, tokenizer: Any, files: list[str], *, lines: bool, parse: bool, dropout: float, seed: int,
-        allowed: Any, errors: str, whole_lines: bool, threads: int,
+        allowed: Any, errors: str, whole_lines: bool,
     ) -> None:  # fmt: skip
         self._run, self._tokenizer, self._files, self._lines = run, tokenizer, files, lines
-        self._errors, self._whole_lines, self._threads = errors, whole_lines, threads
+        self._errors, self._whole_lines = errors, whole_lines
         self._unknown = 0
         self._encoder = None
         self._names: dict[bytes, int] = {}
@@ -183,8 +181,6 @@ class _Text:
             yield np.concatenate(rest), np.zeros(0, dtype=np.int64)
 
     def _parts(self) -> Iterator[tuple[Any, Any]]:
-        from lmkit.text.ordered import in_order
-
         if self._encoder is None or self._tokenizer.kind != "bpe" or self._tokenizer.ends_words:
             reader = opening.text_reader(self._errors, raw=self._tokenizer.takes_bytes, eager=True)
             encode = self._tokenizer.encode_block
@@ -198,8 +194,8 @@ class _Text:
         margin = max(map(len, self._names), default=0)
         pieces = as_they_are(self._run, self._files, "encoding", eager=True)
         parts = blocks(pieces, self._tokenizer.scheme, lines=self._lines, margin=margin)
-        for scanned in in_order(self._encoder.scan, parts, self._threads):
-            yield self._encoder.encode(scanned)
+        for part in parts:
+            yield self._encoder.encode(self._encoder.scan(part))
 
     def tell_unknown(self) -> None:
         """Says how many tokens were unknown, if any."""

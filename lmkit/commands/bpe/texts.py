@@ -84,13 +84,10 @@ def as_they_are(run: Run, files: Sequence[str], title: str, *, eager: bool = Fal
                 yield from progress.over(opening.warned(run, name, pieces))
 
 
-def count_pretokens(
-    run: Run, files: Sequence[str], scheme: Any, encoding_errors: str, threads: int
-) -> tuple[Any, dict[str, Any]]:
+def count_pretokens(run: Run, files: Sequence[str], scheme: Any, encoding_errors: str) -> tuple[Any, dict[str, Any]]:
     """Distinct pre-tokens with their counts, and the record of the input. Raises DataError for an empty text."""
     from lmkit.text.bpe.chunks import blocks
     from lmkit.text.bpe.counts import Counter
-    from lmkit.text.ordered import in_order
 
     counter = Counter(scheme)
     if scheme.level == "char":
@@ -100,8 +97,8 @@ def count_pretokens(
     else:
         hashed = Hashed(as_they_are(run, files, "counting"))
         parts = blocks(hashed, scheme, lines=True)
-    for scanned in in_order(counter.scan, parts, threads):
-        counter.add(scanned)
+    for part in parts:
+        counter.add(counter.scan(part))
     counts = counter.total()
     if not len(counts):
         raise DataError("no text to learn from: the input is empty")

@@ -6,7 +6,7 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.bpe.texts import Level, Normalize, Pattern, count_pretokens, make_scheme, read_counts
-from lmkit.commands.options import EncodingErrors, Files, Output, Run, Threads
+from lmkit.commands.options import EncodingErrors, Files, Output, Run
 from lmkit.commands.provenance import checkpoint_bytes, origin
 from lmkit.edge import streams
 from lmkit.errors import UsageError
@@ -45,7 +45,6 @@ def train(
         typer.Option("--from-counts", help="The input is counts of `bpe count`, or lines of a word and its count."),
     ] = False,
     encoding_errors: EncodingErrors = "strict",
-    threads: Threads = None,
     output: Output = None,
 ) -> None:
     """Learn merges: byte-pair encoding.
@@ -72,7 +71,7 @@ def train(
             given = level != "byte" or pattern is not None or normalize != "none"
             counts, records = read_counts(inputs, scheme, given=given)
         else:
-            counts, record = count_pretokens(run, inputs, scheme, encoding_errors, opening.core_count(threads))
+            counts, record = count_pretokens(run, inputs, scheme, encoding_errors)
             records = [record]
         told = run.terminal.stage("merging", vocab_size)
         tokenizer = fit(counts, vocab_size, minimum=min_frequency, special=names, told=told)

@@ -54,7 +54,7 @@ class PretokenCounts:
 
 
 class Counter:
-    """Counts the pre-tokens of blocks. `scan` may run in several threads, `add` sees the blocks in order."""
+    """Counts the pre-tokens of blocks, which `scan` finds and `add` takes in order."""
 
     def __init__(self, scheme: Scheme) -> None:
         self._scheme = scheme

@@ -58,7 +58,7 @@ class Options:
 class Encoder:
     """Encodes blocks of one text with a BPE tokenizer.
 
-    `scan` may run in several threads; `look_up` must see the blocks in order.
+    `scan` looks at a block alone; `encode` must see the blocks in order.
     """
 
     def __init__(
