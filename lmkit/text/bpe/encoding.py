@@ -7,6 +7,7 @@ again, so that endless input costs bounded memory and the ids do not depend on i
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -58,7 +59,7 @@ class Options:
 class Encoder:
     """Encodes blocks of one text with a BPE tokenizer.
 
-    `scan` looks at a block alone; `encode` must see the blocks in order.
+    Threads may share it; only with dropout must `encode` see the blocks in order.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Encoder:
         self._whole = _whole_pieces(vocabulary, set(names.values())) if scheme.whole_first else None
         self._parts = merges.parts(len(vocabulary)) if options.allowed is not None else None
         self._lines_seen = self._seen_of_line = 0
+        self._learning = Lock()
         self._forget()
 
     def _forget(self) -> None:
@@ -97,15 +99,16 @@ class Encoder:
         """Ids of a scanned block, (T,), and the end of each line in them, (S,)."""
         if self._options.dropout:
             return self._encode_at_random(scanned)
-        known = self.look_up(scanned)
+        with self._learning:
+            known, ids = self._look_up(scanned), self._ids  # what is learned later goes behind, or into another array
         lengths = known & _LENGTH
         before = np.zeros(len(known) + 1, dtype=np.int64)
         np.cumsum(lengths, out=before[1:])
         places = np.repeat((known >> _LENGTH_BITS) - before[:-1], lengths)
         places += np.arange(before[-1])
-        return self._ids[places], before[scanned.line_ends]
+        return ids[places], before[scanned.line_ends]
 
-    def look_up(self, scanned: Scanned) -> I64:
+    def _look_up(self, scanned: Scanned) -> I64:
         """Where the ids of each pre-token begin, and in the low bits how many they are, (N,); new ones are learned."""
         if len(self._known) > REMEMBERED or self._used > 4 * REMEMBERED:
             self._forget()

@@ -1,6 +1,8 @@
 """Text to ids and back: against the tokenizers library, whatever the blocks, and with every option."""
 
 import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -145,6 +147,21 @@ def test_lines_are_let_go_as_they_come():
     for lines in (True, False):
         blocks = chunks.blocks(iter([b"one\n", b"two\nth", b"ree\n"]), Scheme(), lines=lines)
         assert list(blocks) == ([b"one\n", b"two\n", b"three\n"] if lines else [b"one\ntwo\n", b"three\n"])
+
+
+def test_threads_may_share_a_tokenizer(monkeypatch):
+    monkeypatch.setattr(encoding, "REMEMBERED", 50)
+    tokenizer = trained(MIXED, 300)
+    lines = PROSE[:60_000].splitlines(keepends=True)
+    wanted = [tokenizer.encode_block(line)[0].tolist() for line in lines]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda line: tokenizer.encode_block(line)[0].tolist(), lines))
+    finally:
+        sys.setswitchinterval(interval)
+    assert found == wanted
 
 
 @every_pattern
