@@ -55,7 +55,7 @@ def decode(
             return
         for name in inputs:
             lines = 0
-            for block in _blocks(as_they_are(run, [name], "decoding", eager=True)):
+            for block in _blocks(as_they_are(run, [name], "decoding")):
                 ids = _numbers(block, spelled.feed)
                 feeds = block.count(b"\n")
                 if ids is None or not spelled.has(ids, feeds):

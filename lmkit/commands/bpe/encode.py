@@ -192,7 +192,7 @@ class _Text:
         from lmkit.text.bpe.chunks import blocks
 
         margin = max(map(len, self._names), default=0)
-        pieces = as_they_are(self._run, self._files, "encoding", eager=True)
+        pieces = as_they_are(self._run, self._files, "encoding")
         parts = blocks(pieces, self._tokenizer.scheme, lines=self._lines, margin=margin)
         for part in parts:
             yield self._encoder.encode(self._encoder.scan(part))

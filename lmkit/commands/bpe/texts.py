@@ -1,7 +1,6 @@
 """What the commands of `bpe` share: options of pre-tokens, texts as they are, tokenizers out of checkpoints."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -74,14 +73,11 @@ def _check_expression(pattern: str) -> None:
         raise UsageError(f"--pattern is neither a known name nor a regular expression: {error}") from None
 
 
-def as_they_are(run: Run, files: Sequence[str], title: str, *, eager: bool = False) -> Iterator[bytes]:
+def as_they_are(run: Run, files: Sequence[str], title: str) -> Iterator[bytes]:
     """The bytes of several files as one stream, in pieces as they come."""
     with run.terminal.progress(title, streams.size_of(files)) as progress:
         for name in files:
-            with streams.open_input(name) as stream:
-                whole = iter(partial(stream.read, PIECE), b"")
-                pieces = streams.arriving(stream, PIECE) if eager else whole
-                yield from progress.over(opening.warned(run, name, pieces))
+            yield from progress.over(opening.warned(run, name, streams.chunks(name, size=PIECE)))
 
 
 def count_pretokens(run: Run, files: Sequence[str], scheme: Any, encoding_errors: str) -> tuple[Any, dict[str, Any]]:
