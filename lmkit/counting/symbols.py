@@ -12,7 +12,7 @@ import numpy as np
 from lmkit.counting.blocks import Symbols
 from lmkit.protocols import I32, I64, U64, Tokenizer
 from lmkit.text.vocabulary import Interner
-from lmkit.text.words import distinct, find, hash_words
+from lmkit.text.words import distinct, find, hash_stretches, hash_words
 
 _CODE_POINTS = 0x110000
 
@@ -113,11 +113,10 @@ class Lines:
 
 
 def _hashed_lines(piece: bytes) -> tuple[I64, I64, U64]:
-    """Where each line lies, and its hash with its length, since zeros at its end do not change a word's."""
+    """Where each line begins and ends, and its hash."""
     ends: I64 = np.flatnonzero(np.frombuffer(piece, dtype=np.uint8) == 10)
     starts = np.concatenate((np.zeros(1, dtype=np.int64), ends[:-1] + 1))[: len(ends)]
-    lengths = (ends - starts).astype(np.uint64) * np.uint64(0xD1342543DE82EF95)
-    return starts, ends, hash_words(piece, starts, ends) ^ lengths
+    return starts, ends, hash_stretches(piece, starts, ends)
 
 
 class Tokens:

@@ -15,6 +15,7 @@ from lmkit.protocols import I32, I64, U8, U64, Bool
 
 LONG = 64  # bytes; longer words are rare and hashed one by one
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+_LENGTH = np.uint64(0xD6E8FEB86659FD93)
 _SEPARATORS = re.compile(rb"[ \t\r\n\0]+")
 _SHIFT = np.uint64(32)
 _MASKS = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)
@@ -88,6 +89,20 @@ def hash_words(block: bytes, starts: I64, ends: I64) -> U64:
         rest = rest[left > 8]
     for index in rest.tolist():
         hashes[index] = hash_long(block[starts[index] : ends[index]])
+    return hashes
+
+
+def hash_stretches(block: bytes, starts: I64, ends: I64) -> U64:
+    """A 64-bit hash of stretches of any bytes, (N,).
+
+    That of `hash_words`, with the length in it where the last byte is NUL: words have none, and
+    one at the end looks like padding there.
+    """
+    hashes = hash_words(block, starts, ends)
+    if b"\0" in block:
+        full = np.flatnonzero(ends > starts)
+        full = full[np.frombuffer(block, dtype=np.uint8)[ends[full] - 1] == 0]
+        hashes[full] ^= (ends[full] - starts[full]).astype(np.uint64) * _LENGTH
     return hashes
 
 

@@ -11,9 +11,9 @@ from lmkit.protocols import I64, U8, U64
 from lmkit.text.bpe.normalizing import normalize
 from lmkit.text.bpe.pretokens import INSIDE, find
 from lmkit.text.bpe.scheme import Scheme
-from lmkit.text.bpe.table import MISSING, Table, keys_of
+from lmkit.text.bpe.table import MISSING, Table
 from lmkit.text.words import find as find_words
-from lmkit.text.words import split
+from lmkit.text.words import hash_stretches, split
 
 
 class PretokenCounts:
@@ -71,7 +71,7 @@ class Counter:
             starts, ends = words.starts, words.ends
         else:
             starts, ends = find(block, self._scheme.pattern, self._scheme.digits, INSIDE)
-        return block, starts, ends, keys_of(block, starts, ends)
+        return block, starts, ends, hash_stretches(block, starts, ends)
 
     def add(self, scanned: tuple[bytes, I64, I64, U64], counts: I64 | None = None) -> None:
         """Counts a scanned block; `counts`: how often each of its pre-tokens counts, instead of once."""
@@ -98,7 +98,7 @@ class Counter:
             raise DataError("the counts were made with other pre-tokens or another normal form")
         block = other.blob.tobytes()
         starts, ends = other.offsets[:-1], other.offsets[1:]
-        self.add((block, starts, ends, keys_of(block, starts, ends)), other.counts)
+        self.add((block, starts, ends, hash_stretches(block, starts, ends)), other.counts)
 
     def total(self) -> PretokenCounts:
         """All that was counted."""

@@ -18,9 +18,10 @@ from lmkit.text.bpe.merging import Merges
 from lmkit.text.bpe.normalizing import normalize
 from lmkit.text.bpe.pretokens import JOINED, WALLS, find
 from lmkit.text.bpe.scheme import Scheme
-from lmkit.text.bpe.table import MISSING, Table, keys_of
+from lmkit.text.bpe.table import MISSING, Table
 from lmkit.text.vocabulary import Vocabulary
 from lmkit.text.words import find as find_words
+from lmkit.text.words import hash_stretches
 
 REMEMBERED = 1 << 21  # distinct pre-tokens kept, and four times as many ids
 _LENGTH_BITS = 20  # more than a pre-token's bytes need
@@ -93,7 +94,7 @@ class Encoder:
             feeds = WALLS if self._options.lines else JOINED
             starts, ends = find(block, self._scheme.pattern, self._scheme.digits, feeds, walls)
             line_ends = _line_ends(block, starts) if self._options.lines else np.zeros(0, dtype=np.int64)
-        return Scanned(block, starts, ends, keys_of(block, starts, ends), line_ends)
+        return Scanned(block, starts, ends, hash_stretches(block, starts, ends), line_ends)
 
     def encode(self, scanned: Scanned) -> tuple[I32, I64]:
         """Ids of a scanned block, (T,), and the end of each line in them, (S,)."""
@@ -248,7 +249,7 @@ def _room(array: I32, size: int) -> I32:
 def _whole_pieces(vocabulary: Vocabulary, specials: set[int]) -> Table:
     """Piece to id, special tokens left out."""
     tokens = np.array([token for token in range(len(vocabulary)) if token not in specials], dtype=np.int32)
-    keys = keys_of(vocabulary.blob.tobytes(), vocabulary.offsets[tokens], vocabulary.offsets[tokens + 1])
+    keys = hash_stretches(vocabulary.blob.tobytes(), vocabulary.offsets[tokens], vocabulary.offsets[tokens + 1])
     keys, first = np.unique(keys, return_index=True)
     table = Table(mixed=True)
     table.add(keys, tokens[first].astype(np.int64))

@@ -3,26 +3,10 @@
 import numpy as np
 
 from lmkit.protocols import I64, U64
-from lmkit.text.words import hash_words
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-_LENGTH = np.uint64(0xD6E8FEB86659FD93)
 _EMPTY = np.uint64(0)
 MISSING = -1
-
-
-def keys_of(block: bytes, starts: I64, ends: I64) -> U64:
-    """A well mixed key for each stretch of a block, equal for equal bytes.
-
-    It is `hash_words`, with the length in it where the last byte is NUL: words have none, and a
-    hash can't tell one at the end from padding.
-    """
-    keys = hash_words(block, starts, ends)
-    if b"\0" in block:
-        full = np.flatnonzero(ends > starts)
-        full = full[np.frombuffer(block, dtype=np.uint8)[ends[full] - 1] == 0]
-        keys[full] ^= (ends[full] - starts[full]).astype(np.uint64) * _LENGTH
-    return keys
 
 
 class Table:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lmkit.text.bpe.table import MISSING, Table, keys_of
+from lmkit.text.bpe.table import MISSING, Table
+from lmkit.text.words import hash_stretches
 
 few = st.integers(0, 40).map(lambda key: key << 58)  # all of them start at a few places
 keys = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 40), few)
@@ -60,5 +61,5 @@ def test_nothing_is_asked_or_added():
 def test_keys_tell_stretches_apart(stretches):
     ends = np.cumsum([len(stretch) for stretch in stretches]).astype(np.int64)
     starts = ends - np.array([len(stretch) for stretch in stretches], dtype=np.int64)
-    keys = keys_of(b"".join(stretches), starts, ends).tolist()
+    keys = hash_stretches(b"".join(stretches), starts, ends).tolist()
     assert len(set(keys)) == len(set(stretches)) == len(set(zip(keys, stretches, strict=True)))
