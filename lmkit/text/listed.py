@@ -13,7 +13,7 @@ import numpy as np
 
 from lmkit.errors import DataError
 from lmkit.protocols import I32, I64
-from lmkit.text.bpe.pieces import AT_END, BEFORE_WORD, GOES_ON, UNFINISHED
+from lmkit.text.bpe.scheme import BEFORE_WORD, END_OF_WORD, GOES_ON, UNFINISHED
 from lmkit.text.words import distinct, find
 
 UNKNOWN_NAMES = (b"<unk>", b"[UNK]", b"<UNK>")
@@ -21,7 +21,7 @@ REMEMBERED = 1 << 20  # words
 
 
 class ListedTokenizer:
-    """Greedy longest match over listed pieces; answers the Tokenizer protocol but for its digest's use in models."""
+    """Greedy longest match over listed pieces; see `Tokenizer`. It is not kept in checkpoints."""
 
     kind = "vocabulary"
     takes_bytes = False
@@ -108,5 +108,5 @@ class ListedTokenizer:
             return mark + piece if first else piece
         if self._marker == UNFINISHED:
             return piece if last else piece + mark
-        assert self._marker == AT_END
+        assert self._marker == END_OF_WORD
         return piece + mark if last else piece

@@ -18,12 +18,9 @@ import numpy as np
 
 from lmkit.errors import DataError
 from lmkit.protocols import I32, I64, Bool
+from lmkit.text.bpe.scheme import BEFORE_WORD, END_OF_WORD, GOES_ON, UNFINISHED
 from lmkit.text.bpe.visible import from_visible, visible
 
-BEFORE_WORD = ("Ġ", "▁")
-GOES_ON = ("##", "#")
-UNFINISHED = "@@"
-AT_END = "</w>"
 _ESCAPED = re.compile(rb"<0x([0-9A-F]{2})>")
 
 
@@ -36,10 +33,10 @@ class Display:
 
     def __init__(self, pieces: Sequence[bytes], specials: Collection[int], marker: str, *, ends_words: bool) -> None:
         self._marker = marker
-        self._behind = marker in (UNFINISHED, AT_END)
+        self._behind = marker in (UNFINISHED, END_OF_WORD)
         self._size = len(pieces)
         self._ends_words = ends_words
-        self._hides = marker != AT_END if ends_words else marker not in BEFORE_WORD
+        self._hides = marker != END_OF_WORD if ends_words else marker not in BEFORE_WORD
         """Whether pieces of nothing but spaces are left out, and told by the pieces around them."""
         self._special = np.zeros(self._size, dtype=np.bool_)
         self._special[list(specials)] = True
@@ -145,7 +142,7 @@ def text_of(line: bytes, marker: str) -> bytes:
             text += _unescaped(piece.removeprefix(mark))
         else:
             text += _unescaped(piece.removesuffix(mark))
-            ends_word = piece.endswith(mark) == (marker == AT_END)
+            ends_word = piece.endswith(mark) == (marker == END_OF_WORD)
             text += b" " if ends_word and index + 1 < len(pieces) else b""
     return bytes(text)
 

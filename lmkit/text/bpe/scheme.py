@@ -8,8 +8,8 @@ from lmkit.errors import CheckpointError
 LEVELS = ("byte", "char")
 PATTERNS = ("gpt2", "gpt4", "whitespace", "none")
 NORMALIZERS = ("none", "nfc", "nfkc", "lowercase")
-END_OF_WORD = "</w>"
-MARKERS = ("Ġ", "▁", "##", "#", "@@", "</w>")
+BEFORE_WORD, GOES_ON, UNFINISHED, END_OF_WORD = ("Ġ", "▁"), ("##", "#"), "@@", "</w>"
+MARKERS = (*BEFORE_WORD, *GOES_ON, UNFINISHED, END_OF_WORD)
 """Marks that pieces are shown with; see `lmkit.text.bpe.pieces`."""
 
 
