@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
+from lmkit.commands import models as opening
 from lmkit.commands.options import Json, Output, Run
 from lmkit.edge import streams
 from lmkit.edge.records import cell, to_json
-from lmkit.errors import CheckpointError, LmkitError, UsageError
+from lmkit.errors import CheckpointError, UsageError
 
 
 def info(
@@ -51,10 +52,8 @@ def _describe(name: str) -> dict[str, Any]:
     data = streams.read_whole(name)
     if not checkpoint.is_checkpoint(data[:9]):
         return _describe_arpa(data, name)
-    try:
+    with opening.about(name):
         content = checkpoint.parse(data)
-    except LmkitError as error:
-        raise type(error)(f"{streams.display(name)}: {error}", hint=error.hint) from None
     own = {key: value for key, value in content.tensors.items() if not key.startswith("tokenizer.")}
     return {
         "kind": content.kind,

@@ -73,10 +73,8 @@ def open_distribution(name: str) -> Any:
     model = open_kind(name, "ngram")
     if not model.normalised:
         raise CheckpointError(f"{streams.display(name)}: its scores are not probabilities, which this takes")
-    try:
+    with about(name):
         model.check()
-    except CheckpointError as error:
-        raise CheckpointError(f"{streams.display(name)}: {error}") from None
     return model
 
 

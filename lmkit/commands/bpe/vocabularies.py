@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from lmkit.commands import models as opening
 from lmkit.edge import streams
 from lmkit.errors import DataError
 
@@ -35,10 +36,8 @@ def read_vocabulary(name: str, marker: str | None, unknown: str | None) -> Any:
         entries[piece] = value
     if len(set(entries.values())) < len(entries):
         raise DataError(f"{streams.display(name)}: two pieces have the same id")
-    try:
+    with opening.about(name):
         return ListedTokenizer(entries, marker or "##", unknown.encode() if unknown is not None else None)
-    except DataError as error:
-        raise DataError(f"{streams.display(name)}: {error}") from None
 
 
 def allowed_pieces(name: str, threshold: int, tokenizer: Any, marker: str) -> Any:

@@ -10,7 +10,7 @@ from lmkit.commands import models as opening
 from lmkit.commands.options import TOKENS, Run
 from lmkit.commands.provenance import Hashed
 from lmkit.edge import streams
-from lmkit.errors import CheckpointError, DataError, UsageError
+from lmkit.errors import CheckpointError, UsageError
 
 Order = Annotated[
     int, typer.Option("--order", metavar="N", min=0, max=20, help="Longest n-gram; 0 is the uniform model.")
@@ -46,10 +46,8 @@ def make_learner(tokens: str, vocab: str | None) -> Any:
     if vocab is None:
         return tokenizers.learner(tokens)
     entries = list(streams.TextReader().lines(vocab))
-    try:
+    with opening.about(vocab):
         return tokenizers.Fixed(tokenizers.from_list(tokens, entries))
-    except DataError as error:
-        raise DataError(f"{vocab}: {error}") from None
 
 
 def _with_sentence_marks(name: str) -> Any:
