@@ -10,10 +10,13 @@ from lmkit import checkpoint
 from lmkit.errors import CheckpointError, LmkitError
 
 KINDS = {
+    "ffn": ("lmkit.inference.feedforward", "FeedForwardModel"),
     "ngram": ("lmkit.counting.model", "NGram"),
     "ngram-counts": ("lmkit.counting.countfile", "CountFile"),
     "pretoken-counts": ("lmkit.text.bpe.counts", "PretokenCounts"),
+    "rnn": ("lmkit.inference.recurrent", "RecurrentModel"),
     "tokenizer": ("lmkit.text.stored", "TokenizerFile"),
+    "transformer": ("lmkit.inference.transformer", "TransformerModel"),
 }
 SNIFF = 1 << 16
 

@@ -6,7 +6,7 @@ Log-probabilities are natural (nats) and float64. States are values that the cal
 Shapes: N tokens, S sentences, V vocabulary.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -71,6 +71,30 @@ class Tokenizer(Protocol):
         """What one id stands for, as UTF-8."""
 
 
+class Form(Protocol):
+    """How text becomes the sequences that a model reads; see `text.sequences.TextForm`."""
+
+    @property
+    def by(self) -> str:
+        """What is a sequence of its own: the whole `stream`, a `line`, a `file`, or what lies between blank lines."""
+
+    @property
+    def start(self) -> int:
+        """The token that stands before the first of a sequence."""
+
+    @property
+    def line_end(self) -> int | None:
+        """The token at the end of a line; None: line ends are text."""
+
+    @property
+    def document_end(self) -> int | None:
+        """The token at the end of a sequence, where `line_end` is not that."""
+
+    @property
+    def continuous(self) -> bool:
+        """Whether a sequence may have several lines."""
+
+
 class LanguageModel(Protocol):
     """A distribution over the next token given those before.
 
@@ -84,6 +108,10 @@ class LanguageModel(Protocol):
         """The tokenizer that the model was fitted with."""
 
     @property
+    def form(self) -> Form:
+        """How it reads text."""
+
+    @property
     def normalised(self) -> bool:
         """False where scores are relative frequencies that need not sum to one."""
 
@@ -92,7 +120,7 @@ class LanguageModel(Protocol):
         """What a reader must know to reproduce a score, in a fixed order."""
 
     def start(self) -> State:
-        """The state at the beginning of a sentence."""
+        """The state at the beginning of a sequence."""
 
     def advance(self, state: State, token: int) -> State:
         """The state after one more token."""
@@ -105,4 +133,10 @@ class LanguageModel(Protocol):
 
         `ends[s]` is where sentence s ends in `ids`; a sentence holds its own `eos` if the
         caller wants that scored.
+        """
+
+    def read(self, blocks: Iterable[bytes]) -> Iterator[tuple[I32, F64]]:
+        """Ids and nats of the tokens of one text, in order, as they get known.
+
+        The text comes in blocks of whole lines; it is cut into sequences as `form` says.
         """

@@ -7,7 +7,7 @@ files; everything that comes out is nats, float64.
 Shapes: V vocabulary, M n-grams of an order, N tokens, S sentences.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +19,8 @@ from lmkit.counting.tables import SHIFT, WORD, find_keys
 from lmkit.errors import CheckpointError
 from lmkit.protocols import F64, I32, I64, Bool, Tokenizer
 from lmkit.text import tokenizers
-from lmkit.text.vocabulary import BOS
+from lmkit.text.sequences import TextForm, sequences
+from lmkit.text.vocabulary import BOS, EOS
 
 LN10 = float(np.log(10.0))
 SOME = 1e-3  # how far above 0 rounding may lift a log10 probability
@@ -56,6 +57,11 @@ class NGram:
     def tokenizer(self) -> Tokenizer:
         """See `LanguageModel.tokenizer`."""
         return self._tokenizer
+
+    @property
+    def form(self) -> TextForm:
+        """Every line is a sentence between `<s>` and `</s>`."""
+        return TextForm("line", BOS, EOS)
 
     @property
     def order(self) -> int:
@@ -156,6 +162,11 @@ class NGram:
             yield order, places, found
             grams = np.full(len(marked), -1, dtype=np.int64)
             grams[places] = found
+
+    def read(self, blocks: Iterable[bytes]) -> Iterator[tuple[I32, F64]]:
+        """See `LanguageModel.read`."""
+        for ids, ends in sequences(self._tokenizer, self.form, blocks):
+            yield ids, self.score_many(ids, ends)
 
     def orders_many(self, ids: I32, ends: I64) -> I32:
         """The order that answered for each token, (N,)."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lmkit.protocols import F64, I32, I64, LanguageModel
+from lmkit.text.sequences import with_line_ends
 from lmkit.text.words import is_separator
 
 LN2 = math.log(2.0)
@@ -98,22 +99,11 @@ def perplexity_of(scores: F64, *, logarithms: bool = True) -> float:
         return math.inf
 
 
-def with_eos(ids: I32, ends: I64, eos: int) -> tuple[I32, I64]:
-    """Sentences with the end token behind each."""
-    ends_after = ends + np.arange(1, len(ends) + 1)
-    longer = np.empty(len(ids) + len(ends), dtype=np.int32)
-    own = np.ones(len(longer), dtype=np.bool_)
-    own[ends_after - 1] = False
-    longer[own] = ids
-    longer[ends_after - 1] = eos
-    return longer, ends_after
-
-
 def score_block(model: LanguageModel, block: bytes, *, eos: bool = True) -> tuple[I32, I64, F64]:
     """Ids of whole lines, where each line ends, and the nats of each token (log-probabilities, at most 0)."""
     ids, ends = model.tokenizer.encode_block(block)
     if eos:
-        ids, ends = with_eos(ids, ends, model.tokenizer.specials["eos"])
+        ids, ends = with_line_ends(ids, ends, model.tokenizer.specials["eos"])
     return ids, ends, model.score_many(ids, ends)
 
 

@@ -17,7 +17,7 @@ from lmkit.counting.model import NGram
 from lmkit.counting.storage import Memory
 from lmkit.edge.scratch import Disk
 from lmkit.text.tokenizers import WordLearner
-from lmkit.using.evaluation import with_eos
+from lmkit.text.sequences import with_line_ends
 
 AMPLE = 1 << 40
 JUAN = [sentence.split() for sentence in ("yo soy Juan", "Juan yo soy", "yo no salto")]
@@ -115,7 +115,7 @@ def stepped(model, history):
 def encoded(model, sentences):
     """Ids of sentences with their ends, laid end to end, and where each ends."""
     ids, ends = model.tokenizer.encode_block(text_of(sentences))
-    return with_eos(ids, ends, 2)
+    return with_line_ends(ids, ends, 2)
 
 
 def nats(model, sentences):

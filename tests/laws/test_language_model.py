@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmkit import checkpoint, kinds
+from lmkit.text.sequences import with_line_ends
 from lmkit.using import decoding, evaluation
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
@@ -26,7 +27,7 @@ def sentences(model, seed=0, count=40):
 def known_sentences(model):
     """Sentences that a model fitted on the corpus has mostly seen."""
     block = "the cat saw the dog\na bird sang in the tree\na niña vio\n".encode()
-    ids, ends = evaluation.with_eos(*model.tokenizer.encode_block(block), model.tokenizer.specials["eos"])
+    ids, ends = with_line_ends(*model.tokenizer.encode_block(block), model.tokenizer.specials["eos"])
     return [part.tolist() for part in np.split(ids, ends[:-1])]
 
 

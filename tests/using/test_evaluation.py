@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.using import evaluation, scaling
-from lmkit.using.evaluation import Totals, measure, with_eos
+from lmkit.text.sequences import with_line_ends
+from lmkit.using.evaluation import Totals, measure
 
 TEXT = st.lists(
     st.text(st.sampled_from("ab é\u00a0\u2028\t\r\0\x0b😀"), max_size=12).map(lambda line: line.encode() + b"\n"),
@@ -36,7 +37,7 @@ def test_sizes_of_a_text(block):
 @given(lengths=st.lists(st.integers(0, 4), min_size=1, max_size=6))
 def test_ends_of_sentences(lengths):
     ids = np.arange(3, 3 + sum(lengths), dtype=np.int32)
-    longer, ends = with_eos(ids, np.cumsum(lengths), 2)
+    longer, ends = with_line_ends(ids, np.cumsum(lengths), 2)
     parts = np.split(longer, ends[:-1])
     assert [part[-1] for part in parts] == [2] * len(lengths)
     assert np.concatenate([part[:-1] for part in parts]).tolist() == ids.tolist()
@@ -44,7 +45,7 @@ def test_ends_of_sentences(lengths):
 
 
 def test_no_sentence_at_all():
-    longer, ends = with_eos(np.zeros(0, np.int32), np.zeros(0, np.int64), 2)
+    longer, ends = with_line_ends(np.zeros(0, np.int32), np.zeros(0, np.int64), 2)
     assert (len(longer), len(ends)) == (0, 0)
 
 

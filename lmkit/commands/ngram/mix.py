@@ -93,13 +93,13 @@ def _development_text(run: Run, tokenizer: Any, name: str, errors: str) -> tuple
     """All sentences of a text, ends included, as one."""
     import numpy as np
 
-    from lmkit.using.evaluation import with_eos
+    from lmkit.text.sequences import with_line_ends
 
     reader = streams.TextReader(replace=errors == "replace", raw=tokenizer.takes_bytes)
     ids, ends, total = [], [], 0
     for block in opening.blocks_of(run, reader, [name], "reading"):
         plain_ids, plain_ends = tokenizer.encode_block(block)
-        block_ids, block_ends = with_eos(plain_ids, plain_ends, tokenizer.specials["eos"])
+        block_ids, block_ends = with_line_ends(plain_ids, plain_ends, tokenizer.specials["eos"])
         ids.append(block_ids)
         ends.append(block_ends + total)
         total += len(block_ids)

@@ -1,0 +1,42 @@
+"""The feed-forward n-gram model of Bengio et al. (2003): settings and shapes.
+
+x = [C(w_{t-n}); ...; C(w_{t-1})]         embeddings of the n tokens before, end to end
+y = b + W x + U tanh(d + H x)             logits; W only with `direct`
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lmkit.families.settings import Settings, Shapes
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedForward(Settings):
+    """Settings of a feed-forward n-gram model."""
+
+    kind: ClassVar[str] = "ffn"
+
+    context: int = 3
+    """n, the tokens it sees; before the first there are start tokens."""
+    width: int = 64
+    """D, numbers in an embedding."""
+    hidden: int = 256
+    """H, numbers in the hidden layer."""
+    direct: bool = False
+    """Whether embeddings reach the logits directly too."""
+
+    def shapes(self) -> Shapes:
+        """See `Settings.shapes`."""
+        seen = self.context * self.width
+        shapes: Shapes = {
+            "embed_tokens.weight": (self.vocabulary, self.width),
+            "hidden.weight": (self.hidden, seen),
+            "hidden.bias": (self.hidden,),
+            "lm_head.weight": (self.vocabulary, self.hidden),
+            "lm_head.bias": (self.vocabulary,),
+        }
+        return shapes | ({"direct.weight": (self.vocabulary, seen)} if self.direct else {})
+
+    def matrices(self) -> list[str]:
+        """See `Settings.matrices`."""
+        return ["hidden.weight"]

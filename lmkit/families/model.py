@@ -1,0 +1,158 @@
+"""What every neural language model is beside its arithmetic: settings, tokens, tensors, and how it reads a text."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lmkit import __version__
+from lmkit.checkpoint import Array, Checkpoint
+from lmkit.errors import CheckpointError
+from lmkit.families.feedforward import FeedForward
+from lmkit.families.recurrent import Recurrent
+from lmkit.families.settings import Settings
+from lmkit.families.transformer import Transformer
+from lmkit.protocols import F64, I32, I64, State, Tokenizer
+from lmkit.text import tokenizers
+from lmkit.text.sequences import TextForm, sequences
+
+FAMILIES: Mapping[str, type[Settings]] = {family.kind: family for family in (FeedForward, Recurrent, Transformer)}
+POOL = 1 << 16  # tokens of small documents that are scored together
+
+
+class Factor(NamedTuple):
+    """One factor of a sentence's probability: the token, how many tokens were seen before it, nats."""
+
+    token: int
+    context: tuple[int, ...]
+    order: int
+    nats: float
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A neural model as a file holds it: tensors of float32 by the names of `Settings.shapes`."""
+
+    settings: Settings
+    form: TextForm
+    tokenizer: Tokenizer
+    tensors: Mapping[str, Array]
+    digest: str = ""
+
+    def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:
+        """The model as a file's content."""
+        config = {**self.settings.to_json(), "text": self.form.to_json()}
+        tensors = {**tokenizers.tensors(self.tokenizer), **self.tensors}
+        return Checkpoint(self.settings.kind, config, tensors, tokenizers.describe(self.tokenizer), origin)
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> "Weights":
+        """The model in a checkpoint; its arrays stay where they are. Raises CheckpointError."""
+        settings = FAMILIES[checkpoint.kind].from_json(checkpoint.config)
+        tokenizer = tokenizers.load(checkpoint)
+        if settings.vocabulary < tokenizer.size:
+            raise CheckpointError(f"damaged checkpoint: {tokenizer.size} tokens, {settings.vocabulary} in the model")
+        form = TextForm.from_json(checkpoint.config.get("text"), tokenizer.size)
+        shapes = settings.shapes()
+        tensors = {name: checkpoint.array(name, "F32", shape) for name, shape in shapes.items()}
+        return cls(settings, form, tokenizer, tensors, checkpoint.digest)
+
+
+class NeuralModel:
+    """A LanguageModel over `Weights`; families say how they score, step and what they see."""
+
+    normalised = True
+
+    def __init__(self, weights: Weights) -> None:
+        self.weights = weights
+        self.settings = weights.settings
+        self.form = weights.form
+        self.kind = weights.settings.kind
+        self.digest = weights.digest
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """See `LanguageModel.tokenizer`."""
+        return self.weights.tokenizer
+
+    @property
+    def continuous(self) -> bool:
+        """See `LanguageModel.continuous`."""
+        return self.form.continuous
+
+    def context_used(self) -> str:
+        """How much of what stands before a token is seen, as the signature says it."""
+        raise NotImplementedError
+
+    @property
+    def signature(self) -> Mapping[str, str]:
+        """See `LanguageModel.signature`."""
+        return {
+            "kind": self.kind,
+            "context": self.context_used(),
+            "by": self.form.by,
+            "tokens": self.tokenizer.kind,
+            "vocabulary": f"{self.tokenizer.size}@{self.tokenizer.digest[:8]}",
+            "model": self.digest[:8],
+            "version": __version__,
+        }
+
+    def start(self) -> State:
+        """See `LanguageModel.start`."""
+        raise NotImplementedError
+
+    def advance(self, state: State, token: int) -> State:
+        """See `LanguageModel.advance`."""
+        raise NotImplementedError
+
+    def next(self, state: State) -> F64:
+        """See `LanguageModel.next`."""
+        raise NotImplementedError
+
+    def score_many(self, ids: I32, ends: I64) -> F64:
+        """See `LanguageModel.score_many`."""
+        raise NotImplementedError
+
+    def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
+        """Nats of the tokens of one document of any length whose ids come in parts, in order."""
+        raise NotImplementedError
+
+    def read(self, blocks: Iterable[bytes]) -> Iterator[tuple[I32, F64]]:
+        """See `LanguageModel.read`."""
+        parts = sequences(self.tokenizer, self.form, blocks)
+        if self.form.by in ("stream", "file"):
+            return _aligned((ids for ids, _ in parts), self.score_document)
+        return self._read_pools(parts)
+
+    def _read_pools(self, parts: Iterator[tuple[I32, I64]]) -> Iterator[tuple[I32, F64]]:
+        """Many small documents, some at a time."""
+        held: list[I32] = []
+        ends: list[I64] = []
+        size = 0
+        for ids, places in parts:
+            held.append(ids)
+            ends.append(places + size)
+            size += len(ids)
+            if size >= POOL and len(places) and places[-1] == len(ids):
+                together = np.concatenate(held)
+                yield together, self.score_many(together, np.concatenate(ends))
+                held, ends, size = [], [], 0
+        if size:
+            together = np.concatenate(held)
+            yield together, self.score_many(together, np.concatenate(ends))
+
+
+def _aligned(parts: Iterable[I32], score: Any) -> Iterator[tuple[I32, F64]]:
+    """Ids with their nats, though nats come later than ids and in other pieces."""
+    waiting: list[I32] = []
+
+    def passing() -> Iterator[I32]:
+        for ids in parts:
+            waiting.append(ids)
+            yield ids
+
+    for nats in score(passing()):
+        ids = np.concatenate(waiting)
+        yield ids[: len(nats)], nats
+        waiting[:] = [ids[len(nats) :]]

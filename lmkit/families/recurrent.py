@@ -1,0 +1,64 @@
+"""Recurrent models: settings and shapes. x_t is the input of a layer, h_t its output, s the logistic function.
+
+    elman   h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)                      Elman (1990)
+    lstm    i, f, o = s(...), g = tanh(...), each of W_ih x_t + b_ih + W_hh h_{t-1} + b_hh
+            c_t = f c_{t-1} + i g;  h_t = o tanh(c_t)                              Hochreiter and Schmidhuber (1997)
+    gru     r, z = s(...);  n = tanh(W_in x_t + b_in + r (W_hn h_{t-1} + b_hn))
+            h_t = (1 - z) n + z h_{t-1}                                            Cho et al. (2014)
+    mingru  z = s(W_z x_t + b_z);  n = g(W_n x_t + b_n);  h_t = (1 - z) h_{t-1} + z n
+            g(a) = a + 1/2 where a >= 0, else s(a)                                 Feng et al. (2024)
+
+Gates lie in this order along the rows, as torch has them: lstm i, f, g, o; gru r, z, n; mingru z, n.
+The logits are W h_t + b of the last layer; with `tied`, W is the table of embeddings.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lmkit.families.settings import Settings, Shapes
+
+GATES = {"elman": 1, "lstm": 4, "gru": 3, "mingru": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recurrent(Settings):
+    """Settings of a recurrent model."""
+
+    kind: ClassVar[str] = "rnn"
+    choices: ClassVar = {"cell": tuple(GATES)}
+
+    cell: str = "lstm"
+    layers: int = 2
+    width: int = 128
+    """D, numbers in an embedding and in each layer's output."""
+    bias: bool = True
+    """Whether cells and head have biases."""
+    tied: bool = False
+    """Whether the head is the table of embeddings."""
+
+    @property
+    def gates(self) -> int:
+        """How many blocks of D rows the matrices of a layer have."""
+        return GATES[self.cell]
+
+    def shapes(self) -> Shapes:
+        """See `Settings.shapes`."""
+        rows = self.gates * self.width
+        shapes: Shapes = {"embed_tokens.weight": (self.vocabulary, self.width)}
+        for layer in range(self.layers):
+            shapes[f"layers.{layer}.weight_ih"] = (rows, self.width)
+            if self.cell != "mingru":
+                shapes[f"layers.{layer}.weight_hh"] = (rows, self.width)
+            if self.bias:
+                shapes[f"layers.{layer}.bias_ih"] = (rows,)
+                if self.cell != "mingru":
+                    shapes[f"layers.{layer}.bias_hh"] = (rows,)
+        if not self.tied:
+            shapes["lm_head.weight"] = (self.vocabulary, self.width)
+        if self.bias:
+            shapes["lm_head.bias"] = (self.vocabulary,)
+        return shapes
+
+    def matrices(self) -> list[str]:
+        """See `Settings.matrices`."""
+        return [name for name in self.shapes() if ".weight_" in name]

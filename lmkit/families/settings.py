@@ -1,0 +1,70 @@
+"""What the settings of every family share: made from JSON, checked, and counted."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Self
+
+from lmkit.errors import CheckpointError, UsageError
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of a model; all that its tensors' names and shapes depend on.
+
+    Raises UsageError where they make no model.
+    """
+
+    kind: ClassVar[str] = ""
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    vocabulary: int
+    """V, the number of token ids."""
+
+    def __post_init__(self) -> None:
+        for name, names in self.choices.items():
+            if getattr(self, name) not in names:
+                raise UsageError(f"{name} {getattr(self, name)!r} is not one of {', '.join(names)}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is int and not 1 <= value < 1 << 31:
+                raise UsageError(f"{field.name.replace('_', ' ')} {value} is outside 1 to {(1 << 31) - 1}")
+
+    def shapes(self) -> Shapes:
+        """Name and shape of every tensor of weights."""
+        raise NotImplementedError
+
+    def matrices(self) -> list[str]:
+        """Names of the tensors that multiply hidden vectors: neither embeddings, head, biases nor norms."""
+        raise NotImplementedError
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model learns."""
+        return sum(math.prod(shape) for shape in self.shapes().values())
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Settings out of a checkpoint. Raises CheckpointError where they are none."""
+        own: dict[str, Any] = {}
+        for field in fields(cls):
+            value = values.get(field.name, values)  # no setting is this object itself
+            if not _fits(value, field.type):
+                raise CheckpointError(f"damaged checkpoint: setting {field.name!r} is absent or makes no sense")
+            own[field.name] = float(value) if field.type is float else value
+        try:
+            return cls(**own)
+        except UsageError as error:
+            raise CheckpointError(f"damaged checkpoint: {error}") from None
+
+
+def _fits(value: object, kind: object) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is kind if isinstance(kind, type) else value is None or isinstance(value, dict)

@@ -1,0 +1,1 @@
+"""Neural models in numpy, a token at a time, straight from a mapped checkpoint."""

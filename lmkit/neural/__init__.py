@@ -1,0 +1,1 @@
+"""Neural models in torch: training, scoring in batches, GPUs. The only room that imports torch."""

@@ -1,0 +1,153 @@
+"""How a text becomes the sequences that a model reads: what begins afresh, what ends a line. Knows no model.
+
+stream      the whole text is one sequence; contexts reach over line ends, which are tokens
+line        every line is a sequence of its own
+file        every file is, its lines parted by line ends
+blank-line  everything between blank lines is
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from lmkit.errors import CheckpointError
+from lmkit.protocols import I32, I64, Tokenizer
+
+WAYS = ("stream", "line", "file", "blank-line")
+Part = tuple[I32, I64]
+"""Ids, (N,), and the places among them where documents end, (M,); a document may go on in the next part."""
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """What stands where a text begins, where a line ends and where a document ends."""
+
+    by: str
+    start: int
+    """The token that stands before the first of a document; it is not predicted there."""
+    line_end: int | None
+    """The token at the end of each line; None: line ends are text as any other."""
+    document_end: int | None = None
+    """The token at the end of each document, where the end of its last line does not say it already."""
+
+    @classmethod
+    def of(cls, by: str, tokenizer: Tokenizer) -> "TextForm":
+        """The form of a model trained here: `</s>` ends lines; documents of many lines lie between `<s>`."""
+        specials = tokenizer.specials
+        start = specials["eos"] if by == "stream" else specials["bos"]
+        return cls(by, start, specials["eos"], specials["bos"] if by in ("file", "blank-line") else None)
+
+    @property
+    def continuous(self) -> bool:
+        """Whether a sequence may have several lines."""
+        return self.by != "line"
+
+    def to_json(self) -> dict[str, Any]:
+        """The form as a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: object, size: int) -> "TextForm":
+        """The form out of a checkpoint with `size` tokens. Raises CheckpointError where it is none."""
+
+        def is_token(value: object) -> bool:
+            return type(value) is int and 0 <= value < size
+
+        if isinstance(values, Mapping) and set(values) == {"by", "start", "line_end", "document_end"}:
+            form = cls(**values)
+            optional = [token for token in (form.line_end, form.document_end) if token is not None]
+            if form.by in WAYS and is_token(form.start) and all(map(is_token, optional)):
+                return form
+        raise CheckpointError("damaged checkpoint: how the model reads text makes no sense")
+
+
+def sequences(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> Iterator[Part]:
+    """The ids of one text given in blocks of whole lines, and where its documents end."""
+    if form.line_end is None:
+        return _kept(tokenizer, form, blocks)
+    if form.by == "line":
+        return (with_line_ends(*tokenizer.encode_block(block), form.line_end) for block in blocks)
+    if form.by == "blank-line":
+        return _between_blanks(tokenizer, form, blocks)
+    return _whole(tokenizer, form, blocks)
+
+
+def _none() -> I64:
+    return np.zeros(0, dtype=np.int64)
+
+
+def with_line_ends(ids: I32, ends: I64, line_end: int) -> Part:
+    """Lines laid end to end with the token for their end behind each, and where each ends."""
+    after = ends + np.arange(1, len(ends) + 1)
+    longer = np.empty(len(ids) + len(ends), dtype=np.int32)
+    own = np.ones(len(longer), dtype=np.bool_)
+    own[after - 1] = False
+    longer[own] = ids
+    longer[after - 1] = line_end
+    return longer, after
+
+
+def _ending(form: TextForm) -> I32:
+    return np.array([] if form.document_end is None else [form.document_end], dtype=np.int32)
+
+
+def _whole(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> Iterator[Part]:
+    """One document."""
+    assert form.line_end is not None
+    for block in blocks:
+        yield with_line_ends(*tokenizer.encode_block(block), form.line_end)[0], _none()
+    last = _ending(form)
+    yield last, np.array([len(last)])
+
+
+def _kept(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> Iterator[Part]:
+    """One document whose line ends are text."""
+    from lmkit.text.whole import ids_of
+
+    for ids in ids_of(tokenizer, blocks):
+        yield ids, _none()
+    last = _ending(form)
+    yield last, np.array([len(last)])
+
+
+def _between_blanks(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> Iterator[Part]:
+    """Documents between blank lines; blank lines themselves are left out."""
+    assert form.line_end is not None
+    open_document = False
+    for block in blocks:
+        for line in block[:-1].split(b"\n"):
+            if line.strip():
+                open_document = True
+                ids, ends = tokenizer.encode_block(line + b"\n")
+                yield with_line_ends(ids, ends, form.line_end)[0], _none()
+            elif open_document:
+                open_document = False
+                yield _ending(form), np.array([len(_ending(form))])
+    if open_document:
+        yield _ending(form), np.array([len(_ending(form))])
+
+
+def encode_prompt(tokenizer: Tokenizer, form: TextForm, text: bytes) -> I32:
+    """Ids of the beginning of a document; its last line is not ended. Line ends only where the form has them."""
+    if form.line_end is None:
+        from lmkit.text.whole import ids_of
+
+        return np.concatenate([np.zeros(0, np.int32), *ids_of(tokenizer, [text])])
+    *lines, last = text.split(b"\n") if form.continuous else [text]
+    whole = [np.append(tokenizer.encode(line), np.int32(form.line_end)) for line in lines]
+    return np.concatenate([*whole, tokenizer.encode(last)]).astype(np.int32)
+
+
+def decode_text(tokenizer: Tokenizer, form: TextForm, ids: Iterable[int]) -> bytes:
+    """The text that ids spell, line ends and all; special tokens that are no line ends as their names."""
+    if form.line_end is None or not form.continuous:
+        return tokenizer.decode(list(ids))
+    lines: list[list[int]] = [[]]
+    for token in ids:
+        if token == form.line_end:
+            lines.append([])
+        else:
+            lines[-1].append(token)
+    return b"\n".join(map(tokenizer.decode, lines))
