@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from lmkit.text import tokenizers
 from lmkit.text.sequences import TextForm, sequences
 
 FAMILIES: Mapping[str, type[Settings]] = {family.kind: family for family in (FeedForward, Recurrent, Transformer)}
+BATCH_TOKENS = 1 << 12
 POOL = 1 << 16  # tokens of small documents that are scored together
 
 
@@ -60,12 +61,18 @@ class Weights:
 
 
 class NeuralModel:
-    """A LanguageModel over `Weights`; families say how they score, step and what they see."""
+    """A LanguageModel over `Weights`; families say how they score, step and what they see.
+
+    `stride` is how far windows of a transformer move on, half its context if not given;
+    `batch_tokens` how many tokens are run at once at most, on which no result depends.
+    """
 
     normalised = True
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
         self.weights = weights
+        self.stride = stride
+        self.batch_tokens = batch_tokens
         self.settings = weights.settings
         self.form = weights.form
         self.kind = weights.settings.kind
@@ -76,10 +83,14 @@ class NeuralModel:
         """See `LanguageModel.tokenizer`."""
         return self.weights.tokenizer
 
-    @property
-    def continuous(self) -> bool:
-        """See `LanguageModel.continuous`."""
-        return self.form.continuous
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> Self:
+        """The model in a checkpoint. Raises CheckpointError."""
+        return cls(Weights.from_checkpoint(checkpoint))
+
+    def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:
+        """The model as a file's content."""
+        return self.weights.to_checkpoint(origin)
 
     def context_used(self) -> str:
         """How much of what stands before a token is seen, as the signature says it."""
