@@ -56,10 +56,18 @@ COMMANDS = {
     "bpe export": Command(f"{BPE}.convert", "export", "Write a tokenizer as another tool reads it."),
     "data text": Command("lmkit.commands.data", "text", "Print a text that every Python installation carries."),
     "scaling plan": Command("lmkit.commands.scaling", "plan", "Parameter counts of models, exactly."),
-    "calc softmax": Command(CALC, "softmax", "Probabilities of logits."),
-    "calc cross-entropy": Command(CALC, "cross_entropy", "Cross-entropy of distributions, or of a target."),
-    "calc entropy": Command(CALC, "entropy", "Entropy of probabilities."),
-    "calc perplexity": Command(CALC, "perplexity", "Perplexity of the log-probabilities of tokens."),
+    "calc softmax": Command(f"{CALC}.distributions", "softmax", "Probabilities of logits."),
+    "calc cross-entropy": Command(
+        f"{CALC}.distributions", "cross_entropy", "Cross-entropy of distributions, or of a target."
+    ),
+    "calc entropy": Command(f"{CALC}.distributions", "entropy", "Entropy of probabilities."),
+    "calc perplexity": Command(f"{CALC}.distributions", "perplexity", "Perplexity of the log-probabilities of tokens."),
+    "calc rnn-step": Command(f"{CALC}.cells", "rnn_step", "One step of a simple recurrent network."),
+    "calc lstm-step": Command(f"{CALC}.cells", "lstm_step", "One step of an LSTM."),
+    "calc gru-step": Command(f"{CALC}.cells", "gru_step", "One step of a GRU."),
+    "calc attention": Command(f"{CALC}.attention", "attention", "Attention of queries to keys, and what they get."),
+    "calc layernorm": Command(f"{CALC}.layers", "layernorm", "Numbers normed as a layer norm does."),
+    "calc posenc": Command(f"{CALC}.layers", "posenc", "The sinusoidal encoding of a position."),
 }
 GROUPS = {
     "ngram": "N-gram models: count, smooth, look up, prune, mix.",

@@ -9,7 +9,11 @@ import pytest
 from lmkit import cli
 
 NAMES = tuple(cli.COMMANDS)
-NEEDED = {"ngram coverage": ["train.txt", "test.txt"], "data text": ["python-docs"]}
+NEEDED = {
+    "ngram coverage": ["train.txt", "test.txt"],
+    "data text": ["python-docs"],
+    "calc posenc": ["--dimensions", "7", "--position", "7"],
+}
 """Arguments that a command can't be parsed without."""
 
 
@@ -207,7 +211,8 @@ def filled(name):
 def value(option, number):
     fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask",
              "--unit": "nats", "--unit-of": "line", "--correction": "grassberger",
-             "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken"}  # fmt: skip
+             "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken",
+             "--score": "dot", "--normalisation": "rmsnorm", "--variant": "slide"}  # fmt: skip
     types = {"int range": "7", "float range": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 
