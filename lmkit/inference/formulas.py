@@ -71,18 +71,24 @@ def linear(x: Floats, weight: Floats, bias: Floats | None = None) -> Floats:
 
 def layer_norm(x: Floats, weight: Floats | None = None, bias: Floats | None = None, epsilon: float = 1e-5) -> Floats:
     """g (x - mean) / sqrt(variance + e) + b over the last axis, (..., D). Ba et al. (2016); variance is sigma^2."""
-    centred = x - x.mean(axis=-1, keepdims=True)
-    variance = np.square(centred).mean(axis=-1, keepdims=True)
-    normed = centred / np.sqrt(variance + x.dtype.type(epsilon))
-    if weight is not None:
-        normed = normed * weight
-    return cast(Floats, normed if bias is None else normed + bias)
+    size = x.shape[-1]
+    centred = x - np.add.reduce(x, axis=-1, keepdims=True) / size
+    return _scaled(centred, np.vecdot(centred, centred) / size + epsilon, weight, bias)
 
 
 def rms_norm(x: Floats, weight: Floats | None = None, epsilon: float = 1e-6) -> Floats:
     """g x / sqrt(mean of x^2 + e) over the last axis, (..., D). Zhang and Sennrich (2019)."""
-    normed = x / np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + x.dtype.type(epsilon))
-    return cast(Floats, normed if weight is None else normed * weight)
+    return _scaled(x, np.vecdot(x, x) / x.shape[-1] + epsilon, weight, None)
+
+
+def _scaled(x: Floats, square: Any, weight: Floats | None, bias: Floats | None) -> Floats:
+    """g x / sqrt(square) + b."""
+    normed = x * (square**-0.5)[..., None].astype(x.dtype)
+    if weight is not None:
+        normed *= weight
+    if bias is not None:
+        normed += bias
+    return normed
 
 
 # Recurrent cells: from sums of inputs, and whole steps.

@@ -1,0 +1,122 @@
+"""The transformer in numpy: states that share keys and values, windows that roll on. Knows no files.
+
+Past the context T, stepping follows the windows of `families.windows`: when a window is full, the
+last T - S inputs are run again as the beginning of the next, for stride S.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from lmkit.errors import UsageError
+from lmkit.families import windows
+from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
+from lmkit.families.transformer import Transformer
+from lmkit.inference.decoder import Cache, Decoder
+from lmkit.protocols import F32, F64, I32, I64
+
+
+class State:
+    """The first `length` tokens of a cache, the last one's output, (D,), and a digest of all tokens so far.
+
+    A cache is shared by the states along one history: what is behind `length` is none of a state's business.
+    """
+
+    __slots__ = ("cache", "history", "length", "output")
+
+    def __init__(self, history: bytes, cache: Cache, length: int, output: F32) -> None:
+        self.history = history
+        self.cache = cache
+        self.length = length
+        self.output = output
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, State) and self.history == other.history
+
+    def __hash__(self) -> int:
+        return hash(self.history)
+
+
+class TransformerModel(NeuralModel):
+    """A LanguageModel that sees the tokens of a window."""
+
+    settings: Transformer
+
+    def __init__(self, weights: Weights, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
+        super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
+        context = self.settings.context
+        self.stride: int = max(1, context // 2) if stride is None else stride
+        if not 1 <= self.stride <= context:
+            raise UsageError(f"stride {stride} is outside 1 to {context}, the model's context")
+        self.prompt_limit = context
+        self._decoder = Decoder(weights)
+
+    def context_used(self) -> str:
+        """Context and stride, see `NeuralModel.context_used`."""
+        return f"{self.settings.context}/{self.stride}"
+
+    def seen_from(self, place: int) -> int:
+        """See `NeuralModel.seen_from`: where the window begins that scores a token."""
+        beyond = max(0, place + 1 - self.settings.context)
+        return -(-beyond // self.stride) * self.stride
+
+    # One token at a time.
+
+    def start(self) -> State:
+        """See `LanguageModel.start`."""
+        return self._fresh(b"", np.array([self.form.start], dtype=np.int32))
+
+    def _fresh(self, history: bytes, inputs: I32) -> State:
+        """The state behind the inputs of a window of their own."""
+        cache = self._decoder.cache()
+        return State(_digest(history, inputs), cache, len(inputs), self._decoder.extend(cache, inputs))
+
+    def advance(self, state: State, token: int) -> State:
+        """See `LanguageModel.advance`."""
+        ids = np.array([token], dtype=np.int32)
+        cache, length = state.cache, state.length
+        history = _digest(state.history, ids)
+        if length == self.settings.context:
+            cache, again = self._decoder.cache(), cache.tokens[self.stride : length]
+            output = self._decoder.extend(cache, np.concatenate((again, ids)))
+            return State(history, cache, len(again) + 1, output)
+        if cache.filled != length:
+            cache = cache.branch(length)
+        return State(history, cache, length + 1, self._decoder.extend(cache, ids))
+
+    def after(self, ids: I32) -> State:
+        """See `NeuralModel.after`; as many tokens as the context leave no room for the start token."""
+        inputs = np.concatenate((np.array([self.form.start], dtype=np.int32), ids))
+        return self._fresh(b"", inputs[-self.settings.context :])
+
+    def next(self, state: State) -> F64:
+        """See `LanguageModel.next`."""
+        return self._decoder.head.next(state.output)
+
+    # Many tokens at a time.
+
+    def _run(self, inputs: I32, targets: I32) -> F64:
+        """See `windows.Run`."""
+        nats = np.zeros(targets.shape)
+        wanted = targets != windows.UNSCORED
+        nats[wanted] = self._decoder.head.score(self._decoder.whole(inputs)[wanted], targets[wanted])
+        return nats
+
+    def score_many(self, ids: I32, ends: I64) -> F64:
+        """See `LanguageModel.score_many`."""
+        parts = windows.of_sentences(self.form.start, ids, ends, self.settings.context, self.stride)
+        found = list(windows.score(self._run, parts, self.batch_tokens))
+        return np.concatenate([np.zeros(0), *found])
+
+    def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
+        """See `NeuralModel.score_document`."""
+        several = windows.windows(self.form.start, parts, self.settings.context, self.stride)
+        return windows.score(self._run, several, self.batch_tokens)
+
+
+def _digest(history: bytes, ids: I32) -> bytes:
+    """A digest of all tokens before and of some more, the same however they come."""
+    for token in ids.tolist():
+        history = hashlib.blake2b(history + token.to_bytes(4, "little"), digest_size=16).digest()
+    return history
