@@ -204,12 +204,11 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
 
 
 def _long_names(context: Any) -> dict[str, str]:
-    """Long option name, without dashes, to parameter name."""
+    """Long option name, without dashes, to parameter name; of several spellings the first."""
     return {
-        spelling.removeprefix("--"): parameter.name
+        parameter.opts[0].removeprefix("--"): parameter.name
         for parameter in context.command.params
-        for spelling in parameter.opts
-        if spelling.startswith("--")
+        if parameter.opts[0].startswith("--")
     }
 
 
