@@ -27,7 +27,7 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text'
+            operand='text next'
             ;;
         'scaling')
             options='-h --help'
@@ -355,6 +355,19 @@ _lmkit() {
             options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='python-docs'
             case $previous in
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data next')
+            options='--context --tokens --by --as --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --context) value=' ' ;;
+                --tokens) value='word char byte' ;;
+                --by) value='line stream' ;;
+                --as) value='text ids' ;;
+                --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

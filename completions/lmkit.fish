@@ -47,6 +47,7 @@ complete -c lmkit -n '__lmkit_at bpe' -a export -d 'Write a tokenizer as another
 complete -c lmkit -n '__lmkit_at bpe' -s h -l help -d 'Show this message and exit'
 complete -c lmkit -n '__lmkit_at data' -f
 complete -c lmkit -n '__lmkit_at data' -a text -d 'Print a text that every Python installation carries'
+complete -c lmkit -n '__lmkit_at data' -a next -d 'Contexts of a text and the token that follows each'
 complete -c lmkit -n '__lmkit_at data' -s h -l help -d 'Show this message and exit'
 complete -c lmkit -n '__lmkit_at scaling' -f
 complete -c lmkit -n '__lmkit_at scaling' -a plan -d 'Parameter counts of models, exactly'
@@ -405,6 +406,18 @@ complete -c lmkit -n '__lmkit_in data text' -s q -l quiet -d 'No messages but er
 complete -c lmkit -n '__lmkit_in data text' -s v -l verbose -d 'More messages'
 complete -c lmkit -n '__lmkit_in data text' -l debug -d 'Show a traceback with an error'
 complete -c lmkit -n '__lmkit_in data text' -s h -l help -d 'Show this message and exit'
+complete -c lmkit -n '__lmkit_in data next' -l context -x -d 'Tokens in each context'
+complete -c lmkit -n '__lmkit_in data next' -l tokens -x -a 'word char byte' -d 'What a token is: word, char, byte, or a checkpoint with a tokenizer, such as bpe.lm'
+complete -c lmkit -n '__lmkit_in data next' -l by -x -a 'line stream' -d 'Contexts end at a line\'s ends, or the text is one stream in which line ends are tokens'
+complete -c lmkit -n '__lmkit_in data next' -l as -x -a 'text ids' -d 'What goes out: text, or ids'
+complete -c lmkit -n '__lmkit_in data next' -l encoding-errors -x -a 'strict replace' -d 'Bytes that are not UTF-8: strict refuses them, replace goes on and counts them; tokens of bytes take any'
+complete -c lmkit -n '__lmkit_in data next' -s o -l output -r -F -d 'Write to FILE, whole or not at all, instead of stdout'
+complete -c lmkit -n '__lmkit_in data next' -s c -l config -r -F -d 'Take option values from a YAML file; options typed win'
+complete -c lmkit -n '__lmkit_in data next' -l print-config -d 'Print the resolved settings as YAML and stop'
+complete -c lmkit -n '__lmkit_in data next' -s q -l quiet -d 'No messages but errors'
+complete -c lmkit -n '__lmkit_in data next' -s v -l verbose -d 'More messages'
+complete -c lmkit -n '__lmkit_in data next' -l debug -d 'Show a traceback with an error'
+complete -c lmkit -n '__lmkit_in data next' -s h -l help -d 'Show this message and exit'
 complete -c lmkit -n '__lmkit_in scaling plan' -f
 complete -c lmkit -n '__lmkit_in scaling plan' -l ngram -d 'Full tables of n-grams'
 complete -c lmkit -n '__lmkit_in scaling plan' -l vocab -x -d 'Size of the vocabulary'

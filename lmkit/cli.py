@@ -55,6 +55,7 @@ COMMANDS = {
     "bpe import": Command(f"{BPE}.convert", "import_", "Read a tokenizer of another tool."),
     "bpe export": Command(f"{BPE}.convert", "export", "Write a tokenizer as another tool reads it."),
     "data text": Command("lmkit.commands.data", "text", "Print a text that every Python installation carries."),
+    "data next": Command("lmkit.commands.data", "next_", "Contexts of a text and the token that follows each."),
     "scaling plan": Command("lmkit.commands.scaling", "plan", "Parameter counts of models, exactly."),
     "calc softmax": Command(f"{CALC}.distributions", "softmax", "Probabilities of logits."),
     "calc cross-entropy": Command(

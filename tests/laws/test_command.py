@@ -133,7 +133,7 @@ def test_examples_use_commands_and_options_that_exist(name, lmkit):
 
 
 REDEFINED = {
-    "--as": "what encode writes; what decode reads",
+    "--as": "what encode writes; what decode reads; what data next writes",
     "--counts": "a file of counts to import; files of counts to measure",
     "--explain": "ppl: lines and formulas; score: factors",
     "--format": "formats to read; formats to write",
@@ -212,7 +212,7 @@ def value(option, number):
     fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask",
              "--unit": "nats", "--unit-of": "line", "--correction": "grassberger",
              "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken",
-             "--score": "dot", "--normalisation": "rmsnorm", "--variant": "slide"}  # fmt: skip
+             "--score": "dot", "--normalisation": "rmsnorm", "--variant": "slide", "--by": "stream"}  # fmt: skip
     types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 
