@@ -11,6 +11,8 @@ import numpy as np
 
 from lmkit.protocols import Bool, Floats
 
+SIGNS = np.array([[-1], [1]], dtype=np.float32)
+
 # Distributions.
 
 
@@ -22,8 +24,10 @@ def log_softmax(logits: Floats) -> Floats:
 
 def softmax(logits: Floats) -> Floats:
     """exp l / sum exp l over the last axis, (..., V) to (..., V)."""
-    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return cast(Floats, raised / raised.sum(axis=-1, keepdims=True))
+    raised = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
+    np.exp(raised, out=raised)
+    raised /= np.add.reduce(raised, axis=-1, keepdims=True)
+    return cast(Floats, raised)
 
 
 # Elementwise.
@@ -199,5 +203,7 @@ def rotate(x: Floats, cosines: Floats, sines: Floats) -> Floats:
     Su et al. (2021), section 3.2.2, in halves instead of neighbours.
     """
     half = x.shape[-1] // 2
-    first, second = x[..., :half], x[..., half:]
-    return np.concatenate((first * cosines - second * sines, second * cosines + first * sines), axis=-1)
+    halves = x.reshape(*x.shape[:-1], 2, half)
+    turned = halves * cosines[..., None, :]
+    turned += halves[..., ::-1, :] * (sines[..., None, :] * SIGNS.astype(x.dtype))
+    return cast(Floats, turned.reshape(x.shape))
