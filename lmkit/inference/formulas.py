@@ -27,7 +27,7 @@ def softmax(logits: Floats) -> Floats:
     raised = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
     np.exp(raised, out=raised)
     raised /= np.add.reduce(raised, axis=-1, keepdims=True)
-    return cast(Floats, raised)
+    return raised
 
 
 # Elementwise.
@@ -76,7 +76,7 @@ def linear(x: Floats, weight: Floats, bias: Floats | None = None) -> Floats:
 def layer_norm(x: Floats, weight: Floats | None = None, bias: Floats | None = None, epsilon: float = 1e-5) -> Floats:
     """g (x - mean) / sqrt(variance + e) + b over the last axis, (..., D). Ba et al. (2016); variance is sigma^2."""
     size = x.shape[-1]
-    centred = x - np.add.reduce(x, axis=-1, keepdims=True) / size
+    centred: Any = x - np.add.reduce(x, axis=-1, keepdims=True) / size
     return _scaled(centred, np.vecdot(centred, centred) / size + epsilon, weight, bias)
 
 
@@ -87,12 +87,12 @@ def rms_norm(x: Floats, weight: Floats | None = None, epsilon: float = 1e-6) -> 
 
 def _scaled(x: Floats, square: Any, weight: Floats | None, bias: Floats | None) -> Floats:
     """g x / sqrt(square) + b."""
-    normed = x * (square**-0.5)[..., None].astype(x.dtype)
+    normed: Any = x * (square**-0.5)[..., None].astype(x.dtype)
     if weight is not None:
         normed *= weight
     if bias is not None:
         normed += bias
-    return normed
+    return cast(Floats, normed)
 
 
 # Recurrent cells: from sums of inputs, and whole steps.
