@@ -12,6 +12,7 @@ import numpy as np
 
 from lmkit.families import positions
 from lmkit.families.model import Weights
+from lmkit.families.transformer import Transformer
 from lmkit.inference import formulas
 from lmkit.inference.linear import Head, Joint
 from lmkit.protocols import F32, I32
@@ -59,7 +60,7 @@ class Block:
     """One layer: attention and feed-forward, and how both join the residual stream."""
 
     def __init__(self, weights: Weights, number: int) -> None:
-        settings = self.settings = weights.settings
+        settings = self._settings = _settings(weights)
         tensors = weights.tensors
         begin = f"layers.{number}."
 
@@ -68,20 +69,20 @@ class Block:
             return Joint([tensors[f"{begin}{name}.weight"] for name in names], biases)
 
         self._number = number
-        self._before_attention = Norm(weights, f"{begin}input_layernorm")
-        self._before_feed = Norm(weights, f"{begin}post_attention_layernorm")
+        self._norm_of_attention = Norm(weights, f"{begin}input_layernorm")
+        self._norm_of_feed = Norm(weights, f"{begin}post_attention_layernorm")
         self._projections = joint("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
         self._output = joint("self_attn.o_proj")
-        gated = settings.activation == "swiglu"  # type: ignore[attr-defined]
+        gated = settings.activation == "swiglu"
         self._up = joint("mlp.gate_proj", "mlp.up_proj") if gated else joint("mlp.up_proj")
         self._down = joint("mlp.down_proj")
-        self._activation = _swiglu if gated else getattr(formulas, settings.activation)  # type: ignore[attr-defined]
+        self._activation: Callable[[F32], F32] = _swiglu if gated else getattr(formulas, settings.activation)
         self._head_norms = self._norms_of_heads(weights, f"{begin}self_attn.")
 
     @staticmethod
     def _norms_of_heads(weights: Weights, begin: str) -> F32 | None:
         """The norms' weights of every head of queries and keys, (H + G, E), if they have some."""
-        settings: Any = weights.settings
+        settings = _settings(weights)
         if not settings.query_key_norm:
             return None
         queries = np.tile(weights.tensors[f"{begin}q_norm.weight"], (settings.heads, 1))
@@ -90,24 +91,20 @@ class Block:
 
     def __call__(self, x: F32, turns: tuple[F32, F32] | None, attend: Attend) -> F32:
         """The residual stream behind the block, (..., T, D) to (..., T, D)."""
-        settings: Any = self.settings
-        for norm, branch in (
-            (self._before_attention, lambda inner: self._attention(inner, turns, attend)),
-            (self._before_feed, lambda inner: self._down(self._activation(self._up(inner)))),
-        ):
-            if settings.norm == "pre":
-                made = branch(norm(x))
-            elif settings.norm == "course":
-                made = norm(branch(x))
-            else:
-                made = branch(x)
-            if settings.residual:
-                made += x
-            x = norm(made) if settings.norm == "post" else made
-        return x
+        x = self._join(x, self._norm_of_attention, lambda inner: self._attention(inner, turns, attend))
+        return self._join(x, self._norm_of_feed, lambda inner: self._down(self._activation(self._up(inner))))
+
+    def _join(self, x: F32, norm: "Norm", branch: Callable[[F32], F32]) -> F32:
+        way = self._settings.norm
+        made = branch(norm(x) if way == "pre" else x)
+        if way == "course":
+            made = norm(made)
+        if self._settings.residual:
+            made += x
+        return norm(made) if way == "post" else made
 
     def _attention(self, x: F32, turns: tuple[F32, F32] | None, attend: Attend) -> F32:
-        settings: Any = self.settings
+        settings = self._settings
         heads, shared = settings.heads, settings.kv_heads
         rows = self._projections(x).reshape(*x.shape[:-1], heads + 2 * shared, settings.head_width)
         both, values = rows[..., : heads + shared, :], rows[..., heads + shared :, :]
@@ -118,11 +115,16 @@ class Block:
         return self._output(attend(self._number, both[..., :heads, :], both[..., heads:, :], values))
 
 
+def _settings(weights: Weights) -> Transformer:
+    assert isinstance(weights.settings, Transformer)
+    return weights.settings
+
+
 class Norm:
     """A layernorm or an rmsnorm with its weights."""
 
     def __init__(self, weights: Weights, name: str) -> None:
-        settings: Any = weights.settings
+        settings = _settings(weights)
         self._weight = weights.tensors[f"{name}.weight"]
         self._bias = weights.tensors.get(f"{name}.bias")
         self._epsilon = settings.norm_epsilon
@@ -144,7 +146,7 @@ class Decoder:
     """All layers between tokens and what the head multiplies."""
 
     def __init__(self, weights: Weights) -> None:
-        settings: Any = weights.settings
+        settings = _settings(weights)
         tensors = weights.tensors
         self._settings = settings
         self._embeddings: F32 = tensors["embed_tokens.weight"]
@@ -177,7 +179,7 @@ class Decoder:
         return self._tables
 
     def _run(self, ids: Any, begin: int, end: int, attend: Attend) -> F32:
-        """What the head multiplies, (..., T, D), for ids (..., T) at positions `begin` to `end`; or for one id, (D,)."""
+        """What the head multiplies, (..., T, D), for ids (..., T) at positions `begin` to `end`; (D,) for one id."""
         x: F32 = self._embeddings[ids]
         tables = self._table(end)
         places: Any = slice(begin, end) if np.ndim(ids) else begin
@@ -213,20 +215,21 @@ class Decoder:
             all_values[layer, :, begin:end] = np.swapaxes(values, 0, 1)
             return self._attend(queries, all_keys[layer, :, :end], all_values[layer, :, :end])
 
-        def attend_once(layer: int, queries: F32, keys: F32, values: F32) -> F32:
+        def attend_once(layer: int, queries: Any, keys: Any, values: Any) -> Any:
             all_keys[layer, :, begin] = keys
             all_values[layer, :, begin] = values
             grouped = (queries * self._scale).reshape(len(keys), -1, keys.shape[-1])
-            scores = grouped @ all_keys[layer, :, :end].swapaxes(1, 2)
-            return (formulas.softmax(scores) @ all_values[layer, :, :end]).reshape(-1)
+            weights = formulas.softmax(grouped @ all_keys[layer, :, :end].swapaxes(1, 2))
+            outputs: F32 = (weights @ all_values[layer, :, :end]).reshape(-1)
+            return outputs
 
         with np.errstate(over="ignore", invalid="ignore"):
             if len(ids) == 1:
                 return self._run(int(ids[0]), begin, end, attend_once)
             return self._run(ids, begin, end, attend)[-1]
 
-    def _attend(self, queries: F32, keys: F32, values: F32) -> F32:
-        """Causal attention of the last T tokens: (..., T, H, E) over (..., G, S, E) to (..., T, H E); some at a time."""
+    def _attend(self, queries: Any, keys: Any, values: Any) -> F32:
+        """Causal attention of the last T tokens in parts: (..., T, H, E) over (..., G, S, E) to (..., T, H E)."""
         *leading, length, heads, width = queries.shape
         shared, seen = keys.shape[-3], keys.shape[-2]
         grouped = np.moveaxis(queries.reshape(*leading, length, shared, heads // shared, width), -4, -2)

@@ -11,6 +11,8 @@ import numpy as np
 
 from lmkit.protocols import Bool, Floats
 
+SIGNS = np.array([[-1], [1]], dtype=np.float32)
+
 # Distributions.
 
 
@@ -22,8 +24,10 @@ def log_softmax(logits: Floats) -> Floats:
 
 def softmax(logits: Floats) -> Floats:
     """exp l / sum exp l over the last axis, (..., V) to (..., V)."""
-    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return cast(Floats, raised / raised.sum(axis=-1, keepdims=True))
+    raised = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
+    np.exp(raised, out=raised)
+    raised /= np.add.reduce(raised, axis=-1, keepdims=True)
+    return raised
 
 
 # Elementwise.
@@ -72,7 +76,7 @@ def linear(x: Floats, weight: Floats, bias: Floats | None = None) -> Floats:
 def layer_norm(x: Floats, weight: Floats | None = None, bias: Floats | None = None, epsilon: float = 1e-5) -> Floats:
     """g (x - mean) / sqrt(variance + e) + b over the last axis, (..., D). Ba et al. (2016); variance is sigma^2."""
     size = x.shape[-1]
-    centred = x - np.add.reduce(x, axis=-1, keepdims=True) / size
+    centred: Any = x - np.add.reduce(x, axis=-1, keepdims=True) / size
     return _scaled(centred, np.vecdot(centred, centred) / size + epsilon, weight, bias)
 
 
@@ -83,12 +87,12 @@ def rms_norm(x: Floats, weight: Floats | None = None, epsilon: float = 1e-6) -> 
 
 def _scaled(x: Floats, square: Any, weight: Floats | None, bias: Floats | None) -> Floats:
     """g x / sqrt(square) + b."""
-    normed = x * (square**-0.5)[..., None].astype(x.dtype)
+    normed: Any = x * (square**-0.5)[..., None].astype(x.dtype)
     if weight is not None:
         normed *= weight
     if bias is not None:
         normed += bias
-    return normed
+    return cast(Floats, normed)
 
 
 # Recurrent cells: from sums of inputs, and whole steps.
@@ -199,5 +203,7 @@ def rotate(x: Floats, cosines: Floats, sines: Floats) -> Floats:
     Su et al. (2021), section 3.2.2, in halves instead of neighbours.
     """
     half = x.shape[-1] // 2
-    first, second = x[..., :half], x[..., half:]
-    return np.concatenate((first * cosines - second * sines, second * cosines + first * sines), axis=-1)
+    halves = x.reshape(*x.shape[:-1], 2, half)
+    turned = halves * cosines[..., None, :]
+    turned += halves[..., ::-1, :] * (sines[..., None, :] * SIGNS.astype(x.dtype))
+    return cast(Floats, turned.reshape(x.shape))

@@ -3,9 +3,8 @@
 Shapes: B sentences, T time, D width, G gates.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,39 +21,30 @@ Memory = tuple[F32, ...]
 """What a layer keeps: h, and c for an lstm, each (D,) or (B, D)."""
 
 
-class State:
-    """What each layer keeps after some tokens; `history` is a digest of these, and equal where they are."""
+class State(NamedTuple):
+    """What each layer keeps after some tokens; no key, as it is too big to be kept by those who keep what they meet."""
 
-    __slots__ = ("history", "memories")
-
-    def __init__(self, history: bytes, memories: tuple[Memory, ...]) -> None:
-        self.history = history
-        self.memories = memories
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, State) and self.history == other.history
-
-    def __hash__(self) -> int:
-        return hash(self.history)
+    memories: tuple[Memory, ...]
 
 
-def _elman(from_input: F32, from_state: F32, memory: Memory) -> Memory:
+def _elman(from_input: Any, from_state: Any, _memory: Memory) -> Memory:
     return (np.tanh(from_input + from_state),)
 
 
-def _lstm(from_input: F32, from_state: F32, memory: Memory) -> Memory:
-    return formulas.lstm_cell(from_input + from_state, memory[1])
+def _lstm(from_input: Any, from_state: Any, memory: Memory) -> Memory:
+    hidden, cell = formulas.lstm_cell(from_input + from_state, memory[1])
+    return hidden, cell
 
 
-def _gru(from_input: F32, from_state: F32, memory: Memory) -> Memory:
+def _gru(from_input: Any, from_state: Any, memory: Memory) -> Memory:
     return (formulas.gru_cell(from_input, from_state, memory[0]),)
 
 
-def _mingru(from_input: F32, _from_state: F32, memory: Memory) -> Memory:
+def _mingru(from_input: Any, _from_state: Any, memory: Memory) -> Memory:
     return (formulas.mingru_cell(from_input, memory[0]),)
 
 
-Cell = Callable[[Any, Any, Any], Any]
+Cell = Callable[[Any, Any, Memory], Memory]
 CELLS: dict[str, Cell] = {"elman": _elman, "lstm": _lstm, "gru": _gru, "mingru": _mingru}
 
 
@@ -131,19 +121,18 @@ class RecurrentModel(NeuralModel):
 
     def start(self) -> State:
         """See `LanguageModel.start`."""
-        return self.advance(State(b"", self._empty()), self.form.start)
+        return self.advance(State(self._empty()), self.form.start)
 
     def advance(self, state: State, token: int) -> State:
         """See `LanguageModel.advance`."""
-        history = hashlib.blake2b(state.history + int(token).to_bytes(4, "little"), digest_size=16).digest()
-        memories = []
+        memories: list[Memory] = []
         with np.errstate(over="ignore", invalid="ignore"):
             products = self._first(token)
             for layer, before in zip(self._layers, state.memories, strict=True):
                 if memories:
                     products = layer.products(memories[-1][0])
                 memories.append(layer.step(products, before))
-        return State(history, tuple(memories))
+        return State(tuple(memories))
 
     def next(self, state: State) -> F64:
         """See `LanguageModel.next`."""

@@ -4,8 +4,8 @@ Past the context T, stepping follows the windows of `families.windows`: when a w
 last T - S inputs are run again as the beginning of the next, for stride S.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,25 +17,15 @@ from lmkit.inference.decoder import Cache, Decoder
 from lmkit.protocols import F32, F64, I32, I64
 
 
-class State:
-    """The first `length` tokens of a cache, the last one's output, (D,), and a digest of all tokens so far.
+class State(NamedTuple):
+    """The first `length` tokens of a cache, and the last one's output, (D,).
 
     A cache is shared by the states along one history: what is behind `length` is none of a state's business.
     """
 
-    __slots__ = ("cache", "history", "length", "output")
-
-    def __init__(self, history: bytes, cache: Cache, length: int, output: F32) -> None:
-        self.history = history
-        self.cache = cache
-        self.length = length
-        self.output = output
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, State) and self.history == other.history
-
-    def __hash__(self) -> int:
-        return hash(self.history)
+    cache: Cache
+    length: int
+    output: F32
 
 
 class TransformerModel(NeuralModel):
@@ -65,30 +55,27 @@ class TransformerModel(NeuralModel):
 
     def start(self) -> State:
         """See `LanguageModel.start`."""
-        return self._fresh(b"", np.array([self.form.start], dtype=np.int32))
+        return self._fresh(np.array([self.form.start], dtype=np.int32))
 
-    def _fresh(self, history: bytes, inputs: I32) -> State:
+    def _fresh(self, inputs: I32) -> State:
         """The state behind the inputs of a window of their own."""
         cache = self._decoder.cache()
-        return State(_digest(history, inputs), cache, len(inputs), self._decoder.extend(cache, inputs))
+        return State(cache, len(inputs), self._decoder.extend(cache, inputs))
 
     def advance(self, state: State, token: int) -> State:
         """See `LanguageModel.advance`."""
         ids = np.array([token], dtype=np.int32)
         cache, length = state.cache, state.length
-        history = _digest(state.history, ids)
         if length == self.settings.context:
-            cache, again = self._decoder.cache(), cache.tokens[self.stride : length]
-            output = self._decoder.extend(cache, np.concatenate((again, ids)))
-            return State(history, cache, len(again) + 1, output)
+            return self._fresh(np.concatenate((cache.tokens[self.stride : length], ids)))
         if cache.filled != length:
             cache = cache.branch(length)
-        return State(history, cache, length + 1, self._decoder.extend(cache, ids))
+        return State(cache, length + 1, self._decoder.extend(cache, ids))
 
     def after(self, ids: I32) -> State:
         """See `NeuralModel.after`; as many tokens as the context leave no room for the start token."""
         inputs = np.concatenate((np.array([self.form.start], dtype=np.int32), ids))
-        return self._fresh(b"", inputs[-self.settings.context :])
+        return self._fresh(inputs[-self.settings.context :])
 
     def next(self, state: State) -> F64:
         """See `LanguageModel.next`."""
@@ -113,10 +100,3 @@ class TransformerModel(NeuralModel):
         """See `NeuralModel.score_document`."""
         several = windows.windows(self.form.start, parts, self.settings.context, self.stride)
         return windows.score(self._run, several, self.batch_tokens)
-
-
-def _digest(history: bytes, ids: I32) -> bytes:
-    """A digest of all tokens before and of some more, the same however they come."""
-    for token in ids.tolist():
-        history = hashlib.blake2b(history + token.to_bytes(4, "little"), digest_size=16).digest()
-    return history
