@@ -15,7 +15,7 @@ _lmkit() {
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample entropy compress decompress info ngram bpe data scaling calc'
+            operand='ppl score next sample embed attention entropy compress decompress info ngram bpe data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -88,6 +88,34 @@ _lmkit() {
                 -p | --top-p) value=' ' ;;
                 --order) value='FILES' ;;
                 --stop) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'embed')
+            options='-m --model --each --pool --contextual --static --token --bow --cosine --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --each) value='line token' ;;
+                --pool) value='mean last' ;;
+                --token) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'attention')
+            options='-m --model --text --layer --head --mask-only --kind -n --number --prefix --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --text) value='FILES' ;;
+                --layer) value=' ' ;;
+                --head) value=' ' ;;
+                --kind) value='causal full prefix' ;;
+                -n | --number) value=' ' ;;
+                --prefix) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

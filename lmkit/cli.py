@@ -33,6 +33,8 @@ COMMANDS = {
     "score": Command("lmkit.commands.score", "score", "Log-probability of each line or token under any model."),
     "next": Command("lmkit.commands.next", "next_token", "The distribution over the next token after a prompt."),
     "sample": Command("lmkit.commands.sample", "sample", "Generate text from any model."),
+    "embed": Command("lmkit.commands.embed", "embed", "Vectors of lines or of tokens, from any model that has them."),
+    "attention": Command("lmkit.commands.attention", "attention", "What each token of a text attends to."),
     "entropy": Command("lmkit.commands.information.entropy", "entropy", "Entropies of distributions and of texts."),
     "compress": Command("lmkit.commands.compress", "compress", "Compress a text with any model."),
     "decompress": Command("lmkit.commands.compress", "decompress", "Restore a compressed text."),

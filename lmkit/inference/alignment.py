@@ -1,4 +1,4 @@
-"""How well a query matches a key, as Luong et al. (2015), section 3.1, and Vaswani et al. (2017) score it.
+"""Which keys a query may see, and how well it matches them: Luong et al. (2015), section 3.1; Vaswani et al. (2017).
 
 s scale, T queries and S keys of D numbers (keys of other sizes where a matrix stands between), A rows of `concat`.
 """
@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from lmkit.inference.formulas import linear, softmax
+from lmkit.inference.formulas import causal, linear, softmax
 from lmkit.protocols import Bool, Floats
 
 
@@ -33,3 +33,18 @@ def attend(scores: Floats, values: Floats, mask: Bool | None = None) -> tuple[Fl
     """Softmax of scores (T, S) over what `mask`, (T, S), allows, applied to values (S, E): outputs and weights."""
     weights = softmax(scores if mask is None else np.where(mask, scores, -np.inf))
     return weights @ values, weights
+
+
+MASKS = ("causal", "full", "prefix")
+
+
+def mask(kind: str, size: int, prefix: int = 0) -> Bool:
+    """Which of `size` keys each of as many queries may see, (T, T), by one of MASKS.
+
+    `causal`: itself and those before it; `full`: all; `prefix`: the first `prefix` ones too.
+    """
+    if kind == "full":
+        return np.ones((size, size), dtype=np.bool_)
+    allowed = causal(size, size)
+    allowed[:, :prefix] = True
+    return allowed

@@ -100,3 +100,22 @@ class TransformerModel(NeuralModel):
         """See `NeuralModel.score_document`."""
         several = windows.windows(self.form.start, parts, self.settings.context, self.stride)
         return windows.score(self._run, several, self.batch_tokens)
+
+    # What is inside.
+
+    def vectors(self, ids: I32) -> F32:
+        """See `Embedding.vectors`; each token sees what fits into its window."""
+        longer = np.append(ids, np.int32(self.form.start))  # a window's inputs leave out what it predicts last
+        several = windows.windows(self.form.start, [longer], self.settings.context, self.stride)
+        found = [self._decoder.whole(window.inputs[None])[0, window.first :] for window in several]
+        return np.concatenate(found)[1:]
+
+    def attention(self, ids: I32) -> F32:
+        """See `Attentive.attention`. Raises UsageError for more tokens than the context."""
+        inputs = np.concatenate((np.array([self.form.start], dtype=np.int32), ids))
+        if len(inputs) > self.settings.context:
+            raise UsageError(
+                f"{len(inputs)} tokens, the first to start with, and a context of {self.settings.context}",
+                hint="a shorter text fits",
+            )
+        return self._decoder.weights(inputs)

@@ -139,9 +139,11 @@ REDEFINED = {
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
     "--model": "of one model, of several, and of info, which takes anything",
+    "--number": "samples to draw; tokens of a mask",
     "--normalize": "normal forms of text; to rescale weights",
     "--order": "of n-grams; of n-grams to list; of filters",
     "--pattern": "what training is to use; what an imported file does not say",
+    "--text": "a file to measure; a text itself",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
 }
@@ -212,7 +214,8 @@ def value(option, number):
     fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask",
              "--unit": "nats", "--unit-of": "line", "--correction": "grassberger",
              "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken",
-             "--score": "dot", "--normalisation": "rmsnorm", "--variant": "slide", "--by": "stream"}  # fmt: skip
+             "--score": "dot", "--normalisation": "rmsnorm", "--variant": "slide", "--by": "stream",
+             "--kind": "full", "--each": "token", "--pool": "last"}  # fmt: skip
     types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 
