@@ -5,6 +5,7 @@ last T - S inputs are run again as the beginning of the next, for stride S.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -107,7 +108,11 @@ class TransformerModel(NeuralModel):
         """See `Embedding.vectors`; each token sees what fits into its window."""
         longer = np.append(ids, np.int32(self.form.start))  # a window's inputs leave out what it predicts last
         several = windows.windows(self.form.start, [longer], self.settings.context, self.stride)
-        found = [self._decoder.whole(window.inputs[None])[0, window.first :] for window in several]
+        found = []
+        for length, alike in groupby(several, key=lambda window: len(window.inputs)):
+            while some := list(islice(alike, max(1, self.batch_tokens // length))):
+                outputs = self._decoder.whole(np.stack([window.inputs for window in some]))
+                found += [rows[window.first :] for rows, window in zip(outputs, some, strict=True)]
         return np.concatenate(found)[1:]
 
     def attention(self, ids: I32) -> F32:
