@@ -220,7 +220,7 @@ class Decoder:
             all_values[layer, :, begin] = values
             grouped = (queries * self._scale).reshape(len(keys), -1, keys.shape[-1])
             weights = formulas.softmax(grouped @ all_keys[layer, :, :end].swapaxes(1, 2))
-            outputs: F32 = (weights @ all_values[layer, :, :end]).reshape(-1)
+            outputs: Any = (weights @ all_values[layer, :, :end]).reshape(-1)
             return outputs
 
         with np.errstate(over="ignore", invalid="ignore"):
