@@ -133,6 +133,8 @@ def test_info_counts_parameters(name, lmkit, shelf):
     rows = dict(line.split("\t") for line in lmkit("info", shelf[name]).lines)
     assert rows["parameters"] == str(model.settings.parameters)
     assert rows["vocabulary"] == str(model.tokenizer.size)
+    assert rows["text.by"] == model.form.by
+    assert "" not in rows.values()
 
 
 @pytest.mark.parametrize("heads", [1, 2, 4])
