@@ -238,13 +238,13 @@ class Decoder:
             all_values[layer, :, begin] = values
             grouped = (queries * self._scale).reshape(len(keys), -1, keys.shape[-1])
             weights = formulas.softmax(grouped @ all_keys[layer, :, :end].swapaxes(1, 2))
-            outputs: F32 = (weights @ all_values[layer, :, :end]).reshape(-1)
-            return outputs
+            return (weights @ all_values[layer, :, :end]).reshape(-1)
 
         with np.errstate(over="ignore", invalid="ignore"):
             if len(ids) == 1:
                 return self._run(int(ids[0]), begin, end, attend_once)
-            return self._run(ids, begin, end, attend)[-1]
+            last: F32 = self._run(ids, begin, end, attend)[-1]
+            return last
 
     def _attend(self, queries: Any, keys: Any, values: Any) -> F32:
         """Causal attention of the last T tokens in parts: (..., T, H, E) over (..., G, S, E) to (..., T, H E)."""

@@ -115,7 +115,7 @@ def lstm_cell(sums: Floats, c: Floats) -> tuple[Floats, Floats]:
     width = c.shape[-1]
     gates = sigmoid(sums)
     cell = gates[..., width : 2 * width] * c + gates[..., :width] * np.tanh(sums[..., 2 * width : 3 * width])
-    return cast(Floats, gates[..., 3 * width :] * np.tanh(cell)), cell
+    return gates[..., 3 * width :] * np.tanh(cell), cell
 
 
 def lstm_step(

@@ -26,7 +26,7 @@ from lmkit.neural.batches import Batch, Batches, with_loss_at_end_only
 from lmkit.neural.network import Network, State, to_array
 from lmkit.neural.optimizers import AdamW, Muon, Rates, clip
 from lmkit.neural.schedules import Schedule
-from lmkit.neural.world import World, whole
+from lmkit.neural.world import World, spread
 
 
 class Diverged(LmkitError):
@@ -136,10 +136,10 @@ class Trainer:
         self._objective: Any = self._world.wrap(objective, shard=shard)
         if compiled:
             self._objective = torch.compile(self._objective)
-        tensors = network.tensors()
-        matrices = set(network.settings.matrices()) if plan.optimizer == "muon" else set()
-        self._adam = AdamW({name: tensor for name, tensor in tensors.items() if name not in matrices})
-        self._muon = Muon({name: tensors[name] for name in tensors if name in matrices}, _blocks(network))
+        parameters: dict[str, Tensor] = dict(network.named_parameters())
+        matrices = network.matrices() if plan.optimizer == "muon" else {}
+        self._adam = AdamW({name: tensor for name, tensor in parameters.items() if name not in matrices})
+        self._muon = Muon({name: parameters[name] for name in matrices}, matrices)
         self.step = self.tokens = 0
         self.seconds = 0.0
         self._evaluated = 0
@@ -281,12 +281,12 @@ class Trainer:
         """Takes up what `state` told. Raises KeyError or ValueError where it is not whole."""
         self.step, self.tokens, self.seconds = numbers["step"], numbers["tokens"], numbers["seconds"]
         self.best, self._evaluated, self._waited = dict(numbers["best"]), numbers["evaluated"], numbers["waited"]
-        self.network.load_arrays({name: arrays[f"weights.{name}"] for name in self.network.names})
+        self.network.load_arrays({name: arrays[f"weights.{name}"] for name in self.network.places})
         best = {name.removeprefix("best."): array for name, array in arrays.items() if name.startswith("best.")}
         self._best_weights = {name: np.array(array) for name, array in best.items()}
         with torch.no_grad():
             for name, tensor in self._moments():
-                tensor.copy_(_spread(torch.from_numpy(np.array(arrays[name])), tensor))
+                tensor.copy_(spread(torch.from_numpy(np.array(arrays[name])), tensor))
         states = sorted({int(name.split(".")[1]) for name in arrays if name.startswith("lanes.")})
         self._lanes = [self._lane(place, arrays) for place in states] or None
 
@@ -300,11 +300,6 @@ class Trainer:
         return parts[0] if len(parts) == 1 else tuple(parts)
 
 
-def _blocks(network: Network) -> int:
-    """How many square blocks the matrices of a recurrent network are stacked of."""
-    return int(getattr(network.settings, "gates", 1))
-
-
 def _parts(state: State) -> tuple[Tensor, ...]:
     if state is None:
         return ()
@@ -315,12 +310,3 @@ def _detached(state: State) -> State:
     if isinstance(state, tuple):
         return tuple(part.detach() for part in state)
     return None if state is None else state.detach()
-
-
-def _spread(tensor: Tensor, like: Tensor) -> Tensor:
-    """A whole tensor as processes share one."""
-    if not hasattr(like, "device_mesh"):
-        return tensor
-    from torch.distributed.tensor import distribute_tensor
-
-    return distribute_tensor(tensor, like.device_mesh, like.placements)
