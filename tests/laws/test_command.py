@@ -134,6 +134,8 @@ def test_examples_use_commands_and_options_that_exist(name, lmkit):
 
 REDEFINED = {
     "--as": "what encode writes; what decode reads; what data next writes",
+    "--by": "what is a sequence for training; what a context of an example ends at",
+    "--context": "tokens that a model sees; tokens of an example",
     "--counts": "a file of counts to import; files of counts to measure",
     "--explain": "ppl: lines and formulas; score: factors",
     "--format": "formats to read; formats to write",
@@ -144,6 +146,7 @@ REDEFINED = {
     "--order": "of n-grams; of n-grams to list; of filters",
     "--pattern": "what training is to use; what an imported file does not say",
     "--text": "a file to measure; a text itself",
+    "--preset": "what to train; what to count",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
 }

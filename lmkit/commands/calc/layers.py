@@ -19,7 +19,9 @@ def layernorm(
     ] = 1e-5,
     normalisation: Annotated[
         str,
-        typer.Option("--normalisation", metavar="KIND", callback=choice("layernorm", "rmsnorm"), help="Which norm."),
+        typer.Option(
+            "--normalisation", metavar="KIND", callback=choice("layernorm", "rmsnorm"), help="`rmsnorm` or `layernorm`."
+        ),
     ] = "layernorm",
     output: Output = None,
 ) -> None:
