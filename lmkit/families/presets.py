@@ -25,11 +25,14 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
 """What each small shape changes in the settings' own; `fast` is Qwen3's kind of block."""
 
 
-def transformer(name: str, *, vocabulary: int, context: int) -> Transformer:
-    """A small transformer of a known kind: `fast`, `gpt2` or `llama`. Raises UsageError for other names."""
+def transformer(name: str, *, vocabulary: int, context: int, **changes: Any) -> Transformer:
+    """A small transformer of a known kind, `fast`, `gpt2` or `llama`, but for some settings.
+
+    Raises UsageError for other names, and where settings make no model.
+    """
     if name not in SMALL:
         raise UsageError(f"no preset {name!r}", hint=f"there are {', '.join(SMALL)}")
-    return Transformer(vocabulary=vocabulary, context=context, **SMALL[name])
+    return Transformer(vocabulary=vocabulary, context=context, **{**SMALL[name], **changes})
 
 
 def _gpt(layers: int, width: int, *, vocabulary: int = 50257, context: int = 1024, norm: str = "pre") -> Transformer:

@@ -87,5 +87,8 @@ def _shape(value: Any, deepest: int = 8) -> tuple[int, ...] | None:
 
 def _flat(value: Any) -> list[float]:
     if not isinstance(value, list):
-        return [value]
+        try:
+            return [float(value)]
+        except OverflowError:
+            return [math.inf]
     return [number for each in value for number in _flat(each)]

@@ -16,6 +16,11 @@ def test_small_shapes():
     assert {(each.vocabulary, each.context, each.norm) for each in (fast, gpt2, llama)} == {(65, 32, "pre")}
 
 
+def test_a_small_shape_with_changes():
+    changed = presets.transformer("gpt2", vocabulary=65, context=32, tied=False, layers=1)
+    assert (changed.tied, changed.layers, changed.positions) == (False, 1, "learned")
+
+
 @pytest.mark.parametrize("of", [lambda: presets.transformer("gpt3", vocabulary=2, context=2),
                                 lambda: presets.published("fast")])  # fmt: skip
 def test_names_that_there_are_not(of):

@@ -29,7 +29,7 @@ def test_right_outputs_are_those_of_the_models(case):
         (1.0, 1.1, "wrong numbers"), (1.0, [1.0], "expected a number, got an array of 1"),
         ([[1.0, 2.0]], [1.0, 2.0], "expected an array of 1 by 2, got an array of 2"),
         ([[1.0]], [], "expected an array of 1 by 1, got an array of 0"), (1.0, math.nan, "the answer has a NaN"),
-        ([1.0, 2.0], [math.inf, 2.0], "wrong numbers"),
+        ([1.0, 2.0], [math.inf, 2.0], "wrong numbers"), (1.0, 10**400, "wrong numbers"),
     ],
 )  # fmt: skip
 def test_faults(expected, got, told):
