@@ -73,7 +73,10 @@ class Crops:
 
 
 class Lanes:
-    """B stretches of one sequence, read side by side from end to end, T tokens at a time; each epoch starts elsewhere."""
+    """B stretches of one sequence, read side by side from end to end, T tokens at a time.
+
+    Each epoch starts elsewhere in the sequence.
+    """
 
     def __init__(self, ids: Ints, start: int, rows: int, time: int, seed: int) -> None:
         self.rows = max(1, min(rows, len(ids) // 2))

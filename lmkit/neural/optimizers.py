@@ -4,11 +4,13 @@ torch.optim is not used: its first step imports a compiler for more than a secon
 K matrices of a shape, R rows, C columns.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from lmkit.neural.world import spread, whole
 
 ROUNDS = 5  # of Newton and Schulz
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -94,18 +96,19 @@ class Muon:
         for places in self.groups.values():
             self._update(places, updates, rate)
 
-    def _update(self, places: list[int], updates: list[Tensor], rate: float) -> None:
+    def _update(self, places: list[int], updates: Sequence[Tensor], rate: float) -> None:
         """Applies the updates of matrices of one shape, or its transpose."""
         flat = []
         for place in places:
-            blocks = _whole(updates[place]).unflatten(0, (self.blocks, -1))  # (blocks, R, C)
+            update = whole(updates[place])
+            blocks = update.view(self.blocks, -1, update.shape[1])  # (blocks, R, C)
             flat.append(blocks.mT if blocks.shape[1] > blocks.shape[2] else blocks)
         made = orthogonal(torch.cat(flat))  # (K, R, C), R <= C
-        for place, own in zip(places, made.split(self.blocks), strict=True):
+        for place, own in zip(places, made.view(len(places), self.blocks, *made.shape[1:]), strict=True):
             parameter = self.parameters[place]
             rows, columns = parameter.shape[0] // self.blocks, parameter.shape[1]
             update = (own.mT if rows > columns else own).reshape(parameter.shape)
-            parameter.add_(_like(update, parameter), alpha=-rate * max(1.0, rows / columns) ** 0.5)
+            parameter.add_(spread(update, parameter), alpha=-rate * max(1.0, rows / columns) ** 0.5)
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
         """Every tensor that must be kept to go on, by name."""
@@ -114,21 +117,6 @@ class Muon:
 
 def _gradient(parameter: Tensor) -> Tensor:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-
-
-def _whole(tensor: Tensor) -> Tensor:
-    """The whole of a tensor that processes share."""
-    whole: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
-    return whole
-
-
-def _like(update: Tensor, parameter: Tensor) -> Tensor:
-    """The part of an update that this process holds of a parameter."""
-    if not hasattr(parameter, "device_mesh"):
-        return update
-    from torch.distributed.tensor import distribute_tensor
-
-    return distribute_tensor(update, parameter.device_mesh, parameter.placements)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
@@ -147,9 +135,9 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 @torch.no_grad()
 def clip(parameters: Iterable[Tensor], most: float | None) -> float:
-    """Scales gradients so that their norm together is at most `most`; returns the norm before. Pascanu et al. (2013)."""
+    """Scales gradients so that their norm together is at most `most`; returns that before. Pascanu et al. (2013)."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = float(_whole(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))))
+    norm = float(whole(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))))
     if most is not None and norm > most:
         torch._foreach_mul_(gradients, most / norm)
     return norm

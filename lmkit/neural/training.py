@@ -26,7 +26,7 @@ from lmkit.neural.batches import Batch, Batches, with_loss_at_end_only
 from lmkit.neural.network import Network, State, to_array
 from lmkit.neural.optimizers import AdamW, Muon, Rates, clip
 from lmkit.neural.schedules import Schedule
-from lmkit.neural.world import World, whole
+from lmkit.neural.world import World, spread
 
 
 class Diverged(LmkitError):
@@ -286,7 +286,7 @@ class Trainer:
         self._best_weights = {name: np.array(array) for name, array in best.items()}
         with torch.no_grad():
             for name, tensor in self._moments():
-                tensor.copy_(_spread(torch.from_numpy(np.array(arrays[name])), tensor))
+                tensor.copy_(spread(torch.from_numpy(np.array(arrays[name])), tensor))
         states = sorted({int(name.split(".")[1]) for name in arrays if name.startswith("lanes.")})
         self._lanes = [self._lane(place, arrays) for place in states] or None
 
@@ -315,12 +315,3 @@ def _detached(state: State) -> State:
     if isinstance(state, tuple):
         return tuple(part.detach() for part in state)
     return None if state is None else state.detach()
-
-
-def _spread(tensor: Tensor, like: Tensor) -> Tensor:
-    """A whole tensor as processes share one."""
-    if not hasattr(like, "device_mesh"):
-        return tensor
-    from torch.distributed.tensor import distribute_tensor
-
-    return distribute_tensor(tensor, like.device_mesh, like.placements)

@@ -1,4 +1,4 @@
-"""Several processes that train one model: torch's own DistributedDataParallel and FSDP2. One process is a world of one."""
+"""Several processes that train one model, by torch's own DistributedDataParallel and FSDP2; one is a world of one."""
 
 import os
 from collections.abc import Sequence
@@ -39,7 +39,8 @@ class World:
             mesh = init_device_mesh(_device().type, (self.size,))
             for block in _blocks(module):
                 fully_shard(block, mesh=mesh)
-            return fully_shard(module, mesh=mesh)
+            sharded: Any = fully_shard(module, mesh=mesh)
+            return sharded  # type: ignore[no-any-return]
         if self.size == 1:
             return module
         from torch.nn.parallel import DistributedDataParallel
@@ -84,3 +85,12 @@ def whole(tensor: Tensor) -> Tensor:
     """The whole of a tensor that processes share."""
     made: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
     return made
+
+
+def spread(tensor: Tensor, like: Any) -> Tensor:
+    """A whole tensor as processes share `like`: the part that is this process's."""
+    if not hasattr(like, "device_mesh"):
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(tensor, like.device_mesh, like.placements)
