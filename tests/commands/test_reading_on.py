@@ -73,13 +73,14 @@ def test_one_text_is_read_from_its_beginning(by, lmkit, save):
 
 
 def test_each_file_is_a_text_of_its_own(lmkit, save, write):
-    model = save("m.lm", bigram(CHARS, "stream"))
+    model = save("m.lm", bigram(CHARS, "file"))
     texts = [write("1.txt", b"ab\n"), write("2.txt", b"ba\n")]
     *each, whole = lmkit("ppl", "--json", "-m", model, *texts).records
     alone = [lmkit("ppl", "--json", "-m", model, text).records[0] for text in texts]
     assert [record["nats"] for record in each] == [record["nats"] for record in alone]
     assert whole["nats"] == pytest.approx(sum(record["nats"] for record in alone))
     (joined,) = lmkit("ppl", "--json", "-m", model, stdin=b"ab\nba\n").records
+    assert (whole["tokens"], joined["tokens"]) == (8, 7)
     assert joined["nats"] != pytest.approx(whole["nats"])
 
 
