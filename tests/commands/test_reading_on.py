@@ -10,6 +10,7 @@ import pytest
 
 from lmkit import kinds
 from lmkit.checkpoint import serialize
+from lmkit.families.feedforward import FeedForward
 from lmkit.families.model import Weights
 from lmkit.families.recurrent import Recurrent
 from lmkit.families.transformer import Transformer
@@ -162,6 +163,21 @@ def test_torch_and_numpy_agree(lmkit, neural, monkeypatch):
     for one, other in zip(with_torch.records, without.records, strict=True):
         assert one["nats"] == pytest.approx(other["nats"], rel=1e-5)
         assert one["signature"] == other["signature"]
+
+
+def test_torch_and_numpy_explain_alike(lmkit, neural, monkeypatch):
+    pytest.importorskip("torch")
+    feedforward = FeedForward(vocabulary=CHARS.size, width=4, hidden=4)
+    models = [neural("t.lm", transformer()), neural("f.lm", feedforward), neural("r.lm", Recurrent(vocabulary=CHARS.size))]
+
+    def contexts():
+        done = [lmkit("score", "--explain", "--json", "-m", model, stdin=b"abbaabababbab\n\n") for model in models]
+        return [[factor["context"] for line in one.records for factor in line["factors"]] for one in done]
+
+    with_torch = contexts()
+    without_torch(monkeypatch)
+    assert contexts() == with_torch
+    assert [max(map(len, found)) for found in with_torch] == [6, 3, 14]
 
 
 def test_options_for_neural_models(fails, neural, shelf):
