@@ -18,13 +18,13 @@ def core_count(threads: int | None) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def sources(models: Sequence[str], files: Sequence[str] | None, *more: str | None) -> tuple[list[str], list[str]]:
+def sources(models: Sequence[str], files: Sequence[str] | None) -> tuple[list[str], list[str]]:
     """Names of models and of texts; stdin serves what is not named. Raises UsageError where both want it."""
     if not models and not files:
         raise UsageError("no model", hint="name one with -m MODEL, or give texts as FILEs and the model on stdin")
     models = list(models) or [streams.STDIN]
     texts = list(files or []) or [streams.STDIN]
-    one_stdin(*models, *texts, *more)
+    one_stdin(*models, *texts)
     return models, texts
 
 

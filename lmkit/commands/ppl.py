@@ -75,7 +75,8 @@ def ppl(
       lmkit ppl -m small.lm -m large.arpa --json test.txt
       lmkit ppl -m neural.lm -m ngram.lm --mix auto --mix-text dev.txt test.txt
     """
-    names, texts = opening.sources(model or [], files, mix_text)
+    names, texts = opening.sources(model or [], files)
+    opening.one_stdin(*names, *texts, mix_text)
     if explain and (bare or len(names) > 1):
         raise UsageError("--explain is about one model, and not a bare number")
     weights = mixing.asked(mix, mix_text, len(names))

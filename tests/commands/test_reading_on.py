@@ -168,7 +168,11 @@ def test_torch_and_numpy_agree(lmkit, neural, monkeypatch):
 def test_torch_and_numpy_explain_alike(lmkit, neural, monkeypatch):
     pytest.importorskip("torch")
     feedforward = FeedForward(vocabulary=CHARS.size, width=4, hidden=4)
-    models = [neural("t.lm", transformer()), neural("f.lm", feedforward), neural("r.lm", Recurrent(vocabulary=CHARS.size))]
+    models = [
+        neural("t.lm", transformer()),
+        neural("f.lm", feedforward),
+        neural("r.lm", Recurrent(vocabulary=CHARS.size)),
+    ]
 
     def contexts():
         done = [lmkit("score", "--explain", "--json", "-m", model, stdin=b"abbaabababbab\n\n") for model in models]
