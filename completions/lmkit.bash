@@ -58,11 +58,13 @@ _lmkit() {
             esac
             ;;
         'score')
-            options='-m --model --explain --surprisal --pairs --no-eos --stride --batch-tokens --device --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --explain --surprisal --pairs --no-eos --mix --mix-text --stride --batch-tokens --device --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --pairs) value='FILES' ;;
+                --mix) value='auto' ;;
+                --mix-text) value='FILES' ;;
                 --stride) value=' ' ;;
                 --batch-tokens) value=' ' ;;
                 --device) value='cpu cuda mps' ;;

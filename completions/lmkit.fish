@@ -87,6 +87,8 @@ complete -c lmkit -n '__lmkit_in score' -l explain -d 'Each token with its conte
 complete -c lmkit -n '__lmkit_in score' -l surprisal -d 'Each token\'s surprisal in bits and nats'
 complete -c lmkit -n '__lmkit_in score' -l pairs -r -F -d 'Two sentences a line, parted by a tab: which is more probable, and how often the first is'
 complete -c lmkit -n '__lmkit_in score' -l no-eos -d 'Do not score the end of each line'
+complete -c lmkit -n '__lmkit_in score' -l mix -x -a 'auto' -d 'Mix the models: weights such as 0.7,0.3, or auto to find them on --mix-text'
+complete -c lmkit -n '__lmkit_in score' -l mix-text -r -F -d 'Text on which --mix auto finds the weights'
 complete -c lmkit -n '__lmkit_in score' -l stride -x -d 'How many tokens a transformer\'s windows move on by in texts longer than its context'
 complete -c lmkit -n '__lmkit_in score' -l batch-tokens -x -d 'Most tokens that a neural model takes at once; more memory, the same numbers'
 complete -c lmkit -n '__lmkit_in score' -l device -x -a 'cpu cuda mps' -d 'Where neural models run: cpu, cuda or mps'

@@ -59,7 +59,7 @@ ModelsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--model", "-m", metavar="MODEL", show_default=False,
-        help="Checkpoint or ARPA file; `-`, or none while texts are files: stdin. Repeat to compare.",
+        help="Checkpoint or ARPA file; `-`, or none while texts are files: stdin. Repeat for several.",
     ),
 ]  # fmt: skip
 Output = Annotated[

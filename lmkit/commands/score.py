@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lmkit.commands import mixing
 from lmkit.commands import models as opening
 from lmkit.commands.options import (
     Bare,
@@ -13,7 +14,9 @@ from lmkit.commands.options import (
     EncodingErrors,
     Files,
     Json,
-    ModelOption,
+    Mix,
+    MixText,
+    ModelsOption,
     NoEos,
     Output,
     Run,
@@ -27,7 +30,7 @@ from lmkit.errors import DataError, UsageError
 def score(
     run: Run,
     files: Files = None,
-    model: ModelOption = None,
+    model: ModelsOption = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Each token with its context and the order that answered.")
     ] = False,
@@ -42,6 +45,8 @@ def score(
         ),
     ] = None,
     no_eos: NoEos = False,
+    mix: Mix = None,
+    mix_text: MixText = None,
     stride: Stride = None,
     batch_tokens: BatchTokens = None,
     device: Device = "cpu",
@@ -58,7 +63,8 @@ def score(
 
     Each line stands on its own, as if a text began with it, also for models that read over the
     ends of lines; `lmkit ppl` reads texts with those. A model to which line ends are text has no
-    token for the end of a line, so that none is scored.
+    token for the end of a line, so that none is scored. With --mix the answers are those of the
+    models' mixture, as in `lmkit ppl`.
 
     Examples:
       lmkit score -m model.lm sentences.txt
@@ -72,12 +78,20 @@ def score(
         raise UsageError("--bare is a number a line; it does not go with --explain, --surprisal or --pairs")
     if pairs is not None and files:
         raise UsageError("--pairs names the texts; FILEs do not go with it")
-    names, texts = opening.sources([model] if model else [], [pairs] if pairs is not None else files)
+    names, texts = opening.sources(model or [], [pairs] if pairs is not None else files)
+    opening.one_stdin(*names, *texts, mix_text)
+    weights = mixing.asked(mix, mix_text, len(names))
+    if len(names) > 1 and mix is None:
+        raise UsageError("a line gets one answer, from one model", hint="--mix WEIGHTS makes one of several")
     asked = opening.Asked(stride, batch_tokens, device)
-    (opened,) = opening.open_scoring_models(names, asked)
+    models = opening.open_scoring_models(names, asked)
+    opened = models[0]
+    if mix is not None:
+        development = opening.text_reader(encoding_errors, raw=opening.all_take_bytes(models))
+        opened = mixing.mixture_of(run, models, weights, development, mix_text)
     signature = opening.signature(opened, opening.conditions(opened, asked, eos=not no_eos))
     reader = opening.text_reader(encoding_errors, raw=opened.tokenizer.takes_bytes, eager=True)
-    with streams.open_output(output, inputs=[*names, *texts]) as out:
+    with streams.open_output(output, inputs=[*names, *texts, mix_text]) as out:
         if not (json or bare):
             run.terminal.notice(f"signature {signature}")
         if pairs is not None:

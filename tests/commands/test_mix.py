@@ -121,3 +121,36 @@ def test_tokens_that_do_not_line_up(fails, shelf):
     text = shelf["test.txt"]
     done = fails(3, "ppl", "-m", shelf["witten-bell-2.lm"], "-m", shelf["char-katz.lm"], "--mix", "1,1", text)
     assert "model 1 has word tokens and model 2 char tokens" in done.stderr
+
+
+# One line in, one answer out.
+
+
+def test_lines_under_a_mixture(lmkit, shelf, stream):
+    names = [shelf["char-witten-bell.lm"], stream]
+    options = ["-m", names[0], "-m", names[1], "--mix", "1,3"]
+    text = "the cat\n\na niña\n".encode()
+    done = lmkit("score", "--json", "--explain", *options, stdin=text)
+    assert done.status == 0, done.stderr
+    alone = [lmkit("score", "--json", "--explain", "-m", name, stdin=text).records for name in names]
+    for record, *others in zip(done.records, *alone, strict=True):
+        factors = zip(record["factors"], *(other["factors"] for other in others), strict=True)
+        for factor, first, second in factors:
+            expected = math.log(0.25 * math.exp(first["nats"]) + 0.75 * math.exp(second["nats"]))
+            assert factor["nats"] == pytest.approx(expected)
+            assert factor["token"] == first["token"] == second["token"]
+        assert record["nats"] == pytest.approx(sum(factor["nats"] for factor in record["factors"]))
+    assert "kind:mixture|weights:0.25,0.75|" in done.records[0]["signature"]
+
+
+def test_lines_under_a_tuned_mixture(lmkit, shelf, two):
+    """The weights are those that ppl finds."""
+    tuning = [*two, "--mix", "auto", "--mix-text", shelf["other.txt"]]
+    bare = lmkit("score", "-b", *tuning, shelf["test.txt"]).lines
+    record = lmkit("ppl", "--json", *tuning, shelf["test.txt"]).records[-1]
+    assert sum(map(float, bare)) == pytest.approx(record["nats"])
+
+
+def test_several_models_without_a_mixture(fails, shelf, two):
+    assert "--mix WEIGHTS" in fails(2, "score", *two, shelf["test.txt"]).stderr
+    assert "--mix auto" in fails(2, "score", *two, "--mix", "auto", shelf["test.txt"]).stderr
