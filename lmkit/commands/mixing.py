@@ -48,12 +48,14 @@ def mixture_of(
     """A mixture with the given weights, or else with those that EM finds on a text."""
     import numpy as np
 
+    from lmkit.using.evaluation import Totals, measured
     from lmkit.using.mixture import Mixture, best_weights
 
     mixture = Mixture(models, weights or [1.0] * len(models))
     if weights is None and text is not None:
-        parts = [nats for _, nats in mixture.read_each(_shown(run, reader, text, models))]
-        if not parts or not sum(map(len, parts)):
+        sizes = Totals()
+        parts = [nats for _, nats in mixture.read_each(measured(_shown(run, reader, text, models), sizes))]
+        if not parts or not sizes.bytes:
             raise DataError(f"{streams.display(text)}: no text to tune weights on")
         with opening.about(text):
             mixture = mixture.weighted(best_weights(np.concatenate(parts)))

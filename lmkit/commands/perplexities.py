@@ -35,7 +35,8 @@ class Scored:
     def add(self, totals: Any) -> None:
         """Adds a text's totals."""
         self.total.add(totals)
-        self._windows.tell(totals.tokens)
+        if self.model.form.by in ("stream", "file"):  # else a text is many sequences
+            self._windows.tell(totals.tokens)
 
     def spelled(self) -> list[str]:
         """The first few n-grams of probability zero."""

@@ -104,7 +104,7 @@ def ppl(
                     one.add(part)
                     if len(texts) > 1:
                         shown.add(one.record(streams.display(text), part))
-        if not scored[0].total.tokens:
+        if not (scored[0].total.tokens and scored[0].total.bytes):  # nothing but the end of a document is no text
             raise DataError("no text to score: the input is empty")
         for one in scored:
             shown.add(one.record("total" if len(texts) > 1 else streams.display(texts[0]), one.total), last=True)

@@ -110,9 +110,14 @@ def test_entropy_under_a_model_reads_on_too(lmkit, save):
     assert record["signature"] == other["signature"]
 
 
-def test_an_empty_text(fails, save):
-    model = save("m.lm", bigram(CHARS, "stream"))
+@pytest.mark.parametrize("by", ["stream", "file", "blank-line"])
+def test_an_empty_text(by, fails, save, write):
+    """The end of a document is a token, but no text."""
+    model, empty = save("m.lm", bigram(CHARS, by)), write("empty.txt", b"")
     assert "the input is empty" in fails(3, "ppl", "-m", model).stderr
+    assert "the input is empty" in fails(3, "entropy", "-m", model).stderr
+    done = fails(3, "ppl", "-m", model, "-m", model, "--mix", "auto", "--mix-text", empty, stdin=TEXT)
+    assert "empty.txt: no text" in done.stderr
 
 
 # Neural ones.
@@ -149,6 +154,8 @@ def test_strides_and_batches(torch, lmkit, neural, monkeypatch):
     assert other["tokens"] == plain["tokens"] == 45
     assert other["nats"] != pytest.approx(plain["nats"], rel=1e-5)
     assert record(text=b"abba\n")[1] == ""
+    lines = lmkit("ppl", "-b", "-m", neural("lines.lm", transformer(), by="line"), stdin=b"abba\n" * 9)
+    assert (lines.status, lines.stderr) == (0, "")
     scored = lmkit("score", "-b", "-m", model, stdin=b"abba\nabbabba\nabababab\n")
     assert scored.stderr.count("windows of 6 tokens") == 1
 

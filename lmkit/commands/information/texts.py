@@ -202,7 +202,7 @@ def under_model(asked: Asked, out: streams.Output) -> None:
             for part in evaluate(model, progress.over(opening.text_for(asked.run, reader, text, [model]))):
                 totals.add(part)
     opening.tell_replaced(asked.run, reader)
-    if not totals.tokens:
+    if not (totals.tokens and totals.bytes):
         raise DataError("no text to score: the input is empty")
     record = {
         "entropy": asked.information(totals.bits_per(totals.tokens)), "unit": asked.unit,
