@@ -42,10 +42,15 @@ _lmkit() {
             operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention layernorm posenc'
             ;;
         'ppl')
-            options='-m --model --no-eos --explain --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --mix --mix-text --stride --batch-tokens --device --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
+                --mix) value='auto' ;;
+                --mix-text) value='FILES' ;;
+                --stride) value=' ' ;;
+                --batch-tokens) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
                 --encoding-errors) value='strict replace' ;;
                 --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
@@ -53,11 +58,16 @@ _lmkit() {
             esac
             ;;
         'score')
-            options='-m --model --explain --surprisal --pairs --no-eos --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --explain --surprisal --pairs --no-eos --mix --mix-text --stride --batch-tokens --device --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --pairs) value='FILES' ;;
+                --mix) value='auto' ;;
+                --mix-text) value='FILES' ;;
+                --stride) value=' ' ;;
+                --batch-tokens) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
                 --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
@@ -229,10 +239,15 @@ _lmkit() {
             esac
             ;;
         'ngram ppl')
-            options='-m --model --no-eos --explain --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --mix --mix-text --stride --batch-tokens --device --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
+                --mix) value='auto' ;;
+                --mix-text) value='FILES' ;;
+                --stride) value=' ' ;;
+                --batch-tokens) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
                 --encoding-errors) value='strict replace' ;;
                 --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;

@@ -218,7 +218,7 @@ def value(option, number):
              "--unit": "nats", "--unit-of": "line", "--correction": "grassberger",
              "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken",
              "--score": "dot", "--normalisation": "rmsnorm", "--variant": "slide", "--by": "stream",
-             "--kind": "full", "--each": "token", "--pool": "last"}  # fmt: skip
+             "--device": "cuda", "--kind": "full", "--each": "token", "--pool": "last"}  # fmt: skip
     types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 

@@ -26,9 +26,9 @@ def transformer(
     context: Annotated[
         int, typer.Option("--context", metavar="N", min=1, help="The most tokens that are seen before the next.")
     ] = 64,
-    layers: Annotated[int, typer.Option("--layers", metavar="N", min=1, help="Layers.")] = 4,
-    width: Annotated[int, typer.Option("--width", metavar="N", min=1, help="Numbers in a hidden vector.")] = 128,
-    heads: Annotated[int, typer.Option("--heads", metavar="N", min=1, help="Heads of attention.")] = 4,
+    layers: Annotated[int, typer.Option("--layers", metavar="N", min=1, help="Layers.")] = 3,
+    width: Annotated[int, typer.Option("--width", metavar="N", min=1, help="Numbers in a hidden vector.")] = 96,
+    heads: Annotated[int, typer.Option("--heads", metavar="N", min=1, help="Heads of attention.")] = 3,
     kv_heads: Annotated[
         int | None,
         typer.Option("--kv-heads", metavar="N", min=1, show_default="--heads", help="Heads of keys and values."),
