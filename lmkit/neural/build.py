@@ -1,0 +1,38 @@
+"""From settings or weights to a network."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from lmkit.families.model import Weights
+from lmkit.families.settings import Settings
+from lmkit.neural.feedforward import FeedForwardNetwork
+from lmkit.neural.network import Network
+from lmkit.neural.recurrent import RecurrentNetwork
+from lmkit.neural.transformer import TransformerNetwork
+
+NETWORKS: dict[str, Callable[..., Network]] = {
+    "ffn": FeedForwardNetwork,
+    "rnn": RecurrentNetwork,
+    "transformer": TransformerNetwork,
+}
+
+
+def network(settings: Settings, **options: Any) -> Network:
+    """A network whose weights are not yet filled."""
+    return NETWORKS[settings.kind](settings, **options)
+
+
+def fresh(settings: Settings, *, seed: int, **options: Any) -> Network:
+    """A network with its first weights."""
+    made = network(settings, **options)
+    made.initialise(torch.Generator().manual_seed(seed))
+    return made
+
+
+def loaded(weights: Weights, **options: Any) -> Network:
+    """A network with the weights of a checkpoint."""
+    made = network(weights.settings, **options)
+    made.load_arrays(weights.tensors)
+    return made

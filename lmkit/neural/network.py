@@ -1,0 +1,73 @@
+"""What the networks of all families share: weights in and out under the families' names, and the course of a forward pass.
+
+B batch, T time, D width, V vocabulary.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lmkit.checkpoint import Array
+from lmkit.families.settings import Settings
+
+State = Any
+"""What a recurrent or feed-forward network carries from one stretch of text to the next; None for transformers."""
+
+
+class Network(nn.Module):
+    """A language model's network. `forward` gives hidden vectors, `logits` what they say of the next token."""
+
+    settings: Settings
+    names: Mapping[str, str]
+    """The families' name of every tensor -> its name in this module."""
+
+    def initial(self, rows: int, start: int) -> State:
+        """The state at the beginning of documents in B rows; `start` is their start token."""
+        return None
+
+    def forward(self, ids: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """Hidden vectors, (B, T, D), of ids, (B, T), and the state after them."""
+        raise NotImplementedError
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits, (..., V), of hidden vectors, (..., D)."""
+        raise NotImplementedError
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Fills the weights with their first values."""
+        raise NotImplementedError
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor of weights by the families' names."""
+        own = dict(self.named_parameters())
+        return {name: own[place] for name, place in self.names.items()}
+
+    def to_arrays(self) -> dict[str, Array]:
+        """Copies of the weights, float32."""
+        return {name: tensor.detach().float().cpu().numpy().copy() for name, tensor in self.tensors().items()}
+
+    def load_arrays(self, arrays: Mapping[str, Array]) -> None:
+        """Takes weights over from arrays of the same names and shapes."""
+        with torch.no_grad():
+            for name, tensor in self.tensors().items():
+                tensor.copy_(torch.from_numpy(np.array(arrays[name], dtype=np.float32)))
+
+
+def named(prefix: str, places: Mapping[str, str]) -> dict[str, str]:
+    """The same names, each side behind a prefix."""
+    return {f"{prefix}{name}": f"{prefix}{place}" for name, place in places.items()}
+
+
+def uniform(tensor: Tensor, generator: torch.Generator, scale: float) -> None:
+    """Fills a tensor evenly from -scale to scale."""
+    with torch.no_grad():
+        tensor.uniform_(-scale, scale, generator=generator)
+
+
+def normal(tensor: Tensor, generator: torch.Generator, deviation: float) -> None:
+    """Fills a tensor from a normal distribution around 0."""
+    with torch.no_grad():
+        tensor.normal_(0.0, deviation, generator=generator)

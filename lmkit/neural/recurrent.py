@@ -1,0 +1,119 @@
+"""Recurrent networks; the formulas stand in `families.recurrent`.
+
+B batch, T time, D width, V vocabulary, L layers.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lmkit.families.recurrent import Recurrent
+from lmkit.neural.network import Network, State, normal, uniform
+
+CELLS = {"elman": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class RecurrentNetwork(Network):
+    """Embeddings, layers of cells, a head."""
+
+    def __init__(self, settings: Recurrent, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.settings: Recurrent = settings
+        self.embed_tokens = nn.Embedding(settings.vocabulary, settings.width)
+        self.lm_head = None if settings.tied else nn.Linear(settings.width, settings.vocabulary, bias=False)
+        self.head_bias = nn.Parameter(torch.empty(settings.vocabulary)) if settings.bias else None
+        size, between = settings.width, dropout if settings.layers > 1 else 0.0
+        if settings.cell == "mingru":
+            self.cells: nn.Module = MinimalGRU(size, settings.layers, settings.bias, between)
+        else:
+            self.cells = CELLS[settings.cell](size, size, settings.layers, bias=settings.bias, dropout=between)
+        self.dropout = dropout
+        self.names = {name: _place(name) for name in settings.shapes()}
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Embeddings of deviation 1 (tied: 1/sqrt D), even cells, forget gates open (bias 1), a head of zeros."""
+        width = self.settings.width
+        normal(self.embed_tokens.weight, generator, width**-0.5 if self.settings.tied else 1.0)
+        for name, tensor in self.cells.named_parameters():
+            if name.startswith("weight"):
+                uniform(tensor, generator, 1.0 / math.sqrt(width))
+            else:
+                nn.init.zeros_(tensor)
+                if self.settings.cell == "lstm" and name.startswith("bias_ih"):
+                    nn.init.ones_(tensor[width : 2 * width])
+        if self.lm_head is not None:
+            nn.init.zeros_(self.lm_head.weight)
+        if self.head_bias is not None:
+            nn.init.zeros_(self.head_bias)
+
+    def initial(self, rows: int, start: int) -> State:
+        """No memory yet: zeros, (L, B, D); the LSTM has two of them."""
+        weight = self.embed_tokens.weight
+        zeros = torch.zeros(self.settings.layers, rows, self.settings.width, device=weight.device, dtype=weight.dtype)
+        return (zeros, zeros) if self.settings.cell == "lstm" else zeros
+
+    def forward(self, ids: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """See `Network.forward`."""
+        embedded = self.embed_tokens(ids.t())  # (T, B, D)
+        if self.dropout and self.training:
+            embedded = functional.dropout(embedded, self.dropout)
+        outputs, state = self.cells(embedded, state)
+        if self.dropout and self.training:
+            outputs = functional.dropout(outputs, self.dropout)
+        return outputs.transpose(0, 1), state
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """See `Network.logits`."""
+        head = self.embed_tokens if self.lm_head is None else self.lm_head
+        return functional.linear(hidden, head.weight, self.head_bias)
+
+
+def _place(name: str) -> str:
+    """Where the module keeps the tensor that the family calls `name`."""
+    if name == "lm_head.bias":
+        return "head_bias"
+    if not name.startswith("layers."):
+        return name
+    _, layer, own = name.split(".")
+    return f"cells.{own}_l{layer}"
+
+
+class MinimalGRU(nn.Module):
+    """minGRU of Feng et al. (2024): gates see the input alone, so that all of time is computed at once."""
+
+    def __init__(self, width: int, layers: int, bias: bool, dropout: float) -> None:
+        super().__init__()
+        self.layers, self.dropout = layers, dropout
+        for layer in range(layers):
+            self.register_parameter(f"weight_ih_l{layer}", nn.Parameter(torch.empty(2 * width, width)))
+            if bias:
+                self.register_parameter(f"bias_ih_l{layer}", nn.Parameter(torch.empty(2 * width)))
+
+    def forward(self, inputs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Outputs, (T, B, D), and the last of each layer, (L, B, D)."""
+        last = []
+        for layer in range(self.layers):
+            weight, bias = getattr(self, f"weight_ih_l{layer}"), getattr(self, f"bias_ih_l{layer}", None)
+            gate, candidate = functional.linear(inputs, weight, bias).chunk(2, dim=-1)
+            before = inputs.new_zeros(inputs.shape[1:]) if state is None else state[layer]
+            inputs = scan(gate, candidate, before)
+            last.append(inputs[-1])
+            if self.dropout and self.training and layer + 1 < self.layers:
+                inputs = functional.dropout(inputs, self.dropout)
+        return inputs, torch.stack(last)
+
+
+def scan(gate: Tensor, candidate: Tensor, before: Tensor) -> Tensor:
+    """h_t = (1 - z_t) h_{t-1} + z_t n_t for all t, (T, B, D), as sums in logarithms.
+
+    With a_t = sum of log(1 - z) up to t: h_t = e^(a_t) (h_0 + sum over s <= t of e^(log z_s n_s - a_s)).
+    Heinsen (2023). All h are positive or zero, since n is.
+    """
+    keep = (-functional.softplus(gate)).cumsum(dim=0)
+    log_candidate = torch.where(candidate >= 0, (candidate.clamp_min(0) + 0.5).log(), functional.logsigmoid(candidate))
+    terms = functional.logsigmoid(gate) + log_candidate - keep
+    first = before.clamp_min(torch.finfo(before.dtype).tiny).log().unsqueeze(0)
+    summed = torch.logcumsumexp(torch.cat((first, terms)), dim=0)[1:]
+    return (keep + summed).exp()

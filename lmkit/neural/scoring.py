@@ -1,0 +1,204 @@
+"""Language models that answer with torch: batches, GPUs, texts of any length.
+
+B batch, T time, D width, V vocabulary.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lmkit.errors import MissingError, UsageError
+from lmkit.families import windows
+from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
+from lmkit.neural.build import loaded
+from lmkit.neural.network import Network, State
+from lmkit.protocols import F64, I32, I64
+
+STRETCH = 1024  # tokens that a model with a state reads at once
+
+
+def device_named(name: str) -> torch.device:
+    """The device of `--device`. Raises MissingError where this machine, or this torch, has none."""
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name not in there:
+        raise UsageError(f"device {name!r} is not one of {', '.join(there)}")
+    if not there[name]:
+        raise MissingError(f"no {name} device here, or this torch was built without it", hint="--device cpu")
+    return torch.device(name)
+
+
+def open_model(
+    weights: Weights, *, device: str = "cpu", stride: int | None = None, batch_tokens: int = BATCH_TOKENS
+) -> NeuralModel:
+    """The torch model of a checkpoint."""
+    network = loaded(weights).to(device_named(device)).eval()
+    return of_network(network, weights, stride=stride, batch_tokens=batch_tokens)
+
+
+def of_network(network: Network, weights: Weights, *, stride: int | None, batch_tokens: int) -> NeuralModel:
+    """A model that answers with a network as it is now, whatever the tensors of `weights` say."""
+    kind = WindowedModel if weights.settings.kind == "transformer" else StatefulModel
+    return kind(network, weights, stride=stride, batch_tokens=batch_tokens)
+
+
+class TorchModel(NeuralModel):
+    """What both kinds share."""
+
+    def __init__(self, network: Network, weights: Weights, *, stride: int | None, batch_tokens: int) -> None:
+        super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
+        self.network = network
+        self.device = network.embed_tokens.weight.device
+
+    def _tensor(self, ids: I32) -> Tensor:
+        return torch.from_numpy(ids.astype(np.int64)).to(self.device)
+
+    def _nats(self, hidden: Tensor, targets: Tensor) -> F64:
+        """Log-probability of targets, (N,), under hidden vectors, (N, D); logits a slice at a time."""
+        parts = []
+        most = max(1, (1 << 24) // self.settings.vocabulary)  # 64 MB of logits
+        for begin in range(0, len(targets), most):
+            logits = self.network.logits(hidden[begin : begin + most]).float()
+            parts.append(-functional.cross_entropy(logits, targets[begin : begin + most], reduction="none"))
+        return np.concatenate([part.double().cpu().numpy() for part in parts]) if parts else np.zeros(0)
+
+    def _distribution(self, hidden: Tensor) -> F64:
+        """Log-probability of every token after one hidden vector, (D,)."""
+        logits = self.network.logits(hidden).double()
+        logs: F64 = torch.log_softmax(logits, dim=-1).cpu().numpy()
+        return logs[: self.tokenizer.size]
+
+
+class WindowedModel(TorchModel):
+    """A transformer: what it sees is limited, so that windows roll over long texts."""
+
+    @property
+    def context(self) -> int:
+        """The most tokens it sees at once."""
+        return int(self.settings.to_json()["context"])
+
+    @property
+    def step(self) -> int:
+        """How far a window moves on."""
+        return self.stride or max(1, self.context // 2)
+
+    def context_used(self) -> str:
+        """See `NeuralModel.context_used`: the context and the stride of its windows."""
+        return f"{self.context}/{self.step}"
+
+    @torch.inference_mode()
+    def _run(self, inputs: I32, targets: I32) -> F64:
+        """Nats of the targets that are wanted, (B, T)."""
+        hidden, _ = self.network(self._tensor(inputs))
+        wanted = targets != windows.UNSCORED
+        nats = np.zeros(targets.shape)
+        nats[wanted] = self._nats(hidden[torch.from_numpy(wanted).to(self.device)], self._tensor(targets[wanted]))
+        return nats
+
+    def score_many(self, ids: I32, ends: I64) -> F64:
+        """See `LanguageModel.score_many`."""
+        several = windows.of_sentences(self.form.start, ids, ends, self.context, self.step)
+        return np.concatenate([np.zeros(0), *windows.score(self._run, several, self.batch_tokens)])
+
+    def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
+        """See `NeuralModel.score_document`."""
+        several = windows.windows(self.form.start, parts, self.context, self.step)
+        return windows.score(self._run, several, self.batch_tokens)
+
+    def start(self) -> tuple[int, ...]:
+        """The start token; a state is the inputs of the window at hand."""
+        return (self.form.start,)
+
+    def advance(self, state: tuple[int, ...], token: int) -> tuple[int, ...]:
+        """See `LanguageModel.advance`; a full window makes room as `windows` says."""
+        seen = (*state, token)
+        return seen if len(seen) <= self.context else seen[self.step :]
+
+    @torch.inference_mode()
+    def next(self, state: tuple[int, ...]) -> F64:
+        """See `LanguageModel.next`; the whole window is run again."""
+        hidden, _ = self.network(self._tensor(np.array([state], dtype=np.int32)))
+        return self._distribution(hidden[0, -1])
+
+
+class StatefulModel(TorchModel):
+    """A recurrent or feed-forward model: its state carries what it needs over texts of any length."""
+
+    def context_used(self) -> str:
+        """See `NeuralModel.context_used`."""
+        return str(self.settings.to_json().get("context", "unlimited"))
+
+    def score_many(self, ids: I32, ends: I64) -> F64:
+        """See `LanguageModel.score_many`; sentences of like length are run together."""
+        starts = np.concatenate(([0], ends[:-1])).astype(np.int64)
+        lengths = ends - starts
+        order = np.argsort(-lengths, kind="stable")
+        order = order[lengths[order] > 0]
+        nats = np.zeros(len(ids))
+        while len(order):
+            most = max(1, self.batch_tokens // min(STRETCH, int(lengths[order[0]])))
+            self._score_rows(ids, starts[order[:most]], lengths[order[:most]], nats)
+            order = order[most:]
+        return nats
+
+    @torch.inference_mode()
+    def _score_rows(self, ids: I32, starts: I64, lengths: I64, nats: F64) -> None:
+        """Scores some sentences, the longest first, into their places."""
+        state = self.network.initial(len(starts), self.form.start)
+        for begin in range(0, int(lengths[0]), STRETCH):
+            rows = int(np.count_nonzero(lengths > begin))
+            state = _first_rows(state, rows, self.settings.kind)
+            time = min(STRETCH, int(lengths[0]) - begin)
+            places = starts[:rows, None] + begin + np.arange(time)
+            inside = begin + np.arange(time) < lengths[:rows, None]
+            targets = ids[np.minimum(places, len(ids) - 1)]
+            inputs = ids[np.clip(places - 1, 0, len(ids) - 1)]
+            if begin == 0:
+                inputs[:, 0] = self.form.start
+            hidden, state = self.network(self._tensor(inputs), state)
+            wanted = torch.from_numpy(inside).to(self.device)
+            nats[places[inside]] = self._nats(hidden[wanted], self._tensor(targets[inside]))
+
+    def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
+        """See `NeuralModel.score_document`."""
+        state: State = self.network.initial(1, self.form.start)
+        last = self.form.start
+        for ids in parts:
+            for begin in range(0, len(ids), STRETCH):
+                targets = ids[begin : begin + STRETCH]
+                nats, state = self._stretch(last, targets, state)
+                last = int(targets[-1])
+                yield nats
+
+    @torch.inference_mode()
+    def _stretch(self, last: int, targets: I32, state: State) -> tuple[F64, State]:
+        inputs = np.concatenate(([last], targets[:-1])).astype(np.int32)
+        hidden, state = self.network(self._tensor(inputs[None]), state)
+        return self._nats(hidden[0], self._tensor(targets)), state
+
+    def start(self) -> State:
+        """See `LanguageModel.start`: the hidden vector after the start token, and the network's state."""
+        return self.advance((None, self.network.initial(1, self.form.start)), self.form.start)
+
+    @torch.inference_mode()
+    def advance(self, state: State, token: int) -> State:
+        """See `LanguageModel.advance`."""
+        hidden, after = self.network(self._tensor(np.array([[token]], dtype=np.int32)), state[1])
+        return hidden[0, -1], after
+
+    @torch.inference_mode()
+    def next(self, state: State) -> F64:
+        """See `LanguageModel.next`."""
+        return self._distribution(state[0])
+
+
+def _first_rows(state: Any, rows: int, kind: str) -> Any:
+    """The state of the first B rows."""
+    if kind == "ffn":
+        return state[:rows]
+    if isinstance(state, tuple):
+        return tuple(part[:, :rows].contiguous() for part in state)
+    return state[:, :rows].contiguous()

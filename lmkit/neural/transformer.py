@@ -1,0 +1,197 @@
+"""The decoder-only transformer; the formulas stand in `families.transformer`.
+
+B batch, T time, D width, H heads, K heads of keys and values, W head width, V vocabulary.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lmkit.families.positions import rotary, sinusoidal
+from lmkit.families.transformer import Transformer
+from lmkit.neural.network import Network, State, normal, uniform
+
+ACTIVATIONS = {
+    "gelu": lambda x: functional.gelu(x, approximate="tanh"),
+    "relu": functional.relu,
+    "relu2": lambda x: functional.relu(x).square(),
+}
+
+
+class Attention(nn.Module):
+    """Causal self-attention: softmax(q k / sqrt W) v over the positions up to each."""
+
+    def __init__(self, settings: Transformer) -> None:
+        super().__init__()
+        self.settings = settings
+        queries, keys = settings.heads * settings.head_width, settings.kv_heads * settings.head_width
+        bias = settings.bias != "none"
+        self.q_proj = nn.Linear(settings.width, queries, bias=bias)
+        self.k_proj = nn.Linear(settings.width, keys, bias=bias)
+        self.v_proj = nn.Linear(settings.width, keys, bias=bias)
+        self.o_proj = nn.Linear(queries, settings.width, bias=settings.bias == "all")
+        if settings.query_key_norm:
+            self.q_norm = nn.RMSNorm(settings.head_width, eps=settings.norm_epsilon)
+            self.k_norm = nn.RMSNorm(settings.head_width, eps=settings.norm_epsilon)
+
+    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor] | None) -> Tensor:
+        """From (B, T, D) to (B, T, D); `turns` are the cosines and sines of rotary positions."""
+        rows, time = x.shape[:2]
+        width = self.settings.head_width
+        q = self.q_proj(x).view(rows, time, -1, width)  # (B, T, H, W)
+        k = self.k_proj(x).view(rows, time, -1, width)  # (B, T, K, W)
+        v = self.v_proj(x).view(rows, time, -1, width)
+        if self.settings.query_key_norm:
+            q, k = self.q_norm(q), self.k_norm(k)
+        if turns is not None:
+            q, k = turned(q, *turns), turned(k, *turns)
+        grouped = self.settings.kv_heads != self.settings.heads
+        mixed = functional.scaled_dot_product_attention(
+            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=True, enable_gqa=grouped
+        )  # (B, H, T, W)
+        out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(rows, time, -1))
+        return out
+
+
+def turned(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    """Numbers i and i + W/2 of x, (B, T, H, W), turned by the angles whose cosines and sines are (T, 1, W).
+
+    The sines of the first half carry a minus.
+    """
+    half = x.shape[-1] // 2
+    return x * cosines + torch.cat((x[..., half:], x[..., :half]), dim=-1) * sines
+
+
+class FeedForwardBranch(nn.Module):
+    """Two linear maps with an activation between, or SwiGLU's three."""
+
+    def __init__(self, settings: Transformer) -> None:
+        super().__init__()
+        bias = settings.bias == "all"
+        self.gate_proj = nn.Linear(settings.width, settings.hidden, bias=bias) if _gated(settings) else None
+        self.up_proj = nn.Linear(settings.width, settings.hidden, bias=bias)
+        self.down_proj = nn.Linear(settings.hidden, settings.width, bias=bias)
+        self.activation = settings.activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From (B, T, D) to (B, T, D)."""
+        up = self.up_proj(x)
+        if self.gate_proj is not None:
+            up = functional.silu(self.gate_proj(x)) * up
+        else:
+            up = ACTIVATIONS[self.activation](up)
+        out: Tensor = self.down_proj(up)
+        return out
+
+
+def _gated(settings: Transformer) -> bool:
+    return settings.activation == "swiglu"
+
+
+def _norm(settings: Transformer) -> nn.Module:
+    kind = nn.RMSNorm if settings.normalisation == "rmsnorm" else nn.LayerNorm
+    return kind(settings.width, eps=settings.norm_epsilon)
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, joined to the residual stream as `norm` says."""
+
+    def __init__(self, settings: Transformer, dropout: float) -> None:
+        super().__init__()
+        self.norm, self.residual, self.dropout = settings.norm, settings.residual, dropout
+        self.input_layernorm = _norm(settings)
+        self.self_attn = Attention(settings)
+        self.post_attention_layernorm = _norm(settings)
+        self.mlp = FeedForwardBranch(settings)
+
+    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor] | None) -> Tensor:
+        """From (B, T, D) to (B, T, D)."""
+        seen = self.input_layernorm(x) if self.norm == "pre" else x
+        x = self._join(x, self.self_attn(seen, turns), self.input_layernorm)
+        seen = self.post_attention_layernorm(x) if self.norm == "pre" else x
+        return self._join(x, self.mlp(seen), self.post_attention_layernorm)
+
+    def _join(self, x: Tensor, branch: Tensor, norm: nn.Module) -> Tensor:
+        if self.dropout and self.training:
+            branch = functional.dropout(branch, self.dropout)
+        if self.norm == "course":
+            branch = norm(branch)
+        joined = x + branch if self.residual else branch
+        return norm(joined) if self.norm == "post" else joined
+
+
+class TransformerNetwork(Network):
+    """Embeddings, blocks, a head."""
+
+    cosines: Tensor
+    sines: Tensor
+    table: Tensor
+
+    def __init__(self, settings: Transformer, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.settings: Transformer = settings
+        self.names = {name: name for name in settings.shapes()}
+        self.dropout = dropout
+        self.embed_tokens = nn.Embedding(settings.vocabulary, settings.width)
+        if settings.positions == "learned":
+            self.embed_positions = nn.Embedding(settings.context, settings.width)
+        self.layers = nn.ModuleList(Block(settings, dropout) for _ in range(settings.layers))
+        self.norm = _norm(settings) if settings.norm == "pre" else None
+        self.lm_head = None if settings.tied else nn.Linear(settings.width, settings.vocabulary, bias=False)
+        if settings.positions == "rope":
+            cosines, sines = map(torch.from_numpy, rotary(settings, 0, settings.context))
+            self.register_buffer("cosines", torch.cat((cosines, cosines), dim=1).unsqueeze(1), persistent=False)
+            self.register_buffer("sines", torch.cat((-sines, sines), dim=1).unsqueeze(1), persistent=False)
+        if settings.positions == "sinusoidal":
+            table = sinusoidal(np.arange(settings.context, dtype=np.float64), settings.width)
+            self.register_buffer("table", torch.from_numpy(table.astype(np.float32)), persistent=False)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Each branch begins as nothing (zeros in its last map) where there is a residual stream to go through.
+
+        Tied or layer-normalised models begin as GPT-2 did: deviation 0.02, branches less by sqrt(2 layers).
+        """
+        settings = self.settings
+        classic = settings.tied or settings.normalisation == "layernorm"
+        for name, tensor in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(tensor)
+            elif "norm" in name:
+                nn.init.ones_(tensor)
+            elif name.startswith("embed"):
+                normal(tensor, generator, 0.02 if classic else 1.0)
+            elif name == "lm_head.weight":
+                nn.init.zeros_(tensor)
+            else:
+                self._initialise_map(name, tensor, generator, classic=classic)
+
+    def _initialise_map(self, name: str, tensor: Tensor, generator: torch.Generator, *, classic: bool) -> None:
+        last = name.endswith(("o_proj.weight", "down_proj.weight"))
+        if classic and self.settings.residual:
+            normal(tensor, generator, 0.02 / math.sqrt(2 * self.settings.layers) if last else 0.02)
+        elif last and self.settings.residual:
+            nn.init.zeros_(tensor)
+        else:
+            uniform(tensor, generator, math.sqrt(3.0 / tensor.shape[1]))
+
+    def forward(self, ids: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """See `Network.forward`; T may be no longer than the context."""
+        time = ids.shape[1]
+        x = self.embed_tokens(ids)  # (B, T, D)
+        if self.settings.positions == "learned":
+            x = x + self.embed_positions.weight[:time]
+        elif self.settings.positions == "sinusoidal":
+            x = x + self.table[:time]
+        if self.dropout and self.training:
+            x = functional.dropout(x, self.dropout)
+        turns = (self.cosines[:time], self.sines[:time]) if self.settings.positions == "rope" else None
+        for block in self.layers:
+            x = block(x, turns)
+        return (x if self.norm is None else self.norm(x)), None
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """See `Network.logits`."""
+        return functional.linear(hidden, (self.embed_tokens if self.lm_head is None else self.lm_head).weight)
