@@ -1,0 +1,103 @@
+"""Folders of transformers: the same logits there and here, in both directions, and refusals by name."""
+
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lmkit.errors import CheckpointError
+from lmkit.families.huggingface import folder
+from lmkit.families.model import Weights
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+VOCABULARY = 137
+SMALL = {"vocab_size": VOCABULARY, "bos_token_id": 1, "eos_token_id": 2}
+LLAMA = {
+    **SMALL, "hidden_size": 42, "intermediate_size": 53, "num_hidden_layers": 2, "num_attention_heads": 3,
+    "num_key_value_heads": 1, "max_position_embeddings": 33, "rms_norm_eps": 1e-5,
+}  # fmt: skip
+SCALED = {
+    "rope_type": "llama3", "rope_theta": 500.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16,
+}  # fmt: skip
+GPT2 = {**SMALL, "n_embd": 45, "n_layer": 2, "n_head": 5, "n_positions": 31}
+CONFIGURATIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "gpt2": ("GPT2", {**GPT2, "n_inner": 71}),
+    "gpt2-untied-relu": ("GPT2", {**GPT2, "tie_word_embeddings": False, "activation_function": "relu"}),
+    "llama": ("Llama", LLAMA),
+    "llama-tied": ("Llama", {**LLAMA, "tie_word_embeddings": True, "num_key_value_heads": 3}),
+    "llama-head-dim": ("Llama", {**LLAMA, "head_dim": 18}),
+    "llama-scaled": ("Llama", {**LLAMA, "rope_parameters": SCALED}),
+    "llama-biases": ("Llama", {**LLAMA, "attention_bias": True, "mlp_bias": True}),
+    "llama-attention-biases": ("Llama", {**LLAMA, "attention_bias": True}),
+    "llama-mlp-biases": ("Llama", {**LLAMA, "mlp_bias": True}),
+    "mistral": ("Mistral", {**LLAMA, "sliding_window": None, "head_dim": 10}),
+    "qwen2": ("Qwen2", {**LLAMA, "num_attention_heads": 6, "hidden_size": 60, "num_key_value_heads": 2}),
+    "qwen3": ("Qwen3", {**LLAMA, "head_dim": 22, "tie_word_embeddings": True}),
+    "qwen3-biases": ("Qwen3", {**LLAMA, "head_dim": 22, "attention_bias": True}),
+}
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """What transformers warns of is its own affair."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def made(name: str) -> Any:
+    """A small random model of transformers, biases and norms random too."""
+    kind, settings = CONFIGURATIONS[name]
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{kind}Config")(**settings)
+    model = getattr(transformers, f"{kind}{'LMHeadModel' if kind == 'GPT2' else 'ForCausalLM'}")(config)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model.eval()
+
+
+def tokenizer_json(size: int = 100) -> bytes:
+    model = {"type": "WordLevel", "vocab": {f"w{token}": token for token in range(size)}, "unk_token": "w0"}
+    return json.dumps({"version": "1.0", "model": model, "pre_tokenizer": {"type": "Whitespace"}}).encode()
+
+
+def files_of(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def saved(model: Any, path: Path, **options: Any) -> dict[str, bytes]:
+    model.save_pretrained(path, **options)
+    return {**files_of(path), "tokenizer.json": tokenizer_json()}
+
+
+def ids() -> Any:
+    return np.random.default_rng(1).integers(0, VOCABULARY, size=(3, 29))
+
+
+def logits(weights: Weights) -> Any:
+    from lmkit.neural.build import loaded
+
+    network = loaded(weights).eval()
+    with torch.inference_mode():
+        return network.logits(network(torch.from_numpy(ids()))[0]).numpy()
+
+
+def their_logits(model: Any) -> Any:
+    with torch.inference_mode():
+        return model(torch.from_numpy(ids())).logits.float().numpy()
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_a_folder_gives_the_logits_of_transformers(name: str, tmp_path: Path) -> None:
+    model = made(name)
+    weights = folder.read(saved(model, tmp_path / "folder"))
+    theirs = their_logits(model)
+    assert np.abs(theirs).max() > 1
+    np.testing.assert_allclose(logits(weights), theirs, atol=1e-4, rtol=0)
