@@ -1,8 +1,9 @@
-"""Which class answers for which kind of file; each is imported when a file of its kind is opened.
+"""Which class answers for which kind of file or folder; each is imported when a file of its kind is opened.
 
 Knows names of kinds and first bytes, no files: who calls has the bytes.
 """
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -37,6 +38,37 @@ def load(data: memoryview, name: str) -> Any:
         raise type(error)(f"{name}: {error}", hint=error.hint) from None
     what = "empty" if not len(data) else "neither a checkpoint nor an ARPA file"
     raise CheckpointError(f"{name}: {what}")
+
+
+def load_folder(files: Mapping[str, memoryview], name: str) -> Any:
+    """The model that a folder of Hugging Face's transformers holds.
+
+    Raises CheckpointError, with the folder's name, where it can't be used.
+    """
+    module, model = KINDS["transformer"]
+    return getattr(import_module(module), model)(weights_in(files, name))
+
+
+def weights_in(files: Mapping[str, memoryview], name: str) -> Any:
+    """The weights in such a folder, and all that goes with them. Raises CheckpointError as `load_folder` does."""
+    return _in_folder("read", files, name)
+
+
+def tokenizer_in(files: Mapping[str, memoryview], name: str) -> Any:
+    """The tokenizer in such a folder, whatever its model is. Raises CheckpointError as `load_folder` does."""
+    return _in_folder("read_tokenizer", files, name)
+
+
+def description_of(files: Mapping[str, memoryview], name: str) -> Any:
+    """What such a folder says of itself, no tensor touched. Raises CheckpointError as `load_folder` does."""
+    return _in_folder("describe", files, name)
+
+
+def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any:
+    try:
+        return getattr(import_module("lmkit.families.huggingface.folder"), function)(files)
+    except LmkitError as error:
+        raise type(error)(f"{name}: {error}", hint=error.hint) from None
 
 
 def _from_checkpoint(content: checkpoint.Checkpoint) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lmkit.commands.options import Run
 from lmkit.edge import streams
+from lmkit.edge.folders import Folder
 from lmkit.errors import CheckpointError, LmkitError, UsageError
 
 
@@ -43,14 +44,25 @@ def about(name: str) -> Iterator[None]:
 
 
 def open_any(name: str) -> Any:
-    """Whatever a checkpoint or an ARPA file holds."""
+    """Whatever a checkpoint, an ARPA file or a folder of Hugging Face's transformers holds."""
     from lmkit import kinds
 
+    if is_folder(name):
+        return kinds.load_folder(Folder(name), name)
     return kinds.load(streams.read_whole(name), streams.display(name))
 
 
+def is_folder(name: str) -> bool:
+    """Whether a model is a folder."""
+    return name != streams.STDIN and os.path.isdir(name)
+
+
 def open_tokenizer(name: str) -> Any:
-    """The tokenizer of any checkpoint. Raises CheckpointError where there is none."""
+    """The tokenizer of any checkpoint or folder. Raises CheckpointError where there is none."""
+    if is_folder(name):
+        from lmkit import kinds
+
+        return kinds.tokenizer_in(Folder(name), name)
     opened = open_any(name)
     tokenizer = getattr(opened, "tokenizer", None)
     if tokenizer is None:
@@ -105,6 +117,11 @@ def blocks_of(run: Run, reader: streams.TextReader, files: Sequence[str], title:
         for name in files:
             yield from progress.over(warned(run, name, reader.blocks(name)))
     tell_replaced(run, reader)
+
+
+def parts_of(reader: streams.TextReader, model: Any, name: str) -> Iterator[bytes]:
+    """A text as `model.read` takes it: blocks of whole lines, or just as it is where line ends are text."""
+    return reader.pieces(name) if model.form.line_end is None else reader.blocks(name)
 
 
 def warned(run: Run, name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
