@@ -101,3 +101,75 @@ def test_a_folder_gives_the_logits_of_transformers(name: str, tmp_path: Path) ->
     theirs = their_logits(model)
     assert np.abs(theirs).max() > 1
     np.testing.assert_allclose(logits(weights), theirs, atol=1e-4, rtol=0)
+
+
+# The way back.
+
+
+def own(settings: Mapping[str, Any], form: Any = None) -> Weights:
+    """A random model of ours over bytes."""
+    from lmkit.families.transformer import Transformer
+    from lmkit.text.sequences import TextForm
+    from lmkit.text.tokenizers import ByteTokenizer
+
+    made = Transformer(**{"vocabulary": 259, "layers": 2, "context": 30, **settings})
+    random = np.random.default_rng(5)
+    tensors = {name: random.normal(0, 0.3, shape).astype(np.float32) for name, shape in made.shapes().items()}
+    return Weights(made, form or TextForm("stream", 2, 2), ByteTokenizer(), tensors)
+
+
+ROPE = {"width": 42, "heads": 3, "kv_heads": 1, "head_width": 10, "hidden": 37}
+LEARNED = {
+    "width": 35, "heads": 5, "kv_heads": 5, "head_width": 7, "hidden": 29, "positions": "learned", "bias": "all",
+    "normalisation": "layernorm", "activation": "gelu", "norm_epsilon": 1e-4,
+}  # fmt: skip
+THREE = {"factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 3.0, "original_context": 8}
+SHAPES = {
+    "LlamaForCausalLM": [ROPE, {**ROPE, "bias": "all", "tied": True}, {**ROPE, "rope_theta": 77.0, "rope_scaling": THREE}],
+    "MistralForCausalLM": [{**ROPE, "width": 43}],
+    "Qwen2ForCausalLM": [{**ROPE, "bias": "qkv"}, {**ROPE, "bias": "qkv", "width": 43}],
+    "Qwen3ForCausalLM": [{**ROPE, "query_key_norm": True, "norm_epsilon": 1e-3}],
+    "GPT2LMHeadModel": [LEARNED, {**LEARNED, "activation": "relu2", "tied": True}, {**LEARNED, "activation": "relu"}],
+}  # fmt: skip
+EVERY = [(name, settings) for name, several in SHAPES.items() for settings in several]
+
+
+def written(weights: Weights, path: Path) -> dict[str, bytes]:
+    from lmkit.edge.folders import write_folder
+    from lmkit.families.huggingface.export import write
+
+    write_folder(str(path), write(weights))
+    return files_of(path)
+
+
+@pytest.mark.parametrize(("name", "settings"), EVERY)
+def test_transformers_loads_our_folder_with_our_logits(
+    name: str, settings: Mapping[str, Any], tmp_path: Path, capsys: Any
+) -> None:
+    weights = own(settings)
+    files = written(weights, tmp_path / "out")
+    model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
+    assert type(model).__name__ == name
+    theirs = their_logits(model)
+    assert np.abs(theirs).max() > 1
+    np.testing.assert_allclose(logits(weights), theirs, atol=1e-4, rtol=0)
+    again = folder.read(files)
+    assert (again.settings, again.form) == (weights.settings, weights.form)
+    assert again.tokenizer.digest == weights.tokenizer.digest
+    assert {key: array.tobytes() for key, array in again.tensors.items()} == {
+        key: array.tobytes() for key, array in weights.tensors.items()
+    }
+
+
+@pytest.mark.parametrize(("name", "settings"), EVERY[::3])
+def test_its_tokenizer_gives_the_ids_that_the_model_was_trained_on(
+    name: str, settings: Mapping[str, Any], tmp_path: Path
+) -> None:
+    weights = own(settings)
+    written(weights, tmp_path / "out")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    text = "one <s>\n\ntwo\té\n"
+    ids = tokenizer(text)["input_ids"]
+    assert ids == [2 if byte == 10 else byte + 3 for byte in text.encode()]
+    assert tokenizer.decode(ids) == text
+    assert tokenizer.decode(ids, skip_special_tokens=True) == text

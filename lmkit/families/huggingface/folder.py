@@ -9,11 +9,11 @@ from typing import Any
 from lmkit.checkpoint import Buffer, Stored, stored_tensors
 from lmkit.errors import CheckpointError
 from lmkit.families.huggingface import tensors
-from lmkit.families.huggingface.configuration import LLAMA, architecture, settings_of
+from lmkit.families.huggingface.configuration import GPT2, LLAMA, QWEN2, architecture, settings_of
 from lmkit.families.model import Weights
 from lmkit.families.transformer import Transformer
 from lmkit.protocols import Tokenizer
-from lmkit.text.formats import gpt2, sentencepiece, tokenizer_json
+from lmkit.text.formats import gpt2, line_ends, sentencepiece, tokenizer_json
 from lmkit.text.formats.assembly import parse_json
 from lmkit.text.sequences import TextForm
 
@@ -47,10 +47,13 @@ class Description:
     @property
     def without(self) -> tuple[str, ...]:
         """Parts of the names whose biases are zero: our settings know biases everywhere or not."""
-        if self.settings.bias != "all" or self.settings.positions == "learned":
+        if self.architecture == GPT2:
             return ()
-        mlp = self.architecture == LLAMA and self.config.get("mlp_bias", False)
-        return (*(() if self.config.get("attention_bias", False) else (".self_attn.",)), *(() if mlp else (".mlp.",)))
+        has = {
+            ".self_attn.": self.architecture == QWEN2 or self.config.get("attention_bias", False),
+            ".mlp.": self.architecture == LLAMA and self.config.get("mlp_bias", False),
+        }
+        return tuple(part for part, there in has.items() if not there)
 
 
 @contextmanager
@@ -82,15 +85,15 @@ def describe(files: Files) -> Description:
 def read(files: Files) -> Weights:
     """The model in a folder. Raises CheckpointError where it can't be run exactly, or is damaged."""
     found = describe(files)
-    tokenizer = read_tokenizer(files)
+    tokenizer, line_end = _tokenizer(files)
     if found.settings.vocabulary < tokenizer.size:
         raise CheckpointError(f"its tokenizer has {tokenizer.size} tokens, its model {found.settings.vocabulary}")
     arrays = tensors.read(found.architecture, found.settings, found.stored, found.without)
-    return Weights(found.settings, _form(found.config, tokenizer), tokenizer, arrays, found.digest)
+    return Weights(found.settings, _form(found.config, tokenizer, line_end), tokenizer, arrays, found.digest)
 
 
-def _form(config: Mapping[str, Any], tokenizer: Tokenizer) -> TextForm:
-    """How the model reads text: as one stream with its line ends, unless `write` said otherwise."""
+def _form(config: Mapping[str, Any], tokenizer: Tokenizer, line_end: int | None) -> TextForm:
+    """How the model reads text: as one stream with its line ends, unless `export.write` said otherwise."""
     own = config.get(OWN)
     if isinstance(own, dict) and "text" in own:
         return TextForm.from_json(own["text"], tokenizer.size)
@@ -98,10 +101,10 @@ def _form(config: Mapping[str, Any], tokenizer: Tokenizer) -> TextForm:
         said = config.get(f"{role}_token_id")
         said = said[0] if isinstance(said, list) and said else said
         if type(said) is int and 0 <= said < tokenizer.size:
-            return TextForm("stream", said, None)
+            return TextForm("stream", said, line_end)
     for role in ("bos", "eos"):
         if role in tokenizer.specials:
-            return TextForm("stream", tokenizer.specials[role], None)
+            return TextForm("stream", tokenizer.specials[role], line_end)
     raise CheckpointError("no token to begin texts with: neither bos_token_id nor eos_token_id is one of its tokenizer")
 
 
@@ -136,19 +139,24 @@ def _stored(files: Files) -> dict[str, Stored]:
 
 def read_tokenizer(files: Files) -> Tokenizer:
     """The tokenizer in a folder. Raises CheckpointError where there is none that can be used."""
+    return _tokenizer(files)[0]
+
+
+def _tokenizer(files: Files) -> tuple[Tokenizer, int | None]:
+    """The tokenizer, and the token that its file has for line ends, if `export.write` put one there."""
     said = bytes(files[TOKENIZER_CONFIG]) if TOKENIZER_CONFIG in files else None
     if said is not None:
         with _about(TOKENIZER_CONFIG):
             tokenizer_json.said_roles({}, said)
     if "tokenizer.json" in files:
         with _about("tokenizer.json"):
-            return tokenizer_json.read(bytes(files["tokenizer.json"]), said)
+            return line_ends.read(bytes(files["tokenizer.json"]), said)
     if "vocab.json" in files and "merges.txt" in files:
-        return _read_pair(files, said)
+        return _read_pair(files, said), None
     for name in ("tokenizer.model", "spiece.model"):
         if name in files:
             with _about(name):
-                return sentencepiece.read(bytes(files[name]))
+                return sentencepiece.read(bytes(files[name])), None
     raise CheckpointError("no tokenizer in the folder: neither tokenizer.json nor vocab.json with merges.txt")
 
 
