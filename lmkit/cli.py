@@ -27,6 +27,7 @@ class Command(NamedTuple):
 
 NGRAM = "lmkit.commands.ngram"
 BPE = "lmkit.commands.bpe"
+TRAIN = "lmkit.commands.train"
 CALC = "lmkit.commands.calc"
 COMMANDS = {
     "ppl": Command("lmkit.commands.ppl", "ppl", "Perplexity of texts under any model."),
@@ -54,6 +55,9 @@ COMMANDS = {
     "bpe count": Command(f"{BPE}.count", "count", "Count the distinct pre-tokens of a text."),
     "bpe import": Command(f"{BPE}.convert", "import_", "Read a tokenizer of another tool."),
     "bpe export": Command(f"{BPE}.convert", "export", "Write a tokenizer as another tool reads it."),
+    "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
+    "train rnn": Command(f"{TRAIN}.rnn", "rnn", "Train a recurrent language model."),
+    "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
     "data text": Command("lmkit.commands.data", "text", "Print a text that every Python installation carries."),
     "scaling plan": Command("lmkit.commands.scaling", "plan", "Parameter counts of models, exactly."),
     "calc softmax": Command(CALC, "softmax", "Probabilities of logits."),
@@ -64,6 +68,7 @@ COMMANDS = {
 GROUPS = {
     "ngram": "N-gram models: count, smooth, look up, prune, mix.",
     "bpe": "Byte-pair encoding: train, encode, decode.",
+    "train": "Neural language models: feed-forward, recurrent, transformer.",
     "data": "Texts to work with.",
     "scaling": "Sizes of models and data.",
     "calc": "The formulas, on numbers given as JSON.",
@@ -153,10 +158,10 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
             context.default_map = {names[option]: setting for option, setting in values.items()}
         return value
 
-    def command(context: typer.Context, **options: Any) -> None:
+    def command(invocation: typer.Context, **options: Any) -> None:
         shared = {key: options.pop(key) for key in ("config", "print_config", "quiet", "verbose", "debug")}
         if shared["print_config"]:
-            shown = {option: options[key] for option, key in _long_names(context).items() if key in options}
+            shown = {option: options[key] for option, key in _long_names(invocation).items() if key in options}
             with streams.open_output(None) as out:
                 out.write(yaml_settings.show(shown).encode())
             return
@@ -178,7 +183,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         return inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
     own = list(inspect.signature(function).parameters.values())[1:]
-    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    invocation = inspect.Parameter("invocation", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     shared = [
         option(
             str | None, None, "--config", "-c", metavar="FILE", is_eager=True, callback=read_config,
@@ -189,7 +194,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         option(bool, False, "--verbose", "-v", help="More messages."),
         option(bool, False, "--debug", help="Show a traceback with an error."),
     ]  # fmt: skip
-    parameters = [context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *shared]
+    parameters = [invocation, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *shared]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command

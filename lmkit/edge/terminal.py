@@ -80,11 +80,13 @@ class Progress:
         self._begun = time.monotonic()
         self._period = PERIOD if picture else LOG_PERIOD
         self._last = self._begun + (PATIENCE - PERIOD if picture else 0)
-        self._done = 0
+        self._done = 0.0
+        self._note = ""
 
-    def advance(self, amount: int) -> None:
-        """Counts more work done."""
+    def advance(self, amount: float, note: str = "") -> None:
+        """Counts more work done; `note` is shown in place of the rate."""
         self._done += amount
+        self._note = note
         if self._total and self._done >= self._total:
             self._terminal.clear()
             return
@@ -96,14 +98,15 @@ class Progress:
 
     def _text(self, seconds: float) -> str:
         rate = self._done / seconds
+        shown = self._note or f"{_quantity(rate, self._unit)}/s"
         text = f"{self._title}: {_quantity(self._done, self._unit)}"
         if self._total:
             share = min(1.0, self._done / self._total)
             left = (self._total - self._done) / rate if rate else 0
             bar = f"[{'#' * round(20 * share):<20}] " if self._picture else ""
             text = f"{self._title} {bar}{share:4.0%}"
-            return f"{text}  {_quantity(rate, self._unit)}/s  {max(0, left):.0f} s left"
-        return f"{text}  {_quantity(rate, self._unit)}/s"
+            return f"{text}  {shown}  {max(0, left):.0f} s left"
+        return f"{text}  {shown}"
 
     def __enter__(self) -> "Progress":
         return self

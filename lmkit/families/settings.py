@@ -45,6 +45,13 @@ class Settings:
         """How many numbers the model learns."""
         return sum(math.prod(shape) for shape in self.shapes().values())
 
+    @property
+    def forward_flops(self) -> int:
+        """Floating-point operations of a token's way through the model: two for each weight of its maps and head."""
+        shapes = self.shapes()
+        head = shapes.get("lm_head.weight", shapes["embed_tokens.weight"])
+        return 2 * (math.prod(head) + sum(math.prod(shapes[name]) for name in self.matrices()))
+
     def to_json(self) -> dict[str, Any]:
         """The settings as a JSON object."""
         return asdict(self)

@@ -117,6 +117,11 @@ class Transformer(Settings):
         """See `Settings.matrices`."""
         return [name for name in self.shapes() if name.endswith("_proj.weight")]
 
+    @property
+    def forward_flops(self) -> int:
+        """See `Settings.forward_flops`; with the products of attention over a whole context."""
+        return super().forward_flops + 4 * self.layers * self.heads * self.head_width * self.context
+
 
 def _linear(name: str, rows: int, columns: int, bias: bool) -> Shapes:
     own: Shapes = {f"{name}.weight": (rows, columns)}

@@ -1,4 +1,4 @@
-"""What the networks of all families share: weights in and out under the families' names, and the course of a forward pass.
+"""What the networks of all families share: weights in and out under the families' names, and the forward pass.
 
 B batch, T time, D width, V vocabulary.
 """
@@ -21,6 +21,7 @@ class Network(nn.Module):
     """A language model's network. `forward` gives hidden vectors, `logits` what they say of the next token."""
 
     settings: Settings
+    embed_tokens: nn.Embedding
     names: Mapping[str, str]
     """The families' name of every tensor -> its name in this module."""
 
@@ -40,6 +41,11 @@ class Network(nn.Module):
         """Fills the weights with their first values."""
         raise NotImplementedError
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embed_tokens.weight.device
+
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor of weights by the families' names."""
         own = dict(self.named_parameters())
@@ -47,7 +53,7 @@ class Network(nn.Module):
 
     def to_arrays(self) -> dict[str, Array]:
         """Copies of the weights, float32."""
-        return {name: tensor.detach().float().cpu().numpy().copy() for name, tensor in self.tensors().items()}
+        return {name: to_array(tensor) for name, tensor in self.tensors().items()}
 
     def load_arrays(self, arrays: Mapping[str, Array]) -> None:
         """Takes weights over from arrays of the same names and shapes."""
@@ -56,9 +62,10 @@ class Network(nn.Module):
                 tensor.copy_(torch.from_numpy(np.array(arrays[name], dtype=np.float32)))
 
 
-def named(prefix: str, places: Mapping[str, str]) -> dict[str, str]:
-    """The same names, each side behind a prefix."""
-    return {f"{prefix}{name}": f"{prefix}{place}" for name, place in places.items()}
+def to_array(tensor: Tensor) -> Array:
+    """A copy of a tensor, the whole of it where processes share it, float32."""
+    whole = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    return np.array(whole.detach().float().cpu().numpy())
 
 
 def uniform(tensor: Tensor, generator: torch.Generator, scale: float) -> None:

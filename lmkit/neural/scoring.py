@@ -46,12 +46,15 @@ def of_network(network: Network, weights: Weights, *, stride: int | None, batch_
 
 
 class TorchModel(NeuralModel):
-    """What both kinds share."""
+    """What both kinds share; `correct` counts the scored tokens that were the most probable, if `count_correct`."""
+
+    count_correct = False
 
     def __init__(self, network: Network, weights: Weights, *, stride: int | None, batch_tokens: int) -> None:
         super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
         self.network = network
-        self.device = network.embed_tokens.weight.device
+        self.device = network.device
+        self.correct = 0
 
     def _tensor(self, ids: I32) -> Tensor:
         return torch.from_numpy(ids.astype(np.int64)).to(self.device)
@@ -62,7 +65,10 @@ class TorchModel(NeuralModel):
         most = max(1, (1 << 24) // self.settings.vocabulary)  # 64 MB of logits
         for begin in range(0, len(targets), most):
             logits = self.network.logits(hidden[begin : begin + most]).float()
-            parts.append(-functional.cross_entropy(logits, targets[begin : begin + most], reduction="none"))
+            wanted = targets[begin : begin + most]
+            parts.append(-functional.cross_entropy(logits, wanted, reduction="none"))
+            if self.count_correct:
+                self.correct += int((logits.argmax(dim=-1) == wanted).sum())
         return np.concatenate([part.double().cpu().numpy() for part in parts]) if parts else np.zeros(0)
 
     def _distribution(self, hidden: Tensor) -> F64:

@@ -4,6 +4,7 @@ B batch, T time, D width, H heads, K heads of keys and values, W head width, V v
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from lmkit.families.positions import rotary, sinusoidal
 from lmkit.families.transformer import Transformer
 from lmkit.neural.network import Network, State, normal, uniform
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": lambda x: functional.gelu(x, approximate="tanh"),
     "relu": functional.relu,
     "relu2": lambda x: functional.relu(x).square(),
@@ -79,11 +80,8 @@ class FeedForwardBranch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """From (B, T, D) to (B, T, D)."""
         up = self.up_proj(x)
-        if self.gate_proj is not None:
-            up = functional.silu(self.gate_proj(x)) * up
-        else:
-            up = ACTIVATIONS[self.activation](up)
-        out: Tensor = self.down_proj(up)
+        inner = ACTIVATIONS[self.activation](up) if self.gate_proj is None else functional.silu(self.gate_proj(x)) * up
+        out: Tensor = self.down_proj(inner)
         return out
 
 

@@ -115,18 +115,25 @@ def _kept(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> Iter
 def _between_blanks(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> Iterator[Part]:
     """Documents between blank lines; blank lines themselves are left out."""
     assert form.line_end is not None
-    open_document = False
+    ending = _ending(form)
+    within = False  # whether a document is open
     for block in blocks:
-        for line in block[:-1].split(b"\n"):
-            if line.strip():
-                open_document = True
-                ids, ends = tokenizer.encode_block(line + b"\n")
-                yield with_line_ends(ids, ends, form.line_end)[0], _none()
-            elif open_document:
-                open_document = False
-                yield _ending(form), np.array([len(_ending(form))])
-    if open_document:
-        yield _ending(form), np.array([len(_ending(form))])
+        ids, ends = with_line_ends(*tokenizer.encode_block(block), form.line_end)
+        parts, places, size = [], [], 0
+        begin = 0
+        for text, end in zip(block[:-1].split(b"\n"), ends.tolist(), strict=True):
+            blank = not text.strip()
+            part = ending if blank else ids[begin:end]
+            if not blank or within:
+                parts.append(part)
+                size += len(part)
+            if blank and within:
+                places.append(size)
+            within = not blank
+            begin = end
+        yield np.concatenate([np.zeros(0, np.int32), *parts]), np.array(places, dtype=np.int64)
+    if within:
+        yield ending, np.array([len(ending)])
 
 
 def encode_prompt(tokenizer: Tokenizer, form: TextForm, text: bytes) -> I32:

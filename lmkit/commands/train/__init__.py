@@ -1,0 +1,1 @@
+"""`lmkit train`: neural language models from texts."""

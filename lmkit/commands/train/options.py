@@ -1,0 +1,225 @@
+"""The options that all `train` commands share, said once; a command takes them as one value."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands.ngram.texts import MaxVocab, MinCount
+from lmkit.commands.options import EncodingErrors, Output, Run, Seed, Tokens, choice
+
+Seconds = float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How to train, whatever the family; the fields are options, by their names."""
+
+    tokens: Tokens = "char"
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="WAY",
+            callback=choice("stream", "line", "file", "blank-line"),
+            help="What is a sequence of its own: the whole text as a `stream`, every `line`, every `file`, "
+            "or what lies between blank lines.",
+        ),
+    ] = "stream"
+    pack: Annotated[
+        bool, typer.Option("--pack", help="Train on documents end to end, so that contexts reach over their ends.")
+    ] = False
+    max_vocab: MaxVocab = None
+    min_count: MinCount = 1
+    valid: Annotated[
+        str | None, typer.Option("--valid", metavar="FILE", show_default=False, help="Text to validate on, all of it.")
+    ] = None
+    valid_fraction: Annotated[
+        float,
+        typer.Option(
+            "--valid-fraction", metavar="F", min=0.0, max=0.9, help="Share of the text, its end, to hold out."
+        ),
+    ] = 0.0
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", min=1, show_default="500", help="Steps to train.")
+    ] = None
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget",
+            metavar="AMOUNT",
+            show_default=False,
+            help="Train for a time such as `60s`, `5m` or `2h`, for `1e6tokens` or for `1e15flops`; "
+            "the schedule is fitted to it.",
+        ),
+    ] = None
+    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Rows of a batch.")] = 12
+    accumulate: Annotated[
+        int, typer.Option("--accumulate", metavar="N", min=1, help="Parts that a batch is computed in, to save memory.")
+    ] = 1
+    optimizer: Annotated[
+        str,
+        typer.Option(
+            "--optimizer",
+            metavar="NAME",
+            callback=choice("muon", "adamw"),
+            help="`muon` for matrices with AdamW for all else, or `adamw` for all.",
+        ),
+    ] = "muon"
+    lr: Annotated[float, typer.Option("--lr", metavar="RATE", min=0.0, help="Peak learning rate of AdamW.")] = 0.02
+    matrix_lr: Annotated[
+        float, typer.Option("--matrix-lr", metavar="RATE", min=0.0, help="Peak learning rate of Muon.")
+    ] = 0.04
+    schedule: Annotated[
+        str,
+        typer.Option(
+            "--schedule",
+            metavar="NAME",
+            callback=choice("linear", "cosine", "constant", "noam"),
+            help="How the learning rate goes on after warm-up: `linear` or `cosine` to zero, `constant`, "
+            "or `noam`, one over the square root of the step.",
+        ),
+    ] = "linear"
+    warmup: Annotated[
+        int | None,
+        typer.Option(
+            "--warmup",
+            metavar="N",
+            min=0,
+            show_default="2 % of the run",
+            help="Steps over which the rate rises evenly.",
+        ),
+    ] = None
+    weight_decay: Annotated[
+        float,
+        typer.Option("--weight-decay", metavar="W", min=0.0, help="Share of a matrix lost a step, times the rate."),
+    ] = 0.0
+    clip: Annotated[
+        float, typer.Option("--clip", metavar="NORM", min=0.0, help="Largest norm of a gradient; 0: any.")
+    ] = 1.0
+    dropout: Annotated[
+        float,
+        typer.Option("--dropout", metavar="P", min=0.0, max=0.95, help="Share of activations left out in training."),
+    ] = 0.0
+    label_smoothing: Annotated[
+        float,
+        typer.Option(
+            "--label-smoothing", metavar="E", min=0.0, max=0.99, help="Share of a target given to all tokens."
+        ),
+    ] = 0.0
+    teacher_forcing: Annotated[
+        float,
+        typer.Option(
+            "--teacher-forcing",
+            metavar="P",
+            min=0.0,
+            max=1.0,
+            help="Probability that the true token is fed; otherwise the model's own guess is.",
+        ),
+    ] = 1.0
+    loss_at: Annotated[
+        str,
+        typer.Option(
+            "--loss-at",
+            metavar="WHERE",
+            callback=choice("all", "last"),
+            help="Learn from `all` tokens of a row or the `last`.",
+        ),
+    ] = "all"
+    evaluate_every: Annotated[
+        int,
+        typer.Option(
+            "--evaluate-every",
+            metavar="N",
+            min=0,
+            show_default="at the end only",
+            help="Steps between evaluations on the validation text.",
+        ),
+    ] = 0
+    select_by: Annotated[
+        str | None,
+        typer.Option(
+            "--select-by",
+            metavar="METRIC",
+            callback=choice("loss", "accuracy"),
+            show_default="the last weights",
+            help="Keep the weights that did best in an evaluation: by `loss` or by `accuracy`.",
+        ),
+    ] = None
+    patience: Annotated[
+        int, typer.Option("--patience", metavar="N", min=0, help="Stop after N evaluations without progress; 0: never.")
+    ] = 0
+    seed: Seed = 0
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            metavar="N",
+            min=1,
+            show_default="all cores",
+            help="Threads; the last digits of a result depend on them.",
+        ),
+    ] = None
+    device: Annotated[
+        str,
+        typer.Option("--device", metavar="NAME", callback=choice("cpu", "cuda", "mps"), help="`cpu`, `cuda` or `mps`."),
+    ] = "cpu"
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            metavar="NAME",
+            callback=choice("fp32", "bf16"),
+            help="Numbers of activations: `fp32` or `bf16`.",
+        ),
+    ] = "fp32"
+    compile: Annotated[bool, typer.Option("--compile", help="Compile the model first: pays in long runs only.")] = False
+    shard: Annotated[
+        bool, typer.Option("--shard", help="Under torchrun: share the weights out among processes, by FSDP.")
+    ] = False
+    print_schedule: Annotated[
+        bool, typer.Option("--print-schedule", help="Print every step's learning rate and stop.")
+    ] = False
+    log: Annotated[
+        str | None,
+        typer.Option(
+            "--log", metavar="FILE", show_default=False, help="Write events to FILE, JSON Lines, as they come."
+        ),
+    ] = None
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from OUTPUT.state, where an earlier run was stopped; else begin.")
+    ] = False
+    save_every: Annotated[
+        float, typer.Option("--save-every", metavar="SECONDS", min=0.0, help="Seconds between saves of OUTPUT.state.")
+    ] = 60.0
+    encoding_errors: EncodingErrors = "strict"
+    output: Output = None
+
+
+def with_training_options(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command whose parameter `training` is a Training the options of its fields; `defaults` are its own."""
+
+    def decorated(function: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(function)
+        own = [parameter for name, parameter in signature.parameters.items() if name != "training"]
+        shared = [
+            inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(field.name, field.default),
+                annotation=Training.__annotations__[field.name],
+            )
+            for field in fields(Training)
+        ]  # fmt: skip
+
+        def command(run: Run, **options: Any) -> None:
+            training = Training(**{field.name: options.pop(field.name) for field in fields(Training)})
+            function(run, **options, training=training)
+
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        parameters = [own[0], *(parameter.replace(kind=keyword) for parameter in own[1:]), *shared]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__doc__ = function.__doc__
+        return command
+
+    return decorated

@@ -1,0 +1,52 @@
+"""`lmkit train rnn`: a recurrent language model."""
+
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands.options import Files, Run, choice
+from lmkit.commands.train.options import Training, with_training_options
+from lmkit.commands.train.running import train
+
+
+@with_training_options(batch=25, lr=0.01, matrix_lr=0.04)
+def rnn(
+    run: Run,
+    files: Files = None,
+    cell: Annotated[
+        str,
+        typer.Option(
+            "--cell",
+            metavar="NAME",
+            callback=choice("elman", "lstm", "gru", "mingru"),
+            help="`elman`, `lstm`, `gru`, or `mingru`, whose gates see the input alone.",
+        ),
+    ] = "lstm",
+    layers: Annotated[int, typer.Option("--layers", metavar="N", min=1, help="Layers.")] = 2,
+    width: Annotated[int, typer.Option("--width", metavar="N", min=1, help="Numbers in a hidden vector.")] = 128,
+    bias: Annotated[bool, typer.Option("--bias/--no-bias", help="Biases in cells and head.")] = True,
+    tied: Annotated[bool, typer.Option("--tied", help="The head is the table of embeddings.")] = False,
+    bptt: Annotated[
+        int, typer.Option("--bptt", metavar="N", min=1, help="Steps in time that errors are sent back.")
+    ] = 50,
+    *,
+    training: Training,
+) -> None:
+    """Train a recurrent language model.
+
+    A text is read as --batch lanes side by side, each going on where the batch before ended, so
+    that the state reaches back further than the errors of --bptt steps. Matrices learn by Muon,
+    each gate's block on its own.
+
+    Examples:
+      lmkit train rnn train.txt --valid valid.txt -o lstm.lm
+      lmkit train rnn --cell gru --budget 60s --valid-fraction 0.1 text.txt -o gru.lm
+      lmkit train rnn --tokens bpe.lm --by line --steps 2000 lines.txt | lmkit ppl test.txt
+    """
+
+    def settings(vocabulary: int) -> Any:
+        from lmkit.families.recurrent import Recurrent
+
+        return Recurrent(vocabulary=vocabulary, cell=cell, layers=layers, width=width, bias=bias, tied=tied)
+
+    train(run, files or [], training, settings, time_steps=bptt)

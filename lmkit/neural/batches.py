@@ -1,0 +1,151 @@
+"""Which tokens a step learns from: a function of the step's number alone, so that a run resumes where it was.
+
+B rows, T tokens. A batch is inputs and targets, (B, T); targets are UNSCORED where nothing is to be learned.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from lmkit.families.windows import UNSCORED
+from lmkit.protocols import I32, I64, Ints
+
+
+class Batch(NamedTuple):
+    """Inputs and what follows each, (B, T); `fresh`: rows begin anew, not where the batch before ended."""
+
+    inputs: I32
+    targets: I32
+    fresh: bool
+
+
+class Batches(Protocol):
+    """Batches by their number, from 0."""
+
+    rows: int
+
+    def batch(self, number: int) -> Batch:
+        """The batch of a step."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """An encoded text: all its ids, where documents end, and how many bytes it had."""
+
+    ids: Ints
+    ends: I64
+    bytes: int
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens there are to predict."""
+        return len(self.ids)
+
+    @property
+    def bytes_per_token(self) -> float:
+        """Bytes of text that a token stands for on average."""
+        return self.bytes / max(1, len(self.ids))
+
+
+class Crops:
+    """Stretches of T tokens cut from one sequence at a random phase, each once an epoch, in random order."""
+
+    def __init__(self, ids: Ints, start: int, rows: int, time: int, seed: int) -> None:
+        self.rows, self._ids, self._start, self._seed = rows, ids, start, seed
+        self._time = min(time, len(ids))
+        self._each = max(1, len(ids) // self._time - 1)  # whatever the phase
+
+    def batch(self, number: int) -> Batch:
+        """See `Batches`."""
+        places = np.arange(number * self.rows, (number + 1) * self.rows)
+        begins = np.empty(self.rows, dtype=np.int64)
+        for epoch in np.unique(places // self._each).tolist():
+            generator = np.random.default_rng([self._seed, epoch])
+            phase = int(generator.integers(0, max(1, min(self._time, len(self._ids) - self._time + 1))))
+            order = generator.permutation(self._each)
+            own = places // self._each == epoch
+            begins[own] = phase + self._time * order[places[own] % self._each]
+        taken = begins[:, None] + np.arange(self._time)
+        targets = self._ids[taken].astype(np.int32)
+        inputs = np.where(taken > 0, self._ids[np.maximum(taken - 1, 0)], self._start).astype(np.int32)
+        return Batch(inputs, targets, fresh=True)
+
+
+class Lanes:
+    """B stretches of one sequence, read side by side from end to end, T tokens at a time.
+
+    Each epoch starts elsewhere in the sequence.
+    """
+
+    def __init__(self, ids: Ints, start: int, rows: int, time: int, seed: int) -> None:
+        self.rows = max(1, min(rows, len(ids) // 2))
+        self._ids, self._start, self._seed = ids, start, seed
+        self._length = len(ids) // self.rows
+        self._time = min(time, self._length)
+        self._each = -(-self._length // self._time)  # batches of an epoch
+
+    def batch(self, number: int) -> Batch:
+        """See `Batches`."""
+        epoch, chunk = divmod(number, self._each)
+        shift = int(np.random.default_rng([self._seed, epoch]).integers(0, len(self._ids))) if epoch else 0
+        begin = chunk * self._time
+        time = min(self._time, self._length - begin)
+        taken = shift + np.arange(self.rows)[:, None] * self._length + begin + np.arange(time)
+        inputs = self._ids[(taken - 1) % len(self._ids)].astype(np.int32)
+        inputs[taken % len(self._ids) == 0] = self._start
+        return Batch(inputs, self._ids[taken % len(self._ids)].astype(np.int32), fresh=chunk == 0)
+
+
+class Documents:
+    """Documents a row each, cut where they are longer than T; rows of like length are batched, batches shuffled."""
+
+    def __init__(self, corpus: Corpus, start: int, rows: int, time: int, seed: int) -> None:
+        self.rows, self._ids, self._start, self._seed = rows, corpus.ids, start, seed
+        begins = np.concatenate(([0], corpus.ends[:-1])).astype(np.int64)
+        lengths = corpus.ends - begins
+        pieces = np.maximum(1, -(-lengths // time))
+        first = np.repeat(np.cumsum(pieces) - pieces, pieces)
+        nth = np.arange(len(first)) - first  # which piece of its document
+        self._begins = np.repeat(begins, pieces) + nth * time
+        self._lengths = np.minimum(np.repeat(lengths, pieces) - nth * time, time)
+        self._opens = nth == 0
+        kept = self._lengths > 0
+        self._begins, self._lengths, self._opens = self._begins[kept], self._lengths[kept], self._opens[kept]
+        self._each = -(-len(self._begins) // rows)
+        self._epoch = -1
+        self._order: I64 = np.zeros(0, dtype=np.int64)
+
+    def batch(self, number: int) -> Batch:
+        """See `Batches`."""
+        epoch, place = divmod(number, self._each)
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, self._shuffled(epoch)
+        begin = int(self._batch_order[place]) * self.rows
+        rows = self._order[begin : begin + self.rows]
+        lengths = self._lengths[rows]
+        offsets = np.arange(int(lengths.max()))
+        taken = np.minimum(self._begins[rows, None] + offsets, len(self._ids) - 1)
+        inside = offsets < lengths[:, None]
+        targets = np.where(inside, self._ids[taken], UNSCORED).astype(np.int32)
+        inputs = np.where(inside, self._ids[np.maximum(taken - 1, 0)], self._start).astype(np.int32)
+        inputs[self._opens[rows], 0] = self._start
+        return Batch(inputs, targets, fresh=True)
+
+    def _shuffled(self, epoch: int) -> I64:
+        """Rows in random order, then in runs of like length; `_batch_order` says which batch comes when."""
+        generator = np.random.default_rng([self._seed, epoch])
+        order = generator.permutation(len(self._begins))
+        run = self.rows * 64
+        for begin in range(0, len(order), run):
+            part = order[begin : begin + run]
+            order[begin : begin + run] = part[np.argsort(self._lengths[part], kind="stable")]
+        self._batch_order = generator.permutation(self._each)
+        return order
+
+
+def with_loss_at_end_only(batch: Batch) -> Batch:
+    """The same batch with the last token of each row as the only target."""
+    last = (batch.targets != UNSCORED).sum(axis=1) - 1
+    only = np.arange(batch.targets.shape[1]) == last[:, None]
+    return batch._replace(targets=np.where(only, batch.targets, UNSCORED).astype(np.int32))
