@@ -64,6 +64,18 @@ def description_of(files: Mapping[str, memoryview], name: str) -> Any:
     return _in_folder("describe", files, name)
 
 
+def weights_of(data: memoryview, name: str) -> Any:
+    """The weights of a neural model's checkpoint. Raises CheckpointError, with the file's name, for other kinds."""
+    try:
+        content = checkpoint.parse(data)
+        model = import_module("lmkit.families.model")
+        if content.kind not in model.FAMILIES:
+            raise CheckpointError(f"of kind {content.kind}, not a neural model")
+        return model.Weights.from_checkpoint(content)
+    except LmkitError as error:
+        raise type(error)(f"{name}: {error}", hint=error.hint) from None
+
+
 def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any:
     try:
         return getattr(import_module("lmkit.families.huggingface.folder"), function)(files)

@@ -2,14 +2,13 @@
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lmkit.errors import CheckpointError
 from lmkit.families.huggingface import folder
 from lmkit.families.model import Weights
 
@@ -125,7 +124,9 @@ LEARNED = {
 }  # fmt: skip
 THREE = {"factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 3.0, "original_context": 8}
 SHAPES = {
-    "LlamaForCausalLM": [ROPE, {**ROPE, "bias": "all", "tied": True}, {**ROPE, "rope_theta": 77.0, "rope_scaling": THREE}],
+    "LlamaForCausalLM": [
+        ROPE, {**ROPE, "bias": "all", "tied": True}, {**ROPE, "rope_theta": 77.0, "rope_scaling": THREE},
+    ],
     "MistralForCausalLM": [{**ROPE, "width": 43}],
     "Qwen2ForCausalLM": [{**ROPE, "bias": "qkv"}, {**ROPE, "bias": "qkv", "width": 43}],
     "Qwen3ForCausalLM": [{**ROPE, "query_key_norm": True, "norm_epsilon": 1e-3}],

@@ -1,5 +1,6 @@
 """Ids of a text as it is: what the tokenizers library gives for the whole, however the text comes."""
 
+import itertools
 import json
 from collections.abc import Sequence
 
@@ -47,7 +48,7 @@ def library_file(name: str, normalizer: str | None = None) -> bytes:
     model = {"type": "BPE", "vocab": {token: place for place, token in enumerate(tokens)}, "merges": merges}
     return json.dumps(
         {
-            "version": "1.0", "model": model, "pre_tokenizer": split, "decoder": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True},
+            "version": "1.0", "model": model, "pre_tokenizer": split, "decoder": SPLITS["gpt2"],
             "normalizer": None if normalizer is None else {"type": normalizer},
         }
     ).encode()  # fmt: skip
@@ -66,7 +67,7 @@ def ids_in(tokenizer: Tokenizer, blocks: Sequence[bytes]) -> list[int]:
 
 def cut(text: bytes, places: Sequence[int]) -> list[bytes]:
     edges = [0, *sorted(min(place, len(text)) for place in places), len(text)]
-    return [text[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+    return [text[begin:end] for begin, end in itertools.pairwise(edges)]
 
 
 @pytest.mark.parametrize("name", SPLITS)

@@ -128,10 +128,11 @@ def _llama(name: str, values: Mapping[str, Any]) -> Transformer:
     context = _number(values, "max_position_embeddings")
     _check_attention(name, values, context)
     width, heads = _number(values, "hidden_size"), _number(values, "num_attention_heads")
+    kv_heads = heads if values["num_key_value_heads"] is None else _number(values, "num_key_value_heads")
     theta, scaling = _rotary(values)
     return Transformer(
         vocabulary=_number(values, "vocab_size"), layers=_number(values, "num_hidden_layers"), width=width,
-        heads=heads, kv_heads=heads if values["num_key_value_heads"] is None else _number(values, "num_key_value_heads"),
+        heads=heads, kv_heads=kv_heads,
         head_width=_width_of_heads(width, heads) if values["head_dim"] is None else _number(values, "head_dim"),
         hidden=_number(values, "intermediate_size"), context=context, rope_theta=theta, rope_scaling=scaling,
         norm_epsilon=_real(values, "rms_norm_eps"), query_key_norm=name == QWEN3, bias=_bias(name, values),
@@ -151,7 +152,9 @@ def _check_attention(name: str, values: Mapping[str, Any], context: int) -> None
     """Raises CheckpointError where a layer would not see everything before it."""
     window = values["sliding_window"] if name == MISTRAL or values["use_sliding_window"] else None
     if window is not None and not (type(window) is int and window >= context):
-        raise CheckpointError(f"its sliding window of {window!r} tokens is shorter than its context, not one lmkit runs")
+        raise CheckpointError(
+            f"its sliding window of {window!r} tokens is shorter than its context, not one lmkit runs"
+        )
     kinds = values["layer_types"]
     if kinds is not None and (not isinstance(kinds, list) or any(kind != "full_attention" for kind in kinds)):
         raise CheckpointError("its setting layer_types is not all full_attention, which is all that lmkit runs")

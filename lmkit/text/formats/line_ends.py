@@ -11,10 +11,10 @@ from typing import Any
 
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
+from lmkit.text.foreign import HuggingFaceTokenizer
 from lmkit.text.formats import json_export, json_listed, tokenizer_json
 from lmkit.text.formats.assembly import parse_json
 from lmkit.text.formats.json_listed import replace
-from lmkit.text.foreign import HuggingFaceTokenizer
 
 FEED, NAME = "\n", "</s>"
 _RETURN = replace(r"\r\z", "")
