@@ -45,8 +45,9 @@ def load_folder(files: Mapping[str, memoryview], name: str) -> Any:
 
     Raises CheckpointError, with the folder's name, where it can't be used.
     """
+    weights = weights_in(files, name)
     module, model = KINDS["transformer"]
-    return getattr(import_module(module), model)(weights_in(files, name))
+    return getattr(import_module(module), model)(weights)
 
 
 def weights_in(files: Mapping[str, memoryview], name: str) -> Any:

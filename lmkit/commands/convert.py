@@ -67,6 +67,8 @@ def convert(
             raise CheckpointError(f"{streams.display(name)}: not a checkpoint, which a folder is made of")
         _write_folder(kinds.weights_of(data, streams.display(name)), name, output)
         return
+    if to == ARPA and kind not in (None, "ngram", "ngram-counts"):
+        raise CheckpointError(f"{streams.display(name)}: of kind {kind}, which has no n-grams")
     if name == streams.STDIN:
         raise UsageError(f"--to {to} wants the input as a file", hint="`ngram` and `bpe` import and export read stdin")
     _through(run, name, to, output, is_json=bytes(data[:1]) == b"{")

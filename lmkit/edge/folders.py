@@ -13,7 +13,7 @@ from lmkit.errors import CheckpointError, DataError, OutputError, UsageError
 class Folder(Mapping[str, memoryview]):
     """The files of a folder by name, each mapped when it is asked for.
 
-    Raises DataError where the folder can't be read, CheckpointError where a file in it can't.
+    Raises DataError where the folder can't be read, CheckpointError with the reason where a file in it can't.
     """
 
     def __init__(self, name: str) -> None:
@@ -27,7 +27,7 @@ class Folder(Mapping[str, memoryview]):
             return streams.read_whole(os.path.join(self.name, file))
         except (DataError, OSError) as error:
             reason = streams.reason(error) if isinstance(error, OSError) else str(error).rpartition(": ")[2]
-            raise CheckpointError(f"{file}: {reason}") from None
+            raise CheckpointError(reason) from None
 
     def __contains__(self, file: object) -> bool:
         return file in self._names

@@ -327,8 +327,8 @@ def index(places: object) -> bytes:
 
 BROKEN: dict[str, tuple[Callable[[Mapping[str, bytes]], Mapping[str, bytes]], str]] = {
     "no config": (without("config.json"), "no config.json"),
-    "config": (lambda files: {**files, "config.json": b"\xff\x00"}, "not a config.json"),
-    "config list": (lambda files: {**files, "config.json": b"[]"}, "not a config.json"),
+    "config": (lambda files: {**files, "config.json": b"\xff\x00"}, "config.json: not an object"),
+    "config list": (lambda files: {**files, "config.json": b"[]"}, "config.json: not an object"),
     "no weights": (without(folder.WEIGHTS), "no weights in the folder"),
     "pickle": (without(folder.WEIGHTS, **{"pytorch_model.bin": b"x"}), "pytorch_model.bin is a pickle"),
     "junk": (lambda files: {**files, folder.WEIGHTS: b"junk" * 9}, "model.safetensors: not a checkpoint"),

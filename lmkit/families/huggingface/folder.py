@@ -72,7 +72,8 @@ def describe(files: Files) -> Description:
     """
     if CONFIG not in files:
         raise CheckpointError("no config.json in the folder")
-    config = parse_json(bytes(files[CONFIG]), "a config.json")
+    with _about(CONFIG):
+        config = parse_json(bytes(files[CONFIG]), "an object of settings")
     name, settings = architecture(config), settings_of(config)
     stored = tensors.with_prefix(name, _stored(files))
     if settings.tied and not tensors.ties(name, stored):
@@ -144,9 +145,10 @@ def read_tokenizer(files: Files) -> Tokenizer:
 
 def _tokenizer(files: Files) -> tuple[Tokenizer, int | None]:
     """The tokenizer, and the token that its file has for line ends, if `export.write` put one there."""
-    said = bytes(files[TOKENIZER_CONFIG]) if TOKENIZER_CONFIG in files else None
-    if said is not None:
+    said = None
+    if TOKENIZER_CONFIG in files:
         with _about(TOKENIZER_CONFIG):
+            said = bytes(files[TOKENIZER_CONFIG])
             tokenizer_json.said_roles({}, said)
     if "tokenizer.json" in files:
         with _about("tokenizer.json"):
