@@ -34,7 +34,7 @@ def convert(
     ] = None,
     output: Output = None,
 ) -> None:
-    """A checkpoint to and from the folders and files of other tools.
+    """A checkpoint to and from other tools' formats.
 
     A Hugging Face folder (GPT-2, Llama, Mistral, Qwen2, Qwen3 and what has their shape, such as
     SmolLM; safetensors, whole or in shards) becomes one checkpoint; every command takes the folder

@@ -206,7 +206,7 @@ def filled(name):
 
 def value(option, number):
     fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask",
-             "--unit": "nats", "--unit-of": "line", "--correction": "grassberger",
+             "--unit": "nats", "--to": "lm", "--unit-of": "line", "--correction": "grassberger",
              "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken"}  # fmt: skip
     types = {"int range": "7", "float range": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
