@@ -34,6 +34,8 @@ def load(data: memoryview, name: str) -> Any:
         arpa = import_module("lmkit.counting.arpa")
         if arpa.is_arpa(start):
             return _from_arpa(arpa, bytes(data))
+        if start.startswith(b"GGUF"):
+            raise CheckpointError("a GGUF file", hint="`lmkit convert` makes a checkpoint of it")
     except LmkitError as error:
         raise type(error)(f"{name}: {error}", hint=error.hint) from None
     what = "empty" if not len(data) else "neither a checkpoint nor an ARPA file"
@@ -73,6 +75,14 @@ def weights_of(data: memoryview, name: str) -> Any:
         if content.kind not in model.FAMILIES:
             raise CheckpointError(f"of kind {content.kind}, not a neural model")
         return model.Weights.from_checkpoint(content)
+    except LmkitError as error:
+        raise type(error)(f"{name}: {error}", hint=error.hint) from None
+
+
+def weights_in_gguf(values: Mapping[str, Any], tensors: Mapping[str, Any], name: str) -> Any:
+    """The weights of what a GGUF file says. Raises CheckpointError, with the file's name, where it can't be used."""
+    try:
+        return import_module("lmkit.families.gguf").read(values, tensors)
     except LmkitError as error:
         raise type(error)(f"{name}: {error}", hint=error.hint) from None
 

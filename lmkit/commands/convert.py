@@ -9,7 +9,7 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Output, Run, choice
 from lmkit.commands.provenance import checkpoint_bytes, origin
-from lmkit.edge import streams
+from lmkit.edge import gguf_files, streams
 from lmkit.edge.folders import Folder, write_folder
 from lmkit.errors import CheckpointError, UsageError
 
@@ -20,7 +20,7 @@ _BY_KIND = {"ngram": ARPA, "ngram-counts": ARPA, "tokenizer": TOKENIZER}
 def convert(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[INPUT]", help="Folder, checkpoint, ARPA file or tokenizer.json.")
+        str | None, typer.Argument(metavar="[INPUT]", help="Folder, checkpoint, GGUF or ARPA file, tokenizer.json.")
     ] = None,
     to: Annotated[
         str | None,
@@ -41,7 +41,8 @@ def convert(
     itself too. A transformer becomes a folder that transformers loads with no code of its own,
     new or empty, whole or not at all; a shape that transformers does not know is refused. N-gram models go
     to and from ARPA, and tokenizers to and from tokenizer.json, as with `ngram` and `bpe`
-    `import` and `export`. Pickled weights are refused, since reading them can run code.
+    `import` and `export`. GGUF files of Llamas and Qwens, quantized or not, become a
+    checkpoint of float32 with the library gguf. Pickled weights are refused, since reading them can run code.
 
     Examples:
       lmkit convert SmolLM2-135M -o smollm.lm
@@ -60,6 +61,9 @@ def convert(
         raise UsageError(
             f"{streams.display(name)} is a checkpoint already", hint="--to huggingface, arpa or tokenizer.json"
         )
+    if bytes(data[:4]) == gguf_files.MAGIC:
+        _from_gguf(name, data, to, output)
+        return
     if to == HUGGINGFACE:
         from lmkit import kinds
 
@@ -96,6 +100,21 @@ def _from_folder(name: str, to: str, output: str | None) -> None:
     with streams.open_output(output, binary=True) as out:
         weights = kinds.weights_in(files, name)
         record = origin("convert", {}, list(_records(files)))
+        for piece in checkpoint_bytes(weights, record):
+            out.write(piece)
+
+
+def _from_gguf(name: str, data: memoryview, to: str, output: str | None) -> None:
+    from lmkit import kinds
+
+    if to not in (LM, HUGGINGFACE) or name == streams.STDIN:
+        raise UsageError("a GGUF file is read by its name and becomes lm or huggingface")
+    weights = kinds.weights_in_gguf(*gguf_files.read(name), name)
+    if to == HUGGINGFACE:
+        _write_folder(weights, name, output)
+        return
+    record = origin("convert", {}, [{"bytes": len(data), "sha256": sha256(data).hexdigest()}])
+    with streams.open_output(output, binary=True, inputs=[name]) as out:
         for piece in checkpoint_bytes(weights, record):
             out.write(piece)
 
