@@ -179,7 +179,9 @@ def parse(data: Buffer) -> Checkpoint:
     values = {key: _metadata(metadata, key) for key in ("lmkit", "config", "tokenizer", "origin", "card")}
     mark = values["lmkit"]
     if not isinstance(mark.get("kind"), str) or not isinstance(mark.get("format"), int):
-        raise CheckpointError("a safetensors file, but not an lmkit checkpoint")
+        raise CheckpointError(
+            "a safetensors file, but not an lmkit checkpoint", hint="of a model for transformers, name the folder"
+        )
     if mark["format"] > FORMAT:
         raise CheckpointError(
             f"checkpoint format {mark['format']} is newer than this lmkit reads ({FORMAT})",

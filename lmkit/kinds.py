@@ -34,12 +34,22 @@ def load(data: memoryview, name: str) -> Any:
         arpa = import_module("lmkit.counting.arpa")
         if arpa.is_arpa(start):
             return _from_arpa(arpa, bytes(data))
-        if start.startswith(b"GGUF"):
-            raise CheckpointError("a GGUF file", hint="`lmkit convert` makes a checkpoint of it")
+        _refuse_known(start)
     except LmkitError as error:
         raise type(error)(f"{name}: {error}", hint=error.hint) from None
     what = "empty" if not len(data) else "neither a checkpoint nor an ARPA file"
     raise CheckpointError(f"{name}: {what}")
+
+
+def _refuse_known(start: bytes) -> None:
+    """Raises CheckpointError for models of other tools by their first bytes, saying what to do."""
+    if start.startswith(b"GGUF"):
+        raise CheckpointError("a GGUF file", hint="`lmkit convert` makes a checkpoint of it")
+    if start.startswith(b"PK\x03\x04") or (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05"):
+        raise CheckpointError(
+            "a pickle, or a zip as torch.save writes it: reading it could run code",
+            hint="`save_pretrained` of transformers writes a folder with safetensors, which lmkit reads",
+        )
 
 
 def load_folder(files: Mapping[str, memoryview], name: str) -> Any:

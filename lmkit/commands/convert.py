@@ -1,5 +1,6 @@
 """`lmkit convert`: checkpoints to and from folders and files of other tools."""
 
+import os
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Annotated, Any
@@ -57,25 +58,27 @@ def convert(
     kind = _kind(data, name)
     if to is None:
         to = LM if kind is None else _BY_KIND.get(kind, HUGGINGFACE)
-    if kind is not None and to == LM:
-        raise UsageError(
-            f"{streams.display(name)} is a checkpoint already", hint="--to huggingface, arpa or tokenizer.json"
-        )
+    _check(streams.display(name), kind, to)
     if bytes(data[:4]) == gguf_files.MAGIC:
         _from_gguf(name, data, to, output)
-        return
-    if to == HUGGINGFACE:
+    elif to == HUGGINGFACE:
         from lmkit import kinds
 
-        if kind is None:
-            raise CheckpointError(f"{streams.display(name)}: not a checkpoint, which a folder is made of")
         _write_folder(kinds.weights_of(data, streams.display(name)), name, output)
-        return
-    if to == ARPA and kind not in (None, "ngram", "ngram-counts"):
-        raise CheckpointError(f"{streams.display(name)}: of kind {kind}, which has no n-grams")
-    if name == streams.STDIN:
+    elif name == streams.STDIN:
         raise UsageError(f"--to {to} wants the input as a file", hint="`ngram` and `bpe` import and export read stdin")
-    _through(run, name, to, output, is_json=bytes(data[:1]) == b"{")
+    else:
+        _through(run, name, to, output, is_json=bytes(data[:1]) == b"{")
+
+
+def _check(shown: str, kind: str | None, to: str) -> None:
+    """Raises UsageError or CheckpointError where a checkpoint of a kind can't become what is asked for."""
+    if kind is None:
+        return
+    if to == LM:
+        raise UsageError(f"{shown} is a checkpoint already", hint="--to huggingface, arpa or tokenizer.json")
+    if to == ARPA and _BY_KIND.get(kind) != ARPA:
+        raise CheckpointError(f"{shown}: of kind {kind}, which has no n-grams")
 
 
 def _kind(data: memoryview, name: str) -> str | None:
@@ -97,7 +100,7 @@ def _from_folder(name: str, to: str, output: str | None) -> None:
         return
     if to != LM:
         raise UsageError(f"{name} is a folder, which becomes lm or huggingface, not {to}")
-    with streams.open_output(output, binary=True) as out:
+    with streams.open_output(output, binary=True, inputs=[os.path.join(name, file) for file in files]) as out:
         weights = kinds.weights_in(files, name)
         record = origin("convert", {}, list(_records(files)))
         for piece in checkpoint_bytes(weights, record):

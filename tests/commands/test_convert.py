@@ -87,6 +87,7 @@ def test_what_is_there_is_not_overwritten(model: Path, folder: Path, fails: Call
     before = (folder / "config.json").read_bytes()
     assert "folder is there already" in fails(2, "convert", model, "-o", folder).stderr
     assert "model.lm is there already" in fails(2, "convert", folder, "--to", "huggingface", "-o", model).stderr
+    assert "is an input and would be" in fails(2, "convert", folder, "-o", folder / "config.json").stderr
     assert (folder / "config.json").read_bytes() == before
     assert "several files" in fails(2, "convert", model).stderr
 
@@ -111,7 +112,9 @@ def test_other_conversions_are_those_of_the_groups(shelf: Any, lmkit: Callable[.
         (4, ["model.lm", "--to", "arpa"], "of kind transformer"),
         (2, ["folder", "--to", "arpa"], "becomes lm or huggingface, not arpa"),
         (4, ["text.txt"], "neither a checkpoint nor an ARPA file"),
-        (4, ["text.txt", "--to", "huggingface", "-o", "x"], "not a checkpoint"),
+        (4, ["text.txt", "--to", "huggingface", "-o", "x"], "text.txt: not a checkpoint"),
+        (4, ["model.bin"], "model.bin: a pickle"),
+        (4, ["folder/model.safetensors"], "name the folder"),
         (4, ["empty.txt"], "empty"),
         (3, ["absent"], "No such file"),
         (2, ["-"], "wants the input as a file"),
@@ -124,6 +127,7 @@ def test_what_can_not_be_converted_is_refused(
 ) -> None:
     write("text.txt", b"a text\0\n")
     write("empty.txt", b"")
+    write("model.bin", b"\x80\x04" + b"x" * 50)
     os.mkdir("bare")
     before = sorted(os.listdir("."))
     assert message in fails(status, "convert", *words, stdin=b"text").stderr

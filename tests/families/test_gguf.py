@@ -21,7 +21,8 @@ THEIRS = {
     "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
     "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-    "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm", "embed_tokens": "token_embd", "norm": "output_norm", "lm_head": "output",
+    "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm", "embed_tokens": "token_embd",
+    "norm": "output_norm", "lm_head": "output",
 }  # fmt: skip
 SHAPE = {
     "vocabulary": 261, "layers": 2, "width": 32, "heads": 3, "kv_heads": 1, "head_width": 12, "hidden": 64,
