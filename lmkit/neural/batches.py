@@ -127,8 +127,8 @@ class Documents:
         offsets = np.arange(int(lengths.max()))
         taken = np.minimum(self._begins[rows, None] + offsets, len(self._ids) - 1)
         inside = offsets < lengths[:, None]
-        targets = np.where(inside, self._ids[taken], UNSCORED).astype(np.int32)
-        inputs = np.where(inside, self._ids[np.maximum(taken - 1, 0)], self._start).astype(np.int32)
+        targets = np.where(inside, self._ids[taken].astype(np.int32), np.int32(UNSCORED))
+        inputs = np.where(inside, self._ids[np.maximum(taken - 1, 0)].astype(np.int32), np.int32(self._start))
         inputs[self._opens[rows], 0] = self._start
         return Batch(inputs, targets, fresh=True)
 

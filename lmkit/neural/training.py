@@ -136,10 +136,10 @@ class Trainer:
         self._objective: Any = self._world.wrap(objective, shard=shard)
         if compiled:
             self._objective = torch.compile(self._objective)
-        tensors = network.tensors()
-        matrices = set(network.settings.matrices()) if plan.optimizer == "muon" else set()
-        self._adam = AdamW({name: tensor for name, tensor in tensors.items() if name not in matrices})
-        self._muon = Muon({name: tensors[name] for name in tensors if name in matrices}, _blocks(network))
+        parameters: dict[str, Tensor] = dict(network.named_parameters())
+        matrices = network.matrices() if plan.optimizer == "muon" else {}
+        self._adam = AdamW({name: tensor for name, tensor in parameters.items() if name not in matrices})
+        self._muon = Muon({name: parameters[name] for name in matrices}, matrices)
         self.step = self.tokens = 0
         self.seconds = 0.0
         self._evaluated = 0
@@ -281,7 +281,7 @@ class Trainer:
         """Takes up what `state` told. Raises KeyError or ValueError where it is not whole."""
         self.step, self.tokens, self.seconds = numbers["step"], numbers["tokens"], numbers["seconds"]
         self.best, self._evaluated, self._waited = dict(numbers["best"]), numbers["evaluated"], numbers["waited"]
-        self.network.load_arrays({name: arrays[f"weights.{name}"] for name in self.network.names})
+        self.network.load_arrays({name: arrays[f"weights.{name}"] for name in self.network.places})
         best = {name.removeprefix("best."): array for name, array in arrays.items() if name.startswith("best.")}
         self._best_weights = {name: np.array(array) for name, array in best.items()}
         with torch.no_grad():
@@ -298,11 +298,6 @@ class Trainer:
         names = sorted(name for name in arrays if name.startswith(f"lanes.{place}."))
         parts = [torch.from_numpy(np.array(arrays[name])).to(self._device) for name in names]
         return parts[0] if len(parts) == 1 else tuple(parts)
-
-
-def _blocks(network: Network) -> int:
-    """How many square blocks the matrices of a recurrent network are stacked of."""
-    return int(getattr(network.settings, "gates", 1))
 
 
 def _parts(state: State) -> tuple[Tensor, ...]:

@@ -1,10 +1,9 @@
 """One training run from options to checkpoint: builds it, watches it, saves it, and stops it when asked."""
 
 import math
-import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -12,15 +11,17 @@ from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.commands.provenance import checkpoint_bytes, origin
 from lmkit.commands.train.options import Training
+from lmkit.commands.train.state import StateFile
+from lmkit.commands.train.telling import Teller
 from lmkit.edge import streams
-from lmkit.edge.records import to_json
-from lmkit.errors import CheckpointError, LmkitError, MissingError, OutputError, Status, Stopped, UsageError
+from lmkit.errors import MissingError, OutputError, Status, Stopped, UsageError
 
-LN2 = math.log(2.0)
 STEPS = 500
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-UNSAVED = ("log", "output", "resume", "save_every", "threads", "valid", "print_schedule", "device", "shard")
-"""Settings that say nothing of what is learned."""
+UNRECORDED = (
+    "device", "files", "log", "output", "print_schedule", "resume", "save_every", "shard", "threads", "valid",
+)  # fmt: skip
+"""Settings that say nothing of what is learned, or that name files."""
 
 MakeSettings = Callable[[int], Any]
 """From the size of the vocabulary to a family's settings."""
@@ -112,24 +113,23 @@ class _Session:
 
         self._run, self._training = run, training
         self._world = join(training.device, shard=training.shard)
-        self._speaks = self._world.first and not run.terminal.quiet
         if training.output is not None:
             streams.spare_inputs(training.output, [*inputs, training.valid, training.tokens, training.log])
         torch.set_num_threads(max(1, opening.core_count(training.threads) // self._world.size))
         self._texts = read_texts(run, inputs, training)
         self._settings = make(self._texts.tokenizer.size)
-        self._state_name = f"{training.output}.state" if training.output not in (None, streams.STDIN) else None
         self._trainer = self._build(time_steps)
-        self._final: Any = None
-        self._log: Any = None
+        self._state = StateFile(training.output, self._fingerprint())
+        self._teller = Teller(
+            run, self._trainer.plan, self._texts, self._settings, training.log if self._world.first else None,
+            speaks=self._world.first,
+        )  # fmt: skip
         self._saved = time.monotonic()
 
     def __enter__(self) -> "_Session":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._log is not None:
-            self._log.close()
         self._world.leave()
 
     # What is trained on what.
@@ -198,237 +198,100 @@ class _Session:
 
     def go(self) -> None:
         """Trains to the end, or to where it is stopped."""
-        from lmkit.neural.training import Diverged
-
-        trainer = self._trainer
         if self._training.resume:
-            self._resume()
-        self._open_log()
-        self._tell_beginning()
-        total = trainer.plan.steps or trainer.plan.seconds
-        progress = self._run.terminal.progress("training", None if total is None else math.ceil(total), "")
-        with _asked_to_stop() as asked:
-            try:
-                for event in trainer.run():
-                    self._tell(event, progress)
-                    if asked and not trainer.finished:
-                        break
-                    if time.monotonic() - self._saved >= self._training.save_every:
-                        self._save_state()
-            except Diverged as error:
-                self._save_state()
-                self._run.terminal.clear()
-                raise Diverged(
-                    f"{error}{self._kept()}", hint="a lower --lr and --matrix-lr, more --warmup, or a lower --clip"
-                ) from None
-        if asked and not trainer.finished:
-            self._stop(asked[0])
+            there = self._state.load(self._trainer)
+            at = (
+                f"going on from step {self._trainer.step}"
+                if there
+                else f"{self._state.name} is not there: training begins"
+            )
+            self._teller.notice(at)
+        self._teller.begins(self._tokens_a_step)
+        with self._teller.log.opened(self._trainer.step), _asked_to_stop() as asked:
+            self._train(asked)
+        if asked and not self._trainer.finished:
+            raise Stopped(asked[0])
         self._finish()
 
-    def _stop(self, status: Status) -> None:
-        """Saves and ends as the signal wants it."""
-        self._save_state()
-        self._run.terminal.clear()
-        if self._state_name is not None and self._world.first:
-            self._run.terminal.notice(
-                f"stopped at step {self._trainer.step}{self._kept()}; --resume goes on from there"
-            )
-        raise Stopped(status)
+    def _train(self, asked: list[Status]) -> None:
+        """Follows the events until the end, or until somebody asks for it."""
+        from lmkit.neural.training import Diverged, Evaluated
 
-    def _kept(self) -> str:
-        return f"; what was learned is in {self._state_name}" if self._state_name is not None else ""
+        trainer = self._trainer
+        try:
+            for event in trainer.run():
+                if isinstance(event, Evaluated):
+                    self._teller.evaluated(event, last=trainer.finished)
+                else:
+                    self._teller.stepped(event)
+                if trainer.finished:
+                    continue
+                if asked:
+                    self._save()
+                    self._teller.notice(f"stopped at step {trainer.step}{self._kept('; --resume goes on from there')}")
+                    return
+                if time.monotonic() - self._saved >= self._training.save_every:
+                    self._save()
+        except Diverged as error:
+            self._save()
+            hint = "a lower --lr and --matrix-lr, more --warmup, or a lower --clip"
+            raise Diverged(f"{error}{self._kept()}", hint=hint) from None
+
+    def _kept(self, more: str = "") -> str:
+        return f"; the state is in {self._state.name}{more}" if self._state.name is not None else ""
+
+    def _save(self) -> None:
+        """Keeps the state; a failure is told, and the state before it stays."""
+        self._saved = time.monotonic()
+        try:
+            if self._state.save(self._trainer, writes=self._world.first):
+                self._teller.saved(self._trainer)
+        except OutputError as error:
+            self._teller.notice(f"{error}; not saved, the state before is still there")
 
     def _finish(self) -> None:
         """Writes the model, then drops what was kept to go on."""
         from lmkit.families.model import Weights
 
-        trainer, texts = self._trainer, self._texts
-        arrays = trainer.weights()
-        self._tell_end()
+        arrays = self._trainer.weights()
+        self._teller.ended(self._trainer, self._metrics())
         if not self._world.first:
             return
-        weights = Weights(self._settings, texts.form, texts.tokenizer, arrays)
-        record = origin(self._run.command, self._recorded(), texts.record)
-        import torch
-
-        record["versions"]["torch"] = torch.__version__
-        record["trained"] = {"steps": trainer.step, "tokens": trainer.tokens, "validation": self._metrics()}
+        weights = Weights(self._settings, self._texts.form, self._texts.tokenizer, arrays)
         try:
             with streams.open_output(self._training.output, binary=True) as out:
-                for piece in checkpoint_bytes(weights, record):
+                for piece in checkpoint_bytes(weights, self._origin()):
                     out.write(piece)
         except OutputError as error:
-            with suppress(LmkitError):
-                self._save_state()
+            self._save()
             raise OutputError(f"{error}{self._kept()}", hint="make room, then --resume writes the model") from None
-        if self._state_name is not None:
-            with suppress(FileNotFoundError):
-                os.unlink(self._state_name)
+        self._state.remove()
+
+    # What is recorded of it.
+
+    def _origin(self) -> dict[str, Any]:
+        import torch
+
+        record = origin(self._run.command, self._recorded(), self._texts.record)
+        record["versions"]["torch"] = torch.__version__
+        trained = {"steps": self._trainer.step, "tokens": self._trainer.tokens, "validation": self._metrics()}
+        return {**record, "trained": trained}
 
     def _recorded(self) -> dict[str, Any]:
-        return {key: value for key, value in self._run.settings.items() if key not in UNSAVED and key != "files"}
+        return {key: value for key, value in self._run.settings.items() if key not in UNRECORDED}
 
     def _metrics(self) -> dict[str, float]:
-        best = self._trainer.best if self._training.select_by else None
-        chosen = best or (self._final and {"nats": self._final.nats, "accuracy": self._final.accuracy})
-        return {key: chosen[key] for key in ("nats", "accuracy")} if chosen else {}
-
-    # Its state on disk.
+        """How the weights that are kept did on the validation text."""
+        last = self._teller.evaluation
+        if self._training.select_by and self._trainer.best:
+            return {key: self._trainer.best[key] for key in ("nats", "accuracy")}
+        return {"nats": last.nats, "accuracy": last.accuracy} if last is not None else {}
 
     def _fingerprint(self) -> dict[str, Any]:
         """What must be the same for a run to go on as if it had never stopped."""
-        same = self._recorded()
-        same["save_inputs"] = self._texts.record
-        same["processes"] = self._world.size
-        return {"settings": same, "model": self._settings.to_json(), "tokenizer": self._texts.tokenizer.digest}
-
-    def _save_state(self) -> None:
-        from lmkit.checkpoint import Checkpoint, serialize
-
-        self._saved = time.monotonic()
-        if self._state_name is None:
-            return
-        numbers, arrays = self._trainer.state()
-        if not self._world.first:
-            return
-        content = Checkpoint("training-state", {**numbers, "fingerprint": self._fingerprint()}, arrays)
-        try:
-            with streams.open_output(self._state_name, binary=True) as out:
-                for piece in serialize(content):
-                    out.write(piece)
-        except OutputError as error:
-            self._run.terminal.notice(f"{error}; the state before this one is still there, training goes on")
-
-    def _resume(self) -> None:
-        """Takes up the state on disk, if there is one. Raises CheckpointError where it is of another run."""
-        from lmkit.checkpoint import parse
-
-        name = self._state_name
-        if name is None:
-            raise UsageError("--resume goes on from OUTPUT.state, so it needs -o OUTPUT")
-        if not os.path.exists(name):
-            self._run.terminal.notice(f"{name} is not there: training begins")
-            return
-        with opening.about(name):
-            content = parse(streams.read_whole(name))
-            if content.kind != "training-state":
-                raise CheckpointError(f"of kind {content.kind}, not the state of a training run")
-            differences = _differences(content.config.get("fingerprint", {}), self._fingerprint())
-            if differences:
-                raise CheckpointError(
-                    f"the state of another run: {', '.join(differences)} differ", hint="remove it to begin anew"
-                )
-            try:
-                self._trainer.resume(content.config, content.tensors)
-            except (KeyError, ValueError, TypeError, RuntimeError) as error:
-                raise CheckpointError(f"damaged state: {error}") from None
-        self._run.terminal.notice(f"going on from step {self._trainer.step}")
-
-    # What is told of it.
-
-    def _open_log(self) -> None:
-        """Opens the log; in a resumed run without what came after the saved step."""
-        name = self._training.log
-        if name is None or not self._world.first:
-            return
-        kept = []
-        if self._trainer.step and os.path.exists(name):
-            with open(name, encoding="utf-8") as lines:
-                kept = [line for line in lines if _step_of(line) <= self._trainer.step]
-        try:
-            self._log = open(name, "w", encoding="utf-8")  # noqa: SIM115
-            self._log.writelines(kept)
-        except OSError as error:
-            raise OutputError(f"{name}: {streams.reason(error)}") from None
-
-    def _tell_beginning(self) -> None:
-        if not self._speaks:
-            return
-        plan, corpus = self._trainer.plan, self._texts.training
-        length = f"{plan.steps} steps" if plan.steps is not None else f"{plan.seconds:g} s"
-        self._run.terminal.notice(
-            f"{self._settings.kind}: {self._settings.parameters:,} parameters, {self._texts.tokenizer.size:,} tokens; "
-            f"{length} of {self._tokens_a_step:,} tokens from {corpus.tokens:,}"
-        )
-
-    def _tell(self, event: Any, progress: Any) -> None:
-        from lmkit.neural.training import Evaluated
-
-        if isinstance(event, Evaluated):
-            self._final = event
-            per_byte = event.nats / LN2 / self._texts.validation.bytes_per_token
-            self._write(event, "evaluation", nats=event.nats, bits_per_byte=per_byte, accuracy=event.accuracy)
-            if self._speaks and not self._trainer.finished:
-                self._run.terminal.notice(
-                    f"step {event.step}: validation {event.nats:.4f} nats, {per_byte:.4f} bits a byte"
-                )
-            return
-        per_byte = event.nats / LN2 / self._texts.training.bytes_per_token
-        clipped = min(event.norm, self._trainer.plan.clip or math.inf)
-        self._write(
-            event, "step", nats=event.nats, bits_per_byte=per_byte, lr=event.rate, gradient_norm=clipped,
-            gradient_norm_before=event.norm,
-        )  # fmt: skip
-        if self._speaks:
-            spent = 1 if self._trainer.plan.steps is not None else event.seconds - self._before
-            rate = event.tokens / event.seconds
-            progress.advance(spent, f"{event.nats:.3f} nats  {per_byte:.3f} bits a byte  {rate:,.0f} tokens/s")
-        self._before = event.seconds
-
-    _before = 0.0
-
-    def _write(self, event: Any, name: str, **values: float) -> None:
-        if self._log is None:
-            return
-        record = {"event": name, "step": event.step, "tokens": event.tokens, "seconds": round(event.seconds, 6)}
-        try:
-            self._log.write(to_json({**record, **values}) + "\n")
-            self._log.flush()
-        except OSError as error:
-            raise OutputError(f"{self._training.log}: {streams.reason(error)}") from None
-
-    def _tell_end(self) -> None:
-        if not self._speaks:
-            return
-        trainer = self._trainer
-        self._run.terminal.clear()
-        rate = trainer.tokens / trainer.seconds if trainer.seconds else 0.0
-        text = f"{trainer.step} steps, {trainer.tokens:,} tokens in {trainer.seconds:.1f} s ({rate:,.0f} a second)"
-        metrics = self._metrics()
-        if metrics:
-            per_byte = metrics["nats"] / LN2 / self._texts.validation.bytes_per_token
-            text += f"; validation {metrics['nats']:.4f} nats a token, {per_byte:.4f} bits a byte{self._how()}"
-        self._run.terminal.notice(text)
-
-    def _how(self) -> str:
-        """How the validation text was scored."""
-        context = self._settings.to_json().get("context")
-        windowed = self._settings.kind == "transformer"
-        return f" (windows of {context}, each on its own)" if windowed else " (state carried along)"
-
-
-def _step_of(line: str) -> int:
-    import json
-
-    try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return 0
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Which settings are not what they were."""
-    import json
-
-    found = []
-    now = json.loads(json.dumps(now))
-    for part in now:
-        ours, theirs = now[part], before.get(part)
-        if isinstance(ours, dict) and isinstance(theirs, dict):
-            found += [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)]
-        elif ours != theirs:
-            found.append(part)
-    return found
+        model = {f"model {key}": value for key, value in self._settings.to_json().items()}
+        texts = {"texts": self._texts.record, "tokenizer": self._texts.tokenizer.digest}
+        return {**self._recorded(), **model, **texts, "processes": self._world.size}
 
 
 @contextmanager

@@ -1,0 +1,71 @@
+"""The file from which a stopped training run goes on: OUTPUT.state, a checkpoint of its own kind."""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from lmkit.commands import models as opening
+from lmkit.edge import streams
+from lmkit.errors import CheckpointError, UsageError
+
+KIND = "training-state"
+
+
+class StateFile:
+    """Where a run's state is kept; nowhere for a run whose checkpoint goes to stdout."""
+
+    def __init__(self, output: str | None, fingerprint: Mapping[str, Any]) -> None:
+        self.name = None if output in (None, streams.STDIN) else f"{output}.state"
+        self._fingerprint = json.loads(json.dumps(fingerprint))
+
+    def save(self, trainer: Any, *, writes: bool) -> bool:
+        """Writes the state, atomically; every process takes part, one `writes`. Raises OutputError."""
+        from lmkit.checkpoint import Checkpoint, serialize
+
+        if self.name is None:
+            return False
+        numbers, arrays = trainer.state()
+        if not writes:
+            return False
+        content = Checkpoint(KIND, {**numbers, "fingerprint": self._fingerprint}, arrays)
+        with streams.open_output(self.name, binary=True) as out:
+            for piece in serialize(content):
+                out.write(piece)
+        return True
+
+    def load(self, trainer: Any) -> bool:
+        """Takes up the state on disk; False if there is none. Raises CheckpointError where it is of another run."""
+        from lmkit.checkpoint import parse
+
+        if self.name is None:
+            raise UsageError("--resume goes on from OUTPUT.state, so it needs -o OUTPUT")
+        if not os.path.exists(self.name):
+            return False
+        with opening.about(self.name):
+            content = parse(streams.read_whole(self.name))
+            if content.kind != KIND:
+                raise CheckpointError(f"of kind {content.kind}, not the state of a training run")
+            other = _differences(content.config.get("fingerprint"), self._fingerprint)
+            if other:
+                raise CheckpointError(
+                    f"the state of another run: {', '.join(other)} differ", hint="remove it to begin anew"
+                )
+            try:
+                trainer.resume(content.config, content.tensors)
+            except (KeyError, ValueError, TypeError, RuntimeError) as error:
+                raise CheckpointError(f"damaged state: {error}", hint="remove it to begin anew") from None
+        return True
+
+    def remove(self) -> None:
+        """Drops what is no longer needed."""
+        if self.name is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(self.name)
+
+
+def _differences(before: object, now: Mapping[str, Any]) -> list[str]:
+    """Which settings are not what they were."""
+    before = before if isinstance(before, dict) else {}
+    return [key for key in sorted({*now, *before}) if now.get(key) != before.get(key)]
