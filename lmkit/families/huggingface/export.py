@@ -142,15 +142,17 @@ def _special_ids(form: TextForm, tokenizer: Tokenizer) -> dict[str, int | None]:
 
 
 def _tokenizer_config(weights: Weights) -> dict[str, Any]:
-    """Names of special tokens, those that tokenizer.json knows as such."""
+    """Names of special tokens, where text may have them: not in models whose line ends are tokens."""
     settings, tokenizer = weights.settings, weights.tokenizer
     assert isinstance(settings, Transformer)
     config: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": settings.context,
         "clean_up_tokenization_spaces": False,
     }  # fmt: skip
+    if weights.form.line_end is not None:
+        return config
     names = {token: name for name, token in getattr(tokenizer, "names", {}).items()}
     for role, token in tokenizer.specials.items():
-        if token in names and token != weights.form.line_end:
+        if token in names:
             config[f"{role}_token"] = names[token].decode()
     return config

@@ -2,7 +2,8 @@ r"""Line ends in a tokenizer.json: a text's `\n` as the token that a model reads
 
 A model trained by lmkit reads `</s>` there, and each line is encoded on its own. The tokenizers
 library does the same where the token is spelled `\n` and is looked for before anything else, as
-an added one. A `\r` in front goes, as it does when lmkit reads text.
+an added one. A `\r` in front goes, as it does when lmkit reads text. Names of special tokens are
+not looked for, since they were not when the model was trained.
 """
 
 import json
@@ -13,7 +14,7 @@ from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
 from lmkit.text.foreign import HuggingFaceTokenizer
 from lmkit.text.formats import json_export, json_listed, tokenizer_json
-from lmkit.text.formats.assembly import parse_json
+from lmkit.text.formats.assembly import is_name, parse_json
 from lmkit.text.formats.json_listed import replace
 
 FEED, NAME = "\n", "</s>"
@@ -75,7 +76,7 @@ def _with(document: Mapping[str, Any], line_end: int) -> dict[str, Any]:
     if FEED in (vocabulary if isinstance(vocabulary, dict) else [entry[0] for entry in vocabulary]):
         raise CheckpointError("the vocabulary has a line end already, beside the token that ends lines")
     return {
-        **document, "added_tokens": _renamed_added(document.get("added_tokens") or [], line_end),
+        **document, "added_tokens": _added(document.get("added_tokens") or [], vocabulary, line_end),
         "normalizer": _sequence("normalizers", [_RETURN, *_steps("normalizers", document.get("normalizer"))]),
         "decoder": _decoder(document), "model": {**model, "vocab": _renamed(vocabulary, line_end, FEED)},
     }  # fmt: skip
@@ -90,9 +91,10 @@ def _without(document: Mapping[str, Any], line_end: int) -> dict[str, Any] | Non
     vocabulary = model.get("vocab")
     if not isinstance(vocabulary, dict) or vocabulary.get(FEED) != line_end or NAME in vocabulary:
         return None
-    added = [token for token in document["added_tokens"] if token.get("content") != FEED]
-    if model.get("type") == "BPE" and added:
-        added = sorted([*added, {**added[0], "id": line_end, "content": NAME}], key=lambda token: int(token["id"]))
+    if len(document["added_tokens"]) != 1:
+        return None
+    listed = model.get("type") != "BPE" or not model.get("merges")
+    added = [] if listed else _special_names(model, line_end)
     decoders = _steps("decoders", document.get("decoder"))
     if decoders[-2:] == [{"type": "Fuse"}, _NO_SPACE]:
         decoders = decoders[:-2]
@@ -109,12 +111,23 @@ def _renamed(vocabulary: Any, token: int, name: str) -> Any:
     return [[name, *entry[1:]] if number == token else entry for number, entry in enumerate(vocabulary)]
 
 
-def _renamed_added(added: list[dict[str, Any]], token: int) -> list[dict[str, Any]]:
-    """Added tokens with the one for line ends, in its place where it was one before."""
-    feed = {"id": token, "content": FEED, **_ADDED}
-    if any(entry.get("id") == token for entry in added):
-        return [feed if entry.get("id") == token else entry for entry in added]
-    return sorted([*added, feed], key=lambda entry: int(entry["id"]))
+def _added(added: list[dict[str, Any]], vocabulary: Any, line_end: int) -> list[dict[str, Any]]:
+    """Added tokens with the one for line ends, and without special ones that the vocabulary has anyhow."""
+    feed = {"id": line_end, "content": FEED, **_ADDED}
+    listed = vocabulary if isinstance(vocabulary, dict) else {}
+    kept = [
+        entry for entry in added
+        if entry.get("id") != line_end and not (entry.get("special") and entry.get("content") in listed)
+    ]  # fmt: skip
+    return sorted([*kept, feed], key=lambda entry: int(entry["id"]))
+
+
+def _special_names(model: Mapping[str, Any], line_end: int) -> list[dict[str, Any]]:
+    """The special tokens of merges that `_added` left out: names in brackets that no merge makes."""
+    made = {"".join(pair) for pair in model.get("merges", ()) if isinstance(pair, list)}
+    named = {piece: token for piece, token in model["vocab"].items() if is_name(piece) and len(piece) > 2}
+    names = {token: piece for piece, token in named.items() if piece not in made} | {line_end: NAME}
+    return [{"id": token, "content": names[token], **_ADDED, "special": True} for token in sorted(names)]
 
 
 def _decoder(document: Mapping[str, Any]) -> Any:
