@@ -1,6 +1,7 @@
 """Ids of a text as it is, line ends and all. Knows no files."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,17 +35,28 @@ def ids_of(tokenizer: Tokenizer, blocks: Iterable[bytes]) -> Iterator[I32]:
 def _of_merges(tokenizer: BPETokenizer, blocks: Iterable[bytes]) -> Iterator[I32]:
     scheme = tokenizer.scheme
     if scheme.level == "byte" and (scheme.pattern not in PATTERNS or scheme.pattern == "none"):
-        from lmkit.text.formats.json_export import write
-
-        yield from _of_library(HuggingFaceTokenizer.from_json(write(tokenizer), {}), blocks)
+        yield from _of_library(_as_library(tokenizer), blocks)
         return
-    encoder = tokenizer.encoder(Options(lines=False))
+    encoder = _encoder(tokenizer)
     for part in chunks.blocks(blocks, scheme, lines=False):
         yield encoder.encode(encoder.scan(part))[0]
 
 
+@lru_cache(maxsize=4)
+def _as_library(tokenizer: BPETokenizer) -> HuggingFaceTokenizer:
+    from lmkit.text.formats.json_export import write
+
+    return HuggingFaceTokenizer.from_json(write(tokenizer), {})
+
+
+@lru_cache(maxsize=4)
+def _encoder(tokenizer: BPETokenizer | HuggingFaceTokenizer) -> Any:
+    """Made once for many prompts."""
+    return tokenizer.encoder(Options(lines=False))
+
+
 def _of_library(tokenizer: HuggingFaceTokenizer, blocks: Iterable[bytes]) -> Iterator[I32]:
-    encoder = tokenizer.encoder(Options(lines=False))
+    encoder = _encoder(tokenizer)
     if _splits_as_gpt2(tokenizer.document):
         blocks = chunks.blocks(blocks, Scheme(pattern="gpt2"), lines=False)
     else:
