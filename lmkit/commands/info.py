@@ -120,7 +120,10 @@ def _describe_arpa(data: memoryview, name: str) -> dict[str, Any]:
 
 def _lines(record: dict[str, Any]) -> list[tuple[str, object]]:
     lines: list[tuple[str, object]] = [("kind", record["kind"])]
-    lines += [(key, _short(value)) for key, value in record["config"].items()]
+    config = dict(record["config"])
+    form = config.pop("text", {})  # how a neural model reads text
+    lines += [(key, _short(value)) for key, value in config.items()]
+    lines += [(f"text.{key}", _short(value)) for key, value in form.items()]
     lines += [(f"tokenizer.{key}", _short(value)) for key, value in record["tokenizer"].items()]
     lines += [("parameters", record["parameters"]), ("bytes", record["bytes"])]
     lines += [(f"origin.{key}", _short(value)) for key, value in record["origin"].items()]
@@ -128,4 +131,4 @@ def _lines(record: dict[str, Any]) -> list[tuple[str, object]]:
 
 
 def _short(value: object) -> object:
-    return to_json({"": value})[5:-1] if isinstance(value, dict | list) else value
+    return "none" if value is None else to_json({"": value})[5:-1] if isinstance(value, dict | list) else value

@@ -10,12 +10,26 @@ from lmkit.edge import streams
 from lmkit.edge.folders import Folder
 from lmkit.errors import CheckpointError, LmkitError, UsageError
 
+BIG = 64 << 20  # bytes of a model from which on several threads pay
+
 
 def core_count(threads: int | None) -> int:
     """Threads to use: those asked for, else one for each core this process may use."""
     if threads is not None:
         return threads
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def use_threads(threads: int | None, model: str) -> None:
+    """Sets how many threads numpy multiplies with, which it wants to know before it is imported.
+
+    One does for all but big models. A power of two parts matrices evenly, so that sums stay the same.
+    """
+    if threads is None:
+        big = (streams.size_of([model]) or 0) >= BIG
+        asked = os.environ.get("OMP_NUM_THREADS", "")
+        threads = (int(asked) if asked.isdecimal() and int(asked) else core_count(None)) if big else 1
+    os.environ["OPENBLAS_NUM_THREADS"] = str(1 << threads.bit_length() - 1)
 
 
 def sources(models: Sequence[str], files: Sequence[str] | None) -> tuple[list[str], list[str]]:

@@ -96,6 +96,12 @@ EncodingErrors = Annotated[
 ]  # fmt: skip
 NoEos = Annotated[bool, typer.Option("--no-eos", help="Do not score the end of each line.")]
 Prompt = Annotated[str, typer.Option("--prompt", metavar="TEXT", help="Text to go on from.", show_default=False)]
+Window = Annotated[
+    bool,
+    typer.Option(
+        "--window", help="Use the last tokens of a prompt longer than the model's context, instead of refusing it."
+    ),
+]
 Temperature = Annotated[
     float, typer.Option("--temperature", "-t", metavar="T", min=0.0, help="Divide log-probabilities by T; 0: greedy.")
 ]
