@@ -15,7 +15,7 @@ _lmkit() {
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample embed attention entropy compress decompress info ngram bpe train data scaling calc'
+            operand='ppl score next sample embed attention entropy compress decompress info convert ngram bpe train data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -182,6 +182,15 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'convert')
+            options='--to -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --to) value='lm huggingface arpa tokenizer.json' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -40,6 +40,7 @@ COMMANDS = {
     "compress": Command("lmkit.commands.compress", "compress", "Compress a text with any model."),
     "decompress": Command("lmkit.commands.compress", "decompress", "Restore a compressed text."),
     "info": Command("lmkit.commands.info", "info", "What a checkpoint is: kind, sizes, tokens, provenance."),
+    "convert": Command("lmkit.commands.convert", "convert", "A checkpoint to and from other tools' formats."),
     "ngram count": Command(f"{NGRAM}.count", "count", "Count n-grams of a text."),
     "ngram merge": Command(f"{NGRAM}.merge", "merge", "Add up count files."),
     "ngram fit": Command(f"{NGRAM}.fit", "fit", "Count n-grams and smooth them into a model."),

@@ -8,6 +8,7 @@ from typing import Any
 
 from lmkit.commands.options import Run
 from lmkit.edge import streams
+from lmkit.edge.folders import Folder
 from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
 
 BIG = 64 << 20  # bytes of a model from which on several threads pay
@@ -58,14 +59,25 @@ def about(name: str) -> Iterator[None]:
 
 
 def open_any(name: str) -> Any:
-    """Whatever a checkpoint or an ARPA file holds."""
+    """Whatever a checkpoint, an ARPA file or a folder of Hugging Face's transformers holds."""
     from lmkit import kinds
 
+    if is_folder(name):
+        return kinds.load_folder(Folder(name), name)
     return kinds.load(streams.read_whole(name), streams.display(name))
 
 
+def is_folder(name: str) -> bool:
+    """Whether a model is a folder."""
+    return name != streams.STDIN and os.path.isdir(name)
+
+
 def open_tokenizer(name: str) -> Any:
-    """The tokenizer of any checkpoint. Raises CheckpointError where there is none."""
+    """The tokenizer of any checkpoint or folder. Raises CheckpointError where there is none."""
+    if is_folder(name):
+        from lmkit import kinds
+
+        return kinds.tokenizer_in(Folder(name), name)
     opened = open_any(name)
     tokenizer = getattr(opened, "tokenizer", None)
     if tokenizer is None:

@@ -52,14 +52,14 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model", "-m", metavar="MODEL", show_default=False,
-        help="Checkpoint or ARPA file; `-`, or none while texts are files: stdin.",
+        help="Checkpoint, folder or ARPA file; `-`, or none while texts are files: stdin.",
     ),
 ]  # fmt: skip
 ModelsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--model", "-m", metavar="MODEL", show_default=False,
-        help="Checkpoint or ARPA file; `-`, or none while texts are files: stdin. Repeat for several.",
+        help="Checkpoint, folder or ARPA file; `-`, or none while texts are files: stdin. Repeat for several.",
     ),
 ]  # fmt: skip
 Output = Annotated[
