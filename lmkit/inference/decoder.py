@@ -111,7 +111,7 @@ class Block:
         if self._head_norms is not None:
             both = formulas.rms_norm(both, self._head_norms, settings.norm_epsilon)
         if turns is not None:
-            both = formulas.rotate(both, *turns)
+            both = formulas.turn(both, *turns)
         return self._output(attend(self._number, both[..., :heads, :], both[..., heads:, :], values))
 
 
@@ -185,8 +185,8 @@ class Decoder:
         places: Any = slice(begin, end) if np.ndim(ids) else begin
         turns = None
         if len(tables) == 2:
-            cosines, sines = tables[0][places], tables[1][places]
-            turns = cosines[..., None, :], sines[..., None, :]
+            kept, crossed = formulas.turning(tables[0][places], tables[1][places])
+            turns = kept[..., None, :, :], crossed[..., None, :, :]
         elif tables:
             x = x + tables[0][places]
         for block in self._blocks:
