@@ -65,9 +65,8 @@ def next_token(
     with streams.open_output(output, inputs=[name]) as out:
         table = Table(out, columns, as_json=json)
         for token in decoding.ranked(logs, None if everything else top):
-            piece = opened.tokenizer.piece(token) if token < opened.tokenizer.size else b""
             record = {
-                "token": piece.decode(errors="replace"), "id": token,
+                "token": opened.tokenizer.piece(token).decode(errors="replace"), "id": token,
                 "probability": math.exp(logs[token]), "nats": float(logs[token]),
             }  # fmt: skip
             table.row({**record, "logit": float(raw[token])} if logits else record)

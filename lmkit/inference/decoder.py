@@ -155,7 +155,8 @@ class Decoder:
         self._scale = np.float32(1 / math.sqrt(settings.head_width))
         self._learned: F32 | None = tensors.get("embed_positions.weight")
         self._tables: tuple[F32, ...] = ()
-        self.head = Head(self._embeddings if settings.tied else tensors["lm_head.weight"])
+        head = self._embeddings if settings.tied else tensors["lm_head.weight"]
+        self.head = Head(head, None, weights.tokenizer.size)
 
     def cache(self) -> Cache:
         """An empty cache."""
@@ -199,7 +200,7 @@ class Decoder:
         def attend(_layer: int, queries: F32, keys: F32, values: F32) -> F32:
             return self._attend(queries, np.swapaxes(keys, -2, -3), np.swapaxes(values, -2, -3))
 
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             return self._run(ids, 0, ids.shape[-1], attend)
 
     def extend(self, cache: Cache, ids: I32) -> F32:
@@ -222,7 +223,7 @@ class Decoder:
             weights = formulas.softmax(grouped @ all_keys[layer, :, :end].swapaxes(1, 2))
             return (weights @ all_values[layer, :, :end]).reshape(-1)
 
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             if len(ids) == 1:
                 return self._run(int(ids[0]), begin, end, attend_once)
             last: F32 = self._run(ids, begin, end, attend)[-1]

@@ -36,30 +36,31 @@ class Joint:
 
 
 class Head:
-    """The last linear map, and log-probabilities of what it gives."""
+    """The last linear map, and log-probabilities of what it gives; `next` leaves out ids from `size` on."""
 
-    def __init__(self, weight: F32, bias: F32 | None = None) -> None:
+    def __init__(self, weight: F32, bias: F32 | None, size: int) -> None:
         self._weight = weight
         self._bias = bias
+        self._size = size
         even = len(weight) - len(weight) % LANES
         self._parts = [part for part in (weight[:even], weight[even:]) if len(part)]
 
     def next(self, x: F32) -> F64:
-        """Log-probability in nats of every token, (D,) to (V,). Raises CheckpointError where numbers make no sense."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        """Log-probability in nats of every token, (D,) to (size,). Raises CheckpointError where they are no numbers."""
+        with np.errstate(all="ignore"):
             products = [part @ x for part in self._parts]
             logits = np.concatenate(products).astype(np.float64)
             if self._bias is not None:
                 logits += self._bias
             logits -= logits.max()
             logits -= np.log(np.exp(logits).sum())
-        return _checked(logits)
+        return _checked(logits[: self._size])
 
     def score(self, x: F32, targets: I32) -> F64:
         """Log-probability in nats of one token each, x (N, D) and targets (N,) to (N,). Raises as `next`."""
         nats = np.empty(len(targets))
         step = max(1, SCORES // len(self._weight))
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             for begin in range(0, len(targets), step):
                 logits = linear(x[begin : begin + step], self._weight, self._bias)
                 found = np.take_along_axis(logits, targets[begin : begin + step, None], axis=1)

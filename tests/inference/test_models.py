@@ -105,6 +105,9 @@ def test_the_answers_are_those_of_torch(kind, own, build):
     torch_model = scoring.of_network(loaded(model.weights), model.weights, stride=None, batch_tokens=64)
     np.testing.assert_allclose(model.score_many(ids, ends), torch_model.score_many(ids, ends), **CLOSE)
     np.testing.assert_allclose(whole(model, ids), whole(torch_model, ids), **CLOSE)
+    for factor, other in zip(model.explain(ids.tolist()), torch_model.explain(ids.tolist()), strict=True):
+        assert factor[:3] == other[:3]
+        assert factor.nats == pytest.approx(other.nats, abs=1e-5)
 
 
 @every_model
