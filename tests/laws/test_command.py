@@ -138,8 +138,10 @@ REDEFINED = {
     "--normalize": "normal forms of text; to rescale weights",
     "--order": "of n-grams; of n-grams to list; of filters",
     "--pattern": "what training is to use; what an imported file does not say",
+    "--threads": "of what is counted exactly; of products of matrices",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
+    "--window": "of a prompt; of an entropy over a stream",
 }
 """Options that deliberately mean different things in different commands."""
 
