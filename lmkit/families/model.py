@@ -56,6 +56,8 @@ class Weights:
         if settings.vocabulary < tokenizer.size:
             raise CheckpointError(f"damaged checkpoint: {tokenizer.size} tokens, {settings.vocabulary} in the model")
         form = TextForm.from_json(checkpoint.config.get("text"), tokenizer.size)
+        if getattr(settings, "layers", 0) > len(checkpoint.tensors):  # before a name is made for each
+            raise CheckpointError("damaged checkpoint: more layers than tensors")
         shapes = settings.shapes()
         tensors = {name: checkpoint.array(name, "F32", shape) for name, shape in shapes.items()}
         return cls(settings, form, tokenizer, tensors, checkpoint.digest)

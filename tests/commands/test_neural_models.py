@@ -215,3 +215,25 @@ def test_a_tokenizer_that_is_not_the_models(shelf, write, fails):
     weights = random_weights("rnn", tokenizer, vocabulary=tokenizer.size - 1, width=4)
     write("short.lm", b"".join(serialize(weights.to_checkpoint({}))))
     assert "damaged checkpoint" in fails(4, "sample", "-m", "short.lm").stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (b'\\"layers\\":2,', b'\\"layers\\":9,', "no tensor"),
+        (b'\\"layers\\":2,', b'\\"layers\\":2000000000,', "more layers than tensors"),
+        (b'\\"context\\":8,', b'\\"context\\":0,', "context 0 is outside"),
+        (b'\\"heads\\":2,', b'\\"heads\\":2.5,', "makes no sense"),
+        (b'\\"heads\\":2,', b'\\"heads\\":3,', "expected"),
+        (b'\\"positions\\":\\"rope\\"', b'\\"positions\\":\\"ropy\\"', "is not one of"),
+    ],
+)
+def test_damaged_settings(before, after, told, shelf, write, fails):
+    data = shelf["transformer.lm"].read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = data[8 : 8 + length]
+    assert before in header
+    header = header.replace(before, after)
+    write("damaged.lm", len(header).to_bytes(8, "little") + header + data[8 + length :])
+    for command in ("sample", "next"):
+        assert told in fails(4, command, "-m", "damaged.lm").stderr
