@@ -59,7 +59,7 @@ ModelsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--model", "-m", metavar="MODEL", show_default=False,
-        help="Checkpoint or ARPA file; `-`, or none while texts are files: stdin. Repeat to compare.",
+        help="Checkpoint or ARPA file; `-`, or none while texts are files: stdin. Repeat for several.",
     ),
 ]  # fmt: skip
 Output = Annotated[
@@ -102,6 +102,38 @@ EncodingErrors = Annotated[
     ),
 ]  # fmt: skip
 NoEos = Annotated[bool, typer.Option("--no-eos", help="Do not score the end of each line.")]
+Mix = Annotated[
+    str | None,
+    typer.Option(
+        "--mix", metavar="WEIGHTS", callback=suggested("auto"), show_default=False,
+        help="Mix the models: weights such as `0.7,0.3`, or `auto` to find them on --mix-text.",
+    ),
+]  # fmt: skip
+MixText = Annotated[
+    str | None,
+    typer.Option("--mix-text", metavar="FILE", show_default=False, help="Text on which --mix auto finds the weights."),
+]
+Stride = Annotated[
+    int | None,
+    typer.Option(
+        "--stride", metavar="N", min=1, show_default="half the context",
+        help="How many tokens a transformer's windows move on by in texts longer than its context.",
+    ),
+]  # fmt: skip
+BatchTokens = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-tokens", metavar="N", min=1, show_default="4096",
+        help="Most tokens that a neural model takes at once; more memory, the same numbers.",
+    ),
+]  # fmt: skip
+DEVICES = ("cpu", "cuda", "mps")
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="NAME", callback=choice(*DEVICES), help="Where neural models run: `cpu`, `cuda` or `mps`."
+    ),
+]
 Prompt = Annotated[str, typer.Option("--prompt", metavar="TEXT", help="Text to go on from.", show_default=False)]
 Window = Annotated[
     bool,

@@ -14,7 +14,7 @@ from lmkit.families.feedforward import FeedForward
 from lmkit.families.recurrent import Recurrent
 from lmkit.families.settings import Settings
 from lmkit.families.transformer import Transformer
-from lmkit.protocols import F64, I32, I64, State, Tokenizer
+from lmkit.protocols import F32, F64, I32, I64, State, Tokenizer
 from lmkit.text import tokenizers
 from lmkit.text.sequences import TextForm, sequences
 
@@ -158,6 +158,11 @@ class NeuralModel:
     def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
         """Nats of the tokens of one document of any length whose ids come in parts, in order."""
         raise NotImplementedError
+
+    def table(self) -> F32:
+        """See `Embedding.table`."""
+        table: F32 = self.weights.tensors["embed_tokens.weight"]
+        return table
 
     def read(self, blocks: Iterable[bytes]) -> Iterator[tuple[I32, F64]]:
         """See `LanguageModel.read`."""

@@ -203,6 +203,24 @@ class Decoder:
         with np.errstate(all="ignore"):
             return self._run(ids, 0, ids.shape[-1], attend)
 
+    def weights(self, ids: I32) -> F32:
+        """What attention gives each token of a window from each, (T,) to (layers, H, T, T)."""
+        settings, length = self._settings, len(ids)
+        shared = settings.kv_heads
+        found = np.empty((settings.layers, settings.heads, length, length), dtype=np.float32)
+
+        def attend(layer: int, queries: F32, keys: F32, values: F32) -> F32:
+            grouped = np.moveaxis(queries.reshape(length, shared, -1, settings.head_width), 0, -2)
+            keys, values = np.swapaxes(keys, 0, 1)[:, None], np.swapaxes(values, 0, 1)[:, None]
+            mask = formulas.causal(length, length)
+            outputs, weights = formulas.attention(grouped, keys, values, float(self._scale), mask)
+            found[layer] = weights.reshape(settings.heads, length, length)
+            return np.moveaxis(outputs, -2, 0).reshape(length, -1).astype(np.float32)
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._run(ids, 0, length, attend)
+        return found
+
     def extend(self, cache: Cache, ids: I32) -> F32:
         """What the head multiplies behind the last of ids, (T,) to (D,); their keys and values go into the cache."""
         begin, end = cache.filled, cache.filled + len(ids)

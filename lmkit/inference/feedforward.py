@@ -86,3 +86,14 @@ class FeedForwardModel(NeuralModel):
             padded = np.concatenate((before, ids))
             yield self._score(padded, np.arange(width, len(padded)), ids)
             before = padded[-width:]
+
+    # What is inside.
+
+    def vectors(self, ids: I32) -> F32:
+        """See `Embedding.vectors`: the hidden layer, (N, H)."""
+        if not len(ids):
+            return np.zeros((0, self.settings.hidden), dtype=np.float32)
+        width = self.settings.context
+        padded = np.concatenate((np.full(width, self.form.start, dtype=np.int32), ids))
+        places = np.arange(width + 1, len(padded) + 1)
+        return self._run(padded[places[:, None] + np.arange(-width, 0)])[:, : self.settings.hidden]

@@ -184,3 +184,14 @@ class RecurrentModel(NeuralModel):
             outputs, memories = self._run(np.concatenate((last[None], targets[:-1])), memories)
             nats[places[inside]] = self._head.score(outputs[inside], targets[inside])
             last = targets[-1]
+
+    # What is inside.
+
+    def vectors(self, ids: I32) -> F32:
+        """See `Embedding.vectors`: outputs of the last layer."""
+        inputs = np.concatenate((np.array([self.form.start], dtype=np.int32), ids))
+        found, memories = [], self._empty()
+        for begin in range(0, len(inputs), self.batch_tokens):
+            outputs, memories = self._run(inputs[begin : begin + self.batch_tokens], memories)
+            found.append(outputs)
+        return np.concatenate(found)[1:]

@@ -5,6 +5,7 @@ last T - S inputs are run again as the beginning of the next, for stride S.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -95,3 +96,26 @@ class TransformerModel(NeuralModel):
         """See `NeuralModel.score_document`."""
         several = windows.windows(self.form.start, parts, self.settings.context, self.stride)
         return windows.score(self._run, several, self.batch_tokens)
+
+    # What is inside.
+
+    def vectors(self, ids: I32) -> F32:
+        """See `Embedding.vectors`; each token sees what fits into its window."""
+        longer = np.append(ids, np.int32(self.form.start))  # a window's inputs leave out what it predicts last
+        several = windows.windows(self.form.start, [longer], self.settings.context, self.stride)
+        found = []
+        for length, alike in groupby(several, key=lambda window: len(window.inputs)):
+            while some := list(islice(alike, max(1, self.batch_tokens // length))):
+                outputs = self._decoder.whole(np.stack([window.inputs for window in some]))
+                found += [rows[window.first :] for rows, window in zip(outputs, some, strict=True)]
+        return np.concatenate(found)[1:]
+
+    def attention(self, ids: I32) -> F32:
+        """See `Attentive.attention`. Raises UsageError for more tokens than the context."""
+        inputs = np.concatenate((np.array([self.form.start], dtype=np.int32), ids))
+        if len(inputs) > self.settings.context:
+            raise UsageError(
+                f"{len(inputs)} tokens, the first to start with, and a context of {self.settings.context}",
+                hint="a shorter text fits",
+            )
+        return self._decoder.weights(inputs)
