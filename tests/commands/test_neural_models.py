@@ -151,7 +151,7 @@ def test_heads_do_not_change_the_count(heads):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("sample", "--max-tokens", "5"), ("next",), ("info",), ("score", "-q", "text"), ("compress", "-q", "text")],
+    [("sample", "--max-tokens", "5"), ("next",), ("info",), ("compress", "-q", "text")],
 )
 @pytest.mark.parametrize("name", ["transformer-stream.lm", "lstm.lm", "ffn.lm"])
 def test_torch_is_not_imported(arguments, name, process, shelf, write, work):
