@@ -10,11 +10,11 @@ from lmkit.commands.options import (
     FilterOrder,
     Json,
     ModelOption,
+    ModelThreads,
     Output,
     Prompt,
     Run,
     Temperature,
-    Threads,
     TopK,
     TopP,
     Window,
@@ -35,7 +35,7 @@ def next_token(
     top_p: TopP = 1.0,
     order: FilterOrder = "temperature,top-k,top-p",
     window: Window = False,
-    threads: Threads = None,
+    threads: ModelThreads = None,
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -44,7 +44,7 @@ def next_token(
     Most probable first, ties by id. Without --prompt it is the beginning of a line, or of a text
     where the model reads texts of several lines; its prompts may have several. The filters are
     those of `lmkit sample`; with them the probabilities are those that would be drawn from. The
-    end of a line is `</s>`. Big models use all cores, others one, unless --threads says otherwise.
+    end of a line is `</s>`.
 
     Examples:
       lmkit next -m model.lm --prompt "once upon a" --top 5
@@ -65,9 +65,8 @@ def next_token(
     with streams.open_output(output, inputs=[name]) as out:
         table = Table(out, columns, as_json=json)
         for token in decoding.ranked(logs, None if everything else top):
-            piece = opened.tokenizer.piece(token) if token < opened.tokenizer.size else b""
             record = {
-                "token": piece.decode(errors="replace"), "id": token,
+                "token": opened.tokenizer.piece(token).decode(errors="replace"), "id": token,
                 "probability": math.exp(logs[token]), "nats": float(logs[token]),
             }  # fmt: skip
             table.row({**record, "logit": float(raw[token])} if logits else record)

@@ -78,6 +78,13 @@ Threads = Annotated[
         "--threads", metavar="N", min=1, show_default="all cores", help="Threads; the result does not depend on it."
     ),
 ]
+ModelThreads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", metavar="N", min=1, show_default="all cores for big models, 1 for others",
+        help="Threads; the last digits of a result depend on them.",
+    ),
+]  # fmt: skip
 TOKENS = ("word", "char", "byte")
 Tokens = Annotated[
     str,

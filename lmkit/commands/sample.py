@@ -9,12 +9,12 @@ from lmkit.commands.options import (
     FilterOrder,
     Json,
     ModelOption,
+    ModelThreads,
     Output,
     Prompt,
     Run,
     Seed,
     Temperature,
-    Threads,
     TopK,
     TopP,
     Window,
@@ -47,7 +47,7 @@ def sample(
     ] = None,
     echo: Annotated[bool, typer.Option("--echo", help="Print the prompt in front of each continuation.")] = False,
     window: Window = False,
-    threads: Threads = None,
+    threads: ModelThreads = None,
     unknown: Annotated[bool, typer.Option("--unknown", help="Let the unknown word be drawn too.")] = False,
     json: Json = False,
     output: Output = None,
@@ -60,7 +60,6 @@ def sample(
     at the end of a line, at --stop or after --max-tokens; --json says which, as
     `finish_reason` (`eos`, `stop`, `length`). Where the model reads texts of several lines, so
     may the prompt and what is generated be; it ends with a document, where the model knows those.
-    Big models use all cores, others one, unless --threads says otherwise.
 
     Examples:
       lmkit sample -m model.lm -n 5

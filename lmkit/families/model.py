@@ -9,6 +9,7 @@ import numpy as np
 from lmkit import __version__
 from lmkit.checkpoint import Array, Checkpoint
 from lmkit.errors import CheckpointError
+from lmkit.families import windows
 from lmkit.families.feedforward import FeedForward
 from lmkit.families.recurrent import Recurrent
 from lmkit.families.settings import Settings
@@ -55,6 +56,8 @@ class Weights:
         if settings.vocabulary < tokenizer.size:
             raise CheckpointError(f"damaged checkpoint: {tokenizer.size} tokens, {settings.vocabulary} in the model")
         form = TextForm.from_json(checkpoint.config.get("text"), tokenizer.size)
+        if getattr(settings, "layers", 0) > len(checkpoint.tensors):  # before a name is made for each
+            raise CheckpointError("damaged checkpoint: more layers than tensors")
         shapes = settings.shapes()
         tensors = {name: checkpoint.array(name, "F32", shape) for name, shape in shapes.items()}
         return cls(settings, form, tokenizer, tensors, checkpoint.digest)
@@ -133,7 +136,11 @@ class NeuralModel:
 
     def seen_from(self, place: int) -> int:
         """Where the context of the token at a place of a document begins: 0 is the start token."""
-        raise NotImplementedError
+        context: int | None = getattr(self.settings, "context", None)
+        if context is None:
+            return 0
+        stride = 1 if isinstance(self.settings, FeedForward) else self.stride or max(1, context // 2)
+        return windows.begin(place, context, stride)
 
     def explain(self, ids: Sequence[int]) -> list[Factor]:
         """The factors of one sentence's probability, each with the tokens that the model saw."""

@@ -111,7 +111,7 @@ class Block:
         if self._head_norms is not None:
             both = formulas.rms_norm(both, self._head_norms, settings.norm_epsilon)
         if turns is not None:
-            both = formulas.rotate(both, *turns)
+            both = formulas.turn(both, *turns)
         return self._output(attend(self._number, both[..., :heads, :], both[..., heads:, :], values))
 
 
@@ -155,7 +155,8 @@ class Decoder:
         self._scale = np.float32(1 / math.sqrt(settings.head_width))
         self._learned: F32 | None = tensors.get("embed_positions.weight")
         self._tables: tuple[F32, ...] = ()
-        self.head = Head(self._embeddings if settings.tied else tensors["lm_head.weight"])
+        head = self._embeddings if settings.tied else tensors["lm_head.weight"]
+        self.head = Head(head, None, weights.tokenizer.size)
 
     def cache(self) -> Cache:
         """An empty cache."""
@@ -185,8 +186,8 @@ class Decoder:
         places: Any = slice(begin, end) if np.ndim(ids) else begin
         turns = None
         if len(tables) == 2:
-            cosines, sines = tables[0][places], tables[1][places]
-            turns = cosines[..., None, :], sines[..., None, :]
+            kept, crossed = formulas.turning(tables[0][places], tables[1][places])
+            turns = kept[..., None, :, :], crossed[..., None, :, :]
         elif tables:
             x = x + tables[0][places]
         for block in self._blocks:
@@ -199,7 +200,7 @@ class Decoder:
         def attend(_layer: int, queries: F32, keys: F32, values: F32) -> F32:
             return self._attend(queries, np.swapaxes(keys, -2, -3), np.swapaxes(values, -2, -3))
 
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             return self._run(ids, 0, ids.shape[-1], attend)
 
     def weights(self, ids: I32) -> F32:
@@ -240,7 +241,7 @@ class Decoder:
             weights = formulas.softmax(grouped @ all_keys[layer, :, :end].swapaxes(1, 2))
             return (weights @ all_values[layer, :, :end]).reshape(-1)
 
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             if len(ids) == 1:
                 return self._run(int(ids[0]), begin, end, attend_once)
             last: F32 = self._run(ids, begin, end, attend)[-1]

@@ -27,7 +27,7 @@ class FeedForwardModel(NeuralModel):
         self._direct: F32 | None = tensors.get("direct.weight")
         head: F32 = tensors["lm_head.weight"]
         joined = head if self._direct is None else np.concatenate((head, self._direct), axis=1)
-        self._head = Head(joined, tensors["lm_head.bias"])
+        self._head = Head(joined, tensors["lm_head.bias"], self.tokenizer.size)
 
     def context_used(self) -> str:
         """See `NeuralModel.context_used`."""
@@ -36,7 +36,7 @@ class FeedForwardModel(NeuralModel):
     def _run(self, contexts: I32) -> F32:
         """What the head multiplies: tanh(d + H x), and x where it is wanted, for contexts (..., n)."""
         x: F32 = self._embeddings[contexts].reshape(*contexts.shape[:-1], -1)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             hidden: F32 = np.tanh(linear(x, *self._hidden))
         return hidden if self._direct is None else np.concatenate((hidden, x), axis=-1)
 
@@ -53,10 +53,6 @@ class FeedForwardModel(NeuralModel):
     def after(self, ids: I32) -> State:
         """See `NeuralModel.after`."""
         return (*self.start(), *ids.tolist())[-self.settings.context :]
-
-    def seen_from(self, place: int) -> int:
-        """See `NeuralModel.seen_from`."""
-        return max(0, place + 1 - self.settings.context)
 
     def next(self, state: State) -> F64:
         """See `LanguageModel.next`."""

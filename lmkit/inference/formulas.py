@@ -11,8 +11,6 @@ import numpy as np
 
 from lmkit.protocols import Bool, Floats
 
-SIGNS = np.array([[-1], [1]], dtype=np.float32)
-
 # Distributions.
 
 
@@ -87,7 +85,8 @@ def rms_norm(x: Floats, weight: Floats | None = None, epsilon: float = 1e-6) -> 
 
 def _scaled(x: Floats, square: Any, weight: Floats | None, bias: Floats | None) -> Floats:
     """g x / sqrt(square) + b."""
-    normed: Any = x * (square**-0.5)[..., None].astype(x.dtype)
+    factor = square**-0.5
+    normed: Any = x * (factor[..., None] if x.ndim > 1 else factor).astype(x.dtype)
     if weight is not None:
         normed *= weight
     if bias is not None:
@@ -202,8 +201,17 @@ def rotate(x: Floats, cosines: Floats, sines: Floats) -> Floats:
 
     Su et al. (2021), section 3.2.2, in halves instead of neighbours.
     """
-    half = x.shape[-1] // 2
-    halves = x.reshape(*x.shape[:-1], 2, half)
-    turned = halves * cosines[..., None, :]
-    turned += halves[..., ::-1, :] * (sines[..., None, :] * SIGNS.astype(x.dtype))
+    return turn(x, *turning(cosines, sines))
+
+
+def turning(cosines: Floats, sines: Floats) -> tuple[Floats, Floats]:
+    """What `turn` multiplies by, each (..., 2, D/2), for angles whose cosines and sines are (..., D/2)."""
+    return np.stack((cosines, cosines), axis=-2), np.stack((-sines, sines), axis=-2)
+
+
+def turn(x: Floats, kept: Floats, crossed: Floats) -> Floats:
+    """`rotate` by what `turning` gives: each half of x times `kept`, and the other half times `crossed`."""
+    halves = x.reshape(*x.shape[:-1], 2, x.shape[-1] // 2)
+    turned = halves * kept
+    turned += halves[..., ::-1, :] * crossed
     return cast(Floats, turned.reshape(x.shape))

@@ -21,46 +21,48 @@ class Joint:
 
     def __init__(self, weights: Sequence[F32], biases: Sequence[F32] = ()) -> None:
         small = sum(weight.nbytes for weight in weights) <= JOINED
-        self.weights = [np.concatenate(weights)] if small and len(weights) > 1 else list(weights)
-        self.turned = [weight.T for weight in self.weights]
-        self.bias = np.concatenate(biases) if biases else None
+        joined = [np.concatenate(weights)] if small and len(weights) > 1 else weights
+        self._turned = [weight.T for weight in joined]
+        self._bias = np.concatenate(biases) if biases else None
 
     def __call__(self, x: F32) -> F32:
         """W x + b."""
-        products = [x @ turned for turned in self.turned]
-        y: F32 = products[0] if len(products) == 1 else np.concatenate(products, axis=-1)
-        if self.bias is not None:
-            y += self.bias
+        y: F32 = x @ self._turned[0]
+        if len(self._turned) > 1:
+            y = np.concatenate((y, *(x @ turned for turned in self._turned[1:])), axis=-1)
+        if self._bias is not None:
+            y += self._bias
         return y
 
 
 class Head:
-    """The last linear map, and log-probabilities of what it gives."""
+    """The last linear map, and log-probabilities of what it gives; `next` leaves out ids from `size` on."""
 
-    def __init__(self, weight: F32, bias: F32 | None = None) -> None:
-        self.weight = weight
-        self.bias = bias
+    def __init__(self, weight: F32, bias: F32 | None, size: int) -> None:
+        self._weight = weight
+        self._bias = bias
+        self._size = size
         even = len(weight) - len(weight) % LANES
         self._parts = [part for part in (weight[:even], weight[even:]) if len(part)]
 
     def next(self, x: F32) -> F64:
-        """Log-probability in nats of every token, (D,) to (V,). Raises CheckpointError where numbers make no sense."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        """Log-probability in nats of every token, (D,) to (size,). Raises CheckpointError where they are no numbers."""
+        with np.errstate(all="ignore"):
             products = [part @ x for part in self._parts]
             logits = np.concatenate(products).astype(np.float64)
-            if self.bias is not None:
-                logits += self.bias
+            if self._bias is not None:
+                logits += self._bias
             logits -= logits.max()
             logits -= np.log(np.exp(logits).sum())
-        return _checked(logits)
+        return _checked(logits[: self._size])
 
     def score(self, x: F32, targets: I32) -> F64:
         """Log-probability in nats of one token each, x (N, D) and targets (N,) to (N,). Raises as `next`."""
         nats = np.empty(len(targets))
-        step = max(1, SCORES // len(self.weight))
-        with np.errstate(over="ignore", invalid="ignore"):
+        step = max(1, SCORES // len(self._weight))
+        with np.errstate(all="ignore"):
             for begin in range(0, len(targets), step):
-                logits = linear(x[begin : begin + step], self.weight, self.bias)
+                logits = linear(x[begin : begin + step], self._weight, self._bias)
                 found = np.take_along_axis(logits, targets[begin : begin + step, None], axis=1)
                 highest = logits.max(axis=1, keepdims=True)
                 logits -= highest

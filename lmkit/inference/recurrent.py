@@ -95,7 +95,7 @@ class RecurrentModel(NeuralModel):
         self._embeddings: F32 = tensors["embed_tokens.weight"]
         self._layers = [Layer(settings, weights, number) for number in range(settings.layers)]
         head = self._embeddings if settings.tied else tensors["lm_head.weight"]
-        self._head = Head(head, tensors.get("lm_head.bias"))
+        self._head = Head(head, tensors.get("lm_head.bias"), self.tokenizer.size)
         self._table: F32 | None = None
         if settings.vocabulary * settings.gates * settings.width <= TABLE:
             self._table = self._layers[0].products(self._embeddings)
@@ -103,10 +103,6 @@ class RecurrentModel(NeuralModel):
     def context_used(self) -> str:
         """See `NeuralModel.context_used`."""
         return "unlimited"
-
-    def seen_from(self, place: int) -> int:
-        """See `NeuralModel.seen_from`."""
-        return 0
 
     def _empty(self, *rows: int) -> tuple[Memory, ...]:
         kept = 2 if self.settings.cell == "lstm" else 1
@@ -126,7 +122,7 @@ class RecurrentModel(NeuralModel):
     def advance(self, state: State, token: int) -> State:
         """See `LanguageModel.advance`."""
         memories: list[Memory] = []
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             products = self._first(token)
             for layer, before in zip(self._layers, state.memories, strict=True):
                 if memories:
@@ -144,7 +140,7 @@ class RecurrentModel(NeuralModel):
         """Outputs of the last layer, (T, ..., D), for inputs (T, ...), and what the layers keep; layer by layer."""
         kept: list[Memory] = []
         outputs = np.zeros(0, dtype=np.float32)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             for layer, before in zip(self._layers, memories, strict=True):
                 outputs, after = layer.run(layer.products(outputs) if kept else self._first(inputs), before)
                 kept.append(after)

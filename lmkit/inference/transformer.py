@@ -47,11 +47,6 @@ class TransformerModel(NeuralModel):
         """Context and stride, see `NeuralModel.context_used`."""
         return f"{self.settings.context}/{self.stride}"
 
-    def seen_from(self, place: int) -> int:
-        """See `NeuralModel.seen_from`: where the window begins that scores a token."""
-        beyond = max(0, place + 1 - self.settings.context)
-        return -(-beyond // self.stride) * self.stride
-
     # One token at a time.
 
     def start(self) -> State:

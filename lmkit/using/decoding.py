@@ -160,7 +160,6 @@ class Sampler:
         raw = self._model.next(state)
         logs = raw.copy()
         logs[self._never] = -np.inf
-        logs[self._model.tokenizer.size :] = -np.inf  # ids without a piece
         logs = normalise(logs)
         if logs.max(initial=-np.inf) == -np.inf:
             raise DataError("the model gives no token that could follow here")

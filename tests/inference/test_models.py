@@ -105,6 +105,9 @@ def test_the_answers_are_those_of_torch(kind, own, build):
     torch_model = scoring.of_network(loaded(model.weights), model.weights, stride=None, batch_tokens=64)
     np.testing.assert_allclose(model.score_many(ids, ends), torch_model.score_many(ids, ends), **CLOSE)
     np.testing.assert_allclose(whole(model, ids), whole(torch_model, ids), **CLOSE)
+    for factor, other in zip(model.explain(ids.tolist()), torch_model.explain(ids.tolist()), strict=True):
+        assert factor[:3] == other[:3]
+        assert factor.nats == pytest.approx(other.nats, abs=1e-5)
 
 
 @every_model
@@ -273,3 +276,44 @@ def test_any_documents_with_any_windows(data, build):
     expected = np.concatenate([np.zeros(0), *(stepped(model, part) for part in parts)])
     np.testing.assert_allclose(model.score_many(ids, ends), expected, **CLOSE)
     np.testing.assert_allclose(whole(model, *parts), stepped(model, ids), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("norm", "residual", "expected"),
+    [("pre", True, [-1, 1]), ("post", True, [-0.5, 1]), ("course", True, [-0.5, 5]),
+     ("pre", False, [-1, 1]), ("post", False, [-0.5, 1]), ("course", False, [-0.5, 1])],
+)  # fmt: skip
+def test_a_block_of_one_token_worked_out_by_hand(norm, residual, expected, tokenizer):
+    """All matrices are the identity, x = [1, 3] and N gives [-1, 1] where the first is less; the second N adds [.5, 0].
+
+    pre: z = [0, 4], y = z + relu([-.5, 1]) = [0, 5]; post: z = N([2, 6]), y = N([-1, 2]) + [.5, 0];
+    course: z = [1, 3] + N([1, 3]) = [0, 4], y = z + [-1, 1] + [.5, 0]. Without residual: z = [-1, 1], y = N(relu(z)).
+    """
+    from lmkit.inference.transformer import TransformerModel
+
+    own = {"layers": 1, "width": 2, "heads": 1, "kv_heads": 1, "head_width": 2, "hidden": 2, "norm_epsilon": 1e-12}
+    weights = random_weights(
+        "transformer", tokenizer, normalisation="layernorm", activation="relu", positions="none", norm=norm,
+        residual=residual, **own,
+    )  # fmt: skip
+    tensors = {}
+    for name, tensor in weights.tensors.items():
+        if tensor.shape == (2, 2):
+            tensors[name] = np.eye(2, dtype=np.float32)
+        else:
+            tensors[name] = np.full_like(tensor, 1.0 if "norm" in name and name.endswith("weight") else 0.0)
+    tensors["embed_tokens.weight"][:] = [1, 3]
+    tensors["layers.0.post_attention_layernorm.bias"][:] = [0.5, 0]
+    tensors["lm_head.weight"][:2] = np.eye(2)
+    logs = TransformerModel(type(weights)(weights.settings, weights.form, tokenizer, tensors))
+    found = logs.next(logs.start())
+    np.testing.assert_allclose(found[:2] - found[2], expected, atol=1e-5)
+
+
+def test_attention_to_more_keys_than_fit_at_once(build):
+    """Queries are taken in parts; a long window gives what stepping gives."""
+    model = build("transformer", {**SMALL, "context": 300, "kv_heads": 1})
+    ids = some_ids(299)
+    np.testing.assert_allclose(whole(model, ids), stepped(model, ids), **CLOSE)
+    branch = model.advance(model.after(ids[:200]), int(ids[200]))
+    np.testing.assert_allclose(model.next(branch), model.next(model.after(ids[:201])), **CLOSE)

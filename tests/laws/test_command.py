@@ -145,10 +145,12 @@ REDEFINED = {
     "--normalize": "normal forms of text; to rescale weights",
     "--order": "of n-grams; of n-grams to list; of filters",
     "--pattern": "what training is to use; what an imported file does not say",
+    "--threads": "of what is counted exactly; of products of matrices",
     "--text": "a file to measure; a text itself",
     "--preset": "what to train; what to count",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
+    "--window": "of a prompt; of an entropy over a stream",
 }
 """Options that deliberately mean different things in different commands."""
 

@@ -276,13 +276,10 @@ def test_unknown_words_are_left_out_unless_asked_for():
 
 
 class Continuous(Alternating):
-    """The same for texts of several lines; ids beyond those of the tokenizer are as probable as the others together."""
+    """The same for texts of several lines."""
 
     def __init__(self, *form):
         self.form = TextForm(*form)
-
-    def next(self, state):
-        return np.concatenate((super().next(state), np.full(2, math.log(0.5)))) - math.log(2)
 
 
 def test_line_ends_do_not_end_texts_of_several_lines():
