@@ -80,7 +80,7 @@ class _Session:
         self._state = StateFile(training.output, self._fingerprint())
         self._teller = Teller(
             run, self._trainer.plan, self._texts, self._settings, training.log if self._world.first else None,
-            speaks=self._world.first,
+            training.plot if self._world.first else None, speaks=self._world.first,
         )  # fmt: skip
         self._saved = time.monotonic()
 
@@ -103,9 +103,11 @@ class _Session:
             )
             self._teller.notice(at)
         self._teller.begins(self._tokens_a_step)
-        with self._teller.log.opened(self._trainer.step), _asked_to_stop() as asked:
+        with self._teller.log.opened(self._trainer.step) as before, _asked_to_stop() as asked:
+            self._teller.curve.take_up(before)
             self._train(asked)
         if asked and not self._trainer.finished:
+            self._teller.curve.draw()
             raise Stopped(asked[0])
         self._finish()
 
@@ -130,6 +132,7 @@ class _Session:
                     self._save()
         except Diverged as error:
             self._save()
+            self._teller.curve.draw()
             hint = "a lower --lr and --matrix-lr, more --warmup, or a lower --clip"
             raise Diverged(f"{error}{self._kept()}", hint=hint) from None
 
@@ -162,6 +165,7 @@ class _Session:
             self._save()
             raise OutputError(f"{error}{self._kept()}", hint="make room, then --resume writes the model") from None
         self._state.remove()
+        self._teller.curve.draw()
 
     # What is recorded of it.
 

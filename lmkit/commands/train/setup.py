@@ -8,7 +8,7 @@ from typing import Any
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.commands.train.options import Training
-from lmkit.edge import streams
+from lmkit.edge import figures, streams
 from lmkit.errors import UsageError
 
 STEPS = 500
@@ -67,12 +67,21 @@ class Setup:
 
         from lmkit.commands.train.texts import read_texts
 
-        if self.training.output is not None:
-            others = [self.training.valid, self.training.tokens, self.training.log, self.training.plot]
-            streams.spare_inputs(self.training.output, [*self.inputs, *others])
+        self._spare_files()
         torch.set_num_threads(max(1, opening.core_count(self.training.threads) // self.processes))
         self.texts = read_texts(self.run, self.inputs, self.training)
         self.settings = self.make(self.texts.tokenizer.size)
+
+    def _spare_files(self) -> None:
+        """Raises UsageError where one file is named for two things, MissingError where no figure can be drawn."""
+        training = self.training
+        if training.plot is not None:
+            figures.check(training.plot)
+        outputs = [name for name in (training.output, training.log, training.plot) if name not in (None, streams.STDIN)]
+        if len(set(outputs)) < len(outputs):
+            raise UsageError("-o, --log and --plot name one file for two things")
+        streams.spare_inputs(training.output, [*self.inputs, training.valid, training.tokens, training.log])
+        streams.spare_inputs(training.plot, [*self.inputs, training.valid, training.tokens, training.log])
 
     def trainer(self, batches: Any, plan: Any, *, validates: bool = False, world: Any = None) -> Any:
         """A trainer of a fresh network."""
