@@ -46,7 +46,7 @@ def _ids(run: Run, weights: Any, text: str) -> Any:
 
     from lmkit.text.sequences import sequences
 
-    reader = opening.text_reader("strict", raw=weights.tokenizer.takes_bytes)
+    reader = streams.TextReader(raw=weights.tokenizer.takes_bytes)
     blocks = islice(opening.blocks_of(run, reader, [text], "reading"), BLOCKS)
     parts = [ids for ids, _ in sequences(weights.tokenizer, weights.form, blocks)]
     return np.concatenate([np.zeros(0, np.int32), *parts])

@@ -1,13 +1,14 @@
 """Figures as PNG or SVG files, drawn by matplotlib without a screen. Knows curves, not what they mean."""
 
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 from lmkit.edge import streams
-from lmkit.errors import MissingError, UsageError
+from lmkit.errors import MissingError, OutputError, UsageError
 
 INCHES = (8.0, 5.0)
 FORMATS = ("png", "svg")
@@ -39,13 +40,15 @@ class TrainingFigure:
 
 
 def check(name: str) -> None:
-    """Raises UsageError where a name says no format, MissingError where there is no matplotlib."""
+    """Raises UsageError where a name says no format, MissingError without matplotlib, OutputError without a folder."""
     from importlib.util import find_spec
 
     if _format(name) not in FORMATS:
         raise UsageError(f"{name}: a figure is a .png or an .svg")
     if find_spec("matplotlib") is None:
         raise MissingError("figures are drawn with matplotlib", hint="pip install 'lmkit-cli[plot]'")
+    if not os.path.isdir(os.path.dirname(name) or "."):
+        raise OutputError(f"{name}: there is no such folder")
 
 
 def _format(name: str) -> str:

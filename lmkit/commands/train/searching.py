@@ -1,5 +1,6 @@
 """`--print-schedule`, `--find-lr`, `--find-batch`: what is told of a run in place of training."""
 
+import os
 from typing import Any
 
 from lmkit.commands.train.options import Training
@@ -23,6 +24,8 @@ def check(training: Training) -> None:
         raise UsageError("--json goes with --print-schedule, --find-lr or --find-batch")
     if asked and (training.resume or training.log or training.plot):
         raise UsageError(f"{named[0]} trains nothing; that does not go with --resume, --log or --plot")
+    if asked and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(f"{named[0]} is for one process, not for torchrun")
     if training.find_lr and training.budget:
         raise UsageError("--find-lr takes --steps, not --budget")
 
