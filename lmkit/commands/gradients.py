@@ -15,40 +15,32 @@ BLOCKS = 16  # of the text, at most
 def print_gradients(run: Run, name: str, text: str, distance: int, json: bool, output: str | None) -> None:
     """Norms by distance, of everything that the gradient is taken by."""
     opening.one_stdin(name, text)
-    weights = _weights(name)
-    ids = _ids(run, weights, text)
-    with streams.open_output(output, inputs=[name, text]) as out, opening.about(text):
+    model = opening.open_language_model(name)
+    if not hasattr(model, "weights"):
+        raise CheckpointError(
+            f"{streams.display(name)}: of kind {model.kind}, which has no gradients; neural models have"
+        )
+    streams.spare_inputs(output, [name, text])
+    ids = _ids(run, model, text)
+    with opening.about(text):
+        found = _norms(model.weights, ids, distance + 1)
+    with streams.open_output(output) as out:
         table = Table(out, ("of", "distance", "norm", "relative"), as_json=json)
-        for of, norms in _norms(weights, ids, distance + 1).items():
+        for of, norms in found.items():
             for place, norm in enumerate(norms.tolist()):
                 relative = norm / norms[0].item() if norms[0] else None
                 table.row({"of": of, "distance": place, "norm": norm, "relative": relative})
 
 
-def _weights(name: str) -> Any:
-    """A neural model's settings and tensors. Raises CheckpointError where it is none."""
-    from lmkit import checkpoint
-    from lmkit.families.model import FAMILIES, Weights
-
-    data = streams.read_whole(name)
-    with opening.about(name):
-        if not checkpoint.is_checkpoint(data[:9]):
-            raise CheckpointError("not a checkpoint of a neural model, which alone has gradients")
-        content = checkpoint.parse(data)
-        if content.kind not in FAMILIES:
-            raise CheckpointError(f"of kind {content.kind}, which has no gradients; {', '.join(FAMILIES)} have")
-        return Weights.from_checkpoint(content)
-
-
-def _ids(run: Run, weights: Any, text: str) -> Any:
+def _ids(run: Run, model: Any, text: str) -> Any:
     """The tokens of a text, of the first part of a very long one."""
     import numpy as np
 
     from lmkit.text.sequences import sequences
 
-    reader = streams.TextReader(raw=weights.tokenizer.takes_bytes)
-    blocks = islice(opening.blocks_of(run, reader, [text], "reading"), BLOCKS)
-    parts = [ids for ids, _ in sequences(weights.tokenizer, weights.form, blocks)]
+    reader = streams.TextReader(raw=model.tokenizer.takes_bytes)
+    blocks = islice(opening.text_for(run, reader, text, [model]), BLOCKS)
+    parts = [ids for ids, _ in sequences(model.tokenizer, model.form, blocks)]
     return np.concatenate([np.zeros(0, np.int32), *parts])
 
 

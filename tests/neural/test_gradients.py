@@ -145,7 +145,7 @@ def trained(lmkit, tmp_path_factory):
     text.write_bytes(b"the cat sat on the mat\nthe dog sat on the log\n" * 30)
     for kind in ("ffn", "rnn", "transformer"):
         done = lmkit(
-            "train", kind, "--width", 16, "--steps", 3, "--threads", 1, "-q", text, "-o", folder / f"{kind}.lm"
+            "train", kind, "--width", 24, "--steps", 3, "--threads", 1, "-q", text, "-o", folder / f"{kind}.lm"
         )
         assert done.status == 0, done.stderr
     return folder
