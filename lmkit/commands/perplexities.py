@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmkit.commands import models as opening
+from lmkit.commands import scoring
 from lmkit.commands.options import Run
 from lmkit.edge import streams
 from lmkit.edge.records import Table, cell
@@ -28,7 +29,7 @@ class Scored:
         self.total = Totals()
         self._more = more
         self._notice = run.terminal.notice
-        self._windows = opening.Windows(run, name, model)
+        self._windows = scoring.Windows(run, name, model)
         if not model.normalised:
             self._notice(f"{name}: its scores are not probabilities; compare with care")
 

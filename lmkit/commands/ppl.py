@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import mixing
+from lmkit.commands import mixing, scoring
 from lmkit.commands import models as opening
 from lmkit.commands.options import (
     Bare,
@@ -82,9 +82,9 @@ def ppl(
     weights = mixing.asked(mix, mix_text, len(names))
     if no_eos and mix is not None:
         raise UsageError("--no-eos and --mix exclude each other", hint="a mixture reads the whole text")
-    asked = opening.Asked(stride, batch_tokens, device)
+    asked = scoring.Asked(stride, batch_tokens, device)
     with streams.open_output(output, inputs=[*names, *texts, mix_text]) as out:
-        models = opening.open_scoring_models(names, asked)
+        models = scoring.open_scoring_models(names, asked)
         _check_ends(names, models, no_eos=no_eos, explain=explain)
         reader = opening.text_reader(encoding_errors, raw=opening.all_take_bytes(models), block=BLOCK)
         if explain:
@@ -94,7 +94,7 @@ def ppl(
         if mix is not None:
             mixture = mixing.mixture_of(run, models, weights, reader, mix_text)
             more = {"weights": mixture.weights.tolist()}
-            scored.append(Scored(run, "mixture", mixture, opening.conditions(mixture, asked, eos=True), **more))
+            scored.append(Scored(run, "mixture", mixture, scoring.conditions(mixture, asked, eos=True), **more))
         shown = Shown(run, out, as_json=json, bare=bare, several_models=len(scored) > 1)
         with run.terminal.progress("scoring", streams.size_of(texts)) as progress:
             for text in texts:
@@ -132,10 +132,10 @@ def _check_ends(names: Sequence[str], models: Sequence[Any], *, no_eos: bool, ex
             )
 
 
-def _scored(run: Run, names: Sequence[str], models: Sequence[Any], asked: opening.Asked, *, eos: bool) -> list[Scored]:
+def _scored(run: Run, names: Sequence[str], models: Sequence[Any], asked: scoring.Asked, *, eos: bool) -> list[Scored]:
     """The models with their signatures."""
     return [
-        Scored(run, streams.display(name), model, opening.conditions(model, asked, eos=eos))
+        Scored(run, streams.display(name), model, scoring.conditions(model, asked, eos=eos))
         for name, model in zip(names, models, strict=True)
     ]
 

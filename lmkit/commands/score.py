@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import mixing
+from lmkit.commands import mixing, scoring
 from lmkit.commands import models as opening
 from lmkit.commands.options import (
     Bare,
@@ -83,13 +83,13 @@ def score(
     weights = mixing.asked(mix, mix_text, len(names))
     if len(names) > 1 and mix is None:
         raise UsageError("a line gets one answer, from one model", hint="--mix WEIGHTS makes one of several")
-    asked = opening.Asked(stride, batch_tokens, device)
-    models = opening.open_scoring_models(names, asked)
+    asked = scoring.Asked(stride, batch_tokens, device)
+    models = scoring.open_scoring_models(names, asked)
     opened = models[0]
     if mix is not None:
         development = opening.text_reader(encoding_errors, raw=opening.all_take_bytes(models))
         opened = mixing.mixture_of(run, models, weights, development, mix_text)
-    signature = opening.signature(opened, opening.conditions(opened, asked, eos=not no_eos))
+    signature = opening.signature(opened, scoring.conditions(opened, asked, eos=not no_eos))
     reader = opening.text_reader(encoding_errors, raw=opened.tokenizer.takes_bytes, eager=True)
     with streams.open_output(output, inputs=[*names, *texts, mix_text]) as out:
         if not (json or bare):
@@ -112,7 +112,7 @@ def _lines(
 ) -> Iterator[Any]:
     from lmkit.using.evaluation import lines_of
 
-    windows = opening.Windows(run, streams.display(name), model)
+    windows = scoring.Windows(run, streams.display(name), model)
     for text in texts:
         for line in lines_of(model, reader.blocks(text), eos=eos):
             windows.tell(len(line.ids))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lmkit.commands import models as opening
+from lmkit.commands import scoring
 from lmkit.commands.information.asked import Asked, correction, show
 from lmkit.edge import streams
 from lmkit.edge.records import Table
@@ -193,8 +194,8 @@ def under_model(asked: Asked, out: streams.Output) -> None:
     """`-m` alone."""
     from lmkit.using.evaluation import Totals, evaluate
 
-    how = opening.Asked()
-    (model,) = opening.open_scoring_models([str(asked.model)], how)
+    how = scoring.Asked()
+    (model,) = scoring.open_scoring_models([str(asked.model)], how)
     reader = opening.text_reader(asked.errors, raw=model.tokenizer.takes_bytes, block=PIECE)
     totals = Totals()
     with asked.run.terminal.progress("scoring", streams.size_of(asked.inputs)) as progress:
@@ -209,6 +210,6 @@ def under_model(asked: Asked, out: streams.Output) -> None:
         "perplexity": totals.perplexity, "bits_per_byte": totals.bits_per(totals.bytes),
         "bits_per_character": totals.bits_per(totals.characters), "bits_per_word": totals.bits_per(totals.words),
         "symbols": totals.tokens, "unknown_tokens": totals.unknown_tokens,
-        "signature": opening.signature(model, opening.conditions(model, how, eos=True)),
+        "signature": opening.signature(model, scoring.conditions(model, how, eos=True)),
     }  # fmt: skip
     show(asked, out, record)
