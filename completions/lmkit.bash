@@ -178,10 +178,12 @@ _lmkit() {
             esac
             ;;
         'info')
-            options='-m --model --tensors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --tensors --gradients --text --distance --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
+                --text) value='FILES' ;;
+                --distance) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -410,7 +412,7 @@ _lmkit() {
             esac
             ;;
         'train ffn')
-            options='--context --width --hidden --direct --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --seed --threads --device --precision --compile --shard --print-schedule --log --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--context --width --hidden --direct --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --context) value=' ' ;;
@@ -444,7 +446,9 @@ _lmkit() {
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
                 --precision) value='fp32 bf16' ;;
+                --mem-limit) value='FILES' ;;
                 --log) value='FILES' ;;
+                --plot) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
@@ -452,7 +456,7 @@ _lmkit() {
             esac
             ;;
         'train rnn')
-            options='--cell --layers --width --bias --no-bias --tied --bptt --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --seed --threads --device --precision --compile --shard --print-schedule --log --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--cell --layers --width --bias --no-bias --tied --bptt --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --cell) value='elman lstm gru mingru' ;;
@@ -487,7 +491,9 @@ _lmkit() {
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
                 --precision) value='fp32 bf16' ;;
+                --mem-limit) value='FILES' ;;
                 --log) value='FILES' ;;
+                --plot) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
@@ -495,7 +501,7 @@ _lmkit() {
             esac
             ;;
         'train transformer')
-            options='--preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --seed --threads --device --precision --compile --shard --print-schedule --log --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --preset) value='fast gpt2 llama' ;;
@@ -538,7 +544,9 @@ _lmkit() {
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
                 --precision) value='fp32 bf16' ;;
+                --mem-limit) value='FILES' ;;
                 --log) value='FILES' ;;
+                --plot) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;

@@ -20,21 +20,55 @@ def info(
     ] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", metavar="MODEL", help="The same.")] = None,
     tensors: Annotated[bool, typer.Option("--tensors", help="List the tensors.")] = False,
+    gradients: Annotated[
+        bool,
+        typer.Option(
+            "--gradients", help="Of a neural model: how large the gradient of a token's loss is by distance, on --text."
+        ),
+    ] = False,
+    text: Annotated[
+        str | None,
+        typer.Option("--text", metavar="FILE", show_default=False, help="Text for --gradients; `-` or none: stdin."),
+    ] = None,
+    distance: Annotated[
+        int | None,
+        typer.Option(
+            "--distance",
+            metavar="N",
+            min=0,
+            max=4096,
+            show_default="64",
+            help="Largest distance in tokens of --gradients.",
+        ),
+    ] = None,
     json: Json = False,
     output: Output = None,
 ) -> None:
     """What a checkpoint is: kind, sizes, tokens, provenance.
 
-    Reads the header only, whatever the size of the file.
+    Reads the header only, whatever the size of the file, but with --gradients: that runs a neural
+    model on windows from all over a text, and prints the norm of the gradient of the last token's
+    loss by each embedding, and in recurrent models by what later layers see and by the state, at
+    each distance back in time, averaged over the windows. So vanishing gradients are seen.
 
     Examples:
       lmkit info model.lm
       lmkit info --json model.lm
       lmkit ngram fit train.txt | lmkit info
+      lmkit info --gradients --text valid.txt -m lstm.lm
     """
     if file is not None and model is not None:
         raise UsageError("the model is named twice")
     name = file or model or streams.STDIN
+    if gradients:
+        if tensors:
+            raise UsageError("--gradients and --tensors exclude each other")
+        from lmkit.commands.gradients import print_gradients
+
+        print_gradients(run, name, text or streams.STDIN, 64 if distance is None else distance, json, output)
+        return
+    if text is not None or distance is not None:
+        raise UsageError("--text and --distance go with --gradients")
     record = _describe(name)
     with streams.open_output(output, inputs=[name]) as out:
         if json:

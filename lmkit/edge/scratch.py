@@ -15,7 +15,7 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 Array = npt.NDArray[Any]
 
 
-def memory_size(text: str | None) -> int:
+def memory_size(text: str | None, option: str = "--memory") -> int:
     """Bytes from `500M`, `2G` or a number; half of what is free without one. Raises UsageError."""
     if text is None:
         return free_memory() // 2
@@ -25,7 +25,7 @@ def memory_size(text: str | None) -> int:
     except (ValueError, KeyError, OverflowError):
         size = 0
     if size <= 0:
-        raise UsageError(f"--memory {text!r} is not a size such as 500M or 2G")
+        raise UsageError(f"{option} {text!r} is not a size such as 500M or 2G")
     return size
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.ngram.texts import MaxVocab, MinCount
-from lmkit.commands.options import Device, EncodingErrors, Output, Run, Seed, Tokens, choice
+from lmkit.commands.options import Device, EncodingErrors, Json, Output, Run, Seed, Tokens, choice
 
 Seconds = float
 
@@ -179,10 +179,46 @@ class Training:
     print_schedule: Annotated[
         bool, typer.Option("--print-schedule", help="Print every step's learning rate and stop.")
     ] = False
+    find_lr: Annotated[
+        bool,
+        typer.Option(
+            "--find-lr",
+            help="Print losses at learning rates that rise from 1/1000 to 10 times those given over 100 steps, "
+            "or --steps, and a rate to take; nothing is kept.",
+        ),
+    ] = False
+    find_batch: Annotated[
+        bool,
+        typer.Option(
+            "--find-batch",
+            help="Print the largest --batch that leaves a tenth of the memory free, and the bytes it takes; "
+            "nothing is kept.",
+        ),
+    ] = False
+    mem_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--mem-limit",
+            metavar="SIZE",
+            show_default="what is free",
+            help="Memory that --find-batch may fill, such as `2G`, beside Python and the text.",
+        ),
+    ] = None
+    json: Json = False
     log: Annotated[
         str | None,
         typer.Option(
             "--log", metavar="FILE", show_default=False, help="Write events to FILE, JSON Lines, as they come."
+        ),
+    ] = None
+    plot: Annotated[
+        str | None,
+        typer.Option(
+            "--plot",
+            metavar="FILE",
+            show_default=False,
+            help="Draw the training curve into FILE, .png or .svg; after --resume all of it where --log has it, "
+            "else from the saved step on.",
         ),
     ] = None
     resume: Annotated[

@@ -1,43 +1,46 @@
 """One training run from options to checkpoint: builds it, watches it, saves it, and stops it when asked."""
 
-import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.commands.provenance import checkpoint_bytes, origin
+from lmkit.commands.train import searching
 from lmkit.commands.train.options import Training
+from lmkit.commands.train.setup import MakeSettings, Setup
 from lmkit.commands.train.state import StateFile
 from lmkit.commands.train.telling import Teller
 from lmkit.edge import streams
-from lmkit.errors import MissingError, OutputError, Status, Stopped, UsageError
+from lmkit.errors import MissingError, OutputError, Status, Stopped
 
-STEPS = 500
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 UNRECORDED = (
-    "device", "files", "log", "output", "print_schedule", "resume", "save_every", "shard", "threads", "valid",
+    "device", "files", "find_batch", "find_lr", "json", "log", "mem_limit", "output", "plot", "print_schedule",
+    "resume", "save_every", "shard", "threads", "valid",
 )  # fmt: skip
 """Settings that say nothing of what is learned, or that name files."""
-
-MakeSettings = Callable[[int], Any]
-"""From the size of the vocabulary to a family's settings."""
 
 
 def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings, *, time_steps: int) -> None:
     """Trains a model of the settings that `make` gives on rows of `time_steps` tokens."""
+    searching.check(training)
     if training.print_schedule:
-        _print_schedule(training)
+        searching.print_schedule(training)
         return
     inputs = list(files or [streams.STDIN])
     opening.one_stdin(*inputs, training.valid, training.tokens)
     _needs_torch()
     make(1)  # what makes no model is told before any text is read
-    with _told_of_memory(), _Session(run, inputs, training, make, time_steps) as session:
-        session.go()
+    with _told_of_memory():
+        if training.find_lr or training.find_batch:
+            search = searching.find_lr if training.find_lr else searching.find_batch
+            search(Setup(run, inputs, training, make, time_steps))
+            return
+        with _Session(run, inputs, training, make, time_steps) as session:
+            session.go()
 
 
 def _needs_torch() -> None:
@@ -61,68 +64,23 @@ def _told_of_memory() -> Iterator[None]:
         ) from None
 
 
-def _print_schedule(training: Training) -> None:
-    """Every step's learning rate, without text, model or torch."""
-    from lmkit.edge.records import Table
-
-    schedule, total = _schedule(training), training.steps or STEPS
-    with streams.open_output(training.output) as out:
-        table = Table(out, ("step", "lr"), as_json=False)
-        for step in range(1, total + 1):
-            table.row({"step": step, "lr": training.lr * schedule.factor(step, total)})
-
-
-def _schedule(training: Training) -> Any:
-    from lmkit.neural.schedules import Schedule
-
-    return Schedule(training.schedule, training.warmup)
-
-
-def budget(
-    text: str | None, steps: int | None, tokens_a_step: int, flops_a_token: int
-) -> tuple[int | None, float | None]:
-    """Steps, or seconds, of a run. Raises UsageError for what is no budget."""
-    if text is None:
-        return steps or STEPS, None
-    if steps is not None:
-        raise UsageError("--steps and --budget are two ways to say one thing")
-    number, unit = text.rstrip("abcdefghijklmnopqrstuvwxyz"), text.lstrip("0123456789.e+-")
-    for name in (*UNITS, "tokens", "flops"):
-        if text.endswith(name) and unit.endswith(name):
-            number, unit = text.removesuffix(name), name
-    try:
-        amount = float(number)
-    except ValueError:
-        amount = 0.0
-    if not (math.isfinite(amount) and amount > 0) or unit not in (*UNITS, "tokens", "flops"):
-        raise UsageError(f"--budget {text!r} is none such as 60s, 5m, 2h, 1e6tokens or 1e15flops")
-    if unit in UNITS:
-        return None, amount * UNITS[unit]
-    tokens = amount if unit == "tokens" else amount / flops_a_token
-    return max(1, round(tokens / tokens_a_step)), None
-
-
 class _Session:
     """A run: its trainer, its files, and what is told of it."""
 
     def __init__(self, run: Run, inputs: list[str], training: Training, make: MakeSettings, time_steps: int) -> None:
-        import torch
-
-        from lmkit.commands.train.texts import read_texts
         from lmkit.neural.world import join
 
         self._run, self._training = run, training
         self._world = join(training.device, shard=training.shard)
-        if training.output is not None:
-            streams.spare_inputs(training.output, [*inputs, training.valid, training.tokens, training.log])
-        torch.set_num_threads(max(1, opening.core_count(training.threads) // self._world.size))
-        self._texts = read_texts(run, inputs, training)
-        self._settings = make(self._texts.tokenizer.size)
-        self._trainer = self._build(time_steps)
+        setup = Setup(run, inputs, training, make, time_steps, self._world.size)
+        self._texts, self._settings = setup.texts, setup.settings
+        batches = setup.batches()
+        self._tokens_a_step = batches.rows * time_steps
+        self._trainer = setup.trainer(batches, setup.plan(self._tokens_a_step), validates=True, world=self._world)
         self._state = StateFile(training.output, self._fingerprint())
         self._teller = Teller(
             run, self._trainer.plan, self._texts, self._settings, training.log if self._world.first else None,
-            speaks=self._world.first,
+            training.plot if self._world.first else None, speaks=self._world.first,
         )  # fmt: skip
         self._saved = time.monotonic()
 
@@ -131,68 +89,6 @@ class _Session:
 
     def __exit__(self, *_: object) -> None:
         self._world.leave()
-
-    # What is trained on what.
-
-    def _build(self, time_steps: int) -> Any:
-        from lmkit.neural import build
-        from lmkit.neural.scoring import device_named
-        from lmkit.neural.training import Trainer
-
-        training = self._training
-        device_named(training.device)
-        network = build.fresh(self._settings, seed=training.seed, dropout=training.dropout).to(training.device)
-        batches = self._batches(time_steps)
-        self._tokens_a_step = batches.rows * time_steps
-        return Trainer(
-            network, batches, self._plan(), self._texts.form.start,
-            validation=self._validation(network) if self._texts.validation is not None else None,
-            world=self._world, shard=training.shard, compiled=training.compile,
-        )  # fmt: skip
-
-    def _batches(self, time_steps: int) -> Any:
-        from lmkit.neural.batches import Crops, Documents, Lanes
-
-        training, corpus, start = self._training, self._texts.training, self._texts.form.start
-        if training.by != "stream" and not training.pack:
-            return Documents(corpus, start, training.batch, time_steps, training.seed)
-        kind = Crops if self._settings.kind == "transformer" else Lanes
-        return kind(corpus.ids, start, training.batch, time_steps, training.seed)
-
-    def _plan(self) -> Any:
-        from lmkit.neural.optimizers import Rates
-        from lmkit.neural.training import Plan
-
-        t = self._training
-        steps, seconds = budget(t.budget, t.steps, self._tokens_a_step, 3 * self._settings.forward_flops)
-        every = t.evaluate_every
-        if not every and (t.select_by or t.patience):
-            every = max(1, (steps or STEPS) // 10)
-        return Plan(
-            steps=steps, seconds=seconds, optimizer=t.optimizer, rates=Rates(t.lr, t.matrix_lr, t.weight_decay),
-            schedule=_schedule(t), clip=t.clip or None, accumulate=t.accumulate, label_smoothing=t.label_smoothing,
-            teacher_forcing=t.teacher_forcing, loss_at=t.loss_at, evaluate_every=every, select_by=t.select_by,
-            patience=t.patience, precision=t.precision, seed=t.seed,
-        )  # fmt: skip
-
-    def _validation(self, network: Any) -> Callable[[], tuple[int, float, int]]:
-        """A function that scores the whole validation text: tokens, summed nats, how many were foreseen."""
-        from lmkit.families.model import Weights
-        from lmkit.neural.scoring import of_network
-
-        corpus, form = self._texts.validation, self._texts.form
-        weights = Weights(self._settings, form, self._texts.tokenizer, {})
-
-        def score() -> tuple[int, float, int]:
-            model = of_network(network, weights, stride=self._settings.to_json().get("context"), batch_tokens=1 << 13)
-            model.count_correct = True  # type: ignore[attr-defined]
-            if form.by == "stream":
-                nats = sum(float(part.sum()) for part in model.score_document([corpus.ids.astype("int32")]))
-            else:
-                nats = float(model.score_many(corpus.ids.astype("int32"), corpus.ends).sum())
-            return corpus.tokens, nats, model.correct  # type: ignore[attr-defined]
-
-        return score
 
     # The run.
 
@@ -207,9 +103,11 @@ class _Session:
             )
             self._teller.notice(at)
         self._teller.begins(self._tokens_a_step)
-        with self._teller.log.opened(self._trainer.step), _asked_to_stop() as asked:
+        with self._teller.log.opened(self._trainer.step) as before, _asked_to_stop() as asked:
+            self._teller.curve.take_up(before)
             self._train(asked)
         if asked and not self._trainer.finished:
+            self._teller.curve.draw()
             raise Stopped(asked[0])
         self._finish()
 
@@ -234,6 +132,7 @@ class _Session:
                     self._save()
         except Diverged as error:
             self._save()
+            self._teller.curve.draw()
             hint = "a lower --lr and --matrix-lr, more --warmup, or a lower --clip"
             raise Diverged(f"{error}{self._kept()}", hint=hint) from None
 
@@ -266,6 +165,7 @@ class _Session:
             self._save()
             raise OutputError(f"{error}{self._kept()}", hint="make room, then --resume writes the model") from None
         self._state.remove()
+        self._teller.curve.draw()
 
     # What is recorded of it.
 

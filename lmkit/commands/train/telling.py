@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from lmkit.commands.options import Run
+from lmkit.commands.train.curve import Curve
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
 from lmkit.errors import OutputError
@@ -23,10 +24,10 @@ class EventLog:
         self._file: TextIO | None = None
 
     @contextmanager
-    def opened(self, step: int) -> Iterator[None]:
-        """Opens the file; what it has of an earlier run up to `step` is kept. Raises OutputError."""
+    def opened(self, step: int) -> Iterator[list[str]]:
+        """Opens the file; what it has of an earlier run up to `step` is kept, and given. Raises OutputError."""
         if self._name is None:
-            yield
+            yield []
             return
         kept = []
         if step and os.path.exists(self._name):
@@ -38,7 +39,7 @@ class EventLog:
             raise OutputError(f"{self._name}: {streams.reason(error)}") from None
         with self._file:
             self._file.writelines(kept)
-            yield
+            yield kept
 
     def write(self, event: Any, name: str, **values: float) -> None:
         """One event: its name, where training stood, and its numbers."""
@@ -62,8 +63,13 @@ def _step_of(line: str) -> int:
 class Teller:
     """Tells people and the log what happens; `texts` and `settings` say what numbers mean."""
 
-    def __init__(self, run: Run, plan: Any, texts: Any, settings: Any, log: str | None, *, speaks: bool) -> None:
+    def __init__(
+        self, run: Run, plan: Any, texts: Any, settings: Any, log: str | None, plot: str | None, *,
+        speaks: bool,
+    ) -> None:  # fmt: skip
         self.log = EventLog(log)
+        title = f"{settings.kind}, {settings.parameters:,} parameters, {texts.tokenizer.size:,} tokens"
+        self.curve = Curve(plot, title, 1 / (LN2 * texts.training.bytes_per_token))
         self.evaluation: Any = None
         self._run, self._plan, self._texts, self._settings, self._speaks = run, plan, texts, settings, speaks
         amount = plan.steps if plan.steps is not None else math.ceil(plan.seconds)
@@ -89,6 +95,7 @@ class Teller:
         self.evaluation = event
         per_byte = event.nats / LN2 / self._texts.validation.bytes_per_token
         self.log.write(event, "evaluation", nats=event.nats, bits_per_byte=per_byte, accuracy=event.accuracy)
+        self.curve.evaluated(event.step, event.nats)
         if not last:
             self.notice(f"step {event.step}: validation {event.nats:.4f} nats, {per_byte:.4f} bits a byte")
 
@@ -100,6 +107,7 @@ class Teller:
             event, "step", nats=event.nats, bits_per_byte=per_byte, lr=event.rate, gradient_norm=clipped,
             gradient_norm_before=event.norm,
         )  # fmt: skip
+        self.curve.stepped(event.step, event.nats, event.rate)
         if self._speaks:
             spent = 1 if self._plan.steps is not None else event.seconds - self._before
             rate = event.tokens / event.seconds

@@ -1,0 +1,114 @@
+"""`--print-schedule`, `--find-lr`, `--find-batch`: what is told of a run in place of training."""
+
+import os
+from typing import Any
+
+from lmkit.commands.train.options import Training
+from lmkit.commands.train.setup import STEPS, Setup, schedule
+from lmkit.edge import streams
+from lmkit.edge.records import Table
+from lmkit.errors import UsageError
+
+RATES = ("step", "lr", "matrix_lr", "nats", "smoothed")
+
+
+def check(training: Training) -> None:
+    """Raises UsageError for options that do not go with a search, or only with one."""
+    asked = [name for name in ("print_schedule", "find_lr", "find_batch") if getattr(training, name)]
+    named = ["--" + name.replace("_", "-") for name in asked]
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(named)} exclude each other")
+    if training.mem_limit is not None and not training.find_batch:
+        raise UsageError("--mem-limit goes with --find-batch")
+    if training.json and not asked:
+        raise UsageError("--json goes with --print-schedule, --find-lr or --find-batch")
+    if asked and (training.resume or training.log or training.plot):
+        raise UsageError(f"{named[0]} trains nothing; that does not go with --resume, --log or --plot")
+    if asked and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(f"{named[0]} is for one process, not for torchrun")
+    if training.find_lr and training.budget:
+        raise UsageError("--find-lr takes --steps, not --budget")
+
+
+def print_schedule(training: Training) -> None:
+    """Every step's learning rate, without text, model or torch."""
+    rates, total = schedule(training), training.steps or STEPS
+    with streams.open_output(training.output) as out:
+        table = Table(out, ("step", "lr"), as_json=training.json)
+        for step in range(1, total + 1):
+            table.row({"step": step, "lr": training.lr * rates.factor(step, total)})
+
+
+def find_lr(setup: Setup) -> None:
+    """The curve of rising learning rates, and a last row with what to take."""
+    from dataclasses import replace
+
+    from lmkit.neural import search
+
+    training = setup.training
+    steps = training.steps or search.RATE_STEPS
+    plan = replace(
+        setup.plan(1), steps=steps, schedule=search.Rising(), evaluate_every=0, patience=0, select_by=None
+    )  # fmt: skip
+    trainer = setup.trainer(setup.batches(), plan)
+    curve: list[Any] = []
+
+    def rates(factor: float) -> dict[str, float]:
+        return {"lr": factor * training.lr, "matrix_lr": factor * training.matrix_lr}
+
+    with (
+        streams.open_output(training.output, inputs=setup.inputs) as out,
+        setup.run.terminal.progress("trying rates", steps, "") as progress,
+    ):
+        table = Table(out, RATES, as_json=training.json)
+        for tried in search.learning_rates(trainer):
+            curve.append(tried)
+            record = {"step": tried.step, **rates(tried.factor), "nats": tried.nats, "smoothed": tried.smoothed}
+            table.row(record)
+            progress.advance(1, f"{tried.nats:.3f} nats")
+        best = rates(search.suggestion(curve))
+        table.row({"step": "suggestion", **best})
+    more = "" if len(curve) == steps else f"; the loss was lost at step {len(curve)}"
+    if min(curve, key=lambda tried: tried.smoothed) is curve[-1]:
+        more = "; the loss still fell at the highest rate: begin with higher ones to see more"
+    setup.run.terminal.notice(f"try --lr {best['lr']:.2g} --matrix-lr {best['matrix_lr']:.2g}{more}")
+
+
+def find_batch(setup: Setup) -> None:
+    """The largest batch that fits, its bytes and the bytes there are."""
+    from lmkit.neural import search
+    from lmkit.neural.scoring import device_named
+
+    training = setup.training
+    device = device_named(training.device)
+    memory = _memory(training, device)
+    corpus = setup.texts.training
+    time = min(setup.time_steps, corpus.tokens)
+    most = -(-corpus.tokens // time)
+    plan = setup.plan(1)
+
+    def measure(rows: int) -> int:
+        return search.step_bytes(lambda batches: setup.trainer(batches, plan), rows, time)
+
+    fit = None
+    with streams.open_output(training.output, inputs=setup.inputs) as out:
+        for fit in search.largest_batch(measure, memory, most):
+            setup.run.terminal.detail(f"a batch of {fit.rows:,}: {fit.bytes:,} bytes")
+        assert fit is not None
+        table = Table(out, ("batch", "bytes", "memory"), as_json=training.json)
+        table.row({"batch": fit.rows, "bytes": fit.bytes, "memory": memory})
+    if fit.rows == most:
+        setup.run.terminal.notice(f"a batch of {most:,} is all of the text at once")
+
+
+def _memory(training: Training, device: Any) -> int:
+    """Bytes that training may take."""
+    if training.mem_limit is not None or device.type != "cuda":
+        from lmkit.edge import scratch
+
+        if training.mem_limit is not None:
+            return scratch.memory_size(training.mem_limit, "--mem-limit")
+        return scratch.free_memory()
+    import torch
+
+    return int(torch.cuda.mem_get_info(device)[0])

@@ -1,0 +1,145 @@
+"""What a training run is made of, from options: texts, settings, plan, batches, network, trainer."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lmkit.commands import models as opening
+from lmkit.commands.options import Run
+from lmkit.commands.train.options import Training
+from lmkit.edge import figures, streams
+from lmkit.errors import UsageError
+
+STEPS = 500
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+MakeSettings = Callable[[int], Any]
+"""From the size of the vocabulary to a family's settings."""
+
+
+def budget(
+    text: str | None, steps: int | None, tokens_a_step: int, flops_a_token: int
+) -> tuple[int | None, float | None]:
+    """Steps, or seconds, of a run. Raises UsageError for what is no budget."""
+    if text is None:
+        return steps or STEPS, None
+    if steps is not None:
+        raise UsageError("--steps and --budget are two ways to say one thing")
+    number, unit = text.rstrip("abcdefghijklmnopqrstuvwxyz"), text.lstrip("0123456789.e+-")
+    for name in (*UNITS, "tokens", "flops"):
+        if text.endswith(name) and unit.endswith(name):
+            number, unit = text.removesuffix(name), name
+    try:
+        amount = float(number)
+    except ValueError:
+        amount = 0.0
+    if not (math.isfinite(amount) and amount > 0) or unit not in (*UNITS, "tokens", "flops"):
+        raise UsageError(f"--budget {text!r} is none such as 60s, 5m, 2h, 1e6tokens or 1e15flops")
+    if unit in UNITS:
+        return None, amount * UNITS[unit]
+    tokens = amount if unit == "tokens" else amount / flops_a_token
+    return max(1, round(tokens / tokens_a_step)), None
+
+
+def schedule(training: Training) -> Any:
+    """How the learning rate goes."""
+    from lmkit.neural.schedules import Schedule
+
+    return Schedule(training.schedule, training.warmup)
+
+
+@dataclass
+class Setup:
+    """The parts of a run on rows of `time_steps` tokens; texts are read and settings made at once."""
+
+    run: Run
+    inputs: Sequence[str]
+    training: Training
+    make: MakeSettings
+    time_steps: int
+    processes: int = 1
+    texts: Any = field(init=False)
+    settings: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        import torch
+
+        from lmkit.commands.train.texts import read_texts
+
+        self._spare_files()
+        torch.set_num_threads(max(1, opening.core_count(self.training.threads) // self.processes))
+        self.texts = read_texts(self.run, self.inputs, self.training)
+        self.settings = self.make(self.texts.tokenizer.size)
+
+    def _spare_files(self) -> None:
+        """Raises UsageError where one file is named for two things, MissingError where no figure can be drawn."""
+        training = self.training
+        if training.plot is not None:
+            figures.check(training.plot)
+        outputs = [name for name in (training.output, training.log, training.plot) if name not in (None, streams.STDIN)]
+        if len(set(outputs)) < len(outputs):
+            raise UsageError("-o, --log and --plot name one file for two things")
+        streams.spare_inputs(training.output, [*self.inputs, training.valid, training.tokens, training.log])
+        streams.spare_inputs(training.plot, [*self.inputs, training.valid, training.tokens, training.log])
+
+    def trainer(self, batches: Any, plan: Any, *, validates: bool = False, world: Any = None) -> Any:
+        """A trainer of a fresh network."""
+        from lmkit.neural import build
+        from lmkit.neural.scoring import device_named
+        from lmkit.neural.training import Trainer
+
+        training = self.training
+        device_named(training.device)
+        network = build.fresh(self.settings, seed=training.seed, dropout=training.dropout).to(training.device)
+        return Trainer(
+            network, batches, plan, self.texts.form.start,
+            validation=self._validation(network) if validates and self.texts.validation is not None else None,
+            world=world, shard=training.shard, compiled=training.compile,
+        )  # fmt: skip
+
+    def batches(self) -> Any:
+        """What is learned from at each step."""
+        from lmkit.neural.batches import Crops, Documents, Lanes
+
+        training, corpus, start = self.training, self.texts.training, self.texts.form.start
+        if training.by != "stream" and not training.pack:
+            return Documents(corpus, start, training.batch, self.time_steps, training.seed)
+        kind = Crops if self.settings.kind == "transformer" else Lanes
+        return kind(corpus.ids, start, training.batch, self.time_steps, training.seed)
+
+    def plan(self, tokens_a_step: int) -> Any:
+        """How to train."""
+        from lmkit.neural.optimizers import Rates
+        from lmkit.neural.training import Plan
+
+        t = self.training
+        steps, seconds = budget(t.budget, t.steps, tokens_a_step, 3 * self.settings.forward_flops)
+        every = t.evaluate_every
+        if not every and (t.select_by or t.patience):
+            every = max(1, (steps or STEPS) // 10)
+        return Plan(
+            steps=steps, seconds=seconds, optimizer=t.optimizer, rates=Rates(t.lr, t.matrix_lr, t.weight_decay),
+            schedule=schedule(t), clip=t.clip or None, accumulate=t.accumulate, label_smoothing=t.label_smoothing,
+            teacher_forcing=t.teacher_forcing, loss_at=t.loss_at, evaluate_every=every, select_by=t.select_by,
+            patience=t.patience, precision=t.precision, seed=t.seed,
+        )  # fmt: skip
+
+    def _validation(self, network: Any) -> Callable[[], tuple[int, float, int]]:
+        """A function that scores the whole validation text: tokens, summed nats, how many were foreseen."""
+        from lmkit.families.model import Weights
+        from lmkit.neural.scoring import of_network
+
+        corpus, form = self.texts.validation, self.texts.form
+        weights = Weights(self.settings, form, self.texts.tokenizer, {})
+
+        def score() -> tuple[int, float, int]:
+            model = of_network(network, weights, stride=self.settings.to_json().get("context"), batch_tokens=1 << 13)
+            model.count_correct = True  # type: ignore[attr-defined]
+            if form.by == "stream":
+                nats = sum(float(part.sum()) for part in model.score_document([corpus.ids.astype("int32")]))
+            else:
+                nats = float(model.score_many(corpus.ids.astype("int32"), corpus.ends).sum())
+            return corpus.tokens, nats, model.correct  # type: ignore[attr-defined]
+
+        return score
