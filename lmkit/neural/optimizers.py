@@ -128,7 +128,8 @@ def orthogonal(matrices: Tensor) -> Tensor:
     X = (a + b X X' + c (X X')^2) X, three times, from X / sqrt |X X'|: no singular value is above 1 then.
     Jordan et al. (2024), after Newton and Schulz.
     """
-    x = matrices.bfloat16() if matrices.is_cuda else matrices
+    x = matrices / (matrices.abs().amax(dim=(1, 2), keepdim=True) + TINY)  # products of tiny numbers would vanish
+    x = x.bfloat16() if x.is_cuda else x
     gram = torch.bmm(x, x.mT)
     norm = torch.linalg.vector_norm(gram, dim=(1, 2), keepdim=True) + TINY
     gram, x = gram / norm, x * norm.rsqrt()
