@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lmkit.checkpoint import Array
 from lmkit.families.settings import Settings
+from lmkit.neural.world import spread, whole
 
 State = Any
 """What a recurrent or feed-forward network carries from one stretch of text to the next; None for transformers."""
@@ -59,13 +60,12 @@ class Network(nn.Module):
         """Takes weights over from arrays of the same names and shapes."""
         with torch.no_grad():
             for name, tensor in self.tensors().items():
-                tensor.copy_(torch.from_numpy(np.array(arrays[name], dtype=np.float32)))
+                tensor.copy_(spread(torch.from_numpy(np.array(arrays[name], dtype=np.float32)), tensor))
 
 
 def to_array(tensor: Tensor) -> Array:
     """A copy of a tensor, the whole of it where processes share it, float32."""
-    whole = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
-    return np.array(whole.detach().float().cpu().numpy())
+    return np.array(whole(tensor).detach().float().cpu().numpy())
 
 
 def uniform(tensor: Tensor, generator: torch.Generator, scale: float) -> None:

@@ -146,7 +146,7 @@ class _Session:
         self._tokens_a_step = batches.rows * time_steps
         return Trainer(
             network, batches, self._plan(), self._texts.form.start,
-            validation=self._validation(network) if self._texts.validation is not None else None,
+            validation=self._validation() if self._texts.validation is not None else None,
             world=self._world, shard=training.shard, compiled=training.compile,
         )  # fmt: skip
 
@@ -175,7 +175,7 @@ class _Session:
             patience=t.patience, precision=t.precision, seed=t.seed,
         )  # fmt: skip
 
-    def _validation(self, network: Any) -> Callable[[], tuple[int, float, int]]:
+    def _validation(self) -> Callable[[Any], tuple[int, float, int]]:
         """A function that scores the whole validation text: tokens, summed nats, how many were foreseen."""
         from lmkit.families.model import Weights
         from lmkit.neural.scoring import of_network
@@ -183,7 +183,7 @@ class _Session:
         corpus, form = self._texts.validation, self._texts.form
         weights = Weights(self._settings, form, self._texts.tokenizer, {})
 
-        def score() -> tuple[int, float, int]:
+        def score(network: Any) -> tuple[int, float, int]:
             model = of_network(network, weights, stride=self._settings.to_json().get("context"), batch_tokens=1 << 13)
             model.count_correct = True  # type: ignore[attr-defined]
             if form.by == "stream":
