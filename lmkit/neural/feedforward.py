@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmkit.families.feedforward import FeedForward
-from lmkit.neural.network import Network, normal, uniform
+from lmkit.neural.network import Network, Place, normal, uniform
 
 
 class FeedForwardNetwork(Network):
@@ -19,7 +19,7 @@ class FeedForwardNetwork(Network):
     def __init__(self, settings: FeedForward, dropout: float = 0.0) -> None:
         super().__init__()
         self.settings: FeedForward = settings
-        self.names = {name: name for name in settings.shapes()}
+        self.places = {name: Place(name) for name in settings.shapes()}
         seen = settings.context * settings.width
         self.embed_tokens = nn.Embedding(settings.vocabulary, settings.width)
         self.hidden = nn.Linear(seen, settings.hidden)

@@ -4,7 +4,7 @@ B batch, T time, D width, V vocabulary.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,13 +18,25 @@ State = Any
 """What a recurrent or feed-forward network carries from one stretch of text to the next; None for transformers."""
 
 
+class Place(NamedTuple):
+    """A parameter of a module, and the rows of it that belong to one tensor; None: all of them."""
+
+    parameter: str
+    begin: int = 0
+    end: int | None = None
+
+    def of(self, tensor: Any) -> Any:
+        """The rows of a tensor or array."""
+        return tensor if self.end is None else tensor[self.begin : self.end]
+
+
 class Network(nn.Module):
     """A language model's network. `forward` gives hidden vectors, `logits` what they say of the next token."""
 
     settings: Settings
     embed_tokens: nn.Embedding
-    names: Mapping[str, str]
-    """The families' name of every tensor -> its name in this module."""
+    places: Mapping[str, Place]
+    """Where this module keeps the tensor of every name of the family's."""
 
     def initial(self, rows: int, start: int) -> State:
         """The state at the beginning of documents in B rows; `start` is their start token."""
@@ -50,17 +62,32 @@ class Network(nn.Module):
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor of weights by the families' names."""
         own = dict(self.named_parameters())
-        return {name: own[place] for name, place in self.names.items()}
+        return {name: place.of(own[place.parameter]) for name, place in self.places.items()}
+
+    def matrices(self) -> dict[str, list[int]]:
+        """Parameters of this module that are matrices between hidden vectors, and the rows of the maps in each."""
+        rows: dict[str, list[int]] = {}
+        for name in self.settings.matrices():
+            place = self.places[name]
+            blocks = getattr(self.settings, "gates", 1)
+            height = self.settings.shapes()[name][0]
+            rows.setdefault(place.parameter, []).extend([height // blocks] * blocks)
+        return rows
 
     def to_arrays(self) -> dict[str, Array]:
         """Copies of the weights, float32."""
-        return {name: to_array(tensor) for name, tensor in self.tensors().items()}
+        own = {name: to_array(tensor) for name, tensor in self.named_parameters()}
+        return {name: np.ascontiguousarray(place.of(own[place.parameter])) for name, place in self.places.items()}
 
     def load_arrays(self, arrays: Mapping[str, Array]) -> None:
         """Takes weights over from arrays of the same names and shapes."""
         with torch.no_grad():
-            for name, tensor in self.tensors().items():
-                tensor.copy_(spread(torch.from_numpy(np.array(arrays[name], dtype=np.float32)), tensor))
+            for name, tensor in self.named_parameters():
+                full = torch.empty(tensor.shape)
+                for own, place in self.places.items():
+                    if place.parameter == name:
+                        place.of(full).copy_(torch.from_numpy(np.array(arrays[own], dtype=np.float32)))
+                tensor.copy_(spread(full, tensor))
 
 
 def to_array(tensor: Tensor) -> Array:

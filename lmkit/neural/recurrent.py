@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmkit.families.recurrent import Recurrent
-from lmkit.neural.network import Network, State, normal, uniform
+from lmkit.neural.network import Network, Place, State, normal, uniform
 
 CELLS = {"elman": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -30,7 +30,7 @@ class RecurrentNetwork(Network):
         else:
             self.cells = CELLS[settings.cell](size, size, settings.layers, bias=settings.bias, dropout=between)
         self.dropout = dropout
-        self.names = {name: _place(name) for name in settings.shapes()}
+        self.places = {name: Place(_place(name)) for name in settings.shapes()}
 
     def initialise(self, generator: torch.Generator) -> None:
         """Embeddings of deviation 1 (tied: 1/sqrt D), even cells, forget gates open (bias 1), a head of zeros."""

@@ -160,10 +160,10 @@ class Trainer:
         self._scored: Any = SharedNetwork(network, self._objective) if shard else network
         if compiled:
             self._objective = torch.compile(self._objective)
-        tensors = network.tensors()
-        matrices = set(network.settings.matrices()) if plan.optimizer == "muon" else set()
-        self._adam = AdamW({name: tensor for name, tensor in tensors.items() if name not in matrices})
-        self._muon = Muon({name: tensors[name] for name in tensors if name in matrices}, _blocks(network))
+        parameters: dict[str, Tensor] = dict(network.named_parameters())
+        matrices = network.matrices() if plan.optimizer == "muon" else {}
+        self._adam = AdamW({name: tensor for name, tensor in parameters.items() if name not in matrices})
+        self._muon = Muon({name: parameters[name] for name in matrices}, matrices)
         self.step = self.tokens = 0
         self.seconds = 0.0
         self._evaluated = 0
@@ -331,7 +331,7 @@ class Trainer:
         """Takes up what `state` told. Raises KeyError or ValueError where it is not whole."""
         self.step, self.tokens, self.seconds = numbers["step"], numbers["tokens"], numbers["seconds"]
         self.best, self._evaluated, self._waited = dict(numbers["best"]), numbers["evaluated"], numbers["waited"]
-        self.network.load_arrays({name: arrays[f"weights.{name}"] for name in self.network.names})
+        self.network.load_arrays({name: arrays[f"weights.{name}"] for name in self.network.places})
         best = {name.removeprefix("best."): array for name, array in arrays.items() if name.startswith("best.")}
         self._best_weights = {name: np.array(array) for name, array in best.items()}
         with torch.no_grad():
@@ -350,11 +350,6 @@ class Trainer:
             return self.network.initial(1, self._start)
         own = [tensor.index_select(-2, torch.from_numpy(part)).to(self._device) for tensor in lanes]
         return own[0] if len(own) == 1 else tuple(own)
-
-
-def _blocks(network: Network) -> int:
-    """How many square blocks the matrices of a recurrent network are stacked of."""
-    return int(getattr(network.settings, "gates", 1))
 
 
 def _tensors(state: State) -> tuple[Tensor, ...]:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from lmkit.families.positions import rotary, sinusoidal
 from lmkit.families.transformer import Transformer
-from lmkit.neural.network import Network, State, normal, uniform
+from lmkit.neural.network import Network, Place, State, normal, uniform
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": lambda x: functional.gelu(x, approximate="tanh"),
@@ -30,9 +30,7 @@ class Attention(nn.Module):
         self.settings = settings
         queries, keys = settings.heads * settings.head_width, settings.kv_heads * settings.head_width
         bias = settings.bias != "none"
-        self.q_proj = nn.Linear(settings.width, queries, bias=bias)
-        self.k_proj = nn.Linear(settings.width, keys, bias=bias)
-        self.v_proj = nn.Linear(settings.width, keys, bias=bias)
+        self.qkv_proj = nn.Linear(settings.width, queries + 2 * keys, bias=bias)  # one product for all three
         self.o_proj = nn.Linear(queries, settings.width, bias=settings.bias == "all")
         if settings.query_key_norm:
             self.q_norm = nn.RMSNorm(settings.head_width, eps=settings.norm_epsilon)
@@ -41,15 +39,16 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, turns: tuple[Tensor, Tensor] | None) -> Tensor:
         """From (B, T, D) to (B, T, D); `turns` are the cosines and sines of rotary positions."""
         rows, time = x.shape[:2]
-        width = self.settings.head_width
-        q = self.q_proj(x).view(rows, time, -1, width)  # (B, T, H, W)
-        k = self.k_proj(x).view(rows, time, -1, width)  # (B, T, K, W)
-        v = self.v_proj(x).view(rows, time, -1, width)
+        heads, groups, width = self.settings.heads, self.settings.kv_heads, self.settings.head_width
+        qkv = self.qkv_proj(x).view(rows, time, -1, width)  # (B, T, H + 2 K, W)
+        qk, v = qkv.split((heads + groups, groups), dim=2)
         if self.settings.query_key_norm:
-            q, k = self.q_norm(q), self.k_norm(k)
+            scales = torch.cat((self.q_norm.weight.expand(heads, width), self.k_norm.weight.expand(groups, width)))
+            qk = functional.rms_norm(qk, (width,), eps=self.settings.norm_epsilon) * scales
         if turns is not None:
-            q, k = turned(q, *turns), turned(k, *turns)
-        grouped = self.settings.kv_heads != self.settings.heads
+            qk = turned(qk, *turns)
+        q, k = qk.split((heads, groups), dim=2)
+        grouped = groups != heads
         mixed = functional.scaled_dot_product_attention(
             q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=True, enable_gqa=grouped
         )  # (B, H, T, W)
@@ -72,15 +71,19 @@ class FeedForwardBranch(nn.Module):
     def __init__(self, settings: Transformer) -> None:
         super().__init__()
         bias = settings.bias == "all"
-        self.gate_proj = nn.Linear(settings.width, settings.hidden, bias=bias) if _gated(settings) else None
-        self.up_proj = nn.Linear(settings.width, settings.hidden, bias=bias)
+        maps = 2 if _gated(settings) else 1
+        self.up_proj = nn.Linear(settings.width, maps * settings.hidden, bias=bias)  # gate and up, where both are
         self.down_proj = nn.Linear(settings.hidden, settings.width, bias=bias)
         self.activation = settings.activation
 
     def forward(self, x: Tensor) -> Tensor:
         """From (B, T, D) to (B, T, D)."""
         up = self.up_proj(x)
-        inner = ACTIVATIONS[self.activation](up) if self.gate_proj is None else functional.silu(self.gate_proj(x)) * up
+        if self.activation == "swiglu":
+            gate, up = up.chunk(2, dim=-1)
+            inner = functional.silu(gate) * up
+        else:
+            inner = ACTIVATIONS[self.activation](up)
         out: Tensor = self.down_proj(inner)
         return out
 
@@ -121,6 +124,23 @@ class Block(nn.Module):
         return norm(joined) if self.norm == "post" else joined
 
 
+def _place(name: str, settings: Transformer) -> Place:
+    """Queries, keys and values lie in one parameter, gate and up in another."""
+    queries, keys = settings.heads * settings.head_width, settings.kv_heads * settings.head_width
+    sections = {
+        "q_proj": ("qkv_proj", 0, queries),
+        "k_proj": ("qkv_proj", queries, queries + keys),
+        "v_proj": ("qkv_proj", queries + keys, queries + 2 * keys),
+    }
+    if _gated(settings):
+        sections |= {"gate_proj": ("up_proj", 0, settings.hidden)}
+        sections |= {"up_proj": ("up_proj", settings.hidden, 2 * settings.hidden)}
+    for section, (parameter, begin, end) in sections.items():
+        if f".{section}." in name:
+            return Place(name.replace(section, parameter), begin, end)
+    return Place(name)
+
+
 class TransformerNetwork(Network):
     """Embeddings, blocks, a head."""
 
@@ -131,7 +151,7 @@ class TransformerNetwork(Network):
     def __init__(self, settings: Transformer, dropout: float = 0.0) -> None:
         super().__init__()
         self.settings: Transformer = settings
-        self.names = {name: name for name in settings.shapes()}
+        self.places = {name: _place(name, settings) for name in settings.shapes()}
         self.dropout = dropout
         self.embed_tokens = nn.Embedding(settings.vocabulary, settings.width)
         if settings.positions == "learned":
