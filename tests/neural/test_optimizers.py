@@ -18,6 +18,12 @@ def with_gradient(tensor, gradient):
     return tensor
 
 
+def muon(*weights):
+    """Muon for matrices that are one map each."""
+    names = {str(number): weight for number, weight in enumerate(weights)}
+    return Muon(names, {name: [len(weight)] for name, weight in names.items()}, momentum=0.9)
+
+
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("epsilon", [1e-10, 1e-3])
 def test_adamw_is_torchs(decay, epsilon):
@@ -45,10 +51,10 @@ def test_a_parameter_without_a_gradient_goes_on_by_its_momentum_alone():
     (tensor,) = matrices((2, 3))
     before = tensor.clone()
     AdamW({"a": tensor}).step(1, 0.1, 0.0)
-    Muon({"a": tensor}, 1).step(0.1, 0.0)
+    muon(tensor).step(0.1, 0.0)
     assert (tensor == before).all()
     AdamW({}).step(1, 0.1, 0.1)
-    Muon({}, 1).step(0.1, 0.1)
+    Muon({}, {}).step(0.1, 0.1)
 
 
 @settings(max_examples=40)
@@ -71,13 +77,13 @@ def test_orthogonal_matrices(rows, more, seed, scale):
 @pytest.mark.parametrize("shape", [(4, 4), (8, 4), (4, 8)])
 def test_muon_moves_by_orthogonal_steps(shape):
     (weight,) = matrices(shape)
-    muon = Muon({"w": weight}, 1, momentum=0.9)
+    learner = muon(weight)
     mean = torch.zeros(shape)
     for number in range(1, 4):
         before = weight.clone()
         (gradient,) = matrices(shape, seed=number)
         with_gradient(weight, gradient)
-        muon.step(0.5, 0.2)
+        learner.step(0.5, 0.2)
         mean = 0.9 * mean + 0.1 * gradient
         update = gradient + 0.9 * (mean - gradient)
         flat = update.T if shape[0] > shape[1] else update
@@ -96,10 +102,20 @@ def test_gates_are_made_orthogonal_apart():
     other = with_gradient(together.clone(), together.grad)  # of the same shape, handled together
     for block, gradient in zip(blocks, gradients, strict=True):
         with_gradient(block, gradient)
-    Muon({"a": together, "b": other}, 4).step(0.1, 0.0)
-    Muon({str(n): block for n, block in enumerate(blocks)}, 1).step(0.1, 0.0)
+    Muon({"a": together, "b": other}, {"a": [4] * 4, "b": [4] * 4}).step(0.1, 0.0)
+    muon(*blocks).step(0.1, 0.0)
     torch.testing.assert_close(together, torch.cat(blocks))
     torch.testing.assert_close(other, together)
+
+
+def test_maps_of_different_heights_in_one_matrix_are_made_orthogonal_apart():
+    blocks, gradients = matrices((4, 4), (2, 4), (6, 4)), matrices((4, 4), (2, 4), (6, 4), seed=1)
+    together = with_gradient(torch.cat(blocks), torch.cat(gradients))
+    for block, gradient in zip(blocks, gradients, strict=True):
+        with_gradient(block, gradient)
+    Muon({"qkv": together}, {"qkv": [4, 2, 6]}).step(0.1, 0.0)
+    muon(*blocks).step(0.1, 0.0)
+    torch.testing.assert_close(together, torch.cat(blocks))
 
 
 def test_matrices_of_one_shape_and_its_transpose_are_handled_at_once():
@@ -108,11 +124,11 @@ def test_matrices_of_one_shape_and_its_transpose_are_handled_at_once():
     for one, other, gradient in zip(together, alone, gradients, strict=True):
         with_gradient(one, gradient)
         with_gradient(other, gradient)
-    muon = Muon({str(n): weight for n, weight in enumerate(together)}, 1)
-    assert len(muon.groups) == 2
-    muon.step(0.1, 0.1)
+    learner = muon(*together)
+    assert len(learner.groups) == 2
+    learner.step(0.1, 0.1)
     for one, other in zip(together, alone, strict=True):
-        Muon({"w": other}, 1).step(0.1, 0.1)
+        muon(other).step(0.1, 0.1)
         torch.testing.assert_close(one, other)
 
 
