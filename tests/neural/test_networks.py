@@ -75,10 +75,10 @@ def test_transformer_formula_in_any_combination(chosen):
 
 
 def test_a_network_has_the_tensors_of_its_family(tiny):
-    for settings in [tiny("ffn", direct=True), *(tiny("rnn", cell=cell) for cell in CELLS), tiny("transformer")]:
-        arrays = build.fresh(settings, seed=0).to_arrays()
-        assert {name: array.shape for name, array in arrays.items()} == settings.shapes()
-        assert sum(array.size for array in arrays.values()) == settings.parameters
+    for one in [tiny("ffn", direct=True), *(tiny("rnn", cell=cell) for cell in CELLS), tiny("transformer")]:
+        arrays = build.fresh(one, seed=0).to_arrays()
+        assert {name: array.shape for name, array in arrays.items()} == one.shapes()
+        assert sum(array.size for array in arrays.values()) == one.parameters
 
 
 @pytest.mark.parametrize(

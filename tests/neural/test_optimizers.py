@@ -133,7 +133,8 @@ def test_matrices_of_one_shape_and_its_transpose_are_handled_at_once():
 
 
 def test_clipping_keeps_directions_and_tells_the_norm():
-    tensors = [with_gradient(torch.zeros(2), torch.tensor([3.0, 0.0])), with_gradient(torch.zeros(1), torch.tensor([4.0]))]
+    gradients = [torch.tensor([3.0, 0.0]), torch.tensor([4.0])]
+    tensors = [with_gradient(torch.zeros_like(gradient), gradient) for gradient in gradients]
     without = torch.zeros(3)
     assert clip([*tensors, without], 10.0) == 5.0
     assert tensors[0].grad.tolist() == [3.0, 0.0]

@@ -1,10 +1,12 @@
 """One training run from options to checkpoint: builds it, watches it, saves it, and stops it when asked."""
 
 import math
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from lmkit.commands import models as opening
@@ -14,7 +16,17 @@ from lmkit.commands.train.options import Training
 from lmkit.commands.train.state import StateFile
 from lmkit.commands.train.telling import Teller
 from lmkit.edge import streams
-from lmkit.errors import MissingError, OutputError, Status, Stopped, UsageError
+from lmkit.edge.terminal import Terminal
+from lmkit.errors import (
+    CheckpointError,
+    DataError,
+    LmkitError,
+    MissingError,
+    OutputError,
+    Status,
+    Stopped,
+    UsageError,
+)
 
 STEPS = 500
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -34,9 +46,10 @@ def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings
         return
     inputs = list(files or [streams.STDIN])
     opening.one_stdin(*inputs, training.valid, training.tokens)
+    streams.expect_output(training.output, binary=True)
     _needs_torch()
     make(1)  # what makes no model is told before any text is read
-    with _told_of_memory(), _Session(run, inputs, training, make, time_steps) as session:
+    with _told_of_memory(), _told_once(), _Session(run, inputs, training, make, time_steps) as session:
         session.go()
 
 
@@ -59,6 +72,22 @@ def _told_of_memory() -> Iterator[None]:
         raise OutputError(
             "out of memory", hint="a smaller --batch, more --accumulate, a shorter context, or fewer --layers"
         ) from None
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Of several processes only the first tells what is wrong with all of them."""
+    try:
+        yield
+    except (CheckpointError, DataError, UsageError) as error:
+        _leave_it_to_the_first(error)
+        raise
+
+
+def _leave_it_to_the_first(error: LmkitError) -> None:
+    """Ends a process silently if another one tells of the same failure."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and os.environ.get("RANK") != "0":
+        raise Stopped(error.status) from None
 
 
 def _print_schedule(training: Training) -> None:
@@ -111,8 +140,12 @@ class _Session:
         from lmkit.commands.train.texts import read_texts
         from lmkit.neural.world import join
 
-        self._run, self._training = run, training
         self._world = join(training.device, shard=training.shard)
+        if not self._world.first:
+            run = replace(run, terminal=Terminal(quiet=True))
+        if self._world.size > 1 and streams.STDIN in (*inputs, training.valid, training.tokens):
+            raise UsageError("several processes can't read one stdin", hint="name FILEs")
+        self._run, self._training = run, training
         if training.output is not None:
             streams.spare_inputs(training.output, [*inputs, training.valid, training.tokens, training.log])
         torch.set_num_threads(max(1, opening.core_count(training.threads) // self._world.size))
@@ -207,14 +240,13 @@ class _Session:
             )
             self._teller.notice(at)
         self._teller.begins(self._tokens_a_step)
-        with self._teller.log.opened(self._trainer.step), _asked_to_stop() as asked:
-            self._train(asked)
-        if asked and not self._trainer.finished:
-            raise Stopped(asked[0])
+        with self._teller.log.opened(self._trainer.step), _asked_to_stop(alone=self._world.size == 1) as asked:
+            if not self._train(asked):
+                raise Stopped(asked[0] if asked else Status.TERMINATED)
         self._finish()
 
-    def _train(self, asked: list[Status]) -> None:
-        """Follows the events until the end, or until somebody asks for it."""
+    def _train(self, asked: list[Status]) -> bool:
+        """Follows the events until the end; False where somebody asked to stop before."""
         from lmkit.neural.training import Diverged, Evaluated
 
         trainer = self._trainer
@@ -226,16 +258,19 @@ class _Session:
                     self._teller.stepped(event)
                 if trainer.finished:
                     continue
-                if asked:
+                due = time.monotonic() - self._saved >= self._training.save_every
+                stop, save = self._world.summed([bool(asked), due and self._world.first])  # all do the same
+                if stop or save:
                     self._save()
+                if stop:
                     self._teller.notice(f"stopped at step {trainer.step}{self._kept('; --resume goes on from there')}")
-                    return
-                if time.monotonic() - self._saved >= self._training.save_every:
-                    self._save()
+                    return False
         except Diverged as error:
             self._save()
+            _leave_it_to_the_first(error)
             hint = "a lower --lr and --matrix-lr, more --warmup, or a lower --clip"
             raise Diverged(f"{error}{self._kept()}", hint=hint) from None
+        return True
 
     def _kept(self, more: str = "") -> str:
         return f"; the state is in {self._state.name}{more}" if self._state.name is not None else ""
@@ -263,6 +298,8 @@ class _Session:
                 for piece in checkpoint_bytes(weights, self._origin()):
                     out.write(piece)
         except OutputError as error:
+            if self._world.size > 1:  # the others are gone, and a state is of all
+                raise
             self._save()
             raise OutputError(f"{error}{self._kept()}", hint="make room, then --resume writes the model") from None
         self._state.remove()
@@ -295,14 +332,17 @@ class _Session:
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[list[Status]]:
-    """A list that gets the status to end with when a signal asks for the end; a second one ends at once."""
+def _asked_to_stop(*, alone: bool) -> Iterator[list[Status]]:
+    """A list that gets the status to end with when a signal asks for the end.
+
+    A second one ends at once, if this process is alone: torchrun passes on what a terminal has sent already.
+    """
     asked: list[Status] = []
     statuses = {signal.SIGINT: Status.INTERRUPTED, signal.SIGTERM: Status.TERMINATED}
 
     def note(number: int, _frame: object) -> None:
         status = statuses[signal.Signals(number)]
-        if asked:
+        if asked and alone:
             raise Stopped(status)
         asked.append(status)
 

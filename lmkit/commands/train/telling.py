@@ -30,8 +30,7 @@ class EventLog:
             return
         kept = []
         if step and os.path.exists(self._name):
-            with open(self._name, encoding="utf-8") as lines:
-                kept = [line for line in lines if _step_of(line) <= step]
+            kept = [line for line in self._lines() if _is_of(line, step)]
         try:
             self._file = open(self._name, "w", encoding="utf-8")  # noqa: SIM115
         except OSError as error:
@@ -39,6 +38,15 @@ class EventLog:
         with self._file:
             self._file.writelines(kept)
             yield
+
+    def _lines(self) -> list[str]:
+        """Lines of an earlier run. Raises OutputError where the file can't be read."""
+        assert self._name is not None
+        try:
+            with open(self._name, encoding="utf-8", errors="replace") as lines:
+                return list(lines)
+        except OSError as error:
+            raise OutputError(f"{self._name}: {streams.reason(error)}") from None
 
     def write(self, event: Any, name: str, **values: float) -> None:
         """One event: its name, where training stood, and its numbers."""
@@ -52,11 +60,12 @@ class EventLog:
             raise OutputError(f"{self._name}: {streams.reason(error)}") from None
 
 
-def _step_of(line: str) -> int:
+def _is_of(line: str, step: int) -> bool:
+    """Whether a line is a whole event at a step up to `step`; a run that was killed may have left half of one."""
     try:
-        return int(json.loads(line)["step"])
+        return line.endswith("\n") and int(json.loads(line)["step"]) <= step
     except (ValueError, KeyError, TypeError):
-        return 0
+        return False
 
 
 class Teller:
