@@ -4,6 +4,8 @@ B batch, T time, D width, V vocabulary, L layers.
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +61,8 @@ class RecurrentNetwork(Network):
         embedded = self.embed_tokens(ids.t())  # (T, B, D)
         if self.dropout and self.training:
             embedded = functional.dropout(embedded, self.dropout)
-        outputs, state = self.cells(embedded, state)
+        with _as_cells_can(embedded.device):
+            outputs, state = self.cells(embedded, state)
         if self.dropout and self.training:
             outputs = functional.dropout(outputs, self.dropout)
         return outputs.transpose(0, 1), state
@@ -68,6 +71,11 @@ class RecurrentNetwork(Network):
         """See `Network.logits`."""
         head = self.embed_tokens if self.lm_head is None else self.lm_head
         return functional.linear(hidden, head.weight, self.head_bias)
+
+
+def _as_cells_can(device: torch.device) -> AbstractContextManager[Any]:
+    """Where cells run in float32 whatever --precision is: few processors have LSTMs in bf16."""
+    return torch.autocast("cpu", enabled=False) if device.type == "cpu" else nullcontext()
 
 
 def _place(name: str) -> str:

@@ -15,7 +15,6 @@ from lmkit.neural.optimizers import AdamW, Rates
 from lmkit.neural.schedules import Schedule
 from lmkit.neural.scoring import of_network
 from lmkit.neural.training import Diverged, Evaluated, Objective, Plan, Stepped, Trainer
-from lmkit.text import tokenizers
 from lmkit.text.sequences import TextForm
 
 START = 2
@@ -102,7 +101,7 @@ def test_the_objectives_gradients_are_these(kind, more, loss_at, tiny, shaken):
     objective = Objective(network, Plan(loss_at=loss_at), torch.device("cpu"))
     loss, nats, _ = objective(*tensors_of(batch), network.initial(3, START))
     loss.backward()
-    assert float(loss) == float(nats) == pytest.approx(float(wanted), rel=1e-6)
+    assert loss.item() == nats.item() == pytest.approx(wanted.item(), rel=1e-6)
     for one, other in zip(network.parameters(), exact.parameters(), strict=True):
         torch.testing.assert_close(one.grad.double(), other.grad, rtol=1e-4, atol=1e-5)
 
@@ -142,7 +141,7 @@ def test_lanes_carry_their_state_and_gradients_stop_between_batches(cell, tiny):
         network.zero_grad()
         (loss * (1 / targets.numel())).backward()
         adam.step(number + 1, 0.02, 0.0)
-        by_hand.append(float(loss) / targets.numel())
+        by_hand.append(loss.item() / targets.numel())
     assert [lanes.batch(number).fresh for number in range(6)] == [True] + [False] * 5
     assert found == by_hand
     for one, other in zip(trainer.network.parameters(), network.parameters(), strict=True):
@@ -155,9 +154,9 @@ def test_lanes_carry_their_state_and_gradients_stop_between_batches(cell, tiny):
 @every_model
 def test_a_text_that_repeats_itself_is_learned(kind, more, tiny):
     settings = tiny(kind, **{"width": 16, **more, **({"head_width": 8} if kind == "transformer" else {})})
-    found = losses(trainer_of(settings, crops_or_lanes(kind, 8, 14), steps=100, rates=Rates(0.02, 0.04)))
+    found = losses(trainer_of(settings, crops_or_lanes(kind, 8, 12), steps=130, rates=Rates(0.02, 0.04)))
     assert found[0] == pytest.approx(math.log(11), abs=0.5)
-    needed = 1 if more.get("context") == 1 else 0.15  # one token before does not tell what follows a 3
+    needed = 1 if more.get("context") == 1 else 0.25  # one token before does not tell what follows a 3
     assert found[-1] < needed
 
 
@@ -169,36 +168,40 @@ def test_documents_are_learned(tiny):
 
 
 def deep_losses(tiny, *, residual):
+    """On a text in which all tokens are as frequent, so that nothing is learned without seeing what went before."""
+    ids = np.tile(np.random.default_rng(0).permutation(11), 30).astype(np.uint16)
     settings = tiny("transformer", layers=12, width=16, head_width=8, hidden=32, residual=residual)
-    return losses(
-        trainer_of(settings, crops_or_lanes("transformer"), steps=25, optimizer="adamw", rates=Rates(3e-3, 0.0))
-    )
+    batches = crops_or_lanes("transformer", 4, 11, ids)
+    return losses(trainer_of(settings, batches, steps=20, optimizer="adamw", rates=Rates(0.01, 0.0)))
 
 
 def test_deep_networks_need_residual_connections(tiny):
     without, having = (deep_losses(tiny, residual=residual) for residual in (False, True))
-    assert having[-1] < 0.7 * having[0]
+    assert having[-1] < 0.5 * having[0]
     assert without[-1] > 0.95 * without[0]
 
 
 def recall(cell, tiny):
-    """Accuracy at telling, after 30 tokens of noise, which token stood at the beginning."""
+    """Accuracy at telling which token stood before 29 others, by a network trained on gaps of up to 29."""
     generator = np.random.default_rng(0)
-    rows = np.concatenate((generator.integers(3, 7, (600, 1)), generator.integers(7, 11, (600, 29))), axis=1)
-    rows = np.concatenate((rows, rows[:, :1]), axis=1).astype(np.uint16)
-    corpus = Corpus(rows[:500].flatten(), np.arange(1, 501) * 31, 1)
+    gaps = generator.integers(0, 30, 2000)
+    rows = [[generator.integers(3, 7), *generator.integers(7, 10, gap)] for gap in gaps]
+    ids = np.concatenate([[*row, row[0]] for row in rows]).astype(np.uint16)
+    corpus = Corpus(ids, np.cumsum(gaps + 2), 1)
     settings = tiny("rnn", cell=cell, layers=1, width=16)
-    trainer = trainer_of(settings, Documents(corpus, START, 50, 31, 0), steps=120, loss_at="last")
+    trainer = trainer_of(settings, Documents(corpus, START, 32, 31, 0), steps=300, loss_at="last")
     losses(trainer)
-    inputs = torch.from_numpy(rows[500:, :-1].astype(np.int64))
+    asked = np.concatenate((generator.integers(3, 7, (200, 1)), generator.integers(7, 10, (200, 29))), axis=1)
     with torch.no_grad():
-        hidden, _ = trainer.network(torch.cat((torch.full((100, 1), START), inputs), dim=1))
-        said = trainer.network.logits(hidden[:, -1]).argmax(dim=-1)
-    return float((said == torch.from_numpy(rows[500:, -1].astype(np.int64))).double().mean())
+        hidden, _ = trainer.network(torch.from_numpy(np.insert(asked, 0, START, axis=1)))
+        said = trainer.network.logits(hidden[:, -1]).argmax(dim=-1).numpy()
+    return (said == asked[:, 0]).mean()
 
 
 def test_an_lstm_remembers_longer_than_an_elman_network(tiny):
-    assert recall("lstm", tiny) > recall("elman", tiny) + 0.2
+    lstm, elman = recall("lstm", tiny), recall("elman", tiny)
+    assert lstm > 0.95
+    assert elman < lstm - 0.1
 
 
 def test_label_smoothing_is_trained_on_but_not_told(tiny):
@@ -235,11 +238,10 @@ def test_teacher_forcing_gives_the_models_own_words(tiny):
 
 def scored_by(settings, ids):
     """A validation function, as the command has one, and how often it was called."""
-    tokenizer = tokenizers.with_vocabulary("char", tokenizers.load_vocabulary()) if False else None
     form = TextForm("stream", START, START)
 
     def score(network):
-        weights = Weights(settings, form, tokenizer, {})
+        weights = Weights(settings, form, None, {})
         model = of_network(network, weights, stride=settings.to_json().get("context"), batch_tokens=1 << 10)
         model.count_correct = True
         nats = sum(float(part.sum()) for part in model.score_document([ids.astype(np.int32)]))
@@ -356,7 +358,7 @@ def test_a_damaged_state_is_refused(tiny):
             )
 
 
-@one_of_each
+@pytest.mark.parametrize(("kind", "more"), [MODELS[1], MODELS[4], MODELS[7]], ids=["ffn", "rnn", "transformer"])
 def test_a_loss_that_is_no_number_stops_before_anything_moves(kind, more, tiny):
     trainer = trainer_of(tiny(kind, **more), crops_or_lanes(kind), rates=Rates(1e30, 1e30), clip=None)
     with pytest.raises(Diverged, match="the loss at step 2 is not a number any more"):
@@ -388,7 +390,7 @@ def test_a_budget_of_time_ends_the_run_and_the_schedule(tiny, monkeypatch):
     trainer = trainer_of(tiny("ffn"), batches, steps=None, seconds=10.0, schedule=Schedule("linear", 0))
     events = list(trainer.run())
     assert [event.seconds for event in events] == list(range(1, 11))
-    assert events[-1].rate == pytest.approx(0.02 * 0.2, rel=0.3)
+    assert events[-1].rate == pytest.approx(0.02 / 11)  # as if ten steps had been planned
     assert [event.rate for event in events[2:]] == sorted((event.rate for event in events[2:]), reverse=True)
 
 
