@@ -23,11 +23,15 @@ from lmkit.checkpoint import Array
 from lmkit.errors import LmkitError, Status
 from lmkit.families.windows import UNSCORED
 from lmkit.neural.batches import Batch, Batches, with_loss_at_end_only
+from lmkit.neural.build import SEEDS
 from lmkit.neural.network import Network, State, to_array
 from lmkit.neural.optimizers import AdamW, Muon, Rates, clip
 from lmkit.neural.schedules import Schedule
 from lmkit.neural.world import World, spread
 from lmkit.protocols import I64
+
+
+HIGHEST_RATE = 1e30  # what float32 can be multiplied by a few times
 
 
 class Diverged(LmkitError):
@@ -134,13 +138,20 @@ class SharedNetwork:
     """A network to score with whose weights are shared out among processes: it is asked through its objective."""
 
     def __init__(self, network: Network, objective: Any) -> None:
-        self.device, self.initial, self.logits = network.device, network.initial, objective.logits
+        self.device, self.initial = network.device, network.initial
         self._objective = objective
 
     def __call__(self, ids: Tensor, state: State = None) -> tuple[Tensor, State]:
         """See `Network.forward`."""
-        hidden, after = self._objective.hidden(ids, state)
+        with torch.inference_mode(False), torch.no_grad():  # weights gathered here are trained with afterwards
+            hidden, after = self._objective.hidden(ids, state)
         return hidden, after
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """See `Network.logits`."""
+        with torch.inference_mode(False), torch.no_grad():
+            logits: Tensor = self._objective.logits(hidden)
+        return logits
 
 
 class Trainer:
@@ -237,7 +248,7 @@ class Trainer:
         """One step. Raises Diverged, with everything as it was before, where the loss is no number."""
         begun = time.perf_counter()
         self.network.train()
-        torch.manual_seed((self.plan.seed * 1_000_003 + self.step) * 4099 + self._world.rank)
+        torch.manual_seed(((self.plan.seed * 1_000_003 + self.step) * 4099 + self._world.rank) % SEEDS)
         batch = self._batches.batch(self.step)
         if self.plan.loss_at == "last":
             batch = with_loss_at_end_only(batch)
@@ -293,8 +304,8 @@ class Trainer:
     def _move(self, factor: float) -> None:
         """One step of the optimizers at a share of their peak rates."""
         rates = self.plan.rates
-        self._adam.step(self.step + 1, factor * rates.adam, rates.weight_decay)
-        self._muon.step(factor * rates.muon, rates.weight_decay)
+        self._adam.step(self.step + 1, min(factor * rates.adam, HIGHEST_RATE), rates.weight_decay)
+        self._muon.step(min(factor * rates.muon, HIGHEST_RATE), rates.weight_decay)
         self._forget_gradients()
 
     def _forget_gradients(self) -> None:
