@@ -30,7 +30,6 @@ from lmkit.neural.schedules import Schedule
 from lmkit.neural.world import World, spread
 from lmkit.protocols import I64
 
-
 HIGHEST_RATE = 1e30  # what float32 can be multiplied by a few times
 
 

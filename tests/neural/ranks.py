@@ -4,15 +4,15 @@ import json
 import sys
 
 import numpy as np
-import torch
 import tiny_models
+import torch
 
 from lmkit.families.model import Weights
 from lmkit.neural import build
 from lmkit.neural.batches import Corpus, Crops, Documents, Lanes
 from lmkit.neural.scoring import of_network
 from lmkit.neural.training import Plan, Stepped, Trainer
-from lmkit.neural.world import World, join
+from lmkit.neural.world import join
 from lmkit.text.sequences import TextForm
 
 IDS = np.random.default_rng(0).integers(3, 11, 200).astype(np.uint16)

@@ -25,13 +25,14 @@ def free_port():
 @pytest.mark.parametrize("way", ["copy", pytest.param("shard", marks=pytest.mark.slow)])
 def test_two_processes_learn_what_one_does(way, clean):
     """The same losses and weights by DistributedDataParallel and by FSDP; and each goes on to the same bytes."""
+    command = [sys.executable, "-W", "error", str(HERE / "ranks.py"), way]
     shared = {
         **os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()),
         "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{HERE}", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     both = [
         subprocess.Popen(
-            [sys.executable, "-W", "error", str(HERE / "ranks.py"), way], env={**shared, "RANK": rank, "LOCAL_RANK": rank},
+            command, env={**shared, "RANK": rank, "LOCAL_RANK": rank},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for rank in "01"

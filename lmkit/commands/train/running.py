@@ -146,8 +146,9 @@ class _Session:
         if self._world.size > 1 and streams.STDIN in (*inputs, training.valid, training.tokens):
             raise UsageError("several processes can't read one stdin", hint="name FILEs")
         self._run, self._training = run, training
-        if training.output is not None:
-            streams.spare_inputs(training.output, [*inputs, training.valid, training.tokens, training.log])
+        read = [*inputs, training.valid, training.tokens]
+        streams.spare_inputs(training.output, [*read, training.log])
+        streams.spare_inputs(training.log, read)
         torch.set_num_threads(max(1, opening.core_count(training.threads) // self._world.size))
         self._texts = read_texts(run, inputs, training)
         self._settings = make(self._texts.tokenizer.size)
@@ -298,7 +299,7 @@ class _Session:
                 for piece in checkpoint_bytes(weights, self._origin()):
                     out.write(piece)
         except OutputError as error:
-            if self._world.size > 1:  # the others are gone, and a state is of all
+            if self._world.size > 1 or self._state.name is None:  # a state is of all, and the others are gone
                 raise
             self._save()
             raise OutputError(f"{error}{self._kept()}", hint="make room, then --resume writes the model") from None
