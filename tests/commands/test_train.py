@@ -58,7 +58,7 @@ def test_the_same_command_gives_the_same_bytes(kind, train, lmkit, work):
     [("ffn", []), ("rnn", ["--accumulate", "2", "--dropout", "0.2"]), ("transformer", ["--valid-fraction", "0.3",
      "--evaluate-every", "1", "--select-by", "loss"])],
 )  # fmt: skip
-def test_a_stopped_run_goes_on_to_the_same_bytes_and_log(kind, more, train, lmkit, work, monkeypatch):
+def test_a_stopped_run_goes_on_to_the_same_bytes_and_log(kind, more, train, lmkit, work):
     from lmkit.commands.train import running
     from lmkit.errors import Status
 
@@ -74,15 +74,15 @@ def test_a_stopped_run_goes_on_to_the_same_bytes_and_log(kind, more, train, lmki
         return save
 
     for step in (1, 4):
-        monkeypatch.setattr(running._Session, "_save", asked_at(step))
         arguments = [*command(kind), "text.txt", *more, "--steps", "6", "--save-every", "0", "--log", "log.jsonl"]
-        with pytest.raises(running.Stopped):
-            lmkit(*arguments, "--resume", "-o", "other.lm")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(running._Session, "_save", asked_at(step))
+            with pytest.raises(running.Stopped):
+                lmkit(*arguments, "--resume", "-o", "other.lm")
         with (work / "log.jsonl").open("a") as log:
             log.write('{"event":"step","st')  # a line that a kill cut short
         assert (work / "other.lm.state").exists()
         assert not (work / "other.lm").exists()
-    monkeypatch.undo()
     done = lmkit(*arguments, "--resume", "-o", "other.lm")
     assert done.status == 0
     assert "lmkit: going on from step 4\n" in done.stderr
@@ -170,7 +170,7 @@ def test_the_smallest_and_strangest_texts(kind, text, train, write):
 
 
 def test_vocabularies(train, lmkit, shelf, work):
-    assert train("ffn", "--tokens", "word", "--max-vocab", "7").config["vocabulary"] == 7
+    assert train("ffn", "--tokens", "word", "--max-vocab", "7").config["vocabulary"] == 7 + 3
     assert train("ffn", "--tokens", "word", "--min-count", "9").config["vocabulary"] < train(
         "ffn", "--tokens", "word"
     ).config["vocabulary"]  # fmt: skip
@@ -181,15 +181,29 @@ def test_vocabularies(train, lmkit, shelf, work):
     assert made.tokenizer == checkpoint.parse((work / "bpe.lm").read_bytes()).tokenizer
 
 
-def test_budgets(train, work):
-    made = train("transformer", "--log", "log.jsonl")
-    a_step = events(work / "log.jsonl")[0]["tokens"]
-    assert a_step == 4 * 8
-    for options, steps in [  # tokens are rounded to steps
-        (["--budget", f"{5 * a_step}tokens"], 5), (["--budget", "1e2tokens"], 3), (["--budget", "1e-9h"], 1),
-    ]:  # fmt: skip
-        made = train("transformer", *options, "--config", "none.yaml")
-        assert made.origin["trained"]["steps"] == steps
+@pytest.mark.parametrize(("budget", "steps"), [("160tokens", 5), ("1e2tokens", 3), ("1e-9h", 1), ("1flops", 1)])
+def test_budgets(budget, steps, lmkit, write, work):
+    """A step of four rows of eight tokens has 32."""
+    write("text.txt", TEXT)
+    words = ["train", "transformer", "--threads", "1", "--batch", "4", *SMALL["transformer"]]
+    done = lmkit(*words, "--budget", budget, "text.txt", "-o", "out.lm")
+    assert done.status == 0
+    assert checkpoint.parse((work / "out.lm").read_bytes()).origin["trained"] == {
+        "steps": steps, "tokens": 32 * steps, "validation": {},
+    }  # fmt: skip
+
+
+def test_a_budget_of_operations(lmkit, write, work):
+    """Three times the forward pass for each token: two operations for each weight of maps and head, and attention."""
+    write("text.txt", b"ab\n" * 50)
+    maps = 8 * 8 * 4 + 3 * 8 * 24  # queries, keys, values, output; three of the feed-forward branch
+    forward = 2 * (maps + 5 * 8) + 4 * 8 * 8  # five tokens; attention over eight places
+    words = ["train", "transformer", "--threads", "1", "--batch", "4", *SMALL["transformer"]]
+    made = lmkit(*words, "--budget", f"{3 * forward * 32 * 7}flops", "text.txt", "-o", "out.lm")
+    assert made.status == 0
+    content = checkpoint.parse((work / "out.lm").read_bytes())
+    assert (content.config["vocabulary"], content.config["hidden"]) == (5, 24)
+    assert content.origin["trained"]["steps"] == 7
 
 
 # Bad input.

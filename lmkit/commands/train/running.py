@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -115,15 +116,9 @@ def budget(
         return steps or STEPS, None
     if steps is not None:
         raise UsageError("--steps and --budget are two ways to say one thing")
-    number, unit = text.rstrip("abcdefghijklmnopqrstuvwxyz"), text.lstrip("0123456789.e+-")
-    for name in (*UNITS, "tokens", "flops"):
-        if text.endswith(name) and unit.endswith(name):
-            number, unit = text.removesuffix(name), name
-    try:
-        amount = float(number)
-    except ValueError:
-        amount = 0.0
-    if not (math.isfinite(amount) and amount > 0) or unit not in (*UNITS, "tokens", "flops"):
+    found = re.fullmatch(r"(\d+\.?\d*(?:e\+?\d+|e-\d+)?|\.\d+)(s|m|h|tokens|flops)", text, re.ASCII)
+    amount, unit = (float(found[1]), found[2]) if found else (0.0, "")
+    if not 0 < amount < math.inf:
         raise UsageError(f"--budget {text!r} is none such as 60s, 5m, 2h, 1e6tokens or 1e15flops")
     if unit in UNITS:
         return None, amount * UNITS[unit]
