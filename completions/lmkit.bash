@@ -10,12 +10,12 @@ _lmkit() {
     fi
     ((COMP_CWORD > 1)) && command=${COMP_WORDS[1]}
     case $command in
-        ngram | bpe | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
+        ngram | bpe | train | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
     esac
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample entropy compress decompress info ngram bpe data scaling calc'
+            operand='ppl score next sample entropy compress decompress info ngram bpe train data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -24,6 +24,10 @@ _lmkit() {
         'bpe')
             options='-h --help'
             operand='train encode decode stats count import export'
+            ;;
+        'train')
+            options='-h --help'
+            operand='ffn rnn transformer'
             ;;
         'data')
             options='-h --help'
@@ -347,6 +351,142 @@ _lmkit() {
             case $previous in
                 -m | --model) value='FILES' ;;
                 --format) value='tokenizer.json gpt2 tiktoken subword-nmt' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'train ffn')
+            options='--context --width --hidden --direct --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --seed --threads --device --precision --compile --shard --print-schedule --log --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --context) value=' ' ;;
+                --width) value=' ' ;;
+                --hidden) value=' ' ;;
+                --tokens) value='word char byte' ;;
+                --by) value='stream line file blank-line' ;;
+                --max-vocab) value=' ' ;;
+                --min-count) value=' ' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --lr) value=' ' ;;
+                --matrix-lr) value=' ' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --clip) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --teacher-forcing) value=' ' ;;
+                --loss-at) value='all last' ;;
+                --evaluate-every) value=' ' ;;
+                --select-by) value='loss accuracy' ;;
+                --patience) value=' ' ;;
+                --seed) value=' ' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'train rnn')
+            options='--cell --layers --width --bias --no-bias --tied --bptt --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --seed --threads --device --precision --compile --shard --print-schedule --log --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --cell) value='elman lstm gru mingru' ;;
+                --layers) value=' ' ;;
+                --width) value=' ' ;;
+                --bptt) value=' ' ;;
+                --tokens) value='word char byte' ;;
+                --by) value='stream line file blank-line' ;;
+                --max-vocab) value=' ' ;;
+                --min-count) value=' ' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --lr) value=' ' ;;
+                --matrix-lr) value=' ' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --clip) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --teacher-forcing) value=' ' ;;
+                --loss-at) value='all last' ;;
+                --evaluate-every) value=' ' ;;
+                --select-by) value='loss accuracy' ;;
+                --patience) value=' ' ;;
+                --seed) value=' ' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'train transformer')
+            options='--preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --seed --threads --device --precision --compile --shard --print-schedule --log --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --preset) value='fast gpt2 llama' ;;
+                --context) value=' ' ;;
+                --layers) value=' ' ;;
+                --width) value=' ' ;;
+                --heads) value=' ' ;;
+                --kv-heads) value=' ' ;;
+                --hidden) value=' ' ;;
+                --positions) value='rope learned sinusoidal none' ;;
+                --norm) value='pre post course' ;;
+                --normalisation) value='rmsnorm layernorm' ;;
+                --activation) value='swiglu gelu relu relu2' ;;
+                --biases) value='none qkv all' ;;
+                --tokens) value='word char byte' ;;
+                --by) value='stream line file blank-line' ;;
+                --max-vocab) value=' ' ;;
+                --min-count) value=' ' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --lr) value=' ' ;;
+                --matrix-lr) value=' ' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --clip) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --teacher-forcing) value=' ' ;;
+                --loss-at) value='all last' ;;
+                --evaluate-every) value=' ' ;;
+                --select-by) value='loss accuracy' ;;
+                --patience) value=' ' ;;
+                --seed) value=' ' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

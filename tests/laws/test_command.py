@@ -131,6 +131,7 @@ def test_examples_use_commands_and_options_that_exist(name, lmkit):
 REDEFINED = {
     "--as": "what encode writes; what decode reads",
     "--counts": "a file of counts to import; files of counts to measure",
+    "--dropout": "of merges; of activations",
     "--explain": "ppl: lines and formulas; score: factors",
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
@@ -138,6 +139,7 @@ REDEFINED = {
     "--normalize": "normal forms of text; to rescale weights",
     "--order": "of n-grams; of n-grams to list; of filters",
     "--pattern": "what training is to use; what an imported file does not say",
+    "--threads": "results that do not depend on them; training, whose last digits do",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
 }
@@ -207,6 +209,9 @@ def filled(name):
 def value(option, number):
     fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask",
              "--unit": "nats", "--unit-of": "line", "--correction": "grassberger",
+             "--by": "line", "--optimizer": "adamw", "--schedule": "noam", "--loss-at": "last", "--select-by": "accuracy",
+             "--device": "cuda", "--precision": "bf16", "--cell": "gru", "--preset": "gpt2", "--positions": "none",
+             "--norm": "post", "--normalisation": "layernorm", "--activation": "relu2", "--biases": "qkv",
              "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken"}  # fmt: skip
     types = {"int range": "7", "float range": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])

@@ -53,7 +53,7 @@ def saved_again(work, process):
 def test_after_kills_at_any_moment_the_bytes_are_those_of_an_uninterrupted_run(started, process, work):
     """The moments lie in steps, in saves and between them; the last run goes on to the end."""
     assert process(*TRAIN[:-2], "--steps", "400", "-o", "whole.lm").status == 0
-    for delay in (0.0, 0.0132, 0.0471):
+    for delay in (0.0132, 0.0471):
         running = started(*TRAIN, "--steps", "400", "--resume")
         saved_again(work, running)
         time.sleep(delay)
@@ -103,9 +103,9 @@ def test_no_room_for_a_state_leaves_the_one_before(started, process, work):
 
 def test_too_little_memory_names_what_needs_less(started, work, one_line):
     def limited():
-        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 
-    big = ["train", "transformer", "-q", "--threads", "1", "--batch", "200000", "--context", "512", "--steps", "2"]
+    big = ["train", "transformer", "-q", "--threads", "1", "--batch", "20000", "--context", "512", "--steps", "2"]
     running = started(*big, "text.txt", "-o", "out.lm", preexec_fn=limited)
     _, err = running.communicate(timeout=HANG)
     assert running.returncode == 1, err
@@ -115,12 +115,9 @@ def test_too_little_memory_names_what_needs_less(started, work, one_line):
     assert os.listdir(work) == ["text.txt"]
 
 
-def test_a_checkpoint_through_a_pipe(shell, work):
-    words = " ".join([*TRAIN[:-2], "--steps", "2", "-q"])
-    done = shell(f"lmkit {words} -o out.lm; lmkit {words} | cmp - out.lm; lmkit {words} | head -c 10 > first; "
-                 "echo ${PIPESTATUS[@]}; cmp -n 10 first out.lm")  # fmt: skip
-    assert (done.status, done.stderr) == (0, "")
-    assert done.text in ("141 0\n", "0 0\n")  # what fits into a pipe may be written before nobody reads it
+def test_a_reader_that_has_enough_ends_it_quietly(shell):
+    done = shell(f"lmkit {' '.join(TRAIN[:-2])} --width 400 --steps 1 -q | head -c 10 | wc -c; echo ${{PIPESTATUS[@]}}")
+    assert (done.stderr, done.text) == ("", "10\n141 0 0\n")
 
 
 @pytest.mark.slow
