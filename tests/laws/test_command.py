@@ -209,8 +209,8 @@ def filled(name):
 def value(option, number):
     fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask",
              "--unit": "nats", "--unit-of": "line", "--correction": "grassberger",
-             "--by": "line", "--optimizer": "adamw", "--schedule": "noam", "--loss-at": "last", "--select-by": "accuracy",
-             "--device": "cuda", "--precision": "bf16", "--cell": "gru", "--preset": "gpt2", "--positions": "none",
+             "--by": "line", "--optimizer": "adamw", "--schedule": "noam", "--loss-at": "last",
+             "--select-by": "accuracy", "--device": "cuda", "--precision": "bf16", "--cell": "gru", "--preset": "gpt2", "--positions": "none",
              "--norm": "post", "--normalisation": "layernorm", "--activation": "relu2", "--biases": "qkv",
              "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken"}  # fmt: skip
     types = {"int range": "7", "float range": "0.25", "str": f"\u00e9: '#\n- {number}"}
