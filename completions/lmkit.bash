@@ -15,7 +15,7 @@ _lmkit() {
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample entropy compress decompress info ngram bpe train data scaling calc'
+            operand='ppl score next sample embed attention entropy compress decompress info convert ngram bpe train data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -31,7 +31,7 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text'
+            operand='text next'
             ;;
         'scaling')
             options='-h --help'
@@ -39,13 +39,18 @@ _lmkit() {
             ;;
         'calc')
             options='-h --help'
-            operand='softmax cross-entropy entropy perplexity'
+            operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention layernorm posenc'
             ;;
         'ppl')
-            options='-m --model --no-eos --explain --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --mix --mix-text --stride --batch-tokens --device --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
+                --mix) value='auto' ;;
+                --mix-text) value='FILES' ;;
+                --stride) value=' ' ;;
+                --batch-tokens) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
                 --encoding-errors) value='strict replace' ;;
                 --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
@@ -53,18 +58,23 @@ _lmkit() {
             esac
             ;;
         'score')
-            options='-m --model --explain --surprisal --pairs --no-eos --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --explain --surprisal --pairs --no-eos --mix --mix-text --stride --batch-tokens --device --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --pairs) value='FILES' ;;
+                --mix) value='auto' ;;
+                --mix-text) value='FILES' ;;
+                --stride) value=' ' ;;
+                --batch-tokens) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
                 --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'next')
-            options='-m --model --prompt --top --all --logits -t --temperature -k --top-k -p --top-p --order --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --top --all --logits -t --temperature -k --top-k -p --top-p --order --window --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -74,12 +84,13 @@ _lmkit() {
                 -k | --top-k) value=' ' ;;
                 -p | --top-p) value=' ' ;;
                 --order) value='FILES' ;;
+                --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'sample')
-            options='-m --model --prompt -n --number --max-tokens --seed --greedy --ancestral -t --temperature -k --top-k -p --top-p --order --stop --echo --unknown --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt -n --number --max-tokens --seed --greedy --ancestral -t --temperature -k --top-k -p --top-p --order --stop --echo --window --threads --unknown --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -92,6 +103,35 @@ _lmkit() {
                 -p | --top-p) value=' ' ;;
                 --order) value='FILES' ;;
                 --stop) value='FILES' ;;
+                --threads) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'embed')
+            options='-m --model --each --pool --contextual --static --token --bow --cosine --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --each) value='line token' ;;
+                --pool) value='mean last' ;;
+                --token) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'attention')
+            options='-m --model --text --layer --head --mask-only --kind -n --number --prefix --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --text) value='FILES' ;;
+                --layer) value=' ' ;;
+                --head) value=' ' ;;
+                --kind) value='causal full prefix' ;;
+                -n | --number) value=' ' ;;
+                --prefix) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -142,6 +182,15 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'convert')
+            options='--to -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --to) value='lm huggingface arpa tokenizer.json' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -199,10 +248,15 @@ _lmkit() {
             esac
             ;;
         'ngram ppl')
-            options='-m --model --no-eos --explain --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --mix --mix-text --stride --batch-tokens --device --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
+                --mix) value='auto' ;;
+                --mix-text) value='FILES' ;;
+                --stride) value=' ' ;;
+                --batch-tokens) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
                 --encoding-errors) value='strict replace' ;;
                 --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
@@ -499,12 +553,26 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'data next')
+            options='--context --tokens --by --as --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --context) value=' ' ;;
+                --tokens) value='word char byte' ;;
+                --by) value='line stream' ;;
+                --as) value='text ids' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'scaling plan')
-            options='--ngram --vocab --max-order --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--ngram --vocab --max-order --preset --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 --vocab) value=' ' ;;
                 --max-order) value=' ' ;;
+                --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -519,10 +587,11 @@ _lmkit() {
             esac
             ;;
         'calc cross-entropy')
-            options='--unit -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--unit --check --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --unit) value='bits nats hartleys' ;;
+                --check) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -540,6 +609,62 @@ _lmkit() {
             options='--probabilities -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc rnn-step')
+            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc lstm-step')
+            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc gru-step')
+            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc attention')
+            options='--score --scale --causal --check --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --score) value='scaled dot general concat' ;;
+                --scale) value=' ' ;;
+                --check) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc layernorm')
+            options='--epsilon --normalisation -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --epsilon) value=' ' ;;
+                --normalisation) value='layernorm rmsnorm' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc posenc')
+            options='--dimensions --d --position --pos --variant -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                --dimensions | --d) value=' ' ;;
+                --position | --pos) value=' ' ;;
+                --variant) value='vaswani slide' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

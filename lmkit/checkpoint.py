@@ -33,6 +33,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "I8": np.dtype("i1"), "U8": np.dtype("u1"), "BOOL": np.dtype("?"),
 }  # fmt: skip
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
+BFLOAT16 = "BF16"  # the upper half of a float32; numpy has no such type
 
 Array = npt.NDArray[Any]
 Buffer = bytes | bytearray | memoryview
@@ -50,6 +51,22 @@ class Streamed:
     def shape(self) -> tuple[int, ...]:
         """Its length, as arrays say it."""
         return (self.length,)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor where a file holds it: the name of its type, its shape, its bytes."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: memoryview
+
+    def array(self) -> Array:
+        """A read-only view, nothing is copied; but bfloat16, which numpy lacks, becomes float32."""
+        if self.dtype == BFLOAT16:
+            halves = np.frombuffer(self.data, dtype="<u2").astype(np.uint32)
+            return (halves << 16).view(np.float32).reshape(self.shape)
+        return np.frombuffer(self.data, dtype=DTYPES[self.dtype]).reshape(self.shape)
 
 
 @dataclass(frozen=True)
@@ -89,20 +106,26 @@ def canonical(value: object) -> str:
 
 
 def serialize(checkpoint: Checkpoint) -> Iterator[bytes | memoryview]:
-    """The bytes of a checkpoint, in pieces, in one pass.
+    """The bytes of a checkpoint, in pieces, in one pass."""
+    metadata = {
+        "card": canonical(checkpoint.card),
+        "config": canonical(checkpoint.config),
+        "lmkit": canonical({"format": FORMAT, "kind": checkpoint.kind}),
+        "origin": canonical(checkpoint.origin),
+        "tokenizer": canonical(checkpoint.tokenizer),
+    }
+    return serialize_tensors(checkpoint.tensors, metadata)
+
+
+def serialize_tensors(
+    named: Mapping[str, Array | Streamed], metadata: Mapping[str, str]
+) -> Iterator[bytes | memoryview]:
+    """The bytes of a file of tensors, in pieces, in one pass.
 
     Tensors are ordered by width and then by name, so that each starts aligned to its width.
     """
-    tensors = sorted(checkpoint.tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
-    header: dict[str, Any] = {
-        "__metadata__": {
-            "card": canonical(checkpoint.card),
-            "config": canonical(checkpoint.config),
-            "lmkit": canonical({"format": FORMAT, "kind": checkpoint.kind}),
-            "origin": canonical(checkpoint.origin),
-            "tokenizer": canonical(checkpoint.tokenizer),
-        }
-    }
+    tensors = sorted(named.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
     offset = 0
     for name, tensor in tensors:
         size = tensor.dtype.itemsize * int(np.prod(tensor.shape, dtype=np.int64))
@@ -152,11 +175,13 @@ def parse(data: Buffer) -> Checkpoint:
     view = memoryview(data)
     header, text, begin = _header(view)
     metadata = header.pop("__metadata__", {})
-    tensors = _tensors(header, view[begin:])
+    tensors = {name: tensor.array() for name, tensor in _tensors(header, view[begin:]).items()}
     values = {key: _metadata(metadata, key) for key in ("lmkit", "config", "tokenizer", "origin", "card")}
     mark = values["lmkit"]
     if not isinstance(mark.get("kind"), str) or not isinstance(mark.get("format"), int):
-        raise CheckpointError("a safetensors file, but not an lmkit checkpoint")
+        raise CheckpointError(
+            "a safetensors file, but not an lmkit checkpoint", hint="of a model for transformers, name the folder"
+        )
     if mark["format"] > FORMAT:
         raise CheckpointError(
             f"checkpoint format {mark['format']} is newer than this lmkit reads ({FORMAT})",
@@ -166,6 +191,17 @@ def parse(data: Buffer) -> Checkpoint:
         mark["kind"], values["config"], tensors, values["tokenizer"], values["origin"], values["card"],
         hashlib.sha256(text).hexdigest(),
     )  # fmt: skip
+
+
+def stored_tensors(data: Buffer) -> dict[str, Stored]:
+    """The tensors of any safetensors file, a checkpoint of lmkit or not.
+
+    Raises CheckpointError for anything that is not a whole, well-formed one.
+    """
+    view = memoryview(data)
+    header, _, begin = _header(view)
+    header.pop("__metadata__", None)
+    return _tensors(header, view[begin:])
 
 
 def _header(view: memoryview) -> tuple[dict[str, Any], bytes, int]:
@@ -211,16 +247,16 @@ def _metadata(metadata: object, key: str) -> dict[str, Any]:
     return value
 
 
-def _tensors(header: Mapping[str, Any], data: memoryview) -> dict[str, Array]:
-    """Views of the tensors, which must lie back to back and fill `data` exactly."""
-    tensors: dict[str, Array] = {}
+def _tensors(header: Mapping[str, Any], data: memoryview) -> dict[str, Stored]:
+    """The tensors, which must lie back to back and fill `data` exactly."""
+    tensors: dict[str, Stored] = {}
     spans = []
     for name, entry in header.items():
         dtype, shape, begin, end = _entry(name, entry)
         spans.append((begin, end, name))
         if end > len(data):
             raise CheckpointError(f"damaged checkpoint: tensor {name!r} ends at {end}, the file at {len(data)}")
-        tensors[name] = np.frombuffer(data[begin:end], dtype=dtype).reshape(shape)
+        tensors[name] = Stored(dtype, shape, data[begin:end])
     position = 0
     for begin, end, name in sorted(spans):
         if begin != position:
@@ -231,20 +267,20 @@ def _tensors(header: Mapping[str, Any], data: memoryview) -> dict[str, Array]:
     return tensors
 
 
-def _entry(name: str, entry: object) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
+def _entry(name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:
     def natural(value: object) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62
 
     if isinstance(entry, dict):
         dtype, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
         if (
-            isinstance(dtype, str) and dtype in DTYPES
+            isinstance(dtype, str) and (dtype in DTYPES or dtype == BFLOAT16)
             and isinstance(shape, list) and len(shape) <= 16 and all(map(natural, shape))
             and isinstance(offsets, list) and len(offsets) == 2 and all(map(natural, offsets))
         ):  # fmt: skip
-            size = DTYPES[dtype].itemsize
+            size = 2 if dtype == BFLOAT16 else DTYPES[dtype].itemsize
             for length in shape:
                 size *= length
             if offsets[1] - offsets[0] == size and math.prod(length or 1 for length in shape) < 2**59:
-                return DTYPES[dtype], tuple(shape), offsets[0], offsets[1]
+                return dtype, tuple(shape), offsets[0], offsets[1]
     raise CheckpointError(f"damaged checkpoint: the entry of tensor {name!r} makes no sense")

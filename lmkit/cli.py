@@ -34,10 +34,13 @@ COMMANDS = {
     "score": Command("lmkit.commands.score", "score", "Log-probability of each line or token under any model."),
     "next": Command("lmkit.commands.next", "next_token", "The distribution over the next token after a prompt."),
     "sample": Command("lmkit.commands.sample", "sample", "Generate text from any model."),
+    "embed": Command("lmkit.commands.embed", "embed", "Vectors of lines or of tokens, from any model that has them."),
+    "attention": Command("lmkit.commands.attention", "attention", "What each token of a text attends to."),
     "entropy": Command("lmkit.commands.information.entropy", "entropy", "Entropies of distributions and of texts."),
     "compress": Command("lmkit.commands.compress", "compress", "Compress a text with any model."),
     "decompress": Command("lmkit.commands.compress", "decompress", "Restore a compressed text."),
     "info": Command("lmkit.commands.info", "info", "What a checkpoint is: kind, sizes, tokens, provenance."),
+    "convert": Command("lmkit.commands.convert", "convert", "A checkpoint to and from other tools' formats."),
     "ngram count": Command(f"{NGRAM}.count", "count", "Count n-grams of a text."),
     "ngram merge": Command(f"{NGRAM}.merge", "merge", "Add up count files."),
     "ngram fit": Command(f"{NGRAM}.fit", "fit", "Count n-grams and smooth them into a model."),
@@ -59,11 +62,20 @@ COMMANDS = {
     "train rnn": Command(f"{TRAIN}.rnn", "rnn", "Train a recurrent language model."),
     "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
     "data text": Command("lmkit.commands.data", "text", "Print a text that every Python installation carries."),
+    "data next": Command("lmkit.commands.data", "next_", "Contexts of a text and the token that follows each."),
     "scaling plan": Command("lmkit.commands.scaling", "plan", "Parameter counts of models, exactly."),
-    "calc softmax": Command(CALC, "softmax", "Probabilities of logits."),
-    "calc cross-entropy": Command(CALC, "cross_entropy", "Cross-entropy of distributions, or of a target."),
-    "calc entropy": Command(CALC, "entropy", "Entropy of probabilities."),
-    "calc perplexity": Command(CALC, "perplexity", "Perplexity of the log-probabilities of tokens."),
+    "calc softmax": Command(f"{CALC}.distributions", "softmax", "Probabilities of logits."),
+    "calc cross-entropy": Command(
+        f"{CALC}.distributions", "cross_entropy", "Cross-entropy of distributions, or of a target."
+    ),
+    "calc entropy": Command(f"{CALC}.distributions", "entropy", "Entropy of probabilities."),
+    "calc perplexity": Command(f"{CALC}.distributions", "perplexity", "Perplexity of the log-probabilities of tokens."),
+    "calc rnn-step": Command(f"{CALC}.cells", "rnn_step", "One step of a simple recurrent network."),
+    "calc lstm-step": Command(f"{CALC}.cells", "lstm_step", "One step of an LSTM."),
+    "calc gru-step": Command(f"{CALC}.cells", "gru_step", "One step of a GRU."),
+    "calc attention": Command(f"{CALC}.attention", "attention", "Attention of queries to keys, and what they get."),
+    "calc layernorm": Command(f"{CALC}.layers", "layernorm", "Numbers normed as a layer norm does."),
+    "calc posenc": Command(f"{CALC}.layers", "posenc", "The sinusoidal encoding of a position."),
 }
 GROUPS = {
     "ngram": "N-gram models: count, smooth, look up, prune, mix.",
@@ -201,12 +213,11 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
 
 
 def _long_names(context: Any) -> dict[str, str]:
-    """Long option name, without dashes, to parameter name."""
+    """Long option name, without dashes, to parameter name; of several spellings the first."""
     return {
-        spelling.removeprefix("--"): parameter.name
+        parameter.opts[0].removeprefix("--"): parameter.name
         for parameter in context.command.params
-        for spelling in parameter.opts
-        if spelling.startswith("--")
+        if parameter.opts[0].startswith("--")
     }
 
 

@@ -1,8 +1,9 @@
-"""Which class answers for which kind of file; each is imported when a file of its kind is opened.
+"""Which class answers for which kind of file or folder; each is imported when a file of its kind is opened.
 
 Knows names of kinds and first bytes, no files: who calls has the bytes.
 """
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -33,10 +34,74 @@ def load(data: memoryview, name: str) -> Any:
         arpa = import_module("lmkit.counting.arpa")
         if arpa.is_arpa(start):
             return _from_arpa(arpa, bytes(data))
+        _refuse_known(start)
     except LmkitError as error:
         raise type(error)(f"{name}: {error}", hint=error.hint) from None
     what = "empty" if not len(data) else "neither a checkpoint nor an ARPA file"
     raise CheckpointError(f"{name}: {what}")
+
+
+def _refuse_known(start: bytes) -> None:
+    """Raises CheckpointError for models of other tools by their first bytes, saying what to do."""
+    if start.startswith(b"GGUF"):
+        raise CheckpointError("a GGUF file", hint="`lmkit convert` makes a checkpoint of it")
+    if start.startswith(b"PK\x03\x04") or (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05"):
+        raise CheckpointError(
+            "a pickle, or a zip as torch.save writes it: reading it could run code",
+            hint="`save_pretrained` of transformers writes a folder with safetensors, which lmkit reads",
+        )
+
+
+def load_folder(files: Mapping[str, memoryview], name: str) -> Any:
+    """The model that a folder of Hugging Face's transformers holds.
+
+    Raises CheckpointError, with the folder's name, where it can't be used.
+    """
+    weights = weights_in(files, name)
+    module, model = KINDS["transformer"]
+    return getattr(import_module(module), model)(weights)
+
+
+def weights_in(files: Mapping[str, memoryview], name: str) -> Any:
+    """The weights in such a folder, and all that goes with them. Raises CheckpointError as `load_folder` does."""
+    return _in_folder("read", files, name)
+
+
+def tokenizer_in(files: Mapping[str, memoryview], name: str) -> Any:
+    """The tokenizer in such a folder, whatever its model is. Raises CheckpointError as `load_folder` does."""
+    return _in_folder("read_tokenizer", files, name)
+
+
+def description_of(files: Mapping[str, memoryview], name: str) -> Any:
+    """What such a folder says of itself, no tensor touched. Raises CheckpointError as `load_folder` does."""
+    return _in_folder("describe", files, name)
+
+
+def weights_of(data: memoryview, name: str) -> Any:
+    """The weights of a neural model's checkpoint. Raises CheckpointError, with the file's name, for other kinds."""
+    try:
+        content = checkpoint.parse(data)
+        model = import_module("lmkit.families.model")
+        if content.kind not in model.FAMILIES:
+            raise CheckpointError(f"of kind {content.kind}, not a neural model")
+        return model.Weights.from_checkpoint(content)
+    except LmkitError as error:
+        raise type(error)(f"{name}: {error}", hint=error.hint) from None
+
+
+def weights_in_gguf(values: Mapping[str, Any], tensors: Mapping[str, Any], name: str) -> Any:
+    """The weights of what a GGUF file says. Raises CheckpointError, with the file's name, where it can't be used."""
+    try:
+        return import_module("lmkit.families.gguf").read(values, tensors)
+    except LmkitError as error:
+        raise type(error)(f"{name}: {error}", hint=error.hint) from None
+
+
+def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any:
+    try:
+        return getattr(import_module("lmkit.families.huggingface.folder"), function)(files)
+    except LmkitError as error:
+        raise type(error)(f"{name}: {error}", hint=error.hint) from None
 
 
 def _from_checkpoint(content: checkpoint.Checkpoint) -> Any:

@@ -140,3 +140,24 @@ class LanguageModel(Protocol):
 
         The text comes in blocks of whole lines; it is cut into sequences as `form` says.
         """
+
+
+class Embedding(Protocol):
+    """Vectors of tokens: D numbers each, alone or where they stand."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer whose ids these are."""
+
+    def table(self) -> F32:
+        """The vector of every token, whatever stands beside it, (V, D)."""
+
+    def vectors(self, ids: I32) -> F32:
+        """The hidden state at each token of a sequence, (N,) to (N, D'): what the next is predicted from."""
+
+
+class Attentive(Protocol):
+    """What each token of a sequence takes from each."""
+
+    def attention(self, ids: I32) -> F32:
+        """Weights, (N,) to (layers, heads, N + 1, N + 1), the start token being the first of those that stand there."""

@@ -276,10 +276,22 @@ class Shelf:
 
     def __getitem__(self, name: str) -> Path:
         path, command = self.folder / name, self.command(name)
+        if name in NEURAL and not path.exists():
+            path.write_bytes(self._neural(*NEURAL[name]))
         if command is not None and not path.exists():
             done = run_here(*command, "--quiet", "-o", path)
             assert done.status == 0, done.stderr
         return path
+
+    def _neural(self, kind: str, by: str, settings: Mapping[str, Any]) -> bytes:
+        """A neural model with random weights over the characters of the corpus."""
+        from random_weights import random_weights
+
+        from lmkit.commands.models import open_tokenizer
+
+        tokenizer = open_tokenizer(str(self["char-witten-bell.lm"]))
+        weights = random_weights(kind, tokenizer, by=by, **settings)
+        return b"".join(checkpoint.serialize(weights.to_checkpoint({"command": "test"})))
 
     def command(self, name: str) -> list[str] | None:
         """The command that makes a file, but for its output; None where it is written by hand."""
@@ -321,7 +333,20 @@ def recipes() -> Iterator[tuple[str, Sequence[str]]]:
     yield "other-counts.lm", ["ngram", "count", "--order", "3", "{other.txt}"]
 
 
-LANGUAGE_MODELS = (*(name for name, _ in recipes() if "counts" not in name), "four.arpa", "by-hand.arpa")
+_SMALL = {"layers": 2, "width": 12, "heads": 2, "kv_heads": 1, "head_width": 6, "hidden": 16, "context": 8}
+_GPT = {"positions": "learned", "normalisation": "layernorm", "activation": "gelu", "bias": "all", "tied": True}
+NEURAL: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
+    "transformer.lm": ("transformer", "line", _SMALL),
+    "transformer-stream.lm": ("transformer", "stream", {**_SMALL, **_GPT}),
+    "lstm.lm": ("rnn", "line", {"width": 9}),
+    "gru-stream.lm": ("rnn", "stream", {"cell": "gru", "width": 8, "layers": 1}),
+    "mingru-file.lm": ("rnn", "file", {"cell": "mingru", "width": 8, "tied": True, "bias": False}),
+    "ffn.lm": ("ffn", "line", {"width": 4, "hidden": 8}),
+    "ffn-documents.lm": ("ffn", "blank-line", {"width": 4, "hidden": 8, "direct": True, "context": 2}),
+}
+"""Kind, what is a sequence, and settings of neural models with random weights."""
+
+LANGUAGE_MODELS = (*(name for name, _ in recipes() if "counts" not in name), "four.arpa", "by-hand.arpa", *NEURAL)
 """Every kind of language model; `by-hand` ones are not distributions."""
 
 

@@ -34,6 +34,9 @@ def compress(
     text. Sizes are told on stderr, with --json as JSON. Each token asks the model for its
     distribution: expect a thousand words or ten thousand characters a second.
 
+    A neural model is given each line by itself, however it reads text elsewhere. The last digits
+    of its numbers differ between processors and versions of numpy: restore where you compressed.
+
     Examples:
       lmkit compress -m model.lm text.txt -o text.lmz
       lmkit compress -m model.lm < text.txt | lmkit decompress -m model.lm

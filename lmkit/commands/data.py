@@ -1,11 +1,16 @@
 """`lmkit data`: texts to work with."""
 
-from typing import Annotated
+import os
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.options import Output, Run, choice
+from lmkit.commands import models as opening
+from lmkit.commands.options import TOKENS, EncodingErrors, Files, Output, Run, Tokens, choice
 from lmkit.edge import streams
+from lmkit.edge.records import to_json
+from lmkit.errors import CheckpointError, UsageError
 
 
 def text(
@@ -30,3 +35,77 @@ def text(
     with streams.open_output(output) as out:
         for sentence in prose.sentences():
             out.write(sentence.encode() + b"\n")
+
+
+def next_(
+    run: Run,
+    files: Files = None,
+    size: Annotated[int, typer.Option("--context", metavar="N", min=1, help="Tokens in each context.")] = 3,
+    tokens: Tokens = "word",
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by", metavar="WAY", callback=choice("line", "stream"),
+            help="Contexts end at a `line`'s ends, or the text is one `stream` in which line ends are tokens.",
+        ),
+    ] = "line",
+    form: Annotated[
+        str,
+        typer.Option("--as", metavar="FORM", callback=choice("text", "ids"), help="What goes out: `text`, or `ids`."),
+    ] = "text",
+    encoding_errors: EncodingErrors = "strict",
+    output: Output = None,
+) -> None:  # fmt: skip
+    """Contexts of a text and the token that follows each.
+
+    What a language model learns from, a JSON object a line: `x`, N tokens as text, and `y`, the
+    next. Every token that has N tokens before it in its line is a `y` once; shorter lines give
+    none. Words, characters and bytes need no vocabulary; where a byte alone is no character it is
+    shown as U+FFFD. A checkpoint gives `--as ids` too.
+
+    Examples:
+      echo 'a b c' | lmkit data next --context 2
+      lmkit data next --tokens char --context 8 --by stream train.txt
+      lmkit data next --tokens bpe.lm --as ids train.txt
+    """
+    from lmkit.text import examples
+
+    names = list(files or [streams.STDIN])
+    opening.one_stdin(tokens, *names)
+    if tokens in TOKENS:
+        tokenizer, spelling = None, examples.SPELLINGS[tokens]
+        if form == "ids":
+            raise UsageError("--as ids needs a vocabulary", hint="--tokens FILE brings one")
+    else:
+        tokenizer = _tokenizer(tokens)
+        if form == "ids" and by == "stream" and "eos" not in tokenizer.specials:
+            raise CheckpointError(f"{streams.display(tokens)}: it has no token for the end of a line")
+        spelling = examples.spelling_of(tokenizer)
+    raw = tokens == "byte" or (tokenizer is not None and tokenizer.takes_bytes)
+    reader = opening.text_reader(encoding_errors, raw=raw, eager=True)
+    shown = _ids(tokenizer) if form == "ids" else _texts(spelling)
+    with streams.open_output(output, inputs=[tokens, *names]) as out:
+        lines = (line for block in opening.blocks_of(run, reader, names, "reading") for line in block[:-1].split(b"\n"))
+        for x, y in examples.next_tokens(lines, spelling.cut, size, across=by == "stream"):
+            out.line(to_json(shown(x, y)))
+
+
+def _tokenizer(name: str) -> Any:
+    if name != streams.STDIN and not os.path.exists(name):
+        raise UsageError(f"--tokens {name!r} is none of {', '.join(TOKENS)}, and no file")
+    return opening.open_tokenizer(name)
+
+
+def _texts(spelling: Any) -> Callable[[Sequence[Any], Any], dict[str, Any]]:
+    from lmkit.text.examples import text_of
+
+    def text(tokens: Sequence[Any]) -> str:
+        return text_of(tokens, spelling.join).decode(errors="replace")
+
+    return lambda x, y: {"x": text(x), "y": text([y])}
+
+
+def _ids(tokenizer: Any) -> Callable[[Sequence[Any], Any], dict[str, Any]]:
+    """Ids as they are; line ends are `</s>`."""
+    feed = tokenizer.specials.get("eos")
+    return lambda x, y: {"x": [feed if token is None else token for token in x], "y": feed if y is None else y}

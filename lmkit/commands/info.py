@@ -8,6 +8,7 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, Output, Run
 from lmkit.edge import streams
+from lmkit.edge.folders import Folder
 from lmkit.edge.records import cell, to_json
 from lmkit.errors import CheckpointError, UsageError
 
@@ -15,7 +16,7 @@ from lmkit.errors import CheckpointError, UsageError
 def info(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Checkpoint or ARPA file; `-` or none: stdin.")
+        str | None, typer.Argument(metavar="[MODEL]", help="Checkpoint, folder or ARPA file; `-` or none: stdin.")
     ] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", metavar="MODEL", help="The same.")] = None,
     tensors: Annotated[bool, typer.Option("--tensors", help="List the tensors.")] = False,
@@ -49,6 +50,8 @@ def info(
 def _describe(name: str) -> dict[str, Any]:
     from lmkit import checkpoint
 
+    if opening.is_folder(name):
+        return _describe_folder(name)
     data = streams.read_whole(name)
     if not checkpoint.is_checkpoint(data[:9]):
         return _describe_arpa(data, name)
@@ -77,6 +80,25 @@ def _dtype(tensor: Any) -> str:
     return NAMES[tensor.dtype]
 
 
+def _describe_folder(name: str) -> dict[str, Any]:
+    from lmkit import kinds
+    from lmkit.text import tokenizers
+
+    files = Folder(name)
+    found = kinds.description_of(files, name)
+    settings = found.settings
+    return {
+        "kind": settings.kind,
+        "config": {**settings.to_json(), "format": found.architecture},
+        "tokenizer": tokenizers.describe(kinds.tokenizer_in(files, name)),
+        "parameters": settings.parameters,
+        "bytes": sum(len(tensor.data) for tensor in found.stored.values()),
+        "origin": {},
+        "tensors": {key: [tensor.dtype, list(tensor.shape)] for key, tensor in sorted(found.stored.items())},
+        "digest": found.digest,
+    }
+
+
 def _describe_arpa(data: memoryview, name: str) -> dict[str, Any]:
     from lmkit import kinds
 
@@ -98,7 +120,10 @@ def _describe_arpa(data: memoryview, name: str) -> dict[str, Any]:
 
 def _lines(record: dict[str, Any]) -> list[tuple[str, object]]:
     lines: list[tuple[str, object]] = [("kind", record["kind"])]
-    lines += [(key, _short(value)) for key, value in record["config"].items()]
+    config = dict(record["config"])
+    form = config.pop("text", {})  # how a neural model reads text
+    lines += [(key, _short(value)) for key, value in config.items()]
+    lines += [(f"text.{key}", _short(value)) for key, value in form.items()]
     lines += [(f"tokenizer.{key}", _short(value)) for key, value in record["tokenizer"].items()]
     lines += [("parameters", record["parameters"]), ("bytes", record["bytes"])]
     lines += [(f"origin.{key}", _short(value)) for key, value in record["origin"].items()]
@@ -106,4 +131,4 @@ def _lines(record: dict[str, Any]) -> list[tuple[str, object]]:
 
 
 def _short(value: object) -> object:
-    return to_json({"": value})[5:-1] if isinstance(value, dict | list) else value
+    return "none" if value is None else to_json({"": value})[5:-1] if isinstance(value, dict | list) else value

@@ -7,7 +7,10 @@ from typing import Any
 
 from lmkit.commands.options import Run
 from lmkit.edge import streams
+from lmkit.edge.folders import Folder
 from lmkit.errors import CheckpointError, LmkitError, UsageError
+
+BIG = 64 << 20  # bytes of a model from which on several threads pay
 
 
 def core_count(threads: int | None) -> int:
@@ -15,6 +18,18 @@ def core_count(threads: int | None) -> int:
     if threads is not None:
         return threads
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def use_threads(threads: int | None, model: str) -> None:
+    """Sets how many threads numpy multiplies with, which it wants to know before it is imported.
+
+    One does for all but big models. A power of two parts matrices evenly, so that sums stay the same.
+    """
+    if threads is None:
+        big = (streams.size_of([model]) or 0) >= BIG
+        asked = os.environ.get("OMP_NUM_THREADS", "")
+        threads = (int(asked) if asked.isdecimal() and int(asked) else core_count(None)) if big else 1
+    os.environ["OPENBLAS_NUM_THREADS"] = str(1 << threads.bit_length() - 1)
 
 
 def sources(models: Sequence[str], files: Sequence[str] | None) -> tuple[list[str], list[str]]:
@@ -43,14 +58,25 @@ def about(name: str) -> Iterator[None]:
 
 
 def open_any(name: str) -> Any:
-    """Whatever a checkpoint or an ARPA file holds."""
+    """Whatever a checkpoint, an ARPA file or a folder of Hugging Face's transformers holds."""
     from lmkit import kinds
 
+    if is_folder(name):
+        return kinds.load_folder(Folder(name), name)
     return kinds.load(streams.read_whole(name), streams.display(name))
 
 
+def is_folder(name: str) -> bool:
+    """Whether a model is a folder."""
+    return name != streams.STDIN and os.path.isdir(name)
+
+
 def open_tokenizer(name: str) -> Any:
-    """The tokenizer of any checkpoint. Raises CheckpointError where there is none."""
+    """The tokenizer of any checkpoint or folder. Raises CheckpointError where there is none."""
+    if is_folder(name):
+        from lmkit import kinds
+
+        return kinds.tokenizer_in(Folder(name), name)
     opened = open_any(name)
     tokenizer = getattr(opened, "tokenizer", None)
     if tokenizer is None:
@@ -87,6 +113,11 @@ def open_language_model(name: str) -> Any:
     return model
 
 
+def all_take_bytes(models: Sequence[Any]) -> bool:
+    """Whether any bytes are a text to all of the models."""
+    return all(model.tokenizer.takes_bytes for model in models)
+
+
 def signature(model: Any, more: Mapping[str, str]) -> str:
     """How a score came about, in one string: same signature and same text, same number."""
     return "|".join(f"{key}:{value}" for key, value in {**model.signature, **more}.items())
@@ -97,6 +128,13 @@ def text_reader(
 ) -> streams.TextReader:
     """A reader of texts; `errors` as --encoding-errors has it, `raw` for tokens that take any bytes."""
     return streams.TextReader(replace=errors == "replace", forgiving=True, raw=raw, eager=eager, block=block)
+
+
+def text_for(run: Run, reader: streams.TextReader, name: str, models: Sequence[Any]) -> Iterator[bytes]:
+    """The blocks of one text: whole lines, or the text as it is where line ends are text to one of the models."""
+    if any(model.form.line_end is None for model in models):
+        return warned(run, name, reader.pieces(name, separators=b"\n"))
+    return warned(run, name, reader.blocks(name))
 
 
 def blocks_of(run: Run, reader: streams.TextReader, files: Sequence[str], title: str) -> Iterator[bytes]:

@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import FilterOrder, Json, ModelOption, Output, Prompt, Run, Temperature, TopK, TopP
+from lmkit.commands.options import (
+    FilterOrder,
+    Json,
+    ModelOption,
+    ModelThreads,
+    Output,
+    Prompt,
+    Run,
+    Temperature,
+    TopK,
+    TopP,
+    Window,
+)
 from lmkit.edge import streams
 from lmkit.edge.records import Table
 
@@ -22,25 +34,30 @@ def next_token(
     top_k: TopK = 0,
     top_p: TopP = 1.0,
     order: FilterOrder = "temperature,top-k,top-p",
+    window: Window = False,
+    threads: ModelThreads = None,
     json: Json = False,
     output: Output = None,
 ) -> None:
     """The distribution over the next token after a prompt.
 
-    Most probable first, ties by id. Without --prompt it is the beginning of a line. The filters
-    are those of `lmkit sample`; with them the probabilities are those that would be drawn from.
-    The end of the line is `</s>`.
+    Most probable first, ties by id. Without --prompt it is the beginning of a line, or of a text
+    where the model reads texts of several lines; its prompts may have several. The filters are
+    those of `lmkit sample`; with them the probabilities are those that would be drawn from. The
+    end of a line is `</s>`.
 
     Examples:
       lmkit next -m model.lm --prompt "once upon a" --top 5
       lmkit next -m model.lm --prompt "the" --all --json
       lmkit next -m model.lm --temperature 0.5 --top-k 20
     """
+    name = model if model is not None else streams.STDIN
+    opening.use_threads(threads, name)
     from lmkit.using import decoding
 
-    name = model if model is not None else streams.STDIN
     opened = opening.open_language_model(name)
-    raw = opened.next(decoding.state_after(opened, streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)))
+    data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
+    raw = opened.next(decoding.state_after(opened, data, window=window))
     logs = decoding.normalise(raw)
     for _, apply in decoding.filters(temperature, top_k, top_p, order):
         logs = apply(logs)

@@ -52,14 +52,14 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model", "-m", metavar="MODEL", show_default=False,
-        help="Checkpoint or ARPA file; `-`, or none while texts are files: stdin.",
+        help="Checkpoint, folder or ARPA file; `-`, or none while texts are files: stdin.",
     ),
 ]  # fmt: skip
 ModelsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--model", "-m", metavar="MODEL", show_default=False,
-        help="Checkpoint or ARPA file; `-`, or none while texts are files: stdin. Repeat to compare.",
+        help="Checkpoint, folder or ARPA file; `-`, or none while texts are files: stdin. Repeat for several.",
     ),
 ]  # fmt: skip
 Output = Annotated[
@@ -78,6 +78,13 @@ Threads = Annotated[
         "--threads", metavar="N", min=1, show_default="all cores", help="Threads; the result does not depend on it."
     ),
 ]
+ModelThreads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", metavar="N", min=1, show_default="all cores for big models, 1 for others",
+        help="Threads; the last digits of a result depend on them.",
+    ),
+]  # fmt: skip
 TOKENS = ("word", "char", "byte")
 Tokens = Annotated[
     str,
@@ -95,7 +102,45 @@ EncodingErrors = Annotated[
     ),
 ]  # fmt: skip
 NoEos = Annotated[bool, typer.Option("--no-eos", help="Do not score the end of each line.")]
+Mix = Annotated[
+    str | None,
+    typer.Option(
+        "--mix", metavar="WEIGHTS", callback=suggested("auto"), show_default=False,
+        help="Mix the models: weights such as `0.7,0.3`, or `auto` to find them on --mix-text.",
+    ),
+]  # fmt: skip
+MixText = Annotated[
+    str | None,
+    typer.Option("--mix-text", metavar="FILE", show_default=False, help="Text on which --mix auto finds the weights."),
+]
+Stride = Annotated[
+    int | None,
+    typer.Option(
+        "--stride", metavar="N", min=1, show_default="half the context",
+        help="How many tokens a transformer's windows move on by in texts longer than its context.",
+    ),
+]  # fmt: skip
+BatchTokens = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-tokens", metavar="N", min=1, show_default="4096",
+        help="Most tokens that a neural model takes at once; more memory, the same numbers.",
+    ),
+]  # fmt: skip
+DEVICES = ("cpu", "cuda", "mps")
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="NAME", callback=choice(*DEVICES), help="Where neural models run: `cpu`, `cuda` or `mps`."
+    ),
+]
 Prompt = Annotated[str, typer.Option("--prompt", metavar="TEXT", help="Text to go on from.", show_default=False)]
+Window = Annotated[
+    bool,
+    typer.Option(
+        "--window", help="Use the last tokens of a prompt longer than the model's context, instead of refusing it."
+    ),
+]
 Temperature = Annotated[
     float, typer.Option("--temperature", "-t", metavar="T", min=0.0, help="Divide log-probabilities by T; 0: greedy.")
 ]

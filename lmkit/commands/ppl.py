@@ -1,23 +1,34 @@
-"""`lmkit ppl`: perplexity of texts under one or several models."""
+"""`lmkit ppl`: perplexity of texts under one or several models, and under their mixture."""
 
 import math
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
 
+from lmkit.commands import mixing, scoring
 from lmkit.commands import models as opening
-from lmkit.commands.options import Bare, EncodingErrors, Files, Json, ModelsOption, NoEos, Output, Run, Threads
+from lmkit.commands.options import (
+    Bare,
+    BatchTokens,
+    Device,
+    EncodingErrors,
+    Files,
+    Json,
+    Mix,
+    MixText,
+    ModelsOption,
+    NoEos,
+    Output,
+    Run,
+    Stride,
+    Threads,
+)
+from lmkit.commands.perplexities import Scored, Shown
 from lmkit.edge import streams
 from lmkit.edge.records import Table, cell, to_json
-from lmkit.edge.terminal import is_terminal, table
 from lmkit.errors import DataError, UsageError
 
-COLUMNS = (
-    "perplexity", "perplexity_known", "tokens", "unknown_tokens", "nats",
-    "bits_per_token", "bits_per_word", "bits_per_character", "bits_per_byte",
-)  # fmt: skip
 BLOCK = 1 << 20  # enough for one task, small enough to share among threads
 
 
@@ -29,6 +40,11 @@ def ppl(
     explain: Annotated[
         bool, typer.Option("--explain", help="Each line's probability, and the perplexity by three formulas.")
     ] = False,
+    mix: Mix = None,
+    mix_text: MixText = None,
+    stride: Stride = None,
+    batch_tokens: BatchTokens = None,
+    device: Device = "cpu",
     encoding_errors: EncodingErrors = "strict",
     threads: Threads = None,
     json: Json = False,
@@ -44,126 +60,97 @@ def ppl(
     set side by side. The signature says how the number came about: same signature and same
     text, same number.
 
+    Models of lines begin afresh with each line. Others read each file from its beginning and
+    know what stood in the lines before; a transformer sees a long text through windows that
+    move on by --stride, so that a token is predicted once, from most of what fits.
+
+    With --mix the models are also mixed, p = sum of w_i p_i, and the mixture's numbers come
+    last. The weights of --mix auto are found by EM on --mix-text, whose scores are held in
+    memory.
+
     Examples:
       lmkit ppl -m model.lm test.txt
       lmkit ngram fit train.txt | lmkit ppl test.txt
       lmkit ppl -b -m model.lm < test.txt
       lmkit ppl -m small.lm -m large.arpa --json test.txt
+      lmkit ppl -m neural.lm -m ngram.lm --mix auto --mix-text dev.txt test.txt
     """
     names, texts = opening.sources(model or [], files)
+    opening.one_stdin(*names, *texts, mix_text)
     if explain and (bare or len(names) > 1):
         raise UsageError("--explain is about one model, and not a bare number")
-    eos = not no_eos
-    with streams.open_output(output, inputs=[*names, *texts]) as out:
-        opened = [_Opened(run, name, eos=eos) for name in names]
-        raw = all(one.model.tokenizer.takes_bytes for one in opened)
-        reader = opening.text_reader(encoding_errors, raw=raw, block=BLOCK)
+    weights = mixing.asked(mix, mix_text, len(names))
+    if no_eos and mix is not None:
+        raise UsageError("--no-eos and --mix exclude each other", hint="a mixture reads the whole text")
+    asked = scoring.Asked(stride, batch_tokens, device)
+    with streams.open_output(output, inputs=[*names, *texts, mix_text]) as out:
+        models = scoring.open_scoring_models(names, asked)
+        _check_ends(names, models, no_eos=no_eos, explain=explain)
+        reader = opening.text_reader(encoding_errors, raw=opening.all_take_bytes(models), block=BLOCK)
         if explain:
-            _explain(run, out, opened[0].model, reader, texts, eos=eos, as_json=json)
+            _explain(run, out, models[0], reader, texts, eos=not no_eos, as_json=json)
             return
-        shown = _Shown(run, out, as_json=json, bare=bare, several_models=len(names) > 1)
+        scored = _scored(run, names, models, asked, eos=not no_eos)
+        if mix is not None:
+            mixture = mixing.mixture_of(run, models, weights, reader, mix_text)
+            more = {"weights": mixture.weights.tolist()}
+            scored.append(Scored(run, "mixture", mixture, scoring.conditions(mixture, asked, eos=True), **more))
+        shown = Shown(run, out, as_json=json, bare=bare, several_models=len(scored) > 1)
         with run.terminal.progress("scoring", streams.size_of(texts)) as progress:
             for text in texts:
-                parts = _evaluate(opened, progress.over(reader.blocks(text)), eos, opening.core_count(threads))
-                for one, part in zip(opened, parts, strict=True):
-                    one.total.add(part)
+                blocks = progress.over(opening.text_for(run, reader, text, models))
+                parts = _evaluate(scored, blocks, mixture=mix is not None, eos=not no_eos, threads=threads)
+                for one, part in zip(scored, parts, strict=True):
+                    one.add(part)
                     if len(texts) > 1:
                         shown.add(one.record(streams.display(text), part))
-        if not opened[0].total.tokens:
+        if not (scored[0].total.tokens and scored[0].total.bytes):  # nothing but the end of a document is no text
             raise DataError("no text to score: the input is empty")
-        for one in opened:
+        for one in scored:
             shown.add(one.record("total" if len(texts) > 1 else streams.display(texts[0]), one.total), last=True)
             one.tell_impossible()
         opening.tell_replaced(run, reader)
         shown.finish()
 
 
-class _Opened:
-    """A model with its name, its signature and its running total."""
+def _check_ends(names: Sequence[str], models: Sequence[Any], *, no_eos: bool, explain: bool) -> None:
+    """Raises UsageError where lines are asked for, but a model reads over their ends."""
+    from lmkit.using.evaluation import reaches_over_lines
 
-    def __init__(self, run: Run, name: str, *, eos: bool) -> None:
-        from lmkit.using.evaluation import Totals
-
-        self.name = streams.display(name)
-        self.model = opening.open_language_model(name)
-        self.signature = opening.signature(self.model, {"eos": "yes" if eos else "no", "unknown": "scored"})
-        self.total = Totals()
-        self._notice = run.terminal.notice
-        if not self.model.normalised:
-            self._notice(f"{self.name}: its scores are not probabilities; compare with care")
-
-    def spelled(self) -> list[str]:
-        """The first few n-grams of probability zero."""
-        return [self.model.tokenizer.decode(ids).decode(errors="replace") for ids in self.total.impossible]
-
-    def tell_impossible(self) -> None:
-        """Names what made a perplexity infinite."""
-        if self.total.impossible:
-            self._notice(
-                f"{self.name}: the perplexity is infinite, since these have probability zero: "
-                + ", ".join(map(repr, self.spelled()))
+    for name, model in zip(names, models, strict=True):
+        if not reaches_over_lines(model):
+            continue
+        if no_eos:
+            raise UsageError(
+                f"--no-eos: to {streams.display(name)} the end of a line is a token like any other, "
+                "from which the next line is predicted"
+            )
+        if explain:
+            raise UsageError(
+                f"--explain is about lines on their own, and {streams.display(name)} reads over line ends",
+                hint="lmkit score takes each line on its own",
             )
 
-    def record(self, text: str, totals: Any) -> dict[str, Any]:
-        """The numbers of a text under this model."""
-        record = {"file": text, **_numbers(totals), "signature": self.signature, "model": self.name}
-        if totals.impossible:
-            record["impossible"] = self.spelled()
-        return record
+
+def _scored(run: Run, names: Sequence[str], models: Sequence[Any], asked: scoring.Asked, *, eos: bool) -> list[Scored]:
+    """The models with their signatures."""
+    return [
+        Scored(run, streams.display(name), model, scoring.conditions(model, asked, eos=eos))
+        for name, model in zip(names, models, strict=True)
+    ]
 
 
-def _evaluate(opened: Sequence[_Opened], blocks: Iterable[bytes], eos: bool, threads: int) -> list[Any]:
+def _evaluate(
+    scored: Sequence[Scored], blocks: Iterator[bytes], *, mixture: bool, eos: bool, threads: int | None
+) -> list[Any]:
     """A text's totals under each model, read once."""
-    from lmkit.text.ordered import in_order
-    from lmkit.using.evaluation import Totals, evaluate_block
+    from lmkit.using.evaluation import evaluate_all
+    from lmkit.using.mixture import evaluate_each
 
-    totals = [Totals() for _ in opened]
-    for parts in in_order(lambda block: [evaluate_block(one.model, block, eos=eos) for one in opened], blocks, threads):
-        for total, part in zip(totals, parts, strict=True):
-            total.add(part)
-    return totals
-
-
-def _numbers(totals: Any) -> dict[str, Any]:
-    return {
-        "perplexity": totals.perplexity if totals.tokens else None,
-        "perplexity_known": totals.perplexity_known if totals.tokens > totals.unknown_tokens else None,
-        "tokens": totals.tokens,
-        "unknown_tokens": totals.unknown_tokens,
-        "nats": totals.nats,
-        "bits_per_token": totals.bits_per(totals.tokens),
-        "bits_per_word": totals.bits_per(totals.words),
-        "bits_per_character": totals.bits_per(totals.characters),
-        "bits_per_byte": totals.bits_per(totals.bytes),
-    }
-
-
-class _Shown:
-    """Prints records as they come; on a terminal, as a table at the end."""
-
-    def __init__(self, run: Run, out: streams.Output, *, as_json: bool, bare: bool, several_models: bool) -> None:
-        self._out, self._bare = out, bare
-        self._columns = (*(("model",) if several_models else ()), "file", *COLUMNS)
-        self._aligned = not (as_json or bare) and is_terminal(sys.stdout) and run.settings.get("output") is None
-        self._table = Table(out, (*self._columns, "signature"), as_json=as_json)
-        self._rows: list[dict[str, Any]] = []
-
-    def add(self, record: dict[str, Any], *, last: bool = False) -> None:
-        if self._bare:
-            if last:
-                self._out.line(repr(record["perplexity"]))
-        elif self._aligned:
-            self._rows.append(record)
-        else:
-            self._table.row(record)
-
-    def finish(self) -> None:
-        if not self._rows:
-            return
-        rows = [[cell(record[column]) for column in self._columns] for record in self._rows]
-        self._out.line(table([list(self._columns), *rows]))
-        for signature in dict.fromkeys(record["signature"] for record in self._rows):
-            self._out.line(f"signature: {signature}")
+    models = [one.model for one in scored]
+    if mixture:
+        return evaluate_each(models[-1], blocks)
+    return evaluate_all(models, blocks, eos=eos, threads=opening.core_count(threads))
 
 
 def _explain(

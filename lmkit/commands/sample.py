@@ -9,6 +9,7 @@ from lmkit.commands.options import (
     FilterOrder,
     Json,
     ModelOption,
+    ModelThreads,
     Output,
     Prompt,
     Run,
@@ -16,6 +17,7 @@ from lmkit.commands.options import (
     Temperature,
     TopK,
     TopP,
+    Window,
 )
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
@@ -44,6 +46,8 @@ def sample(
         typer.Option("--stop", metavar="TEXT", help="End before this text; may be repeated.", show_default=False),
     ] = None,
     echo: Annotated[bool, typer.Option("--echo", help="Print the prompt in front of each continuation.")] = False,
+    window: Window = False,
+    threads: ModelThreads = None,
     unknown: Annotated[bool, typer.Option("--unknown", help="Let the unknown word be drawn too.")] = False,
     json: Json = False,
     output: Output = None,
@@ -54,15 +58,14 @@ def sample(
     own. The same seed gives the same text, whatever else is drawn. Temperature, top-k and
     top-p are applied in the order of --order, each to what the one before left. The text ends
     at the end of a line, at --stop or after --max-tokens; --json says which, as
-    `finish_reason` (`eos`, `stop`, `length`).
+    `finish_reason` (`eos`, `stop`, `length`). Where the model reads texts of several lines, so
+    may the prompt and what is generated be; it ends with a document, where the model knows those.
 
     Examples:
       lmkit sample -m model.lm -n 5
       lmkit sample -m model.lm --prompt "once upon" --greedy --echo
       lmkit sample -m model.lm -t 0.8 --top-k 40 --top-p 0.95 --seed 7 --json
     """
-    from lmkit.using import decoding
-
     filtered = {"--temperature": temperature != 1, "--top-k": top_k != 0, "--top-p": top_p != 1}
     ways = [name for name, used in {"--greedy": greedy, "--ancestral": ancestral}.items() if used]
     if len(ways) > 1 or (ways and any(filtered.values())):
@@ -70,12 +73,15 @@ def sample(
         raise UsageError(f"{' and '.join([*ways, *others])} do not go together")
     if "" in (stop or []):
         raise UsageError("--stop with no text would stop everything")
-    chain = decoding.filters(0.0 if greedy else temperature, top_k, top_p, order)
     name = model if model is not None else streams.STDIN
+    opening.use_threads(threads, name)
+    from lmkit.using import decoding
+
+    chain = decoding.filters(0.0 if greedy else temperature, top_k, top_p, order)
     opened = opening.open_language_model(name)
     with streams.open_output(output, inputs=[name]) as out:
         data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
-        state = decoding.state_after(opened, data)
+        state = decoding.state_after(opened, data, window=window)
         sampler = decoding.Sampler(opened, chain, unknown=unknown)
         stops = [streams.argument_bytes(text, raw=True) for text in stop or []]
         for index in range(number):
@@ -89,6 +95,15 @@ def sample(
                 record |= {"tokens": len(done.ids), "nats": done.nats, "finish_reason": done.finish_reason}
                 out.line(to_json(record | {"order": [step for step, _ in chain]}))
                 continue
-            joint = b" " if opened.tokenizer.kind == "word" and data and done.text else b""
-            text = data + joint + done.text if echo else done.text
-            out.line(text.decode(errors="replace").replace("\n", "\\n"))
+            out.answer(_shown(opened, data if echo else b"", done.text))
+
+
+def _shown(model: Any, prompt: bytes, text: bytes) -> bytes:
+    """A prompt and what follows it, ended as lines are; line ends within stay where the model has such texts."""
+    several = model.form.continuous
+    at_line_end = several and b"\n" in (prompt[-1:], text[:1])
+    joint = b" " if model.tokenizer.kind == "word" and prompt and text and not at_line_end else b""
+    shown = (prompt + joint + text).decode(errors="replace")
+    if not several:
+        shown = shown.replace("\n", "\\n")
+    return (shown if several and shown.endswith("\n") else shown + "\n").encode()

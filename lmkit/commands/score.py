@@ -5,8 +5,23 @@ from typing import Annotated, Any
 
 import typer
 
+from lmkit.commands import mixing, scoring
 from lmkit.commands import models as opening
-from lmkit.commands.options import Bare, EncodingErrors, Files, Json, ModelOption, NoEos, Output, Run
+from lmkit.commands.options import (
+    Bare,
+    BatchTokens,
+    Device,
+    EncodingErrors,
+    Files,
+    Json,
+    Mix,
+    MixText,
+    ModelsOption,
+    NoEos,
+    Output,
+    Run,
+    Stride,
+)
 from lmkit.edge import streams
 from lmkit.edge.records import Table
 from lmkit.errors import DataError, UsageError
@@ -15,7 +30,7 @@ from lmkit.errors import DataError, UsageError
 def score(
     run: Run,
     files: Files = None,
-    model: ModelOption = None,
+    model: ModelsOption = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Each token with its context and the order that answered.")
     ] = False,
@@ -30,6 +45,11 @@ def score(
         ),
     ] = None,
     no_eos: NoEos = False,
+    mix: Mix = None,
+    mix_text: MixText = None,
+    stride: Stride = None,
+    batch_tokens: BatchTokens = None,
+    device: Device = "cpu",
     encoding_errors: EncodingErrors = "strict",
     json: Json = False,
     bare: Bare = False,
@@ -40,6 +60,11 @@ def score(
     One line in, one answer out, as the lines come: a pipe that feeds lines gets answers at
     once, from one loaded model. The end of the line is scored too unless --no-eos, so that the
     factors multiply to the probability of the whole sentence. Numbers are natural logarithms.
+
+    Each line stands on its own, as if a text began with it, also for models that read over the
+    ends of lines; `lmkit ppl` reads texts with those. A model to which line ends are text has no
+    token for the end of a line, so that none is scored. With --mix the answers are those of the
+    models' mixture, as in `lmkit ppl`.
 
     Examples:
       lmkit score -m model.lm sentences.txt
@@ -53,17 +78,26 @@ def score(
         raise UsageError("--bare is a number a line; it does not go with --explain, --surprisal or --pairs")
     if pairs is not None and files:
         raise UsageError("--pairs names the texts; FILEs do not go with it")
-    names, texts = opening.sources([model] if model else [], [pairs] if pairs is not None else files)
-    opened = opening.open_language_model(names[0])
-    signature = opening.signature(opened, {"eos": "no" if no_eos else "yes", "unknown": "scored"})
+    names, texts = opening.sources(model or [], [pairs] if pairs is not None else files)
+    opening.one_stdin(*names, *texts, mix_text)
+    weights = mixing.asked(mix, mix_text, len(names))
+    if len(names) > 1 and mix is None:
+        raise UsageError("a line gets one answer, from one model", hint="--mix WEIGHTS makes one of several")
+    asked = scoring.Asked(stride, batch_tokens, device)
+    models = scoring.open_scoring_models(names, asked)
+    opened = models[0]
+    if mix is not None:
+        development = opening.text_reader(encoding_errors, raw=opening.all_take_bytes(models))
+        opened = mixing.mixture_of(run, models, weights, development, mix_text)
+    signature = opening.signature(opened, scoring.conditions(opened, asked, eos=not no_eos))
     reader = opening.text_reader(encoding_errors, raw=opened.tokenizer.takes_bytes, eager=True)
-    with streams.open_output(output, inputs=[*names, *texts]) as out:
+    with streams.open_output(output, inputs=[*names, *texts, mix_text]) as out:
         if not (json or bare):
             run.terminal.notice(f"signature {signature}")
         if pairs is not None:
             _pairs(out, opened, reader.lines(pairs), pairs, eos=not no_eos, as_json=json, signature=signature)
             return
-        lines = _lines(run, opened, reader, texts, eos=not no_eos)
+        lines = _lines(run, opened, reader, texts, names[0], eos=not no_eos)
         if bare:
             for line in lines:
                 out.line(repr(line.total))
@@ -73,11 +107,16 @@ def score(
             _scores(out, opened, lines, as_json=json, explain=explain, signature=signature)
 
 
-def _lines(run: Run, model: Any, reader: streams.TextReader, texts: list[str], *, eos: bool) -> Iterator[Any]:
+def _lines(
+    run: Run, model: Any, reader: streams.TextReader, texts: list[str], name: str, *, eos: bool
+) -> Iterator[Any]:
     from lmkit.using.evaluation import lines_of
 
+    windows = scoring.Windows(run, streams.display(name), model)
     for text in texts:
-        yield from lines_of(model, reader.blocks(text), eos=eos)
+        for line in lines_of(model, reader.blocks(text), eos=eos):
+            windows.tell(len(line.ids))
+            yield line
     opening.tell_replaced(run, reader)
 
 
@@ -88,6 +127,8 @@ def _text(data: bytes) -> str:
 def _scores(
     out: streams.Output, model: Any, lines: Iterator[Any], *, as_json: bool, explain: bool, signature: str
 ) -> None:
+    from lmkit.using.evaluation import factors_of
+
     columns = ("line", "token", "context", "order", "nats") if explain else ("line", "nats", "tokens", "text")
     table = Table(out, columns, as_json=as_json)
     for number, line in enumerate(lines, 1):
@@ -96,7 +137,7 @@ def _scores(
         if not explain:
             table.row(record)
             continue
-        factors = [_factor(model, factor) for factor in model.explain(line.ids.tolist())]
+        factors = [_factor(model, factor) for factor in factors_of(model, line)]
         if as_json:
             table.row({**record, "factors": factors})
             continue

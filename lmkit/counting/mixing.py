@@ -16,13 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmkit.counting.estimation import Table, precision
-from lmkit.counting.merging import unite_tokenizers
 from lmkit.counting.model import NGram
 from lmkit.counting.pruning import normalised
 from lmkit.counting.smoothing import Groups
 from lmkit.counting.tables import SHIFT, WORD, context_starts, find_keys, make_key, sorting
 from lmkit.errors import DataError
 from lmkit.protocols import F64, I32, I64, Bool, Tokenizer
+from lmkit.text.uniting import unite_tokenizers
 from lmkit.text.vocabulary import BOS, UNK
 
 LN10 = float(np.log(10.0))

@@ -429,7 +429,7 @@ def _file_output(name: str, inputs: Iterable[str | None]) -> Iterator[Output]:
             yield Output(stream, live=False)
             stream.flush()
             os.fsync(stream.fileno())
-        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
+        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~umask()
         os.chmod(temporary, mode)
         os.replace(temporary, target)
     except BaseException:
@@ -439,7 +439,8 @@ def _file_output(name: str, inputs: Iterable[str | None]) -> Iterator[Output]:
         raise
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The permissions that new files are not to have."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,6 +1,6 @@
 """What every neural language model is beside its arithmetic: settings, tokens, tensors, and how it reads a text."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -9,11 +9,12 @@ import numpy as np
 from lmkit import __version__
 from lmkit.checkpoint import Array, Checkpoint
 from lmkit.errors import CheckpointError
+from lmkit.families import windows
 from lmkit.families.feedforward import FeedForward
 from lmkit.families.recurrent import Recurrent
 from lmkit.families.settings import Settings
 from lmkit.families.transformer import Transformer
-from lmkit.protocols import F64, I32, I64, State, Tokenizer
+from lmkit.protocols import F32, F64, I32, I64, State, Tokenizer
 from lmkit.text import tokenizers
 from lmkit.text.sequences import TextForm, sequences
 
@@ -55,6 +56,8 @@ class Weights:
         if settings.vocabulary < tokenizer.size:
             raise CheckpointError(f"damaged checkpoint: {tokenizer.size} tokens, {settings.vocabulary} in the model")
         form = TextForm.from_json(checkpoint.config.get("text"), tokenizer.size)
+        if getattr(settings, "layers", 0) > len(checkpoint.tensors):  # before a name is made for each
+            raise CheckpointError("damaged checkpoint: more layers than tensors")
         shapes = settings.shapes()
         tensors = {name: checkpoint.array(name, "F32", shape) for name, shape in shapes.items()}
         return cls(settings, form, tokenizer, tensors, checkpoint.digest)
@@ -121,6 +124,33 @@ class NeuralModel:
         """See `LanguageModel.next`."""
         raise NotImplementedError
 
+    prompt_limit: int | None = None
+    """The most tokens of a prompt that are seen at once, where more could be meant to be."""
+
+    def after(self, ids: I32) -> State:
+        """The state after the tokens of a prompt, at most `prompt_limit`: as by `advance`, but together."""
+        state = self.start()
+        for token in ids.tolist():
+            state = self.advance(state, token)
+        return state
+
+    def seen_from(self, place: int) -> int:
+        """Where the context of the token at a place of a document begins: 0 is the start token."""
+        context: int | None = getattr(self.settings, "context", None)
+        if context is None:
+            return 0
+        stride = 1 if isinstance(self.settings, FeedForward) else self.stride or max(1, context // 2)
+        return windows.begin(place, context, stride)
+
+    def explain(self, ids: Sequence[int]) -> list[Factor]:
+        """The factors of one sentence's probability, each with the tokens that the model saw."""
+        nats = self.score_many(np.array(ids, dtype=np.int32), np.array([len(ids)], dtype=np.int64)).tolist()
+        history = [self.form.start, *ids]
+        seen = [tuple(history[self.seen_from(place) : place + 1]) for place in range(len(ids))]
+        return [
+            Factor(token, context, len(context), value) for token, context, value in zip(ids, seen, nats, strict=True)
+        ]
+
     def score_many(self, ids: I32, ends: I64) -> F64:
         """See `LanguageModel.score_many`."""
         raise NotImplementedError
@@ -128,6 +158,11 @@ class NeuralModel:
     def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
         """Nats of the tokens of one document of any length whose ids come in parts, in order."""
         raise NotImplementedError
+
+    def table(self) -> F32:
+        """See `Embedding.table`."""
+        table: F32 = self.weights.tensors["embed_tokens.weight"]
+        return table
 
     def read(self, blocks: Iterable[bytes]) -> Iterator[tuple[I32, F64]]:
         """See `LanguageModel.read`."""

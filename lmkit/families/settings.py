@@ -71,6 +71,12 @@ class Settings:
             raise CheckpointError(f"damaged checkpoint: {error}") from None
 
 
+def linear(name: str, rows: int, columns: int, bias: bool) -> Shapes:
+    """Shapes of a linear map from `columns` numbers to `rows`."""
+    own: Shapes = {f"{name}.weight": (rows, columns)}
+    return own | ({f"{name}.bias": (rows,)} if bias else {})
+
+
 def _fits(value: object, kind: object) -> bool:
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)

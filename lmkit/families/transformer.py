@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lmkit.errors import UsageError
-from lmkit.families.settings import Settings, Shapes
+from lmkit.families.settings import Settings, Shapes, linear
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,15 +99,15 @@ class Transformer(Settings):
         queries, keys = self.heads * self.head_width, self.kv_heads * self.head_width
         shapes = self._norm("input_layernorm", self.width) | self._norm("post_attention_layernorm", self.width)
         of_attention = self.bias != "none"
-        shapes |= _linear("self_attn.q_proj", queries, self.width, of_attention)
-        shapes |= _linear("self_attn.k_proj", keys, self.width, of_attention)
-        shapes |= _linear("self_attn.v_proj", keys, self.width, of_attention)
-        shapes |= _linear("self_attn.o_proj", self.width, queries, self.bias == "all")
+        shapes |= linear("self_attn.q_proj", queries, self.width, of_attention)
+        shapes |= linear("self_attn.k_proj", keys, self.width, of_attention)
+        shapes |= linear("self_attn.v_proj", keys, self.width, of_attention)
+        shapes |= linear("self_attn.o_proj", self.width, queries, self.bias == "all")
         if self.query_key_norm:
             shapes |= {"self_attn.q_norm.weight": (self.head_width,), "self_attn.k_norm.weight": (self.head_width,)}
         for name in ("mlp.gate_proj", "mlp.up_proj") if self.activation == "swiglu" else ("mlp.up_proj",):
-            shapes |= _linear(name, self.hidden, self.width, self.bias == "all")
-        return shapes | _linear("mlp.down_proj", self.width, self.hidden, self.bias == "all")
+            shapes |= linear(name, self.hidden, self.width, self.bias == "all")
+        return shapes | linear("mlp.down_proj", self.width, self.hidden, self.bias == "all")
 
     def _norm(self, name: str, width: int) -> Shapes:
         own: Shapes = {f"{name}.weight": (width,)}
@@ -121,11 +121,6 @@ class Transformer(Settings):
     def forward_flops(self) -> int:
         """See `Settings.forward_flops`; with the products of attention over a whole context."""
         return super().forward_flops + 4 * self.layers * self.heads * self.head_width * self.context
-
-
-def _linear(name: str, rows: int, columns: int, bias: bool) -> Shapes:
-    own: Shapes = {f"{name}.weight": (rows, columns)}
-    return own | ({f"{name}.bias": (rows,)} if bias else {})
 
 
 SCALING = ("factor", "high_freq_factor", "low_freq_factor", "original_context")

@@ -44,6 +44,12 @@ def windows(start: int, parts: Iterable[I32], context: int, stride: int) -> Iter
         yield Window(inputs[:-1], inputs[1:], first)
 
 
+def begin(place: int, context: int, stride: int) -> int:
+    """Where among the inputs the window begins that scores the token at a place of a document."""
+    beyond = max(0, place + 1 - context)
+    return -(-beyond // stride) * stride
+
+
 def score(run: Run, several: Iterable[Window], batch_tokens: int) -> Iterator[F64]:
     """Nats of the scored tokens of each window, in order; windows of like length are run together."""
     pool: list[Window] = []

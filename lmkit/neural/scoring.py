@@ -95,6 +95,11 @@ class WindowedModel(TorchModel):
         """See `NeuralModel.context_used`: the context and the stride of its windows."""
         return f"{self.context}/{self.step}"
 
+    def seen_from(self, place: int) -> int:
+        """Where in a document the window begins that scores the token at a place; 0 is the start token."""
+        beyond = max(0, place + 1 - self.context)
+        return -(-beyond // self.step) * self.step
+
     @torch.inference_mode()
     def _run(self, inputs: I32, targets: I32) -> F64:
         """Nats of the targets that are wanted, (B, T)."""
@@ -136,6 +141,10 @@ class StatefulModel(TorchModel):
     def context_used(self) -> str:
         """See `NeuralModel.context_used`."""
         return str(self.settings.to_json().get("context", "unlimited"))
+
+    def seen_from(self, place: int) -> int:
+        """Where in a document the context of the token at a place begins; 0 is the start token."""
+        return max(0, place + 1 - int(self.settings.to_json().get("context", place + 1)))
 
     def score_many(self, ids: I32, ends: I64) -> F64:
         """See `LanguageModel.score_many`; sentences of like length are run together."""

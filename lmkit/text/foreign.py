@@ -104,7 +104,7 @@ class HuggingFaceTokenizer:
 
     def describe(self) -> dict[str, Any]:
         """What the checkpoint's `tokenizer` object says besides kind, size, digest and specials."""
-        return {"model": self._document["model"].get("type", "BPE")}
+        return {"model": self.document["model"].get("type", "BPE")}
 
     def tensors(self) -> dict[str, Array | Streamed]:
         """The file, as bytes."""
@@ -118,7 +118,8 @@ class HuggingFaceTokenizer:
         ).hexdigest()
 
     @cached_property
-    def _document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
+        """The file as JSON."""
         return parse_json(self.json, "a tokenizer.json")
 
     @cached_property
@@ -135,9 +136,9 @@ class HuggingFaceTokenizer:
         """The tokenizer that takes names of special tokens for text."""
         added = [
             {**token, "special": token.get("special") or is_name(token["content"])}
-            for token in self._document.get("added_tokens") or ()
+            for token in self.document.get("added_tokens") or ()
         ]
-        library = build({**self._document, "added_tokens": added})
+        library = build({**self.document, "added_tokens": added})
         library.encode_special_tokens = True
         return library
 
@@ -184,13 +185,13 @@ class HuggingFaceTokenizer:
 
     @cached_property
     def _decoders(self) -> frozenset[str]:
-        decoder = self._document.get("decoder") or {}
+        decoder = self.document.get("decoder") or {}
         return frozenset(str(part.get("type")) for part in (decoder, *decoder.get("decoders", ())) if part)
 
     @cached_property
     def _has_meta(self) -> bool:
         """Whether U+2581 stands for a space."""
-        return "Metaspace" in self._decoders or _META in json.dumps(self._document.get("decoder"), ensure_ascii=False)
+        return "Metaspace" in self._decoders or _META in json.dumps(self.document.get("decoder"), ensure_ascii=False)
 
 
 class ForeignEncoder:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lmkit.errors import CheckpointError
-from lmkit.protocols import I32, I64, Tokenizer
+from lmkit.protocols import I32, I64, Form, Tokenizer
 
 WAYS = ("stream", "line", "file", "blank-line")
 Part = tuple[I32, I64]
@@ -136,7 +136,7 @@ def _between_blanks(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes
         yield ending, np.array([len(ending)])
 
 
-def encode_prompt(tokenizer: Tokenizer, form: TextForm, text: bytes) -> I32:
+def encode_prompt(tokenizer: Tokenizer, form: Form, text: bytes) -> I32:
     """Ids of the beginning of a document; its last line is not ended. Line ends only where the form has them."""
     if form.line_end is None:
         from lmkit.text.whole import ids_of
@@ -147,7 +147,7 @@ def encode_prompt(tokenizer: Tokenizer, form: TextForm, text: bytes) -> I32:
     return np.concatenate([*whole, tokenizer.encode(last)]).astype(np.int32)
 
 
-def decode_text(tokenizer: Tokenizer, form: TextForm, ids: Iterable[int]) -> bytes:
+def decode_text(tokenizer: Tokenizer, form: Form, ids: Iterable[int]) -> bytes:
     """The text that ids spell, line ends and all; special tokens that are no line ends as their names."""
     if form.line_end is None or not form.continuous:
         return tokenizer.decode(list(ids))

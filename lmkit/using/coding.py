@@ -25,7 +25,8 @@ model goes on after the tokens that those bytes encode to. Text is rebuilt from 
 decoded together, and raw bytes between them, so that nothing is assumed of the tokenizer.
 
 Both directions call `next` on the same states, one at a time, and turn its answer into integers
-by operations whose results IEEE 754 fixes, so that files can be read on other machines.
+by operations whose results IEEE 754 fixes, so that files can be read on other machines, if the
+model answers there alike: n-gram models do, those that multiply matrices need a machine of the kind.
 """
 
 import hashlib

@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 
 from lmkit.errors import DataError, UsageError
-from lmkit.protocols import F64, LanguageModel, State
+from lmkit.protocols import F64, I32, Form, LanguageModel, State
+from lmkit.text.sequences import decode_text, encode_prompt
 
 Filter = Callable[[F64], F64]
 FILTERS = ("temperature", "top-k", "top-p")
 ROUNDING = 1e-7
 """How far a mass may fall short of --top-p and still reach it: models keep numbers in float32 or read them from
 a few decimals, so that a probability of one half may be .499999995."""
+KEPT = 1 << 24
+"""Numbers in the distributions that a sampler keeps at most."""
 _SHORT = {"temp": "temperature"}
 
 
@@ -136,7 +139,8 @@ class Sampler:
     def __init__(self, model: LanguageModel, chain: Sequence[tuple[str, Filter]], *, unknown: bool = False) -> None:
         self._model = model
         self._chain = chain
-        self._unknown = unknown
+        self._end = end_of(model.form)
+        self._never = _never(model, unknown=unknown)
         self._choices: dict[State, tuple[Choices, F64]] = {}
 
     def choices(self, state: State) -> tuple[Choices, F64]:
@@ -147,7 +151,7 @@ class Sampler:
             return self._compute(state)
         if known is None:
             known = self._compute(state)
-            if len(self._choices) >= 1024:
+            if len(self._choices) >= min(1024, KEPT // len(known[1])):
                 self._choices.clear()
             self._choices[state] = known
         return known
@@ -155,8 +159,7 @@ class Sampler:
     def _compute(self, state: State) -> tuple[Choices, F64]:
         raw = self._model.next(state)
         logs = raw.copy()
-        if not self._unknown:
-            logs[self._model.tokenizer.specials["unk"]] = -np.inf
+        logs[self._never] = -np.inf
         logs = normalise(logs)
         if logs.max(initial=-np.inf) == -np.inf:
             raise DataError("the model gives no token that could follow here")
@@ -168,30 +171,59 @@ class Sampler:
         self, state: State, *, key: str, sample: int, seed: int, most: int, stops: Sequence[bytes] = ()
     ) -> Generated:
         """One continuation of at most `most` tokens after `state`."""
-        tokenizer = self._model.tokenizer
-        eos = tokenizer.specials["eos"]
         ids: list[int] = []
         nats = 0.0
         for step in range(most):
             choices, raw = self.choices(state)
             token = choices.draw(uniform(seed, key, sample, step))
             nats += float(raw[token])
-            if token == eos:
-                return Generated(ids, tokenizer.decode(ids), nats, "eos")
+            if token == self._end:
+                return Generated(ids, self._text(ids), nats, "eos")
             ids.append(token)
             if stops:
-                text = tokenizer.decode(ids)
+                text = self._text(ids)
                 places = [text.find(stop) for stop in stops if stop in text]
                 if places:
                     return Generated(ids, text[: min(places)], nats, "stop")
             state = self._model.advance(state, token)
-        return Generated(ids, tokenizer.decode(ids), nats, "length")
+        return Generated(ids, self._text(ids), nats, "length")
+
+    def _text(self, ids: list[int]) -> bytes:
+        return decode_text(self._model.tokenizer, self._model.form, ids)
 
 
-def state_after(model: LanguageModel, prompt: bytes) -> State:
-    """The state after a prompt at the beginning of a sentence."""
+def end_of(form: Form) -> int | None:
+    """The token that ends what is generated; None: nothing does."""
+    return form.document_end if form.continuous or form.line_end is None else form.line_end
+
+
+def _never(model: LanguageModel, *, unknown: bool) -> list[int]:
+    """Tokens that are not drawn: what stands before all text, and what no text has unless `unknown`."""
+    specials = model.tokenizer.specials
+    marks = {end_of(model.form), model.form.line_end}
+    return [
+        specials[name] for name in ("bos", *(() if unknown else ("unk",))) if specials.get(name) not in {None, *marks}
+    ]
+
+
+def state_after(model: LanguageModel, prompt: bytes, *, window: bool = False) -> State:
+    """The state after a prompt at the beginning of a text; of one that a model can't see whole, its last tokens.
+
+    Raises DataError for such a one without `window`.
+    """
+    ids: I32 = encode_prompt(model.tokenizer, model.form, prompt)
+    most = getattr(model, "prompt_limit", None)
+    if most is not None and len(ids) > most:
+        if not window:
+            raise DataError(
+                f"prompt of {len(ids)} tokens exceeds the model's context of {most}",
+                hint="--window uses its last tokens",
+            )
+        ids = ids[-most:]
+    if hasattr(model, "after"):  # all tokens together
+        return model.after(ids)
     state = model.start()
-    for token in model.tokenizer.encode(prompt).tolist():
+    for token in ids.tolist():
         state = model.advance(state, token)
     return state
 

@@ -1,19 +1,24 @@
 """Perplexity and its relatives, for any language model.
 
 Total nats are summed over tokens; perplexity = exp(nats / tokens); bits are nats / ln 2.
-Knows no files: blocks of whole lines come in, totals come out.
+Knows no files: blocks of whole lines come in, totals come out. What bits are divided by is the
+whole text, so that models compare whatever their tokens are and whatever of a text these leave
+out (white space between words, blank lines between documents).
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lmkit.protocols import F64, I32, I64, LanguageModel
+from lmkit.text.ordered import in_order
 from lmkit.text.sequences import with_line_ends
 from lmkit.text.words import is_separator
+from lmkit.using.lockstep import in_step
 
 LN2 = math.log(2.0)
 SHOWN = 10  # tokens of probability zero that are named
@@ -29,10 +34,10 @@ class Measure(NamedTuple):
 
 
 def measure(block: bytes) -> Measure:
-    """Lines, words between white space, characters and bytes of whole lines, line ends included."""
+    """Lines, words between white space, characters and bytes, line ends included; begins where no word goes on."""
     text = np.frombuffer(block, dtype=np.uint8)
     blank = is_separator(text)
-    words = np.count_nonzero(~blank[:-1] & blank[1:])
+    words = np.count_nonzero(blank[:-1] & ~blank[1:]) + np.count_nonzero(~blank[:1])
     continuation = 0 if block.isascii() else int(np.count_nonzero((text & 0xC0) == 0x80))
     return Measure(block.count(b"\n"), int(words), len(block) - continuation, len(block))
 
@@ -99,28 +104,97 @@ def perplexity_of(scores: F64, *, logarithms: bool = True) -> float:
         return math.inf
 
 
+def reaches_over_lines(model: LanguageModel) -> bool:
+    """Whether what stands in one line tells about the next."""
+    return model.form.continuous or model.form.line_end is None
+
+
 def score_block(model: LanguageModel, block: bytes, *, eos: bool = True) -> tuple[I32, I64, F64]:
-    """Ids of whole lines, where each line ends, and the nats of each token (log-probabilities, at most 0)."""
+    """Ids of whole lines, where each line ends, and the nats of each token (log-probabilities, at most 0).
+
+    Each line stands on its own. Its end is scored with it if `eos`, and if it is a token to the model.
+    """
     ids, ends = model.tokenizer.encode_block(block)
-    if eos:
-        ids, ends = with_line_ends(ids, ends, model.tokenizer.specials["eos"])
+    if eos and model.form.line_end is not None:
+        ids, ends = with_line_ends(ids, ends, model.form.line_end)
     return ids, ends, model.score_many(ids, ends)
 
 
+def evaluate(model: LanguageModel, blocks: Iterable[bytes], *, eos: bool = True, threads: int = 1) -> Iterator[Totals]:
+    """The totals of the parts of one text given in blocks of whole lines, as they get known; their sum is the text's.
+
+    Models of lines may leave out the ends (`eos`) and use several threads. Others read the text
+    from its beginning, each token once, with what they know of all before it.
+    """
+    if not reaches_over_lines(model):
+        yield from in_order(partial(evaluate_block, model, eos=eos), blocks, threads)
+        return
+    sizes = Totals()
+    for ids, nats in model.read(measured(blocks, sizes)):
+        yield totals_of(model, ids, nats)
+    yield sizes
+
+
+def evaluate_all(
+    models: Sequence[LanguageModel], blocks: Iterable[bytes], *, eos: bool = True, threads: int = 1
+) -> list[Totals]:
+    """The totals of one text under each of several models, read once; see `evaluate`.
+
+    Where line ends are text to one of the models, the blocks are the text as it is.
+    """
+    as_it_is = any(model.form.line_end is None for model in models)
+
+    def reader(model: LanguageModel) -> Callable[[Iterable[bytes]], Iterator[Totals]]:
+        def read(copy: Iterable[bytes]) -> Iterator[Totals]:
+            lines = whole_lines(copy) if as_it_is and model.form.line_end is not None else copy
+            return evaluate(model, lines, eos=eos, threads=threads)
+
+        return read
+
+    totals = [Totals() for _ in models]
+    for number, part in in_step([reader(model) for model in models], blocks):
+        totals[number].add(part)
+    return totals
+
+
 def evaluate_block(model: LanguageModel, block: bytes, *, eos: bool = True) -> Totals:
-    """The totals of whole lines."""
+    """The totals of whole lines, each on its own."""
     ids, ends, nats = score_block(model, block, eos=eos)
+    totals = totals_of(model, ids, nats, ends)
     sizes = measure(block)
-    unknown = ids == model.tokenizer.specials["unk"]
-    ends_counted = sizes.lines if eos else 0
+    left_out = 0 if eos else sizes.lines
+    totals.words = sizes.words
+    totals.characters = sizes.characters - left_out
+    totals.bytes = sizes.size - left_out
+    return totals
+
+
+def measured(blocks: Iterable[bytes], sizes: Totals) -> Iterator[bytes]:
+    """The same blocks; their words, characters and bytes are added to `sizes` on the way."""
+    for block in blocks:
+        found = measure(block)
+        sizes.add(Totals(words=found.words, characters=found.characters, bytes=found.size))
+        yield block
+
+
+def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    r"""A text as it is, in pieces that each but the last end a line, as lines that all end with `\n` alone."""
+    for piece in pieces:
+        lines = piece.replace(b"\r\n", b"\n")
+        yield lines if lines.endswith(b"\n") else lines + b"\n"
+
+
+def totals_of(model: LanguageModel, ids: I32, nats: F64, ends: I64 | None = None) -> Totals:
+    """The totals of scored tokens without the text's sizes; `ends` of lines on their own, if not at `line_end`."""
+    unknown = ids == model.tokenizer.specials.get("unk", -1)
+    if ends is None:
+        alone = not reaches_over_lines(model)
+        ends = np.flatnonzero(ids == model.form.line_end) + 1 if alone else np.array([len(ids)])
     return Totals(
         tokens=len(ids),
         unknown_tokens=int(np.count_nonzero(unknown)),
         nats=float(nats.sum()),
         nats_known=float(nats[~unknown].sum()),
-        words=sizes.words,
-        characters=sizes.characters - sizes.lines + ends_counted,
-        bytes=sizes.size - sizes.lines + ends_counted,
         impossible=_impossible(model, ids, ends, nats),
     )
 
@@ -164,6 +238,24 @@ def lines_of(model: LanguageModel, blocks: Iterable[bytes], *, eos: bool = True)
         for text, end in zip(block[:-1].split(b"\n"), ends.tolist(), strict=True):
             yield Line(text, ids[begin:end], nats[begin:end])
             begin = end
+
+
+class Factor(NamedTuple):
+    """One factor of a line's probability: the token, all tokens before it, how many tokens that makes, nats."""
+
+    token: int
+    context: tuple[int, ...]
+    order: int
+    nats: float
+
+
+def factors_of(model: Any, line: Line) -> Sequence[Any]:
+    """The factors of a line's probability: as the model explains them, if it does, else with the whole line before."""
+    ids = line.ids.tolist()
+    if hasattr(model, "explain"):
+        explained: Sequence[Any] = model.explain(ids)
+        return explained
+    return [Factor(token, tuple(ids[:at]), at + 1, line.nats[at].item()) for at, token in enumerate(ids)]
 
 
 def three_perplexities(model: LanguageModel, lines: Iterable[Line]) -> dict[str, float]:

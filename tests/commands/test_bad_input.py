@@ -228,7 +228,8 @@ def test_models_that_are_not_there(name, fails, shelf, write):
     write("text.txt", b"a\tb\n")
     write("model.lm", shelf["witten-bell-2.lm"].read_bytes())
     assert ": none.lm: No such file or directory\n" in fails(3, *with_model(name, "none.lm")).stderr
-    assert ": .: Is a directory\n" in fails(3, *with_model(name, ".")).stderr
+    stderr = fails(4, *with_model(name, ".")).stderr
+    assert ": .: no config.json in the folder\n" in stderr or ": .: no tokenizer in the folder" in stderr
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -325,6 +326,10 @@ OVERWRITING = {
     "entropy --text": ["entropy", "--text", "text.txt", "--against", "dev.txt"],
     "entropy --joint": ["entropy", "--joint", "pairs.tsv"],
     "calc entropy": ["calc", "entropy", "text.txt"],
+    "calc attention": ["calc", "attention", "text.txt"],
+    "embed --bow": ["embed", "--bow", "text.txt"],
+    "data next": ["data", "next", "text.txt"],
+    "data next --tokens": ["data", "next", "--tokens", "model.lm", "text.txt"],
     "next": ["next", "-m", "model.lm"],
     "sample": ["sample", "-m", "model.lm"],
     "info": ["info", "model.lm"],

@@ -9,7 +9,11 @@ import pytest
 from lmkit import cli
 
 NAMES = tuple(cli.COMMANDS)
-NEEDED = {"ngram coverage": ["train.txt", "test.txt"], "data text": ["python-docs"]}
+NEEDED = {
+    "ngram coverage": ["train.txt", "test.txt"],
+    "data text": ["python-docs"],
+    "calc posenc": ["--dimensions", "7", "--position", "7"],
+}
 """Arguments that a command can't be parsed without."""
 
 
@@ -129,19 +133,25 @@ def test_examples_use_commands_and_options_that_exist(name, lmkit):
 
 
 REDEFINED = {
-    "--as": "what encode writes; what decode reads",
+    "--as": "what encode writes; what decode reads; what data next writes",
+    "--by": "what is a sequence for training; what a context of an example ends at",
+    "--context": "tokens that a model sees; tokens of an example",
     "--counts": "a file of counts to import; files of counts to measure",
     "--dropout": "of merges; of activations",
     "--explain": "ppl: lines and formulas; score: factors",
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
     "--model": "of one model, of several, and of info, which takes anything",
+    "--number": "samples to draw; tokens of a mask",
     "--normalize": "normal forms of text; to rescale weights",
     "--order": "of n-grams; of n-grams to list; of filters",
     "--pattern": "what training is to use; what an imported file does not say",
-    "--threads": "results that do not depend on them; training, whose last digits do",
+    "--threads": "of what is counted exactly; of products of matrices",
+    "--text": "a file to measure; a text itself",
+    "--preset": "what to train; what to count",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
+    "--window": "of a prompt; of an entropy over a stream",
 }
 """Options that deliberately mean different things in different commands."""
 
@@ -208,12 +218,14 @@ def filled(name):
 
 def value(option, number):
     fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask",
-             "--unit": "nats", "--unit-of": "line", "--correction": "grassberger",
-             "--by": "line", "--optimizer": "adamw", "--schedule": "noam", "--loss-at": "last",
-             "--select-by": "accuracy", "--device": "cuda", "--precision": "bf16", "--cell": "gru", "--preset": "gpt2", "--positions": "none",
-             "--norm": "post", "--normalisation": "layernorm", "--activation": "relu2", "--biases": "qkv",
-             "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken"}  # fmt: skip
-    types = {"int range": "7", "float range": "0.25", "str": f"\u00e9: '#\n- {number}"}
+             "--unit": "nats", "--to": "lm", "--unit-of": "line", "--correction": "grassberger",
+             "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken",
+             "--score": "dot", "--normalisation": "rmsnorm", "--variant": "slide", "--by": "stream",
+             "--device": "cuda", "--kind": "full", "--each": "token", "--pool": "last", "--optimizer": "adamw",
+             "--schedule": "noam", "--loss-at": "last", "--select-by": "accuracy", "--precision": "bf16",
+             "--cell": "gru", "--preset": "gpt2", "--positions": "none", "--norm": "post",
+             "--activation": "relu2", "--biases": "qkv"}  # fmt: skip
+    types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 
 

@@ -8,10 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmkit import checkpoint, kinds
-from lmkit.text.sequences import with_line_ends
+from lmkit.text.sequences import decode_text, with_line_ends
 from lmkit.using import decoding, evaluation
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
+
+
+def is_ngram(model):
+    return model.signature["kind"] == "ngram"
+
+
+def assert_close(model, found, expected):
+    """Equal but for rounding: neural models calculate in float32, in another order for many tokens at once."""
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 if is_ngram(model) else 1e-5)
 
 
 def sentences(model, seed=0, count=40):
@@ -66,7 +75,7 @@ def test_next_sums_to_one(model, model_name):
         logs = model.next(state)
         assert logs.shape == (model.tokenizer.size,)
         assert logs.dtype == np.float64
-        assert logs[model.tokenizer.specials["bos"]] == -math.inf
+        assert not is_ngram(model) or logs[model.tokenizer.specials["bos"]] == -math.inf
         assert math.fsum(np.exp(logs).tolist()) == pytest.approx(1, rel=0, abs=1e-9)
 
 
@@ -83,7 +92,7 @@ def test_scoring_many_equals_stepping(model):
     scores = model.score_many(ids, ends)
     assert scores.dtype == np.float64
     assert scores.shape == ids.shape
-    np.testing.assert_allclose(scores, [score for part in parts for score in stepped(model, part)], **CLOSE)
+    assert_close(model, scores, [score for part in parts for score in stepped(model, part)])
 
 
 def test_factors_are_the_scores(model):
@@ -92,8 +101,11 @@ def test_factors_are_the_scores(model):
         scores = model.score_many(*laid_out([sentence]))
         assert [factor.token for factor in factors] == sentence
         assert [factor.nats for factor in factors] == scores.tolist()
-        assert all(1 <= factor.order <= max(1, model.order) for factor in factors)
-        assert all(factor.order - 1 <= len(factor.context) <= max(0, model.order - 1) for factor in factors)
+        if is_ngram(model):
+            assert all(1 <= factor.order <= max(1, model.order) for factor in factors)
+            assert all(factor.order - 1 <= len(factor.context) <= max(0, model.order - 1) for factor in factors)
+        else:
+            assert all(1 <= factor.order == len(factor.context) for factor in factors)
 
 
 def test_the_past_does_not_depend_on_the_future(model):
@@ -101,17 +113,20 @@ def test_the_past_does_not_depend_on_the_future(model):
         whole = model.score_many(*laid_out([sentence]))
         for length in range(len(sentence) + 1):
             prefix = model.score_many(*laid_out([sentence[:length]]))
-            assert prefix.tolist() == whole[:length].tolist()
+            assert_close(model, prefix, whole[:length])
+            assert not is_ngram(model) or prefix.tolist() == whole[:length].tolist()
 
 
 def test_sentences_do_not_know_each_other(model):
     parts = sentences(model, seed=3)
     together = model.score_many(*laid_out(parts))
     alone = np.concatenate([model.score_many(*laid_out([part])) for part in parts])
-    assert together.tolist() == alone.tolist()
+    assert_close(model, together, alone)
+    assert not is_ngram(model) or together.tolist() == alone.tolist()
     backwards = model.score_many(*laid_out(parts[::-1]))
     again = np.concatenate(np.split(backwards, np.cumsum([len(part) for part in parts[::-1]])[:-1])[::-1])
-    assert together.tolist() == again.tolist()
+    assert_close(model, together, again)
+    assert not is_ngram(model) or together.tolist() == again.tolist()
 
 
 def test_nothing_is_scored_without_tokens(model):
@@ -136,8 +151,10 @@ def test_equal_histories_give_equal_states(model):
         first, second = model.start(), model.start()
         for token in sentence[:-1]:
             first, second = model.advance(first, token), model.advance(second, token)
-        assert first == second
-        assert hash(first) == hash(second)
+        assert model.next(first).tolist() == model.next(second).tolist()
+        if is_ngram(model):
+            assert first == second
+            assert hash(first) == hash(second)
 
 
 def test_saving_and_loading_changes_nothing(model, model_name):
@@ -188,7 +205,10 @@ def test_samples_are_as_frequent_as_the_model_says(model, seed):
     sampler = decoding.Sampler(model, decoding.filters(1.0, 0, 1.0, "temperature,top-k,top-p"), unknown=True)
     first = int(np.argmax(model.next(model.start())))
     for state in (model.start(), model.advance(model.start(), first)):
-        probabilities = np.exp(decoding.normalise(model.next(state)))
+        logs = model.next(state)
+        if decoding.end_of(model.form) != model.tokenizer.specials["bos"]:
+            logs[model.tokenizer.specials["bos"]] = -np.inf  # stands before all text only
+        probabilities = np.exp(decoding.normalise(logs))
         choices, _ = sampler.choices(state)
         drawn = [choices.draw(decoding.uniform(seed, "test", sample, 0)) for sample in range(2000)]
         statistic, freedom = chi_square(drawn, probabilities)
@@ -240,13 +260,13 @@ def test_what_is_drawn_costs_what_the_model_says(model):
     specials = model.tokenizer.specials
     for sample in range(5):
         done = sampled(model, 1.0, sample=sample, most=12)
-        ids = [*done.ids, specials["eos"]] if done.finish_reason == "eos" else done.ids
+        ids = [*done.ids, decoding.end_of(model.form)] if done.finish_reason == "eos" else done.ids
         assert done.finish_reason in ("eos", "length")
         assert (len(done.ids) == 12) >= (done.finish_reason == "length")
         assert specials["unk"] not in done.ids
         assert specials["bos"] not in done.ids
-        assert done.nats == pytest.approx(model.score_many(*laid_out([ids])).sum(), rel=0, abs=1e-9)
-        assert done.text == model.tokenizer.decode(done.ids)
+        assert_close(model, done.nats, model.score_many(*laid_out([ids])).sum())
+        assert done.text == decode_text(model.tokenizer, model.form, done.ids)
 
 
 # The same laws for texts that hypothesis thinks of.

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmkit.errors import UsageError
+from lmkit.errors import DataError, UsageError
+from lmkit.text.sequences import TextForm
 from lmkit.using import decoding
 
 WEIGHTS = st.lists(
@@ -223,6 +224,7 @@ class Alternating:
     """x and y in turn; the third word may be the last. States are lists, which can't be keys."""
 
     tokenizer = Pieces()
+    form = TextForm("line", 1, 2)
 
     def start(self):
         return []
@@ -271,6 +273,46 @@ def test_unknown_words_are_left_out_unless_asked_for():
     model = Alternating()
     assert decoding.Sampler(model, CHAIN).choices([])[0].tokens.tolist() == [3]
     assert decoding.Sampler(model, CHAIN, unknown=True).choices([])[0].tokens.tolist() == [0, 3]
+
+
+class Continuous(Alternating):
+    """The same for texts of several lines."""
+
+    def __init__(self, *form):
+        self.form = TextForm(*form)
+
+
+def test_line_ends_do_not_end_texts_of_several_lines():
+    sampler = decoding.Sampler(Continuous("stream", 2, 2), CHAIN)
+    made = [sampler.generate([], key="0", sample=sample, seed=0, most=6) for sample in range(50)]
+    assert {done.finish_reason for done in made} == {"length"}
+    assert {done.text for done in made} == {b"x y x y x y", b"x y x\nx y"}
+
+
+def test_the_end_of_a_document_does():
+    sampler = decoding.Sampler(Continuous("file", 2, 3, 2), CHAIN)
+    made = [sampler.generate([], key="0", sample=sample, seed=0, most=6) for sample in range(50)]
+    assert {(done.text, done.finish_reason) for done in made} == {(b"\ny\n", "eos"), (b"\ny\ny\ny", "length")}
+
+
+def test_a_stop_may_reach_over_a_line_end():
+    sampler = decoding.Sampler(Continuous("stream", 2, 2), CHAIN)
+    made = [sampler.generate([], key="0", sample=s, seed=0, most=6, stops=[b"\nx y"]) for s in range(50)]
+    assert {(done.text, done.finish_reason) for done in made} == {(b"x y x", "stop"), (b"x y x y x y", "length")}
+
+
+def test_a_prompt_of_several_lines():
+    assert decoding.state_after(Continuous("stream", 2, 2), b"x y\nx\n") == [3, 4, 2, 3, 2]
+
+
+def test_a_prompt_beyond_the_context():
+    model = Continuous("stream", 2, 2)
+    model.prompt_limit = 3
+    assert decoding.state_after(model, b"x y x") == [3, 4, 3]
+    with pytest.raises(DataError, match="prompt of 4 tokens exceeds the model's context of 3") as raised:
+        decoding.state_after(model, b"x y x x")
+    assert "--window" in raised.value.hint
+    assert decoding.state_after(model, b"x y x x", window=True) == [4, 3, 3]
 
 
 def test_the_store_of_distributions_may_be_emptied_at_any_time(opened):

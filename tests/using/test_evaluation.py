@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.text.sequences import with_line_ends
+from lmkit.text.sequences import TextForm, with_line_ends
 from lmkit.using import evaluation, scaling
 from lmkit.using.evaluation import Totals, measure
 
@@ -85,6 +85,8 @@ def test_adding_up():
 
 class Halving:
     """Each token has half the probability of the one before; nothing else matters."""
+
+    form = TextForm("line", 1, 2)
 
     class tokenizer:  # noqa: N801
         specials = MappingProxyType({"unk": 0, "bos": 1, "eos": 2})

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lmkit.commands import models as opening
+from lmkit.commands import scoring
 from lmkit.commands.information.asked import Asked, correction, show
 from lmkit.edge import streams
 from lmkit.edge.records import Table
@@ -191,20 +192,24 @@ def windows(asked: Asked, out: streams.Output) -> None:
 
 def under_model(asked: Asked, out: streams.Output) -> None:
     """`-m` alone."""
-    from lmkit.using.evaluation import Totals, evaluate_block
+    from lmkit.using.evaluation import Totals, evaluate
 
-    model = opening.open_language_model(str(asked.model))
+    how = scoring.Asked()
+    (model,) = scoring.open_scoring_models([str(asked.model)], how)
     reader = opening.text_reader(asked.errors, raw=model.tokenizer.takes_bytes, block=PIECE)
     totals = Totals()
-    for block in opening.blocks_of(asked.run, reader, asked.inputs, "scoring"):
-        totals.add(evaluate_block(model, block))
-    if not totals.tokens:
+    with asked.run.terminal.progress("scoring", streams.size_of(asked.inputs)) as progress:
+        for text in asked.inputs:
+            for part in evaluate(model, progress.over(opening.text_for(asked.run, reader, text, [model]))):
+                totals.add(part)
+    opening.tell_replaced(asked.run, reader)
+    if not (totals.tokens and totals.bytes):
         raise DataError("no text to score: the input is empty")
     record = {
         "entropy": asked.information(totals.bits_per(totals.tokens)), "unit": asked.unit,
         "perplexity": totals.perplexity, "bits_per_byte": totals.bits_per(totals.bytes),
         "bits_per_character": totals.bits_per(totals.characters), "bits_per_word": totals.bits_per(totals.words),
         "symbols": totals.tokens, "unknown_tokens": totals.unknown_tokens,
-        "signature": opening.signature(model, {"eos": "yes", "unknown": "scored"}),
+        "signature": opening.signature(model, scoring.conditions(model, how, eos=True)),
     }  # fmt: skip
     show(asked, out, record)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands.mixing import typed_weights
 from lmkit.commands.options import EncodingErrors, ModelsOption, Output, Run
 from lmkit.commands.provenance import checkpoint_bytes, origin
 from lmkit.edge import streams
@@ -80,13 +81,8 @@ def _mixed(
 def _shares(text: str | None, count: int, *, log_linear: bool) -> list[float]:
     if text is None:
         return [1.0 / count] * count
-    try:
-        shares = [float(part) for part in text.replace(",", " ").split()]
-    except ValueError:
-        shares = []
-    if len(shares) != count or not all(0 <= share < float("inf") for share in shares) or not sum(shares):
-        raise UsageError(f"--weights {text!r} is not a list of {count} numbers, none negative")
-    return shares if log_linear else [share / sum(shares) for share in shares]
+    given = typed_weights("--weights", text, count)
+    return given if log_linear else [share / sum(given) for share in given]
 
 
 def _development_text(run: Run, tokenizer: Any, name: str, errors: str) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.ngram.texts import MaxVocab, MinCount
-from lmkit.commands.options import EncodingErrors, Output, Run, Seed, Tokens, choice
+from lmkit.commands.options import Device, EncodingErrors, Output, Run, Seed, Tokens, choice
 
 Seconds = float
 
@@ -162,10 +162,7 @@ class Training:
             help="Threads; the last digits of a result depend on them.",
         ),
     ] = None
-    device: Annotated[
-        str,
-        typer.Option("--device", metavar="NAME", callback=choice("cpu", "cuda", "mps"), help="`cpu`, `cuda` or `mps`."),
-    ] = "cpu"
+    device: Device = "cpu"
     precision: Annotated[
         str,
         typer.Option(

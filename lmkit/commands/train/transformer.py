@@ -9,15 +9,6 @@ from lmkit.commands.train.options import Training, with_training_options
 from lmkit.commands.train.running import train
 from lmkit.errors import UsageError
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"query_key_norm": True},
-    "gpt2": {
-        "positions": "learned", "normalisation": "layernorm", "norm_epsilon": 1e-5, "activation": "gelu",
-        "bias": "all", "tied": True,
-    },
-    "llama": {},
-}  # fmt: skip
-
 
 @with_training_options()
 def transformer(
@@ -28,16 +19,16 @@ def transformer(
         typer.Option(
             "--preset",
             metavar="NAME",
-            callback=choice(*PRESETS),
+            callback=choice("fast", "gpt2", "llama"),
             help="What the options below begin from: `fast`, in Qwen3's shape, `gpt2` or `llama`.",
         ),
     ] = "fast",
     context: Annotated[
         int, typer.Option("--context", metavar="N", min=1, help="The most tokens that are seen before the next.")
     ] = 64,
-    layers: Annotated[int, typer.Option("--layers", metavar="N", min=1, help="Layers.")] = 4,
-    width: Annotated[int, typer.Option("--width", metavar="N", min=1, help="Numbers in a hidden vector.")] = 128,
-    heads: Annotated[int, typer.Option("--heads", metavar="N", min=1, help="Heads of attention.")] = 4,
+    layers: Annotated[int, typer.Option("--layers", metavar="N", min=1, help="Layers.")] = 3,
+    width: Annotated[int, typer.Option("--width", metavar="N", min=1, help="Numbers in a hidden vector.")] = 96,
+    heads: Annotated[int, typer.Option("--heads", metavar="N", min=1, help="Heads of attention.")] = 3,
     kv_heads: Annotated[
         int | None,
         typer.Option("--kv-heads", metavar="N", min=1, show_default="--heads", help="Heads of keys and values."),
@@ -128,18 +119,18 @@ def transformer(
         "positions": positions, "norm": norm, "normalisation": normalisation, "activation": activation, "bias": bias,
         "query_key_norm": query_key_norm, "tied": tied,
     }  # fmt: skip
-    chosen = {**PRESETS[preset], **{name: value for name, value in given.items() if value is not None}}
+    chosen = {name: value for name, value in given.items() if value is not None}
     if width % heads:
         raise UsageError(f"--width {width} can't be shared evenly by --heads {heads}")
 
     def settings(vocabulary: int) -> Any:
-        from lmkit.families.transformer import Transformer
+        from lmkit.families import presets
 
-        gated = chosen.get("activation", "swiglu") == "swiglu"
+        gated = {**presets.SMALL[preset], **chosen}.get("activation", "swiglu") == "swiglu"
         inner = hidden or (-(-width * 8 // 3 // 8) * 8 if gated else 4 * width)
-        return Transformer(
-            vocabulary=vocabulary, context=context, layers=layers, width=width, heads=heads,
-            kv_heads=kv_heads or heads, head_width=width // heads, hidden=inner, residual=residual, **chosen,
+        return presets.transformer(
+            preset, vocabulary=vocabulary, context=context, layers=layers, width=width, heads=heads,
+            kv_heads=kv_heads or heads, head_width=width // heads, residual=residual, **{**chosen, "hidden": inner},
         )  # fmt: skip
 
     train(run, files or [], training, settings, time_steps=context)

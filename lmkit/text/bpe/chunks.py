@@ -53,4 +53,6 @@ def _settled(block: bytes, scheme: Scheme, *, lines: bool, margin: int) -> int:
     starts, _ = find(block, scheme.pattern, scheme.digits, WALLS if lines else JOINED)
     starts = starts[: -UNSETTLED or None]
     starts = starts[starts <= len(block) - margin]
+    if scheme.normalize:  # a character that is not ASCII might become one with those before it
+        starts = starts[np.frombuffer(block, dtype=np.uint8)[starts] < 128]
     return int(starts[-1]) if len(starts) else 0

@@ -1,0 +1,122 @@
+"""`lmkit attention`: masks, and the weights that a transformer gives."""
+
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.options import Json, ModelOption, Output, Run, choice
+from lmkit.edge import streams
+from lmkit.edge.records import Table, to_json
+from lmkit.errors import CheckpointError, UsageError
+
+LARGEST = 10_000
+
+
+def attention(
+    run: Run,
+    model: ModelOption = None,
+    text: Annotated[
+        str | None, typer.Option("--text", metavar="TEXT", show_default=False, help="The text to be attended to.")
+    ] = None,
+    layer: Annotated[
+        int | None, typer.Option("--layer", metavar="L", min=0, show_default=False, help="One layer, from 0.")
+    ] = None,
+    head: Annotated[
+        int | None, typer.Option("--head", metavar="H", min=0, show_default=False, help="One head of it, from 0.")
+    ] = None,
+    mask_only: Annotated[bool, typer.Option("--mask-only", help="Print a mask; no model.")] = False,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--kind", metavar="KIND", callback=choice("causal", "full", "prefix"),
+            help="Which mask: `causal`, `full`, or `prefix`, causal after the first tokens.",
+        ),
+    ] = "causal",
+    number: Annotated[
+        int, typer.Option("--number", "-n", metavar="N", min=1, max=LARGEST, help="Tokens of a mask.")
+    ] = 4,
+    prefix: Annotated[
+        int | None,
+        typer.Option("--prefix", metavar="N", min=0, show_default=False, help="Tokens that all see, with `prefix`."),
+    ] = None,
+    json: Json = False,
+    output: Output = None,
+) -> None:  # fmt: skip
+    """What each token of a text attends to.
+
+    For a transformer, an object of `tokens`, the token that a sequence starts with and those of the text, and
+    `weights`: for each layer, each head and each token how much it takes from each token; each row
+    sums to one, and what follows a token gets exactly 0. --layer and --head give one head as a
+    table, a row for each token that attends.
+
+    --mask-only prints which tokens each of N tokens may attend to, 1 or 0, a row for each.
+
+    Examples:
+      lmkit attention -m model.lm --text "the cat sat"
+      lmkit attention -m model.lm --text "the cat sat" --layer 0 --head 1
+      lmkit attention --mask-only --kind prefix --prefix 2 -n 4
+    """
+    if mask_only:
+        if model is not None or text is not None or layer is not None or head is not None:
+            raise UsageError("--mask-only needs no model and no text")
+        with streams.open_output(output) as out:
+            _print_mask(out, kind, number, prefix, as_json=json)
+        return
+    if text is None:
+        raise UsageError("no text", hint="give --text TEXT, or --mask-only")
+    if (layer is None) != (head is None):
+        raise UsageError("--layer and --head go together")
+    name = model if model is not None else streams.STDIN
+    tokens, weights = _weights(name, text)
+    with streams.open_output(output, inputs=[name]) as out:
+        if layer is None or head is None:
+            out.line(to_json({"tokens": tokens, "weights": weights.tolist()}))
+            return
+        if layer >= len(weights) or head >= len(weights[0]):
+            raise UsageError(f"there are {len(weights)} layers of {len(weights[0])} heads, counted from 0")
+        one = weights[layer, head].tolist()
+        if json:
+            out.line(to_json({"tokens": tokens, "layer": layer, "head": head, "weights": one}))
+        else:
+            _print_head(out, tokens, one)
+
+
+def _weights(name: str, text: str) -> tuple[list[str], Any]:
+    """The start token and those of the text, and what attention gives them, (layers, heads, T, T)."""
+    import numpy as np
+
+    from lmkit.text.sequences import encode_prompt
+
+    model = opening.open_any(name)
+    if not hasattr(model, "attention"):
+        raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no attention")
+    tokenizer = model.tokenizer
+    ids = encode_prompt(tokenizer, model.form, streams.argument_bytes(text, raw=tokenizer.takes_bytes))
+    weights = model.attention(ids)
+    if np.isnan(weights).any():
+        raise CheckpointError(f"{streams.display(name)}: damaged checkpoint: its weights give no attention")
+    return [tokenizer.piece(token).decode(errors="replace") for token in (model.form.start, *ids.tolist())], weights
+
+
+def _print_head(out: streams.Output, tokens: list[str], rows: list[list[float]]) -> None:
+    """A table; columns are numbered too, since a token may come twice."""
+    columns = [f"{place}:{token}" for place, token in enumerate(tokens)]
+    table = Table(out, ("token", *columns), as_json=False)
+    for column, row in zip(columns, rows, strict=True):
+        table.row({"token": column, **dict(zip(columns, row, strict=True))})
+
+
+def _print_mask(out: streams.Output, kind: str, size: int, prefix: int | None, *, as_json: bool) -> None:
+    from lmkit.inference.alignment import mask
+
+    if (kind == "prefix") != (prefix is not None):
+        raise UsageError("--kind prefix and --prefix N go together")
+    if prefix is not None and prefix > size:
+        raise UsageError(f"a prefix of {prefix} tokens is longer than all {size}")
+    allowed = mask(kind, size, prefix or 0)
+    if as_json:
+        out.line(to_json(allowed.astype(int).tolist()))
+        return
+    for row in allowed.astype(int).tolist():
+        out.line("\t".join(map(str, row)))

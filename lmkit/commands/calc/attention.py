@@ -1,0 +1,95 @@
+"""`lmkit calc attention`: scores, weights and outputs."""
+
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands.calc.checks import Check, check
+from lmkit.commands.calc.values import Fields, Values, answer, each
+from lmkit.commands.options import Json, Output, Run, choice
+from lmkit.errors import DataError
+
+MATRICES = {"scaled": (), "dot": (), "general": ("w_a",), "concat": ("w_a", "v_a")}
+
+
+def attention(
+    run: Run,
+    values: Values = None,
+    score: Annotated[
+        str,
+        typer.Option("--score", metavar="KIND", callback=choice(*MATRICES), help="How queries are matched with keys."),
+    ] = "scaled",
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            "--scale", metavar="S", show_default=False, help="Multiply scores by S, instead of 1/sqrt(D) with `scaled`."
+        ),
+    ] = None,
+    causal: Annotated[
+        bool, typer.Option("--causal", help="The last query sees all keys, each before it one less.")
+    ] = False,
+    check_file: Check = None,
+    json: Json = False,
+    output: Output = None,
+) -> None:
+    """Attention of queries to keys, and what they get.
+
+    Each line is an object of `q`, `k` and `v`, arrays of rows (a plain array is one row); without
+    `v` keys are values too. The answer has `scores`, `weights`, their softmax over keys, and
+    `output`, the weighted sums of values, a row for each query. The --score of a query with a key:
+
+      scaled   q k / sqrt(D)            dot      q k
+      general  q w_a k                  concat   v_a tanh(w_a [q; k])
+
+    with `w_a`, a matrix, and `v_a`, an array, in the same object. One JSON value a line in, one
+    out.
+
+    --check grades FILE, Python that defines `attention(q, k, v)`: lists of rows come in, and what
+    it returns is the output with `scaled` scores, a row for each query, as lists or a numpy array.
+    It is run by a Python of its own, with 5 seconds for each case; what it prints is dropped. The
+    exit status is 0 where all is right, else 1.
+
+    Examples:
+      lmkit calc attention '{"q": [1, 0], "k": [[1, 0], [0, 1]], "v": [[1, 2], [3, 4]]}'
+      lmkit calc attention --score dot '{"q": [1, 2], "k": [[1, 0], [0, 1], [1, 1]]}'
+      lmkit calc attention --check lab.py
+    """
+    if check_file is not None:
+        check(run, "attention", check_file, values, as_json=json, output=output)
+        return
+    import numpy as np
+
+    with np.errstate(all="ignore"):  # what is too large is told by `answer`
+        each(values, output, lambda value: _attention(value, score, scale, causal))
+
+
+def _attention(value: Any, score: str, scale: float | None, causal: bool) -> dict[str, Any]:
+    from lmkit.inference import alignment, formulas
+
+    fields = Fields(value, ("q", "k", *MATRICES[score]), ("v",))
+    queries, keys = fields.rows("q"), fields.rows("k")
+    held = keys if "v" not in value else fields.rows("v")
+    if len(held) != len(keys):
+        raise DataError(f"k has {len(keys)} rows, v {len(held)}")
+    mask = formulas.causal(len(queries), len(keys)) if causal else None
+    if mask is not None and not mask.any(axis=1).all():
+        raise DataError(f"{len(queries)} queries and only {len(keys)} keys: the first query would see none")
+    if score in ("scaled", "dot"):
+        fields.rows("k", queries.shape[1])
+        factor = 1.0 if scale is None and score == "dot" else scale
+        outputs, weights = formulas.attention(queries, keys, held, factor, mask)
+        scores = alignment.dot(queries, keys, factor)
+    else:
+        scores = _learned_scores(fields, score, queries, keys, 1.0 if scale is None else scale)
+        outputs, weights = alignment.attend(scores, held, mask)
+    return answer({"scores": scores, "weights": weights, "output": outputs})
+
+
+def _learned_scores(fields: Fields, score: str, queries: Any, keys: Any, scale: float) -> Any:
+    """`general` and `concat` scores, sizes checked."""
+    from lmkit.inference import alignment
+
+    if score == "general":
+        return alignment.general(queries, keys, fields.matrix("w_a", queries.shape[1], keys.shape[1]), scale)
+    weight = fields.matrix("w_a", columns=queries.shape[1] + keys.shape[1])
+    return alignment.concat(queries, keys, weight, fields.vector("v_a", len(weight)), scale)

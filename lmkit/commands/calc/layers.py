@@ -1,0 +1,88 @@
+"""`lmkit calc layernorm` and `posenc`: what stands between the branches of a transformer, and before them."""
+
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands.calc.values import Fields, Values, answer, each, numbers
+from lmkit.commands.options import Output, Run, choice
+from lmkit.edge import streams
+from lmkit.edge.records import to_json
+from lmkit.errors import UsageError
+
+
+def layernorm(
+    run: Run,
+    values: Values = None,
+    epsilon: Annotated[
+        float, typer.Option("--epsilon", metavar="E", min=0.0, help="Added to the variance, or to the mean square.")
+    ] = 1e-5,
+    normalisation: Annotated[
+        str,
+        typer.Option(
+            "--normalisation", metavar="KIND", callback=choice("layernorm", "rmsnorm"), help="`rmsnorm` or `layernorm`."
+        ),
+    ] = "layernorm",
+    output: Output = None,
+) -> None:
+    """Numbers normed as a layer norm does.
+
+    `layernorm` is weight (x - mean) / sqrt(variance + E) + bias, the variance being the mean of
+    squares; `rmsnorm` is weight x / sqrt(mean of x^2 + E). Each line is an array x, or an object
+    of `x` with `weight` and, for `layernorm`, `bias`. One JSON value a line in, one out.
+
+    Examples:
+      lmkit calc layernorm '[1, 2, 3, 4]'
+      lmkit calc layernorm --normalisation rmsnorm '{"x": [3, 4], "weight": [1, 2]}'
+    """
+    import numpy as np
+
+    from lmkit.inference import formulas
+
+    def normed(value: Any) -> Any:
+        if not isinstance(value, dict):
+            x, weight, bias = numbers(value), None, None
+        else:
+            fields = Fields(value, ("x",), ("weight", "bias") if normalisation == "layernorm" else ("weight",))
+            x = fields.vector("x")
+            weight, bias = fields.vector("weight", len(x)), fields.vector("bias", len(x))
+        layer = normalisation == "layernorm"
+        found = formulas.layer_norm(x, weight, bias, epsilon) if layer else formulas.rms_norm(x, weight, epsilon)
+        return answer({"x": found})["x"]
+
+    with np.errstate(all="ignore"):  # what is too large is told by `answer`
+        each(values, output, normed)
+
+
+def posenc(
+    run: Run,
+    dimensions: Annotated[
+        int, typer.Option("--dimensions", "--d", metavar="D", min=1, max=1 << 20, help="Numbers for a position.")
+    ],
+    position: Annotated[int, typer.Option("--position", "--pos", metavar="N", min=0, help="The position.")],
+    variant: Annotated[
+        str,
+        typer.Option(
+            "--variant", metavar="NAME", callback=choice("vaswani", "slide"),
+            help="`vaswani`: k from 0; `slide`: k from 1, which loses the fastest wave.",
+        ),
+    ] = "vaswani",
+    output: Output = None,
+) -> None:  # fmt: skip
+    """The sinusoidal encoding of a position.
+
+    sin(N / 10000^(2k/D)) and cos(N / 10000^(2k/D)) in turn, k from 0 up, as a JSON array.
+
+    Examples:
+      lmkit calc posenc --dimensions 4 --position 1
+      lmkit calc posenc --dimensions 4 --position 1 --variant slide
+    """
+    import numpy as np
+
+    from lmkit.families.positions import sinusoidal
+
+    if position >= 1 << 53:
+        raise UsageError(f"position {position} is above 2^53, beyond which floats don't tell positions apart")
+    with streams.open_output(output) as out:
+        table = sinusoidal(np.array([float(position)]), dimensions, first=0 if variant == "vaswani" else 1)
+        out.line(to_json(table[0].tolist()))

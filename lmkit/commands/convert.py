@@ -1,0 +1,155 @@
+"""`lmkit convert`: checkpoints to and from folders and files of other tools."""
+
+import os
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.options import Output, Run, choice
+from lmkit.commands.provenance import checkpoint_bytes, origin
+from lmkit.edge import gguf_files, streams
+from lmkit.edge.folders import Folder, write_folder
+from lmkit.errors import CheckpointError, UsageError
+
+LM, HUGGINGFACE, ARPA, TOKENIZER = FORMS = ("lm", "huggingface", "arpa", "tokenizer.json")
+_BY_KIND = {"ngram": ARPA, "ngram-counts": ARPA, "tokenizer": TOKENIZER}
+
+
+def convert(
+    run: Run,
+    file: Annotated[
+        str | None, typer.Argument(metavar="[INPUT]", help="Folder, checkpoint, GGUF or ARPA file, tokenizer.json.")
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            callback=choice(*FORMS),
+            show_default="by the input",
+            help="`lm`, a checkpoint; `huggingface`, a folder; `arpa`; `tokenizer.json`.",
+        ),
+    ] = None,
+    output: Output = None,
+) -> None:
+    """A checkpoint to and from other tools' formats.
+
+    A Hugging Face folder (GPT-2, Llama, Mistral, Qwen2, Qwen3 and what has their shape, such as
+    SmolLM; safetensors, whole or in shards) becomes one checkpoint; every command takes the folder
+    itself too. A transformer becomes a folder that transformers loads with no code of its own,
+    new or empty, whole or not at all; a shape that transformers does not know is refused. N-gram models go
+    to and from ARPA, and tokenizers to and from tokenizer.json, as with `ngram` and `bpe`
+    `import` and `export`. GGUF files of Llamas and Qwens, quantized or not, become a
+    checkpoint of float32 with the library gguf. Pickled weights are refused, since reading them can run code.
+
+    Examples:
+      lmkit convert SmolLM2-135M -o smollm.lm
+      lmkit convert gpt.lm -o folder
+      lmkit convert model.arpa -o model.lm
+    """
+    name = file if file is not None else streams.STDIN
+    if opening.is_folder(name):
+        _from_folder(name, to or LM, output)
+        return
+    data = streams.read_whole(name)
+    kind = _kind(data, name)
+    if to is None:
+        to = LM if kind is None else _BY_KIND.get(kind, HUGGINGFACE)
+    _check(streams.display(name), kind, to)
+    if bytes(data[:4]) == gguf_files.MAGIC:
+        _from_gguf(name, data, to, output)
+    elif to == HUGGINGFACE:
+        from lmkit import kinds
+
+        _write_folder(kinds.weights_of(data, streams.display(name)), name, output)
+    elif name == streams.STDIN:
+        raise UsageError(f"--to {to} wants the input as a file", hint="`ngram` and `bpe` import and export read stdin")
+    else:
+        _through(run, name, to, output, is_json=bytes(data[:1]) == b"{")
+
+
+def _check(shown: str, kind: str | None, to: str) -> None:
+    """Raises UsageError or CheckpointError where a checkpoint of a kind can't become what is asked for."""
+    if kind is None:
+        return
+    if to == LM:
+        raise UsageError(f"{shown} is a checkpoint already", hint="--to huggingface, arpa or tokenizer.json")
+    if to == ARPA and _BY_KIND.get(kind) != ARPA:
+        raise CheckpointError(f"{shown}: of kind {kind}, which has no n-grams")
+
+
+def _kind(data: memoryview, name: str) -> str | None:
+    """The kind of a checkpoint; None where a file is none."""
+    from lmkit import checkpoint
+
+    if not checkpoint.is_checkpoint(data[:9]):
+        return None
+    with opening.about(name):
+        return checkpoint.parse(data).kind
+
+
+def _from_folder(name: str, to: str, output: str | None) -> None:
+    from lmkit import kinds
+
+    files = Folder(name)
+    if to == HUGGINGFACE:
+        _write_folder(kinds.weights_in(files, name), name, output)
+        return
+    if to != LM:
+        raise UsageError(f"{name} is a folder, which becomes lm or huggingface, not {to}")
+    with streams.open_output(output, binary=True, inputs=[os.path.join(name, file) for file in files]) as out:
+        weights = kinds.weights_in(files, name)
+        record = origin("convert", {}, list(_records(files)))
+        for piece in checkpoint_bytes(weights, record):
+            out.write(piece)
+
+
+def _from_gguf(name: str, data: memoryview, to: str, output: str | None) -> None:
+    from lmkit import kinds
+
+    if to not in (LM, HUGGINGFACE) or name == streams.STDIN:
+        raise UsageError("a GGUF file is read by its name and becomes lm or huggingface")
+    weights = kinds.weights_in_gguf(*gguf_files.read(name), name)
+    if to == HUGGINGFACE:
+        _write_folder(weights, name, output)
+        return
+    record = origin("convert", {}, [{"bytes": len(data), "sha256": sha256(data).hexdigest()}])
+    with streams.open_output(output, binary=True, inputs=[name]) as out:
+        for piece in checkpoint_bytes(weights, record):
+            out.write(piece)
+
+
+def _records(files: Mapping[str, memoryview]) -> Iterator[dict[str, Any]]:
+    """Size and SHA-256 of the files that a model is made of."""
+    for name in files:
+        if name.endswith((".json", ".txt", ".safetensors", ".model")):
+            data = files[name]
+            yield {"file": name, "bytes": len(data), "sha256": sha256(data).hexdigest()}
+
+
+def _write_folder(weights: Any, name: str, output: str | None) -> None:
+    from lmkit.families.huggingface.export import write
+
+    if output in (None, streams.STDIN):
+        raise UsageError("a folder is several files", hint="name a new one with -o")
+    with opening.about(name):
+        files = write(weights)
+    write_folder(str(output), files)
+
+
+def _through(run: Run, name: str, to: str, output: str | None, *, is_json: bool) -> None:
+    """The conversions that `ngram` and `bpe` have."""
+    from lmkit.commands.bpe import convert as bpe
+    from lmkit.commands.ngram import convert as ngram
+
+    if to == LM and is_json:
+        bpe.import_(run, [name], "tokenizer.json", output=output)
+    elif to == LM:
+        ngram.import_(run, name, output=output)
+    elif to == ARPA:
+        ngram.export(run, name, output=output)
+    else:
+        bpe.export(run, name, output=output)

@@ -1,0 +1,99 @@
+"""Models that score texts: which library runs them, how windows move, what the signature says of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lmkit.commands.models import open_language_model
+from lmkit.commands.options import Run
+from lmkit.edge import streams
+from lmkit.errors import MissingError, UsageError
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How neural models are to score, as options say it."""
+
+    stride: int | None = None
+    batch_tokens: int | None = None
+    device: str = "cpu"
+
+    @property
+    def named(self) -> list[str]:
+        """The options that were given."""
+        given = {"--stride": self.stride, "--batch-tokens": self.batch_tokens}
+        return [name for name, value in given.items() if value is not None] + ["--device"] * (self.device != "cpu")
+
+
+def open_scoring_models(names: Sequence[str], asked: Asked) -> list[Any]:
+    """Models that score texts, neural ones in torch where that is installed.
+
+    Raises UsageError where options for neural models meet none, or --stride no transformer.
+    """
+    from lmkit.families.model import NeuralModel
+
+    models = [open_language_model(name) for name in names]
+    neural = [isinstance(model, NeuralModel) for model in models]
+    if asked.named and not any(neural):
+        raise UsageError(f"{asked.named[0]} is about neural models, and there is none")
+    if asked.stride is not None and not any(map(context_of, models)):
+        raise UsageError("--stride is about the windows of transformers, and there is none")
+    return [
+        _scoring(name, model, asked) if is_neural else model
+        for name, model, is_neural in zip(names, models, neural, strict=True)
+    ]
+
+
+def context_of(model: Any) -> int | None:
+    """The most tokens that a model with windows sees at once; None for others."""
+    return int(model.settings.context) if model.kind == "transformer" else None
+
+
+def _scoring(name: str, model: Any, asked: Asked) -> Any:
+    """A neural model as it scores texts: by torch where there is one, else by numpy."""
+    from importlib.util import find_spec
+
+    context = context_of(model)
+    if asked.stride is not None and context is not None and asked.stride > context:
+        raise UsageError(f"--stride {asked.stride} is more than the context of {streams.display(name)}, {context}")
+    options: dict[str, Any] = {"stride": asked.stride if context is not None else None}
+    if asked.batch_tokens is not None:
+        options["batch_tokens"] = asked.batch_tokens
+    if find_spec("torch") is not None:
+        from lmkit.neural.scoring import open_model
+
+        return open_model(model.weights, device=asked.device, **options)
+    if asked.device != "cpu":
+        raise MissingError(
+            f"--device {asked.device} needs PyTorch, the extra lmkit[torch]", hint="pip install 'lmkit-cli[torch]'"
+        )
+    return type(model)(model.weights, **options)
+
+
+class Windows:
+    """Says once that a model sees long texts through windows."""
+
+    def __init__(self, run: Run, name: str, model: Any) -> None:
+        self._context = context_of(model)
+        self._notice = run.terminal.notice
+        self._name = name
+        self._model = model
+
+    def tell(self, tokens: int) -> None:
+        """Told of the length of each text, or line on its own."""
+        if self._context is None or tokens <= self._context:
+            return
+        context, stride = self._model.context_used().split("/")
+        self._notice(
+            f"{self._name}: {tokens} tokens are more than its context; windows of {context} tokens move on by {stride}"
+        )
+        self._context = None
+
+
+def conditions(model: Any, asked: Asked, *, eos: bool) -> dict[str, str]:
+    """What a score depends on beside the model, as the signature says it."""
+    ends = (
+        "text" if model.form.line_end is None else "yes" if eos else "no"
+    )  # text: line ends are no tokens of their own
+    device = {"device": asked.device} if asked.device != "cpu" and hasattr(model, "weights") else {}
+    return {"eos": ends, "unknown": "scored", **device}

@@ -1,0 +1,158 @@
+"""A transformer as the files of a folder that transformers loads with no code of its own."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from lmkit.checkpoint import serialize_tensors
+from lmkit.errors import CheckpointError
+from lmkit.families.huggingface import tensors
+from lmkit.families.huggingface.configuration import ACTIVATIONS, GPT2, KINDS, LLAMA, MISTRAL, QWEN2, QWEN3
+from lmkit.families.huggingface.folder import CONFIG, OWN, TOKENIZER_CONFIG, WEIGHTS
+from lmkit.families.model import Weights
+from lmkit.families.settings import Settings
+from lmkit.families.transformer import Transformer
+from lmkit.protocols import Tokenizer
+from lmkit.text.formats import line_ends
+from lmkit.text.sequences import TextForm
+
+
+def architecture_for(settings: Settings) -> str:
+    """The architecture whose shape a model has. Raises CheckpointError naming the setting that none has."""
+    if not isinstance(settings, Transformer):
+        raise CheckpointError(f"of kind {settings.kind}: only transformers have a shape that transformers knows")
+    if not settings.residual:
+        raise CheckpointError("it has no residual stream (residual false), and no architecture of transformers is so")
+    if settings.positions == "learned":
+        _hold(settings, "GPT-2", _GPT2_SHAPE)
+        if settings.heads * settings.head_width != settings.width:
+            raise CheckpointError(f"head width {settings.head_width}: GPT-2's is its width by its heads")
+        return GPT2
+    if settings.positions != "rope":
+        raise CheckpointError(f"positions {settings.positions!r}: transformers knows rope and learned ones")
+    _hold(settings, "Llama", _LLAMA_SHAPE)
+    return _kin(settings)
+
+
+_GPT2_SHAPE = {
+    "norm": ("pre",), "normalisation": ("layernorm",), "activation": tuple(ACTIVATIONS.values()), "bias": ("all",),
+    "query_key_norm": (False,),
+}  # fmt: skip
+_LLAMA_SHAPE = {"norm": ("pre",), "normalisation": ("rmsnorm",), "activation": ("swiglu",)}
+
+
+def _hold(settings: Transformer, name: str, shape: Mapping[str, tuple[object, ...]]) -> None:
+    for key, values in shape.items():
+        value = getattr(settings, key)
+        if value not in values:
+            wanted = " or ".join(map(str, dict.fromkeys(values)))
+            raise CheckpointError(
+                f"{key.replace('_', ' ')} {value}: with {settings.positions} positions transformers has {wanted}",
+                hint=f"that is {name}'s shape",
+            )
+    if name == "GPT-2" and settings.kv_heads != settings.heads:
+        raise CheckpointError(f"kv heads {settings.kv_heads}: GPT-2 has as many as heads")
+
+
+def _kin(settings: Transformer) -> str:
+    """Which of Llama's kin it is."""
+    if settings.query_key_norm:
+        if settings.bias != "none":
+            raise CheckpointError(f"bias {settings.bias}: with query key norm transformers has none")
+        return QWEN3
+    if settings.bias == "qkv":
+        return QWEN2
+    if settings.width % settings.heads == 0:
+        return LLAMA
+    if settings.bias == "all":
+        raise CheckpointError(f"width {settings.width} is no multiple of the {settings.heads} heads, as Llama's is")
+    return MISTRAL
+
+
+def write(weights: Weights) -> dict[str, Iterable[bytes | memoryview]]:
+    """The folder's files, by name, in pieces. Raises CheckpointError where transformers has no such model."""
+    name = architecture_for(weights.settings)
+    assert isinstance(weights.settings, Transformer)
+    tokenizer = line_ends.write(weights.tokenizer, weights.form.line_end)
+    special = _special_ids(weights.form, weights.tokenizer)
+    config = {
+        **_config(name, weights.settings), **special, OWN: {"text": weights.form.to_json()},
+        "architectures": [name], "model_type": KINDS[name], "dtype": "float32", "torch_dtype": "float32",
+    }  # fmt: skip
+    return {
+        CONFIG: _json(config),
+        "generation_config.json": _json({"_from_model_config": True, **special}),
+        WEIGHTS: serialize_tensors(tensors.write(name, weights.settings, weights.tensors), {"format": "pt"}),
+        "tokenizer.json": [tokenizer],
+        TOKENIZER_CONFIG: _json(_tokenizer_config(weights)),
+    }
+
+
+def _json(value: object) -> Iterator[bytes]:
+    yield (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+
+
+def _config(name: str, settings: Transformer) -> dict[str, Any]:
+    if name == GPT2:
+        theirs = {ours: their for their, ours in reversed(ACTIVATIONS.items())}
+        return {
+            "vocab_size": settings.vocabulary, "n_positions": settings.context, "n_ctx": settings.context,
+            "n_embd": settings.width, "n_layer": settings.layers, "n_head": settings.heads, "n_inner": settings.hidden,
+            "activation_function": theirs[settings.activation], "layer_norm_epsilon": settings.norm_epsilon,
+            "tie_word_embeddings": settings.tied,
+        }  # fmt: skip
+    config = {
+        "vocab_size": settings.vocabulary, "hidden_size": settings.width, "intermediate_size": settings.hidden,
+        "num_hidden_layers": settings.layers, "num_attention_heads": settings.heads,
+        "num_key_value_heads": settings.kv_heads, "head_dim": settings.head_width, "hidden_act": "silu",
+        "max_position_embeddings": settings.context, "rms_norm_eps": settings.norm_epsilon,
+        "tie_word_embeddings": settings.tied, **_rotary(settings),
+    }  # fmt: skip
+    if name in (LLAMA, QWEN3):
+        config["attention_bias"] = settings.bias == "all"
+    if name == LLAMA:
+        config["mlp_bias"] = settings.bias == "all"
+    if name == MISTRAL:
+        config["sliding_window"] = None
+    if name in (QWEN2, QWEN3):
+        config["use_sliding_window"] = False
+    return config
+
+
+def _rotary(settings: Transformer) -> dict[str, Any]:
+    """Rotary positions as version 4 of transformers reads them, and as version 5 does."""
+    said: dict[str, Any] = {"rope_type": "default"}
+    if settings.rope_scaling is not None:
+        scaling = dict(settings.rope_scaling)
+        original = int(scaling.pop("original_context"))
+        said = {"rope_type": "llama3", **scaling, "original_max_position_embeddings": original}
+    theta = settings.rope_theta
+    return {
+        "rope_theta": theta, "rope_scaling": None if settings.rope_scaling is None else said,
+        "rope_parameters": {**said, "rope_theta": theta},
+    }  # fmt: skip
+
+
+def _special_ids(form: TextForm, tokenizer: Tokenizer) -> dict[str, int | None]:
+    """What texts begin and end with; a stream that goes on over line ends has no end."""
+    ends = form.line_end if form.by == "line" else form.document_end
+    if form.line_end is None and ends is None:
+        ends = tokenizer.specials.get("eos")
+    return {"bos_token_id": form.start, "eos_token_id": ends, "pad_token_id": None}
+
+
+def _tokenizer_config(weights: Weights) -> dict[str, Any]:
+    """Names of special tokens, where text may have them: not in models whose line ends are tokens."""
+    settings, tokenizer = weights.settings, weights.tokenizer
+    assert isinstance(settings, Transformer)
+    config: dict[str, Any] = {
+        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": settings.context,
+        "clean_up_tokenization_spaces": False,
+    }  # fmt: skip
+    if weights.form.line_end is not None:
+        return config
+    names = {token: name for name, token in getattr(tokenizer, "names", {}).items()}
+    for role, token in tokenizer.specials.items():
+        if token in names:
+            config[f"{role}_token"] = names[token].decode()
+    return config

@@ -1,0 +1,175 @@
+"""The files of a folder as a model: config.json, safetensors in one file or several, and the tokenizer's."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lmkit.checkpoint import Buffer, Stored, stored_tensors
+from lmkit.errors import CheckpointError
+from lmkit.families.huggingface import tensors
+from lmkit.families.huggingface.configuration import GPT2, LLAMA, QWEN2, architecture, settings_of
+from lmkit.families.model import Weights
+from lmkit.families.transformer import Transformer
+from lmkit.protocols import Tokenizer
+from lmkit.text.formats import gpt2, line_ends, sentencepiece, tokenizer_json
+from lmkit.text.formats.assembly import parse_json
+from lmkit.text.sequences import TextForm
+
+CONFIG, TOKENIZER_CONFIG, OWN = "config.json", "tokenizer_config.json", "lmkit"
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
+_SAMPLE = 1 << 10  # bytes of each end of a tensor that the digest sees
+
+Files = Mapping[str, Buffer]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a folder holds, before any tensor is touched."""
+
+    architecture: str
+    config: Mapping[str, Any]
+    settings: Transformer
+    stored: Mapping[str, Stored]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over settings and names, types, shapes and both ends of all tensors: quick, whatever their size."""
+        seen = hashlib.sha256(repr(self.settings).encode())
+        for name, tensor in sorted(self.stored.items()):
+            seen.update(f"{name} {tensor.dtype} {tensor.shape} ".encode())
+            seen.update(tensor.data[:_SAMPLE])
+            seen.update(tensor.data[-_SAMPLE:])
+        return seen.hexdigest()
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """Parts of the names whose biases are zero: our settings know biases everywhere or not."""
+        if self.architecture == GPT2:
+            return ()
+        has = {
+            ".self_attn.": self.architecture == QWEN2 or self.config.get("attention_bias", False),
+            ".mlp.": self.architecture == LLAMA and self.config.get("mlp_bias", False),
+        }
+        return tuple(part for part, there in has.items() if not there)
+
+
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Puts a file's name in front of what is wrong with it."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f"{name}: {error}", hint=error.hint) from None
+
+
+def describe(files: Files) -> Description:
+    """What the folder's config.json and the headers of its weights say.
+
+    Raises CheckpointError where they are absent, damaged, do not fit together, or can't be run exactly.
+    """
+    if CONFIG not in files:
+        raise CheckpointError("no config.json in the folder")
+    with _about(CONFIG):
+        config = parse_json(bytes(files[CONFIG]), "an object of settings")
+    name, settings = architecture(config), settings_of(config)
+    stored = tensors.with_prefix(name, _stored(files))
+    if settings.tied and not tensors.ties(name, stored):
+        settings = replace(settings, tied=False)
+    found = Description(name, config, settings, stored)
+    tensors.check(name, settings, stored, found.without)
+    return found
+
+
+def read(files: Files) -> Weights:
+    """The model in a folder. Raises CheckpointError where it can't be run exactly, or is damaged."""
+    found = describe(files)
+    tokenizer, line_end = _tokenizer(files)
+    if found.settings.vocabulary < tokenizer.size:
+        raise CheckpointError(f"its tokenizer has {tokenizer.size} tokens, its model {found.settings.vocabulary}")
+    arrays = tensors.read(found.architecture, found.settings, found.stored, found.without)
+    return Weights(found.settings, _form(found.config, tokenizer, line_end), tokenizer, arrays, found.digest)
+
+
+def _form(config: Mapping[str, Any], tokenizer: Tokenizer, line_end: int | None) -> TextForm:
+    """How the model reads text: as one stream with its line ends, unless `export.write` said otherwise."""
+    own = config.get(OWN)
+    if isinstance(own, dict) and "text" in own:
+        return TextForm.from_json(own["text"], tokenizer.size)
+    for role in ("bos", "eos"):
+        said = config.get(f"{role}_token_id")
+        said = said[0] if isinstance(said, list) and said else said
+        if type(said) is int and 0 <= said < tokenizer.size:
+            return TextForm("stream", said, line_end)
+    for role in ("bos", "eos"):
+        if role in tokenizer.specials:
+            return TextForm("stream", tokenizer.specials[role], line_end)
+    raise CheckpointError("no token to begin texts with: neither bos_token_id nor eos_token_id is one of its tokenizer")
+
+
+def _stored(files: Files) -> dict[str, Stored]:
+    """The tensors of one file or of several. Raises CheckpointError where one is missing or damaged."""
+    if WEIGHTS in files:
+        with _about(WEIGHTS):
+            return stored_tensors(files[WEIGHTS])
+    if INDEX not in files:
+        pickles = [name for name in files if name.endswith(PICKLES)]
+        if pickles:
+            raise CheckpointError(
+                f"{pickles[0]} is a pickle or the like, which can run code when it is read; lmkit reads safetensors",
+                hint="`save_pretrained` of transformers writes the model anew as safetensors",
+            )
+        raise CheckpointError(f"no weights in the folder: neither {WEIGHTS} nor {INDEX}")
+    with _about(INDEX):
+        places = parse_json(bytes(files[INDEX]), "an index of shards").get("weight_map")
+        if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
+            raise CheckpointError("it has no weight_map from tensors to files")
+    shards = {}
+    for shard in sorted(set(places.values())):
+        if shard not in files:
+            raise CheckpointError(f"{shard} is missing, which {INDEX} names")
+        with _about(shard):
+            shards[shard] = stored_tensors(files[shard])
+    for name, shard in places.items():
+        if name not in shards[shard]:
+            raise CheckpointError(f"{shard}: no tensor {name!r}, which {INDEX} says is there")
+    return {name: shards[shard][name] for name, shard in places.items()}
+
+
+def read_tokenizer(files: Files) -> Tokenizer:
+    """The tokenizer in a folder. Raises CheckpointError where there is none that can be used."""
+    return _tokenizer(files)[0]
+
+
+def _tokenizer(files: Files) -> tuple[Tokenizer, int | None]:
+    """The tokenizer, and the token that its file has for line ends, if `export.write` put one there."""
+    said = None
+    if TOKENIZER_CONFIG in files:
+        with _about(TOKENIZER_CONFIG):
+            said = bytes(files[TOKENIZER_CONFIG])
+            tokenizer_json.said_roles({}, said)
+    if "tokenizer.json" in files:
+        with _about("tokenizer.json"):
+            return line_ends.read(bytes(files["tokenizer.json"]), said)
+    if "vocab.json" in files and "merges.txt" in files:
+        return _read_pair(files, said), None
+    for name in ("tokenizer.model", "spiece.model"):
+        if name in files:
+            with _about(name):
+                return sentencepiece.read(bytes(files[name])), None
+    raise CheckpointError("no tokenizer in the folder: neither tokenizer.json nor vocab.json with merges.txt")
+
+
+def _read_pair(files: Files, said: bytes | None) -> Tokenizer:
+    """GPT-2's two files; other tokenizers that keep them part text in ways that they do not say."""
+    kind = parse_json(said, "a tokenizer_config.json").get("tokenizer_class") if said is not None else None
+    if kind is not None and not str(kind).startswith("GPT2Tokenizer"):
+        raise CheckpointError(f"no tokenizer.json, and vocab.json with merges.txt do not say all of a {kind}")
+    with _about("vocab.json"):
+        vocabulary = gpt2.read_vocabulary(bytes(files["vocab.json"]))
+    with _about("merges.txt"):
+        _, pairs = gpt2.read_pairs(bytes(files["merges.txt"]))
+    with _about("vocab.json with merges.txt"):
+        return gpt2.read(vocabulary, pairs)

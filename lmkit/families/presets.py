@@ -1,0 +1,84 @@
+"""Shapes with names: small ones to train here, and those of published models to count.
+
+Sources: Radford et al. (2018, 2019), Devlin et al. (2019), Touvron et al. (2023), and the configurations
+published with the weights of Llama, SmolLM2 and Qwen. Heads stand where they are, though BERT-large is
+sometimes said to have 12; they change no count.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from lmkit.errors import UsageError
+from lmkit.families.encoder import Encoder
+from lmkit.families.transformer import Transformer
+
+_OF_GPT: Mapping[str, Any] = {
+    "positions": "learned", "normalisation": "layernorm", "norm_epsilon": 1e-5, "activation": "gelu",
+    "bias": "all", "tied": True,
+}  # fmt: skip
+SMALL: Mapping[str, Mapping[str, Any]] = {
+    "fast": {"query_key_norm": True},
+    "gpt2": {**_OF_GPT, "hidden": 512},
+    "llama": {"norm_epsilon": 1e-5},
+}
+"""What each small shape changes in the settings' own; `fast` is Qwen3's kind of block."""
+
+
+def transformer(name: str, *, vocabulary: int, context: int, **changes: Any) -> Transformer:
+    """A small transformer of a known kind, `fast`, `gpt2` or `llama`, but for some settings.
+
+    Raises UsageError for other names, and where settings make no model.
+    """
+    if name not in SMALL:
+        raise UsageError(f"no preset {name!r}", hint=f"there are {', '.join(SMALL)}")
+    return Transformer(vocabulary=vocabulary, context=context, **{**SMALL[name], **changes})
+
+
+def _gpt(layers: int, width: int, *, vocabulary: int = 50257, context: int = 1024, norm: str = "pre") -> Transformer:
+    """GPT and GPT-2; heads have 64 numbers."""
+    return Transformer(
+        vocabulary=vocabulary, context=context, layers=layers, width=width, hidden=4 * width, norm=norm,
+        heads=width // 64, kv_heads=width // 64, head_width=64, **_OF_GPT,
+    )  # fmt: skip
+
+
+def _llama(
+    vocabulary: int, layers: int, width: int, hidden: int, heads: int, kv_heads: int, context: int, **more: Any
+) -> Transformer:
+    """Llama and its relatives, whose heads part the width unless `head_width` says otherwise."""
+    more = {"head_width": width // heads, **more}
+    return Transformer(
+        vocabulary=vocabulary, layers=layers, width=width, hidden=hidden,
+        heads=heads, kv_heads=kv_heads, context=context, **more,
+    )  # fmt: skip
+
+
+_qwen3 = partial(_llama, 151936, head_width=128, query_key_norm=True, rope_theta=1e6, context=40960)
+_smollm2 = partial(_llama, 49152, tied=True, rope_theta=1e5, context=8192, norm_epsilon=1e-5)
+PUBLISHED: Mapping[str, Callable[[], Transformer | Encoder]] = {
+    "gpt1": lambda: _gpt(12, 768, vocabulary=40478, context=512, norm="post"),
+    "gpt2": lambda: _gpt(12, 768),
+    "gpt2-medium": lambda: _gpt(24, 1024),
+    "gpt2-large": lambda: _gpt(36, 1280),
+    "gpt2-xl": lambda: _gpt(48, 1600),
+    "bert-base": lambda: Encoder(vocabulary=30522),
+    "bert-large": lambda: Encoder(vocabulary=30522, layers=24, width=1024, heads=16, hidden=4096),
+    "llama-7b": lambda: _llama(32000, 32, 4096, 11008, 32, 32, 2048),
+    "llama-13b": lambda: _llama(32000, 40, 5120, 13824, 40, 40, 2048),
+    "llama-3-8b": lambda: _llama(128256, 32, 4096, 14336, 32, 8, 8192, rope_theta=5e5, norm_epsilon=1e-5),
+    "smollm2-135m": lambda: _smollm2(30, 576, 1536, 9, 3),
+    "smollm2-360m": lambda: _smollm2(32, 960, 2560, 15, 5),
+    "smollm2-1.7b": lambda: _smollm2(24, 2048, 8192, 32, 32, rope_theta=1.3e5),
+    "qwen2.5-0.5b": lambda: _llama(151936, 24, 896, 4864, 14, 2, 32768, bias="qkv", tied=True, rope_theta=1e6),
+    "qwen3-0.6b": lambda: _qwen3(28, 1024, 3072, 16, 8, tied=True),
+    "qwen3-1.7b": lambda: _qwen3(28, 2048, 6144, 16, 8, tied=True),
+}
+"""The settings of published models, made when asked for."""
+
+
+def published(name: str) -> Transformer | Encoder:
+    """The settings of a published model. Raises UsageError for a name that is not in PUBLISHED."""
+    if name not in PUBLISHED:
+        raise UsageError(f"no preset {name!r}", hint=f"there are {', '.join(PUBLISHED)}")
+    return PUBLISHED[name]()

@@ -1,0 +1,50 @@
+"""Which keys a query may see, and how well it matches them: Luong et al. (2015), section 3.1; Vaswani et al. (2017).
+
+s scale, T queries and S keys of D numbers (keys of other sizes where a matrix stands between), A rows of `concat`.
+"""
+
+import math
+
+import numpy as np
+
+from lmkit.inference.formulas import causal, linear, softmax
+from lmkit.protocols import Bool, Floats
+
+
+def dot(queries: Floats, keys: Floats, scale: float | None = 1.0) -> Floats:
+    """s q k, (T, S); a scale of None is 1 / sqrt(D)."""
+    scale = 1 / math.sqrt(queries.shape[-1]) if scale is None else scale
+    return linear(queries, keys) * scale
+
+
+def general(queries: Floats, keys: Floats, weight: Floats, scale: float = 1.0) -> Floats:
+    """s q W k, (T, S); W is (D of queries, D of keys)."""
+    return dot(queries @ weight, keys, scale)
+
+
+def concat(queries: Floats, keys: Floats, weight: Floats, vector: Floats, scale: float = 1.0) -> Floats:
+    """s v tanh(W [q; k]), (T, S); W is (A, D of queries + D of keys), v is (A,)."""
+    width = queries.shape[-1]
+    from_queries, from_keys = linear(queries, weight[:, :width]), linear(keys, weight[:, width:])
+    return np.tanh(from_queries[:, None] + from_keys[None]) @ vector * scale
+
+
+def attend(scores: Floats, values: Floats, mask: Bool | None = None) -> tuple[Floats, Floats]:
+    """Softmax of scores (T, S) over what `mask`, (T, S), allows, applied to values (S, E): outputs and weights."""
+    weights = softmax(scores if mask is None else np.where(mask, scores, -np.inf))
+    return weights @ values, weights
+
+
+MASKS = ("causal", "full", "prefix")
+
+
+def mask(kind: str, size: int, prefix: int = 0) -> Bool:
+    """Which of `size` keys each of as many queries may see, (T, T), by one of MASKS.
+
+    `causal`: itself and those before it; `full`: all; `prefix`: the first `prefix` ones too.
+    """
+    if kind == "full":
+        return np.ones((size, size), dtype=np.bool_)
+    allowed = causal(size, size)
+    allowed[:, :prefix] = True
+    return allowed

@@ -1,0 +1,265 @@
+"""The arithmetic of a decoder-only transformer in numpy; see `families.transformer`. Knows no text and no windows.
+
+Shapes: ... any leading axes, T tokens, S tokens that are seen, D width, H heads, G heads of keys and values,
+E numbers in a head, V vocabulary.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lmkit.families import positions
+from lmkit.families.model import Weights
+from lmkit.families.transformer import Transformer
+from lmkit.inference import formulas
+from lmkit.inference.linear import Head, Joint
+from lmkit.protocols import F32, I32
+
+CAPACITY = 64  # tokens that a cache has room for at first
+QUERIES = 128  # queries whose scores are worked out at once
+FEW = 1 << 12  # positions whose tables are made at first
+
+Attend = Callable[[int, F32, F32, F32], F32]
+"""From a layer's number, queries (..., T, H, E), keys and values (..., T, G, E) to outputs (..., T, H E)."""
+
+
+class Cache:
+    """Tokens run so far in one window and their keys and values, (layers, G, capacity, E), shared by states."""
+
+    def __init__(self, layers: int, heads: int, width: int, capacity: int = CAPACITY) -> None:
+        self.keys = np.empty((layers, heads, capacity, width), dtype=np.float32)
+        self.values = np.empty_like(self.keys)
+        self.tokens = np.empty(capacity, dtype=np.int32)
+        self.filled = 0
+
+    def reserve(self, size: int) -> None:
+        """Makes room for `size` tokens in all, for twice as many as before at least."""
+        capacity = len(self.tokens)
+        if size > capacity:
+            self._take(self, self.filled, max(size, 2 * capacity))
+
+    def branch(self, length: int) -> "Cache":
+        """A cache of its own that begins with the first `length` tokens."""
+        layers, heads, _, width = self.keys.shape
+        made = Cache(layers, heads, width, 0)
+        made._take(self, length, max(CAPACITY, length + length // 2))
+        return made
+
+    def _take(self, other: "Cache", length: int, capacity: int) -> None:
+        layers, heads, _, width = other.keys.shape
+        bigger = Cache(layers, heads, width, capacity)
+        bigger.keys[:, :, :length] = other.keys[:, :, :length]
+        bigger.values[:, :, :length] = other.values[:, :, :length]
+        bigger.tokens[:length] = other.tokens[:length]
+        self.keys, self.values, self.tokens, self.filled = bigger.keys, bigger.values, bigger.tokens, length
+
+
+class Block:
+    """One layer: attention and feed-forward, and how both join the residual stream."""
+
+    def __init__(self, weights: Weights, number: int) -> None:
+        settings = self._settings = _settings(weights)
+        tensors = weights.tensors
+        begin = f"layers.{number}."
+
+        def joint(*names: str) -> Joint:
+            biases = [tensors[f"{begin}{name}.bias"] for name in names if f"{begin}{name}.bias" in tensors]
+            return Joint([tensors[f"{begin}{name}.weight"] for name in names], biases)
+
+        self._number = number
+        self._norm_of_attention = Norm(weights, f"{begin}input_layernorm")
+        self._norm_of_feed = Norm(weights, f"{begin}post_attention_layernorm")
+        self._projections = joint("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
+        self._output = joint("self_attn.o_proj")
+        gated = settings.activation == "swiglu"
+        self._up = joint("mlp.gate_proj", "mlp.up_proj") if gated else joint("mlp.up_proj")
+        self._down = joint("mlp.down_proj")
+        self._activation: Callable[[F32], F32] = _swiglu if gated else getattr(formulas, settings.activation)
+        self._head_norms = self._norms_of_heads(weights, f"{begin}self_attn.")
+
+    @staticmethod
+    def _norms_of_heads(weights: Weights, begin: str) -> F32 | None:
+        """The norms' weights of every head of queries and keys, (H + G, E), if they have some."""
+        settings = _settings(weights)
+        if not settings.query_key_norm:
+            return None
+        queries = np.tile(weights.tensors[f"{begin}q_norm.weight"], (settings.heads, 1))
+        keys = np.tile(weights.tensors[f"{begin}k_norm.weight"], (settings.kv_heads, 1))
+        return np.concatenate((queries, keys))
+
+    def __call__(self, x: F32, turns: tuple[F32, F32] | None, attend: Attend) -> F32:
+        """The residual stream behind the block, (..., T, D) to (..., T, D)."""
+        x = self._join(x, self._norm_of_attention, lambda inner: self._attention(inner, turns, attend))
+        return self._join(x, self._norm_of_feed, lambda inner: self._down(self._activation(self._up(inner))))
+
+    def _join(self, x: F32, norm: "Norm", branch: Callable[[F32], F32]) -> F32:
+        way = self._settings.norm
+        made = branch(norm(x) if way == "pre" else x)
+        if way == "course":
+            made = norm(made)
+        if self._settings.residual:
+            made += x
+        return norm(made) if way == "post" else made
+
+    def _attention(self, x: F32, turns: tuple[F32, F32] | None, attend: Attend) -> F32:
+        settings = self._settings
+        heads, shared = settings.heads, settings.kv_heads
+        rows = self._projections(x).reshape(*x.shape[:-1], heads + 2 * shared, settings.head_width)
+        both, values = rows[..., : heads + shared, :], rows[..., heads + shared :, :]
+        if self._head_norms is not None:
+            both = formulas.rms_norm(both, self._head_norms, settings.norm_epsilon)
+        if turns is not None:
+            both = formulas.turn(both, *turns)
+        return self._output(attend(self._number, both[..., :heads, :], both[..., heads:, :], values))
+
+
+def _settings(weights: Weights) -> Transformer:
+    assert isinstance(weights.settings, Transformer)
+    return weights.settings
+
+
+class Norm:
+    """A layernorm or an rmsnorm with its weights."""
+
+    def __init__(self, weights: Weights, name: str) -> None:
+        settings = _settings(weights)
+        self._weight = weights.tensors[f"{name}.weight"]
+        self._bias = weights.tensors.get(f"{name}.bias")
+        self._epsilon = settings.norm_epsilon
+        self._is_layernorm = settings.normalisation == "layernorm"
+
+    def __call__(self, x: F32) -> F32:
+        """Of each (..., D)."""
+        if self._is_layernorm:
+            return formulas.layer_norm(x, self._weight, self._bias, self._epsilon)
+        return formulas.rms_norm(x, self._weight, self._epsilon)
+
+
+def _swiglu(both: F32) -> F32:
+    half = both.shape[-1] // 2
+    return formulas.swiglu(both[..., :half], both[..., half:])
+
+
+class Decoder:
+    """All layers between tokens and what the head multiplies."""
+
+    def __init__(self, weights: Weights) -> None:
+        settings = _settings(weights)
+        tensors = weights.tensors
+        self._settings = settings
+        self._embeddings: F32 = tensors["embed_tokens.weight"]
+        self._blocks = [Block(weights, number) for number in range(settings.layers)]
+        self._last = Norm(weights, "norm") if settings.norm == "pre" else None
+        self._scale = np.float32(1 / math.sqrt(settings.head_width))
+        self._learned: F32 | None = tensors.get("embed_positions.weight")
+        self._tables: tuple[F32, ...] = ()
+        head = self._embeddings if settings.tied else tensors["lm_head.weight"]
+        self.head = Head(head, None, weights.tokenizer.size)
+
+    def cache(self) -> Cache:
+        """An empty cache."""
+        settings = self._settings
+        return Cache(settings.layers, settings.kv_heads, settings.head_width, min(CAPACITY, settings.context))
+
+    def _table(self, end: int) -> tuple[F32, ...]:
+        """What positions up to `end` at least are told by: rows to add, or cosines and sines; nothing if not needed."""
+        settings = self._settings
+        if settings.positions == "none":
+            return ()
+        if not self._tables or len(self._tables[0]) < end:
+            size = min(settings.context, max(FEW, 2 * end))
+            if settings.positions == "rope":
+                self._tables = positions.rotary(settings, 0, size)
+            elif self._learned is not None:
+                self._tables = (self._learned,)
+            else:
+                table = positions.sinusoidal(np.arange(size, dtype=np.float64), settings.width)
+                self._tables = (table.astype(np.float32),)
+        return self._tables
+
+    def _run(self, ids: Any, begin: int, end: int, attend: Attend) -> F32:
+        """What the head multiplies, (..., T, D), for ids (..., T) at positions `begin` to `end`; (D,) for one id."""
+        x: F32 = self._embeddings[ids]
+        tables = self._table(end)
+        places: Any = slice(begin, end) if np.ndim(ids) else begin
+        turns = None
+        if len(tables) == 2:
+            kept, crossed = formulas.turning(tables[0][places], tables[1][places])
+            turns = kept[..., None, :, :], crossed[..., None, :, :]
+        elif tables:
+            x = x + tables[0][places]
+        for block in self._blocks:
+            x = block(x, turns, attend)
+        return x if self._last is None else self._last(x)
+
+    def whole(self, ids: I32) -> F32:
+        """What the head multiplies at every token of windows of their own, (B, T) to (B, T, D)."""
+
+        def attend(_layer: int, queries: F32, keys: F32, values: F32) -> F32:
+            return self._attend(queries, np.swapaxes(keys, -2, -3), np.swapaxes(values, -2, -3))
+
+        with np.errstate(all="ignore"):
+            return self._run(ids, 0, ids.shape[-1], attend)
+
+    def weights(self, ids: I32) -> F32:
+        """What attention gives each token of a window from each, (T,) to (layers, H, T, T)."""
+        settings, length = self._settings, len(ids)
+        shared = settings.kv_heads
+        found = np.empty((settings.layers, settings.heads, length, length), dtype=np.float32)
+
+        def attend(layer: int, queries: F32, keys: F32, values: F32) -> F32:
+            grouped = np.moveaxis(queries.reshape(length, shared, -1, settings.head_width), 0, -2)
+            keys, values = np.swapaxes(keys, 0, 1)[:, None], np.swapaxes(values, 0, 1)[:, None]
+            mask = formulas.causal(length, length)
+            outputs, weights = formulas.attention(grouped, keys, values, float(self._scale), mask)
+            found[layer] = weights.reshape(settings.heads, length, length)
+            return np.moveaxis(outputs, -2, 0).reshape(length, -1).astype(np.float32)
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._run(ids, 0, length, attend)
+        return found
+
+    def extend(self, cache: Cache, ids: I32) -> F32:
+        """What the head multiplies behind the last of ids, (T,) to (D,); their keys and values go into the cache."""
+        begin, end = cache.filled, cache.filled + len(ids)
+        cache.reserve(end)
+        cache.tokens[begin:end] = ids
+        cache.filled = end
+        all_keys, all_values = cache.keys, cache.values
+
+        def attend(layer: int, queries: F32, keys: F32, values: F32) -> F32:
+            all_keys[layer, :, begin:end] = np.swapaxes(keys, 0, 1)
+            all_values[layer, :, begin:end] = np.swapaxes(values, 0, 1)
+            return self._attend(queries, all_keys[layer, :, :end], all_values[layer, :, :end])
+
+        def attend_once(layer: int, queries: Any, keys: Any, values: Any) -> Any:
+            all_keys[layer, :, begin] = keys
+            all_values[layer, :, begin] = values
+            grouped = (queries * self._scale).reshape(len(keys), -1, keys.shape[-1])
+            weights = formulas.softmax(grouped @ all_keys[layer, :, :end].swapaxes(1, 2))
+            return (weights @ all_values[layer, :, :end]).reshape(-1)
+
+        with np.errstate(all="ignore"):
+            if len(ids) == 1:
+                return self._run(int(ids[0]), begin, end, attend_once)
+            last: F32 = self._run(ids, begin, end, attend)[-1]
+            return last
+
+    def _attend(self, queries: Any, keys: Any, values: Any) -> F32:
+        """Causal attention of the last T tokens in parts: (..., T, H, E) over (..., G, S, E) to (..., T, H E)."""
+        *leading, length, heads, width = queries.shape
+        shared, seen = keys.shape[-3], keys.shape[-2]
+        grouped = np.moveaxis(queries.reshape(*leading, length, shared, heads // shared, width), -4, -2)
+        outputs = np.empty((*leading, length, shared, heads // shared, width), dtype=np.float32)
+        keys, values = keys[..., None, :, :], values[..., None, :, :]
+        for begin in range(0, length, QUERIES):
+            end = min(begin + QUERIES, length)
+            until = seen - length + end
+            found, _ = formulas.attention(
+                grouped[..., begin:end, :], keys[..., :until, :], values[..., :until, :],
+                float(self._scale), formulas.causal(end - begin, until),
+            )  # fmt: skip
+            outputs[..., begin:end, :, :, :] = np.moveaxis(found, -2, -4)
+        return outputs.reshape(*leading, length, heads * width)

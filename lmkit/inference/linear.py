@@ -1,0 +1,77 @@
+"""Matrices as they are multiplied: joined where small, and the last one, whose products become nats. Knows no family.
+
+Shapes: ... any leading axes, I inputs, M outputs, D numbers before the head, V vocabulary, N tokens.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lmkit.errors import CheckpointError
+from lmkit.inference.formulas import linear
+from lmkit.protocols import F32, F64, I32
+
+JOINED = 1 << 22  # bytes of matrices that are copied into one, to save calls
+SCORES = 1 << 20  # numbers in the logits of tokens scored at once
+LANES = 256  # rows of the head in multiples of this, and the rest apart: sums then don't depend on threads
+
+
+class Joint:
+    """Linear maps of the same input as one map, (..., I) to (..., M), their outputs end to end."""
+
+    def __init__(self, weights: Sequence[F32], biases: Sequence[F32] = ()) -> None:
+        small = sum(weight.nbytes for weight in weights) <= JOINED
+        joined = [np.concatenate(weights)] if small and len(weights) > 1 else weights
+        self._turned = [weight.T for weight in joined]
+        self._bias = np.concatenate(biases) if biases else None
+
+    def __call__(self, x: F32) -> F32:
+        """W x + b."""
+        y: F32 = x @ self._turned[0]
+        if len(self._turned) > 1:
+            y = np.concatenate((y, *(x @ turned for turned in self._turned[1:])), axis=-1)
+        if self._bias is not None:
+            y += self._bias
+        return y
+
+
+class Head:
+    """The last linear map, and log-probabilities of what it gives; `next` leaves out ids from `size` on."""
+
+    def __init__(self, weight: F32, bias: F32 | None, size: int) -> None:
+        self._weight = weight
+        self._bias = bias
+        self._size = size
+        even = len(weight) - len(weight) % LANES
+        self._parts = [part for part in (weight[:even], weight[even:]) if len(part)]
+
+    def next(self, x: F32) -> F64:
+        """Log-probability in nats of every token, (D,) to (size,). Raises CheckpointError where they are no numbers."""
+        with np.errstate(all="ignore"):
+            products = [part @ x for part in self._parts]
+            logits = np.concatenate(products).astype(np.float64)
+            if self._bias is not None:
+                logits += self._bias
+            logits -= logits.max()
+            logits -= np.log(np.exp(logits).sum())
+        return _checked(logits[: self._size])
+
+    def score(self, x: F32, targets: I32) -> F64:
+        """Log-probability in nats of one token each, x (N, D) and targets (N,) to (N,). Raises as `next`."""
+        nats = np.empty(len(targets))
+        step = max(1, SCORES // len(self._weight))
+        with np.errstate(all="ignore"):
+            for begin in range(0, len(targets), step):
+                logits = linear(x[begin : begin + step], self._weight, self._bias)
+                found = np.take_along_axis(logits, targets[begin : begin + step, None], axis=1)
+                highest = logits.max(axis=1, keepdims=True)
+                logits -= highest
+                masses = np.exp(logits, out=logits).sum(axis=1, dtype=np.float64)
+                nats[begin : begin + step] = (found - highest)[:, 0] - np.log(masses)
+        return _checked(nats)
+
+
+def _checked(nats: F64) -> F64:
+    if np.isnan(nats).any():
+        raise CheckpointError("damaged checkpoint: its weights give no probabilities")
+    return nats

@@ -1,0 +1,197 @@
+"""Recurrent models in numpy; see `families.recurrent` for the formulas of their cells. Knows no files.
+
+Shapes: B sentences, T time, D width, G gates.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
+from lmkit.families.recurrent import Recurrent
+from lmkit.inference import formulas
+from lmkit.inference.linear import Head
+from lmkit.protocols import F32, F64, I32, I64
+
+TABLE = 1 << 20  # numbers in the first layer's products with all embeddings, where these are worked out beforehand
+ROWS = 256  # sentences run beside one another at most
+
+Memory = tuple[F32, ...]
+"""What a layer keeps: h, and c for an lstm, each (D,) or (B, D)."""
+
+
+class State(NamedTuple):
+    """What each layer keeps after some tokens; no key, as it is too big to be kept by those who keep what they meet."""
+
+    memories: tuple[Memory, ...]
+
+
+def _elman(from_input: Any, from_state: Any, _memory: Memory) -> Memory:
+    return (np.tanh(from_input + from_state),)
+
+
+def _lstm(from_input: Any, from_state: Any, memory: Memory) -> Memory:
+    hidden, cell = formulas.lstm_cell(from_input + from_state, memory[1])
+    return hidden, cell
+
+
+def _gru(from_input: Any, from_state: Any, memory: Memory) -> Memory:
+    return (formulas.gru_cell(from_input, from_state, memory[0]),)
+
+
+def _mingru(from_input: Any, _from_state: Any, memory: Memory) -> Memory:
+    return (formulas.mingru_cell(from_input, memory[0]),)
+
+
+Cell = Callable[[Any, Any, Memory], Memory]
+CELLS: dict[str, Cell] = {"elman": _elman, "lstm": _lstm, "gru": _gru, "mingru": _mingru}
+
+
+class Layer:
+    """One layer: from products of its inputs and what it keeps to what it keeps next."""
+
+    def __init__(self, settings: Recurrent, weights: Weights, number: int) -> None:
+        own = {name: weights.tensors.get(f"layers.{number}.{name}") for name in ("weight_ih", "weight_hh")}
+        biases = {name: weights.tensors.get(f"layers.{number}.{name}") for name in ("bias_ih", "bias_hh")}
+        self._weight: F32 = own["weight_ih"]  # type: ignore[assignment]
+        self._bias: F32 | None = biases["bias_ih"]
+        self._turned: F32 | None = None if own["weight_hh"] is None else own["weight_hh"].T
+        self._state_bias: F32 | None = biases["bias_hh"]
+        self._cell = CELLS[settings.cell]
+        if settings.cell != "gru" and self._bias is not None and self._state_bias is not None:
+            self._bias, self._state_bias = self._bias + self._state_bias, None  # only their sum counts
+
+    def products(self, x: F32) -> F32:
+        """W_ih x + b_ih, (..., D) to (..., G D)."""
+        return formulas.linear(x, self._weight, self._bias)
+
+    def step(self, products: F32, memory: Memory) -> Memory:
+        """What it keeps after one more input, given the products with that."""
+        if self._turned is None:
+            return self._cell(products, None, memory)
+        from_state = memory[0] @ self._turned
+        if self._state_bias is not None:
+            from_state += self._state_bias
+        return self._cell(products, from_state, memory)
+
+    def run(self, products: F32, memory: Memory) -> tuple[F32, Memory]:
+        """Outputs at all times and what it keeps in the end: products (T, ..., G D) to outputs (T, ..., D)."""
+        outputs = np.empty((len(products), *memory[0].shape), dtype=np.float32)
+        for time, some in enumerate(products):
+            memory = self.step(some, memory)
+            outputs[time] = memory[0]
+        return outputs, memory
+
+
+class RecurrentModel(NeuralModel):
+    """A LanguageModel that carries what it keeps over any length."""
+
+    settings: Recurrent
+
+    def __init__(self, weights: Weights, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
+        super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
+        tensors, settings = weights.tensors, self.settings
+        self._embeddings: F32 = tensors["embed_tokens.weight"]
+        self._layers = [Layer(settings, weights, number) for number in range(settings.layers)]
+        head = self._embeddings if settings.tied else tensors["lm_head.weight"]
+        self._head = Head(head, tensors.get("lm_head.bias"), self.tokenizer.size)
+        self._table: F32 | None = None
+        if settings.vocabulary * settings.gates * settings.width <= TABLE:
+            self._table = self._layers[0].products(self._embeddings)
+
+    def context_used(self) -> str:
+        """See `NeuralModel.context_used`."""
+        return "unlimited"
+
+    def _empty(self, *rows: int) -> tuple[Memory, ...]:
+        kept = 2 if self.settings.cell == "lstm" else 1
+        nothing = np.zeros((*rows, self.settings.width), dtype=np.float32)
+        return ((nothing,) * kept,) * self.settings.layers
+
+    def _first(self, ids: Any) -> F32:
+        """The first layer's products with the embeddings of ids."""
+        return self._layers[0].products(self._embeddings[ids]) if self._table is None else self._table[ids]
+
+    # One token at a time.
+
+    def start(self) -> State:
+        """See `LanguageModel.start`."""
+        return self.advance(State(self._empty()), self.form.start)
+
+    def advance(self, state: State, token: int) -> State:
+        """See `LanguageModel.advance`."""
+        memories: list[Memory] = []
+        with np.errstate(all="ignore"):
+            products = self._first(token)
+            for layer, before in zip(self._layers, state.memories, strict=True):
+                if memories:
+                    products = layer.products(memories[-1][0])
+                memories.append(layer.step(products, before))
+        return State(tuple(memories))
+
+    def next(self, state: State) -> F64:
+        """See `LanguageModel.next`."""
+        return self._head.next(state.memories[-1][0])
+
+    # Many tokens at a time.
+
+    def _run(self, inputs: I32, memories: tuple[Memory, ...]) -> tuple[F32, tuple[Memory, ...]]:
+        """Outputs of the last layer, (T, ..., D), for inputs (T, ...), and what the layers keep; layer by layer."""
+        kept: list[Memory] = []
+        outputs = np.zeros(0, dtype=np.float32)
+        with np.errstate(all="ignore"):
+            for layer, before in zip(self._layers, memories, strict=True):
+                outputs, after = layer.run(layer.products(outputs) if kept else self._first(inputs), before)
+                kept.append(after)
+        return outputs, tuple(kept)
+
+    def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
+        """See `NeuralModel.score_document`."""
+        last, memories = self.form.start, self._empty()
+        for part in parts:
+            for begin in range(0, len(part), self.batch_tokens):
+                ids = part[begin : begin + self.batch_tokens]
+                inputs = np.concatenate((np.array([last], dtype=np.int32), ids[:-1]))
+                outputs, memories = self._run(inputs, memories)
+                yield self._head.score(outputs, ids)
+                last = int(ids[-1])
+
+    def score_many(self, ids: I32, ends: I64) -> F64:
+        """See `LanguageModel.score_many`; sentences of like length are run beside one another."""
+        nats = np.empty(len(ids))
+        begins = np.concatenate((np.zeros(1, dtype=np.int64), ends[:-1])) if len(ends) else ends
+        lengths = ends - begins
+        order = np.argsort(-lengths, kind="stable")
+        order = order[lengths[order] > 0]
+        while len(order):
+            longest = int(lengths[order[0]])
+            count = min(ROWS, max(1, self.batch_tokens // longest))
+            some, order = order[:count], order[count:]
+            self._score_rows(ids, begins[some], lengths[some], nats)
+        return nats
+
+    def _score_rows(self, ids: I32, begins: I64, lengths: I64, nats: F64) -> None:
+        """Nats of some sentences, in parts of few tokens if they are long; falling lengths."""
+        step = max(1, self.batch_tokens // len(begins))
+        memories = self._empty(len(begins))
+        last = np.full(len(begins), self.form.start, dtype=np.int32)
+        for begin in range(0, int(lengths[0]), step):
+            times = np.arange(begin, min(begin + step, int(lengths[0])))[:, None]
+            inside = times < lengths
+            places = np.where(inside, begins + times, 0)
+            targets = np.where(inside, ids[places], self.form.start).astype(np.int32)
+            outputs, memories = self._run(np.concatenate((last[None], targets[:-1])), memories)
+            nats[places[inside]] = self._head.score(outputs[inside], targets[inside])
+            last = targets[-1]
+
+    # What is inside.
+
+    def vectors(self, ids: I32) -> F32:
+        """See `Embedding.vectors`: outputs of the last layer."""
+        inputs = np.concatenate((np.array([self.form.start], dtype=np.int32), ids))
+        found, memories = [], self._empty()
+        for begin in range(0, len(inputs), self.batch_tokens):
+            outputs, memories = self._run(inputs[begin : begin + self.batch_tokens], memories)
+            found.append(outputs)
+        return np.concatenate(found)[1:]

@@ -1,0 +1,121 @@
+"""The transformer in numpy: states that share keys and values, windows that roll on. Knows no files.
+
+Past the context T, stepping follows the windows of `families.windows`: when a window is full, the
+last T - S inputs are run again as the beginning of the next, for stride S.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
+from typing import NamedTuple
+
+import numpy as np
+
+from lmkit.errors import UsageError
+from lmkit.families import windows
+from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
+from lmkit.families.transformer import Transformer
+from lmkit.inference.decoder import Cache, Decoder
+from lmkit.protocols import F32, F64, I32, I64
+
+
+class State(NamedTuple):
+    """The first `length` tokens of a cache, and the last one's output, (D,).
+
+    A cache is shared by the states along one history: what is behind `length` is none of a state's business.
+    """
+
+    cache: Cache
+    length: int
+    output: F32
+
+
+class TransformerModel(NeuralModel):
+    """A LanguageModel that sees the tokens of a window."""
+
+    settings: Transformer
+
+    def __init__(self, weights: Weights, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
+        super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
+        context = self.settings.context
+        self.stride: int = max(1, context // 2) if stride is None else stride
+        if not 1 <= self.stride <= context:
+            raise UsageError(f"stride {stride} is outside 1 to {context}, the model's context")
+        self.prompt_limit = context
+        self._decoder = Decoder(weights)
+
+    def context_used(self) -> str:
+        """Context and stride, see `NeuralModel.context_used`."""
+        return f"{self.settings.context}/{self.stride}"
+
+    # One token at a time.
+
+    def start(self) -> State:
+        """See `LanguageModel.start`."""
+        return self._fresh(np.array([self.form.start], dtype=np.int32))
+
+    def _fresh(self, inputs: I32) -> State:
+        """The state behind the inputs of a window of their own."""
+        cache = self._decoder.cache()
+        return State(cache, len(inputs), self._decoder.extend(cache, inputs))
+
+    def advance(self, state: State, token: int) -> State:
+        """See `LanguageModel.advance`."""
+        ids = np.array([token], dtype=np.int32)
+        cache, length = state.cache, state.length
+        if length == self.settings.context:
+            return self._fresh(np.concatenate((cache.tokens[self.stride : length], ids)))
+        if cache.filled != length:
+            cache = cache.branch(length)
+        return State(cache, length + 1, self._decoder.extend(cache, ids))
+
+    def after(self, ids: I32) -> State:
+        """See `NeuralModel.after`; as many tokens as the context leave no room for the start token."""
+        inputs = np.concatenate((np.array([self.form.start], dtype=np.int32), ids))
+        return self._fresh(inputs[-self.settings.context :])
+
+    def next(self, state: State) -> F64:
+        """See `LanguageModel.next`."""
+        return self._decoder.head.next(state.output)
+
+    # Many tokens at a time.
+
+    def _run(self, inputs: I32, targets: I32) -> F64:
+        """See `windows.Run`."""
+        nats = np.zeros(targets.shape)
+        wanted = targets != windows.UNSCORED
+        nats[wanted] = self._decoder.head.score(self._decoder.whole(inputs)[wanted], targets[wanted])
+        return nats
+
+    def score_many(self, ids: I32, ends: I64) -> F64:
+        """See `LanguageModel.score_many`."""
+        parts = windows.of_sentences(self.form.start, ids, ends, self.settings.context, self.stride)
+        found = list(windows.score(self._run, parts, self.batch_tokens))
+        return np.concatenate([np.zeros(0), *found])
+
+    def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
+        """See `NeuralModel.score_document`."""
+        several = windows.windows(self.form.start, parts, self.settings.context, self.stride)
+        return windows.score(self._run, several, self.batch_tokens)
+
+    # What is inside.
+
+    def vectors(self, ids: I32) -> F32:
+        """See `Embedding.vectors`; each token sees what fits into its window."""
+        longer = np.append(ids, np.int32(self.form.start))  # a window's inputs leave out what it predicts last
+        several = windows.windows(self.form.start, [longer], self.settings.context, self.stride)
+        found = []
+        for length, alike in groupby(several, key=lambda window: len(window.inputs)):
+            while some := list(islice(alike, max(1, self.batch_tokens // length))):
+                outputs = self._decoder.whole(np.stack([window.inputs for window in some]))
+                found += [rows[window.first :] for rows, window in zip(outputs, some, strict=True)]
+        return np.concatenate(found)[1:]
+
+    def attention(self, ids: I32) -> F32:
+        """See `Attentive.attention`. Raises UsageError for more tokens than the context."""
+        inputs = np.concatenate((np.array([self.form.start], dtype=np.int32), ids))
+        if len(inputs) > self.settings.context:
+            raise UsageError(
+                f"{len(inputs)} tokens, the first to start with, and a context of {self.settings.context}",
+                hint="a shorter text fits",
+            )
+        return self._decoder.weights(inputs)

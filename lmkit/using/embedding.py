@@ -1,0 +1,54 @@
+"""Vectors of texts, by any model that has vectors, or by counting. Knows no files.
+
+Shapes: N tokens, V vocabulary, D numbers of a vector.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from lmkit.errors import CheckpointError
+from lmkit.protocols import F32, F64, I32, I64, Embedding, Floats
+from lmkit.text.words import split
+
+POOLS = ("mean", "last")
+
+
+def token_vectors(model: Embedding, ids: I32, *, static: bool) -> F32:
+    """The vector of each token where it stands, or, `static`, wherever it stands, (N,) to (N, D).
+
+    Raises CheckpointError where weights give no numbers.
+    """
+    found = model.table()[ids] if static else model.vectors(ids)
+    if not np.isfinite(found).all():
+        raise CheckpointError("damaged checkpoint: its weights give no vectors")
+    return found
+
+
+def pooled(vectors: Floats, pool: str) -> F64 | None:
+    """One vector for several, their `mean` or the `last`, (N, D) to (D,); None where there are none."""
+    if not len(vectors):
+        return None
+    single: F64 = vectors[-1].astype(np.float64) if pool == "last" else vectors.mean(axis=0, dtype=np.float64)
+    return single
+
+
+def bag(ids: I32, size: int) -> I64:
+    """How often each token of a vocabulary occurs, (N,) to (V,)."""
+    return np.bincount(ids, minlength=size)
+
+
+def bags_of_words(lines: Sequence[bytes]) -> Iterator[I64]:
+    """How often each distinct word of some lines, in order of their bytes, occurs in each line."""
+    words = sorted({word for line in lines for word in split(line)})
+    places = {word: place for place, word in enumerate(words)}
+    for line in lines:
+        yield bag(np.array([places[word] for word in split(line)], dtype=np.int32), len(words))
+
+
+def cosine(one: Floats, other: Floats) -> float:
+    """u v / (|u| |v|) of two vectors, (D,); 0 where one of them is 0, of which no angle is known."""
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    lengths = math.sqrt(float(one @ one) * float(other @ other))
+    return min(1.0, max(-1.0, float(one @ other) / lengths)) if lengths else 0.0

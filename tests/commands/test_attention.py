@@ -1,0 +1,79 @@
+"""`lmkit attention`."""
+
+import json
+
+import numpy as np
+import pytest
+from random_weights import random_weights
+
+from lmkit.checkpoint import serialize
+from lmkit.text.tokenizers import WordTokenizer
+from lmkit.text.vocabulary import Vocabulary
+
+SHAPE = {"layers": 2, "width": 8, "heads": 4, "kv_heads": 2, "head_width": 4, "hidden": 8, "context": 8}
+TOKENIZER = WordTokenizer(Vocabulary.of([b"<unk>", b"<s>", b"</s>", b"the", b"cat", b"sat"]))
+
+
+@pytest.fixture
+def model(write):
+    weights = random_weights("transformer", TOKENIZER, **SHAPE)
+    write("rnn.lm", b"".join(serialize(random_weights("rnn", TOKENIZER).to_checkpoint({}))))
+    write("model.lm", b"".join(serialize(weights.to_checkpoint({}))))
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rows"),
+    [
+        (["--kind", "causal"], ["1000", "1100", "1110", "1111"]), ([], ["1000", "1100", "1110", "1111"]),
+        (["--kind", "full"], ["1111"] * 4), (["-n", 1], ["1"]),
+        (["--kind", "prefix", "--prefix", 2], ["1100", "1100", "1110", "1111"]),
+        (["--kind", "prefix", "--prefix", 0, "-n", 2], ["10", "11"]),
+    ],
+)  # fmt: skip
+def test_masks(arguments, rows, lmkit):
+    done = lmkit("attention", "--mask-only", *["-n", 4][: 0 if "-n" in arguments else 2], *arguments)
+    assert [line.replace("\t", "") for line in done.lines] == rows
+    as_json = lmkit("attention", "--mask-only", "--json", *arguments)
+    assert json.loads(as_json.text) == [[int(digit) for digit in row] for row in rows]
+
+
+def test_weights_of_a_text(lmkit, model):
+    done = lmkit("attention", "-m", "model.lm", "--text", "the cat sat the")
+    (record,) = done.records
+    assert record["tokens"] == ["<s>", "the", "cat", "sat", "the"]
+    weights = np.array(record["weights"])
+    assert weights.shape == (2, 4, 5, 5)
+    assert weights.sum(axis=-1) == pytest.approx(np.ones((2, 4, 5)))
+    assert (weights[..., np.triu_indices(5, 1)[0], np.triu_indices(5, 1)[1]] == 0).all()
+    one = ["--layer", 1, "--head", 2]
+    (single,) = lmkit("attention", "-m", "model.lm", "--text", "the cat sat the", *one, "--json").records
+    assert single["weights"] == record["weights"][1][2]
+    rows = lmkit("attention", "-m", "model.lm", "--text", "the cat sat the", *one).rows
+    assert [row["token"] for row in rows] == ["0:<s>", "1:the", "2:cat", "3:sat", "4:the"]
+    assert [float(row["0:<s>"]) for row in rows] == pytest.approx(weights[1, 2, :, 0].tolist(), rel=1e-5)
+    assert lmkit("attention", "-m", "model.lm", "--text", "").records[0]["weights"] == [[[[1.0]]] * 4] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        ([], 2, "no text"), (["--mask-only", "--kind", "prefix"], 2, "--prefix"),
+        (["--mask-only", "--prefix", "1"], 2, "--prefix"), (["--mask-only", "--text", "x"], 2, "--mask-only"),
+        (["--mask-only", "--kind", "prefix", "--prefix", "5"], 2, "longer than all 4"),
+        (["--mask-only", "--kind", "x"], 2, "causal"), (["--mask-only", "-n", "0"], 2, "-n"),
+        (["-m", "model.lm", "--text", "the", "--layer", "0"], 2, "go together"),
+        (["-m", "model.lm", "--text", "the", "--layer", "2", "--head", "0"], 2, "2 layers of 4 heads"),
+        (["-m", "model.lm", "--text", "the " * 8], 2, "a context of 8"),
+        (["-m", "rnn.lm", "--text", "the"], 4, "of kind rnn, it has no attention"),
+        (["-m", "absent.lm", "--text", "the"], 3, "absent.lm"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense(arguments, status, told, fails, model):
+    assert told in fails(status, "attention", *arguments).stderr
+
+
+def test_weights_that_give_no_attention(model, fails, write):
+    model.tensors["embed_tokens.weight"][:] = np.nan
+    write("bad.lm", b"".join(serialize(model.to_checkpoint({}))))
+    assert "bad.lm: damaged checkpoint" in fails(4, "attention", "-m", "bad.lm", "--text", "the").stderr

@@ -1,0 +1,28 @@
+"""Small shapes with names."""
+
+import pytest
+
+from lmkit.errors import UsageError
+from lmkit.families import presets
+
+
+def test_small_shapes():
+    fast, gpt2, llama = (presets.transformer(name, vocabulary=65, context=32) for name in presets.SMALL)
+    assert (fast.query_key_norm, fast.positions, fast.tied, fast.bias) == (True, "rope", False, "none")
+    assert (gpt2.positions, gpt2.normalisation, gpt2.activation, gpt2.bias, gpt2.tied) == (
+        "learned", "layernorm", "gelu", "all", True,
+    )  # fmt: skip
+    assert (llama.query_key_norm, llama.activation, llama.normalisation) == (False, "swiglu", "rmsnorm")
+    assert {(each.vocabulary, each.context, each.norm) for each in (fast, gpt2, llama)} == {(65, 32, "pre")}
+
+
+def test_a_small_shape_with_changes():
+    changed = presets.transformer("gpt2", vocabulary=65, context=32, tied=False, layers=1)
+    assert (changed.tied, changed.layers, changed.positions) == (False, 1, "learned")
+
+
+@pytest.mark.parametrize("of", [lambda: presets.transformer("gpt3", vocabulary=2, context=2),
+                                lambda: presets.published("fast")])  # fmt: skip
+def test_names_that_there_are_not(of):
+    with pytest.raises(UsageError, match="no preset"):
+        of()

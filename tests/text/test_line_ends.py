@@ -1,0 +1,123 @@
+"""Tokenizers as a tokenizer.json in which line ends are a token: the library's ids and texts are ours."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer as Library
+
+from lmkit.errors import CheckpointError
+from lmkit.protocols import Tokenizer
+from lmkit.text.formats import line_ends
+from lmkit.text.sequences import TextForm, decode_text, sequences
+from lmkit.text.tokenizers import ByteTokenizer, learner
+
+TEXT = st.text(alphabet=st.sampled_from("abc <>/su'1\n\r\té中\u0301.Ġ"), max_size=30)
+TRAINING = b"ab abc ba cab\n<s> a 1 1 \xc3\xa9\xe4\xb8\xad ab's\n\n a  b\n"
+
+
+def learned(kind: str) -> Tokenizer:
+    one = learner(kind)
+    one.learn(TRAINING, one.scan(TRAINING))
+    return one.tokenizer()
+
+
+def merges(level: str, pattern: str, normalize: tuple[str, ...] = ()) -> Tokenizer:
+    from lmkit.text.bpe.counts import Counter
+    from lmkit.text.bpe.fitting import fit
+    from lmkit.text.bpe.scheme import END_OF_WORD, Scheme
+
+    scheme = Scheme(level, pattern, normalize, END_OF_WORD if level == "char" else "")
+    counter = Counter(scheme)
+    counter.add(counter.scan(TRAINING.replace(b"<s>", b"") * 3))
+    return fit(counter.total(), 270 if level == "byte" else 25)
+
+
+MAKERS = {
+    "word": lambda: learned("word"),
+    "char": lambda: learned("char"),
+    "byte": ByteTokenizer,
+    "bpe-gpt2": lambda: merges("byte", "gpt2"),
+    "bpe-gpt4-nfc": lambda: merges("byte", "gpt4", ("nfc",)),
+    "bpe-words": lambda: merges("char", "whitespace"),
+}
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def tokenizer(request: Any) -> Tokenizer:
+    made: Tokenizer = MAKERS[request.param]()
+    return made
+
+
+def trained_ids(tokenizer: Tokenizer, text: str, line_end: int) -> list[int]:
+    """What a model trained here reads: as `TextReader` hands it over, each line and its end."""
+    form = TextForm("stream", line_end, line_end)
+    block = (text if text.endswith("\n") or not text else text + "\n").replace("\r\n", "\n").encode()
+    ids = np.concatenate([part for part, _ in sequences(tokenizer, form, [block])] or [np.zeros(0)]).tolist()
+    return ids if text.endswith("\n") or not text else ids[:-1]
+
+
+@given(text=TEXT)
+def test_the_library_reads_a_text_as_the_model_was_trained(tokenizer: Tokenizer, text: str) -> None:
+    library = Library.from_str(line_ends.write(tokenizer, 2).decode())
+    assert library.encode(text).ids == trained_ids(tokenizer, text, 2)
+
+
+@given(text=TEXT)
+def test_the_library_gives_the_text_back(tokenizer: Tokenizer, text: str) -> None:
+    library = Library.from_str(line_ends.write(tokenizer, 2).decode())
+    ids = library.encode(text).ids
+    ours = decode_text(tokenizer, TextForm("stream", 2, 2), ids)
+    assert library.decode(ids, skip_special_tokens=False).encode() == ours.decode(errors="replace").encode()
+
+
+def test_what_was_written_is_read_as_the_same_tokenizer(tokenizer: Tokenizer) -> None:
+    data = line_ends.write(tokenizer, 2)
+    read, line_end = line_ends.read(data, None)
+    if getattr(tokenizer, "ends_words", False):  # which only the library reads
+        assert (line_end, read.kind, read.size) == (None, "huggingface", tokenizer.size)
+        return
+    assert (line_end, read.kind, read.digest) == (2, tokenizer.kind, tokenizer.digest)
+    assert line_ends.write(read, 2) == data
+
+
+def test_without_line_ends_words_and_the_like_are_read_as_the_same_too() -> None:
+    for kind in ("word", "char", "byte"):
+        tokenizer = MAKERS[kind]()
+        read, line_end = line_ends.read(line_ends.write(tokenizer, None), None)
+        assert (line_end, read.kind, read.digest) == (None, kind, tokenizer.digest)
+
+
+def test_a_file_that_was_changed_is_left_to_the_library() -> None:
+    document = json.loads(line_ends.write(learned("char"), 2))
+    document["pre_tokenizer"] = {"type": "Whitespace"}
+    read, line_end = line_ends.read(json.dumps(document).encode(), None)
+    assert (read.kind, line_end) == ("huggingface", None)
+
+
+def test_a_second_line_end_is_refused() -> None:
+    from lmkit.text.formats.json_listed import document_of
+    from lmkit.text.tokenizers import from_list
+
+    with pytest.raises(CheckpointError, match="line end already"):
+        line_ends.write(from_list("char", [b"a", b"\n"]), 2)
+    assert document_of(from_list("char", [b"a", b"\n"]))["model"]["vocab"]["\n"] == 4
+
+
+def test_a_tokenizer_of_another_tool_gets_line_ends_in_place_of_its_eos() -> None:
+    from lmkit.text.formats import tokenizer_json
+
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    added = [{"id": number, "content": name, **plain} for number, name in enumerate(["<pad>", "</s>", "<s>"], 3)]
+    model = {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["▁a", -1.0], ["b", -1.0]]}
+    space = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
+    document = {"version": "1.0", "added_tokens": added, "model": model, "pre_tokenizer": space, "decoder": space}
+    tokenizer = tokenizer_json.read(json.dumps(document).encode())
+    assert tokenizer.specials["eos"] == 4
+    library = Library.from_str(line_ends.write(tokenizer, 4).decode())
+    ids = library.encode("a ab\r\na\n").ids
+    assert ids == trained_ids(tokenizer, "a ab\r\na\n", 4) == [1, 1, 2, 4, 1, 4]
+    assert library.decode(ids, skip_special_tokens=False) == "a ab\n a\n"
