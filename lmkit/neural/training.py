@@ -176,7 +176,7 @@ class Trainer:
         self._muon = Muon({name: parameters[name] for name in matrices}, matrices)
         self.step = self.tokens = 0
         self.seconds = 0.0
-        self._evaluated = 0
+        self.evaluated = 0
         self.best: dict[str, Any] = {}
         self._best_weights: dict[str, Array] = {}
         self._waited = 0
@@ -217,7 +217,7 @@ class Trainer:
             yield self._take_step()
 
     def _is_due(self) -> bool:
-        if self._validation is None or not self.step or self._evaluated == self.step:
+        if self._validation is None or not self.step or self.evaluated == self.step:
             return False
         every = self.plan.evaluate_every
         return self.finished or bool(every and self.step % every == 0)
@@ -232,7 +232,7 @@ class Trainer:
         if not math.isfinite(nats):
             raise Diverged(f"the validation loss after step {self.step} is not a number any more")
         mean, accuracy = -nats / max(1, tokens), correct / max(1, tokens)
-        self._evaluated = self.step
+        self.evaluated = self.step
         chosen = self.plan.select_by or "loss"
         merit = accuracy if chosen == "accuracy" else -mean
         better = not self.best or merit > self.best["merit"]
@@ -316,7 +316,7 @@ class Trainer:
     def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """All that is needed to go on: numbers, and arrays by name."""
         numbers = {
-            "best": self.best, "evaluated": self._evaluated, "seconds": self.seconds, "step": self.step,
+            "best": self.best, "evaluated": self.evaluated, "seconds": self.seconds, "step": self.step,
             "tokens": self.tokens, "waited": self._waited,
         }  # fmt: skip
         arrays = {f"weights.{name}": array for name, array in self.network.to_arrays().items()}
@@ -340,7 +340,7 @@ class Trainer:
     def resume(self, numbers: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
         """Takes up what `state` told. Raises KeyError or ValueError where it is not whole."""
         self.step, self.tokens, self.seconds = numbers["step"], numbers["tokens"], numbers["seconds"]
-        self.best, self._evaluated, self._waited = dict(numbers["best"]), numbers["evaluated"], numbers["waited"]
+        self.best, self.evaluated, self._waited = dict(numbers["best"]), numbers["evaluated"], numbers["waited"]
         self.network.load_arrays({name: arrays[f"weights.{name}"] for name in self.network.places})
         best = {name.removeprefix("best."): array for name, array in arrays.items() if name.startswith("best.")}
         self._best_weights = {name: np.array(array) for name, array in best.items()}

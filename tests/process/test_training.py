@@ -52,21 +52,21 @@ def saved_again(work, process):
 
 def test_after_kills_at_any_moment_the_bytes_are_those_of_an_uninterrupted_run(started, process, work):
     """The moments lie in steps, in saves and between them; the last run goes on to the end."""
-    assert process(*TRAIN[:-2], "--steps", "400", "-o", "whole.lm").status == 0
+    assert process(*TRAIN[:-2], "--steps", "200", "-o", "whole.lm").status == 0
     for delay in (0.0132, 0.0471):
-        running = started(*TRAIN, "--steps", "400", "--resume")
+        running = started(*TRAIN, "--steps", "200", "--resume")
         saved_again(work, running)
         time.sleep(delay)
         running.kill()
         assert running.wait(HANG) == -signal.SIGKILL
-    done = process(*TRAIN, "--steps", "400", "--resume")
+    done = process(*TRAIN, "--steps", "200", "--resume")
     assert done.status == 0
     assert re.search(r"going on from step [1-9]", done.stderr)
     assert (work / "out.lm").read_bytes() == (work / "whole.lm").read_bytes()
     assert not (work / "out.lm.state").exists()
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_who_asks_to_stop_is_told_how_to_go_on(number, status, started, work):
     running = started(*TRAIN, "--steps", "1000000")
     saved_again(work, running)

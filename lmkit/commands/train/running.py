@@ -236,7 +236,10 @@ class _Session:
             )
             self._teller.notice(at)
         self._teller.begins(self._tokens_a_step)
-        with self._teller.log.opened(self._trainer.step), _asked_to_stop(alone=self._world.size == 1) as asked:
+        with (
+            self._teller.log.opened(self._trainer.step, self._trainer.evaluated),
+            _asked_to_stop(alone=self._world.size == 1) as asked,
+        ):
             if not self._train(asked):
                 raise Stopped(asked[0] if asked else Status.TERMINATED)
         self._finish()
@@ -335,6 +338,8 @@ def _asked_to_stop(*, alone: bool) -> Iterator[list[Status]]:
     """
     asked: list[Status] = []
     statuses = {signal.SIGINT: Status.INTERRUPTED, signal.SIGTERM: Status.TERMINATED}
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # not under nohup
+        statuses[signal.SIGHUP] = Status.TERMINATED
 
     def note(number: int, _frame: object) -> None:
         status = statuses[signal.Signals(number)]

@@ -23,14 +23,17 @@ class EventLog:
         self._file: TextIO | None = None
 
     @contextmanager
-    def opened(self, step: int) -> Iterator[None]:
-        """Opens the file; what it has of an earlier run up to `step` is kept. Raises OutputError."""
+    def opened(self, step: int, evaluated: int) -> Iterator[None]:
+        """Opens the file; what it has of an earlier run is kept, up to `step` and the evaluation at `evaluated`.
+
+        Raises OutputError.
+        """
         if self._name is None:
             yield
             return
         kept = []
         if step and os.path.exists(self._name):
-            kept = [line for line in self._lines() if _is_of(line, step)]
+            kept = [line for line in self._lines() if _is_of(line, step, evaluated)]
         try:
             self._file = open(self._name, "w", encoding="utf-8")  # noqa: SIM115
         except OSError as error:
@@ -60,10 +63,12 @@ class EventLog:
             raise OutputError(f"{self._name}: {streams.reason(error)}") from None
 
 
-def _is_of(line: str, step: int) -> bool:
-    """Whether a line is a whole event at a step up to `step`; a run that was killed may have left half of one."""
+def _is_of(line: str, step: int, evaluated: int) -> bool:
+    """Whether a line is a whole event that is not told again; a run that was killed may have left half of one."""
     try:
-        return line.endswith("\n") and int(json.loads(line)["step"]) <= step
+        event = json.loads(line)
+        last = evaluated if event["event"] == "evaluation" else step
+        return line.endswith("\n") and int(event["step"]) <= last
     except (ValueError, KeyError, TypeError):
         return False
 
