@@ -589,7 +589,7 @@ complete -c lmkit -n '__lmkit_in train transformer' -l normalisation -x -a 'rmsn
 complete -c lmkit -n '__lmkit_in train transformer' -l activation -x -a 'swiglu gelu relu relu2' -d 'swiglu, gelu, relu or relu2, its square'
 complete -c lmkit -n '__lmkit_in train transformer' -l biases -x -a 'none qkv all' -d 'Biases in none of the maps, in those of queries, keys and values (qkv), or in all'
 complete -c lmkit -n '__lmkit_in train transformer' -l query-key-norm -l no-query-key-norm -d 'Norms of queries and keys'
-complete -c lmkit -n '__lmkit_in train transformer' -l tied -l untied -d 'Whether the head is the table of embeddings'
+complete -c lmkit -n '__lmkit_in train transformer' -l tied -l untied -d 'The head is the table of embeddings'
 complete -c lmkit -n '__lmkit_in train transformer' -l residual -l no-residual -d 'Connections around the branches'
 complete -c lmkit -n '__lmkit_in train transformer' -l tokens -x -a 'word char byte' -d 'What a token is: word, char, byte, or a checkpoint with a tokenizer, such as bpe.lm'
 complete -c lmkit -n '__lmkit_in train transformer' -l by -x -a 'stream line file blank-line' -d 'What is a sequence of its own: the whole text as a stream, every line, every file, or what lies between blank lines'

@@ -368,8 +368,7 @@ def open_output(name: str | None, *, binary: bool = False, inputs: Iterable[str 
 def _standard_output(binary: bool) -> Iterator[Output]:
     if sys.stdout is None:
         raise OutputError("standard output is closed")
-    if binary and is_terminal(sys.stdout):
-        raise UsageError("binary data is not written to a terminal", hint="use -o FILE, or a pipe")
+    expect_output(None, binary=binary)
     stream = sys.stdout.buffer
     plain_file = stat.S_ISREG(os.fstat(stream.fileno()).st_mode) if _has_descriptor(stream) else True
     yield Output(stream, live=not plain_file and not binary)
@@ -393,9 +392,29 @@ def spare_inputs(name: str | None, inputs: Iterable[str | None]) -> None:
             raise UsageError(f"{name} is an input and would be overwritten", hint="choose another -o FILE")
 
 
-def _file_output(name: str, inputs: Iterable[str | None]) -> Iterator[Output]:
+def expect_output(name: str | None, *, binary: bool = False) -> None:
+    """Raises what `open_output` would at the end of long work, as far as it can be told before.
+
+    Raises UsageError for a folder, and for a binary on its way to a terminal; OutputError where the folder
+    that it goes into is not there, or nothing may be written into it.
+    """
+    if name is None or name == STDIN:
+        if binary and sys.stdout is not None and is_terminal(sys.stdout):
+            raise UsageError("binary data is not written to a terminal", hint="use -o FILE, or a pipe")
+        return
     if name.endswith(os.sep) or os.path.isdir(name):
         raise UsageError(f"{name} is a folder", hint="-o names a file")
+    if os.path.exists(name) and not os.path.isfile(name):  # /dev/null, a named pipe
+        return
+    folder = Path(name).resolve().parent
+    if not folder.is_dir():
+        raise OutputError(f"{name}: {os.strerror(errno.ENOTDIR if folder.exists() else errno.ENOENT)}")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{name}: {os.strerror(errno.EACCES)}")
+
+
+def _file_output(name: str, inputs: Iterable[str | None]) -> Iterator[Output]:
+    expect_output(name)
     target = Path(name)
     spare_inputs(name, inputs)
     if target.exists() and not target.is_file():  # /dev/null, a named pipe

@@ -64,7 +64,7 @@ class Crops:
             generator = np.random.default_rng([self._seed, epoch])
             phase = int(generator.integers(0, max(1, min(self._time, len(self._ids) - self._time + 1))))
             order = generator.permutation(self._each)
-            own = places // self._each == epoch
+            own = slice(*np.clip([epoch * self._each - places[0], (epoch + 1) * self._each - places[0]], 0, self.rows))
             begins[own] = phase + self._time * order[places[own] % self._each]
         taken = begins[:, None] + np.arange(self._time)
         targets = self._ids[taken].astype(np.int32)

@@ -12,6 +12,9 @@ from lmkit.neural.network import Network
 from lmkit.neural.recurrent import RecurrentNetwork
 from lmkit.neural.transformer import TransformerNetwork
 
+SEEDS = 1 << 63
+"""How many seeds torch tells apart."""
+
 NETWORKS: dict[str, Callable[..., Network]] = {
     "ffn": FeedForwardNetwork,
     "rnn": RecurrentNetwork,
@@ -27,7 +30,7 @@ def network(settings: Settings, **options: Any) -> Network:
 def fresh(settings: Settings, *, seed: int, **options: Any) -> Network:
     """A network with its first weights."""
     made = network(settings, **options)
-    made.initialise(torch.Generator().manual_seed(seed))
+    made.initialise(torch.Generator().manual_seed(seed % SEEDS))
     return made
 
 

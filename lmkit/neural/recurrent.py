@@ -4,6 +4,8 @@ B batch, T time, D width, V vocabulary, L layers.
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +61,8 @@ class RecurrentNetwork(Network):
         embedded = self.embed_tokens(ids.t())  # (T, B, D)
         if self.dropout and self.training:
             embedded = functional.dropout(embedded, self.dropout)
-        outputs, state = self.cells(embedded, state)
+        with _as_cells_can(embedded.device):
+            outputs, state = self.cells(embedded, state)
         if self.dropout and self.training:
             outputs = functional.dropout(outputs, self.dropout)
         return outputs.transpose(0, 1), state
@@ -68,6 +71,11 @@ class RecurrentNetwork(Network):
         """See `Network.logits`."""
         head = self.embed_tokens if self.lm_head is None else self.lm_head
         return functional.linear(hidden, head.weight, self.head_bias)
+
+
+def _as_cells_can(device: torch.device) -> AbstractContextManager[Any]:
+    """Where cells run in float32 whatever --precision is: few processors have LSTMs in bf16."""
+    return torch.autocast("cpu", enabled=False) if device.type == "cpu" else nullcontext()
 
 
 def _place(name: str) -> str:
@@ -106,14 +114,18 @@ class MinimalGRU(nn.Module):
 
 
 def scan(gate: Tensor, candidate: Tensor, before: Tensor) -> Tensor:
-    """h_t = (1 - z_t) h_{t-1} + z_t n_t for all t, (T, B, D), as sums in logarithms.
+    """h_t = (1 - z_t) h_{t-1} + z_t n_t for all t, (T, B, D), in log2 T rounds. Hillis and Steele (1986).
 
-    With a_t = sum of log(1 - z) up to t: h_t = e^(a_t) (h_0 + sum over s <= t of e^(log z_s n_s - a_s)).
-    Heinsen (2023). All h are positive or zero, since n is.
+    Two steps in time, h -> a h + b and then h -> a' h + b', are one: h -> a' a h + a' b + b'. Each
+    round joins runs of steps to runs twice as long. Sums in logarithms (Heinsen 2023) take one pass
+    but lose digits over long texts.
     """
-    keep = (-functional.softplus(gate)).cumsum(dim=0)
-    log_candidate = torch.where(candidate >= 0, (candidate.clamp_min(0) + 0.5).log(), functional.logsigmoid(candidate))
-    terms = functional.logsigmoid(gate) + log_candidate - keep
-    first = before.clamp_min(torch.finfo(before.dtype).tiny).log().unsqueeze(0)
-    summed = torch.logcumsumexp(torch.cat((first, terms)), dim=0)[1:]
-    return (keep + summed).exp()
+    keep = torch.sigmoid(-gate)
+    made = torch.sigmoid(gate) * torch.where(candidate >= 0, candidate + 0.5, torch.sigmoid(candidate))
+    made = torch.cat((made[:1] + keep[:1] * before, made[1:]))
+    reach = 1
+    while reach < len(made):
+        made = torch.cat((made[:reach], torch.addcmul(made[reach:], keep[reach:], made[:-reach])))
+        keep = torch.cat((keep[:reach], keep[reach:] * keep[:-reach]))
+        reach *= 2
+    return made

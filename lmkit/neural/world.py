@@ -1,6 +1,7 @@
 """Several processes that train one model, by torch's own DistributedDataParallel and FSDP2; one is a world of one."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -30,22 +31,38 @@ class World:
         torch.distributed.all_reduce(tensor)
         return [float(number) for number in tensor]
 
-    def wrap(self, module: nn.Module, *, shard: bool) -> nn.Module:
-        """The module with its gradients averaged over all processes, or its weights shared out among them."""
+    def joined(self, rows: Tensor, places: Tensor, size: int) -> Tensor:
+        """All rows, (..., B, N), of which this process has those at `places`."""
+        if self.size == 1:
+            return rows
+        together = rows.new_zeros(*rows.shape[:-2], size, rows.shape[-1])
+        together.index_copy_(-2, places, rows)
+        torch.distributed.all_reduce(together)
+        return together
+
+    def wrap(self, module: nn.Module, *, shard: bool, methods: Sequence[str] = ()) -> nn.Module:
+        """The module with its gradients averaged over all processes, or its weights shared out among them.
+
+        `methods` of a module whose weights are shared out find them whole, as `forward` does.
+        """
         if shard:
             from torch.distributed.device_mesh import init_device_mesh
-            from torch.distributed.fsdp import fully_shard
+            from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
             mesh = init_device_mesh(_device().type, (self.size,))
             for block in _blocks(module):
                 fully_shard(block, mesh=mesh)
             sharded: Any = fully_shard(module, mesh=mesh)
+            for name in methods:
+                register_fsdp_forward_method(sharded, name)
             return sharded  # type: ignore[no-any-return]
         if self.size == 1:
             return module
         from torch.nn.parallel import DistributedDataParallel
 
-        return DistributedDataParallel(module, broadcast_buffers=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # newer versions want another name for it
+            return DistributedDataParallel(module, broadcast_buffers=False)
 
     def apart(self, module: nn.Module) -> AbstractContextManager[Any]:
         """A context in which gradients add up without being exchanged: for all micro-batches but the last."""

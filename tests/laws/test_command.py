@@ -137,6 +137,7 @@ REDEFINED = {
     "--by": "what is a sequence for training; what a context of an example ends at",
     "--context": "tokens that a model sees; tokens of an example",
     "--counts": "a file of counts to import; files of counts to measure",
+    "--dropout": "of merges; of activations",
     "--explain": "ppl: lines and formulas; score: factors",
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
@@ -220,7 +221,10 @@ def value(option, number):
              "--unit": "nats", "--to": "lm", "--unit-of": "line", "--correction": "grassberger",
              "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken",
              "--score": "dot", "--normalisation": "rmsnorm", "--variant": "slide", "--by": "stream",
-             "--device": "cuda", "--kind": "full", "--each": "token", "--pool": "last"}  # fmt: skip
+             "--device": "cuda", "--kind": "full", "--each": "token", "--pool": "last", "--optimizer": "adamw",
+             "--schedule": "noam", "--loss-at": "last", "--select-by": "accuracy", "--precision": "bf16",
+             "--cell": "gru", "--preset": "gpt2", "--positions": "none", "--norm": "post",
+             "--activation": "relu2", "--biases": "qkv"}  # fmt: skip
     types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 

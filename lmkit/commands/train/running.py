@@ -1,9 +1,11 @@
 """One training run from options to checkpoint: builds it, watches it, saves it, and stops it when asked."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from lmkit.commands import models as opening
@@ -15,7 +17,8 @@ from lmkit.commands.train.setup import MakeSettings, Setup
 from lmkit.commands.train.state import StateFile
 from lmkit.commands.train.telling import Teller
 from lmkit.edge import streams
-from lmkit.errors import MissingError, OutputError, Status, Stopped
+from lmkit.edge.terminal import Terminal
+from lmkit.errors import CheckpointError, DataError, LmkitError, MissingError, OutputError, Status, Stopped, UsageError
 
 UNRECORDED = (
     "device", "files", "find_batch", "find_lr", "json", "log", "mem_limit", "output", "plot", "print_schedule",
@@ -32,9 +35,10 @@ def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings
         return
     inputs = list(files or [streams.STDIN])
     opening.one_stdin(*inputs, training.valid, training.tokens)
+    streams.expect_output(training.output, binary=True)
     _needs_torch()
     make(1)  # what makes no model is told before any text is read
-    with _told_of_memory():
+    with _told_of_memory(), _told_once():
         if training.find_lr or training.find_batch:
             search = searching.find_lr if training.find_lr else searching.find_batch
             search(Setup(run, inputs, training, make, time_steps))
@@ -64,14 +68,34 @@ def _told_of_memory() -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Of several processes only the first tells what is wrong with all of them."""
+    try:
+        yield
+    except (CheckpointError, DataError, UsageError) as error:
+        _leave_it_to_the_first(error)
+        raise
+
+
+def _leave_it_to_the_first(error: LmkitError) -> None:
+    """Ends a process silently if another one tells of the same failure."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and os.environ.get("RANK") != "0":
+        raise Stopped(error.status) from None
+
+
 class _Session:
     """A run: its trainer, its files, and what is told of it."""
 
     def __init__(self, run: Run, inputs: list[str], training: Training, make: MakeSettings, time_steps: int) -> None:
         from lmkit.neural.world import join
 
-        self._run, self._training = run, training
         self._world = join(training.device, shard=training.shard)
+        if not self._world.first:
+            run = replace(run, terminal=Terminal(quiet=True))
+        if self._world.size > 1 and streams.STDIN in (*inputs, training.valid, training.tokens):
+            raise UsageError("several processes can't read one stdin", hint="name FILEs")
+        self._run, self._training = run, training
         setup = Setup(run, inputs, training, make, time_steps, self._world.size)
         self._texts, self._settings = setup.texts, setup.settings
         batches = setup.batches()
@@ -103,16 +127,18 @@ class _Session:
             )
             self._teller.notice(at)
         self._teller.begins(self._tokens_a_step)
-        with self._teller.log.opened(self._trainer.step) as before, _asked_to_stop() as asked:
+        with (
+            self._teller.log.opened(self._trainer.step, self._trainer.evaluated) as before,
+            _asked_to_stop(alone=self._world.size == 1) as asked,
+        ):
             self._teller.curve.take_up(before)
-            self._train(asked)
-        if asked and not self._trainer.finished:
-            self._teller.curve.draw()
-            raise Stopped(asked[0])
+            if not self._train(asked):
+                self._teller.curve.draw()
+                raise Stopped(asked[0] if asked else Status.TERMINATED)
         self._finish()
 
-    def _train(self, asked: list[Status]) -> None:
-        """Follows the events until the end, or until somebody asks for it."""
+    def _train(self, asked: list[Status]) -> bool:
+        """Follows the events until the end; False where somebody asked to stop before."""
         from lmkit.neural.training import Diverged, Evaluated
 
         trainer = self._trainer
@@ -124,17 +150,20 @@ class _Session:
                     self._teller.stepped(event)
                 if trainer.finished:
                     continue
-                if asked:
+                due = time.monotonic() - self._saved >= self._training.save_every
+                stop, save = self._world.summed([bool(asked), due and self._world.first])  # all do the same
+                if stop or save:
                     self._save()
+                if stop:
                     self._teller.notice(f"stopped at step {trainer.step}{self._kept('; --resume goes on from there')}")
-                    return
-                if time.monotonic() - self._saved >= self._training.save_every:
-                    self._save()
+                    return False
         except Diverged as error:
             self._save()
             self._teller.curve.draw()
+            _leave_it_to_the_first(error)
             hint = "a lower --lr and --matrix-lr, more --warmup, or a lower --clip"
             raise Diverged(f"{error}{self._kept()}", hint=hint) from None
+        return True
 
     def _kept(self, more: str = "") -> str:
         return f"; the state is in {self._state.name}{more}" if self._state.name is not None else ""
@@ -162,6 +191,8 @@ class _Session:
                 for piece in checkpoint_bytes(weights, self._origin()):
                     out.write(piece)
         except OutputError as error:
+            if self._world.size > 1 or self._state.name is None:  # a state is of all, and the others are gone
+                raise
             self._save()
             raise OutputError(f"{error}{self._kept()}", hint="make room, then --resume writes the model") from None
         self._state.remove()
@@ -195,14 +226,19 @@ class _Session:
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[list[Status]]:
-    """A list that gets the status to end with when a signal asks for the end; a second one ends at once."""
+def _asked_to_stop(*, alone: bool) -> Iterator[list[Status]]:
+    """A list that gets the status to end with when a signal asks for the end.
+
+    A second one ends at once, if this process is alone: torchrun passes on what a terminal has sent already.
+    """
     asked: list[Status] = []
     statuses = {signal.SIGINT: Status.INTERRUPTED, signal.SIGTERM: Status.TERMINATED}
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # not under nohup
+        statuses[signal.SIGHUP] = Status.TERMINATED
 
     def note(number: int, _frame: object) -> None:
         status = statuses[signal.Signals(number)]
-        if asked:
+        if asked and alone:
             raise Stopped(status)
         asked.append(status)
 

@@ -1,6 +1,7 @@
 """What a training run is made of, from options: texts, settings, plan, batches, network, trainer."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,15 +27,9 @@ def budget(
         return steps or STEPS, None
     if steps is not None:
         raise UsageError("--steps and --budget are two ways to say one thing")
-    number, unit = text.rstrip("abcdefghijklmnopqrstuvwxyz"), text.lstrip("0123456789.e+-")
-    for name in (*UNITS, "tokens", "flops"):
-        if text.endswith(name) and unit.endswith(name):
-            number, unit = text.removesuffix(name), name
-    try:
-        amount = float(number)
-    except ValueError:
-        amount = 0.0
-    if not (math.isfinite(amount) and amount > 0) or unit not in (*UNITS, "tokens", "flops"):
+    found = re.fullmatch(r"(\d+\.?\d*(?:e\+?\d+|e-\d+)?|\.\d+)(s|m|h|tokens|flops)", text, re.ASCII)
+    amount, unit = (float(found[1]), found[2]) if found else (0.0, "")
+    if not 0 < amount < math.inf:
         raise UsageError(f"--budget {text!r} is none such as 60s, 5m, 2h, 1e6tokens or 1e15flops")
     if unit in UNITS:
         return None, amount * UNITS[unit]
@@ -80,8 +75,9 @@ class Setup:
         outputs = [name for name in (training.output, training.log, training.plot) if name not in (None, streams.STDIN)]
         if len(set(outputs)) < len(outputs):
             raise UsageError("-o, --log and --plot name one file for two things")
-        streams.spare_inputs(training.output, [*self.inputs, training.valid, training.tokens, training.log])
-        streams.spare_inputs(training.plot, [*self.inputs, training.valid, training.tokens, training.log])
+        read = [*self.inputs, training.valid, training.tokens]
+        for name in (training.output, training.plot, training.log):
+            streams.spare_inputs(name, read)
 
     def trainer(self, batches: Any, plan: Any, *, validates: bool = False, world: Any = None) -> Any:
         """A trainer of a fresh network."""
@@ -94,7 +90,7 @@ class Setup:
         network = build.fresh(self.settings, seed=training.seed, dropout=training.dropout).to(training.device)
         return Trainer(
             network, batches, plan, self.texts.form.start,
-            validation=self._validation(network) if validates and self.texts.validation is not None else None,
+            validation=self._validation() if validates and self.texts.validation is not None else None,
             world=world, shard=training.shard, compiled=training.compile,
         )  # fmt: skip
 
@@ -125,7 +121,7 @@ class Setup:
             patience=t.patience, precision=t.precision, seed=t.seed,
         )  # fmt: skip
 
-    def _validation(self, network: Any) -> Callable[[], tuple[int, float, int]]:
+    def _validation(self) -> Callable[[Any], tuple[int, float, int]]:
         """A function that scores the whole validation text: tokens, summed nats, how many were foreseen."""
         from lmkit.families.model import Weights
         from lmkit.neural.scoring import of_network
@@ -133,7 +129,7 @@ class Setup:
         corpus, form = self.texts.validation, self.texts.form
         weights = Weights(self.settings, form, self.texts.tokenizer, {})
 
-        def score() -> tuple[int, float, int]:
+        def score(network: Any) -> tuple[int, float, int]:
             model = of_network(network, weights, stride=self.settings.to_json().get("context"), batch_tokens=1 << 13)
             model.count_correct = True  # type: ignore[attr-defined]
             if form.by == "stream":

@@ -14,10 +14,11 @@ KIND = "training-state"
 
 
 class StateFile:
-    """Where a run's state is kept; nowhere for a run whose checkpoint goes to stdout."""
+    """Where a run's state is kept; nowhere for a run whose checkpoint goes to stdout or to a device."""
 
     def __init__(self, output: str | None, fingerprint: Mapping[str, Any]) -> None:
-        self.name = None if output in (None, streams.STDIN) else f"{output}.state"
+        kept = output not in (None, streams.STDIN) and (os.path.isfile(output) or not os.path.exists(output))
+        self.name = f"{output}.state" if kept else None
         self._fingerprint = json.loads(json.dumps(fingerprint))
 
     def save(self, trainer: Any, *, writes: bool) -> bool:

@@ -24,15 +24,17 @@ class EventLog:
         self._file: TextIO | None = None
 
     @contextmanager
-    def opened(self, step: int) -> Iterator[list[str]]:
-        """Opens the file; what it has of an earlier run up to `step` is kept, and given. Raises OutputError."""
+    def opened(self, step: int, evaluated: int) -> Iterator[list[str]]:
+        """Opens the file; gives what it keeps of an earlier run: up to `step` and the evaluation at `evaluated`.
+
+        Raises OutputError.
+        """
         if self._name is None:
             yield []
             return
         kept = []
         if step and os.path.exists(self._name):
-            with open(self._name, encoding="utf-8") as lines:
-                kept = [line for line in lines if _step_of(line) <= step]
+            kept = [line for line in self._lines() if _is_of(line, step, evaluated)]
         try:
             self._file = open(self._name, "w", encoding="utf-8")  # noqa: SIM115
         except OSError as error:
@@ -40,6 +42,15 @@ class EventLog:
         with self._file:
             self._file.writelines(kept)
             yield kept
+
+    def _lines(self) -> list[str]:
+        """Lines of an earlier run. Raises OutputError where the file can't be read."""
+        assert self._name is not None
+        try:
+            with open(self._name, encoding="utf-8", errors="replace") as lines:
+                return list(lines)
+        except OSError as error:
+            raise OutputError(f"{self._name}: {streams.reason(error)}") from None
 
     def write(self, event: Any, name: str, **values: float) -> None:
         """One event: its name, where training stood, and its numbers."""
@@ -53,11 +64,14 @@ class EventLog:
             raise OutputError(f"{self._name}: {streams.reason(error)}") from None
 
 
-def _step_of(line: str) -> int:
+def _is_of(line: str, step: int, evaluated: int) -> bool:
+    """Whether a line is a whole event that is not told again; a run that was killed may have left half of one."""
     try:
-        return int(json.loads(line)["step"])
+        event = json.loads(line)
+        last = evaluated if event["event"] == "evaluation" else step
+        return line.endswith("\n") and int(event["step"]) <= last
     except (ValueError, KeyError, TypeError):
-        return 0
+        return False
 
 
 class Teller:

@@ -97,9 +97,7 @@ def transformer(
     ] = None,
     tied: Annotated[
         bool | None,
-        typer.Option(
-            "--tied/--untied", show_default="the preset's", help="Whether the head is the table of embeddings."
-        ),
+        typer.Option("--tied/--untied", show_default="the preset's", help="The head is the table of embeddings."),
     ] = None,
     residual: Annotated[bool, typer.Option("--residual/--no-residual", help="Connections around the branches.")] = True,
     *,
@@ -115,7 +113,7 @@ def transformer(
       lmkit train transformer train.txt --valid valid.txt -o gpt.lm
       lmkit train transformer --tokens bpe.lm --budget 5m --valid-fraction 0.05 text.txt -o gpt.lm
       lmkit train transformer --preset gpt2 --layers 6 --width 384 --heads 6 --context 256 text.txt -o gpt.lm
-      torchrun --nproc-per-node=2 -m lmkit train transformer train.txt -o gpt.lm
+      torchrun --nproc-per-node=2 -m -- lmkit train transformer train.txt --log gpt.jsonl -o gpt.lm
     """
     given = {
         "positions": positions, "norm": norm, "normalisation": normalisation, "activation": activation, "bias": bias,

@@ -1,0 +1,79 @@
+"""Trains some models as one of several processes, without torchrun; tells what came of it as JSON. No test."""
+
+import json
+import sys
+
+import numpy as np
+import tiny_models
+import torch
+
+from lmkit.families.model import Weights
+from lmkit.neural import build
+from lmkit.neural.batches import Corpus, Crops, Documents, Lanes
+from lmkit.neural.scoring import of_network
+from lmkit.neural.training import Plan, Stepped, Trainer
+from lmkit.neural.world import join
+from lmkit.text.sequences import TextForm
+
+IDS = np.random.default_rng(0).integers(3, 11, 200).astype(np.uint16)
+ENDS = np.cumsum([5, 9, 20, 1, 7, 30, 28, 50, 50])
+CASES = {
+    "transformer": ("transformer", {"tied": True, "bias": "all"}, {"accumulate": 3, "evaluate_every": 2}),
+    "lstm": ("rnn", {"cell": "lstm"}, {"evaluate_every": 2, "select_by": "loss"}),
+    "mingru": ("rnn", {"cell": "mingru", "tied": True}, {"accumulate": 3, "optimizer": "adamw"}),
+    "documents": ("ffn", {"direct": True}, {"accumulate": 2}),
+}
+
+
+def trainer_of(name, world, *, shard):
+    kind, more, plan = CASES[name]
+    settings = tiny_models.settings_of(kind, **more)
+    if name == "documents":  # of 14 rows the last batch has 2, the one before it 4
+        batches = Documents(Corpus(IDS, ENDS, 200), 2, 3, 16, 0)
+    else:
+        batches = (Crops if kind == "transformer" else Lanes)(IDS, 2, 5, 8, 0)
+
+    def score(network):
+        weights = Weights(settings, TextForm("stream", 2, 2), None, {})
+        model = of_network(network, weights, stride=4, batch_tokens=64)
+        model.count_correct = True
+        return 100, sum(float(part.sum()) for part in model.score_document([IDS[:100].astype(np.int32)])), model.correct
+
+    validation = score if "evaluate_every" in plan else None
+    return Trainer(
+        build.fresh(settings, seed=0), batches, Plan(steps=7, **plan), 2,
+        validation=validation, world=world, shard=shard,
+    )  # fmt: skip
+
+
+def curve(name, world, *, shard):
+    """Losses of a run, of one that was stopped and gone on with, and the sum of the weights' sizes."""
+    trainer = trainer_of(name, world, shard=shard)
+    events = list(trainer.run())
+    first, second = (trainer_of(name, world, shard=shard) for _ in range(2))
+    for event in first.run():
+        if event.step == 4:
+            break
+    second.resume(*first.state())
+    rest = list(second.run())
+    weights, again = trainer.weights(), second.weights()
+    return {
+        "nats": [event.nats for event in events],
+        "norms": [event.norm for event in events if isinstance(event, Stepped)],
+        "resumed": [event.nats for event in rest] == [event.nats for event in events[-len(rest) :]],
+        "same": all((weights[key] == again[key]).all() for key in weights),
+        "weights": [float(np.abs(weights[key]).sum()) for key in sorted(weights)],
+    }
+
+
+def main(world, shard):
+    torch.set_num_threads(1)
+    return {name: curve(name, world, shard=shard) for name in CASES}
+
+
+if __name__ == "__main__":
+    world = join("cpu", shard=False)
+    found = main(world, sys.argv[1] == "shard")
+    if world.first:
+        print(json.dumps(found), flush=True)
+    world.leave()

@@ -1,0 +1,147 @@
+"""Batches give every token its turn, know what stood before it, and are a function of their number."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmkit.families.windows import UNSCORED
+from lmkit.neural.batches import Batch, Corpus, Crops, Documents, Lanes, with_loss_at_end_only
+
+START = 99
+SIZES = st.integers(1, 60)
+
+
+def ids_of(length):
+    """Ids that tell their places."""
+    return np.arange(100, 100 + length, dtype=np.uint16)
+
+
+def one_epoch(batches, of_epoch):
+    return [batches.batch(number) for number in range(of_epoch)]
+
+
+def assert_inputs_stand_before_targets(batch, opens):
+    """The input of a place is the token before it; the start token where `opens` says so."""
+    scored = batch.targets != UNSCORED
+    wanted = np.where(np.isin(batch.targets, opens), START, batch.targets - 1)
+    assert (batch.inputs[scored] == wanted[scored]).all()
+    assert batch.inputs.shape == batch.targets.shape
+    assert batch.inputs.dtype == batch.targets.dtype == np.int32
+
+
+@given(SIZES, SIZES, SIZES, st.integers(0, 5))
+def test_crops_take_a_token_once_an_epoch_at_most(length, rows, time, seed):
+    crops = Crops(ids_of(length), START, rows, time, seed)
+    each = max(1, length // min(time, length) - 1)
+    taken = np.concatenate([crops.batch(number).targets for number in range(-(-3 * each // rows))])[: 3 * each]
+    assert taken.shape == (3 * each, min(time, length))
+    for epoch in np.split(taken, 3):
+        assert len(np.unique(epoch)) == epoch.size
+        assert (np.diff(epoch, axis=1) == 1).all()
+
+
+@given(SIZES, SIZES, SIZES, st.integers(0, 5), st.integers(0, 40))
+def test_a_crop_is_told_by_its_number(length, rows, time, seed, number):
+    crops = Crops(ids_of(length), START, rows, time, seed)
+    for _ in range(2):  # whatever was asked before
+        batch = crops.batch(number)
+        again = Crops(ids_of(length), START, rows, time, seed).batch(number)
+        assert (batch.targets == again.targets).all()
+        crops.batch(number + 3)
+    assert batch.fresh
+    assert_inputs_stand_before_targets(batch, [100])
+    assert set(np.unique(batch.targets)) <= set(range(100, 100 + length))
+
+
+def test_crops_of_a_long_text_have_all_phases_and_orders():
+    crops = Crops(ids_of(1000), START, 9, 100, 0)
+    epochs = [crops.batch(number).targets for number in range(20)]
+    assert len({int(epoch.min()) % 100 for epoch in epochs}) > 10
+    assert len({tuple(np.argsort(epoch[:, 0])) for epoch in epochs}) > 10
+    other = Crops(ids_of(1000), START, 9, 100, 1).batch(0).targets
+    assert (other != epochs[0]).any()
+
+
+@given(SIZES, SIZES, SIZES, st.integers(0, 5), st.integers(0, 2))
+def test_lanes_lie_side_by_side_and_go_on(length, rows, time, seed, epoch):
+    lanes = Lanes(ids_of(length), START, rows, time, seed)
+    assert lanes.rows == max(1, min(rows, length // 2))
+    each = -(-(length // lanes.rows) // min(time, length // lanes.rows))
+    batches = [lanes.batch(epoch * each + number) for number in range(each)]
+    assert [batch.fresh for batch in batches] == [True] + [False] * (each - 1)
+    whole = np.concatenate([batch.targets for batch in batches], axis=1) - 100
+    assert whole.shape == (lanes.rows, length // lanes.rows)
+    assert (whole.flatten() == (whole[0, 0] + np.arange(whole.size)) % length).all()
+    if epoch == 0:
+        assert whole[0, 0] == 0
+    for batch in batches:
+        assert batch.targets.shape[1] <= time
+        assert_inputs_stand_before_targets(batch, [100])
+
+
+def test_lanes_begin_elsewhere_in_each_epoch():
+    lanes = Lanes(ids_of(1000), START, 10, 50, 0)
+    assert len({int(lanes.batch(2 * epoch).targets[0, 0]) for epoch in range(20)}) > 15
+
+
+@st.composite
+def corpora(draw):
+    lengths = np.array(draw(st.lists(st.integers(0, 30), min_size=1, max_size=25)))
+    if not lengths.sum():
+        lengths[0] = 1
+    return Corpus(ids_of(int(lengths.sum())), np.cumsum(lengths).astype(np.int64), int(lengths.sum()))
+
+
+@given(corpora(), st.integers(1, 8), st.integers(1, 12), st.integers(0, 3), st.integers(0, 2))
+def test_documents_give_every_token_exactly_once_an_epoch(corpus, rows, time, seed, epoch):
+    documents = Documents(corpus, START, rows, time, seed)
+    begins = np.concatenate(([0], corpus.ends[:-1]))
+    lengths = corpus.ends - begins
+    pieces = int(sum(-(-lengths // time)))
+    each = -(-pieces // rows)
+    batches = [documents.batch(epoch * each + number) for number in range(each)]
+    targets = np.concatenate([batch.targets[batch.targets != UNSCORED] for batch in batches])
+    assert sorted(targets - 100) == list(range(corpus.tokens))
+    assert sum(len(batch.targets) for batch in batches) == pieces
+    opens = 100 + begins[lengths > 0]
+    for batch in batches:
+        assert batch.fresh
+        assert len(batch.targets) <= rows
+        assert batch.targets.shape[1] <= time
+        assert_inputs_stand_before_targets(batch, opens)
+        for row in batch.targets:  # what is scored stands in front, and lies in one document
+            own = row[row != UNSCORED]
+            assert (row[: len(own)] == own).all()
+            assert len(own)
+            assert len(np.unique(np.searchsorted(corpus.ends, own - 100, side="right"))) == 1
+
+
+@given(corpora(), st.integers(1, 8), st.integers(1, 12), st.integers(0, 30))
+def test_a_batch_of_documents_is_told_by_its_number(corpus, rows, time, number):
+    documents = Documents(corpus, START, rows, time, 0)
+    documents.batch(0)
+    batch, again = documents.batch(number), Documents(corpus, START, rows, time, 0).batch(number)
+    assert (batch.targets == again.targets).all()
+    assert (batch.inputs == again.inputs).all()
+
+
+def test_documents_of_like_length_are_batched():
+    lengths = np.random.default_rng(0).integers(1, 40, 400)
+    corpus = Corpus(ids_of(int(lengths.sum())), np.cumsum(lengths), 1)
+    documents = Documents(corpus, START, 8, 40, 0)
+    batches = one_epoch(documents, 50)
+    padding = sum((batch.targets == UNSCORED).mean() for batch in batches) / 50
+    assert padding < 0.1
+    sizes = [batch.targets.shape[1] for batch in batches]
+    assert sizes != sorted(sizes)
+
+
+def test_only_the_last_token_of_a_row_is_learned():
+    targets = np.array([[5, 6, 7], [8, UNSCORED, UNSCORED], [9, 4, UNSCORED]], dtype=np.int32)
+    batch = with_loss_at_end_only(Batch(targets, targets, fresh=True))
+    assert batch.targets.tolist() == [[UNSCORED, UNSCORED, 7], [8, UNSCORED, UNSCORED], [UNSCORED, 4, UNSCORED]]
+    assert (batch.inputs == targets).all()
+
+
+def test_bytes_for_a_token():
+    assert Corpus(ids_of(4), np.array([4]), 10).bytes_per_token == 2.5

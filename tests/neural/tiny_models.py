@@ -1,0 +1,17 @@
+"""Settings of tiny models of every family."""
+
+from lmkit.families.feedforward import FeedForward
+from lmkit.families.recurrent import Recurrent
+from lmkit.families.transformer import Transformer
+
+VOCABULARY = 11
+SMALL = {
+    "ffn": {"context": 3, "width": 6, "hidden": 10},
+    "rnn": {"layers": 2, "width": 8},
+    "transformer": {"layers": 2, "width": 8, "heads": 2, "kv_heads": 2, "head_width": 4, "hidden": 12, "context": 12},
+}
+
+
+def settings_of(kind, **more):
+    family = {"ffn": FeedForward, "rnn": Recurrent, "transformer": Transformer}[kind]
+    return family(**{"vocabulary": VOCABULARY, **SMALL[kind], **more})
