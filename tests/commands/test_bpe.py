@@ -473,7 +473,7 @@ def test_models_that_are_none(fails, quietly, model, write, work):
     for command in ("encode", "decode"):
         for name in ("cut.lm", "text.lm", "empty.lm", "counts.lm"):
             fails(4, "bpe", command, "-m", name, stdin=b"3\n")
-        assert "Is a directory" in fails(3, "bpe", command, "-m", work, stdin=b"3\n").stderr
+        assert "no tokenizer in the folder" in fails(4, "bpe", command, "-m", work, stdin=b"3\n").stderr
         assert "none.lm: No such file" in fails(3, "bpe", command, "-m", "none.lm", stdin=b"3\n").stderr
         assert "Is a directory" in fails(3, "bpe", command, "-m", model, work).stderr
     assert "Is a directory" in fails(3, "bpe", "train", work).stderr

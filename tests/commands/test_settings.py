@@ -150,6 +150,7 @@ def test_defaults_are_shown(lmkit):
         "model": None, "prompt": "", "number": 1, "max-tokens": 100, "seed": 0, "greedy": False, "ancestral": False,
         "temperature": 1.0,
         "top-k": 0, "top-p": 1.0, "order": "temperature,top-k,top-p", "stop": None, "echo": False, "unknown": False,
+        "threads": None, "window": False,
         "json": False, "output": None,
     }  # fmt: skip
 
