@@ -68,7 +68,7 @@ class NanoGPT:
         return {"wall": wall, "cpu": cpu, "loop": 2000 * statistics.mean(steps)}
 
     def loss(self) -> dict[str, float]:
-        return json.loads(timed([self.python, PEERS, "loss", self.folder, self.out])[2])
+        return json.loads(timed([self.python, PEERS, "loss", self.folder, self.out])[2].splitlines()[-1])
 
 
 def split(options: argparse.Namespace, folder: Path) -> tuple[Path, Path]:

@@ -68,10 +68,10 @@ class Training:
             help="`muon` for matrices with AdamW for all else, or `adamw` for all.",
         ),
     ] = "muon"
-    lr: Annotated[float, typer.Option("--lr", metavar="RATE", min=0.0, help="Peak learning rate of AdamW.")] = 0.02
+    lr: Annotated[float, typer.Option("--lr", metavar="RATE", min=0.0, help="Peak learning rate of AdamW.")] = 0.03
     matrix_lr: Annotated[
         float, typer.Option("--matrix-lr", metavar="RATE", min=0.0, help="Peak learning rate of Muon.")
-    ] = 0.04
+    ] = 0.06
     schedule: Annotated[
         str,
         typer.Option(

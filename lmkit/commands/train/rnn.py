@@ -9,7 +9,7 @@ from lmkit.commands.train.options import Training, with_training_options
 from lmkit.commands.train.running import train
 
 
-@with_training_options(batch=25, lr=0.01, matrix_lr=0.04)
+@with_training_options(lr=0.02, matrix_lr=0.06)
 def rnn(
     run: Run,
     files: Files = None,
@@ -28,7 +28,7 @@ def rnn(
     tied: Annotated[bool, typer.Option("--tied", help="The head is the table of embeddings.")] = False,
     bptt: Annotated[
         int, typer.Option("--bptt", metavar="N", min=1, help="Steps in time that errors are sent back.")
-    ] = 50,
+    ] = 200,
     *,
     training: Training,
 ) -> None:

@@ -119,13 +119,7 @@ class _Session:
     def go(self) -> None:
         """Trains to the end, or to where it is stopped."""
         if self._training.resume:
-            there = self._state.load(self._trainer)
-            at = (
-                f"going on from step {self._trainer.step}"
-                if there
-                else f"{self._state.name} is not there: training begins"
-            )
-            self._teller.notice(at)
+            self._teller.notice(self._resumed())
         self._teller.begins(self._tokens_a_step)
         with (
             self._teller.log.opened(self._trainer.step, self._trainer.evaluated) as before,
@@ -136,6 +130,13 @@ class _Session:
                 self._teller.curve.draw()
                 raise Stopped(asked[0] if asked else Status.TERMINATED)
         self._finish()
+
+    def _resumed(self) -> str:
+        """Takes up the state on disk; gives what is to be told of it."""
+        changed = self._state.load(self._trainer)
+        if changed is None:
+            return f"{self._state.name} is not there: training begins"
+        return f"going on from step {self._trainer.step}" + (f" with other {', '.join(changed)}" if changed else "")
 
     def _train(self, asked: list[Status]) -> bool:
         """Follows the events until the end; False where somebody asked to stop before."""

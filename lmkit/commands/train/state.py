@@ -11,6 +11,11 @@ from lmkit.edge import streams
 from lmkit.errors import CheckpointError, UsageError
 
 KIND = "training-state"
+MAY_CHANGE = (
+    "budget", "clip", "evaluate_every", "lr", "matrix_lr", "patience", "save_every", "schedule", "steps", "warmup",
+    "weight_decay",
+)  # fmt: skip
+"""Settings that may be others when a run goes on: it then ends elsewhere, as is wanted after it diverged."""
 
 
 class StateFile:
@@ -36,20 +41,23 @@ class StateFile:
                 out.write(piece)
         return True
 
-    def load(self, trainer: Any) -> bool:
-        """Takes up the state on disk; False if there is none. Raises CheckpointError where it is of another run."""
+    def load(self, trainer: Any) -> list[str] | None:
+        """Takes up the state on disk; None if there is none. Gives the names of settings that are others now.
+
+        Raises CheckpointError where it is of another run.
+        """
         from lmkit.checkpoint import parse
 
         if self.name is None:
             raise UsageError("--resume goes on from OUTPUT.state, so it needs -o OUTPUT")
         if not os.path.exists(self.name):
-            return False
+            return None
         with opening.about(self.name):
             content = parse(streams.read_whole(self.name))
             if content.kind != KIND:
                 raise CheckpointError(f"of kind {content.kind}, not the state of a training run")
             other = _differences(content.config.get("fingerprint"), self._fingerprint)
-            if other:
+            if set(other) - set(MAY_CHANGE):
                 raise CheckpointError(
                     f"the state of another run: {', '.join(other)} differ", hint="remove it to begin anew"
                 )
@@ -57,7 +65,7 @@ class StateFile:
                 trainer.resume(content.config, content.tensors)
             except (KeyError, ValueError, TypeError, RuntimeError) as error:
                 raise CheckpointError(f"damaged state: {error}", hint="remove it to begin anew") from None
-        return True
+        return other
 
     def remove(self) -> None:
         """Drops what is no longer needed."""
