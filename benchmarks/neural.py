@@ -115,7 +115,7 @@ def best(options: argparse.Namespace, folder: Path) -> None:
     budget = ["--budget", f"{options.seconds}s"]
     made = {
         "transformer": ["train", "transformer", *budget, *shlex.split(options.more)],
-        "lstm": ["train", "rnn", *budget],
+        "lstm": ["train", "rnn", "--matrix-lr", "0.02", *budget],
         "ngram": ["ngram", "fit", "--tokens", "char", "--order", str(options.order)],
     }
     for name, command in made.items():
