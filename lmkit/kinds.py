@@ -105,6 +105,10 @@ def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any
 
 
 def _from_checkpoint(content: checkpoint.Checkpoint) -> Any:
+    if content.kind == "training-state":
+        raise CheckpointError(
+            "the state of a training run, no model", hint="`lmkit train` goes on from it with --resume"
+        )
     if content.kind not in KINDS:
         raise CheckpointError(f"unknown kind {content.kind!r}", hint="update lmkit to read it")
     module, name = KINDS[content.kind]

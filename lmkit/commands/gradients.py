@@ -7,7 +7,7 @@ from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.edge import streams
 from lmkit.edge.records import Table
-from lmkit.errors import CheckpointError, MissingError
+from lmkit.errors import CheckpointError
 
 BLOCKS = 16  # of the text, at most
 
@@ -45,10 +45,7 @@ def _ids(run: Run, model: Any, text: str) -> Any:
 
 
 def _norms(weights: Any, ids: Any, time: int) -> Any:
-    from importlib.util import find_spec
-
-    if find_spec("torch") is None:
-        raise MissingError("gradients are computed with PyTorch", hint="pip install 'lmkit-cli[torch]'")
+    opening.needs_torch("gradients are computed")
     from lmkit.neural import build, gradients
 
     if weights.settings.kind == "transformer":

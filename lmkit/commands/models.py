@@ -3,14 +3,30 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from lmkit.commands.options import Run
 from lmkit.edge import streams
 from lmkit.edge.folders import Folder
-from lmkit.errors import CheckpointError, LmkitError, UsageError
+from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
 
 BIG = 64 << 20  # bytes of a model from which on several threads pay
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is there and can be loaded, which takes a while."""
+    try:
+        import_module("lmkit.neural.network")
+    except ImportError:
+        return False
+    return True
+
+
+def needs_torch(what: str) -> None:
+    """Raises MissingError where PyTorch is not there; `what` is done with it."""
+    if not has_torch():
+        raise MissingError(f"{what} with PyTorch", hint="pip install 'lmkit-cli[torch]'")
 
 
 def core_count(threads: int | None) -> int:

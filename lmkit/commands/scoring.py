@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lmkit.commands.models import open_language_model
+from lmkit.commands.models import has_torch, open_language_model
 from lmkit.commands.options import Run
 from lmkit.edge import streams
 from lmkit.errors import MissingError, UsageError
@@ -51,15 +51,13 @@ def context_of(model: Any) -> int | None:
 
 def _scoring(name: str, model: Any, asked: Asked) -> Any:
     """A neural model as it scores texts: by torch where there is one, else by numpy."""
-    from importlib.util import find_spec
-
     context = context_of(model)
     if asked.stride is not None and context is not None and asked.stride > context:
         raise UsageError(f"--stride {asked.stride} is more than the context of {streams.display(name)}, {context}")
     options: dict[str, Any] = {"stride": asked.stride if context is not None else None}
     if asked.batch_tokens is not None:
         options["batch_tokens"] = asked.batch_tokens
-    if find_spec("torch") is not None:
+    if has_torch():
         from lmkit.neural.scoring import open_model
 
         return open_model(model.weights, device=asked.device, **options)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from lmkit.errors import CheckpointError, UsageError
 
+LAYERS = 1 << 12
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -31,6 +32,8 @@ class Settings:
             value = getattr(self, field.name)
             if field.type is int and not 1 <= value < 1 << 31:
                 raise UsageError(f"{field.name.replace('_', ' ')} {value} is outside 1 to {(1 << 31) - 1}")
+        if getattr(self, "layers", 0) > LAYERS:  # names are made for the tensors of each
+            raise UsageError(f"{getattr(self, 'layers', 0)} layers are more than {LAYERS}")
 
     def shapes(self) -> Shapes:
         """Name and shape of every tensor of weights."""

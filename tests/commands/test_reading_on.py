@@ -1,6 +1,5 @@
 """`lmkit ppl`, `score` and `entropy -m` with models that reach over line ends, and with neural ones."""
 
-import importlib.util
 import math
 import sys
 from pathlib import Path
@@ -124,10 +123,7 @@ def test_an_empty_text(by, fails, save, write):
 
 
 def without_torch(monkeypatch):
-    found = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *more: None if name == "torch" else found(name, *more)
-    )
+    monkeypatch.setitem(sys.modules, "lmkit.neural.network", None)
 
 
 @pytest.mark.parametrize("torch", [True, False], ids=["torch", "numpy"])

@@ -300,3 +300,12 @@ def test_a_loss_that_is_no_number_stops_with_advice(kind, lmkit, one_line, files
     assert all(np.isfinite(array).all() for array in state.tensors.values())
     again = lmkit(*command(kind), "-q", "text.txt", *rates, "-o", "out.lm", "--resume")
     assert (again.status, again.stderr) == (1, done.stderr)
+
+
+def test_a_state_is_not_begun_over_unasked(fails, write, work):
+    write("out.lm.state", b"what an hour of training left")
+    write("text.txt", TEXT)
+    done = fails(2, *command("ffn"), "text.txt", "-o", "out.lm")
+    assert "out.lm.state is there, from a run that was stopped" in done.stderr
+    assert (work / "out.lm.state").read_bytes() == b"what an hour of training left"
+    assert not (work / "out.lm").exists()

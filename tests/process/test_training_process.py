@@ -81,8 +81,8 @@ def test_who_asks_to_stop_is_told_how_to_go_on(number, status, started, work):
     assert f"step {config['step']};" in last
 
 
-def test_no_room_for_a_state_leaves_the_one_before(started, process, work):
-    """A limit on the size of files stands in for a full disk: a state that has grown past it can't be written."""
+def test_no_room_for_model_and_state_leaves_the_model_before(started, process, work):
+    """A limit on the size of files stands in for a full disk; nothing is promised that is not there."""
     assert process(*TRAIN, "--steps", "3").status == 0
     whole = (work / "out.lm").read_bytes()
 
@@ -94,9 +94,8 @@ def test_no_room_for_a_state_leaves_the_one_before(started, process, work):
     _, err = running.communicate(timeout=HANG)
     assert running.returncode == 1
     lines = err.decode().splitlines()
-    assert "lmkit: out.lm.state: File too large; not saved, the state before is still there" in lines
-    assert lines[-2].startswith("lmkit train rnn: out.lm: File too large; the state is in out.lm.state")
-    assert lines[-1] == "  hint: make room, then --resume writes the model"
+    assert "lmkit: out.lm.state: File too large; not saved" in lines
+    assert lines[-1] == "lmkit train rnn: out.lm: File too large"
     assert sorted(os.listdir(work)) == ["out.lm", "text.txt"]
     assert (work / "out.lm").read_bytes() == whole
 

@@ -18,7 +18,7 @@ from lmkit.commands.train.state import StateFile
 from lmkit.commands.train.telling import Teller
 from lmkit.edge import streams
 from lmkit.edge.terminal import Terminal
-from lmkit.errors import CheckpointError, DataError, LmkitError, MissingError, OutputError, Status, Stopped, UsageError
+from lmkit.errors import CheckpointError, DataError, LmkitError, OutputError, Status, Stopped, UsageError
 
 UNRECORDED = (
     "device", "files", "find_batch", "find_lr", "json", "log", "mem_limit", "output", "plot", "print_schedule",
@@ -36,7 +36,7 @@ def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings
     inputs = list(files or [streams.STDIN])
     opening.one_stdin(*inputs, training.valid, training.tokens)
     streams.expect_output(training.output, binary=True)
-    _needs_torch()
+    opening.needs_torch("neural models are trained")
     make(1)  # what makes no model is told before any text is read
     with _told_of_memory(), _told_once():
         if training.find_lr or training.find_batch:
@@ -45,13 +45,6 @@ def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings
             return
         with _Session(run, inputs, training, make, time_steps) as session:
             session.go()
-
-
-def _needs_torch() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("torch") is None:
-        raise MissingError("neural models are trained with PyTorch", hint="pip install 'lmkit-cli[torch]'")
 
 
 @contextmanager
@@ -118,6 +111,11 @@ class _Session:
 
     def go(self) -> None:
         """Trains to the end, or to where it is stopped."""
+        if self._state.exists and not self._training.resume and self._world.first:
+            raise UsageError(
+                f"{self._state.name} is there, from a run that was stopped",
+                hint="--resume goes on from it; remove it to begin anew",
+            )
         if self._training.resume:
             self._teller.notice(self._resumed())
         self._teller.begins(self._tokens_a_step)
@@ -167,7 +165,7 @@ class _Session:
         return True
 
     def _kept(self, more: str = "") -> str:
-        return f"; the state is in {self._state.name}{more}" if self._state.name is not None else ""
+        return f"; the state is in {self._state.name}{more}" if self._state.exists else ""
 
     def _save(self) -> None:
         """Keeps the state; a failure is told, and the state before it stays."""
@@ -176,7 +174,8 @@ class _Session:
             if self._state.save(self._trainer, writes=self._world.first):
                 self._teller.saved(self._trainer)
         except OutputError as error:
-            self._teller.notice(f"{error}; not saved, the state before is still there")
+            before = "; the state before is still there" if self._state.exists else ""
+            self._teller.notice(f"{error}; not saved{before}")
 
     def _finish(self) -> None:
         """Writes the model, then drops what was kept to go on."""
@@ -195,7 +194,8 @@ class _Session:
             if self._world.size > 1 or self._state.name is None:  # a state is of all, and the others are gone
                 raise
             self._save()
-            raise OutputError(f"{error}{self._kept()}", hint="make room, then --resume writes the model") from None
+            hint = "make room, then --resume writes the model" if self._state.exists else None
+            raise OutputError(f"{error}{self._kept()}", hint=hint) from None
         self._state.remove()
         self._teller.curve.draw()
 

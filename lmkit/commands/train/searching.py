@@ -26,8 +26,8 @@ def check(training: Training) -> None:
         raise UsageError(f"{named[0]} trains nothing; that does not go with --resume, --log or --plot")
     if asked and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError(f"{named[0]} is for one process, not for torchrun")
-    if training.find_lr and training.budget:
-        raise UsageError("--find-lr takes --steps, not --budget")
+    if (training.find_lr or training.print_schedule) and training.budget:
+        raise UsageError(f"{named[0]} takes --steps, not --budget")
 
 
 def print_schedule(training: Training) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from hashlib import sha256
 from typing import Any
 
 from lmkit.commands import models as opening
@@ -35,7 +36,8 @@ class StateFile:
         numbers, arrays = trainer.state()
         if not writes:
             return False
-        content = Checkpoint(KIND, {**numbers, "fingerprint": self._fingerprint}, arrays)
+        config = {**numbers, "fingerprint": self._fingerprint, "digest": _digest(arrays)}
+        content = Checkpoint(KIND, config, arrays)
         with streams.open_output(self.name, binary=True) as out:
             for piece in serialize(content):
                 out.write(piece)
@@ -61,17 +63,32 @@ class StateFile:
                 raise CheckpointError(
                     f"the state of another run: {', '.join(other)} differ", hint="remove it to begin anew"
                 )
+            if content.config.get("digest") != _digest(content.tensors):
+                raise CheckpointError("damaged state: its numbers are not those that were saved", hint="begin anew")
             try:
                 trainer.resume(content.config, content.tensors)
             except (KeyError, ValueError, TypeError, RuntimeError) as error:
                 raise CheckpointError(f"damaged state: {error}", hint="remove it to begin anew") from None
         return other
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a state to go on from."""
+        return self.name is not None and os.path.exists(self.name)
+
     def remove(self) -> None:
         """Drops what is no longer needed."""
         if self.name is not None:
             with suppress(FileNotFoundError):
                 os.unlink(self.name)
+
+
+def _digest(arrays: Mapping[str, Any]) -> str:
+    """SHA-256 over all arrays, in the order of their names."""
+    digest = sha256()
+    for name in sorted(arrays):
+        digest.update(arrays[name].tobytes())
+    return digest.hexdigest()
 
 
 def _differences(before: object, now: Mapping[str, Any]) -> list[str]:

@@ -100,7 +100,8 @@ class Teller:
         plan, corpus = self._plan, self._texts.training
         length = f"{plan.steps} steps" if plan.steps is not None else f"{plan.seconds:g} s"
         self.notice(
-            f"{self._settings.kind}: {self._settings.parameters:,} parameters, {self._texts.tokenizer.size:,} tokens; "
+            f"{self._settings.kind}: {self._settings.parameters:,} parameters, "
+            f"a vocabulary of {self._texts.tokenizer.size:,}; "
             f"{length} of {tokens_a_step:,} tokens from {corpus.tokens:,}"
         )
 
@@ -139,7 +140,9 @@ class Teller:
         text = f"{trainer.step} steps, {trainer.tokens:,} tokens in {trainer.seconds:.1f} s ({rate:,.0f} a second)"
         if metrics:
             per_byte = metrics["nats"] / LN2 / self._texts.validation.bytes_per_token
-            how = "state carried along"
+            how = "state carried along" if self._texts.form.by in ("stream", "file") else "each from its beginning"
+            if self._settings.kind != "rnn":
+                how = f"contexts of {self._settings.context}"
             if self._settings.kind == "transformer":
                 how = f"windows of {self._settings.context}, each on its own"
             text += f"; validation {metrics['nats']:.4f} nats a token, {per_byte:.4f} bits a byte ({how})"

@@ -101,6 +101,8 @@ def _form(config: Mapping[str, Any], tokenizer: Tokenizer, line_end: int | None)
     for role in ("bos", "eos"):
         said = config.get(f"{role}_token_id")
         said = said[0] if isinstance(said, list) and said else said
+        if type(said) is int and said < 0:
+            raise CheckpointError(f"{role}_token_id {said} is no token")
         if type(said) is int and 0 <= said < tokenizer.size:
             return TextForm("stream", said, line_end)
     for role in ("bos", "eos"):
