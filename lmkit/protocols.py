@@ -7,7 +7,7 @@ Shapes: N tokens, S sentences, V vocabulary.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,18 @@ class Tokenizer(Protocol):
 
     def piece(self, token: int) -> bytes:
         """What one id stands for, as UTF-8."""
+
+
+class Factor(NamedTuple):
+    """One factor of a text's probability: the token, the context seen before it, the order that answered, nats.
+
+    The order of a neural model is the length of that context, its start token included.
+    """
+
+    token: int
+    context: tuple[int, ...]
+    order: int
+    nats: float
 
 
 class Form(Protocol):

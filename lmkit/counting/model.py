@@ -8,7 +8,7 @@ Shapes: V vocabulary, M n-grams of an order, N tokens, S sentences.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from lmkit.checkpoint import Array, Checkpoint, Streamed
 from lmkit.counting.estimation import Table
 from lmkit.counting.tables import SHIFT, WORD, find_keys
 from lmkit.errors import CheckpointError
-from lmkit.protocols import F64, I32, I64, Bool, Tokenizer
+from lmkit.protocols import F64, I32, I64, Bool, Factor, Tokenizer
 from lmkit.text import tokenizers
 from lmkit.text.sequences import TextForm, sequences
 from lmkit.text.vocabulary import BOS, EOS
@@ -27,15 +27,6 @@ SOME = 1e-3  # how far above 0 rounding may lift a log10 probability
 
 State = tuple[int, ...]
 """Ids of the n-grams that end at the present: of 1, 2, ... words, -1 where not listed."""
-
-
-class Factor(NamedTuple):
-    """One factor of a sentence's probability: the token, its context, the order that answered, nats."""
-
-    token: int
-    context: tuple[int, ...]
-    order: int
-    nats: float
 
 
 class NGram:

@@ -1,35 +1,27 @@
 """What every neural language model is beside its arithmetic: settings, tokens, tensors, and how it reads a text."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
 from lmkit import __version__
 from lmkit.checkpoint import Array, Checkpoint
-from lmkit.errors import CheckpointError
+from lmkit.errors import CheckpointError, UsageError
 from lmkit.families import windows
 from lmkit.families.feedforward import FeedForward
 from lmkit.families.recurrent import Recurrent
 from lmkit.families.settings import Settings
 from lmkit.families.transformer import Transformer
-from lmkit.protocols import F32, F64, I32, I64, State, Tokenizer
+from lmkit.protocols import F32, F64, I32, I64, Factor, State, Tokenizer
 from lmkit.text import tokenizers
 from lmkit.text.sequences import TextForm, sequences
 
 FAMILIES: Mapping[str, type[Settings]] = {family.kind: family for family in (FeedForward, Recurrent, Transformer)}
 BATCH_TOKENS = 1 << 12
 POOL = 1 << 16  # tokens of small documents that are scored together
-
-
-class Factor(NamedTuple):
-    """One factor of a sentence's probability: the token, how many tokens were seen before it, nats."""
-
-    token: int
-    context: tuple[int, ...]
-    order: int
-    nats: float
 
 
 @dataclass(frozen=True)
@@ -56,27 +48,26 @@ class Weights:
         if settings.vocabulary < tokenizer.size:
             raise CheckpointError(f"damaged checkpoint: {tokenizer.size} tokens, {settings.vocabulary} in the model")
         form = TextForm.from_json(checkpoint.config.get("text"), tokenizer.size)
-        if getattr(settings, "layers", 0) > len(checkpoint.tensors):  # before a name is made for each
-            raise CheckpointError("damaged checkpoint: more layers than tensors")
         shapes = settings.shapes()
         tensors = {name: checkpoint.array(name, "F32", shape) for name, shape in shapes.items()}
         return cls(settings, form, tokenizer, tensors, checkpoint.digest)
 
 
-class NeuralModel:
-    """A LanguageModel over `Weights`; families say how they score, step and what they see.
+class NeuralModel(ABC):
+    """A LanguageModel over `Weights`; families say how they score and step.
 
     `stride` is how far windows of a transformer move on, half its context if not given;
     `batch_tokens` how many tokens are run at once at most, on which no result depends.
+    Raises UsageError for a stride that no window can move by.
     """
 
     normalised = True
 
     def __init__(self, weights: Weights, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
         self.weights = weights
-        self.stride = stride
         self.batch_tokens = batch_tokens
         self.settings = weights.settings
+        self.stride = _stride(weights.settings, stride)
         self.form = weights.form
         self.kind = weights.settings.kind
         self.digest = weights.digest
@@ -95,9 +86,16 @@ class NeuralModel:
         """The model as a file's content."""
         return self.weights.to_checkpoint(origin)
 
+    @property
+    def prompt_limit(self) -> int | None:
+        """The most tokens of a prompt that are seen at once, where more could be meant to be."""
+        return self.settings.context if isinstance(self.settings, Transformer) else None
+
     def context_used(self) -> str:
-        """How much of what stands before a token is seen, as the signature says it."""
-        raise NotImplementedError
+        """How much of what stands before a token is seen, as the signature says it; of windows also the stride."""
+        if isinstance(self.settings, Transformer):
+            return f"{self.settings.context}/{self.stride}"
+        return str(self.settings.context) if isinstance(self.settings, FeedForward) else "unlimited"
 
     @property
     def signature(self) -> Mapping[str, str]:
@@ -112,20 +110,17 @@ class NeuralModel:
             "version": __version__,
         }
 
+    @abstractmethod
     def start(self) -> State:
         """See `LanguageModel.start`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def advance(self, state: State, token: int) -> State:
         """See `LanguageModel.advance`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def next(self, state: State) -> F64:
         """See `LanguageModel.next`."""
-        raise NotImplementedError
-
-    prompt_limit: int | None = None
-    """The most tokens of a prompt that are seen at once, where more could be meant to be."""
 
     def after(self, ids: I32) -> State:
         """The state after the tokens of a prompt, at most `prompt_limit`: as by `advance`, but together."""
@@ -136,11 +131,9 @@ class NeuralModel:
 
     def seen_from(self, place: int) -> int:
         """Where the context of the token at a place of a document begins: 0 is the start token."""
-        context: int | None = getattr(self.settings, "context", None)
-        if context is None:
+        if not isinstance(self.settings, FeedForward | Transformer):
             return 0
-        stride = 1 if isinstance(self.settings, FeedForward) else self.stride or max(1, context // 2)
-        return windows.begin(place, context, stride)
+        return windows.begin(place, self.settings.context, self.stride)
 
     def explain(self, ids: Sequence[int]) -> list[Factor]:
         """The factors of one sentence's probability, each with the tokens that the model saw."""
@@ -151,13 +144,13 @@ class NeuralModel:
             Factor(token, context, len(context), value) for token, context, value in zip(ids, seen, nats, strict=True)
         ]
 
+    @abstractmethod
     def score_many(self, ids: I32, ends: I64) -> F64:
         """See `LanguageModel.score_many`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
         """Nats of the tokens of one document of any length whose ids come in parts, in order."""
-        raise NotImplementedError
 
     def table(self) -> F32:
         """See `Embedding.table`."""
@@ -187,6 +180,16 @@ class NeuralModel:
         if size:
             together = np.concatenate(held)
             yield together, self.score_many(together, np.concatenate(ends))
+
+
+def _stride(settings: Settings, asked: int | None) -> int:
+    """How far what is seen moves on: a window of a transformer by what is asked for, all else token by token."""
+    if not isinstance(settings, Transformer):
+        return 1
+    stride = max(1, settings.context // 2) if asked is None else asked
+    if not 1 <= stride <= settings.context:
+        raise UsageError(f"stride {stride} is outside 1 to {settings.context}, the model's context")
+    return stride
 
 
 def _aligned(parts: Iterable[I32], score: Any) -> Iterator[tuple[I32, F64]]:

@@ -1,6 +1,7 @@
 """What the settings of every family share: made from JSON, checked, and counted."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
@@ -12,7 +13,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(ABC):
     """The settings of a model; all that its tensors' names and shapes depend on.
 
     Raises UsageError where they make no model.
@@ -35,13 +36,13 @@ class Settings:
         if getattr(self, "layers", 0) > LAYERS:  # names are made for the tensors of each
             raise UsageError(f"{getattr(self, 'layers', 0)} layers are more than {LAYERS}")
 
+    @abstractmethod
     def shapes(self) -> Shapes:
         """Name and shape of every tensor of weights."""
-        raise NotImplementedError
 
+    @abstractmethod
     def matrices(self) -> list[str]:
         """Names of the tensors that multiply hidden vectors: neither embeddings, head, biases nor norms."""
-        raise NotImplementedError
 
     @property
     def parameters(self) -> int:

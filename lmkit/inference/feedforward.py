@@ -29,10 +29,6 @@ class FeedForwardModel(NeuralModel):
         joined = head if self._direct is None else np.concatenate((head, self._direct), axis=1)
         self._head = Head(joined, tensors["lm_head.bias"], self.tokenizer.size)
 
-    def context_used(self) -> str:
-        """See `NeuralModel.context_used`."""
-        return str(self.settings.context)
-
     def _run(self, contexts: I32) -> F32:
         """What the head multiplies: tanh(d + H x), and x where it is wanted, for contexts (..., n)."""
         x: F32 = self._embeddings[contexts].reshape(*contexts.shape[:-1], -1)

@@ -100,10 +100,6 @@ class RecurrentModel(NeuralModel):
         if settings.vocabulary * settings.gates * settings.width <= TABLE:
             self._table = self._layers[0].products(self._embeddings)
 
-    def context_used(self) -> str:
-        """See `NeuralModel.context_used`."""
-        return "unlimited"
-
     def _empty(self, *rows: int) -> tuple[Memory, ...]:
         kept = 2 if self.settings.cell == "lstm" else 1
         nothing = np.zeros((*rows, self.settings.width), dtype=np.float32)

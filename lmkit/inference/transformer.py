@@ -36,16 +36,7 @@ class TransformerModel(NeuralModel):
 
     def __init__(self, weights: Weights, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
         super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
-        context = self.settings.context
-        self.stride: int = max(1, context // 2) if stride is None else stride
-        if not 1 <= self.stride <= context:
-            raise UsageError(f"stride {stride} is outside 1 to {context}, the model's context")
-        self.prompt_limit = context
         self._decoder = Decoder(weights)
-
-    def context_used(self) -> str:
-        """Context and stride, see `NeuralModel.context_used`."""
-        return f"{self.settings.context}/{self.stride}"
 
     # One token at a time.
 

@@ -3,6 +3,7 @@
 B batch, T time, D width, V vocabulary.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -30,7 +31,7 @@ class Place(NamedTuple):
         return tensor if self.end is None else tensor[self.begin : self.end]
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """A language model's network. `forward` gives hidden vectors, `logits` what they say of the next token."""
 
     settings: Settings
@@ -42,17 +43,17 @@ class Network(nn.Module):
         """The state at the beginning of documents in B rows; `start` is their start token."""
         return None
 
+    @abstractmethod
     def forward(self, ids: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Hidden vectors, (B, T, D), of ids, (B, T), and the state after them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits, (..., V), of hidden vectors, (..., D)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def initialise(self, generator: torch.Generator) -> None:
         """Fills the weights with their first values."""
-        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from lmkit.errors import MissingError, UsageError
 from lmkit.families import windows
 from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
+from lmkit.families.transformer import Transformer
 from lmkit.neural.build import loaded
 from lmkit.neural.network import Network, State
 from lmkit.protocols import F64, I32, I64
@@ -81,24 +82,7 @@ class TorchModel(NeuralModel):
 class WindowedModel(TorchModel):
     """A transformer: what it sees is limited, so that windows roll over long texts."""
 
-    @property
-    def context(self) -> int:
-        """The most tokens it sees at once."""
-        return int(self.settings.to_json()["context"])
-
-    @property
-    def step(self) -> int:
-        """How far a window moves on."""
-        return self.stride or max(1, self.context // 2)
-
-    def context_used(self) -> str:
-        """See `NeuralModel.context_used`: the context and the stride of its windows."""
-        return f"{self.context}/{self.step}"
-
-    def seen_from(self, place: int) -> int:
-        """Where in a document the window begins that scores the token at a place; 0 is the start token."""
-        beyond = max(0, place + 1 - self.context)
-        return -(-beyond // self.step) * self.step
+    settings: Transformer
 
     @torch.inference_mode()
     def _run(self, inputs: I32, targets: I32) -> F64:
@@ -111,12 +95,12 @@ class WindowedModel(TorchModel):
 
     def score_many(self, ids: I32, ends: I64) -> F64:
         """See `LanguageModel.score_many`."""
-        several = windows.of_sentences(self.form.start, ids, ends, self.context, self.step)
+        several = windows.of_sentences(self.form.start, ids, ends, self.settings.context, self.stride)
         return np.concatenate([np.zeros(0), *windows.score(self._run, several, self.batch_tokens)])
 
     def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
         """See `NeuralModel.score_document`."""
-        several = windows.windows(self.form.start, parts, self.context, self.step)
+        several = windows.windows(self.form.start, parts, self.settings.context, self.stride)
         return windows.score(self._run, several, self.batch_tokens)
 
     def start(self) -> tuple[int, ...]:
@@ -126,7 +110,7 @@ class WindowedModel(TorchModel):
     def advance(self, state: tuple[int, ...], token: int) -> tuple[int, ...]:
         """See `LanguageModel.advance`; a full window makes room as `windows` says."""
         seen = (*state, token)
-        return seen if len(seen) <= self.context else seen[self.step :]
+        return seen if len(seen) <= self.settings.context else seen[self.stride :]
 
     @torch.inference_mode()
     def next(self, state: tuple[int, ...]) -> F64:
@@ -137,14 +121,6 @@ class WindowedModel(TorchModel):
 
 class StatefulModel(TorchModel):
     """A recurrent or feed-forward model: its state carries what it needs over texts of any length."""
-
-    def context_used(self) -> str:
-        """See `NeuralModel.context_used`."""
-        return str(self.settings.to_json().get("context", "unlimited"))
-
-    def seen_from(self, place: int) -> int:
-        """Where in a document the context of the token at a place begins; 0 is the start token."""
-        return max(0, place + 1 - int(self.settings.to_json().get("context", place + 1)))
 
     def score_many(self, ids: I32, ends: I64) -> F64:
         """See `LanguageModel.score_many`; sentences of like length are run together."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lmkit.protocols import F64, I32, I64, LanguageModel
+from lmkit.protocols import F64, I32, I64, Factor, LanguageModel
 from lmkit.text.ordered import in_order
 from lmkit.text.sequences import with_line_ends
 from lmkit.text.words import is_separator
@@ -238,15 +238,6 @@ def lines_of(model: LanguageModel, blocks: Iterable[bytes], *, eos: bool = True)
         for text, end in zip(block[:-1].split(b"\n"), ends.tolist(), strict=True):
             yield Line(text, ids[begin:end], nats[begin:end])
             begin = end
-
-
-class Factor(NamedTuple):
-    """One factor of a line's probability: the token, all tokens before it, how many tokens that makes, nats."""
-
-    token: int
-    context: tuple[int, ...]
-    order: int
-    nats: float
 
 
 def factors_of(model: Any, line: Line) -> Sequence[Any]:
