@@ -43,7 +43,13 @@ def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings
             search = searching.find_lr if training.find_lr else searching.find_batch
             search(Setup(run, inputs, training, make, time_steps))
             return
-        with _Session(run, inputs, training, make, time_steps) as session:
+        state = StateFile(training.output)
+        if state.exists and not training.resume:
+            raise UsageError(
+                f"{state.name} is there, from a run that was stopped",
+                hint="--resume goes on from it; remove it to begin anew",
+            )
+        with _Session(run, inputs, training, make, time_steps, state) as session:
             session.go()
 
 
@@ -80,7 +86,9 @@ def _leave_it_to_the_first(error: LmkitError) -> None:
 class _Session:
     """A run: its trainer, its files, and what is told of it."""
 
-    def __init__(self, run: Run, inputs: list[str], training: Training, make: MakeSettings, time_steps: int) -> None:
+    def __init__(
+        self, run: Run, inputs: list[str], training: Training, make: MakeSettings, time_steps: int, state: StateFile
+    ) -> None:
         from lmkit.neural.world import join
 
         self._world = join(training.device, shard=training.shard)
@@ -94,7 +102,7 @@ class _Session:
         batches = setup.batches()
         self._tokens_a_step = batches.rows * time_steps
         self._trainer = setup.trainer(batches, setup.plan(self._tokens_a_step), validates=True, world=self._world)
-        self._state = StateFile(training.output, self._fingerprint())
+        self._state = state
         self._teller = Teller(
             run, self._trainer.plan, self._texts, self._settings, training.log if self._world.first else None,
             training.plot if self._world.first else None, speaks=self._world.first,
@@ -111,11 +119,6 @@ class _Session:
 
     def go(self) -> None:
         """Trains to the end, or to where it is stopped."""
-        if self._state.exists and not self._training.resume and self._world.first:
-            raise UsageError(
-                f"{self._state.name} is there, from a run that was stopped",
-                hint="--resume goes on from it; remove it to begin anew",
-            )
         if self._training.resume:
             self._teller.notice(self._resumed())
         self._teller.begins(self._tokens_a_step)
@@ -131,7 +134,7 @@ class _Session:
 
     def _resumed(self) -> str:
         """Takes up the state on disk; gives what is to be told of it."""
-        changed = self._state.load(self._trainer)
+        changed = self._state.load(self._trainer, self._fingerprint())
         if changed is None:
             return f"{self._state.name} is not there: training begins"
         return f"going on from step {self._trainer.step}" + (f" with other {', '.join(changed)}" if changed else "")
@@ -171,7 +174,7 @@ class _Session:
         """Keeps the state; a failure is told, and the state before it stays."""
         self._saved = time.monotonic()
         try:
-            if self._state.save(self._trainer, writes=self._world.first):
+            if self._state.save(self._trainer, self._fingerprint(), writes=self._world.first):
                 self._teller.saved(self._trainer)
         except OutputError as error:
             before = "; the state before is still there" if self._state.exists else ""

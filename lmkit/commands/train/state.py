@@ -22,13 +22,15 @@ MAY_CHANGE = (
 class StateFile:
     """Where a run's state is kept; nowhere for a run whose checkpoint goes to stdout or to a device."""
 
-    def __init__(self, output: str | None, fingerprint: Mapping[str, Any]) -> None:
+    def __init__(self, output: str | None) -> None:
         kept = output not in (None, streams.STDIN) and (os.path.isfile(output) or not os.path.exists(output))
         self.name = f"{output}.state" if kept else None
-        self._fingerprint = json.loads(json.dumps(fingerprint))
 
-    def save(self, trainer: Any, *, writes: bool) -> bool:
-        """Writes the state, atomically; every process takes part, one `writes`. Raises OutputError."""
+    def save(self, trainer: Any, fingerprint: Mapping[str, Any], *, writes: bool) -> bool:
+        """Writes the state, atomically; every process takes part, one `writes`. Raises OutputError.
+
+        The fingerprint is what the run was asked to do, as a JSON object.
+        """
         from lmkit.checkpoint import Checkpoint, serialize
 
         if self.name is None:
@@ -36,14 +38,14 @@ class StateFile:
         numbers, arrays = trainer.state()
         if not writes:
             return False
-        config = {**numbers, "fingerprint": self._fingerprint, "digest": _digest(arrays)}
+        config = {**numbers, "fingerprint": fingerprint, "digest": _digest(arrays)}
         content = Checkpoint(KIND, config, arrays)
         with streams.open_output(self.name, binary=True) as out:
             for piece in serialize(content):
                 out.write(piece)
         return True
 
-    def load(self, trainer: Any) -> list[str] | None:
+    def load(self, trainer: Any, fingerprint: Mapping[str, Any]) -> list[str] | None:
         """Takes up the state on disk; None if there is none. Gives the names of settings that are others now.
 
         Raises CheckpointError where it is of another run.
@@ -58,7 +60,7 @@ class StateFile:
             content = parse(streams.read_whole(self.name))
             if content.kind != KIND:
                 raise CheckpointError(f"of kind {content.kind}, not the state of a training run")
-            other = _differences(content.config.get("fingerprint"), self._fingerprint)
+            other = _differences(content.config.get("fingerprint"), json.loads(json.dumps(fingerprint)))
             if set(other) - set(MAY_CHANGE):
                 raise CheckpointError(
                     f"the state of another run: {', '.join(other)} differ", hint="remove it to begin anew"
