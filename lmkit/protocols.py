@@ -154,6 +154,42 @@ class LanguageModel(Protocol):
         """
 
 
+class Rows(Protocol):
+    """Texts that go on side by side, one row each; changed in place."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+    def next(self) -> Floats:
+        """Log-probability in nats of every token after each, (B, V)."""
+
+    def advance(self, tokens: Sequence[int]) -> None:
+        """Each goes on with one more token."""
+
+    def take(self, rows: Sequence[int]) -> None:
+        """Only these go on, in this order; one may be named several times."""
+
+    def join(self, states: Sequence[State]) -> None:
+        """The texts after these states go on too, as the last rows."""
+
+
+class Batched(Protocol):
+    """A LanguageModel that does several steps at once, faster than one by one, and all but exactly so."""
+
+    @property
+    def tolerance(self) -> float:
+        """How far a log-probability may be from the one that single steps give, in nats."""
+
+    def rows(self, states: Sequence[State]) -> Rows:
+        """The texts after these states, side by side."""
+
+    def follow(self, state: State, ids: I32) -> list[State]:
+        """The states after each of some tokens that follow a state."""
+
+    def next_many(self, states: Sequence[State]) -> Floats:
+        """Log-probability in nats of every token after each state, (B, V)."""
+
+
 class Embedding(Protocol):
     """Vectors of tokens: D numbers each, alone or where they stand."""
 

@@ -53,18 +53,18 @@ def next_token(
     """
     name = model if model is not None else streams.STDIN
     opening.use_threads(threads, name)
-    from lmkit.using import decoding
+    from lmkit.using import softmax
+    from lmkit.using.generation import filters, prompts
 
     opened = opening.open_language_model(name)
     data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
-    raw = opened.next(decoding.state_after(opened, data, window=window))
-    logs = decoding.normalise(raw)
-    for _, apply in decoding.filters(temperature, top_k, top_p, order):
-        logs = apply(logs)
+    raw = opened.next(prompts.state_after(opened, prompts.seen(opened, data, window=window)))
+    left = filters.chain(temperature_=temperature, k=top_k, p=top_p, order=order)(softmax.normalise(raw)[None])
+    logs = softmax.normalise(left.logs[0])
     columns = ["token", "id", "probability", "nats", *(["logit"] if logits else [])]
     with streams.open_output(output, inputs=[name]) as out:
         table = Table(out, columns, as_json=json)
-        for token in decoding.ranked(logs, None if everything else top):
+        for token in softmax.ranked(logs, None if everything else top):
             record = {
                 "token": opened.tokenizer.piece(token).decode(errors="replace"), "id": token,
                 "probability": math.exp(logs[token]), "nats": float(logs[token]),

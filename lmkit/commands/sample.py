@@ -23,6 +23,8 @@ from lmkit.edge import streams
 from lmkit.edge.records import to_json
 from lmkit.errors import UsageError
 
+BATCH = 32  # texts that are run at once, where the model can
+
 
 def sample(
     run: Run,
@@ -75,25 +77,35 @@ def sample(
         raise UsageError("--stop with no text would stop everything")
     name = model if model is not None else streams.STDIN
     opening.use_threads(threads, name)
-    from lmkit.using import decoding
+    from lmkit.using.generation import filters, noise, prompts
+    from lmkit.using.generation.choosing import Chooser
+    from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
+    from lmkit.using.generation.stepping import is_batched
 
-    chain = decoding.filters(0.0 if greedy else temperature, top_k, top_p, order)
+    chain = filters.chain(temperature_=temperature, k=top_k, p=top_p, order=order)
     opened = opening.open_language_model(name)
     with streams.open_output(output, inputs=[name]) as out:
         data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
-        state = decoding.state_after(opened, data, window=window)
-        sampler = decoding.Sampler(opened, chain, unknown=unknown)
+        ids = prompts.seen(opened, data, window=window)
+        state = prompts.state_after(opened, ids)
+        chooser = Chooser(chain, never=prompts.never(opened, unknown=unknown), greedy=greedy or temperature == 0)
+        batched = is_batched(opened) and number > 1
+        stepper = Together(opened, chooser) if batched else OneByOne(opened, chooser)
         stops = [streams.argument_bytes(text, raw=True) for text in stop or []]
-        for index in range(number):
-            done = sampler.generate(state, key="0", sample=index, seed=seed, most=max_tokens, stops=stops)
+        generator = Generator(opened, stepper, most=max_tokens, stops=stops, batch=BATCH if batched else 1)
+        requests = (Request(noise.stream_of(seed, "0", index), ids, state, label=index) for index in range(number))
+        for event in generator.run(requests):
+            if not isinstance(event, Generated):
+                continue
+            done = event
             if json:
                 record: dict[str, Any] = {
-                    "id": index,
+                    "id": done.request.label,
                     "prompt": data.decode(errors="replace"),
                     "text": done.text.decode(errors="replace"),
                 }
-                record |= {"tokens": len(done.ids), "nats": done.nats, "finish_reason": done.finish_reason}
-                out.line(to_json(record | {"order": [step for step, _ in chain]}))
+                record |= {"tokens": len(done.ids), "nats": done.nats(opened), "finish_reason": done.finish_reason}
+                out.line(to_json(record | {"order": chain.names}))
                 continue
             out.answer(_shown(opened, data if echo else b"", done.text))
 

@@ -3,9 +3,10 @@
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 
-from lmkit.using import decoding
+from lmkit.using.generation import noise
 
 TIES = b"""\\data\\
 ngram 1=6
@@ -361,6 +362,7 @@ def test_nothing_that_could_follow(fails, write):
 
 def test_generated_text_does_not_depend_on_the_machine(sample):
     """Draws are hashes of seed, prompt, sample and step: the same everywhere and for good."""
-    assert all(0 <= decoding.uniform(seed, "k", 1, 2) < 1 for seed in range(1000))
+    numbers = noise.uniforms([noise.stream_of(seed, "k", 1) for seed in range(1000)], [2] * 1000, np.arange(1))
+    assert ((numbers > 0) & (numbers < 1)).all()
     texts = [record["text"] for record in sample("-n", "2", "--max-tokens", "12")]
-    assert texts == ["a a a a a a a a c b a b", "a c a b a a d a b a b c"]
+    assert texts == ["a c a d c b... a d b c b b"]

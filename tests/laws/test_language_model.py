@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from lmkit import checkpoint, kinds
 from lmkit.text.sequences import decode_text, with_line_ends
-from lmkit.using import decoding, evaluation
+from lmkit.using import evaluation, softmax
+from lmkit.using.generation import filters, noise, prompts
+from lmkit.using.generation.choosing import Chooser, Place
+from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 
@@ -200,31 +203,40 @@ def chi_square(drawn, probabilities):
     return float(((seen - expected) ** 2 / expected).sum()), max(1, len(seen) - 1)
 
 
+def one_by_one(model, temperature=1.0, *, unknown=False):
+    chooser = Chooser(filters.chain(temperature_=temperature), never=prompts.never(model, unknown=unknown))
+    return OneByOne(model, chooser)
+
+
+def generated(model, stepper, samples, *, seed=0, most=12, batch=1):
+    """Continuations of nothing, by the number of their sample."""
+    requests = [Request(noise.stream_of(seed, "0", n), np.zeros(0, np.int32), model.start(), label=n) for n in samples]
+    events = list(Generator(model, stepper, most=most, batch=batch).run(requests))
+    done = {event.request.label: event for event in events if isinstance(event, Generated)}
+    assert list(done) == list(samples)
+    return done
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_samples_are_as_frequent_as_the_model_says(model, seed):
-    sampler = decoding.Sampler(model, decoding.filters(1.0, 0, 1.0, "temperature,top-k,top-p"), unknown=True)
+    chooser = Chooser(filters.chain(), never=prompts.never(model, unknown=True))
     first = int(np.argmax(model.next(model.start())))
     for state in (model.start(), model.advance(model.start(), first)):
         logs = model.next(state)
-        if decoding.end_of(model.form) != model.tokenizer.specials["bos"]:
+        if prompts.end_of(model.form) != model.tokenizer.specials["bos"]:
             logs[model.tokenizer.specials["bos"]] = -np.inf  # stands before all text only
-        probabilities = np.exp(decoding.normalise(logs))
-        choices, _ = sampler.choices(state)
-        drawn = [choices.draw(decoding.uniform(seed, "test", sample, 0)) for sample in range(2000)]
+        probabilities = np.exp(softmax.normalise(logs))
+        streams = [noise.stream_of(seed, "test", sample) for sample in range(2000)]
+        places = [Place(stream, np.zeros(0, np.int32), []) for stream in streams]
+        drawn = [int(chooser(logs[None], [place])[0][0]) for place in places]
         statistic, freedom = chi_square(drawn, probabilities)
         assert statistic < critical(freedom)
 
 
 def test_chi_square_notices_a_wrong_distribution():
-    drawn = [int(decoding.uniform(0, "test", sample, 0) < 0.6) for sample in range(2000)]
-    statistic, freedom = chi_square(drawn, np.array([0.5, 0.5]))
+    numbers = noise.uniforms(range(2000), [0] * 2000, np.array([0]))[:, 0]
+    statistic, freedom = chi_square((numbers < 0.6).astype(int), np.array([0.5, 0.5]))
     assert statistic > critical(freedom)
-
-
-def sampled(model, temperature, **settings):
-    sampler = decoding.Sampler(model, decoding.filters(temperature, 0, 1.0, "temperature,top-k,top-p"))
-    settings = {"key": "0", "sample": 0, "seed": 0, "most": 20, **settings}
-    return sampler.generate(model.start(), **settings)
 
 
 def test_hardly_any_temperature_is_greedy(model):
@@ -234,38 +246,33 @@ def test_hardly_any_temperature_is_greedy(model):
         logs[model.tokenizer.specials["unk"]] = -np.inf
         if logs.max() == -np.inf:
             continue
-        greedy = decoding.with_temperature(logs, 0)
-        cold = decoding.with_temperature(logs, 1e-9)
+        greedy = filters.chain(temperature_=0)(logs[None]).logs[0]
+        cold = softmax.normalise(filters.chain(temperature_=1e-9)(logs[None]).logs[0])
         best = np.flatnonzero(logs == logs.max())
         assert np.flatnonzero(greedy > -np.inf).tolist() == [best[0]]
-        assert greedy[best[0]] == 0
         near = logs > logs.max() - 1e-7
         assert np.exp(cold[near]).sum() == pytest.approx(1, abs=1e-9)
         if near.sum() == 1:
-            assert np.exp(cold).argmax() == np.exp(greedy).argmax()
+            assert np.exp(cold).argmax() == greedy.argmax()
 
 
 def test_samples_do_not_depend_on_what_else_is_drawn(model):
-    filters = decoding.filters(1.0, 0, 1.0, "temperature,top-k,top-p")
     drawn = {}
     for order in (range(6), range(5, -1, -1), (3,)):
-        sampler = decoding.Sampler(model, filters)
-        for sample in order:
-            done = sampler.generate(model.start(), key="0", sample=sample, seed=1, most=12)
-            assert drawn.setdefault(sample, done) == done
-    assert len({done.text for done in drawn.values()}) > 1
+        for sample, done in generated(model, one_by_one(model), order, seed=1).items():
+            assert drawn.setdefault(sample, done.ids) == done.ids
+    assert len({tuple(ids) for ids in drawn.values()}) > 1
 
 
 def test_what_is_drawn_costs_what_the_model_says(model):
     specials = model.tokenizer.specials
-    for sample in range(5):
-        done = sampled(model, 1.0, sample=sample, most=12)
-        ids = [*done.ids, decoding.end_of(model.form)] if done.finish_reason == "eos" else done.ids
+    for done in generated(model, one_by_one(model), range(5)).values():
+        ids = [*done.ids, *done.closing]
         assert done.finish_reason in ("eos", "length")
         assert (len(done.ids) == 12) >= (done.finish_reason == "length")
         assert specials["unk"] not in done.ids
         assert specials["bos"] not in done.ids
-        assert_close(model, done.nats, model.score_many(*laid_out([ids])).sum())
+        assert_close(model, done.nats(model), model.score_many(*laid_out([ids])).sum())
         assert done.text == decode_text(model.tokenizer, model.form, done.ids)
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from lmkit.inference import formulas
-from lmkit.using import decoding
+from lmkit.using import softmax
 from lmkit.using.exercises import EXERCISES, fault
 
 
 @pytest.mark.parametrize("case", EXERCISES["cross_entropy"], ids=lambda case: case.name)
 def test_right_losses_are_those_of_the_models(case):
     logits, target = case.arguments
-    assert decoding.surprisal(np.array(logits), target) == pytest.approx(case.expected, abs=1e-12)
+    assert softmax.surprisal(np.array(logits), target) == pytest.approx(case.expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("case", EXERCISES["attention"], ids=lambda case: case.name)

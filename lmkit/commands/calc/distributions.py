@@ -22,10 +22,10 @@ def softmax(run: Run, values: Values = None, temperature: Temperature = 1.0, out
       lmkit calc softmax '[1, 2, 3]'
       echo '[1, 2, 3]' | lmkit calc softmax --temperature 0.5
     """
-    from lmkit.using import decoding
+    from lmkit.using import softmax
 
     def probabilities(value: Any) -> list[float]:
-        return list(decoding.softmax(_logits(value), temperature).tolist())
+        return list(softmax.softmax(_logits(value), temperature).tolist())
 
     each(values, output, probabilities)
 
@@ -57,12 +57,12 @@ def cross_entropy(
         check(run, "cross_entropy", check_file, values, as_json=json, output=output)
         return
     from lmkit.counting import information
-    from lmkit.using import decoding
+    from lmkit.using import softmax
 
     def loss(value: Any) -> float:
         if has(value, "logits", "target"):
             logits = _logits(value["logits"])
-            nats = decoding.surprisal(logits, _index(value["target"], len(logits)))
+            nats = softmax.surprisal(logits, _index(value["target"], len(logits)))
             return information.from_nats(nats, unit)
         if not has(value, "p", "q"):
             raise DataError("expected an object of `p` and `q`, or of `logits` and `target`")

@@ -1,0 +1,250 @@
+"""Texts generated token by token: several at once, each the same as alone, told in order as they grow.
+
+Models do several rows at once faster than one, but round differently. Where rounding could decide which
+token is drawn, the text is run alone up to there, and what it gives then counts; so every text is the one
+that it would be alone, whatever is run beside it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from lmkit.protocols import F64, I32, State
+from lmkit.using.generation import stepping
+from lmkit.using.generation.choosing import Chooser, Constraint, Place
+from lmkit.using.generation.filters import Candidates
+from lmkit.using.generation.prompts import end_of
+from lmkit.using.generation.transcript import Transcript
+
+CACHED = 1 << 24
+"""Numbers in the distributions kept, of states that are met again."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One text to be generated: after which prompt, and from which stream of random numbers."""
+
+    stream: int
+    prompt: I32
+    state: State
+    constraint: Constraint | None = None
+    label: Any = None
+    """Whatever the caller knows it by."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One continuation: its ids without the one that ended it, and why it ended (`eos`, `stop`, `length`)."""
+
+    request: Request
+    ids: list[int]
+    text: bytes
+    finish_reason: str
+    trace: list[Any]
+    closing: tuple[int, ...]
+    """The token that ended it, if one did."""
+
+    def nats(self, model: Any) -> float:
+        """Its log-probability, the end's included, under the model; scored alone, so that it is always the same."""
+        return float(stepping.score_after(model, self.request.state, [*self.ids, *self.closing]).sum())
+
+
+class Grown(NamedTuple):
+    """More of the text that is told at the moment."""
+
+    request: Request
+    text: bytes
+
+
+@dataclass
+class Row:
+    """A text that is being generated."""
+
+    request: Request
+    transcript: Transcript
+    ids: list[int] = field(default_factory=list)
+    trace: list[Any] = field(default_factory=list)
+    finish_reason: str = ""
+    closing: tuple[int, ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """Where its next token is chosen."""
+        return Place(self.request.stream, self.request.prompt, self.ids, self.request.constraint)
+
+
+class Stepper(Protocol):
+    """Goes on with rows."""
+
+    def step(self) -> list[list[int]]:
+        """The next tokens of each row, one at least."""
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Only these rows go on, behind the tokens that the last step gave."""
+
+    def join(self, rows: Sequence[Row]) -> None:
+        """More rows."""
+
+
+class Alone:
+    """A text run by single steps: what counts where there is doubt."""
+
+    def __init__(self, model: Any, row: Row) -> None:
+        self._model, self._row = model, row
+        self._state = row.request.state
+        self._count = 0
+
+    def state(self) -> State:
+        """The state after all tokens of the row so far."""
+        for token in self._row.ids[self._count :]:
+            self._state = self._model.advance(self._state, token)
+        self._count = len(self._row.ids)
+        return self._state
+
+
+Watch = Callable[[F64, Candidates, int], Any]
+"""Told of the model's log-probabilities (V,), the candidates and the token drawn: what is kept of a step."""
+
+
+class OneByOne:
+    """Steps of single states, which may be watched."""
+
+    def __init__(self, model: Any, chooser: Chooser, watch: Watch | None = None) -> None:
+        self._model, self._chooser, self._watch = model, chooser, watch
+        self._rows: list[tuple[Row, Alone]] = []
+        self._known: dict[State, tuple[F64, Candidates]] = {}
+
+    def join(self, rows: Sequence[Row]) -> None:
+        """See `Stepper.join`."""
+        self._rows += [(row, Alone(self._model, row)) for row in rows]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """See `Stepper.keep`."""
+        self._rows = [self._rows[row] for row in rows]
+
+    def step(self) -> list[list[int]]:
+        """See `Stepper.step`."""
+        return [[self._token(row, alone)] for row, alone in self._rows]
+
+    def _token(self, row: Row, alone: Alone) -> int:
+        raw, candidates = self._candidates(alone.state(), row.place)
+        token = int(self._chooser.draw(candidates, [row.place])[0][0])
+        if self._watch is not None:
+            row.trace.append(self._watch(raw, candidates, token))
+        return token
+
+    def _candidates(self, state: State, place: Place) -> tuple[F64, Candidates]:
+        """What may come next; of states met again it is known, where it hangs on nothing else."""
+        if not self._chooser.penalties and place.constraint is None:
+            try:
+                known = self._known.get(state)
+            except TypeError:  # a state that can't be a key
+                return self._computed(state, place)
+            if known is None:
+                known = self._computed(state, place)
+                if len(self._known) >= min(1024, CACHED // len(known[0])):
+                    self._known.clear()
+                self._known[state] = known
+            return known
+        return self._computed(state, place)
+
+    def _computed(self, state: State, place: Place) -> tuple[F64, Candidates]:
+        raw = self._model.next(state)
+        return raw, self._chooser.candidates(raw[None], [place])
+
+
+class Together:
+    """Steps of many rows at once."""
+
+    def __init__(self, model: Any, chooser: Chooser) -> None:
+        self._model, self._chooser = model, chooser
+        self._rows = stepping.rows_of(model, [])
+        self._alone: list[tuple[Row, Alone]] = []
+        self._error = stepping.tolerance(model)
+
+    def join(self, rows: Sequence[Row]) -> None:
+        """See `Stepper.join`."""
+        self._rows.join([row.request.state for row in rows])
+        self._alone += [(row, Alone(self._model, row)) for row in rows]
+
+    def step(self) -> list[list[int]]:
+        """See `Stepper.step`."""
+        places = [row.place for row, _ in self._alone]
+        tokens, sure = self._chooser(self._rows.next(), places, self._error)
+        for index in np.flatnonzero(~sure).tolist():
+            exact = self._model.next(self._alone[index][1].state())
+            tokens[index] = self._chooser(exact[None], [places[index]])[0][0]
+        return [[token] for token in tokens.tolist()]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """See `Stepper.keep`."""
+        if len(rows) < len(self._alone):
+            self._rows.take(rows)
+            self._alone = [self._alone[row] for row in rows]
+        if rows:
+            self._rows.advance([row.ids[-1] for row, _ in self._alone])
+
+
+class Generator:
+    """Generates texts with a model, at most `batch` at once."""
+
+    def __init__(self, model: Any, stepper: Stepper, *, most: int, stops: Sequence[bytes] = (), batch: int = 1) -> None:
+        self._model, self._stepper = model, stepper
+        self._most, self._stops, self._batch = most, stops, batch
+        self._end = end_of(model.form)
+
+    def run(self, requests: Iterable[Request]) -> Iterator[Grown | Generated]:
+        """Each request's text as it grows, and when it is done; in the order of the requests."""
+        waiting = iter(requests)
+        active: list[Row] = []
+        untold: list[Row] = []
+        while True:
+            new = [self._row(request) for request in islice(waiting, self._batch - len(active))]
+            if new:
+                self._stepper.join(new)
+                active += new
+                untold += new
+            if not active:
+                return
+            for row, tokens in zip(active, self._stepper.step(), strict=True):
+                self._take(row, tokens)
+            going = [index for index, row in enumerate(active) if not row.finish_reason]
+            active = [active[index] for index in going]
+            yield from self._told(untold)
+            self._stepper.keep(going)
+
+    def _row(self, request: Request) -> Row:
+        return Row(request, Transcript(self._model.tokenizer, self._model.form, self._stops))
+
+    def _take(self, row: Row, tokens: Sequence[int]) -> None:
+        """Adds tokens to a row until it ends."""
+        for token in tokens:
+            if token == self._end:
+                row.finish_reason, row.closing = "eos", (token,)
+                return
+            row.ids.append(token)
+            constraint = row.request.constraint
+            if constraint is not None:
+                constraint.add(token)
+            if row.transcript.add(token) or (constraint is not None and constraint.finished):
+                row.finish_reason = "stop"
+            elif len(row.ids) == self._most:
+                row.finish_reason = "length"
+            if row.finish_reason:
+                return
+
+    @staticmethod
+    def _told(untold: list[Row]) -> Iterator[Grown | Generated]:
+        """What can be told of the rows that came first; those told to their end are left out."""
+        while untold:
+            row = untold[0]
+            text = row.transcript.rest() if row.finish_reason else row.transcript.settled()
+            if text:
+                yield Grown(row.request, text)
+            if not row.finish_reason:
+                return
+            yield Generated(row.request, row.ids, row.transcript.text, row.finish_reason, row.trace, row.closing)
+            untold.pop(0)

@@ -1,0 +1,48 @@
+"""Where a text goes on from, and where it ends: a model's form, seen from what is generated."""
+
+from typing import Any
+
+from lmkit.errors import DataError
+from lmkit.protocols import I32, Form, LanguageModel, State
+from lmkit.text.sequences import encode_prompt
+
+
+def end_of(form: Form) -> int | None:
+    """The token that ends what is generated; None: nothing does."""
+    return form.document_end if form.continuous or form.line_end is None else form.line_end
+
+
+def never(model: LanguageModel, *, unknown: bool) -> list[int]:
+    """Tokens that are not drawn: what stands before all text, and what no text has unless `unknown`."""
+    specials = model.tokenizer.specials
+    marks = {end_of(model.form), model.form.line_end}
+    return [
+        specials[name] for name in ("bos", *(() if unknown else ("unk",))) if specials.get(name) not in {None, *marks}
+    ]
+
+
+def seen(model: Any, prompt: bytes, *, window: bool = False) -> I32:
+    """The ids of a prompt; of one that a model can't see whole, its last.
+
+    Raises DataError for such a one without `window`.
+    """
+    ids: I32 = encode_prompt(model.tokenizer, model.form, prompt)
+    most = getattr(model, "prompt_limit", None)
+    if most is not None and len(ids) > most:
+        if not window:
+            raise DataError(
+                f"prompt of {len(ids)} tokens exceeds the model's context of {most}",
+                hint="--window uses its last tokens",
+            )
+        ids = ids[-most:]
+    return ids
+
+
+def state_after(model: Any, ids: I32) -> State:
+    """The state after a prompt's ids at the beginning of a text."""
+    if hasattr(model, "after"):  # all tokens together
+        return model.after(ids)
+    state = model.start()
+    for token in ids.tolist():
+        state = model.advance(state, token)
+    return state

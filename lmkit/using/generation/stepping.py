@@ -1,0 +1,84 @@
+"""Steps of several states at once, with any model: fast where it can, one by one where it can't."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lmkit.protocols import F64, I32, Floats, LanguageModel, Rows, State
+
+
+class StateRows:
+    """Rows of a model that knows but single states; see `protocols.Rows`."""
+
+    def __init__(self, model: LanguageModel, states: Sequence[State]) -> None:
+        self._model = model
+        self.states = list(states)
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    def next(self) -> Floats:
+        """See `Rows.next`."""
+        return np.stack([self._model.next(state) for state in self.states])
+
+    def advance(self, tokens: Sequence[int]) -> None:
+        """See `Rows.advance`."""
+        self.states = [self._model.advance(state, int(token)) for state, token in zip(self.states, tokens, strict=True)]
+
+    def take(self, rows: Sequence[int]) -> None:
+        """See `Rows.take`."""
+        self.states = [self.states[row] for row in rows]
+
+    def join(self, states: Sequence[State]) -> None:
+        """See `Rows.join`."""
+        self.states.extend(states)
+
+
+def is_batched(model: Any) -> bool:
+    """Whether it answers `protocols.Batched`."""
+    return hasattr(model, "rows")
+
+
+def tolerance(model: Any) -> float:
+    """How far numbers of several steps at once may be from those of single steps, in nats."""
+    return float(model.tolerance) if is_batched(model) else 0.0
+
+
+def rows_of(model: Any, states: Sequence[State]) -> Rows:
+    """The states as rows that go on side by side."""
+    rows: Rows = model.rows(states) if is_batched(model) else StateRows(model, states)
+    return rows
+
+
+def follow(model: Any, state: State, ids: I32) -> list[State]:
+    """The states after each of some tokens."""
+    if is_batched(model):
+        states: list[State] = model.follow(state, ids)
+        return states
+    found = []
+    for token in ids.tolist():
+        state = model.advance(state, token)
+        found.append(state)
+    return found
+
+
+def next_many(model: Any, states: Sequence[State]) -> Floats:
+    """Log-probabilities after each state, (B, V)."""
+    if is_batched(model):
+        found: Floats = model.next_many(states)
+        return found
+    return StateRows(model, states).next()
+
+
+def score_after(model: Any, state: State, ids: Sequence[int]) -> F64:
+    """Nats of each of some tokens after a state, (N,): the same whatever else is run."""
+    several = max(1, (1 << 22) // model.tokenizer.size)
+    found = [np.zeros(0)]
+    for begin in range(0, len(ids), several):
+        some = np.array(ids[begin : begin + several], dtype=np.int32)
+        states = [state, *follow(model, state, some)]
+        logs = next_many(model, states[:-1])
+        found.append(logs[np.arange(len(some)), some].astype(np.float64))
+        state = states[-1]
+    return np.concatenate(found)
