@@ -101,7 +101,7 @@ def open_tokenizer(name: str) -> Any:
 
 
 def named_tokenizer(name: str) -> Any:
-    """The tokenizer that --tokens names, where it names none of TOKENS. Raises UsageError where there is no such file."""
+    """The tokenizer that --tokens names, beside TOKENS. Raises UsageError where there is no such file."""
     if name != streams.STDIN and not os.path.exists(name):
         raise UsageError(f"--tokens {name!r} is none of {', '.join(TOKENS)}, and no file")
     return open_tokenizer(name)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.protocols import I32, I64
+from lmkit.protocols import I32, I64, Bool
 from lmkit.text.tokenizers import Learner
 from lmkit.using.generation.noise import stream_of, uniforms
 from lmkit.using.self_bleu import SelfBleu
@@ -104,11 +104,11 @@ class Diversity:
 class Counted(NamedTuple):
     """How often each text has each n-gram of one order, ordered by text; n-grams are numbered from 0."""
 
-    text: I64
+    texts: I64
     """(P,)"""
-    gram: I64
+    grams: I64
     """(P,)"""
-    count: I64
+    counts: I64
     """(P,)"""
     distinct: int
     """How many n-grams differ."""
@@ -126,12 +126,13 @@ def measure(texts: Texts, order: int, *, most: int | None = None, seed: int = 0)
     repetition: list[float | None] = []
     for n, counted in enumerate(n_grams(ids, lengths, order), 1):
         totals = np.maximum(lengths - n + 1, 0)
-        own = np.bincount(counted.text, minlength=len(lengths))
+        own = np.bincount(counted.texts, minlength=len(lengths))
         some = totals > 0
         distinct.append(counted.distinct / int(totals.sum()) if some.any() else None)
         repetition.append(float(np.mean((totals - own)[some] / totals[some])) if some.any() else None)
-        taken = place[counted.text] >= 0
-        bleu.add(place[counted.text][taken], counted.gram[taken], counted.count[taken])
+        places = place[counted.texts]
+        taken = places >= 0
+        bleu.add(places[taken], counted.grams[taken], counted.counts[taken])
         if n == 1:
             vocabulary = counted.distinct
     size = len(lengths)
@@ -142,8 +143,8 @@ def measure(texts: Texts, order: int, *, most: int | None = None, seed: int = 0)
     )  # fmt: skip
 
 
-def drawn(among: np.ndarray, most: int | None, seed: int) -> I64:
-    """Places of what is True, `most` at the most, in order; which ones depends on the seed and on how many there are."""
+def drawn(among: Bool, most: int | None, seed: int) -> I64:
+    """Places of what is True, (T,), in order; `most` at the most, drawn by the seed."""
     places: I64 = np.flatnonzero(among)
     if most is None or len(places) <= most:
         return places
@@ -158,19 +159,29 @@ def n_grams(ids: I32, lengths: I64, order: int) -> Iterator[Counted]:
     """
     text = np.repeat(np.arange(len(lengths)), lengths)
     left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(ids))
-    tokens = np.unique(ids, return_inverse=True)[1].astype(np.int64)
+    tokens = _numbered(ids.astype(np.int64) - LINE_END, 1 + _above(ids))
     starts, grams = np.arange(len(ids)), tokens
     vocabulary = distinct = _above(tokens)
     for n in range(1, order + 1):
         if n > 1:
             longer = left[starts] >= n
             starts, grams = starts[longer], grams[longer]
-            grams = np.unique(grams * vocabulary + tokens[starts + n - 1], return_inverse=True)[1]
+            grams = _numbered(grams * vocabulary + tokens[starts + n - 1], distinct * vocabulary)
             distinct = _above(grams)
         pairs, counts = np.unique(text[starts] * distinct + grams, return_counts=True)
         yield Counted(*np.divmod(pairs, max(distinct, 1)), counts, distinct)
 
 
-def _above(numbers: I64) -> int:
+def _numbered(keys: I64, limit: int) -> I64:
+    """The rank of each key among those that occur; keys are from 0 to below the limit."""
+    if limit > 4 * len(keys):  # a table would be mostly empty
+        return np.unique(keys, return_inverse=True)[1]
+    occurs = np.zeros(limit, dtype=np.bool_)
+    occurs[keys] = True
+    ranks: I64 = (np.cumsum(occurs) - 1)[keys]
+    return ranks
+
+
+def _above(numbers: I32 | I64) -> int:
     """The least number above all of them and not below 0."""
     return int(numbers.max()) + 1 if len(numbers) else 0
