@@ -41,7 +41,7 @@ def _object(line: bytes, place: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
     except ValueError as error:
-        raise DataError(f"{place}: not JSON ({error})") from None
+        raise DataError(f"{place}: not JSON ({error})", hint="without --field each line is a text") from None
     except RecursionError:
         raise DataError(f"{place}: nested too deeply") from None
     if not isinstance(record, dict):

@@ -174,3 +174,19 @@ def test_usage(fails, write):
     assert "stdin is wanted for two things" in fails(2, "eval", "text", "--tokens", "-").stderr
     assert "is an input and would be overwritten" in fails(2, "eval", "text", "x", "-o", write("x", b"a\n")).stderr
     assert "missing.txt" in fails(3, "eval", "text", "missing.txt").stderr
+
+
+def test_json_without_field_is_told(lmkit):
+    done = lmkit("eval", "text", "--json", stdin=b'{"text": "a"}\n')
+    assert done.records[0]["tokens"] == 2
+    assert "<stdin>: JSON Lines, taken for texts; --field text takes their field" in done.stderr
+    assert lmkit("eval", "text", stdin=b"{a}\n").stderr == ""
+
+
+def test_a_terminal_has_a_column_for_each_file(lmkit, write, monkeypatch):
+    monkeypatch.setattr("lmkit.commands.eval.text.is_terminal", lambda stream: True)
+    lines = lmkit("eval", "text", "--order", "1", write("one.txt", b"a b\n"), write("b.txt", b"c\n")).text.splitlines()
+    assert lines[0].split() == ["file", "one.txt", "b.txt", "total"]
+    assert [line.split()[0] for line in lines[1:-1]] == [*COLUMNS[1:9], "rep_1", "self_bleu"]
+    assert lines[-2].split()[1:] == ["-", "-", "0"]
+    assert lines[-1].startswith("signature: tokens:word|")

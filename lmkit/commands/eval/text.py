@@ -1,6 +1,8 @@
 """`lmkit eval text`: how diverse texts are, and how they repeat themselves and each other."""
 
+import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +11,8 @@ from lmkit import __version__
 from lmkit.commands import models as opening
 from lmkit.commands.options import TOKENS, EncodingErrors, Files, Json, Output, Run, Seed, Tokens
 from lmkit.edge import fields, streams
-from lmkit.edge.records import Table
+from lmkit.edge.records import Table, cell
+from lmkit.edge.terminal import is_terminal, table
 from lmkit.errors import DataError
 
 
@@ -66,27 +69,24 @@ def text(
     opening.one_stdin(tokens, *names)
     learner = _learner(tokens)
     reader = opening.text_reader(encoding_errors, raw=learner.takes_bytes and field is None)
-    columns = [*_COLUMNS, *(f"{key}_{n}" for key in ("distinct", "rep") for n in range(1, order + 1)), "self_bleu"]
-    signature = _signature(tokens, learner, order, self_bleu_texts, seed)
+    measured = partial(_figures, order=order, most=self_bleu_texts, seed=seed)
     with streams.open_output(output, inputs=[tokens, *names]) as out:
-        table = Table(out, ["file", *columns, "signature"], as_json=json)
-
-        def show(name: str, texts: Texts) -> None:
-            figures = _figures(texts, order, self_bleu_texts, seed)
-            table.row({"file": name, **{column: figures[column] for column in columns}, "signature": signature})
-
+        shown = _Shown(run, out, order, _signature(tokens, learner, order, self_bleu_texts, seed), as_json=json)
         total = Texts()
         with run.terminal.progress("reading", streams.size_of(names)) as progress:
             for name in names:
                 blocks = progress.over(opening.warned(run, name, reader.blocks(name)))
+                if field is None:
+                    blocks = _told_of_json(run, name, blocks)
                 texts = _encoded(name, blocks, field, learner, words=_by_words(tokens, learner))
                 total.join(texts)
                 if len(names) > 1:
-                    show(streams.display(name), texts)
+                    shown.add(streams.display(name), measured(texts))
         if not total.digests:
             raise DataError("no text to measure: the input is empty")
         _tell(run, reader, tokens, learner, total)
-        show("total" if len(names) > 1 else streams.display(names[0]), total)
+        shown.add("total" if len(names) > 1 else streams.display(names[0]), measured(total))
+        shown.finish()
 
 
 _COLUMNS = ("texts", "empty", "tokens", "mean_length", "vocabulary", "type_token_ratio", "duplicates")
@@ -116,7 +116,7 @@ def _encoded(name: str, blocks: Iterator[bytes], field: str | None, learner: Any
     return texts
 
 
-def _figures(texts: Any, order: int, most: int | None, seed: int) -> dict[str, Any]:
+def _figures(texts: Any, *, order: int, most: int | None, seed: int) -> dict[str, Any]:
     from lmkit.using.diversity import measure
 
     found = measure(texts, order, most=most, seed=seed)
@@ -124,6 +124,43 @@ def _figures(texts: Any, order: int, most: int | None, seed: int) -> dict[str, A
     for key, values in {"distinct": found.distinct, "rep": found.repetition}.items():
         figures |= {f"{key}_{n}": value for n, value in enumerate(values, 1)}
     return figures
+
+
+class _Shown:
+    """Prints figures as they come; on a terminal, as a table at the end, a column for each file."""
+
+    def __init__(self, run: Run, out: streams.Output, order: int, signature: str, *, as_json: bool) -> None:
+        self._out, self._signature = out, signature
+        listed = (f"{key}_{n}" for key in ("distinct", "rep") for n in range(1, order + 1))
+        self._columns = ["file", *_COLUMNS, *listed, "self_bleu"]
+        self._table = Table(out, [*self._columns, "signature"], as_json=as_json)
+        self._aligned = not as_json and is_terminal(sys.stdout) and run.settings.get("output") is None
+        self._shown: list[list[str]] = []
+
+    def add(self, name: str, figures: dict[str, Any]) -> None:
+        """Prints the figures of a file."""
+        record = {"file": name, **figures}
+        if self._aligned:
+            self._shown.append([cell(record[column]) or "-" for column in self._columns])
+        else:
+            record = {column: record[column] for column in self._columns}
+            self._table.row({**record, "signature": self._signature})
+
+    def finish(self) -> None:
+        """Prints the table, if there is one."""
+        if self._shown:
+            self._out.line(table(list(zip(self._columns, *self._shown, strict=True))))
+            self._out.line(f"signature: {self._signature}")
+
+
+def _told_of_json(run: Run, name: str, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same blocks; says so where they look like JSON Lines."""
+    first = next(blocks, b"")
+    if first.startswith(b'{"') and first.split(b"\n", 1)[0].endswith(b"}"):
+        run.terminal.notice(f"{streams.display(name)}: JSON Lines, taken for texts; --field text takes their field")
+    if first:
+        yield first
+        yield from blocks
 
 
 def _signature(tokens: str, learner: Any, order: int, most: int | None, seed: int) -> str:
