@@ -10,12 +10,12 @@ _lmkit() {
     fi
     ((COMP_CWORD > 1)) && command=${COMP_WORDS[1]}
     case $command in
-        ngram | bpe | train | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
+        ngram | bpe | train | eval | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
     esac
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample embed attention entropy compress decompress info convert ngram bpe train data scaling calc'
+            operand='ppl score next sample embed attention entropy compress decompress info convert ngram bpe train eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -28,6 +28,10 @@ _lmkit() {
         'train')
             options='-h --help'
             operand='ffn rnn transformer'
+            ;;
+        'eval')
+            options='-h --help'
+            operand='text'
             ;;
         'data')
             options='-h --help'
@@ -548,6 +552,20 @@ _lmkit() {
                 --log) value='FILES' ;;
                 --plot) value='FILES' ;;
                 --save-every) value=' ' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval text')
+            options='--field --tokens --order --self-bleu-texts --seed --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --field) value='FILES' ;;
+                --tokens) value='word char byte' ;;
+                --order) value=' ' ;;
+                --self-bleu-texts) value=' ' ;;
+                --seed) value=' ' ;;
                 --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;

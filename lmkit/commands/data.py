@@ -1,6 +1,5 @@
 """`lmkit data`: texts to work with."""
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -77,7 +76,7 @@ def next_(
         if form == "ids":
             raise UsageError("--as ids needs a vocabulary", hint="--tokens FILE brings one")
     else:
-        tokenizer = _tokenizer(tokens)
+        tokenizer = opening.named_tokenizer(tokens)
         if form == "ids" and by == "stream" and "eos" not in tokenizer.specials:
             raise CheckpointError(f"{streams.display(tokens)}: it has no token for the end of a line")
         spelling = examples.spelling_of(tokenizer)
@@ -88,12 +87,6 @@ def next_(
         lines = (line for block in opening.blocks_of(run, reader, names, "reading") for line in block[:-1].split(b"\n"))
         for x, y in examples.next_tokens(lines, spelling.cut, size, across=by == "stream"):
             out.line(to_json(shown(x, y)))
-
-
-def _tokenizer(name: str) -> Any:
-    if name != streams.STDIN and not os.path.exists(name):
-        raise UsageError(f"--tokens {name!r} is none of {', '.join(TOKENS)}, and no file")
-    return opening.open_tokenizer(name)
 
 
 def _texts(spelling: Any) -> Callable[[Sequence[Any], Any], dict[str, Any]]:

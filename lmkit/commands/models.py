@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from lmkit.commands.options import Run
+from lmkit.commands.options import TOKENS, Run
 from lmkit.edge import streams
 from lmkit.edge.folders import Folder
 from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
@@ -98,6 +98,13 @@ def open_tokenizer(name: str) -> Any:
     if tokenizer is None:
         raise CheckpointError(f"{streams.display(name)}: of kind {opened.kind}, it has no tokenizer")
     return tokenizer
+
+
+def named_tokenizer(name: str) -> Any:
+    """The tokenizer that --tokens names, beside TOKENS. Raises UsageError where there is no such file."""
+    if name != streams.STDIN and not os.path.exists(name):
+        raise UsageError(f"--tokens {name!r} is none of {', '.join(TOKENS)}, and no file")
+    return open_tokenizer(name)
 
 
 def open_kind(name: str, *wanted: str) -> Any:

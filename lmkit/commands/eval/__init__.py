@@ -1,0 +1,1 @@
+"""`lmkit eval`: measures of files of answers."""

@@ -1,0 +1,184 @@
+"""`lmkit eval text`: how diverse texts are, and how they repeat themselves and each other."""
+
+import sys
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from lmkit import __version__
+from lmkit.commands import models as opening
+from lmkit.commands.options import TOKENS, EncodingErrors, Files, Json, Output, Run, Seed, Tokens
+from lmkit.edge import fields, streams
+from lmkit.edge.records import Table, cell
+from lmkit.edge.terminal import is_terminal, table
+from lmkit.errors import DataError
+
+
+def text(
+    run: Run,
+    files: Files = None,
+    field: Annotated[
+        str | None,
+        typer.Option(
+            "--field", metavar="NAME", show_default=False,
+            help="FILEs are JSON Lines, and this field is the text: `text` of what `lmkit sample --json` writes.",
+        ),
+    ] = None,
+    tokens: Tokens = "word",
+    order: Annotated[int, typer.Option("--order", metavar="N", min=1, max=20, help="Longest n-gram.")] = 4,
+    self_bleu_texts: Annotated[
+        int | None,
+        typer.Option(
+            "--self-bleu-texts", metavar="N", min=2, show_default="all",
+            help="Self-BLEU among N texts at the most, drawn by --seed; it rises with the number of texts.",
+        ),
+    ] = None,
+    seed: Seed = 0,
+    encoding_errors: EncodingErrors = "strict",
+    json: Json = False,
+    output: Output = None,
+) -> None:  # fmt: skip
+    """Diversity of texts, a text a line.
+
+    A row for each FILE, and of several a total, which compares across FILEs too. `distinct_n`
+    is the share of n-grams, of all texts, that differ (Li et al. 2016); `type_token_ratio` is
+    `distinct_1`. `rep_n` is the share of a text's own n-grams that it has had before, the
+    mean over texts of n tokens or more (seq-rep-n of Welleck et al. 2020). `duplicates` is the
+    share of texts that are equal to one before. n-grams lie within texts; empty texts count
+    as texts.
+
+    `self_bleu` (Zhu et al. 2018), from 0 to 1, is the mean BLEU of a text, all others being its
+    references: up to order N, of shorter texts up to their length; an order without a match
+    counts 0.1 matches, a text without any has 0; the brevity penalty goes by the closest length,
+    of two the shorter. Empty texts are left out; with one text there is none. It takes time
+    linear in the tokens. Texts of JSON may have several lines, whose ends are white space
+    between words, and else tokens. All of it compares texts of like number and length only.
+
+    Ids of all tokens are held in memory, 4 bytes for each, and some 150 while they are measured.
+
+    Examples:
+      lmkit sample -m model.lm -n 100 | lmkit eval text
+      lmkit sample -m model.lm -n 100 --json -o drawn.jsonl; lmkit eval text --field text drawn.jsonl
+      lmkit eval text --tokens char --order 8 --json greedy.txt drawn.txt
+    """
+    from lmkit.using.diversity import Texts
+
+    names = list(files or [streams.STDIN])
+    opening.one_stdin(tokens, *names)
+    learner = _learner(tokens)
+    reader = opening.text_reader(encoding_errors, raw=learner.takes_bytes and field is None)
+    measured = partial(_figures, order=order, most=self_bleu_texts, seed=seed)
+    with streams.open_output(output, inputs=[tokens, *names]) as out:
+        shown = _Shown(run, out, order, _signature(tokens, learner, order, self_bleu_texts, seed), as_json=json)
+        total = Texts()
+        with run.terminal.progress("reading", streams.size_of(names)) as progress:
+            for name in names:
+                blocks = progress.over(opening.warned(run, name, reader.blocks(name)))
+                if field is None:
+                    blocks = _told_of_json(run, name, blocks)
+                texts = _encoded(name, blocks, field, learner, words=_by_words(tokens, learner))
+                total.join(texts)
+                if len(names) > 1:
+                    shown.add(streams.display(name), measured(texts))
+        if not total.digests:
+            raise DataError("no text to measure: the input is empty")
+        _tell(run, reader, tokens, learner, total)
+        shown.add("total" if len(names) > 1 else streams.display(names[0]), measured(total))
+        shown.finish()
+
+
+_COLUMNS = ("texts", "empty", "tokens", "mean_length", "vocabulary", "type_token_ratio", "duplicates")
+
+
+def _learner(tokens: str) -> Any:
+    from lmkit.text import tokenizers
+
+    if tokens in TOKENS:
+        return tokenizers.learner(tokens)
+    return tokenizers.Fixed(opening.named_tokenizer(tokens))
+
+
+def _by_words(tokens: str, learner: Any) -> bool:
+    return "word" in (tokens, None if tokens in TOKENS else learner.tokenizer().kind)
+
+
+def _encoded(name: str, blocks: Iterator[bytes], field: str | None, learner: Any, *, words: bool) -> Any:
+    """The texts of one file."""
+    from lmkit.using.diversity import Texts, encode
+
+    texts = Texts()
+    lines = (block[:-1].split(b"\n") for block in blocks)
+    for found in lines if field is None else fields.texts(name, blocks, field):
+        if found:
+            texts.add(found, *encode(learner, found, words=words))
+    return texts
+
+
+def _figures(texts: Any, *, order: int, most: int | None, seed: int) -> dict[str, Any]:
+    from lmkit.using.diversity import measure
+
+    found = measure(texts, order, most=most, seed=seed)
+    figures = {column: getattr(found, column) for column in (*_COLUMNS, "self_bleu")}
+    for key, values in {"distinct": found.distinct, "rep": found.repetition}.items():
+        figures |= {f"{key}_{n}": value for n, value in enumerate(values, 1)}
+    return figures
+
+
+class _Shown:
+    """Prints figures as they come; on a terminal, as a table at the end, a column for each file."""
+
+    def __init__(self, run: Run, out: streams.Output, order: int, signature: str, *, as_json: bool) -> None:
+        self._out, self._signature = out, signature
+        listed = (f"{key}_{n}" for key in ("distinct", "rep") for n in range(1, order + 1))
+        self._columns = ["file", *_COLUMNS, *listed, "self_bleu"]
+        self._table = Table(out, [*self._columns, "signature"], as_json=as_json)
+        self._aligned = not as_json and is_terminal(sys.stdout) and run.settings.get("output") is None
+        self._shown: list[list[str]] = []
+
+    def add(self, name: str, figures: dict[str, Any]) -> None:
+        """Prints the figures of a file."""
+        record = {"file": name, **figures}
+        if self._aligned:
+            self._shown.append([cell(record[column]) or "-" for column in self._columns])
+        else:
+            record = {column: record[column] for column in self._columns}
+            self._table.row({**record, "signature": self._signature})
+
+    def finish(self) -> None:
+        """Prints the table, if there is one."""
+        if self._shown:
+            self._out.line(table(list(zip(self._columns, *self._shown, strict=True))))
+            self._out.line(f"signature: {self._signature}")
+
+
+def _told_of_json(run: Run, name: str, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same blocks; says so where they look like JSON Lines."""
+    first = next(blocks, b"")
+    if first.startswith(b'{"') and first.split(b"\n", 1)[0].endswith(b"}"):
+        run.terminal.notice(f"{streams.display(name)}: JSON Lines, taken for texts; --field text takes their field")
+    if first:
+        yield first
+        yield from blocks
+
+
+def _signature(tokens: str, learner: Any, order: int, most: int | None, seed: int) -> str:
+    """How the numbers came about."""
+    parts = {"tokens": tokens}
+    if tokens not in TOKENS:
+        tokenizer = learner.tokenizer()
+        parts = {"tokens": tokenizer.kind, "vocabulary": f"{tokenizer.size}@{tokenizer.digest[:8]}"}
+    parts |= {"order": str(order), "distinct": "n-grams", "rep": "mean", "bleu": "floor-0.1+effective+closest"}
+    parts |= {"references": "all"} if most is None else {"references": str(most), "seed": str(seed)}
+    return "|".join(f"{key}:{value}" for key, value in {**parts, "version": __version__}.items())
+
+
+def _tell(run: Run, reader: streams.TextReader, tokens: str, learner: Any, total: Any) -> None:
+    """Says what was replaced, what was dropped, and what a given tokenizer takes for one and the same token."""
+    opening.tell_replaced(run, reader)
+    if learner.dropped:
+        run.terminal.notice(f"{learner.dropped} words spelled <s> or </s> were dropped")
+    unknown = None if tokens in TOKENS else learner.tokenizer().specials.get("unk")
+    if unknown is not None and (count := total.count(unknown)):
+        run.terminal.notice(f"{count} tokens are unknown to {streams.display(tokens)} and count as the same")
