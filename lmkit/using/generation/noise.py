@@ -10,6 +10,7 @@ Shapes: B rows, K candidates.
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -39,11 +40,12 @@ def stream_of(seed: int, key: str, sample: int) -> int:
 
 def _mixed(numbers: U64) -> U64:
     """Each number scrambled, in place."""
-    numbers ^= numbers >> _SHIFTS[0]
+    shifted = numbers >> _SHIFTS[0]
+    numbers ^= shifted
     numbers *= _FIRST
-    numbers ^= numbers >> _SHIFTS[1]
+    numbers ^= np.right_shift(numbers, _SHIFTS[1], out=shifted)
     numbers *= _SECOND
-    numbers ^= numbers >> _SHIFTS[2]
+    numbers ^= np.right_shift(numbers, _SHIFTS[2], out=shifted)
     return numbers
 
 
@@ -55,11 +57,19 @@ def _begin(stream: int, step: int) -> int:
     return number ^ number >> 31
 
 
+@lru_cache(maxsize=4)
+def _apart(size: int) -> U64:
+    """How far the numbers of each token of a vocabulary begin from their step's, (V,)."""
+    return np.arange(1, size + 1, dtype=np.uint64) * np.uint64(_STEP)
+
+
 def uniforms(streams: Sequence[int], steps: Sequence[int], ids: Any) -> F64:
-    """A number in (0, 1) for each row's step and each token of ids (B, K) or (K,), (B, K)."""
+    """A number in (0, 1) for each row's step and each token, (B, K); ids are (B, K), (K,) or a vocabulary's size."""
     begins = np.array([_begin(stream, step) for stream, step in zip(streams, steps, strict=True)], dtype=np.uint64)
-    numbers = begins[:, None] + (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(_STEP)
-    found: F64 = (_mixed(numbers) >> _LOW).astype(np.float64)
+    apart = _apart(ids) if isinstance(ids, int) else (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(_STEP)
+    numbers = _mixed(begins[:, None] + apart)
+    numbers >>= _LOW
+    found: F64 = numbers.astype(np.float64)
     found += 0.5
     found *= 2.0**-53
     return found
@@ -76,7 +86,7 @@ def race(logs: Floats, numbers: F64, error: float = 0.0) -> tuple[I64, Any]:
         first = early.argmin(axis=1)
         rows = np.arange(len(logs))
         latest = early[rows, first] * (-np.log1p(-numbers[rows, first]) / numbers[rows, first])
-        row, place = np.nonzero(early <= (latest * np.exp(2 * error))[:, None])
+        row, place = divmod(np.flatnonzero(early <= (latest * np.exp(2 * error))[:, None]), logs.shape[1])
         times = logs[row, place] - np.log(-np.log1p(-numbers[row, place]))
     best = np.full(len(logs), -np.inf)
     np.maximum.at(best, row, times)
@@ -97,11 +107,10 @@ def draw(
     ids (B, K) are those of logs (B, K); none: all of the vocabulary's. Few rows at once stay in the cache.
     """
     several = max(1, CHUNK // logs.shape[1])
-    everything = np.arange(logs.shape[1]) if ids is None else None
     parts = []
     for begin in range(0, len(logs), several):
         some = slice(begin, begin + several)
-        numbers = uniforms(streams[some], steps[some], everything if ids is None else ids[some])
+        numbers = uniforms(streams[some], steps[some], logs.shape[1] if ids is None else ids[some])
         parts.append(race(logs[some], numbers, error))
     won, sure = zip(*parts, strict=True)
     return np.concatenate(won), np.concatenate(sure)
@@ -121,7 +130,7 @@ class Ahead:
         if kept is None or kept.shape[1] != size:
             if len(self._kept) >= STREAMS:
                 self._kept.clear()
-            numbers = uniforms([stream] * steps, range(begin, begin + steps), np.arange(size))
+            numbers = uniforms([stream] * steps, range(begin, begin + steps), size)
             with np.errstate(divide="ignore"):
                 kept = np.log(-np.log1p(-numbers))
             self._kept[stream, begin] = kept
