@@ -187,17 +187,29 @@ FilterOrder = Annotated[
 RepetitionPenalty = Annotated[
     float,
     typer.Option(
-        "--repetition-penalty", metavar="X",
+        "--repetition-penalty", metavar="X", min=0.0, max=100.0,
         help="Multiply log-probabilities, which are negative, of tokens seen before by X; 1: off.",
     ),
 ]  # fmt: skip
 PresencePenalty = Annotated[
     float,
-    typer.Option("--presence-penalty", metavar="A", help="Take A from log-probabilities of tokens seen before."),
+    typer.Option(
+        "--presence-penalty",
+        metavar="A",
+        min=-100.0,
+        max=100.0,
+        help="Take A from log-probabilities of tokens seen before.",
+    ),
 ]
 FrequencyPenalty = Annotated[
     float,
-    typer.Option("--frequency-penalty", metavar="B", help="Take B from them for each time that they were seen."),
+    typer.Option(
+        "--frequency-penalty",
+        metavar="B",
+        min=-100.0,
+        max=100.0,
+        help="Take B from them for each time that they were seen.",
+    ),
 ]
 NoRepeatNgram = Annotated[
     int, typer.Option("--no-repeat-ngram", metavar="N", min=0, help="No N tokens twice in the same order; 0: off.")

@@ -236,7 +236,6 @@ def test_orders_that_are_none(command, order, told, fails, shelf):
         ["--penalty-scope", "x", "--presence-penalty", "1"],
         ["--penalty-scope", "0", "--presence-penalty", "1"],
         ["--repetition-penalty", "0"],
-        ["--repetition-penalty", "-1"],
     ],
 )
 def test_ways_that_do_not_go_together(options, fails, shelf):
@@ -377,6 +376,11 @@ def test_any_prompt(name, command, prompt, lmkit, shelf):
 def test_nothing_that_could_follow(fails, write):
     only_unknown = b"\\data\\\nngram 1=3\n\n\\1-grams:\n0\t<unk>\n-99\t<s>\n-99\t</s>\n\n\\end\\\n"
     fails(3, "sample", "-m", write("m.arpa", only_unknown))
+
+
+def test_penalties_that_leave_nothing(fails, shelf):
+    done = fails(3, "sample", "-m", shelf["four.arpa"], "--no-repeat-ngram", "1", "--prompt", "a b c d")
+    assert "--no-repeat-ngram" in done.stderr
 
 
 def test_generated_text_does_not_depend_on_the_machine(sample):

@@ -87,7 +87,8 @@ class Chooser:
         for penalty in self.penalties:
             logs = penalty(logs, places)
         if logs.max(axis=1, initial=-np.inf).min() == -np.inf:
-            raise DataError("the model gives no token that could follow here")
+            hint = "penalties may have left none: see --no-repeat-ngram and --penalty-scope" if self.penalties else None
+            raise DataError("the model gives no token that could follow here", hint=hint)
         left = self.chain(logs, error * self._growth)
         return left if len(places) > 1 or places[0].control is None else places[0].control.keep(left)
 
