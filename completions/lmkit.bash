@@ -90,20 +90,24 @@ _lmkit() {
             esac
             ;;
         'sample')
-            options='-m --model --prompt -n --number --max-tokens --seed --greedy --ancestral -t --temperature -k --top-k -p --top-p --order --stop --echo --window --threads --unknown --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
-            operand=''
+            options='-m --model --prompt --input --encoding-errors -n --number --max-tokens --stop --window --seed --greedy --ancestral -t --temperature -k --top-k -p --top-p --order --unknown --batch --threads --echo --separator --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --prompt) value='FILES' ;;
+                --input) value='auto text jsonl' ;;
+                --encoding-errors) value='strict replace' ;;
                 -n | --number) value=' ' ;;
                 --max-tokens) value=' ' ;;
+                --stop) value='FILES' ;;
                 --seed) value=' ' ;;
                 -t | --temperature) value=' ' ;;
                 -k | --top-k) value=' ' ;;
                 -p | --top-p) value=' ' ;;
                 --order) value='FILES' ;;
-                --stop) value='FILES' ;;
+                --batch) value=' ' ;;
                 --threads) value=' ' ;;
+                --separator) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -14,6 +14,14 @@ from lmkit.using.generation import noise
 from lmkit.using.generation.filters import Candidates, Chain
 
 
+class NothingFollows(DataError):
+    """At some place of a text, told by its stream, no token may come next."""
+
+    def __init__(self, stream: int, where: str = "") -> None:
+        super().__init__(f"{where + ': ' if where else ''}the model gives no token that could follow here")
+        self.stream = stream
+
+
 class Constraint(Protocol):
     """What a text may go on with so that the whole will be valid; changed in place."""
 
@@ -53,7 +61,7 @@ class Chooser:
         self._greedy = greedy
 
     def candidates(self, logs: Floats, places: Sequence[Place], error: float = 0.0) -> Candidates:
-        """What may come next at each place, given log-probabilities (B, V). Raises DataError where nothing may."""
+        """What may come next at each place, given log-probabilities (B, V). Raises NothingFollows where nothing may."""
         logs = logs.copy()
         logs[:, self._never] = -np.inf
         for row, place in enumerate(places):
@@ -61,8 +69,9 @@ class Chooser:
                 logs[row, ~place.constraint.allowed()] = -np.inf
         for penalty in self.penalties:
             logs = penalty(logs, places)
-        if (logs.max(axis=1, initial=-np.inf) == -np.inf).any():
-            raise DataError("the model gives no token that could follow here")
+        impossible = logs.max(axis=1, initial=-np.inf) == -np.inf
+        if impossible.any():
+            raise NothingFollows(places[int(impossible.argmax())].stream)
         return self.chain(logs, error)
 
     def draw(self, candidates: Candidates, places: Sequence[Place]) -> tuple[Any, Any]:
