@@ -2,10 +2,12 @@
 
 import json
 from functools import cache
+from itertools import chain
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from text.bpe.making import TOY, Scheme, toy, trained
 
 from lmkit.text.formats import tokenizer_json
 from lmkit.text.growing import Growing
@@ -14,7 +16,6 @@ from lmkit.text.sequences import TextForm, decode_text
 from lmkit.text.tokenizers import ByteTokenizer, CharTokenizer, WordTokenizer
 from lmkit.text.vocabulary import NAMES, Vocabulary
 from lmkit.using.generation.transcript import Transcript
-from text.bpe.making import TOY, Scheme, toy, trained
 
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 LLAMA = {
@@ -35,7 +36,8 @@ DECODERS = {
     "bpe": {"type": "BPEDecoder", "suffix": "</w>"},
     "ctc": {"type": "CTC", "pad_token": "x", "word_delimiter_token": "|", "cleanup": True},
     "afterwards": {
-        "type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "Replace", "pattern": {"String": "aa"}, "content": "x"}]
+        "type": "Sequence",
+        "decoders": [{"type": "Fuse"}, {"type": "Replace", "pattern": {"String": "aa"}, "content": "x"}],
     },
 }  # fmt: skip
 ODD = ["▁", "▁▁", "a", "▁ab", "b</w>", "</w>", "##b", ".", "n't", "x", "|", " ", "ñ", "\ufffd", "Ġ", "Ã", "±", "ð", "€"]
@@ -96,7 +98,7 @@ def drawn_ids(data, tokenizer):
         character = st.sampled_from(
             [[byte + b for b in "ñ€😀"[n].encode()][:cut] for n in range(3) for cut in (1, 2, 4)]
         )
-        return data.draw(st.lists(st.one_of(character, lists), max_size=4).map(lambda parts: sum(parts, [])))
+        return data.draw(st.lists(st.one_of(character, lists), max_size=4).map(lambda parts: [*chain(*parts)]))
     return data.draw(lists)
 
 
