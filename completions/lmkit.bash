@@ -90,7 +90,7 @@ _lmkit() {
             esac
             ;;
         'sample')
-            options='-m --model --prompt --input --encoding-errors -n --number --max-tokens --stop --window --seed --greedy --ancestral -t --temperature -k --top-k -p --top-p --order --unknown --batch --threads --echo --separator --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --input --encoding-errors --window -n --number --max-tokens --stop --echo --separator --json -o --output --greedy --seed --ancestral -t --temperature -k --top-k -p --top-p --order --unknown --batch --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -100,6 +100,8 @@ _lmkit() {
                 -n | --number) value=' ' ;;
                 --max-tokens) value=' ' ;;
                 --stop) value='FILES' ;;
+                --separator) value='FILES' ;;
+                -o | --output) value='FILES' ;;
                 --seed) value=' ' ;;
                 -t | --temperature) value=' ' ;;
                 -k | --top-k) value=' ' ;;
@@ -107,8 +109,6 @@ _lmkit() {
                 --order) value='FILES' ;;
                 --batch) value=' ' ;;
                 --threads) value=' ' ;;
-                --separator) value='FILES' ;;
-                -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;

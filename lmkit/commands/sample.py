@@ -18,10 +18,12 @@ from lmkit.commands.options import (
     TopP,
     Window,
 )
+from lmkit.commands.sections import in_sections
 from lmkit.edge import streams
 from lmkit.errors import UsageError
 
 
+@in_sections(own.SECTIONS)
 def sample(
     run: Run,
     files: own.Prompts = None,

@@ -5,9 +5,9 @@ from functools import cache
 from itertools import chain
 
 import pytest
+from bpe.making import TOY, Scheme, toy, trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from text.bpe.making import TOY, Scheme, toy, trained
 
 from lmkit.text.formats import tokenizer_json
 from lmkit.text.growing import Growing
@@ -104,7 +104,7 @@ def drawn_ids(data, tokenizer):
 
 @pytest.mark.parametrize("name", NAMES_OF_ALL)
 @given(data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_after_each_token_it_is_what_all_spell(name, data):
     tokenizer, form = tokenizer_of(name), data.draw(st.sampled_from(forms()))
     ids = drawn_ids(data, tokenizer)
@@ -152,7 +152,7 @@ def cut(tokenizer, form, ids, stops):
 
 @pytest.mark.parametrize("name", NAMES_OF_ALL)
 @given(data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_settled_pieces_make_the_text_before_the_first_stop(name, data):
     tokenizer, form = tokenizer_of(name), data.draw(st.sampled_from(forms()))
     ids = drawn_ids(data, tokenizer)

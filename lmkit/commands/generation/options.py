@@ -1,4 +1,4 @@
-"""Options of `lmkit sample` alone, by the sections of its help."""
+"""Options of `lmkit sample` alone, and the sections of its help."""
 
 from typing import Annotated
 
@@ -7,9 +7,14 @@ import typer
 from lmkit.commands.generation.inputs import FORMS
 from lmkit.commands.options import choice
 
-TEXTS = "Input and output"
-WAYS = "Search and sampling"
-SPEED = "Speed"
+SECTIONS = {
+    "Input": ("files", "model", "prompt", "form", "encoding_errors", "window"),
+    "Output": ("number", "max_tokens", "stop", "echo", "separator", "json", "output"),
+    "Search": ("greedy",),
+    "Sampling": ("seed", "ancestral", "temperature", "top_k", "top_p", "order", "unknown"),
+    "Speed": ("batch", "threads"),
+}
+"""What the command's parameters are about; each stands in one of these sections of its help."""
 
 Prompts = Annotated[
     list[str] | None,
@@ -21,51 +26,47 @@ Prompts = Annotated[
 InputForm = Annotated[
     str,
     typer.Option(
-        "--input", metavar="FORM", callback=choice(*FORMS), rich_help_panel=TEXTS,
+        "--input", metavar="FORM", callback=choice(*FORMS),
         help="What FILEs hold: `text`, `jsonl`, or `auto`: JSON Lines where the name ends in .jsonl or .ndjson.",
     ),
 ]  # fmt: skip
 Number = Annotated[
     int,
-    typer.Option("--number", "-n", metavar="N", min=1, help="Texts for each prompt.", rich_help_panel=TEXTS),
+    typer.Option("--number", "-n", metavar="N", min=1, help="Texts for each prompt."),
 ]
 MaxTokens = Annotated[
     int,
     typer.Option(
-        "--max-tokens", metavar="N", min=1, help="Longest continuation, in tokens.", rich_help_panel=TEXTS
+        "--max-tokens", metavar="N", min=1, help="Longest continuation, in tokens."
     ),
 ]  # fmt: skip
 Stop = Annotated[
     list[str] | None,
     typer.Option(
-        "--stop", metavar="TEXT", show_default=False, rich_help_panel=TEXTS,
+        "--stop", metavar="TEXT", show_default=False,
         help="End before this text; may be repeated.",
     ),
 ]  # fmt: skip
-Echo = Annotated[
-    bool, typer.Option("--echo", help="Print the prompt in front of each continuation.", rich_help_panel=TEXTS)
-]
+Echo = Annotated[bool, typer.Option("--echo", help="Print the prompt in front of each continuation.")]
 Separator = Annotated[
     str | None,
     typer.Option(
-        "--separator", metavar="TEXT", show_default=False, rich_help_panel=TEXTS,
+        "--separator", metavar="TEXT", show_default=False,
         help="A line between texts, whose own line ends then stay as they are.",
     ),
 ]  # fmt: skip
-Greedy = Annotated[
-    bool, typer.Option("--greedy", help="Always the most probable token; ties: lowest id.", rich_help_panel=WAYS)
-]
+Greedy = Annotated[bool, typer.Option("--greedy", help="Always the most probable token; ties: lowest id.")]
 Ancestral = Annotated[
     bool,
     typer.Option(
-        "--ancestral", help="Draw from the model's own distribution (the default).", rich_help_panel=WAYS
+        "--ancestral", help="Draw from the model's own distribution (the default)."
     ),
 ]  # fmt: skip
-Unknown = Annotated[bool, typer.Option("--unknown", help="Let the unknown word be drawn too.", rich_help_panel=WAYS)]
+Unknown = Annotated[bool, typer.Option("--unknown", help="Let the unknown word be drawn too.")]
 Batch = Annotated[
     int,
     typer.Option(
-        "--batch", metavar="N", min=1, rich_help_panel=SPEED,
+        "--batch", metavar="N", min=1,
         help="Texts that are run at once, where the model can; the result does not depend on it.",
     ),
 ]  # fmt: skip
