@@ -74,7 +74,7 @@ _lmkit() {
             esac
             ;;
         'next')
-            options='-m --model --prompt --top --all --logits -t --temperature -k --top-k -p --top-p --order --window --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --top --all --logits --plot -t --temperature -k --top-k -p --top-p --order --window --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -90,7 +90,7 @@ _lmkit() {
             esac
             ;;
         'sample')
-            options='-m --model --prompt --input --encoding-errors --window -n --number --max-tokens --stop --echo --separator --json -o --output --greedy --seed --ancestral -t --temperature -k --top-k -p --top-p --order --unknown --batch --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --input --encoding-errors --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --seed --ancestral -t --temperature -k --top-k -p --top-p --order --unknown --batch --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -101,6 +101,7 @@ _lmkit() {
                 --max-tokens) value=' ' ;;
                 --stop) value='FILES' ;;
                 --separator) value='FILES' ;;
+                --logprobs) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 --seed) value=' ' ;;
                 -t | --temperature) value=' ' ;;

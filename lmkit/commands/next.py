@@ -1,7 +1,7 @@
 """`lmkit next`: the distribution over the next token."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +20,9 @@ from lmkit.commands.options import (
     Window,
 )
 from lmkit.edge import streams
-from lmkit.edge.records import Table
+from lmkit.edge.records import Table, cell
+from lmkit.edge.terminal import bars
+from lmkit.errors import UsageError
 
 
 def next_token(
@@ -29,7 +31,10 @@ def next_token(
     prompt: Prompt = "",
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many tokens to show.")] = 10,
     everything: Annotated[bool, typer.Option("--all", help="Show every token.")] = False,
-    logits: Annotated[bool, typer.Option("--logits", help="Show the numbers before normalisation too.")] = False,
+    logits: Annotated[
+        bool, typer.Option("--logits", help="Show the model's own numbers too, before normalisation and filters.")
+    ] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw each probability as a bar.")] = False,
     temperature: Temperature = 1.0,
     top_k: TopK = 0,
     top_p: TopP = 1.0,
@@ -46,11 +51,16 @@ def next_token(
     those of `lmkit sample`; with them the probabilities are those that would be drawn from. The
     end of a line is `</s>`.
 
+    Logits are what a neural model gives, of which the probabilities are the softmax. N-gram models
+    have none: for these they are natural logarithms of the model's probabilities.
+
     Examples:
       lmkit next -m model.lm --prompt "once upon a" --top 5
       lmkit next -m model.lm --prompt "the" --all --json
-      lmkit next -m model.lm --temperature 0.5 --top-k 20
+      lmkit next -m model.lm --temperature 0.5 --top-k 20 --plot
     """
+    if plot and (json or logits):
+        raise UsageError(f"--plot and {'--json' if json else '--logits'} exclude each other")
     name = model if model is not None else streams.STDIN
     opening.use_threads(threads, name)
     from lmkit.using import softmax
@@ -58,15 +68,29 @@ def next_token(
 
     opened = opening.open_language_model(name)
     data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
-    raw = opened.next(prompts.state_after(opened, prompts.seen(opened, data, window=window)))
-    left = filters.chain(temperature_=temperature, k=top_k, p=top_p, order=order)(softmax.normalise(raw)[None])
+    state = prompts.state_after(opened, prompts.seen(opened, data, window=window))
+    logs = softmax.normalise(opened.next(state))
+    left = filters.chain(temperature_=temperature, k=top_k, p=top_p, order=order)(logs[None])
     logs = softmax.normalise(left.logs[0])
-    columns = ["token", "id", "probability", "nats", *(["logit"] if logits else [])]
+    raw = _logits(opened, state) if logits else None
+    records = [
+        {
+            "token": opened.tokenizer.piece(token).decode(errors="replace"), "id": token,
+            "probability": math.exp(logs[token]), "nats": float(logs[token]),
+            **({"logit": float(raw[token])} if raw is not None else {}),
+        }
+        for token in softmax.ranked(logs, None if everything else top)
+    ]  # fmt: skip
     with streams.open_output(output, inputs=[name]) as out:
-        table = Table(out, columns, as_json=json)
-        for token in softmax.ranked(logs, None if everything else top):
-            record = {
-                "token": opened.tokenizer.piece(token).decode(errors="replace"), "id": token,
-                "probability": math.exp(logs[token]), "nats": float(logs[token]),
-            }  # fmt: skip
-            table.row({**record, "logit": float(raw[token])} if logits else record)
+        if plot:
+            for line in bars([(cell(r["token"]), cell(r["probability"]), r["probability"]) for r in records]):
+                out.line(line)
+            return
+        table = Table(out, ("token", "id", "probability", "nats", *(["logit"] if logits else [])), as_json=json)
+        for record in records:
+            table.row(record)
+
+
+def _logits(model: Any, state: Any) -> Any:
+    """What the model gives before it is normalised; natural logarithms where it gives probabilities."""
+    return model.logits(state) if hasattr(model, "logits") else model.next(state)

@@ -47,6 +47,8 @@ def sample(
     threads: ModelThreads = None,
     echo: own.Echo = False,
     separator: own.Separator = None,
+    logprobs: own.Logprobs = None,
+    explain: own.Explain = False,
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -64,7 +66,8 @@ def sample(
     The same seed gives the same text, whatever the batch size: random numbers come from the seed and
     the id of a prompt, which is the number of its line where it has none, so that records with an
     `id` get the same texts in any order. Temperature, top-k and top-p are applied in the order of
-    --order, each to what the one before left.
+    --order, each to what the one before left; --explain shows what they left at each step, as a table
+    or, with --json, as `steps`. --logprobs is about the model's own probabilities (`logprobs`).
 
     Examples:
       lmkit sample -m model.lm -n 5
@@ -80,7 +83,7 @@ def sample(
     name = model if model is not None else streams.STDIN
     opening.one_stdin(name, *(files or []))
     opening.use_threads(threads, name)
-    from lmkit.commands.generation import running, telling
+    from lmkit.commands.generation import running, telling, watching
     from lmkit.using.generation import filters, prompts
     from lmkit.using.generation.choosing import Chooser
     from lmkit.using.generation.engine import Generator, OneByOne, Together
@@ -90,25 +93,37 @@ def sample(
     opened = opening.open_language_model(name)
     raw = opened.tokenizer.takes_bytes
     source = inputs.Prompts(run, files or [], form, errors=encoding_errors, raw=raw)
+    sampled = bool(files) and number > 1
     several = bool(files) or number > 1
     as_records = json or source.has_records
-    if as_records and separator is not None:
-        raise UsageError("--separator is about texts; records are lines already")
+    _check_output(as_records, explain, separator, logprobs)
     with streams.open_output(output, inputs=[name, *(files or [])], live=True) as out:
         groups = source.groups() if files else [[inputs.Prompt(streams.argument_bytes(prompt, raw=raw), 1)]]
         chooser = Chooser(chain, never=prompts.never(opened, unknown=unknown), greedy=greedy or temperature == 0)
-        batched = is_batched(opened) and several and batch > 1
-        stepper = Together(opened, chooser) if batched else OneByOne(opened, chooser)
+        watch = watching.watch(opened, most=logprobs, explain=explain)
+        batched = is_batched(opened) and several and batch > 1 and watch is None
+        stepper = Together(opened, chooser) if batched else OneByOne(opened, chooser, watch)
         stops = [streams.argument_bytes(text, raw=True) for text in stop or []]
         generator = Generator(opened, stepper, most=max_tokens, stops=stops, batch=batch if batched else 1)
         teller: telling.Teller
         if as_records:
-            teller = telling.Records(out, opened, order=chain.names, sampled=bool(files) and number > 1)
+            teller = telling.Records(out, opened, order=chain.names, sampled=sampled)
+        elif explain:
+            run.terminal.notice(f"order {','.join(chain.names)}")
+            teller = watching.Steps(out, sampled=sampled)
         else:
             teller = telling.Texts(out, opened, echo=echo, several=several, separator=separator)
         asking = running.Asking(opened, seed, number, window)
         for event in running.events(generator, asking, groups):
             teller.take(event)
+
+
+def _check_output(as_records: bool, explain: bool, separator: str | None, logprobs: int | None) -> None:
+    """Raises UsageError for options about another form of output."""
+    if separator is not None and (as_records or explain):
+        raise UsageError(f"--separator is about texts, not {'records' if as_records else 'tables'}")
+    if logprobs is not None and not as_records:
+        raise UsageError("--logprobs is about records", hint="--json gives these")
 
 
 def _check_ways(greedy: bool, ancestral: bool, temperature: float, top_k: int, top_p: float) -> None:

@@ -54,6 +54,10 @@ class FeedForwardModel(NeuralModel):
         """See `LanguageModel.next`."""
         return self._head.next(self._run(np.array(state, dtype=np.int32)))
 
+    def logits(self, state: State) -> F64:
+        """What `next` normalises, (V,)."""
+        return self._head.logits(self._run(np.array(state, dtype=np.int32)))
+
     # Many tokens at a time.
 
     def _score(self, padded: I32, places: I64, targets: I32) -> F64:

@@ -48,13 +48,22 @@ class Head:
     def next(self, x: F32) -> F64:
         """Log-probability in nats of every token, (D,) to (size,). Raises CheckpointError where they are no numbers."""
         with np.errstate(all="ignore"):
-            products = [part @ x for part in self._parts]
-            logits = np.concatenate(products).astype(np.float64)
-            if self._bias is not None:
-                logits += self._bias
+            logits = self._product(x)
             logits -= logits.max()
             logits -= np.log(np.exp(logits).sum())
         return _checked(logits[: self._size])
+
+    def logits(self, x: F32) -> F64:
+        """The numbers that `next` normalises, (D,) to (size,). Raises as `next`."""
+        with np.errstate(all="ignore"):
+            return _checked(self._product(x)[: self._size])
+
+    def _product(self, x: F32) -> F64:
+        """W x + b, (D,) to (V,)."""
+        product: F64 = np.concatenate([part @ x for part in self._parts]).astype(np.float64)
+        if self._bias is not None:
+            product += self._bias
+        return product
 
     def score(self, x: F32, targets: I32) -> F64:
         """Log-probability in nats of one token each, x (N, D) and targets (N,) to (N,). Raises as `next`."""

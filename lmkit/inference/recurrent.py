@@ -130,6 +130,10 @@ class RecurrentModel(NeuralModel):
         """See `LanguageModel.next`."""
         return self._head.next(state.memories[-1][0])
 
+    def logits(self, state: State) -> F64:
+        """What `next` normalises, (V,)."""
+        return self._head.logits(state.memories[-1][0])
+
     # Many tokens at a time.
 
     def _run(self, inputs: I32, memories: tuple[Memory, ...]) -> tuple[F32, tuple[Memory, ...]]:

@@ -68,6 +68,10 @@ class TransformerModel(NeuralModel):
         """See `LanguageModel.next`."""
         return self._decoder.head.next(state.output)
 
+    def logits(self, state: State) -> F64:
+        """What `next` normalises, (V,)."""
+        return self._decoder.head.logits(state.output)
+
     # Many tokens at a time.
 
     def _run(self, inputs: I32, targets: I32) -> F64:

@@ -5,6 +5,7 @@ last word where they say so by `ends_words`. Of others, of which only the text o
 tokens are decoded with the new ones, where they say by `local` that this is enough, and else all.
 """
 
+from copy import copy
 from typing import Any, Protocol
 
 from lmkit.protocols import Form, Tokenizer
@@ -21,6 +22,9 @@ class _Line(Protocol):
 
     def add(self, token: int) -> tuple[int, bytes]:
         """One more token: from which byte on the line changes, and what stands there now."""
+
+    def branch(self) -> "_Line":
+        """Another that goes on from here."""
 
 
 class Growing:
@@ -48,6 +52,12 @@ class Growing:
         self.text[self._begin + place :] = new
         self.firm = self._begin + self._line.firm
 
+    def branch(self) -> "Growing":
+        """Another that goes on from here."""
+        other = copy(self)
+        other.text, other._line = bytearray(self.text), self._line.branch()
+        return other
+
 
 def _line(tokenizer: Any) -> _Line:
     return _Joined(tokenizer) if hasattr(tokenizer, "separator") else _Decoded(tokenizer)
@@ -73,6 +83,10 @@ class _Joined:
         place = self.firm
         self.firm += len(new)
         return place, new
+
+    def branch(self) -> "_Joined":
+        """See `_Line.branch`."""
+        return copy(self)
 
 
 class _Decoded:
@@ -101,3 +115,9 @@ class _Decoded:
                 self._begin, self._known = begin, known
                 self.firm += len(new)
         return place, new
+
+    def branch(self) -> "_Decoded":
+        """See `_Line.branch`."""
+        other = copy(self)
+        other._ids = list(self._ids)
+        return other

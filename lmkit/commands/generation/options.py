@@ -9,7 +9,7 @@ from lmkit.commands.options import choice
 
 SECTIONS = {
     "Input": ("files", "model", "prompt", "form", "encoding_errors", "window"),
-    "Output": ("number", "max_tokens", "stop", "echo", "separator", "json", "output"),
+    "Output": ("number", "max_tokens", "stop", "echo", "separator", "logprobs", "explain", "json", "output"),
     "Search": ("greedy",),
     "Sampling": ("seed", "ancestral", "temperature", "top_k", "top_p", "order", "unknown"),
     "Speed": ("batch", "threads"),
@@ -55,6 +55,16 @@ Separator = Annotated[
         help="A line between texts, whose own line ends then stay as they are.",
     ),
 ]  # fmt: skip
+Logprobs = Annotated[
+    int | None,
+    typer.Option(
+        "--logprobs", metavar="K", min=0, show_default=False,
+        help="With --json: how probable each token was, and the K most probable in its place.",
+    ),
+]  # fmt: skip
+Explain = Annotated[
+    bool, typer.Option("--explain", help="The tokens that each was drawn from, with their probabilities.")
+]
 Greedy = Annotated[bool, typer.Option("--greedy", help="Always the most probable token; ties: lowest id.")]
 Ancestral = Annotated[
     bool,

@@ -19,6 +19,11 @@ class Label(NamedTuple):
     prompt: Prompt
     sample: int
 
+    @property
+    def id(self) -> Any:
+        """What a record of it is known by; without a FILE samples are counted."""
+        return self.prompt.id if self.prompt.place else self.sample
+
 
 @dataclass(frozen=True)
 class Asking:

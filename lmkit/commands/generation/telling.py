@@ -4,6 +4,8 @@ from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from lmkit.commands.generation.running import Label
+from lmkit.commands.generation.watching import said
 from lmkit.edge.records import to_json
 from lmkit.edge.streams import Output
 from lmkit.using.generation.engine import Generated, Grown, Request
@@ -90,9 +92,10 @@ class Records:
             self._out.line(to_json(self._record(event)))
 
     def _record(self, done: Generated) -> dict[str, Any]:
-        prompt, sample = done.request.label
+        label: Label = done.request.label
+        prompt = label.prompt
         record = {
-            "id": prompt.id if prompt.place else sample,
+            "id": label.id,
             "prompt": prompt.text.decode(errors="replace"),
             "text": done.text.decode(errors="replace"),
             "tokens": len(done.ids),
@@ -100,6 +103,7 @@ class Records:
             "finish_reason": done.finish_reason,
         }
         if self._sampled:
-            record["sample"] = sample
+            record["sample"] = label.sample
         record["order"] = self._order
+        record |= said(done)
         return record | {name: value for name, value in prompt.record.items() if name not in record}

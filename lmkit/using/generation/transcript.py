@@ -1,6 +1,7 @@
 """The text of tokens as they come: what is settled, and where a stop string ends it. Knows no model."""
 
 from collections.abc import Sequence
+from copy import copy
 
 from lmkit.protocols import Form, Tokenizer
 from lmkit.text.growing import Growing
@@ -36,6 +37,12 @@ class Transcript:
         if places:
             del text[min(places) :]
         return bool(places)
+
+    def branch(self) -> "Transcript":
+        """Another that goes on from here."""
+        other = copy(self)
+        other._growing = self._growing.branch()
+        return other
 
     def settled(self) -> bytes:
         """What came since the last call and no token to come can take back."""
