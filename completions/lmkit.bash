@@ -74,7 +74,7 @@ _lmkit() {
             esac
             ;;
         'next')
-            options='-m --model --prompt --top --all --logits --plot -t --temperature -k --top-k -p --top-p --order --window --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --top --all --logits --plot -t --temperature -k --top-k -p --top-p --order --window --threads --device --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -85,12 +85,13 @@ _lmkit() {
                 -p | --top-p) value=' ' ;;
                 --order) value='FILES' ;;
                 --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'sample')
-            options='-m --model --prompt --input --encoding-errors --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --seed --ancestral -t --temperature -k --top-k -p --top-p --order --unknown --batch --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --input --encoding-errors --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --seed --ancestral -t --temperature -k --top-k -p --top-p --order --unknown --batch --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -110,6 +111,7 @@ _lmkit() {
                 --order) value='FILES' ;;
                 --batch) value=' ' ;;
                 --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;

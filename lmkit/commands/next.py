@@ -6,7 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands import scoring
 from lmkit.commands.options import (
+    Device,
     FilterOrder,
     Json,
     ModelOption,
@@ -41,6 +43,7 @@ def next_token(
     order: FilterOrder = "temperature,top-k,top-p",
     window: Window = False,
     threads: ModelThreads = None,
+    device: Device = "cpu",
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -66,7 +69,7 @@ def next_token(
     from lmkit.using import softmax
     from lmkit.using.generation import filters, prompts
 
-    opened = opening.open_language_model(name)
+    opened = scoring.open_generating_model(name, device)
     data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
     state = prompts.state_after(opened, prompts.seen(opened, data, window=window))
     logs = softmax.normalise(opened.next(state))

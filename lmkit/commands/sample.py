@@ -1,9 +1,11 @@
 """`lmkit sample`: generate text."""
 
 from lmkit.commands import models as opening
+from lmkit.commands import scoring
 from lmkit.commands.generation import inputs
 from lmkit.commands.generation import options as own
 from lmkit.commands.options import (
+    Device,
     EncodingErrors,
     FilterOrder,
     Json,
@@ -45,6 +47,7 @@ def sample(
     unknown: own.Unknown = False,
     batch: own.Batch = 32,
     threads: ModelThreads = None,
+    device: Device = "cpu",
     echo: own.Echo = False,
     separator: own.Separator = None,
     logprobs: own.Logprobs = None,
@@ -90,7 +93,7 @@ def sample(
     from lmkit.using.generation.stepping import is_batched
 
     chain = filters.chain(temperature_=temperature, k=top_k, p=top_p, order=order)
-    opened = opening.open_language_model(name)
+    opened = scoring.open_generating_model(name, device)
     raw = opened.tokenizer.takes_bytes
     source = inputs.Prompts(run, files or [], form, errors=encoding_errors, raw=raw)
     sampled = bool(files) and number > 1

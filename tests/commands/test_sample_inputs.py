@@ -216,6 +216,13 @@ def test_any_bytes_are_prompts_for_models_of_bytes(sample):
     assert "1 invalid byte" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["sample", "next"])
+def test_devices(command, fails, shelf):
+    fails(2, command, "-m", shelf["four.arpa"], "--device", "cuda")
+    fails(2, command, "-m", shelf["lstm.lm"], "--device", "x")
+    fails(69, command, "-m", shelf["lstm.lm"], "--device", "mps")
+
+
 # Texts of several lines.
 
 
