@@ -81,6 +81,8 @@ def sample(
     """
     _check_ways(greedy, ancestral, temperature, top_k, top_p)
     inputs.check(prompt, files, form)
+    as_records = json or inputs.has_records(files, form)
+    _check_output(as_records, explain, separator, logprobs)
     if "" in (stop or []):
         raise UsageError("--stop with no text would stop everything")
     name = model if model is not None else streams.STDIN
@@ -98,8 +100,6 @@ def sample(
     source = inputs.Prompts(run, files or [], form, errors=encoding_errors, raw=raw)
     sampled = bool(files) and number > 1
     several = bool(files) or number > 1
-    as_records = json or source.has_records
-    _check_output(as_records, explain, separator, logprobs)
     with streams.open_output(output, inputs=[name, *(files or [])], live=True) as out:
         groups = source.groups() if files else [[inputs.Prompt(streams.argument_bytes(prompt, raw=raw), 1)]]
         chooser = Chooser(chain, never=prompts.never(opened, unknown=unknown), greedy=greedy or temperature == 0)
@@ -110,7 +110,8 @@ def sample(
         generator = Generator(opened, stepper, most=max_tokens, stops=stops, batch=batch if batched else 1)
         teller: telling.Teller
         if as_records:
-            teller = telling.Records(out, opened, order=chain.names, sampled=sampled)
+            shown = {"order": chain.names}
+            teller = telling.Records(out, opened, lambda done: {**shown, **watching.said(done)}, sampled=sampled)
         elif explain:
             run.terminal.notice(f"order {','.join(chain.names)}")
             teller = watching.Steps(out, sampled=sampled)

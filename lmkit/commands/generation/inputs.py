@@ -45,6 +45,11 @@ def form_of(name: str, asked: str) -> str:
     return "jsonl" if plain.endswith(_RECORDS) else "text"
 
 
+def has_records(files: Sequence[str] | None, asked: str) -> bool:
+    """Whether one of the files has records."""
+    return any(form_of(name, asked) == "jsonl" for name in files or [])
+
+
 def check(prompt: str, files: Sequence[str] | None, asked: str) -> None:
     """Raises UsageError where --prompt or --input does not go with the FILEs."""
     if files and prompt:
@@ -63,11 +68,6 @@ class Prompts:
         self._json = opening.text_reader(errors, eager=True)
         self._seen: set[str] = set()
         self._warned = False
-
-    @property
-    def has_records(self) -> bool:
-        """Whether one of the files has records."""
-        return any(form == "jsonl" for _, form in self._files)
 
     def groups(self) -> Iterator[Iterable[Prompt]]:
         """The prompts that are there at once, such as a line that somebody typed."""

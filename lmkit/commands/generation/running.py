@@ -1,15 +1,15 @@
 """Runs of a generator over prompts: requests made as they are wanted, failures told with the place they are from."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from lmkit.commands import models as opening
 from lmkit.commands.generation.inputs import Prompt
 from lmkit.errors import LmkitError
 from lmkit.using.generation import noise, prompts
-from lmkit.using.generation.choosing import Constraint, NothingFollows
+from lmkit.using.generation.choosing import NothingFollows
 from lmkit.using.generation.engine import Generated, Generator, Grown, Request
 
 
@@ -33,8 +33,8 @@ class Asking:
     seed: int
     number: int = 1
     window: bool = False
-    constraint: Callable[[], Constraint | None] = lambda: None
-    """A new constraint for each text."""
+    more: Callable[[Prompt], Mapping[str, Any]] = lambda _prompt: {}
+    """What else the request of each text of a prompt has, such as a constraint."""
 
     def requests(self, group: Iterable[Prompt]) -> Iterator[Request]:
         """The requests of each prompt. Raises DataError, with the prompt's place, where the model can't see one."""
@@ -44,7 +44,7 @@ class Asking:
                 state = prompts.state_after(self.model, ids)
             for sample in range(self.number):
                 stream = noise.stream_of(self.seed, prompt.key, sample)
-                yield Request(stream, ids, state, self.constraint(), Label(prompt, sample))
+                yield Request(stream, ids, state, label=Label(prompt, sample), **self.more(prompt))
 
 
 class Until:
@@ -71,7 +71,10 @@ def events(generator: Generator, asking: Asking, groups: Iterable[Iterable[Promp
 
 
 def _named(generator: Generator, requests: Iterable[Request]) -> Iterator[Grown | Generated]:
+    """The generator's events; several texts of one request, as beams give them, are numbered."""
     pending: dict[int, Prompt] = {}
+    last: Request | None = None
+    count = 0
 
     def noted() -> Iterator[Request]:
         for request in requests:
@@ -82,6 +85,10 @@ def _named(generator: Generator, requests: Iterable[Request]) -> Iterator[Grown 
         for event in generator.run(noted()):
             if isinstance(event, Generated):
                 pending.pop(event.request.stream, None)
+                count = count + 1 if event.request is last else 0
+                last = event.request
+                if count:
+                    event = replace(event, request=replace(last, label=Label(last.label.prompt, count)))
             yield event
     except NothingFollows as error:
         place = pending[error.stream].place if error.stream in pending else ""

@@ -1,11 +1,10 @@
 """How generated texts are told: as text that grows, or as records."""
 
 from codecs import getincrementaldecoder
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from lmkit.commands.generation.running import Label
-from lmkit.commands.generation.watching import said
 from lmkit.edge.records import to_json
 from lmkit.edge.streams import Output
 from lmkit.using.generation.engine import Generated, Grown, Request
@@ -79,12 +78,14 @@ class Texts:
 
 
 class Records:
-    """Each text as a record, when it is done."""
+    """Each text as a record, when it is done; `sampled`: several for each prompt of a file are numbered."""
 
-    def __init__(self, out: Output, model: Any, *, order: Sequence[str], sampled: bool = False) -> None:
-        self._out, self._model, self._order = out, model, list(order)
-        self._sampled = sampled
-        """Whether a prompt of a file has several samples, which are then numbered."""
+    def __init__(
+        self, out: Output, model: Any, more: Callable[[Generated], Mapping[str, Any]], *, sampled: bool = False
+    ) -> None:
+        self._out, self._model, self._sampled = out, model, sampled
+        self._more = more
+        """What the way in which texts are made adds to a record."""
 
     def take(self, event: Grown | Generated) -> None:
         """See `Teller.take`."""
@@ -104,6 +105,5 @@ class Records:
         }
         if self._sampled:
             record["sample"] = label.sample
-        record["order"] = self._order
-        record |= said(done)
+        record |= self._more(done)
         return record | {name: value for name, value in prompt.record.items() if name not in record}
