@@ -4,13 +4,12 @@ Shapes: ... any leading axes, I inputs, M outputs, D numbers before the head, V 
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from lmkit.errors import CheckpointError
 from lmkit.inference.formulas import linear
-from lmkit.protocols import F32, F64, I32
+from lmkit.protocols import F32, F64, I32, Floats
 
 JOINED = 1 << 22  # bytes of matrices that are copied into one, to save calls
 SCORES = 1 << 20  # numbers in the logits of tokens scored at once
@@ -57,7 +56,8 @@ class Head:
                 logits += self._bias
             logits -= logits.max()
             logits -= np.log(np.exp(logits).sum())
-        return _checked(logits[: self._size])
+        _check(logits)
+        return logits[: self._size]
 
     def next_many(self, x: F32) -> F32:
         """As `next` of each, (B, D) to (B, size), in float32. Raises as `next`."""
@@ -70,7 +70,7 @@ class Head:
                 some -= some.max(axis=1, keepdims=True)
                 np.add.reduce(np.exp(some), axis=1, keepdims=True, out=mass)
                 some -= np.log(mass)
-        _checked(masses)
+        _check(masses)
         found: F32 = logits[:, : self._size]
         return found
 
@@ -86,10 +86,10 @@ class Head:
                 logits -= highest
                 masses = np.exp(logits, out=logits).sum(axis=1, dtype=np.float64)
                 nats[begin : begin + step] = (found - highest)[:, 0] - np.log(masses)
-        return _checked(nats)
+        _check(nats)
+        return nats
 
 
-def _checked(nats: Any) -> Any:
+def _check(nats: Floats) -> None:
     if np.isnan(nats).any():
         raise CheckpointError("damaged checkpoint: its weights give no probabilities")
-    return nats

@@ -1,4 +1,4 @@
-"""Texts of a transformer that go on side by side, each in a window of its own; see `protocols.Rows`. Knows no weights."""
+"""Texts of a transformer that go on side by side, each in a window of its own. Knows no weights."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,13 @@ from lmkit.protocols import F32
 
 
 class TransformerRows:
-    """Rows that lie, in any order, in the first places of one cache.
+    """See `protocols.Rows`. The rows lie, in any order, in the first places of one cache.
 
     Windows roll on as those of single states do: when the `context` is full, what is left of a window after
     `stride` tokens is run again, of all rows whose windows are full together.
     """
 
-    def __init__(
-        self, decoder: Decoder, states: Sequence[State], context: int, stride: int, batch_tokens: int
-    ) -> None:
+    def __init__(self, decoder: Decoder, states: Sequence[State], context: int, stride: int, batch_tokens: int) -> None:
         self._decoder = decoder
         self._context, self._stride, self._batch_tokens = context, stride, batch_tokens
         self._cache = decoder.row_cache()

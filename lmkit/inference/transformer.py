@@ -15,9 +15,9 @@ from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
 from lmkit.families.transformer import Transformer
 from lmkit.inference.cache import State
 from lmkit.inference.decoder import Decoder
-from lmkit.inference.rows import TransformerRows
 from lmkit.inference.linear import TOLERANCE
-from lmkit.protocols import F32, F64, I32, I64, Floats
+from lmkit.inference.rows import TransformerRows
+from lmkit.protocols import F32, F64, I32, I64
 
 
 class TransformerModel(NeuralModel):
@@ -77,17 +77,15 @@ class TransformerModel(NeuralModel):
             else:
                 cache, length = state.cache.behind(state), state.length
                 outputs = self._decoder.extend(cache, ids[:room])
-                found += [
-                    cache.held(State(cache, length + 1 + place, output)) for place, output in enumerate(outputs)
-                ]
+                found += [cache.held(State(cache, length + 1 + place, output)) for place, output in enumerate(outputs)]
                 ids = ids[room:]
             state = found[-1]
         return found
 
-    def next_many(self, states: Sequence[State]) -> Floats:
+    def next_many(self, states: Sequence[State]) -> F32:
         """See `Batched.next_many`."""
-        outputs = [state.output for state in states]
-        return self._decoder.head.next_many(np.stack(outputs)) if outputs else np.zeros((0, self.tokenizer.size))
+        outputs = [np.zeros((0, self.settings.width), dtype=np.float32), *(state.output[None] for state in states)]
+        return self._decoder.head.next_many(np.concatenate(outputs))
 
     # Many tokens at a time.
 
