@@ -7,7 +7,7 @@ import numpy as np
 from lmkit.families.feedforward import FeedForward
 from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
 from lmkit.inference.formulas import linear
-from lmkit.inference.linear import TOLERANCE, Head
+from lmkit.inference.linear import Head, tolerance
 from lmkit.protocols import F32, F64, I32, I64
 
 State = tuple[int, ...]
@@ -22,6 +22,7 @@ class FeedForwardModel(NeuralModel):
     def __init__(self, weights: Weights, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
         super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
         tensors = weights.tensors
+        self.tolerance = tolerance(1, self.settings.context * self.settings.width)
         self._embeddings: F32 = tensors["embed_tokens.weight"]
         self._hidden: tuple[F32, F32] = tensors["hidden.weight"], tensors["hidden.bias"]
         self._direct: F32 | None = tensors.get("direct.weight")
@@ -55,8 +56,6 @@ class FeedForwardModel(NeuralModel):
         return self.head.next(self.outputs(np.array(state, dtype=np.int32)))
 
     # Several steps at once.
-
-    tolerance = TOLERANCE
 
     def rows(self, states: Sequence[State]) -> "FeedForwardRows":
         """See `Batched.rows`."""

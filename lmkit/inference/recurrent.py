@@ -11,7 +11,7 @@ import numpy as np
 from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
 from lmkit.families.recurrent import Recurrent
 from lmkit.inference import formulas
-from lmkit.inference.linear import TOLERANCE, Head
+from lmkit.inference.linear import Head, tolerance
 from lmkit.protocols import F32, F64, I32, I64
 
 TABLE = 1 << 20  # numbers in the first layer's products with all embeddings, where these are worked out beforehand
@@ -96,6 +96,7 @@ class RecurrentModel(NeuralModel):
         self._layers = [Layer(settings, weights, number) for number in range(settings.layers)]
         head = self._embeddings if settings.tied else tensors["lm_head.weight"]
         self.head = Head(head, tensors.get("lm_head.bias"), self.tokenizer.size)
+        self.tolerance = tolerance(settings.layers, settings.width)
         self._table: F32 | None = None
         if settings.vocabulary * settings.gates * settings.width <= TABLE:
             self._table = self._layers[0].products(self._embeddings)
@@ -135,8 +136,6 @@ class RecurrentModel(NeuralModel):
         return self.head.next(state.memories[-1][0])
 
     # Several steps at once.
-
-    tolerance = TOLERANCE
 
     def rows(self, states: Sequence[State]) -> "RecurrentRows":
         """See `Batched.rows`."""
