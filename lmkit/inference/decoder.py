@@ -119,6 +119,7 @@ class Decoder:
         tensors = weights.tensors
         self._settings = settings
         self.width = settings.width
+        self._grouped = settings.kv_heads, settings.heads // settings.kv_heads, settings.head_width
         self._embeddings: F32 = tensors["embed_tokens.weight"]
         self._blocks = [Block(weights, number) for number in range(settings.layers)]
         self._last = Norm(weights, "norm") if settings.norm == "pre" else None
@@ -139,14 +140,15 @@ class Decoder:
         return RowCache(settings.layers, settings.kv_heads, settings.head_width)
 
     def _table(self, end: int) -> tuple[F32, ...]:
-        """What positions up to `end` at least are told by: rows to add, or cosines and sines; nothing if not needed."""
+        """What positions up to `end` at least are told by: rows to add, or factors of `turn`; nothing if not needed."""
         settings = self._settings
         if settings.positions == "none":
             return ()
         if not self._tables or len(self._tables[0]) < end:
             size = min(settings.context, max(FEW, 2 * end))
             if settings.positions == "rope":
-                self._tables = positions.rotary(settings, 0, size)
+                kept, crossed = formulas.turning(*positions.rotary(settings, 0, size))
+                self._tables = kept[:, None], crossed[:, None]
             elif self._learned is not None:
                 self._tables = (self._learned,)
             else:
@@ -160,8 +162,7 @@ class Decoder:
         tables = self._table(end)
         turns = None
         if len(tables) == 2:
-            kept, crossed = formulas.turning(tables[0][places], tables[1][places])
-            turns = kept[..., None, :, :], crossed[..., None, :, :]
+            turns = tables[0][places], tables[1][places]
         elif tables:
             x = x + tables[0][places]
         for block in self._blocks:
@@ -201,19 +202,19 @@ class Decoder:
         cache.reserve(end)
         cache.tokens[begin:end] = ids
         cache.filled = end
-        all_keys, all_values = cache.keys, cache.values
+        all_keys, all_values = cache.keys[:, :, :end], cache.values[:, :, :end]
+        turned = all_keys.swapaxes(2, 3)
 
         def attend(layer: int, queries: F32, keys: F32, values: F32) -> F32:
-            all_keys[layer, :, begin:end] = np.swapaxes(keys, 0, 1)
-            all_values[layer, :, begin:end] = np.swapaxes(values, 0, 1)
-            return self._attend(queries, all_keys[layer, :, :end], all_values[layer, :, :end])
+            all_keys[layer, :, begin:] = np.swapaxes(keys, 0, 1)
+            all_values[layer, :, begin:] = np.swapaxes(values, 0, 1)
+            return self._attend(queries, all_keys[layer], all_values[layer])
 
         def attend_once(layer: int, queries: Any, keys: Any, values: Any) -> Any:
             all_keys[layer, :, begin] = keys
             all_values[layer, :, begin] = values
-            grouped = (queries * self._scale).reshape(len(keys), -1, keys.shape[-1])
-            weights = formulas.softmax(grouped @ all_keys[layer, :, :end].swapaxes(1, 2))
-            return (weights @ all_values[layer, :, :end]).reshape(-1)
+            weights = formulas.softmax((queries * self._scale).reshape(self._grouped) @ turned[layer])
+            return (weights @ all_values[layer]).reshape(-1)
 
         with np.errstate(all="ignore"):
             if len(ids) == 1:
@@ -230,7 +231,8 @@ class Decoder:
         end = int(lengths.max()) + 1
         cache.tokens[rows, lengths] = ids
         cache.lengths[:count] += 1
-        all_keys, all_values = cache.keys[:, :count], cache.values[:, :count]
+        all_keys, all_values = cache.keys[:, :count, :, :end], cache.values[:, :count, :, :end]
+        turned = all_keys.swapaxes(3, 4)
         unseen: F32 | None = None
         if int(lengths.min()) + 1 < end:
             unseen = np.where(np.arange(end) > lengths[:, None], np.float32(-np.inf), np.float32(0))[:, None, None]
@@ -238,11 +240,10 @@ class Decoder:
         def attend(layer: int, queries: Any, keys: Any, values: Any) -> Any:
             all_keys[layer][rows, :, lengths] = keys
             all_values[layer][rows, :, lengths] = values
-            grouped = (queries * self._scale).reshape(*keys.shape[:2], -1, keys.shape[-1])
-            scores = grouped @ all_keys[layer, :, :, :end].swapaxes(2, 3)
+            scores = (queries * self._scale).reshape(count, *self._grouped) @ turned[layer]
             if unseen is not None:
                 scores += unseen
-            return (formulas.softmax(scores) @ all_values[layer, :, :, :end]).reshape(count, -1)
+            return (formulas.softmax(scores) @ all_values[layer]).reshape(count, -1)
 
         with np.errstate(all="ignore"):
             return self._run(ids, lengths, end, attend)

@@ -5,17 +5,19 @@ Shapes: ... any leading axes, I inputs, M outputs, D numbers before the head, V 
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from lmkit.errors import CheckpointError
 from lmkit.inference.formulas import linear
-from lmkit.protocols import F32, F64, I32, Floats
+from lmkit.protocols import F32, F64, I32
 
 JOINED = 1 << 22  # bytes of matrices that are copied into one, to save calls
 SCORES = 1 << 20  # numbers in the logits of tokens scored at once
 NEAR = 1 << 16  # numbers that stay in a near cache while they are worked on
-LANES = 256  # rows of the head in multiples of this, and the rest apart: sums then don't depend on threads
+LANES = 256  # rows of matrices that several threads may part
+ALONE = 1 << 18  # numbers in matrices that one thread multiplies; OpenBLAS takes several from 460,800 up
 
 
 def tolerance(depth: int, width: int) -> float:
@@ -29,20 +31,61 @@ def tolerance(depth: int, width: int) -> float:
     return 128 * float(np.finfo(np.float32).eps) * math.sqrt(depth * width)
 
 
+class Products:
+    """W x of single vectors, (D,) to (M,), with the same bits whatever the number of threads.
+
+    OpenBLAS parts the rows among threads, and a row's sum depends on its place in groups of rows: what is parted
+    comes in multiples of LANES, and the rest in pieces so small that one thread does each.
+    """
+
+    def __init__(self, weights: Sequence[F32]) -> None:
+        self._size = sum(len(weight) for weight in weights)
+        self._parts: list[tuple[slice, F32]] = []
+        begin = 0
+        for weight in weights:
+            for part in _parted(weight):
+                self._parts.append((slice(begin, begin + len(part)), part))
+                begin += len(part)
+        self._only = self._parts[0][1] if len(self._parts) == 1 else None
+
+    def __call__(self, x: F32) -> F32:
+        """All products, end to end."""
+        found: F32
+        if self._only is not None:
+            found = self._only.dot(x)
+            return found
+        found = np.empty(self._size, dtype=np.float32)
+        for place, part in self._parts:
+            np.dot(part, x, out=found[place])
+        return found
+
+
+def _parted(weight: F32) -> list[F32]:
+    if weight.size <= ALONE:
+        return [weight]
+    even = len(weight) - len(weight) % LANES
+    rows = max(1, ALONE // weight.shape[1])
+    return [weight[:even]] * bool(even) + [weight[row : row + rows] for row in range(even, len(weight), rows)]
+
+
 class Joint:
     """Linear maps of the same input as one map, (..., I) to (..., M), their outputs end to end."""
 
     def __init__(self, weights: Sequence[F32], biases: Sequence[F32] = ()) -> None:
         small = sum(weight.nbytes for weight in weights) <= JOINED
         joined = [np.concatenate(weights)] if small and len(weights) > 1 else weights
+        self._products = Products(joined)
         self._turned = [weight.T for weight in joined]
         self._bias = np.concatenate(biases) if biases else None
 
     def __call__(self, x: F32) -> F32:
         """W x + b."""
-        y: F32 = x @ self._turned[0]
-        if len(self._turned) > 1:
-            y = np.concatenate((y, *(x @ turned for turned in self._turned[1:])), axis=-1)
+        if x.ndim == 1:
+            y = self._products(x)
+        else:
+            y = x @ self._turned[0]
+            if len(self._turned) > 1:
+                y = np.concatenate((y, *(x @ turned for turned in self._turned[1:])), axis=-1)
         if self._bias is not None:
             y += self._bias
         return y
@@ -55,19 +98,18 @@ class Head:
         self._weight = weight
         self._bias = bias
         self._size = size
-        even = len(weight) - len(weight) % LANES
-        self._parts = [part for part in (weight[:even], weight[even:]) if len(part)]
+        self._products = Products([weight])
 
     def next(self, x: F32) -> F64:
         """Log-probability in nats of every token, (D,) to (size,). Raises CheckpointError where they are no numbers."""
         with np.errstate(all="ignore"):
-            products = [part @ x for part in self._parts]
-            logits = np.concatenate(products).astype(np.float64)
+            logits = self._products(x).astype(np.float64)
             if self._bias is not None:
                 logits += self._bias
-            logits -= logits.max()
-            logits -= np.log(np.exp(logits).sum())
-        _check(logits)
+            logits -= np.maximum.reduce(logits)
+            mass = np.add.reduce(np.exp(logits))
+            logits -= np.log(mass)
+        _check(mass)
         return logits[: self._size]
 
     def next_many(self, x: F32) -> F32:
@@ -101,6 +143,6 @@ class Head:
         return nats
 
 
-def _check(nats: Floats) -> None:
+def _check(nats: Any) -> None:
     if np.isnan(nats).any():
         raise CheckpointError("damaged checkpoint: its weights give no probabilities")

@@ -4,9 +4,10 @@ import gc
 
 import numpy as np
 import pytest
+from built import TOKENIZER, VOCABULARY, build
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_models import SMALL, VOCABULARY, every_model, some_ids
+from test_models import SMALL, every_model, some_ids
 
 from lmkit.errors import CheckpointError
 from lmkit.inference.cache import moves
@@ -31,7 +32,7 @@ def logs_of(model, states):
 
 
 @every_model
-def test_rows_are_single_steps(kind, own, build):
+def test_rows_are_single_steps(kind, own):
     """Texts of mixed lengths join, end, are repeated and put in other orders; windows roll on meanwhile."""
     model = build(kind, own)
     rng = np.random.default_rng(1)
@@ -55,7 +56,7 @@ def test_rows_are_single_steps(kind, own, build):
 
 @settings(max_examples=40)
 @given(data=st.data())
-def test_any_rows_of_any_windows(data, build):
+def test_any_rows_of_any_windows(data):
     context = data.draw(st.integers(1, 9))
     own = {**SMALL, "context": context, "positions": data.draw(st.sampled_from(["rope", "learned", "sinusoidal"]))}
     model = build("transformer", own, stride=data.draw(st.integers(1, context)), batch_tokens=7)
@@ -74,7 +75,7 @@ def test_any_rows_of_any_windows(data, build):
 
 
 @every_model
-def test_states_that_follow(kind, own, build):
+def test_states_that_follow(kind, own):
     """In parts of any length, over the ends of windows too; what goes on from one of them harms none."""
     model = build(kind, own)
     ids = some_ids(30)
@@ -93,17 +94,17 @@ def test_states_that_follow(kind, own, build):
     assert model.next_many([]).shape == (0, VOCABULARY)
 
 
-def test_ids_that_no_token_has_are_left_out(build, tokenizer):
+def test_ids_that_no_token_has_are_left_out():
     from random_weights import random_weights
 
     from lmkit.inference.recurrent import RecurrentModel
 
-    model = RecurrentModel(random_weights("rnn", tokenizer, width=4, vocabulary=VOCABULARY + 9))
+    model = RecurrentModel(random_weights("rnn", TOKENIZER, width=4, vocabulary=VOCABULARY + 9))
     assert model.next_many([model.start()]).shape == (1, VOCABULARY)
     assert_near(model, model.next_many([model.start()])[0], model.next(model.start()))
 
 
-def test_a_cache_is_gone_on_with_where_nobody_needs_what_follows(build):
+def test_a_cache_is_gone_on_with_where_nobody_needs_what_follows():
     """As after a draft of which but the beginning was taken."""
     model = build("transformer", {**SMALL, "context": 64})
     state = model.after(some_ids(5))
@@ -130,13 +131,13 @@ def test_moves_bring_the_rows_wanted_to_the_front(wanted):
     assert len(copies) == len(wanted) - len(stays)
 
 
-def test_weights_that_are_no_numbers(build, tokenizer):
+def test_weights_that_are_no_numbers():
     from random_weights import random_weights
 
     from lmkit.inference.transformer import TransformerModel
 
-    weights = random_weights("transformer", tokenizer, **SMALL)
+    weights = random_weights("transformer", TOKENIZER, **SMALL)
     tensors = {name: np.full_like(tensor, np.nan) for name, tensor in weights.tensors.items()}
-    model = TransformerModel(type(weights)(weights.settings, weights.form, tokenizer, tensors))
+    model = TransformerModel(type(weights)(weights.settings, weights.form, TOKENIZER, tensors))
     with pytest.raises(CheckpointError, match="no probabilities"):
         model.rows([model.start()]).next()
