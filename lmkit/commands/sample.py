@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands.generation import constraining
 from lmkit.commands.options import (
     FilterOrder,
     Json,
@@ -47,6 +48,11 @@ def sample(
         list[str] | None,
         typer.Option("--stop", metavar="TEXT", help="End before this text; may be repeated.", show_default=False),
     ] = None,
+    json_schema: constraining.JsonSchema = None,
+    regex: constraining.Regex = None,
+    choice: constraining.Choices = None,
+    grammar: constraining.GrammarFile = None,
+    format: constraining.Format = None,
     echo: Annotated[bool, typer.Option("--echo", help="Print the prompt in front of each continuation.")] = False,
     window: Window = False,
     threads: ModelThreads = None,
@@ -63,10 +69,16 @@ def sample(
     `finish_reason` (`eos`, `stop`, `length`). Where the model reads texts of several lines, so
     may the prompt and what is generated be; it ends with a document, where the model knows those.
 
+    With --json-schema, --regex, --choice or --grammar each text is valid, whatever the model: it
+    ends (`stop`) when nothing but its end may follow, and where it may also go on when the model
+    ends it; one that has no token for that goes on. A text cut by --max-tokens or --stop before it
+    is complete gives status 1. A part of JSON that the schema can't be held to is an error.
+
     Examples:
       lmkit sample -m model.lm -n 5
       lmkit sample -m model.lm --prompt "once upon" --greedy --echo
       lmkit sample -m model.lm -t 0.8 --top-k 40 --top-p 0.95 --seed 7 --json
+      lmkit sample -m model.lm --prompt "Answer: " --choice yes --choice no
     """
     filtered = {"--temperature": temperature != 1, "--top-k": top_k != 0, "--top-p": top_p != 1}
     ways = [name for name, used in {"--greedy": greedy, "--ancestral": ancestral}.items() if used]
@@ -76,6 +88,7 @@ def sample(
     if "" in (stop or []):
         raise UsageError("--stop with no text would stop everything")
     name = model if model is not None else streams.STDIN
+    asked = constraining.Asked(name, json_schema, regex, choice, grammar)
     opening.use_threads(threads, name)
     from lmkit.using.generation import filters, noise, prompts
     from lmkit.using.generation.choosing import Chooser
@@ -84,6 +97,7 @@ def sample(
 
     chain = filters.chain(temperature_=temperature, k=top_k, p=top_p, order=order)
     opened = opening.open_language_model(name)
+    verdicts = constraining.Verdicts(opened, asked, format)
     with streams.open_output(output, inputs=[name]) as out:
         data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
         ids = prompts.seen(opened, data, window=window)
@@ -93,11 +107,15 @@ def sample(
         stepper = Together(opened, chooser) if batched else OneByOne(opened, chooser)
         stops = [streams.argument_bytes(text, raw=True) for text in stop or []]
         generator = Generator(opened, stepper, most=max_tokens, stops=stops, batch=BATCH if batched else 1)
-        requests = (Request(noise.stream_of(seed, "0", index), ids, state, label=index) for index in range(number))
+        requests = (
+            Request(noise.stream_of(seed, "0", index), ids, state, verdicts.constraint(), label=index)
+            for index in range(number)
+        )
         for event in generator.run(requests):
             if not isinstance(event, Generated):
                 continue
             done = event
+            verdicts.take(done, done.request.label)
             if json:
                 record: dict[str, Any] = {
                     "id": done.request.label,
@@ -108,6 +126,7 @@ def sample(
                 out.line(to_json(record | {"order": chain.names}))
                 continue
             out.answer(_shown(opened, data if echo else b"", done.text))
+    verdicts.close()
 
 
 def _shown(model: Any, prompt: bytes, text: bytes) -> bytes:
