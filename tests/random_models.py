@@ -15,7 +15,7 @@ from lmkit.text.sequences import TextForm
 from lmkit.text.tokenizers import ByteTokenizer, from_list
 
 PROSE = "".join(sentence + "\n" for sentence in list(sentences())[:300]).encode()
-LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789{}[]\",:. -_éñ😀"
+LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789{}[]",:. -_éñ😀'
 WORDS = ["the", "cat", "dog", "sat", "a", "b", "ab", "0", "01", "niña", "😀", "no", "not"]
 PLAIN = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
 NAMES = ["<unk>", "<s>", "</s>"]

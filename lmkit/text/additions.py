@@ -1,4 +1,4 @@
-"""What each token adds to a text, as `decode_text` spells it, and how that hangs on what stands before. Knows no files."""
+"""What each token adds to a text, as `decode_text` spells it: it hangs on what stands before. Knows no files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

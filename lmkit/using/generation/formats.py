@@ -34,6 +34,7 @@ def is_csv(text: str) -> bool:
     """
     if "\0" in text:
         return False
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     try:
         sizes = {len(row) for row in csv.reader(io.StringIO(text, newline=""), strict=True)}
     except csv.Error:

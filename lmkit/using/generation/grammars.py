@@ -14,7 +14,7 @@ SPACING = {
 }  # fmt: skip
 """JSON is written as Python's json writes it, `{"a": [1, 2]}`; with white space at will a text need never end."""
 OPTIONS = '%llguidance {"no_forcing": true}'
-"""Where but one text can follow the engine would have its own choice among the tokens that spell it; the model's counts."""
+"""Else, where but one text can follow, the engine would choose the tokens that spell it, and not the model."""
 ENGINE = "x-guidance"  # the engine's own settings in a schema, which would overrule these
 _PLACE = re.compile(r"(?:at )?(\d+)\((\d+)\): ")
 _OWN = re.compile(r'^(?:invalid regex ".*" \(in regex\): |failed to compile JSON schema: )')

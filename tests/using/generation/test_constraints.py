@@ -1,4 +1,4 @@
-"""Texts held to grammars: valid from any model, over any tokens, with the model's own weights where there is a choice."""
+"""Texts held to grammars: valid from any model, over any tokens, with its weights where there is a choice."""
 
 import json
 import math
@@ -259,7 +259,7 @@ def test_records_say_what_they_ask_for():
             grammar_in(record)
     grammars = Grammars(RandomModel("char"))
     assert grammars.constraint_of({"prompt": "x"}) is None
-    with pytest.raises(DataError, match="^regex: unclosed group"):
+    with pytest.raises(DataError, match=r"^regex: unclosed group"):
         grammars.constraint_of({"regex": "(a"})
     constraint = grammars.constraint_of({"choice": ["ab"]})
     assert np.flatnonzero(constraint.allowed()).size == 1
