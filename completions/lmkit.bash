@@ -91,7 +91,7 @@ _lmkit() {
             esac
             ;;
         'sample')
-            options='-m --model --prompt --input --encoding-errors --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --seed --ancestral -t --temperature -k --top-k -p --top-p --order --unknown --batch --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --input --encoding-errors --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --seed --ancestral -t --temperature -k --top-k -p --top-p --order --unknown --json-schema --regex --choice --grammar --format --batch --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -109,6 +109,11 @@ _lmkit() {
                 -k | --top-k) value=' ' ;;
                 -p | --top-p) value=' ' ;;
                 --order) value='FILES' ;;
+                --json-schema) value='FILES' ;;
+                --regex) value='FILES' ;;
+                --choice) value='FILES' ;;
+                --grammar) value='FILES' ;;
+                --format) value='json csv' ;;
                 --batch) value=' ' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;

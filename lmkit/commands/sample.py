@@ -2,7 +2,7 @@
 
 from lmkit.commands import models as opening
 from lmkit.commands import scoring
-from lmkit.commands.generation import inputs
+from lmkit.commands.generation import constraining, inputs
 from lmkit.commands.generation import options as own
 from lmkit.commands.options import (
     Device,
@@ -45,6 +45,11 @@ def sample(
     top_p: TopP = 1.0,
     order: FilterOrder = "temperature,top-k,top-p",
     unknown: own.Unknown = False,
+    json_schema: constraining.JsonSchema = None,
+    regex: constraining.Regex = None,
+    choice: constraining.Choices = None,
+    grammar: constraining.GrammarFile = None,
+    format: constraining.Format = None,
     batch: own.Batch = 32,
     threads: ModelThreads = None,
     device: Device = "cpu",
@@ -72,10 +77,16 @@ def sample(
     --order, each to what the one before left; --explain shows what they left at each step, as a table
     or, with --json, as `steps`. --logprobs is about the model's own probabilities (`logprobs`).
 
+    With --json-schema, --regex, --choice or --grammar each text is valid, whatever the model: it
+    ends (`stop`) when nothing but its end may follow, and where it may also go on when the model
+    ends it; one that has no token for that goes on. A text cut by --max-tokens or --stop before it
+    is complete gives status 1. A part of JSON that the schema can't be held to is an error.
+
     Examples:
       lmkit sample -m model.lm -n 5
       lmkit sample -m model.lm --prompt "once upon" --greedy --echo
       lmkit sample -m model.lm -t 0.8 --top-k 40 --top-p 0.95 --seed 7 --json
+      lmkit sample -m model.lm --prompt "Answer: " --choice yes --choice no
       lmkit sample -m model.lm prompts.txt > continued.txt
       lmkit sample -m model.lm -n 4 prompts.jsonl -o answers.jsonl
     """
@@ -86,16 +97,18 @@ def sample(
     if "" in (stop or []):
         raise UsageError("--stop with no text would stop everything")
     name = model if model is not None else streams.STDIN
-    opening.one_stdin(name, *(files or []))
+    constraint = constraining.Asked(name, json_schema, regex, choice, grammar)
+    opening.one_stdin(name, *(files or []), constraint.file)
     opening.use_threads(threads, name)
     from lmkit.commands.generation import running, telling, watching
     from lmkit.using.generation import filters, prompts
     from lmkit.using.generation.choosing import Chooser
-    from lmkit.using.generation.engine import Generator, OneByOne, Together
+    from lmkit.using.generation.engine import Generated, Generator, OneByOne, Together
     from lmkit.using.generation.stepping import is_batched
 
     chain = filters.chain(temperature_=temperature, k=top_k, p=top_p, order=order)
     opened = scoring.open_generating_model(name, device)
+    verdicts = constraining.Verdicts(opened, constraint, format)
     raw = opened.tokenizer.takes_bytes
     source = inputs.Prompts(run, files or [], form, errors=encoding_errors, raw=raw)
     sampled = bool(files) and number > 1
@@ -117,9 +130,14 @@ def sample(
             teller = watching.Steps(out, sampled=sampled)
         else:
             teller = telling.Texts(out, opened, echo=echo, several=several, separator=separator)
-        asking = running.Asking(opened, seed, number, window)
+        asking = running.Asking(
+            opened, seed, number, window, lambda prompt: {"constraint": verdicts.constraint(prompt.record)}
+        )
         for event in running.events(generator, asking, groups):
             teller.take(event)
+            if isinstance(event, Generated):
+                verdicts.take(event, event.request.label.id)
+    verdicts.close()
 
 
 def _check_output(as_records: bool, explain: bool, separator: str | None, logprobs: int | None) -> None:

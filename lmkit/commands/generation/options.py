@@ -12,6 +12,7 @@ SECTIONS = {
     "Output": ("number", "max_tokens", "stop", "echo", "separator", "logprobs", "explain", "json", "output"),
     "Search": ("greedy",),
     "Sampling": ("seed", "ancestral", "temperature", "top_k", "top_p", "order", "unknown"),
+    "Constraints": ("json_schema", "regex", "choice", "grammar", "format"),
     "Speed": ("batch", "threads", "device"),
 }
 """What the command's parameters are about; each stands in one of these sections of its help."""

@@ -26,7 +26,13 @@ class Constraint(Protocol):
     """What a text may go on with so that the whole will be valid; changed in place."""
 
     def allowed(self) -> Bool:
-        """Which tokens may come next, (V,); the one that ends texts only where the whole is valid."""
+        """Which tokens may come next, (V,); the one that ends texts only where the whole is valid.
+
+        Raises DataError where none may.
+        """
+
+    def leads_on(self, token: int) -> bool:
+        """Whether the text can end or go on behind an allowed token; one of which it can't is allowed no more."""
 
     def add(self, token: int) -> None:
         """The text goes on with a token."""
@@ -66,7 +72,9 @@ class Chooser:
         logs[:, self._never] = -np.inf
         for row, place in enumerate(places):
             if place.constraint is not None:
-                logs[row, ~place.constraint.allowed()] = -np.inf
+                allowed = place.constraint.allowed()
+                logs[row, : len(allowed)][~allowed] = -np.inf
+                logs[row, len(allowed) :] = -np.inf
         for penalty in self.penalties:
             logs = penalty(logs, places)
         impossible = logs.max(axis=1, initial=-np.inf) == -np.inf
@@ -89,8 +97,13 @@ class Chooser:
         return candidates.token(won), sure
 
     def __call__(self, logs: Floats, places: Sequence[Place], error: float = 0.0) -> tuple[Any, Any]:
-        """As `draw`, of the candidates."""
-        return self.draw(self.candidates(logs, places, error), places)
+        """As `draw`, of the candidates; where the constraint finds that a token leads nowhere, of the others."""
+        tokens, sure = self.draw(self.candidates(logs, places, error), places)
+        for row, place in enumerate(places):
+            while place.constraint is not None and sure[row] and not place.constraint.leads_on(int(tokens[row])):
+                again = self.candidates(logs[row : row + 1], [place], error)
+                tokens[row : row + 1], sure[row : row + 1] = self.draw(again, [place])
+        return tokens, sure
 
 
 def _highest(logs: Floats, error: float) -> tuple[Any, Any]:
