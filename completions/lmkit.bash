@@ -74,7 +74,7 @@ _lmkit() {
             esac
             ;;
         'next')
-            options='-m --model --prompt --top --all --logits --plot -t --temperature -k --top-k -p --top-p --order --window --threads --device --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --top --all --logits --plot -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --window --threads --device --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -83,6 +83,10 @@ _lmkit() {
                 -t | --temperature) value=' ' ;;
                 -k | --top-k) value=' ' ;;
                 -p | --top-p) value=' ' ;;
+                --min-p) value=' ' ;;
+                --typical) value=' ' ;;
+                --epsilon) value=' ' ;;
+                --eta) value=' ' ;;
                 --order) value='FILES' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -91,7 +95,7 @@ _lmkit() {
             esac
             ;;
         'sample')
-            options='-m --model --prompt --input --encoding-errors --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --seed --ancestral -t --temperature -k --top-k -p --top-p --order --unknown --json-schema --regex --choice --grammar --format --batch --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --input --encoding-errors --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --seed --ancestral -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --mirostat --mirostat-rate --unknown --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --batch --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -108,7 +112,18 @@ _lmkit() {
                 -t | --temperature) value=' ' ;;
                 -k | --top-k) value=' ' ;;
                 -p | --top-p) value=' ' ;;
+                --min-p) value=' ' ;;
+                --typical) value=' ' ;;
+                --epsilon) value=' ' ;;
+                --eta) value=' ' ;;
                 --order) value='FILES' ;;
+                --mirostat) value=' ' ;;
+                --mirostat-rate) value=' ' ;;
+                --repetition-penalty) value=' ' ;;
+                --presence-penalty) value=' ' ;;
+                --frequency-penalty) value=' ' ;;
+                --no-repeat-ngram) value=' ' ;;
+                --penalty-scope) value='all output' ;;
                 --json-schema) value='FILES' ;;
                 --regex) value='FILES' ;;
                 --choice) value='FILES' ;;

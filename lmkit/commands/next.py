@@ -9,8 +9,11 @@ from lmkit.commands import models as opening
 from lmkit.commands import scoring
 from lmkit.commands.options import (
     Device,
+    Epsilon,
+    Eta,
     FilterOrder,
     Json,
+    MinP,
     ModelOption,
     ModelThreads,
     Output,
@@ -19,6 +22,7 @@ from lmkit.commands.options import (
     Temperature,
     TopK,
     TopP,
+    Typical,
     Window,
 )
 from lmkit.edge import streams
@@ -40,7 +44,11 @@ def next_token(
     temperature: Temperature = 1.0,
     top_k: TopK = 0,
     top_p: TopP = 1.0,
-    order: FilterOrder = "temperature,top-k,top-p",
+    min_p: MinP = 0.0,
+    typical: Typical = 1.0,
+    epsilon: Epsilon = 0.0,
+    eta: Eta = 0.0,
+    order: FilterOrder = None,
     window: Window = False,
     threads: ModelThreads = None,
     device: Device = "cpu",
@@ -67,14 +75,15 @@ def next_token(
     name = model if model is not None else streams.STDIN
     opening.use_threads(threads, name)
     from lmkit.using import softmax
-    from lmkit.using.generation import filters, prompts
+    from lmkit.using.generation import prompts
+    from lmkit.using.generation.chains import Filtering
 
+    chain = Filtering(temperature, top_k, top_p, min_p, typical, epsilon, eta, order).chain()
     opened = scoring.open_generating_model(name, device)
     data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
     state = prompts.state_after(opened, prompts.seen(opened, data, window=window))
     logs = softmax.normalise(opened.next(state))
-    left = filters.chain(temperature_=temperature, k=top_k, p=top_p, order=order)(logs[None])
-    logs = softmax.normalise(left.logs[0])
+    logs = softmax.normalise(chain(logs[None]).spread(len(logs))[0])
     raw = _logits(opened, state) if logits else None
     records = [
         {

@@ -4,20 +4,32 @@ from lmkit.commands import models as opening
 from lmkit.commands import scoring
 from lmkit.commands.generation import constraining, inputs
 from lmkit.commands.generation import options as own
+from lmkit.commands.generation.filtering import Asked
 from lmkit.commands.options import (
     Device,
     EncodingErrors,
+    Epsilon,
+    Eta,
     FilterOrder,
+    FrequencyPenalty,
     Json,
+    MinP,
+    MirostatRate,
+    MirostatTarget,
     ModelOption,
     ModelThreads,
+    NoRepeatNgram,
     Output,
+    PenaltyScope,
+    PresencePenalty,
     Prompt,
+    RepetitionPenalty,
     Run,
     Seed,
     Temperature,
     TopK,
     TopP,
+    Typical,
     Window,
 )
 from lmkit.commands.sections import in_sections
@@ -43,7 +55,18 @@ def sample(
     temperature: Temperature = 1.0,
     top_k: TopK = 0,
     top_p: TopP = 1.0,
-    order: FilterOrder = "temperature,top-k,top-p",
+    min_p: MinP = 0.0,
+    typical: Typical = 1.0,
+    epsilon: Epsilon = 0.0,
+    eta: Eta = 0.0,
+    order: FilterOrder = None,
+    repetition_penalty: RepetitionPenalty = 1.0,
+    presence_penalty: PresencePenalty = 0.0,
+    frequency_penalty: FrequencyPenalty = 0.0,
+    no_repeat_ngram: NoRepeatNgram = 0,
+    penalty_scope: PenaltyScope = None,
+    mirostat: MirostatTarget = None,
+    mirostat_rate: MirostatRate = None,
     unknown: own.Unknown = False,
     json_schema: constraining.JsonSchema = None,
     regex: constraining.Regex = None,
@@ -73,9 +96,9 @@ def sample(
 
     The same seed gives the same text, whatever the batch size: random numbers come from the seed and
     the id of a prompt, which is the number of its line where it has none, so that records with an
-    `id` get the same texts in any order. Temperature, top-k and top-p are applied in the order of
-    --order, each to what the one before left; --explain shows what they left at each step, as a table
-    or, with --json, as `steps`. --logprobs is about the model's own probabilities (`logprobs`).
+    `id` get the same texts in any order. Penalties come first; then the filters are applied in the
+    order of --order, each to what the one before left; --explain shows what they left at each step, as
+    a table or, with --json, as `steps`. --logprobs is about the model's own probabilities (`logprobs`).
 
     With --json-schema, --regex, --choice or --grammar each text is valid, whatever the model: it
     ends (`stop`) when nothing but its end may follow, and where it may also go on when the model
@@ -90,7 +113,12 @@ def sample(
       lmkit sample -m model.lm prompts.txt > continued.txt
       lmkit sample -m model.lm -n 4 prompts.jsonl -o answers.jsonl
     """
-    _check_ways(greedy, ancestral, temperature, top_k, top_p)
+    asked = Asked(
+        greedy, ancestral, temperature, top_k, top_p, min_p, typical, epsilon, eta, order,
+        repetition_penalty, presence_penalty, frequency_penalty, no_repeat_ngram, penalty_scope,
+        mirostat, mirostat_rate,
+    )  # fmt: skip
+    asked.check()
     inputs.check(prompt, files, form)
     as_records = json or inputs.has_records(files, form)
     _check_output(as_records, explain, separator, logprobs)
@@ -101,12 +129,11 @@ def sample(
     opening.one_stdin(name, *(files or []), constraint.file)
     opening.use_threads(threads, name)
     from lmkit.commands.generation import running, telling, watching
-    from lmkit.using.generation import filters, prompts
-    from lmkit.using.generation.choosing import Chooser
+    from lmkit.using.generation import prompts
     from lmkit.using.generation.engine import Generated, Generator, OneByOne, Together
     from lmkit.using.generation.stepping import is_batched
 
-    chain = filters.chain(temperature_=temperature, k=top_k, p=top_p, order=order)
+    filters = asked.filtering.names
     opened = scoring.open_generating_model(name, device)
     verdicts = constraining.Verdicts(opened, constraint, format)
     raw = opened.tokenizer.takes_bytes
@@ -115,24 +142,25 @@ def sample(
     several = bool(files) or number > 1
     with streams.open_output(output, inputs=[name, *(files or [])], live=True) as out:
         groups = source.groups() if files else [[inputs.Prompt(streams.argument_bytes(prompt, raw=raw), 1)]]
-        chooser = Chooser(chain, never=prompts.never(opened, unknown=unknown), greedy=greedy or temperature == 0)
+        chooser = asked.chooser(prompts.never(opened, unknown=unknown))
         watch = watching.watch(opened, most=logprobs, explain=explain)
-        batched = is_batched(opened) and several and batch > 1 and watch is None
+        batched = is_batched(opened) and several and batch > 1 and watch is None and mirostat is None
         stepper = Together(opened, chooser) if batched else OneByOne(opened, chooser, watch)
         stops = [streams.argument_bytes(text, raw=True) for text in stop or []]
         generator = Generator(opened, stepper, most=max_tokens, stops=stops, batch=batch if batched else 1)
         teller: telling.Teller
         if as_records:
-            shown = {"order": chain.names}
+            shown = {"order": filters}
             teller = telling.Records(out, opened, lambda done: {**shown, **watching.said(done)}, sampled=sampled)
         elif explain:
-            run.terminal.notice(f"order {','.join(chain.names)}")
+            run.terminal.notice(f"order {','.join(filters)}")
             teller = watching.Steps(out, sampled=sampled)
         else:
             teller = telling.Texts(out, opened, echo=echo, several=several, separator=separator)
         asking = running.Asking(
-            opened, seed, number, window, lambda prompt: {"constraint": verdicts.constraint(prompt.record)}
-        )
+            opened, seed, number, window,
+            lambda prompt: {"constraint": verdicts.constraint(prompt.record), "control": asked.control()},
+        )  # fmt: skip
         for event in running.events(generator, asking, groups):
             teller.take(event)
             if isinstance(event, Generated):
@@ -146,12 +174,3 @@ def _check_output(as_records: bool, explain: bool, separator: str | None, logpro
         raise UsageError(f"--separator is about texts, not {'records' if as_records else 'tables'}")
     if logprobs is not None and not as_records:
         raise UsageError("--logprobs is about records", hint="--json gives these")
-
-
-def _check_ways(greedy: bool, ancestral: bool, temperature: float, top_k: int, top_p: float) -> None:
-    """Raises UsageError for ways to choose a token that do not go together."""
-    filtered = {"--temperature": temperature != 1, "--top-k": top_k != 0, "--top-p": top_p != 1}
-    ways = [name for name, used in {"--greedy": greedy, "--ancestral": ancestral}.items() if used]
-    if len(ways) > 1 or (ways and any(filtered.values())):
-        others = [name for name, used in filtered.items() if used]
-        raise UsageError(f"{' and '.join([*ways, *others])} do not go together")

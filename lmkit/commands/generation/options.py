@@ -11,10 +11,16 @@ SECTIONS = {
     "Input": ("files", "model", "prompt", "form", "encoding_errors", "window"),
     "Output": ("number", "max_tokens", "stop", "echo", "separator", "logprobs", "explain", "json", "output"),
     "Search": ("greedy",),
-    "Sampling": ("seed", "ancestral", "temperature", "top_k", "top_p", "order", "unknown"),
+    "Sampling": (
+        "seed", "ancestral", "temperature", "top_k", "top_p", "min_p", "typical", "epsilon", "eta", "order",
+        "mirostat", "mirostat_rate", "unknown",
+    ),
+    "Penalties": (
+        "repetition_penalty", "presence_penalty", "frequency_penalty", "no_repeat_ngram", "penalty_scope",
+    ),
     "Constraints": ("json_schema", "regex", "choice", "grammar", "format"),
     "Speed": ("batch", "threads", "device"),
-}
+}  # fmt: skip
 """What the command's parameters are about; each stands in one of these sections of its help."""
 
 Prompts = Annotated[
