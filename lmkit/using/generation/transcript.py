@@ -30,6 +30,12 @@ class Transcript:
             self.text = self.text[: min(places)]
         return bool(places)
 
+    def branch(self) -> "Transcript":
+        """Another that goes on from here."""
+        other = Transcript(self._tokenizer, self._form, self._stops)
+        other._ids, other._told, other.text = list(self._ids), self._told, self.text
+        return other
+
     def settled(self) -> bytes:
         """What came since the last call and no token to come can take back."""
         held = max((_begun(self.text, stop) for stop in self._stops), default=0)
