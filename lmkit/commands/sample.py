@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands.generation import searching
 from lmkit.commands.options import (
     FilterOrder,
     Json,
@@ -43,6 +44,13 @@ def sample(
     top_k: TopK = 0,
     top_p: TopP = 1.0,
     order: FilterOrder = "temperature,top-k,top-p",
+    beam: searching.Beam = 0,
+    length_penalty: searching.LengthPenalty = 0.0,
+    groups: searching.Groups = 1,
+    diversity: searching.Diversity = None,
+    keep_greedy: searching.KeepGreedy = False,
+    contrastive: searching.Contrastive = None,
+    explain: searching.Explain = False,
     stop: Annotated[
         list[str] | None,
         typer.Option("--stop", metavar="TEXT", help="End before this text; may be repeated.", show_default=False),
@@ -63,16 +71,28 @@ def sample(
     `finish_reason` (`eos`, `stop`, `length`). Where the model reads texts of several lines, so
     may the prompt and what is generated be; it ends with a document, where the model knows those.
 
+    --beam N searches for probable texts instead, and prints the best -n of them; texts that end
+    and texts cut by --max-tokens compete by nats / length^A. A search ends when nothing
+    unfinished can still be printed, so --max-tokens alone bounds it. Where the greedy text
+    would have been better, stderr says so.
+
     Examples:
       lmkit sample -m model.lm -n 5
       lmkit sample -m model.lm --prompt "once upon" --greedy --echo
       lmkit sample -m model.lm -t 0.8 --top-k 40 --top-p 0.95 --seed 7 --json
+      lmkit sample -m model.lm --prompt "once upon" --beam 5 -n 5 --length-penalty 0.7
+      lmkit sample -m model.lm --prompt "once upon" --contrastive 0.6 -k 5
     """
     filtered = {"--temperature": temperature != 1, "--top-k": top_k != 0, "--top-p": top_p != 1}
     ways = [name for name, used in {"--greedy": greedy, "--ancestral": ancestral}.items() if used]
     if len(ways) > 1 or (ways and any(filtered.values())):
         others = [name for name, used in filtered.items() if used]
         raise UsageError(f"{' and '.join([*ways, *others])} do not go together")
+    drawing = {"--greedy": greedy, "--ancestral": ancestral, "-t": temperature != 1, "--top-p": top_p != 1}
+    search = searching.search(
+        beam=beam, length_penalty=length_penalty, groups=groups, diversity=diversity, keep_greedy=keep_greedy,
+        contrastive=contrastive, explain=explain, number=number, top_k=top_k, others=drawing,
+    )  # fmt: skip
     if "" in (stop or []):
         raise UsageError("--stop with no text would stop everything")
     name = model if model is not None else streams.STDIN
@@ -88,24 +108,36 @@ def sample(
         data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
         ids = prompts.seen(opened, data, window=window)
         state = prompts.state_after(opened, ids)
-        chooser = Chooser(chain, never=prompts.never(opened, unknown=unknown), greedy=greedy or temperature == 0)
-        batched = is_batched(opened) and number > 1
-        stepper = Together(opened, chooser) if batched else OneByOne(opened, chooser)
+        never = prompts.never(opened, unknown=unknown)
         stops = [streams.argument_bytes(text, raw=True) for text in stop or []]
-        generator = Generator(opened, stepper, most=max_tokens, stops=stops, batch=BATCH if batched else 1)
-        requests = (Request(noise.stream_of(seed, "0", index), ids, state, label=index) for index in range(number))
-        for event in generator.run(requests):
-            if not isinstance(event, Generated):
-                continue
-            done = event
+        generator: Any
+        if search is not None:
+            with opening.about(name):
+                generator = searching.runner(
+                    search, opened, number=number, top_k=top_k, most=max_tokens, stops=stops, never=never
+                )
+        else:
+            chooser = Chooser(chain, never=never, greedy=greedy or temperature == 0)
+            batched = is_batched(opened) and number > 1
+            stepper = Together(opened, chooser) if batched else OneByOne(opened, chooser)
+            generator = Generator(opened, stepper, most=max_tokens, stops=stops, batch=BATCH if batched else 1)
+        texts = 1 if beam else number  # of a search with beams one request has all texts
+        requests = (Request(noise.stream_of(seed, "0", index), ids, state, label=index) for index in range(texts))
+        finished = (event for event in generator.run(requests) if isinstance(event, Generated))
+        for index, done in enumerate(finished):
+            if search is not None and index == 0:
+                searching.tell_greedy(run, done, opened)
+                for line in searching.lines(search, done, opened) if explain and not json else []:
+                    out.line(line)
             if json:
                 record: dict[str, Any] = {
-                    "id": done.request.label,
+                    "id": index,
                     "prompt": data.decode(errors="replace"),
                     "text": done.text.decode(errors="replace"),
                 }
                 record |= {"tokens": len(done.ids), "nats": done.nats(opened), "finish_reason": done.finish_reason}
-                out.line(to_json(record | {"order": chain.names}))
+                record |= {"order": chain.names} if search is None else searching.more(search, done, opened)
+                out.line(to_json(record))
                 continue
             out.answer(_shown(opened, data if echo else b"", done.text))
 
