@@ -125,12 +125,11 @@ def runner(
     """
     from lmkit.using.generation.beams import Beams, BeamSearch
     from lmkit.using.generation.choosing import Chooser
-    from lmkit.using.generation.contrastive import Contrastive
+    from lmkit.using.generation.contrastive import Contrastive, most_probable
     from lmkit.using.generation.engine import Generator
-    from lmkit.using.generation.filters import chain
 
     if asked.contrastive is not None:
-        chooser = Chooser(chain(k=top_k or CANDIDATES), never=never, penalties=penalties)
+        chooser = Chooser(most_probable(top_k or CANDIDATES), never=never, penalties=penalties)
         stepper = Contrastive(model, chooser, asked.contrastive, explain=asked.explain)
         return Generator(model, stepper, most=most, stops=stops)
     beams = Beams(

@@ -4,7 +4,7 @@
 
 h_v is the hidden state after v, h_j the one after each token of prompt and text so far; with none before it
 there is nothing to be like, and p alone counts. Equal scores: the lower id. Each text is run by single steps,
-alone, so that nothing else that is run can change it.
+alone, so that nothing else that is run can change it. Penalties change p, which then need not sum to one.
 
 Shapes: K candidates, T tokens so far, D numbers of a hidden state.
 """
@@ -19,6 +19,12 @@ from lmkit.errors import CheckpointError
 from lmkit.protocols import F64, Floats, State
 from lmkit.using.generation.choosing import Chooser
 from lmkit.using.generation.engine import Row
+from lmkit.using.generation.filters import Chain, top_k
+
+
+def most_probable(k: int) -> Chain:
+    """The filter that leaves the k candidates, their log-probabilities as they are."""
+    return Chain([("top-k", lambda given: top_k(given, k))])
 
 
 class Weighed(NamedTuple):
@@ -47,7 +53,7 @@ class _Text:
 
 
 class Contrastive:
-    """Steps of contrastive search; see `engine.Stepper`. The chooser's filters leave the k candidates.
+    """Steps of contrastive search; see `engine.Stepper`. The chooser's filter is `most_probable`.
 
     The model answers `protocols.Hidden` and `protocols.Embedding`. Raises CheckpointError for one that does not.
     """

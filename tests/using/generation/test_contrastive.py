@@ -8,14 +8,13 @@ from tables import Table
 from lmkit.errors import CheckpointError
 from lmkit.using.generation import prompts
 from lmkit.using.generation.choosing import Chooser
-from lmkit.using.generation.contrastive import Contrastive
+from lmkit.using.generation.contrastive import Contrastive, most_probable
 from lmkit.using.generation.engine import Generated, Generator, Request
-from lmkit.using.generation.filters import chain
 
 
 def generated(model, prompt, alpha, k, most=10, explain=False, batch=1):
     ids = prompts.seen(model, prompt)
-    stepper = Contrastive(model, Chooser(chain(k=k), never=[0]), alpha, explain=explain)
+    stepper = Contrastive(model, Chooser(most_probable(k), never=[0]), alpha, explain=explain)
     generator = Generator(model, stepper, most=most, batch=batch)
     requests = [Request(0, ids, prompts.state_after(model, ids)) for _ in range(batch)]
     return [event for event in generator.run(requests) if isinstance(event, Generated)]
@@ -71,4 +70,4 @@ def test_hidden_states_are_the_vectors_of_the_last_token(name, opened):
 
 def test_models_without_hidden_states():
     with pytest.raises(CheckpointError, match="hidden states"):
-        Contrastive(Table(4, 0, lambda: [1, 1]), Chooser(chain(k=2)), 0.5)
+        Contrastive(Table(4, 0, lambda: [1, 1]), Chooser(most_probable(2)), 0.5)
