@@ -72,9 +72,9 @@ def sample(
     may the prompt and what is generated be; it ends with a document, where the model knows those.
 
     --beam N searches for probable texts instead, and prints the best -n of them; texts that end
-    and texts cut by --max-tokens compete by nats / length^A. A search ends when nothing
-    unfinished can still be printed, so --max-tokens alone bounds it. Where the greedy text
-    would have been better, stderr says so.
+    and texts cut by --max-tokens compete by nats / length^A. It ends early only where nothing
+    unfinished could still be printed. Where the greedy text would have been better, stderr
+    says so.
 
     Examples:
       lmkit sample -m model.lm -n 5

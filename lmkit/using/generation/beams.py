@@ -19,7 +19,7 @@ Shapes: R rows, B texts, V vocabulary.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,9 +33,9 @@ from lmkit.using.generation.engine import Generated, Request
 from lmkit.using.generation.hypotheses import Exact, Hypothesis, doubtful, leading
 from lmkit.using.generation.prompts import end_of
 from lmkit.using.generation.transcript import Transcript
+from lmkit.using.generation.worth import Group, Worth
 
 MOST = 1 << 27  # continuations ranked at once
-SLACK = 1e-9  # nats by which sums may rise, as models round
 
 
 @dataclass(frozen=True)
@@ -83,19 +83,6 @@ class Found(Generated):
         return nats / float((len(self.ids) + len(self.closing)) ** self.alpha)
 
 
-@dataclass
-class Group:
-    """Texts that compete with one another: those that go on, by rising ids, and those that ended."""
-
-    width: int
-    kept: int
-    """How many ended ones count."""
-    live: list[Hypothesis]
-    greedy: bool = False
-    """Whether it is over when the first text ends."""
-    ended: list[Hypothesis] = field(default_factory=list)
-
-
 class BeamSearch:
     """Finds texts after prompts; stops as for `Generator`. `early` says whether a search ends when it is decided."""
 
@@ -133,6 +120,7 @@ class _Search:
         kept = beams.number if beams.groups == 1 else width
         self._groups = [Group(width, kept, [self._root()]) for _ in range(beams.groups)]
         self._greedy = Group(1, 1, [self._root()], greedy=True)
+        self._worth = Worth(beams.alpha, asked.most, self._exact)
         self._trace: list[list[Kept]] = []
         self._length = 0
 
@@ -153,7 +141,14 @@ class _Search:
         every = [*self._groups, self._greedy]
         if not any(group.live for group in every):
             return True
-        return self._asked.early and all(map(self._decided, self._groups)) and self._greedy_decided()
+        return self._asked.early and all(map(self._worth.decided, self._groups)) and self._greedy_decided()
+
+    def _greedy_decided(self) -> bool:
+        """Whether the greedy text has ended, or no longer matters."""
+        if self._asked.beams.keep_greedy or not self._greedy.live:
+            return not self._greedy.live
+        best = self._worth.best(text for group in self._groups for text in group.ended)
+        return all(self._worth.bound(text) < best for text in self._greedy.live)
 
     def _step(self) -> None:
         logs = self._logs()
@@ -219,7 +214,7 @@ class _Search:
                 for place in self._kept(group, places, ends)]  # fmt: skip
         group.live = [text for _, text in sorted(made, key=lambda item: item[0]) if not text.reason]
         group.ended += [text for _, text in made if text.reason]
-        self._prune(group)
+        self._worth.prune(group)
         for text in live:
             text.transcript = None  # those that go on have theirs
         return [text for _, text in made]
@@ -281,52 +276,14 @@ class _Search:
             text.reason = "length"
         return place, text
 
-    # What can still be reached.
-
-    def _weight(self, length: int) -> float:
-        return float(length**self._asked.beams.alpha)
-
-    def _score(self, text: Hypothesis, sign: int = 0) -> float:
-        """Its score; the highest or lowest that it may be by `sign`."""
-        return (text.nats + sign * text.error) / self._weight(text.length)
-
-    def _bound(self, text: Hypothesis) -> float:
-        """The highest score that a text which goes on from this one can have."""
-        most = text.nats + text.error + SLACK
-        return max(most / self._weight(self._length + 1), most / self._weight(self._asked.most))
-
-    def _worst(self, group: Group) -> float:
-        """What the score of a text has to reach to be among those that count; at least."""
-        if len(group.ended) < group.kept:
-            return -np.inf
-        lowest = np.sort([self._score(text, -1) for text in group.ended])
-        return float(lowest[-group.kept])
-
-    def _prune(self, group: Group) -> None:
-        """Forgets ended texts that surely do not count."""
-        if len(group.ended) > group.kept:
-            worst = self._worst(group)
-            group.ended = [text for text in group.ended if self._score(text, 1) >= worst]
-
-    def _decided(self, group: Group) -> bool:
-        worst = self._worst(group)
-        return all(self._bound(text) < worst for text in group.live)
-
-    def _greedy_decided(self) -> bool:
-        """Whether the greedy text has ended, or no longer matters."""
-        if self._asked.beams.keep_greedy:
-            return not self._greedy.live
-        ended = [self._score(text, -1) for group in self._groups for text in group.ended]
-        return all(self._bound(text) < max(ended, default=-np.inf) for text in self._greedy.live)
-
     # What is found.
 
     def _results(self) -> list[Found]:
         beams = self._asked.beams
-        chosen = self._in_turn([self._in_order(group.ended)[: group.kept] for group in self._groups])
+        chosen = self._in_turn([self._worth.in_order(group.ended)[: group.kept] for group in self._groups])
         greedy = self._greedy.ended
         known = [text.tokens() for text in chosen]
-        compared = self._in_order([*chosen, *(text for text in greedy if text.tokens() not in known)])
+        compared = self._worth.in_order([*chosen, *(text for text in greedy if text.tokens() not in known)])
         if not compared:
             raise DataError("the model gives no token that could follow here")
         if beams.keep_greedy or not chosen:
@@ -338,25 +295,10 @@ class _Search:
         """As many as are asked for: each group's best, then each one's second, and so on; each text once."""
         chosen: dict[tuple[int, ...], Hypothesis] = {}
         for place in range(max(map(len, ranked))):
-            for text in self._in_order([texts[place] for texts in ranked if place < len(texts)]):
+            for text in self._worth.in_order([texts[place] for texts in ranked if place < len(texts)]):
                 if len(chosen) < self._asked.beams.number:
                     chosen.setdefault(tuple(text.tokens()), text)
         return list(chosen.values())
-
-    def _in_order(self, texts: Sequence[Hypothesis]) -> list[Hypothesis]:
-        """By falling score, of equal ones by ids; those whose order is in doubt are settled."""
-        while True:
-            ordered = sorted(texts, key=lambda text: (-self._score(text), text.tokens()))
-            values = np.array([self._score(text) for text in ordered])
-            errors = np.array([text.error / self._weight(text.length) for text in ordered])
-            if not errors.any():
-                return ordered
-            near = {place for cut in range(1, len(ordered)) for place in doubtful(values, errors, cut).tolist()}
-            unsure = [ordered[place] for place in sorted(near) if errors[place]]
-            if not unsure:
-                return ordered
-            for text in unsure:
-                self._exact.settle(text)
 
     def _found(self, text: Hypothesis, greedy: Found | None = None) -> Found:
         model, tokens = self._asked.model, text.tokens()
