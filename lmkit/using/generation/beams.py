@@ -202,6 +202,8 @@ class _Search:
         ranked = totals - less if taken else totals
         while True:
             places, ends = self._ranked(group, ranked, errors)
+            if not errors.any():
+                break
             unsure = self._unsure(group, ranked.ravel()[places], errors[places // len(less)], ends)
             if not len(unsure):
                 break

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from conftest import NEURAL
 from tables import Table
 
 from lmkit.errors import CheckpointError
@@ -10,6 +9,9 @@ from lmkit.using.generation import prompts
 from lmkit.using.generation.choosing import Chooser
 from lmkit.using.generation.contrastive import Contrastive, most_probable
 from lmkit.using.generation.engine import Generated, Generator, Request
+
+NEURAL = ["transformer.lm", "transformer-stream.lm", "lstm.lm", "gru-stream.lm", "mingru-file.lm", "ffn.lm",
+          "ffn-documents.lm"]  # fmt: skip
 
 
 def generated(model, prompt, alpha, k, most=10, explain=False, batch=1):
