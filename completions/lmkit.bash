@@ -90,7 +90,7 @@ _lmkit() {
             esac
             ;;
         'sample')
-            options='-m --model --prompt -n --number --max-tokens --seed --greedy --ancestral -t --temperature -k --top-k -p --top-p --order --stop --echo --window --threads --unknown --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt -n --number --max-tokens --seed --greedy --ancestral -t --temperature -k --top-k -p --top-p --order --beam --length-penalty --groups --diversity --keep-greedy --contrastive --explain --stop --echo --window --threads --unknown --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -102,6 +102,11 @@ _lmkit() {
                 -k | --top-k) value=' ' ;;
                 -p | --top-p) value=' ' ;;
                 --order) value='FILES' ;;
+                --beam) value=' ' ;;
+                --length-penalty) value=' ' ;;
+                --groups) value=' ' ;;
+                --diversity) value=' ' ;;
+                --contrastive) value=' ' ;;
                 --stop) value='FILES' ;;
                 --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
