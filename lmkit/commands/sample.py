@@ -88,7 +88,10 @@ def sample(
     if len(ways) > 1 or (ways and any(filtered.values())):
         others = [name for name, used in filtered.items() if used]
         raise UsageError(f"{' and '.join([*ways, *others])} do not go together")
-    drawing = {"--greedy": greedy, "--ancestral": ancestral, "-t": temperature != 1, "--top-p": top_p != 1}
+    drawing = {
+        "--greedy": greedy, "--ancestral": ancestral, "--temperature": temperature != 1, "--top-p": top_p != 1,
+        "--order": order != "temperature,top-k,top-p",
+    }  # fmt: skip
     search = searching.search(
         beam=beam, length_penalty=length_penalty, groups=groups, diversity=diversity, keep_greedy=keep_greedy,
         contrastive=contrastive, explain=explain, number=number, top_k=top_k, others=drawing,

@@ -98,7 +98,7 @@ def search(
         if explain:
             raise UsageError("--explain shows what a search does", hint="--beam N or --contrastive ALPHA searches")
         return None
-    wrong = used[1:] + [name for name, given in {**others, "-k": bool(beam and top_k)}.items() if given]
+    wrong = used[1:] + [name for name, given in {**others, "--top-k": bool(beam and top_k)}.items() if given]
     if wrong:
         raise UsageError(f"{' and '.join([used[0], *wrong])} do not go together")
     if diversity is not None and groups == 1:

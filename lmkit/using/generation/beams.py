@@ -6,7 +6,8 @@ At each step all continuations of the N unfinished texts are ranked by nats. Tho
 are finished; the best N that do not end go on. A text ends by the token for that (`eos`), by a stop string,
 or by its length; all three compete by score alone, as they are what drawing at most so many tokens can give.
 The search is over when no unfinished text can reach the finished ones that are asked for (Huang, Zhao and
-Ma 2017), so that the result is the one of a search to the end. Equal scores: lower ids first.
+Ma 2017), so that the result is the one of a search to the end. Equal scores: lower
+ids first; sums are float64, token after token.
 
 Diverse beam search (Vijayakumar et al. 2018): groups of equal width choose one after another; a token that
 groups before have chosen at this step counts `diversity` nats less for each time, in this choice only.
@@ -290,7 +291,8 @@ class _Search:
             raise DataError("the model gives no token that could follow here")
         if beams.keep_greedy or not chosen:
             return [self._found(text) for text in compared[: beams.number]]
-        better = self._found(compared[0]) if compared[0] not in chosen else None
+        beaten = self._worth.score(compared[0]) > self._worth.score(chosen[0])
+        better = self._found(compared[0]) if beaten else None
         return [self._found(text, better) for text in compared if text in chosen]
 
     def _in_turn(self, ranked: list[list[Hypothesis]]) -> list[Hypothesis]:
