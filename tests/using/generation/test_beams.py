@@ -150,10 +150,12 @@ def test_long_texts_may_still_win_where_length_pays():
 
 
 def test_equal_texts_are_waited_for():
-    model = by_hand(6, {BOS: [0.0, 0.5, 0.5, 0.0], 3: [0.0, 0.0, 0.0, 1.0], 4: [1.0, 0.0, 0.0, 0.0]})
-    texts = found(model, most=9, width=2, number=2)
-    assert [text.ids for text in texts] == [[3, 5], [4]]
-    assert shown(found(model, most=9, width=2)) == shown(texts)[:1]
+    """Though greedy search is after another text."""
+    quarter = [0.0, 0.25, 0.25, 0.25, 0.25]
+    rows = {BOS: [0.0, 0.25, 0.25, 0.5, 0.0], 3: [0.0, 0.0, 0.0, 0.0, 1.0], 4: [1.0, 0.0, 0.0, 0.0, 0.0], 5: quarter}
+    texts = found(by_hand(7, rows), most=9, width=3, number=2)
+    assert [text.ids for text in texts] == [[3, 6], [4]]
+    assert shown(found(by_hand(7, rows), most=9, width=3)) == shown(texts)[:1]
 
 
 def test_equal_continuations_go_by_their_beginnings():
