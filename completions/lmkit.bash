@@ -95,7 +95,7 @@ _lmkit() {
             esac
             ;;
         'sample')
-            options='-m --model --prompt --input --encoding-errors --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --seed --ancestral -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --mirostat --mirostat-rate --unknown --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --batch --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --input --encoding-errors --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --beam --length-penalty --groups --diversity --keep-greedy --contrastive --seed --ancestral -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --mirostat --mirostat-rate --unknown --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --batch --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -108,6 +108,11 @@ _lmkit() {
                 --separator) value='FILES' ;;
                 --logprobs) value=' ' ;;
                 -o | --output) value='FILES' ;;
+                --beam) value=' ' ;;
+                --length-penalty) value=' ' ;;
+                --groups) value=' ' ;;
+                --diversity) value=' ' ;;
+                --contrastive) value=' ' ;;
                 --seed) value=' ' ;;
                 -t | --temperature) value=' ' ;;
                 -k | --top-k) value=' ' ;;

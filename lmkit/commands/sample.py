@@ -1,8 +1,10 @@
 """`lmkit sample`: generate text."""
 
+from typing import Any
+
 from lmkit.commands import models as opening
 from lmkit.commands import scoring
-from lmkit.commands.generation import constraining, inputs
+from lmkit.commands.generation import constraining, inputs, searching
 from lmkit.commands.generation import options as own
 from lmkit.commands.generation.filtering import Asked
 from lmkit.commands.options import (
@@ -52,6 +54,12 @@ def sample(
     seed: Seed = 0,
     greedy: own.Greedy = False,
     ancestral: own.Ancestral = False,
+    beam: searching.Beam = 0,
+    length_penalty: searching.LengthPenalty = 0.0,
+    groups: searching.Groups = 1,
+    diversity: searching.Diversity = None,
+    keep_greedy: searching.KeepGreedy = False,
+    contrastive: searching.Contrastive = None,
     temperature: Temperature = 1.0,
     top_k: TopK = 0,
     top_p: TopP = 1.0,
@@ -100,6 +108,11 @@ def sample(
     order of --order, each to what the one before left; --explain shows what they left at each step, as
     a table or, with --json, as `steps`. --logprobs is about the model's own probabilities (`logprobs`).
 
+    --beam N searches for probable texts instead, and prints the best -n of them; texts that end
+    and texts cut by --max-tokens compete by nats / length^A. It ends early only where nothing
+    unfinished could still be printed. Where the greedy text would have been better, stderr
+    says so.
+
     With --json-schema, --regex, --choice or --grammar each text is valid, whatever the model: it
     ends (`stop`) when nothing but its end may follow, and where it may also go on when the model
     ends it; one that has no token for that goes on. A text cut by --max-tokens or --stop before it
@@ -109,6 +122,8 @@ def sample(
       lmkit sample -m model.lm -n 5
       lmkit sample -m model.lm --prompt "once upon" --greedy --echo
       lmkit sample -m model.lm -t 0.8 --top-k 40 --top-p 0.95 --seed 7 --json
+      lmkit sample -m model.lm --prompt "once upon" --beam 5 -n 5 --length-penalty 0.7
+      lmkit sample -m model.lm --prompt "once upon" --contrastive 0.6 -k 5
       lmkit sample -m model.lm --prompt "Answer: " --choice yes --choice no
       lmkit sample -m model.lm prompts.txt > continued.txt
       lmkit sample -m model.lm -n 4 prompts.jsonl -o answers.jsonl
@@ -119,6 +134,12 @@ def sample(
         mirostat, mirostat_rate,
     )  # fmt: skip
     asked.check()
+    limits = {"--json-schema": json_schema, "--regex": regex, "--choice": choice, "--grammar": grammar}
+    others = {name: value is not None for name, value in {**limits, "--logprobs": logprobs}.items()}
+    search = searching.search(
+        beam=beam, length_penalty=length_penalty, groups=groups, diversity=diversity, keep_greedy=keep_greedy,
+        contrastive=contrastive, explain=explain, number=number, top_k=top_k, others={**asked.drawing(), **others},
+    )  # fmt: skip
     inputs.check(prompt, files, form)
     as_records = json or inputs.has_records(files, form)
     _check_output(as_records, explain, separator, logprobs)
@@ -141,27 +162,42 @@ def sample(
     sampled = bool(files) and number > 1
     several = bool(files) or number > 1
     with streams.open_output(output, inputs=[name, *(files or [])], live=True) as out:
-        groups = source.groups() if files else [[inputs.Prompt(streams.argument_bytes(prompt, raw=raw), 1)]]
-        chooser = asked.chooser(prompts.never(opened, unknown=unknown))
-        watch = watching.watch(opened, most=logprobs, explain=explain)
-        batched = is_batched(opened) and several and batch > 1 and watch is None and mirostat is None
-        stepper = Together(opened, chooser) if batched else OneByOne(opened, chooser, watch)
+        asks = source.groups() if files else [[inputs.Prompt(streams.argument_bytes(prompt, raw=raw), 1)]]
+        never = prompts.never(opened, unknown=unknown)
         stops = [streams.argument_bytes(text, raw=True) for text in stop or []]
-        generator = Generator(opened, stepper, most=max_tokens, stops=stops, batch=batch if batched else 1)
+        generator: Any
+        if search is not None:
+            with opening.about(name):
+                generator = searching.runner(
+                    search, opened, number=number, top_k=top_k, most=max_tokens, stops=stops, never=never,
+                    penalties=asked.penalties(),
+                )  # fmt: skip
+        else:
+            chooser = asked.chooser(never)
+            watch = watching.watch(opened, most=logprobs, explain=explain)
+            batched = is_batched(opened) and several and batch > 1 and watch is None and mirostat is None
+            stepper = Together(opened, chooser) if batched else OneByOne(opened, chooser, watch)
+            generator = Generator(opened, stepper, most=max_tokens, stops=stops, batch=batch if batched else 1)
         teller: telling.Teller
         if as_records:
-            shown = {"order": filters}
-            teller = telling.Records(out, opened, lambda done: {**shown, **watching.said(done)}, sampled=sampled)
-        elif explain:
-            run.terminal.notice(f"order {','.join(filters)}")
+            shown = (
+                (lambda done: {"order": filters, **watching.said(done)})
+                if search is None
+                else lambda done: searching.more(search, done, opened)
+            )
+            teller = telling.Records(out, opened, shown, sampled=sampled)
+        elif explain and search is None:
+            run.terminal.notice(f"order {','.join(filters) or 'of no filters'}")
             teller = watching.Steps(out, sampled=sampled)
         else:
             teller = telling.Texts(out, opened, echo=echo, several=several, separator=separator)
+        if search is not None:
+            teller = searching.Searched(run, teller, search, opened, out, steps=explain and not as_records)
         asking = running.Asking(
-            opened, seed, number, window,
+            opened, seed, 1 if beam else number, window,
             lambda prompt: {"constraint": verdicts.constraint(prompt.record), "control": asked.control()},
         )  # fmt: skip
-        for event in running.events(generator, asking, groups):
+        for event in running.events(generator, asking, asks):
             teller.take(event)
             if isinstance(event, Generated):
                 verdicts.take(event, event.request.label.id)

@@ -105,6 +105,10 @@ class FeedForwardModel(NeuralModel):
 
     # What is inside.
 
+    def hidden(self, state: State) -> F32:
+        """See `Hidden.hidden`."""
+        return self.outputs(np.array(state, dtype=np.int32))[: self.settings.hidden]
+
     def vectors(self, ids: I32) -> F32:
         """See `Embedding.vectors`: the hidden layer, (N, H)."""
         if not len(ids):

@@ -214,6 +214,10 @@ class RecurrentModel(NeuralModel):
 
     # What is inside.
 
+    def hidden(self, state: State) -> F32:
+        """See `Hidden.hidden`."""
+        return state.memories[-1][0]
+
     def vectors(self, ids: I32) -> F32:
         """See `Embedding.vectors`: outputs of the last layer."""
         inputs = np.concatenate((np.array([self.form.start], dtype=np.int32), ids))

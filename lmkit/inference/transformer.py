@@ -112,6 +112,10 @@ class TransformerModel(NeuralModel):
 
     # What is inside.
 
+    def hidden(self, state: State) -> F32:
+        """See `Hidden.hidden`."""
+        return state.output
+
     def vectors(self, ids: I32) -> F32:
         """See `Embedding.vectors`; each token sees what fits into its window."""
         longer = np.append(ids, np.int32(self.form.start))  # a window's inputs leave out what it predicts last

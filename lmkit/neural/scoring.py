@@ -3,8 +3,8 @@
 B batch, T time, D width, V vocabulary.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
 from lmkit.families.transformer import Transformer
 from lmkit.neural.build import loaded
 from lmkit.neural.network import Network, State
-from lmkit.protocols import F64, I32, I64
+from lmkit.neural.rows import StatefulRows, WindowedRows, distributions
+from lmkit.protocols import F32, F64, I32, I64
 
 STRETCH = 1024  # tokens that a model with a state reads at once
 
@@ -50,6 +51,7 @@ class TorchModel(NeuralModel):
     """What both kinds share; `correct` counts the scored tokens that were the most probable, if `count_correct`."""
 
     count_correct = False
+    tolerance = 1e-3
 
     def __init__(self, network: Network, weights: Weights, *, stride: int | None, batch_tokens: int) -> None:
         super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
@@ -72,11 +74,19 @@ class TorchModel(NeuralModel):
                 self.correct += int((logits.argmax(dim=-1) == wanted).sum())
         return np.concatenate([part.double().cpu().numpy() for part in parts]) if parts else np.zeros(0)
 
+    @torch.inference_mode()
     def _distribution(self, hidden: Tensor) -> F64:
         """Log-probability of every token after one hidden vector, (D,)."""
         logits = self.network.logits(hidden).double()
         logs: F64 = torch.log_softmax(logits, dim=-1).cpu().numpy()
         return logs[: self.tokenizer.size]
+
+
+class Window(NamedTuple):
+    """The inputs of the window at hand, and the hidden vector of the last, (D,), if it is known."""
+
+    seen: tuple[int, ...]
+    hidden: Tensor | None = None
 
 
 class WindowedModel(TorchModel):
@@ -103,20 +113,63 @@ class WindowedModel(TorchModel):
         several = windows.windows(self.form.start, parts, self.settings.context, self.stride)
         return windows.score(self._run, several, self.batch_tokens)
 
-    def start(self) -> tuple[int, ...]:
-        """The start token; a state is the inputs of the window at hand."""
-        return (self.form.start,)
+    # One token at a time.
 
-    def advance(self, state: tuple[int, ...], token: int) -> tuple[int, ...]:
+    def start(self) -> Window:
+        """See `LanguageModel.start`."""
+        return Window((self.form.start,))
+
+    def advance(self, state: Window, token: int) -> Window:
         """See `LanguageModel.advance`; a full window makes room as `windows` says."""
-        seen = (*state, token)
-        return seen if len(seen) <= self.settings.context else seen[self.stride :]
+        seen = (*state.seen, token)
+        return Window(seen if len(seen) <= self.settings.context else seen[self.stride :])
+
+    def next(self, state: Window) -> F64:
+        """See `LanguageModel.next`; the whole window is run again, unless `follow` did."""
+        return self._distribution(self._hidden(state))
 
     @torch.inference_mode()
-    def next(self, state: tuple[int, ...]) -> F64:
-        """See `LanguageModel.next`; the whole window is run again."""
-        hidden, _ = self.network(self._tensor(np.array([state], dtype=np.int32)))
-        return self._distribution(hidden[0, -1])
+    def _hidden(self, state: Window) -> Tensor:
+        """The hidden vector of a window's last token, (D,)."""
+        if state.hidden is not None:
+            return state.hidden
+        hidden, _ = self.network(self._tensor(np.array([state.seen], dtype=np.int32)))
+        last: Tensor = hidden[0, -1]
+        return last
+
+    # Several steps at once; see `protocols.Batched`.
+
+    def rows(self, states: Sequence[Window]) -> WindowedRows:
+        """See `Batched.rows`."""
+        rows = WindowedRows(self.network, self.settings.context, self.stride, self.tokenizer.size)
+        rows.join(states)
+        return rows
+
+    @torch.inference_mode()
+    def follow(self, state: Window, ids: I32) -> list[Window]:
+        """See `Batched.follow`; a window is run once for all tokens that fit into it."""
+        found: list[Window] = []
+        for token in ids.tolist():
+            state = self.advance(state, token)
+            found.append(state)
+        for begin, last in _runs(found):
+            hidden, _ = self.network(self._tensor(np.array([found[last].seen], dtype=np.int32)))
+            size = len(found[last].seen)
+            for place in range(begin, last + 1):
+                found[place] = Window(found[place].seen, hidden[0, size - 1 - (last - place)])
+        return found
+
+    def next_many(self, states: Sequence[Window]) -> F32:
+        """See `Batched.next_many`."""
+        hidden = torch.stack([self._hidden(state) for state in states])
+        return distributions(self.network, hidden, self.tokenizer.size)
+
+
+def _runs(states: Sequence[Window]) -> list[tuple[int, int]]:
+    """First and last of each run of windows that hold one more token than the one before."""
+    ends = [place for place in range(len(states) - 1) if len(states[place + 1].seen) <= len(states[place].seen)]
+    begins = [0, *(end + 1 for end in ends)]
+    return list(zip(begins, [*ends, len(states) - 1], strict=True)) if states else []
 
 
 class StatefulModel(TorchModel):
@@ -180,10 +233,29 @@ class StatefulModel(TorchModel):
         hidden, after = self.network(self._tensor(np.array([[token]], dtype=np.int32)), state[1])
         return hidden[0, -1], after
 
-    @torch.inference_mode()
     def next(self, state: State) -> F64:
         """See `LanguageModel.next`."""
         return self._distribution(state[0])
+
+    # Several steps at once; see `protocols.Batched`.
+
+    def rows(self, states: Sequence[State]) -> StatefulRows:
+        """See `Batched.rows`."""
+        rows = StatefulRows(self.network, self.tokenizer.size)
+        rows.join(states)
+        return rows
+
+    def follow(self, state: State, ids: I32) -> list[State]:
+        """See `Batched.follow`."""
+        found = []
+        for token in ids.tolist():
+            state = self.advance(state, token)
+            found.append(state)
+        return found
+
+    def next_many(self, states: Sequence[State]) -> F32:
+        """See `Batched.next_many`."""
+        return distributions(self.network, torch.stack([state[0] for state in states]), self.tokenizer.size)
 
 
 def _first_rows(state: Any, rows: int, kind: str) -> Any:

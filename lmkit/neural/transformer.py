@@ -5,6 +5,7 @@ B batch, T time, D width, H heads, K heads of keys and values, W head width, V v
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional
 
 from lmkit.families.positions import rotary, sinusoidal
 from lmkit.families.transformer import Transformer
+from lmkit.neural.memory import Memory, Remember
 from lmkit.neural.network import Network, Place, State, normal, uniform
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -36,7 +38,7 @@ class Attention(nn.Module):
             self.q_norm = nn.RMSNorm(settings.head_width, eps=settings.norm_epsilon)
             self.k_norm = nn.RMSNorm(settings.head_width, eps=settings.norm_epsilon)
 
-    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor] | None) -> Tensor:
+    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor] | None, remember: Remember | None = None) -> Tensor:
         """From (B, T, D) to (B, T, D); `turns` are the cosines and sines of rotary positions."""
         rows, time = x.shape[:2]
         heads, groups, width = self.settings.heads, self.settings.kv_heads, self.settings.head_width
@@ -48,9 +50,12 @@ class Attention(nn.Module):
         if turns is not None:
             qk = turned(qk, *turns)
         q, k = qk.split((heads, groups), dim=2)
-        grouped = groups != heads
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        mask = None
+        if remember is not None:
+            k, v, mask = remember(k, v)
         mixed = functional.scaled_dot_product_attention(
-            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=True, enable_gqa=grouped
+            q, k, v, attn_mask=mask, is_causal=mask is None, enable_gqa=groups != heads
         )  # (B, H, T, W)
         out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(rows, time, -1))
         return out
@@ -108,10 +113,10 @@ class Block(nn.Module):
         self.post_attention_layernorm = _norm(settings)
         self.mlp = FeedForwardBranch(settings)
 
-    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor] | None) -> Tensor:
+    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor] | None, remember: Remember | None = None) -> Tensor:
         """From (B, T, D) to (B, T, D)."""
         seen = self.input_layernorm(x) if self.norm == "pre" else x
-        x = self._join(x, self.self_attn(seen, turns), self.input_layernorm)
+        x = self._join(x, self.self_attn(seen, turns, remember), self.input_layernorm)
         seen = self.post_attention_layernorm(x) if self.norm == "pre" else x
         return self._join(x, self.mlp(seen), self.post_attention_layernorm)
 
@@ -195,20 +200,21 @@ class TransformerNetwork(Network):
         else:
             uniform(tensor, generator, math.sqrt(3.0 / tensor.shape[1]))
 
-    def forward(self, ids: Tensor, state: State = None) -> tuple[Tensor, State]:
-        """See `Network.forward`; T may be no longer than the context."""
+    def forward(self, ids: Tensor, state: Memory | None = None) -> tuple[Tensor, State]:
+        """See `Network.forward`; no place may be beyond the context. The state is changed in place."""
         time = ids.shape[1]
+        places: Any = slice(0, time) if state is None else state.begin(time)
         x = self.embed_tokens(ids)  # (B, T, D)
         if self.settings.positions == "learned":
-            x = x + self.embed_positions.weight[:time]
+            x = x + self.embed_positions.weight[places]
         elif self.settings.positions == "sinusoidal":
-            x = x + self.table[:time]
+            x = x + self.table[places]
         if self.dropout and self.training:
             x = functional.dropout(x, self.dropout)
-        turns = (self.cosines[:time], self.sines[:time]) if self.settings.positions == "rope" else None
-        for block in self.layers:
-            x = block(x, turns)
-        return (x if self.norm is None else self.norm(x)), None
+        turns = (self.cosines[places], self.sines[places]) if self.settings.positions == "rope" else None
+        for number, block in enumerate(self.layers):
+            x = block(x, turns, None if state is None else state.of_layer(number))
+        return (x if self.norm is None else self.norm(x)), state
 
     def logits(self, hidden: Tensor) -> Tensor:
         """See `Network.logits`."""

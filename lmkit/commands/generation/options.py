@@ -10,7 +10,9 @@ from lmkit.commands.options import choice
 SECTIONS = {
     "Input": ("files", "model", "prompt", "form", "encoding_errors", "window"),
     "Output": ("number", "max_tokens", "stop", "echo", "separator", "logprobs", "explain", "json", "output"),
-    "Search": ("greedy",),
+    "Search": (
+        "greedy", "beam", "length_penalty", "groups", "diversity", "keep_greedy", "contrastive",
+    ),
     "Sampling": (
         "seed", "ancestral", "temperature", "top_k", "top_p", "min_p", "typical", "epsilon", "eta", "order",
         "mirostat", "mirostat_rate", "unknown",
@@ -70,7 +72,7 @@ Logprobs = Annotated[
     ),
 ]  # fmt: skip
 Explain = Annotated[
-    bool, typer.Option("--explain", help="The tokens that each was drawn from, with their probabilities.")
+    bool, typer.Option("--explain", help="The tokens that each was drawn from, or what a search kept at each step.")
 ]
 Greedy = Annotated[bool, typer.Option("--greedy", help="Always the most probable token; ties: lowest id.")]
 Ancestral = Annotated[
