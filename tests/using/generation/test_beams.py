@@ -12,9 +12,9 @@ from tables import BOS, EOS, Noisy, Table, enumerated
 from lmkit.errors import DataError, UsageError
 from lmkit.using.generation import stepping
 from lmkit.using.generation.beams import Beams, BeamSearch
+from lmkit.using.generation.chains import Chain
 from lmkit.using.generation.choosing import Chooser
 from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request
-from lmkit.using.generation.filters import chain
 
 EVEN = [0.0, 0.1, 0.25, 0.25, 0.5, 0.5, 1.0]
 ALPHAS = st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.0, -0.7])
@@ -66,7 +66,7 @@ def sequences(texts):
 
 
 def greedy(model, most, stops=()):
-    generator = Generator(model, OneByOne(model, Chooser(chain(), greedy=True)), most=most, stops=stops)
+    generator = Generator(model, OneByOne(model, Chooser(Chain(), greedy=True)), most=most, stops=stops)
     return [event for event in generator.run([request(model)]) if isinstance(event, Generated)]
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from random_models import MAKERS, SPELLS_LETTERS, RandomModel
 
 from lmkit.errors import DataError
-from lmkit.using.generation import filters, noise, prompts
+from lmkit.using.generation import noise, prompts
+from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser
 from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
 
@@ -28,7 +29,7 @@ INPUT = "armed men shot at the bus and robbed the 3 niños"
 def texts(model, grammar, number=3, most=400, together=False, grammars=None, seed=0, **filtered):
     """What a model writes under a grammar."""
     grammars = grammars or Grammars(model)
-    chooser = Chooser(filters.chain(**filtered), never=prompts.never(model, unknown=True))
+    chooser = Chooser(Filtering(**filtered).chain(), never=prompts.never(model, unknown=True))
     stepper = Together(model, chooser) if together else OneByOne(model, chooser)
     requests = [
         Request(noise.stream_of(seed, "0", index), np.zeros(0, np.int32), model.start(), grammars.constraint(grammar))
@@ -154,8 +155,8 @@ def test_the_empty_text_is_a_text(together):
 @pytest.mark.parametrize("name", MAKERS)
 def test_the_same_whatever_is_run_beside_it(name):
     for pattern in ("(?:the|cat|a|b|0){1,9}", "(?:(?:a|the|no) )*cat"):
-        alone = [done.ids for done in texts(RandomModel(name), regex(pattern), 6, k=5)]
-        assert [done.ids for done in texts(RandomModel(name), regex(pattern), 6, k=5, together=True)] == alone
+        alone = [done.ids for done in texts(RandomModel(name), regex(pattern), 6, top_k=5)]
+        assert [done.ids for done in texts(RandomModel(name), regex(pattern), 6, top_k=5, together=True)] == alone
 
 
 def test_tokens_of_parts_of_characters():
