@@ -78,7 +78,7 @@ _lmkit() {
             esac
             ;;
         'next')
-            options='-m --model --prompt --top --all --logits -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --window --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --top --all --logits --plot -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --window --threads --device --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -93,18 +93,30 @@ _lmkit() {
                 --eta) value=' ' ;;
                 --order) value='FILES' ;;
                 --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'sample')
-            options='-m --model --prompt -n --number --max-tokens --seed --greedy --ancestral -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --mirostat --mirostat-rate --stop --echo --window --threads --unknown --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
-            operand=''
+            options='-m --model --prompt --input --encoding-errors --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --beam --length-penalty --groups --diversity --keep-greedy --contrastive --seed --ancestral -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --mirostat --mirostat-rate --unknown --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --batch --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --prompt) value='FILES' ;;
+                --input) value='auto text jsonl' ;;
+                --encoding-errors) value='strict replace' ;;
                 -n | --number) value=' ' ;;
                 --max-tokens) value=' ' ;;
+                --stop) value='FILES' ;;
+                --separator) value='FILES' ;;
+                --logprobs) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --beam) value=' ' ;;
+                --length-penalty) value=' ' ;;
+                --groups) value=' ' ;;
+                --diversity) value=' ' ;;
+                --contrastive) value=' ' ;;
                 --seed) value=' ' ;;
                 -t | --temperature) value=' ' ;;
                 -k | --top-k) value=' ' ;;
@@ -114,16 +126,21 @@ _lmkit() {
                 --epsilon) value=' ' ;;
                 --eta) value=' ' ;;
                 --order) value='FILES' ;;
+                --mirostat) value=' ' ;;
+                --mirostat-rate) value=' ' ;;
                 --repetition-penalty) value=' ' ;;
                 --presence-penalty) value=' ' ;;
                 --frequency-penalty) value=' ' ;;
                 --no-repeat-ngram) value=' ' ;;
                 --penalty-scope) value='all output' ;;
-                --mirostat) value=' ' ;;
-                --mirostat-rate) value=' ' ;;
-                --stop) value='FILES' ;;
+                --json-schema) value='FILES' ;;
+                --regex) value='FILES' ;;
+                --choice) value='FILES' ;;
+                --grammar) value='FILES' ;;
+                --format) value='json csv' ;;
+                --batch) value=' ' ;;
                 --threads) value=' ' ;;
-                -o | --output) value='FILES' ;;
+                --device) value='cpu cuda mps' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;

@@ -110,6 +110,8 @@ def build(loaded: Sequence[str]) -> Any:
     """The parser; only the commands in `loaded` bring their options with them."""
     import typer
 
+    from lmkit.commands.sections import command_class
+
     settings: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
     plain: dict[str, Any] = {
         "add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False,
@@ -137,7 +139,12 @@ def build(loaded: Sequence[str]) -> Any:
         place = groups[group] if group else app
         if name in loaded:
             function = function_of(name)
-            place.command(verb, help=_help_text(function), short_help=summary)(_with_shared_options(name, function))
+            shown: dict[str, Any] = {
+                "cls": command_class(function),
+                "help": _help_text(function),
+                "short_help": summary,
+            }
+            place.command(verb, **shown)(_with_shared_options(name, function))
         else:
             place.command(verb, short_help=summary)(_stub)
     for name, group_app in groups.items():

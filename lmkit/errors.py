@@ -34,6 +34,12 @@ class OutputError(LmkitError):
     status = Status.NO
 
 
+class UnmetError(LmkitError):
+    """All is done and written, and what the user asked to be so is not."""
+
+    status = Status.NO
+
+
 class UsageError(LmkitError):
     """Options or arguments that make no sense together."""
 

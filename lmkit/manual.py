@@ -10,6 +10,7 @@ from textwrap import dedent
 from typing import Any, NamedTuple
 
 from lmkit import __version__, cli
+from lmkit.commands.sections import sections_of
 from lmkit.errors import Status
 
 EDITION = "2026-11-21"  # at the foot of each page; moves with the version
@@ -76,6 +77,7 @@ class Parameter(NamedTuple):
     repeats: bool = False
     required: bool = False
     shared: bool = True  # not the command's own
+    section: str = ""  # the title that it stands under, if there are such
 
     @property
     def offer(self) -> str:
@@ -108,13 +110,17 @@ def _nodes() -> list[Node]:
 
 def _node(name: str, summary: str, parsed: Any) -> Node:
     own: Mapping[str, inspect.Parameter] = {}
+    titles: Mapping[str, str] = {}
     text, examples = (summary, "") if name else (ABOUT, EXAMPLES.strip())
     if name in cli.COMMANDS:
         function = cli.function_of(name)
         own = inspect.signature(function, eval_str=True).parameters
+        titles = {name: title for title, names in sections_of(function).items() for name in names}
         text, examples = _without_examples(inspect.getdoc(function) or "")
-    parameters = [_parameter(parameter, own) for parameter in parsed.params if not parameter.hidden]
-    options = [*(p for p in parameters if p.spellings), Parameter(["-h", "--help"], "", "Show this message and exit.")]
+    parameters = [_parameter(parameter, own, titles) for parameter in parsed.params if not parameter.hidden]
+    order = [*dict.fromkeys(titles.values()), ""]
+    options = sorted((p for p in parameters if p.spellings), key=lambda option: order.index(option.section))
+    options = [*options, Parameter(["-h", "--help"], "", "Show this message and exit.")]
     verbs = {verb: command.short_help for verb, command in getattr(parsed, "commands", {}).items()}
     return Node(name, summary, text, examples, options, [p for p in parameters if not p.spellings], verbs)
 
@@ -127,7 +133,7 @@ def _without_examples(doc: str) -> tuple[str, str]:
     return "\n".join([before, *lines[end:]]).strip("\n"), dedent("\n".join(lines[:end])).strip("\n")
 
 
-def _parameter(parsed: Any, own: Mapping[str, inspect.Parameter]) -> Parameter:
+def _parameter(parsed: Any, own: Mapping[str, inspect.Parameter], titles: Mapping[str, str]) -> Parameter:
     """A parameter as the parser knows it, with the values that its check in `own` allows."""
     option = parsed.param_type_name == "option"
     flag = option and bool(parsed.is_flag or parsed.count)
@@ -141,6 +147,7 @@ def _parameter(parsed: Any, own: Mapping[str, inspect.Parameter]) -> Parameter:
         parsed.help or "", _notes(parsed, values), values,
         numeric=parsed.type.name.startswith(("int", "float")),
         repeats=parsed.multiple or parsed.nargs == -1, required=parsed.required, shared=parsed.name not in own,
+        section=titles.get(parsed.name, ""),
     )  # fmt: skip
 
 
@@ -181,7 +188,9 @@ def _page(node: Node) -> str:
         lines += [".SH ARGUMENTS", *_tagged((_italic(a.metavar), f"{a.help} {a.notes}") for a in node.arguments)]
     own = [option for option in node.options if node.verbs or not option.shared]
     lines += [".SH OPTIONS"] if own else []
-    lines += _option_list(own)
+    for title in dict.fromkeys(option.section for option in own):
+        lines += [f".SS {_inline(title)}"] if title else []
+        lines += _option_list(option for option in own if option.section == title)
     if not node.verbs:
         lines += [".SS Options of every command", *_option_list(option for option in node.options if option.shared)]
     if node.name:

@@ -204,6 +204,13 @@ class Embedding(Protocol):
         """The hidden state at each token of a sequence, (N,) to (N, D'): what the next is predicted from."""
 
 
+class Hidden(Protocol):
+    """A LanguageModel whose states have vectors."""
+
+    def hidden(self, state: State) -> F32:
+        """What the next token is predicted from, (D,); after a token it is that token's of `Embedding.vectors`."""
+
+
 class Attentive(Protocol):
     """What each token of a sequence takes from each."""
 

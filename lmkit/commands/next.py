@@ -1,12 +1,14 @@
 """`lmkit next`: the distribution over the next token."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands import scoring
 from lmkit.commands.options import (
+    Device,
     Epsilon,
     Eta,
     FilterOrder,
@@ -24,7 +26,9 @@ from lmkit.commands.options import (
     Window,
 )
 from lmkit.edge import streams
-from lmkit.edge.records import Table
+from lmkit.edge.records import Table, cell
+from lmkit.edge.terminal import bars
+from lmkit.errors import UsageError
 
 
 def next_token(
@@ -33,7 +37,10 @@ def next_token(
     prompt: Prompt = "",
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many tokens to show.")] = 10,
     everything: Annotated[bool, typer.Option("--all", help="Show every token.")] = False,
-    logits: Annotated[bool, typer.Option("--logits", help="Show the numbers before normalisation too.")] = False,
+    logits: Annotated[
+        bool, typer.Option("--logits", help="Show the model's own numbers too, before normalisation and filters.")
+    ] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw each probability as a bar.")] = False,
     temperature: Temperature = 1.0,
     top_k: TopK = 0,
     top_p: TopP = 1.0,
@@ -44,6 +51,7 @@ def next_token(
     order: FilterOrder = None,
     window: Window = False,
     threads: ModelThreads = None,
+    device: Device = "cpu",
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -54,11 +62,16 @@ def next_token(
     those of `lmkit sample`; with them the probabilities are those that would be drawn from. The
     end of a line is `</s>`.
 
+    Logits are what a neural model gives, of which the probabilities are the softmax. N-gram models
+    have none: for these they are natural logarithms of the model's probabilities.
+
     Examples:
       lmkit next -m model.lm --prompt "once upon a" --top 5
       lmkit next -m model.lm --prompt "the" --all --json
-      lmkit next -m model.lm --temperature 0.5 --top-k 20
+      lmkit next -m model.lm --temperature 0.5 --top-k 20 --plot
     """
+    if plot and (json or logits):
+        raise UsageError(f"--plot and {'--json' if json else '--logits'} exclude each other")
     name = model if model is not None else streams.STDIN
     opening.use_threads(threads, name)
     from lmkit.using import softmax
@@ -66,16 +79,30 @@ def next_token(
     from lmkit.using.generation.chains import Filtering
 
     chain = Filtering(temperature, top_k, top_p, min_p, typical, epsilon, eta, order).chain()
-    opened = opening.open_language_model(name)
+    opened = scoring.open_generating_model(name, device)
     data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
-    raw = opened.next(prompts.state_after(opened, prompts.seen(opened, data, window=window)))
-    logs = softmax.normalise(chain(softmax.normalise(raw)[None]).spread(len(raw))[0])
-    columns = ["token", "id", "probability", "nats", *(["logit"] if logits else [])]
+    state = prompts.state_after(opened, prompts.seen(opened, data, window=window))
+    logs = softmax.normalise(opened.next(state))
+    logs = softmax.normalise(chain(logs[None]).spread(len(logs))[0])
+    raw = _logits(opened, state) if logits else None
+    records = [
+        {
+            "token": opened.tokenizer.piece(token).decode(errors="replace"), "id": token,
+            "probability": math.exp(logs[token]), "nats": float(logs[token]),
+            **({"logit": float(raw[token])} if raw is not None else {}),
+        }
+        for token in softmax.ranked(logs, None if everything else top)
+    ]  # fmt: skip
     with streams.open_output(output, inputs=[name]) as out:
-        table = Table(out, columns, as_json=json)
-        for token in softmax.ranked(logs, None if everything else top):
-            record = {
-                "token": opened.tokenizer.piece(token).decode(errors="replace"), "id": token,
-                "probability": math.exp(logs[token]), "nats": float(logs[token]),
-            }  # fmt: skip
-            table.row({**record, "logit": float(raw[token])} if logits else record)
+        if plot:
+            for line in bars([(cell(r["token"]), cell(r["probability"]), r["probability"]) for r in records]):
+                out.line(line)
+            return
+        table = Table(out, ("token", "id", "probability", "nats", *(["logit"] if logits else [])), as_json=json)
+        for record in records:
+            table.row(record)
+
+
+def _logits(model: Any, state: Any) -> Any:
+    """What the model gives before it is normalised; natural logarithms where it gives probabilities."""
+    return model.logits(state) if hasattr(model, "logits") else model.next(state)

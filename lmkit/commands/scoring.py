@@ -44,6 +44,13 @@ def open_scoring_models(names: Sequence[str], asked: Asked) -> list[Any]:
     ]
 
 
+def open_generating_model(name: str, device: str) -> Any:
+    """A model that generates: neural ones in numpy, or in torch on a device other than the CPU."""
+    if device == "cpu":
+        return open_language_model(name)
+    return open_scoring_models([name], Asked(device=device))[0]
+
+
 def context_of(model: Any) -> int | None:
     """The most tokens that a model with windows sees at once; None for others."""
     return int(model.settings.context) if model.kind == "transformer" else None

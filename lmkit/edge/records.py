@@ -1,4 +1,4 @@
-"""Results as lines: TSV with a header, JSON Lines, or a bare number. Knows formats, not what is in them."""
+"""Records as lines: TSV with a header, JSON Lines, or a bare number. Knows formats, not what is in them."""
 
 import json
 import math
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmkit.edge.streams import Output
+from lmkit.errors import DataError
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -17,6 +18,23 @@ def to_json(record: Mapping[str, Any]) -> str:
     take it, while tables and bare numbers have `inf`; there is never a NaN.
     """
     return json.dumps(record, ensure_ascii=False)
+
+
+def from_json(line: bytes, place: str) -> dict[str, Any]:
+    """The object that one line of JSON holds. Raises DataError, which names the place, for anything else."""
+
+    def refused(name: str) -> float:
+        raise ValueError(f"{name} is no JSON")
+
+    try:
+        found = json.loads(line, parse_constant=refused)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{place}: not JSON ({error.msg}, column {error.colno})") from None
+    except (ValueError, RecursionError) as error:  # NaN, a number of thousands of digits, no end of brackets
+        raise DataError(f"{place}: not JSON that can be read ({' '.join(str(error).split())})") from None
+    if not isinstance(found, dict):
+        raise DataError(f"{place}: not a JSON object, in braces")
+    return found
 
 
 def cell(value: object, digits: int = 6) -> str:

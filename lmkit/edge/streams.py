@@ -348,15 +348,18 @@ class Output:
 
 
 @contextmanager
-def open_output(name: str | None, *, binary: bool = False, inputs: Iterable[str | None] = ()) -> Iterator[Output]:
+def open_output(
+    name: str | None, *, binary: bool = False, inputs: Iterable[str | None] = (), live: bool = False
+) -> Iterator[Output]:
     """An output file, written beside its final name and renamed when complete; stdout without a name.
 
+    `live`: answers go to stdout at once also where that is a file, which somebody may watch grow.
     Raises UsageError where it would overwrite one of `inputs` or send a binary to a terminal,
     OutputError where it can't be written.
     """
     try:
         if name is None or name == STDIN:
-            yield from _standard_output(binary)
+            yield from _standard_output(binary, live=live)
         else:
             yield from _file_output(name, inputs)
     except OSError as error:
@@ -365,13 +368,13 @@ def open_output(name: str | None, *, binary: bool = False, inputs: Iterable[str 
         raise OutputError(f"{'<stdout>' if name in (None, STDIN) else name}: {reason(error)}") from None
 
 
-def _standard_output(binary: bool) -> Iterator[Output]:
+def _standard_output(binary: bool, *, live: bool) -> Iterator[Output]:
     if sys.stdout is None:
         raise OutputError("standard output is closed")
     expect_output(None, binary=binary)
     stream = sys.stdout.buffer
     plain_file = stat.S_ISREG(os.fstat(stream.fileno()).st_mode) if _has_descriptor(stream) else True
-    yield Output(stream, live=not plain_file and not binary)
+    yield Output(stream, live=(live or not plain_file) and not binary)
     stream.flush()
 
 

@@ -1,6 +1,7 @@
 """What people see on stderr: messages and progress; and tables for a terminal. Knows no models."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,6 +10,8 @@ from typing import TextIO
 PATIENCE = 2.0  # seconds before progress is shown
 PERIOD = 0.25  # seconds between two pictures of a progress bar
 LOG_PERIOD = 30.0  # seconds between two lines where there is no terminal
+LABEL = 24  # cells of a label beside a bar
+EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def is_terminal(stream: object) -> bool:
@@ -119,6 +122,20 @@ class Progress:
         for piece in pieces:
             yield piece
             self.advance(len(piece))
+
+
+def bars(rows: Sequence[tuple[str, str, float]]) -> Iterator[str]:
+    """Labels, figures and a bar for each number: the highest fills the terminal's width, others are in proportion."""
+    from rich.cells import cell_len, set_cell_size
+
+    first = min(LABEL, max((cell_len(label) for label, _, _ in rows), default=0))
+    second = max((len(figure) for _, figure, _ in rows), default=0)
+    room = max(8, shutil.get_terminal_size((80, 24)).columns - first - second - 4)
+    highest = max((row[2] for row in rows), default=0.0)
+    for label, figure, number in rows:
+        eighths = round(8 * room * number / highest) if highest else 0
+        bar = EIGHTHS[8] * (eighths // 8) + EIGHTHS[eighths % 8]
+        yield f"{set_cell_size(label, first)}  {figure:<{second}}  {bar}".rstrip(" ")
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -33,7 +33,10 @@ def softmax(logits: Floats) -> Floats:
 
 def sigmoid(x: Floats) -> Floats:
     """1 / (1 + exp(-x)) as (1 + tanh(x / 2)) / 2, which overflows for no x."""
-    return cast(Floats, 0.5 * (1.0 + np.tanh(0.5 * x)))
+    raised: Any = np.tanh(0.5 * x)
+    raised += 1.0
+    raised *= 0.5
+    return cast(Floats, raised)
 
 
 def relu(x: Floats) -> Floats:
@@ -48,18 +51,29 @@ def relu2(x: Floats) -> Floats:
 
 def gelu(x: Floats) -> Floats:
     """x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): the tanh form of Hendrycks and Gimpel (2016)."""
-    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))
-    return cast(Floats, 0.5 * x * (1.0 + np.tanh(inner)))
+    inner: Any = x * x
+    inner *= 0.044715 * math.sqrt(2 / math.pi)
+    inner += math.sqrt(2 / math.pi)
+    inner *= x
+    inner = np.tanh(inner)
+    inner += 1.0
+    inner *= 0.5
+    inner *= x
+    return cast(Floats, inner)
 
 
 def silu(x: Floats) -> Floats:
     """x sigmoid(x). Elfwing et al. (2018)."""
-    return cast(Floats, x * sigmoid(x))
+    weighed: Any = sigmoid(x)
+    weighed *= x
+    return cast(Floats, weighed)
 
 
 def swiglu(gate: Floats, up: Floats) -> Floats:
     """silu(gate) * up. Shazeer (2020), equation 5."""
-    return cast(Floats, silu(gate) * up)
+    gated: Any = silu(gate)
+    gated *= up
+    return cast(Floats, gated)
 
 
 # Layers.
@@ -74,24 +88,31 @@ def linear(x: Floats, weight: Floats, bias: Floats | None = None) -> Floats:
 def layer_norm(x: Floats, weight: Floats | None = None, bias: Floats | None = None, epsilon: float = 1e-5) -> Floats:
     """g (x - mean) / sqrt(variance + e) + b over the last axis, (..., D). Ba et al. (2016); variance is sigma^2."""
     size = x.shape[-1]
-    centred: Any = x - np.add.reduce(x, axis=-1, keepdims=True) / size
-    return _scaled(centred, np.vecdot(centred, centred) / size + epsilon, weight, bias)
+    centred: Any = x - cast(Any, np.add.reduce)(x, axis=-1, keepdims=x.ndim > 1) / size
+    centred *= _factor(centred, size, epsilon)
+    if weight is not None:
+        centred *= weight
+    if bias is not None:
+        centred += bias
+    return cast(Floats, centred)
 
 
 def rms_norm(x: Floats, weight: Floats | None = None, epsilon: float = 1e-6) -> Floats:
     """g x / sqrt(mean of x^2 + e) over the last axis, (..., D). Zhang and Sennrich (2019)."""
-    return _scaled(x, np.vecdot(x, x) / x.shape[-1] + epsilon, weight, None)
-
-
-def _scaled(x: Floats, square: Any, weight: Floats | None, bias: Floats | None) -> Floats:
-    """g x / sqrt(square) + b."""
-    factor = square**-0.5
-    normed: Any = x * (factor[..., None] if x.ndim > 1 else factor).astype(x.dtype)
+    normed: Any = x * _factor(x, x.shape[-1], epsilon)
     if weight is not None:
         normed *= weight
-    if bias is not None:
-        normed += bias
     return cast(Floats, normed)
+
+
+def _factor(x: Floats, size: int, epsilon: float) -> Any:
+    """1 / sqrt(mean of x^2 + e), (..., 1), in the type of x."""
+    if x.ndim == 1:
+        return x.dtype.type((x.dot(x) / size + epsilon) ** -0.5)
+    factor: Any = np.vecdot(x, x)
+    factor /= size
+    factor += epsilon
+    return (factor**-0.5)[..., None]
 
 
 # Recurrent cells: from sums of inputs, and whole steps.

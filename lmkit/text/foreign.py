@@ -23,6 +23,8 @@ from lmkit.text.formats.assembly import check_ids, is_name, parse_json, roles
 
 _LINES = 1 << 10  # lines handed over at once: many small results cost more than few calls
 _META = "\u2581"
+_LOCAL = {"ByteLevel", "ByteFallback", "BPEDecoder", "Fuse", "Metaspace", "Replace", "Strip", "WordPiece"}
+"""Decoders that spell each token by itself, but for the first and the last, and for bytes."""
 
 
 def build(document: Mapping[str, Any]) -> Any:
@@ -177,6 +179,19 @@ class HuggingFaceTokenizer:
         if "ByteFallback" in self._decoders and len(text) == 6 and text.startswith("<0x") and text.endswith(">"):
             return bytes([int(text[3:5], 16)])
         return bytes((text.replace(_META, " ") if self._has_meta else text).encode())
+
+    @cached_property
+    def local(self) -> bool:
+        """Whether tokens that follow a few others are always spelled alike, but for characters of several tokens."""
+        decoder = self.document.get("decoder")
+        parts = [] if not decoder else decoder["decoders"] if decoder.get("type") == "Sequence" else [decoder]
+        kinds = [part.get("type") for part in parts]
+        after = kinds[kinds.index("Fuse") + 1 :] if "Fuse" in kinds else []
+        return set(kinds) <= _LOCAL and set(after) <= {"Strip"} and not any(part.get("stop") for part in parts)
+
+    def is_byte(self, token: int) -> bool:
+        """Whether a token is a byte that is spelled together with those beside it."""
+        return "ByteFallback" in self._decoders and self.written(token).startswith(b"<0x")
 
     def written(self, token: int) -> bytes:
         """A token as the file writes it, spaces in it as U+2581; empty for an id that stands for nothing."""

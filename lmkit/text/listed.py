@@ -25,6 +25,7 @@ class ListedTokenizer:
 
     kind = "vocabulary"
     takes_bytes = False
+    separator = b" "
 
     def __init__(self, entries: Mapping[bytes, int], marker: str, unknown: bytes | None) -> None:
         self._entries = dict(entries)
@@ -54,7 +55,7 @@ class ListedTokenizer:
 
     def decode(self, ids: Sequence[int]) -> bytes:
         """The entries with spaces between them."""
-        return b" ".join(map(self.piece, ids))
+        return self.separator.join(map(self.piece, ids))
 
     def encode(self, text: bytes) -> I32:
         """See `Tokenizer.encode`."""

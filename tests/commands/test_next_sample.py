@@ -5,7 +5,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from conftest import NEURAL
 
+from lmkit.errors import CheckpointError
+from lmkit.inference.linear import Head
 from lmkit.using.generation import noise
 
 TIES = b"""\\data\\
@@ -146,6 +149,55 @@ def test_logits(lmkit, shelf):
     assert list(first) == ["token", "id", "probability", "nats", "logit"]
     assert first["logit"] == pytest.approx(math.log(0.5))
     assert first["nats"] == pytest.approx(math.log(0.684932), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", [*NEURAL, "witten-bell-3.lm", "four.arpa", "by-hand.lm"])
+def test_probabilities_are_the_softmax_of_logits(name, lmkit, shelf, opened):
+    records = lmkit("next", "--json", "--logits", "--all", "-m", shelf[name], "--prompt", "a").records
+    logits = np.array([record["logit"] for record in records])
+    weights = np.exp(logits - logits.max())
+    assert [record["probability"] for record in records] == pytest.approx((weights / weights.sum()).tolist(), abs=1e-6)
+    own = hasattr(opened(name), "logits")
+    assert own == (name in NEURAL)
+    assert (abs(np.log(np.exp(logits).sum())) > 1e-3) == (own or name == "by-hand.lm")
+
+
+def test_logits_of_any_size():
+    """Ten thousand is no number that exp knows."""
+    weight = np.array([[1e4], [-1e4], [0], [1e4]], dtype=np.float32)
+    head, x = Head(weight, None, 3), np.ones(1, dtype=np.float32)
+    assert head.logits(x).tolist() == [1e4, -1e4, 0]
+    assert head.next(x).tolist() == pytest.approx([-math.log(2), -2e4 - math.log(2), -1e4 - math.log(2)])
+    with pytest.raises(CheckpointError):
+        head.logits(np.array([np.inf], dtype=np.float32))
+
+
+def widths(done):
+    """Each bar in eighths of a cell."""
+    bars = [line.split("  ")[-1] if line[-1] in "▏▎▍▌▋▊▉█" else "" for line in done.lines]
+    return [sum(" ▏▎▍▌▋▊▉█".index(block) for block in bar) for bar in bars]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_bars_are_as_wide_as_tokens_are_probable(columns, lmkit, shelf, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    done = lmkit("next", "--plot", "-m", shelf["four.arpa"])
+    assert [line.split()[:2] for line in done.lines] == [["a", "0.5"], ["b", "0.3"], ["c", "0.15"], ["d", "0.05"]]
+    assert max(map(len, done.lines)) == columns
+    longest = widths(done)[0]
+    assert longest == 8 * (columns - len("a  0.15  "))
+    assert widths(done) == [pytest.approx(longest * share, abs=0.5) for share in (1, 0.6, 0.3, 0.1)]
+
+
+def test_bars_of_odd_tokens(lmkit, write, fails, shelf):
+    write("text.txt", "中中\ta\n".encode())
+    lmkit("ngram", "fit", "--tokens", "char", "--order", "1", "--smoothing", "wb", "text.txt", "-q", "-o", "m.lm")
+    lines = lmkit("next", "-m", "m.lm", "--plot", "-k", "3").lines
+    assert len(lines) == 3
+    assert lines[0].startswith("中  ")
+    assert {line.index("0.") + line.count("中") for line in lines} == {len("</s>  ")}
+    for other in ("--json", "--logits"):
+        fails(2, "next", "-m", shelf["four.arpa"], "--plot", other)
 
 
 def test_a_table(lmkit, shelf):
@@ -388,4 +440,4 @@ def test_generated_text_does_not_depend_on_the_machine(sample):
     numbers = noise.uniforms([noise.stream_of(seed, "k", 1) for seed in range(1000)], [2] * 1000, np.arange(1))
     assert ((numbers > 0) & (numbers < 1)).all()
     texts = [record["text"] for record in sample("-n", "2", "--max-tokens", "12")]
-    assert texts == ["a c a d c b b a b b a b", "b b a a b b a d b c b b"]
+    assert texts == ["a b a b b b c c a b a b", "b b b b a a b c a a c b"]

@@ -2,18 +2,14 @@
 
 import numpy as np
 import pytest
+from built import TOKENIZER, VOCABULARY, build
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_weights import random_weights
 
-from lmkit import kinds
-from lmkit.checkpoint import parse, serialize
 from lmkit.errors import CheckpointError, UsageError
-from lmkit.text.tokenizers import CharTokenizer
-from lmkit.text.vocabulary import Vocabulary
 
 CLOSE = {"rtol": 0, "atol": 1e-5}
-VOCABULARY = 137
 SMALL = {"layers": 2, "width": 12, "heads": 3, "kv_heads": 3, "head_width": 4, "hidden": 20, "context": 7}
 TRANSFORMERS = {
     "default": {},
@@ -57,27 +53,6 @@ def all_settings():
 every_model = pytest.mark.parametrize(("kind", "own"), list(all_settings()))
 
 
-@pytest.fixture(scope="session")
-def tokenizer():
-    letters = [chr(0x100 + number).encode() for number in range(VOCABULARY - 3)]
-    return CharTokenizer(Vocabulary.of([b"<unk>", b"<s>", b"</s>", *letters]))
-
-
-@pytest.fixture(scope="session")
-def build(tokenizer):
-    """A model with random weights, read from the bytes of a file; parameters of the model's class may follow."""
-    from importlib import import_module
-
-    def build(kind, own, seed=0, **parameters):
-        weights = random_weights(kind, tokenizer, by=own.get("by", "stream"), seed=seed, **own)
-        data = b"".join(serialize(weights.to_checkpoint({})))
-        module, name = kinds.KINDS[kind]
-        found = type(weights).from_checkpoint(parse(data))
-        return getattr(import_module(module), name)(found, **parameters)
-
-    return build
-
-
 def some_ids(count, seed=0):
     return np.random.default_rng(seed).integers(0, VOCABULARY, count).astype(np.int32)
 
@@ -95,7 +70,7 @@ def whole(model, *parts):
 
 
 @every_model
-def test_the_answers_are_those_of_torch(kind, own, build):
+def test_the_answers_are_those_of_torch(kind, own):
     pytest.importorskip("torch")
     from lmkit.neural import scoring
     from lmkit.neural.build import loaded
@@ -111,7 +86,7 @@ def test_the_answers_are_those_of_torch(kind, own, build):
 
 
 @every_model
-def test_three_ways_of_scoring_are_one(kind, own, build):
+def test_three_ways_of_scoring_are_one(kind, own):
     model = build(kind, own, batch_tokens=16)
     ids = some_ids(50)
     expected = stepped(model, ids)
@@ -124,7 +99,7 @@ def test_three_ways_of_scoring_are_one(kind, own, build):
 
 
 @every_model
-def test_every_distribution_sums_to_one(kind, own, build):
+def test_every_distribution_sums_to_one(kind, own):
     model = build(kind, own)
     state = model.start()
     for token in some_ids(20).tolist():
@@ -136,7 +111,7 @@ def test_every_distribution_sums_to_one(kind, own, build):
 
 
 @every_model
-def test_old_states_stay_good(kind, own, build):
+def test_old_states_stay_good(kind, own):
     model = build(kind, own)
     ids = some_ids(30)
     state, kept = model.start(), []
@@ -155,7 +130,7 @@ def test_old_states_stay_good(kind, own, build):
 
 
 @every_model
-def test_what_was_seen_and_nothing_else_explains_a_token(kind, own, build):
+def test_what_was_seen_and_nothing_else_explains_a_token(kind, own):
     model = build(kind, own)
     ids = some_ids(25).tolist()
     for place, factor in enumerate(model.explain(ids)):
@@ -174,7 +149,7 @@ def test_what_was_seen_and_nothing_else_explains_a_token(kind, own, build):
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 6, 7])
-def test_any_stride(stride, build):
+def test_any_stride(stride):
     model = build("transformer", SMALL, stride=stride)
     ids = some_ids(40)
     np.testing.assert_allclose(whole(model, ids), stepped(model, ids), **CLOSE)
@@ -185,12 +160,12 @@ def test_any_stride(stride, build):
 
 
 @pytest.mark.parametrize("stride", [0, 8, -1])
-def test_no_such_stride(stride, build):
+def test_no_such_stride(stride):
     with pytest.raises(UsageError, match="outside 1 to 7"):
         build("transformer", SMALL, stride=stride)
 
 
-def test_the_stride_is_half_the_context(build):
+def test_the_stride_is_half_the_context():
     assert build("transformer", SMALL).context_used() == "7/3"
     assert build("transformer", {**SMALL, "context": 1}).context_used() == "1/1"
     assert build("rnn", {"width": 4}).context_used() == "unlimited"
@@ -198,7 +173,7 @@ def test_the_stride_is_half_the_context(build):
 
 
 @every_model
-def test_a_prompt_taken_together_is_a_prompt_taken_in_turn(kind, own, build):
+def test_a_prompt_taken_together_is_a_prompt_taken_in_turn(kind, own):
     model = build(kind, own)
     for length in (0, 1, 3, min(own.get("context", 20), 20) - 1):
         ids = some_ids(length, seed=length)
@@ -212,7 +187,7 @@ def test_a_prompt_taken_together_is_a_prompt_taken_in_turn(kind, own, build):
         np.testing.assert_allclose(model.next(together), model.next(state), **CLOSE)
 
 
-def test_the_future_is_not_seen(build):
+def test_the_future_is_not_seen():
     for own in (SMALL, {**SMALL, "context": 64}):
         model = build("transformer", own)
         ids = some_ids(40)
@@ -222,7 +197,7 @@ def test_the_future_is_not_seen(build):
         assert model.score_many(ids, ends)[:30].tolist() == model.score_many(changed, ends)[:30].tolist()
 
 
-def test_without_positions_order_does_not_matter_to_the_last(build):
+def test_without_positions_order_does_not_matter_to_the_last():
     own = {**SMALL, "positions": "none", "layers": 1, "context": 16}
     model = build("transformer", own)
     ids = some_ids(9)
@@ -232,13 +207,13 @@ def test_without_positions_order_does_not_matter_to_the_last(build):
     assert np.abs(model.next(model.after(ids)) - model.next(model.after(turned))).max() > 1e-3
 
 
-def test_words_outside_its_window_do_not_reach_a_feed_forward_model(build):
+def test_words_outside_its_window_do_not_reach_a_feed_forward_model():
     model = build("ffn", {"context": 3, "width": 5, "hidden": 11})
     first, second = np.array([5, 6, 7, 8, 9]), np.array([50, 60, 7, 8, 9])
     assert model.next(model.after(first)).tolist() == model.next(model.after(second)).tolist()
 
 
-def test_states_share_one_cache_until_they_branch(build):
+def test_states_share_one_cache_until_they_branch():
     model = build("transformer", {**SMALL, "context": 64})
     first = model.start()
     second = model.advance(first, 5)
@@ -247,13 +222,13 @@ def test_states_share_one_cache_until_they_branch(build):
     assert model.advance(second, 7).cache is not first.cache
 
 
-def test_weights_that_are_no_numbers(build, tokenizer):
+def test_weights_that_are_no_numbers():
     from lmkit.inference.transformer import TransformerModel
 
-    weights = random_weights("transformer", tokenizer, **SMALL)
+    weights = random_weights("transformer", TOKENIZER, **SMALL)
     for value in (np.nan, np.inf):
         tensors = {name: np.full_like(tensor, value) for name, tensor in weights.tensors.items()}
-        model = TransformerModel(type(weights)(weights.settings, weights.form, tokenizer, tensors))
+        model = TransformerModel(type(weights)(weights.settings, weights.form, TOKENIZER, tensors))
         with pytest.raises(CheckpointError, match="no probabilities"):
             model.next(model.start())
         with pytest.raises(CheckpointError, match="no probabilities"):
@@ -262,7 +237,7 @@ def test_weights_that_are_no_numbers(build, tokenizer):
 
 @settings(max_examples=30)
 @given(data=st.data())
-def test_any_documents_with_any_windows(data, build):
+def test_any_documents_with_any_windows(data):
     context = data.draw(st.integers(1, 9))
     stride = data.draw(st.integers(1, context))
     positions = data.draw(st.sampled_from(["rope", "learned"]))
@@ -283,7 +258,7 @@ def test_any_documents_with_any_windows(data, build):
     [("pre", True, [-1, 1]), ("post", True, [-0.5, 1]), ("course", True, [-0.5, 5]),
      ("pre", False, [-1, 1]), ("post", False, [-0.5, 1]), ("course", False, [-0.5, 1])],
 )  # fmt: skip
-def test_a_block_of_one_token_worked_out_by_hand(norm, residual, expected, tokenizer):
+def test_a_block_of_one_token_worked_out_by_hand(norm, residual, expected):
     """All matrices are the identity, x = [1, 3] and N gives [-1, 1] where the first is less; the second N adds [.5, 0].
 
     pre: z = [0, 4], y = z + relu([-.5, 1]) = [0, 5]; post: z = N([2, 6]), y = N([-1, 2]) + [.5, 0];
@@ -293,7 +268,7 @@ def test_a_block_of_one_token_worked_out_by_hand(norm, residual, expected, token
 
     own = {"layers": 1, "width": 2, "heads": 1, "kv_heads": 1, "head_width": 2, "hidden": 2, "norm_epsilon": 1e-12}
     weights = random_weights(
-        "transformer", tokenizer, normalisation="layernorm", activation="relu", positions="none", norm=norm,
+        "transformer", TOKENIZER, normalisation="layernorm", activation="relu", positions="none", norm=norm,
         residual=residual, **own,
     )  # fmt: skip
     tensors = {}
@@ -305,12 +280,12 @@ def test_a_block_of_one_token_worked_out_by_hand(norm, residual, expected, token
     tensors["embed_tokens.weight"][:] = [1, 3]
     tensors["layers.0.post_attention_layernorm.bias"][:] = [0.5, 0]
     tensors["lm_head.weight"][:2] = np.eye(2)
-    logs = TransformerModel(type(weights)(weights.settings, weights.form, tokenizer, tensors))
+    logs = TransformerModel(type(weights)(weights.settings, weights.form, TOKENIZER, tensors))
     found = logs.next(logs.start())
     np.testing.assert_allclose(found[:2] - found[2], expected, atol=1e-5)
 
 
-def test_attention_to_more_keys_than_fit_at_once(build):
+def test_attention_to_more_keys_than_fit_at_once():
     """Queries are taken in parts; a long window gives what stepping gives."""
     model = build("transformer", {**SMALL, "context": 300, "kv_heads": 1})
     ids = some_ids(299)

@@ -74,6 +74,7 @@ def model(shelf, write):
         "yes 'the cat' | lmkit score --json --explain -m model.lm | head -1",
         "yes 'the cat' | lmkit ngram query -m model.lm - | head -1",
         "lmkit sample -m model.lm -n 100000 | head -1",
+        "yes 'the cat' | lmkit sample -m model.lm - | head -1",
         "lmkit ngram count --order 1 many.txt | head -c 1",
         "lmkit ngram fit -q --order 1 many.txt | lmkit ngram export | head -1",
     ],
@@ -232,6 +233,43 @@ def test_an_output_that_was_not_there_is_not_there_before_it_is_whole(started, w
 
 
 # Answers come as lines do.
+
+
+ENDLESS = ["--max-tokens", "1000000000"]
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "2"], ["--stop", "a b c d d d d d"], ["--echo", "--prompt", "a"]])
+def test_a_text_is_told_as_it_grows(options, started, shelf):
+    process = started("sample", "-m", shelf["four.arpa"], *ENDLESS, *options)
+    assert re.fullmatch(rb"[abcd]( [abcd]?)*", os.read(process.stdout.fileno(), 100))
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.read() == b""
+    assert process.wait(HANG) == 130
+
+
+def test_a_text_is_told_as_it_grows_in_a_file_too(started, shelf, work):
+    with (work / "out").open("wb") as out:
+        started("sample", "-m", shelf["four.arpa"], *ENDLESS, stdout=out)
+        until(lambda: (work / "out").stat().st_size > 2)
+
+
+def test_an_output_with_a_name_is_whole_or_not_there(started, shelf, work):
+    process = started("sample", "-m", shelf["four.arpa"], *ENDLESS, "-o", "out")
+    until(lambda: os.listdir(work))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(HANG) == 130
+    assert os.listdir(work) == []
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--input", "jsonl"], ["--explain", "-q"]])
+def test_sample_answers_each_prompt_before_the_next_is_sent(options, started, shelf):
+    process = started("sample", "-m", shelf["lstm.lm"], "--max-tokens", "3", *options, "-")
+    for word in ("the", "a", ""):
+        process.stdin.write((json.dumps({"prompt": word}) if "jsonl" in options else word).encode() + b"\n")
+        process.stdin.flush()
+        read_line(process.stdout)
+    process.stdin.close()
+    assert process.wait(HANG) == 0
 
 
 @pytest.mark.parametrize("options", [["-b"], ["--json"], [], ["--explain", "--json"]])

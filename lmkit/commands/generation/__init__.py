@@ -1,1 +1,1 @@
-"""What the commands that generate text make of their options."""
+"""What `lmkit sample` is made of: prompts from options and files, runs of them, and how their texts are told."""

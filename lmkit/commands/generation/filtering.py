@@ -56,6 +56,13 @@ class Asked:
             raise UsageError("--penalty-scope does nothing without a penalty")
         self._scope()
 
+    def drawing(self) -> dict[str, bool]:
+        """Options that are about draws, and whether each was typed."""
+        names = (
+            "greedy", "ancestral", "temperature", "top_p", "min_p", "typical", "epsilon", "eta", "order", "mirostat",
+        )  # fmt: skip
+        return {f"--{name.replace('_', '-')}": self._typed(name) for name in names}
+
     def _typed(self, name: str) -> bool:
         return bool(getattr(self, name) != getattr(Asked, name))
 

@@ -29,6 +29,7 @@ class BPETokenizer:
     """
 
     kind = "bpe"
+    separator = b""
 
     def __init__(
         self, vocabulary: Vocabulary, pairs: I32, scheme: Scheme, names: Mapping[bytes, int],

@@ -16,11 +16,25 @@ from lmkit.using.generation.chains import Chain
 from lmkit.using.generation.filters import Candidates
 
 
+class NothingFollows(DataError):
+    """At some place of a text, told by its stream, no token may come next."""
+
+    def __init__(self, stream: int, where: str = "") -> None:
+        super().__init__(f"{where + ': ' if where else ''}the model gives no token that could follow here")
+        self.stream = stream
+
+
 class Constraint(Protocol):
     """What a text may go on with so that the whole will be valid; changed in place."""
 
     def allowed(self) -> Bool:
-        """Which tokens may come next, (V,); the one that ends texts only where the whole is valid."""
+        """Which tokens may come next, (V,); the one that ends texts only where the whole is valid.
+
+        Raises DataError where none may.
+        """
+
+    def leads_on(self, token: int) -> bool:
+        """Whether the text can end or go on behind an allowed token; one of which it can't is allowed no more."""
 
     def add(self, token: int) -> None:
         """The text goes on with a token."""
@@ -76,19 +90,21 @@ class Chooser:
         self._size = 0
 
     def candidates(self, logs: Floats, places: Sequence[Place], error: float = 0.0) -> Candidates:
-        """What may come next at each place, given log-probabilities (B, V). Raises DataError where nothing may."""
+        """What may come next at each place, given log-probabilities (B, V). Raises NothingFollows where nothing may."""
         self._size = logs.shape[1]
         logs = logs.copy()
         if self._never:
             logs[:, self._never] = -np.inf
         for row, place in enumerate(places):
             if place.constraint is not None:
-                logs[row, ~place.constraint.allowed()] = -np.inf
+                allowed = place.constraint.allowed()
+                logs[row, : len(allowed)][~allowed] = -np.inf
+                logs[row, len(allowed) :] = -np.inf
         for penalty in self.penalties:
             logs = penalty(logs, places)
-        if logs.max(axis=1, initial=-np.inf).min() == -np.inf:
-            hint = "penalties may have left none: see --no-repeat-ngram and --penalty-scope" if self.penalties else None
-            raise DataError("the model gives no token that could follow here", hint=hint)
+        highest = logs.max(axis=1, initial=-np.inf)
+        if highest.min() == -np.inf:
+            raise NothingFollows(places[int(highest.argmin())].stream)
         left = self.chain(logs, error * self._growth)
         return left if len(places) > 1 or places[0].control is None else places[0].control.keep(left)
 
@@ -109,8 +125,13 @@ class Chooser:
         return candidates.token(won), sure
 
     def __call__(self, logs: Floats, places: Sequence[Place], error: float = 0.0) -> tuple[Any, Any]:
-        """As `draw`, of the candidates."""
-        return self.draw(self.candidates(logs, places, error), places)
+        """As `draw`, of the candidates; where the constraint finds that a token leads nowhere, of the others."""
+        tokens, sure = self.draw(self.candidates(logs, places, error), places)
+        for row, place in enumerate(places):
+            while place.constraint is not None and sure[row] and not place.constraint.leads_on(int(tokens[row])):
+                again = self.candidates(logs[row : row + 1], [place], error)
+                tokens[row : row + 1], sure[row : row + 1] = self.draw(again, [place])
+        return tokens, sure
 
 
 def _highest(logs: Floats, error: float) -> tuple[Any, Any]:

@@ -135,6 +135,9 @@ class OneByOne:
     def _token(self, row: Row, alone: Alone) -> int:
         raw, candidates = self._candidates(alone.state(), row.place)
         token = int(self._chooser.draw(candidates, [row.place])[0][0])
+        while row.request.constraint is not None and not row.request.constraint.leads_on(token):
+            candidates = self._chooser.candidates(raw[None], [row.place])
+            token = int(self._chooser.draw(candidates, [row.place])[0][0])
         if self._watch is not None:
             row.trace.append(self._watch(raw, candidates, token))
         return token
@@ -206,21 +209,27 @@ class Generator:
         untold: list[Row] = []
         while True:
             new = [self._row(request) for request in islice(waiting, self._batch - len(active))]
-            if new:
-                self._stepper.join(new)
-                active += new
-                untold += new
-            if not active:
+            begun = [row for row in new if not row.finish_reason]
+            if begun:
+                self._stepper.join(begun)
+            active += begun
+            untold += new
+            if not untold:
                 return
-            for row, tokens in zip(active, self._stepper.step(), strict=True):
-                self._take(row, tokens)
-            going = [index for index, row in enumerate(active) if not row.finish_reason]
+            going: list[int] = []
+            if active:
+                for row, tokens in zip(active, self._stepper.step(), strict=True):
+                    self._take(row, tokens)
+                going = [index for index, row in enumerate(active) if not row.finish_reason]
             active = [active[index] for index in going]
             yield from self._told(untold)
             self._stepper.keep(going)
 
     def _row(self, request: Request) -> Row:
-        return Row(request, Transcript(self._model.tokenizer, self._model.form, self._stops))
+        row = Row(request, Transcript(self._model.tokenizer, self._model.form, self._stops))
+        if request.constraint is not None and request.constraint.finished:  # nothing is all that it may be
+            row.finish_reason = "stop"
+        return row
 
     def _take(self, row: Row, tokens: Sequence[int]) -> None:
         """Adds tokens to a row until it ends."""

@@ -1,47 +1,62 @@
 """The text of tokens as they come: what is settled, and where a stop string ends it. Knows no model."""
 
 from collections.abc import Sequence
+from copy import copy
 
 from lmkit.protocols import Form, Tokenizer
-from lmkit.text.sequences import decode_text
+from lmkit.text.growing import Growing
 
 
 class Transcript:
     """What a continuation's tokens spell so far.
 
     Stop strings are looked for in bytes, wherever tokens part them; the first to be complete ends the text
-    before it, of several that are complete at once the one that begins first.
+    before it, of several that one token completes the one that begins first.
     """
 
     def __init__(self, tokenizer: Tokenizer, form: Form, stops: Sequence[bytes] = ()) -> None:
-        self._tokenizer = tokenizer
-        self._form = form
+        self._growing = Growing(tokenizer, form)
         self._stops = stops
-        self._ids: list[int] = []
+        self._longest = max(map(len, stops), default=0)
         self._told = 0
-        self.text = b""
+
+    @property
+    def text(self) -> bytes:
+        """All of it so far."""
+        return bytes(self._growing.text)
 
     def add(self, token: int) -> bool:
         """Takes one more token; whether a stop string is complete, before which the text now ends."""
-        self._ids.append(token)
-        self.text = decode_text(self._tokenizer, self._form, self._ids)
-        places = [self.text.find(stop) for stop in self._stops if stop in self.text]
+        seen = self._growing.firm
+        self._growing.add(token)
+        if not self._stops:
+            return False
+        text = self._growing.text
+        first = max(0, seen + 1 - self._longest)
+        places = [place for stop in self._stops if (place := text.find(stop, first)) >= 0]
         if places:
-            self.text = self.text[: min(places)]
+            del text[min(places) :]
         return bool(places)
+
+    def branch(self) -> "Transcript":
+        """Another that goes on from here."""
+        other = copy(self)
+        other._growing = self._growing.branch()
+        return other
 
     def settled(self) -> bytes:
         """What came since the last call and no token to come can take back."""
-        held = max((_begun(self.text, stop) for stop in self._stops), default=0)
-        end = max(self._told, len(self.text) - held)
-        new = self.text[self._told : end]
-        self._told = end
-        return new
+        firm = self._growing.firm
+        end = bytes(self._growing.text[max(0, firm + 1 - self._longest) : firm]) if self._stops else b""
+        return self._until(firm - max((_begun(end, stop) for stop in self._stops), default=0))
 
     def rest(self) -> bytes:
         """What came since the last call of `settled`, as the text has ended."""
-        new = self.text[self._told :]
-        self._told = len(self.text)
+        return self._until(len(self._growing.text))
+
+    def _until(self, end: int) -> bytes:
+        new = bytes(self._growing.text[self._told : end])
+        self._told = max(self._told, end)
         return new
 
 

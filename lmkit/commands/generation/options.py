@@ -1,0 +1,91 @@
+"""Options of `lmkit sample` alone, and the sections of its help."""
+
+from typing import Annotated
+
+import typer
+
+from lmkit.commands.generation.inputs import FORMS
+from lmkit.commands.options import choice
+
+SECTIONS = {
+    "Input": ("files", "model", "prompt", "form", "encoding_errors", "window"),
+    "Output": ("number", "max_tokens", "stop", "echo", "separator", "logprobs", "explain", "json", "output"),
+    "Search": (
+        "greedy", "beam", "length_penalty", "groups", "diversity", "keep_greedy", "contrastive",
+    ),
+    "Sampling": (
+        "seed", "ancestral", "temperature", "top_k", "top_p", "min_p", "typical", "epsilon", "eta", "order",
+        "mirostat", "mirostat_rate", "unknown",
+    ),
+    "Penalties": (
+        "repetition_penalty", "presence_penalty", "frequency_penalty", "no_repeat_ngram", "penalty_scope",
+    ),
+    "Constraints": ("json_schema", "regex", "choice", "grammar", "format"),
+    "Speed": ("batch", "threads", "device"),
+}  # fmt: skip
+"""What the command's parameters are about; each stands in one of these sections of its help."""
+
+Prompts = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FILE]...", show_default=False,
+        help="Prompts, one a line, or JSON Lines with a `prompt` in each; `-` is stdin. None: the one of --prompt.",
+    ),
+]  # fmt: skip
+InputForm = Annotated[
+    str,
+    typer.Option(
+        "--input", metavar="FORM", callback=choice(*FORMS),
+        help="What FILEs hold: `text`, `jsonl`, or `auto`: JSON Lines where the name ends in .jsonl or .ndjson.",
+    ),
+]  # fmt: skip
+Number = Annotated[
+    int,
+    typer.Option("--number", "-n", metavar="N", min=1, help="Texts for each prompt."),
+]
+MaxTokens = Annotated[
+    int,
+    typer.Option(
+        "--max-tokens", metavar="N", min=1, help="Longest continuation, in tokens."
+    ),
+]  # fmt: skip
+Stop = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stop", metavar="TEXT", show_default=False,
+        help="End before this text; may be repeated.",
+    ),
+]  # fmt: skip
+Echo = Annotated[bool, typer.Option("--echo", help="Print the prompt in front of each continuation.")]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        "--separator", metavar="TEXT", show_default=False,
+        help="A line between texts, whose own line ends then stay as they are.",
+    ),
+]  # fmt: skip
+Logprobs = Annotated[
+    int | None,
+    typer.Option(
+        "--logprobs", metavar="K", min=0, show_default=False,
+        help="With --json: how probable each token was, and the K most probable in its place.",
+    ),
+]  # fmt: skip
+Explain = Annotated[
+    bool, typer.Option("--explain", help="The tokens that each was drawn from, or what a search kept at each step.")
+]
+Greedy = Annotated[bool, typer.Option("--greedy", help="Always the most probable token; ties: lowest id.")]
+Ancestral = Annotated[
+    bool,
+    typer.Option(
+        "--ancestral", help="Draw from the model's own distribution (the default)."
+    ),
+]  # fmt: skip
+Unknown = Annotated[bool, typer.Option("--unknown", help="Let the unknown word be drawn too.")]
+Batch = Annotated[
+    int,
+    typer.Option(
+        "--batch", metavar="N", min=1,
+        help="Texts that are run at once, where the model can; the result does not depend on it.",
+    ),
+]  # fmt: skip

@@ -1,0 +1,123 @@
+"""The text of tokens that come one after another: each costs the same, and what is firm stays. Knows no model.
+
+Tokenizers that have a `separator` spell the pieces with that between them, and without the space that ends the
+last word where they say so by `ends_words`. Of others, of which only the text of a whole is known, the last few
+tokens are decoded with the new ones, where they say by `local` that this is enough, and else all.
+"""
+
+from copy import copy
+from typing import Any, Protocol
+
+from lmkit.protocols import Form, Tokenizer
+
+_CONTEXT = 3  # tokens that stand before those decoded
+_REPLACEMENT = "\ufffd".encode()
+
+
+class _Line(Protocol):
+    """The text of one line."""
+
+    firm: int
+    """How many bytes of it no token to come can change."""
+
+    def add(self, token: int) -> tuple[int, bytes]:
+        """One more token: from which byte on the line changes, and what stands there now."""
+
+    def branch(self) -> "_Line":
+        """Another that goes on from here."""
+
+
+class Growing:
+    """What ids spell, line ends and all: after each the text of `sequences.decode_text`.
+
+    `text`: all of it. `firm`: how many bytes of it stay, whatever comes.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, form: Form) -> None:
+        self._tokenizer = tokenizer
+        self._line_end = form.line_end if form.continuous else None
+        self._line = _line(tokenizer)
+        self._begin = 0
+        self.text = bytearray()
+        self.firm = 0
+
+    def add(self, token: int) -> None:
+        """One more token."""
+        if token == self._line_end:
+            self.text += b"\n"
+            self._begin = self.firm = len(self.text)
+            self._line = _line(self._tokenizer)
+            return
+        place, new = self._line.add(token)
+        self.text[self._begin + place :] = new
+        self.firm = self._begin + self._line.firm
+
+    def branch(self) -> "Growing":
+        """Another that goes on from here."""
+        other = copy(self)
+        other.text, other._line = bytearray(self.text), self._line.branch()
+        return other
+
+
+def _line(tokenizer: Any) -> _Line:
+    return _Joined(tokenizer) if hasattr(tokenizer, "separator") else _Decoded(tokenizer)
+
+
+class _Joined:
+    """Pieces with a separator between them."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._piece = tokenizer.piece
+        self._between = b""
+        self._separator = tokenizer.separator
+        self._ends_words = getattr(tokenizer, "ends_words", False)
+        self._space = b""  # at the end of what came, to be told with what follows
+        self.firm = 0
+
+    def add(self, token: int) -> tuple[int, bytes]:
+        """See `_Line.add`."""
+        new = self._space + self._between + self._piece(token)
+        self._between = self._separator
+        self._space = b" " if self._ends_words and new.endswith(b" ") else b""
+        new = new[: len(new) - len(self._space)]
+        place = self.firm
+        self.firm += len(new)
+        return place, new
+
+    def branch(self) -> "_Joined":
+        """See `_Line.branch`."""
+        return copy(self)
+
+
+class _Decoded:
+    """Text of a tokenizer that tells no more of it than the whole."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._local = getattr(tokenizer, "local", False)
+        self._ids: list[int] = []
+        self._begin = 0  # the first of the tokens that are decoded
+        self._known = b""  # what those of them spell that are done with
+        self.firm = 0
+
+    def add(self, token: int) -> tuple[int, bytes]:
+        """See `_Line.add`."""
+        self._ids.append(token)
+        text = self._tokenizer.decode(self._ids[self._begin :])
+        if not text.startswith(self._known):  # never where `local` is true
+            self._local, self._begin, self._known, self.firm = False, 0, b"", 0
+            text = self._tokenizer.decode(self._ids)
+        place, new = self.firm, text[len(self._known) :]
+        if self._local and not new.endswith(_REPLACEMENT) and not self._tokenizer.is_byte(token):
+            begin = max(self._begin, len(self._ids) - _CONTEXT)
+            known = self._tokenizer.decode(self._ids[begin:])
+            if known:  # what stands at the beginning of a line may be spelled otherwise
+                self._begin, self._known = begin, known
+                self.firm += len(new)
+        return place, new
+
+    def branch(self) -> "_Decoded":
+        """See `_Line.branch`."""
+        other = copy(self)
+        other._ids = list(self._ids)
+        return other

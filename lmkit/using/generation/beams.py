@@ -1,0 +1,323 @@
+"""Beam search: the most probable texts found when only so many unfinished ones go on at each step. Knows no file.
+
+    score = nats / length ** alpha        length: tokens, the one that ends the text included
+
+At each step all continuations of the N unfinished texts are ranked by nats. Those among the best N that end
+are finished; the best N that do not end go on. A text ends by the token for that (`eos`), by a stop string,
+or by its length; all three compete by score alone, as they are what drawing at most so many tokens can give.
+The search is over when no unfinished text can reach the finished ones that are asked for (Huang, Zhao and
+Ma 2017), so that the result is the one of a search to the end. Equal scores: lower ids
+first; sums are float64, token after token.
+
+Diverse beam search (Vijayakumar et al. 2018): groups of equal width choose one after another; a token that
+groups before have chosen at this step counts `diversity` nats less for each time, in this choice only.
+
+Where models round several steps at once otherwise than single ones, whatever hangs on it is settled by
+single steps: the texts found are those that these give, and depend on nothing else that is run.
+
+Shapes: R rows, B texts, V vocabulary.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lmkit.errors import DataError, UsageError
+from lmkit.protocols import F64, Bool
+from lmkit.text.sequences import decode_text
+from lmkit.using.generation import stepping
+from lmkit.using.generation.choosing import Penalty, Place
+from lmkit.using.generation.engine import Generated, Request
+from lmkit.using.generation.hypotheses import Exact, Hypothesis, doubtful, leading
+from lmkit.using.generation.prompts import end_of
+from lmkit.using.generation.transcript import Transcript
+from lmkit.using.generation.worth import Group, Worth
+
+MOST = 1 << 27  # continuations ranked at once
+
+
+@dataclass(frozen=True)
+class Beams:
+    """How wide a search is and what it is for. Raises UsageError where that makes no sense."""
+
+    width: int
+    number: int = 1
+    """How many texts, at most `width`."""
+    alpha: float = 0.0
+    groups: int = 1
+    diversity: float = 0.0
+    keep_greedy: bool = False
+    """Whether the greedy text competes too, so that none is worse."""
+
+    def __post_init__(self) -> None:
+        if self.number > self.width:
+            raise UsageError(f"{self.number} texts of a beam of {self.width}", hint="--beam N gives at most N")
+        if self.width % self.groups:
+            raise UsageError(f"a beam of {self.width} does not part into {self.groups} equal groups")
+
+
+class Kept(NamedTuple):
+    """What a step kept: of which group, its tokens, nats, and why it ended if it did."""
+
+    group: int
+    tokens: list[int]
+    nats: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Found(Generated):
+    """A text found."""
+
+    alpha: float = 0.0
+    searched: float | None = None
+    """Nats that it was found by, where these are not the model's own."""
+    greedy: "Found | None" = None
+    """The greedy text, where it is better than all that were found."""
+
+    def score(self, model: Any) -> float:
+        """nats / length ** alpha."""
+        nats = self.nats(model) if self.searched is None else self.searched
+        return nats / float((len(self.ids) + len(self.closing)) ** self.alpha)
+
+
+class BeamSearch:
+    """Finds texts after prompts; stops as for `Generator`. `early` says whether a search ends when it is decided."""
+
+    def __init__(
+        self, model: Any, beams: Beams, *, most: int, stops: Sequence[bytes] = (), never: Sequence[int] = (),
+        penalties: Sequence[Penalty] = (), explain: bool = False, early: bool = True,
+    ) -> None:  # fmt: skip
+        size = model.tokenizer.size
+        if beams.width * size > MOST:
+            raise UsageError(f"a beam of {beams.width} with {size} tokens is too wide", hint=f"at most {MOST // size}")
+        self.model, self.beams, self.most, self.stops = model, beams, most, stops
+        self.never, self.penalties, self.explain, self.early = list(never), penalties, explain, early
+
+    def run(self, requests: Iterable[Request]) -> Iterator[Found]:
+        """The texts of each request, best first. Raises DataError where nothing can follow."""
+        for request in requests:
+            yield from _Search(self, request).texts()
+
+
+class _Search:
+    """One search."""
+
+    def __init__(self, asked: BeamSearch, request: Request) -> None:
+        if request.constraint is not None:
+            raise UsageError("beam search takes no constraint", hint="sampling and --greedy do")
+        self._asked, self._request = asked, request
+        model, beams = asked.model, asked.beams
+        self._end = end_of(model.form)
+        self._exact = Exact(model, asked.never)
+        single = asked.explain or bool(asked.penalties)  # these show or change numbers, which are to be exact
+        self._error = 0.0 if single else stepping.tolerance(model)
+        states = [request.state]
+        self._rows = stepping.StateRows(model, states) if single else stepping.rows_of(model, states)
+        width = beams.width // beams.groups
+        kept = beams.number if beams.groups == 1 else width
+        self._groups = [Group(width, kept, [self._root()]) for _ in range(beams.groups)]
+        self._greedy = Group(1, 1, [self._root()], greedy=True)
+        self._worth = Worth(beams.alpha, asked.most, self._exact)
+        self._trace: list[list[Kept]] = []
+        self._length = 0
+
+    def _root(self) -> Hypothesis:
+        transcript = Transcript(self._asked.model.tokenizer, self._asked.model.form, self._asked.stops)
+        text = transcript if self._asked.stops else None
+        return Hypothesis(None, -1, 0, 0.0, 0.0, transcript=text, state=self._request.state)
+
+    # Steps.
+
+    def texts(self) -> list[Found]:
+        """Runs the search."""
+        while not self._over():
+            self._step()
+        return self._results()
+
+    def _over(self) -> bool:
+        every = [*self._groups, self._greedy]
+        if not any(group.live for group in every):
+            return True
+        return self._asked.early and all(map(self._worth.decided, self._groups)) and self._greedy_decided()
+
+    def _greedy_decided(self) -> bool:
+        """Whether the greedy text has ended, or no longer matters."""
+        if self._asked.beams.keep_greedy or not self._greedy.live:
+            return not self._greedy.live
+        best = self._worth.best(text for group in self._groups for text in group.ended)
+        return all(self._worth.bound(text) < best for text in self._greedy.live)
+
+    def _step(self) -> None:
+        logs = self._logs()
+        self._length += 1
+        taken: Counter[int] = Counter()
+        kept: list[Kept] = []
+        for number, group in enumerate(self._groups):
+            for made in self._advance(group, logs, taken):
+                taken[made.token] += 1
+                kept += [Kept(number, made.tokens(), made.nats, made.reason)] if self._asked.explain else []
+        if kept:
+            self._trace.append(kept)
+        self._advance(self._greedy, logs, Counter())
+        self._advance_rows()
+
+    def _logs(self) -> F64:
+        """Log-probabilities of what may follow each row, (R, V)."""
+        logs: F64 = self._rows.next().astype(np.float64)
+        logs[:, self._asked.never] = -np.inf
+        if not self._asked.penalties:
+            return logs
+        standing = {text.row: text for group in (*self._groups, self._greedy) for text in group.live}
+        places = [Place(self._request.stream, self._request.prompt, standing[row].tokens()) for row in range(len(logs))]
+        before = _masses(logs)
+        for penalty in self._asked.penalties:
+            logs = penalty(logs, places).astype(np.float64)
+        shift = before - _masses(logs)  # the mass stays what it was, so that no sum ever rises
+        return logs + np.where(np.isfinite(shift), shift, 0.0)
+
+    def _advance_rows(self) -> None:
+        """Rows of the texts that go on; texts of several groups that are the same share one."""
+        places: dict[tuple[int, int], int] = {}
+        for group in (*self._groups, self._greedy):
+            for text in group.live:
+                assert text.before is not None
+                text.row = places.setdefault((text.before.row, text.token), len(places))
+        if places:
+            self._rows.take([row for row, _ in places])
+            self._rows.advance([token for _, token in places])
+
+    def _advance(self, group: Group, logs: F64, taken: Counter[int]) -> list[Hypothesis]:
+        """A group's next step: what it keeps, best first, those that end among it."""
+        live = group.live
+        if not live:
+            return []
+        less = np.zeros(logs.shape[1])
+        less[list(taken)] = [self._asked.beams.diversity * count for count in taken.values()]
+        nats = np.array([text.nats for text in live])
+        totals = logs[[text.row for text in live]] + nats[:, None]
+        errors = np.array([text.error + self._error for text in live])
+        ranked = totals - less if taken else totals
+        while True:
+            places, ends = self._ranked(group, ranked, errors)
+            if not errors.any():
+                break
+            unsure = self._unsure(group, ranked.ravel()[places], errors[places // len(less)], ends)
+            if not len(unsure):
+                break
+            for index in set((places[unsure] // len(less)).tolist()):
+                exact = self._exact.logs(live[index])
+                totals[index] = exact + live[index].nats
+                ranked[index] = totals[index] - less
+                errors[index] = 0.0
+        made = [self._made(live[place // len(less)], place % len(less), totals, errors, place)
+                for place in self._kept(group, places, ends)]  # fmt: skip
+        group.live = [text for _, text in sorted(made, key=lambda item: item[0]) if not text.reason]
+        group.ended += [text for _, text in made if text.reason]
+        self._worth.prune(group)
+        for text in live:
+            text.transcript = None  # those that go on have theirs
+        return [text for _, text in made]
+
+    def _ranked(self, group: Group, ranked: F64, errors: F64) -> tuple[Any, Bool]:
+        """Places of continuations, best first, as many as matter, and which of them end."""
+        size = ranked.shape[1]
+        final = self._length == self._asked.most
+        count = group.width if final else group.width + len(group.live)
+        while True:
+            places, whole = leading(ranked, errors, count)
+            if final:
+                return places, np.ones(len(places), dtype=np.bool_)
+            ends = np.zeros(len(places), dtype=np.bool_) if self._end is None else places % size == self._end
+            if self._asked.stops:
+                tokens = [(group.live[place // size], place % size) for place in places.tolist()]
+                ends |= np.array([self._stops(*token) for token in tokens], dtype=np.bool_)
+            if whole or len(ends[:count]) - ends[:count].sum() >= group.width:
+                return places, ends
+            count *= 2
+
+    def _stops(self, before: Hypothesis, token: int) -> bool:
+        """Whether a stop string is complete with a token."""
+        assert before.transcript is not None
+        return token != self._end and before.transcript.branch().add(token)
+
+    def _unsure(self, group: Group, values: F64, errors: F64, ends: Bool) -> Any:
+        """Which continuations have to be settled before it is known what is kept."""
+        going = np.flatnonzero(~ends)
+        found = [going[doubtful(values[going], errors[going], group.width)]]
+        among = doubtful(values, errors, group.width)
+        if group.greedy or ends[among].any():
+            found.append(among)
+        places = np.concatenate(found)
+        return places[errors[places] > 0]
+
+    @staticmethod
+    def _kept(group: Group, places: Any, ends: Bool) -> list[int]:
+        """Continuations that end among the best, and the best that do not; best first."""
+        kept = np.flatnonzero(~ends)[: group.width]
+        if group.greedy:
+            kept = kept[kept == 0]
+        among = np.flatnonzero(ends[: group.width])
+        chosen: list[int] = places[np.sort(np.concatenate((kept, among)))].tolist()
+        return chosen
+
+    def _made(self, before: Hypothesis, token: int, totals: F64, errors: F64, place: int) -> tuple[int, Hypothesis]:
+        """The text that goes on from another with a token, behind its place."""
+        index = place // totals.shape[1]
+        text = Hypothesis(before, token, self._length, float(totals[index, token]), float(errors[index]))
+        text.transcript = before.transcript
+        if token == self._end:
+            text.reason = "eos"
+            return place, text
+        if before.transcript is not None:
+            text.transcript = before.transcript.branch()
+            text.reason = "stop" if text.transcript.add(token) else ""
+        if not text.reason and self._length == self._asked.most:
+            text.reason = "length"
+        return place, text
+
+    # What is found.
+
+    def _results(self) -> list[Found]:
+        beams = self._asked.beams
+        chosen = self._in_turn([self._worth.in_order(group.ended)[: group.kept] for group in self._groups])
+        greedy = self._greedy.ended
+        known = [text.tokens() for text in chosen]
+        compared = self._worth.in_order([*chosen, *(text for text in greedy if text.tokens() not in known)])
+        if not compared:
+            raise DataError("the model gives no token that could follow here")
+        if beams.keep_greedy or not chosen:
+            return [self._found(text) for text in compared[: beams.number]]
+        beaten = self._worth.score(compared[0]) > self._worth.score(chosen[0])
+        better = self._found(compared[0]) if beaten else None
+        return [self._found(text, better) for text in compared if text in chosen]
+
+    def _in_turn(self, ranked: list[list[Hypothesis]]) -> list[Hypothesis]:
+        """As many as are asked for: each group's best, then each one's second, and so on; each text once."""
+        chosen: dict[tuple[int, ...], Hypothesis] = {}
+        for place in range(max(map(len, ranked))):
+            for text in self._worth.in_order([texts[place] for texts in ranked if place < len(texts)]):
+                if len(chosen) < self._asked.beams.number:
+                    chosen.setdefault(tuple(text.tokens()), text)
+        return list(chosen.values())
+
+    def _found(self, text: Hypothesis, greedy: Found | None = None) -> Found:
+        model, tokens = self._asked.model, text.tokens()
+        closing = tuple(tokens[-1:]) if text.reason == "eos" else ()
+        ids = tokens[: len(tokens) - len(closing)]
+        spelled = text.transcript.text if text.transcript else decode_text(model.tokenizer, model.form, ids)
+        searched = text.nats if self._asked.penalties else None
+        alpha = self._asked.beams.alpha
+        return Found(self._request, ids, spelled, text.reason, list(self._trace), closing, alpha, searched, greedy)
+
+
+def _masses(logs: F64) -> F64:
+    """log sum exp of each row, (R, V) to (R, 1)."""
+    highest = logs.max(axis=1, keepdims=True, initial=-np.inf)
+    highest = np.where(np.isfinite(highest), highest, 0.0)
+    with np.errstate(divide="ignore"):
+        masses: F64 = highest + np.log(np.exp(logs - highest).sum(axis=1, keepdims=True))
+    return masses

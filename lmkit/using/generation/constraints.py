@@ -1,0 +1,208 @@
+"""Texts held to a grammar while a model writes them, over any model's tokens. Knows no files.
+
+The engine, llguidance, is given the bytes that each token adds to the text; where these hang on what stands
+before, it is given a copy of the vocabulary for each case, of which one holds at a time.
+
+Shapes: V vocabulary.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from lmkit.errors import DataError
+from lmkit.protocols import Bool
+from lmkit.text.additions import Additions, Joint, additions_of
+from lmkit.using.generation.grammars import Grammar, compiled, engine, grammar_in
+from lmkit.using.generation.prompts import end_of
+
+NOTHING_FITS = "NoExtension"  # the beginning of what the engine says where no token fits
+SHOWN = 40  # bytes of a text in a message
+
+
+class _Words:
+    """A list of tokens as the engine reads one from Python."""
+
+    is_tokenizer_wrapper = True
+    bos_token_id = None
+
+    def __init__(self, tokens: list[bytes]) -> None:
+        self.tokens = [*tokens, b"<end>"]
+        self.eos_token_id = len(tokens)
+        self.special_token_ids = [len(tokens)]
+
+    def __call__(self, _text: object) -> list[int]:
+        """No text is encoded: the engine only asks for what the tokens spell."""
+        return []
+
+
+def _tokens(spelled: list[bytes]) -> Any:
+    """The engine's tokenizer. Slices, which it cuts large vocabularies into, cost more time than they save here."""
+    return engine().LLTokenizer(_Words(spelled), slices=[])
+
+
+@lru_cache(maxsize=1)
+def _bytes() -> Any:
+    return _tokens([bytes([value]) for value in range(256)])
+
+
+class Vocabulary:
+    """A model's tokens as the engine knows them."""
+
+    def __init__(self, additions: Additions, end: int | None) -> None:
+        self.additions = additions
+        self.end = end
+        self.size = len(additions.first)
+        self._stride = -(-self.size // 8) * 8  # whole bytes of a mask
+        self._blocks = [0] * len(Joint)
+        spelled: list[bytes] = []
+        for joint in additions.joints:
+            self._blocks[joint] = len(spelled)
+            spelled += [*additions.at(joint), *([b""] * (self._stride - self.size))]
+        self.tokens = _tokens(spelled)
+
+    def named(self, token: int, joint: Joint) -> int:
+        """A token at a joint, as the engine counts them."""
+        return self._blocks[joint] + token
+
+    def mask(self, matcher: Any, joint: Joint) -> Bool:
+        """The tokens that may follow, (V,); the end where the text is complete. Raises DataError."""
+        begin = self._blocks[joint] // 8
+        packed = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)[begin : begin + self._stride // 8]
+        mask: Bool = np.unpackbits(packed, count=self.size, bitorder="little").view(np.bool_)
+        if matcher.is_error():
+            reason = matcher.get_error().split("\n")[0]
+            if not reason.startswith(NOTHING_FITS):
+                raise DataError(f"the constraint is too much for its engine: {reason}")
+            mask[:] = False
+        if self.end is not None:
+            mask[self.end] = matcher.is_accepting()
+        return mask
+
+    @cached_property
+    def _spellings(self) -> list[tuple[frozenset[bytes], dict[bytes, set[Joint]]]]:
+        """At each joint: what can be added, and what then stands before the next token."""
+        found = []
+        for joint in Joint:
+            after: dict[bytes, set[Joint]] = {}
+            for token, spelling in enumerate(self.additions.at(joint)):
+                if spelling:
+                    after.setdefault(spelling, set()).add(self.additions.after(token))
+            found.append((frozenset(after), after))
+        return found
+
+    def spells(self, text: bytes) -> bool:
+        """Whether some tokens spell a text."""
+        longest = max((len(spelling) for spellings, _ in self._spellings for spelling in spellings), default=0)
+        reached: list[set[Joint]] = [set() for _ in range(len(text) + 1)]
+        reached[0].add(Joint.START)
+        for begin in range(len(text)):
+            for joint in reached[begin]:
+                spellings, after = self._spellings[joint]
+                for end in range(begin + 1, min(len(text), begin + longest) + 1):
+                    if text[begin:end] in spellings:
+                        reached[end] |= after[text[begin:end]]
+        return bool(reached[-1])
+
+
+class Held:
+    """One text, held to a grammar; see `choosing.Constraint`."""
+
+    def __init__(self, vocabulary: Vocabulary, grammar: Grammar, matcher: Any) -> None:
+        self.grammar = grammar
+        self._vocabulary = vocabulary
+        self._matcher = matcher
+        self._joint = Joint.START
+        self._text = b""
+        self._mask = vocabulary.mask(matcher, self._joint)
+        self._ahead: tuple[int, Any, Joint, Bool] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the text is valid as it is."""
+        return bool(self._matcher.is_accepting())
+
+    @property
+    def finished(self) -> bool:
+        """See `Constraint.finished`: what no token can go on with is finished too."""
+        return self.complete and not self._goes_on(self._mask)
+
+    def allowed(self) -> Bool:
+        """See `Constraint.allowed`. Raises DataError where no token spells what must follow."""
+        if not self._mask.any():
+            so_far = self._text[-SHOWN:].decode(errors="replace")
+            where = f"behind {so_far!r}" if so_far else "at the beginning"
+            raise DataError(f"the model has no token for what the constraint asks {where}")
+        return self._mask
+
+    def leads_on(self, token: int) -> bool:
+        """See `Constraint.leads_on`."""
+        if token != self._vocabulary.end:
+            matcher, joint, mask = self._after(token)
+            if not (mask.any() or matcher.is_accepting()):
+                self._mask[token] = False
+                return False
+            self._ahead = token, matcher, joint, mask
+        return True
+
+    def add(self, token: int) -> None:
+        """See `Constraint.add`."""
+        self._text = self._text[-SHOWN:] + self._vocabulary.additions.at_one(token, self._joint)
+        if self._ahead is not None and self._ahead[0] == token:
+            _, self._matcher, self._joint, self._mask = self._ahead
+        else:
+            self._matcher, self._joint, self._mask = self._after(token)
+        self._ahead = None
+
+    def _after(self, token: int) -> tuple[Any, Joint, Bool]:
+        matcher = self._matcher.deep_copy()
+        matcher.consume_token(self._vocabulary.named(token, self._joint))
+        joint = self._vocabulary.additions.after(token)
+        return matcher, joint, self._vocabulary.mask(matcher, joint)
+
+    def _goes_on(self, mask: Bool) -> bool:
+        """Whether a token but the end may follow."""
+        end = self._vocabulary.end
+        return bool(mask.sum() > (end is not None and bool(mask[end])))
+
+
+class Grammars:
+    """Constraints for the texts of one model: tokens are made known to the engine once, each grammar compiled once."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._matchers: dict[str, Any] = {}
+        self._checks: dict[str, Any] = {}
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        form = self._model.form
+        return Vocabulary(additions_of(self._model.tokenizer, form), end_of(form))
+
+    def constraint(self, grammar: Grammar) -> Held:
+        """A constraint at the beginning of a text. Raises DataError where the grammar is wrong or can't be met."""
+        if grammar.key not in self._matchers:
+            self._matchers[grammar.key] = compiled(grammar, self._vocabulary.tokens)
+            for text in grammar.value if grammar.kind == "choice" else ():
+                if not self._vocabulary.spells(text.encode()):
+                    raise DataError(f"the model has no tokens that spell the choice {text!r}")
+        return Held(self._vocabulary, grammar, self._matchers[grammar.key].deep_copy())
+
+    def constraint_of(self, record: Mapping[str, Any]) -> Held | None:
+        """The constraint that a record asks for, if it does; see `grammars.grammar_in`."""
+        grammar = grammar_in(record)
+        if grammar is None:
+            return None
+        try:
+            return self.constraint(grammar)
+        except DataError as error:
+            raise DataError(f"{grammar.kind}: {error}") from None
+
+    def matches(self, grammar: Grammar, text: bytes) -> bool:
+        """Whether a text is valid, whatever tokens it is made of."""
+        if grammar.key not in self._checks:
+            self._checks[grammar.key] = compiled(grammar, _bytes())
+        matcher = self._checks[grammar.key].deep_copy()
+        return matcher.try_consume_tokens(list(text)) == len(text) and bool(matcher.is_accepting())

@@ -1,0 +1,112 @@
+"""What texts may be held to, as the constraint engine llguidance takes it. Knows no model and no tokens."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lmkit.errors import DataError, MissingError
+
+KINDS = ("json_schema", "regex", "choice", "grammar")
+SPACING = {
+    "whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": False,
+    "coerce_one_of": False,
+}  # fmt: skip
+"""JSON is written as Python's json writes it, `{"a": [1, 2]}`; with white space at will a text need never end."""
+OPTIONS = '%llguidance {"no_forcing": true}'
+"""Else, where but one text can follow, the engine would choose the tokens that spell it, and not the model."""
+ENGINE = "x-guidance"  # the engine's own settings in a schema, which would overrule these
+_PLACE = re.compile(r"(?:at )?(\d+)\((\d+)\): ")
+_OWN = re.compile(r'^(?:invalid regex ".*" \(in regex\): |failed to compile JSON schema: )')
+REASON = 300  # characters of the engine's reasons
+
+
+class Grammar(NamedTuple):
+    """Which texts are valid: one of KINDS, and the schema, the pattern, the texts or the grammar."""
+
+    kind: str
+    value: Any
+
+    @property
+    def key(self) -> str:
+        """What tells it from others."""
+        return f"{self.kind} {json.dumps(self.value)}"
+
+
+def engine() -> Any:
+    """The engine. Raises MissingError where it is not installed."""
+    try:
+        import llguidance
+    except ImportError:
+        raise MissingError("constrained output needs llguidance", hint="pip install 'lmkit-cli[constrain]'") from None
+    return llguidance
+
+
+def grammar_in(record: Mapping[str, Any]) -> Grammar | None:
+    """What a record with one of KINDS as a key asks for; None: nothing. Raises DataError where it makes no sense.
+
+    `json_schema` is a schema, `regex` and `grammar` are texts, `choice` is a list of texts.
+    """
+    asked = [kind for kind in KINDS if record.get(kind) is not None]
+    if not asked:
+        return None
+    if len(asked) > 1:
+        raise DataError(f"{' and '.join(asked)} exclude each other")
+    kind = asked[0]
+    value = record[kind]
+    fits = {
+        "json_schema": isinstance(value, Mapping | bool),
+        "choice": isinstance(value, Sequence) and all(isinstance(text, str) for text in value) and bool(value),
+    }
+    if not fits.get(kind, isinstance(value, str)) or (kind == "choice" and isinstance(value, str)):
+        wanted = {"json_schema": "a JSON schema", "choice": "a list of texts"}.get(kind, "a text")
+        raise DataError(f"{kind} is not {wanted}")
+    return Grammar(kind, value)
+
+
+def compiled(grammar: Grammar, tokens: Any) -> Any:
+    """A matcher at the beginning of a text, over an engine's tokenizer. Raises DataError with the engine's reason."""
+    llguidance = engine()
+    try:
+        matcher = llguidance.LLMatcher(tokens, _written(grammar, llguidance.LLMatcher), log_level=0)
+        wrong = matcher.get_error() if matcher.is_error() else ""
+    except BaseException as error:
+        if not isinstance(error, ValueError | UnicodeError) and type(error).__name__ != "PanicException":
+            raise
+        wrong = str(error)
+    if wrong:
+        raise DataError(_reason(wrong, places=grammar.kind == "grammar"))
+    return matcher
+
+
+def _written(grammar: Grammar, matcher: Any) -> str:
+    """A grammar in the engine's own form."""
+    if grammar.kind == "grammar":
+        lark = grammar.value
+    elif grammar.kind == "json_schema":
+        schema = grammar.value if not isinstance(grammar.value, bool) else {} if grammar.value else {"enum": []}
+        if ENGINE in schema:
+            raise DataError(f"{ENGINE} is not taken; white space is as Python's json writes it")
+        lark = f"start: %json {json.dumps({**schema, ENGINE: SPACING})}"
+    else:
+        pattern = grammar.value
+        if grammar.kind == "choice":
+            pattern = "|".join(f"(?:{_literal(text)})" for text in grammar.value)
+        (made,) = json.loads(matcher.grammar_from_regex(pattern))["grammars"]
+        lark = made["lark_grammar"]
+    return str(matcher.grammar_from_lark(f"{lark}\n{OPTIONS}"))
+
+
+def _literal(text: str) -> str:
+    """A pattern that matches a text alone."""
+    return "".join(c if c.isascii() and c.isalnum() else f"\\x{{{ord(c):X}}}" for c in text)
+
+
+def _reason(words: str, *, places: bool) -> str:
+    """What the engine says is wrong, in one line, with the place if `places` are those of a grammar that was given."""
+    lines = [line.strip() for line in words.strip().split("\n")]
+    place = _PLACE.match(lines[0])
+    first = _OWN.sub("", lines[0][place.end() :] if place else lines[0])
+    said = next((line.removeprefix("error: ") for line in lines if line.startswith("error: ")), first)
+    shown = f"line {place[1]}, column {place[2]}: {said}" if place and places else said
+    return shown if len(shown) <= REASON else shown[:REASON] + "..."
