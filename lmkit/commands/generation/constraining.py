@@ -48,7 +48,7 @@ GrammarFile = Annotated[
 Format = Annotated[
     str | None,
     typer.Option(
-        "--format", metavar="FORMAT", callback=choice("json", "csv"), show_default=False,
+        "--format", metavar="json|csv", callback=choice("json", "csv"), show_default=False,
         help="Check that each text is `json`, or `csv` with as many fields in each row; status 1 where one is not.",
     ),
 ]  # fmt: skip
