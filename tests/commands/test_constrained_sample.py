@@ -100,6 +100,7 @@ def test_formats_are_checked(lmkit, bytes_model, write):
         (2, ["--json-schema", "{"], "--json-schema: not JSON"),
         (2, ["--json-schema", '{"not": {}}'], '--json-schema: Unimplemented keys: ["not"]'),
         (2, ["--json-schema", "[]"], "not a JSON schema"),
+        (2, ["--json-schema", '{"not":' * 99999], "nested too deeply"),
         (2, ["--format", "xml"], "xml"),
         (3, ["--json-schema", "nowhere"], "nowhere: No such file"),
         (3, ["--json-schema", "bytes.lm"], "bytes.lm: not UTF-8"),

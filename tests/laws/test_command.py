@@ -226,6 +226,8 @@ def value(option, number):
              "--schedule": "noam", "--loss-at": "last", "--select-by": "accuracy", "--precision": "bf16",
              "--cell": "gru", "--preset": "gpt2", "--positions": "none", "--norm": "post",
              "--activation": "relu2", "--biases": "qkv"}  # fmt: skip
+    if option.metavar == "json|csv":
+        return "csv"
     types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 

@@ -48,7 +48,7 @@ GrammarFile = Annotated[
 Format = Annotated[
     str | None,
     typer.Option(
-        "--format", metavar="FORMAT", callback=choice("json", "csv"), show_default=False,
+        "--format", metavar="json|csv", callback=choice("json", "csv"), show_default=False,
         help="Check that each text is `json`, or `csv` with as many fields in each row; status 1 where one is not.",
     ),
 ]  # fmt: skip
@@ -130,6 +130,8 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+    except RecursionError:
+        raise DataError("JSON nested too deeply") from None
 
 
 class Verdicts:

@@ -98,7 +98,7 @@ class Chooser:
         for row, place in enumerate(places):
             if place.constraint is not None:
                 allowed = place.constraint.allowed()
-                logs[row, : len(allowed)][~allowed] = -np.inf
+                np.copyto(logs[row, : len(allowed)], -np.inf, where=~allowed)
                 logs[row, len(allowed) :] = -np.inf
         for penalty in self.penalties:
             logs = penalty(logs, places)

@@ -110,13 +110,13 @@ class Vocabulary:
 class Held:
     """One text, held to a grammar; see `choosing.Constraint`."""
 
-    def __init__(self, vocabulary: Vocabulary, grammar: Grammar, matcher: Any) -> None:
+    def __init__(self, vocabulary: Vocabulary, grammar: Grammar, matcher: Any, mask: Bool) -> None:
         self.grammar = grammar
         self._vocabulary = vocabulary
         self._matcher = matcher
         self._joint = Joint.START
         self._text = b""
-        self._mask = vocabulary.mask(matcher, self._joint)
+        self._mask = mask
         self._ahead: tuple[int, Any, Joint, Bool] | None = None
 
     @property
@@ -173,7 +173,7 @@ class Grammars:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._matchers: dict[str, Any] = {}
+        self._begun: dict[str, tuple[Any, Bool]] = {}
         self._checks: dict[str, Any] = {}
 
     @cached_property
@@ -183,12 +183,14 @@ class Grammars:
 
     def constraint(self, grammar: Grammar) -> Held:
         """A constraint at the beginning of a text. Raises DataError where the grammar is wrong or can't be met."""
-        if grammar.key not in self._matchers:
-            self._matchers[grammar.key] = compiled(grammar, self._vocabulary.tokens)
+        if grammar.key not in self._begun:
+            matcher = compiled(grammar, self._vocabulary.tokens)
             for text in grammar.value if grammar.kind == "choice" else ():
                 if not self._vocabulary.spells(text.encode()):
                     raise DataError(f"the model has no tokens that spell the choice {text!r}")
-        return Held(self._vocabulary, grammar, self._matchers[grammar.key].deep_copy())
+            self._begun[grammar.key] = matcher, self._vocabulary.mask(matcher, Joint.START)
+        matcher, mask = self._begun[grammar.key]
+        return Held(self._vocabulary, grammar, matcher.deep_copy(), mask.copy())
 
     def constraint_of(self, record: Mapping[str, Any]) -> Held | None:
         """The constraint that a record asks for, if it does; see `grammars.grammar_in`."""

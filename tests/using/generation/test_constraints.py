@@ -16,6 +16,7 @@ from lmkit.using.generation import noise, prompts
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser
 from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
+from lmkit.using.generation.stepping import StateRows
 
 pytest.importorskip("llguidance")
 
@@ -157,6 +158,31 @@ def test_the_same_whatever_is_run_beside_it(name):
     for pattern in ("(?:the|cat|a|b|0){1,9}", "(?:(?:a|the|no) )*cat"):
         alone = [done.ids for done in texts(RandomModel(name), regex(pattern), 6, top_k=5)]
         assert [done.ids for done in texts(RandomModel(name), regex(pattern), 6, top_k=5, together=True)] == alone
+
+
+class RoughModel(RandomModel):
+    """Several rows at once have other numbers than single steps, by up to its tolerance."""
+
+    tolerance = 0.3
+
+    def rows(self, states):
+        return RoughRows(self, states)
+
+
+class RoughRows(StateRows):
+    def next(self):
+        rows = super().next()
+        return rows + np.random.default_rng(len(self)).uniform(-0.3, 0.3, size=rows.shape)
+
+
+@pytest.mark.parametrize("filtered", [{}, {"k": 4}, {"p": 0.6}, {"temperature_": 0}])
+def test_rounding_changes_nothing_where_words_lead_nowhere(filtered):
+    pattern = regex("(?:the|cat|dog|sat)x|(?:0|01|no) (?:the|cat|a|b|not)x?|niña|not [ab]")
+    alone = [done.ids for done in texts(RandomModel("word", sharpness=1), pattern, 99, **filtered)]
+    assert [
+        done.ids for done in texts(RoughModel("word", sharpness=1), pattern, 99, together=True, **filtered)
+    ] == alone
+    assert len(set(map(tuple, alone))) > 1 or filtered == {"temperature_": 0}
 
 
 def test_tokens_of_parts_of_characters():
