@@ -74,7 +74,7 @@ _lmkit() {
             esac
             ;;
         'next')
-            options='-m --model --prompt --top --all --logits -t --temperature -k --top-k -p --top-p --order --window --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --top --all --logits -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --window --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -83,6 +83,10 @@ _lmkit() {
                 -t | --temperature) value=' ' ;;
                 -k | --top-k) value=' ' ;;
                 -p | --top-p) value=' ' ;;
+                --min-p) value=' ' ;;
+                --typical) value=' ' ;;
+                --epsilon) value=' ' ;;
+                --eta) value=' ' ;;
                 --order) value='FILES' ;;
                 --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
@@ -90,7 +94,7 @@ _lmkit() {
             esac
             ;;
         'sample')
-            options='-m --model --prompt -n --number --max-tokens --seed --greedy --ancestral -t --temperature -k --top-k -p --top-p --order --stop --echo --window --threads --unknown --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt -n --number --max-tokens --seed --greedy --ancestral -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --mirostat --mirostat-rate --stop --echo --window --threads --unknown --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -101,7 +105,18 @@ _lmkit() {
                 -t | --temperature) value=' ' ;;
                 -k | --top-k) value=' ' ;;
                 -p | --top-p) value=' ' ;;
+                --min-p) value=' ' ;;
+                --typical) value=' ' ;;
+                --epsilon) value=' ' ;;
+                --eta) value=' ' ;;
                 --order) value='FILES' ;;
+                --repetition-penalty) value=' ' ;;
+                --presence-penalty) value=' ' ;;
+                --frequency-penalty) value=' ' ;;
+                --no-repeat-ngram) value=' ' ;;
+                --penalty-scope) value='all output' ;;
+                --mirostat) value=' ' ;;
+                --mirostat-rate) value=' ' ;;
                 --stop) value='FILES' ;;
                 --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;

@@ -7,8 +7,11 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import (
+    Epsilon,
+    Eta,
     FilterOrder,
     Json,
+    MinP,
     ModelOption,
     ModelThreads,
     Output,
@@ -17,6 +20,7 @@ from lmkit.commands.options import (
     Temperature,
     TopK,
     TopP,
+    Typical,
     Window,
 )
 from lmkit.edge import streams
@@ -33,7 +37,11 @@ def next_token(
     temperature: Temperature = 1.0,
     top_k: TopK = 0,
     top_p: TopP = 1.0,
-    order: FilterOrder = "temperature,top-k,top-p",
+    min_p: MinP = 0.0,
+    typical: Typical = 1.0,
+    epsilon: Epsilon = 0.0,
+    eta: Eta = 0.0,
+    order: FilterOrder = None,
     window: Window = False,
     threads: ModelThreads = None,
     json: Json = False,
@@ -54,13 +62,14 @@ def next_token(
     name = model if model is not None else streams.STDIN
     opening.use_threads(threads, name)
     from lmkit.using import softmax
-    from lmkit.using.generation import filters, prompts
+    from lmkit.using.generation import prompts
+    from lmkit.using.generation.chains import Filtering
 
+    chain = Filtering(temperature, top_k, top_p, min_p, typical, epsilon, eta, order).chain()
     opened = opening.open_language_model(name)
     data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
     raw = opened.next(prompts.state_after(opened, prompts.seen(opened, data, window=window)))
-    left = filters.chain(temperature_=temperature, k=top_k, p=top_p, order=order)(softmax.normalise(raw)[None])
-    logs = softmax.normalise(left.logs[0])
+    logs = softmax.normalise(chain(softmax.normalise(raw)[None]).spread(len(raw))[0])
     columns = ["token", "id", "probability", "nats", *(["logit"] if logits else [])]
     with streams.open_output(output, inputs=[name]) as out:
         table = Table(out, columns, as_json=json)

@@ -151,13 +151,76 @@ TopP = Annotated[
     float,
     typer.Option("--top-p", "-p", metavar="P", min=0.0, max=1.0, help="Keep the fewest tokens that reach mass P."),
 ]
-FilterOrder = Annotated[
-    str,
+MinP = Annotated[
+    float,
     typer.Option(
-        "--order", metavar="LIST",
-        help="Order in which the filters are applied, such as `top-k,top-p,temperature`.",
+        "--min-p", metavar="P", min=0.0, max=1.0, help="Keep tokens at least P times as probable as the best; 0: all."
+    ),
+]
+Typical = Annotated[
+    float,
+    typer.Option(
+        "--typical", metavar="P", min=0.0, max=1.0,
+        help="Keep the fewest tokens, of surprisal nearest to the entropy, that reach mass P; 1: all.",
     ),
 ]  # fmt: skip
+Epsilon = Annotated[
+    float,
+    typer.Option(
+        "--epsilon", metavar="E", min=0.0, max=1.0, help="Keep tokens of probability E or more, and the best; 0: all."
+    ),
+]
+Eta = Annotated[
+    float,
+    typer.Option(
+        "--eta", metavar="E", min=0.0, max=1.0,
+        help="Keep tokens of probability min(E, sqrt(E) exp(-H)) or more, H the entropy, and the best; 0: all.",
+    ),
+]  # fmt: skip
+FilterOrder = Annotated[
+    str | None,
+    typer.Option(
+        "--order", metavar="LIST", show_default="temperature,top-k,top-p,min-p,typical,epsilon,eta",
+        help="Order in which the filters are applied, such as `top-k,top-p,temp`; names all that are used.",
+    ),
+]  # fmt: skip
+RepetitionPenalty = Annotated[
+    float,
+    typer.Option(
+        "--repetition-penalty", metavar="X",
+        help="Multiply log-probabilities, which are negative, of tokens seen before by X; 1: off.",
+    ),
+]  # fmt: skip
+PresencePenalty = Annotated[
+    float,
+    typer.Option("--presence-penalty", metavar="A", help="Take A from log-probabilities of tokens seen before."),
+]
+FrequencyPenalty = Annotated[
+    float,
+    typer.Option("--frequency-penalty", metavar="B", help="Take B from them for each time that they were seen."),
+]
+NoRepeatNgram = Annotated[
+    int, typer.Option("--no-repeat-ngram", metavar="N", min=0, help="No N tokens twice in the same order; 0: off.")
+]
+PenaltyScope = Annotated[
+    str | None,
+    typer.Option(
+        "--penalty-scope", metavar="SCOPE", show_default="all", callback=suggested("all", "output"),
+        help="What penalties count: `all`, the `output` without the prompt, or the last so many tokens. "
+        "Line ends count as any token.",
+    ),
+]  # fmt: skip
+MirostatTarget = Annotated[
+    float | None,
+    typer.Option(
+        "--mirostat", metavar="BITS", min=0.0, show_default=False,
+        help="Hold the surprise of tokens near so many bits: Mirostat 2.0, instead of filters.",
+    ),
+]  # fmt: skip
+MirostatRate = Annotated[
+    float | None,
+    typer.Option("--mirostat-rate", metavar="ETA", min=0.0, show_default="0.1", help="How fast Mirostat adapts."),
+]
 Memory = Annotated[
     str | None,
     typer.Option(

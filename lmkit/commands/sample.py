@@ -5,18 +5,30 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands.generation.filtering import Asked
 from lmkit.commands.options import (
+    Epsilon,
+    Eta,
     FilterOrder,
+    FrequencyPenalty,
     Json,
+    MinP,
+    MirostatRate,
+    MirostatTarget,
     ModelOption,
     ModelThreads,
+    NoRepeatNgram,
     Output,
+    PenaltyScope,
+    PresencePenalty,
     Prompt,
+    RepetitionPenalty,
     Run,
     Seed,
     Temperature,
     TopK,
     TopP,
+    Typical,
     Window,
 )
 from lmkit.edge import streams
@@ -42,7 +54,18 @@ def sample(
     temperature: Temperature = 1.0,
     top_k: TopK = 0,
     top_p: TopP = 1.0,
-    order: FilterOrder = "temperature,top-k,top-p",
+    min_p: MinP = 0.0,
+    typical: Typical = 1.0,
+    epsilon: Epsilon = 0.0,
+    eta: Eta = 0.0,
+    order: FilterOrder = None,
+    repetition_penalty: RepetitionPenalty = 1.0,
+    presence_penalty: PresencePenalty = 0.0,
+    frequency_penalty: FrequencyPenalty = 0.0,
+    no_repeat_ngram: NoRepeatNgram = 0,
+    penalty_scope: PenaltyScope = None,
+    mirostat: MirostatTarget = None,
+    mirostat_rate: MirostatRate = None,
     stop: Annotated[
         list[str] | None,
         typer.Option("--stop", metavar="TEXT", help="End before this text; may be repeated.", show_default=False),
@@ -57,8 +80,8 @@ def sample(
     """Generate text from any model.
 
     Draws -n continuations of the prompt, one a line; without --prompt each is a line of its
-    own. The same seed gives the same text, whatever else is drawn. Temperature, top-k and
-    top-p are applied in the order of --order, each to what the one before left. The text ends
+    own. The same seed gives the same text, whatever else is drawn. Penalties come first; then
+    the filters are applied in the order of --order, each to what the one before left. The text ends
     at the end of a line, at --stop or after --max-tokens; --json says which, as
     `finish_reason` (`eos`, `stop`, `length`). Where the model reads texts of several lines, so
     may the prompt and what is generated be; it ends with a document, where the model knows those.
@@ -68,32 +91,35 @@ def sample(
       lmkit sample -m model.lm --prompt "once upon" --greedy --echo
       lmkit sample -m model.lm -t 0.8 --top-k 40 --top-p 0.95 --seed 7 --json
     """
-    filtered = {"--temperature": temperature != 1, "--top-k": top_k != 0, "--top-p": top_p != 1}
-    ways = [name for name, used in {"--greedy": greedy, "--ancestral": ancestral}.items() if used]
-    if len(ways) > 1 or (ways and any(filtered.values())):
-        others = [name for name, used in filtered.items() if used]
-        raise UsageError(f"{' and '.join([*ways, *others])} do not go together")
+    asked = Asked(
+        greedy, ancestral, temperature, top_k, top_p, min_p, typical, epsilon, eta, order,
+        repetition_penalty, presence_penalty, frequency_penalty, no_repeat_ngram, penalty_scope,
+        mirostat, mirostat_rate,
+    )  # fmt: skip
+    asked.check()
     if "" in (stop or []):
         raise UsageError("--stop with no text would stop everything")
     name = model if model is not None else streams.STDIN
     opening.use_threads(threads, name)
-    from lmkit.using.generation import filters, noise, prompts
-    from lmkit.using.generation.choosing import Chooser
+    from lmkit.using.generation import noise, prompts
     from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
     from lmkit.using.generation.stepping import is_batched
 
-    chain = filters.chain(temperature_=temperature, k=top_k, p=top_p, order=order)
+    names = asked.filtering.names
     opened = opening.open_language_model(name)
     with streams.open_output(output, inputs=[name]) as out:
         data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
         ids = prompts.seen(opened, data, window=window)
         state = prompts.state_after(opened, ids)
-        chooser = Chooser(chain, never=prompts.never(opened, unknown=unknown), greedy=greedy or temperature == 0)
-        batched = is_batched(opened) and number > 1
+        chooser = asked.chooser(prompts.never(opened, unknown=unknown))
+        batched = is_batched(opened) and number > 1 and mirostat is None  # each of its numbers hangs on all before
         stepper = Together(opened, chooser) if batched else OneByOne(opened, chooser)
         stops = [streams.argument_bytes(text, raw=True) for text in stop or []]
         generator = Generator(opened, stepper, most=max_tokens, stops=stops, batch=BATCH if batched else 1)
-        requests = (Request(noise.stream_of(seed, "0", index), ids, state, label=index) for index in range(number))
+        requests = (
+            Request(noise.stream_of(seed, "0", index), ids, state, label=index, control=asked.control())
+            for index in range(number)
+        )
         for event in generator.run(requests):
             if not isinstance(event, Generated):
                 continue
@@ -105,7 +131,7 @@ def sample(
                     "text": done.text.decode(errors="replace"),
                 }
                 record |= {"tokens": len(done.ids), "nats": done.nats(opened), "finish_reason": done.finish_reason}
-                out.line(to_json(record | {"order": chain.names}))
+                out.line(to_json(record | {"order": names}))
                 continue
             out.answer(_shown(opened, data if echo else b"", done.text))
 

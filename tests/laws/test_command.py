@@ -138,6 +138,7 @@ REDEFINED = {
     "--context": "tokens that a model sees; tokens of an example",
     "--counts": "a file of counts to import; files of counts to measure",
     "--dropout": "of merges; of activations",
+    "--epsilon": "of a norm; of a filter",
     "--explain": "ppl: lines and formulas; score: factors",
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",

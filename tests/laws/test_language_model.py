@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from lmkit import checkpoint, kinds
 from lmkit.text.sequences import decode_text, with_line_ends
 from lmkit.using import evaluation, softmax
-from lmkit.using.generation import filters, noise, prompts
+from lmkit.using.generation import noise, prompts
+from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser, Place
 from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request
 
@@ -204,7 +205,7 @@ def chi_square(drawn, probabilities):
 
 
 def one_by_one(model, temperature=1.0, *, unknown=False):
-    chooser = Chooser(filters.chain(temperature_=temperature), never=prompts.never(model, unknown=unknown))
+    chooser = Chooser(Filtering(temperature=temperature).chain(), never=prompts.never(model, unknown=unknown))
     return OneByOne(model, chooser)
 
 
@@ -219,7 +220,7 @@ def generated(model, stepper, samples, *, seed=0, most=12, batch=1):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_samples_are_as_frequent_as_the_model_says(model, seed):
-    chooser = Chooser(filters.chain(), never=prompts.never(model, unknown=True))
+    chooser = Chooser(Filtering().chain(), never=prompts.never(model, unknown=True))
     first = int(np.argmax(model.next(model.start())))
     for state in (model.start(), model.advance(model.start(), first)):
         logs = model.next(state)
@@ -246,8 +247,8 @@ def test_hardly_any_temperature_is_greedy(model):
         logs[model.tokenizer.specials["unk"]] = -np.inf
         if logs.max() == -np.inf:
             continue
-        greedy = filters.chain(temperature_=0)(logs[None]).logs[0]
-        cold = softmax.normalise(filters.chain(temperature_=1e-9)(logs[None]).logs[0])
+        greedy = Filtering(temperature=0).chain()(logs[None]).spread(len(logs))[0]
+        cold = softmax.normalise(Filtering(temperature=1e-9).chain()(logs[None]).logs[0])
         best = np.flatnonzero(logs == logs.max())
         assert np.flatnonzero(greedy > -np.inf).tolist() == [best[0]]
         near = logs > logs.max() - 1e-7

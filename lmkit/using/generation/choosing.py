@@ -3,7 +3,8 @@
 Shapes: B places, V vocabulary.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -11,7 +12,8 @@ import numpy as np
 from lmkit.errors import DataError
 from lmkit.protocols import I32, Bool, Floats
 from lmkit.using.generation import noise
-from lmkit.using.generation.filters import Candidates, Chain
+from lmkit.using.generation.chains import Chain
+from lmkit.using.generation.filters import Candidates
 
 
 class Constraint(Protocol):
@@ -28,6 +30,16 @@ class Constraint(Protocol):
         """Whether the text is valid and nothing but its end may follow."""
 
 
+class Control(Protocol):
+    """What narrows a text's candidates by what was drawn before; changed in place. Needs exact numbers."""
+
+    def keep(self, given: Candidates) -> Candidates:
+        """What may come next of one row's candidates."""
+
+    def add(self, token: int) -> None:
+        """The token that was drawn of what was kept last."""
+
+
 class Place(NamedTuple):
     """Where a token is chosen: in which text, after which tokens."""
 
@@ -35,10 +47,18 @@ class Place(NamedTuple):
     prompt: I32
     ids: Sequence[int]
     constraint: Constraint | None = None
+    control: Control | None = None
 
 
-Penalty = Callable[[Floats, Sequence[Place]], Floats]
-"""From log-probabilities (B, V) and where they hold to others, not normalised; in place."""
+class Penalty(Protocol):
+    """A change of log-probabilities that hangs on the tokens before."""
+
+    @property
+    def growth(self) -> float:
+        """How many times larger it may make errors of log-probabilities."""
+
+    def __call__(self, logs: Floats, places: Sequence[Place]) -> Floats:
+        """From log-probabilities (B, V) and where they hold to others, not normalised; in place."""
 
 
 class Chooser:
@@ -51,30 +71,38 @@ class Chooser:
         self.penalties = penalties
         self._never = list(never)
         self._greedy = greedy
+        self._growth = math.prod(penalty.growth for penalty in penalties)
+        self._ahead = noise.Ahead()
+        self._size = 0
 
     def candidates(self, logs: Floats, places: Sequence[Place], error: float = 0.0) -> Candidates:
         """What may come next at each place, given log-probabilities (B, V). Raises DataError where nothing may."""
+        self._size = logs.shape[1]
         logs = logs.copy()
-        logs[:, self._never] = -np.inf
+        if self._never:
+            logs[:, self._never] = -np.inf
         for row, place in enumerate(places):
             if place.constraint is not None:
                 logs[row, ~place.constraint.allowed()] = -np.inf
         for penalty in self.penalties:
             logs = penalty(logs, places)
-        if (logs.max(axis=1, initial=-np.inf) == -np.inf).any():
+        if logs.max(axis=1, initial=-np.inf).min() == -np.inf:
             raise DataError("the model gives no token that could follow here")
-        return self.chain(logs, error)
+        left = self.chain(logs, error * self._growth)
+        return left if len(places) > 1 or places[0].control is None else places[0].control.keep(left)
 
     def draw(self, candidates: Candidates, places: Sequence[Place]) -> tuple[Any, Any]:
         """One token of each place's candidates, (B,), and whether it is the one whatever errors their logs have."""
         logs = candidates.logs
         if self._greedy:
             won, sure = _highest(logs, candidates.error)
+        elif len(places) == 1 and not candidates.error and self._size <= noise.SMALL:
+            late = self._ahead.late(places[0].stream, len(places[0].ids), self._size)
+            times = logs[0] - (late if candidates.ids is None else late[candidates.ids[0]])
+            won, sure = times.argmax(keepdims=True), np.ones(1, dtype=np.bool_)
         else:
-            ids = np.arange(logs.shape[1]) if candidates.ids is None else candidates.ids
-            steps = [len(place.ids) for place in places]
-            numbers = noise.uniforms([place.stream for place in places], steps, ids)
-            won, sure = noise.race(logs, numbers, candidates.error)
+            streams, steps = [place.stream for place in places], [len(place.ids) for place in places]
+            won, sure = noise.draw(logs, streams, steps, candidates.ids, candidates.error)
         if candidates.sure is not None:
             sure &= candidates.sure[np.arange(len(won)), won]
         return candidates.token(won), sure

@@ -14,7 +14,7 @@ import numpy as np
 
 from lmkit.protocols import F64, I32, State
 from lmkit.using.generation import stepping
-from lmkit.using.generation.choosing import Chooser, Constraint, Place
+from lmkit.using.generation.choosing import Chooser, Constraint, Control, Place
 from lmkit.using.generation.filters import Candidates
 from lmkit.using.generation.prompts import end_of
 from lmkit.using.generation.transcript import Transcript
@@ -33,6 +33,8 @@ class Request:
     constraint: Constraint | None = None
     label: Any = None
     """Whatever the caller knows it by."""
+    control: Control | None = None
+    """Where there is one, the text is to be run by `OneByOne`."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ class Row:
     @property
     def place(self) -> Place:
         """Where its next token is chosen."""
-        return Place(self.request.stream, self.request.prompt, self.ids, self.request.constraint)
+        request = self.request
+        return Place(request.stream, request.prompt, self.ids, request.constraint, request.control)
 
 
 class Stepper(Protocol):
@@ -138,7 +141,7 @@ class OneByOne:
 
     def _candidates(self, state: State, place: Place) -> tuple[F64, Candidates]:
         """What may come next; of states met again it is known, where it hangs on nothing else."""
-        if not self._chooser.penalties and place.constraint is None:
+        if not self._chooser.penalties and place.constraint is None and place.control is None:
             try:
                 known = self._known.get(state)
             except TypeError:  # a state that can't be a key
@@ -229,6 +232,8 @@ class Generator:
             constraint = row.request.constraint
             if constraint is not None:
                 constraint.add(token)
+            if row.request.control is not None:
+                row.request.control.add(token)
             if row.transcript.add(token) or (constraint is not None and constraint.finished):
                 row.finish_reason = "stop"
             elif len(row.ids) == self._most:

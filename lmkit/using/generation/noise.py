@@ -23,6 +23,13 @@ _SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
 _LOW = np.uint64(11)
 _MASK = (1 << 64) - 1
 
+CHUNK = 1 << 16
+"""Numbers that are made at once."""
+SMALL = 1024
+"""Vocabularies up to this size have their numbers made for several steps at once."""
+STREAMS = 64
+"""Texts whose numbers are kept."""
+
 
 def stream_of(seed: int, key: str, sample: int) -> int:
     """The number, of 64 bits, that all draws of one text come from."""
@@ -40,15 +47,18 @@ def _mixed(numbers: U64) -> U64:
     return numbers
 
 
-def _begins(streams: Sequence[int], steps: Sequence[int]) -> U64:
-    """Where the numbers of a step begin, (B,)."""
-    places = [(stream + (step + 1) * _STEP) & _MASK for stream, step in zip(streams, steps, strict=True)]
-    return _mixed(np.array(places, dtype=np.uint64))
+def _begin(stream: int, step: int) -> int:
+    """Where the numbers of a step begin: scrambled as `_mixed` does; for few numbers Python is the faster."""
+    number = (stream + (step + 1) * _STEP) & _MASK
+    number = ((number ^ number >> 30) * 0xBF58476D1CE4E5B9) & _MASK
+    number = ((number ^ number >> 27) * 0x94D049BB133111EB) & _MASK
+    return number ^ number >> 31
 
 
 def uniforms(streams: Sequence[int], steps: Sequence[int], ids: Any) -> F64:
     """A number in (0, 1) for each row's step and each token of ids (B, K) or (K,), (B, K)."""
-    numbers = _begins(streams, steps)[:, None] + (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(_STEP)
+    begins = np.array([_begin(stream, step) for stream, step in zip(streams, steps, strict=True)], dtype=np.uint64)
+    numbers = begins[:, None] + (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(_STEP)
     found: F64 = (_mixed(numbers) >> _LOW).astype(np.float64)
     found += 0.5
     found *= 2.0**-53
@@ -77,3 +87,43 @@ def race(logs: Floats, numbers: F64, error: float = 0.0) -> tuple[I64, Any]:
         return winners, np.ones(len(logs), dtype=np.bool_)
     close = times >= best[row] - 2 * error
     return winners, np.bincount(row[close], minlength=len(logs)) == 1
+
+
+def draw(
+    logs: Floats, streams: Sequence[int], steps: Sequence[int], ids: Any = None, error: float = 0.0
+) -> tuple[I64, Any]:
+    """The place of each row's winner and whether it is sure, as `race` with the numbers of `uniforms`.
+
+    ids (B, K) are those of logs (B, K); none: all of the vocabulary's. Few rows at once stay in the cache.
+    """
+    several = max(1, CHUNK // logs.shape[1])
+    everything = np.arange(logs.shape[1]) if ids is None else None
+    parts = []
+    for begin in range(0, len(logs), several):
+        some = slice(begin, begin + several)
+        numbers = uniforms(streams[some], steps[some], everything if ids is None else ids[some])
+        parts.append(race(logs[some], numbers, error))
+    won, sure = zip(*parts, strict=True)
+    return np.concatenate(won), np.concatenate(sure)
+
+
+class Ahead:
+    """What a race needs for several coming steps of a text, made at once; for small vocabularies."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, int], F64] = {}
+
+    def late(self, stream: int, step: int, size: int) -> F64:
+        """log E of all tokens of a vocabulary at a step, (V,): the race is won by the highest of log p - log E."""
+        steps = max(1, SMALL // size)
+        begin = step - step % steps
+        kept = self._kept.get((stream, begin))
+        if kept is None or kept.shape[1] != size:
+            if len(self._kept) >= STREAMS:
+                self._kept.clear()
+            numbers = uniforms([stream] * steps, range(begin, begin + steps), np.arange(size))
+            with np.errstate(divide="ignore"):
+                kept = np.log(-np.log1p(-numbers))
+            self._kept[stream, begin] = kept
+        late: F64 = kept[step - begin]
+        return late

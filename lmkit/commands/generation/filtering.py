@@ -1,0 +1,111 @@
+"""Options of filters, penalties and Mirostat: what goes together, and the objects that they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lmkit.errors import UsageError
+
+if TYPE_CHECKING:  # numpy is not needed to find out that options don't go together
+    from lmkit.using.generation.chains import Filtering
+    from lmkit.using.generation.choosing import Chooser
+    from lmkit.using.generation.mirostat import Mirostat
+    from lmkit.using.generation.penalties import NoRepeat, Presence, Repetition
+
+RATE = 0.1  # of Mirostat, as in its paper
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options that say how tokens are chosen, as they were typed."""
+
+    greedy: bool = False
+    ancestral: bool = False
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    typical: float = 1.0
+    epsilon: float = 0.0
+    eta: float = 0.0
+    order: str | None = None
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    no_repeat_ngram: int = 0
+    penalty_scope: str | None = None
+    mirostat: float | None = None
+    mirostat_rate: float | None = None
+
+    def check(self) -> None:
+        """Raises UsageError for options that do not go together."""
+        cuts = ("top_k", "top_p", "min_p", "typical", "epsilon", "eta")
+        penalties = ("repetition_penalty", "presence_penalty", "frequency_penalty", "no_repeat_ngram")
+        self._apart("greedy", ["ancestral", "temperature", *cuts, "mirostat"])
+        self._apart("ancestral", ["temperature", *cuts, *penalties, "mirostat"])
+        self._apart("mirostat", cuts)
+        if self.mirostat is not None and self.temperature == 0:
+            raise UsageError("--mirostat and --temperature 0, which leaves one token, do not go together")
+        if self.mirostat is None and self.mirostat_rate is not None:
+            raise UsageError("--mirostat-rate does nothing without --mirostat")
+        if self.repetition_penalty <= 0:
+            raise UsageError("--repetition-penalty must be above 0")
+        if self.penalty_scope is not None and not any(map(self._typed, penalties)):
+            raise UsageError("--penalty-scope does nothing without a penalty")
+        self._scope()
+
+    def _typed(self, name: str) -> bool:
+        return bool(getattr(self, name) != getattr(Asked, name))
+
+    def _apart(self, name: str, others: Sequence[str]) -> None:
+        typed = [f"--{each.replace('_', '-')}" for each in [name, *others] if self._typed(each)]
+        if self._typed(name) and len(typed) > 1:
+            raise UsageError(f"{' and '.join(typed)} do not go together")
+
+    def _scope(self) -> str | int:
+        scope = self.penalty_scope or "all"
+        if scope in ("all", "output"):
+            return scope
+        if not (scope.isascii() and scope.isdigit() and 0 < int(scope[:10]) < 10**9):
+            raise UsageError(f"--penalty-scope {scope!r} is not `all`, `output` or a number of tokens")
+        return int(scope)
+
+    @property
+    def filtering(self) -> Filtering:
+        """The filters that are asked for."""
+        from lmkit.using.generation.chains import Filtering
+
+        return Filtering(
+            self.temperature, self.top_k, self.top_p, self.min_p, self.typical, self.epsilon, self.eta, self.order
+        )
+
+    def penalties(self) -> list[Repetition | Presence | NoRepeat]:
+        """Those that are asked for, in the order in which they are applied."""
+        from lmkit.using.generation.penalties import NoRepeat, Presence, Repetition
+
+        scope = self._scope()
+        penalties: list[Repetition | Presence | NoRepeat] = []
+        if self.repetition_penalty != 1:
+            penalties.append(Repetition(self.repetition_penalty, scope))  # type: ignore[arg-type]
+        if self.presence_penalty or self.frequency_penalty:
+            penalties.append(Presence(self.presence_penalty, self.frequency_penalty, scope))  # type: ignore[arg-type]
+        if self.no_repeat_ngram:
+            penalties.append(NoRepeat(self.no_repeat_ngram, scope))  # type: ignore[arg-type]
+        return penalties
+
+    def chooser(self, never: Sequence[int]) -> Chooser:
+        """What names the next token. Raises UsageError for an order that is none."""
+        from lmkit.using.generation.choosing import Chooser
+
+        greedy = self.greedy or self.temperature == 0
+        return Chooser(self.filtering.chain(), never=never, penalties=self.penalties(), greedy=greedy)
+
+    def control(self) -> Mirostat | None:
+        """What holds one text's surprise, if asked for: each text needs its own."""
+        from lmkit.using.generation.mirostat import Mirostat
+
+        if self.mirostat is None:
+            return None
+        return Mirostat(self.mirostat, RATE if self.mirostat_rate is None else self.mirostat_rate)
