@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lmkit.using.generation import filters, noise, prompts
+from lmkit.using.generation import noise, prompts
+from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser
 from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
 from lmkit.using.generation.stepping import StateRows
@@ -14,14 +15,15 @@ MODELS = (
 )  # fmt: skip
 WAYS = {
     "ancestral": {},
-    "filtered": {"temperature_": 0.8, "k": 7, "p": 0.9},
-    "top-p": {"p": 0.6},
+    "filtered": {"temperature": 0.8, "top_k": 7, "top_p": 0.9},
+    "top-p": {"top_p": 0.6},
+    "others": {"min_p": 0.02, "typical": 0.9},
     "greedy": None,
 }
 
 
 def chooser(model, way):
-    chain = filters.chain(**(WAYS[way] or {}))
+    chain = Filtering(**(WAYS[way] or {})).chain()
     return Chooser(chain, never=prompts.never(model, unknown=False), greedy=WAYS[way] is None)
 
 
