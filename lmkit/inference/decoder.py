@@ -14,46 +14,15 @@ from lmkit.families import positions
 from lmkit.families.model import Weights
 from lmkit.families.transformer import Transformer
 from lmkit.inference import formulas
+from lmkit.inference.cache import CAPACITY, Cache, RowCache
 from lmkit.inference.linear import Head, Joint
-from lmkit.protocols import F32, I32
+from lmkit.protocols import F32, I32, I64
 
-CAPACITY = 64  # tokens that a cache has room for at first
 QUERIES = 128  # queries whose scores are worked out at once
 FEW = 1 << 12  # positions whose tables are made at first
 
 Attend = Callable[[int, F32, F32, F32], F32]
 """From a layer's number, queries (..., T, H, E), keys and values (..., T, G, E) to outputs (..., T, H E)."""
-
-
-class Cache:
-    """Tokens run so far in one window and their keys and values, (layers, G, capacity, E), shared by states."""
-
-    def __init__(self, layers: int, heads: int, width: int, capacity: int = CAPACITY) -> None:
-        self.keys = np.empty((layers, heads, capacity, width), dtype=np.float32)
-        self.values = np.empty_like(self.keys)
-        self.tokens = np.empty(capacity, dtype=np.int32)
-        self.filled = 0
-
-    def reserve(self, size: int) -> None:
-        """Makes room for `size` tokens in all, for twice as many as before at least."""
-        capacity = len(self.tokens)
-        if size > capacity:
-            self._take(self, self.filled, max(size, 2 * capacity))
-
-    def branch(self, length: int) -> "Cache":
-        """A cache of its own that begins with the first `length` tokens."""
-        layers, heads, _, width = self.keys.shape
-        made = Cache(layers, heads, width, 0)
-        made._take(self, length, max(CAPACITY, length + length // 2))
-        return made
-
-    def _take(self, other: "Cache", length: int, capacity: int) -> None:
-        layers, heads, _, width = other.keys.shape
-        bigger = Cache(layers, heads, width, capacity)
-        bigger.keys[:, :, :length] = other.keys[:, :, :length]
-        bigger.values[:, :, :length] = other.values[:, :, :length]
-        bigger.tokens[:length] = other.tokens[:length]
-        self.keys, self.values, self.tokens, self.filled = bigger.keys, bigger.values, bigger.tokens, length
 
 
 class Block:
@@ -149,6 +118,7 @@ class Decoder:
         settings = _settings(weights)
         tensors = weights.tensors
         self._settings = settings
+        self.width = settings.width
         self._embeddings: F32 = tensors["embed_tokens.weight"]
         self._blocks = [Block(weights, number) for number in range(settings.layers)]
         self._last = Norm(weights, "norm") if settings.norm == "pre" else None
@@ -162,6 +132,11 @@ class Decoder:
         """An empty cache."""
         settings = self._settings
         return Cache(settings.layers, settings.kv_heads, settings.head_width, min(CAPACITY, settings.context))
+
+    def row_cache(self) -> RowCache:
+        """A cache of no rows."""
+        settings = self._settings
+        return RowCache(settings.layers, settings.kv_heads, settings.head_width)
 
     def _table(self, end: int) -> tuple[F32, ...]:
         """What positions up to `end` at least are told by: rows to add, or cosines and sines; nothing if not needed."""
@@ -179,11 +154,10 @@ class Decoder:
                 self._tables = (table.astype(np.float32),)
         return self._tables
 
-    def _run(self, ids: Any, begin: int, end: int, attend: Attend) -> F32:
-        """What the head multiplies, (..., T, D), for ids (..., T) at positions `begin` to `end`; (D,) for one id."""
+    def _run(self, ids: Any, places: Any, end: int, attend: Attend) -> F32:
+        """What the head multiplies, ids (...) to (..., D), for ids at `places`, which are below `end`."""
         x: F32 = self._embeddings[ids]
         tables = self._table(end)
-        places: Any = slice(begin, end) if np.ndim(ids) else begin
         turns = None
         if len(tables) == 2:
             kept, crossed = formulas.turning(tables[0][places], tables[1][places])
@@ -201,7 +175,7 @@ class Decoder:
             return self._attend(queries, np.swapaxes(keys, -2, -3), np.swapaxes(values, -2, -3))
 
         with np.errstate(all="ignore"):
-            return self._run(ids, 0, ids.shape[-1], attend)
+            return self._run(ids, slice(ids.shape[-1]), ids.shape[-1], attend)
 
     def weights(self, ids: I32) -> F32:
         """What attention gives each token of a window from each, (T,) to (layers, H, T, T)."""
@@ -218,11 +192,11 @@ class Decoder:
             return np.moveaxis(outputs, -2, 0).reshape(length, -1).astype(np.float32)
 
         with np.errstate(over="ignore", invalid="ignore"):
-            self._run(ids, 0, length, attend)
+            self._run(ids, slice(length), length, attend)
         return found
 
     def extend(self, cache: Cache, ids: I32) -> F32:
-        """What the head multiplies behind the last of ids, (T,) to (D,); their keys and values go into the cache."""
+        """What the head multiplies behind each of ids, (T,) to (T, D); their keys and values go into the cache."""
         begin, end = cache.filled, cache.filled + len(ids)
         cache.reserve(end)
         cache.tokens[begin:end] = ids
@@ -243,9 +217,50 @@ class Decoder:
 
         with np.errstate(all="ignore"):
             if len(ids) == 1:
-                return self._run(int(ids[0]), begin, end, attend_once)
-            last: F32 = self._run(ids, begin, end, attend)[-1]
-            return last
+                return self._run(int(ids[0]), begin, end, attend_once)[None]
+            return self._run(ids, slice(begin, end), end, attend)
+
+    def step(self, cache: RowCache, ids: I32) -> F32:
+        """What the head multiplies behind one more token of each of the first B rows, (B,) to (B, D).
+
+        The rows have room for it; afterwards they have it.
+        """
+        count = len(ids)
+        rows, lengths = np.arange(count), cache.lengths[:count].copy()
+        end = int(lengths.max()) + 1
+        cache.tokens[rows, lengths] = ids
+        cache.lengths[:count] += 1
+        all_keys, all_values = cache.keys[:, :count], cache.values[:, :count]
+        unseen: F32 | None = None
+        if int(lengths.min()) + 1 < end:
+            unseen = np.where(np.arange(end) > lengths[:, None], np.float32(-np.inf), np.float32(0))[:, None, None]
+
+        def attend(layer: int, queries: Any, keys: Any, values: Any) -> Any:
+            all_keys[layer][rows, :, lengths] = keys
+            all_values[layer][rows, :, lengths] = values
+            grouped = (queries * self._scale).reshape(*keys.shape[:2], -1, keys.shape[-1])
+            scores = grouped @ all_keys[layer, :, :, :end].swapaxes(2, 3)
+            if unseen is not None:
+                scores += unseen
+            return (formulas.softmax(scores) @ all_values[layer, :, :, :end]).reshape(count, -1)
+
+        with np.errstate(all="ignore"):
+            return self._run(ids, lengths, end, attend)
+
+    def begin(self, cache: RowCache, rows: I64, ids: I32) -> None:
+        """Rows become windows of their own that begin with ids, (B, T), for which there is room."""
+        length = ids.shape[1]
+        cache.tokens[rows, :length] = ids
+        cache.lengths[rows] = length
+
+        def attend(layer: int, queries: F32, keys: F32, values: F32) -> F32:
+            keys, values = np.swapaxes(keys, 1, 2), np.swapaxes(values, 1, 2)
+            cache.keys[layer, rows, :, :length] = keys
+            cache.values[layer, rows, :, :length] = values
+            return self._attend(queries, keys, values)
+
+        with np.errstate(all="ignore"):
+            self._run(ids, slice(length), length, attend)
 
     def _attend(self, queries: Any, keys: Any, values: Any) -> F32:
         """Causal attention of the last T tokens in parts: (..., T, H, E) over (..., G, S, E) to (..., T, H E)."""

@@ -1,13 +1,13 @@
 """The feed-forward n-gram model in numpy; see `families.feedforward` for its formula. Knows no files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from lmkit.families.feedforward import FeedForward
 from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
 from lmkit.inference.formulas import linear
-from lmkit.inference.linear import Head
+from lmkit.inference.linear import TOLERANCE, Head
 from lmkit.protocols import F32, F64, I32, I64
 
 State = tuple[int, ...]
@@ -27,11 +27,11 @@ class FeedForwardModel(NeuralModel):
         self._direct: F32 | None = tensors.get("direct.weight")
         head: F32 = tensors["lm_head.weight"]
         joined = head if self._direct is None else np.concatenate((head, self._direct), axis=1)
-        self._head = Head(joined, tensors["lm_head.bias"], self.tokenizer.size)
+        self.head = Head(joined, tensors["lm_head.bias"], self.tokenizer.size)
 
-    def _run(self, contexts: I32) -> F32:
+    def outputs(self, contexts: I32) -> F32:
         """What the head multiplies: tanh(d + H x), and x where it is wanted, for contexts (..., n)."""
-        x: F32 = self._embeddings[contexts].reshape(*contexts.shape[:-1], -1)
+        x: F32 = self._embeddings[contexts].reshape(*contexts.shape[:-1], self.settings.context * self.settings.width)
         with np.errstate(all="ignore"):
             hidden: F32 = np.tanh(linear(x, *self._hidden))
         return hidden if self._direct is None else np.concatenate((hidden, x), axis=-1)
@@ -52,7 +52,24 @@ class FeedForwardModel(NeuralModel):
 
     def next(self, state: State) -> F64:
         """See `LanguageModel.next`."""
-        return self._head.next(self._run(np.array(state, dtype=np.int32)))
+        return self.head.next(self.outputs(np.array(state, dtype=np.int32)))
+
+    # Several steps at once.
+
+    tolerance = TOLERANCE
+
+    def rows(self, states: Sequence[State]) -> "FeedForwardRows":
+        """See `Batched.rows`."""
+        return FeedForwardRows(self, states)
+
+    def follow(self, state: State, ids: I32) -> list[State]:
+        """See `Batched.follow`."""
+        history = (*state, *ids.tolist())
+        return [history[place : place + len(state)] for place in range(1, len(ids) + 1)]
+
+    def next_many(self, states: Sequence[State]) -> F32:
+        """See `Batched.next_many`."""
+        return self.rows(states).next()
 
     # Many tokens at a time.
 
@@ -62,7 +79,7 @@ class FeedForwardModel(NeuralModel):
         back = np.arange(-self.settings.context, 0)
         for begin in range(0, len(targets), self.batch_tokens):
             some = slice(begin, begin + self.batch_tokens)
-            nats[some] = self._head.score(self._run(padded[places[some, None] + back]), targets[some])
+            nats[some] = self.head.score(self.outputs(padded[places[some, None] + back]), targets[some])
         return nats
 
     def score_many(self, ids: I32, ends: I64) -> F64:
@@ -92,4 +109,34 @@ class FeedForwardModel(NeuralModel):
         width = self.settings.context
         padded = np.concatenate((np.full(width, self.form.start, dtype=np.int32), ids))
         places = np.arange(width + 1, len(padded) + 1)
-        return self._run(padded[places[:, None] + np.arange(-width, 0)])[:, : self.settings.hidden]
+        return self.outputs(padded[places[:, None] + np.arange(-width, 0)])[:, : self.settings.hidden]
+
+
+class FeedForwardRows:
+    """The last n tokens of several texts, (B, n); see `protocols.Rows`."""
+
+    def __init__(self, model: FeedForwardModel, states: Sequence[State]) -> None:
+        self._model = model
+        self._contexts: I32 = np.zeros((0, model.settings.context), dtype=np.int32)
+        self.join(states)
+
+    def __len__(self) -> int:
+        return len(self._contexts)
+
+    def next(self) -> F32:
+        """See `Rows.next`."""
+        return self._model.head.next_many(self._model.outputs(self._contexts))
+
+    def advance(self, tokens: Sequence[int]) -> None:
+        """See `Rows.advance`."""
+        new = np.array(tokens, dtype=np.int32)[:, None]
+        self._contexts = np.concatenate((self._contexts[:, 1:], new), axis=1)
+
+    def take(self, rows: Sequence[int]) -> None:
+        """See `Rows.take`."""
+        self._contexts = self._contexts[np.array(rows, dtype=np.int64)]
+
+    def join(self, states: Sequence[State]) -> None:
+        """See `Rows.join`."""
+        if states:
+            self._contexts = np.concatenate((self._contexts, np.array(states, dtype=np.int32)))

@@ -3,7 +3,7 @@
 Shapes: B sentences, T time, D width, G gates.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
 from lmkit.families.recurrent import Recurrent
 from lmkit.inference import formulas
-from lmkit.inference.linear import Head
+from lmkit.inference.linear import TOLERANCE, Head
 from lmkit.protocols import F32, F64, I32, I64
 
 TABLE = 1 << 20  # numbers in the first layer's products with all embeddings, where these are worked out beforehand
@@ -95,7 +95,7 @@ class RecurrentModel(NeuralModel):
         self._embeddings: F32 = tensors["embed_tokens.weight"]
         self._layers = [Layer(settings, weights, number) for number in range(settings.layers)]
         head = self._embeddings if settings.tied else tensors["lm_head.weight"]
-        self._head = Head(head, tensors.get("lm_head.bias"), self.tokenizer.size)
+        self.head = Head(head, tensors.get("lm_head.bias"), self.tokenizer.size)
         self._table: F32 | None = None
         if settings.vocabulary * settings.gates * settings.width <= TABLE:
             self._table = self._layers[0].products(self._embeddings)
@@ -117,18 +117,46 @@ class RecurrentModel(NeuralModel):
 
     def advance(self, state: State, token: int) -> State:
         """See `LanguageModel.advance`."""
-        memories: list[Memory] = []
+        return State(self.stepped(state.memories, token))
+
+    def stepped(self, memories: tuple[Memory, ...], tokens: Any) -> tuple[Memory, ...]:
+        """What the layers keep after one more token, or after one more of each row, (B,)."""
+        kept: list[Memory] = []
         with np.errstate(all="ignore"):
-            products = self._first(token)
-            for layer, before in zip(self._layers, state.memories, strict=True):
-                if memories:
-                    products = layer.products(memories[-1][0])
-                memories.append(layer.step(products, before))
-        return State(tuple(memories))
+            products = self._first(tokens)
+            for layer, before in zip(self._layers, memories, strict=True):
+                if kept:
+                    products = layer.products(kept[-1][0])
+                kept.append(layer.step(products, before))
+        return tuple(kept)
 
     def next(self, state: State) -> F64:
         """See `LanguageModel.next`."""
-        return self._head.next(state.memories[-1][0])
+        return self.head.next(state.memories[-1][0])
+
+    # Several steps at once.
+
+    tolerance = TOLERANCE
+
+    def rows(self, states: Sequence[State]) -> "RecurrentRows":
+        """See `Batched.rows`."""
+        return RecurrentRows(self, states, self._empty(0))
+
+    def follow(self, state: State, ids: I32) -> list[State]:
+        """See `Batched.follow`; each step needs the one before it."""
+        found: list[State] = []
+        for token in ids.tolist():
+            state = self.advance(state, token)
+            found.append(state)
+        return found
+
+    def next_many(self, states: Sequence[State]) -> F32:
+        """See `Batched.next_many`."""
+        outputs = [
+            np.zeros((0, self.settings.width), dtype=np.float32),
+            *(state.memories[-1][0][None] for state in states),
+        ]
+        return self.head.next_many(np.concatenate(outputs))
 
     # Many tokens at a time.
 
@@ -150,7 +178,7 @@ class RecurrentModel(NeuralModel):
                 ids = part[begin : begin + self.batch_tokens]
                 inputs = np.concatenate((np.array([last], dtype=np.int32), ids[:-1]))
                 outputs, memories = self._run(inputs, memories)
-                yield self._head.score(outputs, ids)
+                yield self.head.score(outputs, ids)
                 last = int(ids[-1])
 
     def score_many(self, ids: I32, ends: I64) -> F64:
@@ -178,7 +206,7 @@ class RecurrentModel(NeuralModel):
             places = np.where(inside, begins + times, 0)
             targets = np.where(inside, ids[places], self.form.start).astype(np.int32)
             outputs, memories = self._run(np.concatenate((last[None], targets[:-1])), memories)
-            nats[places[inside]] = self._head.score(outputs[inside], targets[inside])
+            nats[places[inside]] = self.head.score(outputs[inside], targets[inside])
             last = targets[-1]
 
     # What is inside.
@@ -191,3 +219,39 @@ class RecurrentModel(NeuralModel):
             outputs, memories = self._run(inputs[begin : begin + self.batch_tokens], memories)
             found.append(outputs)
         return np.concatenate(found)[1:]
+
+
+class RecurrentRows:
+    """What the layers keep of several texts, (B, D) each; see `protocols.Rows`."""
+
+    def __init__(self, model: RecurrentModel, states: Sequence[State], empty: tuple[Memory, ...]) -> None:
+        self._model, self._memories = model, empty
+        self.join(states)
+
+    def __len__(self) -> int:
+        return len(self._memories[0][0])
+
+    def next(self) -> F32:
+        """See `Rows.next`."""
+        return self._model.head.next_many(self._memories[-1][0])
+
+    def advance(self, tokens: Sequence[int]) -> None:
+        """See `Rows.advance`."""
+        self._memories = self._model.stepped(self._memories, np.array(tokens, dtype=np.int64))
+
+    def take(self, rows: Sequence[int]) -> None:
+        """See `Rows.take`."""
+        chosen = np.array(rows, dtype=np.int64)
+        self._memories = tuple(tuple(part[chosen] for part in memory) for memory in self._memories)
+
+    def join(self, states: Sequence[State]) -> None:
+        """See `Rows.join`."""
+        if states:
+            several = [
+                self._memories,
+                *([tuple(part[None] for part in memory) for memory in state.memories] for state in states),
+            ]
+            self._memories = tuple(
+                tuple(np.concatenate(parts) for parts in zip(*memories, strict=True))
+                for memories in zip(*several, strict=True)
+            )

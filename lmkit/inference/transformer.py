@@ -4,9 +4,8 @@ Past the context T, stepping follows the windows of `families.windows`: when a w
 last T - S inputs are run again as the beginning of the next, for stride S.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,19 +13,11 @@ from lmkit.errors import UsageError
 from lmkit.families import windows
 from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
 from lmkit.families.transformer import Transformer
-from lmkit.inference.decoder import Cache, Decoder
+from lmkit.inference.cache import State
+from lmkit.inference.decoder import Decoder
+from lmkit.inference.linear import TOLERANCE
+from lmkit.inference.rows import TransformerRows
 from lmkit.protocols import F32, F64, I32, I64
-
-
-class State(NamedTuple):
-    """The first `length` tokens of a cache, and the last one's output, (D,).
-
-    A cache is shared by the states along one history: what is behind `length` is none of a state's business.
-    """
-
-    cache: Cache
-    length: int
-    output: F32
 
 
 class TransformerModel(NeuralModel):
@@ -47,17 +38,16 @@ class TransformerModel(NeuralModel):
     def _fresh(self, inputs: I32) -> State:
         """The state behind the inputs of a window of their own."""
         cache = self._decoder.cache()
-        return State(cache, len(inputs), self._decoder.extend(cache, inputs))
+        return cache.held(State(cache, len(inputs), self._decoder.extend(cache, inputs)[-1]))
 
     def advance(self, state: State, token: int) -> State:
         """See `LanguageModel.advance`."""
         ids = np.array([token], dtype=np.int32)
-        cache, length = state.cache, state.length
+        length = state.length
         if length == self.settings.context:
-            return self._fresh(np.concatenate((cache.tokens[self.stride : length], ids)))
-        if cache.filled != length:
-            cache = cache.branch(length)
-        return State(cache, length + 1, self._decoder.extend(cache, ids))
+            return self._fresh(np.concatenate((state.cache.tokens[self.stride : length], ids)))
+        cache = state.cache.behind(state)
+        return cache.held(State(cache, length + 1, self._decoder.extend(cache, ids)[0]))
 
     def after(self, ids: I32) -> State:
         """See `NeuralModel.after`; as many tokens as the context leave no room for the start token."""
@@ -67,6 +57,35 @@ class TransformerModel(NeuralModel):
     def next(self, state: State) -> F64:
         """See `LanguageModel.next`."""
         return self._decoder.head.next(state.output)
+
+    # Several steps at once.
+
+    tolerance = TOLERANCE
+
+    def rows(self, states: Sequence[State]) -> TransformerRows:
+        """See `Batched.rows`."""
+        return TransformerRows(self._decoder, states, self.settings.context, self.stride, self.batch_tokens)
+
+    def follow(self, state: State, ids: I32) -> list[State]:
+        """See `Batched.follow`: up to the end of a window together, into the next by a step."""
+        found: list[State] = []
+        while len(ids):
+            room = self.settings.context - state.length
+            if room == 0:
+                found.append(self.advance(state, int(ids[0])))
+                ids = ids[1:]
+            else:
+                cache, length = state.cache.behind(state), state.length
+                outputs = self._decoder.extend(cache, ids[:room])
+                found += [cache.held(State(cache, length + 1 + place, output)) for place, output in enumerate(outputs)]
+                ids = ids[room:]
+            state = found[-1]
+        return found
+
+    def next_many(self, states: Sequence[State]) -> F32:
+        """See `Batched.next_many`."""
+        outputs = [np.zeros((0, self.settings.width), dtype=np.float32), *(state.output[None] for state in states)]
+        return self._decoder.head.next_many(np.concatenate(outputs))
 
     # Many tokens at a time.
 

@@ -1,0 +1,78 @@
+"""Texts of a transformer that go on side by side, each in a window of its own. Knows no weights."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lmkit.inference.cache import State, moves
+from lmkit.inference.decoder import Decoder
+from lmkit.protocols import F32
+
+
+class TransformerRows:
+    """See `protocols.Rows`. The rows lie, in any order, in the first places of one cache.
+
+    Windows roll on as those of single states do: when the `context` is full, what is left of a window after
+    `stride` tokens is run again, of all rows whose windows are full together.
+    """
+
+    def __init__(self, decoder: Decoder, states: Sequence[State], context: int, stride: int, batch_tokens: int) -> None:
+        self._decoder = decoder
+        self._context, self._stride, self._batch_tokens = context, stride, batch_tokens
+        self._cache = decoder.row_cache()
+        self._places: list[int] = []
+        self._outputs: F32 = np.zeros((0, decoder.width), dtype=np.float32)
+        self.join(states)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def next(self) -> F32:
+        """See `Rows.next`."""
+        return self._decoder.head.next_many(self._outputs[self._places])
+
+    def advance(self, tokens: Sequence[int]) -> None:
+        """See `Rows.advance`."""
+        count = len(self)
+        if not count:
+            return
+        ids = np.empty(count, dtype=np.int32)
+        ids[self._places] = tokens
+        self._roll()
+        self._cache.reserve(count, int(self._cache.lengths[:count].max()) + 1, self._context)
+        self._outputs = self._decoder.step(self._cache, ids)
+
+    def _roll(self) -> None:
+        """Begins the next window of those rows whose windows are full."""
+        kept = self._context - self._stride
+        full = np.flatnonzero(self._cache.lengths[: len(self)] == self._context)
+        if not kept:
+            self._cache.lengths[full] = 0
+            return
+        several = max(1, self._batch_tokens // kept)
+        for begin in range(0, len(full), several):
+            rows = full[begin : begin + several]
+            self._decoder.begin(self._cache, rows, self._cache.tokens[rows, self._stride : self._context])
+
+    def take(self, rows: Sequence[int]) -> None:
+        """See `Rows.take`."""
+        self._cache.reserve(len(rows), 0, self._context)
+        outputs = self._outputs[[self._places[row] for row in rows]]
+        self._places, copies = moves([self._places[row] for row in rows])
+        for place, target in copies:
+            self._cache.copy(place, target)
+        self._outputs = np.empty_like(outputs)
+        self._outputs[self._places] = outputs
+
+    def join(self, states: Sequence[State]) -> None:
+        """See `Rows.join`."""
+        if not states:
+            return
+        begin = len(self)
+        longest = max(state.length for state in states)
+        self._cache.reserve(begin + len(states), min(longest + 1, self._context), self._context)
+        for place, state in enumerate(states, begin):
+            self._cache.put(place, state)
+        joined = np.stack([state.output for state in states])
+        self._outputs = np.concatenate((self._outputs, joined))
+        self._places += range(begin, begin + len(states))
