@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands.generation import drafting
 from lmkit.commands.options import (
     FilterOrder,
     Json,
@@ -51,6 +52,9 @@ def sample(
     window: Window = False,
     threads: ModelThreads = None,
     unknown: Annotated[bool, typer.Option("--unknown", help="Let the unknown word be drawn too.")] = False,
+    draft: drafting.DraftOption = None,
+    lookup: drafting.LookupOption = None,
+    draft_tokens: drafting.DraftTokens = None,
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -62,11 +66,14 @@ def sample(
     at the end of a line, at --stop or after --max-tokens; --json says which, as
     `finish_reason` (`eos`, `stop`, `length`). Where the model reads texts of several lines, so
     may the prompt and what is generated be; it ends with a document, where the model knows those.
+    With --draft or --lookup some tokens are guessed and looked at together, which is faster where
+    guesses are often right, and the text is the same.
 
     Examples:
       lmkit sample -m model.lm -n 5
       lmkit sample -m model.lm --prompt "once upon" --greedy --echo
       lmkit sample -m model.lm -t 0.8 --top-k 40 --top-p 0.95 --seed 7 --json
+      lmkit sample -m gpt.lm --draft ngram.lm --lookup 3 --prompt "once upon"
     """
     filtered = {"--temperature": temperature != 1, "--top-k": top_k != 0, "--top-p": top_p != 1}
     ways = [name for name, used in {"--greedy": greedy, "--ancestral": ancestral}.items() if used]
@@ -76,10 +83,11 @@ def sample(
     if "" in (stop or []):
         raise UsageError("--stop with no text would stop everything")
     name = model if model is not None else streams.STDIN
+    drafted = drafting.check(draft, lookup, draft_tokens, name, {})
     opening.use_threads(threads, name)
     from lmkit.using.generation import filters, noise, prompts
     from lmkit.using.generation.choosing import Chooser
-    from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
+    from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Stepper, Together
     from lmkit.using.generation.stepping import is_batched
 
     chain = filters.chain(temperature_=temperature, k=top_k, p=top_p, order=order)
@@ -89,8 +97,9 @@ def sample(
         ids = prompts.seen(opened, data, window=window)
         state = prompts.state_after(opened, ids)
         chooser = Chooser(chain, never=prompts.never(opened, unknown=unknown), greedy=greedy or temperature == 0)
-        batched = is_batched(opened) and number > 1
-        stepper = Together(opened, chooser) if batched else OneByOne(opened, chooser)
+        batched = is_batched(opened) and number > 1 and not drafted
+        speculation = drafting.stepper(opened, chooser, draft, lookup, draft_tokens) if drafted else None
+        stepper: Stepper = speculation or (Together(opened, chooser) if batched else OneByOne(opened, chooser))
         stops = [streams.argument_bytes(text, raw=True) for text in stop or []]
         generator = Generator(opened, stepper, most=max_tokens, stops=stops, batch=BATCH if batched else 1)
         requests = (Request(noise.stream_of(seed, "0", index), ids, state, label=index) for index in range(number))
@@ -108,6 +117,8 @@ def sample(
                 out.line(to_json(record | {"order": chain.names}))
                 continue
             out.answer(_shown(opened, data if echo else b"", done.text))
+        if speculation is not None:
+            drafting.tell(run, speculation)
 
 
 def _shown(model: Any, prompt: bytes, text: bytes) -> bytes:

@@ -10,12 +10,12 @@ import numpy as np
 
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import State, Tokenizer
-from lmkit.using.generation import prompts, stepping
+from lmkit.using.generation import prompts
 from lmkit.using.generation.choosing import Chooser, Place
 from lmkit.using.generation.filters import Candidates
 
 LEVELS = 8  # steps in which a draft's certainty is told
-FOUND = (0.35, 0.6, 0.75, 0.85)
+FOUND = (0.2, 0.5, 0.7, 0.85)
 """How often what followed a run of one, two, ... tokens follows again; the last serves longer ones."""
 
 
@@ -42,10 +42,9 @@ Begin = Callable[[Place], Draft]
 
 
 class Lookup:
-    """Proposes what followed where the last tokens stood before: the longest run, up to `longest`, and of its places
-    the last. Saxena (2023), Prompt Lookup Decoding.
+    """Proposes what followed where the last tokens stood before. Saxena (2023), Prompt Lookup Decoding.
 
-    Each token costs `longest` entries of a dictionary. What follows may run into the end of the text, which
+    Of all runs of up to `longest` tokens it is the longest, and of its places the last that counts. Each token costs `longest` entries of a dictionary. What follows may run into the end of the text, which
     then goes on as it has been guessed to: a text that repeats itself is found out after one round.
     """
 
@@ -106,10 +105,11 @@ class ModelDraft:
     def follow(self, tokens: Sequence[int]) -> None:
         """See `Draft.follow`."""
         right = _alike(self._guessed[: len(self._states) - 1], tokens)
-        state = stepping.rewind(self._model, self._states, right + 1)
+        state = self._states[right]
+        self._states, self._guessed = [], []  # what nobody holds is in no one's way
         for token in tokens[right:]:
             state = self._after(state, token)
-        self._states, self._guessed = [state], []
+        self._states = [state]
         self._ids += tokens
 
     def propose(self) -> Iterator[Proposal]:

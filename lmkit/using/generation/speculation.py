@@ -23,8 +23,8 @@ from lmkit.using.generation.drafts import Begin, Draft, Proposal
 from lmkit.using.generation.engine import Alone, Row
 from lmkit.using.generation.prompts import end_of
 
-MOST = 7
-"""Tokens proposed at once: with the one before them they fill a pass of numpy models that costs least a token."""
+MOST = 15
+"""Tokens proposed at once: with the one before them sixteen, from where on a pass costs as much more as it gives."""
 SURELY = 4  # how many trials a first sight counts for
 REMEMBERED = 64  # trials of a level after which the older ones count half
 HOPELESS = 0.05  # chance of being looked at below which nothing more is proposed
@@ -34,8 +34,8 @@ Cost = Callable[[int], float]
 
 
 def cost_of_pass(tokens: int) -> float:
-    """As measured of numpy models too big for caches, 40 to 500 MB of weights; see benchmarks/speculation.py."""
-    return 1 + 0.35 * min(tokens - 1, 7) + 0.06 * max(tokens - 8, 0)
+    """As `benchmarks/speculation.py` measures it of models of GPT-2's size in numpy: for 2, 4, 16 1.6, 2.4, 3.5."""
+    return min(1 + 0.5 * (tokens - 1), 2.2 + 0.08 * tokens)
 
 
 def cost_of_steps(tokens: int) -> float:
@@ -45,12 +45,15 @@ def cost_of_steps(tokens: int) -> float:
 
 @dataclass
 class Tally:
-    """How many tokens were proposed to the model, how many of these it chose itself, and in how many passes."""
+    """How many tokens were proposed to the model, how many of these it chose, and in how many passes.
+
+    `alone` counts the choices that rounding could have decided, for which the text was run by single steps.
+    """
 
     proposed: int = 0
     accepted: int = 0
     passes: int = 0
-    tokens: int = 0
+    alone: int = 0
 
 
 class Pace:
@@ -116,7 +119,7 @@ class Speculation:
     ) -> None:
         self._model, self._chooser, self._drafts = model, chooser, drafts
         self._most = most
-        self._cost = cost or (cost_of_pass if stepping.can_follow(model) else cost_of_steps)
+        self._cost = cost or (cost_of_pass if stepping.is_batched(model) else cost_of_steps)
         self._error = stepping.tolerance(model)
         self._end = end_of(model.form)
         self._texts: list[_Text] = []
@@ -144,7 +147,6 @@ class Speculation:
     def _first(self, text: _Text) -> list[int]:
         """A text's first token, for which nothing is run but what the prompt was run for."""
         logs = self._model.next(text.state)[None]
-        self.tally.tokens += 1
         return [int(self._chooser(logs, [text.row.place])[0][0])]
 
     def _several(self, text: _Text) -> list[int]:
@@ -155,28 +157,28 @@ class Speculation:
         guessed = [proposal.token for proposal in proposals[:count]]
         states = stepping.follow(self._model, text.state, _array([ids[-1], *guessed]))
         chosen = self._chosen(text, stepping.next_many(self._model, states), guessed)
-        text.state = stepping.rewind(self._model, states, len(chosen))
+        text.state = states[len(chosen) - 1]  # the others go with the list: a cache is then no one else's
         for pace, (_, some, _) in zip(text.paces, plans, strict=True):
             pace.learn(some, chosen)
         self.tally.passes += 1
         self.tally.proposed += count
         self.tally.accepted += len(chosen) - 1
-        self.tally.tokens += len(chosen)
         return chosen
 
     def _chosen(self, text: _Text, logs: Any, guessed: list[int]) -> list[int]:
         """The model's own tokens at one place after another, until one is not the one guessed."""
         row = text.row
-        places = [row.place._replace(ids=[*row.ids, *guessed[:count]]) for count in range(len(guessed) + 1)]
-        tokens, sure = self._chooser(logs, places, self._error)
         chosen: list[int] = []
-        for place, token, is_sure in zip(places, tokens.tolist(), sure.tolist(), strict=True):
-            if not is_sure:
+        for nats in logs:
+            place = row.place._replace(ids=[*row.ids, *chosen])
+            (token,), (sure,) = self._chooser(nats[None], [place], self._error)
+            if not sure:
                 exact = self._model.next(text.alone.state(chosen))
-                token = int(self._chooser(exact[None], [place])[0][0])
-            chosen.append(token)
-            if guessed[len(chosen) - 1 : len(chosen)] != [token]:
-                return chosen
+                token = self._chooser(exact[None], [place])[0][0]
+                self.tally.alone += 1
+            chosen.append(int(token))
+            if guessed[len(chosen) - 1 : len(chosen)] != chosen[-1:]:
+                break
         return chosen
 
 

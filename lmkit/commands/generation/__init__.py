@@ -1,0 +1,1 @@
+"""What the options of `lmkit sample` are made into."""
