@@ -90,7 +90,7 @@ _lmkit() {
             esac
             ;;
         'sample')
-            options='-m --model --prompt -n --number --max-tokens --seed --greedy --ancestral -t --temperature -k --top-k -p --top-p --order --stop --echo --window --threads --unknown --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt -n --number --max-tokens --seed --greedy --ancestral -t --temperature -k --top-k -p --top-p --order --stop --echo --window --threads --unknown --draft --lookup --draft-tokens --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -104,6 +104,9 @@ _lmkit() {
                 --order) value='FILES' ;;
                 --stop) value='FILES' ;;
                 --threads) value=' ' ;;
+                --draft) value='FILES' ;;
+                --lookup) value=' ' ;;
+                --draft-tokens) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

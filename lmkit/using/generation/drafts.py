@@ -44,8 +44,9 @@ Begin = Callable[[Place], Draft]
 class Lookup:
     """Proposes what followed where the last tokens stood before. Saxena (2023), Prompt Lookup Decoding.
 
-    Of all runs of up to `longest` tokens it is the longest, and of its places the last that counts. Each token costs `longest` entries of a dictionary. What follows may run into the end of the text, which
-    then goes on as it has been guessed to: a text that repeats itself is found out after one round.
+    Of all runs of up to `longest` tokens the longest counts, and of its places the last. Each token costs
+    `longest` entries of a dictionary. What follows may run into the end of the text, which then goes on as it
+    has been guessed to: a text that repeats itself is found out after one round.
     """
 
     def __init__(self, place: Place, longest: int) -> None:
