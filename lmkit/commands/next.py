@@ -7,30 +7,16 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands import scoring
-from lmkit.commands.options import (
-    Device,
-    Epsilon,
-    Eta,
-    FilterOrder,
-    Json,
-    MinP,
-    ModelOption,
-    ModelThreads,
-    Output,
-    Prompt,
-    Run,
-    Temperature,
-    TopK,
-    TopP,
-    Typical,
-    Window,
-)
+from lmkit.commands.generation.filtering import Filters
+from lmkit.commands.grouped import with_groups
+from lmkit.commands.options import Device, Json, ModelOption, ModelThreads, Output, Prompt, Run, Window
 from lmkit.edge import streams
 from lmkit.edge.records import Table, cell
 from lmkit.edge.terminal import bars
 from lmkit.errors import UsageError
 
 
+@with_groups()
 def next_token(
     run: Run,
     model: ModelOption = None,
@@ -41,14 +27,8 @@ def next_token(
         bool, typer.Option("--logits", help="Show the model's own numbers too, before normalisation and filters.")
     ] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Draw each probability as a bar.")] = False,
-    temperature: Temperature = 1.0,
-    top_k: TopK = 0,
-    top_p: TopP = 1.0,
-    min_p: MinP = 0.0,
-    typical: Typical = 1.0,
-    epsilon: Epsilon = 0.0,
-    eta: Eta = 0.0,
-    order: FilterOrder = None,
+    *,
+    filters: Filters,
     window: Window = False,
     threads: ModelThreads = None,
     device: Device = "cpu",
@@ -76,9 +56,8 @@ def next_token(
     opening.use_threads(threads, name)
     from lmkit.using import softmax
     from lmkit.using.generation import prompts
-    from lmkit.using.generation.chains import Filtering
 
-    chain = Filtering(temperature, top_k, top_p, min_p, typical, epsilon, eta, order).chain()
+    chain = filters.filtering.chain()
     opened = scoring.open_generating_model(name, device)
     data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
     state = prompts.state_after(opened, prompts.seen(opened, data, window=window))

@@ -18,6 +18,8 @@ SCORES = 1 << 20  # numbers in the logits of tokens scored at once
 NEAR = 1 << 16  # numbers that stay in a near cache while they are worked on
 LANES = 256  # rows of matrices that several threads may part
 ALONE = 1 << 18  # numbers in matrices that one thread multiplies; OpenBLAS takes several from 460,800 up
+STRIP = 1 << 18  # numbers of a matrix that stay in a core's cache while several rows are multiplied by them
+FEW = 3  # rows up to which that is faster than a product of matrices, which copies them first
 
 
 def tolerance(depth: int, width: int) -> float:
@@ -68,6 +70,19 @@ def _parted(weight: F32) -> list[F32]:
     return [weight[:even]] * bool(even) + [weight[row : row + rows] for row in range(even, len(weight), rows)]
 
 
+def products(x: F32, weight: F32) -> F32:
+    """W x of each, (..., I) to (..., M); of a few rows and a big matrix so that this is read from memory once."""
+    if x.ndim != 2 or len(x) > FEW or weight.size < STRIP:
+        made: F32 = x @ weight.T
+        return made
+    made = np.empty((len(x), len(weight)), dtype=np.float32)
+    columns = x[:, :, None]
+    step = max(LANES, STRIP // weight.shape[1] // LANES * LANES)
+    for begin in range(0, len(weight), step):
+        np.matmul(weight[begin : begin + step], columns, out=made[:, begin : begin + step, None])
+    return made
+
+
 class Joint:
     """Linear maps of the same input as one map, (..., I) to (..., M), their outputs end to end."""
 
@@ -75,7 +90,7 @@ class Joint:
         small = sum(weight.nbytes for weight in weights) <= JOINED
         joined = [np.concatenate(weights)] if small and len(weights) > 1 else weights
         self._products = Products(joined)
-        self._turned = [weight.T for weight in joined]
+        self._weights = joined
         self._bias = np.concatenate(biases) if biases else None
 
     def __call__(self, x: F32) -> F32:
@@ -83,9 +98,9 @@ class Joint:
         if x.ndim == 1:
             y = self._products(x)
         else:
-            y = x @ self._turned[0]
-            if len(self._turned) > 1:
-                y = np.concatenate((y, *(x @ turned for turned in self._turned[1:])), axis=-1)
+            y = products(x, self._weights[0])
+            if len(self._weights) > 1:
+                y = np.concatenate((y, *(products(x, weight) for weight in self._weights[1:])), axis=-1)
         if self._bias is not None:
             y += self._bias
         return y
@@ -115,7 +130,9 @@ class Head:
         masses = np.empty((len(x), 1), dtype=np.float32)
         step = max(1, NEAR // len(self._weight))
         with np.errstate(all="ignore"):
-            logits = linear(x, self._weight, self._bias)
+            logits = products(x, self._weight)
+            if self._bias is not None:
+                logits += self._bias
             for begin in range(0, len(x), step):
                 some, mass = logits[begin : begin + step], masses[begin : begin + step]
                 some -= some.max(axis=1, keepdims=True)

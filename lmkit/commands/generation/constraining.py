@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
 from lmkit.commands.options import choice
 from lmkit.edge import streams
 from lmkit.errors import DataError, UnmetError, UsageError
@@ -54,40 +54,49 @@ Format = Annotated[
 ]  # fmt: skip
 
 
-class Asked:
-    """What the options hold texts to. Raises UsageError for several, DataError for a file that can't be read."""
+@dataclass(frozen=True, kw_only=True)
+class Constraining:
+    """The options that say what texts are held to. Raises UsageError for several grammars."""
 
-    def __init__(
-        self, model: str, json_schema: str | None, regex: str | None, choices: Sequence[str] | None, grammar: str | None
-    ) -> None:
-        given = {"--json-schema": json_schema, "--regex": regex, "--choice": choices or None, "--grammar": grammar}
-        self.options = [name for name, value in given.items() if value is not None]
-        """Those that were given, one at most."""
+    json_schema: JsonSchema = None
+    regex: Regex = None
+    choice: Choices = None
+    grammar: GrammarFile = None
+    format: Format = None
+
+    def __post_init__(self) -> None:
         if len(self.options) > 1:
             raise UsageError(f"{' and '.join(self.options)} exclude each other")
-        self.file: str | None = None
-        if json_schema is not None and not json_schema.lstrip().startswith(("{", "[")):
-            self.file = json_schema
-        elif grammar is not None:
-            self.file = grammar
-        opening.one_stdin(model, self.file)
-        self._regex, self._choices = regex, choices
-        self._text = "" if json_schema is None else json_schema
 
-    def grammar(self) -> "Grammar | None":
-        """The grammar that is asked for."""
+    @property
+    def options(self) -> list[str]:
+        """Those that were given, one at most."""
+        given = {
+            "--json-schema": self.json_schema, "--regex": self.regex, "--choice": self.choice or None,
+            "--grammar": self.grammar,
+        }  # fmt: skip
+        return [name for name, value in given.items() if value is not None]
+
+    @property
+    def file(self) -> str | None:
+        """The file that one of them names."""
+        schema = self.json_schema
+        return schema if schema is not None and not schema.lstrip().startswith(("{", "[")) else self.grammar
+
+    def wanted(self) -> "Grammar | None":
+        """The grammar that is asked for. Raises DataError for a file that can't be read."""
         if not self.options:
             return None
         from lmkit.using.generation import grammars
 
         grammars.engine()
-        text = self._text if self.file is None else _decoded(self.file)
+        text = (self.json_schema or "") if self.file is None else _decoded(self.file)
         with self.about():
-            if self._regex is not None:
-                return grammars.Grammar("regex", _typed(self._regex))
-            if self._choices:
-                return grammars.Grammar("choice", [_typed(text) for text in self._choices])
-            if self.options == ["--grammar"]:
+            if self.regex is not None:
+                return grammars.Grammar("regex", _typed(self.regex))
+            if self.choice:
+                return grammars.Grammar("choice", [_typed(text) for text in self.choice])
+            if self.grammar is not None:
                 return grammars.Grammar("grammar", text)
             return grammars.grammar_in({"json_schema": _parsed(text if self.file else _typed(text))})
 
@@ -137,11 +146,11 @@ def _parsed(text: str) -> Any:
 class Verdicts:
     """Gives texts their constraints, and keeps account of those that came out otherwise than they should."""
 
-    def __init__(self, model: Any, asked: Asked, form: str | None = None) -> None:
+    def __init__(self, model: Any, asked: Constraining) -> None:
         self._model = model
         self._asked = asked
-        self._grammar = asked.grammar()
-        self._format = form
+        self._grammar = asked.wanted()
+        self._format = asked.format
         self._grammars: Grammars | None = None
         self._texts = 0
         self._cut: list[str] = []

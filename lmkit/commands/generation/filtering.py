@@ -1,11 +1,27 @@
 """Options of filters, penalties and Mirostat: what goes together, and the objects that they ask for."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lmkit.commands.generation import options as own
+from lmkit.commands.options import (
+    Epsilon,
+    Eta,
+    FilterOrder,
+    FrequencyPenalty,
+    MinP,
+    MirostatRate,
+    MirostatTarget,
+    NoRepeatNgram,
+    PenaltyScope,
+    PresencePenalty,
+    RepetitionPenalty,
+    Temperature,
+    TopK,
+    TopP,
+    Typical,
+)
 from lmkit.errors import UsageError
 
 if TYPE_CHECKING:  # numpy is not needed to find out that options don't go together
@@ -17,27 +33,43 @@ if TYPE_CHECKING:  # numpy is not needed to find out that options don't go toget
 RATE = 0.1  # of Mirostat, as in its paper
 
 
-@dataclass(frozen=True)
-class Asked:
-    """The options that say how tokens are chosen, as they were typed."""
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """The options of filters."""
 
-    greedy: bool = False
-    ancestral: bool = False
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    typical: float = 1.0
-    epsilon: float = 0.0
-    eta: float = 0.0
-    order: str | None = None
-    repetition_penalty: float = 1.0
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    no_repeat_ngram: int = 0
-    penalty_scope: str | None = None
-    mirostat: float | None = None
-    mirostat_rate: float | None = None
+    temperature: Temperature = 1.0
+    top_k: TopK = 0
+    top_p: TopP = 1.0
+    min_p: MinP = 0.0
+    typical: Typical = 1.0
+    epsilon: Epsilon = 0.0
+    eta: Eta = 0.0
+    order: FilterOrder = None
+
+    @property
+    def filtering(self) -> "Filtering":
+        """The filters that are asked for."""
+        from lmkit.using.generation.chains import Filtering
+
+        return Filtering(
+            self.temperature, self.top_k, self.top_p, self.min_p, self.typical, self.epsilon, self.eta, self.order
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choosing(Filters):
+    """The options that say how tokens are chosen."""
+
+    greedy: own.Greedy = False
+    ancestral: own.Ancestral = False
+    repetition_penalty: RepetitionPenalty = 1.0
+    presence_penalty: PresencePenalty = 0.0
+    frequency_penalty: FrequencyPenalty = 0.0
+    no_repeat_ngram: NoRepeatNgram = 0
+    penalty_scope: PenaltyScope = None
+    mirostat: MirostatTarget = None
+    mirostat_rate: MirostatRate = None
+    unknown: own.Unknown = False
 
     def check(self) -> None:
         """Raises UsageError for options that do not go together."""
@@ -64,7 +96,7 @@ class Asked:
         return {f"--{name.replace('_', '-')}": self._typed(name) for name in names}
 
     def _typed(self, name: str) -> bool:
-        return bool(getattr(self, name) != getattr(Asked, name))
+        return bool(getattr(self, name) != getattr(Choosing, name))
 
     def _apart(self, name: str, others: Sequence[str]) -> None:
         typed = [f"--{each.replace('_', '-')}" for each in [name, *others] if self._typed(each)]
@@ -79,16 +111,7 @@ class Asked:
             raise UsageError(f"--penalty-scope {scope!r} is not `all`, `output` or a number of tokens")
         return int(scope)
 
-    @property
-    def filtering(self) -> Filtering:
-        """The filters that are asked for."""
-        from lmkit.using.generation.chains import Filtering
-
-        return Filtering(
-            self.temperature, self.top_k, self.top_p, self.min_p, self.typical, self.epsilon, self.eta, self.order
-        )
-
-    def penalties(self) -> list[Repetition | Presence | NoRepeat]:
+    def penalties(self) -> "list[Repetition | Presence | NoRepeat]":
         """Those that are asked for, in the order in which they are applied."""
         from lmkit.using.generation.penalties import NoRepeat, Presence, Repetition
 
@@ -102,14 +125,14 @@ class Asked:
             penalties.append(NoRepeat(self.no_repeat_ngram, scope))  # type: ignore[arg-type]
         return penalties
 
-    def chooser(self, never: Sequence[int]) -> Chooser:
+    def chooser(self, never: Sequence[int]) -> "Chooser":
         """What names the next token. Raises UsageError for an order that is none."""
         from lmkit.using.generation.choosing import Chooser
 
         greedy = self.greedy or self.temperature == 0
         return Chooser(self.filtering.chain(), never=never, penalties=self.penalties(), greedy=greedy)
 
-    def control(self) -> Mirostat | None:
+    def control(self) -> "Mirostat | None":
         """What holds one text's surprise, if asked for: each text needs its own."""
         from lmkit.using.generation.mirostat import Mirostat
 

@@ -115,3 +115,11 @@ class Prompts:
                 f"{prompt.place}: id {prompt.id!r} was there before; records of one id draw the same random numbers"
             )
         self._seen.add(prompt.key)
+
+
+def asked(run: Run, source: Any, files: Sequence[str] | None, model: Any) -> Iterable[Iterable[Prompt]]:
+    """The prompts that options (`options.Source`) or files give a model, in groups that are there at once."""
+    raw = model.tokenizer.takes_bytes
+    if not files:
+        return [[Prompt(streams.argument_bytes(source.prompt, raw=raw), 1)]]
+    return Prompts(run, files, source.form, errors=source.encoding_errors, raw=raw).groups()

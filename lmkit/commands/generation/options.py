@@ -1,11 +1,13 @@
 """Options of `lmkit sample` alone, and the sections of its help."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from lmkit.commands.generation.inputs import FORMS
-from lmkit.commands.options import choice
+from lmkit.commands.options import EncodingErrors, Json, Prompt, Window, choice
+from lmkit.errors import UsageError
 
 SECTIONS = {
     "Input": ("files", "model", "prompt", "form", "encoding_errors", "window"),
@@ -21,7 +23,7 @@ SECTIONS = {
         "repetition_penalty", "presence_penalty", "frequency_penalty", "no_repeat_ngram", "penalty_scope",
     ),
     "Constraints": ("json_schema", "regex", "choice", "grammar", "format"),
-    "Speed": ("batch", "threads", "device"),
+    "Speed": ("batch", "draft", "lookup", "draft_tokens", "threads", "device"),
 }  # fmt: skip
 """What the command's parameters are about; each stands in one of these sections of its help."""
 
@@ -89,3 +91,31 @@ Batch = Annotated[
         help="Texts that are run at once, where the model can; the result does not depend on it.",
     ),
 ]  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The options of prompts."""
+
+    prompt: Prompt = ""
+    form: InputForm = "auto"
+    encoding_errors: EncodingErrors = "strict"
+    window: Window = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Showing:
+    """The options of what is told of each text."""
+
+    echo: Echo = False
+    separator: Separator = None
+    logprobs: Logprobs = None
+    explain: Explain = False
+    json: Json = False
+
+    def check(self, *, as_records: bool) -> None:
+        """Raises UsageError for options about another form of output."""
+        if self.separator is not None and (as_records or self.explain):
+            raise UsageError(f"--separator is about texts, not {'records' if as_records else 'tables'}")
+        if self.logprobs is not None and not as_records:
+            raise UsageError("--logprobs is about records", hint="--json gives these")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from lmkit.commands import models as opening
 from lmkit.commands.generation.inputs import Prompt
@@ -59,6 +59,11 @@ class Until:
             yield from self._items
         except LmkitError as error:
             self.failure = error
+
+
+def is_done(event: Grown | Generated) -> TypeGuard[Generated]:
+    """Whether a text is told to be done."""
+    return isinstance(event, Generated)
 
 
 def events(generator: Generator, asking: Asking, groups: Iterable[Iterable[Prompt]]) -> Iterator[Grown | Generated]:

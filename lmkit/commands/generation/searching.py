@@ -11,6 +11,7 @@ from lmkit.edge.records import cell
 from lmkit.edge.streams import Output
 from lmkit.errors import UsageError
 
+DIVERSITY = 0.5  # nats, where --diversity does not say
 CANDIDATES = 4  # of contrastive search, where -k does not say
 
 Beam = Annotated[
@@ -58,6 +59,23 @@ Contrastive = Annotated[
 ]  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
+class Searching:
+    """The options of searches."""
+
+    beam: Beam = 0
+    length_penalty: LengthPenalty = 0.0
+    groups: Groups = 1
+    diversity: Diversity = None
+    keep_greedy: KeepGreedy = False
+    contrastive: Contrastive = None
+
+    @property
+    def named(self) -> dict[str, bool]:
+        """The two ways to search, and whether each is asked for."""
+        return {"--beam": self.beam > 0, "--contrastive": self.contrastive is not None}
+
+
 @dataclass(frozen=True)
 class Search:
     """How to search: with beams, or contrastively."""
@@ -65,26 +83,23 @@ class Search:
     beam: int = 0
     length_penalty: float = 0.0
     groups: int = 1
-    diversity: float = 0.5
+    diversity: float = DIVERSITY
     keep_greedy: bool = False
     contrastive: float | None = None
     explain: bool = False
 
 
-def search(
-    *, beam: int, length_penalty: float, groups: int, diversity: float | None, keep_greedy: bool,
-    contrastive: float | None, explain: bool, number: int, top_k: int, others: Mapping[str, bool],
-) -> Search | None:  # fmt: skip
+def search(asked: Searching, *, explain: bool, number: int, top_k: int, others: Mapping[str, bool]) -> Search | None:
     """The search that options ask for, None where they ask for none; `others` are options that draw, and their use.
 
     Raises UsageError where options do not go together.
     """
-    ways = {"--beam": beam > 0, "--contrastive": contrastive is not None}
     parts = {
-        "--length-penalty": length_penalty != 0, "--groups": groups != 1, "--diversity": diversity is not None,
-        "--keep-greedy": keep_greedy,
+        "--length-penalty": asked.length_penalty != 0, "--groups": asked.groups != 1,
+        "--diversity": asked.diversity is not None, "--keep-greedy": asked.keep_greedy,
     }  # fmt: skip
-    used = [name for name, given in ways.items() if given]
+    beam, groups = asked.beam, asked.groups
+    used = [name for name, given in asked.named.items() if given]
     if not beam and any(parts.values()):
         raise UsageError(f"{_first(parts)} is about beams", hint="--beam N searches with N of them")
     if not used:
@@ -92,14 +107,14 @@ def search(
     wrong = used[1:] + [name for name, given in {**others, "--top-k": bool(beam and top_k)}.items() if given]
     if wrong:
         raise UsageError(f"{' and '.join([used[0], *wrong])} do not go together")
-    if diversity is not None and groups == 1:
+    if asked.diversity is not None and groups == 1:
         raise UsageError("--diversity keeps groups apart, and there is one", hint="--groups N makes several")
     if beam and number > beam:
         raise UsageError(f"-n {number} of a beam of {beam}", hint="--beam N finds at most N texts")
     if beam % groups:
         raise UsageError(f"--beam {beam} does not part into {groups} equal groups")
-    return Search(beam, length_penalty, groups, 0.5 if diversity is None else diversity, keep_greedy, contrastive,
-                  explain)  # fmt: skip
+    diversity = DIVERSITY if asked.diversity is None else asked.diversity
+    return Search(beam, asked.length_penalty, groups, diversity, asked.keep_greedy, asked.contrastive, explain)
 
 
 def _first(used: Mapping[str, bool]) -> str:

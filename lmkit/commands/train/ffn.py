@@ -4,14 +4,15 @@ from typing import Annotated, Any
 
 import typer
 
+from lmkit.commands.grouped import with_groups
 from lmkit.commands.options import Files, Run
-from lmkit.commands.train.options import Training, with_training_options
+from lmkit.commands.train.options import Training
 from lmkit.commands.train.running import train
 
 TIME = 64  # tokens of a row: each of them is an example of its own
 
 
-@with_training_options(lr=0.01, matrix_lr=0.02)
+@with_groups(training={"lr": 0.01, "matrix_lr": 0.02})
 def ffn(
     run: Run,
     files: Files = None,

@@ -1,14 +1,12 @@
 """The options that all `train` commands share, said once; a command takes them as one value."""
 
-import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 import typer
 
 from lmkit.commands.ngram.texts import MaxVocab, MinCount
-from lmkit.commands.options import Device, EncodingErrors, Json, Output, Run, Seed, Tokens, choice
+from lmkit.commands.options import Device, EncodingErrors, Json, Output, Seed, Tokens, choice
 
 Seconds = float
 
@@ -229,30 +227,3 @@ class Training:
     ] = 60.0
     encoding_errors: EncodingErrors = "strict"
     output: Output = None
-
-
-def with_training_options(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command whose parameter `training` is a Training the options of its fields; `defaults` are its own."""
-
-    def decorated(function: Callable[..., None]) -> Callable[..., None]:
-        signature = inspect.signature(function)
-        own = [parameter for name, parameter in signature.parameters.items() if name != "training"]
-        shared = [
-            inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(field.name, field.default),
-                annotation=Training.__annotations__[field.name],
-            )
-            for field in fields(Training)
-        ]  # fmt: skip
-
-        def command(run: Run, **options: Any) -> None:
-            training = Training(**{field.name: options.pop(field.name) for field in fields(Training)})
-            function(run, **options, training=training)
-
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        parameters = [own[0], *(parameter.replace(kind=keyword) for parameter in own[1:]), *shared]
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        command.__doc__ = function.__doc__
-        return command
-
-    return decorated

@@ -4,12 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
+from lmkit.commands.grouped import with_groups
 from lmkit.commands.options import Files, Run, choice
-from lmkit.commands.train.options import Training, with_training_options
+from lmkit.commands.train.options import Training
 from lmkit.commands.train.running import train
 
 
-@with_training_options(lr=0.02, matrix_lr=0.03)
+@with_groups(training={"lr": 0.02, "matrix_lr": 0.03})
 def rnn(
     run: Run,
     files: Files = None,

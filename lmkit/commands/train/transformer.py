@@ -4,13 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
+from lmkit.commands.grouped import with_groups
 from lmkit.commands.options import Files, Run, choice
-from lmkit.commands.train.options import Training, with_training_options
+from lmkit.commands.train.options import Training
 from lmkit.commands.train.running import train
 from lmkit.errors import UsageError
 
 
-@with_training_options()
+@with_groups()
 def transformer(
     run: Run,
     files: Files = None,

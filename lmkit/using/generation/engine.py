@@ -100,11 +100,11 @@ class Alone:
         self._state = row.request.state
         self._count = 0
 
-    def state(self) -> State:
-        """The state after all tokens of the row so far."""
-        for token in self._row.ids[self._count :]:
+    def state(self, more: Sequence[int] = ()) -> State:
+        """The state after all tokens of the row so far, and after those with which it will go on."""
+        for token in [*self._row.ids[self._count :], *more[max(0, self._count - len(self._row.ids)) :]]:
             self._state = self._model.advance(self._state, token)
-        self._count = len(self._row.ids)
+        self._count = max(self._count, len(self._row.ids) + len(more))
         return self._state
 
 

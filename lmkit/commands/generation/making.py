@@ -1,0 +1,78 @@
+"""From the options of `lmkit sample` to what makes texts and what tells of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lmkit.commands.generation import searching, telling, watching
+from lmkit.commands.generation.drafting import Drafting, tell
+from lmkit.commands.generation.filtering import Choosing
+from lmkit.commands.generation.options import Showing
+from lmkit.commands.generation.searching import Search
+from lmkit.commands.options import Run
+from lmkit.edge.streams import Output
+from lmkit.using.generation import prompts
+from lmkit.using.generation.engine import Generator, OneByOne, Stepper, Together
+from lmkit.using.generation.speculation import Speculation
+from lmkit.using.generation.stepping import is_batched
+
+
+class Maker:
+    """A generator as it is asked for, and its tellers; `batch` texts at once at most, where that can be.
+
+    Raises CheckpointError where the model can't generate that way, UsageError for filters in no order.
+    """
+
+    def __init__(
+        self, run: Run, model: Any, choosing: Choosing, search: Search | None, drafting: Drafting, showing: Showing,
+        *, number: int, most: int, stops: Sequence[bytes], batch: int,
+    ) -> None:  # fmt: skip
+        self._run, self._model, self._search, self._showing, self._number = run, model, search, showing, number
+        self._filters = choosing.filtering.names
+        self._speculation: Speculation | None = None
+        never = prompts.never(model, unknown=choosing.unknown)
+        self.generator: Any
+        if search is not None:
+            self.generator = searching.runner(
+                search, model, number=number, top_k=choosing.top_k, most=most, stops=stops, never=never,
+                penalties=choosing.penalties(),
+            )  # fmt: skip
+            return
+        chooser = choosing.chooser(never)
+        watch = watching.watch(model, most=showing.logprobs, explain=showing.explain)
+        stepper: Stepper
+        if drafting.asked:
+            stepper = self._speculation = drafting.stepper(model, chooser)
+        elif is_batched(model) and batch > 1 and watch is None and choosing.mirostat is None:
+            stepper = Together(model, chooser)
+        else:
+            stepper = OneByOne(model, chooser, watch)
+        together = batch if isinstance(stepper, Together) else 1
+        self.generator = Generator(model, stepper, most=most, stops=stops, batch=together)
+
+    def teller(self, out: Output, *, as_records: bool, files: bool) -> telling.Teller:
+        """What writes texts, or records, or a table of steps; several texts of each prompt of `files` are numbered."""
+        search, model, showing = self._search, self._model, self._showing
+        sampled = files and self._number > 1
+        teller: telling.Teller
+        if as_records:
+            teller = telling.Records(out, model, self._more, sampled=sampled)
+        elif showing.explain and search is None:
+            self._run.terminal.notice(f"order {','.join(self._filters) or 'of no filters'}")
+            return watching.Steps(out, sampled=sampled)
+        else:
+            several = files or self._number > 1
+            teller = telling.Texts(out, model, echo=showing.echo, several=several, separator=showing.separator)
+        if search is None:
+            return teller
+        return searching.Searched(self._run, teller, search, model, out, steps=showing.explain and not as_records)
+
+    def _more(self, done: Any) -> dict[str, Any]:
+        """What a record says besides of how its text was made."""
+        if self._search is None:
+            return {"order": self._filters, **watching.said(done)}
+        return searching.more(self._search, done, self._model)
+
+    def tell(self) -> None:
+        """Says on stderr how it went, where that is of interest."""
+        if self._speculation is not None:
+            tell(self._run, self._speculation)

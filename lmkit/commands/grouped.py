@@ -1,0 +1,52 @@
+"""Options that belong together as one value: a dataclass whose fields are options, and a parameter of that type.
+
+A command's parameter that is annotated with such a class is replaced, in its place, by the fields; what is
+typed for them comes back as one object. So long lists of options are said once and checked where they belong.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, get_type_hints
+
+Function = Callable[..., None]
+
+
+def with_groups(**defaults: Mapping[str, Any]) -> Callable[[Function], Function]:
+    """Gives a command the options of its groups; `defaults` are its own ones, by the parameter and the field."""
+
+    def decorated(function: Function) -> Function:
+        parameters = inspect.signature(function).parameters
+        groups: dict[str, Any] = {
+            name: each.annotation for name, each in parameters.items() if is_dataclass(each.annotation)
+        }
+        shown: list[inspect.Parameter] = []
+        for name, parameter in parameters.items():
+            shown += _options(groups[name], defaults.get(name, {})) if name in groups else [parameter]
+
+        def command(run: Any, **typed: Any) -> None:
+            made = {
+                name: group(**{field.name: typed.pop(field.name) for field in fields(group)})
+                for name, group in groups.items()
+            }
+            function(run, **typed, **made)
+
+        first, *rest = shown
+        own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in rest]
+        command.__signature__ = inspect.Signature([first, *own])  # type: ignore[attr-defined]
+        command.__doc__ = function.__doc__
+        return command
+
+    return decorated
+
+
+def _options(group: Any, defaults: Mapping[str, Any]) -> list[inspect.Parameter]:
+    """The fields of a group as a command's parameters."""
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, annotation=hints[field.name],
+            default=defaults.get(field.name, inspect.Parameter.empty if field.default is MISSING else field.default),
+        )
+        for field in fields(group)
+    ]  # fmt: skip
