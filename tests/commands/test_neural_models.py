@@ -58,7 +58,7 @@ def test_what_is_sampled_costs_what_score_says(name, lmkit, shelf):
     model = open_language_model(str(shelf[name]))
     (record,) = lmkit("sample", "-m", shelf[name], "--max-tokens", 1, "--seed", 5, "--json").records
     records = lmkit("next", "-m", shelf[name], "--all", "--json").records
-    assert any(record["nats"] == pytest.approx(other["nats"], abs=1e-9) for other in records)
+    assert any(record["nats"] == pytest.approx(other["nats"], abs=1e-5) for other in records)
     line = lmkit("score", "-m", shelf[name], "--json", stdin=b"a cat\n").records[0]
     state, nats = model.start(), 0.0
     for token in [*model.tokenizer.encode(b"a cat").tolist(), model.tokenizer.specials["eos"]]:
