@@ -99,7 +99,7 @@ _lmkit() {
             esac
             ;;
         'sample')
-            options='-m --model --prompt --input --encoding-errors --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --beam --length-penalty --groups --diversity --keep-greedy --contrastive --seed --ancestral -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --mirostat --mirostat-rate --unknown --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --batch --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --input --encoding-errors --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --beam --length-penalty --groups --diversity --keep-greedy --contrastive --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --ancestral --mirostat --mirostat-rate --unknown --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --batch --draft --lookup --draft-tokens --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -139,6 +139,9 @@ _lmkit() {
                 --grammar) value='FILES' ;;
                 --format) value='json csv' ;;
                 --batch) value=' ' ;;
+                --draft) value='FILES' ;;
+                --lookup) value=' ' ;;
+                --draft-tokens) value=' ' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
                 -c | --config) value='FILES' ;;

@@ -16,13 +16,11 @@ def with_groups(**defaults: Mapping[str, Any]) -> Callable[[Function], Function]
     """Gives a command the options of its groups; `defaults` are its own ones, by the parameter and the field."""
 
     def decorated(function: Function) -> Function:
-        parameters = inspect.signature(function).parameters
-        groups: dict[str, Any] = {
-            name: each.annotation for name, each in parameters.items() if is_dataclass(each.annotation)
-        }
+        first, *others = inspect.signature(function).parameters.values()
+        groups: dict[str, Any] = {each.name: each.annotation for each in others if is_dataclass(each.annotation)}
         shown: list[inspect.Parameter] = []
-        for name, parameter in parameters.items():
-            shown += _options(groups[name], defaults.get(name, {})) if name in groups else [parameter]
+        for each in others:
+            shown += _options(groups[each.name], defaults.get(each.name, {})) if each.name in groups else [each]
 
         def command(run: Any, **typed: Any) -> None:
             made = {
@@ -31,8 +29,7 @@ def with_groups(**defaults: Mapping[str, Any]) -> Callable[[Function], Function]
             }
             function(run, **typed, **made)
 
-        first, *rest = shown
-        own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in rest]
+        own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in shown]
         command.__signature__ = inspect.Signature([first, *own])  # type: ignore[attr-defined]
         command.__doc__ = function.__doc__
         return command
