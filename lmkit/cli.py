@@ -244,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The outer edge: runs a command and exits with its status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     _replace_closed_streams()
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no matrix products here; saves its threads' start
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's own threads would make sums depend on their number
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the command has it; numpy reads it when it is imported
+
 import hypothesis
 import numpy as np
 import pytest

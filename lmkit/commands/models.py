@@ -37,15 +37,14 @@ def core_count(threads: int | None) -> int:
 
 
 def use_threads(threads: int | None, model: str) -> None:
-    """Sets how many threads numpy multiplies with, which it wants to know before it is imported.
+    """Sets how many threads multiply in numpy: those asked for, else one for all but big models."""
+    from lmkit.inference import crew
 
-    One does for all but big models. A power of two parts matrices evenly, so that sums stay the same.
-    """
     if threads is None:
         big = (streams.size_of([model]) or 0) >= BIG
         asked = os.environ.get("OMP_NUM_THREADS", "")
         threads = (int(asked) if asked.isdecimal() and int(asked) else core_count(None)) if big else 1
-    os.environ["OPENBLAS_NUM_THREADS"] = str(1 << threads.bit_length() - 1)
+    crew.use(threads)
 
 
 def sources(models: Sequence[str], files: Sequence[str] | None) -> tuple[list[str], list[str]]:

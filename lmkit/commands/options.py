@@ -82,7 +82,7 @@ ModelThreads = Annotated[
     int | None,
     typer.Option(
         "--threads", metavar="N", min=1, show_default="all cores for big models, 1 for others",
-        help="Threads; the last digits of a result depend on them.",
+        help="Threads; the result does not depend on it.",
     ),
 ]  # fmt: skip
 TOKENS = ("word", "char", "byte")

@@ -43,8 +43,6 @@ def sample(
     afresh. The text ends at the end of a line, at --stop or after --max-tokens; --json says which,
     as `finish_reason` (`eos`, `stop`, `length`). Where the model reads texts of several lines, so
     may the prompt and what is generated be; it ends with a document, where the model knows those.
-    With --draft or --lookup some tokens are guessed and looked at together, which is faster where
-    guesses are often right, and the text is the same.
 
     Text goes to stdout as it grows. One text keeps its line ends; of several each is a line, line
     ends within it shown as `\n`, unless --separator parts them. A FILE in JSON Lines is answered

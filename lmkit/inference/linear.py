@@ -5,19 +5,20 @@ Shapes: ... any leading axes, I inputs, M outputs, D numbers before the head, V 
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lmkit.errors import CheckpointError
-from lmkit.inference.formulas import linear
+from lmkit.inference import crew
 from lmkit.protocols import F32, F64, I32
 
 JOINED = 1 << 22  # bytes of matrices that are copied into one, to save calls
 SCORES = 1 << 20  # numbers in the logits of tokens scored at once
 NEAR = 1 << 16  # numbers that stay in a near cache while they are worked on
-LANES = 256  # rows of matrices that several threads may part
-ALONE = 1 << 18  # numbers in matrices that one thread multiplies; OpenBLAS takes several from 460,800 up
+LANES = 16  # rows in multiples of which strips are cut
+SHARED = 1 << 18  # numbers in a matrix from which on several threads may share it
 STRIP = 1 << 18  # numbers of a matrix that stay in a core's cache while several rows are multiplied by them
 FEW = 3  # rows up to which that is faster than a product of matrices, which copies them first
 
@@ -34,53 +35,56 @@ def tolerance(depth: int, width: int) -> float:
 
 
 class Products:
-    """W x of single vectors, (D,) to (M,), with the same bits whatever the number of threads.
-
-    OpenBLAS parts the rows among threads, and a row's sum depends on its place in groups of rows: what is parted
-    comes in multiples of LANES, and the rest in pieces so small that one thread does each.
-    """
+    """W x of single vectors, (D,) to (M,), with the same bits whatever the number of threads."""
 
     def __init__(self, weights: Sequence[F32]) -> None:
         self._size = sum(len(weight) for weight in weights)
-        self._parts: list[tuple[slice, F32]] = []
-        begin = 0
-        for weight in weights:
-            for part in _parted(weight):
-                self._parts.append((slice(begin, begin + len(part)), part))
-                begin += len(part)
-        self._only = self._parts[0][1] if len(self._parts) == 1 else None
+        ends = np.cumsum([len(weight) for weight in weights]).tolist()
+        self._parts = [(slice(end - len(weight), end), weight) for end, weight in zip(ends, weights, strict=True)]
+        self._only = weights[0] if len(weights) == 1 else None
+        self._hands = 0
 
     def __call__(self, x: F32) -> F32:
         """All products, end to end."""
         found: F32
-        if self._only is not None:
+        if self._only is not None and (crew.hands() == 1 or self._only.size < SHARED):
             found = self._only.dot(x)
             return found
         found = np.empty(self._size, dtype=np.float32)
-        for place, part in self._parts:
-            np.dot(part, x, out=found[place])
+        if self._hands != crew.hands():
+            self._share()
+        crew.run([partial(np.dot, part, x, found[place]) for place, part in self._shared])
         return found
 
-
-def _parted(weight: F32) -> list[F32]:
-    if weight.size <= ALONE:
-        return [weight]
-    even = len(weight) - len(weight) % LANES
-    rows = max(1, ALONE // weight.shape[1])
-    return [weight[:even]] * bool(even) + [weight[row : row + rows] for row in range(even, len(weight), rows)]
+    def _share(self) -> None:
+        """Parts big matrices among the threads."""
+        self._hands, self._shared = crew.hands(), []
+        for place, weight in self._parts:
+            parts = crew.parted(len(weight), self._hands if weight.size >= SHARED else 1)
+            self._shared += [(slice(place.start + rows.start, place.start + rows.stop), weight[rows]) for rows in parts]
 
 
 def products(x: F32, weight: F32) -> F32:
-    """W x of each, (..., I) to (..., M); of a few rows and a big matrix so that this is read from memory once."""
-    if x.ndim != 2 or len(x) > FEW or weight.size < STRIP:
+    """W x of each, (..., I) to (..., M), with the same bits whatever the number of threads."""
+    if x.ndim < 2 or weight.size < SHARED:
         made: F32 = x @ weight.T
         return made
-    made = np.empty((len(x), len(weight)), dtype=np.float32)
-    columns = x[:, :, None]
+    rows = x.reshape(-1, x.shape[-1])
+    made = np.empty((len(rows), len(weight)), dtype=np.float32)
+    if len(rows) <= FEW:
+        _few(rows, weight, made)
+    else:
+        blocks = crew.parted(len(weight), crew.BLOCKS)
+        crew.run([partial(np.matmul, rows, weight[block].T, out=made[:, block]) for block in blocks])
+    return made.reshape(*x.shape[:-1], len(weight))
+
+
+def _few(rows: F32, weight: F32, made: F32) -> None:
+    """Products with a few vectors, in strips that stay in the cache for all of them, which nobody copies."""
+    columns = rows[:, :, None]
     step = max(LANES, STRIP // weight.shape[1] // LANES * LANES)
-    for begin in range(0, len(weight), step):
-        np.matmul(weight[begin : begin + step], columns, out=made[:, begin : begin + step, None])
-    return made
+    strips = [slice(begin, begin + step) for begin in range(0, len(weight), step)]
+    crew.run([partial(np.matmul, weight[strip], columns, out=made[:, strip, None]) for strip in strips])
 
 
 class Joint:
@@ -162,7 +166,9 @@ class Head:
         step = max(1, SCORES // len(self._weight))
         with np.errstate(all="ignore"):
             for begin in range(0, len(targets), step):
-                logits = linear(x[begin : begin + step], self._weight, self._bias)
+                logits = products(x[begin : begin + step], self._weight)
+                if self._bias is not None:
+                    logits += self._bias
                 found = np.take_along_axis(logits, targets[begin : begin + step, None], axis=1)
                 highest = logits.max(axis=1, keepdims=True)
                 logits -= highest

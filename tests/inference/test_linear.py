@@ -1,13 +1,10 @@
 """Products of single vectors, and the last layer."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
-from lmkit.inference.linear import ALONE, Head, Joint, Products
+from lmkit.inference import crew
+from lmkit.inference.linear import JOINED, Head, Joint, Products, products
 
 SHAPES = [(65, 128), (344, 1536), (500, 1000), (1000, 1000), (768, 3072), (513, 700), (9001, 96), (1, 7)]
 
@@ -23,9 +20,9 @@ def test_products(rows, columns):
 
 
 def test_large_maps_are_not_joined_and_give_the_same():
-    weights = [matrix(1100, 700), matrix(300, 700)]
-    biases = [matrix(1100, 1)[:, 0], matrix(300, 1)[:, 0]]
-    assert weights[0].size > ALONE
+    weights = [matrix(1300, 700), matrix(300, 700)]
+    biases = [matrix(1300, 1)[:, 0], matrix(300, 1)[:, 0]]
+    assert sum(weight.nbytes for weight in weights) > JOINED
     x = matrix(5, 700)
     expected = np.concatenate([x @ weight.T + bias for weight, bias in zip(weights, biases, strict=True)], axis=1)
     np.testing.assert_allclose(Joint(weights, biases)(x), expected, rtol=0, atol=1e-3)
@@ -40,16 +37,52 @@ def test_many_distributions_are_worked_out_in_parts():
     assert head.next_many(x).dtype == np.float32
 
 
-def test_the_number_of_threads_changes_no_bit_of_a_single_product():
-    program = (
-        "import hashlib, sys; sys.path[:0] = sys.argv[1:]\n"
-        "from test_linear import SHAPES, Products, matrix\n"
-        "found = [Products([matrix(*shape)])(matrix(shape[1], 1)[:, 0]).tobytes() for shape in SHAPES]\n"
-        "print(hashlib.sha256(b''.join(found)).hexdigest())"
-    )
-    digests = set()
-    for threads in "12":
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads}
-        command = [sys.executable, "-c", program, os.path.dirname(__file__)]
-        digests.add(subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60).stdout)
-    assert len(digests) == 1
+@pytest.fixture
+def threads():
+    """Sets how many threads share products, for one test."""
+    yield crew.use
+    crew.use(1)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_the_number_of_threads_changes_no_bit(count, threads):
+    """Of products with single vectors, with few and with many; the last ones take numpy's own thread alone."""
+
+    def found():
+        made = []
+        for rows, columns in SHAPES:
+            weights = [matrix(rows, columns), matrix(rows + 1, columns)]
+            made += [Products(weights)(matrix(columns, 1)[:, 0])]
+            made += [products(matrix(several, columns), weights[0]) for several in (1, 2, 3, 4, 33)]
+        return made
+
+    alone = found()
+    threads(count)
+    for one, several in zip(alone, found(), strict=True):
+        np.testing.assert_array_equal(one, several)
+
+
+def test_what_fails_in_a_thread_is_raised(threads):
+    threads(2)
+    done = []
+
+    def job():
+        done.append(1)
+
+    def wrong():
+        raise ValueError("wrong")
+
+    for jobs in ([job, wrong, job], [wrong, job], [job, job, wrong, wrong]):
+        with pytest.raises(ValueError, match="wrong"):
+            crew.run(jobs)
+    done.clear()
+    crew.run([job] * 5)
+    assert len(done) == 5
+
+
+@pytest.mark.parametrize(("rows", "blocks"), [(1, 8), (16, 2), (17, 2), (100, 3), (50257, 8), (768, 8)])
+def test_rows_are_parted_evenly(rows, blocks):
+    parts = crew.parted(rows, blocks)
+    assert [row for part in parts for row in range(part.start, part.stop)] == list(range(rows))
+    assert len(parts) <= blocks
+    assert all((part.stop - part.start) % crew.ROWS == 0 for part in parts[:-1])

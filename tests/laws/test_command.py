@@ -134,6 +134,7 @@ def test_examples_use_commands_and_options_that_exist(name, lmkit):
 
 REDEFINED = {
     "--as": "what encode writes; what decode reads; what data next writes",
+    "--batch": "rows of a step of training; texts that are generated at once",
     "--by": "what is a sequence for training; what a context of an example ends at",
     "--context": "tokens that a model sees; tokens of an example",
     "--counts": "a file of counts to import; files of counts to measure",
@@ -147,9 +148,10 @@ REDEFINED = {
     "--normalize": "normal forms of text; to rescale weights",
     "--order": "of n-grams; of n-grams to list; of filters",
     "--pattern": "what training is to use; what an imported file does not say",
-    "--threads": "of what is counted exactly; of products of matrices",
     "--text": "a file to measure; a text itself",
+    "--plot": "a file for a curve; bars on the terminal",
     "--preset": "what to train; what to count",
+    "--threads": "of what is counted exactly; of training",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
     "--window": "of a prompt; of an entropy over a stream",
@@ -225,7 +227,7 @@ def value(option, number):
              "--device": "cuda", "--kind": "full", "--each": "token", "--pool": "last", "--optimizer": "adamw",
              "--schedule": "noam", "--loss-at": "last", "--select-by": "accuracy", "--precision": "bf16",
              "--cell": "gru", "--preset": "gpt2", "--positions": "none", "--norm": "post",
-             "--activation": "relu2", "--biases": "qkv"}  # fmt: skip
+             "--activation": "relu2", "--biases": "qkv", "--input": "jsonl"}  # fmt: skip
     if option.metavar == "json|csv":
         return "csv"
     types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}

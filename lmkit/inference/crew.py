@@ -1,0 +1,88 @@
+"""Several threads on one product of matrices, whose sums are the same whatever their number. Knows no model.
+
+numpy's own threads part sums by their number and wait for one another by spinning, which on a busy machine
+takes many times longer than the work. So numpy multiplies with one thread, and these share the rows of a
+matrix: of a product with one vector each sum is a row's own business; products with several vectors are
+parted into as many blocks as ever work on them, be they many or one.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+BLOCKS = 8
+"""Into how many blocks the rows of a product of matrices are parted; so many threads at most work on it."""
+ROWS = 16
+"""Rows in multiples of this are parted, as many as are multiplied together."""
+
+Job = Callable[[], Any]
+
+
+class _Crew:
+    """The threads beside the one that asks, which start when they are first needed."""
+
+    def __init__(self) -> None:
+        self.size = 1
+        self._process = 0
+        self._jobs: list[SimpleQueue[Sequence[Job]]] = []
+        self._done: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Does all jobs, shared evenly, and waits for them."""
+        hands = min(self.size, len(jobs))
+        if hands < 2:
+            for job in jobs:
+                job()
+            return
+        self._start(hands - 1)
+        for number in range(1, hands):
+            self._jobs[number - 1].put(jobs[number::hands])
+        failures: list[BaseException | None] = []
+        try:
+            for job in jobs[::hands]:
+                job()
+        finally:
+            failures += [self._done.get() for _ in range(1, hands)]
+        for failure in failures:
+            if failure is not None:
+                raise failure
+
+    def _start(self, count: int) -> None:
+        if self._process != os.getpid():  # threads do not come along into a forked process
+            self._process, self._jobs, self._done = os.getpid(), [], SimpleQueue()
+        while len(self._jobs) < count:
+            jobs: SimpleQueue[Sequence[Job]] = SimpleQueue()
+            self._jobs.append(jobs)
+            Thread(target=_work, args=(jobs, self._done), daemon=True).start()
+
+
+def _work(wanted: "SimpleQueue[Sequence[Job]]", done: "SimpleQueue[BaseException | None]") -> None:
+    while True:
+        try:
+            for job in wanted.get():
+                job()
+            done.put(None)
+        except BaseException as failure:
+            done.put(failure)
+
+
+_crew = _Crew()
+run = _crew.run
+
+
+def use(threads: int) -> None:
+    """From now on products are shared by so many threads."""
+    _crew.size = threads
+
+
+def parted(rows: int, blocks: int) -> list[slice]:
+    """Rows in at most so many blocks, each but the last of a multiple of ROWS."""
+    step = -(-rows // (blocks * ROWS)) * ROWS
+    return [slice(begin, min(begin + step, rows)) for begin in range(0, rows, step)]
+
+
+def hands() -> int:
+    """How many threads share products."""
+    return _crew.size
