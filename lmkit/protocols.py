@@ -178,7 +178,7 @@ class Batched(Protocol):
 
     @property
     def tolerance(self) -> float:
-        """How far a log-probability may be from the one that single steps give, in nats."""
+        """How far a log-probability may be from the one that single steps give, for each nat that they span."""
 
     def rows(self, states: Sequence[State]) -> Rows:
         """The texts after these states, side by side."""

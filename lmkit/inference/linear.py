@@ -24,14 +24,14 @@ FEW = 3  # rows up to which that is faster than a product of matrices, which cop
 
 
 def tolerance(depth: int, width: int) -> float:
-    """How far log-probabilities of several rows or tokens at once may be from those of single steps, in nats.
+    """How far log-probabilities of several rows or tokens at once may be from those of single steps, for each nat.
 
     Roundings of float32 add up like a random walk over the `width` of the products and over the layers they go
-    through, and count by the size of the logits. Seen at worst, over texts of models from 3 x 96 to SmolLM2 (30 x 576)
-    and a random GPT-2 (12 x 768) whose logits spread over 5 to 53 nats: spread x sqrt(depth x width) x 0.4 epsilon.
-    This is 10 times the worst at a spread of 40, and more at less.
+    through, and count by the size of the logits: for each nat from the least to the most probable token. Seen at
+    worst, over texts of models from 3 x 96 to SmolLM2 (30 x 576) and a random GPT-2 (12 x 768) whose logits span
+    5 to 53 nats: 0.4 epsilon sqrt(depth x width). This is ten times that.
     """
-    return 128 * float(np.finfo(np.float32).eps) * math.sqrt(depth * width)
+    return 4 * float(np.finfo(np.float32).eps) * math.sqrt(depth * width)
 
 
 class Products:

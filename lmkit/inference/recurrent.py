@@ -64,6 +64,9 @@ class Layer:
 
     def products(self, x: F32) -> F32:
         """W_ih x + b_ih, (..., D) to (..., G D)."""
+        if x.ndim == 1:
+            product: F32 = self._weight.dot(x)
+            return product if self._bias is None else product + self._bias
         return formulas.linear(x, self._weight, self._bias)
 
     def step(self, products: F32, memory: Memory) -> Memory:

@@ -51,7 +51,7 @@ class TorchModel(NeuralModel):
     """What both kinds share; `correct` counts the scored tokens that were the most probable, if `count_correct`."""
 
     count_correct = False
-    tolerance = 1e-3
+    tolerance = 1e-4
 
     def __init__(self, network: Network, weights: Weights, *, stride: int | None, batch_tokens: int) -> None:
         super().__init__(weights, stride=stride, batch_tokens=batch_tokens)

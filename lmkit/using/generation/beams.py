@@ -114,7 +114,7 @@ class _Search:
         self._end = end_of(model.form)
         self._exact = Exact(model, asked.never)
         single = asked.explain or bool(asked.penalties)  # these show or change numbers, which are to be exact
-        self._error = 0.0 if single else stepping.tolerance(model)
+        self._single = single
         states = [request.state]
         self._rows = stepping.StateRows(model, states) if single else stepping.rows_of(model, states)
         width = beams.width // beams.groups
@@ -199,7 +199,9 @@ class _Search:
         less[list(taken)] = [self._asked.beams.diversity * count for count in taken.values()]
         nats = np.array([text.nats for text in live])
         totals = logs[[text.row for text in live]] + nats[:, None]
-        errors = np.array([text.error + self._error for text in live])
+        errors = np.array([text.error for text in live])
+        if not self._single:
+            errors += stepping.errors(self._asked.model, logs[[text.row for text in live]])
         ranked = totals - less if taken else totals
         while True:
             places, ends = self._ranked(group, ranked, errors)

@@ -119,6 +119,7 @@ class OneByOne:
         self._model, self._chooser, self._watch = model, chooser, watch
         self._rows: list[tuple[Row, Alone]] = []
         self._known: dict[State, tuple[F64, Candidates]] = {}
+        self._keeps = not chooser.penalties and _is_key(model.start())
 
     def join(self, rows: Sequence[Row]) -> None:
         """See `Stepper.join`."""
@@ -144,22 +145,28 @@ class OneByOne:
 
     def _candidates(self, state: State, place: Place) -> tuple[F64, Candidates]:
         """What may come next; of states met again it is known, where it hangs on nothing else."""
-        if not self._chooser.penalties and place.constraint is None and place.control is None:
-            try:
-                known = self._known.get(state)
-            except TypeError:  # a state that can't be a key
-                return self._computed(state, place)
-            if known is None:
-                known = self._computed(state, place)
-                if len(self._known) >= min(1024, CACHED // len(known[0])):
-                    self._known.clear()
-                self._known[state] = known
-            return known
-        return self._computed(state, place)
+        if not self._keeps or place.constraint is not None or place.control is not None:
+            return self._computed(state, place)
+        known = self._known.get(state)
+        if known is None:
+            known = self._computed(state, place)
+            if len(self._known) >= min(1024, CACHED // len(known[0])):
+                self._known.clear()
+            self._known[state] = known
+        return known
 
     def _computed(self, state: State, place: Place) -> tuple[F64, Candidates]:
         raw = self._model.next(state)
         return raw, self._chooser.candidates(raw[None], [place])
+
+
+def _is_key(state: State) -> bool:
+    """Whether states can be looked up, as those of few tokens can."""
+    try:
+        hash(state)
+    except TypeError:
+        return False
+    return True
 
 
 class Together:
@@ -169,7 +176,6 @@ class Together:
         self._model, self._chooser = model, chooser
         self._rows = stepping.rows_of(model, [])
         self._alone: list[tuple[Row, Alone]] = []
-        self._error = stepping.tolerance(model)
 
     def join(self, rows: Sequence[Row]) -> None:
         """See `Stepper.join`."""
@@ -179,7 +185,8 @@ class Together:
     def step(self) -> list[list[int]]:
         """See `Stepper.step`."""
         places = [row.place for row, _ in self._alone]
-        tokens, sure = self._chooser(self._rows.next(), places, self._error)
+        logs = self._rows.next()
+        tokens, sure = self._chooser(logs, places, float(stepping.errors(self._model, logs).max()))
         for index in np.flatnonzero(~sure).tolist():
             exact = self._model.next(self._alone[index][1].state())
             tokens[index] = self._chooser(exact[None], [places[index]])[0][0]

@@ -77,6 +77,10 @@ def top_k(given: Candidates, k: int) -> Candidates:
     if k == 0 or k >= given.logs.shape[1]:
         return given
     margin = _margin(given)
+    if not margin and given.ids is None and len(given.logs) == 1 and given.logs.shape[1] <= shortlists.LONG:
+        threshold = np.partition(given.logs[0], -k)[-k]
+        if np.count_nonzero(above := given.logs >= threshold) == k:  # no tie: there is nothing to be ranked
+            return replace(given, logs=np.where(above, given.logs, -np.inf))
     left = _ranked(given, lambda row: shortlists.highest(given.logs[row], k, margin))
     logs = left.logs
     if not margin:

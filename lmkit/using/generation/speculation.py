@@ -120,7 +120,6 @@ class Speculation:
         self._model, self._chooser, self._drafts = model, chooser, drafts
         self._most = most
         self._cost = cost or (cost_of_pass if stepping.is_batched(model) else cost_of_steps)
-        self._error = stepping.tolerance(model)
         self._end = end_of(model.form)
         self._texts: list[_Text] = []
         self.tally = Tally()
@@ -169,9 +168,9 @@ class Speculation:
         """The model's own tokens at one place after another, until one is not the one guessed."""
         row = text.row
         chosen: list[int] = []
-        for nats in logs:
+        for nats, error in zip(logs, stepping.errors(self._model, logs).tolist(), strict=True):
             place = row.place._replace(ids=[*row.ids, *chosen])
-            (token,), (sure,) = self._chooser(nats[None], [place], self._error)
+            (token,), (sure,) = self._chooser(nats[None], [place], error)
             if not sure:
                 exact = self._model.next(text.alone.state(chosen))
                 token = self._chooser(exact[None], [place])[0][0]

@@ -7,6 +7,8 @@ import numpy as np
 
 from lmkit.protocols import F64, I32, Floats, LanguageModel, Rows, State
 
+WIDEST = 100.0  # nats
+
 
 class StateRows:
     """Rows of a model that knows but single states; see `protocols.Rows`."""
@@ -40,9 +42,16 @@ def is_batched(model: Any) -> bool:
     return hasattr(model, "rows")
 
 
-def tolerance(model: Any) -> float:
-    """How far numbers of several steps at once may be from those of single steps, in nats."""
-    return float(model.tolerance) if is_batched(model) else 0.0
+def errors(model: Any, logs: Floats) -> F64:
+    """How far log-probabilities of several steps at once may be from those of single steps, in nats: (B, V) to (B,).
+
+    It grows with what they span, from the least to the most probable token; what is less probable than any
+    token that is ever drawn does not count.
+    """
+    if not is_batched(model):
+        return np.zeros(len(logs))
+    spans: F64 = (logs.max(axis=1) - logs.min(axis=1)).astype(np.float64)
+    return np.clip(spans, 1.0, WIDEST) * float(model.tolerance)
 
 
 def rows_of(model: Any, states: Sequence[State]) -> Rows:
