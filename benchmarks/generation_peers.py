@@ -60,6 +60,7 @@ def make(file: str, kind: str, layers: int, width: int, heads: int, context: int
 
 
 def own(file: str, batch: int, tokens: int) -> dict[str, float]:
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the command has it
     from lmkit.commands.models import open_language_model, use_threads
 
     use_threads(None, file)
