@@ -50,7 +50,10 @@ def errors(model: Any, logs: Floats) -> F64:
     """
     if not is_batched(model):
         return np.zeros(len(logs))
-    spans: F64 = (logs.max(axis=1) - logs.min(axis=1)).astype(np.float64)
+    least = logs.min(axis=1)
+    if not np.isfinite(least).all():  # impossible tokens span nothing
+        least = np.where(np.isfinite(logs), logs, np.inf).min(axis=1)
+    spans: F64 = (logs.max(axis=1) - least).astype(np.float64)
     return np.clip(spans, 1.0, WIDEST) * float(model.tolerance)
 
 
