@@ -10,12 +10,12 @@ _lmkit() {
     fi
     ((COMP_CWORD > 1)) && command=${COMP_WORDS[1]}
     case $command in
-        ngram | bpe | train | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
+        ngram | bpe | w2v | train | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
     esac
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample embed attention entropy compress decompress info convert ngram bpe train data scaling calc'
+            operand='ppl score next sample embed attention entropy compress decompress info convert ngram bpe w2v train data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -24,6 +24,10 @@ _lmkit() {
         'bpe')
             options='-h --help'
             operand='train encode decode stats count import export'
+            ;;
+        'w2v')
+            options='-h --help'
+            operand='similar'
             ;;
         'train')
             options='-h --help'
@@ -407,6 +411,17 @@ _lmkit() {
             case $previous in
                 -m | --model) value='FILES' ;;
                 --format) value='tokenizer.json gpt2 tiktoken subword-nmt' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'w2v similar')
+            options='-m --model --top --limit --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --top) value=' ' ;;
+                --limit) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -27,6 +27,7 @@ class Command(NamedTuple):
 
 NGRAM = "lmkit.commands.ngram"
 BPE = "lmkit.commands.bpe"
+W2V = "lmkit.commands.w2v"
 TRAIN = "lmkit.commands.train"
 CALC = "lmkit.commands.calc"
 COMMANDS = {
@@ -58,6 +59,7 @@ COMMANDS = {
     "bpe count": Command(f"{BPE}.count", "count", "Count the distinct pre-tokens of a text."),
     "bpe import": Command(f"{BPE}.convert", "import_", "Read a tokenizer of another tool."),
     "bpe export": Command(f"{BPE}.convert", "export", "Write a tokenizer as another tool reads it."),
+    "w2v similar": Command(f"{W2V}.similar", "similar", "The words nearest to words."),
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
     "train rnn": Command(f"{TRAIN}.rnn", "rnn", "Train a recurrent language model."),
     "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
@@ -80,6 +82,7 @@ COMMANDS = {
 GROUPS = {
     "ngram": "N-gram models: count, smooth, look up, prune, mix.",
     "bpe": "Byte-pair encoding: train, encode, decode.",
+    "w2v": "Word vectors: train, look up, compare, evaluate.",
     "train": "Neural language models: feed-forward, recurrent, transformer.",
     "data": "Texts to work with.",
     "scaling": "Sizes of models and data.",
