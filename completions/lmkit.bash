@@ -27,7 +27,7 @@ _lmkit() {
             ;;
         'w2v')
             options='-h --help'
-            operand='similar'
+            operand='similar analogy compare import export'
             ;;
         'train')
             options='-h --help'
@@ -416,12 +416,58 @@ _lmkit() {
             esac
             ;;
         'w2v similar')
-            options='-m --model --top --limit --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --top --limit --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --top) value=' ' ;;
                 --limit) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'w2v analogy')
+            options='-m --model --positive --negative --queries --method --top --limit --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --positive) value='FILES' ;;
+                --negative) value='FILES' ;;
+                --queries) value='FILES' ;;
+                --method) value='cosadd cosmul' ;;
+                --top) value=' ' ;;
+                --limit) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'w2v compare')
+            options='-m --model --matrix --assert --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --matrix) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'w2v import')
+            options='--format --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --format) value='text bin glove' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'w2v export')
+            options='-m --model --format --which -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --format) value='text bin glove projector' ;;
+                --which) value='centre context both' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -3,7 +3,7 @@
 Shapes: V words, D numbers in a vector, N queries.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -11,14 +11,20 @@ import numpy as np
 
 from lmkit.checkpoint import Array, Checkpoint
 from lmkit.errors import CheckpointError, DataError
-from lmkit.protocols import F32, F64, I32, I64
+from lmkit.protocols import F32, F64, I32, I64, Floats
 from lmkit.text import tokenizers
 from lmkit.text.tokenizers import WordTokenizer
-from lmkit.text.vocabulary import Vocabulary
+from lmkit.text.vocabulary import NAMES, Vocabulary
 from lmkit.text.words import hash_words
 
 SMALLEST = 1e-6
 """What keeps 3CosMul from dividing by nothing."""
+
+
+TOGETHER = 16
+"""Queries answered by one product; each takes V numbers of memory."""
+ROWS = 1 << 12
+"""Vectors that are looked at again at once."""
 
 
 class Neighbour(NamedTuple):
@@ -65,7 +71,8 @@ class VectorSpace:
             name: array for name, array in (("context", self.context), ("counts", self.counts)) if array is not None
         }
         described = tokenizers.describe(self.tokenizer)
-        return Checkpoint(self.kind, self.config, {**tokenizers.tensors(self.tokenizer), **arrays}, described, origin)
+        config = {**self.config, "dim": self.centre.shape[1], "words": len(self.words())}
+        return Checkpoint(self.kind, config, {**tokenizers.tensors(self.tokenizer), **arrays}, described, origin)
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> "VectorSpace":
@@ -79,6 +86,8 @@ class VectorSpace:
         def optional(name: str, dtype: str, shape: tuple[int | None, ...]) -> Any:
             return checkpoint.array(name, dtype, shape) if name in checkpoint.tensors else None
 
+        if not size or centre.shape[1] == 0:
+            raise CheckpointError("damaged checkpoint: no vectors")
         return cls(
             tokenizer.vocabulary, centre, optional("context", "F32", centre.shape),
             optional("counts", "I64", (size,)), checkpoint.config,
@@ -122,22 +131,31 @@ class VectorSpace:
 
     def units(self, ids: I32) -> F64:
         """Vectors of length one, (N,) to (N, D)."""
-        vectors: F64 = self.centre[ids].astype(np.float64)
-        vectors /= np.sqrt(np.vecdot(vectors, vectors))[..., None]
-        return vectors
+        return units(self.centre[ids])
 
     def cosines(self, queries: F64) -> F32:
         """Cosine of the angle between each query and each word, (N, D) to (N, V); -inf for words without a vector."""
-        lengths = np.sqrt(np.vecdot(queries, queries))[:, None]
-        units = (queries / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-        products: F32 = (self.centre @ units[0])[None] if len(units) == 1 else units @ self.centre.T
+        asked = units(queries).astype(np.float32)
+        products: F32 = (self.centre @ asked[0])[None] if len(asked) == 1 else asked @ self.centre.T
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.norms > 0, products / self.norms, -np.inf)
+            products /= self.norms
+        products[:, self.norms == 0] = -np.inf
+        return products
 
     def similar(self, ids: Sequence[int], most: int, *, limit: int | None = None) -> list[list[Neighbour]]:
-        """The `most` words nearest to each of some words, themselves left out; of the first `limit` words, if given."""
-        scores = self.cosines(self.units(np.array(ids, dtype=np.int32)))
-        return [nearest(row[:limit], [token], most) for row, token in zip(scores, ids, strict=True)]
+        """The `most` words nearest to each of some words, themselves left out; ties by id.
+
+        With `limit` only the first so many words are looked at, special ones not counted. Cosines
+        are compared in float32 and those that may be among the highest again in float64: an
+        answer does not depend on how many are asked for at once.
+        """
+        answers = []
+        for start in range(0, len(ids), TOGETHER):
+            some = ids[start : start + TOGETHER]
+            asked = self.units(np.array(some, dtype=np.int32))
+            for token, unit, row in zip(some, asked, self.cosines(asked), strict=True):
+                answers.append(self._nearest(unit, row, [token], most, limit))
+        return answers
 
     def analogy(
         self, positive: Sequence[int], negative: Sequence[int], most: int, *, multiply: bool = False,
@@ -146,27 +164,79 @@ class VectorSpace:
         """What is to `positive` as nothing is to `negative`: 3CosAdd, Mikolov et al. (2013), or 3CosMul.
 
         3CosAdd is the cosine with the sum of unit vectors, negative ones subtracted; 3CosMul, Levy and Goldberg
-        (2014), is prod (1 + cos(w, p)) / 2 over prod (1 + cos(w, n)) / 2 + 1e-6. Query words are left out.
+        (2014), is prod (1 + cos(w, p)) / 2 over prod (1 + cos(w, n)) / 2 + 1e-6. Query words are left out;
+        ties and `limit` as in `similar`.
         """
         asked = [*positive, *negative]
-        units = self.units(np.array(asked, dtype=np.int32))
+        vectors = self.units(np.array(asked, dtype=np.int32))
+        count = len(positive)
         if not multiply:
-            signs = np.array([1.0] * len(positive) + [-1.0] * len(negative))
-            return nearest(self.cosines((signs @ units)[None])[0, :limit], asked, most)
-        halves = (1 + self.cosines(units).astype(np.float64)) / 2
-        scores = halves[: len(positive)].prod(axis=0) / (halves[len(positive) :].prod(axis=0) + SMALLEST)
-        scores[self.norms == 0] = -np.inf
-        return nearest(scores[:limit], asked, most)
+            total = vectors[:count].sum(axis=0) - vectors[count:].sum(axis=0)
+            (unit,) = units(total[None])
+            return self._nearest(unit, self.cosines(unit[None])[0], asked, most, limit)
+
+        def ratio(above: F64, below: F64) -> F64:
+            """3CosMul of cosines with `positive` and `negative`, (P, N) and (M, N)."""
+            halves = [(1 + np.clip(each.astype(np.float64), -1, 1)) / 2 for each in (above, below)]
+            score: F64 = halves[0].prod(axis=0) / (halves[1].prod(axis=0) + SMALLEST)
+            return score
+
+        def exact(ids: I32) -> F64:
+            cosines = np.vecdot(self.units(ids)[None], vectors[:, None])
+            return ratio(cosines[:count], cosines[count:])
+
+        rows, error = self.cosines(vectors), self._error
+        low = ratio(rows[:count] - error, rows[count:] + error) * (1 - 1e-12)
+        high = ratio(rows[:count] + error, rows[count:] - error) * (1 + 1e-12)
+        high[self.norms == 0] = low[self.norms == 0] = -np.inf
+        return self._best(low, high, exact, asked, most, limit)
+
+    @property
+    def _error(self) -> float:
+        """How far a cosine in float32 may be off: D products are added, and lengths are rounded."""
+        return (self.centre.shape[1] + 8) * float(np.finfo(np.float32).eps)
+
+    def _nearest(self, unit: F64, row: F32, asked: Sequence[int], most: int, limit: int | None) -> list[Neighbour]:
+        """The words of the highest exact cosines with a unit vector, (D,), given those in float32, (V,)."""
+
+        def exact(ids: I32) -> F64:
+            return np.clip(np.vecdot(self.units(ids), unit), -1, 1)
+
+        return self._best(row - self._error, row + self._error, exact, asked, most, limit)
+
+    def _best(
+        self, low: Floats, high: Floats, exact: Callable[[I32], F64], asked: Sequence[int], most: int,
+        limit: int | None,
+    ) -> list[Neighbour]:  # fmt: skip
+        """The highest of scores that are known to lie between `low` and `high`, (V,); both are changed."""
+        low[list(asked)] = high[list(asked)] = -np.inf
+        if limit is not None:
+            low[limit + len(NAMES) :] = high[limit + len(NAMES) :] = -np.inf
+        most = min(most, len(low))
+        least = np.partition(low, len(low) - most)[len(low) - most]
+        ids = np.flatnonzero((high >= least) & (high > -np.inf)).astype(np.int32)
+        scores = np.concatenate([exact(ids[at : at + ROWS]) for at in range(0, len(ids), ROWS)] or [np.zeros(0)])
+        best = np.argsort(-scores, kind="stable")[:most]
+        return [Neighbour(int(ids[place]), float(scores[place])) for place in best]
 
 
-def nearest(scores: Any, excluded: Sequence[int], most: int) -> list[Neighbour]:
-    """The highest scores, (V,), and whose they are, some words left out; ties by id."""
-    scores = scores.copy()
-    scores[[token for token in excluded if token < len(scores)]] = -np.inf
-    most = min(most, len(scores))
-    if not most:
-        return []
-    threshold = np.partition(scores, len(scores) - most)[len(scores) - most]
-    best = np.flatnonzero(scores >= threshold)
-    best = best[np.argsort(-scores[best], kind="stable")][:most]
-    return [Neighbour(int(token), float(scores[token])) for token in best if scores[token] > -np.inf]
+def units(vectors: Floats) -> F64:
+    """Vectors of length one, (N, D); those of zeros stay."""
+    found = vectors.astype(np.float64)
+    lengths = np.sqrt(np.vecdot(found, found))[:, None]
+    found /= np.where(lengths > 0, lengths, 1)
+    return found
+
+
+def distance(one: Floats, other: Floats) -> float:
+    """The Euclidean distance of two vectors, (D,)."""
+    difference = one.astype(np.float64) - other.astype(np.float64)
+    return float(np.sqrt(difference @ difference))
+
+
+def cosine(one: Floats, other: Floats) -> float | None:
+    """The cosine of the angle between two vectors, (D,); None where one of them is zero."""
+    lengths = float(np.sqrt(np.vecdot(one, one, dtype=np.float64) * np.vecdot(other, other, dtype=np.float64)))
+    if not lengths:
+        return None
+    return min(1.0, max(-1.0, float(np.vecdot(one, other, dtype=np.float64)) / lengths))

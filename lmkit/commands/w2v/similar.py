@@ -7,14 +7,8 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, ModelOption, Output, Run
+from lmkit.commands.w2v.options import Answers, BareWords, Limit, Query, Top, lines
 from lmkit.edge import streams
-from lmkit.edge.records import Table
-
-Top = Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many words to show.")]
-Limit = Annotated[
-    int | None,
-    typer.Option("--limit", metavar="N", min=1, help="Answer with the first N words only.", show_default="all"),
-]
 
 
 def similar(
@@ -26,12 +20,14 @@ def similar(
     top: Top = 10,
     limit: Limit = None,
     json: Json = False,
+    bare: BareWords = False,
     output: Output = None,
 ) -> None:
     """The words nearest to words, by the cosine of the angle between their vectors.
 
-    Each word is answered as it comes. A word without a vector is told and left out; the exit
-    status is then 3 in the end.
+    All words are looked at, and the cosines are exact. A word without a vector ends the command with status
+    3; among the lines of stdin, which are answered as they come, it is told and left out, and the status
+    is 3 in the end. With --bare each line has its line: an empty one for such a word, or for an empty line.
 
     Examples:
       lmkit w2v similar -m vectors.lm king
@@ -42,16 +38,17 @@ def similar(
         opening.one_stdin(name, streams.STDIN)
     space = opening.open_kind(name, "w2v")
     with streams.open_output(output, inputs=[name]) as out:
-        table = Table(out, ("query", "word", "score"), as_json=json)
-        for word in _queries(words):
-            (token,) = space.known([word]).tolist()
-            for neighbour in space.similar([token], top, limit=limit)[0]:
-                shown = space.tokenizer.piece(neighbour.token).decode(errors="replace")
-                table.row({"query": word.decode(errors="replace"), "word": shown, "score": neighbour.score})
+        answers = Answers(run, out, space, as_json=json, bare=bare)
+        for queries in _queries(words):
+            found = [answers.known(query, [query.words]) if query.words else None for query in queries]
+            near = iter(space.similar([ids[0] for ids in found if ids], top, limit=limit))
+            for query, ids in zip(queries, found, strict=True):
+                answers.show(query, next(near) if ids else [])
+    answers.finish()
 
 
-def _queries(words: list[str] | None) -> Iterator[bytes]:
+def _queries(words: list[str] | None) -> Iterator[list[Query]]:
     if words:
-        yield from map(streams.argument_bytes, words)
+        yield [Query(word, streams.argument_bytes(word), None) for word in words]
     else:
-        yield from opening.text_reader("strict", eager=True).lines(streams.STDIN)
+        yield from lines(streams.STDIN, bytes)
