@@ -163,9 +163,8 @@ class _Block:
         vectors = self._parsed(ends, width)
         if vectors is None:
             raise self._no_number(ends, width)
-        finite = np.isfinite(vectors).all(axis=1)
-        if not finite.all():
-            raise self._error(int(np.argmin(finite)), "its numbers are not all finite float32")
+        if not np.isfinite(vectors).all():
+            raise self._error(_not_finite(vectors)[0], "its numbers are not all finite float32")
         words = [self.block[start:end] for start, end in zip(self.starts.tolist(), ends.tolist(), strict=True)]
         if b"\0" in self.block:
             raise self._error(next(i for i, word in enumerate(words) if b"\0" in word), "a NUL byte")
@@ -239,7 +238,7 @@ def read_binary(chunks: Iterable[bytes], *, replace: bool = False) -> Listing:
         data += piece
         words, vectors, data = _unpacked(data, width, count - met)
         _check(words, vectors, met)
-        if not _is_text(b"\n".join([*words, b""])):
+        if not _is_text(b"\n".join([*words, b"\n\n\n"])):
             words, replaced = _valid(words, met, replace)
             listing.replaced += replaced
         listing.add(words, vectors)
@@ -290,10 +289,15 @@ def _valid(words: list[bytes], before: int, replace: bool) -> tuple[list[bytes],
 
 def _check(words: list[bytes], vectors: F32, before: int) -> None:
     """Raises DataError for a word with a NUL byte or line end in it, and for numbers that are not finite."""
-    finite = np.isfinite(vectors).all(axis=1)
-    joined = b" ".join(words)
-    for index, word in enumerate(words if not finite.all() or b"\0" in joined or b"\n" in joined else []):
-        if not finite[index]:
+    odd, joined = set(_not_finite(vectors)), b" ".join(words)
+    for index, word in enumerate(words if odd or b"\0" in joined or b"\n" in joined else []):
+        if index in odd:
             raise DataError(f"word {before + index + 1}, {_shown(word)}: its numbers are not all finite")
         if b"\0" in word or b"\n" in word:
             raise DataError(f"word {before + index + 1}, {_shown(word)}: a NUL byte or line end in it")
+
+
+def _not_finite(vectors: F32) -> list[int]:
+    """Which rows have a number that is not finite."""
+    rows: list[int] = np.unique(np.nonzero(~np.isfinite(vectors))[0]).tolist()
+    return rows

@@ -61,7 +61,10 @@ class VectorSpace:
     @cached_property
     def norms(self) -> F32:
         """Length of each centre vector, (V,)."""
-        norms: F32 = np.sqrt(np.vecdot(self.centre, self.centre, dtype=np.float64)).astype(np.float32)
+        norms: F32 = np.empty(len(self.centre), dtype=np.float32)
+        for start in range(0, len(norms), ROWS):
+            rows = self.centre[start : start + ROWS].astype(np.float64)
+            norms[start : start + ROWS] = np.sqrt(np.vecdot(rows, rows))
         return norms
 
     def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:
@@ -175,7 +178,7 @@ class VectorSpace:
             (unit,) = units(total[None])
             return self._nearest(unit, self.cosines(unit[None])[0], asked, most, limit)
 
-        def ratio(above: F64, below: F64) -> F64:
+        def ratio(above: Floats, below: Floats) -> F64:
             """3CosMul of cosines with `positive` and `negative`, (P, N) and (M, N)."""
             halves = [(1 + np.clip(each.astype(np.float64), -1, 1)) / 2 for each in (above, below)]
             score: F64 = halves[0].prod(axis=0) / (halves[1].prod(axis=0) + SMALLEST)
@@ -194,13 +197,15 @@ class VectorSpace:
     @property
     def _error(self) -> float:
         """How far a cosine in float32 may be off: D products are added, and lengths are rounded."""
-        return (self.centre.shape[1] + 8) * float(np.finfo(np.float32).eps)
+        rounding = float(np.finfo(np.float32).eps)
+        return (int(self.centre.shape[1]) + 8) * rounding
 
     def _nearest(self, unit: F64, row: F32, asked: Sequence[int], most: int, limit: int | None) -> list[Neighbour]:
         """The words of the highest exact cosines with a unit vector, (D,), given those in float32, (V,)."""
 
         def exact(ids: I32) -> F64:
-            return np.clip(np.vecdot(self.units(ids), unit), -1, 1)
+            cosines: F64 = np.vecdot(self.units(ids), unit)
+            return np.clip(cosines, -1, 1)
 
         return self._best(row - self._error, row + self._error, exact, asked, most, limit)
 

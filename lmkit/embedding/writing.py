@@ -27,9 +27,10 @@ class Export:
     """
 
     def __init__(self, space: VectorSpace, which: str = CENTRE) -> None:
-        tables = {CENTRE: [space.centre], CONTEXT: [space.context], BOTH: [space.centre, space.context]}[which]
-        self._tables = [table for table in tables if table is not None]
-        if len(self._tables) < len(tables):
+        self._tables: list[F32] = [] if which == CONTEXT else [space.centre]
+        if which != CENTRE and space.context is not None:
+            self._tables.append(space.context)
+        elif which != CENTRE:
             raise CheckpointError("it has no context vectors", hint="those that were imported have none")
         self._space, self._ids = space, listed(space)
         self.width = sum(table.shape[1] for table in self._tables)

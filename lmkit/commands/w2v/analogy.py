@@ -42,7 +42,7 @@ def analogy(
         str,
         typer.Option(
             "--method", metavar="METHOD", callback=choice("cosadd", "cosmul"),
-            help="`cosadd`: the cosine with the sum of unit vectors; `cosmul`: the product of cosines, moved to 0 to 1.",
+            help="`cosadd`: the cosine with the sum of unit vectors; `cosmul`: their product, each moved to 0 to 1.",
         ),
     ] = "cosadd",
     top: Top = 10,

@@ -81,7 +81,7 @@ def _read(run: Run, name: str, chunks: Iterator[bytes], format: str | None, erro
 def export(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Checkpoint of word vectors; none: stdin.", show_default=False)
+        str | None, typer.Argument(metavar="[MODEL]", help="Checkpoint of vectors; none: stdin.", show_default=False)
     ] = None,
     model: ModelOption = None,
     format: Annotated[
