@@ -40,7 +40,7 @@ def similar(
     with streams.open_output(output, inputs=[name]) as out:
         answers = Answers(run, out, space, as_json=json, bare=bare)
         for queries in _queries(words):
-            found = [answers.known(query, [query.words]) if query.words else None for query in queries]
+            found = [answers.known(query, query.words) if query.words else None for query in queries]
             near = iter(space.similar([ids[0] for ids in found if ids], top, limit=limit))
             for query, ids in zip(queries, found, strict=True):
                 answers.show(query, next(near) if ids else [])
@@ -49,6 +49,6 @@ def similar(
 
 def _queries(words: list[str] | None) -> Iterator[list[Query]]:
     if words:
-        yield [Query(word, streams.argument_bytes(word), None) for word in words]
+        yield [Query(word, [streams.argument_bytes(word)], None) for word in words]
     else:
-        yield from lines(streams.STDIN, bytes)
+        yield from lines(streams.STDIN, lambda line: [line] if line else [])
