@@ -46,7 +46,8 @@ def convert(
     new or empty, whole or not at all; a shape that transformers does not know is refused. N-gram models go
     to and from ARPA, and tokenizers to and from tokenizer.json, as with `ngram` and `bpe`
     `import` and `export`, and word vectors to and from the files of word2vec and GloVe.
-    GGUF files of Llamas and Qwens, quantized or not, become a checkpoint of float32 with the library gguf. Pickled weights are refused, since reading them can run code.
+    GGUF files of Llamas and Qwens, quantized or not, become a checkpoint of float32 with the library
+    gguf. Pickled weights are refused, since reading them can run code.
 
     Examples:
       lmkit convert SmolLM2-135M -o smollm.lm

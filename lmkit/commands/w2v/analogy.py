@@ -51,9 +51,9 @@ def analogy(
     bare: BareWords = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """What is to a word as another word is to a third: B - A + C.
+    """What is to a word as another word is to a third.
 
-    `man king woman` asks what is to woman as king is to man, and so does `--positive king woman --negative
+    A is to B as C is to what is nearest to B - A + C. `man king woman` asks what is to woman as king is to man, and so does `--positive king woman --negative
     man`. The words of a query are never its answer. Lines of stdin or of --queries have three words, or words
     with a sign each: `+king +woman -man`; words with spaces in them have tabs between. Lines with
     words that have no vector are told and left out, and the status is 3 in the end; with --bare

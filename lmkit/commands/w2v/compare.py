@@ -36,12 +36,12 @@ def compare(
     ] = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Cosines and distances of words, all pairs of them.
+    """Cosines and distances of words.
 
-    Of three words or more it is said, too, whether the first is nearer to the second than to each of the
-    others, by the Euclidean distance of their vectors: `nearer`, `true` or `false`. The cosine with a
-    vector of zeros is `null`. --matrix takes all words of its table where none are named, and says
-    nothing of nearness then.
+    All pairs are shown. Of three words or more it is said, too, whether the first is nearer to the
+    second than to each of the others, by the Euclidean distance of their vectors: `nearer`, `true` or
+    `false`. The cosine with a vector of zeros is `null`. --matrix takes all words of its table where
+    none are named, and says nothing of nearness then.
 
     Examples:
       lmkit w2v compare -m vectors.lm mesa silla auto

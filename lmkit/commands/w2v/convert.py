@@ -40,7 +40,7 @@ def import_(
     Examples:
       lmkit w2v import glove.6B.50d.txt -o glove.lm
       lmkit w2v import GoogleNews-vectors-negative300.bin.gz -o news.lm
-      curl -s https://example.org/vectors.txt.gz | lmkit w2v import | lmkit w2v similar king
+      lmkit w2v import vectors.vec | lmkit w2v similar king
     """
     name = file or streams.STDIN
     with streams.open_output(output, binary=True, inputs=[name]) as out:

@@ -23,11 +23,12 @@ def similar(
     bare: BareWords = False,
     output: Output = None,
 ) -> None:
-    """The words nearest to words, by the cosine of the angle between their vectors.
+    """The words nearest to words.
 
-    All words are looked at, and the cosines are exact. A word without a vector ends the command with status
-    3; among the lines of stdin, which are answered as they come, it is told and left out, and the status
-    is 3 in the end. With --bare each line has its line: an empty one for such a word, or for an empty line.
+    That is, by the cosine of the angle between their vectors. All words are looked at, and the cosines
+    are exact. A word without a vector ends the command with status 3; among the lines of stdin, which
+    are answered as they come, it is told and left out, and the status is 3 in the end. With --bare each
+    line has its line: an empty one for such a word, or for an empty line.
 
     Examples:
       lmkit w2v similar -m vectors.lm king
