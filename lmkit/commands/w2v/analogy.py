@@ -53,11 +53,11 @@ def analogy(
 ) -> None:  # fmt: skip
     """What is to a word as another word is to a third.
 
-    A is to B as C is to what is nearest to B - A + C. `man king woman` asks what is to woman as king is to man, and so does `--positive king woman --negative
-    man`. The words of a query are never its answer. Lines of stdin or of --queries have three words, or words
-    with a sign each: `+king +woman -man`; words with spaces in them have tabs between. Lines with
-    words that have no vector are told and left out, and the status is 3 in the end; with --bare
-    each line has its line.
+    A is to B as C is to what is nearest to B - A + C. `man king woman` asks what is to woman as king is
+    to man, and so does `--positive king woman --negative man`. The words of a query are never its
+    answer. Lines of stdin or of --queries have three words, or words with a sign each: `+king +woman
+    -man`; words with spaces in them have tabs between. Lines with words that have no vector are told
+    and left out, and the status is 3 in the end; with --bare each line has its line.
 
     Examples:
       lmkit w2v analogy -m vectors.lm man king woman
