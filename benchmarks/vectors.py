@@ -4,23 +4,32 @@ import argparse
 import shlex
 import sys
 import tempfile
+from multiprocessing import Process
 from pathlib import Path
 
-import numpy as np
 from measure import Contestant, compare
-
-from lmkit.checkpoint import serialize
-from lmkit.embedding.space import VectorSpace
-from lmkit.embedding.writing import Export
-from lmkit.text.vocabulary import NAMES, Vocabulary
 
 LMKIT = f"{shlex.quote(sys.executable)} -m lmkit"
 LOAD = "from gensim.models import KeyedVectors as K; import sys; "
 ASK = "print([k.most_similar(line.strip()) for line in sys.stdin][0][0])"
 
 
-def make(folder: Path, words: int, width: int, *kinds: str) -> None:
+def make(*what: object) -> None:
+    """Makes files in a process of its own: the peak memory of children counts from that of their parent."""
+    process = Process(target=write, args=what)
+    process.start()
+    process.join()
+
+
+def write(folder: Path, words: int, width: int, *kinds: str) -> None:
     """A space of random vectors as a checkpoint, and as files of word2vec."""
+    import numpy as np
+
+    from lmkit.checkpoint import serialize
+    from lmkit.embedding.space import VectorSpace
+    from lmkit.embedding.writing import Export
+    from lmkit.text.vocabulary import NAMES, Vocabulary
+
     rng = np.random.default_rng(0)
     table = rng.normal(size=(words + 3, width)).astype(np.float32)
     table[:3] = 0
