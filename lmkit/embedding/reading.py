@@ -183,9 +183,9 @@ class _Block:
             raise self._error(index, f"{counts[index]} numbers, expected {width}")
         starts: I64 = spaces[(last - width)[:, None] + np.arange(width)] + 1
         for index in np.flatnonzero(counts > width).tolist():
-            word = self.block[self.starts[index] : starts[index, 0] - 1]
-            if _is_number(word.rpartition(b" ")[2]):
-                raise self._error(index, f"more numbers than {width}")
+            last_part = self.block[self.starts[index] : starts[index, 0] - 1].rpartition(b" ")[2]
+            if not last_part or _is_number(last_part):
+                raise self._error(index, f"more numbers than {width}" if last_part else "two spaces behind it")
         return starts
 
     def _no_number(self, ends: I64, width: int) -> DataError:

@@ -41,8 +41,13 @@ def test_digits_at_every_place():
     assert found.tobytes() == bits([float(field) for field in fields])
 
 
-@pytest.mark.parametrize("wrong", [b"", b"-", b".", b"-.", b"1.2.3", b"1..2", b"--1", b"1-2", b"1e", b"x", b"1,5", b"1\t2",
-                                   b"\t1", b"1_0", b"0x1", b"12345678.1234567.", b"/", b":", b"1\x002"])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"", b"-", b".", b"-.", b"1.2.3", b"1..2", b"--1", b"1-2", b"1e", b"x", b"1,5", b"1\t2", b"\t1", b"1_0", b"0x1",
+        b"12345678.1234567.", b"/", b":", b"1\x002",
+    ],
+)  # fmt: skip
 def test_what_is_no_number(wrong):
     for fields in [wrong], [b"1.5", wrong, b"2"]:
         assert parse(*spans(fields)) is None

@@ -72,7 +72,7 @@ def _of_matrix(name: str, words: Sequence[str] | None) -> tuple[list[str], Any]:
     """Labels and rows of a table, those of some words if they are named. Raises DataError for others."""
     import numpy as np
 
-    labels, rows = numbers.labelled(name, opening.text_reader("strict"))
+    labels, rows = numbers.labelled(name, streams.TextReader())
     places = {label: place for place, label in enumerate(labels)}
     missing = [repr(word) for word in words or [] if word not in places]
     if missing:

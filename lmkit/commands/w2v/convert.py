@@ -118,16 +118,17 @@ def export(
     if format == "projector" and output in (None, streams.STDIN):
         raise UsageError("the projector reads two files", hint="name a new folder with -o")
     space = opening.open_kind(name, "w2v")
-    with opening.about(name):
-        from lmkit.embedding.writing import Export
+    from lmkit.embedding.writing import Export
 
+    with opening.about(name):
         export = Export(space, which)
-        if format == "projector":
-            write_folder(str(output), export.projector())
-            return
-        pieces = export.binary() if format == "bin" else export.text(header=format == "text")
-        with streams.open_output(output, binary=format == "bin", inputs=[name]) as out:
-            if output is not None and output.endswith(".gz"):
-                pieces = streams.gzipped(pieces)
-            for piece in pieces:
-                out.write(piece)
+        files = export.projector() if format == "projector" else None
+    if files is not None:
+        write_folder(str(output), files)
+        return
+    pieces = export.binary() if format == "bin" else export.text(header=format == "text")
+    with streams.open_output(output, binary=format == "bin", inputs=[name]) as out:
+        if output is not None and output.endswith(".gz"):
+            pieces = streams.gzipped(pieces)
+        for piece in pieces:
+            out.write(piece)

@@ -39,7 +39,7 @@ class Query(NamedTuple):
 def lines(name: str, parse: Callable[[bytes], Any]) -> Iterator[list[Query]]:
     """The queries of a file or stdin, as many at once as have come; an error of `parse` gets file and line."""
     number = 0
-    for block in opening.text_reader("strict", eager=True).blocks(name):
+    for block in streams.TextReader(eager=True).blocks(name):
         queries = []
         for line in block[:-1].split(b"\n"):
             number += 1
