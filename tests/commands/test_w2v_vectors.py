@@ -178,6 +178,10 @@ def test_questions_that_are_none(fails, vectors):
     fails(2, "w2v", "compare", *model, "--matrix", "x")
     fails(3, "w2v", "compare", *model, "king", "nobody")
     fails(2, "w2v", "similar", stdin=b"")
+    for command in ["similar", "king"], ["analogy", "a", "b", "c"], ["compare", "a", "b"], ["export"]:
+        done = fails(4, "w2v", *command, "-m", "vectors.txt")
+        assert "vectors.txt: neither a checkpoint" in done.stderr
+        assert "hint: `lmkit w2v import`" in done.stderr
 
 
 # Row C11 and C1.

@@ -7,10 +7,9 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, ModelOption, Output, Run, choice
-from lmkit.commands.w2v.options import Answers, BareWords, Limit, Queries, Query, Top, lines
+from lmkit.commands.w2v.options import Answers, BareWords, Limit, Queries, Query, Top, lines, open_space
 from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
-from lmkit.text.words import split
 
 HINT = "a query is `A B C`, or `+A -B` and so on: words to add and words to subtract"
 
@@ -71,7 +70,7 @@ def analogy(
     source = queries or streams.STDIN
     if signed is None:
         opening.one_stdin(name, source)
-    space = opening.open_kind(name, "w2v")
+    space = open_space(name)
     with streams.open_output(output, inputs=[name, queries]) as out:
         answers = Answers(run, out, space, as_json=json, bare=bare)
         for query in _queries(signed, source):
@@ -110,6 +109,8 @@ def _queries(typed: Query | None, source: str) -> Iterator[Query]:
 
 def _parsed(line: bytes) -> Signed | None:
     """The query of a line; none of an empty one. Raises DataError for what is none."""
+    from lmkit.text.words import split
+
     words = [word for word in line.split(b"\t") if word] if b"\t" in line else split(line)
     if not words:
         return None

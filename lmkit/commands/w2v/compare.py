@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
 from lmkit.commands.options import Json, ModelOption, Output, Run
+from lmkit.commands.w2v.options import open_space
 from lmkit.edge import numbers, streams
 from lmkit.edge.records import Table, to_json
 from lmkit.errors import DataError, Status, UsageError
@@ -64,7 +64,7 @@ def compare(
 
 
 def _of_model(name: str, words: Sequence[str]) -> tuple[list[str], Any]:
-    space = opening.open_kind(name, "w2v")
+    space = open_space(name)
     return list(words), space.centre[space.known(list(map(streams.argument_bytes, words)))]
 
 

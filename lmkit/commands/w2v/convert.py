@@ -9,6 +9,7 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import EncodingErrors, ModelOption, Output, Run, choice
 from lmkit.commands.provenance import Hashed, checkpoint_bytes, origin
+from lmkit.commands.w2v.options import open_space
 from lmkit.edge import streams
 from lmkit.edge.folders import write_folder
 from lmkit.errors import UsageError
@@ -117,7 +118,7 @@ def export(
     name = file or model or streams.STDIN
     if format == "projector" and output in (None, streams.STDIN):
         raise UsageError("the projector reads two files", hint="name a new folder with -o")
-    space = opening.open_kind(name, "w2v")
+    space = open_space(name)
     from lmkit.embedding.writing import Export
 
     with opening.about(name):

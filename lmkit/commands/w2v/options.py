@@ -9,7 +9,7 @@ from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.edge import streams
 from lmkit.edge.records import Table, cell
-from lmkit.errors import DataError
+from lmkit.errors import CheckpointError, DataError
 
 Top = Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many words to show.")]
 Limit = Annotated[
@@ -26,6 +26,15 @@ Queries = Annotated[
     str | None,
     typer.Option("--queries", metavar="FILE", show_default=False, help="Read queries from FILE, one a line."),
 ]
+
+
+def open_space(name: str) -> Any:
+    """The word vectors of a checkpoint. Raises CheckpointError that says how to make one."""
+    try:
+        return opening.open_kind(name, "w2v")
+    except CheckpointError as error:
+        hint = error.hint or "`lmkit w2v import` makes a checkpoint of other tools' word vectors"
+        raise CheckpointError(str(error), hint=hint) from None
 
 
 class Query(NamedTuple):

@@ -7,7 +7,7 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, ModelOption, Output, Run
-from lmkit.commands.w2v.options import Answers, BareWords, Limit, Query, Top, lines
+from lmkit.commands.w2v.options import Answers, BareWords, Limit, Query, Top, lines, open_space
 from lmkit.edge import streams
 
 
@@ -37,7 +37,7 @@ def similar(
     name = model if model is not None else streams.STDIN
     if not words:
         opening.one_stdin(name, streams.STDIN)
-    space = opening.open_kind(name, "w2v")
+    space = open_space(name)
     with streams.open_output(output, inputs=[name]) as out:
         answers = Answers(run, out, space, as_json=json, bare=bare)
         for queries in _queries(words):
