@@ -246,9 +246,10 @@ def _unpacked(data: bytes, width: int, most: int) -> tuple[list[bytes], F32, byt
         words.append(data[position:space].lstrip(b"\n"))
         places.append(space + 1)
         position = space + 1 + size
-    vectors = np.empty((len(words), width), dtype="<f4")
-    for row, place in zip(vectors, places, strict=True):
-        row[:] = np.frombuffer(data, dtype="<f4", count=width, offset=place)
+    if not words:
+        return [], np.zeros((0, width), dtype=np.float32), data
+    windows: U8 = np.ndarray((len(data) - size + 1, size), dtype=np.uint8, buffer=data, strides=(1, 1))
+    vectors: F32 = windows[places].view("<f4")
     return words, vectors, data[position:]
 
 
