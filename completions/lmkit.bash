@@ -10,12 +10,12 @@ _lmkit() {
     fi
     ((COMP_CWORD > 1)) && command=${COMP_WORDS[1]}
     case $command in
-        ngram | bpe | train | eval | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
+        ngram | bpe | w2v | train | eval | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
     esac
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample embed attention entropy compress decompress info convert ngram bpe train eval data scaling calc'
+            operand='ppl score next sample embed attention entropy compress decompress info convert ngram bpe w2v train eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -24,6 +24,10 @@ _lmkit() {
         'bpe')
             options='-h --help'
             operand='train encode decode stats count import export'
+            ;;
+        'w2v')
+            options='-h --help'
+            operand='similar analogy compare import export'
             ;;
         'train')
             options='-h --help'
@@ -231,7 +235,7 @@ _lmkit() {
             options='--to -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --to) value='lm huggingface arpa tokenizer.json' ;;
+                --to) value='lm huggingface arpa tokenizer.json word2vec word2vec-bin glove projector' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -446,6 +450,63 @@ _lmkit() {
             case $previous in
                 -m | --model) value='FILES' ;;
                 --format) value='tokenizer.json gpt2 tiktoken subword-nmt' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'w2v similar')
+            options='-m --model --top --limit --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --top) value=' ' ;;
+                --limit) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'w2v analogy')
+            options='-m --model --positive --negative --queries --method --top --limit --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --positive) value='FILES' ;;
+                --negative) value='FILES' ;;
+                --queries) value='FILES' ;;
+                --method) value='cosadd cosmul' ;;
+                --top) value=' ' ;;
+                --limit) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'w2v compare')
+            options='-m --model --matrix --assert --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --matrix) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'w2v import')
+            options='--format --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --format) value='text bin glove' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'w2v export')
+            options='-m --model --format --which -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --format) value='text bin glove projector' ;;
+                --which) value='centre context both' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -27,6 +27,7 @@ class Command(NamedTuple):
 
 NGRAM = "lmkit.commands.ngram"
 BPE = "lmkit.commands.bpe"
+W2V = "lmkit.commands.w2v"
 TRAIN = "lmkit.commands.train"
 CALC = "lmkit.commands.calc"
 COMMANDS = {
@@ -58,6 +59,11 @@ COMMANDS = {
     "bpe count": Command(f"{BPE}.count", "count", "Count the distinct pre-tokens of a text."),
     "bpe import": Command(f"{BPE}.convert", "import_", "Read a tokenizer of another tool."),
     "bpe export": Command(f"{BPE}.convert", "export", "Write a tokenizer as another tool reads it."),
+    "w2v similar": Command(f"{W2V}.similar", "similar", "The words nearest to words."),
+    "w2v analogy": Command(f"{W2V}.analogy", "analogy", "What is to a word as another word is to a third."),
+    "w2v compare": Command(f"{W2V}.compare", "compare", "Cosines and distances of words."),
+    "w2v import": Command(f"{W2V}.convert", "import_", "Read word vectors of another tool."),
+    "w2v export": Command(f"{W2V}.convert", "export", "Write word vectors as another tool reads them."),
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
     "train rnn": Command(f"{TRAIN}.rnn", "rnn", "Train a recurrent language model."),
     "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
@@ -78,9 +84,12 @@ COMMANDS = {
     "calc layernorm": Command(f"{CALC}.layers", "layernorm", "Numbers normed as a layer norm does."),
     "calc posenc": Command(f"{CALC}.layers", "posenc", "The sinusoidal encoding of a position."),
 }
+SPREAD = {"w2v analogy": ("--positive", "--negative")}
+"""Options that take all words up to the next option; the parser knows them as options that may be repeated."""
 GROUPS = {
     "ngram": "N-gram models: count, smooth, look up, prune, mix.",
     "bpe": "Byte-pair encoding: train, encode, decode.",
+    "w2v": "Word vectors: train, look up, compare, evaluate.",
     "train": "Neural language models: feed-forward, recurrent, transformer.",
     "eval": "Measures of files of answers.",
     "data": "Texts to work with.",
@@ -308,13 +317,28 @@ def _parse_and_run(words: Sequence[str], name: str | None) -> int:
             parser.main(args=["--help"], prog_name="lmkit", standalone_mode=False)
         return Status.USAGE
     try:
-        result = parser.main(args=list(words), prog_name="lmkit", standalone_mode=False)
+        result = parser.main(args=_spread(words, name), prog_name="lmkit", standalone_mode=False)
     except Exception as error:
         if not hasattr(error, "format_message"):  # what the parser raises has it
             raise
         message = " ".join(error.format_message().split())
         raise UsageError(message, hint=f"lmkit {f'{name} ' if name else ''}--help") from None
     return result if isinstance(result, int) else Status.DONE
+
+
+def _spread(words: Sequence[str], name: str | None) -> list[str]:
+    """The words with `--option A B` as `--option A --option B`, where the command has such options."""
+    taking, spread, option = SPREAD.get(name or "", ()), list[str](), None
+    for place, word in enumerate(words):
+        if word == "--":
+            return [*spread, *words[place:]]
+        if word.startswith("-") and len(word) > 1:
+            option, first = (word if word in taking else None), True
+            spread.append(word)
+        else:
+            spread += [word] if option is None or first else [option, word]
+            first = False
+    return spread
 
 
 def _replace_closed_streams() -> None:

@@ -18,6 +18,7 @@ KINDS = {
     "rnn": ("lmkit.inference.recurrent", "RecurrentModel"),
     "tokenizer": ("lmkit.text.stored", "TokenizerFile"),
     "transformer": ("lmkit.inference.transformer", "TransformerModel"),
+    "w2v": ("lmkit.embedding.space", "VectorSpace"),
 }
 SNIFF = 1 << 16
 

@@ -65,11 +65,14 @@ def one_stdin(*names: str | None) -> None:
 
 @contextmanager
 def about(name: str) -> Iterator[None]:
-    """Puts a file's name in front of what is wrong with it."""
+    """Puts a file's name in front of what is wrong with it, unless it is there already, with a line."""
+    shown = streams.display(name)
     try:
         yield
     except LmkitError as error:
-        raise type(error)(f"{streams.display(name)}: {error}", hint=error.hint) from None
+        if str(error).startswith(f"{shown}:"):
+            raise
+        raise type(error)(f"{shown}: {error}", hint=error.hint) from None
 
 
 def open_any(name: str) -> Any:

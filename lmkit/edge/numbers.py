@@ -91,3 +91,33 @@ def matrix(name: str, reader: streams.TextReader) -> tuple[list[list[float]], st
             raise DataError(f"{place}: {len(row)} numbers, the first row has {len(rows[0])}")
         rows.append(row)
     return rows, place
+
+
+def labelled(name: str, reader: streams.TextReader) -> tuple[list[str], list[list[float]]]:
+    """The labels and rows of a table: a word and its numbers a line, by tabs where a line has one, else white space.
+
+    A first line without numbers is a header. Raises DataError for rows of different lengths,
+    for what is no finite number, and for a label that was there before.
+    """
+    rows: dict[str, list[float]] = {}
+    width = None
+    for number, line in enumerate(reader.lines(name), 1):
+        if not line.strip():
+            continue
+        place = f"{streams.display(name)}:{number}"
+        label, *fields = line.split(b"\t") if b"\t" in line else line.split()
+        found = list(map(_number, fields))
+        if not rows and number == 1 and all(value is None for value in found) and found:
+            continue
+        for field, value in zip(fields, found, strict=True):
+            if value is None or not math.isfinite(value):
+                raise DataError(f"{place}: {field.decode(errors='replace')!r} is not a finite number")
+        width = len(found) if width is None else width
+        if not found or len(found) != width:
+            raise DataError(f"{place}: {len(found)} numbers, expected {width or 'some'}")
+        if (word := label.decode()) in rows:
+            raise DataError(f"{place}: {word!r} stands there twice")
+        rows[word] = [value for value in found if value is not None]
+    if not rows:
+        raise DataError(f"{streams.display(name)}: no rows of a word and its numbers")
+    return list(rows), list(rows.values())

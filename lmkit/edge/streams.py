@@ -130,8 +130,13 @@ class TextReader:
         block is a block of its own. Raises DataError naming file, line and byte where the
         text is not UTF-8.
         """
+        with open_input(name) as stream:
+            yield from self.blocks_in(self._read(stream), name)
+
+    def blocks_in(self, pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
+        """The same of what was read already, without a byte order mark, in pieces of any size."""
         lines = 0
-        for block in self._whole_lines(name):
+        for block in self._whole_lines(pieces):
             if b"\r\n" in block:
                 block = block.replace(b"\r\n", b"\n")
             if not (self.raw or block.isascii()):
@@ -193,18 +198,17 @@ class TextReader:
             ) from None
         return block
 
-    def _whole_lines(self, name: str) -> Iterator[bytes]:
-        with open_input(name) as stream:
-            rest: list[bytes] = []
-            for piece in self._read(stream):
-                cut = piece.rfind(b"\n") + 1
-                if cut:
-                    yield b"".join([*rest, piece[:cut]])
-                    rest = []
-                if cut < len(piece):
-                    rest.append(piece[cut:])
-            if rest:
-                yield b"".join([*rest, b"\n"])
+    def _whole_lines(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        rest: list[bytes] = []
+        for piece in pieces:
+            cut = piece.rfind(b"\n") + 1
+            if cut:
+                yield b"".join([*rest, piece[:cut]])
+                rest = []
+            if cut < len(piece):
+                rest.append(piece[cut:])
+        if rest:
+            yield b"".join([*rest, b"\n"])
 
     def _read(self, stream: BinaryIO) -> Iterator[bytes]:
         """What comes, without a byte order mark in front."""

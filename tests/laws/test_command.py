@@ -135,6 +135,7 @@ def test_examples_use_commands_and_options_that_exist(name, lmkit):
 REDEFINED = {
     "--as": "what encode writes; what decode reads; what data next writes",
     "--batch": "rows of a step of training; texts that are generated at once",
+    "--bare": "a number; the words of an answer; a cosine or a yes or no",
     "--by": "what is a sequence for training; what a context of an example ends at",
     "--context": "tokens that a model sees; tokens of an example",
     "--counts": "a file of counts to import; files of counts to measure",
@@ -152,6 +153,7 @@ REDEFINED = {
     "--plot": "a file for a curve; bars on the terminal",
     "--preset": "what to train; what to count",
     "--threads": "of what is counted exactly; of training",
+    "--top": "tokens to show; words to show",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
     "--window": "of a prompt; of an entropy over a stream",
@@ -215,11 +217,11 @@ def filled(name):
             words.append((option.secondary_opts or option.opts)[0])
             continue
         for number in range(2 if option.multiple else 1):
-            words += [option.opts[0], value(option, number)]
+            words += [option.opts[0], value(option, number, name)]
     return [*plain(name), *words]
 
 
-def value(option, number):
+def value(option, number, name):
     fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask",
              "--unit": "nats", "--to": "lm", "--unit-of": "line", "--correction": "grassberger",
              "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken",
@@ -230,6 +232,8 @@ def value(option, number):
              "--activation": "relu2", "--biases": "qkv", "--input": "jsonl"}  # fmt: skip
     if option.metavar == "json|csv":
         return "csv"
+    if name.startswith("w2v"):
+        fixed |= {"--format": "glove", "--method": "cosmul", "--which": "both"}
     types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 

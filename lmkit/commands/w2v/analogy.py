@@ -1,0 +1,122 @@
+"""`lmkit w2v analogy`: what is to a word as another word is to a third."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, NamedTuple
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.options import Json, ModelOption, Output, Run, choice
+from lmkit.commands.w2v.options import Answers, BareWords, Limit, Queries, Query, Top, lines, open_space
+from lmkit.edge import streams
+from lmkit.errors import DataError, UsageError
+
+HINT = "a query is `A B C`, or `+A -B` and so on: words to add and words to subtract"
+
+
+class Signed(NamedTuple):
+    """Words to add, and words to subtract."""
+
+    positive: list[bytes]
+    negative: list[bytes]
+
+
+def analogy(
+    run: Run,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[A B C]", help="A is to B as C is to what? None: a query a line from stdin."),
+    ] = None,
+    model: ModelOption = None,
+    positive: Annotated[
+        list[str] | None,
+        typer.Option("--positive", metavar="WORD...", show_default=False, help="Words to add, up to the next option."),
+    ] = None,
+    negative: Annotated[
+        list[str] | None,
+        typer.Option("--negative", metavar="WORD...", show_default=False, help="Words to subtract, likewise."),
+    ] = None,
+    queries: Queries = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method", metavar="METHOD", callback=choice("cosadd", "cosmul"),
+            help="`cosadd`: the cosine with the sum of unit vectors; `cosmul`: their product, each moved to 0 to 1.",
+        ),
+    ] = "cosadd",
+    top: Top = 10,
+    limit: Limit = None,
+    json: Json = False,
+    bare: BareWords = False,
+    output: Output = None,
+) -> None:  # fmt: skip
+    """What is to a word as another word is to a third.
+
+    A is to B as C is to what is nearest to B - A + C. `man king woman` asks what is to woman as king is
+    to man, and so does `--positive king woman --negative man`. The words of a query are never its
+    answer. Lines of stdin or of --queries have three words, or words with a sign each: `+king +woman
+    -man`; words with spaces in them have tabs between. Lines with words that have no vector are told
+    and left out, and the status is 3 in the end; with --bare each line has its line.
+
+    Examples:
+      lmkit w2v analogy -m vectors.lm man king woman
+      lmkit w2v analogy -m vectors.lm --positive king woman --negative man
+      echo '+king +woman -man' | lmkit w2v analogy -m vectors.lm --method cosmul --top 1 -b
+    """
+    signed = _typed(words or [], positive or [], negative or [])
+    if signed is not None and queries is not None:
+        raise UsageError("--queries and words exclude each other")
+    name = model if model is not None else streams.STDIN
+    source = queries or streams.STDIN
+    if signed is None:
+        opening.one_stdin(name, source)
+    space = open_space(name)
+    with streams.open_output(output, inputs=[name, queries]) as out:
+        answers = Answers(run, out, space, as_json=json, bare=bare)
+        for query in _queries(signed, source):
+            ids = answers.known(query, [*query.words.positive, *query.words.negative]) if query.words else None
+            near = []
+            if ids:
+                count, multiply = len(query.words.positive), method == "cosmul"
+                near = space.analogy(ids[:count], ids[count:], top, multiply=multiply, limit=limit)
+            answers.show(query, near)
+    answers.finish()
+
+
+def _typed(words: Sequence[str], positive: Sequence[str], negative: Sequence[str]) -> Query | None:
+    """The query of the command line, if there is one. Raises UsageError for half a one."""
+    if words and (positive or negative):
+        raise UsageError("either A B C, or --positive and --negative")
+    if words and len(words) != 3:
+        raise UsageError(f"{len(words)} words, expected three: A is to B as C is to what?")
+    if words:
+        a, b, c = map(streams.argument_bytes, words)
+        return Query(" ".join(words), Signed([b, c], [a]), None)
+    if not positive and not negative:
+        return None
+    text = " ".join([*(f"+{word}" for word in positive), *(f"-{word}" for word in negative)])
+    signed = Signed(list(map(streams.argument_bytes, positive)), list(map(streams.argument_bytes, negative)))
+    return Query(text, signed, None)
+
+
+def _queries(typed: Query | None, source: str) -> Iterator[Query]:
+    if typed is not None:
+        yield typed
+    else:
+        for queries in lines(source, _parsed):
+            yield from queries
+
+
+def _parsed(line: bytes) -> Signed | None:
+    """The query of a line; none of an empty one. Raises DataError for what is none."""
+    from lmkit.text.words import split
+
+    words = [word for word in line.split(b"\t") if word] if b"\t" in line else split(line)
+    if not words:
+        return None
+    if all(word[:1] in (b"+", b"-") and len(word) > 1 for word in words):
+        positive, negative = ([word[1:] for word in words if word[:1] == sign] for sign in (b"+", b"-"))
+        return Signed(positive, negative)
+    if len(words) != 3:
+        raise DataError(f"{len(words)} words", hint=HINT)
+    return Signed(words[1:], words[:1])

@@ -1,0 +1,109 @@
+"""`lmkit w2v compare`: cosines and distances of words."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands.options import Json, ModelOption, Output, Run
+from lmkit.commands.w2v.options import open_space
+from lmkit.edge import numbers, streams
+from lmkit.edge.records import Table, to_json
+from lmkit.errors import DataError, Status, UsageError
+
+
+def compare(
+    run: Run,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[WORD]...", help="Two words or more.", show_default=False)
+    ] = None,
+    model: ModelOption = None,
+    matrix: Annotated[
+        str | None,
+        typer.Option(
+            "--matrix", metavar="FILE", show_default=False,
+            help="Instead of a model a table: a word and its numbers, such as counts, a line; `-`: stdin.",
+        ),
+    ] = None,
+    assert_: Annotated[
+        bool, typer.Option("--assert", help="End with status 1 if the first word is not nearer to the second.")
+    ] = False,
+    json: Json = False,
+    bare: Annotated[
+        bool,
+        typer.Option("--bare", "-b", help="Print only the cosine of two words, or only `true` or `false` of more."),
+    ] = False,
+    output: Output = None,
+) -> None:  # fmt: skip
+    """Cosines and distances of words.
+
+    All pairs are shown. Of three words or more it is said, too, whether the first is nearer to the
+    second than to each of the others, by the Euclidean distance of their vectors: `nearer`, `true` or
+    `false`. The cosine with a vector of zeros is `null`. --matrix takes all words of its table where
+    none are named, and says nothing of nearness then.
+
+    Examples:
+      lmkit w2v compare -m vectors.lm mesa silla auto
+      lmkit w2v compare -m vectors.lm --assert mesa silla auto > distances.tsv
+      lmkit w2v compare --matrix contexts.tsv
+    """
+    if matrix is not None and model is not None:
+        raise UsageError("--matrix takes the place of a model")
+    least = 3 if assert_ else 0 if matrix is not None else 2
+    if len(words or []) < least or len(words or []) == 1:
+        raise UsageError(f"{len(words or [])} words, expected {max(least, 2)} or more")
+    if bare and not words:
+        raise UsageError("--bare wants words")
+    name = matrix or (model if model is not None else streams.STDIN)
+    labels, rows = _of_matrix(name, words) if matrix is not None else _of_model(name, words or [])
+    with streams.open_output(output, inputs=[name]) as out:
+        nearer = _show(out, labels, rows, question=len(words or []) > 2, as_json=json, bare=bare)
+    if assert_ and not nearer:
+        raise typer.Exit(Status.NO)
+
+
+def _of_model(name: str, words: Sequence[str]) -> tuple[list[str], Any]:
+    space = open_space(name)
+    return list(words), space.centre[space.known(list(map(streams.argument_bytes, words)))]
+
+
+def _of_matrix(name: str, words: Sequence[str] | None) -> tuple[list[str], Any]:
+    """Labels and rows of a table, those of some words if they are named. Raises DataError for others."""
+    import numpy as np
+
+    labels, rows = numbers.labelled(name, streams.TextReader())
+    places = {label: place for place, label in enumerate(labels)}
+    missing = [repr(word) for word in words or [] if word not in places]
+    if missing:
+        raise DataError(f"{streams.display(name)}: no row for {', '.join(missing)}")
+    wanted = list(words or labels)
+    return wanted, np.array([rows[places[word]] for word in wanted])
+
+
+def _show(
+    out: streams.Output, labels: Sequence[str], rows: Any, *, question: bool, as_json: bool, bare: bool
+) -> bool | None:
+    """All pairs, and the answer if there is a question: is the first nearer to the second than to the others?"""
+    from lmkit.embedding.space import cosine, distance
+
+    nearer = None
+    if question:
+        nearest, *others = (distance(rows[0], row) for row in rows[1:])
+        nearer = nearest < min(others)
+    if bare:
+        out.line(to_json({"": cosine(rows[0], rows[1]) if nearer is None else nearer})[5:-1])
+        return nearer
+    table = Table(out, ("word", "other", "cosine", "distance"), as_json=as_json)
+    for one, other in combinations(range(len(labels)), 2):
+        near = cosine(rows[one], rows[other])
+        record = {
+            "word": labels[one],
+            "other": labels[other],
+            "cosine": near,
+            "distance": distance(rows[one], rows[other]),
+        }
+        table.row(record if as_json or near is not None else {**record, "cosine": "null"})
+    if nearer is not None:
+        out.line(to_json({"query": list(labels), "nearer": nearer}) if as_json else f"nearer\t{str(nearer).lower()}")
+    return nearer

@@ -1,0 +1,135 @@
+"""`lmkit w2v import` and `export`: word vectors of other tools."""
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.options import EncodingErrors, ModelOption, Output, Run, choice
+from lmkit.commands.provenance import Hashed, checkpoint_bytes, origin
+from lmkit.commands.w2v.options import open_space
+from lmkit.edge import streams
+from lmkit.edge.folders import write_folder
+from lmkit.errors import UsageError
+
+
+def import_(
+    run: Run,
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="File of word vectors; none: stdin.", show_default=False)
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", callback=choice("text", "bin", "glove"), show_default="found out",
+            help="`text` and `bin` of word2vec, which begin with the numbers of words and of a word's numbers, "
+            "or `glove`, which does not.",
+        ),
+    ] = None,
+    encoding_errors: EncodingErrors = "strict",
+    output: Output = None,
+) -> None:  # fmt: skip
+    """Read word vectors of another tool.
+
+    The files of word2vec, text and binary, of GloVe, fastText's .vec and what gensim's
+    save_word2vec_format writes, compressed ones too. Words may have spaces in texts. Of a word that stands
+    there twice the first vector is kept. Numbers become float32, to the bit as gensim reads them;
+    what is not finite is refused. Zero vectors stay, and are near nothing.
+
+    Examples:
+      lmkit w2v import glove.6B.50d.txt -o glove.lm
+      lmkit w2v import GoogleNews-vectors-negative300.bin.gz -o news.lm
+      lmkit w2v import vectors.vec | lmkit w2v similar king
+    """
+    name = file or streams.STDIN
+    with streams.open_output(output, binary=True, inputs=[name]) as out:
+        with run.terminal.progress("reading", streams.size_of([name])) as progress:
+            chunks = Hashed(progress.over(streams.chunks(name, size=streams.BLOCK)))
+            with opening.about(name):
+                space, format = _read(run, name, iter(chunks), format, encoding_errors)
+        record = origin("w2v import", {"format": format}, [chunks.record()])
+        for piece in checkpoint_bytes(space, record):
+            out.write(piece)
+
+
+def _read(run: Run, name: str, chunks: Iterator[bytes], format: str | None, errors: str) -> tuple[Any, str]:
+    """A space, and the format it was in."""
+    from lmkit.embedding import reading
+
+    start = b""
+    while len(start) < reading.SNIFF and (chunk := next(chunks, b"")):
+        start += chunk
+    start = start.removeprefix(streams.BOM)
+    found = format or reading.detect(start)
+    pieces = chain([start], chunks)
+    if found == reading.BINARY:
+        listing = reading.read_binary(pieces, replace=errors == "replace")
+    else:
+        reader = opening.text_reader(errors)
+        listing = reading.read_text(reader.blocks_in(pieces, name), header=found == reading.TEXT)
+        listing.replaced += reader.replaced
+    shown = streams.display(name)
+    if listing.duplicates:
+        word = (listing.duplicate or b"").decode(errors="replace")
+        run.terminal.notice(f"{shown}: {listing.duplicates} words met before were left out, the first is {word!r}")
+    if listing.replaced:
+        run.terminal.notice(f"{shown}: {listing.replaced} invalid byte sequences replaced by U+FFFD")
+    return listing.space(), found
+
+
+def export(
+    run: Run,
+    file: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="Checkpoint of vectors; none: stdin.", show_default=False)
+    ] = None,
+    model: ModelOption = None,
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="FORMAT", callback=choice("text", "bin", "glove", "projector"),
+            help="`text` or `bin` of word2vec, `glove`, or a folder for TensorFlow's `projector`.",
+        ),
+    ] = "text",
+    which: Annotated[
+        str,
+        typer.Option(
+            "--which", metavar="WHICH", callback=choice("centre", "context", "both"),
+            help="A word's vector as `centre` or as `context`, or `both`: twice as many numbers, the centre's first.",
+        ),
+    ] = "centre",
+    output: Output = None,
+) -> None:  # fmt: skip
+    """Write word vectors as another tool reads them.
+
+    Words come in the order of the file they were imported from, or the most frequent first. Numbers
+    of a text are the shortest that read back as the same float32. Names that end in .gz
+    are compressed. --format projector writes a folder, new or empty, with vectors.tsv and
+    metadata.tsv, the words, for projector.tensorflow.org: a line for each word, no header.
+
+    Examples:
+      lmkit w2v export vectors.lm -o vectors.txt
+      lmkit w2v export --format bin --which both vectors.lm -o both.bin
+      lmkit w2v export --format projector vectors.lm -o folder
+    """
+    if file is not None and model is not None:
+        raise UsageError("the model is named twice")
+    name = file or model or streams.STDIN
+    if format == "projector" and output in (None, streams.STDIN):
+        raise UsageError("the projector reads two files", hint="name a new folder with -o")
+    space = open_space(name)
+    from lmkit.embedding.writing import Export
+
+    with opening.about(name):
+        export = Export(space, which)
+        files = export.projector() if format == "projector" else None
+    if files is not None:
+        write_folder(str(output), files)
+        return
+    pieces = export.binary() if format == "bin" else export.text(header=format == "text")
+    with streams.open_output(output, binary=format == "bin", inputs=[name]) as out:
+        if output is not None and output.endswith(".gz"):
+            pieces = streams.gzipped(pieces)
+        for piece in pieces:
+            out.write(piece)

@@ -1,0 +1,1 @@
+"""Vectors of words: spaces of them, and how they are learned."""

@@ -1,0 +1,247 @@
+"""A space of word vectors: what a checkpoint holds of it, who is near whom, analogies. Knows no files.
+
+Shapes: V words, D numbers in a vector, N queries.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lmkit.checkpoint import Array, Checkpoint
+from lmkit.errors import CheckpointError, DataError
+from lmkit.protocols import F32, F64, I32, I64, Floats
+from lmkit.text import tokenizers
+from lmkit.text.tokenizers import WordTokenizer
+from lmkit.text.vocabulary import NAMES, Vocabulary
+from lmkit.text.words import hash_words
+
+SMALLEST = 1e-6
+"""What keeps 3CosMul from dividing by nothing."""
+
+
+TOGETHER = 16
+"""Queries answered by one product; each takes V numbers of memory."""
+ROWS = 1 << 12
+"""Vectors that are looked at again at once."""
+
+
+class Neighbour(NamedTuple):
+    """A word and how near it is: a cosine, or what 3CosMul gives."""
+
+    token: int
+    score: float
+
+
+class VectorSpace:
+    """A vector for each word, and where they were learned together with another one for words as contexts.
+
+    Ids are those of the tokenizer; `<unk>`, `<s>` and `</s>` have rows too, of zeros unless the space
+    was read from a file that has such words. A row of zeros is no vector: it is near nothing.
+
+    centre   (V, D) float32
+    context  (V, D) float32, or none
+    counts   (V,) how often each word was met, or none
+    """
+
+    kind = "w2v"
+
+    def __init__(
+        self, vocabulary: Vocabulary, centre: F32, context: F32 | None = None, counts: I64 | None = None,
+        config: Mapping[str, Any] | None = None, norms: F32 | None = None, digest: str = "",
+    ) -> None:  # fmt: skip
+        self.tokenizer = WordTokenizer(vocabulary)
+        self.centre, self.context, self.counts = centre, context, counts
+        self.config = dict(config or {})
+        self.digest = digest
+        if norms is not None:
+            self.norms = norms
+
+    @cached_property
+    def norms(self) -> F32:
+        """Length of each centre vector, (V,)."""
+        norms: F32 = np.empty(len(self.centre), dtype=np.float32)
+        for start in range(0, len(norms), ROWS):
+            rows = self.centre[start : start + ROWS].astype(np.float64)
+            norms[start : start + ROWS] = np.sqrt(np.vecdot(rows, rows))
+        return norms
+
+    def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:
+        """As a file's content."""
+        arrays: dict[str, Array] = {"centre": self.centre, "norms": self.norms}
+        arrays |= {
+            name: array for name, array in (("context", self.context), ("counts", self.counts)) if array is not None
+        }
+        described = tokenizers.describe(self.tokenizer)
+        config = {**self.config, "dim": self.centre.shape[1], "words": len(self.words())}
+        return Checkpoint(self.kind, config, {**tokenizers.tensors(self.tokenizer), **arrays}, described, origin)
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> "VectorSpace":
+        """The inverse; arrays stay where they are. Raises CheckpointError."""
+        tokenizer = tokenizers.load(checkpoint)
+        if not isinstance(tokenizer, WordTokenizer):
+            raise CheckpointError(f"damaged checkpoint: vectors of {tokenizer.kind}s, not of words")
+        size = tokenizer.size
+        centre = checkpoint.array("centre", "F32", (size, None))
+
+        def optional(name: str, dtype: str, shape: tuple[int | None, ...]) -> Any:
+            return checkpoint.array(name, dtype, shape) if name in checkpoint.tensors else None
+
+        if not size or centre.shape[1] == 0:
+            raise CheckpointError("damaged checkpoint: no vectors")
+        return cls(
+            tokenizer.vocabulary, centre, optional("context", "F32", centre.shape),
+            optional("counts", "I64", (size,)), checkpoint.config,
+            checkpoint.array("norms", "F32", (size,)), checkpoint.digest,
+        )  # fmt: skip
+
+    # As an Embedding.
+
+    def table(self) -> F32:
+        """See `Embedding.table`."""
+        return self.centre
+
+    def vectors(self, ids: I32) -> F32:
+        """See `Embedding.vectors`: those of the words, whatever stands beside them."""
+        return self.centre[ids]
+
+    # Words.
+
+    def find(self, words: Sequence[bytes]) -> I32:
+        """Ids of words, -1 for those without a vector."""
+        vocabulary = self.tokenizer.vocabulary
+        ends = np.cumsum([len(word) for word in words], dtype=np.int64)
+        starts = np.concatenate((np.zeros(1, dtype=np.int64), ends[:-1]))[: len(ends)]
+        ids = vocabulary.find(hash_words(b"".join(words), starts, ends))
+        same = [vocabulary.piece(token) == word for token, word in zip(ids.tolist(), words, strict=True)]
+        return np.where(np.array(same, dtype=np.bool_) & (self.norms[ids] > 0), ids, -1).astype(np.int32)
+
+    def known(self, words: Sequence[bytes]) -> I32:
+        """Ids of words. Raises DataError that names those without a vector."""
+        ids = self.find(words)
+        missing = [word.decode(errors="replace") for word, token in zip(words, ids.tolist(), strict=True) if token < 0]
+        if missing:
+            raise DataError(f"no vector for {', '.join(map(repr, missing))}")
+        return ids
+
+    def words(self) -> I32:
+        """Ids of all words that have a vector, special ones among them if they do, (V',)."""
+        return np.flatnonzero(self.norms > 0).astype(np.int32)
+
+    # Nearness.
+
+    def units(self, ids: I32) -> F64:
+        """Vectors of length one, (N,) to (N, D)."""
+        return units(self.centre[ids])
+
+    def cosines(self, queries: F64) -> F32:
+        """Cosine of the angle between each query and each word, (N, D) to (N, V); -inf for words without a vector."""
+        asked = units(queries).astype(np.float32)
+        products: F32 = (self.centre @ asked[0])[None] if len(asked) == 1 else asked @ self.centre.T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            products /= self.norms
+        products[:, self.norms == 0] = -np.inf
+        return products
+
+    def similar(self, ids: Sequence[int], most: int, *, limit: int | None = None) -> list[list[Neighbour]]:
+        """The `most` words nearest to each of some words, themselves left out; ties by id.
+
+        With `limit` only the first so many words are looked at, special ones not counted. Cosines
+        are compared in float32 and those that may be among the highest again in float64: an
+        answer does not depend on how many are asked for at once.
+        """
+        answers = []
+        for start in range(0, len(ids), TOGETHER):
+            some = ids[start : start + TOGETHER]
+            asked = self.units(np.array(some, dtype=np.int32))
+            for token, unit, row in zip(some, asked, self.cosines(asked), strict=True):
+                answers.append(self._nearest(unit, row, [token], most, limit))
+        return answers
+
+    def analogy(
+        self, positive: Sequence[int], negative: Sequence[int], most: int, *, multiply: bool = False,
+        limit: int | None = None,
+    ) -> list[Neighbour]:  # fmt: skip
+        """What is to `positive` as nothing is to `negative`: 3CosAdd, Mikolov et al. (2013), or 3CosMul.
+
+        3CosAdd is the cosine with the sum of unit vectors, negative ones subtracted; 3CosMul, Levy and Goldberg
+        (2014), is prod (1 + cos(w, p)) / 2 over prod (1 + cos(w, n)) / 2 + 1e-6. Query words are left out;
+        ties and `limit` as in `similar`.
+        """
+        asked = [*positive, *negative]
+        vectors = self.units(np.array(asked, dtype=np.int32))
+        count = len(positive)
+        if not multiply:
+            total = vectors[:count].sum(axis=0) - vectors[count:].sum(axis=0)
+            (unit,) = units(total[None])
+            return self._nearest(unit, self.cosines(unit[None])[0], asked, most, limit)
+
+        def ratio(above: Floats, below: Floats) -> F64:
+            """3CosMul of cosines with `positive` and `negative`, (P, N) and (M, N)."""
+            halves = [(1 + np.clip(each.astype(np.float64), -1, 1)) / 2 for each in (above, below)]
+            score: F64 = halves[0].prod(axis=0) / (halves[1].prod(axis=0) + SMALLEST)
+            return score
+
+        def exact(ids: I32) -> F64:
+            cosines = np.vecdot(self.units(ids)[None], vectors[:, None])
+            return ratio(cosines[:count], cosines[count:])
+
+        rows, error = self.cosines(vectors), self._error
+        low = ratio(rows[:count] - error, rows[count:] + error) * (1 - 1e-12)
+        high = ratio(rows[:count] + error, rows[count:] - error) * (1 + 1e-12)
+        high[self.norms == 0] = low[self.norms == 0] = -np.inf
+        return self._best(low, high, exact, asked, most, limit)
+
+    @property
+    def _error(self) -> float:
+        """How far a cosine in float32 may be off: D products are added, and lengths are rounded."""
+        rounding = float(np.finfo(np.float32).eps)
+        return (int(self.centre.shape[1]) + 8) * rounding
+
+    def _nearest(self, unit: F64, row: F32, asked: Sequence[int], most: int, limit: int | None) -> list[Neighbour]:
+        """The words of the highest exact cosines with a unit vector, (D,), given those in float32, (V,)."""
+
+        def exact(ids: I32) -> F64:
+            cosines: F64 = np.vecdot(self.units(ids), unit)
+            return np.clip(cosines, -1, 1)
+
+        return self._best(row - self._error, row + self._error, exact, asked, most, limit)
+
+    def _best(
+        self, low: Floats, high: Floats, exact: Callable[[I32], F64], asked: Sequence[int], most: int,
+        limit: int | None,
+    ) -> list[Neighbour]:  # fmt: skip
+        """The highest of scores that are known to lie between `low` and `high`, (V,); both are changed."""
+        low[list(asked)] = high[list(asked)] = -np.inf
+        if limit is not None:
+            low[limit + len(NAMES) :] = high[limit + len(NAMES) :] = -np.inf
+        most = min(most, len(low))
+        least = np.partition(low, len(low) - most)[len(low) - most]
+        ids = np.flatnonzero((high >= least) & (high > -np.inf)).astype(np.int32)
+        scores = np.concatenate([exact(ids[at : at + ROWS]) for at in range(0, len(ids), ROWS)] or [np.zeros(0)])
+        best = np.argsort(-scores, kind="stable")[:most]
+        return [Neighbour(int(ids[place]), float(scores[place])) for place in best]
+
+
+def units(vectors: Floats) -> F64:
+    """Vectors of length one, (N, D); those of zeros stay."""
+    found = vectors.astype(np.float64)
+    lengths = np.sqrt(np.vecdot(found, found))[:, None]
+    found /= np.where(lengths > 0, lengths, 1)
+    return found
+
+
+def distance(one: Floats, other: Floats) -> float:
+    """The Euclidean distance of two vectors, (D,)."""
+    difference = one.astype(np.float64) - other.astype(np.float64)
+    return float(np.sqrt(difference @ difference))
+
+
+def cosine(one: Floats, other: Floats) -> float | None:
+    """The cosine of the angle between two vectors, (D,); None where one of them is zero."""
+    lengths = float(np.sqrt(np.vecdot(one, one, dtype=np.float64) * np.vecdot(other, other, dtype=np.float64)))
+    if not lengths:
+        return None
+    return min(1.0, max(-1.0, float(np.vecdot(one, other, dtype=np.float64)) / lengths))
