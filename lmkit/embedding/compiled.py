@@ -19,6 +19,7 @@ from lmkit.embedding.compiled_lanes import (
 
 TILE = 6
 LINE_END = 2
+STRETCH = 1024
 OFTEN = 31  # every 32nd place of a chunk is measured
 _LINE = 16  # floats in a line of the cache
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
@@ -289,13 +290,18 @@ def cbow(kept, length, inputs, outputs, width, window, dynamic, negatives, table
 
 
 @_cached
-def combine(base, replicas):
-    """Adds the changes of all replicas to numbers of the base, in order; replicas become the same."""
-    for place in range(len(base)):
-        before = base[place]
-        total = before
+def combine(base, replicas, share):
+    """Adds the changes of all replicas, in order, times a share to numbers of the base; replicas become the same."""
+    change = np.empty(STRETCH, np.float32)
+    for begin in range(0, len(base), STRETCH):
+        end = min(begin + STRETCH, len(base))
+        before, total = base[begin:end], change[: end - begin]
+        total[:] = 0
         for worker in range(len(replicas)):
-            total += replicas[worker, place] - before
-        base[place] = total
+            replica = replicas[worker, begin:end]
+            for i in range(len(before)):
+                total[i] += replica[i] - before[i]
+        for i in range(len(before)):
+            before[i] += share * total[i]
         for worker in range(len(replicas)):
-            replicas[worker, place] = total
+            replicas[worker, begin:end] = before

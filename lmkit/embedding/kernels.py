@@ -9,7 +9,7 @@ import numpy as np
 
 from lmkit.embedding.aliases import alias_table, packed
 from lmkit.embedding.plan import Corpus, Plan, Vectors, keep_probabilities, noise
-from lmkit.embedding.rounds import Chunk
+from lmkit.embedding.rounds import Chunk, share
 from lmkit.protocols import F32, F64, I32
 
 
@@ -43,7 +43,7 @@ class CompiledKernel:
         """Trains on nothing."""
         vectors, ids = np.zeros((2, len(self.keep), self.width), dtype=np.float32), np.zeros(0, dtype=np.int32)
         self.train(ids, Chunk(0, 0, (0.0, 0.0), 0), vectors)
-        self.combine(vectors[0, 0], vectors[1, :1])
+        self.combine(vectors[0].reshape(-1), vectors[1:].reshape(1, -1))
 
     def train(self, ids: I32, chunk: Chunk, vectors: F32) -> F64:
         """See `Kernel.train`."""
@@ -67,4 +67,4 @@ class CompiledKernel:
         """See `Kernel.combine`."""
         from lmkit.embedding import compiled
 
-        compiled.combine(base, replicas)
+        compiled.combine(base, replicas, share(len(replicas)))

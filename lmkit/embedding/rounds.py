@@ -7,11 +7,13 @@ and may begin in one epoch and end in the next.
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from lmkit.embedding.plan import Plan
 
 SHORT = 200_000  # ids below which one worker has a corpus for itself
-WORKERS = 4
-PER_WORD = 5  # a sum costs about as much as this many words of training, for each word of the vocabulary
+WORKERS = 2
+PER_WORD = 2  # ids of a chunk for each word of the vocabulary: a sum costs as much as some tenth of that
 LEAST = 2_000
 
 
@@ -22,6 +24,16 @@ class Chunk(NamedTuple):
     end: int
     rates: tuple[float, float]
     seed: int
+
+    def split(self, parts: int) -> list["Chunk"]:
+        """The same in equal parts."""
+        borders = [self.begin + (self.end - self.begin) * part // parts for part in range(parts + 1)]
+        first, last = self.rates
+        rates = [first + (last - first) * part / parts for part in range(parts + 1)]
+        return [
+            Chunk(borders[part], borders[part + 1], (rates[part], rates[part + 1]), seed(self.seed, part))
+            for part in range(parts)
+        ]
 
 
 @dataclass(frozen=True)
@@ -75,3 +87,12 @@ def seed(*numbers: int) -> int:
         state = (state ^ state >> 27) * 0x94D049BB133111EB % 2**64
         state ^= state >> 31
     return state
+
+
+def share(replicas: int) -> np.float32:
+    """What part of the summed changes counts: all of two; of more, as much as of two.
+
+    Frequent words go all the way to where their chunk draws them, in each replica. The sum of two such changes
+    overshoots as far as it went; more would drive them apart.
+    """
+    return np.float32(min(1.0, 2 / replicas))

@@ -17,16 +17,17 @@ from lmkit.embedding.plan import (
     FIRST_WORD, Compiled, Compiling, Corpus, Event, Plan, Progress, State, Vectors, initial,
 )  # fmt: skip
 from lmkit.embedding.rounds import Rounds
-from lmkit.errors import DataError
+from lmkit.embedding.steps import NumpyKernel
+from lmkit.errors import DataError, UsageError
 from lmkit.protocols import F32, F64
 
 AT_ONCE = 1.0
 """Seconds that pass before anyone is told that code is being compiled: less than a real compilation."""
 
 
-def compiled() -> bool:
-    """Whether negative sampling would run as compiled code: whether numba is installed."""
-    return find_spec("numba") is not None
+def compiled(plan: Plan) -> bool:
+    """Whether a training would run as compiled code: negative sampling, where numba is installed."""
+    return plan.loss == "negative-sampling" and find_spec("numba") is not None
 
 
 def train(
@@ -38,19 +39,22 @@ def train(
     A training that goes on from a state gives the same bytes as one that never stopped. With `hogwild`
     threads share the vectors: no replicas, faster, and not the same bytes twice (Recht et al. 2011).
 
-    Raises DataError if the corpus has no two words to train with.
+    Raises DataError if the corpus has no two words to train with, UsageError if the learning rate is far too high.
     """
     if np.count_nonzero(corpus.counts[FIRST_WORD:]) < 2:
         raise DataError("nothing to train with: the corpus has fewer than two different words")
-    kernel: Kernel = CompiledKernel(corpus, plan)
+    kernel: Kernel = CompiledKernel(corpus, plan) if compiled(plan) else NumpyKernel(corpus, plan)
     state = initial(len(corpus.counts), plan) if state is None else state
     rounds = Rounds.of(plan, len(corpus.ids), len(corpus.counts))
     with ThreadPoolExecutor(threads) as pool:
         yield from _compile(kernel, pool)
-        team = _Team(kernel, pool, threads, state.vectors, 1 if hogwild else rounds.workers)
+        parts = -(-threads // rounds.workers) if hogwild else 1
+        team = _Team(kernel, pool, threads, state.vectors, 1 if hogwild else rounds.workers, parts)
         vectors = Vectors(*(part[:, : plan.dim] for part in team.base))
         for number in range(state.rounds, len(rounds)):
             found = team.work(corpus, rounds, number)
+            if not np.isfinite(found).all():
+                raise UsageError(f"the vectors grew beyond all numbers: a learning rate of {plan.lr} is too high")
             at = min(rounds.position((number + 1) * rounds.workers), rounds.length * plan.epochs)
             words, total = corpus.words * at // rounds.length, corpus.words * plan.epochs
             nats = float(found[0] / found[1]) if found[1] else 0.0
@@ -72,8 +76,10 @@ def _compile(kernel: Kernel, pool: ThreadPoolExecutor) -> Iterator[Event]:
 class _Team:
     """Replicas of the vectors, and the threads that train them."""
 
-    def __init__(self, kernel: Kernel, pool: ThreadPoolExecutor, threads: int, start: Vectors, replicas: int) -> None:
-        self.kernel, self.pool, self.threads = kernel, pool, threads
+    def __init__(
+        self, kernel: Kernel, pool: ThreadPoolExecutor, threads: int, start: Vectors, replicas: int, parts: int
+    ) -> None:
+        self.kernel, self.pool, self.threads, self.parts = kernel, pool, threads, parts
         size, dim = start.centre.shape
         self.base: F32 = np.zeros((2, size, kernel.width), dtype=np.float32)
         self.base[0, :, :dim], self.base[1, :, :dim] = start
@@ -84,7 +90,8 @@ class _Team:
         jobs: list[Future[F64]] = []
         for worker, chunk in enumerate(rounds[number]):
             vectors = self.replicas[worker % len(self.replicas)]
-            jobs.append(self.pool.submit(self.kernel.train, corpus.ids[chunk.begin : chunk.end], chunk, vectors))
+            for part in chunk.split(self.parts):
+                jobs.append(self.pool.submit(self.kernel.train, corpus.ids[part.begin : part.end], part, vectors))
         found = np.sum([job.result() for job in jobs], axis=0)
         if len(self.replicas) > 1:
             self._combine()
