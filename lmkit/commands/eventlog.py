@@ -1,4 +1,4 @@
-"""Events of a training run as JSON Lines in a file that grows as they come; a run that goes on keeps what is its own."""
+"""Events of a training run as JSON Lines in a file that grows as they come. Knows no model."""
 
 import json
 import os

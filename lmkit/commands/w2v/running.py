@@ -57,7 +57,9 @@ def run_training(run: Run, reading: Reading, running: Running) -> None:
         state.expect_none()
     start = opening.open_kind(running.embeddings, "w2v") if running.embeddings is not None else None
     if start is not None and start.centre.shape[1] != running.settings["dim"]:
-        raise UsageError(f"{streams.display(str(running.embeddings))}: vectors of {start.centre.shape[1]} numbers, not of --dim {running.settings['dim']}")
+        raise UsageError(
+            f"{streams.display(str(running.embeddings))}: vectors of {start.centre.shape[1]} numbers, not of --dim {running.settings['dim']}"
+        )
     texts = read_texts(run, reading)
     _Session(run, reading, running, texts, start, state).go()
 

@@ -54,7 +54,9 @@ def train(
             help="`negative-sampling`, or the full `softmax`, for vocabularies of some thousand words.",
         ),
     ] = "negative-sampling",
-    dim: Annotated[int, typer.Option("--dim", metavar="N", min=1, help="Numbers in a vector; 50 to 300 are usual.")] = 100,
+    dim: Annotated[
+        int, typer.Option("--dim", metavar="N", min=1, help="Numbers in a vector; 50 to 300 are usual.")
+    ] = 100,
     window: Annotated[
         int, typer.Option("--window", metavar="N", min=1, help="Most words on each side that are neighbours.")
     ] = 5,
@@ -93,7 +95,9 @@ def train(
         float,
         typer.Option("--phrase-threshold", metavar="F", min=0.0, help="Score that a phrase must have; higher: fewer."),
     ] = 100.0,
-    epochs: Annotated[int, typer.Option("--epochs", metavar="N", min=1, help="Times that the text is gone through.")] = 5,
+    epochs: Annotated[
+        int, typer.Option("--epochs", metavar="N", min=1, help="Times that the text is gone through.")
+    ] = 5,
     lr: Annotated[
         float | None,
         typer.Option(
@@ -106,7 +110,10 @@ def train(
     embeddings: Annotated[
         str | None,
         typer.Option(
-            "--embeddings", metavar="MODEL", show_default=False, help="Begin with the vectors of the words that MODEL has."
+            "--embeddings",
+            metavar="MODEL",
+            show_default=False,
+            help="Begin with the vectors of the words that MODEL has.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -127,7 +134,9 @@ def train(
     temp_dir: TempDir = None,
     log: Annotated[
         str | None,
-        typer.Option("--log", metavar="FILE", show_default=False, help="Write events to FILE, JSON Lines, as they come."),
+        typer.Option(
+            "--log", metavar="FILE", show_default=False, help="Write events to FILE, JSON Lines, as they come."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from OUTPUT.state, where an earlier run was stopped; else begin.")
