@@ -56,9 +56,9 @@ def run_training(run: Run, reading: Reading, running: Running) -> None:
     if not running.resume:
         state.expect_none()
     start = opening.open_kind(running.embeddings, "w2v") if running.embeddings is not None else None
-    if start is not None and start.centre.shape[1] != running.settings["dim"]:
+    if start is not None and (found := start.centre.shape[1]) != (wanted := running.settings["dim"]):
         raise UsageError(
-            f"{streams.display(str(running.embeddings))}: vectors of {start.centre.shape[1]} numbers, not of --dim {running.settings['dim']}"
+            f"{streams.display(str(running.embeddings))}: vectors of {found} numbers, not of --dim {wanted}"
         )
     texts = read_texts(run, reading)
     _Session(run, reading, running, texts, start, state).go()
