@@ -7,6 +7,7 @@ Shapes: V words, N ids.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from lmkit.embedding.plan import FIRST_WORD, LINE_END, Corpus, State
 from lmkit.embedding.space import VectorSpace
-from lmkit.errors import DataError
+from lmkit.errors import DataError, OutputError
 from lmkit.protocols import I32, I64
 from lmkit.text.ordered import in_order
 from lmkit.text.tokenizers import WordLearner
@@ -36,6 +37,13 @@ class Stream:
 
     def __len__(self) -> int:
         return self._ends[-1]
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OutputError):  # told already
+            self._finish()
 
     def append(self, piece: I32) -> None:
         """Adds the ids of whole lines at the end."""

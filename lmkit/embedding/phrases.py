@@ -37,8 +37,8 @@ def join(encoded: Encoded, *, threshold: float = 100.0, minimum: int = 5, passes
             met[:] += np.bincount(new, minlength=len(met))
             return new
 
-        stream = encoded.stream.changed(joined)
-        met[LINE_END] = 0
+        with encoded.stream.changed(joined) as stream:
+            met[LINE_END] = 0
         encoded = Encoded(stream, met, encoded.learner)
     return encoded
 

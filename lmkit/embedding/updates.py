@@ -24,7 +24,7 @@ def count_updates(corpus: Corpus, plan: Plan) -> tuple[int, int]:
     if plan.loss == "negative-sampling":
         chances = noise(corpus.counts, plan.power)
         chances[word] = 0
-        most = min(plan.negatives, np.count_nonzero(chances))
+        most = min(plan.negatives, int(np.count_nonzero(chances)))
         drawn = generator.choice(len(chances), most, replace=False, p=chances / chances.sum()).astype(np.int32)
     batch = Batch(np.array([word]), np.array([[neighbour]]), np.ones((1, 1), dtype=np.bool_), drawn[None])
     NumpyKernel(corpus, plan).step(batch, after, plan.lr)

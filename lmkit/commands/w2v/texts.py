@@ -43,16 +43,16 @@ def read_texts(run: Run, reading: Reading) -> Texts:
     reader = opening.text_reader(reading.encoding_errors)
     blocks = Hashed(opening.blocks_of(run, reader, reading.files, "reading"))
     disk = Disk(reading.temp_dir)
-    stream = corpus.Stream(memory_size(reading.memory) // AN_ID, lambda: disk)
-    encoded = corpus.encode(blocks, stream, reading.threads)
-    _tell(run, encoded, disk)
-    if reading.phrases:
-        before = encoded.words
-        encoded = phrases.join(
-            encoded, threshold=reading.phrase_threshold, minimum=reading.min_count, passes=reading.phrases
-        )
-        run.terminal.notice(f"{before - encoded.words:,} pairs of words joined to phrases")
-    made, vocabulary = corpus.corpus_of(encoded, minimum=reading.min_count, most=reading.max_vocab)
+    with corpus.Stream(memory_size(reading.memory) // AN_ID, lambda: disk) as stream:
+        encoded = corpus.encode(blocks, stream, reading.threads)
+        _tell(run, encoded, disk)
+        if reading.phrases:
+            before = encoded.words
+            encoded = phrases.join(
+                encoded, threshold=reading.phrase_threshold, minimum=reading.min_count, passes=reading.phrases
+            )
+            run.terminal.notice(f"{before - encoded.words:,} pairs of words joined to phrases")
+        made, vocabulary = corpus.corpus_of(encoded, minimum=reading.min_count, most=reading.max_vocab)
     run.terminal.notice(
         f"{made.words:,} of {encoded.words:,} words, {len(vocabulary) - 3:,} of {_different(encoded):,} different ones"
     )
