@@ -16,7 +16,7 @@ def count_updates(corpus: Corpus, plan: Plan) -> tuple[int, int]:
     Raises DataError where no line has two words.
     """
     generator = np.random.Generator(np.random.PCG64(plan.seed))
-    before = generator.standard_normal((2, len(corpus.counts), plan.dim), dtype=np.float32)
+    before = (generator.random((2, len(corpus.counts), plan.dim)) - 0.5) / plan.dim
     before[:, :FIRST_WORD] = 0
     after = before.copy()
     neighbour, word = _first_pair(corpus.ids)
@@ -28,7 +28,7 @@ def count_updates(corpus: Corpus, plan: Plan) -> tuple[int, int]:
         drawn = generator.choice(len(chances), most, replace=False, p=chances / chances.sum()).astype(np.int32)
     batch = Batch(np.array([word]), np.array([[neighbour]]), np.ones((1, 1), dtype=np.bool_), drawn[None])
     NumpyKernel(corpus, plan).step(batch, after, plan.lr)
-    centre, context = (before.view(np.uint32) != after.view(np.uint32)).any(axis=2).sum(axis=1).tolist()
+    centre, context = (before.view(np.uint64) != after.view(np.uint64)).any(axis=2).sum(axis=1).tolist()
     return centre, context
 
 

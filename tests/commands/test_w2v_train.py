@@ -2,6 +2,7 @@
 
 import json
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ from lmkit import checkpoint
 from lmkit.commands.w2v.running import MANY_WORDS
 from lmkit.embedding import training
 
-BAD = "the cat sat\n"
 TINY = ["--dim", "8", "--min-count", "1", "--epochs", "2", "--negatives", "3", "--sample", "0"]
 
 
@@ -50,7 +50,7 @@ def text(write):
     [["--arch", "skipgram"], ["--arch", "cbow"], ["--arch", "cbow", "--cbow-combine", "sum"], ["--loss", "softmax"]],
 )
 def test_words_of_a_topic_are_near_each_other(way, code, text, lmkit):
-    options = ["--dim", "16", "--sample", "0", "--epochs", "10", "--lr", "0.05"]
+    options = ["--dim", "16", "--sample", "0", "--epochs", "10", "--lr", "0.01"]
     done = lmkit("w2v", "train", text, *way, *options, "-o", "v.lm")
     assert done.status == 0, done.stderr
     words = [f"{topic}{number}" for topic in "xy" for number in range(8)]
@@ -93,8 +93,8 @@ def test_a_text_on_disk_gives_the_same_bytes_and_is_told(text, lmkit):
 @pytest.mark.parametrize(
     "other",
     [
-        ["--seed", "1"], ["--arch", "cbow"], ["--window", "2"], ["--static-window"], ["--lr", "0.1"], ["--min-lr", "0.02"],
-        ["--negatives", "4"], ["--sample", "0.01"], ["--epochs", "3"], ["--loss", "softmax"],
+        ["--seed", "1"], ["--arch", "cbow"], ["--window", "2"], ["--static-window"], ["--lr", "0.1"],
+        ["--min-lr", "0.02"], ["--negatives", "4"], ["--sample", "0.01"], ["--epochs", "3"], ["--loss", "softmax"],
     ],
 )  # fmt: skip
 def test_every_setting_changes_what_is_learned(other, text, lmkit):
@@ -191,7 +191,7 @@ def test_the_log_has_every_round(code, text, lmkit):
     assert [event["step"] for event in steps] == list(range(1, trained["rounds"] + 1))
     assert steps[-1]["tokens"] == trained["words"] == 12_000
     assert steps[-1]["nats"] == trained["nats"]
-    assert all(a["lr"] > b["lr"] for a, b in zip(steps, steps[1:], strict=False))
+    assert all(a["lr"] > b["lr"] for a, b in pairwise(steps))
 
 
 def test_without_numba_it_says_how_to_be_faster(monkeypatch, text, lmkit):
@@ -264,4 +264,4 @@ def test_wrong_options(status, options, message, text, lmkit):
 
 
 def test_a_rate_beyond_all_bounds_is_told(text, fails):
-    assert "a lower --lr" in fails(3, "w2v", "train", text, *TINY, "--lr", "1e30", "-q", "-o", "v.lm").stderr
+    assert "1e+30 is too high" in fails(2, "w2v", "train", text, *TINY, "--lr", "1e30", "-q", "-o", "v.lm").stderr

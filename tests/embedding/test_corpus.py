@@ -1,6 +1,7 @@
 """From text to a corpus: against a count by hand, in memory and spilled; phrases against their formula."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,8 +19,7 @@ TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=8), min_size=1, max_s
 
 def encoded(blocks, *, most=1 << 20):
     with Stream(most, Disk) as stream:
-        read = encode([block.encode() for block in blocks], stream)
-    return read
+        return encode([block.encode() for block in blocks], stream)
 
 
 def lines_of(corpus, vocabulary):
@@ -77,7 +77,7 @@ def test_too_few_words_are_told(text, message):
 
 def joined_by_hand(lines, threshold, minimum):
     words = Counter(word for line in lines for word in line)
-    pairs = Counter(pair for line in lines for pair in zip(line, line[1:], strict=False))
+    pairs = Counter(pair for line in lines for pair in pairwise(line))
     total = words.total()
 
     def is_phrase(a, b):

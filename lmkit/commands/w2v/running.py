@@ -15,7 +15,7 @@ from lmkit.commands.w2v.telling import Teller
 from lmkit.commands.w2v.texts import Reading, Texts, read_texts
 from lmkit.edge import streams
 from lmkit.edge.records import Table
-from lmkit.errors import DataError, OutputError, Status, Stopped, UsageError
+from lmkit.errors import OutputError, Status, Stopped, UsageError
 
 UNRECORDED = (
     "count_updates", "embeddings", "encoding_errors", "files", "log", "memory", "output", "resume", "save_every",
@@ -142,7 +142,6 @@ class _Session:
                 self._state, self._words, self._nats = event.state, event.words, event.nats
                 self._seconds = before + time.monotonic() - begun
                 self._teller.progressed(event, self._point())
-                self._check()
                 if event.words < event.total and not self._may_go_on(asked):
                     return None
             else:
@@ -151,11 +150,6 @@ class _Session:
 
     def _point(self) -> Point:
         return Point(self._state.rounds, self._words, self._seconds)
-
-    def _check(self) -> None:
-        """Raises DataError where the vectors are no numbers any more."""
-        if not math.isfinite(self._nats):
-            raise DataError(f"the loss is {self._nats}: training diverged", hint="a lower --lr")
 
     def _may_go_on(self, asked: list[Status]) -> bool:
         """Saves what is due; False where somebody asked to stop."""
@@ -186,6 +180,8 @@ class _Session:
             "min_count": reading.min_count, "phrases": reading.phrases, "hogwild": self._running.hogwild,
         }  # fmt: skip
         space = VectorSpace(self._texts.vocabulary, vectors.centre, vectors.context, corpus.counts, config)
+        if not math.isfinite(float(space.norms.sum())):
+            raise UsageError(f"the vectors grew beyond all numbers: a learning rate of {self._plan.lr} is too high")
         try:
             with streams.open_output(self._running.output, binary=True) as out:
                 for piece in checkpoint_bytes(space, self._origin()):
