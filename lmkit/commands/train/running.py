@@ -21,8 +21,8 @@ from lmkit.edge.terminal import Terminal
 from lmkit.errors import CheckpointError, DataError, LmkitError, OutputError, Status, Stopped, UsageError
 
 UNRECORDED = (
-    "device", "files", "find_batch", "find_lr", "json", "log", "mem_limit", "output", "plot", "print_schedule",
-    "resume", "save_every", "shard", "threads", "valid",
+    "device", "embeddings", "files", "find_batch", "find_lr", "json", "log", "mem_limit", "output", "plot",
+    "print_schedule", "resume", "save_every", "shard", "threads", "valid",
 )  # fmt: skip
 """Settings that say nothing of what is learned, or that name files."""
 MAY_CHANGE = (
@@ -39,7 +39,7 @@ def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings
         searching.print_schedule(training)
         return
     inputs = list(files or [streams.STDIN])
-    opening.one_stdin(*inputs, training.valid, training.tokens)
+    opening.one_stdin(*inputs, training.valid, training.tokens, training.embeddings)
     streams.expect_output(training.output, binary=True)
     opening.needs_torch("neural models are trained")
     make(1)  # what makes no model is told before any text is read
@@ -96,11 +96,12 @@ class _Session:
         self._world = join(training.device, shard=training.shard)
         if not self._world.first:
             run = replace(run, terminal=Terminal(quiet=True))
-        if self._world.size > 1 and streams.STDIN in (*inputs, training.valid, training.tokens):
+        if self._world.size > 1 and streams.STDIN in (*inputs, training.valid, training.tokens, training.embeddings):
             raise UsageError("several processes can't read one stdin", hint="name FILEs")
         self._run, self._training = run, training
         setup = Setup(run, inputs, training, make, time_steps, self._world.size)
         self._texts, self._settings = setup.texts, setup.settings
+        self._begun = {"embeddings": setup.start.digest} if setup.start is not None else {}
         batches = setup.batches()
         self._tokens_a_step = batches.rows * time_steps
         self._trainer = setup.trainer(batches, setup.plan(self._tokens_a_step), validates=True, world=self._world)
@@ -212,7 +213,7 @@ class _Session:
         record = origin(self._run.command, self._recorded(), self._texts.record)
         record["versions"]["torch"] = torch.__version__
         trained = {"steps": self._trainer.step, "tokens": self._trainer.tokens, "validation": self._metrics()}
-        return {**record, "trained": trained}
+        return {**record, **self._begun, "trained": trained}
 
     def _recorded(self) -> dict[str, Any]:
         return {key: value for key, value in self._run.settings.items() if key not in UNRECORDED}
@@ -228,4 +229,4 @@ class _Session:
         """What must be the same for a run to go on as if it had never stopped."""
         model = {f"model {key}": value for key, value in self._settings.to_json().items()}
         texts = {"texts": self._texts.record, "tokenizer": self._texts.tokenizer.digest}
-        return {**self._recorded(), **model, **texts, "processes": self._world.size}
+        return {**self._recorded(), **self._begun, **model, **texts, "processes": self._world.size}
