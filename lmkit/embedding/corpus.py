@@ -136,7 +136,7 @@ def corpus_of(encoded: Encoded, *, minimum: int = 5, most: int | None = None) ->
     vocabulary = encoded.learner.tokenizer().vocabulary
     order = _order(encoded.counts, minimum, most)
     if len(order) < 2:
-        raise DataError(*_too_few(vocabulary, encoded.counts, minimum))
+        raise DataError(_too_few(vocabulary, encoded.counts, minimum))
     mapping = np.full(len(vocabulary), -1, dtype=np.int32)
     mapping[order] = np.arange(FIRST_WORD, FIRST_WORD + len(order), dtype=np.int32)
     mapping[LINE_END] = LINE_END
@@ -160,19 +160,19 @@ def _order(counts: I64, minimum: int, most: int | None) -> I64:
     return order[counts[order] >= max(minimum, 1)][:most]
 
 
-def _too_few(vocabulary: Vocabulary, counts: I64, minimum: int) -> tuple[str]:
+def _too_few(vocabulary: Vocabulary, counts: I64, minimum: int) -> str:
     """What is wrong with a text that leaves fewer than two words."""
     words = counts[FIRST_WORD:]
     if not words.sum():
-        return ("no words to train on: the text is empty",)
+        return "no words to train on: the text is empty"
     best = FIRST_WORD + int(words.argmax())
     shown = vocabulary.piece(best).decode(errors="replace")
     if np.count_nonzero(words) < 2:
-        return (f"nothing to train with: the text has one word, {shown[:40]!r}",)
+        return f"nothing to train with: the text has one word, {shown[:40]!r}"
     left = np.count_nonzero(words >= minimum)
     return (
         f"only {left} of {len(words):,} words seen {minimum} times or more; "
-        f"the most frequent, {shown[:40]!r}, was seen {counts[best]:,} times",
+        f"the most frequent, {shown[:40]!r}, has a count of {counts[best]:,}"
     )
 
 

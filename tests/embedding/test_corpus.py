@@ -66,8 +66,8 @@ def test_a_corpus_is_what_counting_by_hand_gives(lines, cut, minimum, most, limi
         ("", "the text is empty"),
         ("\n \n", "the text is empty"),
         ("one\n", "one word, 'one'"),
-        ("a b b\nc\n", "only 0 of 3 words seen 5 times or more; the most frequent, 'b', was seen 2 times"),
-        ("b b b b b a\n", "only 1 of 2 words seen 5 times or more; the most frequent, 'b', was seen 5 times"),
+        ("a b b\nc\n", "only 0 of 3 words seen 5 times or more; the most frequent, 'b', has a count of 2"),
+        ("b b b b b a\n", "only 1 of 2 words seen 5 times or more; the most frequent, 'b', has a count of 5"),
     ],
 )
 def test_too_few_words_are_told(text, message):

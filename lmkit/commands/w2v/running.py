@@ -176,9 +176,8 @@ class _Session:
 
         self._teller.ended(self._point(), self._nats)
         reading, corpus = self._reading, self._texts.corpus
-        config = asdict(self._plan) | {
-            "min_count": reading.min_count, "phrases": reading.phrases, "hogwild": self._running.hogwild,
-        }  # fmt: skip
+        learned = {key: value for key, value in asdict(self._plan).items() if key not in ("chunk", "workers")}
+        config = {**learned, "min_count": reading.min_count, "phrases": reading.phrases}
         space = VectorSpace(self._texts.vocabulary, vectors.centre, vectors.context, corpus.counts, config)
         if not math.isfinite(float(space.norms.sum())):
             raise UsageError(f"the vectors grew beyond all numbers: a learning rate of {self._plan.lr} is too high")

@@ -61,9 +61,10 @@ class Teller:
         self._run.terminal.clear()
         rate = point.tokens / point.seconds if point.seconds else 0.0
         of = "pair" if self._plan.architecture == "skipgram" else "word"
+        epochs = f"{self._plan.epochs} epoch{'s' if self._plan.epochs > 1 else ''}"
+        loss = f"; {nats:.4f} nats a {of}" if nats else ""  # little texts are not measured
         self._run.terminal.notice(
-            f"{self._plan.epochs} epochs, {point.tokens:,} words in {point.seconds:.1f} s ({rate:,.0f} a second); "
-            f"{nats:.4f} nats a {of}"
+            f"{epochs}, {point.tokens:,} words in {point.seconds:.1f} s ({rate:,.0f} a second){loss}"
         )
 
 
