@@ -141,6 +141,10 @@ REDEFINED = {
     "--explain": "ppl: lines and formulas; score: factors",
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
+    "--lr": "peak of AdamW's; that which falls from the beginning",
+    "--max-vocab": "others are `<unk>`; others are left out",
+    "--memory": "for counting; for a text as numbers",
+    "--min-count": "others are `<unk>`; others are left out",
     "--model": "of one model, of several, and of info, which takes anything",
     "--number": "samples to draw; tokens of a mask",
     "--normalize": "normal forms of text; to rescale weights",
@@ -218,13 +222,15 @@ def filled(name):
 
 def value(option, number):
     fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask",
-             "--unit": "nats", "--to": "lm", "--unit-of": "line", "--correction": "grassberger",
+             "--top": "tokens; words",
+    "--unit": "nats", "--to": "lm", "--unit-of": "line", "--correction": "grassberger",
              "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken",
              "--score": "dot", "--normalisation": "rmsnorm", "--variant": "slide", "--by": "stream",
              "--device": "cuda", "--kind": "full", "--each": "token", "--pool": "last", "--optimizer": "adamw",
              "--schedule": "noam", "--loss-at": "last", "--select-by": "accuracy", "--precision": "bf16",
              "--cell": "gru", "--preset": "gpt2", "--positions": "none", "--norm": "post",
-             "--activation": "relu2", "--biases": "qkv"}  # fmt: skip
+             "--activation": "relu2", "--biases": "qkv", "--arch": "cbow", "--cbow-combine": "sum", "--loss": "softmax",
+             "--negatives": "7"}  # fmt: skip
     types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 
