@@ -152,6 +152,7 @@ REDEFINED = {
     "--pattern": "what training is to use; what an imported file does not say",
     "--threads": "of what is counted exactly; of products of matrices",
     "--text": "a file to measure; a text itself",
+    "--top": "tokens; words",
     "--preset": "what to train; what to count",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
@@ -222,7 +223,6 @@ def filled(name):
 
 def value(option, number):
     fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask",
-             "--top": "tokens; words",
     "--unit": "nats", "--to": "lm", "--unit-of": "line", "--correction": "grassberger",
              "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken",
              "--score": "dot", "--normalisation": "rmsnorm", "--variant": "slide", "--by": "stream",
