@@ -223,7 +223,7 @@ def filled(name):
 
 def value(option, number):
     fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask",
-    "--unit": "nats", "--to": "lm", "--unit-of": "line", "--correction": "grassberger",
+             "--unit": "nats", "--to": "lm", "--unit-of": "line", "--correction": "grassberger",
              "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken",
              "--score": "dot", "--normalisation": "rmsnorm", "--variant": "slide", "--by": "stream",
              "--device": "cuda", "--kind": "full", "--each": "token", "--pool": "last", "--optimizer": "adamw",
