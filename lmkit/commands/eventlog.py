@@ -34,9 +34,12 @@ class EventLog:
             self._file = open(self._name, "w", encoding="utf-8")  # noqa: SIM115
         except OSError as error:
             raise OutputError(f"{self._name}: {streams.reason(error)}") from None
-        with self._file:
-            self._file.writelines(kept)
-            yield kept
+        try:
+            with self._file:
+                self._file.writelines(kept)
+                yield kept
+        finally:
+            self._file = None
 
     def _lines(self) -> list[str]:
         """Lines of an earlier run. Raises OutputError where the file can't be read."""

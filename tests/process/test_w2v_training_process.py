@@ -137,6 +137,30 @@ def test_no_room_for_vectors_and_state_leaves_the_vectors_before(started, proces
     assert (work / "out.lm").read_bytes() == whole
 
 
+def test_vectors_without_room_are_written_by_the_next_run(started, process, work):
+    """A limit on the size of files that lets the state through, which is smaller."""
+    once = [*TRAIN, "--epochs", "1"]
+    assert process(*once).status == 0
+    whole = (work / "out.lm").read_bytes()
+    (work / "out.lm").unlink()
+
+    def limited():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) - 1, len(whole) - 1))
+
+    running = started(*once, preexec_fn=limited)
+    _, err = running.communicate(timeout=HANG)
+    assert running.returncode == 1
+    assert err.decode().splitlines()[-2:] == [
+        "lmkit w2v train: out.lm: File too large; the state is in out.lm.state",
+        "  hint: make room, then --resume writes the vectors",
+    ]
+    done = process(*once, "--resume")
+    assert done.status == 0, done.stderr
+    assert (work / "out.lm").read_bytes() == whole
+    assert sorted(os.listdir(work)) == ["log", "out.lm", "text.txt"]
+
+
 def test_a_reader_that_has_enough_ends_it_quietly(shell):
     done = shell(f"lmkit {' '.join(TRAIN[:-4])} --dim 3000 -q | head -c 10 | wc -c; echo ${{PIPESTATUS[@]}}")
     assert (done.stderr, done.text) == ("", "10\n141 0 0\n")
