@@ -41,6 +41,15 @@ class CompiledKernel:
 
     def compile(self) -> None:
         """Trains on nothing."""
+        from lmkit.embedding import compiled
+
+        try:
+            self._warm_up()
+        except OSError:  # the disk is full, or what is kept there can't be read
+            compiled.without_cache()
+            self._warm_up()
+
+    def _warm_up(self) -> None:
         vectors, ids = np.zeros((2, len(self.keep), self.width), dtype=np.float32), np.zeros(0, dtype=np.int32)
         self.train(ids, Chunk(0, 0, (0.0, 0.0), 0), vectors)
         self.combine(vectors[0].reshape(-1), vectors[1:].reshape(1, -1))
@@ -51,7 +60,8 @@ class CompiledKernel:
 
         plan, found = self.plan, np.zeros(2)
         kept, seed = np.empty(len(ids), dtype=np.int32), np.uint64(chunk.seed)
-        length = compiled.thin(np.ascontiguousarray(ids), self.keep, seed, kept)
+        held = np.array(ids, dtype=np.int32)  # in memory: an array that can't be written would be compiled for anew
+        length = compiled.thin(held, self.keep, seed, kept)
         flat = vectors.reshape(2, -1)
         given: tuple[Any, ...] = (
             kept, length, flat[0], flat[1], self.width, plan.window, plan.dynamic, plan.negatives, self.table,
