@@ -54,6 +54,12 @@ def without_cache() -> None:
             function._cache = NullCache()
 
 
+def misses() -> int:
+    """How often code was not found in the cache and had to be compiled."""
+    functions = [value for value in list(globals().values()) if isinstance(value, Dispatcher)]
+    return sum(sum(dict(function.stats.cache_misses).values()) for function in functions)
+
+
 @_cached
 def _mixed(state):
     """Splitmix64's output for a state (Steele et al. 2014)."""
