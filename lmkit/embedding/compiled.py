@@ -12,6 +12,8 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.core.caching import NullCache
+from numba.core.dispatcher import Dispatcher
 
 from lmkit.embedding.compiled_lanes import (
     LANES,
@@ -43,6 +45,19 @@ def _cached(function) -> Any:
         return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # no folder for it
         return numba.njit(nogil=True)(function)
+
+
+def without_cache() -> None:
+    """Compiles from now on without keeping what was compiled, as where there is no room for it."""
+    for function in list(globals().values()):
+        if isinstance(function, Dispatcher):
+            function._cache = NullCache()
+
+
+def misses() -> int:
+    """How often code was not found in the cache and had to be compiled."""
+    functions = [value for value in list(globals().values()) if isinstance(value, Dispatcher)]
+    return sum(sum(dict(function.stats.cache_misses).values()) for function in functions)
 
 
 @_cached

@@ -41,6 +41,11 @@ class NumpyKernel:
         most = PRODUCTS // (len(corpus.counts) * pairs) if plan.loss == "softmax" else BATCH
         self.batch = max(min(most, BATCH, len(corpus.counts) // 4), 1)
 
+    @property
+    def compiling(self) -> bool:
+        """Never."""
+        return False
+
     def compile(self) -> None:
         """There is nothing to compile."""
 

@@ -33,8 +33,8 @@ from lmkit.protocols import F32, F64
 
 FREQUENT = 100
 """Words that are looked at to see whether vectors grow beyond all numbers; the most frequent do so first."""
-AT_ONCE = 1.0
-"""Seconds that pass before anyone is told that code is being compiled: less than a real compilation."""
+OFTEN = 0.05
+"""Seconds between two looks at whether code is being compiled."""
 
 
 def compiled(plan: Plan) -> bool:
@@ -75,14 +75,17 @@ def train(
 
 
 def _compile(kernel: Kernel, pool: ThreadPoolExecutor) -> Iterator[Event]:
-    """Has the kernel get ready; says so if it takes time."""
-    begun = time.perf_counter()
+    """Has the kernel get ready; tells of it if there is code to compile that was not kept from another time."""
+    begun, told = time.perf_counter(), False
     ready = pool.submit(kernel.compile)
-    if wait([ready], AT_ONCE).not_done:
-        yield Compiling()
-        ready.result()
-        yield Compiled(time.perf_counter() - begun)
+    while not ready.done():
+        wait([ready], OFTEN)
+        if not told and kernel.compiling:
+            told = True
+            yield Compiling()
     ready.result()
+    if told:
+        yield Compiled(time.perf_counter() - begun)
 
 
 class _Team:

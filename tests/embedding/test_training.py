@@ -70,6 +70,29 @@ def test_any_number_of_threads_gives_the_same_bytes(either, settings):
     assert (trained(random_corpus(), Plan(dim=20, epochs=2, workers=3, chunk=500, seed=1)).centre != first.centre).any()
 
 
+def test_a_stream_in_a_file_is_as_good(either, tmp_path):
+    corpus, plan = random_corpus(), Plan(dim=8, epochs=1)
+    corpus.ids.tofile(tmp_path / "ids")
+    mapped = corpus._replace(ids=np.memmap(tmp_path / "ids", dtype=np.int32, mode="r"))
+    assert (trained(mapped, plan).centre == trained(corpus, plan).centre).all()
+
+
+def test_without_a_cache_code_is_compiled_all_the_same(monkeypatch):
+    pytest.importorskip("numba")
+    from lmkit.embedding import compiled, kernels
+
+    calls = []
+
+    def full(_kernel):
+        if not calls:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(compiled, "without_cache", lambda: calls.append(1))
+    monkeypatch.setattr(kernels.CompiledKernel, "_warm_up", full)
+    kernels.CompiledKernel(topics(), Plan()).compile()
+    assert calls == [1]
+
+
 def test_going_on_from_a_state_gives_the_same_bytes(either):
     plan, corpus = Plan(dim=12, epochs=3, workers=2, chunk=700), random_corpus()
     whole = trained(corpus, plan)
