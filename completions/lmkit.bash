@@ -27,7 +27,7 @@ _lmkit() {
             ;;
         'w2v')
             options='-h --help'
-            operand='similar analogy compare import export'
+            operand='train similar analogy compare import export'
             ;;
         'train')
             options='-h --help'
@@ -454,6 +454,36 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'w2v train')
+            options='--arch --cbow-combine --loss --dim --window --static-window --negatives --sample --min-count --max-vocab --phrases --phrase-threshold --epochs --lr --min-lr --embeddings --seed --threads --hogwild --memory --temp-dir --log --resume --save-every --count-updates --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --arch) value='skipgram cbow' ;;
+                --cbow-combine) value='mean sum' ;;
+                --loss) value='negative-sampling softmax' ;;
+                --dim) value=' ' ;;
+                --window) value=' ' ;;
+                --negatives) value='auto' ;;
+                --sample) value=' ' ;;
+                --min-count) value=' ' ;;
+                --max-vocab) value=' ' ;;
+                --phrases) value=' ' ;;
+                --phrase-threshold) value=' ' ;;
+                --epochs) value=' ' ;;
+                --lr) value=' ' ;;
+                --min-lr) value=' ' ;;
+                --embeddings) value='FILES' ;;
+                --seed) value=' ' ;;
+                --threads) value=' ' ;;
+                --memory) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'w2v similar')
             options='-m --model --top --limit --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -512,7 +542,7 @@ _lmkit() {
             esac
             ;;
         'train ffn')
-            options='--context --width --hidden --direct --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--context --width --hidden --direct --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --embeddings --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --context) value=' ' ;;
@@ -542,6 +572,7 @@ _lmkit() {
                 --evaluate-every) value=' ' ;;
                 --select-by) value='loss accuracy' ;;
                 --patience) value=' ' ;;
+                --embeddings) value='FILES' ;;
                 --seed) value=' ' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -556,7 +587,7 @@ _lmkit() {
             esac
             ;;
         'train rnn')
-            options='--cell --layers --width --bias --no-bias --tied --bptt --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--cell --layers --width --bias --no-bias --tied --bptt --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --embeddings --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --cell) value='elman lstm gru mingru' ;;
@@ -587,6 +618,7 @@ _lmkit() {
                 --evaluate-every) value=' ' ;;
                 --select-by) value='loss accuracy' ;;
                 --patience) value=' ' ;;
+                --embeddings) value='FILES' ;;
                 --seed) value=' ' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -601,7 +633,7 @@ _lmkit() {
             esac
             ;;
         'train transformer')
-            options='--preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --embeddings --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --preset) value='fast gpt2 llama' ;;
@@ -640,6 +672,7 @@ _lmkit() {
                 --evaluate-every) value=' ' ;;
                 --select-by) value='loss accuracy' ;;
                 --patience) value=' ' ;;
+                --embeddings) value='FILES' ;;
                 --seed) value=' ' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;

@@ -144,6 +144,10 @@ REDEFINED = {
     "--explain": "ppl: lines and formulas; score: factors",
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
+    "--lr": "peak of AdamW's; that which falls from the beginning",
+    "--max-vocab": "others are `<unk>`; others are left out",
+    "--memory": "for counting; for a text as numbers",
+    "--min-count": "others are `<unk>`; others are left out",
     "--model": "of one model, of several, and of info, which takes anything",
     "--number": "samples to draw; tokens of a mask",
     "--normalize": "normal forms of text; to rescale weights",
@@ -229,7 +233,8 @@ def value(option, number, name):
              "--device": "cuda", "--kind": "full", "--each": "token", "--pool": "last", "--optimizer": "adamw",
              "--schedule": "noam", "--loss-at": "last", "--select-by": "accuracy", "--precision": "bf16",
              "--cell": "gru", "--preset": "gpt2", "--positions": "none", "--norm": "post",
-             "--activation": "relu2", "--biases": "qkv", "--input": "jsonl"}  # fmt: skip
+             "--activation": "relu2", "--biases": "qkv", "--input": "jsonl", "--arch": "cbow", "--cbow-combine": "sum",
+             "--loss": "softmax", "--negatives": "7"}  # fmt: skip
     if option.metavar == "json|csv":
         return "csv"
     if name.startswith("w2v"):

@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from lmkit.commands.ngram.texts import MaxVocab, MinCount
-from lmkit.commands.options import Device, EncodingErrors, Json, Output, Seed, Tokens, choice
+from lmkit.commands.options import (
+    Device,
+    Embeddings,
+    EncodingErrors,
+    Json,
+    Log,
+    Output,
+    Resume,
+    SaveEvery,
+    Seed,
+    Tokens,
+    choice,
+)
 
 Seconds = float
 
@@ -149,6 +161,7 @@ class Training:
     patience: Annotated[
         int, typer.Option("--patience", metavar="N", min=0, help="Stop after N evaluations without progress; 0: never.")
     ] = 0
+    embeddings: Embeddings = None
     seed: Seed = 0
     threads: Annotated[
         int | None,
@@ -203,12 +216,7 @@ class Training:
         ),
     ] = None
     json: Json = False
-    log: Annotated[
-        str | None,
-        typer.Option(
-            "--log", metavar="FILE", show_default=False, help="Write events to FILE, JSON Lines, as they come."
-        ),
-    ] = None
+    log: Log = None
     plot: Annotated[
         str | None,
         typer.Option(
@@ -219,11 +227,7 @@ class Training:
             "else from the saved step on.",
         ),
     ] = None
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from OUTPUT.state, where an earlier run was stopped; else begin.")
-    ] = False
-    save_every: Annotated[
-        float, typer.Option("--save-every", metavar="SECONDS", min=0.0, help="Seconds between saves of OUTPUT.state.")
-    ] = 60.0
+    resume: Resume = False
+    save_every: SaveEvery = 60.0
     encoding_errors: EncodingErrors = "strict"
     output: Output = None
