@@ -114,7 +114,7 @@ def train(
     lr: Annotated[
         float | None,
         typer.Option(
-            "--lr", metavar="RATE", min=0.0, show_default="0.025, of cbow 0.05", help="Learning rate at the beginning."
+            "--lr", metavar="RATE", min=0.0, show_default="0.025, of cbow 0.075", help="Learning rate at the beginning."
         ),
     ] = None,
     min_lr: Annotated[
@@ -175,7 +175,7 @@ def train(
     settings = {
         "architecture": arch, "combine": cbow_combine, "loss": loss, "dim": dim, "window": window,
         "dynamic": not static_window, "sample": sample, "epochs": epochs, "seed": seed, "least_lr": min_lr,
-        "lr": lr or (0.05 if arch == "cbow" else 0.025),
+        "lr": lr or (0.075 if arch == "cbow" else 0.025),
     }  # fmt: skip
     running = Running(
         None if negatives == AUTO else int(negatives), settings, embeddings, hogwild, log, resume, save_every, output
