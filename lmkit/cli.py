@@ -62,6 +62,7 @@ COMMANDS = {
     "w2v similar": Command(f"{W2V}.similar", "similar", "The words nearest to words."),
     "w2v analogy": Command(f"{W2V}.analogy", "analogy", "What is to a word as another word is to a third."),
     "w2v compare": Command(f"{W2V}.compare", "compare", "Cosines and distances of words."),
+    "w2v eval": Command(f"{W2V}.eval", "eval_", "Word vectors against analogy questions or judgements of similarity."),
     "w2v import": Command(f"{W2V}.convert", "import_", "Read word vectors of another tool."),
     "w2v export": Command(f"{W2V}.convert", "export", "Write word vectors as another tool reads them."),
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
