@@ -69,7 +69,8 @@ def judge(space: VectorSpace, pairs: Sequence[Pair], *, limit: int | None = None
     """Correlations of people's scores with cosines, over pairs whose words are among the first `limit`; see `fold`."""
     known = spellings(space, (word for pair in pairs for word in pair[:2]), limit, fold=fold)
     asked = [pair for pair in pairs if pair.word in known and pair.other in known]
-    ones, others = (space.units(np.array([known[pair[side]][0] for pair in asked], dtype=np.int32)) for side in (0, 1))
+    sides = [pair.word for pair in asked], [pair.other for pair in asked]
+    ones, others = (space.units(np.array([known[word][0] for word in side], dtype=np.int32)) for side in sides)
     scores, cosines = np.array([pair.score for pair in asked]), np.vecdot(ones, others)
     return Judgement(spearman(scores, cosines), pearson(scores, cosines), len(asked), len(pairs) - len(asked))
 

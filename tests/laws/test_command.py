@@ -151,7 +151,7 @@ REDEFINED = {
     "--preset": "what to train; what to count",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
-    "--window": "of a prompt; of an entropy over a stream",
+    "--window": "of a prompt; of an entropy over a stream; around a word",
 }
 """Options that deliberately mean different things in different commands."""
 
