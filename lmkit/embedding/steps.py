@@ -1,0 +1,126 @@
+"""Training on a chunk in numpy: every loss, without numba. Knows no rounds.
+
+The gradients of a batch of words are taken at once and summed for each row, so that results differ a little
+from compiled code, which changes rows word by word. Within a batch nothing depends on the order of words.
+
+Shapes: B words of a batch, C neighbours, K negatives, V words, D numbers in a vector.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lmkit.embedding.losses import negative_sampling, softmax
+from lmkit.embedding.plan import FIRST_WORD, Corpus, Plan, keep_probabilities, noise
+from lmkit.embedding.rounds import Chunk, share
+from lmkit.embedding.windows import Lines
+from lmkit.protocols import F32, F64, I32, Bool, Floats
+
+BATCH = 128
+PRODUCTS = 4_000_000  # numbers that a softmax may hold at once
+
+
+class Batch(NamedTuple):
+    """Words, (B,), their neighbours, (B, C), which of these exist, and words drawn against them, (B, K)."""
+
+    words: I32
+    neighbours: I32
+    there: Bool
+    drawn: I32
+
+
+class NumpyKernel:
+    """A `kernels.Kernel` for every plan."""
+
+    def __init__(self, corpus: Corpus, plan: Plan) -> None:
+        self.plan = plan
+        self.width = plan.dim
+        self.keep = keep_probabilities(corpus.counts, plan.sample)
+        self.cumulated = np.cumsum(noise(corpus.counts, plan.power))
+        pairs = 2 * plan.window if plan.architecture == "skipgram" else 1
+        most = PRODUCTS // (len(corpus.counts) * pairs) if plan.loss == "softmax" else BATCH
+        self.batch = min(max(most, 1), BATCH)
+
+    def compile(self) -> None:
+        """There is nothing to compile."""
+
+    def train(self, ids: I32, chunk: Chunk, vectors: F32) -> F64:
+        """See `Kernel.train`."""
+        generator = np.random.Generator(np.random.PCG64(chunk.seed))
+        chances = self.keep[ids]
+        lines = Lines.of(ids[(ids < FIRST_WORD) | (generator.random(len(ids)) < chances)])
+        found, first, last = np.zeros(2), *chunk.rates
+        for begin in range(0, len(lines.words), self.batch):
+            end = min(begin + self.batch, len(lines.words))
+            rate = first + (last - first) * begin / len(lines.words)
+            batch = self._read(lines, begin, end, generator)
+            found += self.step(batch, vectors, rate)
+        return found
+
+    def _read(self, lines: Lines, begin: int, end: int, generator: np.random.Generator) -> Batch:
+        plan, size = self.plan, end - begin
+        reach = generator.integers(1, plan.window + 1, size) if plan.dynamic else np.full(size, plan.window)
+        drawn = np.zeros((size, 0), dtype=np.int32)
+        if plan.loss == "negative-sampling":
+            numbers = generator.random((size, plan.negatives)) * self.cumulated[-1]
+            drawn = np.searchsorted(self.cumulated, numbers, side="right").astype(np.int32)
+        return Batch(lines.words[begin:end], *lines.neighbours(begin, end, reach), drawn)
+
+    def step(self, batch: Batch, vectors: Floats, rate: float) -> F64:
+        """Goes down the gradient of a batch, changing vectors (2, V, D) in place: nats, and of how many pairs or words."""
+        loss, pairs, *gradients = self.gradients(batch, vectors)
+        for matrix, (rows, gradient) in zip(vectors, gradients, strict=True):
+            _subtract(matrix, rows, gradient * np.float32(rate))
+        return np.array([loss, pairs])
+
+    def gradients(
+        self, batch: Batch, vectors: Floats
+    ) -> tuple[float, int, tuple[I32, Floats], tuple[I32, Floats]]:
+        """Loss, its pairs or words, and for each matrix rows and their gradients; a row may come several times."""
+        here = batch.there.any(axis=1)
+        words, neighbours, there, drawn = (part[here] for part in batch)
+        inputs = vectors[0][neighbours] * there[..., None]
+        if self.plan.architecture == "skipgram":
+            pairs = int(there.sum())
+            loss, inward, outward = self._loss(inputs, there, words, drawn, vectors[1])
+        else:
+            pairs = len(words)
+            scale = 1 / there.sum(axis=1, dtype=inputs.dtype) if self.plan.combine == "mean" else np.ones_like(words)
+            hidden = (inputs.sum(axis=1) * scale[:, None]).astype(inputs.dtype)[:, None]
+            loss, change, outward = self._loss(hidden, np.ones((pairs, 1), dtype=np.bool_), words, drawn, vectors[1])
+            inward = np.broadcast_to(change, inputs.shape)
+        return loss, pairs, (neighbours[there], inward[there]), outward
+
+    def _loss(
+        self, inputs: Floats, there: Bool, words: I32, drawn: I32, outputs: Floats
+    ) -> tuple[float, Floats, tuple[I32, Floats]]:
+        """Loss of inputs (B, I, D) that predict words, its gradient by inputs, and rows of outputs with theirs."""
+        if self.plan.loss == "softmax":
+            targets = np.broadcast_to(words[:, None] - FIRST_WORD, there.shape)[there]
+            loss, flat, change = softmax(inputs[there], outputs[FIRST_WORD:], targets)
+            inward = np.zeros_like(inputs)
+            inward[there] = flat
+            return loss, inward, (np.arange(FIRST_WORD, len(outputs), dtype=np.int32), change)
+        rows = np.concatenate((words[:, None], drawn), axis=1)
+        labels = np.zeros(rows.shape[1], dtype=inputs.dtype)
+        labels[0] = 1
+        counted = np.concatenate((np.ones((len(words), 1), dtype=np.bool_), drawn != words[:, None]), axis=1)
+        weights = (there[:, :, None] & counted[:, None]).astype(inputs.dtype)
+        loss, inward, outward = negative_sampling(inputs, outputs[rows], labels, weights)
+        return loss, inward, (rows[counted], outward[counted])
+
+    def combine(self, base: F32, replicas: F32) -> None:
+        """See `Kernel.combine`."""
+        change = np.zeros_like(base)
+        for replica in replicas:
+            change += replica - base
+        base += share(len(replicas)) * change
+        replicas[:] = base
+
+
+def _subtract(matrix: Floats, rows: I32, changes: Floats) -> None:
+    """Takes changes (M, D) from rows (M,) of a matrix, those of the same row summed first."""
+    order = np.argsort(rows, kind="stable")
+    found, begin = np.unique(rows[order], return_index=True)
+    if len(found):
+        matrix[found] -= np.add.reduceat(changes[order], begin, axis=0)

@@ -1,0 +1,105 @@
+"""From a stream of ids to word vectors, in rounds that replicas work on side by side. Opens no file, prints nothing.
+
+In a round each of `workers` replicas of the vectors is trained on a chunk of its own, and the changes of all
+are summed. Which chunk is whose and which random numbers it gets depends on the plan alone, so that the
+result is the same with any number of threads.
+"""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from importlib.util import find_spec
+
+import numpy as np
+
+from lmkit.embedding.kernels import CompiledKernel, Kernel
+from lmkit.embedding.plan import (
+    FIRST_WORD, Compiled, Compiling, Corpus, Event, Plan, Progress, State, Vectors, initial,
+)  # fmt: skip
+from lmkit.embedding.rounds import Rounds
+from lmkit.embedding.steps import NumpyKernel
+from lmkit.errors import DataError, UsageError
+from lmkit.protocols import F32, F64
+
+AT_ONCE = 1.0
+"""Seconds that pass before anyone is told that code is being compiled: less than a real compilation."""
+
+
+def compiled(plan: Plan) -> bool:
+    """Whether a training would run as compiled code: negative sampling, where numba is installed."""
+    return plan.loss == "negative-sampling" and find_spec("numba") is not None
+
+
+def train(
+    corpus: Corpus, plan: Plan, state: State | None = None, *, threads: int = 1, hogwild: bool = False,
+) -> Iterator[Event]:  # fmt: skip
+    """Trains vectors: yields Progress after each round and at last Vectors, each (V, D).
+
+    `state` is where to begin: `plan.initial`, perhaps with rows changed, or the state of a Progress event.
+    A training that goes on from a state gives the same bytes as one that never stopped. With `hogwild`
+    threads share the vectors: no replicas, faster, and not the same bytes twice (Recht et al. 2011).
+
+    Raises DataError if the corpus has no two words to train with, UsageError if the learning rate is far too high.
+    """
+    if np.count_nonzero(corpus.counts[FIRST_WORD:]) < 2:
+        raise DataError("nothing to train with: the corpus has fewer than two different words")
+    kernel: Kernel = CompiledKernel(corpus, plan) if compiled(plan) else NumpyKernel(corpus, plan)
+    state = initial(len(corpus.counts), plan) if state is None else state
+    rounds = Rounds.of(plan, len(corpus.ids), len(corpus.counts))
+    with ThreadPoolExecutor(threads) as pool:
+        yield from _compile(kernel, pool)
+        parts = -(-threads // rounds.workers) if hogwild else 1
+        team = _Team(kernel, pool, threads, state.vectors, 1 if hogwild else rounds.workers, parts)
+        vectors = Vectors(*(part[:, : plan.dim] for part in team.base))
+        for number in range(state.rounds, len(rounds)):
+            found = team.work(corpus, rounds, number)
+            if not np.isfinite(found).all():
+                raise UsageError(f"the vectors grew beyond all numbers: a learning rate of {plan.lr} is too high")
+            at = min(rounds.position((number + 1) * rounds.workers), rounds.length * plan.epochs)
+            words, total = corpus.words * at // rounds.length, corpus.words * plan.epochs
+            nats = float(found[0] / found[1]) if found[1] else 0.0
+            yield Progress(words, total, rounds.rate(at), nats, State(vectors, number + 1))
+    yield Vectors(*(np.ascontiguousarray(part) for part in vectors))
+
+
+def _compile(kernel: Kernel, pool: ThreadPoolExecutor) -> Iterator[Event]:
+    """Has the kernel get ready; says so if it takes time."""
+    begun = time.perf_counter()
+    ready = pool.submit(kernel.compile)
+    if wait([ready], AT_ONCE).not_done:
+        yield Compiling()
+        ready.result()
+        yield Compiled(time.perf_counter() - begun)
+    ready.result()
+
+
+class _Team:
+    """Replicas of the vectors, and the threads that train them."""
+
+    def __init__(
+        self, kernel: Kernel, pool: ThreadPoolExecutor, threads: int, start: Vectors, replicas: int, parts: int
+    ) -> None:
+        self.kernel, self.pool, self.threads, self.parts = kernel, pool, threads, parts
+        size, dim = start.centre.shape
+        self.base: F32 = np.zeros((2, size, kernel.width), dtype=np.float32)
+        self.base[0, :, :dim], self.base[1, :, :dim] = start
+        self.replicas = np.stack([self.base] * replicas) if replicas > 1 else self.base[None]
+
+    def work(self, corpus: Corpus, rounds: Rounds, number: int) -> F64:
+        """One round: what was found by all."""
+        jobs: list[Future[F64]] = []
+        for worker, chunk in enumerate(rounds[number]):
+            vectors = self.replicas[worker % len(self.replicas)]
+            for part in chunk.split(self.parts):
+                jobs.append(self.pool.submit(self.kernel.train, corpus.ids[part.begin : part.end], part, vectors))
+        found = np.sum([job.result() for job in jobs], axis=0)
+        if len(self.replicas) > 1:
+            self._combine()
+        return found
+
+    def _combine(self) -> None:
+        base, replicas = self.base.reshape(-1), self.replicas.reshape(len(self.replicas), -1)
+        borders = [len(base) * part // self.threads for part in range(self.threads + 1)]
+        parts = [slice(*pair) for pair in zip(borders[:-1], borders[1:], strict=True)]
+        for job in [self.pool.submit(self.kernel.combine, base[part], replicas[:, part]) for part in parts]:
+            job.result()

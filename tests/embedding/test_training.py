@@ -1,0 +1,225 @@
+"""Training word vectors: the same bytes with any threads, compiled code against numpy, what changes and what does not."""
+
+import numpy as np
+import pytest
+
+from lmkit.embedding import objective, training
+from lmkit.embedding.plan import (
+    Compiled, Compiling, Corpus, Plan, Progress, Vectors, initial, keep_probabilities, noise,
+)  # fmt: skip
+from lmkit.embedding.rounds import Chunk, Rounds
+from lmkit.embedding.steps import Batch, NumpyKernel
+from lmkit.errors import DataError, UsageError
+
+
+def corpus_of(lines):
+    ids = np.array([token for line in lines for token in [*line, 2]], dtype=np.int32)
+    counts = np.bincount(ids, minlength=3)
+    counts[:3] = 0
+    return Corpus(ids, counts)
+
+
+def random_corpus(words=6_000, vocabulary=50, seed=0):
+    generator = np.random.default_rng(seed)
+    ids = np.minimum(3 + generator.zipf(1.3, words), vocabulary + 2).astype(np.int32)
+    return corpus_of(np.split(ids, np.sort(generator.integers(0, words, words // 12))))
+
+
+def topics(lines=400, seed=1):
+    """Lines of words of one of two topics: 3 to 7, or 8 to 12."""
+    generator = np.random.default_rng(seed)
+    return corpus_of([generator.integers(3, 8, 10) + 5 * generator.integers(0, 2) for _ in range(lines)])
+
+
+def trained(corpus, plan, state=None, **how):
+    *_, vectors = training.train(corpus, plan, state, **how)
+    assert isinstance(vectors, Vectors)
+    return vectors
+
+
+@pytest.fixture(params=["compiled", "numpy"])
+def either(request, monkeypatch):
+    """Both ways to train."""
+    if request.param == "numpy":
+        monkeypatch.setattr(training, "compiled", lambda _plan: False)
+    else:
+        pytest.importorskip("numba")
+    return request.param
+
+
+SETTINGS = [
+    {}, {"architecture": "cbow"}, {"architecture": "cbow", "combine": "sum"}, {"dynamic": False, "negatives": 13},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_any_number_of_threads_gives_the_same_bytes(either, settings):
+    plan = Plan(dim=20, epochs=2, workers=3, chunk=500, **settings)
+    first, *others = [trained(random_corpus(), plan, threads=threads) for threads in (1, 2, 3)]
+    for other in others:
+        assert all((one == two).all() for one, two in zip(first, other, strict=True))
+    assert np.isfinite(first.centre).all()
+    assert (trained(random_corpus(), Plan(dim=20, epochs=2, workers=3, chunk=500, seed=1)).centre != first.centre).any()
+
+
+def test_going_on_from_a_state_gives_the_same_bytes(either):
+    plan, corpus = Plan(dim=12, epochs=3, workers=2, chunk=700), random_corpus()
+    whole = trained(corpus, plan)
+    for event in training.train(corpus, plan):
+        if isinstance(event, Progress) and event.state.rounds == 3:
+            state = event.state._replace(vectors=Vectors(*(part.copy() for part in event.state.vectors)))
+    again = trained(corpus, plan, state)
+    assert (whole.centre == again.centre).all()
+    assert (whole.context == again.context).all()
+
+
+@pytest.mark.parametrize("settings", [*SETTINGS, {"loss": "softmax"}, {"loss": "softmax", "architecture": "cbow"}])
+def test_words_of_one_topic_become_alike(either, settings):
+    plan = Plan(**{"dim": 16, "epochs": 8, "sample": 0, "lr": 0.05, **settings})
+    centre = trained(topics(), plan).centre
+    units = centre[3:] / np.linalg.norm(centre[3:], axis=1, keepdims=True)
+    cosines = units @ units.T
+    within = min(cosines[:5, :5].min(), cosines[5:, 5:].min())
+    assert within > cosines[:5, 5:].max() + 0.3
+    assert not centre[:3].any()
+
+
+def test_shared_vectors_learn_too(either):
+    plan = Plan(dim=16, epochs=8, sample=0, lr=0.05)
+    centre = trained(topics(), plan, threads=3, hogwild=True).centre
+    assert centre[3] @ centre[4] > 0 > centre[3] @ centre[9] - 0.5 * centre[3] @ centre[4]
+
+
+def test_events_tell_of_progress(either):
+    corpus, plan = random_corpus(), Plan(dim=8, epochs=2, workers=2, chunk=1000)
+    events = [event for event in training.train(corpus, plan) if not isinstance(event, Compiling | Compiled)]
+    steps = events[:-1]
+    assert [event.words for event in steps] == sorted({event.words for event in steps})
+    assert steps[-1].words == steps[-1].total == 2 * corpus.words
+    assert steps[-1].lr == pytest.approx(plan.least_lr)
+    assert steps[0].nats > steps[-1].nats > 0
+
+
+def reference(line, plan, drawn, rate):
+    """One word at a time, by the formulas, in double precision."""
+    kernel = NumpyKernel(corpus_of([line]), plan)
+    vectors = start(len(kernel.keep), plan).astype(np.float64)
+    for place in range(len(line)):
+        around = [word for other, word in enumerate(line) if other != place and abs(other - place) <= plan.window]
+        batch = Batch(*(np.array([part]) for part in (line[place], around, [True] * len(around), drawn)))
+        kernel.step(batch, vectors, rate)
+    return vectors
+
+
+def start(size, plan):
+    generator = np.random.default_rng(5)
+    vectors = generator.normal(0, 0.5, (2, size, plan.dim)).astype(np.float32)
+    vectors[:, :3] = 0
+    return vectors
+
+
+@pytest.mark.parametrize("negatives", [1, 4, 5, 6, 20])
+@pytest.mark.parametrize("settings", [{}, {"architecture": "cbow"}, {"architecture": "cbow", "combine": "sum"}])
+def test_compiled_steps_are_the_formulas(settings, negatives):
+    pytest.importorskip("numba")
+    from lmkit.embedding.kernels import CompiledKernel
+
+    plan = Plan(dim=13, window=3, dynamic=False, negatives=negatives, sample=0, **settings)
+    line, drawn = [3, 4, 5, 3, 6, 7, 5, 5, 8], 8
+    corpus = corpus_of([line])
+    kernel = CompiledKernel(corpus, plan)
+    kernel.table = np.full(len(kernel.table), drawn, dtype=np.uint64)  # whatever is asked for, this word is drawn
+    vectors = np.zeros((2, len(corpus.counts), kernel.width), dtype=np.float32)
+    vectors[:, :, : plan.dim] = start(len(corpus.counts), plan)
+    kernel.train(corpus.ids, Chunk(0, len(corpus.ids), (0.1, 0.1), 7), vectors)
+    expected = reference(line, plan, [drawn] * negatives, 0.1)
+    np.testing.assert_allclose(vectors[:, :, : plan.dim], expected, rtol=0, atol=3e-6 * negatives)
+    assert not vectors[:, :, plan.dim :].any()
+    assert not vectors[:, :3].any()
+
+
+@pytest.mark.parametrize("negatives", [1, 5, 12])
+def test_a_pair_changes_its_two_vectors_and_those_of_negatives(negatives):
+    generator = np.random.default_rng(negatives)
+    corpus, plan = random_corpus(), Plan(dim=7, negatives=negatives)
+    drawn = 5 + generator.permutation(40)[:negatives]
+    vectors = start(len(corpus.counts), plan)
+    before = vectors.copy()
+    NumpyKernel(corpus, plan).step(Batch(*(np.array([part]) for part in (3, [4], [True], drawn))), vectors, 0.025)
+    changed = (vectors.view(np.int32) != before.view(np.int32)).any(axis=2)
+    assert np.flatnonzero(changed[0]).tolist() == [4]
+    assert np.flatnonzero(changed[1]).tolist() == sorted([3, *drawn])
+    assert changed.sum() == negatives + 2
+
+
+@pytest.mark.parametrize("architecture", ["skipgram", "cbow"])
+def test_compiled_code_changes_no_other_rows(architecture):
+    pytest.importorskip("numba")
+    from lmkit.embedding.kernels import CompiledKernel
+
+    corpus, plan = random_corpus(), Plan(dim=8, negatives=5, sample=0, architecture=architecture)
+    kernel = CompiledKernel(corpus, plan)
+    kernel.table[:] = np.uint64(9)
+    vectors = start(len(corpus.counts), plan)
+    before = vectors.copy()
+    kernel.train(np.array([3, 4, 2], dtype=np.int32), Chunk(0, 3, (0.025, 0.025), 1), vectors)
+    changed = (vectors.view(np.int32) != before.view(np.int32)).any(axis=2)
+    assert [np.flatnonzero(part).tolist() for part in changed] == [[3, 4], [3, 4, 9]]
+
+
+def test_changed_rows_of_a_pair():
+    corpus = corpus_of([[5], [3, 4], *([word] for word in range(3, 40))])
+    assert objective.changed_rows(corpus, Plan(dim=4, negatives=1, seed=2)) == (1, 2)
+    assert objective.changed_rows(corpus, Plan(dim=4, loss="softmax")) == (1, 37)
+    with pytest.raises(DataError, match="no two words"):
+        objective.changed_rows(corpus_of([[3], [4]]), Plan())
+
+
+def test_the_objective_by_hand_for_two_words():
+    centre = np.array([[0, 0]] * 3 + [[1.0, 0], [0.5, 0.5]], dtype=np.float32)
+    context = np.array([[0, 0]] * 3 + [[2.0, 1], [-1, 1]], dtype=np.float32)
+
+    def nats(a, b):
+        products = context[3:].astype(float) @ centre[b]
+        return np.log(np.exp(products).sum()) - products[a - 3]
+
+    expected = (2 * nats(4, 3) + nats(3, 4) + nats(3, 4)) / 4
+    ids = np.array([3, 4, 3, 2, 4, 2], dtype=np.int32)
+    assert objective.mean_loss(ids, Vectors(centre, context), 1) == pytest.approx(expected, rel=1e-12)
+
+
+def test_training_with_softmax_lowers_the_objective():
+    corpus, plan = topics(100), Plan(dim=8, loss="softmax", sample=0, epochs=4, lr=0.1)
+    begun = objective.mean_loss(corpus.ids, initial(len(corpus.counts), plan).vectors, plan.window)
+    assert objective.mean_loss(corpus.ids, trained(corpus, plan), plan.window) < 0.9 * begun
+
+
+@pytest.mark.parametrize(("length", "workers", "chunk", "epochs"), [(10, 1, 3, 2), (101, 3, 10, 4), (7, 2, 100, 1)])
+def test_rounds_read_everything_once_an_epoch(length, workers, chunk, epochs):
+    rounds = Rounds.of(Plan(workers=workers, chunk=chunk, epochs=epochs), length, 10)
+    read = [place for number in range(len(rounds)) for part in rounds[number] for place in range(part.begin, part.end)]
+    assert read == list(range(length)) * epochs
+    parts = [part for number in range(len(rounds)) for part in rounds[number]]
+    assert len({part.seed for part in parts}) == len(parts)
+    assert parts[0].rates[0] == 0.025
+    assert parts[-1].rates[1] == pytest.approx(1e-4)
+
+
+def test_shares_of_words():
+    counts = np.array([9, 9, 9, 900, 90, 10, 0])
+    kept = keep_probabilities(counts, 0.01)
+    assert kept[3] == pytest.approx(np.sqrt(0.01 / 0.9) + 0.01 / 0.9)
+    assert kept[[0, 5, 6]].tolist() == [0, 1, 0]
+    assert keep_probabilities(counts, 0).tolist() == [0, 0, 0, 1, 1, 1, 0]
+    np.testing.assert_allclose(noise(counts, 1), [0, 0, 0, 0.9, 0.09, 0.01, 0])
+
+
+def test_what_cannot_be_trained_is_refused(either):
+    with pytest.raises(DataError, match="fewer than two"):
+        trained(corpus_of([[3, 3, 3]]), Plan())
+    with pytest.raises(UsageError, match="too high"):
+        trained(random_corpus(), Plan(dim=4, lr=1e30))
+    with pytest.raises(UsageError, match="dim must be at least 1"):
+        Plan(dim=0)
+    with pytest.raises(UsageError, match="none of sum, mean"):
+        Plan(combine="max")
