@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lmkit.embedding import losses
 from lmkit.protocols import F64, I64
 
 
@@ -30,17 +31,17 @@ class Whole(NamedTuple):
 
 
 def negative_sampling(centre: F64, context: F64, negatives: F64) -> Sampled:
-    """-log s(u_o v_c) - sum_k log s(-u_k v_c), where s(x) = 1 / (1 + exp(-x)).
+    """-log s(u_o v_c) - sum_k log s(-u_k v_c), where s(x) = 1 / (1 + exp(-x)); see `losses`.
 
     All products are with the centre's vector v_c. Mikolov et al. (2013), Distributed Representations of Words and
     Phrases and their Compositionality, equation 4.
     """
-    vectors = np.concatenate((context[None], negatives))
-    signs = np.array([1.0] + [-1.0] * len(negatives))
-    products = signs * (vectors @ centre)
-    slopes = -signs * np.exp(-np.logaddexp(0, products))  # s(-x), without overflow
-    outer = slopes[:, None] * centre
-    return Sampled(float(np.logaddexp(0, -products).sum()), slopes @ vectors, outer[0], outer[1:])
+    outputs = np.concatenate((context[None], negatives))
+    labels = np.array([1.0] + [0.0] * len(negatives))
+    ones = np.ones((1, 1, len(outputs)))
+    nats, by_inputs, by_outputs = losses.negative_sampling(centre[None, None], outputs[None], labels, ones)
+    by_outputs += 0.0  # no -0
+    return Sampled(nats, by_inputs[0, 0], by_outputs[0, 0], by_outputs[0, 1:])
 
 
 def log_probabilities(centres: F64, contexts: F64) -> F64:
@@ -51,23 +52,23 @@ def log_probabilities(centres: F64, contexts: F64) -> F64:
     return logs
 
 
-def pair_counts(ids: I64, window: int, size: int) -> I64:
-    """How often each word is within `window` words of each centre, (V, V), centres in rows."""
-    counts = np.zeros((size, size), dtype=np.int64)
-    for distance in range(1, min(window, len(ids) - 1) + 1):
-        np.add.at(counts, (ids[distance:], ids[:-distance]), 1)
-        np.add.at(counts, (ids[:-distance], ids[distance:]), 1)
-    return counts
+def pairs(ids: I64, window: int) -> tuple[I64, I64]:
+    """Centres of a text and the words within `window` words of each, (P,) and (P,)."""
+    reach = range(1, min(window, len(ids) - 1) + 1)
+    before = [(ids[distance:], ids[:-distance]) for distance in reach]
+    after = [(other, centre) for centre, other in before]
+    none = np.zeros(0, dtype=np.int64)
+    centres, others = zip(*before, *after, (none, none), strict=True)
+    return np.concatenate(centres), np.concatenate(others)
 
 
 def softmax_loss(centres: F64, contexts: F64, ids: I64, window: int) -> Whole:
-    """J = -1/T log L of a text of T ids, L = prod_t prod_j P(w_t+j | w_t), 0 < |j| <= `window`.
+    """J = -1/T log L of a text of T ids, L = prod_t prod_j P(w_t+j | w_t), 0 < |j| <= `window`; see `losses`.
 
-    Mikolov et al. (2013), equations 1 and 2. With C the counts of pairs, the gradient by the products
-    u_a v_b is (P(a | b) sum_w C(b, w) - C(b, a)) / T.
+    Mikolov et al. (2013), equations 1 and 2.
     """
-    counts = pair_counts(ids, window, len(centres))
-    logs = log_probabilities(centres, contexts)
-    errors = (np.exp(logs) * counts.sum(axis=1, keepdims=True) - counts) / len(ids)
-    nats = -float(logs[counts > 0] @ counts[counts > 0]) / len(ids)
-    return Whole(nats, errors @ contexts, errors.T @ centres)
+    inputs, targets = pairs(ids, window)
+    nats, by_inputs, by_contexts = losses.softmax(centres[inputs], contexts, targets)
+    by_centres = np.zeros_like(centres)
+    np.add.at(by_centres, inputs, by_inputs)
+    return Whole(nats / len(ids), by_centres / len(ids), by_contexts / len(ids))

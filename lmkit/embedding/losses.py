@@ -14,9 +14,7 @@ def sigmoid(x: Floats) -> Floats:
     return result
 
 
-def negative_sampling(
-    inputs: Floats, outputs: Floats, labels: Floats, weights: Floats
-) -> tuple[float, Floats, Floats]:
+def negative_sampling(inputs: Floats, outputs: Floats, labels: Floats, weights: Floats) -> tuple[float, Floats, Floats]:
     """-sum log sigma(u_o v_c) - sum log sigma(-u_n v_c), over pairs of each window's inputs and outputs.
 
     inputs   (B, I, D) vectors v

@@ -61,7 +61,16 @@ class Plan:
         for value, choices in chosen:
             if value not in choices:
                 raise UsageError(f"{value!r} is none of {', '.join(choices)}")
-        least = {"dim": 1, "window": 1, "negatives": 1, "epochs": 0, "sample": 0, "least_lr": 0, "workers": 0, "chunk": 0}
+        least = {
+            "dim": 1,
+            "window": 1,
+            "negatives": 1,
+            "epochs": 0,
+            "sample": 0,
+            "least_lr": 0,
+            "workers": 0,
+            "chunk": 0,
+        }
         for name, bound in least.items():
             if not getattr(self, name) >= bound:
                 raise UsageError(f"{name} must be at least {bound}, not {getattr(self, name)}")

@@ -73,9 +73,7 @@ class NumpyKernel:
             _subtract(matrix, rows, gradient * np.float32(rate))
         return np.array([loss, pairs])
 
-    def gradients(
-        self, batch: Batch, vectors: Floats
-    ) -> tuple[float, int, tuple[I32, Floats], tuple[I32, Floats]]:
+    def gradients(self, batch: Batch, vectors: Floats) -> tuple[float, int, tuple[I32, Floats], tuple[I32, Floats]]:
         """Loss, its pairs or words, and for each matrix rows and their gradients; a row may come several times."""
         here = batch.there.any(axis=1)
         words, neighbours, there, drawn = (part[here] for part in batch)
