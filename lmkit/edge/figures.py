@@ -159,7 +159,9 @@ def unobstructed(
         x, y = places[place]
         width, height = 0.65 * POINTS * len(words[place]) + LABEL[0], 1.2 * POINTS
         rows, columns = int(y // height), range(int(x // CELL), int((x + width) // CELL) + 1)
-        near = [other for row in (rows - 1, rows, rows + 1) for column in columns for other in taken.get((row, column), ())]
+        near = [
+            other for row in (rows - 1, rows, rows + 1) for column in columns for other in taken.get((row, column), ())
+        ]
         if any(abs(other[1] - y) < height and x < other[0] + other[2] and other[0] < x + width for other in near):
             continue
         kept.append(place)

@@ -76,7 +76,7 @@ def plot(
     labels = [space.tokenizer.piece(token).decode(errors="replace") for token in ids]
     title = {"pca": "principal components", "tsne": "t-SNE"}[projection]
     shown = figures.MapFigure(
-        f"{len(ids)} words{f' around {around}' if around is not None else ''}, {title}", labels,
+        f"{len(ids)} words, {title}" if around is None else f"{around} and {len(ids) - 1} words near it, {title}", labels,
         figures.Points(*places.T.tolist()), frozenset([0] if around is not None else []),
     )  # fmt: skip
     if kind in figures.FORMATS:
