@@ -27,7 +27,7 @@ _lmkit() {
             ;;
         'w2v')
             options='-h --help'
-            operand='similar analogy compare import export'
+            operand='train similar analogy compare eval pairs plot import export'
             ;;
         'train')
             options='-h --help'
@@ -43,7 +43,7 @@ _lmkit() {
             ;;
         'calc')
             options='-h --help'
-            operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention layernorm posenc'
+            operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention sgns w2v-softmax layernorm posenc'
             ;;
         'ppl')
             options='-m --model --no-eos --explain --mix --mix-text --stride --batch-tokens --device --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
@@ -415,6 +415,36 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'w2v train')
+            options='--arch --cbow-combine --loss --dim --window --static-window --negatives --sample --min-count --max-vocab --phrases --phrase-threshold --epochs --lr --min-lr --embeddings --seed --threads --hogwild --memory --temp-dir --log --resume --save-every --count-updates --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --arch) value='skipgram cbow' ;;
+                --cbow-combine) value='mean sum' ;;
+                --loss) value='negative-sampling softmax' ;;
+                --dim) value=' ' ;;
+                --window) value=' ' ;;
+                --negatives) value='auto' ;;
+                --sample) value=' ' ;;
+                --min-count) value=' ' ;;
+                --max-vocab) value=' ' ;;
+                --phrases) value=' ' ;;
+                --phrase-threshold) value=' ' ;;
+                --epochs) value=' ' ;;
+                --lr) value=' ' ;;
+                --min-lr) value=' ' ;;
+                --embeddings) value='FILES' ;;
+                --seed) value=' ' ;;
+                --threads) value=' ' ;;
+                --memory) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'w2v similar')
             options='-m --model --top --limit --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -451,6 +481,44 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'w2v eval')
+            options='-m --model --task --method --restrict --fold-case --keep-case --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --task) value='auto analogies similarity' ;;
+                --method) value='cosadd cosmul' ;;
+                --restrict) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'w2v pairs')
+            options='--window --grouped --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --window) value=' ' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'w2v plot')
+            options='-m --model --words --around --top --projection --perplexity --iterations --seed --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --words) value='FILES' ;;
+                --around) value='FILES' ;;
+                --top) value=' ' ;;
+                --projection) value='pca tsne' ;;
+                --perplexity) value=' ' ;;
+                --iterations) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'w2v import')
             options='--format --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -473,7 +541,7 @@ _lmkit() {
             esac
             ;;
         'train ffn')
-            options='--context --width --hidden --direct --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--context --width --hidden --direct --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --embeddings --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --context) value=' ' ;;
@@ -503,6 +571,7 @@ _lmkit() {
                 --evaluate-every) value=' ' ;;
                 --select-by) value='loss accuracy' ;;
                 --patience) value=' ' ;;
+                --embeddings) value='FILES' ;;
                 --seed) value=' ' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -517,7 +586,7 @@ _lmkit() {
             esac
             ;;
         'train rnn')
-            options='--cell --layers --width --bias --no-bias --tied --bptt --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--cell --layers --width --bias --no-bias --tied --bptt --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --embeddings --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --cell) value='elman lstm gru mingru' ;;
@@ -548,6 +617,7 @@ _lmkit() {
                 --evaluate-every) value=' ' ;;
                 --select-by) value='loss accuracy' ;;
                 --patience) value=' ' ;;
+                --embeddings) value='FILES' ;;
                 --seed) value=' ' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -562,7 +632,7 @@ _lmkit() {
             esac
             ;;
         'train transformer')
-            options='--preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --embeddings --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --preset) value='fast gpt2 llama' ;;
@@ -601,6 +671,7 @@ _lmkit() {
                 --evaluate-every) value=' ' ;;
                 --select-by) value='loss accuracy' ;;
                 --patience) value=' ' ;;
+                --embeddings) value='FILES' ;;
                 --seed) value=' ' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -713,6 +784,23 @@ _lmkit() {
                 --score) value='scaled dot general concat' ;;
                 --scale) value=' ' ;;
                 --check) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc sgns')
+            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc w2v-softmax')
+            options='--window -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --window) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -17,12 +17,11 @@ def alias_table(probabilities: F64) -> tuple[F64, I64]:
     own, alias = np.minimum(shares, 1.0), np.arange(len(shares))
     if not len(large):
         return own, alias
-    given, lacked = np.cumsum(shares[large] - 1), np.cumsum(1 - shares[small])
-    begun = np.concatenate(([0.0], lacked))[:-1]
-    alias[small] = large[np.minimum(np.searchsorted(given, begun, side="right"), len(large) - 1)]
-    last = np.searchsorted(lacked, given[:-1], side="right")
-    past = np.concatenate((lacked, lacked[-1:]))[np.minimum(last, max(len(small) - 1, 0))] if len(small) else given[:-1]
-    own[large[:-1]] = np.clip(1 + given[:-1] - past, 0, 1)
+    given, lacked = np.cumsum(shares[large] - 1), np.concatenate(([0.0], np.cumsum(1 - shares[small])))
+    taker = np.searchsorted(given, lacked[:-1], side="right")
+    alias[small] = large[np.minimum(taker, len(large) - 1)]
+    taken = np.searchsorted(lacked[:-1], given[:-1], side="left")
+    own[large[:-1]] = np.clip(1 + given[:-1] - lacked[taken], 0, 1)
     alias[large[:-1]] = large[1:]
     return own, alias
 

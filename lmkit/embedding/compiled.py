@@ -14,7 +14,18 @@ import numba
 import numpy as np
 
 from lmkit.embedding.compiled_lanes import (
-    LANES, add, load, multiply, multiply_add, prefetch, sigmoid, spread, store, subtract, sums, zeros,
+    LANES,
+    add,
+    load,
+    multiply,
+    multiply_add,
+    prefetch,
+    sigmoid,
+    spread,
+    store,
+    subtract,
+    sums,
+    zeros,
 )  # fmt: skip
 
 TILE = 6

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lmkit.embedding.aliases import alias_table, packed
-from lmkit.embedding.plan import Corpus, Plan, Vectors, keep_probabilities, noise
+from lmkit.embedding.plan import Corpus, Plan, keep_probabilities, noise
 from lmkit.embedding.rounds import Chunk, share
 from lmkit.protocols import F32, F64, I32
 

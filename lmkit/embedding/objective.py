@@ -42,12 +42,14 @@ def changed_rows(corpus: Corpus, plan: Plan) -> tuple[int, int]:
         raise DataError("the corpus has no two words on a line")
     pair = lines.words[beside[0] : beside[0] + 2]
     generator = np.random.Generator(np.random.PCG64(seed(plan.seed, 1)))
-    drawn = np.zeros((1, 0), dtype=np.int32)
+    drawn: I32 = np.zeros((1, 0), dtype=np.int32)
     if plan.loss == "negative-sampling":
-        drawn = generator.choice(len(corpus.counts), (1, plan.negatives), p=noise(corpus.counts, plan.power))
+        drawn = generator.choice(len(corpus.counts), (1, plan.negatives), p=noise(corpus.counts, plan.power)).astype(
+            np.int32
+        )
     vectors = np.stack((initial(len(corpus.counts), plan).vectors.centre,) * 2)
     before = vectors.copy()
-    batch = Batch(pair[:1], pair[None, 1:], np.ones((1, 1), dtype=np.bool_), drawn.astype(np.int32))
+    batch = Batch(pair[:1], pair[None, 1:], np.ones((1, 1), dtype=np.bool_), drawn)
     NumpyKernel(corpus, plan).step(batch, vectors, plan.lr)
     centre, context = (vectors.view(np.int32) != before.view(np.int32)).any(axis=2).sum(axis=1).tolist()
     return centre, context

@@ -16,7 +16,7 @@ from lmkit.embedding.rounds import Chunk, share
 from lmkit.embedding.windows import Lines
 from lmkit.protocols import F32, F64, I32, Bool, Floats
 
-BATCH = 128
+BATCH = 128  # in small vocabularies, a quarter of the words: too many changes of one row at once overshoot
 PRODUCTS = 4_000_000  # numbers that a softmax may hold at once
 
 
@@ -39,7 +39,7 @@ class NumpyKernel:
         self.cumulated = np.cumsum(noise(corpus.counts, plan.power))
         pairs = 2 * plan.window if plan.architecture == "skipgram" else 1
         most = PRODUCTS // (len(corpus.counts) * pairs) if plan.loss == "softmax" else BATCH
-        self.batch = min(max(most, 1), BATCH)
+        self.batch = max(min(most, BATCH, len(corpus.counts) // 4), 1)
 
     def compile(self) -> None:
         """There is nothing to compile."""
@@ -50,11 +50,11 @@ class NumpyKernel:
         chances = self.keep[ids]
         lines = Lines.of(ids[(ids < FIRST_WORD) | (generator.random(len(ids)) < chances)])
         found, first, last = np.zeros(2), *chunk.rates
-        for begin in range(0, len(lines.words), self.batch):
-            end = min(begin + self.batch, len(lines.words))
-            rate = first + (last - first) * begin / len(lines.words)
-            batch = self._read(lines, begin, end, generator)
-            found += self.step(batch, vectors, rate)
+        with np.errstate(over="ignore", invalid="ignore"):  # the caller looks for what is not finite
+            for begin in range(0, len(lines.words), self.batch):
+                end = min(begin + self.batch, len(lines.words))
+                rate = first + (last - first) * begin / len(lines.words)
+                found += self.step(self._read(lines, begin, end, generator), vectors, rate)
         return found
 
     def _read(self, lines: Lines, begin: int, end: int, generator: np.random.Generator) -> Batch:
@@ -67,7 +67,7 @@ class NumpyKernel:
         return Batch(lines.words[begin:end], *lines.neighbours(begin, end, reach), drawn)
 
     def step(self, batch: Batch, vectors: Floats, rate: float) -> F64:
-        """Goes down the gradient of a batch, changing vectors (2, V, D) in place: nats, and of how many pairs or words."""
+        """Goes down the gradient of a batch, changing vectors (2, V, D) in place: nats, of how many pairs."""
         loss, pairs, *gradients = self.gradients(batch, vectors)
         for matrix, (rows, gradient) in zip(vectors, gradients, strict=True):
             _subtract(matrix, rows, gradient * np.float32(rate))
@@ -76,7 +76,8 @@ class NumpyKernel:
     def gradients(self, batch: Batch, vectors: Floats) -> tuple[float, int, tuple[I32, Floats], tuple[I32, Floats]]:
         """Loss, its pairs or words, and for each matrix rows and their gradients; a row may come several times."""
         here = batch.there.any(axis=1)
-        words, neighbours, there, drawn = (part[here] for part in batch)
+        words, neighbours = batch.words[here], batch.neighbours[here]
+        there, drawn = batch.there[here], batch.drawn[here]
         inputs = vectors[0][neighbours] * there[..., None]
         if self.plan.architecture == "skipgram":
             pairs = int(there.sum())

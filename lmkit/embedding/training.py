@@ -9,18 +9,30 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from importlib.util import find_spec
+from itertools import pairwise
 
 import numpy as np
 
 from lmkit.embedding.kernels import CompiledKernel, Kernel
 from lmkit.embedding.plan import (
-    FIRST_WORD, Compiled, Compiling, Corpus, Event, Plan, Progress, State, Vectors, initial,
+    FIRST_WORD,
+    Compiled,
+    Compiling,
+    Corpus,
+    Event,
+    Plan,
+    Progress,
+    State,
+    Vectors,
+    initial,
 )  # fmt: skip
 from lmkit.embedding.rounds import Rounds
 from lmkit.embedding.steps import NumpyKernel
 from lmkit.errors import DataError, UsageError
 from lmkit.protocols import F32, F64
 
+FREQUENT = 100
+"""Words that are looked at to see whether vectors grow beyond all numbers; the most frequent do so first."""
 AT_ONCE = 1.0
 """Seconds that pass before anyone is told that code is being compiled: less than a real compilation."""
 
@@ -53,7 +65,7 @@ def train(
         vectors = Vectors(*(part[:, : plan.dim] for part in team.base))
         for number in range(state.rounds, len(rounds)):
             found = team.work(corpus, rounds, number)
-            if not np.isfinite(found).all():
+            if not np.isfinite(team.base[:, : FIRST_WORD + FREQUENT]).all():
                 raise UsageError(f"the vectors grew beyond all numbers: a learning rate of {plan.lr} is too high")
             at = min(rounds.position((number + 1) * rounds.workers), rounds.length * plan.epochs)
             words, total = corpus.words * at // rounds.length, corpus.words * plan.epochs
@@ -92,7 +104,7 @@ class _Team:
             vectors = self.replicas[worker % len(self.replicas)]
             for part in chunk.split(self.parts):
                 jobs.append(self.pool.submit(self.kernel.train, corpus.ids[part.begin : part.end], part, vectors))
-        found = np.sum([job.result() for job in jobs], axis=0)
+        found: F64 = np.sum([job.result() for job in jobs], axis=0)
         if len(self.replicas) > 1:
             self._combine()
         return found
@@ -100,6 +112,6 @@ class _Team:
     def _combine(self) -> None:
         base, replicas = self.base.reshape(-1), self.replicas.reshape(len(self.replicas), -1)
         borders = [len(base) * part // self.threads for part in range(self.threads + 1)]
-        parts = [slice(*pair) for pair in zip(borders[:-1], borders[1:], strict=True)]
+        parts = [slice(*pair) for pair in pairwise(borders)]
         for job in [self.pool.submit(self.kernel.combine, base[part], replicas[:, part]) for part in parts]:
             job.result()

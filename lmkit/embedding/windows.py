@@ -25,7 +25,7 @@ class Lines(NamedTuple):
         return cls(ids[words], numbers[words])
 
     def neighbours(self, begin: int, end: int, reach: I64) -> tuple[I32, Bool]:
-        """Those of words[begin:end] within `reach` (B,) on the same line, (B, C) from left to right, and which exist."""
+        """Those of words[begin:end] within `reach` (B,) on the same line, (B, C) left to right, and which exist."""
         most = int(reach.max(initial=0))
         offsets = np.concatenate((np.arange(-most, 0), np.arange(1, most + 1)))
         places = np.arange(begin, end)[:, None] + offsets

@@ -11,6 +11,7 @@ from lmkit.neural.feedforward import FeedForwardNetwork
 from lmkit.neural.network import Network
 from lmkit.neural.recurrent import RecurrentNetwork
 from lmkit.neural.transformer import TransformerNetwork
+from lmkit.protocols import F32, Ints
 
 SEEDS = 1 << 63
 """How many seeds torch tells apart."""
@@ -32,6 +33,12 @@ def fresh(settings: Settings, *, seed: int, **options: Any) -> Network:
     made = network(settings, **options)
     made.initialise(torch.Generator().manual_seed(seed % SEEDS))
     return made
+
+
+def embed(made: Network, tokens: Ints, vectors: F32) -> None:
+    """Puts vectors, (N, D), in place of the embeddings of some tokens, (N,)."""
+    with torch.no_grad():
+        made.embed_tokens.weight[torch.from_numpy(tokens)] = torch.from_numpy(vectors)
 
 
 def loaded(weights: Weights, **options: Any) -> Network:

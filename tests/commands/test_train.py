@@ -1,11 +1,13 @@
 """`lmkit train`: what it makes of texts and options, and what it says of those it can't use."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lmkit import checkpoint
+from lmkit.commands.models import open_tokenizer
 
 SMALL = {
     "transformer": ["--layers", "1", "--width", "8", "--heads", "2", "--context", "8"],
@@ -309,3 +311,44 @@ def test_a_state_is_not_begun_over_unasked(fails, write, work):
     assert "out.lm.state is there, from a run that was stopped" in done.stderr
     assert (work / "out.lm.state").read_bytes() == b"what an hour of training left"
     assert not (work / "out.lm").exists()
+
+
+# Vectors to begin with.
+
+
+@pytest.fixture
+def vectors(lmkit, write):
+    """Vectors of some words of the text."""
+    write("words.txt", b"cat sat dog cat dog log zebra\n" * 9)
+    done = lmkit("w2v", "train", "words.txt", "--dim", "8", "-o", "vectors.lm", "-q")
+    assert done.status == 0, done.stderr
+    return checkpoint.parse(memoryview(Path("vectors.lm").read_bytes()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_words_begin_with_the_vectors_given(kind, train, vectors, lmkit):
+    """At a rate of next to nothing they stay; other words, and all else, begin as they do without."""
+    still = ["--lr", "1e-12", "--matrix-lr", "1e-12", "--tokens", "word"]
+    plain, made = train(kind, *still), train(kind, *still, "--embeddings", "vectors.lm")
+    words = open_tokenizer("out.lm").vocabulary.pieces()
+    given = dict(zip(open_tokenizer("vectors.lm").vocabulary.pieces(), vectors.tensors["centre"], strict=True))
+    (name,) = [name for name, array in made.tensors.items() if array.shape == (len(words), 8) and "embed" in name]
+    both = {b"cat", b"sat", b"dog", b"log"}
+    for word, row, other in zip(words, made.tensors[name], plain.tensors[name], strict=True):
+        np.testing.assert_allclose(row, given[word] if word in both else other, atol=1e-6)
+    assert made.origin["embeddings"] == vectors.digest
+    assert "embeddings" not in plain.origin
+    assert {**made.origin["settings"]} == {**plain.origin["settings"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--tokens", "char"], "goes with --tokens word"),
+        (["--tokens", "word", "--width", "9"], "vectors of 8 numbers, not of --width 9"),
+    ],
+)
+def test_vectors_that_do_not_fit(options, message, vectors, write, lmkit):
+    write("text.txt", TEXT)
+    done = lmkit(*command("ffn"), "text.txt", *options, "--embeddings", "vectors.lm", "-o", "out.lm")
+    assert (done.status, message in done.stderr) == (2, True), done.stderr

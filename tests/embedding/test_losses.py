@@ -28,7 +28,8 @@ def test_saturated_products_are_finite():
         np.full((1, 1, 2), 1e3), np.array([[[-1e3, 0], [1e3, 0]]]), np.array([1.0, 0]), np.ones((1, 1, 2))
     )
     assert loss == pytest.approx(2e6)
-    assert np.isfinite(inward).all() and np.isfinite(outward).all()
+    assert np.isfinite(inward).all()
+    assert np.isfinite(outward).all()
 
 
 def kernel_and_batch(**settings):

@@ -151,6 +151,16 @@ class Training:
     patience: Annotated[
         int, typer.Option("--patience", metavar="N", min=0, help="Stop after N evaluations without progress; 0: never.")
     ] = 0
+    embeddings: Annotated[
+        str | None,
+        typer.Option(
+            "--embeddings",
+            metavar="MODEL",
+            show_default=False,
+            help="Begin with MODEL's vectors of --width numbers for the words that it has, as of `w2v train`; "
+            "other words begin at random, as without it. Goes with --tokens word.",
+        ),
+    ] = None
     seed: Seed = 0
     threads: Annotated[
         int | None,

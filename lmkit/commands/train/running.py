@@ -1,30 +1,35 @@
 """One training run from options to checkpoint: builds it, watches it, saves it, and stops it when asked."""
 
 import os
-import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.commands.provenance import checkpoint_bytes, origin
+from lmkit.commands.resuming import StateFile
+from lmkit.commands.stopping import asked_to_stop
 from lmkit.commands.train import searching
 from lmkit.commands.train.options import Training
 from lmkit.commands.train.setup import MakeSettings, Setup
-from lmkit.commands.train.state import StateFile
 from lmkit.commands.train.telling import Teller
 from lmkit.edge import streams
 from lmkit.edge.terminal import Terminal
 from lmkit.errors import CheckpointError, DataError, LmkitError, OutputError, Status, Stopped, UsageError
 
 UNRECORDED = (
-    "device", "files", "find_batch", "find_lr", "json", "log", "mem_limit", "output", "plot", "print_schedule",
-    "resume", "save_every", "shard", "threads", "valid",
+    "device", "embeddings", "files", "find_batch", "find_lr", "json", "log", "mem_limit", "output", "plot",
+    "print_schedule", "resume", "save_every", "shard", "threads", "valid",
 )  # fmt: skip
 """Settings that say nothing of what is learned, or that name files."""
+MAY_CHANGE = (
+    "budget", "clip", "evaluate_every", "lr", "matrix_lr", "patience", "save_every", "schedule", "steps", "warmup",
+    "weight_decay",
+)  # fmt: skip
+"""Settings that may be others when a run goes on: it then ends elsewhere, as is wanted after it diverged."""
 
 
 def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings, *, time_steps: int) -> None:
@@ -34,7 +39,7 @@ def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings
         searching.print_schedule(training)
         return
     inputs = list(files or [streams.STDIN])
-    opening.one_stdin(*inputs, training.valid, training.tokens)
+    opening.one_stdin(*inputs, training.valid, training.tokens, training.embeddings)
     streams.expect_output(training.output, binary=True)
     opening.needs_torch("neural models are trained")
     make(1)  # what makes no model is told before any text is read
@@ -43,12 +48,9 @@ def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings
             search = searching.find_lr if training.find_lr else searching.find_batch
             search(Setup(run, inputs, training, make, time_steps))
             return
-        state = StateFile(training.output)
-        if state.exists and not training.resume:
-            raise UsageError(
-                f"{state.name} is there, from a run that was stopped",
-                hint="--resume goes on from it; remove it to begin anew",
-            )
+        state = StateFile(training.output, MAY_CHANGE)
+        if not training.resume:
+            state.expect_none()
         with _Session(run, inputs, training, make, time_steps, state) as session:
             session.go()
 
@@ -94,11 +96,12 @@ class _Session:
         self._world = join(training.device, shard=training.shard)
         if not self._world.first:
             run = replace(run, terminal=Terminal(quiet=True))
-        if self._world.size > 1 and streams.STDIN in (*inputs, training.valid, training.tokens):
+        if self._world.size > 1 and streams.STDIN in (*inputs, training.valid, training.tokens, training.embeddings):
             raise UsageError("several processes can't read one stdin", hint="name FILEs")
         self._run, self._training = run, training
         setup = Setup(run, inputs, training, make, time_steps, self._world.size)
         self._texts, self._settings = setup.texts, setup.settings
+        self._begun = {"embeddings": setup.start.digest} if setup.start is not None else {}
         batches = setup.batches()
         self._tokens_a_step = batches.rows * time_steps
         self._trainer = setup.trainer(batches, setup.plan(self._tokens_a_step), validates=True, world=self._world)
@@ -124,7 +127,7 @@ class _Session:
         self._teller.begins(self._tokens_a_step)
         with (
             self._teller.log.opened(self._trainer.step, self._trainer.evaluated) as before,
-            _asked_to_stop(alone=self._world.size == 1) as asked,
+            asked_to_stop(alone=self._world.size == 1) as asked,
         ):
             self._teller.curve.take_up(before)
             if not self._train(asked):
@@ -210,7 +213,7 @@ class _Session:
         record = origin(self._run.command, self._recorded(), self._texts.record)
         record["versions"]["torch"] = torch.__version__
         trained = {"steps": self._trainer.step, "tokens": self._trainer.tokens, "validation": self._metrics()}
-        return {**record, "trained": trained}
+        return {**record, **self._begun, "trained": trained}
 
     def _recorded(self) -> dict[str, Any]:
         return {key: value for key, value in self._run.settings.items() if key not in UNRECORDED}
@@ -226,31 +229,4 @@ class _Session:
         """What must be the same for a run to go on as if it had never stopped."""
         model = {f"model {key}": value for key, value in self._settings.to_json().items()}
         texts = {"texts": self._texts.record, "tokenizer": self._texts.tokenizer.digest}
-        return {**self._recorded(), **model, **texts, "processes": self._world.size}
-
-
-@contextmanager
-def _asked_to_stop(*, alone: bool) -> Iterator[list[Status]]:
-    """A list that gets the status to end with when a signal asks for the end.
-
-    A second one ends at once, if this process is alone: torchrun passes on what a terminal has sent already.
-    """
-    asked: list[Status] = []
-    statuses = {signal.SIGINT: Status.INTERRUPTED, signal.SIGTERM: Status.TERMINATED}
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # not under nohup
-        statuses[signal.SIGHUP] = Status.TERMINATED
-
-    def note(number: int, _frame: object) -> None:
-        status = statuses[signal.Signals(number)]
-        if asked and alone:
-            raise Stopped(status)
-        asked.append(status)
-
-    before = {}
-    with suppress(ValueError):  # only the main thread is asked
-        before = {number: signal.signal(number, note) for number in statuses}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        return {**self._recorded(), **self._begun, **model, **texts, "processes": self._world.size}

@@ -13,6 +13,7 @@ from lmkit.edge import figures, streams
 from lmkit.errors import UsageError
 
 STEPS = 500
+NO_WORDS = "--embeddings has vectors of words: it goes with --tokens word"
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 MakeSettings = Callable[[int], Any]
@@ -56,6 +57,8 @@ class Setup:
     processes: int = 1
     texts: Any = field(init=False)
     settings: Any = field(init=False)
+    start: Any = field(init=False, default=None)
+    _shared: Any = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         import torch
@@ -64,8 +67,21 @@ class Setup:
 
         self._spare_files()
         torch.set_num_threads(max(1, opening.core_count(self.training.threads) // self.processes))
+        if self.training.embeddings is not None:
+            self.start = self._vectors(self.training.embeddings)
         self.texts = read_texts(self.run, self.inputs, self.training)
         self.settings = self.make(self.texts.tokenizer.size)
+        if self.start is not None:
+            self._shared = self._shared_words()
+
+    def _vectors(self, name: str) -> Any:
+        """The space of word vectors to begin with. Raises UsageError where it does not fit the model."""
+        if self.training.tokens in ("char", "byte"):
+            raise UsageError(NO_WORDS)
+        space, width = opening.open_kind(name, "w2v"), self.make(1).width
+        if (found := space.centre.shape[1]) != width:
+            raise UsageError(f"{streams.display(name)}: vectors of {found} numbers, not of --width {width}")
+        return space
 
     def _spare_files(self) -> None:
         """Raises UsageError where one file is named for two things, MissingError where no figure can be drawn."""
@@ -75,7 +91,7 @@ class Setup:
         outputs = [name for name in (training.output, training.log, training.plot) if name not in (None, streams.STDIN)]
         if len(set(outputs)) < len(outputs):
             raise UsageError("-o, --log and --plot name one file for two things")
-        read = [*self.inputs, training.valid, training.tokens]
+        read = [*self.inputs, training.valid, training.tokens, training.embeddings]
         for name in (training.output, training.plot, training.log):
             streams.spare_inputs(name, read)
 
@@ -87,12 +103,25 @@ class Setup:
 
         training = self.training
         device_named(training.device)
-        network = build.fresh(self.settings, seed=training.seed, dropout=training.dropout).to(training.device)
+        network = build.fresh(self.settings, seed=training.seed, dropout=training.dropout)
+        if self.start is not None:
+            build.embed(network, *self._shared)
+        network = network.to(training.device)
         return Trainer(
             network, batches, plan, self.texts.form.start,
             validation=self._validation() if validates and self.texts.validation is not None else None,
             world=world, shard=training.shard, compiled=training.compile,
         )  # fmt: skip
+
+    def _shared_words(self) -> tuple[Any, Any]:
+        """Tokens that have a vector to begin with, and these; says how many. Raises UsageError for other tokens."""
+        if self.texts.tokenizer.kind != "word":
+            raise UsageError(NO_WORDS)
+        found = self.start.find(self.texts.tokenizer.vocabulary.pieces())
+        tokens = (found >= 0).nonzero()[0]
+        name = streams.display(str(self.training.embeddings))
+        self.run.terminal.notice(f"{len(tokens):,} of {len(found):,} tokens begin with the vectors of {name}")
+        return tokens, self.start.centre[found[tokens]]
 
     def batches(self) -> Any:
         """What is learned from at each step."""

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from typing import Any
@@ -12,17 +12,16 @@ from lmkit.edge import streams
 from lmkit.errors import CheckpointError, UsageError
 
 KIND = "training-state"
-MAY_CHANGE = (
-    "budget", "clip", "evaluate_every", "lr", "matrix_lr", "patience", "save_every", "schedule", "steps", "warmup",
-    "weight_decay",
-)  # fmt: skip
-"""Settings that may be others when a run goes on: it then ends elsewhere, as is wanted after it diverged."""
 
 
 class StateFile:
-    """Where a run's state is kept; nowhere for a run whose checkpoint goes to stdout or to a device."""
+    """Where a run's state is kept; nowhere for a run whose checkpoint goes to stdout or to a device.
 
-    def __init__(self, output: str | None) -> None:
+    `may_change` names settings that may be others when a run goes on.
+    """
+
+    def __init__(self, output: str | None, may_change: Collection[str] = ()) -> None:
+        self._may_change = set(may_change)
         kept = output not in (None, streams.STDIN) and (os.path.isfile(output) or not os.path.exists(output))
         self.name = f"{output}.state" if kept else None
 
@@ -61,7 +60,7 @@ class StateFile:
             if content.kind != KIND:
                 raise CheckpointError(f"of kind {content.kind}, not the state of a training run")
             other = _differences(content.config.get("fingerprint"), json.loads(json.dumps(fingerprint)))
-            if set(other) - set(MAY_CHANGE):
+            if set(other) - self._may_change:
                 raise CheckpointError(
                     f"the state of another run: {', '.join(other)} differ", hint="remove it to begin anew"
                 )
@@ -77,6 +76,14 @@ class StateFile:
     def exists(self) -> bool:
         """Whether there is a state to go on from."""
         return self.name is not None and os.path.exists(self.name)
+
+    def expect_none(self) -> None:
+        """Raises UsageError where a run was stopped and may go on."""
+        if self.exists:
+            raise UsageError(
+                f"{self.name} is there, from a run that was stopped",
+                hint="--resume goes on from it; remove it to begin anew",
+            )
 
     def remove(self) -> None:
         """Drops what is no longer needed."""

@@ -1,0 +1,190 @@
+"""`lmkit w2v train`: word vectors from texts."""
+
+from typing import Annotated
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.options import EncodingErrors, Files, Output, Run, Seed, TempDir, Threads, choice
+from lmkit.commands.w2v.running import Running, print_updates, run_training
+from lmkit.commands.w2v.texts import Reading
+from lmkit.edge import streams
+from lmkit.errors import UsageError
+
+AUTO = "auto"
+MOST_NEGATIVES = 1000
+
+
+def _number_of_negatives(value: str) -> str:
+    if value != AUTO and not (value.isdecimal() and value.isascii() and 0 < int(value) <= MOST_NEGATIVES):
+        raise typer.BadParameter(f"{value!r} is neither {AUTO} nor a number from 1 to {MOST_NEGATIVES}.")
+    return value
+
+
+_number_of_negatives.names = (AUTO,)  # type: ignore[attr-defined]
+
+
+def train(
+    run: Run,
+    files: Files = None,
+    arch: Annotated[
+        str,
+        typer.Option(
+            "--arch",
+            metavar="NAME",
+            callback=choice("skipgram", "cbow"),
+            help="`skipgram`: a word predicts each neighbour; `cbow`: its neighbours together predict the word.",
+        ),
+    ] = "skipgram",
+    cbow_combine: Annotated[
+        str,
+        typer.Option(
+            "--cbow-combine",
+            metavar="WAY",
+            callback=choice("mean", "sum"),
+            help="What neighbours are together in cbow: their `mean`, as in word2vec and gensim, or their `sum`.",
+        ),
+    ] = "mean",
+    loss: Annotated[
+        str,
+        typer.Option(
+            "--loss",
+            metavar="NAME",
+            callback=choice("negative-sampling", "softmax"),
+            help="`negative-sampling`, or the full `softmax`, for vocabularies of some thousand words.",
+        ),
+    ] = "negative-sampling",
+    dim: Annotated[
+        int, typer.Option("--dim", metavar="N", min=1, help="Numbers in a vector; 50 to 300 are usual.")
+    ] = 100,
+    window: Annotated[
+        int, typer.Option("--window", metavar="N", min=1, help="Most words on each side that are neighbours.")
+    ] = 5,
+    static_window: Annotated[
+        bool, typer.Option("--static-window", help="All words of the window, not 1 to N of them by a draw.")
+    ] = False,
+    negatives: Annotated[
+        str,
+        typer.Option(
+            "--negatives",
+            metavar="N",
+            callback=_number_of_negatives,
+            help="Words drawn against each word; `auto`: 15 for texts of less than 1,000,000 words, 5 for others.",
+        ),
+    ] = AUTO,
+    sample: Annotated[
+        float,
+        typer.Option(
+            "--sample", metavar="F", min=0.0, help="Words more frequent than this are left out at times; 0: none are."
+        ),
+    ] = 1e-4,
+    min_count: Annotated[
+        int, typer.Option("--min-count", metavar="N", min=1, help="Words seen less often are left out.")
+    ] = 5,
+    max_vocab: Annotated[
+        int | None,
+        typer.Option("--max-vocab", metavar="N", min=2, help="Keep the N most frequent words; others are left out."),
+    ] = None,
+    phrases: Annotated[
+        int,
+        typer.Option(
+            "--phrases", metavar="N", min=0, help="Times that pairs of words are joined to phrases, such as new_york."
+        ),
+    ] = 0,
+    phrase_threshold: Annotated[
+        float,
+        typer.Option("--phrase-threshold", metavar="F", min=0.0, help="Score that a phrase must have; higher: fewer."),
+    ] = 100.0,
+    epochs: Annotated[
+        int, typer.Option("--epochs", metavar="N", min=1, help="Times that the text is gone through.")
+    ] = 5,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            "--lr", metavar="RATE", min=0.0, show_default="0.025, of cbow 0.05", help="Learning rate at the beginning."
+        ),
+    ] = None,
+    min_lr: Annotated[
+        float, typer.Option("--min-lr", metavar="RATE", min=0.0, help="Learning rate at the end.")
+    ] = 1e-4,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(
+            "--embeddings",
+            metavar="MODEL",
+            show_default=False,
+            help="Begin with the vectors of the words that MODEL has.",
+        ),
+    ] = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    hogwild: Annotated[
+        bool,
+        typer.Option("--hogwild", help="Threads share the vectors: faster, and never the same bytes twice."),
+    ] = False,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            "--memory",
+            metavar="SIZE",
+            show_default="half of what is free",
+            help="Memory for the text, such as `2G`, at 8 bytes a word; beyond it the text goes to disk, as numbers.",
+        ),
+    ] = None,
+    temp_dir: TempDir = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            "--log", metavar="FILE", show_default=False, help="Write events to FILE, JSON Lines, as they come."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from OUTPUT.state, where an earlier run was stopped; else begin.")
+    ] = False,
+    save_every: Annotated[
+        float, typer.Option("--save-every", metavar="SECONDS", min=0.0, help="Seconds between saves of OUTPUT.state.")
+    ] = 300.0,
+    count_updates: Annotated[
+        bool,
+        typer.Option(
+            "--count-updates",
+            help="Take one step, from random vectors, and print how many vectors it changed; nothing is kept.",
+        ),
+    ] = False,
+    encoding_errors: EncodingErrors = "strict",
+    output: Output = None,
+) -> None:
+    """Learn a vector for each word of a text: word2vec.
+
+    Skip-gram or CBOW, by negative sampling or the full softmax (Mikolov et al. 2013). Words are
+    what stands between spaces; contexts do not cross lines, and a line may be as long as it
+    likes. The text is read once, from files or stdin. Training is fast with numba, the extra
+    `fast`, slower without. Both vectors of each word are kept, as centre and as context.
+
+    Examples:
+      lmkit w2v train corpus.txt -o vectors.lm
+      zcat corpus.gz | lmkit w2v train --arch cbow --dim 300 --window 10 --epochs 3 -o vectors.lm
+      lmkit w2v train --phrases 2 --log run.jsonl corpus.txt -o vectors.lm
+    """
+    inputs = list(files or [streams.STDIN])
+    opening.one_stdin(*inputs, embeddings)
+    if lr == 0:
+        raise UsageError("--lr must be above 0")
+    if count_updates and (resume or log or embeddings):
+        raise UsageError("--count-updates trains nothing; that does not go with --resume, --log or --embeddings")
+    reading = Reading(
+        inputs, min_count, max_vocab, phrases, phrase_threshold, memory, temp_dir, encoding_errors,
+        opening.core_count(threads),
+    )  # fmt: skip
+    settings = {
+        "architecture": arch, "combine": cbow_combine, "loss": loss, "dim": dim, "window": window,
+        "dynamic": not static_window, "sample": sample, "epochs": epochs, "seed": seed, "least_lr": min_lr,
+        "lr": lr or (0.05 if arch == "cbow" else 0.025),
+    }  # fmt: skip
+    running = Running(
+        None if negatives == AUTO else int(negatives), settings, embeddings, hogwild, log, resume, save_every, output
+    )
+    if count_updates:
+        print_updates(run, reading, running)
+    else:
+        run_training(run, reading, running)

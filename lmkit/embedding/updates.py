@@ -1,0 +1,40 @@
+"""How many vectors one step of training changes: what makes negative sampling cheap."""
+
+import numpy as np
+
+from lmkit.embedding.plan import FIRST_WORD, Corpus, Plan, noise
+from lmkit.embedding.steps import Batch, NumpyKernel
+from lmkit.errors import DataError
+from lmkit.protocols import I32
+
+
+def count_updates(corpus: Corpus, plan: Plan) -> tuple[int, int]:
+    """Vectors as centre and as context that are other ones after a step with the first pair of neighbours.
+
+    The step is from random vectors, since the context vectors with which training begins are zero and move
+    nothing. The negatives are distinct. One and k + 1 with k negatives, one and V with the full softmax.
+    Raises DataError where no line has two words.
+    """
+    generator = np.random.Generator(np.random.PCG64(plan.seed))
+    before = (generator.random((2, len(corpus.counts), plan.dim)) - 0.5) / plan.dim
+    before[:, :FIRST_WORD] = 0
+    after = before.copy()
+    neighbour, word = _first_pair(corpus.ids)
+    drawn = np.zeros(0, dtype=np.int32)
+    if plan.loss == "negative-sampling":
+        chances = noise(corpus.counts, plan.power)
+        chances[word] = 0
+        most = min(plan.negatives, int(np.count_nonzero(chances)))
+        drawn = generator.choice(len(chances), most, replace=False, p=chances / chances.sum()).astype(np.int32)
+    batch = Batch(np.array([word]), np.array([[neighbour]]), np.ones((1, 1), dtype=np.bool_), drawn[None])
+    NumpyKernel(corpus, plan).step(batch, after, plan.lr)
+    centre, context = (before.view(np.uint64) != after.view(np.uint64)).any(axis=2).sum(axis=1).tolist()
+    return centre, context
+
+
+def _first_pair(ids: I32) -> tuple[int, int]:
+    words = ids >= FIRST_WORD
+    both = np.flatnonzero(words[:-1] & words[1:])
+    if not len(both):
+        raise DataError("no line has two words of the vocabulary")
+    return int(ids[both[0]]), int(ids[both[0] + 1])
