@@ -2,7 +2,7 @@
 
 import pytest
 
-COURSE = "Yo vi un ave volando en cielo\n".encode()
+COURSE = b"Yo vi un ave volando en cielo\n"
 
 
 def test_pairs_of_the_course(lmkit):

@@ -31,7 +31,7 @@ def test_which_words(vectors, lmkit, write):
     around = lmkit("w2v", "plot", "-m", vectors, "--around", "king", "--top", "2")
     similar = lmkit("w2v", "similar", "-m", vectors, "--top", "2", "king")
     assert [row["word"] for row in around.rows] == ["king", *(row["word"] for row in similar.rows)]
-    listed = write("words.txt", "queen\n\nnone\nking\nqueen\n".encode())
+    listed = write("words.txt", b"queen\n\nnone\nking\nqueen\n")
     done = lmkit("w2v", "plot", "-m", vectors, "--words", listed)
     assert [row["word"] for row in done.rows] == ["queen", "king"]
     assert done.stderr == "lmkit: words.txt: no vector for 'none'\n"

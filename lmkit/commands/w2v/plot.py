@@ -75,10 +75,9 @@ def plot(
     places = _placed(run, space, ids, projection, perplexity, iterations, seed)
     labels = [space.tokenizer.piece(token).decode(errors="replace") for token in ids]
     title = {"pca": "principal components", "tsne": "t-SNE"}[projection]
-    shown = figures.MapFigure(
-        f"{len(ids)} words, {title}" if around is None else f"{around} and {len(ids) - 1} words near it, {title}", labels,
-        figures.Points(*places.T.tolist()), frozenset([0] if around is not None else []),
-    )  # fmt: skip
+    what = f"{len(ids)} words" if around is None else f"{around} and {len(ids) - 1} words near it"
+    marked = frozenset([0] if around is not None else [])
+    shown = figures.MapFigure(f"{what}, {title}", labels, figures.Points(*places.T.tolist()), marked)
     if kind in figures.FORMATS:
         figures.write_map(shown, output or "")
         return
