@@ -224,7 +224,8 @@ def value(option, number):
              "--device": "cuda", "--kind": "full", "--each": "token", "--pool": "last", "--optimizer": "adamw",
              "--schedule": "noam", "--loss-at": "last", "--select-by": "accuracy", "--precision": "bf16",
              "--cell": "gru", "--preset": "gpt2", "--positions": "none", "--norm": "post",
-             "--activation": "relu2", "--biases": "qkv"}  # fmt: skip
+             "--activation": "relu2", "--biases": "qkv", "--task": "similarity", "--method": "cosmul",
+             "--projection": "tsne", "--perplexity": "7"}  # fmt: skip
     types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 
