@@ -139,7 +139,7 @@ def _map(figure: MapFigure) -> Any:
     places = axes.transData.transform(list(zip(x, y, strict=True))) * (72 / drawn.dpi)
     for place in unobstructed([(a, b) for a, b in places.tolist()], figure.words, figure.marked):
         color = ORANGE if marks[place] else "#111827"
-        label = {"xytext": LABEL, "textcoords": "offset points", "fontsize": POINTS, "color": color}
+        label: Any = {"xytext": LABEL, "textcoords": "offset points", "fontsize": POINTS, "color": color}
         axes.annotate(_plain(figure.words[place]), (x[place], y[place]), annotation_clip=False, **label)
     return drawn
 

@@ -69,7 +69,7 @@ def eval_(
     with streams.open_output(output, inputs=[*names, *sources]) as out:
         tables: dict[str, Table] = {}
         for name in sources:
-            lines = list(enumerate(opening.text_reader("strict").lines(name), 1))
+            lines = list(enumerate(streams.TextReader().lines(name), 1))
             kind = task if task != "auto" else _kind(name, lines)
             columns = ANALOGIES if kind == "analogies" else SIMILARITY
             if kind not in tables:

@@ -97,7 +97,7 @@ def _chosen(run: Run, space: Any, words: str | None, around: str | None, top: in
     if words is None:
         frequent: list[int] = space.words()[:top].tolist()
         return frequent
-    listed = list(dict.fromkeys(line for line in opening.text_reader("strict").lines(words) if line))
+    listed = list(dict.fromkeys(line for line in streams.TextReader().lines(words) if line))
     ids = space.find(listed).tolist()
     missing = [word.decode() for word, token in zip(listed, ids, strict=True) if token < 0]
     if missing:
