@@ -59,7 +59,7 @@ COMMANDS = {
     "bpe count": Command(f"{BPE}.count", "count", "Count the distinct pre-tokens of a text."),
     "bpe import": Command(f"{BPE}.convert", "import_", "Read a tokenizer of another tool."),
     "bpe export": Command(f"{BPE}.convert", "export", "Write a tokenizer as another tool reads it."),
-    "w2v train": Command(f"{W2V}.train", "train", "Learn vectors of words from texts: word2vec."),
+    "w2v train": Command(f"{W2V}.train", "train", "Learn a vector for each word of a text: word2vec."),
     "w2v similar": Command(f"{W2V}.similar", "similar", "The words nearest to words."),
     "w2v analogy": Command(f"{W2V}.analogy", "analogy", "What is to a word as another word is to a third."),
     "w2v compare": Command(f"{W2V}.compare", "compare", "Cosines and distances of words."),

@@ -178,3 +178,20 @@ Unit = Annotated[
         help="Unit of the answer: `bits`, `nats` or `hartleys`, which are decimal digits.",
     ),
 ]  # fmt: skip
+Embeddings = Annotated[
+    str | None,
+    typer.Option(
+        "--embeddings", metavar="MODEL", show_default=False,
+        help="Begin with MODEL's vectors for the words that it has; other words begin at random.",
+    ),
+]  # fmt: skip
+Log = Annotated[
+    str | None,
+    typer.Option("--log", metavar="FILE", show_default=False, help="Write events to FILE, JSON Lines, as they come."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on from OUTPUT.state, where an earlier run was stopped; else begin.")
+]
+SaveEvery = Annotated[
+    float, typer.Option("--save-every", metavar="SECONDS", min=0.0, help="Seconds between saves of OUTPUT.state.")
+]

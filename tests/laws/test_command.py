@@ -141,6 +141,10 @@ REDEFINED = {
     "--explain": "ppl: lines and formulas; score: factors",
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
+    "--lr": "peak of AdamW's; that which falls from the beginning",
+    "--max-vocab": "others are `<unk>`; others are left out",
+    "--memory": "for counting; for a text as numbers",
+    "--min-count": "others are `<unk>`; others are left out",
     "--model": "of one model, of several, and of info, which takes anything",
     "--number": "samples to draw; tokens of a mask",
     "--normalize": "normal forms of text; to rescale weights",
@@ -148,6 +152,7 @@ REDEFINED = {
     "--pattern": "what training is to use; what an imported file does not say",
     "--threads": "of what is counted exactly; of products of matrices",
     "--text": "a file to measure; a text itself",
+    "--top": "tokens; words",
     "--preset": "what to train; what to count",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
@@ -224,8 +229,9 @@ def value(option, number):
              "--device": "cuda", "--kind": "full", "--each": "token", "--pool": "last", "--optimizer": "adamw",
              "--schedule": "noam", "--loss-at": "last", "--select-by": "accuracy", "--precision": "bf16",
              "--cell": "gru", "--preset": "gpt2", "--positions": "none", "--norm": "post",
-             "--activation": "relu2", "--biases": "qkv", "--task": "similarity", "--method": "cosmul",
-             "--projection": "tsne", "--perplexity": "7"}  # fmt: skip
+             "--activation": "relu2", "--biases": "qkv", "--arch": "cbow", "--cbow-combine": "sum", "--loss": "softmax",
+             "--negatives": "7", "--task": "similarity", "--method": "cosmul", "--projection": "tsne",
+             "--perplexity": "7"}  # fmt: skip
     types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 

@@ -8,7 +8,20 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.ngram.texts import MaxVocab, MinCount
-from lmkit.commands.options import Device, EncodingErrors, Json, Output, Run, Seed, Tokens, choice
+from lmkit.commands.options import (
+    Device,
+    Embeddings,
+    EncodingErrors,
+    Json,
+    Log,
+    Output,
+    Resume,
+    Run,
+    SaveEvery,
+    Seed,
+    Tokens,
+    choice,
+)
 
 Seconds = float
 
@@ -151,16 +164,7 @@ class Training:
     patience: Annotated[
         int, typer.Option("--patience", metavar="N", min=0, help="Stop after N evaluations without progress; 0: never.")
     ] = 0
-    embeddings: Annotated[
-        str | None,
-        typer.Option(
-            "--embeddings",
-            metavar="MODEL",
-            show_default=False,
-            help="Begin with MODEL's vectors of --width numbers for the words that it has, as of `w2v train`; "
-            "other words begin at random, as without it. Goes with --tokens word.",
-        ),
-    ] = None
+    embeddings: Embeddings = None
     seed: Seed = 0
     threads: Annotated[
         int | None,
@@ -215,12 +219,7 @@ class Training:
         ),
     ] = None
     json: Json = False
-    log: Annotated[
-        str | None,
-        typer.Option(
-            "--log", metavar="FILE", show_default=False, help="Write events to FILE, JSON Lines, as they come."
-        ),
-    ] = None
+    log: Log = None
     plot: Annotated[
         str | None,
         typer.Option(
@@ -231,12 +230,8 @@ class Training:
             "else from the saved step on.",
         ),
     ] = None
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from OUTPUT.state, where an earlier run was stopped; else begin.")
-    ] = False
-    save_every: Annotated[
-        float, typer.Option("--save-every", metavar="SECONDS", min=0.0, help="Seconds between saves of OUTPUT.state.")
-    ] = 60.0
+    resume: Resume = False
+    save_every: SaveEvery = 60.0
     encoding_errors: EncodingErrors = "strict"
     output: Output = None
 

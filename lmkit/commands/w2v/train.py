@@ -5,7 +5,20 @@ from typing import Annotated
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import EncodingErrors, Files, Output, Run, Seed, TempDir, Threads, choice
+from lmkit.commands.options import (
+    Embeddings,
+    EncodingErrors,
+    Files,
+    Log,
+    Output,
+    Resume,
+    Run,
+    SaveEvery,
+    Seed,
+    TempDir,
+    Threads,
+    choice,
+)
 from lmkit.commands.w2v.running import Running, print_updates, run_training
 from lmkit.commands.w2v.texts import Reading
 from lmkit.edge import streams
@@ -107,15 +120,7 @@ def train(
     min_lr: Annotated[
         float, typer.Option("--min-lr", metavar="RATE", min=0.0, help="Learning rate at the end.")
     ] = 1e-4,
-    embeddings: Annotated[
-        str | None,
-        typer.Option(
-            "--embeddings",
-            metavar="MODEL",
-            show_default=False,
-            help="Begin with the vectors of the words that MODEL has.",
-        ),
-    ] = None,
+    embeddings: Embeddings = None,
     seed: Seed = 0,
     threads: Threads = None,
     hogwild: Annotated[
@@ -132,18 +137,9 @@ def train(
         ),
     ] = None,
     temp_dir: TempDir = None,
-    log: Annotated[
-        str | None,
-        typer.Option(
-            "--log", metavar="FILE", show_default=False, help="Write events to FILE, JSON Lines, as they come."
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from OUTPUT.state, where an earlier run was stopped; else begin.")
-    ] = False,
-    save_every: Annotated[
-        float, typer.Option("--save-every", metavar="SECONDS", min=0.0, help="Seconds between saves of OUTPUT.state.")
-    ] = 300.0,
+    log: Log = None,
+    resume: Resume = False,
+    save_every: SaveEvery = 300.0,
     count_updates: Annotated[
         bool,
         typer.Option(
@@ -163,7 +159,7 @@ def train(
 
     Examples:
       lmkit w2v train corpus.txt -o vectors.lm
-      zcat corpus.gz | lmkit w2v train --arch cbow --dim 300 --window 10 --epochs 3 -o vectors.lm
+      lmkit w2v train --arch cbow --dim 300 --window 10 --epochs 3 corpus.gz -o vectors.lm
       lmkit w2v train --phrases 2 --log run.jsonl corpus.txt -o vectors.lm
     """
     inputs = list(files or [streams.STDIN])
