@@ -196,7 +196,7 @@ _lmkit() {
             options='--to -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --to) value='lm huggingface arpa tokenizer.json' ;;
+                --to) value='lm huggingface arpa tokenizer.json word2vec word2vec-bin glove projector' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -14,8 +14,10 @@ from lmkit.edge import gguf_files, streams
 from lmkit.edge.folders import Folder, write_folder
 from lmkit.errors import CheckpointError, UsageError
 
-LM, HUGGINGFACE, ARPA, TOKENIZER = FORMS = ("lm", "huggingface", "arpa", "tokenizer.json")
-_BY_KIND = {"ngram": ARPA, "ngram-counts": ARPA, "tokenizer": TOKENIZER}
+VECTORS = {"word2vec": "text", "word2vec-bin": "bin", "glove": "glove", "projector": "projector"}
+"""Formats of word vectors, and how `w2v export` calls them."""
+LM, HUGGINGFACE, ARPA, TOKENIZER, *_ = FORMS = ("lm", "huggingface", "arpa", "tokenizer.json", *VECTORS)
+_BY_KIND = {"ngram": ARPA, "ngram-counts": ARPA, "tokenizer": TOKENIZER, "w2v": "word2vec"}
 
 
 def convert(
@@ -30,7 +32,8 @@ def convert(
             metavar="FORMAT",
             callback=choice(*FORMS),
             show_default="by the input",
-            help="`lm`, a checkpoint; `huggingface`, a folder; `arpa`; `tokenizer.json`.",
+            help="`lm`, a checkpoint; `huggingface`, a folder; `arpa`; `tokenizer.json`; of word vectors `word2vec`, "
+            "`word2vec-bin`, `glove`, or `projector`, a folder.",
         ),
     ] = None,
     output: Output = None,
@@ -42,8 +45,9 @@ def convert(
     itself too. A transformer becomes a folder that transformers loads with no code of its own,
     new or empty, whole or not at all; a shape that transformers does not know is refused. N-gram models go
     to and from ARPA, and tokenizers to and from tokenizer.json, as with `ngram` and `bpe`
-    `import` and `export`. GGUF files of Llamas and Qwens, quantized or not, become a
-    checkpoint of float32 with the library gguf. Pickled weights are refused, since reading them can run code.
+    `import` and `export`, and word vectors to and from the files of word2vec and GloVe.
+    GGUF files of Llamas and Qwens, quantized or not, become a checkpoint of float32 with the library
+    gguf. Pickled weights are refused, since reading them can run code.
 
     Examples:
       lmkit convert SmolLM2-135M -o smollm.lm
@@ -66,9 +70,34 @@ def convert(
 
         _write_folder(kinds.weights_of(data, streams.display(name)), name, output)
     elif name == streams.STDIN:
-        raise UsageError(f"--to {to} wants the input as a file", hint="`ngram` and `bpe` import and export read stdin")
+        raise UsageError(
+            f"--to {to} wants the input as a file", hint="`ngram`, `bpe` and `w2v` import and export read stdin"
+        )
+    elif to in VECTORS or (to == LM and _has_vectors(data)):
+        from lmkit.commands.w2v import convert as w2v
+
+        if to == LM:
+            w2v.import_(run, name, output=output)
+        else:
+            w2v.export(run, name, format=VECTORS[to], output=output)
     else:
         _through(run, name, to, output, is_json=bytes(data[:1]) == b"{")
+
+
+def _has_vectors(data: memoryview) -> bool:
+    """Whether a file that is no checkpoint has word vectors."""
+    from lmkit.counting.arpa import is_arpa
+    from lmkit.embedding.reading import SNIFF, detect
+    from lmkit.errors import DataError
+
+    start = bytes(data[:SNIFF])
+    if is_arpa(start) or start[:1] == b"{":
+        return False
+    try:
+        detect(start)
+    except DataError:
+        return False
+    return True
 
 
 def _check(shown: str, kind: str | None, to: str) -> None:
@@ -76,7 +105,9 @@ def _check(shown: str, kind: str | None, to: str) -> None:
     if kind is None:
         return
     if to == LM:
-        raise UsageError(f"{shown} is a checkpoint already", hint="--to huggingface, arpa or tokenizer.json")
+        raise UsageError(f"{shown} is a checkpoint already", hint="--to huggingface, arpa, word2vec or another")
+    if to in VECTORS and kind != "w2v":
+        raise CheckpointError(f"{shown}: of kind {kind}, which has no word vectors")
     if to == ARPA and _BY_KIND.get(kind) != ARPA:
         raise CheckpointError(f"{shown}: of kind {kind}, which has no n-grams")
 

@@ -50,7 +50,7 @@ def embed(
     The vector of a token is the model's hidden state behind it, which what stands before it has a
     say in; or, --static, its row in the table of embeddings. Each line is read as the beginning
     of a text. A line without tokens has no vector. A word is a line of one word: --static gives its
-    row.
+    row. Of word vectors both are the words' vectors; words that have none don't count.
 
     --bow needs no model: as many numbers as the whole input has distinct words, sorted, how often
     each occurs in the line; all lines are held in memory. With a model it counts its tokens.
@@ -153,7 +153,7 @@ def _of_tokens(tokenizer: Any, vectors: Callable[[Any], Any], lines: Iterable[by
         for place, (token, vector) in enumerate(zip(ids.tolist(), vectors(ids), strict=True)):
             if only is None or token in only:
                 piece = tokenizer.piece(token).decode(errors="replace")
-                yield {"line": number, "place": place, "token": piece, "vector": vector}
+                yield {"line": number, "place": place, "token": piece, "vector": vector if vector.any() else None}
 
 
 def _spelled(tokenizer: Any, text: bytes) -> set[int]:

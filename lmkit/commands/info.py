@@ -104,8 +104,9 @@ def _describe(name: str) -> dict[str, Any]:
     }
 
 
-def _is_parameter(_name: str, tensor: Any) -> bool:
-    return bool(tensor.dtype.kind == "f")
+def _is_parameter(name: str, tensor: Any) -> bool:
+    """Whether a tensor was learned; the lengths of word vectors follow from these."""
+    return bool(tensor.dtype.kind == "f") and name != "norms"
 
 
 def _dtype(tensor: Any) -> str:

@@ -10,24 +10,24 @@ from typing import NamedTuple
 import numpy as np
 
 from lmkit.embedding import losses
-from lmkit.protocols import F64, I64
+from lmkit.protocols import F64, I64, Floats
 
 
 class Sampled(NamedTuple):
     """A loss in nats and its gradients by the centre, (D,), the context, (D,), and the negatives, (K, D)."""
 
     nats: float
-    centre: F64
-    context: F64
-    negatives: F64
+    centre: Floats
+    context: Floats
+    negatives: Floats
 
 
 class Whole(NamedTuple):
     """A loss in nats a token and its gradients by all vectors of both kinds, (V, D)."""
 
     nats: float
-    centres: F64
-    contexts: F64
+    centres: Floats
+    contexts: Floats
 
 
 def negative_sampling(centre: F64, context: F64, negatives: F64) -> Sampled:

@@ -35,11 +35,17 @@ class Listing:
 
     def add(self, words: Sequence[bytes], vectors: F32) -> None:
         """The next words and their vectors, (N, D)."""
-        kept = [index for index, word in enumerate(words) if self._keeps(word, vectors[index])]
-        self._pieces += [words[index] for index in kept]
+        fresh = set(words)
+        if len(fresh) < len(words) or not fresh.isdisjoint(self._seen) or not fresh.isdisjoint(NAMES):
+            kept = [index for index, word in enumerate(words) if self._keeps(word, vectors[index])]
+            words, vectors = [words[index] for index in kept], vectors[kept]
+        else:
+            self._seen |= fresh
+            self.words += len(fresh)
+        self._pieces += words
         before = len(self._rows)
-        self._rows.resize((before + len(kept), self._rows.shape[1]), refcheck=False)  # in place, where memory allows
-        self._rows[before:] = vectors if len(kept) == len(words) else vectors[kept]
+        self._rows.resize((before + len(words), self._rows.shape[1]), refcheck=False)  # in place, where memory allows
+        self._rows[before:] = vectors
 
     def _keeps(self, word: bytes, vector: F32) -> bool:
         """Whether a word gets a row after the others: no duplicate does, and no special word, which has one."""

@@ -11,13 +11,13 @@ Shapes: V words, D numbers in a vector, N words of a block.
 """
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
 import numpy as np
 
+from lmkit.embedding.decimals import parse
 from lmkit.embedding.listing import Listing
 from lmkit.errors import DataError
 from lmkit.protocols import F32, I64, U8
@@ -159,51 +159,34 @@ class _Block:
         """Words and their vectors, (N, D). Raises DataError."""
         if not len(self.starts):
             return [], np.zeros((0, width), dtype=np.float32)
-        ends = self._word_ends(width)
-        vectors = self._parsed(ends, width)
-        if vectors is None:
-            raise self._no_number(ends, width)
+        starts = self._number_starts(width)
+        ends = np.concatenate((starts[:, 1:] - 1, self.ends[:, None]), axis=1)
+        numbers = parse(self.block, starts.ravel(), ends.ravel())
+        if numbers is None:
+            raise self._no_number(starts[:, 0] - 1, width)
+        vectors = numbers.reshape(-1, width)
         if not np.isfinite(vectors).all():
             raise self._error(_not_finite(vectors)[0], "its numbers are not all finite float32")
-        words = [self.block[start:end] for start, end in zip(self.starts.tolist(), ends.tolist(), strict=True)]
+        bounds = zip(self.starts.tolist(), (starts[:, 0] - 1).tolist(), strict=True)
+        words = [self.block[start:end] for start, end in bounds]
         if b"\0" in self.block:
             raise self._error(next(i for i, word in enumerate(words) if b"\0" in word), "a NUL byte")
         return words, vectors
 
-    def _word_ends(self, width: int) -> I64:
-        """Where the space behind each word is: before the last D fields, (N,)."""
+    def _number_starts(self, width: int) -> I64:
+        """Where each number begins: behind the last D spaces of its line, (N, D)."""
         spaces = np.flatnonzero(self.text == _SPACE)
         last = np.searchsorted(spaces, self.ends)
         counts = last - np.searchsorted(spaces, self.starts)
         if (counts < width).any():
             index = int(np.argmax(counts < width))
             raise self._error(index, f"{counts[index]} numbers, expected {width}")
-        ends: I64 = spaces[last - width]
+        starts: I64 = spaces[(last - width)[:, None] + np.arange(width)] + 1
         for index in np.flatnonzero(counts > width).tolist():
-            word = self.block[self.starts[index] : ends[index]]
-            if _is_number(word.rpartition(b" ")[2]):
-                raise self._error(index, f"more numbers than {width}")
-        return ends
-
-    def _parsed(self, ends: I64, width: int) -> F32 | None:
-        """The numbers: what is left when words and line ends are blotted out; none where that is not all numbers."""
-        lengths = ends - self.starts
-        before = np.cumsum(lengths) - lengths
-        words = np.repeat(self.starts - before, lengths) + np.arange(lengths.sum())
-        left = self.text.copy()
-        left[words] = _SPACE
-        left[left == _FEED] = _SPACE
-        for index in np.flatnonzero(self.text[self.ends] != _FEED).tolist():
-            left[self.ends[index] : self.block.index(b"\n", self.ends[index])] = _SPACE
-        if (left < _SPACE).any():  # tabs and the like would part numbers too
-            return None
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", DeprecationWarning)  # older numpys only warn
-                found = np.fromstring(left.tobytes(), dtype=np.float32, sep=" ")
-        except (ValueError, DeprecationWarning):
-            return None
-        return found.reshape(-1, width) if len(found) == len(ends) * width else None
+            last_part = self.block[self.starts[index] : starts[index, 0] - 1].rpartition(b" ")[2]
+            if not last_part or _is_number(last_part):
+                raise self._error(index, f"more numbers than {width}" if last_part else "two spaces behind it")
+        return starts
 
     def _no_number(self, ends: I64, width: int) -> DataError:
         """What is wrong with the first line whose last D fields are not numbers."""
@@ -263,9 +246,10 @@ def _unpacked(data: bytes, width: int, most: int) -> tuple[list[bytes], F32, byt
         words.append(data[position:space].lstrip(b"\n"))
         places.append(space + 1)
         position = space + 1 + size
-    vectors = np.empty((len(words), width), dtype="<f4")
-    for row, place in zip(vectors, places, strict=True):
-        row[:] = np.frombuffer(data, dtype="<f4", count=width, offset=place)
+    if not words:
+        return [], np.zeros((0, width), dtype=np.float32), data
+    windows: U8 = np.ndarray((len(data) - size + 1, size), dtype=np.uint8, buffer=data, strides=(1, 1))
+    vectors: F32 = windows[places].view("<f4")
     return words, vectors, data[position:]
 
 

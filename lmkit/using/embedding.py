@@ -27,7 +27,11 @@ def token_vectors(model: Embedding, ids: I32, *, static: bool) -> F32:
 
 
 def pooled(vectors: Floats, pool: str) -> F64 | None:
-    """One vector for several, their `mean` or the `last`, (N, D) to (D,); None where there are none."""
+    """One vector for several, their `mean` or the `last`, (N, D) to (D,); None where there are none.
+
+    Rows of zeros, which words have that a space of word vectors lacks, are none.
+    """
+    vectors = vectors[vectors.any(axis=1)]
     if not len(vectors):
         return None
     single: F64 = vectors[-1].astype(np.float64) if pool == "last" else vectors.mean(axis=0, dtype=np.float64)

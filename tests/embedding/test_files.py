@@ -83,6 +83,7 @@ def test_special_words_have_their_ids_and_keep_their_places(places):
         (b"2 2\na 1 2\nb 1\n", "line 3, word 'b': 1 numbers, expected 2"),
         (b"2 2\na 1 2\nb\n", "line 3, word 'b': 0 numbers"),
         (b"2 2\na 1 2\n\nb 1 2 3\n", "line 4, word 'b': more numbers than 2"),
+        (b"2 2\na 1 2\nb  1 2\n", "line 3, word 'b': two spaces"),
         (b"2 2\na 1 2\nb 1 x\n", "line 3, word 'b': 'x' is not a number"),
         (b"2 2\na 1 2\nb 1  2\n", "line 3, word 'b': more numbers than 2"),
         (b"2 2\na 1\t5 2\nb 1 2\n", "line 2, word 'a': '1\\t5' is not a number"),

@@ -134,6 +134,7 @@ def test_examples_use_commands_and_options_that_exist(name, lmkit):
 
 REDEFINED = {
     "--as": "what encode writes; what decode reads; what data next writes",
+    "--bare": "a number; the words of an answer; a cosine or a yes or no",
     "--by": "what is a sequence for training; what a context of an example ends at",
     "--context": "tokens that a model sees; tokens of an example",
     "--counts": "a file of counts to import; files of counts to measure",
@@ -152,8 +153,8 @@ REDEFINED = {
     "--pattern": "what training is to use; what an imported file does not say",
     "--threads": "of what is counted exactly; of products of matrices",
     "--text": "a file to measure; a text itself",
-    "--top": "tokens; words",
     "--preset": "what to train; what to count",
+    "--top": "tokens to show; words to show",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
     "--window": "of a prompt; of an entropy over a stream; around a word",
@@ -217,11 +218,11 @@ def filled(name):
             words.append((option.secondary_opts or option.opts)[0])
             continue
         for number in range(2 if option.multiple else 1):
-            words += [option.opts[0], value(option, number)]
+            words += [option.opts[0], value(option, number, name)]
     return [*plain(name), *words]
 
 
-def value(option, number):
+def value(option, number, name):
     fixed = {"--tokens": "char", "--smoothing": "katz", "--encoding-errors": "replace", "--engine": "dask",
              "--unit": "nats", "--to": "lm", "--unit-of": "line", "--correction": "grassberger",
              "--level": "char", "--as": "ids", "--marker": "@@", "--format": "tiktoken",
@@ -230,8 +231,9 @@ def value(option, number):
              "--schedule": "noam", "--loss-at": "last", "--select-by": "accuracy", "--precision": "bf16",
              "--cell": "gru", "--preset": "gpt2", "--positions": "none", "--norm": "post",
              "--activation": "relu2", "--biases": "qkv", "--arch": "cbow", "--cbow-combine": "sum", "--loss": "softmax",
-             "--negatives": "7", "--task": "similarity", "--method": "cosmul", "--projection": "tsne",
-             "--perplexity": "7"}  # fmt: skip
+             "--negatives": "7", "--task": "similarity", "--projection": "tsne", "--perplexity": "7"}  # fmt: skip
+    if name.startswith("w2v"):
+        fixed |= {"--format": "glove", "--method": "cosmul", "--which": "both"}
     types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 

@@ -7,10 +7,9 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, ModelOption, Output, Run
-from lmkit.commands.w2v.options import Answers, BareWords, Limit, Method, Queries, Query, Top, lines
+from lmkit.commands.w2v.options import Answers, BareWords, Limit, Method, Queries, Query, Top, lines, open_space
 from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
-from lmkit.text.words import split
 
 HINT = "a query is `A B C`, or `+A -B` and so on: words to add and words to subtract"
 
@@ -45,13 +44,13 @@ def analogy(
     bare: BareWords = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """What is to a word as another word is to a third: B - A + C.
+    """What is to a word as another word is to a third.
 
-    `man king woman` asks what is to woman as king is to man, and so does `--positive king woman --negative
-    man`. The words of a query are never its answer. Lines of stdin or of --queries have three words, or words
-    with a sign each: `+king +woman -man`; words with spaces in them have tabs between. Lines with
-    words that have no vector are told and left out, and the status is 3 in the end; with --bare
-    each line has its line.
+    A is to B as C is to what is nearest to B - A + C. `man king woman` asks what is to woman as king is
+    to man, and so does `--positive king woman --negative man`. The words of a query are never its
+    answer. Lines of stdin or of --queries have three words, or words with a sign each: `+king +woman
+    -man`; words with spaces in them have tabs between. Lines with words that have no vector are told
+    and left out, and the status is 3 in the end; with --bare each line has its line.
 
     Examples:
       lmkit w2v analogy -m vectors.lm man king woman
@@ -65,7 +64,7 @@ def analogy(
     source = queries or streams.STDIN
     if signed is None:
         opening.one_stdin(name, source)
-    space = opening.open_kind(name, "w2v")
+    space = open_space(name)
     with streams.open_output(output, inputs=[name, queries]) as out:
         answers = Answers(run, out, space, as_json=json, bare=bare)
         for query in _queries(signed, source):
@@ -104,6 +103,8 @@ def _queries(typed: Query | None, source: str) -> Iterator[Query]:
 
 def _parsed(line: bytes) -> Signed | None:
     """The query of a line; none of an empty one. Raises DataError for what is none."""
+    from lmkit.text.words import split
+
     words = [word for word in line.split(b"\t") if word] if b"\t" in line else split(line)
     if not words:
         return None

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
 from lmkit.commands.options import Json, ModelOption, Output, Run
+from lmkit.commands.w2v.options import open_space
 from lmkit.edge import numbers, streams
 from lmkit.edge.records import Table, to_json
 from lmkit.errors import DataError, Status, UsageError
@@ -36,12 +36,12 @@ def compare(
     ] = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Cosines and distances of words, all pairs of them.
+    """Cosines and distances of words.
 
-    Of three words or more it is said, too, whether the first is nearer to the second than to each of the
-    others, by the Euclidean distance of their vectors: `nearer`, `true` or `false`. The cosine with a
-    vector of zeros is `null`. --matrix takes all words of its table where none are named, and says
-    nothing of nearness then.
+    All pairs are shown. Of three words or more it is said, too, whether the first is nearer to the
+    second than to each of the others, by the Euclidean distance of their vectors: `nearer`, `true` or
+    `false`. The cosine with a vector of zeros is `null`. --matrix takes all words of its table where
+    none are named, and says nothing of nearness then.
 
     Examples:
       lmkit w2v compare -m vectors.lm mesa silla auto
@@ -64,7 +64,7 @@ def compare(
 
 
 def _of_model(name: str, words: Sequence[str]) -> tuple[list[str], Any]:
-    space = opening.open_kind(name, "w2v")
+    space = open_space(name)
     return list(words), space.centre[space.known(list(map(streams.argument_bytes, words)))]
 
 
@@ -72,7 +72,7 @@ def _of_matrix(name: str, words: Sequence[str] | None) -> tuple[list[str], Any]:
     """Labels and rows of a table, those of some words if they are named. Raises DataError for others."""
     import numpy as np
 
-    labels, rows = numbers.labelled(name, opening.text_reader("strict"))
+    labels, rows = numbers.labelled(name, streams.TextReader())
     places = {label: place for place, label in enumerate(labels)}
     missing = [repr(word) for word in words or [] if word not in places]
     if missing:

@@ -9,6 +9,7 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import EncodingErrors, ModelOption, Output, Run, choice
 from lmkit.commands.provenance import Hashed, checkpoint_bytes, origin
+from lmkit.commands.w2v.options import open_space
 from lmkit.edge import streams
 from lmkit.edge.folders import write_folder
 from lmkit.errors import UsageError
@@ -40,7 +41,7 @@ def import_(
     Examples:
       lmkit w2v import glove.6B.50d.txt -o glove.lm
       lmkit w2v import GoogleNews-vectors-negative300.bin.gz -o news.lm
-      curl -s https://example.org/vectors.txt.gz | lmkit w2v import | lmkit w2v similar king
+      lmkit w2v import vectors.vec | lmkit w2v similar king
     """
     name = file or streams.STDIN
     with streams.open_output(output, binary=True, inputs=[name]) as out:
@@ -117,17 +118,18 @@ def export(
     name = file or model or streams.STDIN
     if format == "projector" and output in (None, streams.STDIN):
         raise UsageError("the projector reads two files", hint="name a new folder with -o")
-    space = opening.open_kind(name, "w2v")
-    with opening.about(name):
-        from lmkit.embedding.writing import Export
+    space = open_space(name)
+    from lmkit.embedding.writing import Export
 
+    with opening.about(name):
         export = Export(space, which)
-        if format == "projector":
-            write_folder(str(output), export.projector())
-            return
-        pieces = export.binary() if format == "bin" else export.text(header=format == "text")
-        with streams.open_output(output, binary=format == "bin", inputs=[name]) as out:
-            if output is not None and output.endswith(".gz"):
-                pieces = streams.gzipped(pieces)
-            for piece in pieces:
-                out.write(piece)
+        files = export.projector() if format == "projector" else None
+    if files is not None:
+        write_folder(str(output), files)
+        return
+    pieces = export.binary() if format == "bin" else export.text(header=format == "text")
+    with streams.open_output(output, binary=format == "bin", inputs=[name]) as out:
+        if output is not None and output.endswith(".gz"):
+            pieces = streams.gzipped(pieces)
+        for piece in pieces:
+            out.write(piece)

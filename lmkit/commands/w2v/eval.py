@@ -7,7 +7,7 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, ModelOption, Output, Run, choice
-from lmkit.commands.w2v.options import Method
+from lmkit.commands.w2v.options import Method, open_space
 from lmkit.edge import streams
 from lmkit.edge.records import Table
 from lmkit.errors import DataError
@@ -65,7 +65,7 @@ def eval_(
       lmkit w2v eval -m vectors.lm wordsim353.tsv simlex999.tsv
     """
     names, sources = opening.sources([model] if model is not None else [], files)
-    space = opening.open_kind(names[0], "w2v")
+    space = open_space(names[0])
     with streams.open_output(output, inputs=[*names, *sources]) as out:
         tables: dict[str, Table] = {}
         for name in sources:

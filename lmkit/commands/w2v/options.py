@@ -9,7 +9,7 @@ from lmkit.commands import models as opening
 from lmkit.commands.options import Run, choice
 from lmkit.edge import streams
 from lmkit.edge.records import Table, cell
-from lmkit.errors import DataError
+from lmkit.errors import CheckpointError, DataError
 
 Top = Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many words to show.")]
 Limit = Annotated[
@@ -35,6 +35,15 @@ Queries = Annotated[
 ]
 
 
+def open_space(name: str) -> Any:
+    """The word vectors of a checkpoint. Raises CheckpointError that says how to make one."""
+    try:
+        return opening.open_kind(name, "w2v")
+    except CheckpointError as error:
+        hint = error.hint or "`lmkit w2v import` makes a checkpoint of other tools' word vectors"
+        raise CheckpointError(str(error), hint=hint) from None
+
+
 class Query(NamedTuple):
     """What is asked, as it was typed, and where: the place of a line, or none."""
 
@@ -46,7 +55,7 @@ class Query(NamedTuple):
 def lines(name: str, parse: Callable[[bytes], Any]) -> Iterator[list[Query]]:
     """The queries of a file or stdin, as many at once as have come; an error of `parse` gets file and line."""
     number = 0
-    for block in opening.text_reader("strict", eager=True).blocks(name):
+    for block in streams.TextReader(eager=True).blocks(name):
         queries = []
         for line in block[:-1].split(b"\n"):
             number += 1

@@ -7,7 +7,7 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, ModelOption, Output, Run, Seed, choice
-from lmkit.commands.w2v.options import Top
+from lmkit.commands.w2v.options import Top, open_space
 from lmkit.edge import figures, pages, streams
 from lmkit.edge.records import Table
 from lmkit.errors import DataError, UsageError
@@ -70,7 +70,7 @@ def plot(
     name = model if model is not None else streams.STDIN
     opening.one_stdin(name, words)
     streams.spare_inputs(output, [name, words])
-    space = opening.open_kind(name, "w2v")
+    space = open_space(name)
     ids = _chosen(run, space, words, around, top)
     places = _placed(run, space, ids, projection, perplexity, iterations, seed)
     labels = [space.tokenizer.piece(token).decode(errors="replace") for token in ids]
