@@ -1,6 +1,6 @@
 # Two shares of neighbours, for each table of `lmkit w2v similar`; the last file is the text.
 #   alike     the last three letters are those of the word
-#   together  both are in one document at least twice as often as chance has it
+#   together  both are in one document at least five times as often as chance has it
 FNR == 1 { table++; name[table] = FILENAME }
 FILENAME ~ /\.tsv$/ {
   if (FNR == 1) next
@@ -9,16 +9,15 @@ FILENAME ~ /\.tsv$/ {
   next
 }
 (FNR - 1) % document == 0 { documents++ }
-{ for (n = 1; n <= NF; n++) if ($n in seen && !(($n, documents) in has)) { has[$n, documents]; list[$n] = list[$n] " " documents; often[$n]++ } }
+{ for (n = 1; n <= NF; n++) if ($n in seen && !(($n, documents) in has)) { has[$n, documents]; at[$n, ++often[$n]] = documents } }
 END {
   print "window\talike\ttogether"
   for (t = 1; t < table; t++) {
     together = 0
     for (n = 1; n <= pairs[t]; n++) {
       split(asked[t, n], pair, " "); both = 0
-      count = split(list[pair[1]], places, " ")
-      for (d = 1; d <= count; d++) both += ((pair[2], places[d]) in has)
-      together += both * documents >= 2 * often[pair[1]] * often[pair[2]]
+      for (d = 1; d <= often[pair[1]]; d++) both += ((pair[2], at[pair[1], d]) in has)
+      together += both * documents >= 5 * often[pair[1]] * often[pair[2]]
     }
     window = name[t]; sub(/.*\//, "", window); sub(/\.tsv$/, "", window)
     printf "%s\t%.3f\t%.3f\n", window, alike[t] / pairs[t], together / pairs[t]
