@@ -27,7 +27,7 @@ _lmkit() {
             ;;
         'w2v')
             options='-h --help'
-            operand='train similar analogy compare import export'
+            operand='train similar analogy compare eval pairs plot import export'
             ;;
         'train')
             options='-h --help'
@@ -47,7 +47,7 @@ _lmkit() {
             ;;
         'calc')
             options='-h --help'
-            operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention layernorm posenc'
+            operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention sgns w2v-softmax layernorm posenc'
             ;;
         'ppl')
             options='-m --model --no-eos --explain --mix --mix-text --stride --batch-tokens --device --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
@@ -520,6 +520,44 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'w2v eval')
+            options='-m --model --task --method --restrict --fold-case --keep-case --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --task) value='auto analogies similarity' ;;
+                --method) value='cosadd cosmul' ;;
+                --restrict) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'w2v pairs')
+            options='--window --grouped --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --window) value=' ' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'w2v plot')
+            options='-m --model --words --around --top --projection --perplexity --iterations --seed --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --words) value='FILES' ;;
+                --around) value='FILES' ;;
+                --top) value=' ' ;;
+                --projection) value='pca tsne' ;;
+                --perplexity) value=' ' ;;
+                --iterations) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'w2v import')
             options='--format --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -799,6 +837,23 @@ _lmkit() {
                 --score) value='scaled dot general concat' ;;
                 --scale) value=' ' ;;
                 --check) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc sgns')
+            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc w2v-softmax')
+            options='--window -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --window) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -63,6 +63,9 @@ COMMANDS = {
     "w2v similar": Command(f"{W2V}.similar", "similar", "The words nearest to words."),
     "w2v analogy": Command(f"{W2V}.analogy", "analogy", "What is to a word as another word is to a third."),
     "w2v compare": Command(f"{W2V}.compare", "compare", "Cosines and distances of words."),
+    "w2v eval": Command(f"{W2V}.eval", "eval_", "Word vectors against analogy questions or judgements of similarity."),
+    "w2v pairs": Command(f"{W2V}.pairs", "pairs", "Words of a text, and those around each."),
+    "w2v plot": Command(f"{W2V}.plot", "plot", "A map of words: vectors drawn on a plane."),
     "w2v import": Command(f"{W2V}.convert", "import_", "Read word vectors of another tool."),
     "w2v export": Command(f"{W2V}.convert", "export", "Write word vectors as another tool reads them."),
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
@@ -82,6 +85,10 @@ COMMANDS = {
     "calc lstm-step": Command(f"{CALC}.cells", "lstm_step", "One step of an LSTM."),
     "calc gru-step": Command(f"{CALC}.cells", "gru_step", "One step of a GRU."),
     "calc attention": Command(f"{CALC}.attention", "attention", "Attention of queries to keys, and what they get."),
+    "calc sgns": Command(f"{CALC}.vectors", "sgns", "Loss of skip-gram with negative sampling, and its gradients."),
+    "calc w2v-softmax": Command(
+        f"{CALC}.vectors", "w2v_softmax", "Probabilities of context words by softmax, and what a text costs by them."
+    ),
     "calc layernorm": Command(f"{CALC}.layers", "layernorm", "Numbers normed as a layer norm does."),
     "calc posenc": Command(f"{CALC}.layers", "posenc", "The sinusoidal encoding of a position."),
 }

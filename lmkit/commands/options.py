@@ -141,6 +141,9 @@ Window = Annotated[
         "--window", help="Use the last tokens of a prompt longer than the model's context, instead of refusing it."
     ),
 ]
+WordWindow = Annotated[
+    int, typer.Option("--window", metavar="N", min=1, help="Words on either side of a word that are its context.")
+]
 Temperature = Annotated[
     float, typer.Option("--temperature", "-t", metavar="T", min=0.0, help="Divide log-probabilities by T; 0: greedy.")
 ]

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -13,6 +13,9 @@ from lmkit.errors import MissingError, OutputError, UsageError
 INCHES = (8.0, 5.0)
 FORMATS = ("png", "svg")
 BLUE, PALE, ORANGE, GREY = "#1f5fa8", "#a9c6e8", "#d9600f", "#6b7280"
+POINTS, LABEL = 7.0, (2.5, -2.5)
+"""Size of a word on a map, and where it begins beside its place."""
+CELL = 60.0
 STYLE: Any = {
     "axes.edgecolor": GREY, "axes.spines.right": False, "axes.spines.top": False, "axes.titlelocation": "left",
     "axes.titlesize": 11, "figure.dpi": 100, "font.family": "DejaVu Sans", "font.size": 9, "grid.color": "#e5e7eb",
@@ -39,6 +42,16 @@ class TrainingFigure:
     bits_per_nat: float
 
 
+@dataclass(frozen=True)
+class MapFigure:
+    """Words on a plane; those at the places in `marked` stand out."""
+
+    title: str
+    words: Sequence[str]
+    points: Points
+    marked: frozenset[int]
+
+
 def check(name: str) -> None:
     """Raises UsageError where a name says no format, MissingError without matplotlib, OutputError without a folder."""
     from importlib.util import find_spec
@@ -57,12 +70,21 @@ def _format(name: str) -> str:
 
 def write_training(figure: TrainingFigure, name: str) -> None:
     """Draws a training curve into a file; the same curve, the same bytes. Raises OutputError."""
+    _write(name, lambda: _training(figure))
+
+
+def write_map(figure: MapFigure, name: str) -> None:
+    """Draws words on a plane into a file; the same map, the same bytes. Raises OutputError."""
+    _write(name, lambda: _map(figure))
+
+
+def _write(name: str, draw: Callable[[], Any]) -> None:
     check(name)
     import matplotlib
 
     matplotlib.use("Agg")
     with matplotlib.rc_context(STYLE):
-        data = _saved(_training(figure), _format(name))
+        data = _saved(draw(), _format(name))
     with streams.open_output(name, binary=True) as out:
         out.write(data)
 
@@ -97,6 +119,55 @@ def _training(figure: TrainingFigure) -> Any:
     rate.margins(x=0.01)
     rate.grid(visible=True)
     return drawn
+
+
+def _map(figure: MapFigure) -> Any:
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=(10.0, 10.0), layout="constrained")
+    axes = drawn.subplots()
+    x, y = figure.points.x, figure.points.y
+    marks = [place in figure.marked for place in range(len(figure.words))]
+    axes.scatter(x, y, s=[16 if mark else 5 for mark in marks], c=[ORANGE if mark else BLUE for mark in marks])
+    axes.set_title(figure.title)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.spines[:].set_visible(False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.margins(0.05)
+    drawn.draw_without_rendering()  # now places are pixels
+    places = axes.transData.transform(list(zip(x, y, strict=True))) * (72 / drawn.dpi)
+    for place in unobstructed([(a, b) for a, b in places.tolist()], figure.words, figure.marked):
+        color = ORANGE if marks[place] else "#111827"
+        label: Any = {"xytext": LABEL, "textcoords": "offset points", "fontsize": POINTS, "color": color}
+        axes.annotate(_plain(figure.words[place]), (x[place], y[place]), annotation_clip=False, **label)
+    return drawn
+
+
+def _plain(word: str) -> str:
+    """A word that is not taken for a formula."""
+    return word.replace("\\", "\\\\").replace("$", r"\$") if "$" in word else word
+
+
+def unobstructed(
+    places: Sequence[tuple[float, float]], words: Sequence[str], first: frozenset[int] = frozenset()
+) -> list[int]:
+    """Which words can be written right of their places, in points, without one lying on another; earlier ones win."""
+    taken: dict[tuple[int, int], list[tuple[float, float, float]]] = {}
+    kept = []
+    for place in [*sorted(first), *(place for place in range(len(words)) if place not in first)]:
+        x, y = places[place]
+        width, height = 0.65 * POINTS * len(words[place]) + LABEL[0], 1.2 * POINTS
+        rows, columns = int(y // height), range(int(x // CELL), int((x + width) // CELL) + 1)
+        near = [
+            other for row in (rows - 1, rows, rows + 1) for column in columns for other in taken.get((row, column), ())
+        ]
+        if any(abs(other[1] - y) < height and x < other[0] + other[2] and other[0] < x + width for other in near):
+            continue
+        kept.append(place)
+        for column in columns:
+            taken.setdefault((rows, column), []).append((x, y, width))
+    return kept
 
 
 def averaged(values: Sequence[float]) -> list[float]:

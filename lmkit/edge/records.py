@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lmkit.edge.streams import Output
@@ -57,10 +57,16 @@ class Table:
 
     def row(self, record: Mapping[str, Any]) -> None:
         """Writes one record; a TSV shows the table's columns only."""
-        if self._json:
-            self._output.line(to_json(record))
-            return
-        if not self._begun:
-            self._output.line("\t".join(self._columns))
+        self.rows((record,))
+
+    def rows(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Writes records that came together, as `row` would one after another."""
+        lines = [to_json(record) if self._json else self._line(record) for record in records]
+        if lines and not (self._begun or self._json):
+            lines.insert(0, "\t".join(self._columns))
             self._begun = True
-        self._output.line("\t".join(cell(record.get(column)) for column in self._columns))
+        if lines:
+            self._output.line("\n".join(lines))
+
+    def _line(self, record: Mapping[str, Any]) -> str:
+        return "\t".join([cell(record.get(column)) for column in self._columns])

@@ -160,7 +160,7 @@ REDEFINED = {
     "--top": "tokens to show; words to show",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
-    "--window": "of a prompt; of an entropy over a stream",
+    "--window": "of a prompt; of an entropy over a stream; around a word",
 }
 """Options that deliberately mean different things in different commands."""
 
@@ -234,7 +234,8 @@ def value(option, number, name):
              "--schedule": "noam", "--loss-at": "last", "--select-by": "accuracy", "--precision": "bf16",
              "--cell": "gru", "--preset": "gpt2", "--positions": "none", "--norm": "post",
              "--activation": "relu2", "--biases": "qkv", "--input": "jsonl", "--arch": "cbow", "--cbow-combine": "sum",
-             "--loss": "softmax", "--negatives": "7"}  # fmt: skip
+             "--loss": "softmax", "--negatives": "7", "--task": "similarity", "--projection": "tsne",
+             "--perplexity": "7"}  # fmt: skip
     if option.metavar == "json|csv":
         return "csv"
     if name.startswith("w2v"):

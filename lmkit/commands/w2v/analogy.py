@@ -6,8 +6,8 @@ from typing import Annotated, NamedTuple
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import Json, ModelOption, Output, Run, choice
-from lmkit.commands.w2v.options import Answers, BareWords, Limit, Queries, Query, Top, lines, open_space
+from lmkit.commands.options import Json, ModelOption, Output, Run
+from lmkit.commands.w2v.options import Answers, BareWords, Limit, Method, Queries, Query, Top, lines, open_space
 from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
 
@@ -37,13 +37,7 @@ def analogy(
         typer.Option("--negative", metavar="WORD...", show_default=False, help="Words to subtract, likewise."),
     ] = None,
     queries: Queries = None,
-    method: Annotated[
-        str,
-        typer.Option(
-            "--method", metavar="METHOD", callback=choice("cosadd", "cosmul"),
-            help="`cosadd`: the cosine with the sum of unit vectors; `cosmul`: their product, each moved to 0 to 1.",
-        ),
-    ] = "cosadd",
+    method: Method = "cosadd",
     top: Top = 10,
     limit: Limit = None,
     json: Json = False,

@@ -1,4 +1,4 @@
-"""What `w2v similar`, `analogy` and `compare` share: options, queries that come as arguments or as lines, answers."""
+"""What the commands of word vectors share: options, queries that come as arguments or as lines, answers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, NamedTuple
@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import Run
+from lmkit.commands.options import Run, choice
 from lmkit.edge import streams
 from lmkit.edge.records import Table, cell
 from lmkit.errors import CheckpointError, DataError
@@ -17,6 +17,13 @@ Limit = Annotated[
     typer.Option(
         "--limit", metavar="N", min=1, show_default="all",
         help="Answer with the first N words only; `</s>` and the like are not counted.",
+    ),
+]  # fmt: skip
+Method = Annotated[
+    str,
+    typer.Option(
+        "--method", metavar="METHOD", callback=choice("cosadd", "cosmul"),
+        help="`cosadd`: the cosine with the sum of unit vectors; `cosmul`: their product, each moved to 0 to 1.",
     ),
 ]  # fmt: skip
 BareWords = Annotated[

@@ -1,0 +1,10 @@
+# Neighbours side by side: one line a word, of every 50th word, from tables of `lmkit w2v similar` pasted together.
+BEGIN { FS = "\t"; count = split(windows, window, " ") }
+NR == 1 || FNR > 1 + 10 * 500 { next }
+$1 != word { flush(); word = $1; for (n = 1; n <= count; n++) list[n] = ""; place = 0; number++ }
+{ if (place++ < shown) for (n = 1; n <= count; n++) list[n] = list[n] " " $(3 * n - 1) }
+END { flush() }
+function flush(  n) {
+  if (word == "" || number % 50 != 1) return
+  for (n = 1; n <= count; n++) printf "%-12s window %2d %s\n", n == 1 ? word : "", window[n], list[n]
+}

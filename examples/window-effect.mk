@@ -1,0 +1,44 @@
+# What a window does to word vectors: a short one finds words that may stand in each other's place, a long one words
+# of the same subject. `make -f examples/window-effect.mk CORPUS=text.txt`; without CORPUS, Python's own help.
+#
+# DOCUMENT is how many lines are about one subject: 1 for sentences in no order, more for running text.
+
+LMKIT ?= lmkit
+OUT ?= build/window-effect
+CORPUS ?= $(OUT)/docs.txt
+DOCUMENT ?= $(if $(findstring $(OUT),$(CORPUS)),10,1)
+WINDOWS ?= 2 10
+EPOCHS ?= $(if $(findstring $(OUT),$(CORPUS)),40,5)
+TRAIN ?= --dim 100 --epochs $(EPOCHS) --sample 1e-3
+SHOWN ?= 6
+
+.DELETE_ON_ERROR:
+.PHONY: effect
+effect: $(foreach window,$(WINDOWS),$(OUT)/$(window).tsv) $(OUT)/text.txt
+	@echo "== nearest words"
+	@paste $(foreach window,$(WINDOWS),$(OUT)/$(window).tsv) | \
+	  awk -v shown=$(SHOWN) -v windows="$(WINDOWS)" -f examples/window-effect-lists.awk
+	@echo "== all $$(wc -l < $(OUT)/words.txt) words: the share of their neighbours that ends alike, and that is met together"
+	@awk -v document=$(DOCUMENT) -f examples/window-effect-score.awk \
+	  $(foreach window,$(WINDOWS),$(OUT)/$(window).tsv) $(OUT)/text.txt
+
+$(OUT)/docs.txt:
+	@mkdir -p $(OUT)
+	@$(LMKIT) data text python-docs -o $@
+
+# Small letters, and nothing but letters.
+$(OUT)/text.txt: $(CORPUS)
+	@mkdir -p $(OUT)
+	@LC_ALL=C tr 'A-Z' 'a-z' < $(CORPUS) | LC_ALL=C tr '\001-\011\013-`{-\177' ' ' > $@
+
+# The most frequent words of five letters and more, which have an ending.
+$(OUT)/words.txt: $(OUT)/text.txt
+	@LC_ALL=C tr -s ' ' '\n' < $< | LC_ALL=C grep -E '^[a-z]{5,}$$' | LC_ALL=C sort | uniq -c | LC_ALL=C sort -k 1,1nr -k 2 | \
+	  head -500 | awk '{print $$2}' > $@
+
+$(OUT)/%.lm: $(OUT)/text.txt
+	@$(LMKIT) w2v train -q --window $* $(TRAIN) $< -o $@
+
+$(OUT)/%.tsv: $(OUT)/%.lm $(OUT)/words.txt
+	@$(LMKIT) w2v similar -m $< --top 10 < $(OUT)/words.txt > $@
+.PRECIOUS: $(OUT)/%.lm

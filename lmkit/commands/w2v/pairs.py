@@ -1,0 +1,73 @@
+"""`lmkit w2v pairs`: words of a text and those around each."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.options import Bare, EncodingErrors, Files, Json, Output, Run, WordWindow
+from lmkit.edge import streams
+from lmkit.edge.records import Table
+
+BLOCK = 1 << 16  # all pairs of a block are written at once
+
+
+def pairs(
+    run: Run,
+    files: Files = None,
+    window: WordWindow = 2,
+    grouped: Annotated[bool, typer.Option("--grouped", help="A line for each centre, with its whole context.")] = False,
+    encoding_errors: EncodingErrors = "strict",
+    json: Json = False,
+    bare: Bare = False,
+    output: Output = None,
+) -> None:
+    """Words of a text, and those around each.
+
+    What word vectors are learned from: each word is the `centre` once, and up to N words before and after it,
+    in its line, are its `context`; a pair for each of these. Words without one, alone in their
+    line, are only seen with --grouped. Training takes such pairs, but leaves out frequent words
+    now and then, and draws a smaller window for each centre.
+
+    --bare prints the number of pairs, or with --grouped that of centres.
+
+    Examples:
+      echo 'Yo vi un ave volando en cielo' | lmkit w2v pairs --window 2
+      lmkit w2v pairs --window 5 --grouped --json corpus.txt
+    """
+    names = list(files or [streams.STDIN])
+    opening.one_stdin(*names)
+    with streams.open_output(output, inputs=names) as out:
+        table = Table(out, ("centre", "contexts" if grouped else "context"), as_json=json)
+        count = 0
+        for centres in _centres(run, names, encoding_errors, window):
+            if bare:
+                count += sum(1 if grouped else len(centre.context) for centre in centres)
+            else:
+                table.rows(record for centre in centres for record in _records(centre, grouped=grouped, as_json=json))
+        if bare:
+            out.line(str(count))
+
+
+def _records(centre: Any, *, grouped: bool, as_json: bool) -> Iterator[dict[str, Any]]:
+    word, context = centre.word.decode(), [other.decode() for other in centre.context]
+    if grouped:
+        yield {"centre": word, "contexts": context if as_json else " ".join(context)}
+    else:
+        for other in context:
+            yield {"centre": word, "context": other}
+
+
+def _centres(run: Run, names: Sequence[str], errors: str, window: int) -> Iterator[Iterator[Any]]:
+    """Words and those around them, as many at once as have come."""
+    from lmkit.text.windows import SEPARATORS, Windows, words_of
+
+    reader = opening.text_reader(errors, eager=True, block=BLOCK)
+    with run.terminal.progress("reading", streams.size_of(names)) as progress:
+        for name in names:
+            windows = Windows(window)
+            for piece in progress.over(opening.warned(run, name, reader.pieces(name, separators=SEPARATORS))):
+                yield windows.take(words_of(piece))
+            yield windows.take([None])
+    opening.tell_replaced(run, reader)

@@ -1,0 +1,125 @@
+"""`lmkit w2v plot`: word vectors on a plane, as numbers, a picture, or a page to move about in."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.options import Json, ModelOption, Output, Run, Seed, choice
+from lmkit.commands.w2v.options import Top, open_space
+from lmkit.edge import figures, pages, streams
+from lmkit.edge.records import Table
+from lmkit.errors import DataError, UsageError
+
+MOST = 2000
+"""Words that t-SNE takes: memory and time grow with their square."""
+
+
+def plot(
+    run: Run,
+    model: ModelOption = None,
+    words: Annotated[
+        str | None, typer.Option("--words", metavar="FILE", show_default=False, help="The words in FILE, one a line.")
+    ] = None,
+    around: Annotated[
+        str | None,
+        typer.Option("--around", metavar="WORD", show_default=False, help="WORD and the words nearest to it."),
+    ] = None,
+    top: Top = 500,
+    projection: Annotated[
+        str,
+        typer.Option(
+            "--projection", metavar="KIND", callback=choice("pca", "tsne"),
+            help="`pca`: the directions of most variance; `tsne`: near words near each other, far ones anywhere.",
+        ),
+    ] = "pca",
+    perplexity: Annotated[
+        float, typer.Option("--perplexity", metavar="P", min=1.0, help="How many neighbours a word has, to `tsne`.")
+    ] = 30.0,
+    iterations: Annotated[
+        int, typer.Option("--iterations", metavar="N", min=1, help="How often `tsne` moves all words.")
+    ] = 1000,
+    seed: Seed = 0,
+    json: Json = False,
+    output: Output = None,
+) -> None:  # fmt: skip
+    """A map of words: vectors drawn on a plane.
+
+    Shows the most frequent words, those nearest to a WORD, or those of a list. Vectors are made one
+    long first, since their directions are what is compared. Both ways give the same map each time.
+
+    The name of the output says what it is: .png and .svg are pictures, with labels only where there is
+    room; .html is a page of one file that needs no network, to zoom into and to search; anything
+    else is a table of words and places.
+
+    `tsne` takes up to 2000 words. Distances between its groups mean little.
+
+    Examples:
+      lmkit w2v plot -m vectors.lm --top 1000 --projection tsne -o map.html
+      lmkit w2v plot -m vectors.lm --around king --top 50 -o king.png
+      lmkit w2v plot -m vectors.lm --words animals.txt
+    """
+    if words is not None and around is not None:
+        raise UsageError("--words and --around exclude each other")
+    kind = (output or "").rpartition(".")[2].lower()
+    if kind in figures.FORMATS:
+        figures.check(output or "")
+    if json and kind in (*figures.FORMATS, "html"):
+        raise UsageError(f"--json is a table, {output} is none")
+    name = model if model is not None else streams.STDIN
+    opening.one_stdin(name, words)
+    streams.spare_inputs(output, [name, words])
+    space = open_space(name)
+    ids = _chosen(run, space, words, around, top)
+    places = _placed(run, space, ids, projection, perplexity, iterations, seed)
+    labels = [space.tokenizer.piece(token).decode(errors="replace") for token in ids]
+    title = {"pca": "principal components", "tsne": "t-SNE"}[projection]
+    what = f"{len(ids)} words" if around is None else f"{around} and {len(ids) - 1} words near it"
+    marked = frozenset([0] if around is not None else [])
+    shown = figures.MapFigure(f"{what}, {title}", labels, figures.Points(*places.T.tolist()), marked)
+    if kind in figures.FORMATS:
+        figures.write_map(shown, output or "")
+        return
+    with streams.open_output(output, inputs=[name, words]) as out:
+        if kind == "html":
+            out.write(pages.word_map(shown))
+            return
+        table = Table(out, ("word", "x", "y"), as_json=json)
+        table.rows({"word": word, "x": x, "y": y} for word, (x, y) in zip(labels, places.tolist(), strict=True))
+
+
+def _chosen(run: Run, space: Any, words: str | None, around: str | None, top: int) -> list[int]:
+    """Ids of the words to be drawn. Raises DataError where there are none."""
+    if around is not None:
+        (token,) = space.known([streams.argument_bytes(around)]).tolist()
+        return [token, *(neighbour.token for neighbour in space.similar([token], top)[0])]
+    if words is None:
+        frequent: list[int] = space.words()[:top].tolist()
+        return frequent
+    listed = list(dict.fromkeys(line for line in streams.TextReader().lines(words) if line))
+    ids = space.find(listed).tolist()
+    missing = [word.decode() for word, token in zip(listed, ids, strict=True) if token < 0]
+    if missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        run.terminal.notice(f"{streams.display(words)}: no vector for {', '.join(map(repr, missing[:5]))}{more}")
+    found = [token for token in ids if token >= 0]
+    if not found:
+        raise DataError(f"{streams.display(words)}: no word that has a vector")
+    return found
+
+
+def _placed(
+    run: Run, space: Any, ids: Sequence[int], projection: str, perplexity: float, steps: int, seed: int
+) -> Any:  # fmt: skip
+    import numpy as np
+
+    from lmkit.embedding import planes
+
+    if projection == "tsne" and len(ids) > MOST:
+        raise UsageError(f"{len(ids)} words are too many for t-SNE, which takes {MOST}", hint="--projection pca")
+    units = space.units(np.array(ids, dtype=np.int32))
+    if projection == "pca":
+        return planes.principal(units)
+    draw = np.random.default_rng(seed)
+    return planes.tsne(units, perplexity=perplexity, steps=steps, draw=draw, stage=run.terminal.stage)

@@ -1,0 +1,92 @@
+"""Correlations as the textbook has them, with ties, and lines of judged pairs in all their forms."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_analogies import space_of
+
+from lmkit.embedding import similarity
+from lmkit.embedding.judging import kind_of
+from lmkit.embedding.similarity import Pair
+
+NUMBERS = st.lists(st.integers(-4, 4), min_size=1, max_size=12)
+
+
+def rank_by_counting(values):
+    """A rank is one more than how many are smaller, and half of how many others are equal."""
+    return [1 + sum(x < v for x in values) + (sum(x == v for x in values) - 1) / 2 for v in values]
+
+
+@given(NUMBERS)
+def test_ranks_are_counted(values):
+    assert similarity.ranks(np.array(values, dtype=float)).tolist() == rank_by_counting(values)
+
+
+@given(st.lists(st.tuples(st.integers(-4, 4), st.integers(-4, 4)), min_size=1, max_size=12))
+def test_correlation_is_covariance_over_deviations(pairs):
+    x, y = (np.array(side, dtype=float) for side in zip(*pairs, strict=True))
+    found = similarity.pearson(x, y)
+    if len(set(x)) == 1 or len(set(y)) == 1:
+        assert found is None
+    else:
+        assert found == pytest.approx(np.mean((x - x.mean()) * (y - y.mean())) / x.std() / y.std(), abs=1e-12)
+        assert found == pytest.approx(similarity.pearson(x * 1e300, y * 1e-300 + 0), abs=1e-12)
+
+
+def test_rank_correlation_of_a_textbook():
+    """IQ and hours of television, as in the article on Spearman's coefficient: rho = -29/165."""
+    iq = np.array([106, 100, 86, 101, 99, 103, 97, 113, 112, 110], dtype=float)
+    hours = np.array([7, 27, 2, 50, 28, 29, 20, 12, 6, 17], dtype=float)
+    assert similarity.spearman(iq, hours) == pytest.approx(-29 / 165)
+    assert similarity.spearman(iq, np.exp(iq)) == 1
+    assert similarity.spearman(iq, -iq) == pytest.approx(-1)
+    assert similarity.spearman(iq, np.ones(10)) is None
+    assert similarity.spearman(np.zeros(0), np.zeros(0)) is None
+
+
+def test_pairs_are_judged_by_the_cosines_of_known_words():
+    space = space_of([b"a", b"b", b"c", b"B"], [[1, 0], [1, 1], [0, 1], [5, -5]])
+    pairs = [Pair(b"a", b"b", 5), Pair(b"a", b"c", 1), Pair(b"b", b"b", 9), Pair(b"a", b"none", 7)]
+    found = similarity.judge(space, pairs)
+    assert found[1:] == (pytest.approx(np.corrcoef([5, 1, 9], [math.sqrt(0.5), 0, 1])[0, 1]), 3, 1)
+    assert found.spearman == 1
+    assert similarity.judge(space, [Pair(b"a", b"B", 1), Pair(b"C", b"b", 2)]).pairs == 2
+    assert similarity.judge(space, [Pair(b"a", b"B", 1), Pair(b"C", b"b", 2)], fold=False) == (None, None, 1, 1)
+    assert similarity.judge(space, pairs, limit=2) == (pytest.approx(1), pytest.approx(1), 2, 2)
+
+
+@pytest.mark.parametrize(
+    "line", [b"old\tnew\t1.58", b"old,new,1.58", b"old new 1.58", b"  old   new  1.58 \r", b"old\tnew\tA\t1.58\t7"]
+)
+def test_a_pair_may_be_written_in_several_ways(line):
+    assert similarity.parse(line) == Pair(b"old", b"new", 1.58)
+
+
+def test_words_with_spaces_have_tabs_between():
+    assert similarity.parse(b"New York\tLos Angeles\t3") == Pair(b"New York", b"Los Angeles", 3)
+
+
+@pytest.mark.parametrize("line", [b"old new", b"old new score", b"old\tnew\tnan", b"old new 1_0", b"\tnew\t1"])
+def test_a_line_without_a_pair_is_refused(line):
+    with pytest.raises(ValueError, match="two words and a number"):
+        similarity.parse(line)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (b": family\na b c d", "analogies"),
+        (b"// 2013\n\n: family", "analogies"),
+        (b"a b c d\ne f g h", "analogies"),
+        (b"# comment\nWord 1\tWord 2\tHuman (mean)\nlove\tsex\t6.77", "similarity"),
+        (b"word1 word2 POS score\nold new A 1.58", "similarity"),
+        (b"a,b,1", "similarity"),
+        (b"", None),
+        (b"a text that is neither\nof these", None),
+    ],
+)
+def test_the_first_lines_tell_what_a_file_has(text, kind):
+    assert kind_of(text.split(b"\n")) == kind
