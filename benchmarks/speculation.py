@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from lmkit.commands.models import open_language_model
-from lmkit.using.generation import filters, noise, prompts, stepping
+from lmkit.using.generation import noise, prompts, stepping
+from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser
 from lmkit.using.generation.drafts import Lookup, ModelDraft
 from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request
 from lmkit.using.generation.speculation import Speculation, Tally
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24)
-WAYS: dict[str, dict[str, Any]] = {"greedy": {}, "t0.7-k40": {"temperature_": 0.7, "k": 40}, "ancestral": {}}
+WAYS: dict[str, dict[str, Any]] = {"greedy": {}, "t0.7-k40": {"temperature": 0.7, "top_k": 40}, "ancestral": {}}
 
 
 def passes(options: argparse.Namespace) -> None:
@@ -55,7 +56,7 @@ def drafts(options: argparse.Namespace) -> None:
     print("way\tdraft\ttokens\ttokens_per_s\ttokens_per_cpu_s\tproposed\taccepted\tpasses\talone")
     for way, settings in WAYS.items():
         never = prompts.never(model, unknown=False)
-        chooser = Chooser(filters.chain(**settings), never=never, greedy=way == "greedy")
+        chooser = Chooser(Filtering(**settings).chain(), never=never, greedy=way == "greedy")
         begins: dict[str, list[Any]] = {"none": [], "lookup": [lambda place: Lookup(place, 3)]}
         if draft is not None:
             guess = _guess(draft, chooser, model)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_rows import SETTINGS, model_of
+from test_torch_rows import SETTINGS, model_of
 
 from lmkit.using.generation import stepping
 from lmkit.using.generation.beams import Beams, BeamSearch

@@ -12,7 +12,8 @@ from random_weights import random_weights
 from lmkit.errors import CheckpointError
 from lmkit.inference.transformer import TransformerModel
 from lmkit.text.sequences import TextForm
-from lmkit.using.generation import drafts, filters, noise, prompts
+from lmkit.using.generation import drafts, noise, prompts
+from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser, Place
 from lmkit.using.generation.drafts import Lookup, ModelDraft, Proposal
 from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request
@@ -20,7 +21,7 @@ from lmkit.using.generation.speculation import Pace, Speculation, cost_of_pass
 
 LETTERS = tokenizer_of("char", "abcdefgh")
 GREEDY = {"greedy": True}
-WAYS = [GREEDY, {}, {"temperature_": 0.7}, {"k": 3}, {"p": 0.8, "temperature_": 1.3}, {"k": 1}]
+WAYS = [GREEDY, {}, {"temperature": 0.7}, {"top_k": 3}, {"top_p": 0.8, "temperature": 1.3}, {"top_k": 1}]
 
 
 def free(_tokens):
@@ -58,7 +59,7 @@ def chooser_of(model, way, penalties=()):
     way = dict(way)
     greedy = way.pop("greedy", False)
     never = prompts.never(model, unknown=False)
-    return Chooser(filters.chain(**way), never=never, greedy=greedy, penalties=penalties)
+    return Chooser(Filtering(**way).chain(), never=never, greedy=greedy, penalties=penalties)
 
 
 def generated(model, stepper, *, prompt=(), samples=2, most=30, stops=(), seed=0):
