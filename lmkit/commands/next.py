@@ -39,8 +39,8 @@ def next_token(
 
     Most probable first, ties by id. Without --prompt it is the beginning of a line, or of a text
     where the model reads texts of several lines; its prompts may have several. The filters are
-    those of `lmkit sample`; with them the probabilities are those that would be drawn from. The
-    end of a line is `</s>`.
+    those of `lmkit sample`; with them the probabilities are those that would be drawn from, so that
+    the unknown word has none. The end of a line is `</s>`.
 
     Logits are what a neural model gives, of which the probabilities are the softmax. N-gram models
     have none: for these they are natural logarithms of the model's probabilities.
@@ -54,6 +54,8 @@ def next_token(
         raise UsageError(f"--plot and {'--json' if json else '--logits'} exclude each other")
     name = model if model is not None else streams.STDIN
     opening.use_threads(threads, name)
+    import numpy as np
+
     from lmkit.using import softmax
     from lmkit.using.generation import prompts
 
@@ -62,6 +64,8 @@ def next_token(
     data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
     state = prompts.state_after(opened, prompts.seen(opened, data, window=window))
     logs = softmax.normalise(opened.next(state))
+    if filters.filtering.used:  # what is never drawn is left out too
+        logs[prompts.never(opened, unknown=False)] = -np.inf
     logs = softmax.normalise(chain(logs[None]).spread(len(logs))[0])
     raw = _logits(opened, state) if logits else None
     records = [

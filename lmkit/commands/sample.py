@@ -65,7 +65,7 @@ def sample(
     With --json-schema, --regex, --choice or --grammar each text is valid, whatever the model: it
     ends (`stop`) when nothing but its end may follow, and where it may also go on when the model
     ends it; one that has no token for that goes on. A text cut by --max-tokens or --stop before it
-    is complete gives status 1. A part of JSON that the schema can't be held to is an error.
+    is complete (`complete`) gives status 1. A part of JSON that the schema can't be held to is an error.
 
     Examples:
       lmkit sample -m model.lm -n 5
@@ -102,7 +102,7 @@ def sample(
     with streams.open_output(output, inputs=[name, *(files or [])], live=True) as out:
         with opening.about(name):
             maker = making.Maker(
-                run, opened, choosing, search, drafting, showing, number=number, most=max_tokens,
+                run, opened, choosing, search, drafting, showing, verdicts, number=number, most=max_tokens,
                 stops=[streams.argument_bytes(text, raw=True) for text in stop or []],
                 batch=batch if number > 1 or files else 1,
             )  # fmt: skip

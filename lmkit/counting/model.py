@@ -95,6 +95,14 @@ class NGram:
             following.pop()
         return tuple(following)
 
+    def after(self, ids: I32) -> State:
+        """The state after the tokens of a prompt, of which only the last have a say."""
+        longest = len(self.tables) - 1
+        state = self.start() if len(ids) < longest else ()
+        for token in ids[max(0, len(ids) - longest) :].tolist():
+            state = self.advance(state, token)
+        return state
+
     def _child(self, order: int, context: int, token: int) -> int:
         if context < 0:
             return -1

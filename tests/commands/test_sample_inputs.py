@@ -4,8 +4,11 @@ import json
 import math
 import random
 
+import numpy as np
 import pytest
 from conftest import NEURAL
+
+from lmkit.commands.models import open_language_model
 
 BATCHED = ("witten-bell-3.lm", "lstm.lm", "transformer.lm", "gru-stream.lm", "ffn.lm")
 
@@ -71,12 +74,12 @@ def test_stdin_is_one_thing(arguments, fails):
 
 def test_records_keep_what_they_have_and_their_order(sample, write):
     write("p.jsonl", lines_of(
-        {"gold": [1, {"ñ": None}], "prompt": "the cat", "id": "x"}, {"prompt": "a\tb\n", "text": "mine"},
+        {"gold": [1, {"ñ": None}], "prompt": "the cat", "id": "x"}, {"prompt": "a\tb", "text": "mine"},
         {"id": 7, "prompt": "", "nats": "mine", "more": 1.5},
     ) + b"\n  \n" + lines_of({"prompt": "el", "id": None}))  # fmt: skip
     records = sample("p.jsonl").records
     assert [record["id"] for record in records] == ["x", 2, 7, 6]
-    assert [record["prompt"] for record in records] == ["the cat", "a\tb\n", "", "el"]
+    assert [record["prompt"] for record in records] == ["the cat", "a\tb", "", "el"]
     assert all(list(record)[:6] == ["id", "prompt", "text", "tokens", "nats", "finish_reason"] for record in records)
     assert records[0]["gold"] == [1, {"ñ": None}]
     assert records[2]["more"] == 1.5
@@ -295,3 +298,25 @@ def test_steps_of_several_texts_are_told_apart(sample):
     rows = sample("--explain", "-n", "2", "-", stdin=b"the\nel\n", quiet=False).rows
     assert {(row["id"], row["sample"]) for row in rows} == {("1", "0"), ("1", "1"), ("2", "0"), ("2", "1")}
     assert list(rows[0]) == ["id", "sample", "step", "token", "probability", "drawn"]
+
+
+def test_a_prompt_of_several_lines_for_a_model_of_lines(fails, shelf, write):
+    write("p.jsonl", lines_of({"prompt": "the"}, {"prompt": "the\ncat"}))
+    done = fails(3, "sample", "-m", shelf["witten-bell-3.lm"], "p.jsonl")
+    assert "p.jsonl:2: the prompt has several lines" in done.stderr
+    assert "several lines" in fails(3, "next", "-m", shelf["witten-bell-3.lm"], "--prompt", "the\n").stderr
+
+
+def test_an_id_beyond_all_numbers(fails, shelf, write):
+    write("p.jsonl", b'{"prompt": "the", "id": 1e400}\n')
+    assert "p.jsonl:1: its `id`" in fails(3, "sample", "-m", shelf["witten-bell-3.lm"], "p.jsonl").stderr
+
+
+def test_of_a_long_prompt_an_ngram_model_reads_the_end(shelf):
+    model = open_language_model(str(shelf["witten-bell-3.lm"]))
+    for length in range(6):
+        ids = np.arange(3, 3 + length, dtype=np.int32)
+        state = model.start()
+        for token in ids.tolist():
+            state = model.advance(state, token)
+        assert model.after(ids) == state

@@ -146,13 +146,13 @@ def test_nothing_is_done_but_printing(lmkit, work):
 
 
 def test_defaults_are_shown(lmkit):
-    assert parsed(lmkit("sample", "--print-config").stdout) == {
-        "model": None, "prompt": "", "number": 1, "max-tokens": 100, "seed": 0, "greedy": False, "ancestral": False,
-        "temperature": 1.0,
-        "top-k": 0, "top-p": 1.0, "order": "temperature,top-k,top-p", "stop": None, "echo": False, "unknown": False,
-        "threads": None, "window": False,
-        "json": False, "output": None,
+    shown = parsed(lmkit("sample", "--print-config").stdout)
+    expected = {
+        "model": None, "prompt": "", "number": 1, "max-tokens": 100, "seed": 0, "greedy": False, "temperature": 1.0,
+        "top-k": 0, "top-p": 1.0, "order": None, "stop": None, "echo": False, "threads": None, "batch": 32, "beam": 0,
+        "draft": None, "json": False, "output": None,
     }  # fmt: skip
+    assert {name: shown[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize("words", [["-o", "s.yaml"], ["--output=./s.yaml"], ["-o", "link"], []])

@@ -181,14 +181,20 @@ class Verdicts:
     def take(self, done: "Generated", name: object) -> None:
         """Looks at a text, which goes by a name."""
         self._texts += 1
-        constraint: Any = done.request.constraint
-        if constraint is not None and not self._known().matches(constraint.grammar, done.text):
+        if not self.said(done).get("complete", True):
             self._cut.append(str(name))
         if self._format is not None:
             from lmkit.using.generation.formats import is_format
 
             if not is_format(self._format, done.text):
                 self._misshapen.append(str(name))
+
+    def said(self, done: "Generated") -> dict[str, bool]:
+        """Whether a text is complete, as its record says it; nothing of one that is held to nothing."""
+        constraint: Any = done.request.constraint
+        if constraint is None:
+            return {}
+        return {"complete": self._known().matches(constraint.grammar, done.text)}
 
     def close(self) -> None:
         """Raises UnmetError where some text is not as asked for."""

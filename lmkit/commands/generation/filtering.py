@@ -87,6 +87,7 @@ class Choosing(Filters):
         if self.penalty_scope is not None and not any(map(self._typed, penalties)):
             raise UsageError("--penalty-scope does nothing without a penalty")
         self._scope()
+        _ = self.filtering.names  # an order that is none is told before a model is opened
 
     def drawing(self) -> dict[str, bool]:
         """Options that are about draws, and whether each was typed."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from lmkit.commands import models as opening
@@ -97,7 +98,8 @@ class Prompts:
         prompt, known_by = record.pop("prompt", None), record.pop("id", None)
         if not isinstance(prompt, str):
             raise DataError(f"{place}: no `prompt` that is a text", hint='a record such as {"prompt": "Once"}')
-        if known_by is not None and (isinstance(known_by, bool) or not isinstance(known_by, int | float | str)):
+        odd = isinstance(known_by, bool) or (isinstance(known_by, float) and not isfinite(known_by))
+        if known_by is not None and (odd or not isinstance(known_by, int | float | str)):
             raise DataError(f"{place}: its `id` is neither a number nor a text")
         try:
             data = prompt.encode()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lmkit.commands.generation import searching, telling, watching
+from lmkit.commands.generation.constraining import Verdicts
 from lmkit.commands.generation.drafting import Drafting, tell
 from lmkit.commands.generation.filtering import Choosing
 from lmkit.commands.generation.options import Showing
@@ -24,8 +25,9 @@ class Maker:
 
     def __init__(
         self, run: Run, model: Any, choosing: Choosing, search: Search | None, drafting: Drafting, showing: Showing,
-        *, number: int, most: int, stops: Sequence[bytes], batch: int,
+        verdicts: Verdicts, *, number: int, most: int, stops: Sequence[bytes], batch: int,
     ) -> None:  # fmt: skip
+        self._verdicts = verdicts
         self._run, self._model, self._search, self._showing, self._number = run, model, search, showing, number
         self._filters = choosing.filtering.names
         self._speculation: Speculation | None = None
@@ -69,7 +71,7 @@ class Maker:
     def _more(self, done: Any) -> dict[str, Any]:
         """What a record says besides of how its text was made."""
         if self._search is None:
-            return {"order": self._filters, **watching.said(done)}
+            return {"order": self._filters, **self._verdicts.said(done), **watching.said(done)}
         return searching.more(self._search, done, self._model)
 
     def tell(self) -> None:

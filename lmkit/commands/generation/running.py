@@ -97,4 +97,4 @@ def _named(generator: Generator, requests: Iterable[Request]) -> Iterator[Grown 
             yield event
     except NothingFollows as error:
         place = pending[error.stream].place if error.stream in pending else ""
-        raise NothingFollows(error.stream, place) from None
+        raise NothingFollows(error.stream, place, error.hint) from None

@@ -19,8 +19,9 @@ from lmkit.using.generation.filters import Candidates
 class NothingFollows(DataError):
     """At some place of a text, told by its stream, no token may come next."""
 
-    def __init__(self, stream: int, where: str = "") -> None:
-        super().__init__(f"{where + ': ' if where else ''}the model gives no token that could follow here")
+    def __init__(self, stream: int, where: str = "", hint: str | None = None) -> None:
+        place = f"{where}: " if where else ""
+        super().__init__(f"{place}the model gives no token that could follow here", hint=hint)
         self.stream = stream
 
 
@@ -104,7 +105,8 @@ class Chooser:
             logs = penalty(logs, places)
         highest = logs.max(axis=1, initial=-np.inf)
         if highest.min() == -np.inf:
-            raise NothingFollows(places[int(highest.argmin())].stream)
+            hint = "penalties may have left none: see --no-repeat-ngram and --penalty-scope" if self.penalties else None
+            raise NothingFollows(places[int(highest.argmin())].stream, hint=hint)
         left = self.chain(logs, error * self._growth)
         return left if len(places) > 1 or places[0].control is None else places[0].control.keep(left)
 

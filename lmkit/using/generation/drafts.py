@@ -142,7 +142,7 @@ def _alike(some: Sequence[int], others: Sequence[int]) -> int:
 def _share(candidates: Candidates, token: int) -> float:
     """A candidate's probability among those of one place."""
     logs = candidates.logs[0]
-    at = token if candidates.ids is None else int(np.searchsorted(candidates.ids[0], token))
+    at = token if candidates.ids is None else int(np.flatnonzero(candidates.ids[0] == token)[0])
     return float(1 / np.exp(logs - logs[at]).sum())
 
 

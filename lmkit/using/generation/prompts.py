@@ -24,8 +24,10 @@ def never(model: LanguageModel, *, unknown: bool) -> list[int]:
 def seen(model: Any, prompt: bytes, *, window: bool = False) -> I32:
     """The ids of a prompt; of one that a model can't see whole, its last.
 
-    Raises DataError for such a one without `window`.
+    Raises DataError for such a one without `window`, and for several lines where a model reads each by itself.
     """
+    if b"\n" in prompt and not model.form.continuous:
+        raise DataError("the prompt has several lines, and the model reads each by itself")
     ids: I32 = encode_prompt(model.tokenizer, model.form, prompt)
     most = getattr(model, "prompt_limit", None)
     if most is not None and len(ids) > most:

@@ -162,6 +162,7 @@ def test_penalties_see_the_proposals_before_a_place():
                 logs[row, token] -= 3 * list(place.ids).count(token)
         return logs
 
+    repeated.growth = 1.0
     model = bigram(LETTERS, "stream")
     chooser = chooser_of(model, {}, [repeated])
     _, tally = with_and_without(model, [drafting(model, chooser, model)], chooser)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lmkit.using.generation import noise, prompts
+from lmkit.using.generation import noise, prompts, stepping
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser
 from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
@@ -90,11 +90,11 @@ def test_errors_of_rows_change_no_text(name, tolerance, way, opened):
     assert noisy.asked > 0 or tolerance == 1e-3
 
 
-def test_errors_that_are_not_told_change_texts(opened):
+def test_errors_that_are_not_told_change_texts(opened, monkeypatch):
     """So the law above can fail."""
     model = opened("transformer.lm")
     noisy = Noisy(model, 0.5)
     together = Together(noisy, chooser(model, "ancestral"))
-    together._error = 0.0
+    monkeypatch.setattr(stepping, "errors", lambda _, logs: np.zeros(len(logs)))
     expected = generated(model, OneByOne(model, chooser(model, "ancestral")), 1)
     assert generated(noisy, together, 7) != expected
