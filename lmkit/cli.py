@@ -87,7 +87,7 @@ COMMANDS = {
     "calc attention": Command(f"{CALC}.attention", "attention", "Attention of queries to keys, and what they get."),
     "calc sgns": Command(f"{CALC}.vectors", "sgns", "Loss of skip-gram with negative sampling, and its gradients."),
     "calc w2v-softmax": Command(
-        f"{CALC}.vectors", "w2v_softmax", "Probabilities of context words by softmax, and what a text costs by them."
+        f"{CALC}.vectors", "w2v_softmax", "Probabilities of context words by softmax, and the cost of a text."
     ),
     "calc layernorm": Command(f"{CALC}.layers", "layernorm", "Numbers normed as a layer norm does."),
     "calc posenc": Command(f"{CALC}.layers", "posenc", "The sinusoidal encoding of a position."),

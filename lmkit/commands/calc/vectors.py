@@ -44,7 +44,7 @@ def w2v_softmax(
     window: WordWindow = 2,
     output: Output = None,
 ) -> None:
-    """Probabilities of context words by softmax, and what a text costs by them.
+    """Probabilities of context words by softmax, and the cost of a text.
 
     P(a|b) = exp(u_a v_b) / sum_w exp(u_w v_b). Each line is an object of `v`, the vectors of centres, and
     `u`, those of all words as context, arrays of rows (a plain array is one row). The answer has
