@@ -17,6 +17,7 @@ from lmkit.using.generation import stepping
 def assert_near(model, found, expected):
     """Within what the model promises."""
     assert found.shape == expected.shape
+    found, expected = np.atleast_2d(found), np.atleast_2d(expected)
     allowed = stepping.errors(model, expected)[:, None] / 2  # what is relied on has room
     assert (np.abs(found - expected) <= allowed).all()
 
