@@ -18,6 +18,7 @@ from lmkit.using.generation.choosing import Chooser, Place
 from lmkit.using.generation.drafts import Lookup, ModelDraft, Proposal
 from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request
 from lmkit.using.generation.speculation import Pace, Speculation, cost_of_pass
+from lmkit.using.generation.stepping import StateRows
 
 LETTERS = tokenizer_of("char", "abcdefgh")
 GREEDY = {"greedy": True}
@@ -35,7 +36,7 @@ class Coarse(BigramModel):
     tolerance = 0.2
 
     def rows(self, states):
-        raise NotImplementedError
+        return StateRows(self, states)
 
     def follow(self, state, ids):
         return list(ids)
