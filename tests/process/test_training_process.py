@@ -11,43 +11,18 @@ import sys
 import time
 
 import pytest
+from training_runs import HANG, saved_again, started
 
-LMKIT = [sys.executable, "-m", "lmkit"]
+__all__ = ["started"]
+
 TEXT = b"the cat sat on the mat\nthe dog sat on the log\na cat and a dog\n" * 20
 SMALL = ["--threads", "1", "--layers", "1", "--width", "16", "--bptt", "8", "--cell", "gru", "--dropout", "0.1"]
 TRAIN = ["train", "rnn", *SMALL, "--save-every", "0", "text.txt", "-o", "out.lm"]
-HANG = 60
 
 
 @pytest.fixture(autouse=True)
 def text(write):
     return write("text.txt", TEXT)
-
-
-@pytest.fixture
-def started(work):
-    processes = []
-
-    def started(*arguments, **more):
-        more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
-        processes.append(subprocess.Popen([*LMKIT, *arguments], **more))
-        return processes[-1]
-
-    yield started
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
-def saved_again(work, process):
-    """Waits for a state that was not there before."""
-    path, before = work / "out.lm.state", None
-    if path.exists():
-        before = path.stat().st_ino
-    end = time.monotonic() + HANG
-    while process.poll() is None and (not path.exists() or path.stat().st_ino == before):
-        assert time.monotonic() < end, "nothing is saved"
-        time.sleep(0.001)
 
 
 def test_after_kills_at_any_moment_the_bytes_are_those_of_an_uninterrupted_run(started, process, work):

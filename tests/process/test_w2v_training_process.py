@@ -6,13 +6,13 @@ import random
 import re
 import resource
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
+from training_runs import HANG, saved_again, started
 
-LMKIT = [sys.executable, "-m", "lmkit"]
+__all__ = ["started"]
+
 TRAIN = [
     "w2v",
     "train",
@@ -28,7 +28,6 @@ TRAIN = [
     "-o",
     "out.lm",
 ]
-HANG = 60
 
 
 @pytest.fixture(autouse=True)
@@ -36,32 +35,6 @@ def text(write):
     generator = random.Random(0)
     lines = (" ".join(f"w{generator.randrange(50)}" for _ in range(10)) for _ in range(3000))
     return write("text.txt", "\n".join(lines).encode())
-
-
-@pytest.fixture
-def started(work):
-    processes = []
-
-    def started(*arguments, **more):
-        more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
-        processes.append(subprocess.Popen([*LMKIT, *arguments], **more))
-        return processes[-1]
-
-    yield started
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
-def saved_again(work, process):
-    """Waits for a state that was not there before."""
-    path, before = work / "out.lm.state", None
-    if path.exists():
-        before = path.stat().st_ino
-    end = time.monotonic() + HANG
-    while process.poll() is None and (not path.exists() or path.stat().st_ino == before):
-        assert time.monotonic() < end, "nothing is saved"
-        time.sleep(0.001)
 
 
 def events(path):
