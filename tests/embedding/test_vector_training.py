@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from lmkit.embedding import objective, training
+from lmkit.embedding import formulas, training
 from lmkit.embedding.plan import (
+    FIRST_WORD,
+    LINE_END,
     Compiled,
     Compiling,
     Corpus,
@@ -17,6 +19,7 @@ from lmkit.embedding.plan import (
 )  # fmt: skip
 from lmkit.embedding.rounds import Chunk, Rounds
 from lmkit.embedding.steps import Batch, NumpyKernel
+from lmkit.embedding.updates import count_updates
 from lmkit.errors import DataError, UsageError
 
 
@@ -207,10 +210,20 @@ def test_compiled_code_changes_no_other_rows(architecture):
 
 def test_changed_rows_of_a_pair():
     corpus = corpus_of([[5], [3, 4], *([word] for word in range(3, 40))])
-    assert objective.changed_rows(corpus, Plan(dim=4, negatives=1, seed=2)) == (1, 2)
-    assert objective.changed_rows(corpus, Plan(dim=4, loss="softmax")) == (1, 37)
-    with pytest.raises(DataError, match="no two words"):
-        objective.changed_rows(corpus_of([[3], [4]]), Plan())
+    assert count_updates(corpus, Plan(dim=4, negatives=1, seed=2)) == (1, 2)
+    assert count_updates(corpus, Plan(dim=4, negatives=5, seed=2)) == (1, 6)
+    assert count_updates(corpus, Plan(dim=4, loss="softmax")) == (1, 37)
+    with pytest.raises(DataError, match="no line has two words"):
+        count_updates(corpus_of([[3], [4]]), Plan())
+
+
+def mean_loss(ids, vectors, window):
+    """The exact loss of all words, the lines' one after another."""
+    centre, context = (part[FIRST_WORD:].astype(np.float64) for part in vectors)
+    lines = np.split(ids, np.flatnonzero(ids == LINE_END) + 1)
+    words = [line[line >= FIRST_WORD].astype(np.int64) - FIRST_WORD for line in lines]
+    total = sum(formulas.softmax_loss(centre, context, line, window).nats * len(line) for line in words if len(line))
+    return total / sum(map(len, words))
 
 
 def test_the_objective_by_hand_for_two_words():
@@ -223,13 +236,13 @@ def test_the_objective_by_hand_for_two_words():
 
     expected = (2 * nats(4, 3) + nats(3, 4) + nats(3, 4)) / 4
     ids = np.array([3, 4, 3, 2, 4, 2], dtype=np.int32)
-    assert objective.mean_loss(ids, Vectors(centre, context), 1) == pytest.approx(expected, rel=1e-12)
+    assert mean_loss(ids, Vectors(centre, context), 1) == pytest.approx(expected, rel=1e-12)
 
 
 def test_training_with_softmax_lowers_the_objective():
     corpus, plan = topics(100), Plan(dim=8, loss="softmax", sample=0, epochs=4, lr=0.1)
-    begun = objective.mean_loss(corpus.ids, initial(len(corpus.counts), plan).vectors, plan.window)
-    assert objective.mean_loss(corpus.ids, trained(corpus, plan), plan.window) < 0.9 * begun
+    begun = mean_loss(corpus.ids, initial(len(corpus.counts), plan).vectors, plan.window)
+    assert mean_loss(corpus.ids, trained(corpus, plan), plan.window) < 0.9 * begun
 
 
 @pytest.mark.parametrize(("length", "workers", "chunk", "epochs"), [(10, 1, 3, 2), (101, 3, 10, 4), (7, 2, 100, 1)])
