@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # numpy is not needed to find out that options don't go toget
     from lmkit.using.generation.chains import Filtering
     from lmkit.using.generation.choosing import Chooser
     from lmkit.using.generation.mirostat import Mirostat
-    from lmkit.using.generation.penalties import NoRepeat, Presence, Repetition
+    from lmkit.using.generation.penalties import NoRepeat, Presence, Repetition, Scope
 
 RATE = 0.1  # of Mirostat, as in its paper
 
@@ -104,10 +104,12 @@ class Choosing(Filters):
         if self._typed(name) and len(typed) > 1:
             raise UsageError(f"{' and '.join(typed)} do not go together")
 
-    def _scope(self) -> str | int:
+    def _scope(self) -> "Scope":
         scope = self.penalty_scope or "all"
-        if scope in ("all", "output"):
-            return scope
+        if scope == "all":
+            return "all"
+        if scope == "output":
+            return "output"
         if not (scope.isascii() and scope.isdigit() and 0 < int(scope[:10]) < 10**9):
             raise UsageError(f"--penalty-scope {scope!r} is not `all`, `output` or a number of tokens")
         return int(scope)
@@ -119,11 +121,11 @@ class Choosing(Filters):
         scope = self._scope()
         penalties: list[Repetition | Presence | NoRepeat] = []
         if self.repetition_penalty != 1:
-            penalties.append(Repetition(self.repetition_penalty, scope))  # type: ignore[arg-type]
+            penalties.append(Repetition(self.repetition_penalty, scope))
         if self.presence_penalty or self.frequency_penalty:
-            penalties.append(Presence(self.presence_penalty, self.frequency_penalty, scope))  # type: ignore[arg-type]
+            penalties.append(Presence(self.presence_penalty, self.frequency_penalty, scope))
         if self.no_repeat_ngram:
-            penalties.append(NoRepeat(self.no_repeat_ngram, scope))  # type: ignore[arg-type]
+            penalties.append(NoRepeat(self.no_repeat_ngram, scope))
         return penalties
 
     def chooser(self, never: Sequence[int]) -> "Chooser":
