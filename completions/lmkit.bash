@@ -10,12 +10,12 @@ _lmkit() {
     fi
     ((COMP_CWORD > 1)) && command=${COMP_WORDS[1]}
     case $command in
-        ngram | bpe | w2v | train | eval | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
+        ngram | bpe | w2v | train | prompt | eval | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
     esac
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample embed attention entropy compress decompress info convert ngram bpe w2v train eval data scaling calc'
+            operand='ppl score next sample embed attention entropy compress decompress info convert ngram bpe w2v train prompt eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -32,6 +32,10 @@ _lmkit() {
         'train')
             options='-h --help'
             operand='ffn rnn transformer'
+            ;;
+        'prompt')
+            options='-h --help'
+            operand='few-shot answer'
             ;;
         'eval')
             options='-h --help'
@@ -720,6 +724,32 @@ _lmkit() {
                 --plot) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'prompt few-shot')
+            options='-k --shots --select --instruction --sep --example-sep --input --seed -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -k | --shots) value=' ' ;;
+                --select) value='first random' ;;
+                --instruction) value='FILES' ;;
+                --sep) value='FILES' ;;
+                --example-sep) value='FILES' ;;
+                --input) value='auto text tsv jsonl' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'prompt answer')
+            options='-m --model --labels --norm -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --labels) value='FILES' ;;
+                --norm) value='none tokens bytes chars' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

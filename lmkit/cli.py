@@ -30,6 +30,7 @@ BPE = "lmkit.commands.bpe"
 W2V = "lmkit.commands.w2v"
 TRAIN = "lmkit.commands.train"
 CALC = "lmkit.commands.calc"
+PROMPT = "lmkit.commands.prompt"
 COMMANDS = {
     "ppl": Command("lmkit.commands.ppl", "ppl", "Perplexity of texts under any model."),
     "score": Command("lmkit.commands.score", "score", "Log-probability of each line or token under any model."),
@@ -71,6 +72,8 @@ COMMANDS = {
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
     "train rnn": Command(f"{TRAIN}.rnn", "rnn", "Train a recurrent language model."),
     "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
+    "prompt few-shot": Command(f"{PROMPT}.few_shot", "few_shot", "Prompts that show examples."),
+    "prompt answer": Command(f"{PROMPT}.answer", "answer", "The best of given answers to each prompt."),
     "eval text": Command("lmkit.commands.eval.text", "text", "Diversity of texts, a text a line."),
     "data text": Command("lmkit.commands.data", "text", "Print a text that every Python installation carries."),
     "data next": Command("lmkit.commands.data", "next_", "Contexts of a text and the token that follows each."),
@@ -99,6 +102,7 @@ GROUPS = {
     "bpe": "Byte-pair encoding: train, encode, decode.",
     "w2v": "Word vectors: train, look up, compare, evaluate.",
     "train": "Neural language models: feed-forward, recurrent, transformer.",
+    "prompt": "Prompts: made, answered, compared.",
     "eval": "Measures of files of answers.",
     "data": "Texts to work with.",
     "scaling": "Sizes of models and data.",
