@@ -26,6 +26,6 @@ class Layout:
         """The prompt with these examples in this order; the spaces that end it become the joint."""
         open_end = item.input + self.sep
         kept = open_end.rstrip(" \t")
-        parts = [f"{shot.input}{self.sep}{shot.output}" for shot in shots]
+        parts = [shot.input if shot.output is None else f"{shot.input}{self.sep}{shot.output}" for shot in shots]
         text = self.example_sep.join([*parts, kept])
         return Laid(f"{self.instruction}\n{text}" if self.instruction else text, open_end[len(kept) :])
