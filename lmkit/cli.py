@@ -74,6 +74,7 @@ COMMANDS = {
     "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
     "prompt few-shot": Command(f"{PROMPT}.few_shot", "few_shot", "Prompts that show examples."),
     "prompt answer": Command(f"{PROMPT}.answer", "answer", "The best of given answers to each prompt."),
+    "prompt tree": Command(f"{PROMPT}.tree", "tree", "Answers by a search over thoughts."),
     "eval text": Command("lmkit.commands.eval.text", "text", "Diversity of texts, a text a line."),
     "data text": Command("lmkit.commands.data", "text", "Print a text that every Python installation carries."),
     "data next": Command("lmkit.commands.data", "next_", "Contexts of a text and the token that follows each."),

@@ -1,0 +1,208 @@
+"""`lmkit prompt tree`: answers by a search over thoughts, or by a vote of several."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands import scoring
+from lmkit.commands.generation import inputs
+from lmkit.commands.generation import options as generating
+from lmkit.commands.generation.filtering import Filters
+from lmkit.commands.generation.searching import LengthPenalty
+from lmkit.commands.grouped import with_groups
+from lmkit.commands.options import Device, EncodingErrors, ModelOption, ModelThreads, Output, Prompt, Run, Seed, Window
+from lmkit.commands.sections import in_sections
+from lmkit.edge import streams
+from lmkit.edge.records import to_json
+from lmkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from lmkit.using.prompting.thoughts import Path
+
+SECTIONS = {
+    "Input": ("files", "model", "prompt", "encoding_errors", "window"),
+    "Search": ("breadth", "depth", "branch", "length_penalty", "explain", "draw"),
+    "Vote": ("self_consistency", "extract"),
+    "Thoughts": ("max_tokens", "stop"),
+    "Sampling": ("seed", "temperature", "top_k", "top_p", "min_p", "typical", "epsilon", "eta", "order"),
+    "Output": ("threads", "device", "output"),
+}
+Records = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FILE]...", show_default=False,
+        help="Prompts in JSON Lines, as `prompt` commands write them; `-` or none without --prompt: stdin.",
+    ),
+]  # fmt: skip
+Breadth = Annotated[
+    int, typer.Option("--breadth", metavar="B", min=1, max=1000, help="Paths of thoughts that go on at each depth.")
+]
+Depth = Annotated[int, typer.Option("--depth", metavar="D", min=1, max=1000, help="Thoughts one after another.")]
+Branch = Annotated[
+    int | None,
+    typer.Option(
+        "--branch", metavar="N", min=1, max=1000, show_default="as --breadth",
+        help="Thoughts that each path is continued by: the most probable that a beam of N finds.",
+    ),
+]  # fmt: skip
+Draw = Annotated[bool, typer.Option("--draw", help="Draw the thoughts of --branch, as --seed and filters say.")]
+SelfConsistency = Annotated[
+    int,
+    typer.Option(
+        "--self-consistency", metavar="N", min=0,
+        help="Instead of a search, draw N texts for each prompt and take the answer that most of them give; 0: off.",
+    ),
+]  # fmt: skip
+ThoughtTokens = Annotated[int, typer.Option("--max-tokens", metavar="N", min=1, help="Longest thought, in tokens.")]
+Kept = Annotated[bool, typer.Option("--explain", help="Show the paths kept at each depth, as `kept`.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growing:
+    """The options of the search."""
+
+    breadth: Breadth = 1
+    depth: Depth = 3
+    branch: Branch = None
+    length_penalty: LengthPenalty = 0.0
+    draw: Draw = False
+    explain: Kept = False
+
+    @property
+    def number(self) -> int:
+        """Thoughts that follow a path."""
+        return self.breadth if self.branch is None else self.branch
+
+
+@in_sections(SECTIONS)
+@with_groups()
+def tree(
+    run: Run,
+    files: Records = None,
+    model: ModelOption = None,
+    *,
+    prompt: Prompt = "",
+    growing: Growing,
+    max_tokens: ThoughtTokens = 50,
+    stop: generating.Stop = None,
+    seed: Seed = 0,
+    filters: Filters,
+    encoding_errors: EncodingErrors = "strict",
+    window: Window = False,
+    threads: ModelThreads = None,
+    device: Device = "cpu",
+    output: Output = None,
+) -> None:
+    r"""Answers by a search over thoughts.
+
+    A thought is a piece of text up to --stop, `\n` if not given, or to the end of the text. After
+    each prompt the --branch most probable thoughts are found, or drawn with --draw; the --breadth
+    best paths go on, up to --depth thoughts (tree of thoughts, breadth first: Yao et al. 2023). The
+    value of a path is the model's own nats / tokens^A, A being --length-penalty, over all its
+    tokens, those that end thoughts included. Breadth and branch 1 give the greedy text.
+
+    Prints a record for each prompt: `id`, `prompt`, `text` (the best path's, with what ended
+    its thoughts), `thoughts` (without), `tokens`, `nats`, `value`, `finish_reason` (`eos`, `depth`).
+
+    Examples:
+      lmkit prompt cot shots.jsonl < questions.txt | lmkit prompt tree -m gpt.lm --breadth 3 --depth 4
+      lmkit prompt tree -m model.lm --prompt "2 4 6" --breadth 5 --depth 3 --stop " " --explain
+      lmkit prompt tree -m gpt.lm --draw --branch 8 -t 0.8 prompts.jsonl
+    """
+    if files and prompt:
+        raise UsageError("--prompt and FILEs exclude each other")
+    if not growing.draw and filters.filtering.used:
+        raise UsageError(f"--{filters.filtering.used[0]} is about draws", hint="--draw draws thoughts")
+    if "" in (stop or []):
+        raise UsageError("--stop with no text would stop everything")
+    names = [] if prompt else list(files or [streams.STDIN])
+    if model is None:
+        raise UsageError("no model", hint="name one with -m MODEL")
+    opening.one_stdin(model, *names)
+    opening.use_threads(threads, model)
+    opened = scoring.open_generating_model(model, device)
+    stops = [streams.argument_bytes(text, raw=True) for text in (["\n"] if stop is None else stop)]
+    with streams.open_output(output, inputs=[model, *names], live=True) as out:
+        with opening.about(model):
+            thinker = _Thinker(opened, growing, filters, most=max_tokens, stops=stops, seed=seed)
+        for group in _asked(run, prompt, names, encoding_errors, opened):
+            for one in group:
+                out.line(to_json(thinker.record(one, window=window)))
+
+
+def _asked(run: Run, prompt: str, names: list[str], errors: str, model: Any) -> Iterator[Any]:
+    """The prompts, in groups that are there at once."""
+    raw = model.tokenizer.takes_bytes
+    if not names:
+        yield [inputs.Prompt(streams.argument_bytes(prompt, raw=raw), 1)]
+        return
+    yield from inputs.Prompts(run, names, "jsonl", errors=errors, raw=raw).groups()
+
+
+class _Thinker:
+    """Searches after prompts, as options ask for it."""
+
+    def __init__(
+        self, model: Any, growing: Growing, filters: Filters, *, most: int, stops: list[bytes], seed: int
+    ) -> None:
+        from lmkit.using.generation import prompts
+        from lmkit.using.generation.beams import Beams, BeamSearch
+        from lmkit.using.generation.choosing import Chooser
+        from lmkit.using.generation.engine import Generator, OneByOne, Together
+        from lmkit.using.generation.stepping import is_batched
+
+        self._model, self._growing, self._seed = model, growing, seed
+        never = prompts.never(model, unknown=False)
+        self._generator: Any
+        if growing.draw:
+            filtering = filters.filtering
+            chooser = Chooser(filtering.chain(), never=never, greedy=filtering.temperature == 0)
+            together = is_batched(model) and growing.number > 1
+            stepper = Together(model, chooser) if together else OneByOne(model, chooser)
+            batch = growing.number if together else 1
+            self._generator = Generator(model, stepper, most=most, stops=stops, batch=batch)
+        else:
+            beams = Beams(growing.number, growing.number, growing.length_penalty)
+            self._generator = BeamSearch(model, beams, most=most, stops=stops, never=never)
+
+    def record(self, prompt: inputs.Prompt, *, window: bool) -> dict[str, Any]:
+        """The best path after a prompt, and what was kept on the way if that is asked for."""
+        from lmkit.using.generation import noise, prompts
+        from lmkit.using.generation.engine import Request
+        from lmkit.using.prompting import thoughts
+
+        with opening.about(prompt.place or "--prompt"):
+            ids = prompts.seen(self._model, prompt.text, window=window)
+            root = thoughts.Path(prompts.state_after(self._model, ids))
+
+        def request(path: "Path", place: int) -> Request:
+            key = " ".join([prompt.key, *map(str, path.ids)])
+            return Request(noise.stream_of(self._seed, key, place), ids, path.state)
+
+        growing = self._growing
+        following = thoughts.continuing(self._model, self._generator, request, growing.number if growing.draw else 1)
+        levels = list(
+            thoughts.search(
+                self._model, root, following, breadth=growing.breadth, depth=growing.depth, alpha=growing.length_penalty
+            )
+        )
+        shown = {"prompt": prompt.text.decode(errors="replace"), **self._shown(levels[-1][0])}
+        if growing.explain:
+            shown["kept"] = [[self._shown(path) for path in level] for level in levels]
+        return {"id": prompt.id, **shown} | {name: value for name, value in prompt.record.items() if name not in shown}
+
+    def _shown(self, path: "Path") -> dict[str, Any]:
+        from lmkit.text.sequences import decode_text
+
+        ids = path.ids[:-1] if path.finish_reason == "eos" else path.ids
+        return {
+            "text": decode_text(self._model.tokenizer, self._model.form, ids).decode(errors="replace"),
+            "thoughts": [thought.decode(errors="replace") for thought in path.thoughts],
+            "tokens": len(path.ids),
+            "nats": path.nats,
+            "value": path.value(self._growing.length_penalty),
+            "finish_reason": path.finish_reason or "going on",
+        }

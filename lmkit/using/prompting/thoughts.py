@@ -1,0 +1,92 @@
+"""A search over thoughts, pieces of text that follow one another, breadth first. Knows no files and no options.
+
+Yao et al. 2023, "Tree of Thoughts", with the model's own likelihood for a value:
+
+    value = nats / tokens ** alpha        over all thoughts of a path, the tokens that end them included
+
+At each depth every path that may go on is continued by several thoughts, and the best of the new paths go on.
+Paths that the model ends compete in the end with those that came to the last depth.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lmkit.protocols import State
+from lmkit.using.generation.engine import Generated
+
+
+@dataclass(frozen=True)
+class Path:
+    """Thoughts one after another, and the model's state behind them."""
+
+    state: State
+    thoughts: tuple[bytes, ...] = ()
+    ids: tuple[int, ...] = ()
+    """All tokens, those of stop strings and of the text's end included."""
+    nats: float = 0.0
+    finish_reason: str = ""
+    """Why it can't go on: `eos`, or `depth`; nothing while it can."""
+
+    def value(self, alpha: float) -> float:
+        """nats / tokens ** alpha."""
+        return self.nats / float(max(1, len(self.ids)) ** alpha)
+
+
+Continue = Callable[[Path], Iterable[Generated]]
+"""Thoughts that may follow a path."""
+
+
+def search(
+    model: Any, root: Path, continue_: Continue, *, breadth: int, depth: int, alpha: float = 0.0
+) -> Iterator[list[Path]]:
+    """The paths kept at each depth, best first; the last list holds all that ended or came to the end.
+
+    Of equal values the one that was found first; thoughts that come twice after one path count once.
+    """
+
+    def ranked(paths: Iterable[Path]) -> list[Path]:
+        return sorted(paths, key=lambda path: -path.value(alpha))
+
+    live, ended = [root], list[Path]()
+    for level in range(1, depth + 1):
+        made = [new for path in live for new in _followed(model, path, continue_, last=level == depth)]
+        ended += [path for path in made if path.finish_reason]
+        live = ranked(path for path in made if not path.finish_reason)[:breadth]
+        if not live:
+            break
+        yield live
+    yield ranked(ended)
+
+
+def _followed(model: Any, path: Path, continue_: Continue, *, last: bool) -> Iterator[Path]:
+    """The paths that go on from one by another thought."""
+    seen: set[tuple[int, ...]] = set()
+    for thought in continue_(path):
+        ids = (*thought.ids, *thought.closing)
+        if ids in seen:
+            continue
+        seen.add(ids)
+        reason = "eos" if thought.finish_reason == "eos" else "depth" if last else ""
+        state = path.state if reason else _after(model, path.state, ids)
+        nats = path.nats + thought.nats(model)
+        yield Path(state, (*path.thoughts, thought.text), (*path.ids, *ids), nats, reason)
+
+
+def _after(model: Any, state: State, ids: Sequence[int]) -> State:
+    """The state after more tokens, one by one, so that it hangs on nothing else."""
+    for token in ids:
+        state = model.advance(state, token)
+    return state
+
+
+def continuing(model: Any, generator: Any, request: Callable[[Path, int], Any], number: int) -> Continue:
+    """Thoughts made by a generator: `request` makes the requests of a path, one for each number."""
+
+    def continue_(path: Path) -> Iterator[Generated]:
+        requests = [request(path, place) for place in range(number)]
+        for event in generator.run(requests):
+            if isinstance(event, Generated):
+                yield event
+
+    return continue_

@@ -1,0 +1,108 @@
+"""Search over thoughts, against enumeration."""
+
+import itertools
+
+import numpy as np
+import pytest
+from bigrams import bigram, tokenizer_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmkit.using.generation import prompts
+from lmkit.using.generation.beams import Beams, BeamSearch
+from lmkit.using.generation.chains import Chain
+from lmkit.using.generation.choosing import Chooser
+from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request
+from lmkit.using.prompting.thoughts import Path, continuing, search
+
+NONE = np.zeros(0, dtype=np.int32)
+
+
+def model_of(seed):
+    """Random bigrams of three words, each line by itself."""
+    return bigram(tokenizer_of("word", "abc"), "line", seed)
+
+
+def never(model):
+    return prompts.never(model, unknown=False)
+
+
+def searched(model, *, breadth, branch, depth, most=1, stops=(), alpha=0.0):
+    beams = BeamSearch(model, Beams(branch, branch, alpha), most=most, stops=stops, never=never(model))
+    thoughts = continuing(model, beams, lambda path, _: Request(0, NONE, path.state), 1)
+    return list(search(model, Path(model.start()), thoughts, breadth=breadth, depth=depth, alpha=alpha))
+
+
+def nats_of(model, ids):
+    before = [model.form.start, *ids[:-1]]
+    return float(sum(model.table[one, other] for one, other in zip(before, ids, strict=True)))
+
+
+def enumerated(model, most, alpha):
+    """All texts of up to so many tokens, ended or cut, best first."""
+    end = prompts.end_of(model.form)
+    words = [token for token in range(model.tokenizer.size) if token not in {end, *never(model)}]
+    found = [
+        (*text, *closing)
+        for length in range(most + 1)
+        for text in itertools.product(words, repeat=length)
+        for closing in ([(end,)] if length < most else [()])
+    ]
+    return sorted(found, key=lambda ids: -nats_of(model, ids) / len(ids) ** alpha)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 200), st.integers(1, 3), st.sampled_from([0.0, 0.5, 1.0]))
+def test_a_breadth_that_holds_all_finds_the_best(seed, depth, alpha):
+    model = model_of(seed)
+    found = searched(model, breadth=1000, branch=4, depth=depth, alpha=alpha)[-1]
+    expected = enumerated(model, depth, alpha)
+    assert found[0].ids == expected[0]
+    assert sorted(path.ids for path in found) == sorted(expected)
+    assert found[0].nats == pytest.approx(nats_of(model, expected[0]), abs=1e-12)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 200), st.integers(1, 3), st.integers(1, 2))
+def test_thoughts_of_several_tokens_make_the_same_texts(seed, depth, most):
+    model = model_of(seed)
+    found = searched(model, breadth=1000, branch=100, depth=depth, most=most)[-1]
+    best = enumerated(model, depth * most, 0.0)[0]
+    assert found[0].nats == pytest.approx(nats_of(model, best), abs=1e-12)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 200), st.integers(1, 5))
+def test_one_path_is_greedy(seed, depth):
+    model = model_of(seed)
+    path = searched(model, breadth=1, branch=1, depth=depth, most=2)[-1][0]
+    chooser = Chooser(Chain([]), never=never(model), greedy=True)
+    requests = [Request(0, NONE, model.start())]
+    events = Generator(model, OneByOne(model, chooser), most=2 * depth).run(requests)
+    greedy = next(event for event in events if isinstance(event, Generated))
+    assert path.ids == (*greedy.ids, *greedy.closing)
+
+
+def test_a_wider_search_is_better_where_greedy_is_led_astray():
+    model = model_of(0)
+    start, (a, b, c) = model.form.start, (model.tokenizer.encode(word)[0] for word in (b"a", b"b", b"c"))
+    end = prompts.end_of(model.form)
+    model.table[:] = -50.0
+    model.table[start, [a, b]] = np.log([0.6, 0.4])
+    model.table[a, [a, b, c]] = np.log(1 / 3)
+    model.table[b, c] = model.table[c, end] = 0.0
+    narrow = searched(model, breadth=1, branch=1, depth=3)[-1][0]
+    wide = searched(model, breadth=2, branch=2, depth=3)
+    assert narrow.ids[0] == a
+    assert wide[-1][0].ids == (b, c, end)
+    assert wide[-1][0].nats == pytest.approx(np.log(0.4))
+    assert [len(level) for level in wide[:-1]] == [2, 2]
+
+
+def test_a_thought_ends_at_its_stop():
+    model = model_of(3)
+    end, c = prompts.end_of(model.form), model.tokenizer.encode(b"c")[0]
+    for path in searched(model, breadth=50, branch=20, depth=2, most=3, stops=[b"c"])[-1]:
+        assert path.ids.count(c) <= 2
+        assert all(b"c" not in thought for thought in path.thoughts)
+        assert (path.finish_reason == "eos") == (path.ids[-1] == end)
