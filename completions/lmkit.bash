@@ -35,7 +35,7 @@ _lmkit() {
             ;;
         'prompt')
             options='-h --help'
-            operand='few-shot answer'
+            operand='zero-shot few-shot cot answer'
             ;;
         'eval')
             options='-h --help'
@@ -728,17 +728,72 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
-        'prompt few-shot')
-            options='-k --shots --select --instruction --sep --example-sep --input --seed -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+        'prompt zero-shot')
+            options='--instruction --sep -m --model --max-tokens --room --input --input-field --output-field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
+                --instruction) value='FILES' ;;
+                --sep) value='FILES' ;;
+                -m | --model) value='FILES' ;;
+                --max-tokens) value=' ' ;;
+                --room) value=' ' ;;
+                --input) value='auto text tsv jsonl' ;;
+                --input-field) value='FILES' ;;
+                --output-field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'prompt few-shot')
+            options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --instruction --sep --example-sep -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv jsonl' ;;
+                --shots-input) value='auto tsv jsonl' ;;
+                --input-field) value='FILES' ;;
+                --output-field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
                 -k | --shots) value=' ' ;;
-                --select) value='first random' ;;
+                --select) value='first random balanced similar fixed' ;;
+                --ids) value='FILES' ;;
+                --similar-by) value='FILES' ;;
+                --arrange) value='selected reversed random' ;;
+                --seed) value=' ' ;;
+                -m | --model) value='FILES' ;;
+                --max-tokens) value=' ' ;;
+                --room) value=' ' ;;
                 --instruction) value='FILES' ;;
                 --sep) value='FILES' ;;
                 --example-sep) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'prompt cot')
+            options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --no-reasoning --question --answer --conclusion --trigger --keep-marks --instruction --example-sep -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
                 --input) value='auto text tsv jsonl' ;;
+                --shots-input) value='auto tsv jsonl' ;;
+                --input-field) value='FILES' ;;
+                --output-field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                -k | --shots) value=' ' ;;
+                --select) value='first random balanced similar fixed' ;;
+                --ids) value='FILES' ;;
+                --similar-by) value='FILES' ;;
+                --arrange) value='selected reversed random' ;;
                 --seed) value=' ' ;;
+                -m | --model) value='FILES' ;;
+                --max-tokens) value=' ' ;;
+                --room) value=' ' ;;
+                --question) value='FILES' ;;
+                --answer) value='FILES' ;;
+                --conclusion) value='FILES' ;;
+                --trigger) value='FILES' ;;
+                --instruction) value='FILES' ;;
+                --example-sep) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

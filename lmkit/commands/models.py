@@ -95,7 +95,11 @@ def open_tokenizer(name: str) -> Any:
         from lmkit import kinds
 
         return kinds.tokenizer_in(Folder(name), name)
-    opened = open_any(name)
+    return tokenizer_of(open_any(name), name)
+
+
+def tokenizer_of(opened: Any, name: str) -> Any:
+    """The tokenizer of what a checkpoint holds. Raises CheckpointError where there is none."""
     tokenizer = getattr(opened, "tokenizer", None)
     if tokenizer is None:
         raise CheckpointError(f"{streams.display(name)}: of kind {opened.kind}, it has no tokenizer")

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from lmkit.errors import CheckpointError
-from lmkit.protocols import F32, F64, I32, I64, Embedding, Floats
+from lmkit.protocols import F32, F64, I32, I64, Embedding, Floats, Form
+from lmkit.text.sequences import encode_prompt
 from lmkit.text.words import split
 
 POOLS = ("mean", "last")
@@ -56,3 +57,16 @@ def cosine(one: Floats, other: Floats) -> float:
     one, other = one.astype(np.float64), other.astype(np.float64)
     lengths = math.sqrt(float(one @ one) * float(other @ other))
     return min(1.0, max(-1.0, float(one @ other) / lengths)) if lengths else 0.0
+
+
+def text_vector(model: Embedding, text: str) -> F64 | None:
+    """The mean of the vectors of a text's tokens where they stand, (D,); None for a text of none.
+
+    Line ends are read as the model reads them, and as spaces where it reads each line by itself.
+    """
+    form: Form | None = getattr(model, "form", None)
+    if form is None or not form.continuous:
+        ids = model.tokenizer.encode(text.replace("\n", " ").encode())
+    else:
+        ids = encode_prompt(model.tokenizer, form, text.encode())
+    return pooled(token_vectors(model, ids, static=False), "mean") if len(ids) else None

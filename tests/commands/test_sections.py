@@ -19,7 +19,7 @@ def test_each_parameter_stands_in_one_section(name, lmkit):
     function = cli.function_of(name)
     placed = [parameter for names in sections_of(function).values() for parameter in names]
     assert sorted(placed) == sorted(list(inspect.signature(function).parameters)[1:])
-    lines = lmkit(name, "--help").lines
+    lines = lmkit(*name.split(), "--help").lines
     titles = [*sections_of(function), "Options of every command"]
     assert [line[:-1] for line in lines if line[:-1] in titles] == titles
 

@@ -1,12 +1,13 @@
 """What `lmkit prompt` reads: examples of TSV, JSON Lines or plain lines; records with prompts."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from math import isfinite
+from typing import Any, NamedTuple
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.edge import streams
-from lmkit.edge.records import from_json
+from lmkit.edge.records import from_json, to_json
 from lmkit.errors import DataError
 from lmkit.using.prompting.examples import Example
 
@@ -14,6 +15,23 @@ FORMS = ("auto", "text", "tsv", "jsonl")
 INPUTS = ("input", "text", "question")
 OUTPUTS = ("output", "label", "answer")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+
+
+class Fields(NamedTuple):
+    """The fields of a record that may have its text, and those that may have what is right for it; the first counts."""
+
+    inputs: Sequence[str] = INPUTS
+    outputs: Sequence[str] = OUTPUTS
+
+
+FIELDS = Fields()
+
+
+def fields_of(input_field: str | None, output_field: str | None) -> Fields:
+    """The fields that options name, or else the usual ones."""
+    return Fields(
+        INPUTS if input_field is None else (input_field,), OUTPUTS if output_field is None else (output_field,)
+    )
 
 
 def form_of(name: str, asked: str, otherwise: str) -> str:
@@ -27,28 +45,55 @@ def form_of(name: str, asked: str, otherwise: str) -> str:
     return next((form for ending, form in known.items() if plain.endswith(ending)), otherwise)
 
 
-def examples(run: Run, name: str, form: str, *, labelled: bool) -> Iterator[Example]:
-    """The examples of a file, as they come; `labelled`: each must say what is right. Raises DataError."""
-    for number, (place, line) in enumerate(lines(run, name), 1):
+def examples(
+    run: Run, name: str, form: str, *, labelled: bool, fields: Fields = FIELDS, errors: str = "strict", before: int = 0
+) -> Iterator[Example]:
+    """The examples of a file, as they come; `labelled`: each must say what is right. Raises DataError.
+
+    They are numbered by their lines, from `before` on. Blank lines are no records.
+    """
+    for number, (place, line) in enumerate(lines(run, name, errors), before + 1):
         if form == "jsonl":
             if not line.strip():
                 continue
-            found = _of_record(from_json(line, place), number, place)
+            found = _of_record(_checked(from_json(line, place), line, place), number, place, fields)
         else:
             found = _of_line(line.decode(), form, number, place)
         if labelled and found.output is None:
-            raise DataError(f"{place}: no output", hint="an input, a tab, an output; or a record with both")
+            raise DataError(f"{place}: no output", hint=_missing(form, fields))
         yield found
 
 
-def lines(run: Run, name: str) -> Iterator[tuple[str, bytes]]:
-    """The lines of a file with their places."""
-    reader = opening.text_reader("strict", eager=True)
-    number = 0
+def items(
+    run: Run, files: Sequence[str], asked: str, *, fields: Fields = FIELDS, errors: str = "strict"
+) -> Iterator[Example]:
+    """The items of several files in order, as they come; their numbers go on from file to file. Raises DataError."""
+    before = 0
+    for name in files:
+        number = before
+        for item in examples(
+            run, name, form_of(name, asked, "text"), labelled=False, fields=fields, errors=errors, before=before
+        ):
+            number = item.number
+            yield item
+        before = number
+
+
+def lines(run: Run, name: str, errors: str = "strict") -> Iterator[tuple[str, bytes]]:
+    """The lines of a file with their places; `errors` as --encoding-errors has it."""
+    reader = opening.text_reader(errors, eager=True)
+    shown, number = streams.display(name), 0
     for block in opening.warned(run, name, reader.blocks(name)):
         for line in block[:-1].split(b"\n"):
             number += 1
-            yield f"{streams.display(name)}:{number}", line
+            yield f"{shown}:{number}", line
+    opening.tell_replaced(run, reader)
+
+
+def _missing(form: str, fields: Fields) -> str:
+    if form == "jsonl":
+        return f"a record with a field {' or '.join(map(repr, fields.outputs))}"
+    return "an input, a tab, an output"
 
 
 def _of_line(line: str, form: str, number: int, place: str) -> Example:
@@ -60,20 +105,42 @@ def _of_line(line: str, form: str, number: int, place: str) -> Example:
     return Example(fields[0], fields[1] if len(fields) == 2 else None, number=number, place=place)
 
 
-def _of_record(record: dict[str, Any], number: int, place: str) -> Example:
-    text = _taken(record, INPUTS, place)
+def _of_record(record: dict[str, Any], number: int, place: str, fields: Fields) -> Example:
+    text = _taken(record, fields.inputs, place)
     if text is None:
-        raise DataError(f"{place}: no field {' or '.join(map(repr, INPUTS))}")
-    output = _taken(record, OUTPUTS, place)
-    return Example(text, output, record.pop("id", None), number, place, record)
+        shown = ", ".join(map(repr, list(record)[:8]))
+        raise DataError(
+            f"{place}: no field {' or '.join(map(repr, fields.inputs))}", hint=f"there is {shown}" if record else None
+        )
+    output = _taken(record, fields.outputs, place)
+    return Example(text, output, _known_by(record, place), number, place, record)
 
 
-def _taken(record: dict[str, Any], names: Iterable[str], place: str) -> str | None:
-    """The first of these fields that is there, as text, taken out of the record."""
+def _known_by(record: dict[str, Any], place: str) -> Any:
+    """The record's id, taken out of it; None where it has none. Raises DataError for one that is no name."""
+    found = record.pop("id", None)
+    odd = isinstance(found, bool) or (isinstance(found, float) and not isfinite(found))
+    if found is not None and (odd or not isinstance(found, int | float | str)):
+        raise DataError(f"{place}: its `id` is neither a number nor a text")
+    return found
+
+
+def _taken(record: dict[str, Any], names: Sequence[str], place: str) -> str | None:
+    """The first of these fields that is there and not null, as text, taken out of the record."""
     for name in names:
-        if name in record:
-            value = record.pop(name)
+        value = record.pop(name, None)
+        if value is not None:
             if not isinstance(value, str | int | float) or isinstance(value, bool):
-                raise DataError(f"{place}: the field {name!r} is not a text")
+                raise DataError(f"{place}: the field {name!r} is neither a text nor a number")
             return str(value)
     return None
+
+
+def _checked(record: dict[str, Any], line: bytes, place: str) -> dict[str, Any]:
+    """The record itself. Raises DataError where it has what can't be written as UTF-8."""
+    if b"\\ud" in line or b"\\uD" in line:
+        try:
+            to_json(record).encode()
+        except UnicodeEncodeError:
+            raise DataError(f"{place}: half a surrogate pair, which is no character") from None
+    return record

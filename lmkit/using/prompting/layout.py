@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from lmkit.using.prompting.examples import Example
 
@@ -12,6 +12,19 @@ class Laid(NamedTuple):
 
     text: str
     joint: str
+
+
+class Layable(Protocol):
+    """Puts examples and an item into a prompt."""
+
+    def lay(self, shots: Sequence[Example], item: Example) -> Laid:
+        """The prompt with these examples in this order; the spaces and tabs that end it become the joint."""
+
+
+def open_ended(text: str) -> Laid:
+    """A prompt whose answer comes at its end: spaces and tabs there are the joint, a line end stays."""
+    kept = text.rstrip(" \t")
+    return Laid(kept, text[len(kept) :])
 
 
 @dataclass(frozen=True)
@@ -29,3 +42,7 @@ class Layout:
         parts = [shot.input if shot.output is None else f"{shot.input}{self.sep}{shot.output}" for shot in shots]
         text = self.example_sep.join([*parts, kept])
         return Laid(f"{self.instruction}\n{text}" if self.instruction else text, open_end[len(kept) :])
+        """See `Layable.lay`."""
+        parts = [f"{shot.input}{self.sep}{shot.output}" for shot in shots]
+        text = self.example_sep.join([*parts, item.input + self.sep])
+        return open_ended(f"{self.instruction}\n{text}" if self.instruction else text)

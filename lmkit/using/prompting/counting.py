@@ -1,0 +1,26 @@
+"""How many tokens a text is. Knows no files."""
+
+from collections.abc import Callable
+
+from lmkit.protocols import Form, Tokenizer
+from lmkit.text.sequences import encode_prompt
+
+
+def size_in(tokenizer: Tokenizer, form: Form | None) -> Callable[[str], int]:
+    """Tokens of a text as a model of this form reads it, the one that begins every text not counted.
+
+    A line end is a token where each line is read by itself, and to words, characters and bytes without a model; to
+    other tokenizers without a model it is text.
+    """
+    if form is not None and (form.continuous or form.line_end is None):
+        return lambda text: len(encode_prompt(tokenizer, form, text.encode()))
+    if form is None and tokenizer.kind not in ("word", "char", "byte"):
+        from lmkit.text.whole import ids_of
+
+        return lambda text: sum(map(len, ids_of(tokenizer, [text.encode()])))
+
+    def by_line(text: str) -> int:
+        lines = text.encode().split(b"\n")
+        return sum(len(tokenizer.encode(line)) for line in lines) + len(lines) - 1
+
+    return by_line

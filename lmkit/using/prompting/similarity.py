@@ -1,0 +1,116 @@
+r"""Examples that are most like an item: by the words that they share (BM25), or by the angle of vectors.
+
+Words are runs of letters, digits and underscores (`\w+`) of a text in `normal_form`. Of examples that are equally
+like the item the earlier one comes first.
+
+Shapes: N examples, D numbers of a vector.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lmkit.protocols import F64, I64
+from lmkit.using.prompting.examples import Example, Pool
+from lmkit.using.prompting.selection import taken
+
+K1, B = 1.2, 0.75
+_WORD = re.compile(r"\w+")
+
+Scores = Callable[[Example], F64]
+"""How like an item each example is, (N,)."""
+
+
+class Similar:
+    """The examples that are most like an item, the most similar first."""
+
+    def __init__(self, examples: Sequence[Example], scores: Scores) -> None:
+        self._pool, self._scores = Pool(examples), scores
+
+    def select(self, item: Example, count: int) -> list[Example]:
+        """See `selection.Selector.select`."""
+        same = self._pool.same(item)
+        order = highest(self._scores(item), count + len(same)) if count else []
+        return taken(self._pool, order, same, count)
+
+
+def highest(scores: F64, count: int) -> list[int]:
+    """The places of the highest scores, the highest first, of equal ones the earlier, (N,)."""
+    if count < len(scores):
+        least = np.partition(scores, len(scores) - count)[len(scores) - count]
+        places = np.flatnonzero(scores >= least)
+    else:
+        places = np.arange(len(scores))
+    order = places[np.argsort(-scores[places], kind="stable")]
+    found: list[int] = order[:count].tolist()
+    return found
+
+
+def words(example: Example) -> list[str]:
+    """The words of an example's text."""
+    return _WORD.findall(example.form)
+
+
+class BM25:
+    r"""How like an item the examples are by shared words: Okapi BM25, (N,).
+
+    score = sum over the item's words w of idf(w) f (k1 + 1) / (f + k1 (1 - b + b l / l_mean)), f the count of w in
+    the example, l its number of words, idf(w) = ln(1 + (N - n + 1/2) / (n + 1/2)), n the examples that have w;
+    k1 = 1.2, b = 0.75. Robertson and Zaragoza (2009); the idf is Lucene's, which is never negative.
+    """
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        texts = [words(example) for example in examples]
+        lengths = np.array([len(text) for text in texts], dtype=np.float64)
+        mean = max(1.0, float(lengths.sum())) / max(1, len(texts))
+        longer = K1 * (1 - B + B * lengths / mean)
+        found: dict[str, list[tuple[int, int]]] = {}
+        for place, text in enumerate(texts):
+            for word, count in Counter(text).items():
+                found.setdefault(word, []).append((place, count))
+        self._size = len(texts)
+        self._weights: dict[str, tuple[I64, F64]] = {}
+        for word, entries in found.items():
+            places, counts = np.array(entries, dtype=np.int64).T
+            idf = np.log1p((len(texts) - len(places) + 0.5) / (len(places) + 0.5))
+            self._weights[word] = places, idf * counts * (K1 + 1) / (counts + longer[places])
+
+    def __call__(self, item: Example) -> F64:
+        """The score of each example, (N,)."""
+        scores = np.zeros(self._size)
+        for word, times in Counter(words(item)).items():
+            if word in self._weights:
+                places, weights = self._weights[word]
+                scores[places] += times * weights
+        return scores
+
+
+class Cosines:
+    """How like an item the examples are by the cosine of their vectors' angle with its own, (N,).
+
+    A text without a vector is like nothing: 0. Vectors are rounded to float32 and 1 long.
+    """
+
+    def __init__(self, examples: Sequence[Example], vector: Callable[[str], F64 | None]) -> None:
+        rows = [_unit(vector(example.input)) for example in examples]
+        self._rows = np.zeros((len(rows), max(map(len, rows), default=0)), dtype=np.float32)
+        for place, row in enumerate(rows):
+            if len(row):
+                self._rows[place] = row
+        self._vector = vector
+
+    def __call__(self, item: Example) -> F64:
+        """The cosine with each example, (N,)."""
+        row = _unit(self._vector(item.input)).astype(np.float32)
+        if not len(row) or not self._rows.shape[1]:
+            return np.zeros(len(self._rows))
+        cosines: F64 = (self._rows @ row).astype(np.float64)
+        return cosines
+
+
+def _unit(vector: F64 | None) -> F64:
+    """A vector 1 long; of none, or of zeros, no numbers at all."""
+    length = 0.0 if vector is None else float(np.sqrt(vector @ vector))
+    return vector / length if vector is not None and length else np.zeros(0)
