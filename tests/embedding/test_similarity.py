@@ -1,50 +1,14 @@
-"""Correlations as the textbook has them, with ties, and lines of judged pairs in all their forms."""
+"""Lines of judged pairs in all their forms, and what a space makes of them."""
 
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from test_analogies import space_of
 
 from lmkit.embedding import similarity
 from lmkit.embedding.judging import kind_of
 from lmkit.embedding.similarity import Pair
-
-NUMBERS = st.lists(st.integers(-4, 4), min_size=1, max_size=12)
-
-
-def rank_by_counting(values):
-    """A rank is one more than how many are smaller, and half of how many others are equal."""
-    return [1 + sum(x < v for x in values) + (sum(x == v for x in values) - 1) / 2 for v in values]
-
-
-@given(NUMBERS)
-def test_ranks_are_counted(values):
-    assert similarity.ranks(np.array(values, dtype=float)).tolist() == rank_by_counting(values)
-
-
-@given(st.lists(st.tuples(st.integers(-4, 4), st.integers(-4, 4)), min_size=1, max_size=12))
-def test_correlation_is_covariance_over_deviations(pairs):
-    x, y = (np.array(side, dtype=float) for side in zip(*pairs, strict=True))
-    found = similarity.pearson(x, y)
-    if len(set(x)) == 1 or len(set(y)) == 1:
-        assert found is None
-    else:
-        assert found == pytest.approx(np.mean((x - x.mean()) * (y - y.mean())) / x.std() / y.std(), abs=1e-12)
-        assert found == pytest.approx(similarity.pearson(x * 1e300, y * 1e-300 + 0), abs=1e-12)
-
-
-def test_rank_correlation_of_a_textbook():
-    """IQ and hours of television, as in the article on Spearman's coefficient: rho = -29/165."""
-    iq = np.array([106, 100, 86, 101, 99, 103, 97, 113, 112, 110], dtype=float)
-    hours = np.array([7, 27, 2, 50, 28, 29, 20, 12, 6, 17], dtype=float)
-    assert similarity.spearman(iq, hours) == pytest.approx(-29 / 165)
-    assert similarity.spearman(iq, np.exp(iq)) == 1
-    assert similarity.spearman(iq, -iq) == pytest.approx(-1)
-    assert similarity.spearman(iq, np.ones(10)) is None
-    assert similarity.spearman(np.zeros(0), np.zeros(0)) is None
 
 
 def test_pairs_are_judged_by_the_cosines_of_known_words():

@@ -1,0 +1,1 @@
+"""How good answers are: measures of predictions against what is right, and how sure these are."""

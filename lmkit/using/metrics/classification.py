@@ -1,0 +1,178 @@
+"""Predicted labels against right ones: accuracy, F1, Matthews' correlation, and the table of confusions.
+
+All of it is of integer counts of cells, each a pair of a right and a predicted label; so a measure of resamples is
+the same function. What is 0 / 0 is 0 here, and `undefined` names it.
+
+Shapes: N items, K labels, C cells, B samples.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lmkit.protocols import F64, I64
+
+MEASURES = ("accuracy", "macro_f1", "micro_f1", "matthews")
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The pairs of a right and a predicted label that there are: numbers of labels, (C,), of K labels."""
+
+    labels: tuple[str, ...]
+    gold: I64
+    predicted: I64
+    counts: I64
+    """Items of each cell, (C,)."""
+
+    @property
+    def size(self) -> int:
+        """K, the number of labels."""
+        return len(self.labels)
+
+    @property
+    def total(self) -> int:
+        """N, the number of items."""
+        return int(self.counts.sum())
+
+    @cached_property
+    def table(self) -> I64:
+        """The table of confusions, (K, K): right labels down, predicted ones across."""
+        table = np.zeros((self.size, self.size), dtype=np.int64)
+        table[self.gold, self.predicted] = self.counts
+        return table
+
+
+def cells(gold: Sequence[str], predicted: Sequence[str]) -> Cells:
+    """Counts of the pairs of N right and N predicted labels; labels are all that occur, sorted."""
+    (found,) = paired_cells(gold, [predicted])[1]
+    return found
+
+
+def paired_cells(gold: Sequence[str], systems: Sequence[Sequence[str]]) -> tuple[I64, list[Cells]]:
+    """The cells of several systems' predictions for the same N items: how many items are of each, (C,), and the labels.
+
+    A cell is one right label and one prediction of each system, so that the systems are drawn together.
+    """
+    labels = tuple(sorted({*gold, *(label for predicted in systems for label in predicted)}))
+    numbers = {label: number for number, label in enumerate(labels)}
+    columns = [np.fromiter(map(numbers.__getitem__, column), np.int64, len(column)) for column in (gold, *systems)]
+    key = columns[0]
+    for column in columns[1:]:  # one number for each combination: what exists of them, so that it never overflows
+        key = np.unique(key, return_inverse=True)[1] * len(labels) + column
+    _, first, counts = np.unique(key, return_index=True, return_counts=True)
+    return counts, [Cells(labels, columns[0][first], column[first], counts) for column in columns[1:]]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What the measures of B samples are made of: (B,) items and right ones; (B, K) right, predicted, both."""
+
+    items: F64
+    hits: F64
+    right: F64
+    guessed: F64
+    both: F64
+
+
+def sums(found: Cells, counts: I64) -> Sums:
+    """The sums of B samples that have `counts`, (B, C), items of each cell."""
+    agree = np.flatnonzero(found.gold == found.predicted)
+    both = _by_label(counts[:, agree], found.gold[agree], found.size)
+    right = _by_label(counts, found.gold, found.size)
+    guessed = _by_label(counts, found.predicted, found.size)
+    return Sums(right.sum(1), both.sum(1), right, guessed, both)
+
+
+def _by_label(counts: I64, labels: I64, size: int) -> F64:
+    """Counts of cells, (B, C), added up by a label of each cell, (C,): (B, K)."""
+    order = np.argsort(labels, kind="stable")
+    present, starts = np.unique(labels[order], return_index=True)
+    out = np.zeros((len(counts), size))
+    if len(present):
+        out[:, present] = np.add.reduceat(counts[:, order], starts, axis=1)
+    return out
+
+
+def _ratio(part: F64, whole: F64) -> F64:
+    """A quotient, 0 where both are 0."""
+    return np.divide(part, whole, out=np.zeros_like(whole), where=whole != 0)
+
+
+def accuracy(of: Sums) -> F64:
+    """The share of items whose predicted label is right, (B,)."""
+    return _ratio(of.hits, of.items)
+
+
+def precision(of: Sums) -> F64:
+    """Of the items predicted to be of a label, the share that are, (B, K)."""
+    return _ratio(of.both, of.guessed)
+
+
+def recall(of: Sums) -> F64:
+    """Of the items of a label, the share predicted to be, (B, K)."""
+    return _ratio(of.both, of.right)
+
+
+def f1(of: Sums) -> F64:
+    """2 both / (right + predicted) of each label, (B, K): the harmonic mean of precision and recall."""
+    return _ratio(2 * of.both, of.right + of.guessed)
+
+
+def macro_f1(of: Sums) -> F64:
+    """The mean of the labels' F1, (B,), over the labels that a sample has, right or predicted."""
+    return _ratio(f1(of).sum(1), ((of.right + of.guessed) > 0).sum(1).astype(float))
+
+
+def micro_f1(of: Sums) -> F64:
+    """F1 of all decisions together, (B,): with one label for each item it is the accuracy."""
+    return _ratio(2 * of.hits, of.right.sum(1) + of.guessed.sum(1))
+
+
+def matthews(of: Sums) -> F64:
+    """Matthews' correlation, (B,), of two labels, and its generalisation to K (Gorodkin 2004, R_K)."""
+    squared = of.items * of.items
+    joint = of.hits * of.items - (of.right * of.guessed).sum(1)
+    spread = (squared - (of.guessed**2).sum(1)) * (squared - (of.right**2).sum(1))
+    return _ratio(joint, np.sqrt(spread))
+
+
+def measured(found: Cells, counts: I64 | None = None) -> dict[str, F64]:
+    """Each of MEASURES, (B,), of samples with `counts`, (B, C), of the cells; without them of the one that there is."""
+    of = sums(found, found.counts[None] if counts is None else counts)
+    return {"accuracy": accuracy(of), "macro_f1": macro_f1(of), "micro_f1": micro_f1(of), "matthews": matthews(of)}
+
+
+@dataclass(frozen=True)
+class Class:
+    """How well one label is predicted; `support`: how many items are of it."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+def classes(found: Cells) -> list[Class]:
+    """How well each label is predicted."""
+    of = sums(found, found.counts[None])
+    columns = precision(of)[0].tolist(), recall(of)[0].tolist(), f1(of)[0].tolist(), of.right[0].astype(int).tolist()
+    return [Class(*row) for row in zip(found.labels, *columns, strict=True)]
+
+
+def undefined(found: Cells) -> list[str]:
+    """What is 0 because it is 0 / 0, and why, a sentence each."""
+    of = sums(found, found.counts[None])
+    told = []
+    for label, right, guessed in zip(found.labels, of.right[0], of.guessed[0], strict=True):
+        if not guessed:
+            told.append(f"the precision of {label!r}, which is never predicted")
+        if not right:
+            told.append(f"the recall of {label!r}, which is never right")
+    for what, column in ("gold label", of.right[0]), ("prediction", of.guessed[0]):
+        if (column > 0).sum() < 2:
+            told.append(f"Matthews' correlation, since every {what} is the same")
+    return told
