@@ -114,6 +114,8 @@ class Source:
 
     text: str
     values: Mapping[str, Any] = field(default_factory=dict)
+    special: tuple[str, ...] = ()
+    """Special tokens that the template may not even mention."""
 
     def chat(self, more: Mapping[str, Any], today: date | None) -> Chat:
         """The form that the template gives, with more values; `today` is what it is told the date is."""
@@ -126,15 +128,18 @@ class Source:
             return template.render({**given, **values, "messages": messages, "add_generation_prompt": going_on})
 
         tokens = [value for name, value in given.items() if name.endswith("_token") and isinstance(value, str)]
-        marks = dict.fromkeys([*_MARK.findall(self.text), *filter(None, tokens)])
-        return Chat(write, tuple(marks))
+        marks = dict.fromkeys(mark.strip() for mark in (*_MARK.findall(self.text), *tokens, *self.special))
+        return Chat(write, tuple(mark for mark in marks if len(mark) > 1))
 
 
 def source_in(files: Mapping[str, Buffer]) -> Source:
     """The template of a model's folder, as transformers finds it. Raises CheckpointError where there is none."""
     settings = _settings(files, "tokenizer_config.json")
     if "chat_template.jinja" in files:
-        text = bytes(files["chat_template.jinja"]).decode()
+        try:
+            text = bytes(files["chat_template.jinja"]).decode()
+        except UnicodeDecodeError:
+            raise CheckpointError("chat_template.jinja: not UTF-8") from None
     else:
         found = settings.get("chat_template") or _settings(files, "chat_template.json").get("chat_template")
         if isinstance(found, list):
@@ -145,7 +150,10 @@ def source_in(files: Mapping[str, Buffer]) -> Source:
         text = found
     said = {**_settings(files, "special_tokens_map.json"), **settings}
     tokens = {name: _content(said[name]) for name in _TOKENS if _content(said.get(name)) is not None}
-    return Source(text, tokens)
+    added = settings.get("added_tokens_decoder")
+    listed = added.values() if isinstance(added, dict) else ()
+    special = [_content(one) for one in listed if isinstance(one, dict) and one.get("special")]
+    return Source(text, tokens, tuple(filter(None, special)))
 
 
 def _settings(files: Mapping[str, Buffer], name: str) -> Mapping[str, Any]:
