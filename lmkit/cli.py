@@ -31,6 +31,7 @@ W2V = "lmkit.commands.w2v"
 TRAIN = "lmkit.commands.train"
 CALC = "lmkit.commands.calc"
 PROMPT = "lmkit.commands.prompt"
+DATA = "lmkit.commands.data"
 COMMANDS = {
     "ppl": Command("lmkit.commands.ppl", "ppl", "Perplexity of texts under any model."),
     "score": Command("lmkit.commands.score", "score", "Log-probability of each line or token under any model."),
@@ -75,11 +76,15 @@ COMMANDS = {
     "prompt zero-shot": Command(f"{PROMPT}.zero_shot", "zero_shot", "Prompts that show no examples."),
     "prompt few-shot": Command(f"{PROMPT}.few_shot", "few_shot", "Prompts that show examples."),
     "prompt cot": Command(f"{PROMPT}.cot", "cot", "Prompts that show how answers come about."),
+    "prompt fill": Command(f"{PROMPT}.fill", "fill", "Prompts made by a template."),
+    "prompt chat": Command(f"{PROMPT}.chat", "chat", "Conversations as prompts, in the form of a model."),
+    "prompt extract": Command(f"{PROMPT}.extract", "extract", "Prompts that ask for events of given frames."),
     "prompt answer": Command(f"{PROMPT}.answer", "answer", "The best of given answers to each prompt."),
     "prompt tree": Command(f"{PROMPT}.tree", "tree", "Answers by a search over thoughts."),
     "eval text": Command("lmkit.commands.eval.text", "text", "Diversity of texts, a text a line."),
-    "data text": Command("lmkit.commands.data", "text", "Print a text that every Python installation carries."),
-    "data next": Command("lmkit.commands.data", "next_", "Contexts of a text and the token that follows each."),
+    "data text": Command(f"{DATA}.texts", "text", "Print a text that every Python installation carries."),
+    "data next": Command(f"{DATA}.texts", "next_", "Contexts of a text and the token that follows each."),
+    "data format": Command(f"{DATA}.format", "format_", "Examples as prompts and outputs to train on."),
     "scaling plan": Command("lmkit.commands.scaling", "plan", "Parameter counts of models, exactly."),
     "calc softmax": Command(f"{CALC}.distributions", "softmax", "Probabilities of logits."),
     "calc cross-entropy": Command(

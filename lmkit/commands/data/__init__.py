@@ -1,0 +1,1 @@
+"""`lmkit data`: texts to work with, and examples to train on."""

@@ -1,0 +1,62 @@
+"""`lmkit data format`: examples as prompts and outputs, in the named formats of `lmkit prompt fill`."""
+
+from typing import Annotated
+
+import typer
+
+from lmkit.commands.options import Output, Run, choice
+from lmkit.commands.prompt import items, styles
+from lmkit.edge import streams
+from lmkit.edge.records import to_json
+from lmkit.errors import DataError, UsageError
+
+STYLES = ("instruct", "t5", "gpt1", "bert")
+TAUGHT = ("instruct", "t5")
+"""Formats whose examples must have an output: the text that a model is to learn to write."""
+
+
+def format_(
+    run: Run,
+    files: items.Files = None,
+    style: Annotated[
+        str | None,
+        typer.Option(
+            "--style", metavar="NAME", callback=choice(*STYLES), show_default=False,
+            help="The format: `instruct`, `t5`, `gpt1` or `bert`; `lmkit prompt fill --list` shows them.",
+        ),
+    ] = None,
+    task: styles.Task = None,
+    form: items.Form = "auto",
+    columns: items.Columns = None,
+    bare: Annotated[bool, typer.Option("--bare", "-b", help="Print only the texts, outputs behind prompts.")] = False,
+    output: Output = None,
+) -> None:  # fmt: skip
+    """Examples as prompts and outputs to train on.
+
+    Each example becomes a record with `id`, `prompt` and `output`, and what else it had behind them. The
+    prompt is, to the byte, what `lmkit prompt fill --template NAME` makes of the example without its output, so
+    that a model is asked as it was taught. The prefix of t5 stands on the prompt, not on the output. An
+    instruction without an input, or with an empty one, has no block for it. An output is needed for instruct
+    and t5, and stays as it is: it is `output` (`response`, `target`, `label`, `answer`).
+
+    Examples:
+      lmkit data format --style instruct instructions.jsonl -o train.jsonl
+      lmkit data format --style t5 --task summarize articles.tsv
+      lmkit data format --style gpt1 --task similarity -b pairs.tsv
+    """
+    if style is None:
+        raise UsageError("no style", hint=f"--style {'|'.join(STYLES)}")
+    named = styles.Style(style, task)
+    source = items.Items(run, form, items.columns_of(columns, named.format.columns))
+    with streams.open_output(output, inputs=files or []) as out:
+        for item in source.of(files):
+            for given, filled in named.prompts(item):
+                said, said_by = items.output_in(given, named.format.outputs)
+                if said is None and style in TAUGHT:
+                    raise DataError(f"{item.place}: no output, which {style} is to teach")
+                if bare:
+                    out.line(f"{filled.text}{filled.joint}{said or ''}")
+                    continue
+                record = {"id": given.id, **filled.fields(), **({} if said is None else {"output": said})}
+                left = {key: value for key, value in given.fields.items() if key not in (*record, *items.OWN, said_by)}
+                out.line(to_json({**record, **left}))

@@ -1,0 +1,193 @@
+"""`lmkit prompt chat`: conversations as prompts, in the form that a model was taught."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+
+from lmkit import checkpoint
+from lmkit.commands import models as opening
+from lmkit.commands.options import Output, Run, suggested
+from lmkit.commands.prompt import items
+from lmkit.edge import streams
+from lmkit.edge.folders import Folder
+from lmkit.errors import CheckpointError, DataError, UsageError
+from lmkit.using.prompting import chats, formats
+from lmkit.using.prompting.slots import INPUTS, as_text
+
+TURNS = ("prompt", *INPUTS)
+PASSED = ("tools", "documents")
+SHOWN = 10  # messages with marks that are told of one by one
+
+
+def chat(
+    run: Run,
+    files: items.Files = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--template", metavar="NAME|FILE|FOLDER", show_default=False, callback=suggested(*chats.BUILT_IN),
+            help="`llama2`, `llama2-meta`, `chatml`, a file of Jinja2, or the folder of a Hugging Face model.",
+        ),
+    ] = None,
+    system: Annotated[
+        str | None,
+        typer.Option(
+            "--system", metavar="TEXT", show_default=False, help="What the system says where a conversation has none."
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse messages that hold the template's own marks.")
+    ] = False,
+    escape: Annotated[
+        bool, typer.Option("--escape", help="Put a space into the template's own marks in messages: [ /INST].")
+    ] = False,
+    no_generation_prompt: Annotated[
+        bool, typer.Option("--no-generation-prompt", help="Do not begin the assistant's turn behind the last message.")
+    ] = False,
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", show_default=False,
+            help="A variable for a template in Jinja2, as JSON or else text; repeat for several.",
+        ),
+    ] = None,
+    day: Annotated[
+        str | None,
+        typer.Option("--date", metavar="YYYY-MM-DD", show_default=False, help="What a template is told today's date is."),
+    ] = None,
+    form: items.Form = "auto",
+    bare: items.Bare = False,
+    output: Output = None,
+) -> None:  # fmt: skip
+    r"""Conversations as prompts, in the form of a model.
+
+    A record has `messages`, each with `role` and `content`, or a `prompt` (`input`, `text`, `question`), which the
+    user says, and perhaps a `system`; a line of text is what the user says. The prompt ends where the assistant
+    goes on, and if the last message is the assistant's, with that.
+
+    llama2 is `<s>[INST] <<SYS>>\n...\n<</SYS>>\n\n... [/INST] ...</s><s>[INST] ... [/INST]`, texts as they are;
+    llama2-meta strips them and has a space before </s>, as Meta's code. In both user and assistant take turns.
+    chatml takes any order. Templates of Hugging Face (a FILE, or chat_template.jinja, chat_template.json or
+    tokenizer_config.json of a FOLDER, which brings bos_token and the like) give what `apply_chat_template` of
+    transformers gives, sandboxed as in `lmkit prompt fill`. No clock is read: strftime_now is there with --date only.
+
+    A message that holds marks of the template, such as [/INST] or <|im_end|>, could speak for another: stderr
+    tells of it, --strict refuses it (status 3), --escape puts a space behind the first character of each.
+    `lmkit sample` and others read all of a prompt as text, the template's own marks too: <s> is three
+    characters to them, and not a token; `lmkit bpe encode --parse-special` makes tokens of them.
+
+    Examples:
+      lmkit prompt chat --template llama2 --system 'Be brief.' questions.txt
+      lmkit prompt chat --template chatml chats.jsonl | lmkit sample -m model.lm --input jsonl -
+      lmkit prompt chat --template SmolLM2-135M-Instruct --strict chats.jsonl
+      lmkit prompt chat --template chat.jinja --set 'bos_token=<s>' --date 2024-07-26 chats.jsonl
+    """
+    if template is None:
+        raise UsageError("no template", hint=f"--template {'|'.join(chats.BUILT_IN)}, a file or a folder")
+    if strict and escape:
+        raise UsageError("--strict and --escape exclude each other")
+    opening.one_stdin(template, *(files or [streams.STDIN]))
+    shape = _shape(template, _variables(values or []), _date(day))
+    guard = _Guard(run, shape.marks, strict=strict, escape=escape)
+    source = items.Items(run, form, ("input",))
+    with streams.open_output(output, inputs=[template, *(files or [])]) as out:
+        prompts = items.Prompts(out, bare=bare)
+        for item in source.of(files):
+            messages = items.about(item, lambda: _messages(item.fields, system))  # noqa: B023
+            messages = guard.passed(item, messages)
+            going_on = not no_generation_prompt and messages[-1]["role"] != chats.ASSISTANT
+            more = {key: item.fields[key] for key in PASSED if key in item.fields}
+            filled = items.about(item, lambda: shape.render(messages, going_on=going_on, values=more))  # noqa: B023
+            gold, said_by = items.output_in(item, formats.OUTPUTS)
+            prompts.write(item, filled, {} if gold is None else {"gold": gold}, gone=[said_by or ""])
+    guard.close()
+
+
+def _shape(name: str, variables: Mapping[str, Any], today: date | None) -> chats.Chat:
+    """The form that --template names. Raises UsageError, CheckpointError of a folder, DataError of a file."""
+    if name in chats.BUILT_IN:
+        if variables or today:
+            raise UsageError(f"--set and --date are for templates in Jinja2, and {name} is none")
+        return chats.BUILT_IN[name]
+    if opening.is_folder(name):
+        with opening.about(name):
+            return chats.source_in(Folder(name)).chat(variables, today)
+    if name != streams.STDIN and not os.path.exists(name):
+        raise UsageError(f"--template {name!r} is none of {', '.join(chats.BUILT_IN)}, and no file or folder")
+    start = bytes(streams.read_whole(name)[:9]) if name != streams.STDIN else b""
+    if checkpoint.is_checkpoint(start) and b"\0" in start:
+        raise CheckpointError(f"{name}: a checkpoint, which has no chat template", hint="name the form it was taught")
+    try:
+        return chats.Source(items.text_of(name)).chat(variables, today)
+    except DataError as error:
+        shown = streams.display(name)
+        raise DataError(str(error) if str(error).startswith(shown) else f"{shown}: {error}", hint=error.hint) from None
+
+
+def _variables(typed: Sequence[str]) -> dict[str, Any]:
+    """The values of --set: JSON where it is that, else text. Raises UsageError."""
+    found = {}
+    for one in typed:
+        name, equals, value = streams.argument_bytes(one).decode().partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"--set {one!r} is no NAME=VALUE")
+        try:
+            found[name] = json.loads(value)
+        except (ValueError, RecursionError):
+            found[name] = value
+    return found
+
+
+def _date(typed: str | None) -> date | None:
+    try:
+        return None if typed is None else date.fromisoformat(typed)
+    except ValueError:
+        raise UsageError(f"--date {typed!r} is no date", hint="--date 2024-07-26") from None
+
+
+def _messages(fields: Mapping[str, Any], system: str | None) -> chats.Messages:
+    """The messages of a record. Raises DataError where it has none."""
+    if "messages" in fields:
+        messages = chats.messages_in(fields["messages"])
+    else:
+        name = next((one for one in TURNS if one in fields), None)
+        if name is None:
+            raise DataError("neither `messages` nor a `prompt`")
+        messages = [{"role": chats.USER, "content": as_text(fields[name], name)}]
+    own = fields.get("system")
+    if own is None:
+        own = None if system is None else streams.argument_bytes(system).decode()
+    return messages if own is None else chats.begun_by(as_text(own, "system"), messages)
+
+
+class _Guard:
+    """Looks for a form's marks in messages, and refuses, changes or tells of them."""
+
+    def __init__(self, run: Run, marks: tuple[str, ...], *, strict: bool, escape: bool) -> None:
+        self._run, self._marks, self._strict, self._escape = run, marks, strict, escape
+        self._told = 0
+
+    def passed(self, item: items.Item, messages: chats.Messages) -> chats.Messages:
+        """The messages, as they may go on. Raises DataError if `strict`."""
+        found = list(chats.marks_in(messages, self._marks))
+        if not found:
+            return messages
+        if self._escape:
+            return chats.escaped(messages, self._marks)
+        number, mark = found[0]
+        said = f"{item.place}: message {number} has {mark}, a mark of the template"
+        if self._strict:
+            raise DataError(said, hint="--escape puts a space into it")
+        self._told += 1
+        if self._told <= SHOWN:
+            self._run.terminal.notice(said)
+        return messages
+
+    def close(self) -> None:
+        """Says how many more there were."""
+        if self._told > SHOWN:
+            self._run.terminal.notice(f"{self._told - SHOWN} more conversations have marks of the template")

@@ -1,0 +1,164 @@
+"""`lmkit prompt fill`: prompts made by a template."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands.options import Output, Run, choice, suggested
+from lmkit.commands.prompt import items, styles
+from lmkit.edge import streams
+from lmkit.edge.records import Table
+from lmkit.errors import DataError, UsageError
+from lmkit.using.prompting import formats, slots
+from lmkit.using.prompting.slots import Filled
+
+JINJA = (".j2", ".jinja", ".jinja2")
+Made = Iterator[tuple[items.Item, Filled, Mapping[str, Any], Sequence[str]]]
+
+
+def fill(
+    run: Run,
+    files: items.Files = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--template", metavar="TEXT|@FILE|NAME", show_default=False, callback=suggested(*formats.FORMATS),
+            help="A text with [X] and perhaps [Z], or Jinja2; a file of such; or a named format.",
+        ),
+    ] = None,
+    x: Annotated[
+        str | None, typer.Option("--x", metavar="TEXT", show_default=False, help="One item, instead of FILEs.")
+    ] = None,
+    task: styles.Task = None,
+    answers: Annotated[
+        str,
+        typer.Option(
+            "--answers", metavar="KIND", callback=choice("text", "letter"),
+            help="What answers t0-mcq: the `text` of a choice, or its `letter`.",
+        ),
+    ] = "text",
+    form: items.Form = "auto",
+    columns: items.Columns = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the named formats, with an example of each.")] = False,
+    bare: items.Bare = False,
+    output: Output = None,
+) -> None:  # fmt: skip
+    r"""Prompts made by a template.
+
+    Items are lines, rows of TSV, or records; each gives a record with `id` and `prompt`, and what its own
+    record had behind them. [X] is the text of an item: its `input`, `text` or `question`; [X:field] is any other
+    field. [Z], once and anywhere, is where the answer goes; without it that is the end, and spaces and tabs there
+    go into `joint`. Where text of an item has [Z] too, `slot` is the place of the right one, or null for the end.
+    What is right, as `output`, `label` or `answer`, becomes `gold`. In a TEXT `\n` and `\t` mean a line's end and
+    a tab; of a FILE its last line end does not count.
+
+    A FILE named .j2 or .jinja, and any text with {{ or {%, is Jinja2: fields are variables, X the item's text;
+    one that is not there is an error, and nothing is escaped. It is sandboxed: it sees the item alone, changes
+    nothing, and reads no other file. Loops end after 131,072 rounds, texts at 1,048,576 characters; what
+    filters such as `sort` take of time is not limited.
+
+    t0-mcq takes `question`, `context` and a list of `choices`, and gives these as `candidates`; the right one is
+    named by its text, its letter, or its number from 0. gpt1 and bert take `a` and perhaps `b` (`sentence1`,
+    `sentence2`; `premise`, `hypothesis`; two columns), t5 an input, instruct an `instruction` and perhaps an `input`.
+
+    Examples:
+      lmkit prompt fill --template '[X]. En general la pelicula me parecio [Z].' --x 'Amé esa pelicula'
+      lmkit prompt fill --template '[X:premise]? [Z], [X:hypothesis]' --columns premise,hypothesis pairs.tsv
+      lmkit prompt fill --template @review.j2 reviews.jsonl | lmkit prompt answer -m model.lm --labels good,bad
+      lmkit prompt fill --template t0-mcq questions.jsonl
+      lmkit prompt fill --template t5 --task summarize -b articles.txt
+    """
+    if list_:
+        with streams.open_output(output) as out:
+            Table(out, ("name", "fields", "example"), as_json=False).rows(styles.examples())
+        return
+    if template is None:
+        raise UsageError("no template", hint="--template '[X] It was [Z].', --template @FILE, or a name of --list")
+    made: _Maker = _named(template, task, answers) if template in formats.FORMATS else _written(template, task)
+    one = items.typed_once(x, files, "--x")
+    source = items.Items(run, form, items.columns_of(columns, made.columns))
+    used = template[1:] if template.startswith("@") else None
+    with streams.open_output(output, inputs=[used, *(files or [])]) as out:
+        prompts = items.Prompts(out, bare=bare)
+        for item in source.of(files) if one is None else [one]:
+            for given, filled, more, gone in made.of(item):
+                prompts.write(given, filled, more, gone=gone)
+
+
+class _Maker:
+    """Makes prompts of items by a template of slots or of Jinja2."""
+
+    columns: Sequence[str] = ("input", "output")
+
+    def __init__(self, render: Any) -> None:
+        self._render = render
+
+    def of(self, item: items.Item) -> Made:
+        """The item, its prompt, more fields of its record, and those that do not pass through."""
+        filled = items.about(item, lambda: self._render(item.fields))
+        gold, said_by = items.output_in(item, formats.OUTPUTS)
+        yield item, filled, {} if gold is None else {"gold": gold}, [said_by or ""]
+
+
+class _Named(_Maker):
+    """Makes prompts in a named format."""
+
+    def __init__(self, style: styles.Style, answers: str) -> None:
+        self._style, self._answers = style, answers
+        self.columns = style.format.columns
+
+    def of(self, item: items.Item) -> Made:
+        """See `_Maker.of`."""
+        for given, filled in self._style.prompts(item):
+            gold, said_by = items.output_in(given, self._style.format.outputs)
+            more: dict[str, Any] = {}
+            if self._style.name == "t0-mcq":
+                gold = items.about(item, lambda: formats.right_choice(item.fields, self._answers))
+                more["candidates"] = items.about(item, lambda: formats.candidates(item.fields, self._answers))
+            yield given, filled, {**({} if gold is None else {"gold": gold}), **more}, [said_by or ""]
+
+
+def _named(name: str, task: str | None, answers: str) -> _Maker:
+    return _Named(styles.Style(name, task), answers)
+
+
+def _written(template: str, task: str | None) -> _Maker:
+    """The maker of a template that was typed or stands in a file. Raises UsageError, or DataError of a file."""
+    if task is not None:
+        raise UsageError("--task is for named formats")
+    name = template[1:] if template.startswith("@") else None
+    text = _typed(template) if name is None else _in_file(name)
+    try:
+        if (name or "").endswith(JINJA) or "{{" in text or "{%" in text:
+            return _Maker(_by_jinja(text))
+        parsed = slots.parse(text)
+    except DataError as error:
+        if name is None:
+            raise UsageError(f"--template: {error}", hint=error.hint) from None
+        raise DataError(f"{streams.display(name)}: {error}", hint=error.hint) from None
+    if not parsed.slots:
+        hint = f"--template @{template} reads the file" if os.path.exists(template) else "--list shows named formats"
+        raise UsageError(f"no [X] in the template {template!r}, and no format has that name", hint=hint)
+    return _Maker(lambda record: parsed.fill(lambda field: slots.text_in(record, field)))
+
+
+def _by_jinja(text: str) -> Any:
+    from lmkit.using.prompting.sandbox import Template
+
+    template = Template(text)
+
+    def values(record: Mapping[str, Any]) -> Mapping[str, Any]:
+        own = next((record[name] for name in slots.INPUTS if name in record), None)
+        return {**record, **({} if own is None else {"X": own})}
+
+    return lambda record: slots.located(lambda given: template.render(values(given)), record)
+
+
+def _typed(text: str) -> str:
+    return streams.argument_bytes(text).decode().replace("\\n", "\n").replace("\\t", "\t")
+
+
+def _in_file(name: str) -> str:
+    return items.text_of(name).removesuffix("\n")

@@ -1,0 +1,139 @@
+"""Items as templates see them, fields by name: of lines, of TSV with named columns, of records. And what goes out."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands.options import Run, choice
+from lmkit.commands.prompt import inputs
+from lmkit.edge import streams
+from lmkit.edge.records import from_json, to_json
+from lmkit.errors import DataError, UsageError
+from lmkit.using.prompting.slots import Filled
+
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[FILE]...", help="Items: lines, TSV or JSON Lines; `-` or none: stdin.", show_default=False),
+]
+Form = Annotated[
+    str,
+    typer.Option(
+        "--input", metavar="FORM", callback=choice(*inputs.FORMS),
+        help="What FILEs hold: lines (`text`), `tsv`, or records (`jsonl`); `auto` goes by names, and stdin is text.",
+    ),
+]  # fmt: skip
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns", metavar="LIST", show_default="those of a format, else input,output",
+        help="Names of a TSV's columns, parted by commas; a plain line is the first.",
+    ),
+]  # fmt: skip
+Bare = Annotated[bool, typer.Option("--bare", "-b", help="Print only the prompts, as text.")]
+OWN = ("prompt", "joint", "slot")
+"""Fields of records that say of an earlier prompt what no longer holds."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item's fields, its name, and where it was read."""
+
+    fields: Mapping[str, Any]
+    id: Any
+    place: str
+
+
+class Items:
+    """The items of files in order, as they come; those without an `id` are numbered through all files."""
+
+    def __init__(self, run: Run, form: str, columns: Sequence[str]) -> None:
+        self._run, self._form, self._columns = run, form, columns
+        self._number = 0
+
+    def of(self, files: Sequence[str] | None) -> Iterator[Item]:
+        """The items. Raises DataError naming file and line."""
+        for name in files or [streams.STDIN]:
+            form = inputs.form_of(name, self._form, "text")
+            for place, line in inputs.lines(self._run, name):
+                if form == "jsonl" and not line.strip():
+                    continue
+                self._number += 1
+                if self._number == 1 and form == "text" and line.startswith(b'{"') and line.endswith(b"}"):
+                    shown = streams.display(name)
+                    self._run.terminal.notice(f"{shown}: JSON Lines, taken for texts; --input jsonl takes records")
+                fields = from_json(line, place) if form == "jsonl" else self._row(line.decode(), form, place)
+                yield Item(fields, self._number if fields.get("id") is None else fields["id"], place)
+
+    def _row(self, line: str, form: str, place: str) -> dict[str, Any]:
+        values = line.split("\t") if form == "tsv" else [line]
+        if len(values) > len(self._columns):
+            wanted = ", ".join(self._columns)
+            raise DataError(f"{place}: {len(values)} fields, and the columns are {wanted}", hint="--columns names others")
+        return dict(zip(self._columns, values, strict=False))
+
+
+def columns_of(asked: str | None, otherwise: Sequence[str]) -> list[str]:
+    """The names of --columns. Raises UsageError for one that is empty or stands twice."""
+    names = list(otherwise) if asked is None else asked.split(",")
+    if "" in names or len(set(names)) < len(names):
+        raise UsageError(f"--columns {asked!r} is no list of different names")
+    return names
+
+
+def typed_once(text: str | None, files: Sequence[str] | None, option: str) -> Item | None:
+    """The one item that an option gives, if it does. Raises UsageError where there are FILEs too."""
+    if text is None:
+        return None
+    if files:
+        raise UsageError(f"{option} and FILEs exclude each other")
+    return Item({"input": streams.argument_bytes(text).decode()}, 1, option)
+
+
+class Prompts:
+    """Writes prompts: as records, with what their items had behind them, or bare."""
+
+    def __init__(self, out: streams.Output, *, bare: bool) -> None:
+        self._out, self._bare = out, bare
+
+    def write(self, item: Item, filled: Filled, more: Mapping[str, Any], *, gone: Sequence[str] = ()) -> None:
+        """A prompt with `more` fields; fields in `gone` do not pass through. Raises DataError for what is no text."""
+        try:
+            text = filled.text.encode()
+        except UnicodeEncodeError:
+            raise DataError(f"{item.place}: half a surrogate pair, which is no character") from None
+        if self._bare:
+            self._out.answer(text + b"\n")
+            return
+        record = {"id": item.id, **filled.fields(), **more}
+        left = {key: value for key, value in item.fields.items() if key not in (*record, *OWN, *gone)}
+        self._out.line(to_json({**record, **left}))
+
+
+def about(item: Item, function: Callable[[], Any]) -> Any:
+    """What a function gives; what is wrong is said with the item's place."""
+    try:
+        return function()
+    except DataError as error:
+        raise DataError(f"{item.place}: {error}", hint=error.hint) from None
+
+
+def output_in(item: Item, names: Sequence[str]) -> tuple[str | None, str | None]:
+    """What is right for an item and the field that says so, the first of `names` that is there. Raises DataError."""
+    from lmkit.using.prompting.slots import as_text
+
+    name = next((one for one in names if item.fields.get(one) is not None), None)
+    if name is None:
+        return None, None
+    return about(item, lambda: as_text(item.fields[name], name)), name
+
+
+def text_of(name: str) -> str:
+    r"""A whole small file as text, `\r\n` as `\n`. Raises DataError where it can't be read or is no UTF-8."""
+    try:
+        text = bytes(streams.read_whole(name)).removeprefix(streams.BOM).decode()
+    except UnicodeDecodeError as error:
+        wrong = f"not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start + 1}"
+        raise DataError(f"{streams.display(name)}: {wrong}") from None
+    return text.replace("\r\n", "\n")

@@ -1,0 +1,208 @@
+r"""Conversations as prompts: Llama 2's form, ChatML, and templates of Hugging Face's transformers. Knows no files.
+
+llama2       <s>[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{user} [/INST] {assistant}</s><s>[INST] {user} [/INST]
+llama2-meta  the same as Meta's code writes it: texts without space around them, and a space before </s>
+chatml       <|im_start|>{role}\n{text}<|im_end|>\n for each turn, then <|im_start|>assistant\n
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from lmkit.checkpoint import Buffer
+from lmkit.errors import CheckpointError, DataError
+from lmkit.using.prompting.sandbox import Template
+from lmkit.using.prompting.slots import Filled, ended
+
+Messages = Sequence[Mapping[str, Any]]
+SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
+LLAMA2_MARKS = ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>")
+CHATML_MARKS = ("<|im_start|>", "<|im_end|>")
+_MARK = re.compile(r"<\|[^<>|\s]+\|>|<</?[A-Z]+>>|\[/?[A-Z_]{2,}\]|<(?:start|end|begin)_of_[a-z_]+>|</?s>|<[a-z]os>")
+FILES = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
+_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A form of conversations: `write` makes a text of messages, and of whether the assistant is next to speak."""
+
+    write: Callable[[Messages, bool, Mapping[str, Any]], str]
+    marks: tuple[str, ...]
+    """Texts that part the turns; in what somebody says they would be taken for that."""
+
+    def render(self, messages: Messages, *, going_on: bool = True, values: Mapping[str, Any] | None = None) -> Filled:
+        """The prompt that asks for the assistant's next turn, or just what was said, if not `going_on`.
+
+        `values` are what else a record tells a template, such as its `tools`. Raises DataError.
+        """
+        return ended(self.write(messages, going_on, values or {}))
+
+
+def messages_in(value: Any) -> Messages:
+    """Messages, each with a `role`. Raises DataError where it is no list of such."""
+    if not isinstance(value, list) or not value:
+        raise DataError("`messages` is no list of messages")
+    for number, message in enumerate(value, 1):
+        if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
+            raise DataError(f"message {number} has no `role`")
+    found: Messages = value
+    return found
+
+
+def begun_by(system: str, messages: Messages) -> Messages:
+    """The conversation with a system's message in front, unless it has one."""
+    return messages if messages[0]["role"] == SYSTEM else [{"role": SYSTEM, "content": system}, *messages]
+
+
+# What is built in.
+
+
+def _text(message: Mapping[str, Any], number: int) -> str:
+    content = message.get("content")
+    if not isinstance(content, str):
+        raise DataError(f"message {number} has no `content` that is a text")
+    return content
+
+
+def _llama2(messages: Messages, *, meta: bool) -> str:
+    texts = [_text(message, number) for number, message in enumerate(messages, 1)]
+    if meta:
+        texts = [text.strip() for text in texts]
+    first = messages[0]["role"] == SYSTEM
+    for number, message in enumerate(messages[first:], 1 + first):
+        wanted = USER if (number - first) % 2 else ASSISTANT
+        if message["role"] != wanted:
+            raise DataError(f"message {number} is of the {message['role']!r}, where the {wanted!r} is to speak")
+    if len(messages) == first:
+        raise DataError("nobody says anything")
+    system = f"<<SYS>>\n{texts[0]}\n<</SYS>>\n\n" if first else ""
+    written, end = "", " </s>" if meta else "</s>"
+    for place, text in enumerate(texts[first:]):
+        written += f"{text}{end}" if place % 2 else f"<s>[INST] {'' if place else system}{text} [/INST] "
+    return written
+
+
+def _chatml(messages: Messages, going_on: bool) -> str:
+    written = ""
+    for number, message in enumerate(messages, 1):
+        role = message["role"]
+        if role not in (SYSTEM, USER, ASSISTANT, "tool"):
+            raise DataError(f"message {number} is of the {role!r}, who is none of system, user, assistant and tool")
+        if role == SYSTEM and number > 1:
+            raise DataError(f"message {number} is of the system, which speaks first or not at all")
+        written += f"<|im_start|>{role}\n{_text(message, number)}<|im_end|>\n"
+    return written + ("<|im_start|>assistant\n" if going_on else "")
+
+
+BUILT_IN: Mapping[str, Chat] = {
+    "llama2": Chat(lambda messages, _on, _values: _llama2(messages, meta=False), LLAMA2_MARKS),
+    "llama2-meta": Chat(lambda messages, _on, _values: _llama2(messages, meta=True), LLAMA2_MARKS),
+    "chatml": Chat(lambda messages, on, _values: _chatml(messages, on), CHATML_MARKS),
+}
+
+
+# Templates of transformers.
+
+
+@dataclass(frozen=True)
+class Source:
+    """A template of transformers, and the names and values that go with it, such as `bos_token`."""
+
+    text: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    special: tuple[str, ...] = ()
+    """Special tokens that the template may not even mention."""
+
+    def chat(self, more: Mapping[str, Any], today: date | None) -> Chat:
+        """The form that the template gives, with more values; `today` is what it is told the date is."""
+        template = Template(self.text, chat=True)
+        given: dict[str, Any] = {"tools": None, "documents": None, **self.values, **more}
+        if today is not None:
+            given["strftime_now"] = today.strftime
+
+        def write(messages: Messages, going_on: bool, values: Mapping[str, Any]) -> str:
+            return template.render({**given, **values, "messages": messages, "add_generation_prompt": going_on})
+
+        tokens = [value for name, value in given.items() if name.endswith("_token") and isinstance(value, str)]
+        marks = dict.fromkeys(mark.strip() for mark in (*_MARK.findall(self.text), *tokens, *self.special))
+        return Chat(write, tuple(mark for mark in marks if len(mark) > 1))
+
+
+def source_in(files: Mapping[str, Buffer]) -> Source:
+    """The template of a model's folder, as transformers finds it. Raises CheckpointError where there is none."""
+    settings = _settings(files, "tokenizer_config.json")
+    if "chat_template.jinja" in files:
+        try:
+            text = bytes(files["chat_template.jinja"]).decode()
+        except UnicodeDecodeError:
+            raise CheckpointError("chat_template.jinja: not UTF-8") from None
+    else:
+        found = settings.get("chat_template") or _settings(files, "chat_template.json").get("chat_template")
+        if isinstance(found, list):
+            named = {one.get("name"): one.get("template") for one in found if isinstance(one, dict)}
+            found = named.get("default")
+        if not isinstance(found, str):
+            raise CheckpointError(f"no chat template in the folder, in none of {', '.join(FILES)}")
+        text = found
+    said = {**_settings(files, "special_tokens_map.json"), **settings}
+    tokens = {name: _content(said[name]) for name in _TOKENS if _content(said.get(name)) is not None}
+    added = settings.get("added_tokens_decoder")
+    listed = added.values() if isinstance(added, dict) else ()
+    special = [_content(one) for one in listed if isinstance(one, dict) and one.get("special")]
+    return Source(text, tokens, tuple(filter(None, special)))
+
+
+def _settings(files: Mapping[str, Buffer], name: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(bytes(files[name])) if name in files else {}
+    except (ValueError, RecursionError):
+        raise CheckpointError(f"{name}: not JSON") from None
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{name}: not an object of settings")
+    return found
+
+
+def _content(token: Any) -> str | None:
+    """A token's text, which is written as such or as an object that has it."""
+    token = token.get("content") if isinstance(token, dict) else token
+    return token if isinstance(token, str) else None
+
+
+# What somebody says that looks like a form's own marks.
+
+
+def marks_in(messages: Messages, marks: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """The marks within messages, each with the number of its message."""
+    for number, message in enumerate(messages, 1):
+        said = "\0".join(_texts(message.get("content")))
+        for mark in marks:
+            if mark in said:
+                yield number, mark
+
+
+def escaped(messages: Messages, marks: Sequence[str]) -> Messages:
+    """The messages with a space behind the first character of each mark, which is none then: `[ /INST]`."""
+    pattern = re.compile("|".join(re.escape(mark) for mark in sorted(marks, key=len, reverse=True)) or "(?!)")
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, str):
+            while pattern.search(value):  # what is left over may be a mark again
+                value = pattern.sub(lambda found: f"{found[0][0]} {found[0][1:]}", value)
+            return value
+        if isinstance(value, list):
+            return [changed(one) for one in value]
+        return {key: changed(one) for key, one in value.items()} if isinstance(value, Mapping) else value
+
+    return [{**message, "content": changed(message.get("content"))} for message in messages]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | Mapping):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(one)

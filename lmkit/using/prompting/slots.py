@@ -1,0 +1,120 @@
+"""Templates with slots: `[X]`, `[X:field]` for what an item says, and `[Z]` for the answer. Knows no files."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from lmkit.errors import DataError
+
+ANSWER = "[Z]"
+INPUTS = ("input", "text", "question")
+"""Names that the text of an item goes by; `[X]` is the first of them that is there."""
+_SLOT = re.compile(r"\[X(?::([^\[\]]+))?\]|\[Z\]")
+
+
+class Filled(NamedTuple):
+    """A prompt, what stands between it and an answer (`joint`), and where its `[Z]` is, None at its end."""
+
+    text: str
+    joint: str
+    slot: int | None
+
+    def fields(self) -> dict[str, Any]:
+        """The prompt as a record has it: `slot` only where text of the data could be taken for a slot, or hides one."""
+        record: dict[str, Any] = {"prompt": self.text}
+        record |= {"joint": self.joint} if self.joint else {}
+        if self.text.count(ANSWER) != (self.slot is not None):
+            record["slot"] = self.slot
+        return record
+
+
+def ended(text: str) -> Filled:
+    """A prompt that the answer ends; the spaces and tabs at its end become the joint."""
+    kept = text.rstrip(" \t")
+    return Filled(kept, text[len(kept) :], None)
+
+
+class Slot(NamedTuple):
+    """A place in a template for a field; None: for the item's own text."""
+
+    name: str | None
+
+
+@dataclass(frozen=True)
+class Template:
+    """Texts and slots, one after another; None is where the answer goes."""
+
+    parts: tuple[str | Slot | None, ...]
+
+    @property
+    def slots(self) -> list[Slot]:
+        """The places for fields."""
+        return [part for part in self.parts if isinstance(part, Slot)]
+
+    def fill(self, values: Callable[[str | None], str]) -> Filled:
+        """The prompt with what `values` says of each name, None for `[X]`."""
+        text, slot = "", None
+        for part in self.parts:
+            if part is None:
+                slot = len(text)
+            text += ANSWER if part is None else values(part.name) if isinstance(part, Slot) else part
+        return ended(text) if slot is None else Filled(text, "", slot)
+
+
+def parse(text: str) -> Template:
+    """The template that a text spells. Raises DataError for more than one `[Z]`."""
+    parts, begin = list[str | Slot | None](), 0
+    for found in _SLOT.finditer(text):
+        parts += [text[begin : found.start()], None if found[0] == ANSWER else Slot(found[1])]
+        begin = found.end()
+    if parts.count(None) > 1:
+        raise DataError(f"{ANSWER} stands twice in it, and an answer goes to one place")
+    return Template((*parts, text[begin:]))
+
+
+def text_in(record: Mapping[str, Any], name: str | None) -> str:
+    """A field as text, or the item's own text; numbers as JSON writes them. Raises DataError where there is none."""
+    named = INPUTS if name is None else (name,)
+    found = next((one for one in named if one in record), None)
+    if found is None:
+        raise DataError(f"no field {' or '.join(map(repr, named))}")
+    return as_text(record[found], found)
+
+
+def as_text(value: Any, name: str) -> str:
+    """What a field holds, as text. Raises DataError for what is neither text nor number."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise DataError(f"the field {name!r} is not a text")
+    return str(value)
+
+
+def located(render: Callable[[Mapping[str, Any]], str], record: Mapping[str, Any]) -> Filled:
+    """A prompt that something else than a Template makes of a record; `[Z]` is its own, and not the record's text.
+
+    Where the text has `[Z]` it is made a second time, of a record whose brackets and Zs are other
+    characters, which shows the template's own. Raises DataError where that makes another text, and
+    where several are the template's own.
+    """
+    text = render(record)
+    if ANSWER not in text:
+        return ended(text)
+    hidden = render(_hidden(record))
+    if hidden.translate(_SHOWN) != text:
+        raise DataError(f"its text hangs on brackets in the data, so that the place of {ANSWER} is not known")
+    count = hidden.count(ANSWER)
+    if count > 1:
+        raise DataError(f"{ANSWER} stands {count} times in the prompt, and an answer goes to one place")
+    return Filled(text, "", hidden.index(ANSWER)) if count else ended(text)
+
+
+_HIDDEN = str.maketrans("[Z]", "\ufdd0\ufdd1\ufdd2")  # noncharacters, which no text has
+_SHOWN = str.maketrans("\ufdd0\ufdd1\ufdd2", "[Z]")
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.translate(_HIDDEN)
+    if isinstance(value, Mapping):
+        return {key: _hidden(one) for key, one in value.items()}
+    return [_hidden(one) for one in value] if isinstance(value, list) else value
