@@ -36,13 +36,7 @@ class Layout:
     example_sep: str = "\n"
 
     def lay(self, shots: Sequence[Example], item: Example) -> Laid:
-        """The prompt with these examples in this order; the spaces that end it become the joint."""
-        open_end = item.input + self.sep
-        kept = open_end.rstrip(" \t")
+        """See `Layable.lay`; an example without an output is its input alone."""
         parts = [shot.input if shot.output is None else f"{shot.input}{self.sep}{shot.output}" for shot in shots]
-        text = self.example_sep.join([*parts, kept])
-        return Laid(f"{self.instruction}\n{text}" if self.instruction else text, open_end[len(kept) :])
-        """See `Layable.lay`."""
-        parts = [f"{shot.input}{self.sep}{shot.output}" for shot in shots]
         text = self.example_sep.join([*parts, item.input + self.sep])
         return open_ended(f"{self.instruction}\n{text}" if self.instruction else text)
