@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lmkit.errors import DataError
-from lmkit.using.prompting.examples import Example
+from lmkit.protocols import Bool
+from lmkit.using.metrics.bootstrap import Difference, Interval, interval, paired_difference
+from lmkit.using.prompting.examples import Example, labels_of
 from lmkit.using.prompting.layout import Laid, Layout
 from lmkit.using.prompting.selection import Selector, shuffled
 
@@ -31,11 +33,6 @@ class Trial:
     laid: Laid
 
 
-def label_set(examples: Sequence[Example]) -> list[str]:
-    """The distinct outputs in order of first appearance."""
-    return list(dict.fromkeys(example.output for example in examples if example.output is not None))
-
-
 def relabelled(examples: Sequence[Example], arm: str, seed: int) -> list[Example]:
     """The examples with the labels of an arm.
 
@@ -46,7 +43,7 @@ def relabelled(examples: Sequence[Example], arm: str, seed: int) -> list[Example
 
     Raises DataError where labels are to be flipped and there is but one.
     """
-    labels = label_set(examples)
+    labels = labels_of(examples)
     if arm == "gold":
         return list(examples)
     if arm == "none":
@@ -72,3 +69,32 @@ def trials(
                 for item in items:
                     shots = selectors[arm].select(item, count)
                     yield Trial(arm, count, seed, item, tuple(shots), layout.lay(shots, item))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How many items an arm gets right with so many examples, and how many more than with right labels."""
+
+    arm: str
+    count: int
+    seeds: int
+    items: int
+    accuracy: Interval
+    by_seed: tuple[float, ...]
+    difference: Difference | None
+    """To the arm of right labels, with the same examples; None where there is none, or it is that arm itself."""
+
+
+def outcome(
+    arm: str, count: int, right: Bool, gold: Bool | None, *, seed: int, resamples: int, level: float
+) -> Outcome:
+    """What came of an arm: whether each item was answered right, (S, N), and whether with right labels, (S, N).
+
+    What is drawn again for intervals are items, each with its share of seeds that got it right.
+    """
+    shares = right.mean(axis=0)
+    difference = None
+    if gold is not None:
+        difference = paired_difference(shares, gold.mean(axis=0), seed, resamples, level)
+    accuracy = interval(shares, seed, resamples, level)
+    return Outcome(arm, count, *right.shape, accuracy, tuple(right.mean(axis=1).tolist()), difference)

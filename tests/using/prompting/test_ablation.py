@@ -1,11 +1,12 @@
 """The same prompts with right labels, random, flipped ones and none."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.errors import DataError
-from lmkit.using.prompting.ablation import ARMS, label_set, relabelled, trials
+from lmkit.using.prompting.ablation import ARMS, outcome, relabelled, trials
 from lmkit.using.prompting.examples import Example
 from lmkit.using.prompting.layout import Layout
 
@@ -52,5 +53,14 @@ def test_arms_without_examples_are_the_same_prompt():
     assert len({trial.laid for trial in found}) == 1
 
 
-def test_the_label_set_is_in_order_of_first_appearance():
-    assert label_set(EXAMPLES) == ["a", "b", "c"]
+def test_outcomes_are_means_over_seeds_and_items():
+    gold = np.array([[True, True, False, True], [True, False, False, True]])
+    flipped = ~gold
+    found = outcome("flipped", 2, flipped, gold, seed=0, resamples=200, level=0.95)
+    assert (found.seeds, found.items) == (2, 4)
+    assert found.accuracy.value == pytest.approx(3 / 8)
+    assert found.by_seed == (0.25, 0.5)
+    assert found.difference.value == pytest.approx(3 / 8 - 5 / 8)
+    assert found.accuracy.low <= 3 / 8 <= found.accuracy.high
+    same = outcome("random", 2, gold, gold, seed=0, resamples=200, level=0.95)
+    assert same.difference[:3] == (0.0, 0.0, 0.0)
