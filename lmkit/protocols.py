@@ -190,6 +190,24 @@ class Batched(Protocol):
         """Log-probability in nats of every token after each state, (B, V)."""
 
 
+class Trunk(Protocol):
+    """The beginning of the texts that are asked about, as far as it was run; it remembers that of the last."""
+
+    def endings(self, prefix: I32, endings: Sequence[I32]) -> list[F64]:
+        """Nats of each token of several endings after a prefix that begins a text.
+
+        What the prefix shares with the one before is not run again. The numbers hang on this prefix and these
+        endings alone, to the last bit, whatever was asked before.
+        """
+
+
+class Branching(Protocol):
+    """A LanguageModel that tells of several endings after a prefix, and of prefixes that begin alike, at less cost."""
+
+    def trunk(self) -> Trunk:
+        """An empty one."""
+
+
 class Embedding(Protocol):
     """Vectors of tokens: D numbers each, alone or where they stand."""
 

@@ -16,7 +16,7 @@ from lmkit.families.transformer import Transformer
 from lmkit.inference import formulas
 from lmkit.inference.cache import CAPACITY, Cache, RowCache
 from lmkit.inference.linear import Head, Joint
-from lmkit.protocols import F32, I32, I64
+from lmkit.protocols import F32, I32, I64, Bool
 
 QUERIES = 128  # queries whose scores are worked out at once
 FEW = 1 << 12  # positions whose tables are made at first
@@ -221,6 +221,25 @@ class Decoder:
                 return self._run(int(ids[0]), begin, end, attend_once)[None]
             return self._run(ids, slice(begin, end), end, attend)
 
+    def branch(self, cache: Cache, ids: I32, places: I64, seen: Bool) -> F32:
+        """What the head multiplies behind tokens of several branches that go on after a cache, (T,) to (T, D).
+
+        `seen` says which of them each sees beside the cache, (T, T), and `places` where in its text each stands. The
+        cache is afterwards as it was before.
+        """
+        begin, end = cache.filled, cache.filled + len(ids)
+        cache.reserve(end)
+        all_keys, all_values = cache.keys[:, :, :end], cache.values[:, :, :end]
+        mask = np.concatenate((np.ones((len(ids), begin), dtype=np.bool_), seen), axis=1)
+
+        def attend(layer: int, queries: F32, keys: F32, values: F32) -> F32:
+            all_keys[layer, :, begin:] = np.swapaxes(keys, 0, 1)
+            all_values[layer, :, begin:] = np.swapaxes(values, 0, 1)
+            return self._attend(queries, all_keys[layer], all_values[layer], mask)
+
+        with np.errstate(all="ignore"):
+            return self._run(ids, places, int(places.max()) + 1, attend)
+
     def step(self, cache: RowCache, ids: I32) -> F32:
         """What the head multiplies behind one more token of each of the first B rows, (B,) to (B, D).
 
@@ -263,8 +282,11 @@ class Decoder:
         with np.errstate(all="ignore"):
             self._run(ids, slice(length), length, attend)
 
-    def _attend(self, queries: Any, keys: Any, values: Any) -> F32:
-        """Causal attention of the last T tokens in parts: (..., T, H, E) over (..., G, S, E) to (..., T, H E)."""
+    def _attend(self, queries: Any, keys: Any, values: Any, mask: Bool | None = None) -> F32:
+        """Attention of the last T tokens in parts: (..., T, H, E) over (..., G, S, E) to (..., T, H E).
+
+        Each sees what stands before it, or what a mask says, (T, S).
+        """
         *leading, length, heads, width = queries.shape
         shared, seen = keys.shape[-3], keys.shape[-2]
         grouped = np.moveaxis(queries.reshape(*leading, length, shared, heads // shared, width), -4, -2)
@@ -273,9 +295,9 @@ class Decoder:
         for begin in range(0, length, QUERIES):
             end = min(begin + QUERIES, length)
             until = seen - length + end
+            visible = formulas.causal(end - begin, until) if mask is None else mask[begin:end, :until]
             found, _ = formulas.attention(
-                grouped[..., begin:end, :], keys[..., :until, :], values[..., :until, :],
-                float(self._scale), formulas.causal(end - begin, until),
-            )  # fmt: skip
+                grouped[..., begin:end, :], keys[..., :until, :], values[..., :until, :], float(self._scale), visible
+            )
             outputs[..., begin:end, :, :, :] = np.moveaxis(found, -2, -4)
         return outputs.reshape(*leading, length, heads * width)

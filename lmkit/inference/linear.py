@@ -177,6 +177,28 @@ class Head:
         _check(nats)
         return nats
 
+    def pick(self, x: F32, rows: I32, targets: I32) -> F64:
+        """Log-probability in nats of tokens after some of several vectors, (N, D), (M,) and (M,) to (M,).
+
+        Each vector is multiplied once, however many tokens are asked for after it. Raises as `next`.
+        """
+        nats = np.empty(len(targets))
+        step = max(1, SCORES // len(self._weight))
+        with np.errstate(all="ignore"):
+            for begin in range(0, len(x), step):
+                logits = products(x[begin : begin + step], self._weight)
+                if self._bias is not None:
+                    logits += self._bias
+                inside = (rows >= begin) & (rows < begin + step)
+                own = rows[inside] - begin
+                highest = logits.max(axis=1)
+                found = logits[own, targets[inside]] - highest[own]
+                logits -= highest[:, None]
+                masses = np.exp(logits, out=logits).sum(axis=1, dtype=np.float64)
+                nats[inside] = found - np.log(masses)[own]
+        _check(nats)
+        return nats
+
 
 def _check(nats: Any) -> None:
     if np.isnan(nats).any():

@@ -17,6 +17,7 @@ from lmkit.inference.cache import State
 from lmkit.inference.decoder import Decoder
 from lmkit.inference.linear import tolerance
 from lmkit.inference.rows import TransformerRows
+from lmkit.inference.trunk import TransformerTrunk
 from lmkit.protocols import F32, F64, I32, I64
 
 
@@ -89,6 +90,10 @@ class TransformerModel(NeuralModel):
         """See `Batched.next_many`."""
         outputs = [np.zeros((0, self.settings.width), dtype=np.float32), *(state.output[None] for state in states)]
         return self._decoder.head.next_many(np.concatenate(outputs))
+
+    def trunk(self) -> TransformerTrunk:
+        """See `Branching.trunk`."""
+        return TransformerTrunk(self._decoder, self.form.start, self.settings.context)
 
     # Many tokens at a time.
 

@@ -1,55 +1,212 @@
 """`lmkit prompt answer`: the best of given answers to each prompt."""
 
-from typing import Annotated
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any
 
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import ModelOption, Output, Run, choice
-from lmkit.commands.prompt import inputs
+from lmkit.commands.options import ModelOption, ModelThreads, Output, Run, Window, choice
+from lmkit.commands.prompt import choices, finished
+from lmkit.commands.prompt.asking import Asking, Item
 from lmkit.edge import streams
-from lmkit.edge.records import from_json, to_json
-from lmkit.errors import DataError, UsageError
+from lmkit.edge.records import to_json
+from lmkit.errors import UsageError
+
+NORMS = ("none", "tokens", "bytes", "chars", "pmi", "domain", "calibrated")
+FREE = NORMS[:4]
 
 
 def answer(
     run: Run,
-    files: Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", show_default=False)] = None,
-    model: ModelOption = None,
-    labels: Annotated[
-        str | None, typer.Option("--labels", metavar="LIST", help="The answers, parted by commas.")
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE]...",
+            show_default=False,
+            help="Prompts, JSON Lines with a `prompt` in each; `-` or none: stdin, unless there is --prompt.",
+        ),
     ] = None,
+    model: ModelOption = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", metavar="TEXT", help="A prompt instead of FILEs.", show_default=False),
+    ] = None,
+    candidates: choices.Candidates = None,
+    candidates_file: choices.CandidatesFile = None,
+    joint: Annotated[
+        str, typer.Option("--joint", metavar="TEXT", help="What stands before answers where a record has no `joint`.")
+    ] = "",
+    verbalizer: choices.VerbalizerFile = None,
+    aggregate: choices.Aggregate = "sum",
+    strict: choices.Strict = False,
     norm: Annotated[
-        str, typer.Option("--norm", metavar="NAME", callback=choice("none", "tokens", "bytes", "chars"))
+        str, typer.Option("--norm", metavar="NAME", callback=choice(*NORMS), help="Which score decides.")
     ] = "none",
+    norms: Annotated[
+        str, typer.Option("--norms", metavar="LIST", help="Which other scores to show, parted by commas, or `all`.")
+    ] = ",".join(FREE),
+    domain: Annotated[
+        str | None,
+        typer.Option(
+            "--domain",
+            metavar="TEXT",
+            show_default=False,
+            help="The text that `domain` compares with: a prompt that fits any question of the kind.",
+        ),
+    ] = None,
+    content_free: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--content-free",
+            metavar="TEXT",
+            show_default="N/A, nothing, [MASK]",
+            help="What stands in place of a record's `input` for `calibrated`; repeat for several.",
+        ),
+    ] = None,
+    window: Window = False,
+    cache: finished.Cache = None,
+    threads: ModelThreads = None,
     output: Output = None,
 ) -> None:
     """The best of given answers to each prompt.
 
+    The answer goes where the prompt has [Z], or to its end; what stands behind [Z] is scored with
+    it. Candidates are those of the options, else those of a record's `candidates`, else the words
+    of the verbalizer, else a record's `labels`. All candidates' scores are logarithms, the higher
+    the better, ties go to the first: of the probability (`none`), that for each token, byte or
+    character, against the candidate's own (`pmi`) or that after --domain, and `calibrated` by
+    prompts without content. A record's other fields pass through, but for those of these names.
+
+    A label is what a verbalizer maps words to, else the answer itself. Numbers are the same to the
+    last bit whatever stands beside a prompt, so that a run with --cache that was stopped and goes
+    on writes what an unbroken one does.
+
     Examples:
       lmkit prompt answer -m model.lm --labels pos,neg < prompts.jsonl
-    """
-    from lmkit.using.prompting import answering
+      lmkit prompt answer -m model.lm --prompt "It was a [Z] film." --candidates good,bad --norms all
+      lmkit prompt few-shot shots.tsv inputs.txt | lmkit prompt answer -m model.lm --cache done.jsonl
+    """  # fmt: skip
+    if prompt is not None and files:
+        raise UsageError("--prompt and FILEs exclude each other")
+    shown = _shown(norm, norms, domain)
+    name, texts = _named(model, files, prompt)
+    opening.use_threads(threads, name)
+    labelling = None
+    if verbalizer is not None:
+        labelling = choices.Labelling(run, verbalizer, choices.verbalizer_in(verbalizer), aggregate, strict)
+    given = choices.named(candidates, candidates_file)
+    if labelling is not None and given is not None:
+        labelling.check(given)
+    asking = Asking(given, labelling.verbalizer.words if labelling is not None else None, joint)
+    opened = opening.open_language_model(name)
+    answers = _Answers(run, opened, shown, norm, domain, content_free, labelling, window=window)
+    inputs = [name, verbalizer, candidates_file, *texts]
+    streams.spare_inputs(cache, inputs)
+    with (
+        streams.open_output(output, inputs=[*inputs, cache], live=True) as out,
+        finished.open_finished(run, cache) as done,
+        run.terminal.progress("answers", streams.size_of(texts) if prompt is None else None) as progress,
+    ):
+        groups = asking.groups(run, texts) if prompt is None else iter([[asking.only(_typed(prompt))]])
+        for records in answers.records(groups, done, progress):
+            out.answer("".join(to_json(record) + "\n" for record in records).encode())
 
-    if labels is None:
-        raise UsageError("no answers", hint="--labels pos,neg")
-    if model is None:
-        raise UsageError("no model", hint="name one with -m MODEL")
-    opened = opening.open_language_model(model)
-    candidates = tuple(labels.split(","))
-    with streams.open_output(output, inputs=[model, *(files or [])], live=True) as out:
-        for name in files or [streams.STDIN]:
-            for number, (place, line) in enumerate(inputs.lines(run, name), 1):
-                record = from_json(line, place)
-                prompt, known_by = record.pop("prompt", None), record.pop("id", number)
-                if not isinstance(prompt, str):
-                    raise DataError(f"{place}: no `prompt` that is a text")
-                before, _, after = prompt.partition("[Z]")
-                question = answering.Question(before, candidates, record.get("joint", ""), after)
-                scored = next(iter(answering.score(opened, [question])))
-                by_norm = {way: answering.normalised(scored, question, way) for way in answering.NORMS}
-                chosen = candidates[answering.best(by_norm[norm])]
-                scores = {
-                    one: {way: by_norm[way][place] for way in answering.NORMS} for place, one in enumerate(candidates)
-                }
-                out.line(to_json({"id": known_by, "answer": chosen, "label": chosen, "scores": scores, **record}))
+
+def _named(model: str | None, files: list[str] | None, prompt: str | None) -> tuple[str, list[str]]:
+    """The model and the files with prompts, of which one may be stdin."""
+    if prompt is not None:
+        return (streams.STDIN if model is None else model), []
+    (name,), texts = opening.sources([model] if model is not None else [], files)
+    return name, texts
+
+
+def _typed(text: str) -> str:
+    return streams.argument_bytes(text).decode()
+
+
+def _shown(norm: str, norms: str, domain: str | None) -> tuple[str, ...]:
+    """The norms whose scores are wanted, in their order. Raises UsageError."""
+    wanted = {norm, *FREE}
+    if norms == "all":
+        wanted |= set(NORMS) - ({"domain"} if domain is None else set())
+    else:
+        wanted |= set(norms.split(","))
+    odd = sorted(wanted - set(NORMS))
+    if odd:
+        raise UsageError(f"--norms: {odd[0]!r} is not one of {', '.join(NORMS)}, all")
+    if "domain" in wanted and domain is None:
+        raise UsageError("the norm `domain` needs a text of the domain", hint='--domain "The answer is"')
+    return tuple(one for one in NORMS if one in wanted or (one == "domain" and domain is not None))
+
+
+class _Answers:
+    """Items to records with answers."""
+
+    def __init__(
+        self, run: Run, model: Any, shown: Sequence[str], norm: str, domain: str | None,
+        content_free: list[str] | None, labelling: choices.Labelling | None, *, window: bool,
+    ) -> None:  # fmt: skip
+        from lmkit.using.prompting.answering import trunk_of
+        from lmkit.using.prompting.norms import CONTENT_FREE
+
+        self._run, self._model, self._shown, self._norm = run, model, shown, norm
+        self._domain = None if domain is None else _typed(domain)
+        self._contents = tuple(map(_typed, content_free)) if content_free else CONTENT_FREE
+        self._labelling, self._window = labelling, window
+        self._trunk = trunk_of(model)
+        self._told = False
+
+    def records(self, groups: Iterable[list[Item]], done: Any, progress: Any) -> Iterator[list[Any]]:
+        """The records of each group of items."""
+        answered = 0
+        for items in groups:
+            self._tell_lines(items)
+            several = [self._questions(item) for item in items]
+            flat = [question for questions in several for question in questions]
+            owners = [item for item, questions in zip(items, several, strict=True) for _ in questions]
+            firsts = {sum(map(len, several[:place])) for place in range(len(several))}
+            scored: dict[int, Any] = {}
+            asked = finished.scores(done, self._model, self._trunk, flat, window=self._window)
+            for place, found in asked:
+                scored[place] = found
+                if place in firsts:
+                    answered += 1
+                    progress.advance(owners[place].size, f"{answered} items")
+            remaining = iter(range(len(flat)))
+            yield [
+                self._record(item, [scored[next(remaining)] for _ in questions])
+                for item, questions in zip(items, several, strict=True)
+            ]
+
+    def _tell_lines(self, items: Sequence[Item]) -> None:
+        """Says once that a model sees the answer's line alone."""
+        from lmkit.using.prompting.answering import reads_lines
+
+        if not self._told and reads_lines(self._model):
+            if any("\n" in item.question.before + item.question.after for item in items):
+                self._told = True
+                self._run.terminal.notice(
+                    "the model reads each line by itself: of a prompt it sees the line that the answer is in"
+                )
+
+    def _questions(self, item: Item) -> list[Any]:
+        """What is asked for an item: its own question first, then those that norms need."""
+        from lmkit.using.prompting import norms
+
+        if self._labelling is not None:
+            self._labelling.check(item.question.candidates, item.question.place)
+        return norms.questions(item.question, self._shown, self._domain, self._contents, item.record.get("input"))
+
+    def _record(self, item: Item, scored: Sequence[Any]) -> dict[str, Any]:
+        from lmkit.using.prompting import norms
+
+        candidates = item.question.candidates
+        by_norm = norms.all_normalised(item.question, scored, self._shown)
+        chosen = label = candidates[norms.best(by_norm[self._norm])]
+        record: dict[str, Any] = {"id": item.id, "answer": chosen, "label": label}
+        record["scores"] = {one: {way: by_norm[way][at] for way in self._shown} for at, one in enumerate(candidates)}
+        if self._labelling is not None:
+            label, scores = self._labelling.label(candidates, by_norm, self._norm)
+            record |= {"label": label, "label_scores": scores}
+        return record | {key: value for key, value in item.record.items() if key not in record}

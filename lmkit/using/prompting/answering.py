@@ -2,29 +2,32 @@
 
 The likelihood is exact: of all tokens of the whole text, as the model's tokenizer parts it, that are not the same
 with every candidate and without one. What all candidates share is the prefix, run once; it never reaches into the
-candidates. A token that spans the joint of text and candidate therefore counts with the candidate.
+candidates. A token that spans the joint of text and candidate therefore counts with the candidate. Of models that read
+each line by itself only the line that the answer is in is seen.
 
 Shapes: C candidates.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
-from lmkit.protocols import I32
+import numpy as np
+
+from lmkit.errors import DataError, LmkitError
+from lmkit.protocols import I32, Trunk
 from lmkit.text.sequences import encode_prompt
-from lmkit.using.generation import prompts, stepping
+from lmkit.using.prompting.norms import NORMS, best, normalised
+from lmkit.using.prompting.questions import Question, Scored
+from lmkit.using.prompting.trunks import trunk_of
 
+__all__ = [
+    "NORMS", "Parted", "Question", "Scored", "best", "expect_room", "normalised", "part", "reads_lines", "score",
+    "score_each", "trunk_of",
+]  # fmt: skip
 
-@dataclass(frozen=True)
-class Question:
-    """A text up to where an answer goes, the answers that may go there, and the text behind it."""
-
-    before: str
-    candidates: tuple[str, ...]
-    joint: str = ""
-    """What stands before an answer, such as a space that the text before does not end in."""
-    after: str = ""
+TOGETHER = 256
+"""Questions that are put in order together, so that those that begin alike are asked one after another."""
 
 
 class Parted(NamedTuple):
@@ -34,24 +37,32 @@ class Parted(NamedTuple):
     endings: tuple[I32, ...]
 
 
-class Scored(NamedTuple):
-    """Log-probability of each candidate with what follows it, (C,), in nats, and how many tokens that is, (C,)."""
-
-    nats: tuple[float, ...]
-    tokens: tuple[int, ...]
+def reads_lines(model: Any) -> bool:
+    """Whether a model reads each line by itself, so that a question's other lines are not seen."""
+    return not model.form.continuous and model.form.line_end is not None
 
 
 def part(model: Any, question: Question) -> Parted:
-    """The tokens of a question."""
+    """The tokens of a question. Raises DataError where they can't be had, as for an answer of several such lines."""
+    before, after, ended = question.before, question.after, False
+    if reads_lines(model):
+        before = before[before.rfind("\n") + 1 :]
+        after, line_end, _ = after.partition("\n")
+        ended = bool(line_end)
+        if any("\n" in one for one in (question.joint, *question.candidates)):
+            raise DataError("an answer has several lines, and the model reads each by itself")
 
     def ids(text: str) -> I32:
         found: I32 = encode_prompt(model.tokenizer, model.form, text.encode())
         return found
 
-    head = ids(question.before)
-    texts = [ids(f"{question.before}{question.joint}{one}{question.after}") for one in question.candidates]
+    head = ids(before)
+    texts = [ids(f"{before}{question.joint}{one}{after}") for one in question.candidates]
     shared = min((_common(head, text) for text in texts), default=len(head))
-    return Parted(head[:shared], tuple(text[shared:] for text in texts))
+    endings = [text[shared:] for text in texts]
+    if ended:
+        endings = [np.append(ending, np.int32(model.form.line_end)) for ending in endings]
+    return Parted(head[:shared], tuple(endings))
 
 
 def _common(one: I32, other: I32) -> int:
@@ -61,29 +72,50 @@ def _common(one: I32, other: I32) -> int:
     return int(differ[0]) if len(differ) else length
 
 
-def score(model: Any, questions: Iterable[Question]) -> Iterator[Scored]:
-    """The scores of each question's candidates, in order."""
-    for question in questions:
+def expect_room(model: Any, parted: Parted) -> None:
+    """Raises DataError where the model can't see all of a question at once."""
+    most = getattr(model, "prompt_limit", None)
+    size = len(parted.prefix) + max(map(len, parted.endings), default=0)
+    if most is not None and size > most:
+        raise DataError(
+            f"a prompt with an answer of {size} tokens exceeds the model's context of {most}",
+            hint="--window uses a prompt's last tokens",
+        )
+
+
+def score(model: Any, questions: Iterable[Question], *, window: bool = False) -> Iterator[Scored]:
+    """The scores of each question's candidates, in order; the same whatever other questions there are.
+
+    Questions are taken some at a time, to have those that begin alike one after another. Raises DataError, which
+    names the question's place, for one beyond the model's context unless `window`: then its last tokens are seen.
+    """
+    trunk = trunk_of(model)
+    remaining = iter(questions)
+    while some := list(islice(remaining, TOGETHER)):
+        found = dict(score_each(model, trunk, some, window=window))
+        yield from (found[place] for place in range(len(some)))
+
+
+def score_each(
+    model: Any, trunk: Trunk, questions: Sequence[Question], *, window: bool = False
+) -> Iterator[tuple[int, Scored]]:
+    """The same of questions in the order in which they are done, each with its place among them."""
+    parted = [_parted(model, question, window=window) for question in questions]
+    order = sorted(range(len(parted)), key=lambda place: parted[place].prefix.tolist())
+    for place in order:
+        prefix, endings = parted[place]
+        nats = trunk.endings(prefix, endings)
+        yield place, Scored(tuple(float(some.sum()) for some in nats), tuple(map(len, endings)))
+
+
+def _parted(model: Any, question: Question, *, window: bool) -> Parted:
+    """A question's tokens; what is wrong with it is said with its place."""
+    try:
         parted = part(model, question)
-        state = prompts.state_after(model, parted.prefix)
-        nats = [float(stepping.score_after(model, state, ending.tolist()).sum()) for ending in parted.endings]
-        yield Scored(tuple(nats), tuple(map(len, parted.endings)))
-
-
-NORMS = ("none", "tokens", "bytes", "chars")
-
-
-def normalised(scored: Scored, question: Question, norm: str) -> list[float]:
-    """Nats as they are (`none`), or for each token scored, or for each byte or character of the candidate, (C,)."""
-    sizes = {
-        "none": [1] * len(question.candidates),
-        "tokens": scored.tokens,
-        "bytes": [len(one.encode()) for one in question.candidates],
-        "chars": [len(one) for one in question.candidates],
-    }[norm]
-    return [nats / max(1, size) for nats, size in zip(scored.nats, sizes, strict=True)]
-
-
-def best(scores: Sequence[float]) -> int:
-    """Which candidate is chosen: the first of the highest."""
-    return max(range(len(scores)), key=lambda place: (scores[place], -place))
+        if not window:
+            expect_room(model, parted)
+    except LmkitError as error:
+        if not question.place:
+            raise
+        raise type(error)(f"{question.place}: {error}", hint=error.hint) from None
+    return parted

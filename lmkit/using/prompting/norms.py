@@ -1,0 +1,124 @@
+"""What is made of candidates' likelihoods so that long and frequent ones have no advantage. Knows no model and no text.
+
+Every score is a logarithm, in nats, and the higher the better; none is ever a NaN. x is the question, y a candidate.
+
+none         log p(y | x)
+tokens       that for each token of y, as the model parts it
+bytes        for each byte of y as UTF-8
+chars        for each character of y
+pmi          log p(y | x) - log p(y), y at the beginning of a text
+domain       log p(y | x) - log p(y | d), d a text that says what kind of answer comes. Holtzman et al. (2021), eq. 2
+calibrated   log q(y), q = p(y | x) / p(y | c), both over the candidates alone, and q again: c are questions without
+             content, over which p(y | c) is averaged. Zhao et al. (2021), section 5
+
+Shapes: C candidates.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from lmkit.errors import DataError
+from lmkit.using.prompting.questions import Question, Scored, without_content
+
+FREE = ("none", "tokens", "bytes", "chars")
+"""Norms that ask the model nothing more."""
+DEARER = ("pmi", "domain", "calibrated")
+NORMS = FREE + DEARER
+CONTENT_FREE = ("N/A", "", "[MASK]")
+"""What stands for a text without content. Zhao et al. (2021), section 5."""
+
+
+class Beside(NamedTuple):
+    """Nats of the same candidates after other texts: none, a domain's, and several without content."""
+
+    alone: Sequence[float] | None = None
+    domain: Sequence[float] | None = None
+    content_free: Sequence[Sequence[float]] = ()
+
+
+def normalised(scored: Scored, question: Question, norm: str, beside: Beside | None = None) -> list[float]:
+    """The scores of a question's candidates, (C,), by the norm; `beside` has what the dearer ones are made from."""
+    sizes = {
+        "none": [1] * len(question.candidates),
+        "tokens": scored.tokens,
+        "bytes": [len(one.encode()) for one in question.candidates],
+        "chars": [len(one) for one in question.candidates],
+    }
+    if norm in sizes:
+        return [nats / max(1, size) for nats, size in zip(scored.nats, sizes[norm], strict=True)]
+    assert beside is not None
+    if norm == "calibrated":
+        return calibrated(scored.nats, beside.content_free)
+    other = beside.alone if norm == "pmi" else beside.domain
+    assert other is not None
+    return [_minus(nats, less) for nats, less in zip(scored.nats, other, strict=True)]
+
+
+def questions(
+    question: Question, norms: Sequence[str], domain: str | None, contents: Sequence[str], text: object
+) -> list[Question]:
+    """What a model is asked to score a question by some norms: itself, then its candidates after other texts.
+
+    `text` is what of the question is replaced by each of the `contents`. Raises DataError where that is not in it.
+    """
+    asked = [question]
+    if "pmi" in norms:
+        asked.append(replace(question, before=""))
+    if "domain" in norms:
+        assert domain is not None
+        asked.append(replace(question, before=domain.rstrip(" \t")))
+    if "calibrated" in norms:
+        found = [without_content(question, text, content) if isinstance(text, str) else None for content in contents]
+        if None in found:
+            raise DataError(
+                f"{question.place + ': ' if question.place else ''}no `input` that the prompt has",
+                hint="`calibrated` puts texts without content in its place",
+            )
+        asked += [one for one in found if one is not None]
+    return asked
+
+
+def all_normalised(question: Question, scored: Sequence[Scored], norms: Sequence[str]) -> dict[str, list[float]]:
+    """The scores of a question's candidates by each norm, given what all of `questions` scored."""
+    own, *others = scored
+    nats = iter([one.nats for one in others])
+    beside = Beside(next(nats) if "pmi" in norms else None, next(nats) if "domain" in norms else None, list(nats))
+    return {norm: normalised(own, question, norm, beside) for norm in norms}
+
+
+def _minus(one: float, other: float) -> float:
+    """A difference of logarithms; what is impossible stays so."""
+    return -math.inf if one == -math.inf else one - other
+
+
+def calibrated(nats: Sequence[float], content_free: Sequence[Sequence[float]]) -> list[float]:
+    """log q, (C,): probabilities among the candidates, each over its mean after texts without content, summing to 1."""
+    logs = proportions(nats)
+    several = [proportions(some) for some in content_free]
+    means = [total([each[place] for each in several]) - math.log(len(several)) for place in range(len(logs))]
+    return proportions([_minus(log, mean) for log, mean in zip(logs, means, strict=True)])
+
+
+def proportions(nats: Sequence[float]) -> list[float]:
+    """Logarithms whose exponentials sum to 1, (C,) to (C,): all the same where none is possible, or some are certain."""
+    highest = max(nats)
+    if math.isinf(highest):
+        share = -math.log(sum(one == highest for one in nats))
+        return [share if one == highest else -math.inf for one in nats]
+    whole = total(nats)
+    return [one - whole for one in nats]
+
+
+def total(nats: Sequence[float]) -> float:
+    """log of the sum of exponentials."""
+    highest = max(nats)
+    if math.isinf(highest):
+        return highest
+    return highest + math.log(math.fsum(math.exp(one - highest) for one in nats))
+
+
+def best(scores: Sequence[float]) -> int:
+    """Which candidate is chosen: the first of the highest."""
+    return max(range(len(scores)), key=lambda place: (scores[place], -place))
