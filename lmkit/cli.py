@@ -80,6 +80,8 @@ COMMANDS = {
     "prompt chat": Command(f"{PROMPT}.chat", "chat", "Conversations as prompts, in the form of a model."),
     "prompt extract": Command(f"{PROMPT}.extract", "extract", "Prompts that ask for events of given frames."),
     "prompt answer": Command(f"{PROMPT}.answer", "answer", "The best of given answers to each prompt."),
+    "prompt ablate": Command(f"{PROMPT}.ablate", "ablate", "What the labels of examples in prompts are worth."),
+    "prompt search": Command(f"{PROMPT}.search", "search", "The template whose prompts are answered best."),
     "prompt tree": Command(f"{PROMPT}.tree", "tree", "Answers by a search over thoughts."),
     "eval text": Command("lmkit.commands.eval.text", "text", "Diversity of texts, a text a line."),
     "data text": Command(f"{DATA}.texts", "text", "Print a text that every Python installation carries."),
@@ -103,7 +105,7 @@ COMMANDS = {
     "calc layernorm": Command(f"{CALC}.layers", "layernorm", "Numbers normed as a layer norm does."),
     "calc posenc": Command(f"{CALC}.layers", "posenc", "The sinusoidal encoding of a position."),
 }
-SPREAD = {"w2v analogy": ("--positive", "--negative")}
+SPREAD = {"w2v analogy": ("--positive", "--negative"), "prompt search": ("--templates",)}
 """Options that take all words up to the next option; the parser knows them as options that may be repeated."""
 GROUPS = {
     "ngram": "N-gram models: count, smooth, look up, prune, mix.",

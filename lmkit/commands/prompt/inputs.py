@@ -65,14 +65,18 @@ def examples(
 
 
 def items(
-    run: Run, files: Sequence[str], asked: str, *, fields: Fields = FIELDS, errors: str = "strict"
-) -> Iterator[Example]:
-    """The items of several files in order, as they come; their numbers go on from file to file. Raises DataError."""
+    run: Run, files: Sequence[str], asked: str, *, fields: Fields = FIELDS, errors: str = "strict",
+    otherwise: str = "text",
+) -> Iterator[Example]:  # fmt: skip
+    """The items of several files in order, as they come; their numbers go on from file to file. Raises DataError.
+
+    `otherwise` is the form of files whose names tell none.
+    """
     before = 0
     for name in files:
         number = before
         for item in examples(
-            run, name, form_of(name, asked, "text"), labelled=False, fields=fields, errors=errors, before=before
+            run, name, form_of(name, asked, otherwise), labelled=False, fields=fields, errors=errors, before=before
         ):
             number = item.number
             yield item

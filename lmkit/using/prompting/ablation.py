@@ -13,9 +13,10 @@ import numpy as np
 
 from lmkit.errors import DataError
 from lmkit.protocols import Bool
-from lmkit.using.metrics.bootstrap import Difference, Interval, interval, paired_difference
+from lmkit.using.metrics.bootstrap import Difference, Interval, Sampling, interval, paired_difference
 from lmkit.using.prompting.examples import Example, labels_of
 from lmkit.using.prompting.layout import Laid, Layout
+from lmkit.using.prompting.questions import Question
 from lmkit.using.prompting.selection import Selector, shuffled
 
 ARMS = ("gold", "random", "flipped", "none")
@@ -31,6 +32,10 @@ class Trial:
     item: Example
     shots: tuple[Example, ...]
     laid: Laid
+
+    def question(self, candidates: tuple[str, ...]) -> Question:
+        """What is asked: which of the candidates comes next."""
+        return Question(self.laid.text, candidates, self.laid.joint, place=self.item.place)
 
 
 def relabelled(examples: Sequence[Example], arm: str, seed: int) -> list[Example]:
@@ -85,9 +90,7 @@ class Outcome:
     """To the arm of right labels, with the same examples; None where there is none, or it is that arm itself."""
 
 
-def outcome(
-    arm: str, count: int, right: Bool, gold: Bool | None, *, seed: int, resamples: int, level: float
-) -> Outcome:
+def outcome(arm: str, count: int, right: Bool, gold: Bool | None, sampling: Sampling) -> Outcome:
     """What came of an arm: whether each item was answered right, (S, N), and whether with right labels, (S, N).
 
     What is drawn again for intervals are items, each with its share of seeds that got it right.
@@ -95,6 +98,6 @@ def outcome(
     shares = right.mean(axis=0)
     difference = None
     if gold is not None:
-        difference = paired_difference(shares, gold.mean(axis=0), seed, resamples, level)
-    accuracy = interval(shares, seed, resamples, level)
+        difference = paired_difference(shares, gold.mean(axis=0), sampling.seed, sampling.resamples, sampling.level)
+    accuracy = interval(shares, sampling.seed, sampling.resamples, sampling.level)
     return Outcome(arm, count, *right.shape, accuracy, tuple(right.mean(axis=1).tolist()), difference)

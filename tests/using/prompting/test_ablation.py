@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.errors import DataError
+from lmkit.using.metrics.bootstrap import Sampling
 from lmkit.using.prompting.ablation import ARMS, outcome, relabelled, trials
 from lmkit.using.prompting.examples import Example
 from lmkit.using.prompting.layout import Layout
@@ -56,11 +57,11 @@ def test_arms_without_examples_are_the_same_prompt():
 def test_outcomes_are_means_over_seeds_and_items():
     gold = np.array([[True, True, False, True], [True, False, False, True]])
     flipped = ~gold
-    found = outcome("flipped", 2, flipped, gold, seed=0, resamples=200, level=0.95)
+    found = outcome("flipped", 2, flipped, gold, Sampling(0, 200, 0.95))
     assert (found.seeds, found.items) == (2, 4)
     assert found.accuracy.value == pytest.approx(3 / 8)
     assert found.by_seed == (0.25, 0.5)
     assert found.difference.value == pytest.approx(3 / 8 - 5 / 8)
     assert found.accuracy.low <= 3 / 8 <= found.accuracy.high
-    same = outcome("random", 2, gold, gold, seed=0, resamples=200, level=0.95)
+    same = outcome("random", 2, gold, gold, Sampling(0, 200, 0.95))
     assert same.difference[:3] == (0.0, 0.0, 0.0)

@@ -1,0 +1,247 @@
+"""`lmkit prompt ablate`: what the labels of examples in prompts are worth."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.eval import figures
+from lmkit.commands.grouped import with_groups
+from lmkit.commands.options import (
+    EncodingErrors,
+    Json,
+    Level,
+    ModelOption,
+    ModelThreads,
+    Output,
+    Resamples,
+    Run,
+    Seed,
+    Window,
+)
+from lmkit.commands.prompt import choices, deciding, finished, inputs, making, options
+from lmkit.edge import streams
+from lmkit.edge.records import to_json
+from lmkit.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from lmkit.using.prompting.ablation import Outcome, Trial
+    from lmkit.using.prompting.examples import Example
+
+ARMS = ("gold", "random", "flipped", "none")
+COLUMNS = ("arm", "k", "accuracy", "low", "high", "difference", "difference_low", "difference_high", "p", "seeds", "n")
+
+Dev = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FILE]...", show_default=False,
+        help="Items with what is right for them: TSV or JSON Lines; `-` or none: stdin.",
+    ),
+]  # fmt: skip
+Arms = Annotated[
+    str, typer.Option("--labels", metavar="LIST", help="The arms: labels as they are, drawn, flipped, or not shown.")
+]
+Counts = Annotated[
+    str, typer.Option("--shots", "-k", metavar="LIST", help="Numbers of examples in a prompt, such as `0,1,4`.")
+]
+Seeds = Annotated[
+    int, typer.Option("--seeds", metavar="N", min=1, help="Repeat with N seeds, from 0: other examples, other labels.")
+]
+Candidates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--candidates", metavar="LIST", show_default="the outputs in SHOTS",
+        help="The answers to choose from, parted by commas; repeated, each is one answer, commas and all.",
+    ),
+]  # fmt: skip
+Items = Annotated[
+    str | None,
+    typer.Option("--items", metavar="FILE", show_default=False, help="Write each answer too, JSON Lines."),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is to be compared."""
+
+    labels: Arms = ",".join(ARMS)
+    counts: Counts = "4"
+    seeds: Seeds = 5
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms in order. Raises UsageError."""
+        names = [name.strip() for name in self.labels.split(",")]
+        odd = [name for name in names if name not in ARMS]
+        if odd:
+            raise UsageError(f"--labels: {odd[0]!r} is not one of {', '.join(ARMS)}")
+        return list(dict.fromkeys(names))
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of examples in order. Raises UsageError."""
+        parts = [part.strip() for part in self.counts.split(",")]
+        if not all(part.isascii() and part.isdigit() and len(part) < 7 for part in parts):
+            raise UsageError(f"--shots {self.counts!r} is no list of numbers", hint="-k 0,1,4")
+        return list(dict.fromkeys(map(int, parts)))
+
+
+@with_groups()
+def ablate(
+    run: Run,
+    shots: options.Shots,
+    files: Dev = None,
+    model: ModelOption = None,
+    *,
+    asked: Asked,
+    instruction: options.Instruction = "",
+    sep: options.Sep = " => ",
+    example_sep: options.ExampleSep = "\\n",
+    candidates: Candidates = None,
+    deciding_: deciding.Deciding,
+    resamples: Resamples = 1000,
+    level: Level = 0.95,
+    seed: Seed = 0,
+    window: Window = False,
+    form: options.ItemsForm = "auto",
+    shots_form: options.ShotsForm = "auto",
+    input_field: options.InputField = None,
+    output_field: options.OutputField = None,
+    encoding_errors: EncodingErrors = "strict",
+    cache: finished.Cache = None,
+    threads: ModelThreads = None,
+    items_file: Items = None,
+    json: Json = False,
+    output: Output = None,
+) -> None:
+    """What the labels of examples in prompts are worth.
+
+    Asks about each item with prompts that differ in the labels of their examples alone (Min et al. 2022):
+    `gold` has those of SHOTS; `random` draws each from all labels alike, the right one among them; `flipped`
+    puts the next label for each, in the order in which labels appear, and the first for the last; `none` shows
+    inputs alone. For each seed the examples are drawn once for all items, the same for all arms, and the first of
+    them where there are fewer. With no examples all arms are one.
+
+    A row for each arm and number of examples: `accuracy`, the mean over seeds and items, and the bootstrap
+    interval over items; `difference` to `gold`, its interval and p-value, items paired. --items has each answer:
+    `arm`, `k`, `seed`, `id`, `answer`, `gold`, `correct`.
+
+    Examples:
+      lmkit prompt ablate shots.tsv dev.tsv -m model.lm -k 0,1,4 --seeds 5
+      lmkit prompt ablate shots.tsv dev.tsv -m gpt.lm --labels gold,random --sep '\\n' --norm calibrated --json
+    """
+    arms, counts = asked.arms, asked.numbers
+    if model is None:
+        raise UsageError("no model", hint="name one with -m MODEL")
+    texts = list(files or [streams.STDIN])
+    opening.one_stdin(model, shots, *texts)
+    opening.use_threads(threads, model)
+    deciding_.check()
+
+    from lmkit.using.metrics.bootstrap import Sampling
+    from lmkit.using.prompting import ablation
+    from lmkit.using.prompting.examples import labels_of
+    from lmkit.using.prompting.layout import Layout
+
+    fields = inputs.fields_of(input_field, output_field)
+    examples = making.read(run, shots, shots_form, fields, encoding_errors)
+    items = list(_labelled(inputs.items(run, texts, form, fields=fields, errors=encoding_errors, otherwise="tsv")))
+    layout = Layout(*map(options.unescaped, (instruction, sep, example_sep)))
+    answers = choices.named(candidates, None) or tuple(labels_of(examples))
+    opened = opening.open_language_model(model)
+    streams.spare_inputs(cache, [model, shots, *texts])
+    with ExitStack() as stack:
+        out = stack.enter_context(streams.open_output(output, inputs=[model, shots, *texts]))
+        listed = stack.enter_context(streams.open_output(items_file, inputs=[model, shots, *texts])) if items_file else None
+        done = stack.enter_context(finished.open_finished(run, cache))
+        decider = deciding.Decider(opened, deciding_, [deciding_.norm], done, window=window)
+        total = len(arms) * len(counts) * asked.seeds * len(items)
+        progress = stack.enter_context(run.terminal.progress("answers", total, unit=""))
+        trials = ablation.trials(examples, items, layout, arms=arms, counts=counts, seeds=range(asked.seeds))
+        right: dict[tuple[str, int], list[list[bool]]] = {}
+        for group in _groups(trials, len(items)):
+            chosen = decider.chosen([(trial.question(answers), trial.item.input) for trial in group])
+            first = group[0]
+            found = [answers[place] == trial.item.output for place, trial in zip(chosen, group, strict=True)]
+            right.setdefault((first.arm, first.count), []).append(found)
+            if listed is not None:
+                listed.answer(_listing(group, [answers[place] for place in chosen]))
+            progress.advance(len(group))
+        sampling = Sampling(seed, resamples, level)
+        outcomes = _outcomes(right, sampling)
+        _show(run, out, outcomes, _signature(opened, deciding_, asked, sampling), as_json=json)
+
+
+def _labelled(items: "Iterator[Example]") -> "Iterator[Example]":
+    """Items of which each says what is right. Raises DataError."""
+    found = False
+    for item in items:
+        if item.output is None:
+            raise DataError(f"{item.place}: no output", hint="an input, a tab, an output; or a record with both")
+        found = True
+        yield item
+    if not found:
+        raise DataError("no items to ask about")
+
+
+def _groups(trials: "Iterator[Trial]", size: int) -> "Iterator[list[Trial]]":
+    """Trials of one arm, number of examples and seed."""
+    group: list[Trial] = []
+    for trial in trials:
+        group.append(trial)
+        if len(group) == size:
+            yield group
+            group = []
+
+
+def _listing(group: "Sequence[Trial]", answers: Sequence[str]) -> bytes:
+    records = [
+        {
+            "arm": trial.arm, "k": trial.count, "seed": trial.seed, "id": trial.item.name, "answer": answer,
+            "gold": trial.item.output, "correct": answer == trial.item.output,
+        }
+        for trial, answer in zip(group, answers, strict=True)
+    ]  # fmt: skip
+    return "".join(to_json(record) + "\n" for record in records).encode()
+
+
+def _outcomes(right: dict[tuple[str, int], list[list[bool]]], sampling: Any) -> "list[Outcome]":
+    import numpy as np
+
+    from lmkit.using.prompting.ablation import outcome
+
+    arrays = {key: np.array(found) for key, found in right.items()}
+    return [
+        outcome(
+            arm, count, found, arrays.get(("gold", count)) if arm != "gold" else None, sampling,
+        )
+        for (arm, count), found in arrays.items()
+    ]  # fmt: skip
+
+
+def _signature(model: Any, decision: deciding.Deciding, asked: Asked, sampling: Any) -> str:
+    parts = {"model": model.digest[:8], "norm": decision.norm, "seeds": str(asked.seeds)}
+    return figures.signature("ablate", sampling, parts)
+
+
+def _show(run: Run, out: streams.Output, outcomes: "Sequence[Outcome]", signature: str, *, as_json: bool) -> None:
+    if not as_json:
+        figures.show(run, out, [dict(zip(COLUMNS, _row(one), strict=True)) for one in outcomes], signature)
+        return
+    for one in outcomes:
+        apart = one.difference
+        record = {
+            "arm": one.arm, "k": one.count, "seeds": one.seeds, "n": one.items, "accuracy": one.accuracy.value,
+            "interval": [one.accuracy.low, one.accuracy.high], "by_seed": one.by_seed,
+            "difference": None if apart is None else apart.value,
+            "difference_interval": None if apart is None else [apart.low, apart.high],
+            "p": None if apart is None else apart.p, "signature": signature,
+        }  # fmt: skip
+        out.line(to_json(record))
+
+
+def _row(one: "Outcome") -> list[Any]:
+    return [one.arm, one.count, *one.accuracy, *(one.difference or (None,) * 4), one.seeds, one.items]

@@ -1,0 +1,194 @@
+"""`lmkit prompt search`: the template whose prompts are answered best."""
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.eval import figures
+from lmkit.commands.grouped import with_groups
+from lmkit.commands.options import Json, Level, ModelOption, ModelThreads, Output, Resamples, Run, Seed, Window
+from lmkit.commands.prompt import choices, deciding, fill, finished, items
+from lmkit.edge import streams
+from lmkit.edge.records import to_json
+from lmkit.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from lmkit.using.metrics.bootstrap import Difference, Interval, Sampling
+    from lmkit.using.prompting.questions import Question
+
+COLUMNS = ("template", "accuracy", "low", "high", "difference", "difference_low", "difference_high", "p", "n", "on")
+
+Templates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--templates", metavar="FILE...", show_default=False,
+        help="Templates as `lmkit prompt fill` takes them: files, names of formats, or texts with [X].",
+    ),
+]  # fmt: skip
+Dev = Annotated[
+    str | None,
+    typer.Option("--dev", metavar="FILE", show_default=False, help="Items to choose by, with what is right; `-`: stdin."),
+]
+Test = Annotated[
+    str | None,
+    typer.Option(
+        "--test", metavar="FILE", show_default=False, help="Items for the best template, which is then asked once."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How a template did: whether each item was answered right, (N,)."""
+
+    template: str
+    right: Sequence[bool]
+    on: str
+
+    @property
+    def accuracy(self) -> float:
+        """The share of items that were."""
+        return sum(self.right) / len(self.right)
+
+
+@with_groups()
+def search(
+    run: Run,
+    model: ModelOption = None,
+    *,
+    templates: Templates = None,
+    dev: Dev = None,
+    test: Test = None,
+    form: items.Form = "auto",
+    columns: items.Columns = None,
+    candidates: choices.Candidates = None,
+    candidates_file: choices.CandidatesFile = None,
+    deciding_: deciding.Deciding,
+    resamples: Resamples = 1000,
+    level: Level = 0.95,
+    seed: Seed = 0,
+    window: Window = False,
+    cache: finished.Cache = None,
+    threads: ModelThreads = None,
+    json: Json = False,
+    output: Output = None,
+) -> None:
+    """The template whose prompts are answered best.
+
+    Each template makes a prompt of each item of --dev, as `lmkit prompt fill` does, and the model answers
+    it, as `lmkit prompt answer` does. A row for each template, the best first, ties as they are given:
+    `accuracy` with its bootstrap interval, and the paired `difference` to the best with interval and p-value.
+    Candidates are those of the options, else those that a format gives, else what is right for items of
+    --dev. With --test the best alone is asked about other items, which have no say in the choice.
+
+    Examples:
+      lmkit prompt search -m gpt.lm --dev dev.jsonl --templates a.j2 b.j2 c.j2
+      lmkit prompt search -m gpt.lm --dev dev.tsv --test test.tsv --templates '[X] It was [Z].' '[X] So [Z]!'
+    """
+    if not templates:
+        raise UsageError("no templates", hint="--templates a.j2 b.j2")
+    if dev is None or model is None:
+        raise UsageError("--dev and --model are needed", hint="lmkit prompt search -m MODEL --dev FILE --templates ...")
+    deciding_.check()
+    opening.one_stdin(model, dev, test)
+    opening.use_threads(threads, model)
+    makers = {name: _maker(name) for name in templates}
+
+    from lmkit.using.metrics.bootstrap import Sampling
+
+    given = choices.named(candidates, candidates_file)
+    opened = opening.open_language_model(model)
+    inputs = [model, dev, test, candidates_file, *templates]
+    streams.spare_inputs(cache, inputs)
+    with ExitStack() as stack:
+        out = stack.enter_context(streams.open_output(output, inputs=inputs))
+        done = stack.enter_context(finished.open_finished(run, cache))
+        decider = deciding.Decider(opened, deciding_, [deciding_.norm], done, window=window)
+        asking = _Asking(run, decider, form, columns, given)
+        tried = [asking.tried(name, maker, dev) for name, maker in makers.items()]
+        best = max(tried, key=lambda one: one.accuracy)
+        tried.sort(key=lambda one: -one.accuracy)
+        if test is not None:
+            tried.append(asking.tried(best.template, makers[best.template], test))
+        parts = {"model": opened.digest[:8], "norm": deciding_.norm}
+        _show(run, out, tried, Sampling(seed, resamples, level), parts, as_json=json)
+
+
+def _maker(name: str) -> Any:
+    """What makes prompts by a template. Raises UsageError, or DataError of its file."""
+    return fill.maker_of(f"@{name}" if os.path.isfile(name) else name)
+
+
+class _Asking:
+    """Asks about the items of a file by a template."""
+
+    def __init__(
+        self, run: Run, decider: deciding.Decider, form: str, columns: str | None, given: tuple[str, ...] | None
+    ) -> None:
+        self._run, self._decider, self._form, self._columns, self._given = run, decider, form, columns, given
+        self._labels: tuple[str, ...] = ()
+
+    def tried(self, name: str, maker: Any, file: str) -> Tried:
+        """How the template does. Raises DataError for an item of which nothing says what is right."""
+        source = items.Items(self._run, self._form, items.columns_of(self._columns, maker.columns))
+        made = [found for item in source.of([file]) for found in maker.of(item)]
+        golds = []
+        for item, _, more, _ in made:
+            if "gold" not in more:
+                raise DataError(f"{item.place}: nothing says what is right", hint="a field `output` or `label`")
+            golds.append(more["gold"])
+        if not golds:
+            raise DataError(f"{streams.display(file)}: no items to ask about")
+        self._labels = self._labels or tuple(dict.fromkeys(golds))
+        questions = [self._question(*found) for found in made]
+        with self._run.terminal.progress(name, len(made), unit="") as progress:
+            scored = self._decider.chosen(questions, lambda _: progress.advance(1))
+        right = [
+            question.candidates[place] == gold
+            for (question, _), place, gold in zip(questions, scored, golds, strict=True)
+        ]
+        return Tried(name, right, streams.display(file))
+
+    def _question(self, item: Any, filled: Any, more: Any, _gone: Any) -> "tuple[Question, object]":
+        from lmkit.using.prompting.questions import question_of
+
+        candidates = self._given or tuple(more.get("candidates", ())) or self._labels
+        question = question_of(filled.text, candidates, filled.joint, filled.slot, item.place)
+        return question, next((item.fields[name] for name in ("input", "text", "question") if name in item.fields), None)
+
+
+def _show(
+    run: Run, out: streams.Output, tried: Sequence[Tried], sampling: "Sampling", parts: dict[str, str], *, as_json: bool
+) -> None:
+    signature = figures.signature("search", sampling, parts)
+    rows = [(one, *_measured(one, tried[0], sampling)) for one in tried]
+    if not as_json:
+        shown = [
+            dict(zip(COLUMNS, (one.template, *own, *(apart or (None,) * 4), len(one.right), one.on), strict=True))
+            for one, own, apart in rows
+        ]
+        figures.show(run, out, shown, signature)
+        return
+    for one, own, apart in rows:
+        record = {
+            "template": one.template, "accuracy": own.value, "interval": [own.low, own.high],
+            "difference": None if apart is None else apart.value,
+            "difference_interval": None if apart is None else [apart.low, apart.high],
+            "p": None if apart is None else apart.p, "n": len(one.right), "on": one.on, "signature": signature,
+        }  # fmt: skip
+        out.line(to_json(record))
+
+
+def _measured(one: Tried, best: Tried, sampling: "Sampling") -> "tuple[Interval, Difference | None]":
+    """The accuracy, and the difference to the best on the same items."""
+    from lmkit.using.metrics.bootstrap import interval, paired_difference
+
+    own = interval(one.right, sampling.seed, sampling.resamples, sampling.level)
+    if one is best or one.on != best.on:
+        return own, None
+    return own, paired_difference(one.right, best.right, sampling.seed, sampling.resamples, sampling.level)
