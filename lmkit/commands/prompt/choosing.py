@@ -43,7 +43,7 @@ class Chooser:
         self._shown, self._named = streams.display(shots), options.select == "fixed"
         pool = Pool(self._taken(options, examples), apart=True)
         if pool.repeated:
-            run.terminal.notice(f"{self._shown}: {pool.repeated} examples are the same as earlier ones, and left out")
+            run.terminal.notice(f"{self._shown}: {_repeated(pool.repeated)}, and left out")
         self._pool = pool
         self._count = len(pool) if options.count is None and self._named else options.count
         if (self._count or 0) > len(pool):
@@ -78,6 +78,10 @@ class Chooser:
         if count > beside:
             raise self._too_few(f"{count} examples are asked for, and there are {beside} beside {item.place}")
         return self._selector.select(item, count)
+
+
+def _repeated(count: int) -> str:
+    return "1 example is the same as an earlier one" if count == 1 else f"{count} examples are the same as earlier ones"
 
 
 def _selector(options: Choosing, examples: Sequence[Example], draws: Any) -> Any:

@@ -38,11 +38,12 @@ class Similar:
 
 def highest(scores: F64, count: int) -> list[int]:
     """The places of the highest scores, the highest first, of equal ones the earlier, (N,)."""
-    if count < len(scores):
-        least = np.partition(scores, len(scores) - count)[len(scores) - count]
-        places = np.flatnonzero(scores >= least)
-    else:
+    places = np.flatnonzero(scores > 0)  # few share a word with the item, and sorting those is enough
+    if len(places) < count:
         places = np.arange(len(scores))
+    if count < len(places):
+        some = scores[places]
+        places = places[some >= np.partition(some, len(some) - count)[len(some) - count]]
     order = places[np.argsort(-scores[places], kind="stable")]
     found: list[int] = order[:count].tolist()
     return found
@@ -79,12 +80,12 @@ class BM25:
 
     def __call__(self, item: Example) -> F64:
         """The score of each example, (N,)."""
-        scores = np.zeros(self._size)
-        for word, times in Counter(words(item)).items():
-            if word in self._weights:
-                places, weights = self._weights[word]
-                scores[places] += times * weights
-        return scores
+        found = [(*self._weights[word], times) for word, times in Counter(words(item)).items() if word in self._weights]
+        if not found:
+            return np.zeros(self._size)
+        places = np.concatenate([places for places, _, _ in found])
+        weights = np.concatenate([weights if times == 1 else times * weights for _, weights, times in found])
+        return np.bincount(places, weights, self._size)
 
 
 class Cosines:
