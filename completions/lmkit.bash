@@ -35,7 +35,7 @@ _lmkit() {
             ;;
         'prompt')
             options='-h --help'
-            operand='few-shot answer'
+            operand='few-shot fill chat extract answer'
             ;;
         'eval')
             options='-h --help'
@@ -43,7 +43,7 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text next'
+            operand='text next format'
             ;;
         'scaling')
             options='-h --help'
@@ -743,6 +743,46 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'prompt fill')
+            options='--template --x --task --answers --input --columns --list -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --template) value='t0-mcq gpt1 bert t5 instruct' ;;
+                --x) value='FILES' ;;
+                --task) value='FILES' ;;
+                --answers) value='text letter' ;;
+                --input) value='auto text tsv jsonl' ;;
+                --columns) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'prompt chat')
+            options='--template --system --strict --escape --no-generation-prompt --set --date --input -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --template) value='llama2 llama2-meta chatml' ;;
+                --system) value='FILES' ;;
+                --set) value='FILES' ;;
+                --date) value='FILES' ;;
+                --input) value='auto text tsv jsonl' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'prompt extract')
+            options='--frames --language --trigger-words --max-events --check-answers --input -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --frames) value='FILES' ;;
+                --language) value='en es' ;;
+                --trigger-words) value=' ' ;;
+                --max-events) value=' ' ;;
+                --input) value='auto text tsv jsonl' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'prompt answer')
             options='-m --model --labels --norm -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -785,6 +825,18 @@ _lmkit() {
                 --by) value='line stream' ;;
                 --as) value='text ids' ;;
                 --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data format')
+            options='--style --task --input --columns -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --style) value='instruct t5 gpt1 bert' ;;
+                --task) value='FILES' ;;
+                --input) value='auto text tsv jsonl' ;;
+                --columns) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -144,6 +144,7 @@ REDEFINED = {
     "--explain": "ppl: lines and formulas; score: factors",
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
+    "--input": "records with prompts, or lines; items of which prompts are made",
     "--lr": "peak of AdamW's; that which falls from the beginning",
     "--max-vocab": "others are `<unk>`; others are left out",
     "--memory": "for counting; for a text as numbers",
@@ -153,6 +154,8 @@ REDEFINED = {
     "--normalize": "normal forms of text; to rescale weights",
     "--order": "of n-grams; of n-grams to list; of filters",
     "--pattern": "what training is to use; what an imported file does not say",
+    "--task": "of a test set of vectors; of a format of prompts",
+    "--template": "of items; of conversations",
     "--text": "a file to measure; a text itself",
     "--plot": "a file for a curve; bars on the terminal",
     "--preset": "what to train; what to count",
@@ -235,7 +238,7 @@ def value(option, number, name):
              "--cell": "gru", "--preset": "gpt2", "--positions": "none", "--norm": "post",
              "--activation": "relu2", "--biases": "qkv", "--input": "jsonl", "--arch": "cbow", "--cbow-combine": "sum",
              "--loss": "softmax", "--negatives": "7", "--task": "similarity", "--projection": "tsne",
-             "--perplexity": "7"}  # fmt: skip
+             "--perplexity": "7", "--answers": "letter", "--language": "es", "--style": "t5"}  # fmt: skip
     if option.metavar == "json|csv":
         return "csv"
     if name.startswith("w2v"):
