@@ -146,6 +146,7 @@ REDEFINED = {
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
     "--input": "forms of prompts; forms of items",
+    "--input": "records with prompts, or lines; items of which prompts are made",
     "--lr": "peak of AdamW's; that which falls from the beginning",
     "--max-tokens": "of what is generated; of a prompt",
     "--max-vocab": "others are `<unk>`; others are left out",
@@ -156,6 +157,8 @@ REDEFINED = {
     "--normalize": "normal forms of text; to rescale weights",
     "--order": "of n-grams; of n-grams to list; of filters",
     "--pattern": "what training is to use; what an imported file does not say",
+    "--task": "of a test set of vectors; of a format of prompts",
+    "--template": "of items; of conversations",
     "--text": "a file to measure; a text itself",
     "--plot": "a file for a curve; bars on the terminal",
     "--preset": "what to train; what to count",
@@ -241,6 +244,7 @@ def value(option, number, name):
              "--activation": "relu2", "--biases": "qkv", "--input": "jsonl", "--arch": "cbow", "--cbow-combine": "sum",
              "--loss": "softmax", "--negatives": "7", "--task": "similarity", "--projection": "tsne",
              "--perplexity": "7", "--select": "balanced", "--arrange": "reversed", "--shots-input": "tsv"}  # fmt: skip
+             "--perplexity": "7", "--answers": "letter", "--language": "es", "--style": "t5"}  # fmt: skip
     if option.metavar == "json|csv":
         return "csv"
     if name.startswith("w2v"):

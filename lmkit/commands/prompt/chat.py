@@ -57,7 +57,7 @@ def chat(
     ] = None,
     day: Annotated[
         str | None,
-        typer.Option("--date", metavar="YYYY-MM-DD", show_default=False, help="What a template is told today's date is."),
+        typer.Option("--date", metavar="YYYY-MM-DD", show_default=False, help="What a template takes for today."),
     ] = None,
     form: items.Form = "auto",
     bare: items.Bare = False,
@@ -97,11 +97,11 @@ def chat(
     with streams.open_output(output, inputs=[template, *(files or [])]) as out:
         prompts = items.Prompts(out, bare=bare)
         for item in source.of(files):
-            messages = items.about(item, lambda: _messages(item.fields, system))  # noqa: B023
-            messages = guard.passed(item, messages)
-            going_on = not no_generation_prompt and messages[-1]["role"] != chats.ASSISTANT
             more = {key: item.fields[key] for key in PASSED if key in item.fields}
-            filled = items.about(item, lambda: shape.render(messages, going_on=going_on, values=more))  # noqa: B023
+            with opening.about(item.place):
+                messages = guard.passed(item.place, _messages(item.fields, system))
+                going_on = not no_generation_prompt and messages[-1]["role"] != chats.ASSISTANT
+                filled = shape.render(messages, going_on=going_on, values=more)
             gold, said_by = items.output_in(item, formats.OUTPUTS)
             prompts.write(item, filled, {} if gold is None else {"gold": gold}, gone=[said_by or ""])
     guard.close()
@@ -171,7 +171,7 @@ class _Guard:
         self._run, self._marks, self._strict, self._escape = run, marks, strict, escape
         self._told = 0
 
-    def passed(self, item: items.Item, messages: chats.Messages) -> chats.Messages:
+    def passed(self, place: str, messages: chats.Messages) -> chats.Messages:
         """The messages, as they may go on. Raises DataError if `strict`."""
         found = list(chats.marks_in(messages, self._marks))
         if not found:
@@ -179,7 +179,7 @@ class _Guard:
         if self._escape:
             return chats.escaped(messages, self._marks)
         number, mark = found[0]
-        said = f"{item.place}: message {number} has {mark}, a mark of the template"
+        said = f"{place}: message {number} has {mark}, a mark of the template"
         if self._strict:
             raise DataError(said, hint="--escape puts a space into it")
         self._told += 1

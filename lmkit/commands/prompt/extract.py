@@ -28,7 +28,8 @@ def extract(
         ),
     ] = None,
     language: Annotated[
-        str, typer.Option("--language", metavar="NAME", callback=choice("en", "es"), help="Words of the prompt: `en`, `es`.")
+        str,
+        typer.Option("--language", metavar="NAME", callback=choice("en", "es"), help="The prompt's own: `en`, `es`."),
     ] = "en",
     trigger_words: Annotated[
         int, typer.Option("--trigger-words", metavar="N", min=1, help="Words of a trigger in the schema, at the most.")
@@ -37,7 +38,8 @@ def extract(
         int, typer.Option("--max-events", metavar="N", min=1, help="Events of a text in the schema, at the most.")
     ] = 20,
     check_answers: Annotated[
-        bool, typer.Option("--check-answers", help="Check FILEs, answers that `lmkit sample` wrote; status 1 if one is wrong.")
+        bool,
+        typer.Option("--check-answers", help="FILEs are answers to such prompts: check them; status 1 if one is wrong."),
     ] = False,
     form: items.Form = "auto",
     bare: items.Bare = False,
@@ -75,7 +77,8 @@ def extract(
             return
         prompts = items.Prompts(out, bare=bare)
         for item in source.of(names):
-            text = items.about(item, lambda: text_in(item.fields, None))  # noqa: B023
+            with opening.about(item.place):
+                text = text_in(item.fields, None)
             filled = ended(extraction.prompt(asked, text, language))
             schema = extraction.schema(asked, text, trigger_words, max_events)
             gold = next(((name, item.fields[name]) for name in formats.OUTPUTS if name in item.fields), None)
@@ -89,7 +92,8 @@ def _check(out: streams.Output, source: items.Items, files: Sequence[str], asked
     wrong, count = [], 0
     for item in source.of(files):
         count += 1
-        text, answer = (items.about(item, lambda name=name: _field(item.fields, name)) for name in ("input", "text"))
+        with opening.about(item.place):
+            text, answer = _field(item.fields, "input"), _field(item.fields, "text")
         checked = extraction.check(asked, text, answer)
         record = {"id": item.id, "events": checked.events, "valid": not checked.problems, "problems": checked.problems}
         left = {key: value for key, value in item.fields.items() if key not in (*record, "json_schema")}

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lmkit.commands import models as opening
 from lmkit.commands.options import Output, Run, choice, suggested
 from lmkit.commands.prompt import items, styles
 from lmkit.edge import streams
@@ -97,7 +98,8 @@ class _Maker:
 
     def of(self, item: items.Item) -> Made:
         """The item, its prompt, more fields of its record, and those that do not pass through."""
-        filled = items.about(item, lambda: self._render(item.fields))
+        with opening.about(item.place):
+            filled = self._render(item.fields)
         gold, said_by = items.output_in(item, formats.OUTPUTS)
         yield item, filled, {} if gold is None else {"gold": gold}, [said_by or ""]
 
@@ -115,8 +117,9 @@ class _Named(_Maker):
             gold, said_by = items.output_in(given, self._style.format.outputs)
             more: dict[str, Any] = {}
             if self._style.name == "t0-mcq":
-                gold = items.about(item, lambda: formats.right_choice(item.fields, self._answers))
-                more["candidates"] = items.about(item, lambda: formats.candidates(item.fields, self._answers))
+                with opening.about(item.place):
+                    gold = formats.right_choice(item.fields, self._answers)
+                    more["candidates"] = formats.candidates(item.fields, self._answers)
             yield given, filled, {**({} if gold is None else {"gold": gold}), **more}, [said_by or ""]
 
 

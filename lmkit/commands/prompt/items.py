@@ -1,21 +1,24 @@
 """Items as templates see them, fields by name: of lines, of TSV with named columns, of records. And what goes out."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
+from lmkit.commands import models as opening
 from lmkit.commands.options import Run, choice
 from lmkit.commands.prompt import inputs
 from lmkit.edge import streams
 from lmkit.edge.records import from_json, to_json
 from lmkit.errors import DataError, UsageError
-from lmkit.using.prompting.slots import Filled
+from lmkit.using.prompting.slots import Filled, as_text
 
 Files = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[FILE]...", help="Items: lines, TSV or JSON Lines; `-` or none: stdin.", show_default=False),
+    typer.Argument(
+        metavar="[FILE]...", help="Items: lines, TSV or JSON Lines; `-` or none: stdin.", show_default=False
+    ),
 ]
 Form = Annotated[
     str,
@@ -70,7 +73,9 @@ class Items:
         values = line.split("\t") if form == "tsv" else [line]
         if len(values) > len(self._columns):
             wanted = ", ".join(self._columns)
-            raise DataError(f"{place}: {len(values)} fields, and the columns are {wanted}", hint="--columns names others")
+            raise DataError(
+                f"{place}: {len(values)} fields, and the columns are {wanted}", hint="--columns names others"
+            )
         return dict(zip(self._columns, values, strict=False))
 
 
@@ -111,22 +116,13 @@ class Prompts:
         self._out.line(to_json({**record, **left}))
 
 
-def about(item: Item, function: Callable[[], Any]) -> Any:
-    """What a function gives; what is wrong is said with the item's place."""
-    try:
-        return function()
-    except DataError as error:
-        raise DataError(f"{item.place}: {error}", hint=error.hint) from None
-
-
 def output_in(item: Item, names: Sequence[str]) -> tuple[str | None, str | None]:
     """What is right for an item and the field that says so, the first of `names` that is there. Raises DataError."""
-    from lmkit.using.prompting.slots import as_text
-
     name = next((one for one in names if item.fields.get(one) is not None), None)
     if name is None:
         return None, None
-    return about(item, lambda: as_text(item.fields[name], name)), name
+    with opening.about(item.place):
+        return as_text(item.fields[name], name), name
 
 
 def text_of(name: str) -> str:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.prompt.items import Item, about
+from lmkit.commands import models as opening
+from lmkit.commands.prompt.items import Item
 from lmkit.errors import UsageError
 from lmkit.using.prompting import formats
 from lmkit.using.prompting.slots import Filled
@@ -40,7 +41,8 @@ class Style:
 
     def prompts(self, item: Item) -> list[tuple[Item, Filled]]:
         """The prompts of an item. Raises DataError naming its place."""
-        return [(one, about(item, lambda one=one: formats.render(self.format, one.fields))) for one in self._given(item)]
+        with opening.about(item.place):
+            return [(given, formats.render(self.format, given.fields)) for given in self._given(item)]
 
     def _given(self, item: Item) -> list[Item]:
         """The item with its task, or the two orders of a pair, with names of their own and the `pair` they are of."""
@@ -48,10 +50,9 @@ class Style:
             return [item]
         if self.name == "t5":
             return [replace(item, fields={**item.fields, "task": self.task.removesuffix(":")})]
-        orders: list[tuple[str, dict[str, Any]]] = about(item, lambda: formats.both_orders(item.fields))
         return [
             replace(item, fields={**fields, "pair": item.id, "order": order}, id=f"{item.id}-{order}")
-            for order, fields in orders
+            for order, fields in formats.both_orders(item.fields)
         ]
 
 

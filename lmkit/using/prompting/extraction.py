@@ -1,4 +1,4 @@
-"""Events of given frames asked for in a text, as JSON: the prompt, the schema of an answer, and whether one keeps to it.
+"""Events of given frames asked for in a text, as JSON: prompts, schemas of answers, and answers checked.
 
 An event is a pair `[frame, trigger]`: one of the frames, and words of the text that name the event.
 """
@@ -110,7 +110,9 @@ def _frame(number: int, value: Any) -> Frame:
         raise DataError(f"frame {number} is more or else than `name`, `description` and `examples`")
     name, description, examples = parts.get("name"), parts.get("description", ""), parts.get("examples", [])
     if not isinstance(name, str) or not name.strip() or "\n" in name:
-        raise DataError(f"frame {number} has no `name` that is a text of one line", hint="YAML takes yes and no for more")
+        raise DataError(
+            f"frame {number} has no `name` that is a text of one line", hint="YAML takes yes and no for more"
+        )
     listed = isinstance(examples, list) and all(isinstance(one, str) for one in examples)
     if not isinstance(description, str) or not listed:
         raise DataError(f"frame {name!r}: its `description` is a text, and its `examples` are a list of texts")

@@ -131,7 +131,7 @@ def environment(chat: bool) -> Any:
     class Generation(Extension):
         """The tag around what an assistant says, which transformers uses in training; here its body."""
 
-        tags = {"generation"}
+        tags: set[str] = {"generation"}  # noqa: RUF012  # the library says that each has its own
 
         def parse(self, parser: Any) -> Any:
             line = next(parser.stream).lineno
@@ -198,10 +198,10 @@ def _tojson(
 
 # Sizes, before anything of such a size is made.
 
-_WIDTHS = frozenset(
-    ["center", "ljust", "rjust", "zfill", "expandtabs", "indent", "wordwrap", "truncate", "batch", "slice", "round"]
-    + ["tojson", "to_bytes"]
-)
+_WIDTHS = (
+    "center", "ljust", "rjust", "zfill", "expandtabs", "indent", "wordwrap", "truncate", "batch", "slice", "round",
+    "tojson", "to_bytes",
+)  # fmt: skip
 """Functions that make as much as a number says."""
 
 

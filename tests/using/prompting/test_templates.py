@@ -1,0 +1,246 @@
+"""Templates of slots, the named formats, and Jinja2 in its sandbox."""
+
+import re
+from itertools import islice
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmkit.errors import DataError
+from lmkit.using.prompting import formats, sandbox, slots
+from lmkit.using.prompting.sandbox import Template, TemplateError
+
+COURSE = "[X]. En general la pelicula me parecio [Z]."
+TEXTS = st.text(alphabet="[XZ]: a\t\né:", max_size=12)
+
+
+def filled(template, **fields):
+    return slots.parse(template).fill(lambda name: slots.text_in(fields, name))
+
+
+# Slots.
+
+
+def test_the_two_slots_of_the_course():
+    found = filled(COURSE, input="Amé esa pelicula")
+    assert found == ("Amé esa pelicula. En general la pelicula me parecio [Z].", "", 52)
+    assert found.fields() == {"prompt": "Amé esa pelicula. En general la pelicula me parecio [Z]."}
+
+
+@given(TEXTS, TEXTS, TEXTS)
+def test_the_slot_of_the_template_is_found_whatever_the_data_say(one, other, after):
+    found = filled("[X:a]|[Z]|[X:b][X:c]", a=one, b=other, c=after)
+    assert found.text == f"{one}|[Z]|{other}{after}"
+    assert found.slot == len(one) + 1
+    said = found.fields()
+    assert said.get("slot", found.text.find("[Z]")) == found.slot
+    assert "joint" not in said
+
+
+@given(TEXTS)
+def test_without_a_slot_the_answer_goes_to_the_end_and_spaces_before_it_are_the_joint(text):
+    found = filled("[X] \t", input=text)
+    assert found.text + found.joint == text + " \t"
+    assert found.text == found.text.rstrip(" \t")
+    assert found.slot is None
+    assert found.fields().get("slot", 0) == (None if "[Z]" in text else 0)
+
+
+def test_what_goes_wrong_with_slots():
+    with pytest.raises(DataError, match="twice"):
+        slots.parse("[Z] [X] [Z]")
+    with pytest.raises(DataError, match="no field 'b'"):
+        filled("[X:b]", a="x")
+    with pytest.raises(DataError, match="no field 'input' or 'text' or 'question'"):
+        filled("[X]", a="x")
+    for value in (None, True, ["x"], {}):
+        with pytest.raises(DataError, match="'input' is not a text"):
+            filled("[X]", input=value)
+    assert filled("[X] [X:n] [x] [X:] []", text="t", n=1.5).text == "t 1.5 [x] [X:] []"
+
+
+# Named formats.
+
+
+def rendered(name, **fields):
+    return formats.render(formats.FORMATS[name], fields)
+
+
+def test_each_format_to_the_byte():
+    t0 = rendered("t0-mcq", question="¿Qué?", context="Nada.", choices=["uno", "dos", 3, "cuatro"])
+    assert t0.text == (
+        "Read the context and answer the question by selecting one of the provided choices\nQuestion: ¿Qué?\n"
+        "Context: Nada.\nChoices: (A) uno (B) dos (C) 3 (D) cuatro\nAnswer:"
+    )
+    assert t0.joint == " "
+    pair = {"a": "El home está en el umbral", "b": "La persona está cerca de la puerta"}
+    assert rendered("gpt1", **pair).text == (
+        "[START] El home está en el umbral [DELIM] La persona está cerca de la puerta [EXTRACT]"
+    )
+    assert rendered("gpt1", input="La comida estuvo deliciosa").text == "[START] La comida estuvo deliciosa [EXTRACT]"
+    assert rendered("bert", premise="x y", hypothesis="z").text == "[CLS] x y [SEP] z [SEP]"
+    assert rendered("bert", text="x", b="").text == "[CLS] x [SEP]"
+    assert rendered("t5", task="summarize", text="long ").fields() == {"prompt": "summarize: long", "joint": " "}
+
+
+def test_an_instruction_without_an_input_has_no_empty_block():
+    bare = rendered("instruct", instruction="Di algo.")
+    assert bare == rendered("instruct", instruction="Di algo.", input="")
+    assert bare.text == (
+        "Below is an instruction. Write a response that does what is asked.\n\n"
+        "### Instruction:\nDi algo.\n\n### Response:\n"
+    )
+    assert rendered("instruct", instruction="Di algo.", input="ya").text == (
+        "Below is an instruction, and an input that it is about. Write a response that does what is asked.\n\n"
+        "### Instruction:\nDi algo.\n\n### Input:\nya\n\n### Response:\n"
+    )
+
+
+def test_similar_texts_come_in_both_orders():
+    orders = formats.both_orders({"sentence1": "x", "sentence2": "y", "k": 1})
+    assert [(order, formats.render(formats.FORMATS["gpt1"], fields).text) for order, fields in orders] == [
+        ("ab", "[START] x [DELIM] y [EXTRACT]"), ("ba", "[START] y [DELIM] x [EXTRACT]"),
+    ]  # fmt: skip
+    with pytest.raises(DataError, match="two texts"):
+        formats.both_orders({"a": "x"})
+
+
+def test_letters_go_on_after_z():
+    found = list(islice(formats.letters(), 26 * 27 + 1))
+    assert found[:2] + found[25:29] + found[-2:] == ["A", "B", "Z", "AA", "AB", "AC", "ZZ", "AAA"]
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("choices", "said", "text", "letter"),
+    [
+        (["x", "y"], {"answer": "y"}, "y", "B"),
+        (["x", "y"], {"label": "(B)"}, "y", "B"),
+        (["x", "y"], {"label": 0}, "x", "A"),
+        (["B", "A"], {"answer": "A"}, "A", "B"),
+        ([1, 0], {"answer": 0}, "0", "B"),
+        (["x", "y"], {}, None, None),
+    ],
+)
+def test_the_right_choice_by_text_letter_or_number(choices, said, text, letter):
+    record = {"choices": choices, **said}
+    assert formats.right_choice(record, "text") == text
+    assert formats.right_choice(record, "letter") == letter
+
+
+def test_what_goes_wrong_with_choices():
+    for said in ("z", 2, "C", -1):
+        with pytest.raises(DataError, match="none of the choices"):
+            formats.right_choice({"choices": ["x", "y"], "answer": said}, "text")
+    with pytest.raises(DataError, match="the same"):
+        formats.candidates({"choices": ["x", "x"]}, "text")
+    assert formats.candidates({"choices": ["x", "x"]}, "letter") == ["A", "B"]
+    for choices in ("xy", None, ["x"], {"x": 1}):
+        with pytest.raises(DataError, match="no list"):
+            rendered("t0-mcq", question="", context="", choices=choices)
+
+
+# Jinja2.
+
+
+def test_jinja_sees_the_data_alone_and_escapes_nothing():
+    assert Template("{{ a }}|{{ b.c[0] }}\n").render({"a": "<&>", "b": {"c": [1]}}) == "<&>|1\n"
+    assert Template("{% for x in a %}{{ loop.index }}{{ x ~ 1 ~ x }} {% endfor %}").render({"a": "ab"}) == "1a1a 2b1b "
+    assert Template("{{ a | tojson }} {{ '%s-%03d' % ('x', 7) }} {{ '{}'.format(a | length) }}").render(
+        {"a": {"é": "<"}}
+    ) == '{"é": "<"} x-007 1'
+
+
+HOSTILE = {
+    "{{ x.__class__ }}": "unsafe",
+    "{{ ''.__class__.__mro__[1].__subclasses__() }}": "unsafe",
+    "{{ x | attr('__class__') }}": "unsafe",
+    "{{ '{0.__class__}'.format(x) }}": "unsafe",
+    "{{ self._TemplateReference__context }}": "unsafe",
+    "{{ range.__globals__ }}": "unsafe",
+    "{{ cycler.__init__.__globals__ }}": "unsafe",
+    "{{ items.append(1) }}": "unsafe",
+    "{{ items.clear() }}": "unsafe",
+    "{% set ns = namespace() %}{% set ns.__class__ = 1 %}": "no name",
+    "{{ namespace(__class__=1) }}": "begin with a letter",
+    "{% include 'x' %}": "stands alone",
+    "{% import 'x' as y %}": "stands alone",
+    "{% from 'x' import y %}": "stands alone",
+    "{% extends 'x' %}": "stands alone",
+    "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}": "nested too deeply",
+    "{% macro f(n) %}{% if n %}{{ f(n-1) }}{{ f(n-1) }}{% endif %}{% endmacro %}{{ f(60) }}": "rounds",
+    "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}": "rounds",
+    "{% for a in range(99999) %}{{ x * 999 }}{% endfor %}": "more than",
+    "{{ range(10 ** 9) }}": "Range too big",
+    "{{ 'x' * 10 ** 9 }}": "more than",
+    "{{ [0] * 10 ** 9 }}": "more than",
+    "{{ 10 ** (10 ** 9) }}": "more than",
+    "{{ x.center(10 ** 9) }}": "more than",
+    "{{ x | center(10 ** 9) }}": "more than",
+    "{{ items | map('center', 10 ** 9) | join }}": "more than",
+    "{{ '%1000000000d' % 1 }}": "more than",
+    "{{ '%*d' % (10 ** 9, 1) }}": "more than",
+    "{{ '{:1000000000}'.format(x) }}": "more than",
+    "{{ '{:{}}'.format(x, 10 ** 9) }}": "more than",
+    "{{ items | tojson(indent=10 ** 9) }}": "more than",
+    "{{ items | batch(10 ** 9, x) | list }}": "more than",
+    "{{ 'a'.replace('', 'x' * 9999) * 99999 }}": "more than",
+    "{{ y }}": "'y' is undefined",
+    "{{ x.y }}": "no attribute",
+    "{{ x | random }}": "No filter",
+    "{{ lipsum() }}": "undefined",
+    "{{ 1 / 0 }}": "division",
+    "{% if %}": "Expected an expression",
+    "{{ x": "unexpected end",
+    "{% for x in y %}": "endfor",
+    "{{ " + "(" * 9999: "nested too deeply",
+    "{% for a in x %}" * 30 + "{% endfor %}" * 30: "nested",
+}
+
+
+@pytest.mark.parametrize("source", HOSTILE, ids=lambda source: source[:40])
+def test_hostile_templates_come_to_an_end_with_one_line(source):
+    with pytest.raises(TemplateError, match=re.escape(HOSTILE[source])) as told:
+        Template(source).render({"x": "abc", "items": ["a"]})
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "ns.a ~ ns.a", "ns.a + ns.a", "ns.a * 2", "[ns.a, ns.a]", "ns.a.replace('x', ns.a)", "ns.a | replace('x', ns.a)",
+        "[ns.a, ns.a] | join(ns.a)", "ns.a.join(ns.a)", "ns.a.join([ns.a, ns.a])", "'%s%s' % (ns.a, ns.a)",
+        "'%s%s' | format(ns.a, ns.a)", "'{0}{0}'.format(ns.a)", "ns.a.translate({120: ns.a})", "(ns.a, ns.a)",
+        "{1: ns.a, 2: ns.a}",
+    ],
+)  # fmt: skip
+def test_nothing_can_be_doubled_for_ever(step):
+    source = "{% set ns = namespace(a='xx') %}{% for i in range(99) %}{% set ns.a = STEP %}{% endfor %}{{ ns.a }}"
+    with pytest.raises(TemplateError, match=r"line 1: more than \d+ characters"):
+        Template(source.replace("STEP", step)).render({})
+
+
+def test_errors_name_the_line_of_the_template():
+    with pytest.raises(TemplateError, match="^line 3: 'y' is undefined$"):
+        Template("a\n\n{{ y }}\n").render({})
+    with pytest.raises(TemplateError, match="^line 2: "):
+        Template("a\n{% bad %}")
+    assert Template("{{ x }}").render({"x": "y" * sandbox.LIMIT}) == "y" * sandbox.LIMIT
+
+
+def located(source, **fields):
+    return slots.located(Template(source).render, fields)
+
+
+def test_a_slot_in_jinja_is_the_template_s_own():
+    assert located("{{ x }} [Z].", x="a") == ("a [Z].", "", 2)
+    assert located("{{ x }} [Z].", x="[Z] [Z]").slot == 8
+    assert located("{{ x }}: ", x="[Z]") == ("[Z]:", " ", None)
+    assert located("{{ x }}Z]", x="[").slot is None
+    assert located("{{ x.y[0] }} [Z]", x={"y": ["[Z]"]}).slot == 4
+    with pytest.raises(DataError, match="2 times"):
+        located("[Z] [Z] {{ x }}", x="")
+    with pytest.raises(DataError, match="hangs on brackets"):
+        located("{% if '[' in x %}a{% endif %}[Z]", x="[")
