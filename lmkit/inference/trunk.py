@@ -32,7 +32,9 @@ class TransformerTrunk:
 
     def endings(self, prefix: I32, endings: Sequence[I32]) -> list[F64]:
         """See `Trunk.endings`. Raises DataError for an ending that no context holds."""
-        longest = max(map(len, endings), default=0)
+        if not endings:
+            return []
+        longest = max(map(len, endings))
         if longest > self._context:
             raise DataError(f"an answer of {longest} tokens exceeds the model's context of {self._context}")
         inputs = np.concatenate((self._start, prefix))[-(self._context + 1 - max(1, longest)) :]
@@ -62,9 +64,9 @@ class TransformerTrunk:
         outputs, rows = self._branch_rows(tail, endings)
         if last is not None:
             outputs = np.concatenate((last, outputs))
-        targets = np.concatenate([np.zeros(0, np.int32), *endings])
-        used, rows = np.unique(np.concatenate([np.zeros(0, np.int64), *rows]), return_inverse=True)
-        nats = self._decoder.head.pick(outputs[used], rows.astype(np.int32), targets)
+        targets = np.concatenate(endings)
+        used, places = np.unique(np.concatenate(rows), return_inverse=True)
+        nats = self._decoder.head.pick(outputs[used], places.astype(np.int32), targets)
         return np.split(nats, np.cumsum([len(ending) for ending in endings])[:-1])
 
     def _branch_rows(self, tail: I32, endings: Sequence[I32]) -> tuple[F32, list[I64]]:

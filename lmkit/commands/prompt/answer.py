@@ -183,12 +183,12 @@ class _Answers:
         """Says once that a model sees the answer's line alone."""
         from lmkit.using.prompting.answering import reads_lines
 
-        if not self._told and reads_lines(self._model):
-            if any("\n" in item.question.before + item.question.after for item in items):
-                self._told = True
-                self._run.terminal.notice(
-                    "the model reads each line by itself: of a prompt it sees the line that the answer is in"
-                )
+        several = any("\n" in item.question.before + item.question.after for item in items)
+        if several and not self._told and reads_lines(self._model):
+            self._told = True
+            self._run.terminal.notice(
+                "the model reads each line by itself: of a prompt it sees the line that the answer is in"
+            )
 
     def _questions(self, item: Item) -> list[Any]:
         """What is asked for an item: its own question first, then those that norms need."""

@@ -102,7 +102,7 @@ def calibrated(nats: Sequence[float], content_free: Sequence[Sequence[float]]) -
 
 
 def proportions(nats: Sequence[float]) -> list[float]:
-    """Logarithms whose exponentials sum to 1, (C,) to (C,): all the same where none is possible, or some are certain."""
+    """Logarithms whose exponentials sum to 1, (C,) to (C,); those of the infinite are the same, and all others none."""
     highest = max(nats)
     if math.isinf(highest):
         share = -math.log(sum(one == highest for one in nats))

@@ -16,7 +16,8 @@ def trunk_of(model: Any) -> Trunk:
     if hasattr(model, "trunk"):
         own: Trunk = model.trunk()
         return own
-    return StateTrunk(model) if hasattr(model, "rows") else SentenceTrunk(model)
+    looks_up = hasattr(model, "score_many") and not hasattr(model, "rows")
+    return SentenceTrunk(model) if looks_up else StateTrunk(model)
 
 
 class StateTrunk:

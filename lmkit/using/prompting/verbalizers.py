@@ -1,4 +1,4 @@
-"""Which label an answer's words stand for, and the scores of labels from those of words. Knows no models and no files."""
+"""Which label an answer stands for, and the scores of labels from those of answers. Knows no models and no files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
