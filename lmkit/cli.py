@@ -87,6 +87,13 @@ COMMANDS = {
     "data text": Command(f"{DATA}.texts", "text", "Print a text that every Python installation carries."),
     "data next": Command(f"{DATA}.texts", "next_", "Contexts of a text and the token that follows each."),
     "data format": Command(f"{DATA}.format", "format_", "Examples as prompts and outputs to train on."),
+    "eval classify": Command("lmkit.commands.eval.classify", "classify", "Predicted labels against right ones."),
+    "eval regress": Command("lmkit.commands.eval.regress", "regress", "Predicted numbers against right ones."),
+    "eval answers": Command("lmkit.commands.eval.answers", "answers", "Answers found in texts against right ones."),
+    "eval em": Command("lmkit.commands.eval.em", "em", "Exact match and token F1 of answers, as SQuAD has them."),
+    "eval bleu": Command("lmkit.commands.eval.bleu", "bleu", "BLEU and chrF of texts against references."),
+    "data text": Command("lmkit.commands.data", "text", "Print a text that every Python installation carries."),
+    "data next": Command("lmkit.commands.data", "next_", "Contexts of a text and the token that follows each."),
     "scaling plan": Command("lmkit.commands.scaling", "plan", "Parameter counts of models, exactly."),
     "calc softmax": Command(f"{CALC}.distributions", "softmax", "Probabilities of logits."),
     "calc cross-entropy": Command(
@@ -106,6 +113,12 @@ COMMANDS = {
     "calc posenc": Command(f"{CALC}.layers", "posenc", "The sinusoidal encoding of a position."),
 }
 SPREAD = {"w2v analogy": ("--positive", "--negative"), "prompt search": ("--templates",)}
+SPREAD = {
+    "w2v analogy": ("--positive", "--negative"),
+    "eval bleu": ("--references",),
+    "ppl": ("--compare",),
+    "ngram ppl": ("--compare",),
+}
 """Options that take all words up to the next option; the parser knows them as options that may be repeated."""
 GROUPS = {
     "ngram": "N-gram models: count, smooth, look up, prune, mix.",

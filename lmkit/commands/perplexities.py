@@ -1,7 +1,7 @@
 """Perplexities as records and rows: a model's name, signature and totals, and how they are shown."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmkit.commands import models as opening
@@ -71,6 +71,14 @@ def _numbers(totals: Any) -> dict[str, Any]:
         "bits_per_character": totals.bits_per(totals.characters),
         "bits_per_byte": totals.bits_per(totals.bytes),
     }
+
+
+def best_first(run: Run, scored: Sequence[Scored]) -> list[Scored]:
+    """Models by bits per byte of all that they read, fewest first, of equals the first named; tells the best."""
+    found = sorted(scored, key=lambda one: one.total.bits_per(one.total.bytes))
+    bits = found[0].total.bits_per(found[0].total.bytes)
+    run.terminal.notice(f"fewest bits per byte: {found[0].name} ({cell(bits)})")
+    return found
 
 
 class Shown:

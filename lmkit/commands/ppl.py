@@ -24,7 +24,7 @@ from lmkit.commands.options import (
     Stride,
     Threads,
 )
-from lmkit.commands.perplexities import Scored, Shown
+from lmkit.commands.perplexities import Scored, Shown, best_first
 from lmkit.edge import streams
 from lmkit.edge.records import Table, cell, to_json
 from lmkit.errors import DataError, UsageError
@@ -40,6 +40,13 @@ def ppl(
     explain: Annotated[
         bool, typer.Option("--explain", help="Each line's probability, and the perplexity by three formulas.")
     ] = False,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--compare", metavar="MODEL...", show_default=False,
+            help="More models; all are printed best first, by bits per byte, and stderr names the best.",
+        ),
+    ] = None,
     mix: Mix = None,
     mix_text: MixText = None,
     stride: Stride = None,
@@ -50,7 +57,7 @@ def ppl(
     json: Json = False,
     bare: Bare = False,
     output: Output = None,
-) -> None:
+) -> None:  # fmt: skip
     """Perplexity of texts under any model.
 
     Every token of every line is predicted once, and the end of the line too unless --no-eos.
@@ -64,6 +71,10 @@ def ppl(
     know what stood in the lines before; a transformer sees a long text through windows that
     move on by --stride, so that a token is predicted once, from most of what fits.
 
+    With --compare MODEL... the totals come best first, and -b prints the name of the model
+    with the fewest bits per byte, which tells the model nearest to a domain. Texts that are
+    FILEs stand before it.
+
     With --mix the models are also mixed, p = sum of w_i p_i, and the mixture's numbers come
     last. The weights of --mix auto are found by EM on --mix-text, whose scores are held in
     memory.
@@ -73,9 +84,10 @@ def ppl(
       lmkit ngram fit train.txt | lmkit ppl test.txt
       lmkit ppl -b -m model.lm < test.txt
       lmkit ppl -m small.lm -m large.arpa --json test.txt
+      lmkit ppl --compare one.lm two.lm < dev.txt
       lmkit ppl -m neural.lm -m ngram.lm --mix auto --mix-text dev.txt test.txt
     """
-    names, texts = opening.sources(model or [], files)
+    names, texts = opening.sources([*(model or []), *(compare or [])], files)
     opening.one_stdin(*names, *texts, mix_text)
     if explain and (bare or len(names) > 1):
         raise UsageError("--explain is about one model, and not a bare number")
@@ -106,7 +118,11 @@ def ppl(
                         shown.add(one.record(streams.display(text), part))
         if not (scored[0].total.tokens and scored[0].total.bytes):  # nothing but the end of a document is no text
             raise DataError("no text to score: the input is empty")
-        for one in scored:
+        ordered = best_first(run, scored) if compare else scored
+        if bare and compare:
+            out.line(ordered[0].name)
+            return
+        for one in ordered:
             shown.add(one.record("total" if len(texts) > 1 else streams.display(texts[0]), one.total), last=True)
             one.tell_impossible()
         opening.tell_replaced(run, reader)

@@ -134,19 +134,23 @@ def test_examples_use_commands_and_options_that_exist(name, lmkit):
 
 
 REDEFINED = {
+    "--against": "a text to measure by; a second system's predictions",
     "--as": "what encode writes; what decode reads; what data next writes",
     "--batch": "rows of a step of training; texts that are generated at once",
     "--bare": "a number; the words of an answer; a cosine or a yes or no",
     "--by": "what is a sequence for training; what a context of an example ends at",
+    "--compare": "compressors; models",
     "--context": "tokens that a model sees; tokens of an example",
     "--counts": "a file of counts to import; files of counts to measure",
     "--dropout": "of merges; of activations",
     "--epsilon": "of a norm; of a filter",
     "--explain": "ppl: lines and formulas; score: factors",
+    "--field": "a text; a prediction",
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
     "--input": "forms of prompts; forms of items",
     "--input": "records with prompts, or lines; items of which prompts are made",
+    "--level": "what merges start from; how much of the resamples an interval holds",
     "--lr": "peak of AdamW's; that which falls from the beginning",
     "--max-tokens": "of what is generated; of a prompt",
     "--max-vocab": "others are `<unk>`; others are left out",
@@ -245,8 +249,11 @@ def value(option, number, name):
              "--loss": "softmax", "--negatives": "7", "--task": "similarity", "--projection": "tsne",
              "--perplexity": "7", "--select": "balanced", "--arrange": "reversed", "--shots-input": "tsv"}  # fmt: skip
              "--perplexity": "7", "--answers": "letter", "--language": "es", "--style": "t5"}  # fmt: skip
+             "--perplexity": "7", "--tokenize": "intl"}  # fmt: skip
     if option.metavar == "json|csv":
         return "csv"
+    if name.startswith("eval"):
+        fixed["--level"] = "0.25"
     if name.startswith("w2v"):
         fixed |= {"--format": "glove", "--method": "cosmul", "--which": "both"}
     types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}

@@ -8,7 +8,8 @@ Shapes: N items, C cells, R resamples, B of them at once.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,16 @@ RESAMPLES = 1000
 LEVEL = 0.95
 _BLOCK = 1 << 21  # counts drawn at a time
 _EXACT = 2000  # right or wrong answers of one system only, up to which the sign test adds up integers
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a sample is drawn again: the seed, how many times, and how much of the resamples an interval holds."""
+
+    seed: int = 0
+    resamples: int = RESAMPLES
+    level: float = LEVEL
+
 
 Statistic = Callable[[I64], F64]
 """A measure of (B, C) counts of cells, (B,); NaN where it is not defined."""
@@ -72,6 +83,40 @@ def resampled(statistic: Statistic, counts: I64, seed: int, resamples: int, *, w
     """A statistic of each resample, (R,), of a sample that has `counts`, (C,), items of each cell."""
     found = [statistic(block) for block in draws(counts, seed, resamples, width=width)]
     return np.concatenate(found) if found else np.empty(0)
+
+
+Measures = Callable[[I64], Mapping[str, F64]]
+"""Several measures of (B, C) counts of cells, (B,) each."""
+
+
+def gathered(measures: Measures, counts: I64, sampling: Sampling, *, width: int = 1) -> dict[str, F64]:
+    """Several measures of the same resamples, (R,) each."""
+    blocks = [measures(block) for block in draws(counts, sampling.seed, sampling.resamples, width=width)]
+    if not blocks:
+        return {}
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def intervals(values: Mapping[str, float | None], drawn: Mapping[str, F64], level: float) -> dict[str, Interval | None]:
+    """Values, None where they are not defined, with the intervals of their resamples."""
+    return {
+        name: None if value is None else around(value, drawn.get(name, np.empty(0)), level)
+        for name, value in values.items()
+    }
+
+
+def differences(
+    values: tuple[Mapping[str, float | None], Mapping[str, float | None]],
+    drawn: tuple[Mapping[str, F64], Mapping[str, F64]],
+    level: float,
+) -> dict[str, Difference | None]:
+    """How two systems' values differ, the first less the second, from measures of the same resamples."""
+    found: dict[str, Difference | None] = {}
+    for name, one in values[0].items():
+        other = values[1][name]
+        apart = drawn[0][name] - drawn[1][name] if name in drawn[0] else np.empty(0)
+        found[name] = None if one is None or other is None else compared(one - other, apart, level)
+    return found
 
 
 def around(value: float, drawn: F64, level: float = LEVEL) -> Interval:

@@ -45,25 +45,30 @@ class Cells:
         return table
 
 
-def cells(gold: Sequence[str], predicted: Sequence[str]) -> Cells:
-    """Counts of the pairs of N right and N predicted labels; labels are all that occur, sorted."""
-    (found,) = paired_cells(gold, [predicted])[1]
-    return found
+def cells(gold: Sequence[str], predicted: Sequence[str], more: Sequence[str] = ()) -> Cells:
+    """Counts of the pairs of N right and N predicted labels; labels are all that occur, and `more`, sorted."""
+    return together(gold, [predicted], more)[0]
 
 
-def paired_cells(gold: Sequence[str], systems: Sequence[Sequence[str]]) -> tuple[I64, list[Cells]]:
-    """The cells of several systems' predictions for the same N items: how many items are of each, (C,), and the labels.
+def together(gold: Sequence[str], systems: Sequence[Sequence[str]], more: Sequence[str] = ()) -> list[Cells]:
+    """Cells of several systems' predictions for the same N items, with the same counts, so that they are drawn alike.
 
-    A cell is one right label and one prediction of each system, so that the systems are drawn together.
+    A cell is one right label and one prediction of each system.
     """
-    labels = tuple(sorted({*gold, *(label for predicted in systems for label in predicted)}))
+    labels = tuple(sorted({*gold, *more, *(label for predicted in systems for label in predicted)}))
     numbers = {label: number for number, label in enumerate(labels)}
     columns = [np.fromiter(map(numbers.__getitem__, column), np.int64, len(column)) for column in (gold, *systems)]
     key = columns[0]
-    for column in columns[1:]:  # one number for each combination: what exists of them, so that it never overflows
+    for column in columns[1:]:  # one number for each combination: of those that exist, so that it never overflows
         key = np.unique(key, return_inverse=True)[1] * len(labels) + column
     _, first, counts = np.unique(key, return_index=True, return_counts=True)
-    return counts, [Cells(labels, columns[0][first], column[first], counts) for column in columns[1:]]
+    return [Cells(labels, columns[0][first], column[first], counts) for column in columns[1:]]
+
+
+def alone_right(one: Cells, other: Cells) -> tuple[int, int]:
+    """Items that one of two systems, whose cells are `together`, gets right and the other wrong; and the reverse."""
+    right, others = one.predicted == one.gold, other.predicted == other.gold
+    return int(one.counts[right & ~others].sum()), int(one.counts[others & ~right].sum())
 
 
 @dataclass(frozen=True)
@@ -139,10 +144,19 @@ def matthews(of: Sums) -> F64:
     return _ratio(joint, np.sqrt(spread))
 
 
-def measured(found: Cells, counts: I64 | None = None) -> dict[str, F64]:
-    """Each of MEASURES, (B,), of samples with `counts`, (B, C), of the cells; without them of the one that there is."""
-    of = sums(found, found.counts[None] if counts is None else counts)
-    return {"accuracy": accuracy(of), "macro_f1": macro_f1(of), "micro_f1": micro_f1(of), "matthews": matthews(of)}
+def measured(found: Cells, counts: I64, positive: str | None = None) -> dict[str, F64]:
+    """Each of MEASURES, (B,), of samples with `counts`, (B, C), of the cells; and those of one `positive` label."""
+    of = sums(found, counts)
+    measures = {"accuracy": accuracy(of), "macro_f1": macro_f1(of), "micro_f1": micro_f1(of), "matthews": matthews(of)}
+    if positive is not None:
+        label = found.labels.index(positive)
+        measures |= {"precision": precision(of)[:, label], "recall": recall(of)[:, label], "f1": f1(of)[:, label]}
+    return measures
+
+
+def values(found: Cells, positive: str | None = None) -> dict[str, float]:
+    """What `measured` has, of the one sample that there is."""
+    return {name: value.item() for name, value in measured(found, found.counts[None], positive).items()}
 
 
 @dataclass(frozen=True)
@@ -172,6 +186,8 @@ def undefined(found: Cells) -> list[str]:
             told.append(f"the precision of {label!r}, which is never predicted")
         if not right:
             told.append(f"the recall of {label!r}, which is never right")
+        if not (right or guessed):
+            told.append(f"the F1 of {label!r}, which is neither")
     for what, column in ("gold label", of.right[0]), ("prediction", of.guessed[0]):
         if (column > 0).sum() < 2:
             told.append(f"Matthews' correlation, since every {what} is the same")

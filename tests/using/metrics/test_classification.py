@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as learned
 
@@ -23,6 +23,7 @@ def figures(gold, predicted):
     }
 
 
+@settings(max_examples=40)
 @given(PAIRS)
 def test_measures_are_those_of_scikit_learn(pairs):
     gold, predicted = sides(pairs)
@@ -82,10 +83,24 @@ def test_counts_of_cells_stand_for_items(pairs, seed):
 
 
 @given(st.lists(st.tuples(*[st.sampled_from("abc")] * 3), min_size=1, max_size=30))
-def test_paired_cells_hold_each_system(triples):
+def test_systems_together_are_as_each_alone(triples):
     gold, *systems = sides(triples)
-    counts, found = classification.paired_cells(gold, systems)
-    assert counts.sum() == len(triples)
+    found = classification.together(gold, systems)
+    assert found[0].counts.sum() == len(triples)
+    assert found[0].counts.tolist() == found[1].counts.tolist()
     for one, predicted in zip(found, systems, strict=True):
-        expected = figures(gold, predicted)
-        assert {name: v.item() for name, v in classification.measured(one).items()} == pytest.approx(expected)
+        assert classification.values(one) == pytest.approx(figures(gold, predicted))
+    alone = [sum(a == g != b for g, a, b in triples), sum(b == g != a for g, a, b in triples)]
+    assert list(classification.alone_right(*found)) == alone
+
+
+def test_a_label_that_is_asked_about():
+    found = classification.cells(["y", "y", "n"], ["y", "n", "n"], ["y"])
+    assert classification.values(found, "y") == pytest.approx(
+        {**figures(["y", "y", "n"], ["y", "n", "n"]), "precision": 1, "recall": 0.5, "f1": 2 / 3}
+    )
+    absent = classification.cells(["y", "n"], ["y", "n"], ["z"])
+    assert classification.values(absent, "z") == {
+        "accuracy": 1, "macro_f1": 1, "micro_f1": 1, "matthews": 1, "precision": 0, "recall": 0, "f1": 0,
+    }  # fmt: skip
+    assert "the F1 of 'z', which is neither" in classification.undefined(absent)

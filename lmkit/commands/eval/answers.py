@@ -1,0 +1,253 @@
+"""`lmkit eval answers`: answers found in texts against right ones."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.eval import figures, reading
+from lmkit.commands.options import (
+    Against,
+    Bare,
+    Gold,
+    GoldField,
+    Json,
+    Level,
+    Output,
+    PredictionField,
+    Predictions,
+    Resamples,
+    Run,
+    Seed,
+)
+from lmkit.edge import streams
+from lmkit.edge.records import to_json
+from lmkit.errors import DataError, UsageError
+
+PREDICTED = ("text", "answer", "prediction")
+_SHOWN = 10  # wrong steps that are told
+
+
+def answers(
+    run: Run,
+    file: Predictions = streams.STDIN,
+    gold: Gold = None,
+    extract: Annotated[
+        str | None,
+        typer.Option(
+            "--extract", metavar="PATTERN", show_default="the whole text",
+            help="Regular expression of Python; the first group that matched, or else all that did, is the answer.",
+        ),
+    ] = None,
+    last: Annotated[bool, typer.Option("--last", help="The last match of --extract, not the first.")] = False,
+    numbers: Annotated[
+        bool,
+        typer.Option("--numbers", help="Compare the last number of each: 1,000, $1000 and 1000.0 are the same."),
+    ] = False,
+    vote: Annotated[
+        bool, typer.Option("--vote", help="Of texts of one id, the answer that most of them have is the answer.")
+    ] = False,
+    check_arithmetic: Annotated[
+        bool, typer.Option("--check-arithmetic", help="Work out each `a + b = c` in the texts; say which are wrong.")
+    ] = False,
+    field: PredictionField = None,
+    gold_field: GoldField = None,
+    against: Against = None,
+    resamples: Resamples = 1000,
+    level: Level = 0.95,
+    seed: Seed = 0,
+    json: Json = False,
+    bare: Bare = False,
+    output: Output = None,
+) -> None:  # fmt: skip
+    r"""Answers found in texts against right ones.
+
+    The texts are those of `lmkit sample`, records with `text`, or lines. Answers are the
+    same where they differ in case, in kinds of characters (NFKC) and in white space only,
+    or, with --numbers, where the last number of each is the same: `$`, `%`, commas between
+    thousands and zeros that could be left out say nothing. A text without an answer counts
+    as wrong, and stderr says how many there are. --json prints a record for each item
+    (`id`, `answer`, `gold`, `correct`), and one with `accuracy`, `n` and the rest at last.
+
+    Of several texts of one id each is an item, and they share one line of --gold; --vote
+    makes one item of them: self-consistency (Wang et al. 2023); of answers with as many
+    votes the one that came first.
+
+    --check-arithmetic works out + - * / and brackets exactly. A result with decimals may be
+    rounded to them; sums with words between their numbers are left alone.
+
+    A pattern with nested repetitions, such as (a+)+$, may take forever on some texts: Python's
+    engine has no limit of time; Ctrl-C ends it. Intervals and --against are as in `lmkit eval
+    classify`.
+
+    Examples:
+      lmkit eval answers --extract 'The answer is (.*?)\.' --gold gold.txt texts.txt
+      lmkit eval answers --extract '#### (.*)' --numbers --gold gsm8k.jsonl --gold-field answer texts.jsonl
+      lmkit sample -m model.lm -n 5 prompts.jsonl | lmkit eval answers --numbers --vote --gold gold.txt
+    """
+    from lmkit.using.metrics import bootstrap
+    from lmkit.using.metrics.extraction import Extractor, Rules
+
+    opening.one_stdin(file, gold, against)
+    rules = Rules(Extractor(_compiled(extract), last=last), numbers=numbers)
+    sampling = bootstrap.Sampling(seed, 0 if bare else resamples, level)
+    with streams.open_output(output, inputs=[file, gold, against]) as out:
+        fields = reading.Fields(PREDICTED, field)
+        wanted = reading.Fields(reading.GOLD, gold_field, "--gold-field", several=True)
+
+        def judged(name: str) -> list[_Item]:
+            items = reading.read(run, name, fields)
+            golds = reading.gold_of(run, name, items, gold, wanted, samples=True)
+            return _judged(rules, name, items, golds, vote=vote)
+
+        found = judged(file)
+        _tell_missing(run, found)
+        accuracy = bootstrap.interval(_right(found), seed, sampling.resamples, level)
+        if bare:
+            out.line(repr(accuracy.value))
+            return
+        summary: dict[str, Any] = {"accuracy": accuracy.value, "n": len(found)}
+        summary |= {"without_answer": sum(one.judged.answer is None for one in found)}
+        summary |= {"intervals": figures.bounds({"accuracy": accuracy})}
+        rows = figures.rows({"accuracy": accuracy})
+        if against is not None:
+            second = _aligned(found, judged(against), file, against)
+            difference = bootstrap.paired_difference(_right(found), _right(second), seed, resamples, level)
+            other = bootstrap.interval(_right(second), resamples=0).value
+            summary |= {"against": {"accuracy": other}, "differences": figures.apart({"accuracy": difference})}
+            rows = figures.rows({"accuracy": accuracy}, {"accuracy": other}, {"accuracy": difference})
+        wrong = _check_steps(run, found) if check_arithmetic else None
+        if wrong is not None:
+            summary |= {"steps": wrong.steps, "wrong_steps": sum(map(len, wrong.found))}
+        signature = figures.signature("answers", sampling, _signature(extract, rules, vote=vote))
+        if not json:
+            figures.show(run, out, rows, signature)
+            return
+        for place, one in enumerate(found):
+            steps = {} if wrong is None else {"wrong_steps": wrong.found[place]}
+            out.line(to_json(one.record(vote=vote) | steps))
+        out.line(to_json({**summary, "signature": signature}))
+
+
+def _compiled(pattern: str | None) -> re.Pattern[str] | None:
+    """A regular expression. Raises UsageError, which says where it is wrong."""
+    if pattern is None:
+        return None
+    try:
+        return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        place = getattr(error, "pos", None)
+        where = "" if place is None else f" at character {place + 1}"
+        said = getattr(error, "msg", None) or str(error)
+        raise UsageError(f"--extract {pattern!r} is no regular expression: {said}{where}") from None
+
+
+def _signature(extract: str | None, rules: Any, *, vote: bool) -> dict[str, object]:
+    """What tells how answers were found and compared."""
+    parts: dict[str, object] = {"extract": "whole" if extract is None else "pattern"}
+    if extract is not None:
+        parts |= {"pattern": hashlib.sha256(extract.encode()).hexdigest()[:8]}
+        parts |= {"match": "last" if rules.extractor.last else "first"}
+    return parts | {"compared": "numbers" if rules.numbers else "nfkc+fold", "votes": "majority" if vote else "none"}
+
+
+@dataclass(frozen=True)
+class _Item:
+    """An item: its texts, what is right for it, and what was found."""
+
+    texts: list[reading.Item]
+    gold: tuple[str, ...]
+    judged: Any
+
+    def record(self, *, vote: bool) -> dict[str, Any]:
+        """What --json prints."""
+        known_by = {} if self.texts[0].id is None else {"id": self.texts[0].name}
+        gold = self.gold[0] if len(self.gold) == 1 else list(self.gold)
+        record = {**known_by, "answer": self.judged.answer, "gold": gold, "correct": self.judged.correct}
+        return record | ({"votes": self.judged.votes, "texts": self.judged.texts} if vote else {})
+
+
+def _right(items: Sequence[_Item]) -> list[float]:
+    return [float(one.judged.correct) for one in items]
+
+
+def _judged(
+    rules: Any, name: str, items: list[reading.Item], golds: list[tuple[str, ...]], *, vote: bool
+) -> list[_Item]:
+    """What becomes of each text, or with `vote` of the texts of each id."""
+    from lmkit.using.metrics.extraction import judge
+
+    groups: dict[object, list[int]] = {}
+    for place, item in enumerate(items):
+        if vote and item.id is None:
+            raise DataError(f"{item.place}: no `id`, so which texts vote together is not known")
+        groups.setdefault(item.id if vote else place, []).append(place)
+    found = []
+    for places in groups.values():
+        gold = golds[places[0]]
+        try:
+            judged = judge(rules, [items[place].value for place in places], gold)
+        except ValueError as error:
+            raise DataError(f"{items[places[0]].place}: what is right for it has {error}") from None
+        found.append(_Item([items[place] for place in places], gold, judged))
+    return found
+
+
+def _aligned(found: list[_Item], others: list[_Item], file: str, against: str) -> list[_Item]:
+    """A second system's items in the order of the first's: by ids that are there once, else as they come."""
+
+    def named(items: list[_Item]) -> list[reading.Item]:
+        ids = [one.texts[0].id for one in items]
+        unique = len(set(ids)) == len(ids)
+        return [
+            reading.Item((str(place),), one.texts[0].id if unique else None, one.texts[0].place)
+            for place, one in enumerate(items)
+        ]
+
+    return [others[int(item.value)] for item in reading.aligned(named(found), named(others), file, against)]
+
+
+def _tell_missing(run: Run, found: Sequence[_Item]) -> None:
+    """Says how many texts have no answer."""
+    missing = [one for one in found if one.judged.answer is None]
+    if missing:
+        run.terminal.notice(
+            f"{len(missing)} of {len(found)} items have no answer, which counts as wrong; "
+            f"the first is {missing[0].texts[0].place}"
+        )
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    """How many sums were checked, and the wrong ones of each item."""
+
+    steps: int
+    found: list[list[dict[str, str | None]]]
+
+
+def _check_steps(run: Run, items: Sequence[_Item]) -> _Wrong:
+    """Works out the sums in the texts, and says which are wrong."""
+    from lmkit.using.metrics import calculations
+
+    total, all_wrong, told = 0, [], 0
+    for item in items:
+        wrong: list[dict[str, str | None]] = []
+        for text in item.texts:
+            for step in calculations.steps(text.value):
+                total += 1
+                if step.right:
+                    continue
+                value = None if step.value is None else str(step.value)
+                wrong.append({"step": step.text, "value": value})
+                told += 1
+                if told <= _SHOWN:
+                    shown = "divides by zero" if value is None else f"it is {value}"
+                    run.terminal.notice(f"{text.place}: {step.text} ({shown})")
+        all_wrong.append(wrong)
+    more = f", {told - _SHOWN} of them not shown" if told > _SHOWN else ""
+    run.terminal.notice(f"{told} of {total} sums in the texts are wrong{more}")
+    return _Wrong(total, all_wrong)

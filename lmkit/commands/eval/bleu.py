@@ -1,0 +1,112 @@
+"""`lmkit eval bleu`: BLEU and chrF of texts against references, by sacrebleu."""
+
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.eval import figures, reading
+from lmkit.commands.options import (
+    Against,
+    Bare,
+    Json,
+    Level,
+    Output,
+    PredictionField,
+    Predictions,
+    Resamples,
+    Run,
+    Seed,
+    choice,
+)
+from lmkit.edge import streams
+from lmkit.edge.records import to_json
+from lmkit.errors import DataError, UsageError
+
+TOKENIZERS = ("13a", "none", "intl", "char", "zh")
+PREDICTED = ("text", "answer", "prediction")
+
+
+def bleu(
+    run: Run,
+    file: Predictions = streams.STDIN,
+    references: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--references", metavar="FILE...", show_default=False,
+            help="Reference texts, a file or several; each has a line for each text.",
+        ),
+    ] = None,
+    field: PredictionField = None,
+    tokenize: Annotated[
+        str,
+        typer.Option(
+            "--tokenize", metavar="NAME", callback=choice(*TOKENIZERS),
+            help="How BLEU parts words: `13a` as WMT does, `none` at white space, `intl`, `char`, `zh`.",
+        ),
+    ] = "13a",
+    lowercase: Annotated[bool, typer.Option("--lowercase", help="Take capital letters for small ones.")] = False,
+    against: Against = None,
+    resamples: Resamples = 1000,
+    level: Level = 0.95,
+    seed: Seed = 0,
+    json: Json = False,
+    bare: Bare = False,
+    output: Output = None,
+) -> None:  # fmt: skip
+    """BLEU and chrF of texts against references.
+
+    A row for each of `bleu`, `chrf` (chrF2) and `chrf++`, from 0 to 100: the corpus scores
+    of sacrebleu (Post 2018), with its signatures, equal to those of its own command; -b
+    prints `bleu`. Texts and references are lines, or JSON Lines with a `text` (references
+    also `gold`, `output` or `label`); empty lines are texts, as they are for sacrebleu.
+
+    Intervals are percentiles of the scores of resampled segments. With --against the
+    segments are drawn with both texts (Koehn 2004): `difference` is the first's score less
+    the second's, `p`, two-sided, how often resamples moved to no difference are as far
+    from 0. It needs sacrebleu: pip install 'lmkit-cli[eval]'.
+
+    Examples:
+      lmkit eval bleu translated.txt --references reference.txt
+      lmkit eval bleu translated.txt --references one.txt two.txt --against baseline.txt
+      lmkit sample -m model.lm prompts.jsonl | lmkit eval bleu -b --references reference.txt
+    """
+    from lmkit.using.metrics import bootstrap, translation
+
+    if not references:
+        raise UsageError("no references", hint="--references FILE...")
+    opening.one_stdin(file, against, *references)
+    sampling = bootstrap.Sampling(seed, 0 if bare else resamples, level)
+    with streams.open_output(output, inputs=[file, against, *references]) as out:
+        names = [file, *([against] if against is not None else [])]
+        fields = reading.Fields(PREDICTED, field)
+        systems = [[item.value for item in reading.read(run, name, fields)] for name in names]
+        wanted = reading.Fields(("text", *reading.GOLD))
+        right = [[item.value for item in reading.read(run, name, wanted)] for name in references]
+        _check_lengths([*names, *references], [*systems, *right])
+        found = translation.measure(systems, right, tokenize=tokenize, lowercase=lowercase, sampling=sampling)
+        if bare:
+            out.line(repr(found["bleu"].interval.value))
+            return
+        intervals = {name: one.interval for name, one in found.items()}
+        others = {name: one.against for name, one in found.items()} if against is not None else None
+        differences = {name: one.difference for name, one in found.items()} if against is not None else None
+        own = figures.signature("bleu", sampling)
+        if not json:
+            signatures = [f"{one.signature}|{own}" for one in found.values()]
+            figures.show(run, out, figures.rows(intervals, others, differences), signatures)
+            return
+        record: dict[str, Any] = {name: one.value for name, one in intervals.items()}
+        record |= {"n": len(systems[0]), "intervals": figures.bounds(intervals)}
+        if differences is not None:
+            record |= {"against": others, "differences": figures.apart(differences)}
+        record["signatures"] = {name: one.signature for name, one in found.items()}
+        out.line(to_json({**record, "signature": own}))
+
+
+def _check_lengths(names: list[str], texts: list[list[str]]) -> None:
+    """Raises DataError where a file has more or fewer texts than the first."""
+    for name, found in zip(names[1:], texts[1:], strict=True):
+        if len(found) != len(texts[0]):
+            first, other = streams.display(names[0]), streams.display(name)
+            raise DataError(f"{first} has {len(texts[0])} texts and {other} has {len(found)}: a line for each")

@@ -1,0 +1,106 @@
+"""`lmkit eval em`: exact match and token F1 of answers."""
+
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands import models as opening
+from lmkit.commands.eval import figures, reading
+from lmkit.commands.options import (
+    Against,
+    Bare,
+    Gold,
+    GoldField,
+    Json,
+    Level,
+    Output,
+    PredictionField,
+    Predictions,
+    Resamples,
+    Run,
+    Seed,
+)
+from lmkit.edge import streams
+from lmkit.edge.records import to_json
+
+PREDICTED = ("text", "answer", "prediction", "label")
+
+
+def em(
+    run: Run,
+    file: Predictions = streams.STDIN,
+    gold: Gold = None,
+    field: PredictionField = None,
+    gold_field: GoldField = None,
+    articles: Annotated[
+        str,
+        typer.Option("--articles", metavar="LIST", help="Words that do not count, parted by commas; empty: none."),
+    ] = "a,an,the",
+    against: Against = None,
+    resamples: Resamples = 1000,
+    level: Level = 0.95,
+    seed: Seed = 0,
+    json: Json = False,
+    bare: Bare = False,
+    output: Output = None,
+) -> None:  # fmt: skip
+    """Exact match and token F1 of answers, as SQuAD has them.
+
+    Answers are compared in a normal form: lower case; then ASCII punctuation is taken out;
+    then the words of --articles; white space is one blank (Rajpurkar et al. 2016).
+    `exact_match` is the share of answers that equal a right one, `f1` the mean of 2 shared
+    words / (words of the answer + words of the right one), each word as often as it occurs;
+    of two texts without words it is 1. Of several right answers, a list in JSON Lines or
+    the fields of TSV, the best counts. Both are from 0 to 1; -b prints `exact_match`.
+
+    Intervals and --against are as in `lmkit eval classify`.
+
+    Examples:
+      lmkit eval em --gold gold.tsv answers.txt
+      lmkit sample -m model.lm questions.jsonl --stop "?" | lmkit eval em --gold gold.jsonl
+      lmkit eval em --articles el,la,los,las,un,una --gold gold.txt answers.txt
+    """
+    from lmkit.using.metrics import bootstrap, matching
+
+    opening.one_stdin(file, gold, against)
+    normal = matching.Normal(tuple(word for word in articles.lower().split(",") if word))
+    sampling = bootstrap.Sampling(seed, resamples, level)
+
+    def scores(items: list[reading.Item]) -> dict[str, list[float]]:
+        pairs = list(zip((item.value for item in items), golds, strict=True))
+        return {
+            "exact_match": [float(matching.exact_match(one, right, normal)) for one, right in pairs],
+            "f1": [matching.token_f1(one, right, normal) for one, right in pairs],
+        }
+
+    with streams.open_output(output, inputs=[file, gold, against]) as out:
+        fields = reading.Fields(PREDICTED, field)
+        items = reading.read(run, file, fields)
+        wanted = reading.Fields(("answers", *reading.GOLD), gold_field, "--gold-field", several=True)
+        golds = reading.gold_of(run, file, items, gold, wanted)
+        systems = [scores(items)]
+        if against is not None:
+            systems.append(scores(reading.aligned(items, reading.read(run, against, fields), file, against)))
+        intervals = {
+            name: bootstrap.interval(values, seed, 0 if bare else resamples, level)
+            for name, values in systems[0].items()
+        }
+        if bare:
+            out.line(repr(intervals["exact_match"].value))
+            return
+        record: dict[str, Any] = {name: one.value for name, one in intervals.items()}
+        record |= {"n": len(items), "intervals": figures.bounds(intervals)}
+        rows = figures.rows(intervals)
+        if against is not None:
+            values = {name: bootstrap.interval(one, resamples=0).value for name, one in systems[1].items()}
+            differences = {
+                name: bootstrap.paired_difference(one, systems[1][name], seed, resamples, level)
+                for name, one in systems[0].items()
+            }
+            record |= {"against": values, "differences": figures.apart(differences)}
+            rows = figures.rows(intervals, values, differences)
+        signature = figures.signature("em", sampling, {"normal": "squad", "articles": ",".join(normal.articles)})
+        if json:
+            out.line(to_json({**record, "signature": signature}))
+        else:
+            figures.show(run, out, rows, signature)

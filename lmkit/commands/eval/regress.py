@@ -1,0 +1,114 @@
+"""`lmkit eval regress`: predicted numbers against right ones."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from lmkit.commands import models as opening
+from lmkit.commands.eval import figures, reading
+from lmkit.commands.options import (
+    Against,
+    Bare,
+    Gold,
+    GoldField,
+    Json,
+    Level,
+    Output,
+    PredictionField,
+    Predictions,
+    Resamples,
+    Run,
+    Seed,
+)
+from lmkit.edge import streams
+from lmkit.edge.records import to_json
+from lmkit.errors import DataError
+
+PREDICTED = ("prediction", "score", "label", "answer")
+
+
+def regress(
+    run: Run,
+    file: Predictions = streams.STDIN,
+    gold: Gold = None,
+    field: PredictionField = None,
+    gold_field: GoldField = None,
+    against: Against = None,
+    resamples: Resamples = 1000,
+    level: Level = 0.95,
+    seed: Seed = 0,
+    json: Json = False,
+    bare: Bare = False,
+    output: Output = None,
+) -> None:
+    """Predicted numbers against right ones.
+
+    `pearson` is Pearson's r, `spearman` that of the ranks, equal numbers sharing the mean of
+    theirs; both are undefined where one side does not vary, which stderr says. `mse` and
+    `mae` are the mean squared and absolute error. The numbers are those of scipy and
+    scikit-learn; -b prints `pearson`. Intervals and --against are as in `lmkit eval
+    classify`; resamples that do not vary are left out of a correlation's.
+
+    Examples:
+      lmkit eval regress --gold gold.txt predicted.txt
+      lmkit eval regress --field score answers.jsonl --gold gold.tsv --gold-field 3
+      lmkit eval regress answers.jsonl --against baseline.jsonl --json
+    """
+    import numpy as np
+
+    from lmkit.using.metrics import bootstrap, regression
+
+    opening.one_stdin(file, gold, against)
+    sampling = bootstrap.Sampling(seed, resamples, level)
+    with streams.open_output(output, inputs=[file, gold, against]) as out:
+        fields = reading.Fields(PREDICTED, field)
+        items = reading.read(run, file, fields)
+        golds = reading.gold_of(run, file, items, gold, reading.Fields(reading.GOLD, gold_field, "--gold-field"))
+        right = _numbers((values[0] for values in golds), [item.place for item in items], "what is right for")
+        systems = [_numbers((item.value for item in items), [item.place for item in items])]
+        if against is not None:
+            others = reading.aligned(items, reading.read(run, against, fields), file, against)
+            systems.append(_numbers((item.value for item in others), [item.place for item in others]))
+        values = [regression.measured(right, system) for system in systems]
+        _tell(run, values[0])
+        if bare:
+            out.line("" if values[0]["pearson"] is None else repr(values[0]["pearson"]))
+            return
+        ones = np.ones(len(right), dtype=np.int64)
+        drawn = [bootstrap.gathered(regression.Sampled(right, system), ones, sampling) for system in systems]
+        intervals = bootstrap.intervals(values[0], drawn[0], level)
+        record: dict[str, Any] = {**values[0], "n": len(right), "intervals": figures.bounds(intervals)}
+        rows = figures.rows(intervals)
+        if against is not None:
+            differences = bootstrap.differences((values[0], values[1]), (drawn[0], drawn[1]), level)
+            record |= {"against": values[1], "differences": figures.apart(differences)}
+            rows = figures.rows(intervals, values[1], differences)
+        signature = figures.signature("regress", sampling)
+        if json:
+            out.line(to_json({**record, "signature": signature}))
+        else:
+            figures.show(run, out, rows, signature)
+
+
+def _numbers(texts: Iterable[str], places: list[str], what: str = "") -> Any:
+    """Finite numbers. Raises DataError naming the place of what is none."""
+    import numpy as np
+
+    found = np.empty(len(places))
+    for number, (text, place) in enumerate(zip(texts, places, strict=True)):
+        try:
+            value = math.nan if "_" in text else float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            shown = text if len(text) <= 40 else text[:40] + "..."
+            raise DataError(f"{place}: {f'{what} it, ' if what else ''}{shown!r}, is not a finite number")
+        found[number] = value
+    return found
+
+
+def _tell(run: Run, values: dict[str, float | None]) -> None:
+    """Says what is not defined."""
+    missing = [name for name, value in values.items() if value is None]
+    if missing:
+        run.terminal.notice(f"undefined, since predictions or what is right do not vary: {', '.join(missing)}")

@@ -1,0 +1,80 @@
+"""Predicted numbers against right ones: correlations, and how far off they are.
+
+Shapes: N items, B samples.
+"""
+
+import numpy as np
+
+from lmkit.correlation import pearson, spearman
+from lmkit.protocols import F64, I64
+
+MEASURES = ("pearson", "spearman", "mse", "mae")
+
+
+def measured(gold: F64, predicted: F64) -> dict[str, float | None]:
+    """Each of MEASURES of N right and N predicted numbers; a correlation is None where one side does not vary."""
+    with np.errstate(over="ignore"):
+        apart = predicted - gold
+        mse, mae = float(np.mean(apart * apart)), float(np.mean(np.abs(apart)))
+    return {"pearson": pearson(gold, predicted), "spearman": spearman(gold, predicted), "mse": mse, "mae": mae}
+
+
+class Sampled:
+    """Gives each of MEASURES, (B,), of samples that have each of N items (B, N) times.
+
+    What is not defined in a sample is NaN.
+    """
+
+    def __init__(self, gold: F64, predicted: F64) -> None:
+        self._sides = [_centred(gold), _centred(predicted)]
+        self._groups = [np.unique(side, return_inverse=True)[1] for side in (gold, predicted)]
+        with np.errstate(over="ignore"):
+            apart = predicted - gold
+            self._errors = np.stack([apart * apart, np.abs(apart)], axis=1)
+
+    def __call__(self, counts: I64) -> dict[str, F64]:
+        """The measures of a block of samples."""
+        weights = counts.astype(np.float64)
+        total = weights.sum(1)
+        x, y = self._sides
+        sums = weights @ np.stack([x, y, x * x, y * y, x * y], axis=1)
+        errors = weights @ self._errors
+        ranked = [_ranks(weights, groups) - (total[:, None] + 1) / 2 for groups in self._groups]
+        return {
+            "pearson": _correlation(sums.T, total),
+            "spearman": _correlation(_moments(weights, *ranked), total),
+            "mse": errors[:, 0] / total,
+            "mae": errors[:, 1] / total,
+        }
+
+
+def _centred(values: F64) -> F64:
+    """Numbers around 0 and about 1 in size, so that sums of their squares lose nothing."""
+    largest = np.abs(values).max()
+    values = values / largest if largest else values
+    centred: F64 = values - values.mean()
+    scale = np.abs(centred).max()
+    return centred / scale if scale else centred
+
+
+def _moments(weights: F64, x: F64, y: F64) -> F64:
+    """Weighted sums of x, y, their squares and their product, (5, B), of (B, N) values."""
+    return np.stack([np.vecdot(weights, one) for one in (x, y, x * x, y * y, x * y)])
+
+
+def _correlation(sums: F64, total: F64) -> F64:
+    """Pearson's r, (B,), of (5, B) sums; NaN where one side does not vary."""
+    x, y, xx, yy, xy = sums
+    of_x, of_y = xx - x * x / total, yy - y * y / total
+    varies = (of_x > 1e-14 * xx) & (of_y > 1e-14 * yy)  # else rounding is what is left
+    scale = np.sqrt(np.where(varies, of_x * of_y, 1.0))
+    return np.where(varies, np.clip((xy - x * y / total) / scale, -1, 1), np.nan)
+
+
+def _ranks(weights: F64, groups: I64) -> F64:
+    """Ranks from 1 of items that come so many times, (B, N); equal ones, of one of the `groups`, share their mean."""
+    order = np.argsort(groups, kind="stable")
+    _, starts = np.unique(groups[order], return_index=True)
+    sizes = np.add.reduceat(weights[:, order], starts, axis=1)
+    means = np.cumsum(sizes, axis=1) - (sizes - 1) / 2
+    return np.asarray(means[:, groups])
