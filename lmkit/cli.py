@@ -92,8 +92,6 @@ COMMANDS = {
     "eval answers": Command("lmkit.commands.eval.answers", "answers", "Answers found in texts against right ones."),
     "eval em": Command("lmkit.commands.eval.em", "em", "Exact match and token F1 of answers, as SQuAD has them."),
     "eval bleu": Command("lmkit.commands.eval.bleu", "bleu", "BLEU and chrF of texts against references."),
-    "data text": Command("lmkit.commands.data", "text", "Print a text that every Python installation carries."),
-    "data next": Command("lmkit.commands.data", "next_", "Contexts of a text and the token that follows each."),
     "scaling plan": Command("lmkit.commands.scaling", "plan", "Parameter counts of models, exactly."),
     "calc softmax": Command(f"{CALC}.distributions", "softmax", "Probabilities of logits."),
     "calc cross-entropy": Command(
@@ -112,10 +110,10 @@ COMMANDS = {
     "calc layernorm": Command(f"{CALC}.layers", "layernorm", "Numbers normed as a layer norm does."),
     "calc posenc": Command(f"{CALC}.layers", "posenc", "The sinusoidal encoding of a position."),
 }
-SPREAD = {"w2v analogy": ("--positive", "--negative"), "prompt search": ("--templates",)}
 SPREAD = {
     "w2v analogy": ("--positive", "--negative"),
     "eval bleu": ("--references",),
+    "prompt search": ("--templates",),
     "ppl": ("--compare",),
     "ngram ppl": ("--compare",),
 }

@@ -148,7 +148,6 @@ REDEFINED = {
     "--field": "a text; a prediction",
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
-    "--input": "forms of prompts; forms of items",
     "--input": "records with prompts, or lines; items of which prompts are made",
     "--level": "what merges start from; how much of the resamples an interval holds",
     "--lr": "peak of AdamW's; that which falls from the beginning",
@@ -247,9 +246,8 @@ def value(option, number, name):
              "--cell": "gru", "--preset": "gpt2", "--positions": "none", "--norm": "post",
              "--activation": "relu2", "--biases": "qkv", "--input": "jsonl", "--arch": "cbow", "--cbow-combine": "sum",
              "--loss": "softmax", "--negatives": "7", "--task": "similarity", "--projection": "tsne",
-             "--perplexity": "7", "--select": "balanced", "--arrange": "reversed", "--shots-input": "tsv"}  # fmt: skip
-             "--perplexity": "7", "--answers": "letter", "--language": "es", "--style": "t5"}  # fmt: skip
-             "--perplexity": "7", "--tokenize": "intl"}  # fmt: skip
+             "--perplexity": "7", "--select": "balanced", "--arrange": "reversed", "--shots-input": "tsv",
+             "--answers": "letter", "--language": "es", "--style": "t5", "--tokenize": "intl"}  # fmt: skip
     if option.metavar == "json|csv":
         return "csv"
     if name.startswith("eval"):

@@ -1,7 +1,6 @@
 """`lmkit eval answers`: answers found in texts against right ones."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands import patterns
 from lmkit.commands.eval import figures, reading
 from lmkit.commands.options import (
     Against,
@@ -26,7 +26,7 @@ from lmkit.commands.options import (
 )
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
-from lmkit.errors import DataError, UsageError
+from lmkit.errors import DataError
 
 PREDICTED = ("text", "answer", "prediction")
 _SHOWN = 10  # wrong steps that are told
@@ -36,18 +36,9 @@ def answers(
     run: Run,
     file: Predictions = streams.STDIN,
     gold: Gold = None,
-    extract: Annotated[
-        str | None,
-        typer.Option(
-            "--extract", metavar="PATTERN", show_default="the whole text",
-            help="Regular expression of Python; the first group that matched, or else all that did, is the answer.",
-        ),
-    ] = None,
+    extract: patterns.Extract = None,
     last: Annotated[bool, typer.Option("--last", help="The last match of --extract, not the first.")] = False,
-    numbers: Annotated[
-        bool,
-        typer.Option("--numbers", help="Compare the last number of each: 1,000, $1000 and 1000.0 are the same."),
-    ] = False,
+    numbers: patterns.Numbers = False,
     vote: Annotated[
         bool, typer.Option("--vote", help="Of texts of one id, the answer that most of them have is the answer.")
     ] = False,
@@ -93,7 +84,7 @@ def answers(
     from lmkit.using.metrics.extraction import Extractor, Rules
 
     opening.one_stdin(file, gold, against)
-    rules = Rules(Extractor(_compiled(extract), last=last), numbers=numbers)
+    rules = Rules(Extractor(patterns.compiled(extract), last=last), numbers=numbers)
     sampling = bootstrap.Sampling(seed, 0 if bare else resamples, level)
     with streams.open_output(output, inputs=[file, gold, against]) as out:
         fields = reading.Fields(PREDICTED, field)
@@ -131,19 +122,6 @@ def answers(
             steps = {} if wrong is None else {"wrong_steps": wrong.found[place]}
             out.line(to_json(one.record(vote=vote) | steps))
         out.line(to_json({**summary, "signature": signature}))
-
-
-def _compiled(pattern: str | None) -> re.Pattern[str] | None:
-    """A regular expression. Raises UsageError, which says where it is wrong."""
-    if pattern is None:
-        return None
-    try:
-        return re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        place = getattr(error, "pos", None)
-        where = "" if place is None else f" at character {place + 1}"
-        said = getattr(error, "msg", None) or str(error)
-        raise UsageError(f"--extract {pattern!r} is no regular expression: {said}{where}") from None
 
 
 def _signature(extract: str | None, rules: Any, *, vote: bool) -> dict[str, object]:

@@ -67,7 +67,7 @@ Items = Annotated[
 class Asked:
     """What is to be compared."""
 
-    labels: Arms = ",".join(ARMS)
+    labels: Arms = "gold,random,flipped,none"
     counts: Counts = "4"
     seeds: Seeds = 5
 
@@ -99,7 +99,7 @@ def ablate(
     asked: Asked,
     instruction: options.Instruction = "",
     sep: options.Sep = " => ",
-    example_sep: options.ExampleSep = "\\n",
+    example_sep: options.ExampleSep = r"\n",
     candidates: Candidates = None,
     deciding_: deciding.Deciding,
     resamples: Resamples = 1000,
@@ -117,7 +117,7 @@ def ablate(
     json: Json = False,
     output: Output = None,
 ) -> None:
-    """What the labels of examples in prompts are worth.
+    r"""What the labels of examples in prompts are worth.
 
     Asks about each item with prompts that differ in the labels of their examples alone (Min et al. 2022):
     `gold` has those of SHOTS; `random` draws each from all labels alike, the right one among them; `flipped`
@@ -155,7 +155,9 @@ def ablate(
     streams.spare_inputs(cache, [model, shots, *texts])
     with ExitStack() as stack:
         out = stack.enter_context(streams.open_output(output, inputs=[model, shots, *texts]))
-        listed = stack.enter_context(streams.open_output(items_file, inputs=[model, shots, *texts])) if items_file else None
+        listed = (
+            stack.enter_context(streams.open_output(items_file, inputs=[model, shots, *texts])) if items_file else None
+        )
         done = stack.enter_context(finished.open_finished(run, cache))
         decider = deciding.Decider(opened, deciding_, [deciding_.norm], done, window=window)
         total = len(arms) * len(counts) * asked.seeds * len(items)

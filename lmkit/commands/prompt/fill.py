@@ -77,7 +77,7 @@ def fill(
         return
     if template is None:
         raise UsageError("no template", hint="--template '[X] It was [Z].', --template @FILE, or a name of --list")
-    made: _Maker = _named(template, task, answers) if template in formats.FORMATS else _written(template, task)
+    made = maker_of(template, task, answers)
     one = items.typed_once(x, files, "--x")
     source = items.Items(run, form, items.columns_of(columns, made.columns))
     used = template[1:] if template.startswith("@") else None
@@ -88,7 +88,12 @@ def fill(
                 prompts.write(given, filled, more, gone=gone)
 
 
-class _Maker:
+def maker_of(template: str, task: str | None = None, answers: str = "text") -> "Maker":
+    """What makes prompts by a template, a file of one (@FILE), or a named format. Raises UsageError, DataError."""
+    return _Named(styles.Style(template, task), answers) if template in formats.FORMATS else _written(template, task)
+
+
+class Maker:
     """Makes prompts of items by a template of slots or of Jinja2."""
 
     columns: Sequence[str] = ("input", "output")
@@ -104,7 +109,7 @@ class _Maker:
         yield item, filled, {} if gold is None else {"gold": gold}, [said_by or ""]
 
 
-class _Named(_Maker):
+class _Named(Maker):
     """Makes prompts in a named format."""
 
     def __init__(self, style: styles.Style, answers: str) -> None:
@@ -112,7 +117,7 @@ class _Named(_Maker):
         self.columns = style.format.columns
 
     def of(self, item: items.Item) -> Made:
-        """See `_Maker.of`."""
+        """See `Maker.of`."""
         for given, filled in self._style.prompts(item):
             gold, said_by = items.output_in(given, self._style.format.outputs)
             more: dict[str, Any] = {}
@@ -123,11 +128,7 @@ class _Named(_Maker):
             yield given, filled, {**({} if gold is None else {"gold": gold}), **more}, [said_by or ""]
 
 
-def _named(name: str, task: str | None, answers: str) -> _Maker:
-    return _Named(styles.Style(name, task), answers)
-
-
-def _written(template: str, task: str | None) -> _Maker:
+def _written(template: str, task: str | None) -> Maker:
     """The maker of a template that was typed or stands in a file. Raises UsageError, or DataError of a file."""
     if task is not None:
         raise UsageError("--task is for named formats")
@@ -135,7 +136,7 @@ def _written(template: str, task: str | None) -> _Maker:
     text = _typed(template) if name is None else _in_file(name)
     try:
         if (name or "").endswith(JINJA) or "{{" in text or "{%" in text:
-            return _Maker(_by_jinja(text))
+            return Maker(_by_jinja(text))
         parsed = slots.parse(text)
     except DataError as error:
         if name is None:
@@ -144,7 +145,7 @@ def _written(template: str, task: str | None) -> _Maker:
     if not parsed.slots:
         hint = f"--template @{template} reads the file" if os.path.exists(template) else "--list shows named formats"
         raise UsageError(f"no [X] in the template {template!r}, and no format has that name", hint=hint)
-    return _Maker(lambda record: parsed.fill(lambda field: slots.text_in(record, field)))
+    return Maker(lambda record: parsed.fill(lambda field: slots.text_in(record, field)))
 
 
 def _by_jinja(text: str) -> Any:

@@ -32,7 +32,9 @@ Templates = Annotated[
 ]  # fmt: skip
 Dev = Annotated[
     str | None,
-    typer.Option("--dev", metavar="FILE", show_default=False, help="Items to choose by, with what is right; `-`: stdin."),
+    typer.Option(
+        "--dev", metavar="FILE", show_default=False, help="Items to choose by, with what is right; `-`: stdin."
+    ),
 ]
 Test = Annotated[
     str | None,
@@ -159,7 +161,9 @@ class _Asking:
 
         candidates = self._given or tuple(more.get("candidates", ())) or self._labels
         question = question_of(filled.text, candidates, filled.joint, filled.slot, item.place)
-        return question, next((item.fields[name] for name in ("input", "text", "question") if name in item.fields), None)
+        return question, next(
+            (item.fields[name] for name in ("input", "text", "question") if name in item.fields), None
+        )
 
 
 def _show(

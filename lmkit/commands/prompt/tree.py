@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands import scoring
+from lmkit.commands import patterns, scoring
 from lmkit.commands.generation import inputs
 from lmkit.commands.generation import options as generating
 from lmkit.commands.generation.filtering import Filters
 from lmkit.commands.generation.searching import LengthPenalty
 from lmkit.commands.grouped import with_groups
 from lmkit.commands.options import Device, EncodingErrors, ModelOption, ModelThreads, Output, Prompt, Run, Seed, Window
+from lmkit.commands.prompt import voting
 from lmkit.commands.sections import in_sections
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 SECTIONS = {
     "Input": ("files", "model", "prompt", "encoding_errors", "window"),
     "Search": ("breadth", "depth", "branch", "length_penalty", "explain", "draw"),
-    "Vote": ("self_consistency", "extract"),
+    "Vote": ("self_consistency", "extract", "numbers"),
     "Thoughts": ("max_tokens", "stop"),
     "Sampling": ("seed", "temperature", "top_k", "top_p", "min_p", "typical", "epsilon", "eta", "order"),
     "Output": ("threads", "device", "output"),
@@ -77,6 +78,22 @@ class Growing:
         return self.breadth if self.branch is None else self.branch
 
 
+@dataclass(frozen=True, kw_only=True)
+class Voting:
+    """The options of votes."""
+
+    self_consistency: SelfConsistency = 0
+    extract: patterns.Extract = None
+    numbers: patterns.Numbers = False
+
+    @property
+    def rules(self) -> Any:
+        """How answers are found and compared. Raises UsageError for a pattern that is none."""
+        from lmkit.using.metrics.extraction import Extractor, Rules
+
+        return Rules(Extractor(patterns.compiled(self.extract)), numbers=self.numbers)
+
+
 @in_sections(SECTIONS)
 @with_groups()
 def tree(
@@ -86,6 +103,7 @@ def tree(
     *,
     prompt: Prompt = "",
     growing: Growing,
+    voting_: Voting,
     max_tokens: ThoughtTokens = 50,
     stop: generating.Stop = None,
     seed: Seed = 0,
@@ -104,17 +122,22 @@ def tree(
     value of a path is the model's own nats / tokens^A, A being --length-penalty, over all its
     tokens, those that end thoughts included. Breadth and branch 1 give the greedy text.
 
+    --self-consistency N draws N whole texts instead, and the answer that --extract finds in most of them
+    is the `answer`, of as many votes the first (Wang et al. 2023); `votes` and `texts` are told too.
+
     Prints a record for each prompt: `id`, `prompt`, `text` (the best path's, with what ended
     its thoughts), `thoughts` (without), `tokens`, `nats`, `value`, `finish_reason` (`eos`, `depth`).
 
     Examples:
       lmkit prompt cot shots.jsonl < questions.txt | lmkit prompt tree -m gpt.lm --breadth 3 --depth 4
       lmkit prompt tree -m model.lm --prompt "2 4 6" --breadth 5 --depth 3 --stop " " --explain
+      lmkit prompt tree -m gpt.lm --self-consistency 20 -t 0.7 --extract 'answer is (.*?)\.' cot.jsonl
       lmkit prompt tree -m gpt.lm --draw --branch 8 -t 0.8 prompts.jsonl
     """
     if files and prompt:
         raise UsageError("--prompt and FILEs exclude each other")
-    if not growing.draw and filters.filtering.used:
+    _check(growing, voting_)
+    if not growing.draw and not voting_.self_consistency and filters.filtering.used:
         raise UsageError(f"--{filters.filtering.used[0]} is about draws", hint="--draw draws thoughts")
     if "" in (stop or []):
         raise UsageError("--stop with no text would stop everything")
@@ -123,14 +146,31 @@ def tree(
         raise UsageError("no model", hint="name one with -m MODEL")
     opening.one_stdin(model, *names)
     opening.use_threads(threads, model)
+    rules = voting_.rules if voting_.self_consistency else None
     opened = scoring.open_generating_model(model, device)
-    stops = [streams.argument_bytes(text, raw=True) for text in (["\n"] if stop is None else stop)]
+    ends = ["\n"] if stop is None and rules is None else stop or []
+    more: dict[str, Any] = {
+        "most": max_tokens, "stops": [streams.argument_bytes(text, raw=True) for text in ends], "seed": seed
+    }  # fmt: skip
     with streams.open_output(output, inputs=[model, *names], live=True) as out:
         with opening.about(model):
-            thinker = _Thinker(opened, growing, filters, most=max_tokens, stops=stops, seed=seed)
+            teller: _Thinker | voting.Voter
+            if rules is None:
+                teller = _Thinker(opened, growing, filters, **more)
+            else:
+                teller = voting.Voter(opened, filters, rules, number=voting_.self_consistency, **more)
         for group in _asked(run, prompt, names, encoding_errors, opened):
             for one in group:
-                out.line(to_json(thinker.record(one, window=window)))
+                out.line(to_json(teller.record(one, window=window)))
+
+
+def _check(growing: Growing, voting_: Voting) -> None:
+    """Raises UsageError for options that do not go together."""
+    if not voting_.self_consistency:
+        if voting_.extract is not None or voting_.numbers:
+            raise UsageError("--extract and --numbers are about votes", hint="--self-consistency N has N texts vote")
+    elif growing != Growing():
+        raise UsageError("--self-consistency draws whole texts and has no search", hint="leave --breadth and its like")
 
 
 def _asked(run: Run, prompt: str, names: list[str], errors: str, model: Any) -> Iterator[Any]:
@@ -150,22 +190,14 @@ class _Thinker:
     ) -> None:
         from lmkit.using.generation import prompts
         from lmkit.using.generation.beams import Beams, BeamSearch
-        from lmkit.using.generation.choosing import Chooser
-        from lmkit.using.generation.engine import Generator, OneByOne, Together
-        from lmkit.using.generation.stepping import is_batched
 
         self._model, self._growing, self._seed = model, growing, seed
-        never = prompts.never(model, unknown=False)
         self._generator: Any
         if growing.draw:
-            filtering = filters.filtering
-            chooser = Chooser(filtering.chain(), never=never, greedy=filtering.temperature == 0)
-            together = is_batched(model) and growing.number > 1
-            stepper = Together(model, chooser) if together else OneByOne(model, chooser)
-            batch = growing.number if together else 1
-            self._generator = Generator(model, stepper, most=most, stops=stops, batch=batch)
+            self._generator = voting.drawing(model, filters, number=growing.number, most=most, stops=stops)
         else:
             beams = Beams(growing.number, growing.number, growing.length_penalty)
+            never = prompts.never(model, unknown=False)
             self._generator = BeamSearch(model, beams, most=most, stops=stops, never=never)
 
     def record(self, prompt: inputs.Prompt, *, window: bool) -> dict[str, Any]:

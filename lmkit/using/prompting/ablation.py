@@ -100,4 +100,5 @@ def outcome(arm: str, count: int, right: Bool, gold: Bool | None, sampling: Samp
     if gold is not None:
         difference = paired_difference(shares, gold.mean(axis=0), sampling.seed, sampling.resamples, sampling.level)
     accuracy = interval(shares, sampling.seed, sampling.resamples, sampling.level)
-    return Outcome(arm, count, *right.shape, accuracy, tuple(right.mean(axis=1).tolist()), difference)
+    seeds, items = right.shape
+    return Outcome(arm, count, seeds, items, accuracy, tuple(right.mean(axis=1).tolist()), difference)

@@ -147,9 +147,10 @@ def test_what_goes_wrong_with_choices():
 def test_jinja_sees_the_data_alone_and_escapes_nothing():
     assert Template("{{ a }}|{{ b.c[0] }}\n").render({"a": "<&>", "b": {"c": [1]}}) == "<&>|1\n"
     assert Template("{% for x in a %}{{ loop.index }}{{ x ~ 1 ~ x }} {% endfor %}").render({"a": "ab"}) == "1a1a 2b1b "
-    assert Template("{{ a | tojson }} {{ '%s-%03d' % ('x', 7) }} {{ '{}'.format(a | length) }}").render(
-        {"a": {"é": "<"}}
-    ) == '{"é": "<"} x-007 1'
+    assert (
+        Template("{{ a | tojson }} {{ '%s-%03d' % ('x', 7) }} {{ '{}'.format(a | length) }}").render({"a": {"é": "<"}})
+        == '{"é": "<"} x-007 1'
+    )
 
 
 HOSTILE = {

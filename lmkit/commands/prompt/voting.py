@@ -1,0 +1,66 @@
+"""Texts drawn after prompts, and the answer that most of them give: self-consistency."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lmkit.commands import models as opening
+from lmkit.commands.generation.filtering import Filters
+from lmkit.commands.generation.inputs import Prompt
+
+
+def drawing(model: Any, filters: Filters, *, number: int, most: int, stops: Sequence[bytes]) -> Any:
+    """A generator that draws several texts of a prompt together, where the model can."""
+    from lmkit.using.generation import prompts
+    from lmkit.using.generation.choosing import Chooser
+    from lmkit.using.generation.engine import Generator, OneByOne, Together
+    from lmkit.using.generation.stepping import is_batched
+
+    filtering = filters.filtering
+    never = prompts.never(model, unknown=False)
+    chooser = Chooser(filtering.chain(), never=never, greedy=filtering.temperature == 0)
+    together = is_batched(model) and number > 1
+    stepper = Together(model, chooser) if together else OneByOne(model, chooser)
+    return Generator(model, stepper, most=most, stops=stops, batch=number if together else 1)
+
+
+class Voter:
+    """Draws `number` texts after each prompt and has them vote."""
+
+    def __init__(
+        self, model: Any, filters: Filters, rules: Any, *, number: int, most: int, stops: Sequence[bytes], seed: int
+    ) -> None:
+        self._model, self._rules, self._number, self._seed = model, rules, number, seed
+        self._generator = drawing(model, filters, number=number, most=most, stops=stops)
+
+    def record(self, prompt: Prompt, *, window: bool) -> dict[str, Any]:
+        """What is told of a prompt: the answer, None where no text has one, the votes, and the texts."""
+        from lmkit.using.metrics.extraction import vote
+
+        texts = [text.decode(errors="replace") for text in self._texts(prompt, window=window)]
+        found = [self._rules.answer(text) for text in texts]
+        forms = [None if one is None else one.form for one in found]
+        chosen = vote(forms)
+        votes: dict[str, int] = {}
+        for form in forms:
+            if form is not None:
+                first = found[forms.index(form)].text
+                votes[first] = votes.get(first, 0) + 1
+        shown = {
+            "prompt": prompt.text.decode(errors="replace"),
+            "answer": None if chosen is None else found[chosen].text,
+            "votes": votes,
+            "texts": texts,
+        }
+        return {"id": prompt.id, **shown} | {name: value for name, value in prompt.record.items() if name not in shown}
+
+    def _texts(self, prompt: Prompt, *, window: bool) -> list[bytes]:
+        from lmkit.using.generation import noise, prompts
+        from lmkit.using.generation.engine import Generated, Request
+
+        with opening.about(prompt.place or "--prompt"):
+            ids = prompts.seen(self._model, prompt.text, window=window)
+            state = prompts.state_after(self._model, ids)
+        requests = [
+            Request(noise.stream_of(self._seed, prompt.key, place), ids, state) for place in range(self._number)
+        ]
+        return [event.text for event in self._generator.run(requests) if isinstance(event, Generated)]
