@@ -94,3 +94,29 @@ def test_lines_that_are_no_prompts(coins, lmkit, line):
     done = lmkit("prompt", "tree", "-m", coins, stdin=line)
     assert done.status == 3
     assert "<stdin>:1" in done.stderr
+
+
+def test_most_of_the_drawn_texts_give_the_answer(write, lmkit):
+    model = write("vote.arpa", arpa({"<s>": {"so": 1.0}, "so": {"7": 0.7, "8": 0.3}, "7": END, "8": END}))
+    options = ("-m", model, "--self-consistency", 40, "--extract", "so (.)")
+    (record,) = tree(lmkit, *options)
+    assert record["answer"] == "7"
+    assert sum(record["votes"].values()) == len(record["texts"]) == 40
+    assert record["votes"]["7"] > record["votes"]["8"] > 0
+    assert tree(lmkit, *options) == [record]
+    (none,) = tree(lmkit, *options[:-1], "never (.)")
+    assert (none["answer"], none["votes"]) == (None, {})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--extract", "x"], "--extract and --numbers are about votes"),
+        (["--self-consistency", "3", "--breadth", "2"], "--self-consistency draws whole texts"),
+        (["--self-consistency", "3", "--extract", "("], "is no regular expression"),
+    ],
+)
+def test_votes_that_make_no_sense(coins, lmkit, options, message):
+    done = lmkit("prompt", "tree", "-m", coins, *options, stdin=b"")
+    assert done.status == 2
+    assert message in done.stderr

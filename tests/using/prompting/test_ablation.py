@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from bigrams import BigramModel, bigram, tokenizer_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.errors import DataError
+from lmkit.text.sequences import TextForm
 from lmkit.using.metrics.bootstrap import Sampling
 from lmkit.using.prompting.ablation import ARMS, outcome, relabelled, trials
+from lmkit.using.prompting.answering import best, score
 from lmkit.using.prompting.examples import Example
 from lmkit.using.prompting.layout import Layout
 
@@ -65,3 +68,60 @@ def test_outcomes_are_means_over_seeds_and_items():
     assert found.accuracy.low <= 3 / 8 <= found.accuracy.high
     same = outcome("random", 2, gold, gold, Sampling(0, 200, 0.95))
     assert same.difference[:3] == (0.0, 0.0, 0.0)
+
+
+class Copying(BigramModel):
+    """A model that learns from its prompt: it gives an item the label last shown for the same kind (big, small)."""
+
+    kind = "copying"
+    SURE = 0.9
+
+    def start(self):
+        return (), None, None  # labels shown by kind, the kind at hand, the token before
+
+    def advance(self, state, token):
+        shown, kind, before = state
+        piece = self.tokenizer.piece(token)
+        if before == b"=>" and kind is not None:
+            shown = (*((other, label) for other, label in shown if other != kind), (kind, token))
+        return shown, piece if piece in (b"big", b"small") else kind, piece
+
+    def next(self, state):
+        shown, kind, before = state
+        labels = [int(self.tokenizer.encode(label)[0]) for label in (b"a", b"b")]
+        odds = np.full(self.tokenizer.size, 1e-9)
+        odds[labels] = 0.5
+        known = dict(shown).get(kind)
+        if before == b"=>" and known is not None:
+            odds[labels] = 1 - self.SURE
+            odds[known] = self.SURE
+        return np.log(odds / odds.sum())
+
+
+def accuracies(model, arms=ARMS, count=6):
+    kinds = ("big", "small")
+    examples = [Example(f"{kinds[number % 2]} {number}", "ab"[number % 2]) for number in range(6)]
+    items = [Example(f"{kinds[number % 2]} {number}", "ab"[number % 2]) for number in range(10, 18)]
+    right = {arm: [] for arm in arms}
+    layout = Layout(sep=" => ", example_sep=" . ")
+    for trial in trials(examples, items, layout, arms=arms, counts=[count], seeds=range(20)):
+        (scored,) = score(model, [trial.question(("a", "b"))])
+        right[trial.arm].append("ab"[best(scored.nats)] == trial.item.output)
+    return {arm: np.mean(found) for arm, found in right.items()}
+
+
+WORDS = ["big", "small", "=>", ".", "a", "b", *map(str, range(18))]
+
+
+def test_a_model_that_copies_shown_labels_is_right_by_right_ones_and_wrong_by_flipped_ones():
+    found = accuracies(Copying(tokenizer_of("word", WORDS), TextForm("stream", 1, 2), None))
+    assert found["gold"] == 1.0
+    assert found["flipped"] == 0.0
+    assert abs(found["random"] - 0.5) < 4 * (0.25 / 40) ** 0.5  # 20 seeds, two kinds each, that are right or wrong
+    assert found["none"] == 0.5  # it has seen no label, and the first wins
+
+
+def test_a_model_that_ignores_labels_is_right_as_often_in_all_arms():
+    found = accuracies(bigram(tokenizer_of("word", WORDS), "stream", 1))
+    assert len(set(found.values())) == 1
+    assert found == accuracies(bigram(tokenizer_of("word", WORDS), "stream", 1), count=1)
