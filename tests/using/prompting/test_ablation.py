@@ -97,6 +97,15 @@ class Copying(BigramModel):
             odds[known] = self.SURE
         return np.log(odds / odds.sum())
 
+    def score_many(self, ids, ends):
+        nats = []
+        for begin, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
+            state = self.start()
+            for token in ids[begin:end].tolist():
+                nats.append(self.next(state)[token])
+                state = self.advance(state, token)
+        return np.array(nats)
+
 
 def accuracies(model, arms=ARMS, count=6):
     kinds = ("big", "small")
