@@ -39,7 +39,7 @@ def extract(
     ] = 20,
     check_answers: Annotated[
         bool,
-        typer.Option("--check-answers", help="FILEs are answers to such prompts: check them; status 1 if one is wrong."),
+        typer.Option("--check-answers", help="FILEs are answers: check them; status 1 if one is wrong."),
     ] = False,
     form: items.Form = "auto",
     bare: items.Bare = False,

@@ -48,7 +48,7 @@ class Wording(NamedTuple):
 
 WORDINGS: Mapping[str, Wording] = {
     "en": Wording(
-        "GOAL", "EVENTS", "GUIDELINES", "TEXT", "ANSWER", "For example",
+        "GOAL", "EVENTS", "GUIDELINES", "TEXT", "ANSWER", "for example",
         "Find the events in the text that belong to one of the frames listed here, and the words that name them.",
         (
             "Write JSON and nothing else: no words before it, none behind it.",
@@ -59,7 +59,7 @@ WORDINGS: Mapping[str, Wording] = {
         ),
     ),
     "es": Wording(
-        "OBJETIVO", "EVENTOS", "INSTRUCCIONES", "TEXTO", "RESPUESTA", "Por ejemplo",
+        "OBJETIVO", "EVENTOS", "INSTRUCCIONES", "TEXTO", "RESPUESTA", "por ejemplo",
         "Encuentra en el texto los eventos que pertenecen a uno de los marcos de esta lista, y las palabras que los "
         "nombran.",
         (
@@ -138,8 +138,7 @@ def _line(frame: Frame, words: Wording) -> str:
     if frame.description:
         line += f": {frame.description}"
     if frame.examples:
-        dot = "" if not frame.description or frame.description.endswith((".", "!", "?")) else "."
-        line += f"{dot} {words.examples}: {', '.join(frame.examples)}"
+        line += f" ({words.examples}: {', '.join(frame.examples)})"
     return line
 
 

@@ -75,7 +75,8 @@ TEMPLATES = {
     {%- set said = "" %}
 {%- endif %}
 {%- if not day is defined %}
-    {%- if strftime_now is defined %}{% set day = strftime_now("%d %b %Y") %}{% else %}{% set day = "26 Jul 2024" %}{% endif %}
+    {%- if strftime_now is defined %}{% set day = strftime_now("%d %b %Y") %}
+    {%- else %}{% set day = "26 Jul 2024" %}{% endif %}
 {%- endif %}
 {{- "<|head|>system<|/head|>\\n\\nToday: " + day + "\\n\\n" + said + "<|eot|>" }}
 {%- for message in messages %}
@@ -112,7 +113,8 @@ TEMPLATES = {
 {% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}
 {{ raise_exception('user and assistant take turns') }}
 {% endif %}
-{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}{% elif message['role'] == 'assistant' %}
+{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}
+{% elif message.role == 'assistant' %}
 {% generation %}{{ ' ' + message['content'] + ' ' + eos_token}}{% endgeneration %}{% endif %}
 {% endfor %}""",
     "lines": """{% macro said(message) %}
@@ -135,16 +137,19 @@ TEMPLATES = {
 {{ missing }}
 
 """,
-    "turns": """{{ bos_token }}{% for message in messages %}{% set role = 'model' if message['role'] == 'assistant' else message['role'] %}<start_of_turn>{{ role }}
+    "turns": """{{ bos_token }}{% for message in messages %}
+{% set role = 'model' if message['role'] == 'assistant' else message['role'] %}
+<start_of_turn>{{ role }}
 {{ message['content'] | trim }}<end_of_turn>
 {% endfor %}{% if add_generation_prompt %}<start_of_turn>model
 {% endif %}""",
 }
 TOOLS = [{"type": "function", "function": {"name": "f", "description": "<é> & '", "parameters": {"a": [1.5, None]}}}]
 CONVERSATIONS = [
-    turns("hi"), turns(" ¿qué?\n", system=" Be kind. "), turns("a", "<think>x</think>\n b ", "c"), turns("a", "b", system=""),
+    turns("hi"), turns(" ¿qué?\n", system=" Be kind. "), turns("a", "<think>x</think>\n b ", "c"),
+    turns("a", "b", system=""),
     turns("a") + turns("b"), [{"role": "user", "content": [{"type": "text", "text": "t"}, {"type": "image"}]}],
-    [*turns("a"), {"role": "assistant", "content": None, "tool_calls": [{"name": "f"}]}, {"role": "tool", "content": "1"}],
+    [*turns("a"), {"role": "assistant", "content": None, "tool_calls": []}, {"role": "tool", "content": "1"}],
 ]  # fmt: skip
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
 
@@ -175,12 +180,12 @@ def test_no_clock_is_read():
     source = Source(TEMPLATES["headers"], TOKENS)
     assert "Today: 26 Jul 2024\n" in source.chat({}, None).render(turns("a")).text
     assert "Today: 05 Feb 2021\n" in source.chat({}, date(2021, 2, 5)).render(turns("a")).text
-    with pytest.raises(DataError, match="line 1: 'strftime_now' is undefined"):
+    with pytest.raises(DataError, match=r"line 1: 'strftime_now' is undefined"):
         Source("{{ strftime_now('%Y') }}").chat({}, None).render(turns("a"))
 
 
 def test_a_template_s_own_complaint_is_told_with_its_line():
-    with pytest.raises(DataError, match="^line 3: user and assistant take turns$"):
+    with pytest.raises(DataError, match=r"^line 3: user and assistant take turns$"):
         Source(TEMPLATES["inst"], TOKENS).chat({}, None).render(turns("a") + turns("b"))
 
 

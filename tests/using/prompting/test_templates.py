@@ -201,7 +201,8 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("source", HOSTILE, ids=lambda source: source[:40])
-def test_hostile_templates_come_to_an_end_with_one_line(source):
+def test_hostile_templates_come_to_an_end_with_one_line(source, monkeypatch):
+    monkeypatch.setattr(sandbox, "ROUNDS", 9999)
     with pytest.raises(TemplateError, match=re.escape(HOSTILE[source])) as told:
         Template(source).render({"x": "abc", "items": ["a"]})
     assert "\n" not in str(told.value)
@@ -211,7 +212,8 @@ def test_hostile_templates_come_to_an_end_with_one_line(source):
 @pytest.mark.parametrize(
     "step",
     [
-        "ns.a ~ ns.a", "ns.a + ns.a", "ns.a * 2", "[ns.a, ns.a]", "ns.a.replace('x', ns.a)", "ns.a | replace('x', ns.a)",
+        "ns.a ~ ns.a", "ns.a + ns.a", "ns.a * 2", "[ns.a, ns.a]",
+        "ns.a.replace('x', ns.a)", "ns.a | replace('x', ns.a)",
         "[ns.a, ns.a] | join(ns.a)", "ns.a.join(ns.a)", "ns.a.join([ns.a, ns.a])", "'%s%s' % (ns.a, ns.a)",
         "'%s%s' | format(ns.a, ns.a)", "'{0}{0}'.format(ns.a)", "ns.a.translate({120: ns.a})", "(ns.a, ns.a)",
         "{1: ns.a, 2: ns.a}",
@@ -224,9 +226,9 @@ def test_nothing_can_be_doubled_for_ever(step):
 
 
 def test_errors_name_the_line_of_the_template():
-    with pytest.raises(TemplateError, match="^line 3: 'y' is undefined$"):
+    with pytest.raises(TemplateError, match=r"^line 3: 'y' is undefined$"):
         Template("a\n\n{{ y }}\n").render({})
-    with pytest.raises(TemplateError, match="^line 2: "):
+    with pytest.raises(TemplateError, match=r"^line 2: "):
         Template("a\n{% bad %}")
     assert Template("{{ x }}").render({"x": "y" * sandbox.LIMIT}) == "y" * sandbox.LIMIT
 
