@@ -801,12 +801,22 @@ _lmkit() {
             esac
             ;;
         'prompt answer')
-            options='-m --model --labels --norm -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --candidates --labels --candidates-file --joint --verbalizer --aggregate --strict --norm --norms --domain --content-free --window --cache --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                --labels) value='FILES' ;;
-                --norm) value='none tokens bytes chars' ;;
+                --prompt) value='FILES' ;;
+                --candidates | --labels) value='FILES' ;;
+                --candidates-file) value='FILES' ;;
+                --joint) value='FILES' ;;
+                --verbalizer) value='FILES' ;;
+                --aggregate) value='sum max' ;;
+                --norm) value='none tokens bytes chars pmi domain calibrated' ;;
+                --norms) value='FILES' ;;
+                --domain) value='FILES' ;;
+                --content-free) value='FILES' ;;
+                --cache) value='FILES' ;;
+                --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -93,7 +93,11 @@ class TransformerModel(NeuralModel):
 
     def trunk(self) -> TransformerTrunk:
         """See `Branching.trunk`."""
-        return TransformerTrunk(self._decoder, self.form.start, self.settings.context)
+        line_end, piece = self.form.line_end, self.tokenizer.piece
+        return TransformerTrunk(
+            self._decoder, self.form.start, self.settings.context,
+            lambda token: token == line_end or piece(token).endswith(b"\n"),
+        )  # fmt: skip
 
     # Many tokens at a time.
 

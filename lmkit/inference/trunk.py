@@ -1,13 +1,16 @@
 """Endings of texts that begin alike, under a transformer: what they share is run once. Knows no weights.
 
-A prefix is run in blocks of a fixed number of tokens, each on its own, after those before it, and the rest of it
-together with its endings. So what a block gives hangs on the text up to its end alone, to the last bit, and can
-be kept for the next prefix; whatever is kept or not, and in whatever order prefixes come, answers are the same.
+A prefix is run in blocks, each on its own after those before it, and what remains of it together with its endings.
+Where blocks are cut hangs on the prefix alone: after line ends, where examples in prompts begin and end. So what a
+block gives hangs on its text, to the last bit, and can be kept for the next prefix; whatever is kept or not, and in
+whatever order prefixes come, answers are the same.
 
 Shapes: C endings, T tokens run at once, D width.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import takewhile
 
 import numpy as np
 
@@ -15,9 +18,11 @@ from lmkit.errors import DataError
 from lmkit.inference.decoder import Decoder
 from lmkit.protocols import F32, F64, I32, I64
 
-BLOCK = 32
-"""Tokens of a prefix that are run together. More of them are faster, fewer leave less of what is shared to run again:
-SmolLM2-135M takes 6.1 ms for a token of 32, 5.1 of 64, 4.8 of 128; on average half a block is run again."""
+LEAST = 24
+"""Tokens of a block, at least, and of what remains: SmolLM2-135M takes 9 ms for each of 16 tokens that are run together,
+6 of 32, 5 of 64 and more."""
+MOST = 64
+"""Tokens of a block where no line ends."""
 PACKED = 256
 """Tokens of endings that are run together, at most, but for longer ones."""
 
@@ -25,10 +30,11 @@ PACKED = 256
 class TransformerTrunk:
     """See `protocols.Trunk`. Of a text beyond the context the last tokens are seen, as by `TransformerModel.after`."""
 
-    def __init__(self, decoder: Decoder, start: int, context: int) -> None:
-        self._decoder, self._context = decoder, context
+    def __init__(self, decoder: Decoder, start: int, context: int, ends_line: Callable[[int], bool]) -> None:
+        self._decoder, self._context, self._ends_line = decoder, context, cache(ends_line)
         self._start = np.array([start], dtype=np.int32)
         self._cache = decoder.cache()
+        self._ends: list[int] = []  # where the blocks in the cache end
 
     def endings(self, prefix: I32, endings: Sequence[I32]) -> list[F64]:
         """See `Trunk.endings`. Raises DataError for an ending that no context holds."""
@@ -38,8 +44,8 @@ class TransformerTrunk:
         if longest > self._context:
             raise DataError(f"an answer of {longest} tokens exceeds the model's context of {self._context}")
         inputs = np.concatenate((self._start, prefix))[-(self._context + 1 - max(1, longest)) :]
-        whole = (len(inputs) - 1) // BLOCK * BLOCK
-        self._grow(inputs[:whole])
+        self._grow(inputs)
+        whole = self._cache.filled
         tail = inputs[whole:]
         parts = list(_parts(endings, PACKED))
         if len(parts) == 1:
@@ -50,14 +56,31 @@ class TransformerTrunk:
         return found
 
     def _grow(self, inputs: I32) -> None:
-        """Runs what the cache does not hold of whole blocks, and drops what it holds of other texts."""
-        cache = self._cache
-        held = cache.tokens[: min(cache.filled, len(inputs))]
+        """Runs what the cache does not hold of the blocks of a prefix, and drops what it holds of other texts."""
+        keys, ends = self._cache, self._blocks(inputs.tolist())
+        held = keys.tokens[: min(keys.filled, len(inputs))]
         differ = np.flatnonzero(held != inputs[: len(held)])
-        kept = (int(differ[0]) if len(differ) else len(held)) // BLOCK * BLOCK
-        cache.filled = kept
-        for begin in range(kept, len(inputs), BLOCK):
-            self._decoder.extend(cache, inputs[begin : begin + BLOCK])
+        alike = int(differ[0]) if len(differ) else len(held)
+        pairs = zip(self._ends, ends, strict=False)
+        kept = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1] <= alike, pairs))
+        begin = keys.filled = ends[kept - 1] if kept else 0
+        for end in ends[kept:]:
+            self._decoder.extend(keys, inputs[begin:end])
+            begin = end
+        self._ends = ends
+
+    def _blocks(self, inputs: list[int]) -> list[int]:
+        """Where the blocks of a prefix end: after a line's end, or else after MOST tokens."""
+        size, begin = len(inputs), 0
+        ends: list[int] = []
+        while True:
+            until = min(begin + MOST, size - LEAST)
+            lines = (end for end in range(begin + LEAST, until + 1) if self._ends_line(inputs[end - 1]))
+            end = next(lines, begin + MOST if size - begin > MOST + LEAST else None)
+            if end is None:
+                return ends
+            ends.append(end)
+            begin = end
 
     def _branch(self, tail: I32, endings: Sequence[I32], last: F32 | None = None) -> list[F64]:
         """Nats of endings after the cache and a tail; `last` is what the tail's last token gives if it is in there."""

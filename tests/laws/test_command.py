@@ -157,6 +157,7 @@ REDEFINED = {
     "--min-count": "others are `<unk>`; others are left out",
     "--model": "of one model, of several, of what counts tokens, and of info, which takes anything",
     "--number": "samples to draw; tokens of a mask",
+    "--norm": "where a layer normalises; which scores of answers decide",
     "--normalize": "normal forms of text; to rescale weights",
     "--order": "of n-grams; of n-grams to list; of filters",
     "--pattern": "what training is to use; what an imported file does not say",
@@ -252,6 +253,8 @@ def value(option, number, name):
         return "csv"
     if name.startswith("eval"):
         fixed["--level"] = "0.25"
+    if name == "prompt answer":
+        fixed |= {"--norm": "pmi", "--aggregate": "max"}
     if name.startswith("w2v"):
         fixed |= {"--format": "glove", "--method": "cosmul", "--which": "both"}
     types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import ModelOption, ModelThreads, Output, Run, Window, choice
+from lmkit.commands.options import ModelOption, ModelThreads, Output, Prompt, Run, Window, choice
 from lmkit.commands.prompt import choices, finished
 from lmkit.commands.prompt.asking import Asking, Item
 from lmkit.edge import streams
@@ -28,10 +28,7 @@ def answer(
         ),
     ] = None,
     model: ModelOption = None,
-    prompt: Annotated[
-        str | None,
-        typer.Option("--prompt", metavar="TEXT", help="A prompt instead of FILEs.", show_default=False),
-    ] = None,
+    prompt: Prompt = "",
     candidates: choices.Candidates = None,
     candidates_file: choices.CandidatesFile = None,
     joint: Annotated[
@@ -87,7 +84,7 @@ def answer(
       lmkit prompt answer -m model.lm --prompt "It was a [Z] film." --candidates good,bad --norms all
       lmkit prompt few-shot shots.tsv inputs.txt | lmkit prompt answer -m model.lm --cache done.jsonl
     """  # fmt: skip
-    if prompt is not None and files:
+    if prompt and files:
         raise UsageError("--prompt and FILEs exclude each other")
     shown = _shown(norm, norms, domain)
     name, texts = _named(model, files, prompt)
@@ -106,16 +103,16 @@ def answer(
     with (
         streams.open_output(output, inputs=[*inputs, cache], live=True) as out,
         finished.open_finished(run, cache) as done,
-        run.terminal.progress("answers", streams.size_of(texts) if prompt is None else None) as progress,
+        run.terminal.progress("answers", None if prompt else streams.size_of(texts)) as progress,
     ):
-        groups = asking.groups(run, texts) if prompt is None else iter([[asking.only(_typed(prompt))]])
+        groups = iter([[asking.only(_typed(prompt))]]) if prompt else asking.groups(run, texts)
         for records in answers.records(groups, done, progress):
             out.answer("".join(to_json(record) + "\n" for record in records).encode())
 
 
-def _named(model: str | None, files: list[str] | None, prompt: str | None) -> tuple[str, list[str]]:
+def _named(model: str | None, files: list[str] | None, prompt: str) -> tuple[str, list[str]]:
     """The model and the files with prompts, of which one may be stdin."""
-    if prompt is not None:
+    if prompt:
         return (streams.STDIN if model is None else model), []
     (name,), texts = opening.sources([model] if model is not None else [], files)
     return name, texts

@@ -191,20 +191,26 @@ def test_what_is_shared_is_run_once(own):
 
     found._decoder.extend = counted
     rng = np.random.default_rng(1)
-    shared = rng.integers(3, 20, 2 * trunk.BLOCK).astype(np.int32)
-    for number in range(8):
-        prefix = np.concatenate((shared, rng.integers(3, 20, number).astype(np.int32)))
-        endings = [rng.integers(3, 20, size).astype(np.int32) for size in (1, 3, 0, 5)]
+    letters = [token for token in range(3, 20) if token != model.form.line_end]
+
+    def some(size):
+        return rng.choice(letters, size).astype(np.int32)
+
+    line_end = np.array([model.form.line_end], np.int32)
+    shared = np.concatenate((some(2 * trunk.MOST), line_end, some(2), line_end, some(trunk.LEAST), line_end))
+    for number in range(trunk.LEAST, trunk.LEAST + 4):
+        prefix = np.concatenate((shared, some(number)))
+        endings = [some(size) for size in (1, 3, 0, 5)]
         for one, other in zip(found.endings(prefix, endings), stepped.endings(prefix, endings), strict=True):
             assert one == pytest.approx(other, abs=1e-4)
-    assert sum(run) == 2 * trunk.BLOCK
+    assert sum(run) == 1 + len(shared)
 
 
 @pytest.mark.parametrize("most", [1, 4, 9])
 def test_many_endings_are_run_in_parts(most, monkeypatch):
     model = transformer("char")
     rng = np.random.default_rng(2)
-    prefix = rng.integers(3, 20, trunk.BLOCK + 5).astype(np.int32)
+    prefix = rng.integers(3, 20, trunk.MOST + trunk.LEAST + 5).astype(np.int32)
     endings = [rng.integers(3, 20, size).astype(np.int32) for size in (1, 4, 0, 7, 1, 2)]
     monkeypatch.setattr(trunk, "PACKED", most)
     asked = model.trunk()
