@@ -156,6 +156,7 @@ REDEFINED = {
     "--number": "samples to draw; tokens of a mask",
     "--normalize": "normal forms of text; to rescale weights",
     "--order": "of n-grams; of n-grams to list; of filters",
+    "--positive": "words to add; the label that is asked about",
     "--pattern": "what training is to use; what an imported file does not say",
     "--text": "a file to measure; a text itself",
     "--plot": "a file for a curve; bars on the terminal",
