@@ -272,3 +272,18 @@ def test_the_last_line_needs_no_end(ppl, shelf):
         ppl("-m", shelf["juan.lm"], stdin=text.removesuffix(b"\n")),
     )
     assert json.dumps(whole) == json.dumps(cut)
+
+
+def test_models_are_compared(lmkit, shelf):
+    """The one with the fewest bits per byte comes first, wherever it is named, and texts may be FILEs or stdin."""
+    good, bad, text = shelf["modified-kneser-ney-3.lm"], shelf["word-0.lm"], shelf["corpus.txt"]
+    done = lmkit("ppl", "--json", "--compare", bad, good, stdin=text.read_bytes())
+    assert [record["model"] for record in done.records] == [str(good), str(bad)]
+    bits = [record["bits_per_byte"] for record in done.records]
+    assert bits == sorted(bits)
+    assert done.stderr == f"lmkit: fewest bits per byte: {good} ({bits[0]:.6g})\n"
+    for words in ["--compare", bad, good], ["-m", bad, "--compare", good], ["-m", good, "--compare", bad]:
+        assert lmkit("ppl", "-b", text, *words).text == f"{good}\n"
+    assert lmkit("ppl", "-b", "--compare", bad, bad, "--", text).text == f"{bad}\n"
+    two = lmkit("ppl", "--json", text, text, "--compare", bad, good).records
+    assert [(record["file"], record["model"]) for record in two[-2:]] == [("total", str(good)), ("total", str(bad))]

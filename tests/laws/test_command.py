@@ -160,6 +160,7 @@ REDEFINED = {
     "--norm": "where a layer normalises; which scores of answers decide",
     "--normalize": "normal forms of text; to rescale weights",
     "--order": "of n-grams; of n-grams to list; of filters",
+    "--positive": "words to add; the label that is asked about",
     "--pattern": "what training is to use; what an imported file does not say",
     "--task": "of a test set of vectors; of a format of prompts",
     "--template": "of items; of conversations",

@@ -96,6 +96,7 @@ def answers(
             return _judged(rules, name, items, golds, vote=vote)
 
         found = judged(file)
+        second = None if against is None else _aligned(found, judged(against), file, against)
         _tell_missing(run, found)
         accuracy = bootstrap.interval(_right(found), seed, sampling.resamples, level)
         if bare:
@@ -105,8 +106,7 @@ def answers(
         summary |= {"without_answer": sum(one.judged.answer is None for one in found)}
         summary |= {"intervals": figures.bounds({"accuracy": accuracy})}
         rows = figures.rows({"accuracy": accuracy})
-        if against is not None:
-            second = _aligned(found, judged(against), file, against)
+        if second is not None:
             difference = bootstrap.paired_difference(_right(found), _right(second), seed, resamples, level)
             other = bootstrap.interval(_right(second), resamples=0).value
             summary |= {"against": {"accuracy": other}, "differences": figures.apart({"accuracy": difference})}

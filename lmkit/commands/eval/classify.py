@@ -88,6 +88,7 @@ def classify(
         fields = reading.Fields(PREDICTED, field)
         items = reading.read(run, file, fields)
         golds = reading.gold_of(run, file, items, gold, reading.Fields(reading.GOLD, gold_field, "--gold-field"))
+        second = None if against is None else reading.aligned(items, reading.read(run, against, fields), file, against)
         right, predicted = [values[0].strip() for values in golds], [item.value.strip() for item in items]
         more = [] if positive is None else [positive]
         found = classification.cells(right, predicted, more)
@@ -96,9 +97,8 @@ def classify(
             out.line(repr(classification.values(found)["accuracy"]))
             return
         measures = _Measured(found, positive, sampling)
-        if against is not None:
-            others = reading.aligned(items, reading.read(run, against, fields), file, against)
-            measures.compare(right, predicted, [item.value.strip() for item in others], more)
+        if second is not None:
+            measures.compare(right, predicted, [item.value.strip() for item in second], more)
         signature = figures.signature("classify", sampling, {"labels": found.size})
         if json:
             out.line(to_json(measures.record(signature, confusion=confusion)))

@@ -51,8 +51,7 @@ def steps(text: str) -> Iterator[Step]:
         for place, (left, right) in enumerate(pairwise(sides)):
             left = _last_sum(left) if place == 0 else left
             right = _first_sum(right) if place + 2 == len(sides) else right
-            if len(left) + len(right) > 2:  # a sum, and not one number that is said to be another
-                yield from _checked(text, left, right)
+            yield from _checked(text, left, right)
 
 
 def _runs(text: str) -> Iterator[list[_Token]]:
@@ -95,10 +94,10 @@ def _last_sum(side: list[_Token]) -> list[_Token]:
 
 
 def _first_sum(side: list[_Token]) -> list[_Token]:
-    side = side[: (_joints(side) or [len(side)])[0]]
-    while side and side[-1].kind not in ("number", ")"):  # a dash or bracket behind the result
-        side = side[:-1]
-    return side
+    end = (_joints(side) or [len(side)])[0]
+    while end and side[end - 1].kind not in ("number", ")"):  # a dash or bracket behind the result
+        end -= 1
+    return side[:end]
 
 
 def _checked(text: str, left: list[_Token], right: list[_Token]) -> Iterator[Step]:
@@ -118,8 +117,8 @@ def _checked(text: str, left: list[_Token], right: list[_Token]) -> Iterator[Ste
             return
     while left and left[0].kind == "(" and _unclosed(left):
         left = left[1:]
-    if len(left) + len(right) <= 2:
-        return
+    if sum(token.kind == "number" for token in (*left, *right)) <= 2 or _goes_on(left):
+        return  # one number that is said to be another; or an end of a sum with words in it
     shown = text[left[0].start : right[-1].end]
     try:
         value = _value(left)
@@ -129,6 +128,11 @@ def _checked(text: str, left: list[_Token], right: list[_Token]) -> Iterator[Ste
         yield Step(shown, None, False)
         return
     yield Step(shown, value, abs(value - goal) <= _slack(right))
+
+
+def _goes_on(side: list[_Token]) -> bool:
+    """Whether a side begins with the sign of a sum, rather than with that of a number, which stands at it."""
+    return len(side) > 1 and side[0].kind in "+-" and side[0].end < side[1].start
 
 
 def _unclosed(side: list[_Token]) -> bool:

@@ -4,13 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from lmkit.using.metrics import bootstrap
 
-MANY = 20_000
+MANY = 8_000
 
 
 def test_draws_are_multinomial():
@@ -33,7 +33,7 @@ def test_few_cells_of_many_items_are_drawn_alike():
     drawn = np.concatenate(list(bootstrap.draws(counts, 3, MANY)))
     assert drawn.sum(1).tolist() == [1000] * MANY
     assert drawn[:, 0].mean() == pytest.approx(700, abs=4 * np.sqrt(210 / MANY))
-    assert drawn[:, 0].std() == pytest.approx(np.sqrt(210), rel=0.03)
+    assert drawn[:, 0].std() == pytest.approx(np.sqrt(210), rel=0.05)
 
 
 def test_an_interval_of_right_and_wrong_is_that_of_the_binomial():
@@ -90,6 +90,7 @@ def test_bad_numbers():
         bootstrap.paired_difference([1, 2], [1])
 
 
+@settings(max_examples=50)
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_the_sign_test_is_exact(first, second):
     expected = stats.binomtest(first, first + second).pvalue if first + second else 1

@@ -1,0 +1,234 @@
+"""`lmkit eval classify`."""
+
+import json
+
+import pytest
+from sklearn import metrics as learned
+
+GOLD = ["pos", "neg", "pos", "neu", "neg", "pos"]
+PREDICTED = ["pos", "neg", "neg", "pos", "neg", "pos"]
+
+
+def lines(labels):
+    return "".join(f"{label}\n" for label in labels).encode()
+
+
+def records(labels, **more):
+    """Records as `prompt answer` writes them."""
+    rows = [{"id": number, "answer": "x", "label": label} for number, label in enumerate(labels, 1)]
+    for key, values in more.items():
+        rows = [{**row, key: value} for row, value in zip(rows, values, strict=True)]
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+@pytest.fixture
+def gold(write):
+    return write("gold.txt", lines(GOLD))
+
+
+@pytest.fixture
+def judged(lmkit):
+    """The record that --json prints."""
+
+    def judged(*words, stdin=b"", told=""):
+        done = lmkit("eval", "classify", "--json", *words, stdin=stdin)
+        assert done.status == 0, done.stderr
+        assert told in done.stderr
+        return done.records[0]
+
+    return judged
+
+
+def test_a_record_begins_with_its_stable_keys(judged, gold):
+    record = judged("--gold", gold, stdin=lines(PREDICTED), told="undefined, 0 instead: the precision of 'neu'")
+    assert list(record)[:5] == ["accuracy", "macro_f1", "micro_f1", "matthews", "n"]
+    expected = [
+        learned.accuracy_score(GOLD, PREDICTED),
+        learned.f1_score(GOLD, PREDICTED, average="macro"),
+        learned.f1_score(GOLD, PREDICTED, average="micro"),
+        learned.matthews_corrcoef(GOLD, PREDICTED),
+        6,
+    ]
+    assert list(record.values())[:5] == pytest.approx(expected, abs=1e-12)
+    assert [one["support"] for one in record["classes"]] == [2, 1, 3]
+    for low, high in record["intervals"].values():
+        assert -1 <= low < high <= 1
+    assert "|resamples:1000|level:0.95|seed:0|" in record["signature"]
+
+
+def test_predictions_may_come_any_way(judged, gold, write):
+    plain = judged("--gold", gold, stdin=lines(PREDICTED))
+    assert plain == judged("--gold", gold, write("p.txt", lines(PREDICTED)))
+    assert plain == judged(stdin=records(PREDICTED, gold=GOLD))
+    assert plain == judged("--gold", gold, stdin=records(PREDICTED, gold=["wrong"] * 6))
+    assert plain == judged("--gold", "-", write("p.jsonl", records(PREDICTED)), stdin=lines(GOLD))
+    assert plain == judged(
+        "--gold", write("g.tsv", b"".join(b"x\t%s" % x for x in lines(GOLD).splitlines(True))), "p.txt"
+    )
+    assert plain == judged("--gold", write("g.jsonl", records(GOLD)), "p.txt")
+    assert plain == judged(
+        "--gold", "g.jsonl", "--field", "said", stdin=records(PREDICTED).replace(b'"label"', b'"said"')
+    )
+    header = b"text\tlabel\tnote\n" + b"".join(b"x\t%s\ty\n" % x.encode() for x in GOLD)
+    assert plain == judged("--gold", write("h.tsv", header), "--gold-field", "label", "p.txt")
+    assert plain == judged("--gold", write("h.txt", header.partition(b"\n")[2]), "--gold-field", "2", "p.txt")
+
+
+def test_ids_decide_what_belongs_together(judged, write):
+    straight = judged("--gold", write("g.jsonl", records(GOLD)), stdin=records(PREDICTED))
+    turned = b"\n".join(records(PREDICTED).splitlines()[::-1])
+    assert judged("--gold", "g.jsonl", stdin=turned) == straight
+    assert judged("--gold", write("g.txt", lines(GOLD)), stdin=turned) != straight
+
+
+def test_what_does_not_belong_together(fails, gold, write):
+    def said(*words, stdin):
+        return fails(3, "eval", "classify", *words, stdin=stdin).stderr
+
+    assert "<stdin> has 2 items and gold.txt has 6" in said("--gold", gold, stdin=b"a\nb\n")
+    named = write("g.jsonl", records(GOLD))
+    told = said("--gold", named, stdin=records(PREDICTED[:4]))
+    assert "<stdin> has nothing for 2 of 6 items of g.jsonl: id '5', '6'" in told
+    told = said("--gold", named, stdin=records(PREDICTED).replace(b'"id": 6', b'"id": "x"'))
+    assert "g.jsonl has nothing for 1 of 6 items of <stdin>: id 'x'" in told
+    told = said("--gold", named, stdin=records(PREDICTED).replace(b'"id": 6', b'"id": 1.0'))
+    assert "<stdin>:6: the id '1' was there before, at <stdin>:1" in told
+    assert "<stdin>:1: no `gold`, so what is right is not known" in said(stdin=records(PREDICTED))
+    assert "<stdin>:1: no `gold`" in said(stdin=b"pos\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"{", "not JSON"),
+        (b"pos", "not JSON"),
+        (b"{}", "no field 'label' or 'prediction' or 'answer'"),
+        (b'{"id": 1}', "hint: --field NAME; there is 'id'"),
+        (b'{"label": null}', "the field 'label' is not a text"),
+        (b'{"label": ["a", "b"]}', "the field 'label' is not a text"),
+        (b'{"label": {"a": 1}}', "the field 'label' is not a text"),
+        (b'{"label": "a", "gold": [[]]}', "no `gold`"),
+        (b"\xff", "not UTF-8"),
+    ],
+)
+def test_bad_records(line, message, fails):
+    done = fails(3, "eval", "classify", stdin=b'{"label": "a", "gold": "a"}\n\n' + line + b"\n")
+    assert "<stdin>:3: " in done.stderr
+    assert message in done.stderr
+
+
+def test_labels_of_all_kinds(judged, write):
+    """0, the empty label, one a prefix of another, numbers and truth values of JSON, white space around."""
+    gold = write("gold.txt", lines(["0", "", "a", "ab", "1.5", "true"]))
+    predicted = [0, "", " a", "ab ", 1.5, True]
+    assert judged("--gold", gold, stdin=records(predicted))["accuracy"] == 1
+    assert judged("--gold", gold, stdin=records(["\ud800"] * 6))["accuracy"] == 0
+
+
+def test_tables(lmkit, gold):
+    done = lmkit("eval", "classify", "--gold", gold, stdin=lines(PREDICTED))
+    header, *rows = (line.split("\t") for line in done.text.splitlines())
+    assert header == ["metric", "value", "low", "high", "signature"]
+    assert [row[0] for row in rows] == ["accuracy", "macro_f1", "micro_f1", "matthews"]
+    assert rows[0][1] == "0.666667"
+    done = lmkit("eval", "classify", "--gold", gold, "--confusion", stdin=lines(PREDICTED))
+    assert done.text == "gold\tneg\tneu\tpos\nneg\t2\t0\t0\nneu\t0\t0\t1\npos\t1\t0\t2\n"
+    done = lmkit("eval", "classify", "--gold", gold, "--classes", stdin=lines(PREDICTED))
+    assert done.lines[1] == "neg\t0.666667\t1\t0.8\t2"
+    assert lmkit("eval", "classify", "--gold", gold, "-b", stdin=lines(PREDICTED)).text == f"{4 / 6!r}\n"
+
+
+def test_tables_on_a_terminal(lmkit, gold, monkeypatch):
+    monkeypatch.setattr("lmkit.commands.eval.figures.is_terminal", lambda stream: True)
+    done = lmkit("eval", "classify", "--gold", gold, "--confusion", stdin=lines(PREDICTED))
+    assert done.lines == ["gold  neg  neu  pos", "neg     2    0    0", "neu     0    0    1", "pos     1    0    2"]
+    done = lmkit("eval", "classify", "--gold", gold, "--resamples", "0", stdin=lines(PREDICTED))
+    assert done.lines[1].split() == ["accuracy", "0.666667", "-", "-"]
+    assert done.lines[-1].startswith("signature: eval:classify|labels:3|version:")
+
+
+def test_confusions_as_json(judged, gold):
+    record = judged("--confusion", "--gold", gold, stdin=lines(PREDICTED))
+    assert record["confusion"] == {"labels": ["neg", "neu", "pos"], "table": [[2, 0, 0], [0, 0, 1], [1, 0, 2]]}
+
+
+def test_one_label_that_is_asked_about(judged, gold):
+    record = judged("--positive", "pos", "--gold", gold, stdin=lines(PREDICTED))
+    assert [record[key] for key in ("precision", "recall", "f1")] == pytest.approx([2 / 3] * 3)
+    told = "undefined, 0 instead: the F1 of 'maybe', which is neither"
+    assert judged("--positive", "maybe", "--gold", gold, stdin=lines(PREDICTED), told=told)["f1"] == 0
+
+
+def test_undefined_is_zero_with_a_warning(judged):
+    data = b'{"label": "a", "gold": "a"}\n' * 3
+    told = "undefined, 0 instead: Matthews' correlation, since every gold label is the same"
+    record = judged(stdin=data, told=told)
+    assert (record["matthews"], record["accuracy"]) == (0, 1)
+
+
+def test_a_second_system(judged, lmkit, gold, write):
+    first, second = write("a.txt", lines(GOLD * 30)), write("b.txt", lines(PREDICTED * 30))
+    truth = write("g.txt", lines(GOLD * 30))
+    record = judged(first, "--against", second, "--gold", truth)
+    assert record["against"]["accuracy"] == pytest.approx(4 / 6)
+    difference = record["differences"]["accuracy"]
+    assert difference["value"] == pytest.approx(1 / 3)
+    assert 0.2 < difference["low"] < 1 / 3 < difference["high"] < 0.5
+    assert difference["p"] == 1 / 1001
+    assert record["sign_test"] == {"only_first": 60, "only_second": 0, "p": 2 / 2**60}
+    assert record["intervals"] == judged(first, "--gold", truth)["intervals"]
+    turned = judged(second, "--against", first, "--gold", truth)
+    assert turned["differences"]["accuracy"]["value"] == pytest.approx(-1 / 3)
+    same = judged(first, "--against", first, "--gold", truth)
+    assert same["differences"]["matthews"] == {"value": 0, "low": 0, "high": 0, "p": 1}
+    header = lmkit("eval", "classify", first, "--against", second, "--gold", truth).lines[0]
+    assert header.split("\t")[4:9] == ["against", "difference", "difference_low", "difference_high", "p"]
+
+
+def test_a_second_system_of_other_items(fails, gold, write):
+    done = fails(3, "eval", "classify", "--gold", gold, "--against", write("b.txt", b"a\n"), stdin=lines(PREDICTED))
+    assert "<stdin> has 6 items and b.txt has 1" in done.stderr
+
+
+def test_the_seed_decides(judged, gold):
+    def drawn(*words):
+        return judged("--gold", gold, "--resamples", "50", *words, stdin=lines(PREDICTED))["intervals"]
+
+    assert drawn() == drawn("--seed", "0")
+    assert drawn() != drawn("--seed", "1")
+    assert drawn("--level", "0.5")["accuracy"][0] > drawn()["accuracy"][0]
+    none = judged("--gold", gold, "--resamples", "0", stdin=lines(PREDICTED))
+    assert none["intervals"]["accuracy"] is None
+
+
+def test_usage(fails, gold):
+    def said(*words):
+        return fails(2, "eval", "classify", *words, stdin=b"a\n").stderr
+
+    assert "stdin is wanted for two things" in said("--gold", "-")
+    assert "-b prints a number" in said("-b", "--confusion", "--gold", gold)
+    assert "--confusion and --classes exclude each other" in said("--classes", "--confusion", "--gold", gold)
+    assert "gold.txt is an input" in said("--gold", gold, "-o", gold)
+    assert "--gold-field 0: columns are numbered from 1" in said("--gold", gold, "--gold-field", "0")
+    assert "no column 'x'" in fails(3, "eval", "classify", "--gold", gold, "--gold-field", "x", stdin=b"a\n").stderr
+    assert "1 columns, and --gold-field names number 2" in (
+        fails(3, "eval", "classify", "--gold", gold, "--gold-field", "2", stdin=b"a\n").stderr
+    )
+    assert "nothing to judge: the input is empty" in fails(3, "eval", "classify", "--gold", gold).stderr
+    assert "missing.txt" in fails(3, "eval", "classify", "--gold", "missing.txt", stdin=b"a\n").stderr
+
+
+def test_a_pipeline_of_prompts(shell, write):
+    """`few-shot | answer | classify`, with a model that knows what follows what."""
+    write("shots.tsv", b"good\tpos\nbad\tneg\nfine\tpos\nawful\tneg\n")
+    write("inputs.txt", b"great\npoor\n")
+    write("gold.txt", b"pos\nneg\n")
+    write("train.txt", b"great => pos\npoor => neg\npoor => neg\n" * 5)
+    done = shell("""
+    set -e -o pipefail
+    lmkit ngram fit --order 3 --smoothing wb train.txt -o model.lm
+    lmkit prompt few-shot -k 4 shots.tsv < inputs.txt | lmkit prompt answer -m model.lm --labels pos,neg > answers.jsonl
+    lmkit eval classify --gold gold.txt -b < answers.jsonl
+    """)
+    assert done.status == 0, done.stderr
+    assert float(done.stdout) == 1
