@@ -8,7 +8,7 @@
 
 LMKIT ?= lmkit
 OUT ?= build/in-context
-STEPS ?= 300
+STEPS ?= 250
 SEEDS ?= 3
 FILES := $(OUT)/train.txt $(OUT)/shots.tsv $(OUT)/dev.tsv
 
@@ -34,7 +34,7 @@ $(FILES) &: $(OUT)/words.tsv
 	tail -n +201 $< | awk -F '\t' '{ print $$1 " => " $$2 }' > $(OUT)/train.txt
 
 $(OUT)/model.lm: $(OUT)/train.txt
-	$(LMKIT) train transformer --steps $(STEPS) $< -o $@ --resume
+	$(LMKIT) train transformer --context 128 --steps $(STEPS) $< -o $@ --resume
 
 $(OUT)/prompts.jsonl: $(OUT)/shots.tsv $(OUT)/dev.tsv
 	$(LMKIT) prompt few-shot -k 4 --select balanced $^ -o $@
