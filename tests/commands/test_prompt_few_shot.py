@@ -124,6 +124,19 @@ def test_forms_and_numbers(made, write):
     assert [record["id"] for record in records] == [2]
 
 
+@pytest.mark.parametrize("name", ["shots", "shots.tsv", "shots.txt", "SHOTS.TSV"])
+def test_examples_of_any_name_have_tabs(name, made, write):
+    (record,) = made("few-shot", "-k", "1", write(name, b"a\tb\n"), stdin=b"c\n")
+    assert record["prompt"] == "a => b\nc =>"
+
+
+def test_compressed_records(made, write):
+    import gzip
+
+    shots = write("shots.jsonl.gz", gzip.compress(lines_of({"text": "a", "label": "b"})))
+    assert made("few-shot", "-k", "1", shots, stdin=b"c\n")[0]["prompt"] == "a => b\nc =>"
+
+
 def test_more_labels_than_can_be_listed(made, write):
     shots = b"".join(b"text %d\t%d\n" % (number, number) for number in range(21))
     (record,) = made("few-shot", write("shots.tsv", shots), stdin=b"new\n")
@@ -236,7 +249,7 @@ def test_a_budget_leaves_out_whole_examples(most, room, kept, lmkit, write, shel
     assert first["prompt"].endswith("new item")
     told = f"kept {kept} of 4 examples in 2 prompts"
     if second["shots"] != first["shots"]:
-        told = f"kept {kept + 1} of 4 examples in 1 prompt, {kept} of 4 examples in 1 prompt"
+        told = f"kept {kept + 1} of 4 examples in 1 prompt, {kept} of 4 in 1"
     assert done.stderr == f"lmkit: {told}\n"
 
 

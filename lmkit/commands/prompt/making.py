@@ -98,15 +98,17 @@ def _about(item: Example) -> Iterator[None]:
 
 
 def _kept(counts: Mapping[tuple[int, int], int]) -> Iterator[str]:
-    """How many examples were kept in how many prompts, most examples first."""
-    for (kept, asked), prompts in sorted(counts.items(), reverse=True):
-        yield f"{kept} of {asked} examples in {prompts} prompt{'' if prompts == 1 else 's'}"
+    """How many examples were kept in how many prompts, most examples first; what is counted is said once."""
+    for place, ((kept, asked), prompts) in enumerate(sorted(counts.items(), reverse=True)):
+        nouns = ("", "") if place else (" examples", " prompt" if prompts == 1 else " prompts")
+        yield f"{kept} of {asked}{nouns[0]} in {prompts}{nouns[1]}"
 
 
 def read(run: Run, shots: str, form: str, fields: inputs.Fields, errors: str) -> list[Example]:
     """The examples of SHOTS. Raises DataError for one without an output."""
-    found = inputs.examples(run, shots, inputs.form_of(shots, form, "tsv"), labelled=True, fields=fields, errors=errors)
-    return list(found)
+    if (form := inputs.form_of(shots, form, "tsv")) == "text":  # lines of a .txt file have their outputs behind a tab
+        form = "tsv"
+    return list(inputs.examples(run, shots, form, labelled=True, fields=fields, errors=errors))
 
 
 def labels_in(examples: Sequence[Example]) -> list[str]:

@@ -87,6 +87,7 @@ class BM25:
         weights = np.concatenate([weights if times == 1 else times * weights for _, weights, times in found])
         scores: F64 = np.bincount(places, weights, self._size).astype(np.float64, copy=False)
         return scores
+        return np.bincount(places, weights, self._size).astype(np.float64, copy=False)
 
 
 class Cosines:
