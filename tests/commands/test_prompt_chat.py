@@ -122,3 +122,24 @@ def test_what_is_wrong_is_one_line(status, arguments, stdin, told, fails, write)
 
 def test_a_checkpoint_has_no_chat_template(fails, shelf):
     assert "no chat template" in fails(4, "prompt", "chat", "--template", shelf["juan.lm"]).stderr
+
+
+def test_a_folder_gives_what_its_tokenizer_in_transformers_gives(lmkit, work):
+    transformers = pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, models
+
+    template = (
+        "{{ bos_token }}{% for m in messages %}\n<|{{ m.role }}|>\n    {%- if m.role == 'tool' %}\n    {% endif %}\n"
+        "{{ m.content | trim }}{{ eos_token }}{{ pad_token }}\n{% endfor %}\n"
+        "{%- if add_generation_prompt %}<|assistant|>\n{% endif %}"
+    )
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordLevel({"<u>": 0, "<b>": 1, "<e>": 2}, unk_token="<u>")),
+        bos_token="<b>", eos_token="<e>", unk_token="<u>", chat_template=template,
+    )  # fmt: skip
+    tokenizer.save_pretrained(work / "hub")
+    expected = tokenizer.apply_chat_template(CHAT["messages"], tokenize=False, add_generation_prompt=True)
+    done = lmkit("prompt", "chat", "-b", "--template", "hub", "--input", "jsonl", stdin=lines(CHAT))
+    assert done.text == f"{expected}\n"
+    told = lmkit("prompt", "chat", "--template", "hub", stdin=b"a <e> <u> <|user|>").stderr
+    assert told == "lmkit: <stdin>:1: message 1 has <e>, a mark of the template\n"

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit import checkpoint
 from lmkit.commands import models as opening
 from lmkit.commands.options import Output, Run, suggested
 from lmkit.commands.prompt import items
@@ -118,6 +117,8 @@ def _shape(name: str, variables: Mapping[str, Any], today: date | None) -> chats
             return chats.source_in(Folder(name)).chat(variables, today)
     if name != streams.STDIN and not os.path.exists(name):
         raise UsageError(f"--template {name!r} is none of {', '.join(chats.BUILT_IN)}, and no file or folder")
+    from lmkit import checkpoint
+
     start = bytes(streams.read_whole(name)[:9]) if name != streams.STDIN else b""
     if checkpoint.is_checkpoint(start) and b"\0" in start:
         raise CheckpointError(f"{name}: a checkpoint, which has no chat template", hint="name the form it was taught")

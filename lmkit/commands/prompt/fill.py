@@ -57,8 +57,8 @@ def fill(
 
     A FILE named .j2 or .jinja, and any text with {{ or {%, is Jinja2: fields are variables, X the item's text;
     one that is not there is an error, and nothing is escaped. It is sandboxed: it sees the item alone, changes
-    nothing, and reads no other file. Loops end after 131,072 rounds, texts at 1,048,576 characters; what
-    filters such as `sort` take of time is not limited.
+    nothing, and reads no other file. For each item loops end after 131,072 rounds, texts at 1,048,576
+    characters, and work on 134,217,728; a template that goes so far takes up to a minute.
 
     t0-mcq takes `question`, `context` and a list of `choices`, and gives these as `candidates`; the right one is
     named by its text, its letter, or its number from 0. gpt1 and bert take `a` and perhaps `b` (`sentence1`,

@@ -10,12 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lmkit.checkpoint import Buffer
 from lmkit.errors import CheckpointError, DataError
 from lmkit.using.prompting.sandbox import Template
 from lmkit.using.prompting.slots import Filled, ended
+
+if TYPE_CHECKING:
+    from lmkit.checkpoint import Buffer
 
 Messages = Sequence[Mapping[str, Any]]
 SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
@@ -132,7 +134,7 @@ class Source:
         return Chat(write, tuple(mark for mark in marks if len(mark) > 1))
 
 
-def source_in(files: Mapping[str, Buffer]) -> Source:
+def source_in(files: "Mapping[str, Buffer]") -> Source:
     """The template of a model's folder, as transformers finds it. Raises CheckpointError where there is none."""
     settings = _settings(files, "tokenizer_config.json")
     if "chat_template.jinja" in files:
@@ -156,7 +158,7 @@ def source_in(files: Mapping[str, Buffer]) -> Source:
     return Source(text, tokens, tuple(filter(None, special)))
 
 
-def _settings(files: Mapping[str, Buffer], name: str) -> Mapping[str, Any]:
+def _settings(files: "Mapping[str, Buffer]", name: str) -> Mapping[str, Any]:
     try:
         found = json.loads(bytes(files[name])) if name in files else {}
     except (ValueError, RecursionError):

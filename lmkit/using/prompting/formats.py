@@ -81,12 +81,6 @@ def render(style: Format, record: Mapping[str, Any]) -> Filled:
     raise AssertionError("no template")
 
 
-def used(style: Format, record: Mapping[str, Any]) -> set[str]:
-    """The fields of a record that its prompt is made of."""
-    names = {str(slot.name) for text in style.templates for slot in parse(text).slots}
-    return {found for name in names if (found := _found(style, record, name)) is not None}
-
-
 def _found(style: Format, record: Mapping[str, Any], name: str) -> str | None:
     return next((one for one in style.aliases.get(name, (name,)) if one in record), None)
 
@@ -100,7 +94,8 @@ def _text(style: Format, record: Mapping[str, Any], name: str) -> str:
     found = _found(style, record, name)
     if found is None:
         names = style.aliases.get(name, (name,))
-        raise DataError(f"no field {' or '.join(map(repr, names))}")
+        hint = "--task gives one to all" if name == "task" else None
+        raise DataError(f"no field {' or '.join(map(repr, names))}", hint=hint)
     if name == "choices":
         choices = choices_of(record)
         return " ".join(f"({letter}) {choice}" for letter, choice in zip(letters(), choices, strict=False))

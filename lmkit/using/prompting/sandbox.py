@@ -1,9 +1,9 @@
 """Jinja2 templates that may come from anywhere: they see plain data, change nothing, and soon come to an end.
 
 Guarded: attributes that lead out of the data, changes of it, files and other templates; rounds of loops and
-calls of macros (ROUNDS), the text (LIMIT), and what operators, calls and filters make out of it; random choices and
-today's date, which would make other text of the same data. Not guarded: what filters, such as `sort`, take of
-time and memory for lists as large as all that.
+calls of macros (ROUNDS), the text (LIMIT), what operators, calls and filters make (LIMIT) and how much they are given
+in all (WORK); random choices and today's date, which would make other text of the same data. A template that goes
+to all these limits takes some seconds, or with filters such as `sort` a minute, and some hundred megabytes.
 """
 
 import json
@@ -17,9 +17,10 @@ from lmkit.errors import DataError, MissingError
 
 LIMIT = 1 << 20  # characters of a text and of what goes into it; bits of a number; members of a list
 ROUNDS = 1 << 17  # rounds of all loops and calls of macros in one text
+WORK = 1 << 27  # sizes of all that operators, calls and filters are given in one text
 SHOWN = 200  # characters of a template's own words in a message
 _NAME = "<template>"
-_REMOVED = ("random", "pprint", "xmlattr", "urlize", "escape", "e", "forceescape", "safe", "striptags")
+_REMOVED = ("random",)
 _OTHERS = ("include", "import", "extends")
 
 
@@ -43,7 +44,7 @@ class Template:
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The text that comes of plain data. Raises TemplateError."""
-        self._environment.rounds = 0
+        self._environment.meter.begin()
         parts, size = [], 0
         with _told(self._source):
             for part in self._template.generate(values):
@@ -100,7 +101,7 @@ def _guard_loops(tree: Any) -> None:
     from jinja2 import nodes
 
     for node in list(tree.find_all((nodes.For, nodes.Macro, nodes.CallBlock))):
-        node.body.insert(0, nodes.ExprStmt(nodes.EnvironmentAttribute("next_round")).set_lineno(node.lineno))
+        node.body.insert(0, nodes.ExprStmt(nodes.EnvironmentAttribute("meter.next_round")).set_lineno(node.lineno))
     for node in list(tree.find_all(nodes.Node)):
         for name, value in node.iter_fields():
             if isinstance(value, nodes.Concat):
@@ -141,29 +142,24 @@ def environment(chat: bool) -> Any:
         """The sandbox, with sizes checked before anything is made."""
 
         intercepted_binops = frozenset(["+", "*", "**", "%"])
-        rounds = 0
-
-        @property
-        def next_round(self) -> None:
-            """What loops look at in each round; a property, since calls cost more."""
-            self.rounds += 1
-            if self.rounds > ROUNDS:
-                raise _errors().SecurityError(f"more than {ROUNDS} rounds of loops")
+        meter: Meter
 
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            self.meter.take(left, right)
             _check_operator(operator, left, right)
             return super().call_binop(context, operator, left, right)
 
         def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
-            _check_call(__obj, args, kwargs)
+            _check_making(__self.meter, *_named(__obj, args), kwargs)
             return super().call(__context, __obj, *args, **kwargs)
 
     made = Environment(
         undefined=Undefined if chat else StrictUndefined, trim_blocks=chat, lstrip_blocks=chat,
         keep_trailing_newline=not chat, extensions=[loopcontrols, *([Generation] if chat else [])], finalize=_shown,
     )  # fmt: skip
-    made.filters = {name: _checked(each) for name, each in made.filters.items() if name not in _REMOVED}
-    made.filters["tojson"] = _checked(_tojson)
+    made.meter = meter = Meter()
+    made.filters = {name: _checked(each, meter) for name, each in made.filters.items() if name not in _REMOVED}
+    made.filters["tojson"] = _checked(_tojson, meter)
     made.globals = {
         "range": made.globals["range"], "dict": _dict, "namespace": _namespace, "cycler": made.globals["cycler"],
         "joiner": made.globals["joiner"], "raise_exception": _raise,
@@ -203,6 +199,33 @@ _WIDTHS = (
     "tojson", "to_bytes",
 )  # fmt: skip
 """Functions that make as much as a number says."""
+_QUICK = ("len", "first", "last", "default")  # filters that take no time, whatever they are given
+
+
+class Meter:
+    """What a template has done while it makes one text."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Another text begins."""
+        self._rounds = self._work = 0
+
+    @property
+    def next_round(self) -> None:
+        """What loops look at in each round; a property, since calls cost more. Raises SecurityError after ROUNDS."""
+        self._rounds += 1
+        if self._rounds > ROUNDS:
+            raise _errors().SecurityError(f"more than {ROUNDS} rounds of loops")
+
+    def take(self, *values: Any) -> None:
+        """Counts what something is given. Raises SecurityError beyond LIMIT, and beyond WORK in all."""
+        size = _size(*values)
+        _bounded(size)
+        self._work += size
+        if self._work > WORK:
+            raise _errors().SecurityError(f"more than {WORK} characters in all are worked on")
 
 
 def _bounded(size: int) -> None:
@@ -236,8 +259,9 @@ def _shown(value: Any) -> Any:
 
 
 def _check_operator(operator: str, left: Any, right: Any) -> None:
-    _bounded(_size(left, right))
-    if operator == "**" and isinstance(right, int):
+    if operator == "+":
+        _bounded(_size(left, right))
+    elif operator == "**" and isinstance(right, int):
         _bounded(_size(left) * abs(right))
     elif operator == "*" and not (isinstance(left, int | float) and isinstance(right, int | float)):
         sized, times = (right, left) if isinstance(left, int) else (left, right)
@@ -254,30 +278,32 @@ def _check_format(text: str, mark: str, values: Sequence[Any]) -> None:
     _bounded(len(text) + written + text.count(mark) * (_size(*values) + widths))
 
 
-def _check_call(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Checks the call of a text's own method, or of anything else."""
+def _named(function: Any, args: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    """What is called by its name, and what it is given; to a text's own method also the text."""
     own = getattr(getattr(function, "__wrapped__", function), "__self__", None)
-    _check_making(getattr(function, "__name__", ""), (own, *args) if isinstance(own, str | int) else args, kwargs)
+    return getattr(function, "__name__", ""), (own, *args) if isinstance(own, str | int) else args
 
 
-def _checked(filter_: Callable[..., Any]) -> Callable[..., Any]:
+def _checked(filter_: Callable[..., Any], meter: Meter) -> Callable[..., Any]:
     """A filter that checks what it is given; marks of how it is to be called stay on it."""
+    if filter_.__name__.removeprefix("do_") in _QUICK:
+        return filter_
     name = filter_.__name__.removeprefix("do_").removeprefix("_")
     first = 1 if hasattr(filter_, "jinja_pass_arg") else 0
 
     @wraps(filter_)
     def checked(*args: Any, **kwargs: Any) -> Any:
         args = tuple(list(one) if name == "join" and isinstance(one, Iterator) else one for one in args)
-        _check_making(name, args[first:], kwargs)
+        _check_making(meter, name, args[first:], kwargs)
         return filter_(*args, **kwargs)
 
     return checked
 
 
-def _check_making(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+def _check_making(meter: Meter, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     """Raises SecurityError where a function would be given, or would make, more than LIMIT."""
     values = [*args, *kwargs.values()]
-    _bounded(_size(*values))
+    meter.take(*values)
     if name in _WIDTHS:
         _bounded(max((abs(one) for one in values if isinstance(one, int)), default=0))
     if name == "replace" and len(values) >= 3 and all(isinstance(one, str) for one in values[:3]):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from lmkit.errors import DataError
@@ -62,6 +63,7 @@ class Template:
         return ended(text) if slot is None else Filled(text, "", slot)
 
 
+@lru_cache(maxsize=64)
 def parse(text: str) -> Template:
     """The template that a text spells. Raises DataError for more than one `[Z]`."""
     parts, begin = list[str | Slot | None](), 0

@@ -92,7 +92,7 @@ TEMPLATES = {
     {{- "# Tools <tools>" }}
     {%- for tool in tools %}
         {{- "\\n" }}
-        {{- tool | tojson }}
+        {{- tool | tojson | safe }}
     {%- endfor %}
     {{- "\\n</tools>" + tools | tojson(indent=2) + "<|im_end|>\\n" }}
 {%- endif %}

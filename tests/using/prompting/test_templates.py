@@ -187,6 +187,8 @@ HOSTILE = {
     "{{ items | tojson(indent=10 ** 9) }}": "more than",
     "{{ items | batch(10 ** 9, x) | list }}": "more than",
     "{{ 'a'.replace('', 'x' * 9999) * 99999 }}": "more than",
+    "{% set b = x * 9999 %}{% for i in range(9999) %}{% set y = b.upper() %}{% endfor %}": "in all",
+    "{% set b = x * 9999 %}{% for i in range(9999) %}{% set y = b | sort %}{% endfor %}": "in all",
     "{{ y }}": "'y' is undefined",
     "{{ x.y }}": "no attribute",
     "{{ x | random }}": "No filter",
@@ -203,6 +205,7 @@ HOSTILE = {
 @pytest.mark.parametrize("source", HOSTILE, ids=lambda source: source[:40])
 def test_hostile_templates_come_to_an_end_with_one_line(source, monkeypatch):
     monkeypatch.setattr(sandbox, "ROUNDS", 9999)
+    monkeypatch.setattr(sandbox, "WORK", 1 << 21)
     with pytest.raises(TemplateError, match=re.escape(HOSTILE[source])) as told:
         Template(source).render({"x": "abc", "items": ["a"]})
     assert "\n" not in str(told.value)
