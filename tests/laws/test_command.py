@@ -144,6 +144,7 @@ REDEFINED = {
     "--explain": "ppl: lines and formulas; score: factors",
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
+    "--joint": "a matrix of two symbols; what stands before an answer",
     "--lr": "peak of AdamW's; that which falls from the beginning",
     "--max-vocab": "others are `<unk>`; others are left out",
     "--memory": "for counting; for a text as numbers",

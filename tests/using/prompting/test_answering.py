@@ -45,7 +45,9 @@ def total(model, ids):
     return float(model.score_many(ids, np.array([len(ids)])).sum())
 
 
-TEXTS = st.lists(st.sampled_from(["the", "cat", "no", "not", " ", "a", "b", "0", "niña", "😀", ".", "\n", "x"]), max_size=8)
+TEXTS = st.lists(
+    st.sampled_from(["the", "cat", "no", "not", " ", "a", "b", "0", "niña", "😀", ".", "\n", "x"]), max_size=8
+)
 TEXT = TEXTS.map("".join)
 LINE = TEXT.map(lambda text: text.replace("\n", " "))
 CANDIDATES = st.lists(LINE, min_size=1, max_size=4, unique=True).map(tuple)
@@ -53,6 +55,7 @@ CANDIDATES = st.lists(LINE, min_size=1, max_size=4, unique=True).map(tuple)
 
 def asked(model, question):
     """What a question's likelihoods must be: whole texts less what they share, and the tokens of each."""
+
     def ids(text):
         return encode_prompt(model.tokenizer, model.form, text.encode())
 
