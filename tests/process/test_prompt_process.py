@@ -1,7 +1,6 @@
-"""Long runs of `lmkit prompt answer` as processes: killed at any moment, they go on; prompts are answered as they come."""
+"""`lmkit prompt answer` as a process: killed at any moment, it goes on; prompts are answered as they come."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
