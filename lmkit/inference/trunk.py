@@ -19,8 +19,8 @@ from lmkit.inference.decoder import Decoder
 from lmkit.protocols import F32, F64, I32, I64
 
 LEAST = 24
-"""Tokens of a block, at least, and of what remains: SmolLM2-135M takes 9 ms for each of 16 tokens that are run together,
-6 of 32, 5 of 64 and more."""
+"""Tokens of a block, at least, and of what remains: SmolLM2-135M takes 9 ms for each of 16 tokens that are run
+together, 6 of 32, 5 of 64 and more."""
 MOST = 64
 """Tokens of a block where no line ends."""
 PACKED = 256

@@ -248,7 +248,10 @@ def test_labels_of_the_course(lmkit, answer, film, write):
 def test_a_strict_check_refuses_what_does_not_match(fails, answer, film, write):
     write("v.json", json.dumps(DECK).encode())
     arguments = ["prompt", "answer", "-m", film, "--verbalizer", "v.json", "--strict"]
-    for more, stdin in ([["--candidates", WORDS], b""], [[], lines_of({"prompt": "a", "candidates": WORDS.split(",")})]):
+    for more, stdin in (
+        [["--candidates", WORDS], b""],
+        [[], lines_of({"prompt": "a", "candidates": WORDS.split(",")})],
+    ):
         done = fails(3, *arguments, *more, stdin=stdin)
         assert "'terrible' without a label, 'horrible' not among the candidates" in done.stderr
     assert "no candidate has a label" in fails(3, *arguments[:-1], "--labels", "x,y").stderr

@@ -150,6 +150,7 @@ REDEFINED = {
     "--from-counts": "counts of n-grams; counts of pre-tokens",
     "--input": "records with prompts, or lines; items of which prompts are made",
     "--level": "what merges start from; how much of the resamples an interval holds",
+    "--joint": "a matrix of two symbols; what stands before an answer",
     "--lr": "peak of AdamW's; that which falls from the beginning",
     "--max-tokens": "of what is generated; of a prompt",
     "--max-vocab": "others are `<unk>`; others are left out",
