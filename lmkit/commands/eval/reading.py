@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.commands.prompt import inputs
 from lmkit.edge import streams
@@ -47,7 +48,7 @@ class Fields:
 
 def read(run: Run, name: str, fields: Fields) -> list[Item]:
     """The items of a file. Raises DataError where a line is not what the first ones are."""
-    lines = inputs.lines(run, name)
+    lines = _lines(run, name)
     form = inputs.form_of(name, "auto", "")
     first = list[tuple[str, bytes]]()
     if not form:
@@ -60,6 +61,15 @@ def read(run: Run, name: str, fields: Fields) -> list[Item]:
     if not found:
         raise DataError(f"{streams.display(name)}: nothing to judge: the input is empty")
     return found
+
+
+def _lines(run: Run, name: str) -> Iterator[tuple[str, bytes]]:
+    """The lines of a file with their places."""
+    shown, number = streams.display(name), 0
+    for block in opening.warned(run, name, streams.TextReader().blocks(name)):
+        for line in block[:-1].split(b"\n"):
+            number += 1
+            yield f"{shown}:{number}", line
 
 
 def _guessed(first: tuple[str, bytes]) -> str:
@@ -194,12 +204,14 @@ def _once(items: Sequence[Item]) -> None:
     seen = dict[str | None, Item]()
     for item in items:
         if item.id in seen:
-            raise DataError(f"{item.place}: the id {item.id!r} was there before, at {seen[item.id].place}")
+            raise DataError(f"{item.place}: the id {str(item.id)[:40]!r} was there before, at {seen[item.id].place}")
         seen[item.id] = item
 
 
 def _complete(missing: Sequence[Item], here: str, total: int, there: str) -> None:
     """Raises DataError where items of one file are not in the other."""
     if missing:
-        names = ", ".join(repr(item.id) for item in missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
+        names = ", ".join(repr(str(item.id)[:40]) for item in missing[:_SHOWN]) + (
+            ", ..." if len(missing) > _SHOWN else ""
+        )
         raise DataError(f"{there} has nothing for {len(missing)} of {total} items of {here}: id {names}")

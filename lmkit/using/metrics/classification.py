@@ -182,12 +182,13 @@ def undefined(found: Cells) -> list[str]:
     of = sums(found, found.counts[None])
     told = []
     for label, right, guessed in zip(found.labels, of.right[0], of.guessed[0], strict=True):
+        shown = repr(label[:40])
         if not guessed:
-            told.append(f"the precision of {label!r}, which is never predicted")
+            told.append(f"the precision of {shown}, which is never predicted")
         if not right:
-            told.append(f"the recall of {label!r}, which is never right")
+            told.append(f"the recall of {shown}, which is never right")
         if not (right or guessed):
-            told.append(f"the F1 of {label!r}, which is neither")
+            told.append(f"the F1 of {shown}, which is neither")
     for what, column in ("gold label", of.right[0]), ("prediction", of.guessed[0]):
         if (column > 0).sum() < 2:
             told.append(f"Matthews' correlation, since every {what} is the same")
