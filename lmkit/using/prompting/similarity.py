@@ -85,8 +85,6 @@ class BM25:
             return np.zeros(self._size)
         places = np.concatenate([places for places, _, _ in found])
         weights = np.concatenate([weights if times == 1 else times * weights for _, weights, times in found])
-        scores: F64 = np.bincount(places, weights, self._size).astype(np.float64, copy=False)
-        return scores
         return np.bincount(places, weights, self._size).astype(np.float64, copy=False)
 
 
