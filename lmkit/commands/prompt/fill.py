@@ -1,6 +1,5 @@
 """`lmkit prompt fill`: prompts made by a template."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -8,14 +7,13 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Output, Run, choice, suggested
-from lmkit.commands.prompt import items, styles
+from lmkit.commands.prompt import items, styles, templates
 from lmkit.edge import streams
 from lmkit.edge.records import Table
-from lmkit.errors import DataError, UsageError
-from lmkit.using.prompting import formats, slots
+from lmkit.errors import UsageError
+from lmkit.using.prompting import formats
 from lmkit.using.prompting.slots import Filled
 
-JINJA = (".j2", ".jinja", ".jinja2")
 Made = Iterator[tuple[items.Item, Filled, Mapping[str, Any], Sequence[str]]]
 
 
@@ -77,10 +75,12 @@ def fill(
         return
     if template is None:
         raise UsageError("no template", hint="--template '[X] It was [Z].', --template @FILE, or a name of --list")
+    used = templates.file_of(template)
+    opening.one_stdin(used, *(files or [streams.STDIN] if x is None else []))
     made: _Maker = _named(template, task, answers) if template in formats.FORMATS else _written(template, task)
-    one = items.typed_once(x, files, "--x")
-    source = items.Items(run, form, items.columns_of(columns, made.columns))
-    used = template[1:] if template.startswith("@") else None
+    named = items.columns_of(columns, made.columns)
+    one = items.typed_once(x, files, "--x", named[0])
+    source = items.Items(run, form, named)
     with streams.open_output(output, inputs=[used, *(files or [])]) as out:
         prompts = items.Prompts(out, bare=bare)
         for item in source.of(files) if one is None else [one]:
@@ -128,40 +128,6 @@ def _named(name: str, task: str | None, answers: str) -> _Maker:
 
 
 def _written(template: str, task: str | None) -> _Maker:
-    """The maker of a template that was typed or stands in a file. Raises UsageError, or DataError of a file."""
     if task is not None:
         raise UsageError("--task is for named formats")
-    name = template[1:] if template.startswith("@") else None
-    text = _typed(template) if name is None else _in_file(name)
-    try:
-        if (name or "").endswith(JINJA) or "{{" in text or "{%" in text:
-            return _Maker(_by_jinja(text))
-        parsed = slots.parse(text)
-    except DataError as error:
-        if name is None:
-            raise UsageError(f"--template: {error}", hint=error.hint) from None
-        raise DataError(f"{streams.display(name)}: {error}", hint=error.hint) from None
-    if not parsed.slots:
-        hint = f"--template @{template} reads the file" if os.path.exists(template) else "--list shows named formats"
-        raise UsageError(f"no [X] in the template {template!r}, and no format has that name", hint=hint)
-    return _Maker(lambda record: parsed.fill(lambda field: slots.text_in(record, field)))
-
-
-def _by_jinja(text: str) -> Any:
-    from lmkit.using.prompting.sandbox import Template
-
-    template = Template(text)
-
-    def values(record: Mapping[str, Any]) -> Mapping[str, Any]:
-        own = next((record[name] for name in slots.INPUTS if name in record), None)
-        return {**record, **({} if own is None else {"X": own})}
-
-    return lambda record: slots.located(lambda given: template.render(values(given)), record)
-
-
-def _typed(text: str) -> str:
-    return streams.argument_bytes(text).decode().replace("\\n", "\n").replace("\\t", "\t")
-
-
-def _in_file(name: str) -> str:
-    return items.text_of(name).removesuffix("\n")
+    return _Maker(templates.renderer(template))
