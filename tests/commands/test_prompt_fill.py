@@ -82,6 +82,7 @@ def test_named_formats_of_tables(lmkit):
         {"id": "1-ba", "prompt": "[START] y [DELIM] x [EXTRACT]", "gold": "1", "a": "y", "b": "x", "pair": 1,
          "order": "ba"},
     ]  # fmt: skip
+    assert lmkit(*fill[:3], "--template", "bert", "--x", "x").text == "[CLS] x [SEP]\n"
     assert lmkit(*fill, "t5", "--task", "summarize:", stdin=b"x\ty\n").text == "summarize: x\n"
 
 
@@ -104,6 +105,8 @@ def test_the_list_of_formats_names_them_with_examples(lmkit):
         (2, ["--template", "bert", "--task", "similarity"], "", "not for bert"),
         (2, ["--template", "gpt1", "--task", "x"], "", "not for gpt1"),
         (2, ["--template", "[X]", "--columns", "a,,b"], "", "--columns"),
+        (2, ["--template", "@-"], "[X]", "stdin is wanted for two things"),
+        (3, ["--template", "@b.txt"], "", "b.txt: no [X] in the template"),
         (3, ["--template", "@nowhere"], "", "nowhere: No such file"),
         (3, ["--template", "@."], "", "Is a directory"),
         (3, ["--template", "@junk"], "", "junk: not UTF-8"),

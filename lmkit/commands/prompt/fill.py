@@ -1,6 +1,5 @@
 """`lmkit prompt fill`: prompts made by a template."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -8,14 +7,13 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Output, Run, choice, suggested
-from lmkit.commands.prompt import items, styles
+from lmkit.commands.prompt import items, styles, templates
 from lmkit.edge import streams
 from lmkit.edge.records import Table
-from lmkit.errors import DataError, UsageError
-from lmkit.using.prompting import formats, slots
+from lmkit.errors import UsageError
+from lmkit.using.prompting import formats
 from lmkit.using.prompting.slots import Filled
 
-JINJA = (".j2", ".jinja", ".jinja2")
 Made = Iterator[tuple[items.Item, Filled, Mapping[str, Any], Sequence[str]]]
 
 
@@ -81,6 +79,12 @@ def fill(
     one = items.typed_once(x, files, "--x")
     source = items.Items(run, form, items.columns_of(columns, made.columns))
     used = template[1:] if template.startswith("@") else None
+    used = templates.file_of(template)
+    opening.one_stdin(used, *(files or [streams.STDIN] if x is None else []))
+    made: _Maker = _named(template, task, answers) if template in formats.FORMATS else _written(template, task)
+    named = items.columns_of(columns, made.columns)
+    one = items.typed_once(x, files, "--x", named[0])
+    source = items.Items(run, form, named)
     with streams.open_output(output, inputs=[used, *(files or [])]) as out:
         prompts = items.Prompts(out, bare=bare)
         for item in source.of(files) if one is None else [one]:
@@ -166,3 +170,11 @@ def _typed(text: str) -> str:
 
 def _in_file(name: str) -> str:
     return items.text_of(name).removesuffix("\n")
+def _named(name: str, task: str | None, answers: str) -> _Maker:
+    return _Named(styles.Style(name, task), answers)
+
+
+def _written(template: str, task: str | None) -> _Maker:
+    if task is not None:
+        raise UsageError("--task is for named formats")
+    return _Maker(templates.renderer(template))

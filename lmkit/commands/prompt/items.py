@@ -87,13 +87,13 @@ def columns_of(asked: str | None, otherwise: Sequence[str]) -> list[str]:
     return names
 
 
-def typed_once(text: str | None, files: Sequence[str] | None, option: str) -> Item | None:
-    """The one item that an option gives, if it does. Raises UsageError where there are FILEs too."""
+def typed_once(text: str | None, files: Sequence[str] | None, option: str, column: str) -> Item | None:
+    """The one item that an option gives, if it does, as a line would. Raises UsageError where there are FILEs too."""
     if text is None:
         return None
     if files:
         raise UsageError(f"{option} and FILEs exclude each other")
-    return Item({"input": streams.argument_bytes(text).decode()}, 1, option)
+    return Item({column: streams.argument_bytes(text).decode()}, 1, option)
 
 
 class Prompts:

@@ -1,0 +1,59 @@
+"""Templates as commands are given them: a text, or a file of one, with slots or in Jinja2."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lmkit.commands.prompt import items
+from lmkit.edge import streams
+from lmkit.errors import DataError, UsageError
+from lmkit.using.prompting import slots
+from lmkit.using.prompting.slots import Filled
+
+JINJA = (".j2", ".jinja", ".jinja2")
+Render = Callable[[Mapping[str, Any]], Filled]
+
+
+def file_of(template: str) -> str | None:
+    """The file that @FILE names, None for a text."""
+    return template[1:] if template.startswith("@") else None
+
+
+def renderer(template: str) -> Render:
+    """What makes a prompt of a record, by a template of slots or of Jinja2, typed or in a @FILE.
+
+    Raises UsageError for one that was typed wrong, DataError for one in a file. What it gives raises
+    DataError, without a place, for records that it can't be filled with.
+    """
+    name = file_of(template)
+    text = _typed(template) if name is None else items.text_of(name).removesuffix("\n")
+    try:
+        if (name or "").endswith(JINJA) or "{{" in text or "{%" in text:
+            return _by_jinja(text)
+        parsed = slots.parse(text)
+    except DataError as error:
+        if name is None:
+            raise UsageError(f"--template: {error}", hint=error.hint) from None
+        raise DataError(f"{streams.display(name)}: {error}", hint=error.hint) from None
+    if not parsed.slots and name is not None:
+        raise DataError(f"{streams.display(name)}: no [X] in the template, and nothing of Jinja2")
+    if not parsed.slots:
+        hint = f"--template @{template} reads the file" if os.path.exists(template) else "--list shows named formats"
+        raise UsageError(f"no [X] in the template {template!r}, and no format has that name", hint=hint)
+    return lambda record: parsed.fill(lambda field: slots.text_in(record, field))
+
+
+def _by_jinja(text: str) -> Render:
+    from lmkit.using.prompting.sandbox import Template
+
+    template = Template(text)
+
+    def values(record: Mapping[str, Any]) -> Mapping[str, Any]:
+        own = next((record[name] for name in slots.INPUTS if name in record), None)
+        return {**record, **({} if own is None else {"X": own})}
+
+    return lambda record: slots.located(lambda given: template.render(values(given)), record)
+
+
+def _typed(text: str) -> str:
+    return streams.argument_bytes(text).decode().replace("\\n", "\n").replace("\\t", "\t")
