@@ -32,7 +32,7 @@ def make(file: str, output: str) -> None:
         tensors[name] = rng.standard_normal(shape, dtype=np.float32) * np.float32(0.05)
         if "norm" in name and name.endswith("weight"):
             tensors[name] += 1
-    form = TextForm("stream", tokenizer.specials["eos"], None, None)
+    form = TextForm("stream", tokenizer.specials["bos"], None, None)  # as exported folders begin texts
     with open(output, "wb") as out:
         for part in serialize(Weights(settings, form, tokenizer, tensors).to_checkpoint({"command": "benchmark"})):
             out.write(part)
