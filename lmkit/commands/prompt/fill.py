@@ -1,20 +1,16 @@
 """`lmkit prompt fill`: prompts made by a template."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Output, Run, choice, suggested
-from lmkit.commands.prompt import items, styles, templates
+from lmkit.commands.prompt import filling, items, styles, templates
 from lmkit.edge import streams
 from lmkit.edge.records import Table
 from lmkit.errors import UsageError
 from lmkit.using.prompting import formats
-from lmkit.using.prompting.slots import Filled
-
-Made = Iterator[tuple[items.Item, Filled, Mapping[str, Any], Sequence[str]]]
 
 
 def fill(
@@ -75,13 +71,9 @@ def fill(
         return
     if template is None:
         raise UsageError("no template", hint="--template '[X] It was [Z].', --template @FILE, or a name of --list")
-    made = maker_of(template, task, answers)
-    one = items.typed_once(x, files, "--x")
-    source = items.Items(run, form, items.columns_of(columns, made.columns))
-    used = template[1:] if template.startswith("@") else None
     used = templates.file_of(template)
     opening.one_stdin(used, *(files or [streams.STDIN] if x is None else []))
-    made: _Maker = _named(template, task, answers) if template in formats.FORMATS else _written(template, task)
+    made = filling.maker_of(template, task, answers)
     named = items.columns_of(columns, made.columns)
     one = items.typed_once(x, files, "--x", named[0])
     source = items.Items(run, form, named)
@@ -90,91 +82,3 @@ def fill(
         for item in source.of(files) if one is None else [one]:
             for given, filled, more, gone in made.of(item):
                 prompts.write(given, filled, more, gone=gone)
-
-
-def maker_of(template: str, task: str | None = None, answers: str = "text") -> "Maker":
-    """What makes prompts by a template, a file of one (@FILE), or a named format. Raises UsageError, DataError."""
-    return _Named(styles.Style(template, task), answers) if template in formats.FORMATS else _written(template, task)
-
-
-class Maker:
-    """Makes prompts of items by a template of slots or of Jinja2."""
-
-    columns: Sequence[str] = ("input", "output")
-
-    def __init__(self, render: Any) -> None:
-        self._render = render
-
-    def of(self, item: items.Item) -> Made:
-        """The item, its prompt, more fields of its record, and those that do not pass through."""
-        with opening.about(item.place):
-            filled = self._render(item.fields)
-        gold, said_by = items.output_in(item, formats.OUTPUTS)
-        yield item, filled, {} if gold is None else {"gold": gold}, [said_by or ""]
-
-
-class _Named(Maker):
-    """Makes prompts in a named format."""
-
-    def __init__(self, style: styles.Style, answers: str) -> None:
-        self._style, self._answers = style, answers
-        self.columns = style.format.columns
-
-    def of(self, item: items.Item) -> Made:
-        """See `Maker.of`."""
-        for given, filled in self._style.prompts(item):
-            gold, said_by = items.output_in(given, self._style.format.outputs)
-            more: dict[str, Any] = {}
-            if self._style.name == "t0-mcq":
-                with opening.about(item.place):
-                    gold = formats.right_choice(item.fields, self._answers)
-                    more["candidates"] = formats.candidates(item.fields, self._answers)
-            yield given, filled, {**({} if gold is None else {"gold": gold}), **more}, [said_by or ""]
-
-
-def _written(template: str, task: str | None) -> Maker:
-    """The maker of a template that was typed or stands in a file. Raises UsageError, or DataError of a file."""
-    if task is not None:
-        raise UsageError("--task is for named formats")
-    name = template[1:] if template.startswith("@") else None
-    text = _typed(template) if name is None else _in_file(name)
-    try:
-        if (name or "").endswith(JINJA) or "{{" in text or "{%" in text:
-            return Maker(_by_jinja(text))
-        parsed = slots.parse(text)
-    except DataError as error:
-        if name is None:
-            raise UsageError(f"--template: {error}", hint=error.hint) from None
-        raise DataError(f"{streams.display(name)}: {error}", hint=error.hint) from None
-    if not parsed.slots:
-        hint = f"--template @{template} reads the file" if os.path.exists(template) else "--list shows named formats"
-        raise UsageError(f"no [X] in the template {template!r}, and no format has that name", hint=hint)
-    return Maker(lambda record: parsed.fill(lambda field: slots.text_in(record, field)))
-
-
-def _by_jinja(text: str) -> Any:
-    from lmkit.using.prompting.sandbox import Template
-
-    template = Template(text)
-
-    def values(record: Mapping[str, Any]) -> Mapping[str, Any]:
-        own = next((record[name] for name in slots.INPUTS if name in record), None)
-        return {**record, **({} if own is None else {"X": own})}
-
-    return lambda record: slots.located(lambda given: template.render(values(given)), record)
-
-
-def _typed(text: str) -> str:
-    return streams.argument_bytes(text).decode().replace("\\n", "\n").replace("\\t", "\t")
-
-
-def _in_file(name: str) -> str:
-    return items.text_of(name).removesuffix("\n")
-def _named(name: str, task: str | None, answers: str) -> _Maker:
-    return _Named(styles.Style(name, task), answers)
-
-
-def _written(template: str, task: str | None) -> _Maker:
-    if task is not None:
-        raise UsageError("--task is for named formats")
-    return _Maker(templates.renderer(template))

@@ -12,7 +12,7 @@ from lmkit.commands import models as opening
 from lmkit.commands.eval import figures
 from lmkit.commands.grouped import with_groups
 from lmkit.commands.options import Json, Level, ModelOption, ModelThreads, Output, Resamples, Run, Seed, Window
-from lmkit.commands.prompt import choices, deciding, fill, finished, items
+from lmkit.commands.prompt import choices, deciding, filling, finished, items
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
 from lmkit.errors import DataError, UsageError
@@ -123,7 +123,7 @@ def search(
 
 def _maker(name: str) -> Any:
     """What makes prompts by a template. Raises UsageError, or DataError of its file."""
-    return fill.maker_of(f"@{name}" if os.path.isfile(name) else name)
+    return filling.maker_of(f"@{name}" if os.path.isfile(name) else name)
 
 
 class _Asking:

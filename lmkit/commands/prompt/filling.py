@@ -1,0 +1,56 @@
+"""Prompts of items by a template or a named format, with what is right for each."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lmkit.commands import models as opening
+from lmkit.commands.prompt import items, styles, templates
+from lmkit.errors import UsageError
+from lmkit.using.prompting import formats
+from lmkit.using.prompting.slots import Filled
+
+Made = Iterator[tuple[items.Item, Filled, Mapping[str, Any], Sequence[str]]]
+
+
+def maker_of(template: str, task: str | None = None, answers: str = "text") -> "Maker":
+    """What makes prompts by a template, a file of one (@FILE), or a named format. Raises UsageError, DataError."""
+    if template in formats.FORMATS:
+        return _Named(styles.Style(template, task), answers)
+    if task is not None:
+        raise UsageError("--task is for named formats")
+    return Maker(templates.renderer(template))
+
+
+class Maker:
+    """Makes prompts of items by a template of slots or of Jinja2."""
+
+    columns: Sequence[str] = ("input", "output")
+
+    def __init__(self, render: Any) -> None:
+        self._render = render
+
+    def of(self, item: items.Item) -> Made:
+        """The item, its prompt, more fields of its record, and those that do not pass through."""
+        with opening.about(item.place):
+            filled = self._render(item.fields)
+        gold, said_by = items.output_in(item, formats.OUTPUTS)
+        yield item, filled, {} if gold is None else {"gold": gold}, [said_by or ""]
+
+
+class _Named(Maker):
+    """Makes prompts in a named format."""
+
+    def __init__(self, style: styles.Style, answers: str) -> None:
+        self._style, self._answers = style, answers
+        self.columns = style.format.columns
+
+    def of(self, item: items.Item) -> Made:
+        """See `Maker.of`."""
+        for given, filled in self._style.prompts(item):
+            gold, said_by = items.output_in(given, self._style.format.outputs)
+            more: dict[str, Any] = {}
+            if self._style.name == "t0-mcq":
+                with opening.about(item.place):
+                    gold = formats.right_choice(item.fields, self._answers)
+                    more["candidates"] = formats.candidates(item.fields, self._answers)
+            yield given, filled, {**({} if gold is None else {"gold": gold}), **more}, [said_by or ""]
