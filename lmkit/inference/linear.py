@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from lmkit.errors import CheckpointError
-from lmkit.inference import crew
+from lmkit.inference import blas, crew
 from lmkit.protocols import F32, F64, I32
 
 JOINED = 1 << 22  # bytes of matrices that are copied into one, to save calls
 SCORES = 1 << 20  # numbers in the logits of tokens scored at once
 NEAR = 1 << 16  # numbers that stay in a near cache while they are worked on
 LANES = 16  # rows in multiples of which strips are cut
-SHARED = 1 << 18  # numbers in a matrix from which on several threads may share it
 STRIP = 1 << 18  # numbers of a matrix that stay in a core's cache while several rows are multiplied by them
 FEW = 3  # rows up to which that is faster than a product of matrices, which copies them first
 
@@ -40,33 +39,25 @@ class Products:
     def __init__(self, weights: Sequence[F32]) -> None:
         self._size = sum(len(weight) for weight in weights)
         ends = np.cumsum([len(weight) for weight in weights]).tolist()
-        self._parts = [(slice(end - len(weight), end), weight) for end, weight in zip(ends, weights, strict=True)]
+        places = [slice(end - len(weight), end) for end, weight in zip(ends, weights, strict=True)]
+        self._parts = [(place, blas.Matrix(weight)) for place, weight in zip(places, weights, strict=True)]
         self._only = weights[0] if len(weights) == 1 else None
-        self._hands = 0
 
     def __call__(self, x: F32) -> F32:
         """All products, end to end."""
         found: F32
-        if self._only is not None and (crew.hands() == 1 or self._only.size < SHARED):
+        if self._only is not None and (crew.hands() == 1 or self._only.size < blas.SHARED):
             found = self._only.dot(x)
             return found
         found = np.empty(self._size, dtype=np.float32)
-        if self._hands != crew.hands():
-            self._share()
-        crew.run([partial(np.dot, part, x, found[place]) for place, part in self._shared])
+        for place, matrix in self._parts:
+            matrix.dot(x, found[place])
         return found
-
-    def _share(self) -> None:
-        """Parts big matrices among the threads."""
-        self._hands, self._shared = crew.hands(), []
-        for place, weight in self._parts:
-            parts = crew.parted(len(weight), self._hands if weight.size >= SHARED else 1)
-            self._shared += [(slice(place.start + rows.start, place.start + rows.stop), weight[rows]) for rows in parts]
 
 
 def products(x: F32, weight: F32) -> F32:
     """W x of each, (..., I) to (..., M), with the same bits whatever the number of threads."""
-    if x.ndim < 2 or weight.size < SHARED:
+    if x.ndim < 2 or weight.size < blas.SHARED:
         made: F32 = x @ weight.T
         return made
     rows = x.reshape(-1, x.shape[-1])
