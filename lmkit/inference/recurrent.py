@@ -99,7 +99,7 @@ class RecurrentModel(NeuralModel):
         self._layers = [Layer(settings, weights, number) for number in range(settings.layers)]
         head = self._embeddings if settings.tied else tensors["lm_head.weight"]
         self.head = Head(head, tensors.get("lm_head.bias"), self.tokenizer.size)
-        self.tolerance = tolerance(settings.layers, settings.width)
+        self.tolerance = tolerance(settings.layers, 16 * settings.width)  # errors live on in what is kept
         self._table: F32 | None = None
         if settings.vocabulary * settings.gates * settings.width <= TABLE:
             self._table = self._layers[0].products(self._embeddings)
