@@ -129,11 +129,8 @@ class Head:
             logits = products(x, self._weight)
             if self._bias is not None:
                 logits += self._bias
-            for begin in range(0, len(x), step):
-                some, mass = logits[begin : begin + step], masses[begin : begin + step]
-                some -= some.max(axis=1, keepdims=True)
-                np.add.reduce(np.exp(some), axis=1, keepdims=True, out=mass)
-                some -= np.log(mass)
+            several = [slice(begin, begin + step) for begin in range(0, len(x), step)]
+            crew.run([partial(_normalise, logits[some], masses[some]) for some in several])
         _check(masses)
         found: F32 = logits[:, : self._size]
         return found
@@ -168,6 +165,13 @@ class Head:
                 nats[begin : begin + step] = (found - highest)[:, 0] - np.log(masses)
         _check(nats)
         return nats
+
+
+def _normalise(logits: F32, masses: F32) -> None:
+    """Logits (B, V) become log-probabilities, in place; masses (B, 1) are NaN where they are no numbers."""
+    logits -= logits.max(axis=1, keepdims=True)
+    np.add.reduce(np.exp(logits), axis=1, keepdims=True, out=masses)
+    logits -= np.log(masses)
 
 
 def _check(nats: Any) -> None:
