@@ -1,9 +1,9 @@
 """Several threads on one product of matrices, whose sums are the same whatever their number. Knows no model.
 
-numpy's own threads part sums by their number and wait for one another by spinning, which on a busy machine
-takes many times longer than the work. So numpy multiplies with one thread, and these share the rows of a
-matrix: of a product with one vector each sum is a row's own business; products with several vectors are
-parted into as many blocks as ever work on them, be they many or one.
+numpy's own threads part the sums of a product with several vectors by their number, and wait for one another
+by spinning, which on a busy machine takes many times longer than the work. So numpy multiplies with one thread,
+and these share the rows of a matrix, parted into as many blocks as ever work on them, be they many or one.
+They sleep until they are called, which takes too long for a product with one vector: see `blas` for that.
 """
 
 import os
@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
+
+import numpy as np
 
 BLOCKS = 8
 """Into how many blocks the rows of a product of matrices are parted; so many threads at most work on it."""
@@ -59,13 +61,14 @@ class _Crew:
 
 
 def _work(wanted: "SimpleQueue[Sequence[Job]]", done: "SimpleQueue[BaseException | None]") -> None:
-    while True:
-        try:
-            for job in wanted.get():
-                job()
-            done.put(None)
-        except BaseException as failure:
-            done.put(failure)
+    with np.errstate(all="ignore"):  # whoever has wrong numbers finds them
+        while True:
+            try:
+                for job in wanted.get():
+                    job()
+                done.put(None)
+            except BaseException as failure:
+                done.put(failure)
 
 
 _crew = _Crew()

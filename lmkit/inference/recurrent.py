@@ -48,13 +48,27 @@ Cell = Callable[[Any, Any, Memory], Memory]
 CELLS: dict[str, Cell] = {"elman": _elman, "lstm": _lstm, "gru": _gru, "mingru": _mingru}
 
 
+Times = Callable[[F32, F32], F32]
+"""x W^T: of x (..., D) and W^T (D, M) to (..., M)."""
+
+
+def each(x: F32, turned: F32) -> F32:
+    """x W^T of (D,) or of rows (B, D), which have the bits that each has by itself.
+
+    What is kept is multiplied again and again, and where a model blows up differences, no error stays small.
+    """
+    made: F32 = x.dot(turned) if x.ndim == 1 else np.matmul(x[:, None], turned)[:, 0]
+    return made
+
+
 class Layer:
     """One layer: from products of its inputs and what it keeps to what it keeps next."""
 
     def __init__(self, settings: Recurrent, weights: Weights, number: int) -> None:
         own = {name: weights.tensors.get(f"layers.{number}.{name}") for name in ("weight_ih", "weight_hh")}
         biases = {name: weights.tensors.get(f"layers.{number}.{name}") for name in ("bias_ih", "bias_hh")}
-        self._weight: F32 = own["weight_ih"]  # type: ignore[assignment]
+        weight: F32 = own["weight_ih"]  # type: ignore[assignment]
+        self._turned_input = weight.T
         self._bias: F32 | None = biases["bias_ih"]
         self._turned: F32 | None = None if own["weight_hh"] is None else own["weight_hh"].T
         self._state_bias: F32 | None = biases["bias_hh"]
@@ -62,18 +76,16 @@ class Layer:
         if settings.cell != "gru" and self._bias is not None and self._state_bias is not None:
             self._bias, self._state_bias = self._bias + self._state_bias, None  # only their sum counts
 
-    def products(self, x: F32) -> F32:
+    def products(self, x: F32, times: Times = np.matmul) -> F32:
         """W_ih x + b_ih, (..., D) to (..., G D)."""
-        if x.ndim == 1:
-            product: F32 = self._weight.dot(x)
-            return product if self._bias is None else product + self._bias
-        return formulas.linear(x, self._weight, self._bias)
+        product = times(x, self._turned_input)
+        return product if self._bias is None else product + self._bias
 
-    def step(self, products: F32, memory: Memory) -> Memory:
+    def step(self, products: F32, memory: Memory, times: Times = np.matmul) -> Memory:
         """What it keeps after one more input, given the products with that."""
         if self._turned is None:
             return self._cell(products, None, memory)
-        from_state = memory[0] @ self._turned
+        from_state = times(memory[0], self._turned)
         if self._state_bias is not None:
             from_state += self._state_bias
         return self._cell(products, from_state, memory)
@@ -99,7 +111,7 @@ class RecurrentModel(NeuralModel):
         self._layers = [Layer(settings, weights, number) for number in range(settings.layers)]
         head = self._embeddings if settings.tied else tensors["lm_head.weight"]
         self.head = Head(head, tensors.get("lm_head.bias"), self.tokenizer.size)
-        self.tolerance = tolerance(settings.layers, settings.width)
+        self.tolerance = tolerance(1, settings.width)  # of the head alone, as what is kept is exact
         self._table: F32 | None = None
         if settings.vocabulary * settings.gates * settings.width <= TABLE:
             self._table = self._layers[0].products(self._embeddings)
@@ -109,9 +121,9 @@ class RecurrentModel(NeuralModel):
         nothing = np.zeros((*rows, self.settings.width), dtype=np.float32)
         return ((nothing,) * kept,) * self.settings.layers
 
-    def _first(self, ids: Any) -> F32:
+    def _first(self, ids: Any, times: Times = np.matmul) -> F32:
         """The first layer's products with the embeddings of ids."""
-        return self._layers[0].products(self._embeddings[ids]) if self._table is None else self._table[ids]
+        return self._layers[0].products(self._embeddings[ids], times) if self._table is None else self._table[ids]
 
     # One token at a time.
 
@@ -124,14 +136,14 @@ class RecurrentModel(NeuralModel):
         return State(self.stepped(state.memories, token))
 
     def stepped(self, memories: tuple[Memory, ...], tokens: Any) -> tuple[Memory, ...]:
-        """What the layers keep after one more token, or after one more of each row, (B,)."""
+        """What the layers keep after one more token, or after one more of each row, (B,), to the same bits."""
         kept: list[Memory] = []
         with np.errstate(all="ignore"):
-            products = self._first(tokens)
+            products = self._first(tokens, each)
             for layer, before in zip(self._layers, memories, strict=True):
                 if kept:
-                    products = layer.products(kept[-1][0])
-                kept.append(layer.step(products, before))
+                    products = layer.products(kept[-1][0], each)
+                kept.append(layer.step(products, before, each))
         return tuple(kept)
 
     def next(self, state: State) -> F64:

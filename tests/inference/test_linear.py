@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lmkit.errors import CheckpointError
 from lmkit.inference import crew
 from lmkit.inference.linear import JOINED, Head, Joint, Products, products
 
@@ -86,3 +87,14 @@ def test_rows_are_parted_evenly(rows, blocks):
     assert [row for part in parts for row in range(part.start, part.stop)] == list(range(rows))
     assert len(parts) <= blocks
     assert all((part.stop - part.start) % crew.ROWS == 0 for part in parts[:-1])
+
+
+def test_threads_share_the_rows_of_distributions(threads):
+    """Without a word where numbers are wrong, but for the error."""
+    head, x = Head(matrix(70001, 3), None, 70000), matrix(5, 3)
+    alone = head.next_many(x)
+    threads(3)
+    np.testing.assert_array_equal(head.next_many(x), alone)
+    x[1:, 0] = np.inf
+    with pytest.raises(CheckpointError, match="damaged"):
+        head.next_many(x)

@@ -144,3 +144,21 @@ def test_weights_that_are_no_numbers():
     model = TransformerModel(type(weights)(weights.settings, weights.form, TOKENIZER, tensors))
     with pytest.raises(CheckpointError, match="no probabilities"):
         model.rows([model.start()]).next()
+
+
+@pytest.mark.parametrize("cell", ["elman", "lstm", "gru", "mingru"])
+@pytest.mark.parametrize("width", [48, 250])
+def test_recurrent_rows_keep_what_single_steps_keep(cell, width):
+    """To the bit, as there are models that blow up any difference."""
+    model = build("rnn", {"cell": cell, "layers": 2, "width": width})
+    rng = np.random.default_rng(0)
+    singles = [model.start()] * 9
+    rows = model.rows(singles)
+    for _ in range(40):
+        tokens = rng.integers(0, VOCABULARY, len(singles)).tolist()
+        rows.advance(tokens)
+        singles = [model.advance(state, token) for state, token in zip(singles, tokens, strict=True)]
+    assert len(rows._memories) == 2
+    for layer, memory in enumerate(rows._memories):
+        for part, found in enumerate(memory):
+            np.testing.assert_array_equal(found, [state.memories[layer][part] for state in singles])
