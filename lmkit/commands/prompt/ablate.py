@@ -159,7 +159,7 @@ def ablate(
             stack.enter_context(streams.open_output(items_file, inputs=[model, shots, *texts])) if items_file else None
         )
         done = stack.enter_context(finished.open_finished(run, cache))
-        decider = deciding.Decider(opened, deciding_, [deciding_.norm], done, window=window)
+        decider = deciding.Decider(run, opened, deciding_, [deciding_.norm], done, window=window)
         total = len(arms) * len(counts) * asked.seeds * len(items)
         progress = stack.enter_context(run.terminal.progress("answers", total, unit=""))
         trials = ablation.trials(examples, items, layout, arms=arms, counts=counts, seeds=range(asked.seeds))

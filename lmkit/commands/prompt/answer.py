@@ -1,22 +1,21 @@
 """`lmkit prompt answer`: the best of given answers to each prompt."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import ModelOption, ModelThreads, Output, Prompt, Run, Window, choice
-from lmkit.commands.prompt import choices, finished
+from lmkit.commands.grouped import with_groups
+from lmkit.commands.options import ModelOption, ModelThreads, Output, Prompt, Run, Window
+from lmkit.commands.prompt import choices, deciding, finished
 from lmkit.commands.prompt.asking import Asking, Item
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
 from lmkit.errors import UsageError
 
-NORMS = ("none", "tokens", "bytes", "chars", "pmi", "domain", "calibrated")
-FREE = NORMS[:4]
 
-
+@with_groups()
 def answer(
     run: Run,
     files: Annotated[
@@ -28,6 +27,7 @@ def answer(
         ),
     ] = None,
     model: ModelOption = None,
+    *,
     prompt: Prompt = "",
     candidates: choices.Candidates = None,
     candidates_file: choices.CandidatesFile = None,
@@ -37,30 +37,10 @@ def answer(
     verbalizer: choices.VerbalizerFile = None,
     aggregate: choices.Aggregate = "sum",
     strict: choices.Strict = False,
-    norm: Annotated[
-        str, typer.Option("--norm", metavar="NAME", callback=choice(*NORMS), help="Which score decides.")
-    ] = "none",
+    deciding_: deciding.Deciding,
     norms: Annotated[
         str, typer.Option("--norms", metavar="LIST", help="Which other scores to show, parted by commas, or `all`.")
-    ] = ",".join(FREE),
-    domain: Annotated[
-        str | None,
-        typer.Option(
-            "--domain",
-            metavar="TEXT",
-            show_default=False,
-            help="The text that `domain` compares with: a prompt that fits any question of the kind.",
-        ),
-    ] = None,
-    content_free: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--content-free",
-            metavar="TEXT",
-            show_default="N/A, nothing, [MASK]",
-            help="What stands in place of a record's `input` for `calibrated`; repeat for several.",
-        ),
-    ] = None,
+    ] = "none,tokens,bytes,chars",
     window: Window = False,
     cache: finished.Cache = None,
     threads: ModelThreads = None,
@@ -86,7 +66,7 @@ def answer(
     """  # fmt: skip
     if prompt and files:
         raise UsageError("--prompt and FILEs exclude each other")
-    shown = _shown(norm, norms, domain)
+    shown = _shown(deciding_, norms)
     name, texts = _named(model, files, prompt)
     opening.use_threads(threads, name)
     labelling = None
@@ -97,7 +77,6 @@ def answer(
         labelling.check(given)
     asking = Asking(given, labelling.verbalizer.words if labelling is not None else None, joint)
     opened = opening.open_language_model(name)
-    answers = _Answers(run, opened, shown, norm, domain, content_free, labelling, window=window)
     inputs = [name, verbalizer, candidates_file, *texts]
     streams.spare_inputs(cache, inputs)
     with (
@@ -105,8 +84,10 @@ def answer(
         finished.open_finished(run, cache) as done,
         run.terminal.progress("answers", None if prompt else streams.size_of(texts)) as progress,
     ):
+        decider = deciding.Decider(run, opened, deciding_, shown, done, window=window)
+        answers = _Answers(decider, labelling)
         groups = iter([[asking.only(_typed(prompt))]]) if prompt else asking.groups(run, texts)
-        for records in answers.records(groups, done, progress):
+        for records in answers.records(groups, progress):
             out.answer("".join(to_json(record) + "\n" for record in records).encode())
 
 
@@ -122,88 +103,48 @@ def _typed(text: str) -> str:
     return streams.argument_bytes(text).decode()
 
 
-def _shown(norm: str, norms: str, domain: str | None) -> tuple[str, ...]:
+def _shown(options: deciding.Deciding, norms: str) -> tuple[str, ...]:
     """The norms whose scores are wanted, in their order. Raises UsageError."""
-    wanted = {norm, *FREE}
+    wanted = {options.norm, *deciding.FREE}
     if norms == "all":
-        wanted |= set(NORMS) - ({"domain"} if domain is None else set())
+        wanted |= set(deciding.NORMS) - ({"domain"} if options.domain is None else set())
     else:
         wanted |= set(norms.split(","))
-    odd = sorted(wanted - set(NORMS))
+    odd = sorted(wanted - set(deciding.NORMS))
     if odd:
-        raise UsageError(f"--norms: {odd[0]!r} is not one of {', '.join(NORMS)}, all")
-    if "domain" in wanted and domain is None:
-        raise UsageError("the norm `domain` needs a text of the domain", hint='--domain "The answer is"')
-    return tuple(one for one in NORMS if one in wanted or (one == "domain" and domain is not None))
+        raise UsageError(f"--norms: {odd[0]!r} is not one of {', '.join(deciding.NORMS)}, all")
+    wanted |= {"domain"} if options.domain is not None else set()
+    options.check(sorted(wanted))
+    return tuple(one for one in deciding.NORMS if one in wanted)
 
 
 class _Answers:
     """Items to records with answers."""
 
-    def __init__(
-        self, run: Run, model: Any, shown: Sequence[str], norm: str, domain: str | None,
-        content_free: list[str] | None, labelling: choices.Labelling | None, *, window: bool,
-    ) -> None:  # fmt: skip
-        from lmkit.using.prompting.answering import trunk_of
-        from lmkit.using.prompting.norms import CONTENT_FREE
+    def __init__(self, decider: deciding.Decider, labelling: choices.Labelling | None) -> None:
+        self._decider, self._labelling = decider, labelling
+        self._answered = 0
 
-        self._run, self._model, self._shown, self._norm = run, model, shown, norm
-        self._domain = None if domain is None else _typed(domain)
-        self._contents = tuple(map(_typed, content_free)) if content_free else CONTENT_FREE
-        self._labelling, self._window = labelling, window
-        self._trunk = trunk_of(model)
-        self._told = False
-
-    def records(self, groups: Iterable[list[Item]], done: Any, progress: Any) -> Iterator[list[Any]]:
+    def records(self, groups: Iterable[list[Item]], progress: Any) -> Iterator[list[Any]]:
         """The records of each group of items."""
-        answered = 0
         for items in groups:
-            self._tell_lines(items)
-            several = [self._questions(item) for item in items]
-            flat = [question for questions in several for question in questions]
-            owners = [item for item, questions in zip(items, several, strict=True) for _ in questions]
-            firsts = {sum(map(len, several[:place])) for place in range(len(several))}
-            scored: dict[int, Any] = {}
-            asked = finished.scores(done, self._model, self._trunk, flat, window=self._window)
-            for place, found in asked:
-                scored[place] = found
-                if place in firsts:
-                    answered += 1
-                    progress.advance(owners[place].size, f"{answered} items")
-            remaining = iter(range(len(flat)))
-            yield [
-                self._record(item, [scored[next(remaining)] for _ in questions])
-                for item, questions in zip(items, several, strict=True)
-            ]
+            if self._labelling is not None:
+                for item in items:
+                    self._labelling.check(item.question.candidates, item.question.place)
 
-    def _tell_lines(self, items: Sequence[Item]) -> None:
-        """Says once that a model sees the answer's line alone."""
-        from lmkit.using.prompting.answering import reads_lines
+            def done(place: int, items: list[Item] = items) -> None:
+                self._answered += 1
+                progress.advance(items[place].size, f"{self._answered} items")
 
-        several = any("\n" in item.question.before + item.question.after for item in items)
-        if several and not self._told and reads_lines(self._model):
-            self._told = True
-            self._run.terminal.notice(
-                "the model reads each line by itself: of a prompt it sees the line that the answer is in"
-            )
+            scores = self._decider.scores([(item.question, item.record.get("input")) for item in items], done)
+            yield [self._record(item, by_norm) for item, by_norm in zip(items, scores, strict=True)]
 
-    def _questions(self, item: Item) -> list[Any]:
-        """What is asked for an item: its own question first, then those that norms need."""
-        from lmkit.using.prompting import norms
-
-        if self._labelling is not None:
-            self._labelling.check(item.question.candidates, item.question.place)
-        return norms.questions(item.question, self._shown, self._domain, self._contents, item.record.get("input"))
-
-    def _record(self, item: Item, scored: Sequence[Any]) -> dict[str, Any]:
-        from lmkit.using.prompting import norms
-
+    def _record(self, item: Item, by_norm: dict[str, list[float]]) -> dict[str, Any]:
         candidates = item.question.candidates
-        by_norm = norms.all_normalised(item.question, scored, self._shown)
-        chosen = label = candidates[norms.best(by_norm[self._norm])]
+        chosen = label = candidates[self._decider.best(by_norm)]
         record: dict[str, Any] = {"id": item.id, "answer": chosen, "label": label}
-        record["scores"] = {one: {way: by_norm[way][at] for way in self._shown} for at, one in enumerate(candidates)}
+        record["scores"] = {one: {way: by_norm[way][at] for way in by_norm} for at, one in enumerate(candidates)}
         if self._labelling is not None:
-            label, scores = self._labelling.label(candidates, by_norm, self._norm)
+            label, scores = self._labelling.label(candidates, by_norm, self._decider.norm)
             record |= {"label": label, "label_scores": scores}
         return record | {key: value for key, value in item.record.items() if key not in record}

@@ -9,7 +9,8 @@ from lmkit.commands.options import Run
 from lmkit.edge import streams
 from lmkit.edge.records import from_json
 from lmkit.errors import DataError, UsageError
-from lmkit.using.prompting.questions import SLOT, Question, question_of
+from lmkit.using.prompting.questions import Question, question_of
+from lmkit.using.prompting.slots import ANSWER
 
 TOGETHER = 256  # records that are worked on together, at most
 OWN = ("prompt", "id", "joint", "slot")  # fields that do not pass through
@@ -40,9 +41,9 @@ class Asking:
         candidates = self.candidates or self.words
         if candidates is None:
             raise UsageError("no answers to choose from", hint="--candidates good,bad")
-        if prompt.count(SLOT) > 1:
-            raise UsageError(f"--prompt has {prompt.count(SLOT)} places {SLOT}")
-        slot = prompt.find(SLOT) if SLOT in prompt else None
+        if prompt.count(ANSWER) > 1:
+            raise UsageError(f"--prompt has {prompt.count(ANSWER)} places {ANSWER}")
+        slot = prompt.find(ANSWER) if ANSWER in prompt else None
         return Item(question_of(prompt, candidates, self.joint, slot), 1)
 
     def groups(self, run: Run, files: Sequence[str]) -> Iterator[list[Item]]:
@@ -94,14 +95,16 @@ class Asking:
 def _slot(record: Mapping[str, Any], prompt: str, place: str) -> int | None:
     """Where in a prompt its [Z] is, if it has one. Raises DataError where that is not clear."""
     if "slot" not in record:
-        if prompt.count(SLOT) > 1:
-            raise DataError(f"{place}: {prompt.count(SLOT)} places {SLOT}", hint="`slot` says at which character it is")
-        return prompt.find(SLOT) if SLOT in prompt else None
+        if prompt.count(ANSWER) > 1:
+            raise DataError(
+                f"{place}: {prompt.count(ANSWER)} places {ANSWER}", hint="`slot` says at which character it is"
+            )
+        return prompt.find(ANSWER) if ANSWER in prompt else None
     slot = record["slot"]
     if slot is None:
         return None
-    if type(slot) is not int or slot < 0 or prompt[slot : slot + len(SLOT)] != SLOT:
-        raise DataError(f"{place}: its `slot` is not where a {SLOT} is")
+    if type(slot) is not int or slot < 0 or prompt[slot : slot + len(ANSWER)] != ANSWER:
+        raise DataError(f"{place}: its `slot` is not where a {ANSWER} is")
     return slot
 
 

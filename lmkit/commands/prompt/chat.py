@@ -14,8 +14,9 @@ from lmkit.commands.prompt import items
 from lmkit.edge import streams
 from lmkit.edge.folders import Folder
 from lmkit.errors import CheckpointError, DataError, UsageError
+from lmkit.using.prompting.examples import INPUTS, OUTPUTS
 from lmkit.using.prompting import chats, formats
-from lmkit.using.prompting.slots import INPUTS, as_text
+from lmkit.using.prompting.slots import, as_text
 
 TURNS = ("prompt", *INPUTS)
 PASSED = ("tools", "documents")
@@ -101,7 +102,7 @@ def chat(
                 messages = guard.passed(item.place, _messages(item.fields, system))
                 going_on = not no_generation_prompt and messages[-1]["role"] != chats.ASSISTANT
                 filled = shape.render(messages, going_on=going_on, values=more)
-            gold, said_by = items.output_in(item, formats.OUTPUTS)
+            gold, said_by = items.output_in(item, OUTPUTS)
             prompts.write(item, filled, {} if gold is None else {"gold": gold}, gone=[said_by or ""])
     guard.close()
 

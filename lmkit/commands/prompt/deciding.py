@@ -1,12 +1,12 @@
 """What decides between answers: the options of norms, and a model asked about many questions, finished ones once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmkit.commands.options import choice
+from lmkit.commands.options import Run, choice
 from lmkit.commands.prompt import finished
 from lmkit.edge import streams
 from lmkit.errors import UsageError
@@ -51,16 +51,17 @@ class Decider:
     """Scores questions by norms with a model; what is finished is not asked again."""
 
     def __init__(
-        self, model: Any, options: Deciding, norms: Sequence[str], done: finished.Finished, *, window: bool
+        self, run: Run, model: Any, options: Deciding, norms: Sequence[str], done: finished.Finished, *, window: bool
     ) -> None:
         from lmkit.using.prompting.answering import trunk_of
         from lmkit.using.prompting.norms import CONTENT_FREE
 
-        self._model, self._norms, self._done, self._window = model, norms, done, window
+        self._run, self._model, self._norms, self._done, self._window = run, model, norms, done, window
         self._domain = None if options.domain is None else _typed(options.domain)
         self._contents = tuple(map(_typed, options.content_free)) if options.content_free else CONTENT_FREE
-        self._norm = options.norm
+        self.norm = options.norm
         self._trunk = trunk_of(model)
+        self._told = False
 
     def scores(
         self, asked: "Sequence[tuple[Question, object]]", progress: Callable[[int], None] = lambda _place: None
@@ -71,6 +72,7 @@ class Decider:
         """
         from lmkit.using.prompting import norms
 
+        self._tell_lines([question for question, _ in asked])
         several = [
             norms.questions(question, self._norms, self._domain, self._contents, text) for question, text in asked
         ]
@@ -94,9 +96,24 @@ class Decider:
         self, asked: "Sequence[tuple[Question, object]]", progress: Callable[[int], None] = lambda _place: None
     ) -> list[int]:
         """Which candidate each question is answered by; see `scores`."""
+        return [self.best(by_norm) for by_norm in self.scores(asked, progress)]
+
+    def best(self, by_norm: Mapping[str, Sequence[float]]) -> int:
+        """Which candidate is chosen by its scores."""
         from lmkit.using.prompting.norms import best
 
-        return [best(by_norm[self._norm]) for by_norm in self.scores(asked, progress)]
+        return best(by_norm[self.norm])
+
+    def _tell_lines(self, questions: "Sequence[Question]") -> None:
+        """Says once that a model sees the answer's line alone."""
+        from lmkit.using.prompting.answering import reads_lines
+
+        several = any("\n" in question.before + question.after for question in questions)
+        if several and not self._told and reads_lines(self._model):
+            self._told = True
+            self._run.terminal.notice(
+                "the model reads each line by itself: of a prompt it sees the line that the answer is in"
+            )
 
 
 def _typed(text: str) -> str:

@@ -11,7 +11,8 @@ from lmkit.commands.prompt import items
 from lmkit.edge import documents, streams
 from lmkit.edge.records import to_json
 from lmkit.errors import DataError, UnmetError, UsageError
-from lmkit.using.prompting import extraction, formats
+from lmkit.using.prompting import extraction
+from lmkit.using.prompting.examples import OUTPUTS
 from lmkit.using.prompting.slots import as_text, ended, text_in
 
 NAMED = 10  # answers that are named in a message
@@ -81,7 +82,7 @@ def extract(
                 text = text_in(item.fields, None)
             filled = ended(extraction.prompt(asked, text, language))
             schema = extraction.schema(asked, text, trigger_words, max_events)
-            gold = next(((name, item.fields[name]) for name in formats.OUTPUTS if name in item.fields), None)
+            gold = next(((name, item.fields[name]) for name in OUTPUTS if name in item.fields), None)
             more = {} if gold is None else {"gold": gold[1]}
             more |= {"input": text, "json_schema": schema}
             prompts.write(item, filled, more, gone=["text", "question", gold[0] if gold else ""])

@@ -7,6 +7,7 @@ from lmkit.commands import models as opening
 from lmkit.commands.prompt import items, styles, templates
 from lmkit.errors import UsageError
 from lmkit.using.prompting import formats
+from lmkit.using.prompting.examples import OUTPUTS
 from lmkit.using.prompting.slots import Filled
 
 Made = Iterator[tuple[items.Item, Filled, Mapping[str, Any], Sequence[str]]]
@@ -33,7 +34,7 @@ class Maker:
         """The item, its prompt, more fields of its record, and those that do not pass through."""
         with opening.about(item.place):
             filled = self._render(item.fields)
-        gold, said_by = items.output_in(item, formats.OUTPUTS)
+        gold, said_by = items.output_in(item, OUTPUTS)
         yield item, filled, {} if gold is None else {"gold": gold}, [said_by or ""]
 
 

@@ -9,11 +9,9 @@ from lmkit.commands.options import Run
 from lmkit.edge import streams
 from lmkit.edge.records import from_json, to_json
 from lmkit.errors import DataError
-from lmkit.using.prompting.examples import Example
+from lmkit.using.prompting.examples import INPUTS, OUTPUTS, Example
 
 FORMS = ("auto", "text", "tsv", "jsonl")
-INPUTS = ("input", "text", "question")
-OUTPUTS = ("output", "label", "answer")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
 

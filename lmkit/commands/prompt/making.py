@@ -13,9 +13,8 @@ from lmkit.edge.records import to_json
 from lmkit.edge.streams import Output
 from lmkit.errors import DataError, UsageError
 from lmkit.using.prompting.examples import Example, labels_of
+from lmkit.using.prompting.slots import ANSWER
 
-PLACE = "[Z]"
-"""What marks the place of an answer in a prompt; `slot` tells where a text has it by itself, and it means nothing."""
 LISTED = 20
 """Most distinct outputs that are listed as labels."""
 OWN = ("prompt", "joint", "input", "shots", "dropped", "slot")
@@ -77,7 +76,7 @@ class Maker:
         record |= {"shots": [shot.name for shot in shots]} if self._chooser else {}
         record |= {"labels": self._labels} if self._labels else {}
         record |= {"dropped": len(chosen) - len(shots)} if len(shots) < len(chosen) else {}
-        record |= {"slot": None} if PLACE in laid.text else {}
+        record |= {"slot": None} if ANSWER in laid.text else {}
         return record | {key: value for key, value in item.record.items() if key not in record and key not in OWN}
 
     def write(self, run: Run, items: Iterable[Example], out: Output) -> None:

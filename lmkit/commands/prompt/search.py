@@ -110,7 +110,7 @@ def search(
     with ExitStack() as stack:
         out = stack.enter_context(streams.open_output(output, inputs=inputs))
         done = stack.enter_context(finished.open_finished(run, cache))
-        decider = deciding.Decider(opened, deciding_, [deciding_.norm], done, window=window)
+        decider = deciding.Decider(run, opened, deciding_, [deciding_.norm], done, window=window)
         asking = _Asking(run, decider, form, columns, given)
         tried = [asking.tried(name, maker, dev) for name, maker in makers.items()]
         best = max(tried, key=lambda one: one.accuracy)
@@ -157,13 +157,12 @@ class _Asking:
         return Tried(name, right, streams.display(file))
 
     def _question(self, item: Any, filled: Any, more: Any, _gone: Any) -> "tuple[Question, object]":
+        from lmkit.using.prompting.examples import INPUTS
         from lmkit.using.prompting.questions import question_of
 
         candidates = self._given or tuple(more.get("candidates", ())) or self._labels
         question = question_of(filled.text, candidates, filled.joint, filled.slot, item.place)
-        return question, next(
-            (item.fields[name] for name in ("input", "text", "question") if name in item.fields), None
-        )
+        return question, next((item.fields[name] for name in INPUTS if name in item.fields), None)
 
 
 def _show(

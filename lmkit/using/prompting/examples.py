@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+INPUTS = ("input", "text", "question")
+"""Names that the text of an item goes by in records; the first of them that is there counts."""
+OUTPUTS = ("output", "label", "answer")
+"""Names that what is right for it goes by."""
+
 
 @dataclass(frozen=True)
 class Example:

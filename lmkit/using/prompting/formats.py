@@ -13,9 +13,9 @@ from string import ascii_uppercase
 from typing import Any
 
 from lmkit.errors import DataError
-from lmkit.using.prompting.slots import INPUTS, Filled, as_text, parse
+from lmkit.using.prompting.examples import INPUTS, OUTPUTS
+from lmkit.using.prompting.slots import Filled, as_text, parse
 
-OUTPUTS = ("output", "label", "answer")
 SIMILARITY = "similarity"
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from lmkit.using.prompting.slots import ANSWER
+
 
 @dataclass(frozen=True)
 class Question:
@@ -24,10 +26,6 @@ class Scored(NamedTuple):
     tokens: tuple[int, ...]
 
 
-SLOT = "[Z]"
-"""What stands in a prompt where the answer goes, if that is not its end."""
-
-
 def question_of(
     prompt: str, candidates: tuple[str, ...], joint: str = "", slot: int | None = None, place: str = ""
 ) -> Question:
@@ -35,7 +33,7 @@ def question_of(
 
     Spaces and tabs before the answer are the beginning of its joint.
     """
-    open_end, after = (prompt, "") if slot is None else (prompt[:slot], prompt[slot + len(SLOT) :])
+    open_end, after = (prompt, "") if slot is None else (prompt[:slot], prompt[slot + len(ANSWER) :])
     before = open_end.rstrip(" \t")
     return Question(before, candidates, open_end[len(before) :] + joint, after, place)
 

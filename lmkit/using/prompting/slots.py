@@ -7,10 +7,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from lmkit.errors import DataError
+from lmkit.using.prompting.examples import INPUTS
 
 ANSWER = "[Z]"
-INPUTS = ("input", "text", "question")
-"""Names that the text of an item goes by; `[X]` is the first of them that is there."""
 _SLOT = re.compile(r"\[X(?::([^\[\]]+))?\]|\[Z\]")
 
 
