@@ -5,6 +5,7 @@ in a value. Matrices are (outputs, inputs); rows of gates lie as in `families.re
 """
 
 import math
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -51,15 +52,23 @@ def relu2(x: Floats) -> Floats:
 
 def gelu(x: Floats) -> Floats:
     """x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): the tanh form of Hendrycks and Gimpel (2016)."""
+    half, cubic, straight, one = _gelu_numbers(x.dtype)
     inner: Any = x * x
-    inner *= 0.044715 * math.sqrt(2 / math.pi)
-    inner += math.sqrt(2 / math.pi)
+    inner *= cubic
+    inner += straight
     inner *= x
-    inner = np.tanh(inner)
-    inner += 1.0
-    inner *= 0.5
+    np.tanh(inner, out=inner)
+    inner += one
     inner *= x
+    inner *= half
     return cast(Floats, inner)
+
+
+@cache
+def _gelu_numbers(kind: Any) -> tuple[Any, ...]:
+    """1/2, 0.044715 sqrt(2/pi), sqrt(2/pi) and 1 as arrays, which numpy takes much faster than Python's numbers."""
+    root = math.sqrt(2 / math.pi)
+    return tuple(np.array(number, dtype=kind) for number in (0.5, 0.044715 * root, root, 1.0))
 
 
 def silu(x: Floats) -> Floats:

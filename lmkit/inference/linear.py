@@ -93,7 +93,8 @@ class Joint:
     def __init__(self, weights: Sequence[F32], biases: Sequence[F32] = ()) -> None:
         small = sum(weight.nbytes for weight in weights) <= JOINED
         joined = [np.concatenate(weights)] if small and len(weights) > 1 else weights
-        self._products = Products(joined)
+        few = len(joined) == 1 and joined[0].size < SHARED
+        self._products = joined[0].dot if few else Products(joined)
         self._weights = joined
         self._bias = np.concatenate(biases) if biases else None
 
