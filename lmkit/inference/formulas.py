@@ -51,24 +51,26 @@ def relu2(x: Floats) -> Floats:
 
 
 def gelu(x: Floats) -> Floats:
-    """x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): the tanh form of Hendrycks and Gimpel (2016)."""
-    half, cubic, straight, one = _gelu_numbers(x.dtype)
+    """x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): the tanh form of Hendrycks and Gimpel (2016).
+
+    Worked out as x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x^3))), which takes fewer steps; exp may overflow to
+    infinity, where the result is zero.
+    """
+    cubic, straight, one = _gelu_numbers(x.dtype)
     inner: Any = x * x
     inner *= cubic
     inner += straight
     inner *= x
-    np.tanh(inner, out=inner)
+    np.exp(inner, out=inner)
     inner += one
-    inner *= x
-    inner *= half
-    return cast(Floats, inner)
+    return cast(Floats, np.divide(x, inner, out=inner))
 
 
 @cache
 def _gelu_numbers(kind: Any) -> tuple[Any, ...]:
-    """1/2, 0.044715 sqrt(2/pi), sqrt(2/pi) and 1 as arrays, which numpy takes much faster than Python's numbers."""
-    root = math.sqrt(2 / math.pi)
-    return tuple(np.array(number, dtype=kind) for number in (0.5, 0.044715 * root, root, 1.0))
+    """What `gelu` multiplies by and adds, as arrays, which numpy takes much faster than Python's numbers."""
+    root = -2 * math.sqrt(2 / math.pi)
+    return tuple(np.array(number, dtype=kind) for number in (0.044715 * root, root, 1.0))
 
 
 def silu(x: Floats) -> Floats:
@@ -117,7 +119,8 @@ def rms_norm(x: Floats, weight: Floats | None = None, epsilon: float = 1e-6) -> 
 def _factor(x: Floats, size: int, epsilon: float) -> Any:
     """1 / sqrt(mean of x^2 + e), (..., 1), in the type of x."""
     if x.ndim == 1:
-        return x.dtype.type((x.dot(x) / size + epsilon) ** -0.5)
+        square = float(x.dot(x)) / size + epsilon
+        return 1 / math.sqrt(square) if square else math.inf  # Python's numbers take the type of x
     factor: Any = np.vecdot(x, x)
     factor /= size
     factor += epsilon

@@ -118,7 +118,7 @@ class Head:
         self._weight = weight
         self._bias = bias
         self._size = size
-        self._products = Products([weight])
+        self._products = weight.dot if weight.size < SHARED else Products([weight])
 
     def next(self, x: F32) -> F64:
         """Log-probability in nats of every token, (D,) to (size,). Raises CheckpointError where they are no numbers."""
@@ -127,7 +127,8 @@ class Head:
             logits -= np.maximum.reduce(logits)
             mass = np.add.reduce(np.exp(logits))
             logits -= np.log(mass)
-        _check(mass)
+        if mass != mass:
+            raise _no_numbers()
         return logits[: self._size]
 
     def next_many(self, x: F32) -> F32:
@@ -181,4 +182,8 @@ class Head:
 
 def _check(nats: Any) -> None:
     if np.isnan(nats).any():
-        raise CheckpointError("damaged checkpoint: its weights give no probabilities")
+        raise _no_numbers()
+
+
+def _no_numbers() -> CheckpointError:
+    return CheckpointError("damaged checkpoint: its weights give no probabilities")
