@@ -34,10 +34,18 @@ def softmax(logits: Floats) -> Floats:
 
 def sigmoid(x: Floats) -> Floats:
     """1 / (1 + exp(-x)) as (1 + tanh(x / 2)) / 2, which overflows for no x."""
-    raised: Any = np.tanh(0.5 * x)
-    raised += 1.0
-    raised *= 0.5
+    half, one = _numbers(x.dtype, 0.5, 1.0)
+    raised: Any = x * half
+    np.tanh(raised, out=raised)
+    raised += one
+    raised *= half
     return cast(Floats, raised)
+
+
+@cache
+def _numbers(kind: Any, *numbers: float) -> tuple[Any, ...]:
+    """Numbers as arrays of a type, which numpy takes much faster than Python's own."""
+    return tuple(np.array(number, dtype=kind) for number in numbers)
 
 
 def relu(x: Floats) -> Floats:
@@ -50,13 +58,16 @@ def relu2(x: Floats) -> Floats:
     return np.square(np.maximum(x, 0))
 
 
+_GELU = -2 * math.sqrt(2 / math.pi) * 0.044715, -2 * math.sqrt(2 / math.pi), 1.0
+
+
 def gelu(x: Floats) -> Floats:
     """x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): the tanh form of Hendrycks and Gimpel (2016).
 
     Worked out as x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x^3))), which takes fewer steps; exp may overflow to
     infinity, where the result is zero.
     """
-    cubic, straight, one = _gelu_numbers(x.dtype)
+    cubic, straight, one = _numbers(x.dtype, *_GELU)
     inner: Any = x * x
     inner *= cubic
     inner += straight
@@ -64,13 +75,6 @@ def gelu(x: Floats) -> Floats:
     np.exp(inner, out=inner)
     inner += one
     return cast(Floats, np.divide(x, inner, out=inner))
-
-
-@cache
-def _gelu_numbers(kind: Any) -> tuple[Any, ...]:
-    """What `gelu` multiplies by and adds, as arrays, which numpy takes much faster than Python's numbers."""
-    root = -2 * math.sqrt(2 / math.pi)
-    return tuple(np.array(number, dtype=kind) for number in (0.044715 * root, root, 1.0))
 
 
 def silu(x: Floats) -> Floats:
@@ -145,9 +149,14 @@ def elman_step(
 def lstm_cell(sums: Floats, c: Floats) -> tuple[Floats, Floats]:
     """c' = s(f) c + s(i) tanh(g), h' = s(o) tanh(c'): sums (..., 4D) of i, f, g, o, c (..., D) to h', c'."""
     width = c.shape[-1]
+    new = np.tanh(sums[..., 2 * width : 3 * width])
     gates = sigmoid(sums)
-    cell = gates[..., width : 2 * width] * c + gates[..., :width] * np.tanh(sums[..., 2 * width : 3 * width])
-    return gates[..., 3 * width :] * np.tanh(cell), cell
+    new *= gates[..., :width]
+    cell: Any = gates[..., width : 2 * width] * c
+    cell += new
+    hidden: Any = np.tanh(cell)
+    hidden *= gates[..., 3 * width :]
+    return hidden, cell
 
 
 def lstm_step(

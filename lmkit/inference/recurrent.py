@@ -32,8 +32,8 @@ def _elman(from_input: Any, from_state: Any, _memory: Memory) -> Memory:
 
 
 def _lstm(from_input: Any, from_state: Any, memory: Memory) -> Memory:
-    hidden, cell = formulas.lstm_cell(from_input + from_state, memory[1])
-    return hidden, cell
+    from_state += from_input
+    return formulas.lstm_cell(from_state, memory[1])
 
 
 def _gru(from_input: Any, from_state: Any, memory: Memory) -> Memory:
@@ -48,6 +48,12 @@ Cell = Callable[[Any, Any, Memory], Memory]
 CELLS: dict[str, Cell] = {"elman": _elman, "lstm": _lstm, "gru": _gru, "mingru": _mingru}
 
 
+def _product(x: F32, weight: F32) -> F32:
+    """W x of each, (..., I) to (..., M)."""
+    product: F32 = weight.dot(x) if x.ndim == 1 else x @ weight.T
+    return product
+
+
 class Layer:
     """One layer: from products of its inputs and what it keeps to what it keeps next."""
 
@@ -56,7 +62,7 @@ class Layer:
         biases = {name: weights.tensors.get(f"layers.{number}.{name}") for name in ("bias_ih", "bias_hh")}
         self._weight: F32 = own["weight_ih"]  # type: ignore[assignment]
         self._bias: F32 | None = biases["bias_ih"]
-        self._turned: F32 | None = None if own["weight_hh"] is None else own["weight_hh"].T
+        self._state_weight: F32 | None = own["weight_hh"]
         self._state_bias: F32 | None = biases["bias_hh"]
         self._cell = CELLS[settings.cell]
         if settings.cell != "gru" and self._bias is not None and self._state_bias is not None:
@@ -64,16 +70,16 @@ class Layer:
 
     def products(self, x: F32) -> F32:
         """W_ih x + b_ih, (..., D) to (..., G D)."""
-        if x.ndim == 1:
-            product: F32 = self._weight.dot(x)
-            return product if self._bias is None else product + self._bias
-        return formulas.linear(x, self._weight, self._bias)
+        product = _product(x, self._weight)
+        if self._bias is not None:
+            product += self._bias
+        return product
 
     def step(self, products: F32, memory: Memory) -> Memory:
         """What it keeps after one more input, given the products with that."""
-        if self._turned is None:
+        if self._state_weight is None:
             return self._cell(products, None, memory)
-        from_state = memory[0] @ self._turned
+        from_state = _product(memory[0], self._state_weight)
         if self._state_bias is not None:
             from_state += self._state_bias
         return self._cell(products, from_state, memory)
