@@ -122,13 +122,12 @@ class Head:
 
     def next(self, x: F32) -> F64:
         """Log-probability in nats of every token, (D,) to (size,). Raises CheckpointError where they are no numbers."""
-        with np.errstate(all="ignore"):
-            logits = self._affine(x)
-            logits -= np.maximum.reduce(logits)
-            mass = np.add.reduce(np.exp(logits))
-            logits -= np.log(mass)
-        if mass != mass:
+        logits = self._affine(x)
+        highest = np.maximum.reduce(logits)
+        if not math.isfinite(highest):
             raise _no_numbers()
+        logits -= highest
+        logits -= np.log(np.add.reduce(np.exp(logits)))
         return logits[: self._size]
 
     def next_many(self, x: F32) -> F32:

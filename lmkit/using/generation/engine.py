@@ -7,6 +7,7 @@ that it would be alone, whatever is run beside it.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -72,9 +73,9 @@ class Row:
     finish_reason: str = ""
     closing: tuple[int, ...] = ()
 
-    @property
+    @cached_property
     def place(self) -> Place:
-        """Where its next token is chosen."""
+        """Where its next token is chosen, now and later: it knows the row's own list of tokens."""
         request = self.request
         return Place(request.stream, request.prompt, self.ids, request.constraint, request.control)
 

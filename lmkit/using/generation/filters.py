@@ -76,11 +76,13 @@ def top_k(given: Candidates, k: int) -> Candidates:
         return given
     margin = _margin(given)
     if given.ids is None and given.sure is None and given.logs.shape[1] <= shortlists.LONG:
-        rising = np.sort(given.logs, axis=1)
+        logs = given.logs
+        rising = np.sort(logs, axis=1)
         least, after = rising[:, -k, None], rising[:, -k - 1, None]
-        if margin or (least > after).all():  # no tie: there is nothing to be ranked
-            logs = np.where(given.logs >= least - margin, given.logs, -np.inf)
-            return Candidates(None, logs, given.logs > after + margin if margin else None, given.error)
+        if margin:
+            return Candidates(None, np.where(logs >= least - margin, logs, -np.inf), logs > after + margin, given.error)
+        if np.count_nonzero(least > after) == len(logs):  # no tie: there is nothing to be ranked
+            return Candidates(None, np.where(logs >= least, logs, -np.inf))
     left = _ranked(given, lambda row: shortlists.highest(given.logs[row], k, margin))
     logs = left.logs
     if not margin:
