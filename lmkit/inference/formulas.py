@@ -33,13 +33,12 @@ def softmax(logits: Floats) -> Floats:
 
 
 def sigmoid(x: Floats) -> Floats:
-    """1 / (1 + exp(-x)) as (1 + tanh(x / 2)) / 2, which overflows for no x."""
-    half, one = _numbers(x.dtype, 0.5, 1.0)
-    raised: Any = x * half
-    np.tanh(raised, out=raised)
+    """1 / (1 + exp(-x)); exp may overflow to infinity, where the result is zero as it should be."""
+    (one,) = _numbers(x.dtype, 1.0)
+    raised: Any = np.negative(x)
+    np.exp(raised, out=raised)
     raised += one
-    raised *= half
-    return cast(Floats, raised)
+    return cast(Floats, np.divide(one, raised, out=raised))
 
 
 @cache
@@ -78,10 +77,12 @@ def gelu(x: Floats) -> Floats:
 
 
 def silu(x: Floats) -> Floats:
-    """x sigmoid(x). Elfwing et al. (2018)."""
-    weighed: Any = sigmoid(x)
-    weighed *= x
-    return cast(Floats, weighed)
+    """x sigmoid(x). Elfwing et al. (2018). As `sigmoid`, exp may overflow."""
+    (one,) = _numbers(x.dtype, 1.0)
+    raised: Any = np.negative(x)
+    np.exp(raised, out=raised)
+    raised += one
+    return cast(Floats, np.divide(x, raised, out=raised))
 
 
 def swiglu(gate: Floats, up: Floats) -> Floats:
@@ -159,6 +160,7 @@ def lstm_cell(sums: Floats, c: Floats) -> tuple[Floats, Floats]:
     return hidden, cell
 
 
+@np.errstate(over="ignore")
 def lstm_step(
     x: Floats, h: Floats, c: Floats, weight_ih: Floats, weight_hh: Floats,
     bias_ih: Floats | None = None, bias_hh: Floats | None = None,
@@ -182,6 +184,7 @@ def gru_cell(from_input: Floats, from_state: Floats, h: Floats) -> Floats:
     return cast(Floats, new + keep * (h - new))
 
 
+@np.errstate(over="ignore")
 def gru_step(
     x: Floats, h: Floats, weight_ih: Floats, weight_hh: Floats,
     bias_ih: Floats | None = None, bias_hh: Floats | None = None,
@@ -205,6 +208,7 @@ def mingru_cell(sums: Floats, h: Floats) -> Floats:
     return cast(Floats, h + gates[..., :width] * (new - h))
 
 
+@np.errstate(over="ignore")
 def mingru_step(x: Floats, h: Floats, weight_ih: Floats, bias_ih: Floats | None = None) -> Floats:
     """h' of `mingru_cell` on W x + b. Feng et al. (2024), the form of appendix B.2.
 

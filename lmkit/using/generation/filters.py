@@ -76,7 +76,7 @@ def top_k(given: Candidates, k: int) -> Candidates:
         return given
     margin = _margin(given)
     if given.ids is None and given.sure is None and given.logs.shape[1] <= shortlists.LONG:
-        logs = given.logs
+        logs: Any = given.logs
         rising = np.sort(logs, axis=1)
         least, after = rising[:, -k, None], rising[:, -k - 1, None]
         if margin:
