@@ -1,4 +1,4 @@
-"""Weights of a small transformer rewritten, so that the same function takes fewer operations. Knows no arithmetic of it.
+"""Weights of a small transformer rewritten, so that the same function takes fewer operations. Knows no texts.
 
 With `norm` "pre" whatever reads the residual stream reads it through a norm, so that
 
@@ -27,13 +27,14 @@ _WRITERS = ("self_attn.o_proj", "mlp.down_proj")
 
 
 def folded(weights: Weights) -> Weights:
-    """Weights of the same function: norms of layers without weights, and rmsnorms where possible; big ones as they are.
+    """Weights of the same function: norms of layers have none of their own, and layernorms are rmsnorms.
 
-    The sums are those of float64, rounded once.
+    The sums are those of float64, rounded once. Models that are big, have no residual stream, or norms elsewhere,
+    stay as they are; so do layernorms where sinusoidal positions are added, whose mean is not zero.
     """
     settings, tensors = weights.settings, dict(weights.tensors)
     assert isinstance(settings, Transformer)
-    if settings.norm != "pre" or sum(tensor.size for tensor in tensors.values()) > SMALL:
+    if settings.norm != "pre" or not settings.residual or sum(tensor.size for tensor in tensors.values()) > SMALL:
         return weights
     for layer in range(settings.layers):
         for norm, readers in _READERS.items():

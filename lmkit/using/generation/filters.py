@@ -75,14 +75,8 @@ def top_k(given: Candidates, k: int) -> Candidates:
     if k == 0 or k >= given.logs.shape[1]:
         return given
     margin = _margin(given)
-    if given.ids is None and given.sure is None and given.logs.shape[1] <= shortlists.LONG:
-        logs: Any = given.logs
-        rising = np.sort(logs, axis=1)
-        least, after = rising[:, -k, None], rising[:, -k - 1, None]
-        if margin:
-            return Candidates(None, np.where(logs >= least - margin, logs, -np.inf), logs > after + margin, given.error)
-        if np.count_nonzero(least > after) == len(logs):  # no tie: there is nothing to be ranked
-            return Candidates(None, np.where(logs >= least, logs, -np.inf))
+    if (found := _top_of_short(given, k, margin)) is not None:
+        return found
     left = _ranked(given, lambda row: shortlists.highest(given.logs[row], k, margin))
     logs = left.logs
     if not margin:
@@ -90,6 +84,20 @@ def top_k(given: Candidates, k: int) -> Candidates:
     certain = logs if left.sure is None else -np.sort(-np.where(left.sure, logs, -np.inf), axis=1)
     after = logs[:, k : k + 1] if logs.shape[1] > k else -np.inf
     return _cut(left, logs >= certain[:, k - 1 : k] - margin, logs > after + margin)
+
+
+def _top_of_short(given: Candidates, k: int, margin: float) -> Candidates | None:
+    """`top_k` of a short vocabulary where no tie need be broken, so that nothing is ranked; else nothing."""
+    logs = given.logs
+    if given.ids is not None or given.sure is not None or logs.shape[1] > shortlists.LONG:
+        return None
+    rising = np.sort(logs, axis=1)
+    least, after = rising[:, -k, None], rising[:, -k - 1, None]
+    if margin:
+        return Candidates(None, np.where(logs >= least - margin, logs, -np.inf), logs > after + margin, given.error)
+    if np.count_nonzero(least > after) < len(logs):
+        return None
+    return Candidates(None, np.where(logs >= least, logs, -np.inf))
 
 
 def top_p(given: Candidates, p: float) -> Candidates:
