@@ -47,6 +47,10 @@ class Block:
         self._down = joint("mlp.down_proj")
         self._activation: Callable[[F32], F32] = _swiglu if gated else getattr(formulas, settings.activation)
         self._head_norms = self._norms_of_heads(weights, f"{begin}self_attn.")
+        self._way, self._residual = settings.norm, settings.residual
+        self._queries = settings.heads
+        self._scored = settings.heads + settings.kv_heads
+        self._shape = settings.heads + 2 * settings.kv_heads, settings.head_width
 
     @staticmethod
     def _norms_of_heads(weights: Weights, begin: str) -> F32 | None:
@@ -60,28 +64,28 @@ class Block:
 
     def __call__(self, x: F32, turns: tuple[F32, F32] | None, attend: Attend) -> F32:
         """The residual stream behind the block, (..., T, D) to (..., T, D)."""
-        x = self._join(x, self._norm_of_attention, lambda inner: self._attention(inner, turns, attend))
-        return self._join(x, self._norm_of_feed, lambda inner: self._down(self._activation(self._up(inner))))
+        pre = self._way == "pre"
+        made = self._attention(self._norm_of_attention(x) if pre else x, turns, attend)
+        x = self._joined(x, made, self._norm_of_attention)
+        made = self._down(self._activation(self._up(self._norm_of_feed(x) if pre else x)))
+        return self._joined(x, made, self._norm_of_feed)
 
-    def _join(self, x: F32, norm: "Norm", branch: Callable[[F32], F32]) -> F32:
-        way = self._settings.norm
-        made = branch(norm(x) if way == "pre" else x)
-        if way == "course":
+    def _joined(self, x: F32, made: F32, norm: "Norm") -> F32:
+        """What a branch made, and the residual stream before it."""
+        if self._way == "course":
             made = norm(made)
-        if self._settings.residual:
+        if self._residual:
             made += x
-        return norm(made) if way == "post" else made
+        return norm(made) if self._way == "post" else made
 
     def _attention(self, x: F32, turns: tuple[F32, F32] | None, attend: Attend) -> F32:
-        settings = self._settings
-        heads, shared = settings.heads, settings.kv_heads
-        rows = self._projections(x).reshape(*x.shape[:-1], heads + 2 * shared, settings.head_width)
-        both, values = rows[..., : heads + shared, :], rows[..., heads + shared :, :]
+        rows = self._projections(x).reshape(x.shape[:-1] + self._shape)
+        both, values = rows[..., : self._scored, :], rows[..., self._scored :, :]
         if self._head_norms is not None:
-            both = formulas.rms_norm(both, self._head_norms, settings.norm_epsilon)
+            both = formulas.rms_norm(both, self._head_norms, self._settings.norm_epsilon)
         if turns is not None:
             both = formulas.turn(both, *turns)
-        return self._output(attend(self._number, both[..., :heads, :], both[..., heads:, :], values))
+        return self._output(attend(self._number, both[..., : self._queries, :], both[..., self._queries :, :], values))
 
 
 def _settings(weights: Weights) -> Transformer:
@@ -90,11 +94,11 @@ def _settings(weights: Weights) -> Transformer:
 
 
 class Norm:
-    """A layernorm or an rmsnorm with its weights."""
+    """A layernorm or an rmsnorm with its weights, if they are not folded into what follows."""
 
     def __init__(self, weights: Weights, name: str) -> None:
         settings = _settings(weights)
-        self._weight = weights.tensors[f"{name}.weight"]
+        self._weight = weights.tensors.get(f"{name}.weight")
         self._bias = weights.tensors.get(f"{name}.bias")
         self._epsilon = settings.norm_epsilon
         self._is_layernorm = settings.normalisation == "layernorm"
@@ -103,7 +107,10 @@ class Norm:
         """Of each (..., D)."""
         if self._is_layernorm:
             return formulas.layer_norm(x, self._weight, self._bias, self._epsilon)
-        return formulas.rms_norm(x, self._weight, self._epsilon)
+        normed = formulas.rms_norm(x, self._weight, self._epsilon)
+        if self._bias is not None:  # of a layernorm whose means are zero
+            normed += self._bias
+        return normed
 
 
 def _swiglu(both: F32) -> F32:
@@ -123,7 +130,7 @@ class Decoder:
         self._embeddings: F32 = tensors["embed_tokens.weight"]
         self._blocks = [Block(weights, number) for number in range(settings.layers)]
         self._last = Norm(weights, "norm") if settings.norm == "pre" else None
-        self._scale = np.float32(1 / math.sqrt(settings.head_width))
+        self._scale = np.array(1 / math.sqrt(settings.head_width), dtype=np.float32)
         self._learned: F32 | None = tensors.get("embed_positions.weight")
         self._tables: tuple[F32, ...] = ()
         head = self._embeddings if settings.tied else tensors["lm_head.weight"]
@@ -203,7 +210,7 @@ class Decoder:
         cache.tokens[begin:end] = ids
         cache.filled = end
         all_keys, all_values = cache.keys[:, :, :end], cache.values[:, :, :end]
-        turned = all_keys.swapaxes(2, 3)
+        turned, scale = all_keys.swapaxes(2, 3), self._scale
 
         def attend(layer: int, queries: F32, keys: F32, values: F32) -> F32:
             all_keys[layer, :, begin:] = np.swapaxes(keys, 0, 1)
@@ -213,8 +220,9 @@ class Decoder:
         def attend_once(layer: int, queries: Any, keys: Any, values: Any) -> Any:
             all_keys[layer, :, begin] = keys
             all_values[layer, :, begin] = values
-            weights = formulas.softmax((queries * self._scale).reshape(self._grouped) @ turned[layer])
-            return (weights @ all_values[layer]).reshape(-1)
+            queries *= scale
+            scores = queries.reshape(self._grouped) @ turned[layer]
+            return (formulas.softmax(scores) @ all_values[layer]).reshape(-1)
 
         with np.errstate(all="ignore"):
             if len(ids) == 1:

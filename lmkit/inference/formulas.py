@@ -5,6 +5,7 @@ in a value. Matrices are (outputs, inputs); rows of gates lie as in `families.re
 """
 
 import math
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -32,11 +33,18 @@ def softmax(logits: Floats) -> Floats:
 
 
 def sigmoid(x: Floats) -> Floats:
-    """1 / (1 + exp(-x)) as (1 + tanh(x / 2)) / 2, which overflows for no x."""
-    raised: Any = np.tanh(0.5 * x)
-    raised += 1.0
-    raised *= 0.5
-    return cast(Floats, raised)
+    """1 / (1 + exp(-x)); exp may overflow to infinity, where the result is zero as it should be."""
+    (one,) = _numbers(x.dtype, 1.0)
+    raised: Any = np.negative(x)
+    np.exp(raised, out=raised)
+    raised += one
+    return cast(Floats, np.divide(one, raised, out=raised))
+
+
+@cache
+def _numbers(kind: Any, *numbers: float) -> tuple[Any, ...]:
+    """Numbers as arrays of a type, which numpy takes much faster than Python's own."""
+    return tuple(np.array(number, dtype=kind) for number in numbers)
 
 
 def relu(x: Floats) -> Floats:
@@ -49,24 +57,32 @@ def relu2(x: Floats) -> Floats:
     return np.square(np.maximum(x, 0))
 
 
+_GELU = -2 * math.sqrt(2 / math.pi) * 0.044715, -2 * math.sqrt(2 / math.pi), 1.0
+
+
 def gelu(x: Floats) -> Floats:
-    """x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): the tanh form of Hendrycks and Gimpel (2016)."""
+    """x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): the tanh form of Hendrycks and Gimpel (2016).
+
+    Worked out as x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x^3))), which takes fewer steps; exp may overflow to
+    infinity, where the result is zero.
+    """
+    cubic, straight, one = _numbers(x.dtype, *_GELU)
     inner: Any = x * x
-    inner *= 0.044715 * math.sqrt(2 / math.pi)
-    inner += math.sqrt(2 / math.pi)
+    inner *= cubic
+    inner += straight
     inner *= x
-    inner = np.tanh(inner)
-    inner += 1.0
-    inner *= 0.5
-    inner *= x
-    return cast(Floats, inner)
+    np.exp(inner, out=inner)
+    inner += one
+    return cast(Floats, np.divide(x, inner, out=inner))
 
 
 def silu(x: Floats) -> Floats:
-    """x sigmoid(x). Elfwing et al. (2018)."""
-    weighed: Any = sigmoid(x)
-    weighed *= x
-    return cast(Floats, weighed)
+    """x sigmoid(x). Elfwing et al. (2018). As `sigmoid`, exp may overflow."""
+    (one,) = _numbers(x.dtype, 1.0)
+    raised: Any = np.negative(x)
+    np.exp(raised, out=raised)
+    raised += one
+    return cast(Floats, np.divide(x, raised, out=raised))
 
 
 def swiglu(gate: Floats, up: Floats) -> Floats:
@@ -108,7 +124,8 @@ def rms_norm(x: Floats, weight: Floats | None = None, epsilon: float = 1e-6) -> 
 def _factor(x: Floats, size: int, epsilon: float) -> Any:
     """1 / sqrt(mean of x^2 + e), (..., 1), in the type of x."""
     if x.ndim == 1:
-        return x.dtype.type((x.dot(x) / size + epsilon) ** -0.5)
+        square = float(x.dot(x)) / size + epsilon
+        return 1 / math.sqrt(square) if square else math.inf  # Python's numbers take the type of x
     factor: Any = np.vecdot(x, x)
     factor /= size
     factor += epsilon
@@ -133,11 +150,17 @@ def elman_step(
 def lstm_cell(sums: Floats, c: Floats) -> tuple[Floats, Floats]:
     """c' = s(f) c + s(i) tanh(g), h' = s(o) tanh(c'): sums (..., 4D) of i, f, g, o, c (..., D) to h', c'."""
     width = c.shape[-1]
+    new = np.tanh(sums[..., 2 * width : 3 * width])
     gates = sigmoid(sums)
-    cell = gates[..., width : 2 * width] * c + gates[..., :width] * np.tanh(sums[..., 2 * width : 3 * width])
-    return gates[..., 3 * width :] * np.tanh(cell), cell
+    new *= gates[..., :width]
+    cell: Any = gates[..., width : 2 * width] * c
+    cell += new
+    hidden: Any = np.tanh(cell)
+    hidden *= gates[..., 3 * width :]
+    return hidden, cell
 
 
+@np.errstate(over="ignore")
 def lstm_step(
     x: Floats, h: Floats, c: Floats, weight_ih: Floats, weight_hh: Floats,
     bias_ih: Floats | None = None, bias_hh: Floats | None = None,
@@ -161,6 +184,7 @@ def gru_cell(from_input: Floats, from_state: Floats, h: Floats) -> Floats:
     return cast(Floats, new + keep * (h - new))
 
 
+@np.errstate(over="ignore")
 def gru_step(
     x: Floats, h: Floats, weight_ih: Floats, weight_hh: Floats,
     bias_ih: Floats | None = None, bias_hh: Floats | None = None,
@@ -184,6 +208,7 @@ def mingru_cell(sums: Floats, h: Floats) -> Floats:
     return cast(Floats, h + gates[..., :width] * (new - h))
 
 
+@np.errstate(over="ignore")
 def mingru_step(x: Floats, h: Floats, weight_ih: Floats, bias_ih: Floats | None = None) -> Floats:
     """h' of `mingru_cell` on W x + b. Feng et al. (2024), the form of appendix B.2.
 

@@ -85,7 +85,8 @@ class Joint:
     def __init__(self, weights: Sequence[F32], biases: Sequence[F32] = ()) -> None:
         small = sum(weight.nbytes for weight in weights) <= JOINED
         joined = [np.concatenate(weights)] if small and len(weights) > 1 else weights
-        self._products = Products(joined)
+        few = len(joined) == 1 and joined[0].size < SHARED
+        self._products = joined[0].dot if few else Products(joined)
         self._weights = joined
         self._bias = np.concatenate(biases) if biases else None
 
@@ -109,16 +110,16 @@ class Head:
         self._weight = weight
         self._bias = bias
         self._size = size
-        self._products = Products([weight])
+        self._products = weight.dot if weight.size < SHARED else Products([weight])
 
     def next(self, x: F32) -> F64:
         """Log-probability in nats of every token, (D,) to (size,). Raises CheckpointError where they are no numbers."""
-        with np.errstate(all="ignore"):
-            logits = self._affine(x)
-            logits -= np.maximum.reduce(logits)
-            mass = np.add.reduce(np.exp(logits))
-            logits -= np.log(mass)
-        _check(mass)
+        logits = self._affine(x)
+        highest = np.maximum.reduce(logits)
+        if not math.isfinite(highest):
+            raise _no_numbers()
+        logits -= highest
+        logits -= np.log(np.add.reduce(np.exp(logits)))
         return logits[: self._size]
 
     def next_many(self, x: F32) -> F32:
@@ -198,4 +199,8 @@ def _normalise(logits: F32, masses: F32) -> None:
 
 def _check(nats: Any) -> None:
     if np.isnan(nats).any():
-        raise CheckpointError("damaged checkpoint: its weights give no probabilities")
+        raise _no_numbers()
+
+
+def _no_numbers() -> CheckpointError:
+    return CheckpointError("damaged checkpoint: its weights give no probabilities")

@@ -15,6 +15,7 @@ from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
 from lmkit.families.transformer import Transformer
 from lmkit.inference.cache import State
 from lmkit.inference.decoder import Decoder
+from lmkit.inference.folding import folded
 from lmkit.inference.linear import tolerance
 from lmkit.inference.rows import TransformerRows
 from lmkit.inference.trunk import TransformerTrunk
@@ -28,7 +29,7 @@ class TransformerModel(NeuralModel):
 
     def __init__(self, weights: Weights, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
         super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
-        self._decoder = Decoder(weights)
+        self._decoder = Decoder(folded(weights))
         self.tolerance = tolerance(self.settings.layers, self.settings.width)
 
     # One token at a time.

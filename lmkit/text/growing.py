@@ -5,6 +5,7 @@ last word where they say so by `ends_words`. Of others, of which only the text o
 tokens are decoded with the new ones, where they say by `local` that this is enough, and else all.
 """
 
+from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any, Protocol
 
@@ -20,8 +21,8 @@ class _Line(Protocol):
     firm: int
     """How many bytes of it no token to come can change."""
 
-    def add(self, token: int) -> tuple[int, bytes]:
-        """One more token: from which byte on the line changes, and what stands there now."""
+    def add(self, tokens: Sequence[int]) -> Iterable[tuple[int, bytes]]:
+        """More tokens, one at least: the changes in turn, each from which byte on, and what stands there now."""
 
     def branch(self) -> "_Line":
         """Another that goes on from here."""
@@ -41,16 +42,23 @@ class Growing:
         self.text = bytearray()
         self.firm = 0
 
-    def add(self, token: int) -> None:
-        """One more token."""
-        if token == self._line_end:
+    def add(self, tokens: Sequence[int]) -> None:
+        """More tokens."""
+        while self._line_end in tokens:
+            place = tokens.index(self._line_end)
+            self._add(tokens[:place])
             self.text += b"\n"
             self._begin = self.firm = len(self.text)
             self._line = _line(self._tokenizer)
-            return
-        place, new = self._line.add(token)
-        self.text[self._begin + place :] = new
-        self.firm = self._begin + self._line.firm
+            tokens = tokens[place + 1 :]
+        self._add(tokens)
+
+    def _add(self, tokens: Sequence[int]) -> None:
+        """More tokens of the line."""
+        if tokens:
+            for place, new in self._line.add(tokens):
+                self.text[self._begin + place :] = new
+            self.firm = self._begin + self._line.firm
 
     def branch(self) -> "Growing":
         """Another that goes on from here."""
@@ -74,15 +82,15 @@ class _Joined:
         self._space = b""  # at the end of what came, to be told with what follows
         self.firm = 0
 
-    def add(self, token: int) -> tuple[int, bytes]:
+    def add(self, tokens: Sequence[int]) -> Iterable[tuple[int, bytes]]:
         """See `_Line.add`."""
-        new = self._space + self._between + self._piece(token)
+        new = self._space + self._between + self._separator.join(map(self._piece, tokens))
         self._between = self._separator
         self._space = b" " if self._ends_words and new.endswith(b" ") else b""
         new = new[: len(new) - len(self._space)]
         place = self.firm
         self.firm += len(new)
-        return place, new
+        return [(place, new)]
 
     def branch(self) -> "_Joined":
         """See `_Line.branch`."""
@@ -100,8 +108,11 @@ class _Decoded:
         self._known = b""  # what those of them spell that are done with
         self.firm = 0
 
-    def add(self, token: int) -> tuple[int, bytes]:
+    def add(self, tokens: Sequence[int]) -> Iterable[tuple[int, bytes]]:
         """See `_Line.add`."""
+        return map(self._changed, tokens)
+
+    def _changed(self, token: int) -> tuple[int, bytes]:
         self._ids.append(token)
         text = self._tokenizer.decode(self._ids[self._begin :])
         if not text.startswith(self._known):  # never where `local` is true

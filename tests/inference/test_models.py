@@ -174,17 +174,24 @@ def test_the_stride_is_half_the_context():
 
 @every_model
 def test_a_prompt_taken_together_is_a_prompt_taken_in_turn(kind, own):
+    """But for rounding: within half of what is relied on."""
     model = build(kind, own)
+
+    def assert_near(one, other):
+        found, expected = model.next(one), model.next(other)
+        allowed = max(1e-5, model.tolerance * np.ptp(expected) / 2)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=allowed)
+
     for length in (0, 1, 3, min(own.get("context", 20), 20) - 1):
         ids = some_ids(length, seed=length)
         state = model.start()
         for token in ids.tolist():
             state = model.advance(state, token)
         together = model.after(ids)
-        np.testing.assert_allclose(model.next(together), model.next(state), **CLOSE)
+        assert_near(together, state)
         for token in some_ids(20).tolist():
             together, state = model.advance(together, token), model.advance(state, token)
-        np.testing.assert_allclose(model.next(together), model.next(state), **CLOSE)
+        assert_near(together, state)
 
 
 def test_the_future_is_not_seen():

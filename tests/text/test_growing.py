@@ -111,13 +111,18 @@ def test_after_each_token_it_is_what_all_spell(name, data):
     growing = Growing(tokenizer, form)
     firm = b""
     for place, token in enumerate(ids):
-        growing.branch().add(ids[0])  # which changes nothing here
-        growing.add(token)
+        growing.branch().add(ids[:1])  # which changes nothing here
+        growing.add([token])
         text = decode_text(tokenizer, form, ids[: place + 1])
         assert bytes(growing.text) == text
         assert text.startswith(firm)
         assert growing.firm >= len(firm)
         firm = text[: growing.firm]
+    cut = data.draw(st.integers(0, len(ids)))
+    together = Growing(tokenizer, form)
+    together.add(ids[:cut])
+    together.add(ids[cut:])
+    assert (together.text, together.firm) == (growing.text, growing.firm)
 
 
 @pytest.mark.parametrize("name", ["byte-level", "metaspace", "llama", "word-piece", "bpe", "none"])
@@ -134,7 +139,7 @@ def test_long_texts_are_not_decoded_again_and_again(name):
 
     growing = Growing(Counting(), TextForm("line", 1, 2))
     for number in range(200):
-        growing.add(3 + number % 10)
+        growing.add([3 + number % 10])
     assert max(decoded) < 12
 
 

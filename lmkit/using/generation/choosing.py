@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from lmkit.errors import DataError
-from lmkit.protocols import I32, Bool, Floats
-from lmkit.using.generation import noise
+from lmkit.protocols import F32, I32, Bool, Floats
+from lmkit.using.generation import noise, shortlists
 from lmkit.using.generation.chains import Chain
 from lmkit.using.generation.filters import Candidates
 
@@ -88,14 +88,14 @@ class Chooser:
         self._greedy = greedy
         self._growth = math.prod(penalty.growth for penalty in penalties)
         self._ahead = noise.Ahead()
-        self._size = 0
+        self._forbidden: F32 = np.zeros(0, dtype=np.float32)
 
     def candidates(self, logs: Floats, places: Sequence[Place], error: float = 0.0) -> Candidates:
         """What may come next at each place, given log-probabilities (B, V). Raises NothingFollows where nothing may."""
-        self._size = logs.shape[1]
-        logs = logs.copy()
-        if self._never:
-            logs[:, self._never] = -np.inf
+        if logs.shape[1] != len(self._forbidden):
+            self._forbidden = np.zeros(logs.shape[1], dtype=np.float32)
+            self._forbidden[self._never] = -np.inf
+        logs = logs + self._forbidden
         for row, place in enumerate(places):
             if place.constraint is not None:
                 allowed = place.constraint.allowed()
@@ -103,10 +103,10 @@ class Chooser:
                 logs[row, len(allowed) :] = -np.inf
         for penalty in self.penalties:
             logs = penalty(logs, places)
-        highest = logs.max(axis=1, initial=-np.inf)
-        if highest.min() == -np.inf:
+        best = np.maximum.reduce(logs, axis=1).tolist()
+        if -math.inf in best:
             hint = "penalties may have left none: see --no-repeat-ngram and --penalty-scope" if self.penalties else None
-            raise NothingFollows(places[int(highest.argmin())].stream, hint=hint)
+            raise NothingFollows(places[best.index(-math.inf)].stream, hint=hint)
         left = self.chain(logs, error * self._growth)
         return left if len(places) > 1 or places[0].control is None else places[0].control.keep(left)
 
@@ -115,13 +115,15 @@ class Chooser:
         logs = candidates.logs
         if self._greedy:
             won, sure = _highest(logs, candidates.error)
-        elif len(places) == 1 and not candidates.error and self._size <= noise.SMALL:
-            late = self._ahead.late(places[0].stream, len(places[0].ids), self._size)
-            times = logs[0] - (late if candidates.ids is None else late[candidates.ids[0]])
-            won, sure = times.argmax(keepdims=True), np.ones(1, dtype=np.bool_)
         else:
             streams, steps = [place.stream for place in places], [len(place.ids) for place in places]
-            won, sure = noise.draw(logs, streams, steps, candidates.ids, candidates.error)
+            size = len(self._forbidden)
+            if size <= noise.SMALL:
+                late = self._ahead.late(streams, steps, size)
+                late = late if candidates.ids is None else shortlists.taken(late, candidates.ids)
+                won, sure = _highest(logs - late, candidates.error)
+            else:
+                won, sure = noise.draw(logs, streams, steps, candidates.ids, candidates.error)
         if candidates.sure is not None:
             sure &= candidates.sure[np.arange(len(won)), won]
         return candidates.token(won), sure
@@ -140,6 +142,6 @@ def _highest(logs: Floats, error: float) -> tuple[Any, Any]:
     """Each row's highest number, the first of several, and whether it is so whatever the errors."""
     won = logs.argmax(axis=1)
     if not error:
-        return won, np.ones(len(won), dtype=np.bool_)
-    close = logs >= logs.max(axis=1, keepdims=True) - 2 * error
-    return won, close.sum(axis=1) == 1
+        return won, won >= 0
+    close = logs >= np.maximum.reduce(logs, axis=1, keepdims=True) - 2 * error
+    return won, np.count_nonzero(close, axis=1) == 1

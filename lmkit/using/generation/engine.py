@@ -7,6 +7,7 @@ that it would be alone, whatever is run beside it.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -72,9 +73,9 @@ class Row:
     finish_reason: str = ""
     closing: tuple[int, ...] = ()
 
-    @property
+    @cached_property
     def place(self) -> Place:
-        """Where its next token is chosen."""
+        """Where its next token is chosen, now and later: it knows the row's own list of tokens."""
         request = self.request
         return Place(request.stream, request.prompt, self.ids, request.constraint, request.control)
 
@@ -127,18 +128,20 @@ class OneByOne:
 
     def keep(self, rows: Sequence[int]) -> None:
         """See `Stepper.keep`."""
-        self._rows = [self._rows[row] for row in rows]
+        if len(rows) < len(self._rows):
+            self._rows = [self._rows[row] for row in rows]
 
     def step(self) -> list[list[int]]:
         """See `Stepper.step`."""
         return [[self._token(row, alone)] for row, alone in self._rows]
 
     def _token(self, row: Row, alone: Alone) -> int:
-        raw, candidates = self._candidates(alone.state(), row.place)
-        token = int(self._chooser.draw(candidates, [row.place])[0][0])
-        while row.request.constraint is not None and not row.request.constraint.leads_on(token):
-            candidates = self._chooser.candidates(raw[None], [row.place])
-            token = int(self._chooser.draw(candidates, [row.place])[0][0])
+        place, constraint = row.place, row.request.constraint
+        raw, candidates = self._candidates(alone.state(), place)
+        token = int(self._chooser.draw(candidates, [place])[0][0])
+        while constraint is not None and not constraint.leads_on(token):
+            candidates = self._chooser.candidates(raw[None], [place])
+            token = int(self._chooser.draw(candidates, [place])[0][0])
         if self._watch is not None:
             row.trace.append(self._watch(raw, candidates, token))
         return token
@@ -240,16 +243,16 @@ class Generator:
 
     def _take(self, row: Row, tokens: Sequence[int]) -> None:
         """Adds tokens to a row until it ends."""
+        constraint, control = row.request.constraint, row.request.control
         for token in tokens:
             if token == self._end:
                 row.finish_reason, row.closing = "eos", (token,)
                 return
             row.ids.append(token)
-            constraint = row.request.constraint
             if constraint is not None:
                 constraint.add(token)
-            if row.request.control is not None:
-                row.request.control.add(token)
+            if control is not None:
+                control.add(token)
             if row.transcript.add(token) or (constraint is not None and constraint.finished):
                 row.finish_reason = "stop"
             elif len(row.ids) == self._most:

@@ -8,7 +8,6 @@ Shapes: B rows, K candidates, V vocabulary.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,8 +23,7 @@ NEAR = 1e-6
 LOWEST = -1e4  # a log-probability below this has a mass of 0 in any float
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidates(NamedTuple):
     """Tokens that may come next.
 
     ids    (B, K) most probable first, ties by id; or none where they are all the vocabulary's, in its order
@@ -69,7 +67,7 @@ def temperature(given: Candidates, value: float) -> Candidates:
             rounding = 1e-5  # of numbers that lie up to 60 nats apart, which is all that can be drawn
     with np.errstate(over="ignore"):
         tempered = (logs - logs.max(axis=1, keepdims=True)) / value
-    return replace(given, logs=tempered, error=(given.error + rounding) / value)
+    return given._replace(logs=tempered, error=(given.error + rounding) / value)
 
 
 def top_k(given: Candidates, k: int) -> Candidates:
@@ -77,10 +75,8 @@ def top_k(given: Candidates, k: int) -> Candidates:
     if k == 0 or k >= given.logs.shape[1]:
         return given
     margin = _margin(given)
-    if not margin and given.ids is None and len(given.logs) == 1 and given.logs.shape[1] <= shortlists.LONG:
-        threshold = np.partition(given.logs[0], -k)[-k]
-        if np.count_nonzero(above := given.logs >= threshold) == k:  # no tie: there is nothing to be ranked
-            return replace(given, logs=np.where(above, given.logs, -np.inf))
+    if (found := _top_of_short(given, k, margin)) is not None:
+        return found
     left = _ranked(given, lambda row: shortlists.highest(given.logs[row], k, margin))
     logs = left.logs
     if not margin:
@@ -88,6 +84,20 @@ def top_k(given: Candidates, k: int) -> Candidates:
     certain = logs if left.sure is None else -np.sort(-np.where(left.sure, logs, -np.inf), axis=1)
     after = logs[:, k : k + 1] if logs.shape[1] > k else -np.inf
     return _cut(left, logs >= certain[:, k - 1 : k] - margin, logs > after + margin)
+
+
+def _top_of_short(given: Candidates, k: int, margin: float) -> Candidates | None:
+    """`top_k` of a short vocabulary where no tie need be broken, so that nothing is ranked; else nothing."""
+    logs = given.logs
+    if given.ids is not None or given.sure is not None or logs.shape[1] > shortlists.LONG:
+        return None
+    rising = np.sort(logs, axis=1)
+    least, after = rising[:, -k, None], rising[:, -k - 1, None]
+    if margin:
+        return Candidates(None, np.where(logs >= least - margin, logs, -np.inf), logs > after + margin, given.error)
+    if np.count_nonzero(least > after) < len(logs):
+        return None
+    return Candidates(None, np.where(logs >= least, logs, -np.inf))
 
 
 def top_p(given: Candidates, p: float) -> Candidates:
@@ -120,7 +130,7 @@ def typical(given: Candidates, p: float) -> Candidates:
     if p >= 1:
         return given
     if not _settled(given):  # the entropy is not known
-        return replace(given, sure=np.zeros_like(given.sure))
+        return given._replace(sure=np.zeros_like(given.sure))
     given, needed, margin = _short(given), max(p - ROUNDING, 1e-300), _margin(given)
     spread = _Spread.of(given)
     entropies = spread.entropies
@@ -210,7 +220,8 @@ def _ranked(given: Candidates, shortlist: Callable[[int], I64] | None = None) ->
     rows = None
     if shortlist is not None and given.logs.shape[1] > shortlists.LONG:
         rows = [shortlist(row) for row in range(len(given.logs))]
-    return Candidates(*shortlists.ranked(given.logs, rows), None, given.error)
+    ids, logs = shortlists.ranked(given.logs, rows)
+    return Candidates(ids, logs, None if given.sure is None else shortlists.taken(given.sure, ids), given.error)
 
 
 class _Spread(NamedTuple):

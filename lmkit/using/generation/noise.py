@@ -28,8 +28,11 @@ CHUNK = 1 << 16
 """Numbers that are made at once."""
 SMALL = 1024
 """Vocabularies up to this size have their numbers made for several steps at once."""
+_NOTHING = np.zeros((0, 0))
 STREAMS = 64
 """Texts whose numbers are kept."""
+FEW = 8
+"""Texts up to which Python is faster than numpy."""
 
 
 def stream_of(seed: int, key: str, sample: int) -> int:
@@ -50,11 +53,19 @@ def _mixed(numbers: U64) -> U64:
 
 
 def _begin(stream: int, step: int) -> int:
-    """Where the numbers of a step begin: scrambled as `_mixed` does; for few numbers Python is the faster."""
+    """Where the numbers of a step begin: scrambled as `_mixed` does."""
     number = (stream + (step + 1) * _STEP) & _MASK
     number = ((number ^ number >> 30) * 0xBF58476D1CE4E5B9) & _MASK
     number = ((number ^ number >> 27) * 0x94D049BB133111EB) & _MASK
     return number ^ number >> 31
+
+
+def _begins(streams: Sequence[int], steps: Sequence[int]) -> U64:
+    """The same of several texts."""
+    if len(streams) <= FEW:
+        return np.array([_begin(stream, step) for stream, step in zip(streams, steps, strict=True)], dtype=np.uint64)
+    numbers = (np.array(steps, dtype=np.uint64) + np.uint64(1)) * np.uint64(_STEP)
+    return _mixed(numbers + np.array(streams, dtype=np.uint64))
 
 
 @lru_cache(maxsize=4)
@@ -65,7 +76,7 @@ def _apart(size: int) -> U64:
 
 def uniforms(streams: Sequence[int], steps: Sequence[int], ids: Any) -> F64:
     """A number in (0, 1) for each row's step and each token, (B, K); ids are (B, K), (K,) or a vocabulary's size."""
-    begins = np.array([_begin(stream, step) for stream, step in zip(streams, steps, strict=True)], dtype=np.uint64)
+    begins = _begins(streams, steps)
     apart = _apart(ids) if isinstance(ids, int) else (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(_STEP)
     numbers = _mixed(begins[:, None] + apart)
     numbers >>= _LOW
@@ -116,23 +127,29 @@ def draw(
     return np.concatenate(won), np.concatenate(sure)
 
 
+def late(streams: Sequence[int], steps: Sequence[int], size: int) -> F64:
+    """log E of all tokens of a vocabulary at each row's step, (B, V): the race is won by the highest log p - log E."""
+    numbers = uniforms(streams, steps, size)
+    np.log1p(np.negative(numbers, out=numbers), out=numbers)
+    return np.log(np.negative(numbers, out=numbers), out=numbers)
+
+
 class Ahead:
-    """What a race needs for several coming steps of a text, made at once; for small vocabularies."""
+    """`late` of small vocabularies; of a text alone for several coming steps at once."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[int, int], F64] = {}
+        self._kept: dict[int, tuple[int, F64]] = {}
 
-    def late(self, stream: int, step: int, size: int) -> F64:
-        """log E of all tokens of a vocabulary at a step, (V,): the race is won by the highest of log p - log E."""
-        steps = max(1, SMALL // size)
-        begin = step - step % steps
-        kept = self._kept.get((stream, begin))
-        if kept is None or kept.shape[1] != size:
+    def late(self, streams: Sequence[int], steps: Sequence[int], size: int) -> F64:
+        """See `late`."""
+        if len(streams) > 1:
+            return late(streams, steps, size)
+        stream, step = streams[0], steps[0]
+        begin, kept = self._kept.get(stream, (0, _NOTHING))
+        if not 0 <= step - begin < len(kept) or kept.shape[1] != size:
             if len(self._kept) >= STREAMS:
                 self._kept.clear()
-            numbers = uniforms([stream] * steps, range(begin, begin + steps), size)
-            with np.errstate(divide="ignore"):
-                kept = np.log(-np.log1p(-numbers))
-            self._kept[stream, begin] = kept
-        late: F64 = kept[step - begin]
-        return late
+            several = max(1, SMALL // size)
+            begin, kept = step, late([stream] * several, range(step, step + several), size)
+            self._kept[stream] = begin, kept
+        return kept[step - begin : step - begin + 1]

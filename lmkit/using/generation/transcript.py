@@ -16,6 +16,7 @@ class Transcript:
 
     def __init__(self, tokenizer: Tokenizer, form: Form, stops: Sequence[bytes] = ()) -> None:
         self._growing = Growing(tokenizer, form)
+        self._waiting: list[int] = []  # tokens not yet spelled, as nobody has asked
         self._stops = stops
         self._longest = max(map(len, stops), default=0)
         self._told = 0
@@ -23,14 +24,15 @@ class Transcript:
     @property
     def text(self) -> bytes:
         """All of it so far."""
-        return bytes(self._growing.text)
+        return bytes(self._grown().text)
 
     def add(self, token: int) -> bool:
         """Takes one more token; whether a stop string is complete, before which the text now ends."""
-        seen = self._growing.firm
-        self._growing.add(token)
         if not self._stops:
+            self._waiting.append(token)
             return False
+        seen = self._growing.firm
+        self._growing.add([token])
         text = self._growing.text
         first = max(0, seen + 1 - self._longest)
         places = [place for stop in self._stops if (place := text.find(stop, first)) >= 0]
@@ -38,21 +40,31 @@ class Transcript:
             del text[min(places) :]
         return bool(places)
 
+    def _grown(self) -> Growing:
+        """The text of all tokens."""
+        if self._waiting:
+            self._growing.add(self._waiting)
+            self._waiting = []
+        return self._growing
+
     def branch(self) -> "Transcript":
         """Another that goes on from here."""
         other = copy(self)
-        other._growing = self._growing.branch()
+        other._growing = self._grown().branch()
+        other._waiting = []
         return other
 
     def settled(self) -> bytes:
         """What came since the last call and no token to come can take back."""
-        firm = self._growing.firm
-        end = bytes(self._growing.text[max(0, firm + 1 - self._longest) : firm]) if self._stops else b""
+        firm = self._grown().firm
+        if not self._stops:
+            return self._until(firm)
+        end = bytes(self._growing.text[max(0, firm + 1 - self._longest) : firm])
         return self._until(firm - max((_begun(end, stop) for stop in self._stops), default=0))
 
     def rest(self) -> bytes:
         """What came since the last call of `settled`, as the text has ended."""
-        return self._until(len(self._growing.text))
+        return self._until(len(self._grown().text))
 
     def _until(self, end: int) -> bytes:
         new = bytes(self._growing.text[self._told : end])

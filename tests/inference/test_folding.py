@@ -1,0 +1,47 @@
+"""Weights that take fewer operations: the same function."""
+
+import numpy as np
+import pytest
+from built import TOKENIZER
+from random_weights import random_weights
+from test_models import SMALL, TRANSFORMERS, some_ids
+
+from lmkit.inference import folding
+from lmkit.inference.decoder import Decoder
+
+FOLDED = {
+    **{
+        name: own for name, own in TRANSFORMERS.items() if own.get("norm", "pre") == "pre" and own.get("residual", True)
+    },
+    "layernorm": {"normalisation": "layernorm"},
+    "layernorm-tied": {"normalisation": "layernorm", "tied": True, "query_key_norm": True, "bias": "qkv"},
+    "layernorm-sinusoidal": {"normalisation": "layernorm", "positions": "sinusoidal", "bias": "all"},
+}
+
+
+@pytest.mark.parametrize("name", FOLDED)
+def test_the_function_is_the_same(name):
+    weights = random_weights("transformer", TOKENIZER, **{**SMALL, **FOLDED[name]})
+    changed = folding.folded(weights)
+    assert "layers.1.input_layernorm.weight" in weights.tensors
+    assert not any("layernorm" in tensor for tensor in changed.tensors)
+    assert (changed.settings.normalisation == "layernorm") == (name == "layernorm-sinusoidal")
+    plain, fewer = Decoder(weights), Decoder(changed)
+    ids = some_ids(min(7, weights.settings.context))[None]
+    np.testing.assert_allclose(fewer.whole(ids), plain.whole(ids), rtol=0, atol=2e-5)
+    np.testing.assert_array_equal(fewer.head.next_many(plain.whole(ids)[0]), plain.head.next_many(plain.whole(ids)[0]))
+
+
+@pytest.mark.parametrize("name", ["post-rms", "course", "no-residual"])
+def test_other_norms_stay_as_they_are(name):
+    weights = random_weights("transformer", TOKENIZER, **{**SMALL, **TRANSFORMERS[name]})
+    assert folding.folded(weights) is weights
+
+
+def test_big_models_stay_as_they_are(monkeypatch):
+    weights = random_weights("transformer", TOKENIZER, **SMALL)
+    size = sum(tensor.size for tensor in weights.tensors.values())
+    monkeypatch.setattr(folding, "SMALL", size)
+    assert folding.folded(weights) is not weights
+    monkeypatch.setattr(folding, "SMALL", size - 1)
+    assert folding.folded(weights) is weights
