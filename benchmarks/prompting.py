@@ -20,10 +20,9 @@ from measure import Contestant
 
 LMKIT = [sys.executable, "-m", "lmkit"]
 PEERS = str(Path(__file__).with_name("prompting_peers.py"))
-WORDS = (
-    "the a this that film movie plot story actors music ending was is felt seemed never always really quite too not "
-    "great awful slow funny moving boring clever flat loud warm and but so because I we loved hated saw left"
-).split()
+TEXT = """the a this that film movie plot story actors music ending was is felt seemed never always really quite too not
+great awful slow funny moving boring clever flat loud warm and but so because I we loved hated saw left"""
+WORDS = TEXT.split()
 
 
 def review(draw: random.Random) -> str:
@@ -37,7 +36,10 @@ def prompts(items: int, shots: int, way: str, labels: list[str]) -> list[str]:
     found = []
     for _ in range(items):
         shown = same if way == "same" else draw.sample(pool, shots)
-        parts = [*(f"Review: {text}\nSentiment: {label}" for text, label in shown), f"Review: {review(draw)}\nSentiment:"]
+        parts = [
+            *(f"Review: {text}\nSentiment: {label}" for text, label in shown),
+            f"Review: {review(draw)}\nSentiment:",
+        ]
         found.append("\n\n".join(parts))
     return found
 
@@ -79,7 +81,9 @@ def task(options: argparse.Namespace, folder: Path, name: str, model: Path, expo
         apart = max(abs(one - other) for mine, its in pairs for one, other in zip(mine, its, strict=True))
         print(f"{'harness':12}{other['cpu']:9.1f}{other['wall']:9.1f}")
         print(f"{'ratio':12}{other['cpu'] / cpu:9.2f}{other['wall'] / wall:9.2f}")
-        print(f"the same choices: {alike} of {len(answers)}; log-probabilities differ by {apart:.1e} at most", flush=True)
+        print(
+            f"the same choices: {alike} of {len(answers)}; log-probabilities differ by {apart:.1e} at most", flush=True
+        )
 
 
 def main() -> None:

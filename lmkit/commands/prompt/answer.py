@@ -1,6 +1,7 @@
 """`lmkit prompt answer`: the best of given answers to each prompt."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Annotated, Any
 
 import typer
@@ -86,7 +87,11 @@ def answer(
     """  # fmt: skip
     if prompt and files:
         raise UsageError("--prompt and FILEs exclude each other")
+    if strict and verbalizer is None:
+        raise UsageError("--strict is about --verbalizer, and there is none")
     shown = _shown(norm, norms, domain)
+    if content_free and "calibrated" not in shown:
+        raise UsageError("--content-free is about the norm `calibrated`", hint="--norm calibrated, or --norms")
     name, texts = _named(model, files, prompt)
     opening.use_threads(threads, name)
     labelling = None
@@ -152,7 +157,7 @@ class _Answers:
         self._contents = tuple(map(_typed, content_free)) if content_free else CONTENT_FREE
         self._labelling, self._window = labelling, window
         self._trunk = trunk_of(model)
-        self._told = False
+        self._told = self._told_tie = False
 
     def records(self, groups: Iterable[list[Item]], done: Any, progress: Any) -> Iterator[list[Any]]:
         """The records of each group of items."""
@@ -161,15 +166,13 @@ class _Answers:
             self._tell_lines(items)
             several = [self._questions(item) for item in items]
             flat = [question for questions in several for question in questions]
-            owners = [item for item, questions in zip(items, several, strict=True) for _ in questions]
-            firsts = {sum(map(len, several[:place])) for place in range(len(several))}
+            firsts = dict(zip(accumulate(map(len, several), initial=0), items, strict=False))
             scored: dict[int, Any] = {}
-            asked = finished.scores(done, self._model, self._trunk, flat, window=self._window)
-            for place, found in asked:
+            for place, found in finished.scores(done, self._model, self._trunk, flat, window=self._window):
                 scored[place] = found
                 if place in firsts:
                     answered += 1
-                    progress.advance(owners[place].size, f"{answered} items")
+                    progress.advance(firsts[place].size, f"{answered} items")
             remaining = iter(range(len(flat)))
             yield [
                 self._record(item, [scored[next(remaining)] for _ in questions])
@@ -187,6 +190,15 @@ class _Answers:
                 "the model reads each line by itself: of a prompt it sees the line that the answer is in"
             )
 
+    def _tell_tie(self, item: Item, scores: Sequence[float]) -> None:
+        """Says once that the first of equals is the answer, as of words that are all unknown to the model."""
+        highest = max(scores)
+        alike = [repr(one) for one, value in zip(item.question.candidates, scores, strict=True) if value == highest]
+        if len(alike) > 1 and not self._told_tie:
+            self._told_tie = True
+            place = f"{item.question.place}: " if item.question.place else ""
+            self._run.terminal.notice(f"{place}{', '.join(alike[:5])} score the same, of which the first is the answer")
+
     def _questions(self, item: Item) -> list[Any]:
         """What is asked for an item: its own question first, then those that norms need."""
         from lmkit.using.prompting import norms
@@ -200,6 +212,7 @@ class _Answers:
 
         candidates = item.question.candidates
         by_norm = norms.all_normalised(item.question, scored, self._shown)
+        self._tell_tie(item, by_norm[self._norm])
         chosen = label = candidates[norms.best(by_norm[self._norm])]
         record: dict[str, Any] = {"id": item.id, "answer": chosen, "label": label}
         record["scores"] = {one: {way: by_norm[way][at] for way in self._shown} for at, one in enumerate(candidates)}
