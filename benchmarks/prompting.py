@@ -63,6 +63,9 @@ WORDS = [
     "saw",
     "left",
 ]
+TEXT = """the a this that film movie plot story actors music ending was is felt seemed never always really quite too not
+great awful slow funny moving boring clever flat loud warm and but so because I we loved hated saw left"""
+WORDS = TEXT.split()
 
 
 def review(draw: random.Random) -> str:

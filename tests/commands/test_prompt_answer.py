@@ -46,10 +46,9 @@ def film(write):
 
 @pytest.fixture
 def answer(lmkit):
-    def answer(*arguments, stdin=b"", quiet=True):
-        done = lmkit("prompt", "answer", *arguments, stdin=stdin)
-        assert done.status == 0, done.stderr
-        assert not (quiet and done.stderr), done.stderr
+    def answer(*arguments, stdin=b""):
+        done = lmkit("prompt", "answer", "-q", *arguments, stdin=stdin)
+        assert (done.status, done.stderr) == (0, "")
         return done.records
 
     return answer
@@ -96,7 +95,7 @@ def test_each_norm_may_decide(answer, film):
 
 def test_calibration_replaces_the_input(answer, film):
     record = {"prompt": "la fue\nla", "input": "la"}
-    (found,) = answer("-m", film, "--labels", "bacan,mala", "--norm", "calibrated", "-q",
+    (found,) = answer("-m", film, "--labels", "bacan,mala", "--norm", "calibrated",
                       "--content-free", "fue", stdin=lines_of(record))  # fmt: skip
     odds = 10 ** ((-0.6 + 1.1) - (-0.2 + 0.7))
     logs = [math.log(odds / (1 + odds)), math.log(1 / (1 + odds))]
@@ -170,6 +169,8 @@ def test_where_candidates_come_from(answer, film, write):
         (["--labels", "a", "--norms", "odd"], {"prompt": "a"}, 2, "'odd' is not one of"),
         (["--labels", "a", "--prompt", "x", "-"], {}, 2, "--prompt and FILEs exclude each other"),
         (["--prompt", "x"], {}, 2, "no answers to choose from"),
+        (["--labels", "a", "--strict"], {"prompt": "a"}, 2, "--strict is about --verbalizer"),
+        (["--labels", "a", "--content-free", "x"], {"prompt": "a"}, 2, "--content-free is about the norm"),
         (["--labels", "a", "--prompt", "[Z][Z]"], {}, 2, "2 places [Z]"),
         (["--labels", "a\nb"], {"prompt": "a"}, 3, "<stdin>:1: an answer has several lines"),
     ],
@@ -212,10 +213,10 @@ def test_no_prompts_no_answers(lmkit, film):
 
 
 def test_a_model_of_lines_says_what_it_sees(answer, lmkit, film):
-    record = {"prompt": "la\nfue", "id": 1}
+    record = {"prompt": "la\nfue ", "id": 1}
     done = lmkit("prompt", "answer", "-m", film, "--labels", WORDS, stdin=lines_of(record, record))
     assert done.stderr.count("reads each line by itself") == 1
-    (alone,) = answer("-m", film, "--labels", WORDS, "--prompt", "fue")
+    (alone,) = answer("-m", film, "--labels", WORDS, "--prompt", "fue ")
     assert done.records == [alone, alone]
 
 
@@ -226,6 +227,13 @@ def test_a_prompt_beyond_the_context(fails, answer, shelf):
     assert "<stdin>:2: a prompt with an answer of 15 tokens exceeds the model's context of 8" in done.stderr
     assert "--window" in done.stderr
     assert len(answer("-m", shelf["transformer.lm"], "--labels", "a,b", "--window", stdin=stdin)) == 2
+
+
+def test_a_tie_is_told_once(lmkit, film):
+    record = {"prompt": "fue", "id": None}
+    done = lmkit("prompt", "answer", "-m", film, "--labels", "x,y", stdin=lines_of(record, record))
+    assert done.stderr == "lmkit: <stdin>:1: 'x', 'y' score the same, of which the first is the answer\n"
+    assert [(found["id"], found["answer"]) for found in done.records] == [(1, "x"), (2, "x")]
 
 
 # Verbalizers.
@@ -241,7 +249,7 @@ def test_labels_of_the_course(lmkit, answer, film, write):
     plus = math.log(10**-0.6 + 10**-0.2)
     assert found["label_scores"]["+"]["none"] == pytest.approx(plus, abs=1e-6)
     assert found["label_scores"]["-"]["none"] == pytest.approx(-0.7 * LN10, abs=1e-6)
-    (most,) = answer(*arguments, "--aggregate", "max", "-q")
+    (most,) = answer(*arguments, "--aggregate", "max")
     assert most["label_scores"]["+"]["none"] == pytest.approx(-0.2 * LN10, abs=1e-6)
 
 

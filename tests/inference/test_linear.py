@@ -5,6 +5,7 @@ import pytest
 
 from lmkit.errors import CheckpointError
 from lmkit.inference import crew
+from lmkit.inference import crew, linear
 from lmkit.inference.linear import JOINED, Head, Joint, Products, products
 
 SHAPES = [(65, 128), (344, 1536), (500, 1000), (1000, 1000), (768, 3072), (513, 700), (9001, 96), (1, 7)]
@@ -98,3 +99,13 @@ def test_threads_share_the_rows_of_distributions(threads):
     x[1:, 0] = np.inf
     with pytest.raises(CheckpointError, match="damaged"):
         head.next_many(x)
+@pytest.mark.parametrize("most", [1, 40, 1 << 20])
+def test_several_tokens_after_a_vector_are_as_probable_as_by_themselves(most, monkeypatch):
+    monkeypatch.setattr(linear, "SCORES", most)
+    rng = np.random.default_rng(3)
+    head = linear.Head(rng.normal(size=(20, 6)).astype(np.float32), rng.normal(size=20).astype(np.float32), 18)
+    x = rng.normal(size=(5, 6)).astype(np.float32)
+    rows = np.array([0, 4, 4, 2, 0, 4], dtype=np.int32)
+    targets = np.array([3, 17, 0, 5, 3, 9], dtype=np.int32)
+    assert head.pick(x, rows, targets) == pytest.approx(head.score(x[rows], targets), abs=1e-6)
+    assert len(head.pick(x, rows[:0], targets[:0])) == 0

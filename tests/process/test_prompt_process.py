@@ -57,8 +57,6 @@ def test_a_run_that_nobody_reads_ends_quietly(shelf):
     line = (
         f"yes '{json.dumps(PROMPTS[0])}' | {sys.executable} -m lmkit prompt answer -m {shelf['lstm.lm']} --labels a,b"
     )
-    done = subprocess.run(
-        ["bash", "-c", f"{line} | head -1"], capture_output=True, timeout=60, check=False, env=os.environ
-    )
+    done = subprocess.run(["bash", "-c", f"{line} | head -1"], capture_output=True, timeout=60, check=False)
     assert json.loads(done.stdout)["id"] == 0
     assert done.stderr == b""

@@ -49,7 +49,7 @@ class Asking:
     def groups(self, run: Run, files: Sequence[str]) -> Iterator[list[Item]]:
         """The prompts of files in order, those together that are there at once. Raises DataError."""
         before = 0
-        reader = opening.text_reader("strict", eager=True)
+        reader = streams.TextReader(eager=True)
         for name in files:
             number = 0
             for block in opening.warned(run, name, reader.blocks(name)):
@@ -66,7 +66,7 @@ class Asking:
             before += number
 
     def _item(self, record: dict[str, Any], place: str, number: int, size: int) -> Item:
-        prompt, known_by = record.get("prompt"), record.get("id", number)
+        prompt, known_by = record.get("prompt"), record.get("id")
         if not isinstance(prompt, str):
             raise DataError(f"{place}: no `prompt` that is a text", hint='a record such as {"prompt": "Once"}')
         joint = record.get("joint", self.joint)
@@ -77,7 +77,12 @@ class Asking:
             "".join((prompt, joint, *question.candidates)).encode()
         except UnicodeEncodeError:
             raise DataError(f"{place}: it has half a surrogate pair, which is no character") from None
-        return Item(question, known_by, {key: value for key, value in record.items() if key not in OWN}, size)
+        return Item(
+            question,
+            number if known_by is None else known_by,
+            {key: value for key, value in record.items() if key not in OWN},
+            size,
+        )
 
     def _candidates(self, record: Mapping[str, Any], place: str) -> tuple[str, ...]:
         """Those of the options, or of the record's `candidates`, or of the verbalizer, or the record's `labels`."""
@@ -118,7 +123,9 @@ def _texts(values: object, what: str) -> tuple[str, ...]:
 
 def distinct(candidates: tuple[str, ...], what: str) -> tuple[str, ...]:
     """The same candidates. Raises DataError where one is there twice."""
-    twice = [one for place, one in enumerate(candidates) if one in candidates[:place]]
-    if twice:
-        raise DataError(f"{what} have {twice[0]!r} twice")
+    seen: set[str] = set()
+    for one in candidates:
+        if one in seen:
+            raise DataError(f"{what} have {one!r} twice")
+        seen.add(one)
     return candidates

@@ -48,7 +48,7 @@ def named(listed: Sequence[str] | None, file: str | None) -> tuple[str, ...] | N
     if listed and file is not None:
         raise UsageError("--candidates and --candidates-file exclude each other")
     if file is not None:
-        lines = [line.decode() for line in opening.text_reader("strict").lines(file)]
+        lines = [line.decode() for line in streams.TextReader().lines(file)]
         if not lines:
             raise DataError(f"{streams.display(file)}: no answers")
         return distinct(tuple(lines), streams.display(file))
