@@ -85,7 +85,7 @@ class Joint:
     def __init__(self, weights: Sequence[F32], biases: Sequence[F32] = ()) -> None:
         small = sum(weight.nbytes for weight in weights) <= JOINED
         joined = [np.concatenate(weights)] if small and len(weights) > 1 else weights
-        few = len(joined) == 1 and joined[0].size < SHARED
+        few = len(joined) == 1 and joined[0].size < blas.SHARED
         self._products = joined[0].dot if few else Products(joined)
         self._weights = joined
         self._bias = np.concatenate(biases) if biases else None
@@ -110,7 +110,7 @@ class Head:
         self._weight = weight
         self._bias = bias
         self._size = size
-        self._products = weight.dot if weight.size < SHARED else Products([weight])
+        self._products = weight.dot if weight.size < blas.SHARED else Products([weight])
 
     def next(self, x: F32) -> F64:
         """Log-probability in nats of every token, (D,) to (size,). Raises CheckpointError where they are no numbers."""

@@ -59,10 +59,6 @@ def each(x: F32, turned: F32) -> F32:
     """
     made: F32 = x.dot(turned) if x.ndim == 1 else np.matmul(x[:, None], turned)[:, 0]
     return made
-def _product(x: F32, weight: F32) -> F32:
-    """W x of each, (..., I) to (..., M)."""
-    product: F32 = weight.dot(x) if x.ndim == 1 else x @ weight.T
-    return product
 
 
 class Layer:
@@ -74,7 +70,7 @@ class Layer:
         weight: F32 = own["weight_ih"]  # type: ignore[assignment]
         self._turned_input = weight.T
         self._bias: F32 | None = biases["bias_ih"]
-        self._state_weight: F32 | None = own["weight_hh"]
+        self._turned: F32 | None = None if own["weight_hh"] is None else own["weight_hh"].T
         self._state_bias: F32 | None = biases["bias_hh"]
         self._cell = CELLS[settings.cell]
         if settings.cell != "gru" and self._bias is not None and self._state_bias is not None:
@@ -83,18 +79,15 @@ class Layer:
     def products(self, x: F32, times: Times = np.matmul) -> F32:
         """W_ih x + b_ih, (..., D) to (..., G D)."""
         product = times(x, self._turned_input)
-        return product if self._bias is None else product + self._bias
-        product = _product(x, self._weight)
         if self._bias is not None:
             product += self._bias
         return product
 
     def step(self, products: F32, memory: Memory, times: Times = np.matmul) -> Memory:
         """What it keeps after one more input, given the products with that."""
-        if self._state_weight is None:
+        if self._turned is None:
             return self._cell(products, None, memory)
         from_state = times(memory[0], self._turned)
-        from_state = _product(memory[0], self._state_weight)
         if self._state_bias is not None:
             from_state += self._state_bias
         return self._cell(products, from_state, memory)

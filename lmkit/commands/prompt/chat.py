@@ -14,9 +14,9 @@ from lmkit.commands.prompt import items
 from lmkit.edge import streams
 from lmkit.edge.folders import Folder
 from lmkit.errors import CheckpointError, DataError, UsageError
+from lmkit.using.prompting import chats
 from lmkit.using.prompting.examples import INPUTS, OUTPUTS
-from lmkit.using.prompting import chats, formats
-from lmkit.using.prompting.slots import, as_text
+from lmkit.using.prompting.slots import as_text
 
 TURNS = ("prompt", *INPUTS)
 PASSED = ("tools", "documents")

@@ -8,6 +8,7 @@ from lmkit.commands.prompt import items
 from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
 from lmkit.using.prompting import slots
+from lmkit.using.prompting.examples import INPUTS
 from lmkit.using.prompting.slots import Filled
 
 JINJA = (".j2", ".jinja", ".jinja2")
@@ -49,7 +50,7 @@ def _by_jinja(text: str) -> Render:
     template = Template(text)
 
     def values(record: Mapping[str, Any]) -> Mapping[str, Any]:
-        own = next((record[name] for name in slots.INPUTS if name in record), None)
+        own = next((record[name] for name in INPUTS if name in record), None)
         return {**record, **({} if own is None else {"X": own})}
 
     return lambda record: slots.located(lambda given: template.render(values(given)), record)
