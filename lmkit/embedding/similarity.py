@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.embedding.space import VectorSpace
+from lmkit.embedding.space import VectorSpace, units
 from lmkit.embedding.spellings import spellings
 from lmkit.protocols import F64
 from lmkit.text.words import split
@@ -24,12 +24,16 @@ class Pair(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """How well cosines follow people's scores, over the pairs of known words; how many others there were."""
+    """How well cosines follow people's scores, over the pairs of known words; how many others there were.
+
+    `made` are words that are known only by their n-grams of characters.
+    """
 
     spearman: float | None
     pearson: float | None
     pairs: int
     unknown: int
+    made: Sequence[bytes] = ()
 
 
 def fields(line: bytes) -> list[bytes]:
@@ -66,13 +70,31 @@ def number(field: bytes) -> float | None:
 
 
 def judge(space: VectorSpace, pairs: Sequence[Pair], *, limit: int | None = None, fold: bool = True) -> Judgement:
-    """Correlations of people's scores with cosines, over pairs whose words are among the first `limit`; see `fold`."""
-    known = spellings(space, (word for pair in pairs for word in pair[:2]), limit, fold=fold)
-    asked = [pair for pair in pairs if pair.word in known and pair.other in known]
+    """Correlations of people's scores with cosines, over pairs whose words are among the first `limit`.
+
+    Words that the space lacks have vectors by their n-grams where it has these. For `fold` see `spellings`.
+    """
+    words = list(dict.fromkeys(word for pair in pairs for word in pair[:2]))
+    known = spellings(space, words, limit, fold=fold)
+    vectors = {word: space.centre[ids[0]].astype(np.float64) for word, ids in known.items()}
+    made = _made(space, [word for word in words if word not in known], limit, fold=fold)
+    vectors |= made
+    asked = [pair for pair in pairs if pair.word in vectors and pair.other in vectors]
+    shape = (len(asked), space.centre.shape[1])
     sides = [pair.word for pair in asked], [pair.other for pair in asked]
-    ones, others = (space.units(np.array([known[word][0] for word in side], dtype=np.int32)) for side in sides)
+    ones, others = (units(np.array([vectors[word] for word in side]).reshape(shape)) for side in sides)
     scores, cosines = np.array([pair.score for pair in asked]), np.vecdot(ones, others)
-    return Judgement(spearman(scores, cosines), pearson(scores, cosines), len(asked), len(pairs) - len(asked))
+    found, left = len(asked), len(pairs) - len(asked)
+    return Judgement(spearman(scores, cosines), pearson(scores, cosines), found, left, list(made))
+
+
+def _made(space: VectorSpace, words: Sequence[bytes], limit: int | None, *, fold: bool) -> dict[bytes, F64]:
+    """Vectors of those words that the whole space lacks, made of n-grams where it has any."""
+    if space.ngrams is None:
+        return {}
+    beyond = spellings(space, words, None, fold=fold) if limit is not None else {}
+    found = {word: space.vector_of(word) for word in words if word not in beyond}
+    return {word: vector for word, vector in found.items() if vector is not None}
 
 
 def pearson(x: F64, y: F64) -> float | None:
