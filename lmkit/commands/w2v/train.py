@@ -131,15 +131,16 @@ def train(
         ),
     ] = None,
     buckets: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--buckets",
             metavar="N",
             min=1,
             max=MOST_BUCKETS,
+            show_default=f"{BUCKETS:,}",
             help="Of --subwords: n-grams share N vectors by their hash; those that no word has take no memory.",
         ),
-    ] = BUCKETS,
+    ] = None,
     epochs: Annotated[
         int, typer.Option("--epochs", metavar="N", min=1, help="Times that the text is gone through.")
     ] = 5,
@@ -200,9 +201,11 @@ def train(
         raise UsageError("--lr must be above 0")
     if count_updates and (resume or log or embeddings):
         raise UsageError("--count-updates trains nothing; that does not go with --resume, --log or --embeddings")
+    if buckets is not None and subwords is None:
+        raise UsageError("--buckets goes with --subwords")
     reading = Reading(
         inputs, min_count, max_vocab, phrases, phrase_threshold, memory, temp_dir, encoding_errors,
-        opening.core_count(threads), _ends(subwords), buckets,
+        opening.core_count(threads), _ends(subwords), buckets or BUCKETS,
     )  # fmt: skip
     settings = {
         "architecture": arch, "combine": cbow_combine, "loss": loss, "dim": dim, "window": window,
