@@ -85,7 +85,7 @@ def judge(space: VectorSpace, pairs: Sequence[Pair], *, limit: int | None = None
     ones, others = (units(np.array([vectors[word] for word in side]).reshape(shape)) for side in sides)
     scores, cosines = np.array([pair.score for pair in asked]), np.vecdot(ones, others)
     found, left = len(asked), len(pairs) - len(asked)
-    return Judgement(spearman(scores, cosines), pearson(scores, cosines), found, left, list(made))
+    return Judgement(spearman(scores, cosines), pearson(scores, cosines), found, left, tuple(made))
 
 
 def _made(space: VectorSpace, words: Sequence[bytes], limit: int | None, *, fold: bool) -> dict[bytes, F64]:

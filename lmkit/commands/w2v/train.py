@@ -190,10 +190,14 @@ def train(
     likes. The text is read once, from files or stdin. Training is fast with numba, the extra
     `fast`, slower without. Both vectors of each word are kept, as centre and as context.
 
+    With --subwords a word's vector as centre is the mean of one of its own and one for each of the
+    n-grams of characters that <word> has (Bojanowski et al. 2017), so that unknown words have vectors.
+
     Examples:
       lmkit w2v train corpus.txt -o vectors.lm
       lmkit w2v train --arch cbow --dim 300 --window 10 --epochs 3 corpus.gz -o vectors.lm
       lmkit w2v train --phrases 2 --log run.jsonl corpus.txt -o vectors.lm
+      lmkit w2v train --subwords 3-6 corpus.txt -o vectors.lm
     """
     inputs = list(files or [streams.STDIN])
     opening.one_stdin(*inputs, embeddings)
