@@ -461,7 +461,7 @@ _lmkit() {
             esac
             ;;
         'w2v train')
-            options='--arch --cbow-combine --loss --dim --window --static-window --negatives --sample --min-count --max-vocab --phrases --phrase-threshold --epochs --lr --min-lr --embeddings --seed --threads --hogwild --memory --temp-dir --log --resume --save-every --count-updates --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--arch --cbow-combine --loss --dim --window --static-window --negatives --sample --min-count --max-vocab --phrases --phrase-threshold --subwords --buckets --epochs --lr --min-lr --embeddings --seed --threads --hogwild --memory --temp-dir --log --resume --save-every --count-updates --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --arch) value='skipgram cbow' ;;
@@ -475,6 +475,8 @@ _lmkit() {
                 --max-vocab) value=' ' ;;
                 --phrases) value=' ' ;;
                 --phrase-threshold) value=' ' ;;
+                --subwords) value='FILES' ;;
+                --buckets) value=' ' ;;
                 --epochs) value=' ' ;;
                 --lr) value=' ' ;;
                 --min-lr) value=' ' ;;

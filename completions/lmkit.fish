@@ -551,6 +551,8 @@ complete -c lmkit -n '__lmkit_in w2v train' -l min-count -x -d 'Words seen less 
 complete -c lmkit -n '__lmkit_in w2v train' -l max-vocab -x -d 'Keep the N most frequent words; others are left out'
 complete -c lmkit -n '__lmkit_in w2v train' -l phrases -x -d 'Times that pairs of words are joined to phrases, such as new_york'
 complete -c lmkit -n '__lmkit_in w2v train' -l phrase-threshold -x -d 'Score that a phrase must have; higher: fewer'
+complete -c lmkit -n '__lmkit_in w2v train' -l subwords -r -F -d 'Make words of their n-grams of N to M characters too, as in 3-6, so that unknown words have vectors'
+complete -c lmkit -n '__lmkit_in w2v train' -l buckets -x -d 'Of --subwords: n-grams share N vectors by their hash; those that no word has take no memory'
 complete -c lmkit -n '__lmkit_in w2v train' -l epochs -x -d 'Times that the text is gone through'
 complete -c lmkit -n '__lmkit_in w2v train' -l lr -x -d 'Learning rate at the beginning'
 complete -c lmkit -n '__lmkit_in w2v train' -l min-lr -x -d 'Learning rate at the end'

@@ -40,6 +40,12 @@ class UnmetError(LmkitError):
     status = Status.NO
 
 
+class Diverged(LmkitError):
+    """What is trained has become no number."""
+
+    status = Status.NO
+
+
 class UsageError(LmkitError):
     """Options or arguments that make no sense together."""
 

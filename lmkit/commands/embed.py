@@ -1,12 +1,13 @@
 """`lmkit embed`: vectors of lines and tokens."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import EncodingErrors, Files, Json, ModelOption, Output, Run, choice
+from lmkit.commands.w2v.options import tell_made
 from lmkit.edge import streams
 from lmkit.edge.records import Table, cell
 from lmkit.errors import CheckpointError, UsageError
@@ -50,7 +51,8 @@ def embed(
     The vector of a token is the model's hidden state behind it, which what stands before it has a
     say in; or, --static, its row in the table of embeddings. Each line is read as the beginning
     of a text. A line without tokens has no vector. A word is a line of one word: --static gives its
-    row. Of word vectors both are the words' vectors; words that have none don't count.
+    row. Of word vectors both are the words' vectors; words that have none don't count. Where these were
+    trained with --subwords unknown words have vectors made of their characters, as is told in the end.
 
     --bow needs no model: as many numbers as the whole input has distinct words, sorted, how often
     each occurs in the line; all lines are held in memory. With a model it counts its tokens.
@@ -77,11 +79,14 @@ def embed(
         lines = _lines(run, reader, texts)
         if bow:
             records = _of_lines(lines, lambda line: _bag(tokenizer, line))
-        elif by_token:
-            records = _of_tokens(tokenizer, _vectors(opened, names[0], contextual), lines, token)
-        else:
-            records = _of_lines(lines, _pooling(tokenizer, _vectors(opened, names[0], contextual), pool))
+            _show(out, records, by_token=by_token, cosine=cosine, as_json=json)
+            return
+        vectors = _Vectors(opened, names[0], static=not contextual)
+        records = (
+            _of_tokens(tokenizer, vectors, lines, token) if by_token else _of_lines(lines, _pooling(vectors, pool))
+        )
         _show(out, records, by_token=by_token, cosine=cosine, as_json=json)
+        tell_made(run, None, list(vectors.made))
 
 
 def _bow_of_words(
@@ -110,24 +115,43 @@ def _tokenizer(model: Any, name: str) -> Any:
     return model.tokenizer
 
 
-def _vectors(model: Any, name: str, contextual: bool) -> Callable[[Any], Any]:
-    """From ids to a vector for each. Raises CheckpointError where the model has none."""
-    from lmkit.using.embedding import token_vectors
+class _Line(NamedTuple):
+    """The tokens of a line, their vectors, and how those at some places are spelled that the model has no id for."""
 
-    if not hasattr(model, "vectors"):
-        raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no vectors")
-
-    def vectors(ids: Any) -> Any:
-        with opening.about(name):
-            return token_vectors(model, ids, static=not contextual)
-
-    return vectors
+    ids: Any
+    vectors: Any
+    spelled: Mapping[int, bytes]
 
 
-def _pooling(tokenizer: Any, vectors: Callable[[Any], Any], pool: str) -> Callable[[bytes], Any]:
+class _Vectors:
+    """From lines to their tokens' vectors. Raises CheckpointError where the model has none.
+
+    Word vectors with n-grams have some for unknown words too; `made` are the words of which that is so.
+    """
+
+    def __init__(self, model: Any, name: str, *, static: bool) -> None:
+        if not hasattr(model, "vectors"):
+            raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no vectors")
+        self._model, self._name, self._static = model, name, static
+        self.made: dict[bytes, None] = {}
+
+    def __call__(self, line: bytes) -> _Line:
+        from lmkit.using.embedding import token_vectors
+
+        ids = self._model.tokenizer.encode(line)
+        with opening.about(self._name):
+            vectors = token_vectors(self._model, ids, static=self._static)
+        made = self._model.made(line) if hasattr(self._model, "made") else {}
+        for place, (word, vector) in made.items():
+            vectors[place] = vector
+            self.made[word] = None
+        return _Line(ids, vectors, {place: word for place, (word, _) in made.items()})
+
+
+def _pooling(vectors: _Vectors, pool: str) -> Callable[[bytes], Any]:
     from lmkit.using.embedding import pooled
 
-    return lambda line: pooled(vectors(tokenizer.encode(line)), pool)
+    return lambda line: pooled(vectors(line).vectors, pool)
 
 
 def _bag(tokenizer: Any, line: bytes) -> Any:
@@ -144,16 +168,17 @@ def _of_lines(lines: Iterable[bytes], vector: Callable[[bytes], Any]) -> Records
         yield {"line": number, "text": line.decode(errors="replace"), "vector": vector(line)}
 
 
-def _of_tokens(tokenizer: Any, vectors: Callable[[Any], Any], lines: Iterable[bytes], wanted: str | None) -> Records:
+def _of_tokens(tokenizer: Any, vectors: _Vectors, lines: Iterable[bytes], wanted: str | None) -> Records:
     only = None if wanted is None else _spelled(tokenizer, streams.argument_bytes(wanted, raw=tokenizer.takes_bytes))
     for number, line in enumerate(lines, 1):
-        ids = tokenizer.encode(line)
-        if only is not None and only.isdisjoint(ids.tolist()):
+        if only is not None and only.isdisjoint(tokenizer.encode(line).tolist()):
             continue
-        for place, (token, vector) in enumerate(zip(ids.tolist(), vectors(ids), strict=True)):
+        found = vectors(line)
+        for place, (token, vector) in enumerate(zip(found.ids.tolist(), found.vectors, strict=True)):
             if only is None or token in only:
-                piece = tokenizer.piece(token).decode(errors="replace")
-                yield {"line": number, "place": place, "token": piece, "vector": vector if vector.any() else None}
+                piece = found.spelled.get(place) or tokenizer.piece(token)
+                shown = {"line": number, "place": place, "token": piece.decode(errors="replace")}
+                yield {**shown, "vector": vector if vector.any() else None}
 
 
 def _spelled(tokenizer: Any, text: bytes) -> set[int]:

@@ -6,6 +6,9 @@ are taken before any row changes. Rows lie end to end in flat arrays and are `wi
 outputs are handled six at a time, and what is missing to six is row 0 with weight 0, which stays as it is.
 
 So do negatives that were drawn twice: the first has their weight.
+
+Where words are means of several rows, the mean is taken when a word comes within reach of the window that moves over
+the text. Windows then work on it as on a row, and when it is out of reach each of its rows takes the whole change.
 """
 
 from typing import Any
@@ -33,6 +36,7 @@ from lmkit.embedding.compiled_lanes import (
 TILE = 6
 LINE_END = 2
 STRETCH = 1024
+SKIPGRAM, SUM, MEAN = 0, 1, 2
 OFTEN = 31  # every 32nd place of a chunk is measured
 _LINE = 16  # floats in a line of the cache
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
@@ -194,8 +198,11 @@ def _loss(count, tiles, errors, weights, rate):
 
 
 @_cached
-def _neighbours(kept, length, place, reach, width, rows):
-    """Rows of the words around one, from left to right, none beyond its line; how many."""
+def _neighbours(kept, length, place, reach, width, slots, rows):
+    """Rows of the words around one, from left to right, none beyond its line; how many.
+
+    That is those of the words, or with `slots` those of their places modulo so many.
+    """
     first, last, count = place, place, 0
     while first > 0 and place - first < reach and kept[first - 1] != LINE_END:
         first -= 1
@@ -203,47 +210,46 @@ def _neighbours(kept, length, place, reach, width, rows):
         last += 1
     for other in range(first, last + 1):
         if other != place:
-            rows[count] = np.int64(kept[other]) * width
+            rows[count] = np.int64(other % slots if slots else kept[other]) * width
             count += 1
     return count
 
 
 @_cached
-def skipgram(kept, length, inputs, outputs, width, window, dynamic, negatives, table, rates, seed, found):
-    """Trains with each word as the one that its neighbours predict; adds (nats, pairs) of some to `found`."""
-    tiles = negatives // TILE + 1
-    rows, errors = np.empty(2 * window, np.int64), np.empty(2 * window * tiles * LANES, np.float32)
-    old, labels = np.empty(2 * window * LANES, np.float32), np.zeros(tiles * LANES, np.float32)
-    targets, nexts = np.zeros(tiles * TILE, np.int64), np.zeros(tiles * TILE, np.int64)
-    weights, next_weights = np.zeros(tiles * LANES, np.float32), np.zeros(tiles * LANES, np.float32)
-    labels[0] = weights[0] = next_weights[0] = 1.0
-    state = seed
-    step = (rates[1] - rates[0]) / max(length, 1)
-    for place in range(-1, length):
-        targets, nexts = nexts, targets
-        weights, next_weights = next_weights, weights
-        if place + 1 < length and kept[place + 1] != LINE_END:
-            state = _draw(np.int64(kept[place + 1]), width, table, negatives, state, nexts, next_weights)
-            for slot in range(negatives + 1):
-                _fetch(outputs, nexts[slot], width)
-        if place + 2 + window < length:
-            _fetch(inputs, np.int64(kept[place + 2 + window]) * width, width)
-        if place < 0 or kept[place] == LINE_END:
-            continue
-        reach = window
-        if dynamic:
-            state += _GAMMA
-            reach = 1 + np.int64(((_mixed(state) >> _HALF) * np.uint64(window)) >> _HALF)
-        count = _neighbours(kept, length, place, reach, width, rows)
-        if count == 0:
-            continue
-        rate = np.float32(rates[0] + step * place)
-        for tile in range(tiles):
-            _errors(inputs, outputs, width, rows, count, targets, tile, labels, weights, rate, errors, tiles)
-        _update(inputs, outputs, width, rows, count, targets, tiles, errors, old)
-        if place & OFTEN == 0:
-            found[0] += _loss(count, tiles, errors, weights, rate)
-            found[1] += count
+def _enter(inputs, width, starts, parts, token, held, before, slot):
+    """Puts the mean of a word's rows at a place of `held` and of `before`."""
+    begin, end = starts[token], starts[token + 1]
+    factor = spread(np.float32(1.0 / (end - begin)))
+    for column in range(0, width, LANES):
+        total = zeros()
+        for part in range(begin, end):
+            total = add(total, load(inputs, np.int64(parts[part]) * width + column))
+        total = multiply(total, factor)
+        store(held, slot + column, total)
+        store(before, slot + column, total)
+
+
+@_cached
+def _leave(inputs, width, starts, parts, token, held, before, slot):
+    """Adds to each of a word's rows what has changed at a place of `held`."""
+    for column in range(0, width, LANES):
+        change = subtract(load(held, slot + column), load(before, slot + column))
+        for part in range(starts[token], starts[token + 1]):
+            place = np.int64(parts[part]) * width + column
+            store(inputs, place, add(load(inputs, place), change))
+
+
+@_cached
+def _move(inputs, width, starts, parts, kept, length, place, window, held, before):
+    """Moves what is held to the words within reach of a place: one leaves, one enters, the next is asked for."""
+    last, first, following = place - window - 1, place + window, place + window + 1
+    if 0 <= last < length and kept[last] != LINE_END:
+        _leave(inputs, width, starts, parts, kept[last], held, before, last % (2 * window + 1) * width)
+    if 0 <= first < length and kept[first] != LINE_END:
+        _enter(inputs, width, starts, parts, kept[first], held, before, first % (2 * window + 1) * width)
+    if 0 <= following < length:
+        for part in range(starts[kept[following]], starts[kept[following] + 1]):
+            _fetch(inputs, np.int64(parts[part]) * width, width)
 
 
 @_cached
@@ -275,25 +281,38 @@ def _scatter(outputs, width, targets, tiles, errors, hidden, scale, inputs, rows
 
 
 @_cached
-def cbow(kept, length, inputs, outputs, width, window, dynamic, negatives, table, rates, seed, found, mean):
-    """Trains with each word predicted by all its neighbours; adds (nats, words) of some to `found`."""
+def train(
+    kept, length, inputs, outputs, width, window, dynamic, negatives, table, rates, seed, found, way, starts, parts,
+):  # fmt: skip
+    """Trains on a text; adds (nats, pairs), or of cbow (nats, words), of some to `found`.
+
+    way     SKIPGRAM: a word predicts each neighbour. SUM, MEAN: all neighbours together predict the word
+    starts  (V + 1,) where the rows of each word begin in `parts`; where this is empty words have one row each
+    """
     tiles = negatives // TILE + 1
-    rows, errors = np.empty(2 * window, np.int64), np.empty(2 * tiles * LANES, np.float32)
-    hidden, labels = np.empty(width, np.float32), np.zeros(tiles * LANES, np.float32)
+    slots = 2 * window + 1 if len(parts) else 0
+    held, before = np.empty(slots * width, np.float32), np.empty(slots * width, np.float32)
+    words = held if slots else inputs
+    rows, errors = np.empty(2 * window, np.int64), np.empty(2 * window * tiles * LANES, np.float32)
+    old, hidden = np.empty(2 * window * LANES, np.float32), np.empty(width, np.float32)
+    labels, alone = np.zeros(tiles * LANES, np.float32), np.zeros(1, np.int64)
     targets, nexts = np.zeros(tiles * TILE, np.int64), np.zeros(tiles * TILE, np.int64)
     weights, next_weights = np.zeros(tiles * LANES, np.float32), np.zeros(tiles * LANES, np.float32)
     labels[0] = weights[0] = next_weights[0] = 1.0
-    alone = np.zeros(1, np.int64)
     state = seed
     step = (rates[1] - rates[0]) / max(length, 1)
-    for place in range(-1, length):
+    for place in range(-1 - window if slots else -1, length + window + 1 if slots else length):
+        if slots:
+            _move(inputs, width, starts, parts, kept, length, place, window, held, before)
+            if not -1 <= place < length:
+                continue
         targets, nexts = nexts, targets
         weights, next_weights = next_weights, weights
         if place + 1 < length and kept[place + 1] != LINE_END:
             state = _draw(np.int64(kept[place + 1]), width, table, negatives, state, nexts, next_weights)
             for slot in range(negatives + 1):
                 _fetch(outputs, nexts[slot], width)
-        if place + 2 + window < length:
+        if not slots and place + 2 + window < length:
             _fetch(inputs, np.int64(kept[place + 2 + window]) * width, width)
         if place < 0 or kept[place] == LINE_END:
             continue
@@ -301,18 +320,25 @@ def cbow(kept, length, inputs, outputs, width, window, dynamic, negatives, table
         if dynamic:
             state += _GAMMA
             reach = 1 + np.int64(((_mixed(state) >> _HALF) * np.uint64(window)) >> _HALF)
-        count = _neighbours(kept, length, place, reach, width, rows)
+        count = _neighbours(kept, length, place, reach, width, slots, rows)
         if count == 0:
             continue
         rate = np.float32(rates[0] + step * place)
-        share = np.float32(1.0 / count)
-        _gather(inputs, width, rows, count, share if mean else np.float32(1.0), hidden)
-        for tile in range(tiles):
-            _errors(hidden, outputs, width, alone, 1, targets, tile, labels, weights, rate, errors, tiles)
-        _scatter(outputs, width, targets, tiles, errors, hidden, np.float32(1.0), inputs, rows, count)
+        if way == SKIPGRAM:
+            for tile in range(tiles):
+                _errors(words, outputs, width, rows, count, targets, tile, labels, weights, rate, errors, tiles)
+            _update(words, outputs, width, rows, count, targets, tiles, errors, old)
+            measured = count
+        else:
+            share = np.float32(1.0 / count)
+            _gather(words, width, rows, count, share if way == MEAN else np.float32(1.0), hidden)
+            for tile in range(tiles):
+                _errors(hidden, outputs, width, alone, 1, targets, tile, labels, weights, rate, errors, tiles)
+            _scatter(outputs, width, targets, tiles, errors, hidden, np.float32(1.0), words, rows, count)
+            measured = 1
         if place & OFTEN == 0:
-            found[0] += _loss(1, tiles, errors, weights, rate)
-            found[1] += 1
+            found[0] += _loss(measured, tiles, errors, weights, rate)
+            found[1] += measured
 
 
 @_cached

@@ -15,6 +15,7 @@ import numpy as np
 
 from lmkit.embedding.plan import FIRST_WORD, LINE_END, Corpus, State
 from lmkit.embedding.space import VectorSpace
+from lmkit.embedding.subwords import Composition
 from lmkit.errors import DataError, OutputError
 from lmkit.protocols import I32, I64
 from lmkit.text.ordered import in_order
@@ -176,16 +177,21 @@ def _too_few(vocabulary: Vocabulary, counts: I64, minimum: int) -> str:
     )
 
 
-def begin_with(state: State, vocabulary: Vocabulary, space: VectorSpace) -> int:
+def begin_with(
+    state: State, vocabulary: Vocabulary, space: VectorSpace, composition: Composition | None = None
+) -> int:  # fmt: skip
     """Puts the vectors of a space into a state, for words that both have; how many these are.
 
-    Vectors as contexts come along where the space has them.
+    Vectors as contexts come along where the space has them, and so do n-grams for a composition like its own.
     """
     pieces = vocabulary.pieces()[FIRST_WORD:]
     found = space.find(pieces)
     here = np.flatnonzero(found >= 0)
-    rows = here + FIRST_WORD
-    state.vectors.centre[rows] = space.centre[found[here]]
+    rows = (here + FIRST_WORD).astype(np.int32)
+    if composition is None:
+        state.vectors.centre[rows] = space.centre[found[here]]
+    else:
+        composition.begin(state.vectors.centre, rows, space.centre[found[here]], space.ngrams)
     if space.context is not None:
         state.vectors.context[rows] = space.context[found[here]]
     return len(here)

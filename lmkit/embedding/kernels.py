@@ -1,10 +1,12 @@
 """What trains a chunk: in compiled code where numba is installed. Knows no rounds.
 
-Shapes: V words, D numbers in a vector, D' numbers in a row: D and what makes it a multiple of eight.
+Shapes: V words, R rows of centre vectors, V if no word has several, D numbers in a vector, D' numbers in a row: D and
+what makes it a multiple of eight.
 """
 
 import sys
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from lmkit.embedding.aliases import alias_table, packed
 from lmkit.embedding.plan import Corpus, Plan, keep_probabilities, noise
 from lmkit.embedding.rounds import Chunk, share
 from lmkit.protocols import F32, F64, I32
+
+Tables = Sequence[F32]
+"""Rows that centre vectors are made of, and those of vectors as context."""
 
 
 class Kernel(Protocol):
@@ -28,8 +33,8 @@ class Kernel(Protocol):
     def compile(self) -> None:
         """Gets ready."""
 
-    def train(self, ids: I32, chunk: Chunk, vectors: F32) -> F64:
-        """Trains on ids, changing vectors (2, V, D') in place: nats of some pairs, and how many these are."""
+    def train(self, ids: I32, chunk: Chunk, vectors: Tables) -> F64:
+        """Trains on ids, changing vectors (R, D') and (V, D') in place: nats of some pairs, and how many these are."""
 
     def combine(self, base: F32, replicas: F32) -> None:
         """Adds to some numbers (M,) the change of each replica (W, M), in order; the replicas become the same."""
@@ -43,6 +48,10 @@ class CompiledKernel:
         self.width = -(-plan.dim // 8) * 8
         self.keep = keep_probabilities(corpus.counts, plan.sample).astype(np.float32)
         self.table = packed(*alias_table(noise(corpus.counts, plan.power)))
+        self.rows = corpus.rows
+        self.starts, self.parts = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
+        if corpus.parts is not None:
+            self.starts, self.parts = corpus.parts.starts, corpus.parts.rows
 
     @property
     def compiling(self) -> bool:
@@ -60,11 +69,11 @@ class CompiledKernel:
             self._warm_up()
 
     def _warm_up(self) -> None:
-        vectors, ids = np.zeros((2, len(self.keep), self.width), dtype=np.float32), np.zeros(0, dtype=np.int32)
-        self.train(ids, Chunk(0, 0, (0.0, 0.0), 0), vectors)
-        self.combine(vectors[0].reshape(-1), vectors[1:].reshape(1, -1))
+        nothing, ids = np.zeros((2, 0, self.width), dtype=np.float32), np.zeros(0, dtype=np.int32)
+        self.train(ids, Chunk(0, 0, (0.0, 0.0), 0), (nothing[0], nothing[1]))
+        self.combine(nothing[0].reshape(-1), nothing[1:].reshape(1, -1))
 
-    def train(self, ids: I32, chunk: Chunk, vectors: F32) -> F64:
+    def train(self, ids: I32, chunk: Chunk, vectors: Tables) -> F64:
         """See `Kernel.train`."""
         from lmkit.embedding import compiled
 
@@ -72,15 +81,12 @@ class CompiledKernel:
         kept, seed = np.empty(len(ids), dtype=np.int32), np.uint64(chunk.seed)
         held = np.array(ids, dtype=np.int32)  # in memory: an array that can't be written would be compiled for anew
         length = compiled.thin(held, self.keep, seed, kept)
-        flat = vectors.reshape(2, -1)
-        given: tuple[Any, ...] = (
-            kept, length, flat[0], flat[1], self.width, plan.window, plan.dynamic, plan.negatives, self.table,
-            np.array(chunk.rates), ~seed, found,
+        inputs, outputs = (table.reshape(-1) for table in vectors)
+        way = compiled.SKIPGRAM if plan.architecture == "skipgram" else getattr(compiled, plan.combine.upper())
+        compiled.train(
+            kept, length, inputs, outputs, self.width, plan.window, plan.dynamic, plan.negatives, self.table,
+            np.array(chunk.rates), ~seed, found, way, self.starts, self.parts,
         )  # fmt: skip
-        if plan.architecture == "cbow":
-            compiled.cbow(*given, plan.combine == "mean")
-        else:
-            compiled.skipgram(*given)
         return found
 
     def combine(self, base: F32, replicas: F32) -> None:

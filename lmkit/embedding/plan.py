@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lmkit.errors import UsageError
-from lmkit.protocols import F32, F64, I32, I64
+from lmkit.protocols import F32, F64, I32, I64, Floats
 
 LINE_END = 2
 """The id that ends a line in a stream; no context reaches across it."""
@@ -18,6 +18,7 @@ FIRST_WORD = 3
 ARCHITECTURES = ("skipgram", "cbow")
 COMBINATIONS = ("sum", "mean")
 LOSSES = ("negative-sampling", "softmax")
+_AT_ONCE = 1 << 16  # rows of words that are gathered at once
 
 
 @dataclass(frozen=True)
@@ -78,15 +79,59 @@ class Plan:
             raise UsageError(f"the learning rate must be above 0, not {self.lr}")
 
 
+class Parts(NamedTuple):
+    """Rows whose mean is a word's vector: its own and those of its n-grams of characters, none twice.
+
+    A change of the vector is a change of each row, undivided, as fastText has it, and so moves their mean as far.
+
+    starts  (V + 1,) where the rows of each word begin in `rows`; ids below FIRST_WORD have none
+    rows    (P,) int32
+    size    how many rows there are: V, and those of n-grams after them
+    """
+
+    starts: I64
+    rows: I32
+    size: int
+
+    def of(self, words: I32) -> tuple[I64, I32]:
+        """Which of some words, (N,), has which row: one word after another, (M,) and (M,)."""
+        begin, counts = self.starts[words], self.counts(words)
+        owners = np.repeat(np.arange(len(words)), counts)
+        places = np.arange(len(owners)) + np.repeat(begin - np.cumsum(counts) + counts, counts)
+        return owners, self.rows[places]
+
+    def counts(self, words: I32) -> I64:
+        """How many rows some words have, (N,)."""
+        return self.starts[words + 1] - self.starts[words]
+
+    def means(self, table: Floats, words: I32) -> Floats:
+        """Vectors of some words, (N,) to (N, D), from a table of all rows; zeros for those without a row."""
+        owners, rows = self.of(words)
+        total = np.zeros((len(words), table.shape[1]), dtype=table.dtype)
+        for begin in range(0, len(rows), _AT_ONCE):
+            some = owners[begin : begin + _AT_ONCE]
+            firsts = np.flatnonzero(np.diff(some, prepend=-1))
+            total[some[firsts]] += np.add.reduceat(table[rows[begin : begin + _AT_ONCE]], firsts, axis=0)
+        total /= np.maximum(self.counts(words), 1)[:, None].astype(table.dtype)
+        return total
+
+
 class Corpus(NamedTuple):
     """Texts as training reads them: words that are too rare for the vocabulary are left out, lines end in LINE_END.
 
     ids     (N,) int32, in memory or mapped from a file
     counts  (V,) how often each id is in the corpus; those below FIRST_WORD don't matter
+    parts   what makes the centre vector of each word, or none: a row of its own
     """
 
     ids: I32
     counts: I64
+    parts: Parts | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows centre vectors are made of."""
+        return self.parts.size if self.parts is not None else len(self.counts)
 
     @property
     def words(self) -> int:
@@ -95,7 +140,10 @@ class Corpus(NamedTuple):
 
 
 class Vectors(NamedTuple):
-    """A vector for each word as centre and one as context, (V, D) each: what training ends with."""
+    """A vector for each word as centre and one as context, (V, D) each: what training ends with.
+
+    Where words have parts `centre` has a row for each of these, (R, D), R being `Corpus.rows`.
+    """
 
     centre: F32
     context: F32
@@ -142,17 +190,20 @@ Event = Compiling | Compiled | Progress | Vectors
 """What `training.train` yields: perhaps Compiling and Compiled, Progress after each round, at last Vectors."""
 
 
-def initial(size: int, plan: Plan) -> State:
+def initial(size: int, plan: Plan, rows: int | None = None) -> State:
     """Where a training begins: centre vectors uniform in (-1/2D, 1/2D), as word2vec has them, context vectors zero.
 
-    Rows may be changed before training. Ids below FIRST_WORD have zeros.
+    Where there are more `rows` as centre than words they are uniform in (-1/D, 1/D), as fastText has them: the mean
+    of several is shorter. They may be changed before training. Ids below FIRST_WORD have zeros.
     """
     generator = np.random.Generator(np.random.PCG64(plan.seed))
-    centre = generator.random((size, plan.dim), dtype=np.float32)
+    centre = generator.random((rows or size, plan.dim), dtype=np.float32)
     centre -= np.float32(0.5)
     centre /= np.float32(plan.dim)
+    if len(centre) > size:
+        centre *= np.float32(2)
     centre[:FIRST_WORD] = 0
-    return State(Vectors(centre, np.zeros_like(centre)))
+    return State(Vectors(centre, np.zeros((size, plan.dim), dtype=np.float32)))
 
 
 def keep_probabilities(counts: I64, sample: float) -> F64:

@@ -11,6 +11,7 @@ import numpy as np
 
 from lmkit.correlation import pearson, spearman
 from lmkit.embedding.space import VectorSpace
+from lmkit.embedding.space import VectorSpace, units
 from lmkit.embedding.spellings import spellings
 from lmkit.text.words import split
 
@@ -24,12 +25,16 @@ class Pair(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """How well cosines follow people's scores, over the pairs of known words; how many others there were."""
+    """How well cosines follow people's scores, over the pairs of known words; how many others there were.
+
+    `made` are words that are known only by their n-grams of characters.
+    """
 
     spearman: float | None
     pearson: float | None
     pairs: int
     unknown: int
+    made: Sequence[bytes] = ()
 
 
 def fields(line: bytes) -> list[bytes]:
@@ -66,10 +71,52 @@ def number(field: bytes) -> float | None:
 
 
 def judge(space: VectorSpace, pairs: Sequence[Pair], *, limit: int | None = None, fold: bool = True) -> Judgement:
-    """Correlations of people's scores with cosines, over pairs whose words are among the first `limit`; see `fold`."""
-    known = spellings(space, (word for pair in pairs for word in pair[:2]), limit, fold=fold)
-    asked = [pair for pair in pairs if pair.word in known and pair.other in known]
+    """Correlations of people's scores with cosines, over pairs whose words are among the first `limit`.
+
+    Words that the space lacks have vectors by their n-grams where it has these. For `fold` see `spellings`.
+    """
+    words = list(dict.fromkeys(word for pair in pairs for word in pair[:2]))
+    known = spellings(space, words, limit, fold=fold)
+    vectors = {word: space.centre[ids[0]].astype(np.float64) for word, ids in known.items()}
+    made = _made(space, [word for word in words if word not in known], limit, fold=fold)
+    vectors |= made
+    asked = [pair for pair in pairs if pair.word in vectors and pair.other in vectors]
+    shape = (len(asked), space.centre.shape[1])
     sides = [pair.word for pair in asked], [pair.other for pair in asked]
-    ones, others = (space.units(np.array([known[word][0] for word in side], dtype=np.int32)) for side in sides)
+    ones, others = (units(np.array([vectors[word] for word in side]).reshape(shape)) for side in sides)
     scores, cosines = np.array([pair.score for pair in asked]), np.vecdot(ones, others)
     return Judgement(spearman(scores, cosines), pearson(scores, cosines), len(asked), len(pairs) - len(asked))
+    found, left = len(asked), len(pairs) - len(asked)
+    return Judgement(spearman(scores, cosines), pearson(scores, cosines), found, left, tuple(made))
+
+
+def _made(space: VectorSpace, words: Sequence[bytes], limit: int | None, *, fold: bool) -> dict[bytes, F64]:
+    """Vectors of those words that the whole space lacks, made of n-grams where it has any."""
+    if space.ngrams is None:
+        return {}
+    beyond = spellings(space, words, None, fold=fold) if limit is not None else {}
+    found = {word: space.vector_of(word) for word in words if word not in beyond}
+    return {word: vector for word, vector in found.items() if vector is not None}
+
+
+def pearson(x: F64, y: F64) -> float | None:
+    """Pearson's r of paired numbers, (P,); None where one of them does not vary."""
+    if not len(x) or (x == x[0]).all() or (y == y[0]).all():
+        return None
+    x, y = (array / np.abs(array).max() for array in (x, y))  # what is huge or tiny stays within floats
+    x, y = x - x.mean(), y - y.mean()
+    scale = float(np.sqrt((x @ x) * (y @ y)))
+    return min(1.0, max(-1.0, float(x @ y) / scale)) if scale else None
+
+
+def spearman(x: F64, y: F64) -> float | None:
+    """Spearman's rho: Pearson's r of ranks; equal numbers share the mean of theirs."""
+    return pearson(ranks(x), ranks(y))
+
+
+def ranks(values: F64) -> F64:
+    """Ranks from 1, (P,); equal values share the mean of theirs."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    means: F64 = (ends - counts + 1 + ends) / 2
+    return means[places]

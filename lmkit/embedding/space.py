@@ -5,17 +5,19 @@ Shapes: V words, D numbers in a vector, N queries.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lmkit.checkpoint import Array, Checkpoint
+from lmkit.embedding.subwords import Ngrams
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import F32, F64, I32, I64, Floats
 from lmkit.text import tokenizers
 from lmkit.text.tokenizers import WordTokenizer
 from lmkit.text.vocabulary import NAMES, Vocabulary
-from lmkit.text.words import hash_words
+from lmkit.text.words import hash_words, split
 
 SMALLEST = 1e-6
 """What keeps 3CosMul from dividing by nothing."""
@@ -34,6 +36,25 @@ class Neighbour(NamedTuple):
     score: float
 
 
+class Asked(NamedTuple):
+    """Words that are asked for, and how they are known.
+
+    ids      of each, -1 for one that the space made a vector for of its characters
+    vectors  (N, D)
+    made     the words of which that is so
+    """
+
+    ids: list[int]
+    vectors: F64
+    made: list[bytes]
+
+    @classmethod
+    def joined(cls, several: Sequence["Asked"]) -> "Asked":
+        """All words of several."""
+        ids, vectors, made = zip(*several, strict=True) if several else ((), (np.zeros((0, 0)),), ())
+        return cls([*chain(*ids)], np.concatenate(vectors), [*chain(*made)])
+
+
 class VectorSpace:
     """A vector for each word, and where they were learned together with another one for words as contexts.
 
@@ -43,6 +64,7 @@ class VectorSpace:
     centre   (V, D) float32
     context  (V, D) float32, or none
     counts   (V,) how often each word was met, or none
+    ngrams   vectors of n-grams of characters, which make those of other words, or none
     """
 
     kind = "w2v"
@@ -50,8 +72,10 @@ class VectorSpace:
     def __init__(
         self, vocabulary: Vocabulary, centre: F32, context: F32 | None = None, counts: I64 | None = None,
         config: Mapping[str, Any] | None = None, norms: F32 | None = None, digest: str = "",
+        ngrams: Ngrams | None = None,
     ) -> None:  # fmt: skip
         self.tokenizer = WordTokenizer(vocabulary)
+        self.ngrams = ngrams
         self.centre, self.context, self.counts = centre, context, counts
         self.config = dict(config or {})
         self.digest = digest
@@ -75,6 +99,9 @@ class VectorSpace:
         }
         described = tokenizers.describe(self.tokenizer)
         config = {**self.config, "dim": self.centre.shape[1], "words": len(self.words())}
+        if self.ngrams is not None:
+            arrays |= self.ngrams.tensors()
+            config |= self.ngrams.describe()
         return Checkpoint(self.kind, config, {**tokenizers.tensors(self.tokenizer), **arrays}, described, origin)
 
     @classmethod
@@ -95,6 +122,7 @@ class VectorSpace:
             tokenizer.vocabulary, centre, optional("context", "F32", centre.shape),
             optional("counts", "I64", (size,)), checkpoint.config,
             checkpoint.array("norms", "F32", (size,)), checkpoint.digest,
+            Ngrams.load(checkpoint, centre.shape[1]) if "ngrams" in checkpoint.tensors else None,
         )  # fmt: skip
 
     # As an Embedding.
@@ -121,10 +149,39 @@ class VectorSpace:
     def known(self, words: Sequence[bytes]) -> I32:
         """Ids of words. Raises DataError that names those without a vector."""
         ids = self.find(words)
-        missing = [word.decode(errors="replace") for word, token in zip(words, ids.tolist(), strict=True) if token < 0]
-        if missing:
-            raise DataError(f"no vector for {', '.join(map(repr, missing))}")
+        _refuse([word for word, token in zip(words, ids.tolist(), strict=True) if token < 0])
         return ids
+
+    def ask(self, words: Sequence[bytes]) -> Asked:
+        """Vectors of words, of unknown ones made of their n-grams. Raises DataError that names those without."""
+        ids = self.find(words)
+        vectors, missing = self.centre[ids].astype(np.float64), []
+        unknown = np.flatnonzero(ids < 0).tolist()
+        for place in unknown:
+            made = self.vector_of(words[place])
+            if made is None:
+                missing.append(words[place])
+            else:
+                vectors[place] = made
+        _refuse(missing)
+        return Asked(ids.tolist(), vectors, [words[place] for place in unknown])
+
+    def vector_of(self, word: bytes) -> F64 | None:
+        """The vector of any word, (D,): its own, or else one of its n-grams; None where there is neither."""
+        (token,) = self.find([word]).tolist()
+        if token >= 0:
+            own: F64 = self.centre[token].astype(np.float64)
+            return own
+        return self.ngrams.vector(word) if self.ngrams is not None else None
+
+    def made(self, line: bytes) -> dict[int, tuple[bytes, F64]]:
+        """Unknown words of a line that have a vector by their n-grams: word and vector by place among its tokens."""
+        if self.ngrams is None:
+            return {}
+        words = [word for word in split(line) if word not in NAMES[1:]]  # as the tokenizer has them
+        vectors = {word: self.vector_of(word) for word in set(words)}
+        unknown = np.flatnonzero(self.find(words) < 0).tolist()
+        return {place: (words[place], made) for place in unknown if (made := vectors[words[place]]) is not None}
 
     def words(self) -> I32:
         """Ids of all words that have a vector, special ones among them if they do, (V',)."""
@@ -145,9 +202,12 @@ class VectorSpace:
         products[:, self.norms == 0] = -np.inf
         return products
 
-    def similar(self, ids: Sequence[int], most: int, *, limit: int | None = None) -> list[list[Neighbour]]:
+    def similar(
+        self, ids: Sequence[int], most: int, *, limit: int | None = None, vectors: Floats | None = None
+    ) -> list[list[Neighbour]]:
         """The `most` words nearest to each of some words, themselves left out; ties by id.
 
+        Their `vectors`, (N, D), are those of the space where none are given; an id below 0 leaves nothing out.
         With `limit` only the first so many words are looked at, special ones not counted. Cosines
         are compared in float32 and those that may be among the highest again in float64: an
         answer does not depend on how many are asked for at once.
@@ -155,23 +215,24 @@ class VectorSpace:
         answers = []
         for start in range(0, len(ids), TOGETHER):
             some = ids[start : start + TOGETHER]
-            asked = self.units(np.array(some, dtype=np.int32))
+            own = self.centre[list(some)] if vectors is None else vectors[start : start + TOGETHER]
+            asked = units(own)
             for token, unit, row in zip(some, asked, self.cosines(asked), strict=True):
                 answers.append(self._nearest(unit, row, [token], most, limit))
         return answers
 
     def analogy(
         self, positive: Sequence[int], negative: Sequence[int], most: int, *, multiply: bool = False,
-        limit: int | None = None,
+        limit: int | None = None, vectors: Floats | None = None,
     ) -> list[Neighbour]:  # fmt: skip
         """What is to `positive` as nothing is to `negative`: 3CosAdd, Mikolov et al. (2013), or 3CosMul.
 
         3CosAdd is the cosine with the sum of unit vectors, negative ones subtracted; 3CosMul, Levy and Goldberg
         (2014), is prod (1 + cos(w, p)) / 2 over prod (1 + cos(w, n)) / 2 + 1e-6. Query words are left out;
-        ties and `limit` as in `similar`.
+        ties, `limit` and `vectors`, those of `positive` first, as in `similar`.
         """
         asked = [*positive, *negative]
-        vectors = self.units(np.array(asked, dtype=np.int32))
+        vectors = units(self.centre[asked] if vectors is None else vectors)
         count = len(positive)
         if not multiply:
             total = vectors[:count].sum(axis=0) - vectors[count:].sum(axis=0)
@@ -214,7 +275,8 @@ class VectorSpace:
         limit: int | None,
     ) -> list[Neighbour]:  # fmt: skip
         """The highest of scores that are known to lie between `low` and `high`, (V,); both are changed."""
-        low[list(asked)] = high[list(asked)] = -np.inf
+        own = [token for token in asked if token >= 0]
+        low[own] = high[own] = -np.inf
         if limit is not None:
             low[limit + len(NAMES) :] = high[limit + len(NAMES) :] = -np.inf
         most = min(most, len(low))
@@ -223,6 +285,12 @@ class VectorSpace:
         scores = np.concatenate([exact(ids[at : at + ROWS]) for at in range(0, len(ids), ROWS)] or [np.zeros(0)])
         best = np.argsort(-scores, kind="stable")[:most]
         return [Neighbour(int(ids[place]), float(scores[place])) for place in best]
+
+
+def _refuse(missing: Sequence[bytes]) -> None:
+    """Raises DataError that names words, if there are any."""
+    if missing:
+        raise DataError(f"no vector for {', '.join(repr(word.decode(errors='replace')) for word in missing)}")
 
 
 def units(vectors: Floats) -> F64:

@@ -6,6 +6,7 @@ from compiled code, which changes rows word by word. Within a batch nothing depe
 Shapes: B words of a batch, C neighbours, K negatives, V words, D numbers in a vector.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ class NumpyKernel:
 
     def __init__(self, corpus: Corpus, plan: Plan) -> None:
         self.plan = plan
-        self.width = plan.dim
+        self.width, self.parts = plan.dim, corpus.parts
         self.keep = keep_probabilities(corpus.counts, plan.sample)
         self.cumulated = np.cumsum(noise(corpus.counts, plan.power))
         pairs = 2 * plan.window if plan.architecture == "skipgram" else 1
@@ -49,7 +50,7 @@ class NumpyKernel:
     def compile(self) -> None:
         """There is nothing to compile."""
 
-    def train(self, ids: I32, chunk: Chunk, vectors: F32) -> F64:
+    def train(self, ids: I32, chunk: Chunk, vectors: Sequence[F32]) -> F64:
         """See `Kernel.train`."""
         generator = np.random.Generator(np.random.PCG64(chunk.seed))
         chances = self.keep[ids]
@@ -71,19 +72,24 @@ class NumpyKernel:
             drawn = np.searchsorted(self.cumulated, numbers, side="right").astype(np.int32)
         return Batch(lines.words[begin:end], *lines.neighbours(begin, end, reach), drawn)
 
-    def step(self, batch: Batch, vectors: Floats, rate: float) -> F64:
-        """Goes down the gradient of a batch, changing vectors (2, V, D) in place: nats, of how many pairs."""
+    def step(self, batch: Batch, vectors: Sequence[Floats], rate: float) -> F64:
+        """Goes down the gradient of a batch, changing vectors (R, D) and (V, D) in place: nats, of how many pairs."""
         loss, pairs, *gradients = self.gradients(batch, vectors)
         for matrix, (rows, gradient) in zip(vectors, gradients, strict=True):
             _subtract(matrix, rows, gradient * np.float32(rate))
         return np.array([loss, pairs])
 
-    def gradients(self, batch: Batch, vectors: Floats) -> tuple[float, int, tuple[I32, Floats], tuple[I32, Floats]]:
-        """Loss, its pairs or words, and for each matrix rows and their gradients; a row may come several times."""
+    def gradients(
+        self, batch: Batch, vectors: Sequence[Floats]
+    ) -> tuple[float, int, tuple[I32, Floats], tuple[I32, Floats]]:
+        """Loss, its pairs or words, and for each matrix rows and their gradients; a row may come several times.
+
+        Of words with several rows each row has the gradient of their mean.
+        """
         here = batch.there.any(axis=1)
         words, neighbours = batch.words[here], batch.neighbours[here]
         there, drawn = batch.there[here], batch.drawn[here]
-        inputs = vectors[0][neighbours] * there[..., None]
+        inputs = self._centres(vectors[0], neighbours) * there[..., None]
         if self.plan.architecture == "skipgram":
             pairs = int(there.sum())
             loss, inward, outward = self._loss(inputs, there, words, drawn, vectors[1])
@@ -93,7 +99,22 @@ class NumpyKernel:
             hidden = (inputs.sum(axis=1) * scale[:, None]).astype(inputs.dtype)[:, None]
             loss, change, outward = self._loss(hidden, np.ones((pairs, 1), dtype=np.bool_), words, drawn, vectors[1])
             inward = np.broadcast_to(change, inputs.shape)
-        return loss, pairs, (neighbours[there], inward[there]), outward
+        return loss, pairs, self._shared(neighbours[there], inward[there]), outward
+
+    def _centres(self, table: Floats, words: I32) -> Floats:
+        """Vectors of words, (B, C) to (B, C, D)."""
+        if self.parts is None:
+            return table[words]
+        distinct, places = np.unique(words, return_inverse=True)
+        return self.parts.means(table, distinct)[places.reshape(words.shape)]
+
+    def _shared(self, words: I32, gradients: Floats) -> tuple[I32, Floats]:
+        """From words and the gradients of their vectors to rows and theirs."""
+        if self.parts is None:
+            return words, gradients
+        distinct, summed = _summed(words, gradients)
+        owners, rows = self.parts.of(distinct)
+        return rows, summed[owners]
 
     def _loss(
         self, inputs: Floats, there: Bool, words: I32, drawn: I32, outputs: Floats
@@ -124,7 +145,13 @@ class NumpyKernel:
 
 def _subtract(matrix: Floats, rows: I32, changes: Floats) -> None:
     """Takes changes (M, D) from rows (M,) of a matrix, those of the same row summed first."""
+    found, summed = _summed(rows, changes)
+    if len(found):
+        matrix[found] -= summed
+
+
+def _summed(rows: I32, changes: Floats) -> tuple[I32, Floats]:
+    """Distinct rows, ascending, and the sum of the changes (M, D) of each."""
     order = np.argsort(rows, kind="stable")
     found, begin = np.unique(rows[order], return_index=True)
-    if len(found):
-        matrix[found] -= np.add.reduceat(changes[order], begin, axis=0)
+    return found, np.add.reduceat(changes[order], begin, axis=0) if len(found) else changes[:0]

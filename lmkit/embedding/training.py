@@ -28,11 +28,9 @@ from lmkit.embedding.plan import (
 )  # fmt: skip
 from lmkit.embedding.rounds import Rounds
 from lmkit.embedding.steps import NumpyKernel
-from lmkit.errors import DataError, UsageError
+from lmkit.errors import DataError, Diverged
 from lmkit.protocols import F32, F64
 
-FREQUENT = 100
-"""Words that are looked at to see whether vectors grow beyond all numbers; the most frequent do so first."""
 OFTEN = 0.05
 """Seconds between two looks at whether code is being compiled."""
 
@@ -51,22 +49,24 @@ def train(
     A training that goes on from a state gives the same bytes as one that never stopped. With `hogwild`
     threads share the vectors: no replicas, faster, and not the same bytes twice (Recht et al. 2011).
 
-    Raises DataError if the corpus has no two words to train with, UsageError if the learning rate is far too high.
+    Where words have parts `Vectors.centre` has all rows, and `Parts.means` makes vectors of them.
+
+    Raises DataError if the corpus has no two words to train with, Diverged if the learning rate is far too high.
     """
     if np.count_nonzero(corpus.counts[FIRST_WORD:]) < 2:
         raise DataError("nothing to train with: the corpus has fewer than two different words")
     kernel: Kernel = CompiledKernel(corpus, plan) if compiled(plan) else NumpyKernel(corpus, plan)
-    state = initial(len(corpus.counts), plan) if state is None else state
-    rounds = Rounds.of(plan, len(corpus.ids), len(corpus.counts))
+    state = initial(len(corpus.counts), plan, corpus.rows) if state is None else state
+    rounds = Rounds.of(plan, len(corpus.ids), (len(corpus.counts) + corpus.rows) // 2)
     with ThreadPoolExecutor(threads) as pool:
         yield from _compile(kernel, pool)
         parts = -(-threads // rounds.workers) if hogwild else 1
         team = _Team(kernel, pool, threads, state.vectors, 1 if hogwild else rounds.workers, parts)
-        vectors = Vectors(*(part[:, : plan.dim] for part in team.base))
+        vectors = Vectors(*(table[:, : plan.dim] for table in team.tables(team.base)))
         for number in range(state.rounds, len(rounds)):
             found = team.work(corpus, rounds, number)
-            if not np.isfinite(team.base[:, : FIRST_WORD + FREQUENT]).all():
-                raise UsageError(f"the vectors grew beyond all numbers: a learning rate of {plan.lr} is too high")
+            if not team.finite:
+                raise Diverged(f"the vectors grew beyond all numbers: a learning rate of {plan.lr:g} is too high")
             at = min(rounds.position((number + 1) * rounds.workers), rounds.length * plan.epochs)
             words, total = corpus.words * at // rounds.length, corpus.words * plan.epochs
             nats = float(found[0] / found[1]) if found[1] else 0.0
@@ -89,22 +89,37 @@ def _compile(kernel: Kernel, pool: ThreadPoolExecutor) -> Iterator[Event]:
 
 
 class _Team:
-    """Replicas of the vectors, and the threads that train them."""
+    """Replicas of the vectors, and the threads that train them.
+
+    `base` has all numbers in one row, those of centre vectors first, and so has each replica.
+    """
 
     def __init__(
         self, kernel: Kernel, pool: ThreadPoolExecutor, threads: int, start: Vectors, replicas: int, parts: int
     ) -> None:
         self.kernel, self.pool, self.threads, self.parts = kernel, pool, threads, parts
-        size, dim = start.centre.shape
-        self.base: F32 = np.zeros((2, size, kernel.width), dtype=np.float32)
-        self.base[0, :, :dim], self.base[1, :, :dim] = start
+        self._border = len(start.centre) * kernel.width
+        self.base: F32 = np.zeros(self._border + len(start.context) * kernel.width, dtype=np.float32)
+        for table, begun in zip(self.tables(self.base), start, strict=True):
+            table[:, : begun.shape[1]] = begun
         self.replicas = np.stack([self.base] * replicas) if replicas > 1 else self.base[None]
+
+    def tables(self, numbers: F32) -> tuple[F32, F32]:
+        """Centre and context vectors of a row, (R, D') and (V, D')."""
+        centre, context = np.split(numbers, [self._border])
+        return centre.reshape(-1, self.kernel.width), context.reshape(-1, self.kernel.width)
+
+    @property
+    def finite(self) -> bool:
+        """Whether all vectors are numbers, as their sum tells."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return bool(np.isfinite(self.base.sum()))
 
     def work(self, corpus: Corpus, rounds: Rounds, number: int) -> F64:
         """One round: what was found by all."""
         jobs: list[Future[F64]] = []
         for worker, chunk in enumerate(rounds[number]):
-            vectors = self.replicas[worker % len(self.replicas)]
+            vectors = self.tables(self.replicas[worker % len(self.replicas)])
             for part in chunk.split(self.parts):
                 jobs.append(self.pool.submit(self.kernel.train, corpus.ids[part.begin : part.end], part, vectors))
         found: F64 = np.sum([job.result() for job in jobs], axis=0)
@@ -113,8 +128,8 @@ class _Team:
         return found
 
     def _combine(self) -> None:
-        base, replicas = self.base.reshape(-1), self.replicas.reshape(len(self.replicas), -1)
-        borders = [len(base) * part // self.threads for part in range(self.threads + 1)]
+        borders = [len(self.base) * part // self.threads for part in range(self.threads + 1)]
         parts = [slice(*pair) for pair in pairwise(borders)]
-        for job in [self.pool.submit(self.kernel.combine, base[part], replicas[:, part]) for part in parts]:
+        jobs = [self.pool.submit(self.kernel.combine, self.base[part], self.replicas[:, part]) for part in parts]
+        for job in jobs:
             job.result()

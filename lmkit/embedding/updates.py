@@ -5,20 +5,22 @@ import numpy as np
 from lmkit.embedding.plan import FIRST_WORD, Corpus, Plan, noise
 from lmkit.embedding.steps import Batch, NumpyKernel
 from lmkit.errors import DataError
-from lmkit.protocols import I32
+from lmkit.protocols import F64, I32, Bool
 
 
 def count_updates(corpus: Corpus, plan: Plan) -> tuple[int, int]:
     """Vectors as centre and as context that are other ones after a step with the first pair of neighbours.
 
     The step is from random vectors, since the context vectors with which training begins are zero and move
-    nothing. The negatives are distinct. One and k + 1 with k negatives, one and V with the full softmax.
+    nothing. The negatives are distinct. One and k + 1 with k negatives, one and V with the full softmax; of a
+    word with several rows, all of these in place of one.
     Raises DataError where no line has two words.
     """
     generator = np.random.Generator(np.random.PCG64(plan.seed))
-    before = (generator.random((2, len(corpus.counts), plan.dim)) - 0.5) / plan.dim
-    before[:, :FIRST_WORD] = 0
-    after = before.copy()
+    before = [(generator.random((size, plan.dim)) - 0.5) / plan.dim for size in (corpus.rows, len(corpus.counts))]
+    for table in before:
+        table[:FIRST_WORD] = 0
+    after = [table.copy() for table in before]
     neighbour, word = _first_pair(corpus.ids)
     drawn = np.zeros(0, dtype=np.int32)
     if plan.loss == "negative-sampling":
@@ -28,8 +30,14 @@ def count_updates(corpus: Corpus, plan: Plan) -> tuple[int, int]:
         drawn = generator.choice(len(chances), most, replace=False, p=chances / chances.sum()).astype(np.int32)
     batch = Batch(np.array([word]), np.array([[neighbour]]), np.ones((1, 1), dtype=np.bool_), drawn[None])
     NumpyKernel(corpus, plan).step(batch, after, plan.lr)
-    centre, context = (before.view(np.uint64) != after.view(np.uint64)).any(axis=2).sum(axis=1).tolist()
+    centre, context = (int(_other(*tables).sum()) for tables in zip(before, after, strict=True))
     return centre, context
+
+
+def _other(before: F64, after: F64) -> Bool:
+    """Which rows, (R,), have other bits."""
+    other: Bool = (before.view(np.uint64) != after.view(np.uint64)).any(axis=1)
+    return other
 
 
 def _first_pair(ids: I32) -> tuple[int, int]:

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from lmkit.errors import LmkitError, Status
+from lmkit.errors import Diverged, LmkitError, Status
 from lmkit.neural.batches import Batch
-from lmkit.neural.training import Diverged, Stepped, Trainer
+from lmkit.neural.training import Stepped, Trainer
 
 LOWEST, HIGHEST = 1e-3, 10.0  # of the rates given
 RATE_STEPS = 100

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmkit.checkpoint import Array
-from lmkit.errors import LmkitError, Status
+from lmkit.errors import Diverged
 from lmkit.families.windows import UNSCORED
 from lmkit.neural.batches import Batch, Batches, with_loss_at_end_only
 from lmkit.neural.build import SEEDS
@@ -31,12 +31,6 @@ from lmkit.neural.world import World, spread
 from lmkit.protocols import I64
 
 HIGHEST_RATE = 1e30  # what float32 can be multiplied by a few times
-
-
-class Diverged(LmkitError):
-    """The loss is no number any more."""
-
-    status = Status.NO
 
 
 @dataclass(frozen=True)

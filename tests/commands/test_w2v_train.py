@@ -265,4 +265,119 @@ def test_wrong_options(status, options, message, text, lmkit):
 
 
 def test_a_rate_beyond_all_bounds_is_told(text, fails):
-    assert "1e+30 is too high" in fails(2, "w2v", "train", text, *TINY, "--lr", "1e30", "-q", "-o", "v.lm").stderr
+    assert "1e+30 is too high" in fails(1, "w2v", "train", text, *TINY, "--lr", "1e30", "-q", "-o", "v.lm").stderr
+
+
+# Character n-grams.
+
+STEMS = {"x": "lodur", "y": "miski"}
+ENDS = ["a", "on", "ive", "em", "ust", "il", "ork", "ep"]
+
+
+@pytest.fixture
+def inflected(write):
+    """Lines of words of one of two stems."""
+    lines = topics(300).decode()
+    for letter, stem in STEMS.items():
+        for number, end in enumerate(ENDS):
+            lines = lines.replace(f"{letter}{number}", stem + end)
+    return write("inflected.txt", lines.encode())
+
+
+SUBWORDS = [*TINY, "--subwords", "3-5", "--lr", "0.05", "--epochs", "10"]
+
+
+def test_unknown_words_are_made_of_their_characters(inflected, lmkit, fails):
+    done = lmkit("w2v", "train", inflected, *SUBWORDS, "-o", "v.lm")
+    assert "n-grams of 3 to 5 characters: " in done.stderr
+    assert "of 2,000,000 buckets with a vector of their own" in done.stderr
+    found = lmkit("w2v", "similar", "-m", "v.lm", "--top", "8", "loduresque", "miskia")
+    assert found.stderr == "lmkit: made of their characters: 'loduresque'\n"
+    assert {row["word"][:5] for row in found.rows[:8]} == {"lodur"}
+    assert {row["word"][:5] for row in found.rows[8:15]} == {"miski"}
+    lines = lmkit("w2v", "similar", "-m", "v.lm", "--top", "1", "-b", stdin=b"loduresque\nq\n\nlodura\n")
+    assert lines.status == 3
+    assert [bool(line) for line in lines.text.split("\n")] == [True, False, False, True, False]
+    assert "<stdin>:1: made of their characters: 'loduresque'" in lines.stderr
+    assert "<stdin>:2: no vector for 'q'" in lines.stderr
+    assert "no vector for 'q'" in fails(3, "w2v", "similar", "-m", "v.lm", "lodura", "q").stderr
+
+
+def test_every_command_takes_unknown_words(inflected, write, lmkit, fails):
+    assert lmkit("w2v", "train", inflected, *SUBWORDS, "-o", "v.lm").status == 0
+    nearer = lmkit("w2v", "compare", "-m", "v.lm", "--assert", "-b", "loduresque", "lodura", "miskia")
+    assert (nearer.text, "'loduresque'" in nearer.stderr) == ("true\n", True)
+    like = lmkit("w2v", "analogy", "-m", "v.lm", "-b", "--top", "1", "miskia", "miskiwards", "lodura")
+    assert (like.text[:5], "'miskiwards'" in like.stderr) == ("lodur", True)
+    write("pairs.tsv", b"loduresque\tlodura\t9\nmiskiwards\tlodura\t1\nmiskiwards\tmiskia\t8\nqq\tlodura\t1\n")
+    judged = lmkit("w2v", "eval", "-m", "v.lm", "--json", "pairs.tsv")
+    assert "made of their characters: 'loduresque', 'miskiwards'" in judged.stderr
+    (record,) = judged.records
+    assert (record["pairs"], record["unknown"], record["spearman"] > 0) == (3, 1, True)
+    assert "made" not in record
+    embedded = lmkit("embed", "-m", "v.lm", "--each", "token", "--json", stdin=b"q loduresque lodura\n")
+    assert [(row["token"], row["vector"] is None) for row in embedded.records] == [
+        ("<unk>", True), ("loduresque", False), ("lodura", False),
+    ]  # fmt: skip
+    assert embedded.stderr == "lmkit: made of their characters: 'loduresque'\n"
+    assert lmkit("embed", "-m", "v.lm", "--json", stdin=b"loduresque\n").records[0]["vector"] is not None
+
+
+def test_vectors_with_ngrams_are_a_checkpoint_like_others(inflected, lmkit):
+    assert lmkit("w2v", "train", inflected, *SUBWORDS, "--buckets", "50", "-o", "v.lm").status == 0
+    assert {"subwords\t[3, 5]", "buckets\t50"} < set(lmkit("info", "v.lm").text.splitlines())
+    assert arrays("v.lm")["ngrams"].shape[0] <= 50
+    text = lmkit("w2v", "export", "v.lm")
+    assert text.text.split("\n", 1)[0] == "16 8"
+    begun = lmkit("w2v", "train", inflected, *TINY, "--subwords", "3-5", "--embeddings", "v.lm", "-o", "w.lm")
+    assert "16 of 16 words begin with the vectors of v.lm" in begun.stderr
+    assert lmkit("w2v", "similar", "-m", "w.lm", "loduresque").status == 0
+
+
+def test_without_ngrams_nothing_is_said_of_them(text, lmkit, fails):
+    assert lmkit("w2v", "train", text, *TINY, "-o", "v.lm").status == 0
+    held = header("v.lm")
+    assert not {"subwords", "buckets"} & {*held.config, *held.origin["settings"]}
+    assert "no vector for 'x0x0'" in fails(3, "w2v", "similar", "-m", "v.lm", "x0x0").stderr
+
+
+def test_strange_words_have_ngrams(code, lmkit):
+    words = [
+        b"\xf0\x9f\x98\x80\xf0\x9f\x91\x8d",
+        b"e\xcc\x81tude",
+        b"a",
+        b"x" * 5000,
+        "日本語".encode(),
+        b"\x01\x02\x03",
+    ]
+    done = lmkit("w2v", "train", *TINY, "--subwords", "2", "-o", "v.lm", stdin=(b" ".join(words) + b"\0\n") * 9)
+    assert done.status == 0, done.stderr
+    assert "n-grams of 2 characters" in done.stderr
+    assert np.isfinite(arrays("v.lm")["centre"]).all()
+    assert lmkit("w2v", "similar", "-m", "v.lm", "😀", "日本", "xxxx").status == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--subwords", "6-3"], "begins after its end"),
+        (["--subwords", "0-3"], "begins with 0"),
+        (["--subwords", "3-"], "neither a number nor two"),
+        (["--subwords", "-3"], "neither a number nor two"),
+        (["--subwords", "a-b"], "neither a number nor two"),
+        (["--subwords", "3-6", "--buckets", "0"], "not in the range"),
+        (["--subwords", "3-6", "--buckets", "99999999999"], "not in the range"),
+        (["--buckets", "10"], "--buckets goes with --subwords"),
+    ],
+)
+def test_wrong_ngrams(options, message, text, lmkit):
+    done = lmkit("w2v", "train", text, *TINY, *options, "-o", "v.lm")
+    assert (done.status, message in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("way", [[], ["--loss", "softmax"], ["--arch", "cbow"]])
+def test_one_step_changes_all_rows_of_a_word(way, lmkit):
+    """Of `abcd` its own row and those of <abc, abcd, bcd>, and no other word's."""
+    options = [*TINY, "--subwords", "4", *way, "--count-updates", "-q"]
+    done = lmkit("w2v", "train", *options, stdin=b"abcd efgh ijkl\n")
+    assert done.text.split("\n")[1] == "centre\t4"

@@ -15,11 +15,11 @@ def test_pairs_are_judged_by_the_cosines_of_known_words():
     space = space_of([b"a", b"b", b"c", b"B"], [[1, 0], [1, 1], [0, 1], [5, -5]])
     pairs = [Pair(b"a", b"b", 5), Pair(b"a", b"c", 1), Pair(b"b", b"b", 9), Pair(b"a", b"none", 7)]
     found = similarity.judge(space, pairs)
-    assert found[1:] == (pytest.approx(np.corrcoef([5, 1, 9], [math.sqrt(0.5), 0, 1])[0, 1]), 3, 1)
+    assert found[1:] == (pytest.approx(np.corrcoef([5, 1, 9], [math.sqrt(0.5), 0, 1])[0, 1]), 3, 1, ())
     assert found.spearman == 1
     assert similarity.judge(space, [Pair(b"a", b"B", 1), Pair(b"C", b"b", 2)]).pairs == 2
-    assert similarity.judge(space, [Pair(b"a", b"B", 1), Pair(b"C", b"b", 2)], fold=False) == (None, None, 1, 1)
-    assert similarity.judge(space, pairs, limit=2) == (pytest.approx(1), pytest.approx(1), 2, 2)
+    assert similarity.judge(space, [Pair(b"a", b"B", 1), Pair(b"C", b"b", 2)], fold=False) == (None, None, 1, 1, ())
+    assert similarity.judge(space, pairs, limit=2) == (pytest.approx(1), pytest.approx(1), 2, 2, ())
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from lmkit.embedding.plan import (
 from lmkit.embedding.rounds import Chunk, Rounds
 from lmkit.embedding.steps import Batch, NumpyKernel
 from lmkit.embedding.updates import count_updates
-from lmkit.errors import DataError, UsageError
+from lmkit.errors import DataError, Diverged, UsageError
 
 
 def corpus_of(lines):
@@ -268,7 +268,7 @@ def test_shares_of_words():
 def test_what_cannot_be_trained_is_refused(either):
     with pytest.raises(DataError, match="fewer than two"):
         trained(corpus_of([[3, 3, 3]]), Plan())
-    with pytest.raises(UsageError, match="too high"):
+    with pytest.raises(Diverged, match="too high"):
         trained(random_corpus(), Plan(dim=4, lr=1e30))
     with pytest.raises(UsageError, match="dim must be at least 1"):
         Plan(dim=0)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from lmkit.errors import Diverged
 from lmkit.families.model import Weights
 from lmkit.families.windows import UNSCORED
 from lmkit.neural import build
@@ -14,7 +15,7 @@ from lmkit.neural.batches import Batch, Corpus, Crops, Documents, Lanes, with_lo
 from lmkit.neural.optimizers import AdamW, Rates
 from lmkit.neural.schedules import Schedule
 from lmkit.neural.scoring import of_network
-from lmkit.neural.training import Diverged, Evaluated, Objective, Plan, Stepped, Trainer
+from lmkit.neural.training import Evaluated, Objective, Plan, Stepped, Trainer
 from lmkit.text.sequences import TextForm
 
 START = 2

@@ -18,7 +18,7 @@ from lmkit.commands.train.setup import MakeSettings, Setup
 from lmkit.commands.train.telling import Teller
 from lmkit.edge import streams
 from lmkit.edge.terminal import Terminal
-from lmkit.errors import CheckpointError, DataError, LmkitError, OutputError, Status, Stopped, UsageError
+from lmkit.errors import CheckpointError, DataError, Diverged, LmkitError, OutputError, Status, Stopped, UsageError
 
 UNRECORDED = (
     "device", "embeddings", "files", "find_batch", "find_lr", "json", "log", "mem_limit", "output", "plot",
@@ -144,7 +144,7 @@ class _Session:
 
     def _train(self, asked: list[Status]) -> bool:
         """Follows the events until the end; False where somebody asked to stop before."""
-        from lmkit.neural.training import Diverged, Evaluated
+        from lmkit.neural.training import Evaluated
 
         trainer = self._trainer
         try:

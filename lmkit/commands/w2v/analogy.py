@@ -49,7 +49,8 @@ def analogy(
     A is to B as C is to what is nearest to B - A + C. `man king woman` asks what is to woman as king is
     to man, and so does `--positive king woman --negative man`. The words of a query are never its
     answer. Lines of stdin or of --queries have three words, or words with a sign each: `+king +woman
-    -man`; words with spaces in them have tabs between. Lines with words that have no vector are told
+    -man`; words with spaces in them have tabs between. Where training had --subwords unknown words have
+    vectors made of their characters, as is told. Lines with words that have no vector are told
     and left out, and the status is 3 in the end; with --bare each line has its line.
 
     Examples:
@@ -68,11 +69,12 @@ def analogy(
     with streams.open_output(output, inputs=[name, queries]) as out:
         answers = Answers(run, out, space, as_json=json, bare=bare)
         for query in _queries(signed, source):
-            ids = answers.known(query, [*query.words.positive, *query.words.negative]) if query.words else None
+            asked = answers.ask(query, [*query.words.positive, *query.words.negative]) if query.words else None
             near = []
-            if ids:
+            if asked:
                 count, multiply = len(query.words.positive), method == "cosmul"
-                near = space.analogy(ids[:count], ids[count:], top, multiply=multiply, limit=limit)
+                positive, negative = asked.ids[:count], asked.ids[count:]
+                near = space.analogy(positive, negative, top, multiply=multiply, limit=limit, vectors=asked.vectors)
             answers.show(query, near)
     answers.finish()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.options import Json, ModelOption, Output, Run
-from lmkit.commands.w2v.options import open_space
+from lmkit.commands.w2v.options import open_space, tell_made
 from lmkit.edge import numbers, streams
 from lmkit.edge.records import Table, to_json
 from lmkit.errors import DataError, Status, UsageError
@@ -56,16 +56,17 @@ def compare(
     if bare and not words:
         raise UsageError("--bare wants words")
     name = matrix or (model if model is not None else streams.STDIN)
-    labels, rows = _of_matrix(name, words) if matrix is not None else _of_model(name, words or [])
+    labels, rows = _of_matrix(name, words) if matrix is not None else _of_model(run, name, words or [])
     with streams.open_output(output, inputs=[name]) as out:
         nearer = _show(out, labels, rows, question=len(words or []) > 2, as_json=json, bare=bare)
     if assert_ and not nearer:
         raise typer.Exit(Status.NO)
 
 
-def _of_model(name: str, words: Sequence[str]) -> tuple[list[str], Any]:
-    space = open_space(name)
-    return list(words), space.centre[space.known(list(map(streams.argument_bytes, words)))]
+def _of_model(run: Run, name: str, words: Sequence[str]) -> tuple[list[str], Any]:
+    asked = open_space(name).ask(list(map(streams.argument_bytes, words)))
+    tell_made(run, None, asked.made)
+    return list(words), asked.vectors
 
 
 def _of_matrix(name: str, words: Sequence[str] | None) -> tuple[list[str], Any]:

@@ -105,7 +105,8 @@ def export(
 
     Words come in the order of the file they were imported from, or the most frequent first. Numbers
     of a text are the shortest that read back as the same float32. Names that end in .gz
-    are compressed. --format projector writes a folder, new or empty, with vectors.tsv and
+    are compressed. Vectors of character n-grams have no place there: what is written are those of words.
+    --format projector writes a folder, new or empty, with vectors.tsv and
     metadata.tsv, the words, for projector.tensorflow.org: a line for each word, no header.
 
     Examples:

@@ -7,7 +7,7 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, ModelOption, Output, Run, choice
-from lmkit.commands.w2v.options import Method, open_space
+from lmkit.commands.w2v.options import Method, open_space, tell_made
 from lmkit.edge import streams
 from lmkit.edge.records import Table
 from lmkit.errors import DataError
@@ -57,7 +57,8 @@ def eval_(
 
     Similarity is two words and a number a line, with tabs, commas or spaces between; a header is
     passed over. Spearman's rho and Pearson's r compare the numbers with cosines, over pairs of known
-    words; `unknown` counts the other pairs.
+    words; `unknown` counts the other pairs. Where training had --subwords words that it did not meet
+    have vectors made of their characters, as is told; to analogies they are unknown.
 
     Examples:
       lmkit w2v eval -m vectors.lm questions-words.txt
@@ -79,7 +80,7 @@ def eval_(
                 limit = FREQUENT if restrict is None else restrict or None
                 records = _analogies(name, lines, space, limit, multiply=method == "cosmul", fold=fold_case)
             else:
-                records = _similarity(name, lines, space, restrict or None, fold=fold_case)
+                records = _similarity(run, name, lines, space, restrict or None, fold=fold_case)
             for record in records:
                 tables[kind].row({**record, "file": streams.display(name)})
             if not record["total" if kind == "analogies" else "pairs"]:
@@ -138,11 +139,13 @@ def _analogies(
 
 
 def _similarity(
-    name: str, lines: Sequence[tuple[int, bytes]], space: Any, limit: int | None, *, fold: bool
+    run: Run, name: str, lines: Sequence[tuple[int, bytes]], space: Any, limit: int | None, *, fold: bool
 ) -> Iterator[dict[str, Any]]:
     from lmkit.embedding import similarity
 
     pairs = list(_parsed(name, lines, similarity.parse, header=True))
     if not pairs:
         raise DataError(f"{streams.display(name)}: no pairs of words")
-    yield similarity.judge(space, pairs, limit=limit, fold=fold)._asdict()
+    record = similarity.judge(space, pairs, limit=limit, fold=fold)._asdict()
+    tell_made(run, streams.display(name), record.pop("made"))
+    yield record

@@ -11,6 +11,8 @@ from lmkit.edge import streams
 from lmkit.edge.records import Table, cell
 from lmkit.errors import CheckpointError, DataError
 
+SHOWN = 5  # words that are named on one line
+
 Top = Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many words to show.")]
 Limit = Annotated[
     int | None,
@@ -42,6 +44,14 @@ def open_space(name: str) -> Any:
     except CheckpointError as error:
         hint = error.hint or "`lmkit w2v import` makes a checkpoint of other tools' word vectors"
         raise CheckpointError(str(error), hint=hint) from None
+
+
+def tell_made(run: Run, place: str | None, words: Sequence[bytes]) -> None:
+    """Says which words have only vectors that were made of their characters, the first few if they are many."""
+    if words:
+        shown = ", ".join(repr(word.decode(errors="replace")) for word in words[:SHOWN])
+        more = f" and {len(words) - SHOWN:,} more" if len(words) > SHOWN else ""
+        run.terminal.notice(f"{f'{place}: ' if place else ''}made of their characters: {shown}{more}")
 
 
 class Query(NamedTuple):
@@ -76,18 +86,22 @@ class Answers:
         self._table = Table(out, ("query", "word", "score"), as_json=as_json)
         self.unknown = self.asked = 0
 
-    def known(self, query: Query, words: Sequence[bytes]) -> list[int] | None:
-        """Ids of a query's words. Raises DataError for unknown ones, or tells of them where it came as a line."""
+    def ask(self, query: Query, words: Sequence[bytes]) -> Any:
+        """A query's words, as the space knows them; which are made of their characters is told.
+
+        Raises DataError for unknown ones, or tells of them, and gives None, where the query came as a line.
+        """
         self.asked += 1
         try:
-            ids: list[int] = self._space.known(words).tolist()
+            asked = self._space.ask(words)
         except DataError as error:
             if query.place is None:
                 raise
             self._run.terminal.notice(f"{query.place}: {error}")
             self.unknown += 1
             return None
-        return ids
+        tell_made(self._run, query.place, asked.made)
+        return asked
 
     def show(self, query: Query, neighbours: Sequence[Any]) -> None:
         """Writes the answer to a query."""

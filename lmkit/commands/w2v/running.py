@@ -1,6 +1,5 @@
 """One training of word vectors from options to checkpoint: watched, saved, and stopped when asked."""
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ from lmkit.commands.w2v.telling import Teller
 from lmkit.commands.w2v.texts import Reading, Texts, read_texts
 from lmkit.edge import streams
 from lmkit.edge.records import Table
-from lmkit.errors import OutputError, Status, Stopped, UsageError
+from lmkit.errors import Diverged, OutputError, Status, Stopped, UsageError
 
 UNRECORDED = (
     "count_updates", "embeddings", "encoding_errors", "files", "log", "memory", "output", "resume", "save_every",
@@ -97,7 +96,7 @@ class _Session:
         self._run, self._reading, self._running, self._texts, self._file = run, reading, running, texts, state
         self._start = start
         self._plan = plan_of(run, running, texts.corpus.words)
-        self._state = initial(len(texts.vocabulary), self._plan)
+        self._state = initial(len(texts.vocabulary), self._plan, texts.corpus.rows)
         self._words, self._nats, self._seconds = 0, 0.0, 0.0
         self._teller = Teller(run, self._plan, len(texts.vocabulary), texts.corpus.words, running.log)
         self._saved = time.monotonic()
@@ -110,7 +109,11 @@ class _Session:
             self._run.terminal.notice(self._resumed())
         self._teller.begins(self._words)
         with self._teller.log.opened(self._state.rounds, self._state.rounds), asked_to_stop(alone=True) as asked:
-            vectors = self._train(asked)
+            try:
+                vectors = self._train(asked)
+            except Diverged as error:
+                kept = f"; the state is in {self._file.name}" if self._file.exists else ""
+                raise Diverged(f"{error}{kept}", hint="a lower --lr") from None
             if vectors is None:
                 raise Stopped(asked[0])
         self._write(vectors)
@@ -119,7 +122,7 @@ class _Session:
         """Begins with vectors that are there; says for how many words."""
         from lmkit.embedding.corpus import begin_with
 
-        shared = begin_with(self._state, self._texts.vocabulary, self._start)
+        shared = begin_with(self._state, self._texts.vocabulary, self._start, self._texts.composition)
         name, size = streams.display(str(self._running.embeddings)), len(self._texts.vocabulary) - 3
         self._run.terminal.notice(f"{shared:,} of {size:,} words begin with the vectors of {name}")
 
@@ -178,9 +181,11 @@ class _Session:
         reading, corpus = self._reading, self._texts.corpus
         learned = {key: value for key, value in asdict(self._plan).items() if key not in ("chunk", "workers")}
         config = {**learned, "min_count": reading.min_count, "phrases": reading.phrases}
-        space = VectorSpace(self._texts.vocabulary, vectors.centre, vectors.context, corpus.counts, config)
-        if not math.isfinite(float(space.norms.sum())):
-            raise UsageError(f"the vectors grew beyond all numbers: a learning rate of {self._plan.lr} is too high")
+        centre, made = vectors.centre, self._texts.composition
+        ngrams = None
+        if made is not None:
+            centre, ngrams = made.words(vectors.centre), made.ngrams(vectors.centre)
+        space = VectorSpace(self._texts.vocabulary, centre, vectors.context, corpus.counts, config, ngrams=ngrams)
         try:
             with streams.open_output(self._running.output, binary=True) as out:
                 for piece in checkpoint_bytes(space, self._origin()):
@@ -208,7 +213,7 @@ class _Session:
         from lmkit.embedding.plan import State, Vectors
 
         vectors = Vectors(arrays["centre"], arrays["context"])
-        if any(part.shape != self._state.vectors.centre.shape for part in vectors):
+        if any(new.shape != old.shape for new, old in zip(vectors, self._state.vectors, strict=True)):
             raise ValueError("vectors of another shape")
         self._state = State(vectors, int(numbers["rounds"]))
         self._words, self._nats = int(numbers["words"]), float(numbers["nats"])
@@ -224,7 +229,8 @@ class _Session:
     # What is recorded of it.
 
     def _recorded(self) -> dict[str, Any]:
-        return {key: value for key, value in self._run.settings.items() if key not in UNRECORDED}
+        without = UNRECORDED if self._texts.composition is not None else (*UNRECORDED, "subwords", "buckets")
+        return {key: value for key, value in self._run.settings.items() if key not in without}
 
     def _fingerprint(self) -> dict[str, Any]:
         """What must be the same for a run to go on as if it had never stopped."""

@@ -10,6 +10,8 @@ from lmkit.commands.options import Json, ModelOption, Output, Run
 from lmkit.commands.w2v.options import Answers, BareWords, Limit, Query, Top, lines, open_space
 from lmkit.edge import streams
 
+AT_ONCE = 1024
+
 
 def similar(
     run: Run,
@@ -26,7 +28,8 @@ def similar(
     """The words nearest to words.
 
     That is, by the cosine of the angle between their vectors. All words are looked at, and the cosines
-    are exact. A word without a vector ends the command with status 3; among the lines of stdin, which
+    are exact. Where training had --subwords unknown words have vectors made of their characters, as is
+    told. A word without a vector ends the command with status 3; among the lines of stdin, which
     are answered as they come, it is told and left out, and the status is 3 in the end. With --bare each
     line has its line: an empty one for such a word, or for an empty line.
 
@@ -38,18 +41,24 @@ def similar(
     if not words:
         opening.one_stdin(name, streams.STDIN)
     space = open_space(name)
+    from lmkit.embedding.space import Asked
+
     with streams.open_output(output, inputs=[name]) as out:
         answers = Answers(run, out, space, as_json=json, bare=bare)
         for queries in _queries(words):
-            found = [answers.known(query, query.words) if query.words else None for query in queries]
-            near = iter(space.similar([ids[0] for ids in found if ids], top, limit=limit))
-            for query, ids in zip(queries, found, strict=True):
-                answers.show(query, next(near) if ids else [])
+            found = [answers.ask(query, query.words) if query.words else None for query in queries]
+            ids, vectors, _ = Asked.joined([asked for asked in found if asked])
+            near = iter(space.similar(ids, top, limit=limit, vectors=vectors))
+            for query, asked in zip(queries, found, strict=True):
+                answers.show(query, next(near) if asked else [])
     answers.finish()
 
 
 def _queries(words: list[str] | None) -> Iterator[list[Query]]:
+    """What is asked, so many at once as have come, but not so many that their vectors take much memory."""
     if words:
         yield [Query(word, [streams.argument_bytes(word)], None) for word in words]
-    else:
-        yield from lines(streams.STDIN, lambda line: [line] if line else [])
+        return
+    for queries in lines(streams.STDIN, lambda line: [line] if line else []):
+        for start in range(0, len(queries), AT_ONCE):
+            yield queries[start : start + AT_ONCE]

@@ -11,6 +11,9 @@ from lmkit.commands.provenance import Hashed
 AN_ID = 8  # bytes of memory that an id may need: its own, and as many while ids are renumbered
 
 
+Span = tuple[int, int]
+
+
 @dataclass(frozen=True)
 class Reading:
     """Which texts, which of their words, and how they are read."""
@@ -24,15 +27,18 @@ class Reading:
     temp_dir: str | None
     encoding_errors: str
     threads: int
+    subwords: Span | None = None
+    buckets: int = 0
 
 
 @dataclass(frozen=True)
 class Texts:
-    """A corpus, its vocabulary, and the record of the input."""
+    """A corpus, its vocabulary, the record of the input, and how n-grams make its words, if they do."""
 
     corpus: Any
     vocabulary: Any
     record: dict[str, Any]
+    composition: Any = None
 
 
 def read_texts(run: Run, reading: Reading) -> Texts:
@@ -56,7 +62,24 @@ def read_texts(run: Run, reading: Reading) -> Texts:
     run.terminal.notice(
         f"{made.words:,} of {encoded.words:,} words, {len(vocabulary) - 3:,} of {_different(encoded):,} different ones"
     )
-    return Texts(made, vocabulary, blocks.record())
+    composition = _composition(run, reading, vocabulary) if reading.subwords is not None else None
+    if composition is not None:
+        made = made._replace(parts=composition.parts)
+    return Texts(made, vocabulary, blocks.record(), composition)
+
+
+def _composition(run: Run, reading: Reading, vocabulary: Any) -> Any:
+    """How character n-grams make the words."""
+    from lmkit.embedding.subwords import Subwords
+
+    least, most = reading.subwords or (0, 0)
+    composition = Subwords(least, most, reading.buckets).compose(vocabulary)
+    lengths = f"{least} characters" if least == most else f"{least} to {most} characters"
+    run.terminal.notice(
+        f"n-grams of {lengths}: {len(composition.parts.rows) - len(vocabulary) + 3:,} in words, "
+        f"{len(composition.buckets):,} of {reading.buckets:,} buckets with a vector of their own"
+    )
+    return composition
 
 
 def _different(encoded: Any) -> int:

@@ -25,6 +25,7 @@ from lmkit.edge import streams
 from lmkit.errors import UsageError
 
 AUTO = "auto"
+BUCKETS, MOST_BUCKETS = 2_000_000, 2**31 - 1  # fastText's number, and what an id has room for
 MOST_NEGATIVES = 1000
 
 
@@ -35,6 +36,17 @@ def _number_of_negatives(value: str) -> str:
 
 
 _number_of_negatives.names = (AUTO,)  # type: ignore[attr-defined]
+
+
+def _span(value: str | None) -> str | None:
+    """Held to `N` or `N-M`."""
+    if value is not None:
+        ends = value.split("-")
+        if len(ends) > 2 or not all(end.isdecimal() and end.isascii() and len(end) < 10 for end in ends):
+            raise typer.BadParameter(f"{value!r} is neither a number nor two, as in 3-6.")
+        if not 0 < int(ends[0]) <= int(ends[-1]):
+            raise typer.BadParameter(f"{value!r} begins " + ("with 0." if not int(ends[0]) else "after its end."))
+    return value
 
 
 def train(
@@ -108,6 +120,27 @@ def train(
         float,
         typer.Option("--phrase-threshold", metavar="F", min=0.0, help="Score that a phrase must have; higher: fewer."),
     ] = 100.0,
+    subwords: Annotated[
+        str | None,
+        typer.Option(
+            "--subwords",
+            metavar="N-M",
+            callback=_span,
+            show_default="none",
+            help="Make words of their n-grams of N to M characters too, as in 3-6, so that unknown words have vectors.",
+        ),
+    ] = None,
+    buckets: Annotated[
+        int | None,
+        typer.Option(
+            "--buckets",
+            metavar="N",
+            min=1,
+            max=MOST_BUCKETS,
+            show_default=f"{BUCKETS:,}",
+            help="Of --subwords: n-grams share N vectors by their hash; those that no word has take no memory.",
+        ),
+    ] = None,
     epochs: Annotated[
         int, typer.Option("--epochs", metavar="N", min=1, help="Times that the text is gone through.")
     ] = 5,
@@ -157,10 +190,14 @@ def train(
     likes. The text is read once, from files or stdin. Training is fast with numba, the extra
     `fast`, slower without. Both vectors of each word are kept, as centre and as context.
 
+    With --subwords a word's vector as centre is the mean of one of its own and one for each of the
+    n-grams of characters that <word> has (Bojanowski et al. 2017), so that unknown words have vectors.
+
     Examples:
       lmkit w2v train corpus.txt -o vectors.lm
       lmkit w2v train --arch cbow --dim 300 --window 10 --epochs 3 corpus.gz -o vectors.lm
       lmkit w2v train --phrases 2 --log run.jsonl corpus.txt -o vectors.lm
+      lmkit w2v train --subwords 3-6 corpus.txt -o vectors.lm
     """
     inputs = list(files or [streams.STDIN])
     opening.one_stdin(*inputs, embeddings)
@@ -168,9 +205,11 @@ def train(
         raise UsageError("--lr must be above 0")
     if count_updates and (resume or log or embeddings):
         raise UsageError("--count-updates trains nothing; that does not go with --resume, --log or --embeddings")
+    if buckets is not None and subwords is None:
+        raise UsageError("--buckets goes with --subwords")
     reading = Reading(
         inputs, min_count, max_vocab, phrases, phrase_threshold, memory, temp_dir, encoding_errors,
-        opening.core_count(threads),
+        opening.core_count(threads), _ends(subwords), buckets or BUCKETS,
     )  # fmt: skip
     settings = {
         "architecture": arch, "combine": cbow_combine, "loss": loss, "dim": dim, "window": window,
@@ -184,3 +223,9 @@ def train(
         print_updates(run, reading, running)
     else:
         run_training(run, reading, running)
+
+
+def _ends(span: str | None) -> tuple[int, int] | None:
+    """The least and the greatest number of characters."""
+    ends = span.split("-") if span is not None else []
+    return (int(ends[0]), int(ends[-1])) if ends else None
