@@ -35,7 +35,7 @@ _lmkit() {
             ;;
         'prompt')
             options='-h --help'
-            operand='zero-shot few-shot cot answer'
+            operand='zero-shot few-shot cot fill chat extract answer ablate search tree'
             ;;
         'eval')
             options='-h --help'
@@ -43,7 +43,7 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text next'
+            operand='text next format'
             ;;
         'scaling')
             options='-h --help'
@@ -802,8 +802,48 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'prompt fill')
+            options='--template --x --task --answers --input --columns --list -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --template) value='t0-mcq gpt1 bert t5 instruct' ;;
+                --x) value='FILES' ;;
+                --task) value='FILES' ;;
+                --answers) value='text letter' ;;
+                --input) value='auto text tsv jsonl' ;;
+                --columns) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'prompt chat')
+            options='--template --system --strict --escape --no-generation-prompt --set --date --input -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --template) value='llama2 llama2-meta chatml' ;;
+                --system) value='FILES' ;;
+                --set) value='FILES' ;;
+                --date) value='FILES' ;;
+                --input) value='auto text tsv jsonl' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'prompt extract')
+            options='--frames --language --trigger-words --max-events --check-answers --input -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --frames) value='FILES' ;;
+                --language) value='en es' ;;
+                --trigger-words) value=' ' ;;
+                --max-events) value=' ' ;;
+                --input) value='auto text tsv jsonl' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'prompt answer')
-            options='-m --model --prompt --candidates --labels --candidates-file --joint --verbalizer --aggregate --strict --norm --norms --domain --content-free --window --cache --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --candidates --labels --candidates-file --joint --verbalizer --aggregate --strict --norm --domain --content-free --norms --window --cache --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -814,11 +854,95 @@ _lmkit() {
                 --verbalizer) value='FILES' ;;
                 --aggregate) value='sum max' ;;
                 --norm) value='none tokens bytes chars pmi domain calibrated' ;;
-                --norms) value='FILES' ;;
                 --domain) value='FILES' ;;
                 --content-free) value='FILES' ;;
+                --norms) value='FILES' ;;
                 --cache) value='FILES' ;;
                 --threads) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'prompt ablate')
+            options='-m --model --labels -k --shots --seeds --instruction --sep --example-sep --candidates --norm --domain --content-free --resamples --level --seed --window --input --shots-input --input-field --output-field --encoding-errors --cache --threads --items --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --labels) value='FILES' ;;
+                -k | --shots) value='FILES' ;;
+                --seeds) value=' ' ;;
+                --instruction) value='FILES' ;;
+                --sep) value='FILES' ;;
+                --example-sep) value='FILES' ;;
+                --candidates) value='FILES' ;;
+                --norm) value='none tokens bytes chars pmi domain calibrated' ;;
+                --domain) value='FILES' ;;
+                --content-free) value='FILES' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                --input) value='auto text tsv jsonl' ;;
+                --shots-input) value='auto tsv jsonl' ;;
+                --input-field) value='FILES' ;;
+                --output-field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                --cache) value='FILES' ;;
+                --threads) value=' ' ;;
+                --items) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'prompt search')
+            options='-m --model --templates --dev --test --input --columns --candidates --labels --candidates-file --norm --domain --content-free --resamples --level --seed --window --cache --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --templates) value='FILES' ;;
+                --dev) value='FILES' ;;
+                --test) value='FILES' ;;
+                --input) value='auto text tsv jsonl' ;;
+                --columns) value='FILES' ;;
+                --candidates | --labels) value='FILES' ;;
+                --candidates-file) value='FILES' ;;
+                --norm) value='none tokens bytes chars pmi domain calibrated' ;;
+                --domain) value='FILES' ;;
+                --content-free) value='FILES' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                --cache) value='FILES' ;;
+                --threads) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'prompt tree')
+            options='-m --model --prompt --encoding-errors --window --breadth --depth --branch --length-penalty --draw --explain --self-consistency --extract --numbers --max-tokens --stop --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --threads --device -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --prompt) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                --breadth) value=' ' ;;
+                --depth) value=' ' ;;
+                --branch) value=' ' ;;
+                --length-penalty) value=' ' ;;
+                --self-consistency) value=' ' ;;
+                --extract) value='FILES' ;;
+                --max-tokens) value=' ' ;;
+                --stop) value='FILES' ;;
+                --seed) value=' ' ;;
+                -t | --temperature) value=' ' ;;
+                -k | --top-k) value=' ' ;;
+                -p | --top-p) value=' ' ;;
+                --min-p) value=' ' ;;
+                --typical) value=' ' ;;
+                --epsilon) value=' ' ;;
+                --eta) value=' ' ;;
+                --order) value='FILES' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -833,6 +957,39 @@ _lmkit() {
                 --self-bleu-texts) value=' ' ;;
                 --seed) value=' ' ;;
                 --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data text')
+            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='python-docs'
+            case $previous in
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data next')
+            options='--context --tokens --by --as --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --context) value=' ' ;;
+                --tokens) value='word char byte' ;;
+                --by) value='line stream' ;;
+                --as) value='text ids' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data format')
+            options='--style --task --input --columns -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --style) value='instruct t5 gpt1 bert' ;;
+                --task) value='FILES' ;;
+                --input) value='auto text tsv jsonl' ;;
+                --columns) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -911,27 +1068,6 @@ _lmkit() {
                 --resamples) value=' ' ;;
                 --level) value=' ' ;;
                 --seed) value=' ' ;;
-                -o | --output) value='FILES' ;;
-                -c | --config) value='FILES' ;;
-            esac
-            ;;
-        'data text')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
-            operand='python-docs'
-            case $previous in
-                -o | --output) value='FILES' ;;
-                -c | --config) value='FILES' ;;
-            esac
-            ;;
-        'data next')
-            options='--context --tokens --by --as --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
-            operand='FILES'
-            case $previous in
-                --context) value=' ' ;;
-                --tokens) value='word char byte' ;;
-                --by) value='line stream' ;;
-                --as) value='text ids' ;;
-                --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lmkit.correlation import pearson, spearman
-from lmkit.embedding.space import VectorSpace
 from lmkit.embedding.space import VectorSpace, units
 from lmkit.embedding.spellings import spellings
+from lmkit.protocols import F64
 from lmkit.text.words import split
 
 
@@ -85,7 +85,6 @@ def judge(space: VectorSpace, pairs: Sequence[Pair], *, limit: int | None = None
     sides = [pair.word for pair in asked], [pair.other for pair in asked]
     ones, others = (units(np.array([vectors[word] for word in side]).reshape(shape)) for side in sides)
     scores, cosines = np.array([pair.score for pair in asked]), np.vecdot(ones, others)
-    return Judgement(spearman(scores, cosines), pearson(scores, cosines), len(asked), len(pairs) - len(asked))
     found, left = len(asked), len(pairs) - len(asked)
     return Judgement(spearman(scores, cosines), pearson(scores, cosines), found, left, tuple(made))
 
@@ -97,26 +96,3 @@ def _made(space: VectorSpace, words: Sequence[bytes], limit: int | None, *, fold
     beyond = spellings(space, words, None, fold=fold) if limit is not None else {}
     found = {word: space.vector_of(word) for word in words if word not in beyond}
     return {word: vector for word, vector in found.items() if vector is not None}
-
-
-def pearson(x: F64, y: F64) -> float | None:
-    """Pearson's r of paired numbers, (P,); None where one of them does not vary."""
-    if not len(x) or (x == x[0]).all() or (y == y[0]).all():
-        return None
-    x, y = (array / np.abs(array).max() for array in (x, y))  # what is huge or tiny stays within floats
-    x, y = x - x.mean(), y - y.mean()
-    scale = float(np.sqrt((x @ x) * (y @ y)))
-    return min(1.0, max(-1.0, float(x @ y) / scale)) if scale else None
-
-
-def spearman(x: F64, y: F64) -> float | None:
-    """Spearman's rho: Pearson's r of ranks; equal numbers share the mean of theirs."""
-    return pearson(ranks(x), ranks(y))
-
-
-def ranks(values: F64) -> F64:
-    """Ranks from 1, (P,); equal values share the mean of theirs."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    means: F64 = (ends - counts + 1 + ends) / 2
-    return means[places]

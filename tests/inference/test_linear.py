@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from lmkit.errors import CheckpointError
-from lmkit.inference import crew
 from lmkit.inference import crew, linear
 from lmkit.inference.linear import JOINED, Head, Joint, Products, products
 
@@ -99,6 +98,8 @@ def test_threads_share_the_rows_of_distributions(threads):
     x[1:, 0] = np.inf
     with pytest.raises(CheckpointError, match="damaged"):
         head.next_many(x)
+
+
 @pytest.mark.parametrize("most", [1, 40, 1 << 20])
 def test_several_tokens_after_a_vector_are_as_probable_as_by_themselves(most, monkeypatch):
     monkeypatch.setattr(linear, "SCORES", most)

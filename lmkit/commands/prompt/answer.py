@@ -1,8 +1,6 @@
 """`lmkit prompt answer`: the best of given answers to each prompt."""
 
 from collections.abc import Iterable, Iterator
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
 from typing import Annotated, Any
 
 import typer
@@ -68,12 +66,9 @@ def answer(
     """  # fmt: skip
     if prompt and files:
         raise UsageError("--prompt and FILEs exclude each other")
-    shown = _shown(deciding_, norms)
     if strict and verbalizer is None:
         raise UsageError("--strict is about --verbalizer, and there is none")
-    shown = _shown(norm, norms, domain)
-    if content_free and "calibrated" not in shown:
-        raise UsageError("--content-free is about the norm `calibrated`", hint="--norm calibrated, or --norms")
+    shown = _shown(deciding_, norms)
     name, texts = _named(model, files, prompt)
     opening.use_threads(threads, name)
     labelling = None
@@ -133,34 +128,11 @@ class _Answers:
         self._answered = 0
 
     def records(self, groups: Iterable[list[Item]], progress: Any) -> Iterator[list[Any]]:
-        self._run, self._model, self._shown, self._norm = run, model, shown, norm
-        self._domain = None if domain is None else _typed(domain)
-        self._contents = tuple(map(_typed, content_free)) if content_free else CONTENT_FREE
-        self._labelling, self._window = labelling, window
-        self._trunk = trunk_of(model)
-        self._told = self._told_tie = False
-
-    def records(self, groups: Iterable[list[Item]], done: Any, progress: Any) -> Iterator[list[Any]]:
         """The records of each group of items."""
         for items in groups:
             if self._labelling is not None:
                 for item in items:
                     self._labelling.check(item.question.candidates, item.question.place)
-            self._tell_lines(items)
-            several = [self._questions(item) for item in items]
-            flat = [question for questions in several for question in questions]
-            firsts = dict(zip(accumulate(map(len, several), initial=0), items, strict=False))
-            scored: dict[int, Any] = {}
-            for place, found in finished.scores(done, self._model, self._trunk, flat, window=self._window):
-                scored[place] = found
-                if place in firsts:
-                    answered += 1
-                    progress.advance(firsts[place].size, f"{answered} items")
-            remaining = iter(range(len(flat)))
-            yield [
-                self._record(item, [scored[next(remaining)] for _ in questions])
-                for item, questions in zip(items, several, strict=True)
-            ]
 
             def done(place: int, items: list[Item] = items) -> None:
                 self._answered += 1
@@ -168,39 +140,10 @@ class _Answers:
 
             scores = self._decider.scores([(item.question, item.record.get("input")) for item in items], done)
             yield [self._record(item, by_norm) for item, by_norm in zip(items, scores, strict=True)]
-        several = any("\n" in item.question.before + item.question.after for item in items)
-        if several and not self._told and reads_lines(self._model):
-            self._told = True
-            self._run.terminal.notice(
-                "the model reads each line by itself: of a prompt it sees the line that the answer is in"
-            )
-
-    def _tell_tie(self, item: Item, scores: Sequence[float]) -> None:
-        """Says once that the first of equals is the answer, as of words that are all unknown to the model."""
-        highest = max(scores)
-        alike = [repr(one) for one, value in zip(item.question.candidates, scores, strict=True) if value == highest]
-        if len(alike) > 1 and not self._told_tie:
-            self._told_tie = True
-            place = f"{item.question.place}: " if item.question.place else ""
-            self._run.terminal.notice(f"{place}{', '.join(alike[:5])} score the same, of which the first is the answer")
-
-    def _questions(self, item: Item) -> list[Any]:
-        """What is asked for an item: its own question first, then those that norms need."""
-        from lmkit.using.prompting import norms
-
-        if self._labelling is not None:
-            self._labelling.check(item.question.candidates, item.question.place)
-        return norms.questions(item.question, self._shown, self._domain, self._contents, item.record.get("input"))
-
-    def _record(self, item: Item, scored: Sequence[Any]) -> dict[str, Any]:
-        from lmkit.using.prompting import norms
 
     def _record(self, item: Item, by_norm: dict[str, list[float]]) -> dict[str, Any]:
         candidates = item.question.candidates
         chosen = label = candidates[self._decider.best(by_norm)]
-        by_norm = norms.all_normalised(item.question, scored, self._shown)
-        self._tell_tie(item, by_norm[self._norm])
-        chosen = label = candidates[norms.best(by_norm[self._norm])]
         record: dict[str, Any] = {"id": item.id, "answer": chosen, "label": label}
         record["scores"] = {one: {way: by_norm[way][at] for way in by_norm} for at, one in enumerate(candidates)}
         if self._labelling is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -45,6 +46,8 @@ class Deciding:
         """Raises UsageError where a norm lacks what it needs."""
         if "domain" in (self.norm, *norms) and self.domain is None:
             raise UsageError("the norm `domain` needs a text of the domain", hint='--domain "The answer is"')
+        if self.content_free and "calibrated" not in (self.norm, *norms):
+            raise UsageError("--content-free is about the norm `calibrated`", hint="--norm calibrated")
 
 
 class Decider:
@@ -61,7 +64,7 @@ class Decider:
         self._contents = tuple(map(_typed, options.content_free)) if options.content_free else CONTENT_FREE
         self.norm = options.norm
         self._trunk = trunk_of(model)
-        self._told = False
+        self._told = self._told_tie = False
 
     def scores(
         self, asked: "Sequence[tuple[Question, object]]", progress: Callable[[int], None] = lambda _place: None
@@ -76,21 +79,20 @@ class Decider:
         several = [
             norms.questions(question, self._norms, self._domain, self._contents, text) for question, text in asked
         ]
-        firsts: dict[int, int] = {}
-        count = 0
-        for place, questions in enumerate(several):
-            firsts[count] = place
-            count += len(questions)
+        firsts = {begin: place for place, begin in enumerate(accumulate(map(len, several[:-1]), initial=0))}
         flat = [question for questions in several for question in questions]
         scored: dict[int, Any] = {}
         for place, found in finished.scores(self._done, self._model, self._trunk, flat, window=self._window):
             scored[place] = found
             if place in firsts:
                 progress(firsts[place])
-        return [
+        found = [
             norms.all_normalised(question, [scored[begin + more] for more in range(len(questions))], self._norms)
-            for (question, _), questions, begin in zip(asked, several, firsts, strict=True)
+            for (question, _), questions, begin in zip(asked, several, firsts, strict=False)
         ]
+        for (question, _), by_norm in zip(asked, found, strict=True):
+            self._tell_tie(question, by_norm[self.norm])
+        return found
 
     def chosen(
         self, asked: "Sequence[tuple[Question, object]]", progress: Callable[[int], None] = lambda _place: None
@@ -103,6 +105,15 @@ class Decider:
         from lmkit.using.prompting.norms import best
 
         return best(by_norm[self.norm])
+
+    def _tell_tie(self, question: "Question", scores: Sequence[float]) -> None:
+        """Says once that the first of equals is the answer, as of words that are all unknown to the model."""
+        highest = max(scores)
+        alike = [repr(one) for one, value in zip(question.candidates, scores, strict=True) if value == highest]
+        if len(alike) > 1 and not self._told_tie:
+            self._told_tie = True
+            place = f"{question.place}: " if question.place else ""
+            self._run.terminal.notice(f"{place}{', '.join(alike[:5])} score the same, of which the first is the answer")
 
     def _tell_lines(self, questions: "Sequence[Question]") -> None:
         """Says once that a model sees the answer's line alone."""
