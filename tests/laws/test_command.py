@@ -14,6 +14,7 @@ NEEDED = {
     "data text": ["python-docs"],
     "calc posenc": ["--dimensions", "7", "--position", "7"],
     "prompt few-shot": ["shots.tsv"],
+    "prompt ablate": ["shots.tsv"],
 }
 """Arguments that a command can't be parsed without."""
 
@@ -163,6 +164,8 @@ REDEFINED = {
     "--order": "of n-grams; of n-grams to list; of filters",
     "--positive": "words to add; the label that is asked about",
     "--pattern": "what training is to use; what an imported file does not say",
+    "--shots": "examples in a prompt; numbers of them to compare",
+    "--strict": "about marks of a template; about words of a verbalizer",
     "--task": "of a test set of vectors; of a format of prompts",
     "--template": "of items; of conversations",
     "--text": "a file to measure; a text itself",
@@ -250,13 +253,14 @@ def value(option, number, name):
              "--activation": "relu2", "--biases": "qkv", "--input": "jsonl", "--arch": "cbow", "--cbow-combine": "sum",
              "--loss": "softmax", "--negatives": "7", "--task": "similarity", "--projection": "tsne",
              "--perplexity": "7", "--select": "balanced", "--arrange": "reversed", "--shots-input": "tsv",
-             "--answers": "letter", "--language": "es", "--style": "t5", "--tokenize": "intl"}  # fmt: skip
+             "--answers": "letter", "--language": "es", "--style": "t5", "--tokenize": "intl",
+             "--subwords": "3-6"}  # fmt: skip
     if option.metavar == "json|csv":
         return "csv"
     if name.startswith("eval"):
         fixed["--level"] = "0.25"
-    if name == "prompt answer":
-        fixed |= {"--norm": "pmi", "--aggregate": "max"}
+    if name.startswith("prompt"):
+        fixed |= {"--norm": "pmi", "--aggregate": "max", "--level": "0.25"}
     if name.startswith("w2v"):
         fixed |= {"--format": "glove", "--method": "cosmul", "--which": "both"}
     types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}

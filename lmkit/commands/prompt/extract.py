@@ -61,7 +61,7 @@ def extract(
 
     Examples:
       lmkit prompt extract --frames frames.yaml --language es -b notas.txt
-      lmkit prompt extract --frames frames.yaml notas.txt | lmkit sample -m gpt.lm --input jsonl - -o answers.jsonl
+      lmkit prompt extract --frames frames.yaml notas.txt | lmkit sample -m gpt.lm --input jsonl -
       lmkit prompt extract --frames frames.yaml --check-answers answers.jsonl
     """
     if frames is None:
