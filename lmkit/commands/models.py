@@ -142,6 +142,22 @@ def open_language_model(name: str) -> Any:
     return model
 
 
+def with_special(model: Any, asked: bool) -> Any:
+    """The model, to which names of special tokens in a prompt mean these tokens if `asked`. Raises UsageError."""
+    if not asked:
+        return model
+    from copy import copy
+    from dataclasses import replace
+
+    parsing = getattr(model.tokenizer, "parsing", None)
+    if parsing is None or not hasattr(model, "weights"):
+        kind = model.kind if parsing is not None else f"{model.tokenizer.kind} tokenizer"
+        raise UsageError(f"--parse-special is for neural models with merges, not for a {kind}")
+    made = copy(model)
+    made.weights = replace(model.weights, tokenizer=parsing())
+    return made
+
+
 def all_take_bytes(models: Sequence[Any]) -> bool:
     """Whether any bytes are a text to all of the models."""
     return all(model.tokenizer.takes_bytes for model in models)

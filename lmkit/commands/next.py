@@ -9,7 +9,7 @@ from lmkit.commands import models as opening
 from lmkit.commands import scoring
 from lmkit.commands.generation.filtering import Filters
 from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import Device, Json, ModelOption, ModelThreads, Output, Prompt, Run, Window
+from lmkit.commands.options import Device, Json, ModelOption, ModelThreads, Output, ParseSpecial, Prompt, Run, Window
 from lmkit.edge import streams
 from lmkit.edge.records import Table, cell
 from lmkit.edge.terminal import bars
@@ -29,6 +29,7 @@ def next_token(
     plot: Annotated[bool, typer.Option("--plot", help="Draw each probability as a bar.")] = False,
     *,
     filters: Filters,
+    parse_special: ParseSpecial = False,
     window: Window = False,
     threads: ModelThreads = None,
     device: Device = "cpu",
@@ -60,7 +61,7 @@ def next_token(
     from lmkit.using.generation import prompts
 
     chain = filters.filtering.chain()
-    opened = scoring.open_generating_model(name, device)
+    opened = opening.with_special(scoring.open_generating_model(name, device), parse_special)
     data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
     state = prompts.state_after(opened, prompts.seen(opened, data, window=window))
     logs = softmax.normalise(opened.next(state))

@@ -97,7 +97,7 @@ def sample(
     opening.use_threads(threads, name)
     from lmkit.commands.generation import making, running
 
-    opened = scoring.open_generating_model(name, device)
+    opened = opening.with_special(scoring.open_generating_model(name, device), source.parse_special)
     verdicts = Verdicts(opened, constraining)
     with streams.open_output(output, inputs=[name, *(files or [])], live=True) as out:
         with opening.about(name):

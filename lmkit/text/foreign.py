@@ -8,6 +8,7 @@ are ordinary words of the file's vocabulary and always found.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
@@ -71,6 +72,8 @@ class HuggingFaceTokenizer:
 
     kind = "huggingface"
     takes_bytes = False
+    parses = False
+    """Whether names of special tokens in a text mean these tokens."""
 
     def __init__(self, data: bytes, specials: Mapping[str, int], library: Any) -> None:
         self.json = data
@@ -146,7 +149,14 @@ class HuggingFaceTokenizer:
 
     def encoder(self, options: Options) -> "ForeignEncoder":
         """An encoder of blocks of one text; see `Options`."""
-        return ForeignEncoder(self._parsing if options.parse else self._plain, options)
+        return ForeignEncoder(self._parsing if options.parse or self.parses else self._plain, options)
+
+    def parsing(self) -> "HuggingFaceTokenizer":
+        """The same tokenizer, to which names of special tokens in a text mean these tokens."""
+        made = copy(self)
+        made.__dict__.pop("_lines", None)
+        made.parses = True
+        return made
 
     @cached_property
     def _lines(self) -> "ForeignEncoder":

@@ -137,7 +137,15 @@ def _between_blanks(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes
 
 
 def encode_prompt(tokenizer: Tokenizer, form: Form, text: bytes) -> I32:
-    """Ids of the beginning of a document; its last line is not ended. Line ends only where the form has them."""
+    """Ids of the beginning of a document; its last line is not ended. Line ends only where the form has them.
+
+    A token that begins every document is left out, where the text has it by its name.
+    """
+    ids = _prompt_ids(tokenizer, form, text)
+    return ids[1:] if getattr(tokenizer, "parses", False) and len(ids) and ids[0] == form.start else ids
+
+
+def _prompt_ids(tokenizer: Tokenizer, form: Form, text: bytes) -> I32:
     if form.line_end is None:
         from lmkit.text.whole import ids_of
 

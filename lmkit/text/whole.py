@@ -35,7 +35,8 @@ def ids_of(tokenizer: Tokenizer, blocks: Iterable[bytes]) -> Iterator[I32]:
 def _of_merges(tokenizer: BPETokenizer, blocks: Iterable[bytes]) -> Iterator[I32]:
     scheme = tokenizer.scheme
     if scheme.level == "byte" and (scheme.pattern not in PATTERNS or scheme.pattern == "none"):
-        yield from _of_library(_as_library(tokenizer), blocks)
+        library = _as_library(tokenizer)
+        yield from _of_library(library.parsing() if tokenizer.parses else library, blocks)
         return
     encoder = _encoder(tokenizer)
     for part in chunks.blocks(blocks, scheme, lines=False):

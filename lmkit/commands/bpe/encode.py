@@ -8,7 +8,7 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.bpe.texts import TokenizerOption, as_they_are
 from lmkit.commands.bpe.vocabularies import allowed_pieces, read_vocabulary
-from lmkit.commands.options import EncodingErrors, Files, Json, Output, Run, Seed, choice
+from lmkit.commands.options import EncodingErrors, Files, Json, Output, ParseSpecial, Run, Seed, choice
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
 from lmkit.errors import UsageError
@@ -39,9 +39,7 @@ def encode(
         ),
     ] = "ids",
     marker: Marker = None,
-    parse_special: Annotated[
-        bool, typer.Option("--parse-special", help="Names of special tokens in the text mean the tokens.")
-    ] = False,
+    parse_special: ParseSpecial = False,
     dropout: Annotated[
         float,
         typer.Option(

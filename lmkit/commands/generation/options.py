@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from lmkit.commands.generation.inputs import FORMS
-from lmkit.commands.options import EncodingErrors, Json, Prompt, Window, choice
+from lmkit.commands.options import EncodingErrors, Json, ParseSpecial, Prompt, Window, choice
 from lmkit.errors import UsageError
 
 SECTIONS = {
-    "Input": ("files", "model", "prompt", "form", "encoding_errors", "window"),
+    "Input": ("files", "model", "prompt", "form", "encoding_errors", "parse_special", "window"),
     "Output": ("number", "max_tokens", "stop", "echo", "separator", "logprobs", "explain", "json", "output"),
     "Search": (
         "greedy", "beam", "length_penalty", "groups", "diversity", "keep_greedy", "contrastive",
@@ -100,6 +100,7 @@ class Source:
     prompt: Prompt = ""
     form: InputForm = "auto"
     encoding_errors: EncodingErrors = "strict"
+    parse_special: ParseSpecial = False
     window: Window = False
 
 

@@ -7,7 +7,7 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import ModelOption, ModelThreads, Output, Prompt, Run, Window
+from lmkit.commands.options import ModelOption, ModelThreads, Output, ParseSpecial, Prompt, Run, Window
 from lmkit.commands.prompt import choices, deciding, finished
 from lmkit.commands.prompt.asking import Asking, Item
 from lmkit.edge import streams
@@ -41,6 +41,7 @@ def answer(
     norms: Annotated[
         str, typer.Option("--norms", metavar="LIST", help="Which other scores to show, parted by commas, or `all`.")
     ] = "none,tokens,bytes,chars",
+    parse_special: ParseSpecial = False,
     window: Window = False,
     cache: finished.Cache = None,
     threads: ModelThreads = None,
@@ -78,7 +79,7 @@ def answer(
     if labelling is not None and given is not None:
         labelling.check(given)
     asking = Asking(given, labelling.verbalizer.words if labelling is not None else None, joint)
-    opened = opening.open_language_model(name)
+    opened = opening.with_special(opening.open_language_model(name), parse_special)
     inputs = [name, verbalizer, candidates_file, *texts]
     streams.spare_inputs(cache, inputs)
     with (

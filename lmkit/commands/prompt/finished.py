@@ -88,7 +88,8 @@ def scores(
     from lmkit.using.prompting import answering
 
     trunk = answering.trunk_of(model) if trunk is None else trunk
-    keys = [key_of(model, q.before, q.joint, q.candidates, q.after, window) for q in questions]
+    ways = [window, getattr(model.tokenizer, "parses", False)]
+    keys = [key_of(model, q.before, q.joint, q.candidates, q.after, ways) for q in questions]
     places: dict[str, list[int]] = {}
     for place, key in enumerate(keys):
         places.setdefault(key, []).append(place)

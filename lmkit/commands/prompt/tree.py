@@ -13,7 +13,18 @@ from lmkit.commands.generation import options as generating
 from lmkit.commands.generation.filtering import Filters
 from lmkit.commands.generation.searching import LengthPenalty
 from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import Device, EncodingErrors, ModelOption, ModelThreads, Output, Prompt, Run, Seed, Window
+from lmkit.commands.options import (
+    Device,
+    EncodingErrors,
+    ModelOption,
+    ModelThreads,
+    Output,
+    ParseSpecial,
+    Prompt,
+    Run,
+    Seed,
+    Window,
+)
 from lmkit.commands.prompt import voting
 from lmkit.commands.sections import in_sections
 from lmkit.edge import streams
@@ -24,7 +35,7 @@ if TYPE_CHECKING:
     from lmkit.using.prompting.thoughts import Path
 
 SECTIONS = {
-    "Input": ("files", "model", "prompt", "encoding_errors", "window"),
+    "Input": ("files", "model", "prompt", "encoding_errors", "parse_special", "window"),
     "Search": ("breadth", "depth", "branch", "length_penalty", "explain", "draw"),
     "Vote": ("self_consistency", "extract", "numbers"),
     "Thoughts": ("max_tokens", "stop"),
@@ -109,6 +120,7 @@ def tree(
     seed: Seed = 0,
     filters: Filters,
     encoding_errors: EncodingErrors = "strict",
+    parse_special: ParseSpecial = False,
     window: Window = False,
     threads: ModelThreads = None,
     device: Device = "cpu",
@@ -147,7 +159,7 @@ def tree(
     opening.one_stdin(model, *names)
     opening.use_threads(threads, model)
     rules = voting_.rules if voting_.self_consistency else None
-    opened = scoring.open_generating_model(model, device)
+    opened = opening.with_special(scoring.open_generating_model(model, device), parse_special)
     ends = ["\n"] if stop is None and rules is None else stop or []
     more: dict[str, Any] = {
         "most": max_tokens, "stops": [streams.argument_bytes(text, raw=True) for text in ends], "seed": seed

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
@@ -30,6 +32,8 @@ class BPETokenizer:
 
     kind = "bpe"
     separator = b""
+    parses = False
+    """Whether names of special tokens in a text mean these tokens."""
 
     def __init__(
         self, vocabulary: Vocabulary, pairs: I32, scheme: Scheme, names: Mapping[bytes, int],
@@ -58,8 +62,17 @@ class BPETokenizer:
         names = {name.decode("latin-1"): token for name, token in self.names.items()}
         return {"scheme": self.scheme.describe(), "names": names, "specials": dict(self.specials)}
 
+    def parsing(self) -> "BPETokenizer":
+        """The same tokenizer, to which names of special tokens in a text mean these tokens."""
+        made = copy(self)
+        made.__dict__.pop("_lines", None)
+        made.parses = True
+        return made
+
     def encoder(self, options: Options) -> Encoder:
         """An encoder of blocks of one text."""
+        if self.parses:
+            options = replace(options, parse=self.names)
         return Encoder(self.vocabulary, self.merges, self.scheme, self.names, self.specials.get("unk"), options)
 
     @cached_property
