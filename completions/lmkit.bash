@@ -87,7 +87,7 @@ _lmkit() {
             esac
             ;;
         'next')
-            options='-m --model --prompt --top --all --logits --plot -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --window --threads --device --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --top --all --logits --plot -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --parse-special --window --threads --device --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -108,7 +108,7 @@ _lmkit() {
             esac
             ;;
         'sample')
-            options='-m --model --prompt --input --encoding-errors --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --beam --length-penalty --groups --diversity --keep-greedy --contrastive --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --ancestral --mirostat --mirostat-rate --unknown --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --batch --draft --lookup --draft-tokens --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --input --encoding-errors --parse-special --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --beam --length-penalty --groups --diversity --keep-greedy --contrastive --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --ancestral --mirostat --mirostat-rate --unknown --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --batch --draft --lookup --draft-tokens --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -843,7 +843,7 @@ _lmkit() {
             esac
             ;;
         'prompt answer')
-            options='-m --model --prompt --candidates --labels --candidates-file --joint --verbalizer --aggregate --strict --norm --domain --content-free --norms --window --cache --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --candidates --labels --candidates-file --joint --verbalizer --aggregate --strict --norm --domain --content-free --norms --parse-special --window --cache --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -918,7 +918,7 @@ _lmkit() {
             esac
             ;;
         'prompt tree')
-            options='-m --model --prompt --encoding-errors --window --breadth --depth --branch --length-penalty --draw --explain --self-consistency --extract --numbers --max-tokens --stop --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --threads --device -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --encoding-errors --parse-special --window --breadth --depth --branch --length-penalty --draw --explain --self-consistency --extract --numbers --max-tokens --stop --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --threads --device -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
