@@ -1,14 +1,14 @@
 # What examples in a prompt are worth, and whether their labels have to be right, on a CPU, offline:
-# `make -f examples/in-context.mk` (some two minutes). Needs the extra `torch`.
+# `make -f examples/in-context.mk` (about a minute). Needs the extra `torch`.
 #
-# The model learns to say of words of Python's help whether they end in a vowel, from lines such as `loop => consonant`;
-# the words that it is asked about are in none of them. Min et al. (2022) found large models to be hardly worse with
+# The model learns to say of words of Python's help whether they are long, seven letters or more, from lines such as
+# `loop => short`; the words that it is asked about are in none of them. Min et al. (2022) found large models to be hardly worse with
 # labels drawn at random; whether this one is, the table says: accuracy with right labels (gold), drawn ones (random),
 # each other's (flipped), and without (none), for 0, 1 and 4 examples, with intervals and paired differences.
 
 LMKIT ?= lmkit
 OUT ?= build/in-context
-STEPS ?= 250
+STEPS ?= 100
 SEEDS ?= 3
 FILES := $(OUT)/train.txt $(OUT)/shots.tsv $(OUT)/dev.tsv
 
@@ -25,8 +25,7 @@ all: $(OUT)/answers.jsonl $(OUT)/ablation.tsv
 $(OUT)/words.tsv:
 	@mkdir -p $(OUT)
 	$(LMKIT) data text python-docs | tr 'A-Z' 'a-z' | tr -cs 'a-z' '\n' | LC_ALL=C sort -u | \
-	  awk 'length >= 3 { label = /[aeiou]$$/ ? "vowel" : "consonant"; turn = (turn * 7 + 3) % 9973; \
-	       printf "%05d\t%s\t%s\n", (turn + 5 * length * NR) % 9973, $$0, label }' | LC_ALL=C sort | cut -f 2,3 > $@
+	  awk 'length >= 3 { printf "%05d\t%s\t%s\n", (7919 * NR) % 99991, $$0, (length > 6) ? "long" : "short" }' | LC_ALL=C sort | cut -f 2,3 > $@
 
 $(FILES) &: $(OUT)/words.tsv
 	head -n 100 $< > $(OUT)/shots.tsv

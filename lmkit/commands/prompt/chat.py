@@ -78,11 +78,11 @@ def chat(
     A message that holds marks of the template, such as [/INST] or <|im_end|>, could speak for another: stderr
     tells of it, --strict refuses it (status 3), --escape puts a space behind the first character of each.
     `lmkit sample` and others read all of a prompt as text, the template's own marks too: <s> is three
-    characters to them, and not a token; `lmkit bpe encode --parse-special` makes tokens of them.
+    characters to them, and not a token, unless --parse-special says that it is.
 
     Examples:
       lmkit prompt chat --template llama2 --system 'Be brief.' questions.txt
-      lmkit prompt chat --template chatml chats.jsonl | lmkit sample -m model.lm --input jsonl -
+      lmkit prompt chat --template chatml chats.jsonl | lmkit sample -m gpt.lm --parse-special --input jsonl -
       lmkit prompt chat --template SmolLM2-135M-Instruct --strict chats.jsonl
       lmkit prompt chat --template chat.jinja --set 'bos_token=<s>' --date 2024-07-26 chats.jsonl
     """
