@@ -32,7 +32,6 @@ from lmkit.embedding.compiled_lanes import (
 
 TILE = 6
 LINE_END = 2
-STRETCH = 1024
 OFTEN = 31  # every 32nd place of a chunk is measured
 _LINE = 16  # floats in a line of the cache
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
@@ -83,9 +82,9 @@ def thin(ids, keep, seed, kept):
 
 
 @_cached
-def _draw(target, width, table, negatives, state, rows, weights):
-    """Rows of the outputs of a word, itself first, and how often each counts; the next random state."""
-    rows[0] = target * width
+def _draw(target, width, table, negatives, state, rows, weights, changed):
+    """Rows of the outputs of a word, itself first, how often each counts, and marks; the next random state."""
+    rows[0], changed[target] = target * width, 1
     size = np.uint64(len(table))
     for slot in range(1, negatives + 1):
         state += _GAMMA
@@ -94,7 +93,7 @@ def _draw(target, width, table, negatives, state, rows, weights):
         entry = table[drawn]
         if (number & _LOW) >= (entry >> _HALF):
             drawn = entry & _LOW
-        row = np.int64(drawn) * width
+        row, changed[np.int64(drawn)] = np.int64(drawn) * width, 1
         place = (slot // TILE) * LANES + slot % TILE
         rows[slot], weights[place] = row, 1.0
         for before in range(slot):
@@ -209,8 +208,8 @@ def _neighbours(kept, length, place, reach, width, rows):
 
 
 @_cached
-def skipgram(kept, length, inputs, outputs, width, window, dynamic, negatives, table, rates, seed, found):
-    """Trains with each word as the one that its neighbours predict; adds (nats, pairs) of some to `found`."""
+def skipgram(kept, length, inputs, outputs, width, window, dynamic, negatives, table, rates, seed, found, changed):
+    """Trains each word as the one that its neighbours predict: (nats, pairs) of some to `found`; marks outputs."""
     tiles = negatives // TILE + 1
     rows, errors = np.empty(2 * window, np.int64), np.empty(2 * window * tiles * LANES, np.float32)
     old, labels = np.empty(2 * window * LANES, np.float32), np.zeros(tiles * LANES, np.float32)
@@ -223,7 +222,7 @@ def skipgram(kept, length, inputs, outputs, width, window, dynamic, negatives, t
         targets, nexts = nexts, targets
         weights, next_weights = next_weights, weights
         if place + 1 < length and kept[place + 1] != LINE_END:
-            state = _draw(np.int64(kept[place + 1]), width, table, negatives, state, nexts, next_weights)
+            state = _draw(np.int64(kept[place + 1]), width, table, negatives, state, nexts, next_weights, changed)
             for slot in range(negatives + 1):
                 _fetch(outputs, nexts[slot], width)
         if place + 2 + window < length:
@@ -275,8 +274,8 @@ def _scatter(outputs, width, targets, tiles, errors, hidden, scale, inputs, rows
 
 
 @_cached
-def cbow(kept, length, inputs, outputs, width, window, dynamic, negatives, table, rates, seed, found, mean):
-    """Trains with each word predicted by all its neighbours; adds (nats, words) of some to `found`."""
+def cbow(kept, length, inputs, outputs, width, window, dynamic, negatives, table, rates, seed, found, changed, mean):
+    """Trains with each word predicted by all its neighbours: (nats, words) of some to `found`; marks outputs."""
     tiles = negatives // TILE + 1
     rows, errors = np.empty(2 * window, np.int64), np.empty(2 * tiles * LANES, np.float32)
     hidden, labels = np.empty(width, np.float32), np.zeros(tiles * LANES, np.float32)
@@ -290,7 +289,7 @@ def cbow(kept, length, inputs, outputs, width, window, dynamic, negatives, table
         targets, nexts = nexts, targets
         weights, next_weights = next_weights, weights
         if place + 1 < length and kept[place + 1] != LINE_END:
-            state = _draw(np.int64(kept[place + 1]), width, table, negatives, state, nexts, next_weights)
+            state = _draw(np.int64(kept[place + 1]), width, table, negatives, state, nexts, next_weights, changed)
             for slot in range(negatives + 1):
                 _fetch(outputs, nexts[slot], width)
         if place + 2 + window < length:
@@ -316,18 +315,24 @@ def cbow(kept, length, inputs, outputs, width, window, dynamic, negatives, table
 
 
 @_cached
-def combine(base, replicas, share):
-    """Adds the changes of all replicas, in order, times a share to numbers of the base; replicas become the same."""
-    change = np.empty(STRETCH, np.float32)
-    for begin in range(0, len(base), STRETCH):
-        end = min(begin + STRETCH, len(base))
-        before, total = base[begin:end], change[: end - begin]
-        total[:] = 0
-        for worker in range(len(replicas)):
-            replica = replicas[worker, begin:end]
-            for i in range(len(before)):
-                total[i] += replica[i] - before[i]
-        for i in range(len(before)):
-            before[i] += share * total[i]
-        for worker in range(len(replicas)):
-            replicas[worker, begin:end] = before
+def combine(base, replicas, changed, width, begin, end, share):
+    """Adds the changes of all replicas to rows of the base where one is marked, in order, times a share.
+
+    The replicas become the same as the base, and the marks are taken away.
+    """
+    factor, count = spread(share), len(changed)
+    for row in range(begin, end):
+        marked = False
+        for worker in range(count):
+            marked |= changed[worker, row] != 0
+            changed[worker, row] = 0
+        if not marked:
+            continue
+        for place in range(row * width, (row + 1) * width, LANES):
+            before, total = load(base, place), zeros()
+            for worker in range(count):
+                total = add(total, subtract(load(replicas, worker * len(base) + place), before))
+            after = multiply_add(factor, total, before)
+            store(base, place, after)
+            for worker in range(count):
+                store(replicas, worker * len(base) + place, after)

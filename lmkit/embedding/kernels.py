@@ -11,7 +11,7 @@ import numpy as np
 from lmkit.embedding.aliases import alias_table, packed
 from lmkit.embedding.plan import Corpus, Plan, keep_probabilities, noise
 from lmkit.embedding.rounds import Chunk, share
-from lmkit.protocols import F32, F64, I32
+from lmkit.protocols import F32, F64, I32, U8
 
 
 class Kernel(Protocol):
@@ -28,11 +28,17 @@ class Kernel(Protocol):
     def compile(self) -> None:
         """Gets ready."""
 
-    def train(self, ids: I32, chunk: Chunk, vectors: F32) -> F64:
-        """Trains on ids, changing vectors (2, V, D') in place: nats of some pairs, and how many these are."""
+    def train(self, ids: I32, chunk: Chunk, vectors: F32, changed: U8) -> F64:
+        """Trains on ids, changing vectors (2, V, D') in place: nats of some pairs, and how many these are.
 
-    def combine(self, base: F32, replicas: F32) -> None:
-        """Adds to some numbers (M,) the change of each replica (W, M), in order; the replicas become the same."""
+        Marks in `changed`, (2, V), the vectors that may have changed.
+        """
+
+    def combine(self, base: F32, replicas: F32, changed: U8, begin: int, end: int) -> None:
+        """Adds to base[begin:end] of vectors (M, D') the change of each replica (W, M, D'), in order.
+
+        The replicas become the same. Only of vectors that are marked in `changed`, (W, M), which loses its marks.
+        """
 
 
 class CompiledKernel:
@@ -61,10 +67,11 @@ class CompiledKernel:
 
     def _warm_up(self) -> None:
         vectors, ids = np.zeros((2, len(self.keep), self.width), dtype=np.float32), np.zeros(0, dtype=np.int32)
-        self.train(ids, Chunk(0, 0, (0.0, 0.0), 0), vectors)
-        self.combine(vectors[0].reshape(-1), vectors[1:].reshape(1, -1))
+        changed = np.zeros(vectors.shape[:2], dtype=np.uint8)
+        self.train(ids, Chunk(0, 0, (0.0, 0.0), 0), vectors, changed)
+        self.combine(vectors[0], vectors[None, 0], changed[:1], 0, 0)
 
-    def train(self, ids: I32, chunk: Chunk, vectors: F32) -> F64:
+    def train(self, ids: I32, chunk: Chunk, vectors: F32, changed: U8) -> F64:
         """See `Kernel.train`."""
         from lmkit.embedding import compiled
 
@@ -72,10 +79,11 @@ class CompiledKernel:
         kept, seed = np.empty(len(ids), dtype=np.int32), np.uint64(chunk.seed)
         held = np.array(ids, dtype=np.int32)  # in memory: an array that can't be written would be compiled for anew
         length = compiled.thin(held, self.keep, seed, kept)
+        changed[0][kept[:length]] = 1
         flat = vectors.reshape(2, -1)
         given: tuple[Any, ...] = (
             kept, length, flat[0], flat[1], self.width, plan.window, plan.dynamic, plan.negatives, self.table,
-            np.array(chunk.rates), ~seed, found,
+            np.array(chunk.rates), ~seed, found, changed[1],
         )  # fmt: skip
         if plan.architecture == "cbow":
             compiled.cbow(*given, plan.combine == "mean")
@@ -83,11 +91,12 @@ class CompiledKernel:
             compiled.skipgram(*given)
         return found
 
-    def combine(self, base: F32, replicas: F32) -> None:
+    def combine(self, base: F32, replicas: F32, changed: U8, begin: int, end: int) -> None:
         """See `Kernel.combine`."""
         from lmkit.embedding import compiled
 
-        compiled.combine(base, replicas, share(len(replicas)))
+        flat = base.reshape(-1), replicas.reshape(-1)
+        compiled.combine(*flat, changed, self.width, begin, end, share(len(replicas)))
 
 
 def _misses() -> int:

@@ -14,7 +14,7 @@ from lmkit.embedding.losses import negative_sampling, softmax
 from lmkit.embedding.plan import FIRST_WORD, Corpus, Plan, keep_probabilities, noise
 from lmkit.embedding.rounds import Chunk, share
 from lmkit.embedding.windows import Lines
-from lmkit.protocols import F32, F64, I32, Bool, Floats
+from lmkit.protocols import F32, F64, I32, U8, Bool, Floats
 
 BATCH = 128  # in small vocabularies, a quarter of the words: too many changes of one row at once overshoot
 PRODUCTS = 4_000_000  # numbers that a softmax may hold at once
@@ -49,8 +49,9 @@ class NumpyKernel:
     def compile(self) -> None:
         """There is nothing to compile."""
 
-    def train(self, ids: I32, chunk: Chunk, vectors: F32) -> F64:
+    def train(self, ids: I32, chunk: Chunk, vectors: F32, changed: U8) -> F64:
         """See `Kernel.train`."""
+        changed[:] = 1
         generator = np.random.Generator(np.random.PCG64(chunk.seed))
         chances = self.keep[ids]
         lines = Lines.of(ids[(ids < FIRST_WORD) | (generator.random(len(ids)) < chances)])
@@ -113,13 +114,14 @@ class NumpyKernel:
         loss, inward, outward = negative_sampling(inputs, outputs[rows], labels, weights)
         return loss, inward, (rows[counted], outward[counted])
 
-    def combine(self, base: F32, replicas: F32) -> None:
-        """See `Kernel.combine`."""
+    def combine(self, base: F32, replicas: F32, changed: U8, begin: int, end: int) -> None:
+        """See `Kernel.combine`; here all vectors are taken as marked."""
+        base, replicas = base[begin:end], replicas[:, begin:end]
         change = np.zeros_like(base)
         for replica in replicas:
             change += replica - base
         base += share(len(replicas)) * change
-        replicas[:] = base
+        replicas[:], changed[:, begin:end] = base, 0
 
 
 def _subtract(matrix: Floats, rows: I32, changes: Floats) -> None:

@@ -99,22 +99,27 @@ class _Team:
         self.base: F32 = np.zeros((2, size, kernel.width), dtype=np.float32)
         self.base[0, :, :dim], self.base[1, :, :dim] = start
         self.replicas = np.stack([self.base] * replicas) if replicas > 1 else self.base[None]
+        self.changed = np.zeros(self.replicas.shape[:3], dtype=np.uint8)
 
     def work(self, corpus: Corpus, rounds: Rounds, number: int) -> F64:
         """One round: what was found by all."""
         jobs: list[Future[F64]] = []
         for worker, chunk in enumerate(rounds[number]):
-            vectors = self.replicas[worker % len(self.replicas)]
+            replica = worker % len(self.replicas)
+            own = self.replicas[replica], self.changed[replica]
             for part in chunk.split(self.parts):
-                jobs.append(self.pool.submit(self.kernel.train, corpus.ids[part.begin : part.end], part, vectors))
+                jobs.append(self.pool.submit(self.kernel.train, corpus.ids[part.begin : part.end], part, *own))
         found: F64 = np.sum([job.result() for job in jobs], axis=0)
         if len(self.replicas) > 1:
             self._combine()
         return found
 
     def _combine(self) -> None:
-        base, replicas = self.base.reshape(-1), self.replicas.reshape(len(self.replicas), -1)
+        count, width = len(self.replicas), self.kernel.width
+        base, replicas = self.base.reshape(-1, width), self.replicas.reshape(count, -1, width)
+        changed = self.changed.reshape(count, -1)
         borders = [len(base) * part // self.threads for part in range(self.threads + 1)]
-        parts = [slice(*pair) for pair in pairwise(borders)]
-        for job in [self.pool.submit(self.kernel.combine, base[part], replicas[:, part]) for part in parts]:
+        for job in [
+            self.pool.submit(self.kernel.combine, base, replicas, changed, *pair) for pair in pairwise(borders)
+        ]:
             job.result()
