@@ -1,6 +1,6 @@
-"""What runs in the peers' Python: gensim and fastText train as their documentation says, with one thread count for all.
+"""What runs in the peers' Python: gensim and fastText train as their documentation says; word2vec's binary file.
 
-w2v_peers.py gensim|fasttext TEXT OUT.npz SETTINGS(JSON)
+w2v_peers.py gensim|fasttext TEXT OUT SETTINGS(JSON)
 """
 
 import json
@@ -9,7 +9,7 @@ import sys
 import numpy as np
 
 
-def gensim(text: str, told: dict) -> tuple[list[str], np.ndarray]:
+def gensim(text: str, out: str, told: dict) -> None:
     from gensim.models import Word2Vec
 
     model = Word2Vec(
@@ -17,10 +17,10 @@ def gensim(text: str, told: dict) -> tuple[list[str], np.ndarray]:
         min_count=told["min_count"], workers=told["threads"], sg=int(told["arch"] == "skipgram"), alpha=told["lr"],
         epochs=told["epochs"], seed=told["seed"], corpus_file=text,
     )  # fmt: skip
-    return model.wv.index_to_key, model.wv.vectors
+    model.wv.save_word2vec_format(out, binary=True)
 
 
-def fasttext(text: str, told: dict) -> tuple[list[str], np.ndarray]:
+def fasttext(text: str, out: str, told: dict) -> None:
     import fasttext as peer
 
     model = peer.train_unsupervised(
@@ -29,13 +29,15 @@ def fasttext(text: str, told: dict) -> tuple[list[str], np.ndarray]:
         bucket=1, verbose=0,
     )  # fmt: skip
     words = [word for word in model.get_words() if word != "</s>"]
-    return words, np.stack([model.get_word_vector(word) for word in words])
+    with open(out, "wb") as file:
+        file.write(f"{len(words)} {told['dim']}\n".encode())
+        for word in words:
+            file.write(word.encode() + b" " + model.get_word_vector(word).astype(np.float32).tobytes())
 
 
 def main() -> None:
     peer, text, out, told = sys.argv[1:]
-    words, vectors = {"gensim": gensim, "fasttext": fasttext}[peer](text, json.loads(told))
-    np.savez(out, words=np.array([word.encode() for word in words]), vectors=vectors)
+    {"gensim": gensim, "fasttext": fasttext}[peer](text, out, json.loads(told))
 
 
 if __name__ == "__main__":

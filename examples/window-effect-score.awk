@@ -1,25 +1,55 @@
-# Two shares of neighbours, for each table of `lmkit w2v similar`; the last file is the text.
-#   alike     the last three letters are those of the word
-#   together  both are in one document at least five times as often as chance has it
-FNR == 1 { table++; name[table] = FILENAME }
+# How often a neighbour wins against words as frequent as itself, for each table of `lmkit w2v similar`; ties are half.
+#   alike     its end has more letters in common with the asked word's
+#   together  of the documents that it is in, more have the asked word
+# 0.5 is chance, ± the standard error over asked words. Nothing is chosen, so nothing fits these words only.
+# Files: words by falling frequency, `count word` a line; the tables; the text.
+FNR == 1 { file++; name[file] = FILENAME }
+file == 1 { ranked[FNR] = $2; rank[$2] = FNR; next }
 FILENAME ~ /\.tsv$/ {
   if (FNR == 1) next
-  split($0, field, "\t"); asked[table, ++pairs[table]] = field[1] " " field[2]; seen[field[1]]; seen[field[2]]
-  alike[table] += substr(field[1], length(field[1]) - 2) == substr(field[2], length(field[2]) - 2)
-  next
+  split($0, field, "\t"); word = field[1]; near = field[2]
+  if (word != last[file]) { last[file] = word; asked[file, ++words[file]] = word }
+  neighbour[file, word, ++neighbours[file, word]] = near; is[file, word, near]; seen[word]; seen[near]
+  seen[ranked[above(near)]]; seen[ranked[below(near)]]; next
 }
 (FNR - 1) % document == 0 { documents++ }
 { for (n = 1; n <= NF; n++) if ($n in seen && !(($n, documents) in has)) { has[$n, documents]; at[$n, ++often[$n]] = documents } }
 END {
-  print "window\talike\ttogether"
-  for (t = 1; t < table; t++) {
-    together = 0
-    for (n = 1; n <= pairs[t]; n++) {
-      split(asked[t, n], pair, " "); both = 0
-      for (d = 1; d <= often[pair[1]]; d++) both += ((pair[2], at[pair[1], d]) in has)
-      together += both * documents >= 5 * often[pair[1]] * often[pair[2]]
-    }
+  print "window\talike\t±\ttogether\t±"
+  for (t = 2; t < file; t++) {
+    for (n = 1; n <= words[t]; n++) judge(t, asked[t, n])
     window = name[t]; sub(/.*\//, "", window); sub(/\.tsv$/, "", window)
-    printf "%s\t%.3f\t%.3f\n", window, alike[t] / pairs[t], together / pairs[t]
+    printf "%s\t%s\t%s\n", window, mean(t, "alike"), mean(t, "together")
   }
+}
+# A twentieth up and down the ranks, where words are about as frequent.
+function above(word) { return int(rank[word] / 1.05) }
+function below(word) { return int(rank[word] * 1.05) + 1 }
+function judge(t, word,  n, near, games, alike, together, way, control) {
+  for (n = 1; n <= neighbours[t, word]; n++) {
+    near = neighbour[t, word, n]
+    for (way = 0; way < 2; way++) {
+      control = ranked[way ? above(near) : below(near)]
+      if (control == "" || control == word || control == near || (t, word, control) in is) continue
+      games++; alike += wins(ending(word, near), ending(word, control))
+      together += wins(met(word, near), met(word, control))
+    }
+  }
+  if (games) { add(t, "alike", alike / games); add(t, "together", together / games) }
+}
+function wins(one, other) { return (one > other) + (one == other) / 2 }
+function ending(one, other,  n) {
+  while (n < length(one) && substr(one, length(one) - n, 1) == substr(other, length(other) - n, 1)) n++
+  return n
+}
+function met(word, other,  d, both) {
+  if ((word, other) in held) return held[word, other]
+  for (d = 1; d <= often[other]; d++) both += ((word, at[other, d]) in has)
+  return held[word, other] = often[other] ? both / often[other] : 0
+}
+function add(t, what, share) { number[t, what]++; sum[t, what] += share; squares[t, what] += share * share }
+function mean(t, what,  n, m) {
+  n = number[t, what]; if (!n) return "none\tnone"
+  m = sum[t, what] / n
+  return sprintf("%.3f\t%.3f", m, n > 1 ? sqrt((squares[t, what] / n - m * m) / (n - 1)) : 0)
 }

@@ -14,12 +14,12 @@ SHOWN ?= 6
 
 .DELETE_ON_ERROR:
 .PHONY: effect
-effect: $(foreach window,$(WINDOWS),$(OUT)/$(window).tsv) $(OUT)/text.txt
+effect: $(foreach window,$(WINDOWS),$(OUT)/$(window).tsv) $(OUT)/counts.txt $(OUT)/text.txt
 	@echo "== nearest words"
 	@paste $(foreach window,$(WINDOWS),$(OUT)/$(window).tsv) | \
 	  awk -v shown=$(SHOWN) -v windows="$(WINDOWS)" -f examples/window-effect-lists.awk
-	@echo "== all $$(wc -l < $(OUT)/words.txt) words: the share of their neighbours that ends alike, and that is met together"
-	@awk -v document=$(DOCUMENT) -f examples/window-effect-score.awk \
+	@echo "== all $$(wc -l < $(OUT)/words.txt) words: how often a neighbour ends more alike, and is met together more, than a word as frequent"
+	@awk -v document=$(DOCUMENT) -f examples/window-effect-score.awk $(OUT)/counts.txt \
 	  $(foreach window,$(WINDOWS),$(OUT)/$(window).tsv) $(OUT)/text.txt
 
 $(OUT)/docs.txt:
@@ -31,10 +31,12 @@ $(OUT)/text.txt: $(CORPUS)
 	@mkdir -p $(OUT)
 	@LC_ALL=C tr 'A-Z' 'a-z' < $(CORPUS) | LC_ALL=C tr '\001-\011\013-`{-\177' ' ' > $@
 
+$(OUT)/counts.txt: $(OUT)/text.txt
+	@LC_ALL=C tr -s ' ' '\n' < $< | grep . | LC_ALL=C sort | uniq -c | LC_ALL=C sort -k 1,1nr -k 2 > $@
+
 # The most frequent words of five letters and more, which have an ending.
-$(OUT)/words.txt: $(OUT)/text.txt
-	@LC_ALL=C tr -s ' ' '\n' < $< | LC_ALL=C grep -E '^[a-z]{5,}$$' | LC_ALL=C sort | uniq -c | LC_ALL=C sort -k 1,1nr -k 2 | \
-	  head -500 | awk '{print $$2}' > $@
+$(OUT)/words.txt: $(OUT)/counts.txt
+	@LC_ALL=C awk '$$2 ~ /^[a-z][a-z][a-z][a-z][a-z]+$$/ {print $$2}' $< | head -500 > $@
 
 $(OUT)/%.lm: $(OUT)/text.txt
 	@$(LMKIT) w2v train -q --window $* $(TRAIN) $< -o $@

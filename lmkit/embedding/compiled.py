@@ -35,7 +35,6 @@ from lmkit.embedding.compiled_lanes import (
 
 TILE = 6
 LINE_END = 2
-STRETCH = 1024
 SKIPGRAM, SUM, MEAN = 0, 1, 2
 OFTEN = 31  # every 32nd place of a chunk is measured
 _LINE = 16  # floats in a line of the cache
@@ -87,9 +86,9 @@ def thin(ids, keep, seed, kept):
 
 
 @_cached
-def _draw(target, width, table, negatives, state, rows, weights):
-    """Rows of the outputs of a word, itself first, and how often each counts; the next random state."""
-    rows[0] = target * width
+def _draw(target, width, table, negatives, state, rows, weights, changed):
+    """Rows of the outputs of a word, itself first, how often each counts, and marks; the next random state."""
+    rows[0], changed[target] = target * width, 1
     size = np.uint64(len(table))
     for slot in range(1, negatives + 1):
         state += _GAMMA
@@ -98,7 +97,7 @@ def _draw(target, width, table, negatives, state, rows, weights):
         entry = table[drawn]
         if (number & _LOW) >= (entry >> _HALF):
             drawn = entry & _LOW
-        row = np.int64(drawn) * width
+        row, changed[np.int64(drawn)] = np.int64(drawn) * width, 1
         place = (slot // TILE) * LANES + slot % TILE
         rows[slot], weights[place] = row, 1.0
         for before in range(slot):
@@ -282,9 +281,10 @@ def _scatter(outputs, width, targets, tiles, errors, hidden, scale, inputs, rows
 
 @_cached
 def train(
-    kept, length, inputs, outputs, width, window, dynamic, negatives, table, rates, seed, found, way, starts, parts,
+    kept, length, inputs, outputs, width, window, dynamic, negatives, table, rates, seed, found, changed, way, starts,
+    parts,
 ):  # fmt: skip
-    """Trains on a text; adds (nats, pairs), or of cbow (nats, words), of some to `found`.
+    """Trains on a text; adds (nats, pairs), or of cbow (nats, words), of some to `found`; marks `changed` outputs.
 
     way     SKIPGRAM: a word predicts each neighbour. SUM, MEAN: all neighbours together predict the word
     starts  (V + 1,) where the rows of each word begin in `parts`; where this is empty words have one row each
@@ -309,7 +309,7 @@ def train(
         targets, nexts = nexts, targets
         weights, next_weights = next_weights, weights
         if place + 1 < length and kept[place + 1] != LINE_END:
-            state = _draw(np.int64(kept[place + 1]), width, table, negatives, state, nexts, next_weights)
+            state = _draw(np.int64(kept[place + 1]), width, table, negatives, state, nexts, next_weights, changed)
             for slot in range(negatives + 1):
                 _fetch(outputs, nexts[slot], width)
         if not slots and place + 2 + window < length:
@@ -342,18 +342,24 @@ def train(
 
 
 @_cached
-def combine(base, replicas, share):
-    """Adds the changes of all replicas, in order, times a share to numbers of the base; replicas become the same."""
-    change = np.empty(STRETCH, np.float32)
-    for begin in range(0, len(base), STRETCH):
-        end = min(begin + STRETCH, len(base))
-        before, total = base[begin:end], change[: end - begin]
-        total[:] = 0
-        for worker in range(len(replicas)):
-            replica = replicas[worker, begin:end]
-            for i in range(len(before)):
-                total[i] += replica[i] - before[i]
-        for i in range(len(before)):
-            before[i] += share * total[i]
-        for worker in range(len(replicas)):
-            replicas[worker, begin:end] = before
+def combine(base, replicas, changed, width, begin, end, share):
+    """Adds the changes of all replicas to rows of the base where one is marked, in order, times a share.
+
+    The replicas become the same as the base, and the marks are taken away.
+    """
+    factor, count = spread(share), len(changed)
+    for row in range(begin, end):
+        marked = False
+        for worker in range(count):
+            marked |= changed[worker, row] != 0
+            changed[worker, row] = 0
+        if not marked:
+            continue
+        for place in range(row * width, (row + 1) * width, LANES):
+            before, total = load(base, place), zeros()
+            for worker in range(count):
+                total = add(total, subtract(load(replicas, worker * len(base) + place), before))
+            after = multiply_add(factor, total, before)
+            store(base, place, after)
+            for worker in range(count):
+                store(replicas, worker * len(base) + place, after)

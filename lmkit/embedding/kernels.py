@@ -13,10 +13,12 @@ import numpy as np
 from lmkit.embedding.aliases import alias_table, packed
 from lmkit.embedding.plan import Corpus, Plan, keep_probabilities, noise
 from lmkit.embedding.rounds import Chunk, share
-from lmkit.protocols import F32, F64, I32
+from lmkit.protocols import F32, F64, I32, U8
 
 Tables = Sequence[F32]
 """Rows that centre vectors are made of, and those of vectors as context."""
+Marks = Sequence[U8]
+"""Of both, 1 where a row may have changed, (R,) and (V,)."""
 
 
 class Kernel(Protocol):
@@ -33,11 +35,17 @@ class Kernel(Protocol):
     def compile(self) -> None:
         """Gets ready."""
 
-    def train(self, ids: I32, chunk: Chunk, vectors: Tables) -> F64:
-        """Trains on ids, changing vectors (R, D') and (V, D') in place: nats of some pairs, and how many these are."""
+    def train(self, ids: I32, chunk: Chunk, vectors: Tables, changed: Marks) -> F64:
+        """Trains on ids, changing vectors (R, D') and (V, D') in place: nats of some pairs, and how many these are.
 
-    def combine(self, base: F32, replicas: F32) -> None:
-        """Adds to some numbers (M,) the change of each replica (W, M), in order; the replicas become the same."""
+        Marks in `changed` the rows that may have changed.
+        """
+
+    def combine(self, base: F32, replicas: F32, changed: U8, begin: int, end: int) -> None:
+        """Adds to base[begin:end] of rows (M, D') the change of each replica (W, M, D'), in order.
+
+        The replicas become the same. Only of rows that are marked in `changed`, (W, M), which loses its marks.
+        """
 
 
 class CompiledKernel:
@@ -48,7 +56,7 @@ class CompiledKernel:
         self.width = -(-plan.dim // 8) * 8
         self.keep = keep_probabilities(corpus.counts, plan.sample).astype(np.float32)
         self.table = packed(*alias_table(noise(corpus.counts, plan.power)))
-        self.rows = corpus.rows
+        self.composed = corpus.parts
         self.starts, self.parts = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
         if corpus.parts is not None:
             self.starts, self.parts = corpus.parts.starts, corpus.parts.rows
@@ -70,10 +78,11 @@ class CompiledKernel:
 
     def _warm_up(self) -> None:
         nothing, ids = np.zeros((2, 0, self.width), dtype=np.float32), np.zeros(0, dtype=np.int32)
-        self.train(ids, Chunk(0, 0, (0.0, 0.0), 0), (nothing[0], nothing[1]))
-        self.combine(nothing[0].reshape(-1), nothing[1:].reshape(1, -1))
+        unmarked = np.zeros((2, 0), dtype=np.uint8)
+        self.train(ids, Chunk(0, 0, (0.0, 0.0), 0), (nothing[0], nothing[1]), (unmarked[0], unmarked[1]))
+        self.combine(nothing[0], nothing[None, 1], unmarked[:1], 0, 0)
 
-    def train(self, ids: I32, chunk: Chunk, vectors: Tables) -> F64:
+    def train(self, ids: I32, chunk: Chunk, vectors: Tables, changed: Marks) -> F64:
         """See `Kernel.train`."""
         from lmkit.embedding import compiled
 
@@ -81,19 +90,30 @@ class CompiledKernel:
         kept, seed = np.empty(len(ids), dtype=np.int32), np.uint64(chunk.seed)
         held = np.array(ids, dtype=np.int32)  # in memory: an array that can't be written would be compiled for anew
         length = compiled.thin(held, self.keep, seed, kept)
+        self._mark(kept[:length], changed[0])
         inputs, outputs = (table.reshape(-1) for table in vectors)
         way = compiled.SKIPGRAM if plan.architecture == "skipgram" else getattr(compiled, plan.combine.upper())
         compiled.train(
             kept, length, inputs, outputs, self.width, plan.window, plan.dynamic, plan.negatives, self.table,
-            np.array(chunk.rates), ~seed, found, way, self.starts, self.parts,
+            np.array(chunk.rates), ~seed, found, changed[1], way, self.starts, self.parts,
         )  # fmt: skip
         return found
 
-    def combine(self, base: F32, replicas: F32) -> None:
+    def _mark(self, words: I32, changed: U8) -> None:
+        """Marks the rows of which some words, (N,), are made."""
+        if self.composed is None:
+            changed[words] = 1
+            return
+        there = np.zeros(len(self.keep), dtype=np.bool_)
+        there[words] = True
+        changed[self.composed.of(np.flatnonzero(there).astype(np.int32))[1]] = 1
+
+    def combine(self, base: F32, replicas: F32, changed: U8, begin: int, end: int) -> None:
         """See `Kernel.combine`."""
         from lmkit.embedding import compiled
 
-        compiled.combine(base, replicas, share(len(replicas)))
+        flat = base.reshape(-1), replicas.reshape(-1)
+        compiled.combine(*flat, changed, self.width, begin, end, share(len(replicas)))
 
 
 def _misses() -> int:

@@ -13,7 +13,7 @@ from lmkit.embedding.plan import Plan
 
 SHORT = 200_000  # ids below which one worker has a corpus for itself
 WORKERS = 2
-PER_WORD = 2  # ids of a chunk for each word of the vocabulary: a sum costs as much as some tenth of that
+WORDS_PER_ID = 2  # words of the vocabulary for each id of a chunk: longer ones learn less, shorter ones cost more
 LEAST = 2_000
 
 
@@ -49,7 +49,7 @@ class Rounds:
     def of(cls, plan: Plan, length: int, size: int) -> "Rounds":
         """Chunks for a stream of `length` ids and a vocabulary of `size` words."""
         workers = plan.workers or (WORKERS if length >= SHORT else 1)
-        longest = plan.chunk or max(PER_WORD * size, LEAST)
+        longest = plan.chunk or max(size // WORDS_PER_ID, LEAST)
         rounds = -(-length // (workers * longest))
         return cls(plan, length, workers, workers * rounds)
 

@@ -15,7 +15,7 @@ from lmkit.embedding.losses import negative_sampling, softmax
 from lmkit.embedding.plan import FIRST_WORD, Corpus, Plan, keep_probabilities, noise
 from lmkit.embedding.rounds import Chunk, share
 from lmkit.embedding.windows import Lines
-from lmkit.protocols import F32, F64, I32, Bool, Floats
+from lmkit.protocols import F32, F64, I32, U8, Bool, Floats
 
 BATCH = 128  # in small vocabularies, a quarter of the words: too many changes of one row at once overshoot
 PRODUCTS = 4_000_000  # numbers that a softmax may hold at once
@@ -50,8 +50,10 @@ class NumpyKernel:
     def compile(self) -> None:
         """There is nothing to compile."""
 
-    def train(self, ids: I32, chunk: Chunk, vectors: Sequence[F32]) -> F64:
-        """See `Kernel.train`."""
+    def train(self, ids: I32, chunk: Chunk, vectors: Sequence[F32], changed: Sequence[U8]) -> F64:
+        """See `Kernel.train`; all rows are marked."""
+        for marks in changed:
+            marks[:] = 1
         generator = np.random.Generator(np.random.PCG64(chunk.seed))
         chances = self.keep[ids]
         lines = Lines.of(ids[(ids < FIRST_WORD) | (generator.random(len(ids)) < chances)])
@@ -134,13 +136,14 @@ class NumpyKernel:
         loss, inward, outward = negative_sampling(inputs, outputs[rows], labels, weights)
         return loss, inward, (rows[counted], outward[counted])
 
-    def combine(self, base: F32, replicas: F32) -> None:
-        """See `Kernel.combine`."""
+    def combine(self, base: F32, replicas: F32, changed: U8, begin: int, end: int) -> None:
+        """See `Kernel.combine`; here all rows are taken as marked."""
+        base, replicas = base[begin:end], replicas[:, begin:end]
         change = np.zeros_like(base)
         for replica in replicas:
             change += replica - base
         base += share(len(replicas)) * change
-        replicas[:] = base
+        replicas[:], changed[:, begin:end] = base, 0
 
 
 def _subtract(matrix: Floats, rows: I32, changes: Floats) -> None:

@@ -98,15 +98,16 @@ class _Team:
         self, kernel: Kernel, pool: ThreadPoolExecutor, threads: int, start: Vectors, replicas: int, parts: int
     ) -> None:
         self.kernel, self.pool, self.threads, self.parts = kernel, pool, threads, parts
-        self._border = len(start.centre) * kernel.width
-        self.base: F32 = np.zeros(self._border + len(start.context) * kernel.width, dtype=np.float32)
+        self._border = len(start.centre)
+        self.base: F32 = np.zeros((self._border + len(start.context)) * kernel.width, dtype=np.float32)
         for table, begun in zip(self.tables(self.base), start, strict=True):
             table[:, : begun.shape[1]] = begun
         self.replicas = np.stack([self.base] * replicas) if replicas > 1 else self.base[None]
+        self.changed = np.zeros((len(self.replicas), len(self.base) // kernel.width), dtype=np.uint8)
 
     def tables(self, numbers: F32) -> tuple[F32, F32]:
         """Centre and context vectors of a row, (R, D') and (V, D')."""
-        centre, context = np.split(numbers, [self._border])
+        centre, context = np.split(numbers, [self._border * self.kernel.width])
         return centre.reshape(-1, self.kernel.width), context.reshape(-1, self.kernel.width)
 
     @property
@@ -119,17 +120,20 @@ class _Team:
         """One round: what was found by all."""
         jobs: list[Future[F64]] = []
         for worker, chunk in enumerate(rounds[number]):
-            vectors = self.tables(self.replicas[worker % len(self.replicas)])
+            replica = worker % len(self.replicas)
+            own = self.tables(self.replicas[replica]), np.split(self.changed[replica], [self._border])
             for part in chunk.split(self.parts):
-                jobs.append(self.pool.submit(self.kernel.train, corpus.ids[part.begin : part.end], part, vectors))
+                jobs.append(self.pool.submit(self.kernel.train, corpus.ids[part.begin : part.end], part, *own))
         found: F64 = np.sum([job.result() for job in jobs], axis=0)
         if len(self.replicas) > 1:
             self._combine()
         return found
 
     def _combine(self) -> None:
-        borders = [len(self.base) * part // self.threads for part in range(self.threads + 1)]
-        parts = [slice(*pair) for pair in pairwise(borders)]
-        jobs = [self.pool.submit(self.kernel.combine, self.base[part], self.replicas[:, part]) for part in parts]
-        for job in jobs:
+        count, width = len(self.replicas), self.kernel.width
+        base, replicas = self.base.reshape(-1, width), self.replicas.reshape(count, -1, width)
+        borders = [len(base) * part // self.threads for part in range(self.threads + 1)]
+        for job in [
+            self.pool.submit(self.kernel.combine, base, replicas, self.changed, *pair) for pair in pairwise(borders)
+        ]:
             job.result()

@@ -152,6 +152,10 @@ def reference(line, plan, drawn, rate):
     return vectors
 
 
+def marks(vectors):
+    return np.zeros(vectors.shape[:2], dtype=np.uint8)
+
+
 def start(size, plan):
     generator = np.random.default_rng(5)
     vectors = generator.normal(0, 0.5, (2, size, plan.dim)).astype(np.float32)
@@ -172,7 +176,7 @@ def test_compiled_steps_are_the_formulas(settings, negatives):
     kernel.table = np.full(len(kernel.table), drawn, dtype=np.uint64)  # whatever is asked for, this word is drawn
     vectors = np.zeros((2, len(corpus.counts), kernel.width), dtype=np.float32)
     vectors[:, :, : plan.dim] = start(len(corpus.counts), plan)
-    kernel.train(corpus.ids, Chunk(0, len(corpus.ids), (0.1, 0.1), 7), vectors)
+    kernel.train(corpus.ids, Chunk(0, len(corpus.ids), (0.1, 0.1), 7), vectors, marks(vectors))
     expected = reference(line, plan, [drawn] * negatives, 0.1)
     np.testing.assert_allclose(vectors[:, :, : plan.dim], expected, rtol=0, atol=3e-6 * negatives)
     assert not vectors[:, :, plan.dim :].any()
@@ -202,10 +206,30 @@ def test_compiled_code_changes_no_other_rows(architecture):
     kernel = CompiledKernel(corpus, plan)
     kernel.table[:] = np.uint64(9)
     vectors = start(len(corpus.counts), plan)
-    before = vectors.copy()
-    kernel.train(np.array([4, 5, 2], dtype=np.int32), Chunk(0, 3, (0.025, 0.025), 1), vectors)
+    before, marked = vectors.copy(), marks(vectors)
+    kernel.train(np.array([4, 5, 2], dtype=np.int32), Chunk(0, 3, (0.025, 0.025), 1), vectors, marked)
     changed = (vectors.view(np.int32) != before.view(np.int32)).any(axis=2)
     assert [np.flatnonzero(part).tolist() for part in changed] == [[4, 5], [4, 5, 9]]
+    assert [np.flatnonzero(part[3:]).tolist() for part in marked] == [[1, 2], [1, 2, 6]]
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 5])
+def test_marked_changes_are_summed_as_all_are(replicas):
+    pytest.importorskip("numba")
+    from lmkit.embedding.kernels import CompiledKernel
+
+    generator, corpus = np.random.default_rng(replicas), random_corpus()
+    base = generator.normal(size=(30, 8)).astype(np.float32)
+    marked = (generator.random((replicas, 30)) < 0.2).astype(np.uint8)
+    moved = base + marked[..., None] * generator.normal(size=(replicas, 30, 8)).astype(np.float32)
+    expected = base + min(1, 2 / replicas) * (moved - base).sum(axis=0)
+    for kernel in (CompiledKernel(corpus, Plan(dim=8)), NumpyKernel(corpus, Plan(dim=8))):
+        whole, parts, marks_left = base.copy(), moved.copy(), marked.copy()
+        for rows in ((0, 13), (13, 30)):
+            kernel.combine(whole, parts, marks_left, *rows)
+        np.testing.assert_allclose(whole, expected, atol=2e-6)
+        assert (parts == whole).all()
+        assert not marks_left.any()
 
 
 def test_changed_rows_of_a_pair():
