@@ -181,7 +181,10 @@ def test_compiled_steps_change_each_row_by_what_the_mean_changes(settings, negat
     tables = [np.zeros((len(table), kernel.width), dtype=np.float32) for table in begun]
     for table, rows in zip(tables, begun, strict=True):
         table[:, : plan.dim] = rows
-    kernel.train(corpus.ids, Chunk(0, len(corpus.ids), (rate, rate), 7), tables)
+    changed = [np.zeros(len(table), dtype=np.uint8) for table in tables]
+    kernel.train(corpus.ids, Chunk(0, len(corpus.ids), (rate, rate), 7), tables, changed)
+    for table, old, marks in zip(tables, begun, changed, strict=True):
+        np.testing.assert_array_equal(table[marks == 0, : plan.dim], old[marks == 0])
 
     rows, context = (table.astype(np.float64) for table in begun)
     plain = NumpyKernel(Corpus(corpus.ids, corpus.counts), plan)
