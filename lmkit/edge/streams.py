@@ -399,6 +399,17 @@ def spare_inputs(name: str | None, inputs: Iterable[str | None]) -> None:
             raise UsageError(f"{name} is an input and would be overwritten", hint="choose another -o FILE")
 
 
+def expect_apart(*names: str | None) -> None:
+    """Raises UsageError where two outputs are one file."""
+    seen: set[str] = set()
+    for name in names:
+        if name not in (None, STDIN):
+            path = os.path.realpath(name)
+            if path in seen:
+                raise UsageError(f"{name} is to hold two things at once", hint="name another file for one of them")
+            seen.add(path)
+
+
 def expect_output(name: str | None, *, binary: bool = False) -> None:
     """Raises what `open_output` would at the end of long work, as far as it can be told before.
 

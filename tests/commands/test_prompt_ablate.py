@@ -55,7 +55,12 @@ def test_the_same_command_gives_the_same_bytes_and_finished_items_are_not_asked_
     assert (work / "cache").stat().st_size == size
     listed = [json.loads(line) for line in items.splitlines()]
     assert len(listed) == 4 * 5 * 8
-    assert list(listed[0]) == ["arm", "k", "seed", "id", "answer", "gold", "correct"]
+    assert list(listed[0]) == ["arm", "k", "seed", "id", "answer", "gold", "correct", "shots", "shown"]
+    gold, flipped = ([one for one in listed if one["arm"] == arm] for arm in ("gold", "flipped"))
+    assert [one["shots"] for one in gold] == [one["shots"] for one in flipped]
+    assert all(one["shown"] != other["shown"] for one, other in zip(gold, flipped, strict=True))
+    done = lmkit(*command, "-o", "items")
+    assert (done.status, "items is to hold two things at once" in done.stderr) == (2, True)
 
 
 def test_seeds_draw_examples_and_labels(files, lmkit):
@@ -144,6 +149,7 @@ def test_ties_go_to_the_first(templates, lmkit):
         (["--templates", "near.j2"], 2, "--dev and --model are needed"),
         (["--dev", "none.tsv", "--templates", "near.j2"], 3, "none.tsv: No such file"),
         (["--dev", "dev.tsv", "--templates", "no such"], 2, "no [X] in the template"),
+        (["--dev", "dev.tsv", "--templates", "none.j2"], 3, "none.j2: No such file"),
     ],
 )
 def test_searches_that_make_no_sense(templates, lmkit, options, status, message):

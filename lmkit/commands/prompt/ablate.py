@@ -127,13 +127,14 @@ def ablate(
 
     A row for each arm and number of examples: `accuracy`, the mean over seeds and items, and the bootstrap
     interval over items; `difference` to `gold`, its interval and p-value, items paired. --items has each answer:
-    `arm`, `k`, `seed`, `id`, `answer`, `gold`, `correct`.
+    `arm`, `k`, `seed`, `id`, `answer`, `gold`, `correct`, `shots` (which examples) and `shown` (their labels).
 
     Examples:
       lmkit prompt ablate shots.tsv dev.tsv -m model.lm -k 0,1,4 --seeds 5
-      lmkit prompt ablate shots.tsv dev.tsv -m gpt.lm --labels gold,random --sep '\\n' --norm calibrated --json
+      lmkit prompt ablate shots.tsv dev.tsv -m gpt.lm --labels gold,random --sep '\n' --norm calibrated --json
     """
     arms, counts = asked.arms, asked.numbers
+    streams.expect_apart(output, items_file)
     if model is None:
         raise UsageError("no model", hint="name one with -m MODEL")
     texts = list(files or [streams.STDIN])
@@ -204,6 +205,7 @@ def _listing(group: "Sequence[Trial]", answers: Sequence[str]) -> bytes:
         {
             "arm": trial.arm, "k": trial.count, "seed": trial.seed, "id": trial.item.name, "answer": answer,
             "gold": trial.item.output, "correct": answer == trial.item.output,
+            "shots": [shot.name for shot in trial.shots], "shown": [shot.output for shot in trial.shots],
         }
         for trial, answer in zip(group, answers, strict=True)
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from lmkit.commands import models as opening
 from lmkit.commands.eval import figures
 from lmkit.commands.grouped import with_groups
 from lmkit.commands.options import Json, Level, ModelOption, ModelThreads, Output, Resamples, Run, Seed, Window
-from lmkit.commands.prompt import choices, deciding, filling, finished, items
+from lmkit.commands.prompt import choices, deciding, filling, finished, items, templates
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
 from lmkit.errors import DataError, UsageError
@@ -98,6 +98,8 @@ def search(
         raise UsageError("--dev and --model are needed", hint="lmkit prompt search -m MODEL --dev FILE --templates ...")
     deciding_.check()
     opening.one_stdin(model, dev, test)
+    if test is not None and test == dev:
+        run.terminal.notice("--test is --dev: what the template was chosen by says little of other items")
     opening.use_threads(threads, model)
     makers = {name: _maker(name) for name in templates}
 
@@ -123,7 +125,9 @@ def search(
 
 def _maker(name: str) -> Any:
     """What makes prompts by a template. Raises UsageError, or DataError of its file."""
-    return filling.maker_of(f"@{name}" if os.path.isfile(name) else name)
+    if os.path.isfile(name) or name.endswith(templates.JINJA):
+        return filling.maker_of(f"@{name}")
+    return filling.maker_of(name)
 
 
 class _Asking:
