@@ -218,17 +218,16 @@ def test_likeness_by_any_model_with_vectors(model, made, shelf, write):
     texts = ["the cat sat", "a dog", "cave cave", "the cat sat on the mat", "mouse"]
     shots = write("shots.tsv", "".join(f"{text}\tx\n" for text in texts).encode())
     (record,) = made("few-shot", "-k", "5", "--select", "similar", "--similar-by", shelf[model], shots, stdin=b"the\n")
-    rows = made_vectors(shelf[model], [*texts, "the"])
+    rows = made_vectors(lmkit, shelf[model], [*texts, "the"])
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     assert record["shots"] == (np.argsort(-(rows[:-1] @ rows[-1]), kind="stable") + 1).tolist()
 
 
-def made_vectors(model, texts):
+def made_vectors(lmkit, model, texts):
     """What `lmkit embed` says of each text."""
     import numpy as np
-    from conftest import run_here
 
-    done = run_here("embed", "--json", "-m", model, stdin="".join(f"{text}\n" for text in texts).encode())
+    done = lmkit("embed", "--json", "-m", model, stdin="".join(f"{text}\n" for text in texts).encode())
     return np.array([record["vector"] for record in done.records])
 
 
