@@ -212,7 +212,7 @@ def test_likeness_by_vectors(made, animals):
 
 
 @pytest.mark.parametrize("model", ["lstm.lm", "transformer-stream.lm", "ffn-documents.lm"])
-def test_likeness_by_any_model_with_vectors(model, made, shelf, write):
+def test_likeness_by_any_model_with_vectors(model, made, shelf, write, lmkit):
     import numpy as np
 
     texts = ["the cat sat", "a dog", "cave cave", "the cat sat on the mat", "mouse"]
