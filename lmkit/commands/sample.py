@@ -60,7 +60,8 @@ def sample(
     says so.
 
     With --draft or --lookup some tokens are guessed and looked at together, which is faster where
-    guesses are often right, and the text is the same.
+    guesses are often right, and the text is the same. They go with no search, constraint or Mirostat,
+    nor with --explain and --logprobs; searches take no constraint either.
 
     With --json-schema, --regex, --choice or --grammar each text is valid, whatever the model: it
     ends (`stop`) when nothing but its end may follow, and where it may also go on when the model
