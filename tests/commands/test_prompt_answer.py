@@ -403,9 +403,9 @@ def test_blanks_around_commas(answer, film):
         (["--prompt", "x", "--labels", "0,01"],
          "candidates '0', '01' are the same to the model; a --joint such as ' ' parts them from the prompt"),
         (["--prompt", "x", "--labels", "0,01", "--joint", " "],
-         "candidates '0', '01' are the same to the model, of which the first is the answer"),
+         "candidates '0', '01' are the same to the model"),
         (["--prompt", "x", "--labels", "0", "--labels", " mala"],
-         "candidates '0' have no token of their own; a --joint such as ' ' parts them from the prompt"),
+         "candidates '0' have no token of their own to be scored by; a --joint such as ' ' parts them from the prompt"),
         (["--prompt", "fue", "--labels", "mala,buena", "--joint", " "], None),
     ],
 )  # fmt: skip

@@ -127,12 +127,14 @@ class Decider:
             return
         place = f"{question.place}: " if question.place else ""
         listed = _listed([one for one, size in zip(question.candidates, own.tokens, strict=True) if not size])
-        said = f"candidates {listed} have no token of their own" if listed else None
+        said = None
         if self._same_tokens(question, own):
             said = f"candidates {_listed(question.candidates)} are the same to the model"
+        elif listed:
+            said = f"candidates {listed} have no token of their own to be scored by"
         if said is not None:
-            glued = question.before and not question.joint
-            said += f"; {self._parting} parts them from the prompt" if glued else ", of which the first is the answer"
+            glued = question.before[-1:].strip() and not question.joint[:1].isspace()
+            said += f"; {self._parting} parts them from the prompt" if glued else ""
         else:
             highest = max(scores)
             alike = [one for one, value in zip(question.candidates, scores, strict=True) if value == highest]
