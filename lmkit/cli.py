@@ -218,13 +218,16 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
             names = _long_names(context)
             several, flags = _options_that(context, "multiple"), _options_that(context, "is_flag")
             values = yaml_settings.read(value, set(names) - {"config", "print-config", "help"}, several, flags)
+            if len({names[option] for option in values}) < len(values):
+                raise UsageError(f"{value}: an option stands twice, in two spellings")
             context.default_map = {names[option]: setting for option, setting in values.items()}
         return value
 
     def command(invocation: typer.Context, **options: Any) -> None:
         shared = {key: options.pop(key) for key in ("config", "print_config", "quiet", "verbose", "debug")}
         if shared["print_config"]:
-            shown = {option: options[key] for option, key in _long_names(invocation).items() if key in options}
+            first = {key: option for option, key in reversed(_long_names(invocation).items())}
+            shown = {option: options[key] for key, option in reversed(first.items()) if key in options}
             with streams.open_output(None) as out:
                 out.write(yaml_settings.show(shown).encode())
             return
@@ -264,11 +267,12 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
 
 
 def _long_names(context: Any) -> dict[str, str]:
-    """Long option name, without dashes, to parameter name; of several spellings the first."""
+    """Long option names, without dashes, to parameter names; of several spellings the first is the one to show."""
     return {
-        parameter.opts[0].removeprefix("--"): parameter.name
+        spelling.removeprefix("--"): parameter.name
         for parameter in context.command.params
-        if parameter.opts[0].startswith("--")
+        for spelling in parameter.opts
+        if spelling.startswith("--")
     }
 
 
@@ -355,7 +359,9 @@ def _parse_and_run(words: Sequence[str], name: str | None) -> int:
         if not hasattr(error, "format_message"):  # what the parser raises has it
             raise
         message = " ".join(error.format_message().split())
-        raise UsageError(message, hint=f"lmkit {f'{name} ' if name else ''}--help") from None
+        group = next((word for word in words if not word.startswith("-")), None)
+        known = name or (group if group in GROUPS else None)
+        raise UsageError(message, hint=f"lmkit {f'{known} ' if known else ''}--help") from None
     return result if isinstance(result, int) else Status.DONE
 
 

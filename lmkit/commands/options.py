@@ -135,6 +135,9 @@ Device = Annotated[
     ),
 ]
 Prompt = Annotated[str, typer.Option("--prompt", metavar="TEXT", help="Text to go on from.", show_default=False)]
+OptionalPrompt = Annotated[
+    str | None, typer.Option("--prompt", metavar="TEXT", help="Text to go on from.", show_default=False)
+]
 ParseSpecial = Annotated[
     bool, typer.Option("--parse-special", help="Names of special tokens in the text mean the tokens.")
 ]

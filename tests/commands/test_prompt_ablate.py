@@ -156,3 +156,11 @@ def test_searches_that_make_no_sense(templates, lmkit, options, status, message)
     done = lmkit("prompt", "search", "-m", "copying.arpa", *options)
     assert (done.status, done.stdout) == (status, b"")
     assert message in done.stderr
+
+
+def test_what_is_right_may_be_no_candidate(files, lmkit):
+    done = lmkit("prompt", "ablate", "shots.tsv", "dev.tsv", "-m", "ignoring.arpa", *FIRST, "--candidates", "a, c")
+    assert "lmkit: gold of 4 records is no candidate\n" in done.stderr
+    templates = ["--templates", "[X] => [Z]", "[X] so => [Z]"]
+    done = lmkit("prompt", "search", "-m", "ignoring.arpa", "--dev", "dev.tsv", "--labels", "a,c", *templates)
+    assert "lmkit: gold of 4 records is no candidate\n" in done.stderr

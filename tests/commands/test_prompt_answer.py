@@ -232,7 +232,8 @@ def test_a_prompt_beyond_the_context(fails, answer, shelf):
 def test_a_tie_is_told_once(lmkit, film):
     record = {"prompt": "fue", "id": None}
     done = lmkit("prompt", "answer", "-m", film, "--labels", "x,y", stdin=lines_of(record, record))
-    assert done.stderr == "lmkit: <stdin>:1: 'x', 'y' score the same, of which the first is the answer\n"
+    parted = "a --joint such as ' ' parts them from the prompt"
+    assert done.stderr == f"lmkit: <stdin>:1: candidates 'x', 'y' are the same to the model; {parted}\n"
     assert [(found["id"], found["answer"]) for found in done.records] == [(1, "x"), (2, "x")]
 
 
@@ -358,3 +359,88 @@ def test_two_runs_do_not_share_a_cache(fails, long, work):
     with open(work / "c", "wb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         assert "another run writes to it" in fails(2, *long, "--cache", "c").stderr
+
+
+# What may not be meant.
+
+
+def test_an_empty_prompt_is_a_prompt(answer, film):
+    (found,) = answer("-m", film, "--prompt", "", "--labels", "mala,buena")
+    assert (found["id"], found["answer"]) == (1, "buena")
+
+
+def test_all_norms_are_those_that_a_record_can_have(answer, film, fails):
+    records = [{"prompt": "la fue"}, {"prompt": "la fue", "input": "la"}]
+    arguments = ["-m", film, "--labels", "mala,buena", "--joint", " "]
+    one, other = answer(*arguments, "--norms", "all", stdin=lines_of(*records))
+    assert list(one["scores"]["mala"]) == ["none", "tokens", "bytes", "chars", "pmi"]
+    assert list(other["scores"]["mala"]) == [*one["scores"]["mala"], "calibrated"]
+    (both,) = answer(*arguments, "--norms", "all", stdin=lines_of(records[1]))
+    assert both["scores"] == other["scores"]
+    for asked in (["--norms", "calibrated"], ["--norm", "calibrated", "--norms", "all"]):
+        assert "no `input`" in fails(3, "prompt", "answer", *arguments, *asked, stdin=lines_of(records[0])).stderr
+    done = fails(2, "prompt", "answer", *arguments, "--norms", "none,all", stdin=lines_of(records[0]))
+    assert "`all` stands alone" in done.stderr
+
+
+def test_escapes_in_the_joint(answer, film):
+    def scores(joint):
+        return answer("-m", film, "--prompt", "fue", "--labels", "mala,buena", "--joint", joint)[0]["scores"]
+
+    assert scores(r"\t") == scores("\t") == scores(" ")
+
+
+def test_blanks_around_commas(answer, film):
+    (found,) = answer("-m", film, "--prompt", "fue ", "--labels", "mala, buena")
+    assert found["answer"] == "buena"
+    (found,) = answer("-m", film, "--prompt", "fue", "--labels", " mala", "--labels", " buena")
+    assert found["answer"] == " buena"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--prompt", "x", "--labels", "0,01"],
+         "candidates '0', '01' are the same to the model; a --joint such as ' ' parts them from the prompt"),
+        (["--prompt", "x", "--labels", "0,01", "--joint", " "],
+         "candidates '0', '01' are the same to the model"),
+        (["--prompt", "x", "--labels", "0", "--labels", " mala"],
+         "candidates '0' have no token of their own to be scored by; a --joint such as ' ' parts them from the prompt"),
+        (["--prompt", "fue", "--labels", "mala,buena", "--joint", " "], None),
+    ],
+)  # fmt: skip
+def test_answers_that_are_the_same_to_the_model(lmkit, film, arguments, said):
+    done = lmkit("prompt", "answer", "-m", film, *arguments)
+    assert done.status == 0
+    assert done.stderr == (f"lmkit: {said}\n" if said else "")
+
+
+def test_what_is_right_may_be_no_candidate(lmkit, film, write):
+    golds = [{"prompt": "fue", "joint": " ", "gold": gold} for gold in ("mala", "bad", None, 3, "-")]
+    done = lmkit("prompt", "answer", "-m", film, "--labels", "mala,buena", stdin=lines_of(*golds))
+    assert done.stderr == "lmkit: gold of 3 records is no candidate\n"
+    write("v.json", b'{"mala": "-", "buena": "+"}')
+    done = lmkit("prompt", "answer", "-m", film, "--verbalizer", "v.json", stdin=lines_of(*golds[-2:]))
+    assert done.stderr == "lmkit: gold of 1 record is no candidate\n"
+
+
+def test_either_spelling_in_settings(lmkit, film, write, fails):
+    write("s.yaml", b"labels: mala,buena\n")
+    done = lmkit("prompt", "answer", "-m", film, "--prompt", "fue ", "-c", "s.yaml")
+    assert done.records[0]["answer"] == "buena"
+    shown = lmkit("prompt", "answer", "-c", "s.yaml", "--print-config").text
+    assert "candidates:\n- mala,buena\n" in shown
+    assert "labels:" not in shown
+    write("s.yaml", b"labels: mala\ncandidates: buena\n")
+    assert "in two spellings" in fails(2, "prompt", "answer", "-c", "s.yaml").stderr
+
+
+def test_hints_name_what_there_is(fails, film, write):
+    write("x.jsonl", b'{"prompt": "a"}\n')
+    done = fails(2, "prompt", "answer", "-m", film, "--labels", "a,b", "--cache", "x.jsonl", "x.jsonl")
+    assert "hint: --cache names a file of its own" in done.stderr
+    write("bad.jsonl", b'{"prompt": "\xff"}\n')
+    done = fails(3, "prompt", "answer", "-m", film, "--labels", "a,b", "bad.jsonl")
+    assert "--encoding-errors" not in done.stderr
+    assert "hint: lmkit prompt --help" in fails(2, "prompt", "tot").stderr
+    assert "hint: lmkit --help" in fails(2, "promt", "tot").stderr

@@ -59,8 +59,8 @@ def test_translation_by_examples(count, shown, made, write):
 
 def test_zero_shot_is_few_shot_of_none(made, write):
     stdin, words = b"cheese\n\n  a b\t\n", ["--instruction", r"Uno\ndos", "--sep", r" \\n\t"]
-    few = made("few-shot", "-k", "0", *words, write("fr.tsv", FRENCH), stdin=stdin)
-    zero = made("zero-shot", *words, stdin=stdin)
+    few = made("few-shot", "-q", "-k", "0", *words, write("fr.tsv", FRENCH), stdin=stdin)
+    zero = made("zero-shot", "-q", *words, stdin=stdin)
     assert [record["prompt"] for record in zero] == [f"Uno\ndos\n{text} \\n" for text in ("cheese", "", "  a b\t")]
     assert [{**record, "shots": [], "labels": few[0]["labels"]} for record in zero] == [
         {key: record[key] for key in (*record,)} for record in few
@@ -116,7 +116,7 @@ def test_fields_by_name(made, write):
 def test_forms_and_numbers(made, write):
     shots = lines_of({"input": "a", "output": "b"})
     one, two = write("one.tsv", b"u\tU\nv\n"), write("two.txt", b"w\tx\n")
-    found = made("few-shot", "-k", "1", "--shots-input", "jsonl", "-", one, two, stdin=shots)
+    found = made("few-shot", "-q", "-k", "1", "--shots-input", "jsonl", "-", one, two, stdin=shots)
     assert [(record["id"], record["input"], record.get("gold")) for record in found] == [
         (1, "u", "U"), (2, "v", None), (3, "w\tx", None),
     ]  # fmt: skip
@@ -281,13 +281,13 @@ def test_an_item_that_alone_is_too_long(fails, write, shelf):
 
 def test_chains_of_thought(made, write):
     shots = write("roger.jsonl", lines_of(ROGER))
-    (record,) = made("cot", shots, stdin=CAFETERIA)
+    (record,) = made("cot", "-k", "1", shots, stdin=CAFETERIA)
     question = CAFETERIA.decode().strip()
     before = f"Q: {ROGER['input']}\nA: "
     after = f"The answer is 11.\n\nQ: {question}\nA:"
     assert record["prompt"] == f"{before}{ROGER['reasoning']} {after}"
     assert (record["joint"], record["input"], record["shots"]) == (" ", question, [1])
-    (standard,) = made("cot", "--no-reasoning", shots, stdin=CAFETERIA)
+    (standard,) = made("cot", "-k", "1", "--no-reasoning", shots, stdin=CAFETERIA)
     assert standard == {**record, "prompt": before + after}
     (zero,) = made("cot", stdin=CAFETERIA)
     assert zero == {"id": 1, "prompt": f"Q: {question}\nA: Let's think step by step.", "input": question, "shots": []}
@@ -299,17 +299,19 @@ def test_answers_of_gsm8k(made, write):
     answer = "Natalia sold 48/2 = <<48/2=24>>24 clips in May.\n#### 24"
     shots = write("train.jsonl", lines_of({"question": "May?", "answer": answer}))
     items = write("test.jsonl", lines_of({"question": "June?", "answer": "2 * 12 = <<2*12=24>>24\n#### 1,024"}))
-    (record,) = made("cot", shots, items)
+    (record,) = made("cot", "-k", "1", shots, items)
     assert record["prompt"] == "Q: May?\nA: Natalia sold 48/2 = 24 clips in May. The answer is 24.\n\nQ: June?\nA:"
     assert record["gold"] == "1,024"
-    (kept,) = made("cot", "--keep-marks", shots, items)
+    (kept,) = made("cot", "-k", "1", "--keep-marks", shots, items)
     assert "<<48/2=24>>24" in kept["prompt"]
     assert made("cot", shots, shots, "-k", "0")[0]["gold"] == "24"
 
 
-def test_all_examples_or_all_but_the_item(made, write):
+def test_four_examples_or_those_that_are_named(made, write):
     shots = write("shots.jsonl", lines_of(*({"input": f"q{n}", "reasoning": "r", "output": "o"} for n in range(5))))
     assert [record["shots"] for record in made("cot", shots, shots)][:2] == [[2, 3, 4, 5], [1, 3, 4, 5]]
+    named = made("cot", "--select", "fixed", "--ids", "3,1", shots, stdin=b"new\n")
+    assert [record["shots"] for record in named] == [[3, 1]]
 
 
 # What goes wrong.
@@ -389,3 +391,44 @@ def test_an_endless_stream_is_answered_as_it_comes(shell, write):
 def test_no_items_no_prompts(lmkit, write):
     done = lmkit("prompt", "few-shot", write("many.tsv", MANY), stdin=b"")
     assert (done.status, done.text, done.stderr) == (0, "", "")
+
+
+# What may not be meant.
+
+RECORD = "JSON Lines, taken for texts; --input jsonl takes records"
+TABS = "lines with tabs, taken for texts; --input tsv parts them"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["few-shot", "-k", "0", "many.tsv"], ["zero-shot"], ["cot"], ["fill", "--template", "[X] is"],
+     ["chat", "--template", "chatml"]],
+)  # fmt: skip
+@pytest.mark.parametrize(("line", "said"), [('{ "text": "a"}', RECORD), ("a\tb", TABS), ("a\tb\tc", ""), ("{a}", "")])
+def test_lines_that_look_like_more_are_told_of_once_for_each_file(words, line, said, lmkit, write):
+    write("many.tsv", MANY)
+    names = [write("dev", f"{line}\n{line}\n".encode()), write("dev.txt", f"{line}\n".encode())]
+    if words[0] != "cot":  # whose first file has the examples
+        done = lmkit("prompt", *words, *names)
+        assert done.stderr == "".join(f"lmkit: {name}: {said}\n" for name in ("dev", "dev.txt") if said)
+    done = lmkit("prompt", *words, stdin=f"{line}\n{line}\n".encode())
+    assert (len(done.records), done.stderr) == (2, f"lmkit: <stdin>: {said}\n" if said else "")
+    done = lmkit("prompt", *words, "--input", "text", stdin=f"{line}\n".encode())
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("words", [["zero-shot"], ["fill", "--template", "[X] is"], ["chat", "--template", "chatml"]])
+def test_empty_lines_are_items_and_counted(words, lmkit):
+    done = lmkit("prompt", *words, stdin=b"a\n\n\nb\n")
+    assert (len(done.records), done.stderr) == (4, "lmkit: 2 empty lines were taken for items\n")
+
+
+@pytest.mark.parametrize("words", [["fill", "--template", "[X]"], ["chat", "--template", "chatml"]])
+def test_hints_name_no_option_that_is_not_there(words, fails):
+    assert "--encoding-errors" not in fails(3, "prompt", *words, stdin=b"a\xff\n").stderr
+    assert "--encoding-errors" in fails(3, "prompt", "zero-shot", stdin=b"a\xff\n").stderr
+
+
+def test_questions_in_the_place_of_examples(fails, write):
+    done = fails(3, "prompt", "cot", write("questions.txt", b"How many?\n"), stdin=b"")
+    assert "SHOTS comes first; without SHOTS questions come from stdin" in done.stderr

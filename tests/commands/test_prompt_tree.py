@@ -120,3 +120,8 @@ def test_votes_that_make_no_sense(coins, lmkit, options, message):
     done = lmkit("prompt", "tree", "-m", coins, *options, stdin=b"")
     assert done.status == 2
     assert message in done.stderr
+
+
+def test_an_empty_prompt_is_a_prompt(coins, lmkit):
+    done = lmkit("prompt", "tree", "-m", coins, "--prompt", "", stdin=b'{"prompt": "5"}')
+    assert [record["prompt"] for record in done.records] == [""]

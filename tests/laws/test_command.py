@@ -164,6 +164,7 @@ REDEFINED = {
     "--order": "of n-grams; of n-grams to list; of filters",
     "--positive": "words to add; the label that is asked about",
     "--pattern": "what training is to use; what an imported file does not say",
+    "--prompt": "a text to go on from; a prompt with a place for its answer",
     "--shots": "examples in a prompt; numbers of them to compare",
     "--strict": "about marks of a template; about words of a verbalizer",
     "--task": "of a test set of vectors; of a format of prompts",

@@ -54,7 +54,7 @@ Candidates = Annotated[
     list[str] | None,
     typer.Option(
         "--candidates", metavar="LIST", show_default="the outputs in SHOTS",
-        help="The answers to choose from, parted by commas; repeated, each is one answer, commas and all.",
+        help="The answers to choose from, parted by commas without the blanks there; repeated, each is one as it is.",
     ),
 ]  # fmt: skip
 Items = Annotated[
@@ -153,7 +153,7 @@ def ablate(
     layout = Layout(*map(options.unescaped, (instruction, sep, example_sep)))
     answers = choices.named(candidates, None) or tuple(labels_of(examples))
     opened = opening.open_language_model(model)
-    streams.spare_inputs(cache, [model, shots, *texts])
+    finished.spare_inputs(cache, [model, shots, *texts])
     with ExitStack() as stack:
         out = stack.enter_context(streams.open_output(output, inputs=[model, shots, *texts]))
         listed = (
@@ -173,6 +173,7 @@ def ablate(
             if listed is not None:
                 listed.answer(_listing(group, [answers[place] for place in chosen]))
             progress.advance(len(group))
+        choices.tell_strangers(run, sum(choices.is_stranger(item.output, answers) for item in items))
         sampling = Sampling(seed, resamples, level)
         outcomes = _outcomes(right, sampling)
         _show(run, out, outcomes, _signature(opened, deciding_, asked, sampling), as_json=json)

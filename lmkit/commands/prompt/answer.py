@@ -7,8 +7,8 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import ModelOption, ModelThreads, Output, ParseSpecial, Prompt, Run, Window
-from lmkit.commands.prompt import choices, deciding, finished
+from lmkit.commands.options import ModelOption, ModelThreads, Output, ParseSpecial, Run, Window
+from lmkit.commands.prompt import choices, deciding, finished, options
 from lmkit.commands.prompt.asking import Asking, Item
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
@@ -28,18 +28,34 @@ def answer(
     ] = None,
     model: ModelOption = None,
     *,
-    prompt: Prompt = "",
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            "--prompt",
+            metavar="TEXT",
+            show_default=False,
+            help="A prompt, as it is: the answer goes where it has [Z], or to its end.",
+        ),
+    ] = None,
     candidates: choices.Candidates = None,
     candidates_file: choices.CandidatesFile = None,
     joint: Annotated[
-        str, typer.Option("--joint", metavar="TEXT", help="What stands before answers where a record has no `joint`.")
+        str,
+        typer.Option(
+            "--joint",
+            metavar="TEXT",
+            help=r"Stands before answers where a record has no `joint`; `\n`, `\t` and `\\` are read.",
+        ),
     ] = "",
     verbalizer: choices.VerbalizerFile = None,
     aggregate: choices.Aggregate = "sum",
     strict: choices.Strict = False,
     deciding_: deciding.Deciding,
     norms: Annotated[
-        str, typer.Option("--norms", metavar="LIST", help="Which other scores to show, parted by commas, or `all`.")
+        str,
+        typer.Option(
+            "--norms", metavar="LIST", help="Which other scores to show, parted by commas, or `all` that can be had."
+        ),
     ] = "none,tokens,bytes,chars",
     parse_special: ParseSpecial = False,
     window: Window = False,
@@ -65,7 +81,7 @@ def answer(
       lmkit prompt answer -m model.lm --prompt "It was a [Z] film." --candidates good,bad --norms all
       lmkit prompt few-shot shots.tsv inputs.txt | lmkit prompt answer -m model.lm --cache done.jsonl
     """  # fmt: skip
-    if prompt and files:
+    if prompt is not None and files:
         raise UsageError("--prompt and FILEs exclude each other")
     if strict and verbalizer is None:
         raise UsageError("--strict is about --verbalizer, and there is none")
@@ -78,25 +94,28 @@ def answer(
     given = choices.named(candidates, candidates_file)
     if labelling is not None and given is not None:
         labelling.check(given)
-    asking = Asking(given, labelling.verbalizer.words if labelling is not None else None, joint)
+    asking = Asking(given, labelling.verbalizer.words if labelling is not None else None, options.unescaped(joint))
     opened = opening.with_special(opening.open_language_model(name), parse_special)
     inputs = [name, verbalizer, candidates_file, *texts]
-    streams.spare_inputs(cache, inputs)
+    finished.spare_inputs(cache, inputs)
     with (
         streams.open_output(output, inputs=[*inputs, cache], live=True) as out,
         finished.open_finished(run, cache) as done,
-        run.terminal.progress("answers", None if prompt else streams.size_of(texts)) as progress,
+        run.terminal.progress("answers", None if prompt is not None else streams.size_of(texts)) as progress,
     ):
-        decider = deciding.Decider(run, opened, deciding_, shown, done, window=window)
+        decider = deciding.Decider(
+            run, opened, deciding_, shown, done, window=window, sparing=norms == "all", parting="a --joint such as ' '"
+        )
         answers = _Answers(decider, labelling)
-        groups = iter([[asking.only(_typed(prompt))]]) if prompt else asking.groups(run, texts)
+        groups = iter([[asking.only(_typed(prompt))]]) if prompt is not None else asking.groups(run, texts)
         for records in answers.records(groups, progress):
             out.answer("".join(to_json(record) + "\n" for record in records).encode())
+        choices.tell_strangers(run, answers.strangers)
 
 
-def _named(model: str | None, files: list[str] | None, prompt: str) -> tuple[str, list[str]]:
+def _named(model: str | None, files: list[str] | None, prompt: str | None) -> tuple[str, list[str]]:
     """The model and the files with prompts, of which one may be stdin."""
-    if prompt:
+    if prompt is not None:
         return (streams.STDIN if model is None else model), []
     (name,), texts = opening.sources([model] if model is not None else [], files)
     return name, texts
@@ -113,6 +132,8 @@ def _shown(options: deciding.Deciding, norms: str) -> tuple[str, ...]:
         wanted |= set(deciding.NORMS) - ({"domain"} if options.domain is None else set())
     else:
         wanted |= set(norms.split(","))
+    if "all" in wanted:
+        raise UsageError("--norms: `all` stands alone", hint="--norms all")
     odd = sorted(wanted - set(deciding.NORMS))
     if odd:
         raise UsageError(f"--norms: {odd[0]!r} is not one of {', '.join(deciding.NORMS)}, all")
@@ -127,6 +148,8 @@ class _Answers:
     def __init__(self, decider: deciding.Decider, labelling: choices.Labelling | None) -> None:
         self._decider, self._labelling = decider, labelling
         self._answered = 0
+        self.strangers = 0
+        """Records of which what is right is no candidate, nor a label."""
 
     def records(self, groups: Iterable[list[Item]], progress: Any) -> Iterator[list[Any]]:
         """The records of each group of items."""
@@ -146,6 +169,8 @@ class _Answers:
         candidates = item.question.candidates
         chosen = label = candidates[self._decider.best(by_norm)]
         record: dict[str, Any] = {"id": item.id, "answer": chosen, "label": label}
+        labels = self._labelling.verbalizer.labels.values() if self._labelling is not None else ()
+        self.strangers += choices.is_stranger(item.record.get("gold"), candidates, labels)
         record["scores"] = {one: {way: by_norm[way][at] for way in by_norm} for at, one in enumerate(candidates)}
         if self._labelling is not None:
             label, scores = self._labelling.label(candidates, by_norm, self._decider.norm)

@@ -1,7 +1,7 @@
 """Which answers there are, and which labels they stand for: the options of `lmkit prompt answer` about that."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ Candidates = Annotated[
     list[str] | None,
     typer.Option(
         "--candidates", "--labels", metavar="LIST", show_default=False,
-        help="The answers to choose from, parted by commas; repeated, each is one answer, commas and all.",
+        help="The answers to choose from, parted by commas without the blanks there; repeated, each is one as it is.",
     ),
 ]  # fmt: skip
 CandidatesFile = Annotated[
@@ -56,7 +56,9 @@ def named(listed: Sequence[str] | None, file: str | None) -> tuple[str, ...] | N
         return None
     texts = [streams.argument_bytes(text).decode() for text in listed]
     try:
-        return distinct(tuple(texts[0].split(",") if len(texts) == 1 else texts), "--candidates")
+        return distinct(
+            tuple([one.strip() for one in texts[0].split(",")] if len(texts) == 1 else texts), "--candidates"
+        )
     except DataError as error:
         raise UsageError(str(error)) from None
 
@@ -114,6 +116,19 @@ class Labelling:
         several = {way: self.verbalizer.scores(candidates, some, self.way) for way, some in by_norm.items()}
         chosen = max(several[norm], key=lambda label: several[norm][label])
         return chosen, {label: {way: several[way][label] for way in several} for label in several[norm]}
+
+
+def is_stranger(gold: object, *known: Container[str]) -> bool:
+    """Whether what a record has for right is there, and none of the answers known."""
+    if isinstance(gold, bool) or not isinstance(gold, str | int | float):
+        return False
+    return all(str(gold) not in some for some in known)
+
+
+def tell_strangers(run: Run, count: int) -> None:
+    """Says how many records can't be answered right."""
+    if count:
+        run.terminal.notice(f"gold of {count} record{'s' if count > 1 else ''} is no candidate")
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -27,10 +27,7 @@ def cot(
         ),
     ] = None,
     files: options.Items = None,
-    count: Annotated[
-        int | None,
-        typer.Option("--shots", "-k", metavar="K", min=0, show_default="all", help="Examples in each prompt."),
-    ] = None,
+    count: options.Count = None,
     select: options.Select = "first",
     ids: options.Ids = None,
     similar_by: options.SimilarBy = None,
@@ -80,6 +77,8 @@ def cot(
     """
     if shots is None and (count or ids is not None):
         raise UsageError("no SHOTS to choose examples from")
+    if shots is not None and count is None and select != "fixed":
+        count = options.EXAMPLES
     choosing = Choosing(count, select, ids, similar_by, per_item, arrange, seed)
     length = making.Length(model, max_tokens, room)
     choosing.check()
@@ -95,12 +94,23 @@ def cot(
         fields = inputs.fields_of(input_field, output_field)
         examples: list[Example] = []
         if shots is not None:
-            found = making.read(run, shots, shots_form, fields, encoding_errors)
+            found = _shots(run, shots, shots_form, fields, encoding_errors)
             examples = list(_reasoned([told_apart(one, keep_marks=keep_marks) for one in found], not no_reasoning))
         chooser = Chooser(run, choosing, examples, shots or "")
         maker = making.Maker(layout, chooser, length.budget(), making.labels_in(examples))
         items = inputs.items(run, texts, form, fields=fields, errors=encoding_errors)
         maker.write(run, map(told_apart, items), out)
+
+
+def _shots(run: Run, name: str, form: str, fields: inputs.Fields, errors: str) -> list[Example]:
+    """The examples of SHOTS. Raises DataError, which says where questions go, as it may be these that were named."""
+    try:
+        return making.read(run, name, form, fields, errors)
+    except DataError as error:
+        if not str(error).endswith(": no output"):
+            raise
+        more = "SHOTS comes first; without SHOTS questions come from stdin"
+        raise DataError(str(error), hint=f"{error.hint}. {more}") from None
 
 
 def _reasoned(examples: Sequence[Example], needed: bool) -> Iterator[Example]:

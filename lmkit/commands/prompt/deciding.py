@@ -13,7 +13,7 @@ from lmkit.edge import streams
 from lmkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from lmkit.using.prompting.questions import Question
+    from lmkit.using.prompting.questions import Question, Scored
 
 FREE = ("none", "tokens", "bytes", "chars")
 NORMS = (*FREE, "pmi", "domain", "calibrated")
@@ -54,8 +54,13 @@ class Decider:
     """Scores questions by norms with a model; what is finished is not asked again."""
 
     def __init__(
-        self, run: Run, model: Any, options: Deciding, norms: Sequence[str], done: finished.Finished, *, window: bool
-    ) -> None:
+        self, run: Run, model: Any, options: Deciding, norms: Sequence[str], done: finished.Finished, *, window: bool,
+        sparing: bool = False, parting: str = "a space",
+    ) -> None:  # fmt: skip
+        """`sparing` leaves `calibrated` out, unless it decides, of questions that have no text to replace.
+
+        `parting` is what the user may put between a prompt and its answers.
+        """
         from lmkit.using.prompting.answering import trunk_of
         from lmkit.using.prompting.norms import CONTENT_FREE
 
@@ -63,8 +68,10 @@ class Decider:
         self._domain = None if options.domain is None else _typed(options.domain)
         self._contents = tuple(map(_typed, options.content_free)) if options.content_free else CONTENT_FREE
         self.norm = options.norm
+        self._spared = ("calibrated",) if sparing and self.norm != "calibrated" else ()
+        self._parting = parting
         self._trunk = trunk_of(model)
-        self._told = self._told_tie = False
+        self._told = self._told_alike = False
 
     def scores(
         self, asked: "Sequence[tuple[Question, object]]", progress: Callable[[int], None] = lambda _place: None
@@ -76,8 +83,10 @@ class Decider:
         from lmkit.using.prompting import norms
 
         self._tell_lines([question for question, _ in asked])
+        wanted = [self._wanted(question, text) for question, text in asked]
         several = [
-            norms.questions(question, self._norms, self._domain, self._contents, text) for question, text in asked
+            norms.questions(question, some, self._domain, self._contents, text)
+            for (question, text), some in zip(asked, wanted, strict=True)
         ]
         firsts = {begin: place for place, begin in enumerate(accumulate(map(len, several[:-1]), initial=0))}
         flat = [question for questions in several for question in questions]
@@ -87,12 +96,18 @@ class Decider:
             if place in firsts:
                 progress(firsts[place])
         found = [
-            norms.all_normalised(question, [scored[begin + more] for more in range(len(questions))], self._norms)
-            for (question, _), questions, begin in zip(asked, several, firsts, strict=False)
+            norms.all_normalised(question, [scored[begin + more] for more in range(len(questions))], some)
+            for (question, _), questions, some, begin in zip(asked, several, wanted, firsts, strict=False)
         ]
-        for (question, _), by_norm in zip(asked, found, strict=True):
-            self._tell_tie(question, by_norm[self.norm])
+        for (question, _), by_norm, begin in zip(asked, found, firsts, strict=True):
+            self._tell_alike(question, by_norm[self.norm], scored[begin])
         return found
+
+    def _wanted(self, question: "Question", text: object) -> tuple[str, ...]:
+        """The norms that a question is scored by."""
+        from lmkit.using.prompting.questions import has_text
+
+        return tuple(norm for norm in self._norms if norm not in self._spared or has_text(question, text))
 
     def chosen(
         self, asked: "Sequence[tuple[Question, object]]", progress: Callable[[int], None] = lambda _place: None
@@ -106,14 +121,37 @@ class Decider:
 
         return best(by_norm[self.norm])
 
-    def _tell_tie(self, question: "Question", scores: Sequence[float]) -> None:
-        """Says once that the first of equals is the answer, as of words that are all unknown to the model."""
-        highest = max(scores)
-        alike = [repr(one) for one, value in zip(question.candidates, scores, strict=True) if value == highest]
-        if len(alike) > 1 and not self._told_tie:
-            self._told_tie = True
-            place = f"{question.place}: " if question.place else ""
-            self._run.terminal.notice(f"{place}{', '.join(alike[:5])} score the same, of which the first is the answer")
+    def _tell_alike(self, question: "Question", scores: Sequence[float], own: "Scored") -> None:
+        """Says once that answers are the same to the model, or that the first of equals is chosen."""
+        if self._told_alike:
+            return
+        place = f"{question.place}: " if question.place else ""
+        listed = _listed([one for one, size in zip(question.candidates, own.tokens, strict=True) if not size])
+        said = None
+        if self._same_tokens(question, own):
+            said = f"candidates {_listed(question.candidates)} are the same to the model"
+        elif listed:
+            said = f"candidates {listed} have no token of their own to be scored by"
+        if said is not None:
+            glued = question.before[-1:].strip() and not question.joint[:1].isspace()
+            said += f"; {self._parting} parts them from the prompt" if glued else ""
+        else:
+            highest = max(scores)
+            alike = [one for one, value in zip(question.candidates, scores, strict=True) if value == highest]
+            if len(alike) > 1:
+                said = f"{_listed(alike)} score the same, of which the first is the answer"
+        if said is not None:
+            self._told_alike = True
+            self._run.terminal.notice(place + said)
+
+    def _same_tokens(self, question: "Question", own: "Scored") -> bool:
+        """Whether all candidates become the same tokens, looked at where they score alike."""
+        from lmkit.using.prompting.answering import part
+
+        if len(own.nats) < 2 or len(set(zip(own.nats, own.tokens, strict=True))) > 1:
+            return False
+        first, *others = [ending.tolist() for ending in part(self._model, question).endings]
+        return all(other == first for other in others)
 
     def _tell_lines(self, questions: "Sequence[Question]") -> None:
         """Says once that a model sees the answer's line alone."""
@@ -129,3 +167,7 @@ class Decider:
 
 def _typed(text: str) -> str:
     return streams.argument_bytes(text).decode()
+
+
+def _listed(candidates: Sequence[str]) -> str:
+    return ", ".join(map(repr, candidates[:5]))

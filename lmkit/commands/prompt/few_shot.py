@@ -1,9 +1,5 @@
 """`lmkit prompt few-shot`: prompts that show examples."""
 
-from typing import Annotated
-
-import typer
-
 from lmkit.commands import models as opening
 from lmkit.commands.options import EncodingErrors, Output, Run, Seed
 from lmkit.commands.prompt import inputs, making, options
@@ -11,21 +7,13 @@ from lmkit.commands.prompt.choosing import Chooser, Choosing
 from lmkit.commands.sections import in_sections
 from lmkit.edge import streams
 
-EXAMPLES = 4
-"""In each prompt, where nothing says how many."""
-
 
 @in_sections({**options.SECTIONS, "Layout": ("instruction", "sep", "example_sep"), "Output": ("output",)})
 def few_shot(
     run: Run,
     shots: options.Shots,
     files: options.Items = None,
-    count: Annotated[
-        int | None,
-        typer.Option(
-            "--shots", "-k", metavar="K", min=0, show_default="4, or all of --ids", help="Examples in each prompt."
-        ),
-    ] = None,
+    count: options.Count = None,
     select: options.Select = "first",
     ids: options.Ids = None,
     similar_by: options.SimilarBy = None,
@@ -51,7 +39,7 @@ def few_shot(
     none. It ends in no space or tab: those are the record's `joint`, which comes before an answer. A record has
     `id`, `prompt`, and where there are such `joint`, `gold` (the item's output), `input`, `shots` (ids or line
     numbers of the examples, in order), `labels` (the outputs in SHOTS, if they are 20 at most), `dropped`, and what
-    else the item's record has.
+    else the item's record has; its own `prompt`, `joint`, `shots`, `labels`, `dropped` and `slot` do not pass.
 
     SHOTS has an input, a tab and an output a line, or JSON Lines; it is held in memory. Items are answered as they
     come. An item is never among its own examples, be it the same id or the same text but for case, white space and
@@ -64,7 +52,7 @@ def few_shot(
       lmkit prompt few-shot -k 8 -m model.lm --max-tokens 1024 --room 16 shots.tsv inputs.txt
     """
     if count is None and select != "fixed":
-        count = EXAMPLES
+        count = options.EXAMPLES
     choosing = Choosing(count, select, ids, similar_by, per_item, arrange, seed)
     length = making.Length(model, max_tokens, room)
     choosing.check()

@@ -54,9 +54,10 @@ def fill(
     nothing, and reads no other file. For each item loops end after 131,072 rounds, texts at 1,048,576
     characters, and work on 134,217,728; a template that goes so far takes up to a minute.
 
-    t0-mcq takes `question`, `context` and a list of `choices`, and gives these as `candidates`; the right one is
-    named by its text, its letter, or its number from 0. gpt1 and bert take `a` and perhaps `b` (`sentence1`,
-    `sentence2`; `premise`, `hypothesis`; two columns), t5 an input, instruct an `instruction` and perhaps an `input`.
+    t0-mcq takes `question`, `context` and a list of `choices`, and gives these as `candidates`. What says which
+    is right is a number from 0, or the text of a choice, or else a letter. gpt1 and bert take `a` and perhaps `b`
+    (`sentence1`, `sentence2`; `premise`, `hypothesis`; two columns), t5 an input, instruct an `instruction` and
+    perhaps an `input`.
 
     Examples:
       lmkit prompt fill --template '[X]. En general la pelicula me parecio [Z].' --x 'Amé esa pelicula'

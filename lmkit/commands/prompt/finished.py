@@ -13,8 +13,9 @@ import typer
 
 from lmkit import __version__
 from lmkit.commands.options import Run
+from lmkit.edge import streams
 from lmkit.edge.journals import Journal, open_journal
-from lmkit.errors import DataError
+from lmkit.errors import DataError, UsageError
 
 HEADER = b'{"lmkit": "finished items", "format": 1}\n'
 
@@ -57,6 +58,14 @@ class Finished:
         elif len(self._values) == MOST:
             del self._values[next(iter(self._values))]
         self._values[key] = value
+
+
+def spare_inputs(cache: str | None, inputs: Sequence[str | None]) -> None:
+    """Raises UsageError where --cache names an input."""
+    try:
+        streams.spare_inputs(cache, inputs)
+    except UsageError as error:
+        raise UsageError(str(error), hint="--cache names a file of its own") from None
 
 
 @contextmanager

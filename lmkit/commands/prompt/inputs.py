@@ -1,6 +1,7 @@
 """What `lmkit prompt` reads: examples of TSV, JSON Lines or plain lines; records with prompts."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -12,7 +13,32 @@ from lmkit.errors import DataError
 from lmkit.using.prompting.examples import INPUTS, OUTPUTS, Example
 
 FORMS = ("auto", "text", "tsv", "jsonl")
+_RECORD = re.compile(rb"\s*\{\s*\".*\}\s*", re.DOTALL)
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+
+
+class Texts:
+    """Lines that are taken for texts: says where a file looks like something else, and how many lines are empty."""
+
+    def __init__(self, run: Run) -> None:
+        self._run, self._empty = run, 0
+
+    def see(self, place: str, line: bytes, asked: str) -> None:
+        """Looks at a line; of a file whose form was not `asked` for the first may tell what it is."""
+        if not line.strip():
+            self._empty += 1
+        elif asked == "auto" and place.endswith(":1"):
+            shown = place.removesuffix(":1")
+            if _RECORD.fullmatch(line):
+                self._run.terminal.notice(f"{shown}: JSON Lines, taken for texts; --input jsonl takes records")
+            elif line.count(b"\t") == 1:
+                self._run.terminal.notice(f"{shown}: lines with tabs, taken for texts; --input tsv parts them")
+
+    def close(self) -> None:
+        """Says how many were empty, if any."""
+        if self._empty:
+            said = "1 empty line was taken for an item" if self._empty == 1 else None
+            self._run.terminal.notice(said or f"{self._empty} empty lines were taken for items")
 
 
 class Fields(NamedTuple):
@@ -44,11 +70,13 @@ def form_of(name: str, asked: str, otherwise: str) -> str:
 
 
 def examples(
-    run: Run, name: str, form: str, *, labelled: bool, fields: Fields = FIELDS, errors: str = "strict", before: int = 0
-) -> Iterator[Example]:
+    run: Run, name: str, form: str, *, labelled: bool, fields: Fields = FIELDS, errors: str = "strict", before: int = 0,
+    see: Callable[[str, bytes], None] = lambda _place, _line: None,
+) -> Iterator[Example]:  # fmt: skip
     """The examples of a file, as they come; `labelled`: each must say what is right. Raises DataError.
 
     They are numbered by their lines, from `before` on. Blank lines are no records.
+    `see` is shown the lines that are taken for texts, with their places.
     """
     for number, (place, line) in enumerate(lines(run, name, errors), before + 1):
         if form == "jsonl":
@@ -56,6 +84,8 @@ def examples(
                 continue
             found = _of_record(_checked(from_json(line, place), line, place), number, place, fields)
         else:
+            if form == "text":
+                see(place, line)
             found = _of_line(line.decode(), form, number, place)
         if labelled and found.output is None:
             raise DataError(f"{place}: no output", hint=_missing(form, fields))
@@ -70,20 +100,22 @@ def items(
 
     `otherwise` is the form of files whose names tell none.
     """
-    before = 0
+    before, texts = 0, Texts(run)
     for name in files:
         number = before
         for item in examples(
-            run, name, form_of(name, asked, otherwise), labelled=False, fields=fields, errors=errors, before=before
-        ):
+            run, name, form_of(name, asked, otherwise), labelled=False, fields=fields, errors=errors, before=before,
+            see=lambda place, line: texts.see(place, line, asked),
+        ):  # fmt: skip
             number = item.number
             yield item
         before = number
+    texts.close()
 
 
-def lines(run: Run, name: str, errors: str = "strict") -> Iterator[tuple[str, bytes]]:
-    """The lines of a file with their places; `errors` as --encoding-errors has it."""
-    reader = opening.text_reader(errors, eager=True)
+def lines(run: Run, name: str, errors: str | None = None) -> Iterator[tuple[str, bytes]]:
+    """The lines of a file with their places; `errors` as --encoding-errors has it, None where it is not there."""
+    reader = streams.TextReader(eager=True) if errors is None else opening.text_reader(errors, eager=True)
     shown, number = streams.display(name), 0
     for block in opening.warned(run, name, reader.blocks(name)):
         for line in block[:-1].split(b"\n"):

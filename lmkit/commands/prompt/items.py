@@ -57,17 +57,18 @@ class Items:
 
     def of(self, files: Sequence[str] | None) -> Iterator[Item]:
         """The items. Raises DataError naming file and line."""
+        texts = inputs.Texts(self._run)
         for name in files or [streams.STDIN]:
             form = inputs.form_of(name, self._form, "text")
             for place, line in inputs.lines(self._run, name):
                 if form == "jsonl" and not line.strip():
                     continue
                 self._number += 1
-                if self._number == 1 and form == "text" and line.startswith(b'{"') and line.endswith(b"}"):
-                    shown = streams.display(name)
-                    self._run.terminal.notice(f"{shown}: JSON Lines, taken for texts; --input jsonl takes records")
+                if form == "text":
+                    texts.see(place, line, self._form)
                 fields = from_json(line, place) if form == "jsonl" else self._row(line.decode(), form, place)
                 yield Item(fields, self._number if fields.get("id") is None else fields["id"], place)
+        texts.close()
 
     def _row(self, line: str, form: str, place: str) -> dict[str, Any]:
         values = line.split("\t") if form == "tsv" else [line]

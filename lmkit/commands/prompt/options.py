@@ -111,6 +111,15 @@ Instruction = Annotated[
 Sep = Annotated[str, typer.Option("--sep", metavar="TEXT", help="Between input and output.")]
 ExampleSep = Annotated[str, typer.Option("--example-sep", metavar="TEXT", help="Between examples.")]
 
+Count = Annotated[
+    int | None,
+    typer.Option(
+        "--shots", "-k", metavar="K", min=0, show_default="4, or all of --ids", help="Examples in each prompt."
+    ),
+]
+EXAMPLES = 4
+"""In each prompt, where nothing says how many."""
+
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
 
 

@@ -108,7 +108,7 @@ def search(
     given = choices.named(candidates, candidates_file)
     opened = opening.open_language_model(model)
     inputs = [model, dev, test, candidates_file, *templates]
-    streams.spare_inputs(cache, inputs)
+    finished.spare_inputs(cache, inputs)
     with ExitStack() as stack:
         out = stack.enter_context(streams.open_output(output, inputs=inputs))
         done = stack.enter_context(finished.open_finished(run, cache))
@@ -119,6 +119,7 @@ def search(
         tried.sort(key=lambda one: -one.accuracy)
         if test is not None:
             tried.append(asking.tried(best.template, makers[best.template], test))
+        choices.tell_strangers(run, len(asking.strangers))
         parts = {"model": opened.digest[:8], "norm": deciding_.norm}
         _show(run, out, tried, Sampling(seed, resamples, level), parts, as_json=json)
 
@@ -138,6 +139,8 @@ class _Asking:
     ) -> None:
         self._run, self._decider, self._form, self._columns, self._given = run, decider, form, columns, given
         self._labels: tuple[str, ...] = ()
+        self.strangers = set[str]()
+        """Where items are of which what is right is no candidate."""
 
     def tried(self, name: str, maker: Any, file: str) -> Tried:
         """How the template does. Raises DataError for an item of which nothing says what is right."""
@@ -152,6 +155,11 @@ class _Asking:
             raise DataError(f"{streams.display(file)}: no items to ask about")
         self._labels = self._labels or tuple(dict.fromkeys(golds))
         questions = [self._question(*found) for found in made]
+        self.strangers |= {
+            question.place
+            for (question, _), gold in zip(questions, golds, strict=True)
+            if choices.is_stranger(gold, question.candidates)
+        }
         with self._run.terminal.progress(name, len(made), unit="") as progress:
             scored = self._decider.chosen(questions, lambda _: progress.advance(1))
         right = [

@@ -18,9 +18,9 @@ from lmkit.commands.options import (
     EncodingErrors,
     ModelOption,
     ModelThreads,
+    OptionalPrompt,
     Output,
     ParseSpecial,
-    Prompt,
     Run,
     Seed,
     Window,
@@ -112,7 +112,7 @@ def tree(
     files: Records = None,
     model: ModelOption = None,
     *,
-    prompt: Prompt = "",
+    prompt: OptionalPrompt = None,
     growing: Growing,
     voting_: Voting,
     max_tokens: ThoughtTokens = 50,
@@ -146,14 +146,14 @@ def tree(
       lmkit prompt tree -m gpt.lm --self-consistency 20 -t 0.7 --extract 'answer is (.*?)\.' cot.jsonl
       lmkit prompt tree -m gpt.lm --draw --branch 8 -t 0.8 prompts.jsonl
     """
-    if files and prompt:
+    if files and prompt is not None:
         raise UsageError("--prompt and FILEs exclude each other")
     _check(growing, voting_)
     if not growing.draw and not voting_.self_consistency and filters.filtering.used:
         raise UsageError(f"--{filters.filtering.used[0]} is about draws", hint="--draw draws thoughts")
     if "" in (stop or []):
         raise UsageError("--stop with no text would stop everything")
-    names = [] if prompt else list(files or [streams.STDIN])
+    names = [] if prompt is not None else list(files or [streams.STDIN])
     if model is None:
         raise UsageError("no model", hint="name one with -m MODEL")
     opening.one_stdin(model, *names)
@@ -185,10 +185,10 @@ def _check(growing: Growing, voting_: Voting) -> None:
         raise UsageError("--self-consistency draws whole texts and has no search", hint="leave --breadth and its like")
 
 
-def _asked(run: Run, prompt: str, names: list[str], errors: str, model: Any) -> Iterator[Any]:
+def _asked(run: Run, prompt: str | None, names: list[str], errors: str, model: Any) -> Iterator[Any]:
     """The prompts, in groups that are there at once."""
     raw = model.tokenizer.takes_bytes
-    if not names:
+    if prompt is not None:
         yield [inputs.Prompt(streams.argument_bytes(prompt, raw=raw), 1)]
         return
     yield from inputs.Prompts(run, names, "jsonl", errors=errors, raw=raw).groups()

@@ -141,21 +141,26 @@ def candidates(record: Mapping[str, Any], answers: str) -> list[str]:
 
 
 def right_choice(record: Mapping[str, Any], answers: str) -> str | None:
-    """Which candidate is right, as one of OUTPUTS says: by its text, its letter, or its number from 0.
+    """Which candidate is right, as one of OUTPUTS says: a number from 0, or the text of a choice, or else its letter.
 
-    None where nothing says it. Raises DataError where that is none of the choices.
+    None where nothing says it. Raises DataError where that is none of the choices, or could be two.
     """
     said = next((record[name] for name in OUTPUTS if record.get(name) is not None), None)
     if said is None:
         return None
     choices, lettered = choices_of(record), candidates(record, "letter")
-    raw = record["choices"]
-    if isinstance(said, int) and not isinstance(said, bool) and said not in raw and 0 <= said < len(choices):
-        place = said
-    elif (text := as_text(said, "answer")) in choices:
-        place = choices.index(text)
-    elif text.strip("() ") in lettered:
-        place = lettered.index(text.strip("() "))
+    text = as_text(said, "answer")
+    if isinstance(said, int):
+        numbers = [place for place, choice in enumerate(record["choices"]) if choice == said]
+        places = sorted({*numbers, said}) if 0 <= said < len(choices) else []
     else:
+        places = [place for place, choice in enumerate(choices) if choice == text]
+        places = places or [place for place, letter in enumerate(lettered) if letter == text.strip("() ")]
+    if not places:
         raise DataError(f"{text!r} is none of the choices")
-    return candidates(record, answers)[place]
+    if len(places) > 1:
+        first, second = places[:2]
+        raise DataError(
+            f"{text!r} could be choice {lettered[first]} or {lettered[second]}", hint="a letter, as text, names one"
+        )
+    return candidates(record, answers)[places[0]]

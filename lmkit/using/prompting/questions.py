@@ -50,3 +50,8 @@ def without_content(question: Question, text: str, content: str) -> Question | N
             joint = parts["before"][len(before) :] + question.joint
             return Question(before, question.candidates, joint, parts["after"], question.place)
     return None
+
+
+def has_text(question: Question, text: object) -> bool:
+    """Whether a question has a text, so that another can be put in its place."""
+    return isinstance(text, str) and without_content(question, text, "") is not None

@@ -119,7 +119,9 @@ def test_letters_go_on_after_z():
         (["x", "y"], {"label": "(B)"}, "y", "B"),
         (["x", "y"], {"label": 0}, "x", "A"),
         (["B", "A"], {"answer": "A"}, "A", "B"),
-        ([1, 0], {"answer": 0}, "0", "B"),
+        (["1", "0"], {"answer": 0}, "1", "A"),
+        (["1", "0"], {"answer": "0"}, "0", "B"),
+        ([0, 1], {"answer": 1}, "1", "B"),
         (["x", "y"], {}, None, None),
     ],
 )
@@ -133,6 +135,9 @@ def test_what_goes_wrong_with_choices():
     for said in ("z", 2, "C", -1):
         with pytest.raises(DataError, match="none of the choices"):
             formats.right_choice({"choices": ["x", "y"], "answer": said}, "text")
+    for choices, said in (([1, 0], 0), (["x", "y", "x"], "x")):
+        with pytest.raises(DataError, match="could be choice"):
+            formats.right_choice({"choices": choices, "answer": said}, "letter")
     with pytest.raises(DataError, match="the same"):
         formats.candidates({"choices": ["x", "x"]}, "text")
     assert formats.candidates({"choices": ["x", "x"]}, "letter") == ["A", "B"]
