@@ -26,13 +26,17 @@ _NEAR = 40  # characters looked at around a sum
 _OPEN = re.compile(r"(?:\s|[<>\[\"\u201c=]|(?<!\d):)\Z")
 _JOINED = re.compile(
     r"""(?:[+*/^%\u00d7\u00f7\u00b7\u2212\u2013\u2014-]|\d,|(?:\A|[\s+*/-])\.   # a sum's beginning, 14, 400, . 84
-    |\d%?\s+and|\d[^\W\d]+|\b(?:of|plus|minus|times|by|over|per|less|than|from)
+    |\d[^\W\d]+|(?:\d%?|\)|\b(?:half|thirds?|quarters?|fourths?|fifths?|percent|dozen))\s+of
+    |\b(?:plus|minus|times|over|than|(?:divided|multiplied)\s+by)
     |\b(?:day|week|month|year|hour|night|step|grade|level|room|team|group|class|part|page|question|number)s?
-    |\b(?![aAI]\b)\w|\d\s+\w+(?=\s*-\Z))\s*\Z""",
+    |(?<![\w'\u2019])(?![aAI]\b)\w)\s*\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
+_AND = re.compile(r"[\d)]\s+and\s+\Z")
+_FRACTION = re.compile(r"\d+/\d")
+_COUNTED = re.compile(r"\d\s+\w+\s*\Z")  # 10 apples, before -3
 _GOES_ON = re.compile(
-    r"""[\w^!\u00b0]|[.:,]\d|\s*[-+*/^(\u00d7\u00f7\u00b7\u2212\u2013]|\s+and\s+[\d($]
+    r"""[\w^!\u00b0]|[.:,]\d|[ \t]*[-+*/^(\u00d7\u00f7\u00b7\u2212\u2013]|\s+and\s+\(?\$?\d+/\d
     |\s+(?:full|whole|complete|remainder|rem|r|with\s+a\s+remainder|hundred|thousand|million|billion|dozen)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -73,8 +77,9 @@ def steps(text: str) -> Iterator[Step]:
             if not left or not right or (place == last and not _ends(text, right, dollars="$" in left[0].text)):
                 continue
             if place == 0:
-                left = left[1:] if _bullet(text, left) else left
-                if not _begins(text, left):
+                item = _bullet(text, left)
+                left = left[1:] if item else left
+                if not _sums(left) or not (item or _begins(text, left[0])):
                     continue
             yield from _checked(text, left, right)
 
@@ -112,15 +117,21 @@ def _bullet(text: str, side: list[_Token]) -> bool:
     return mark.kind in "-*" and not line.strip() and text[mark.end : mark.end + 1].isspace()
 
 
-def _begins(text: str, side: list[_Token]) -> bool:
-    """Whether a whole sum stands here: more than a number, and nothing before it that may belong to it."""
+def _sums(side: list[_Token]) -> bool:
+    """Whether a side is more than a number, and begins with none of a sum's signs, rather than of a number's."""
     if not any(token.kind in "+-*/" for token in side[1:]):
         return False
-    first = side[0]
-    if first.kind not in ("number", "(") and (first.kind != "-" or first.end < side[1].start):
-        return False
+    return side[0].kind in ("number", "(") or (side[0].kind == "-" and side[0].end == side[1].start)
+
+
+def _begins(text: str, first: _Token) -> bool:
+    """Whether nothing before a sum may belong to it."""
     before = text[max(0, first.start - _NEAR) : first.start]
-    return (not before or _OPEN.search(before) is not None) and _JOINED.search(before) is None
+    if before and not _OPEN.search(before):
+        return False
+    if _AND.search(before) and _FRACTION.match(text, first.start):
+        return False
+    return not _JOINED.search(before) and not (first.kind == "-" and _COUNTED.search(before))
 
 
 def _ends(text: str, side: list[_Token], *, dollars: bool) -> bool:
