@@ -180,7 +180,7 @@ def test_a_second_system(judged, lmkit, gold, write):
     turned = judged(second, "--against", first, "--gold", truth)
     assert turned["differences"]["accuracy"]["value"] == pytest.approx(-1 / 3)
     same = judged(first, "--against", first, "--gold", truth)
-    assert same["differences"]["matthews"] == {"value": 0, "low": 0, "high": 0, "p": 1}
+    assert same["differences"]["matthews"] == {"value": 0, "low": None, "high": None, "p": 1}
     header = lmkit("eval", "classify", first, "--against", second, "--gold", truth).lines[0]
     assert header.split("\t")[4:9] == ["against", "difference", "difference_low", "difference_high", "p"]
 
@@ -199,6 +199,26 @@ def test_the_seed_decides(judged, gold):
     assert drawn("--level", "0.5")["accuracy"][0] > drawn()["accuracy"][0]
     none = judged("--gold", gold, "--resamples", "0", stdin=lines(PREDICTED))
     assert none["intervals"]["accuracy"] is None
+
+
+def test_few_items_are_not_significant(judged, write):
+    """All of 3 right against none: the sign test says 1/4, and no measure may say less."""
+    truth, wrong = write("g.txt", b"a\nb\na\n"), write("b.txt", b"b\na\nb\n")
+    record = judged(truth, "--against", wrong, "--gold", truth)
+    assert record["sign_test"]["p"] == 0.25
+    assert record["differences"]["accuracy"] == {"value": 1, "low": None, "high": None, "p": 0.25}
+    assert all(one["p"] >= 0.25 for one in record["differences"].values())
+    assert record["intervals"]["accuracy"] is None
+
+
+def test_resamples_where_a_measure_is_undefined_are_left_out(judged, write):
+    """Of 2 items resamples have one gold label or both; only of both is there a correlation, which is 1."""
+    truth = write("g.txt", b"a\nb\na\n")
+    record = judged("--gold", truth, "--positive", "b", stdin=b"a\nb\nb\n")
+    low, high = record["intervals"]["matthews"]
+    assert (low, high) == (0.5, 1)
+    assert record["intervals"]["recall"] is None
+    assert judged("--gold", truth, stdin=b"a\nb\na\n")["intervals"]["matthews"] is None
 
 
 def test_usage(fails, gold):

@@ -64,7 +64,7 @@ def bleu(
     Intervals are percentiles of the scores of resampled segments. With --against the
     segments are drawn with both texts (Koehn 2004): `difference` is the first's score less
     the second's, `p`, two-sided, how often resamples moved to no difference are as far
-    from 0. It needs sacrebleu: pip install 'lmkit-cli[eval]'.
+    from 0, and never below 2 / 2^n of n segments that differ. It needs sacrebleu: pip install 'lmkit-cli[eval]'.
 
     Examples:
       lmkit eval bleu translated.txt --references reference.txt

@@ -1,5 +1,6 @@
 """`lmkit eval classify`: predicted labels against right ones."""
 
+import math
 from typing import Annotated, Any
 
 import typer
@@ -65,10 +66,13 @@ def classify(
     The numbers are those of scikit-learn.
 
     Intervals are percentiles of the measures of resamples: as many items, drawn with
-    replacement. With --against the items are drawn with both predictions (Koehn 2004):
-    `difference` is the first's measure less the second's, `p`, two-sided, how often
-    resamples moved to no difference are as far from 0. The sign test (McNemar), exact, is
-    in --json.
+    replacement; those where a measure is not defined are left out, and if all are alike
+    there is no interval. With --against the items are drawn with both predictions (Koehn
+    2004): `difference` is the first's measure less the second's, `p`, two-sided, how often
+    resamples moved to no difference are as far from 0. Of few items that is too small: `p`
+    is never below what so many differing items can show at all, 2 / 2^items, nor, of
+    accuracy and wherever fewer than 30 scores differ, below the exact sign test (McNemar),
+    which is in --json too.
 
     Examples:
       lmkit eval classify --gold gold.txt predicted.txt
@@ -130,7 +134,7 @@ class _Measured:
     def _of(self, found: Any) -> Any:
         from lmkit.using.metrics import classification
 
-        return lambda counts: classification.measured(found, counts, self._positive)
+        return lambda counts: classification.measured(found, counts, self._positive, empty=math.nan)
 
     def compare(self, right: list[str], predicted: list[str], others: list[str], more: list[str]) -> None:
         """Adds a second system."""
@@ -140,9 +144,15 @@ class _Measured:
         values = [classification.values(one, self._positive) for one in both]
         drawn = [bootstrap.gathered(self._of(one), one.counts, self._sampling, width=one.size) for one in both]
         self.others = values[1]
-        self.differences = bootstrap.differences((values[0], values[1]), (drawn[0], drawn[1]), self._sampling.level)
+        level, least = self._sampling.level, bootstrap.least_p(classification.differing(*both))
+        self.differences = bootstrap.differences((values[0], values[1]), (drawn[0], drawn[1]), level, least)
         better, worse = classification.alone_right(*both)
-        self._sign_test = {"only_first": better, "only_second": worse, "p": bootstrap.sign_test(better, worse)}
+        exact = bootstrap.sign_test(better, worse)
+        self._sign_test = {"only_first": better, "only_second": worse, "p": exact}
+        for name in ("accuracy", "micro_f1"):  # which are the same, and of right and wrong
+            found = self.differences[name]
+            if found is not None and found.p is not None:
+                self.differences[name] = found._replace(p=max(found.p, exact))
 
     def record(self, signature: str, *, confusion: bool) -> dict[str, Any]:
         """All of it as a record."""

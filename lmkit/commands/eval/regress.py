@@ -81,7 +81,8 @@ def regress(
         record: dict[str, Any] = {**values[0], "n": len(right), "intervals": figures.bounds(intervals)}
         rows = figures.rows(intervals)
         if against is not None:
-            differences = bootstrap.differences((values[0], values[1]), (drawn[0], drawn[1]), level)
+            least = bootstrap.least_p(int((systems[0] != systems[1]).sum()))
+            differences = bootstrap.differences((values[0], values[1]), (drawn[0], drawn[1]), level, least)
             record |= {"against": values[1], "differences": figures.apart(differences)}
             rows = figures.rows(intervals, values[1], differences)
         signature = figures.signature("regress", sampling)

@@ -20,6 +20,7 @@ from lmkit.protocols import F64, I64
 RESAMPLES = 1000
 LEVEL = 0.95
 _BLOCK = 1 << 21  # counts drawn at a time
+_FEW = 30  # items that differ, below which the resamples' p-value is not trusted alone
 _EXACT = 2000  # right or wrong answers of one system only, up to which the sign test adds up integers
 
 
@@ -37,7 +38,7 @@ Statistic = Callable[[I64], F64]
 
 
 class Interval(NamedTuple):
-    """A value with the percentile interval of its resamples, which are None where there are none."""
+    """A value with the percentile interval of its resamples, which is None where there are none or all are alike."""
 
     value: float
     low: float | None
@@ -109,37 +110,65 @@ def differences(
     values: tuple[Mapping[str, float | None], Mapping[str, float | None]],
     drawn: tuple[Mapping[str, F64], Mapping[str, F64]],
     level: float,
+    least: float,
 ) -> dict[str, Difference | None]:
-    """How two systems' values differ, the first less the second, from measures of the same resamples."""
+    """How two systems' values differ, the first less the second, from measures of the same resamples.
+
+    `least`: as `compared` has it.
+    """
     found: dict[str, Difference | None] = {}
     for name, one in values[0].items():
         other = values[1][name]
         apart = drawn[0][name] - drawn[1][name] if name in drawn[0] else np.empty(0)
-        found[name] = None if one is None or other is None else compared(one - other, apart, level)
+        found[name] = None if one is None or other is None else compared(one - other, apart, level, least)
     return found
 
 
 def around(value: float, drawn: F64, level: float = LEVEL) -> Interval:
-    """A value and the percentile interval of its resamples, (R,), those left out that are not defined."""
+    """A value and the percentile interval of its resamples, (R,), those left out that are not defined.
+
+    Resamples that are all alike say nothing about how sure the value is, and give no interval.
+    """
     known = drawn[~np.isnan(drawn)]
-    if not len(known):
+    if not _varies(known):
         return Interval(value, None, None)
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high))
 
 
-def compared(value: float, drawn: F64, level: float = LEVEL) -> Difference:
+def _varies(known: F64) -> bool:
+    """Whether resamples differ by more than rounding does."""
+    return len(known) > 0 and float(np.ptp(known)) > 1e-12 * float(np.abs(known).max())
+
+
+def compared(value: float, drawn: F64, level: float, least: float) -> Difference:
     """A difference, the percentile interval of its resamples, (R,), and its p-value, two-sided.
 
     The resamples, moved so that their centre is no difference at all, say what chance alone does (Koehn 2004, by
     the shift of Riezler and Maxwell 2005): p = (1 + those as far from 0 as the difference) / (1 + R).
+
+    Of few items resamples vary too little, and that p is too small; so it is never below `least`, a p-value that
+    takes their number into account (`least_p`, or that of `sign_test`), and is `least` where all resamples are alike.
     """
     found = around(value, drawn, level)
     known = drawn[~np.isnan(drawn)]
     if not len(known):
         return Difference(*found, None)
+    if value == 0:
+        return Difference(*found, 1.0)
+    if not _varies(known):
+        return Difference(*found, least)
     far = np.abs(known - value) >= abs(value) * (1 - 1e-9)  # rounding aside
-    return Difference(*found, (1 + int(far.sum())) / (1 + len(known)))
+    return Difference(*found, max((1 + int(far.sum())) / (1 + len(known)), least))
+
+
+def least_p(differing: int) -> float:
+    """The smallest p-value, two-sided, that a test can have if two systems differ in so many items: 2 / 2^differing.
+
+    If neither is better, each item's two answers may as well be exchanged, and of these 2^differing ways all or
+    none is as far apart as can be (Fisher's randomization test).
+    """
+    return min(1.0, math.ldexp(1.0, 1 - min(differing, 1000)))
 
 
 def interval(
@@ -168,13 +197,17 @@ def paired_difference(
 ) -> Difference:
     """How much higher the mean of `one` is than that of `other`: N scores of two systems, of the same items in order.
 
-    The items are drawn, each with both of its scores. Raises ValueError where there is none, or not as many of both.
+    The items are drawn, each with both of its scores. Where fewer than 30 have different ones, p is that of the
+    resamples or that of the exact sign test of these, whichever is greater. Raises ValueError where there is no
+    score, or not as many of both.
     """
     first, second = _numbers(one), _numbers(other)
     if first.shape != second.shape:
         raise ValueError(f"{len(first)} and {len(second)} scores are no pairs")
     apart = first - second
-    return compared(float(apart.mean()), _means(apart, seed, resamples), level)
+    more, less = int((apart > 0).sum()), int((apart < 0).sum())
+    least = sign_test(more, less) if more + less < _FEW else least_p(more + less)
+    return compared(float(apart.mean()), _means(apart, seed, resamples), level, least)
 
 
 def _numbers(values: npt.ArrayLike) -> F64:

@@ -1,12 +1,14 @@
 """The sums that a text works out, `a + b = c`, checked in exact rational arithmetic.
 
-Nothing is evaluated but numbers, + - * / and brackets, by a small parser of its own. Units and other words between
-numbers end a sum: `3 apples + 2 = 5` has none that can be checked.
+Nothing is evaluated but numbers, + - * / and brackets, by a small parser of its own. What may be read in another way
+is left alone, since a right text must not be called wrong: sums with units, other words or letters between or at
+their numbers (`3 apples + 2 = 5`, `3x + 4 = 28`), numbers side by side (`1 1/2`, `350 000`, `27(1/3)`), quotients of
+quotients without brackets (`5 / 1/2`), times and dates, and one number that is said to be another.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -15,11 +17,32 @@ from lmkit.using.metrics.extraction import normal_number
 _LONGEST = 200  # tokens of a side: longer sums are left alone
 _DIGITS = 100
 _TOKEN = re.compile(
-    r"(?P<number>\$?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?%?|\$?\.\d+%?)|(?P<sign>[-+*/()=\u2212\u00d7\u00f7\u00b7])"
-    r"|(?P<times>(?<=[\d)\s])x(?=[\s\d($]))|(?P<blank>[ \t]+)|(?P<other>.)",
+    r"(?P<number>\$?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?%?|\$?\.\d+%?)|(?P<sign>[-+*/()=\u2212\u2013\u00d7\u00f7\u00b7])"
+    r"|(?P<times>(?<=[\d)])x(?=[\d($])|(?<=\s)x(?=[\s\d($]))|(?P<blank>[ \t]+)|(?P<other>.)",
     re.DOTALL,
 )
-_SPELLED = {"\u2212": "-", "\u00d7": "*", "\u00b7": "*", "x": "*", "\u00f7": "/"}
+_SPELLED = {"\u2212": "-", "\u2013": "-", "\u00d7": "*", "\u00b7": "*", "x": "*", "\u00f7": "/"}
+_NEAR = 40  # characters looked at around a sum
+_OPEN = re.compile(r"(?:\s|[<>\[\"\u201c=]|(?<!\d):)\Z")
+_JOINED = re.compile(
+    r"""(?:[+*/^%\u00d7\u00f7\u00b7\u2212\u2013\u2014-]|\d,|(?:\A|[\s+*/-])\.   # a sum's beginning, 14, 400, . 84
+    |\d[^\W\d]+|(?:\d%?|\)|\b(?:half|thirds?|quarters?|fourths?|fifths?|percent|dozen))\s+of
+    |\b(?:plus|minus|times|over|than|(?:divided|multiplied)\s+by)
+    |\b(?:day|week|month|year|hour|night|step|grade|level|room|team|group|class|part|page|question|number)s?
+    |(?<![\w'\u2019])(?![aAI]\b)\w)\s*\Z""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_AND = re.compile(r"[\d)]\s+and\s+\Z")
+_FRACTION = re.compile(r"\d+/\d")
+_COUNTED = re.compile(r"\d\s+\w+\s*\Z")  # 10 apples, before -3
+_GOES_ON = re.compile(
+    r"""[\w^!\u00b0]|[.:,]\d|[ \t]*[-+*/^(\u00d7\u00f7\u00b7\u2212\u2013]|\s+and\s+\(?\$?\d+/\d
+    |\s+(?:full|whole|complete|remainder|rem|r|with\s+a\s+remainder|hundred|thousand|million|billion|dozen)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_CENTS = re.compile(r"\s*(?:cents?\b|\u00a2)", re.IGNORECASE)
+_CODE = re.compile(r"\$?0\d")  # 0900, 007
+_DATE = re.compile(r"\d{1,2}-\d{1,2}-[12]\d{3}|[12]\d{3}-\d{1,2}-\d{1,2}")
 _RANK = {"+": 1, "-": 1, "*": 2, "/": 2, "negative": 3, "positive": 3, "(": 0}
 
 
@@ -44,13 +67,20 @@ class _Token:
 def steps(text: str) -> Iterator[Step]:
     """The sums of a text. Of `a + b = c = d` each side is compared with the next.
 
-    A result with decimals may be rounded to them: `10 / 3 = 3.33` is right.
+    A result with decimals may be rounded to them: `10 / 3 = 3.33` is right. So is what is right where `%` is but
+    a unit: `100 - 60 = 40%`.
     """
     for run in _runs(text):
         sides = _sides(run)
+        last = len(sides) - 2
         for place, (left, right) in enumerate(pairwise(sides)):
-            left = _last_sum(left) if place == 0 else left
-            right = _first_sum(right) if place + 2 == len(sides) else right
+            if not left or not right or (place == last and not _ends(text, right, dollars="$" in left[0].text)):
+                continue
+            if place == 0:
+                item = _bullet(text, left)
+                left = left[1:] if item else left
+                if not _sums(left) or not (item or _begins(text, left[0])):
+                    continue
             yield from _checked(text, left, right)
 
 
@@ -80,29 +110,61 @@ def _sides(run: list[_Token]) -> list[list[_Token]]:
     return sides
 
 
-def _joints(side: list[_Token]) -> list[int]:
-    """Where a number or bracket stands right behind another: what is left of there is of another sentence."""
-    return [
-        place
-        for place in range(1, len(side))
-        if side[place - 1].kind in ("number", ")") and side[place].kind in ("number", "(")
-    ]
+def _bullet(text: str, side: list[_Token]) -> bool:
+    """Whether a side begins with the mark of a list's item."""
+    mark = side[0]
+    line = text[text.rfind("\n", 0, mark.start) + 1 : mark.start]
+    return mark.kind in "-*" and not line.strip() and text[mark.end : mark.end + 1].isspace()
 
 
-def _last_sum(side: list[_Token]) -> list[_Token]:
-    return side[(_joints(side) or [0])[-1] :]
+def _sums(side: list[_Token]) -> bool:
+    """Whether a side is more than a number, and begins with none of a sum's signs, rather than of a number's."""
+    if not any(token.kind in "+-*/" for token in side[1:]):
+        return False
+    return side[0].kind in ("number", "(") or (side[0].kind == "-" and side[0].end == side[1].start)
 
 
-def _first_sum(side: list[_Token]) -> list[_Token]:
-    end = (_joints(side) or [len(side)])[0]
-    while end and side[end - 1].kind not in ("number", ")"):  # a dash or bracket behind the result
-        end -= 1
-    return side[:end]
+def _begins(text: str, first: _Token) -> bool:
+    """Whether nothing before a sum may belong to it."""
+    before = text[max(0, first.start - _NEAR) : first.start]
+    if before and not _OPEN.search(before):
+        return False
+    if _AND.search(before) and _FRACTION.match(text, first.start):
+        return False
+    return not _JOINED.search(before) and not (first.kind == "-" and _COUNTED.search(before))
+
+
+def _ends(text: str, side: list[_Token], *, dollars: bool) -> bool:
+    """Whether nothing behind a result may belong to it."""
+    if side[-1].kind not in ("number", ")"):
+        return False
+    after = text[side[-1].end : side[-1].end + _NEAR]
+    return _GOES_ON.match(after) is None and not (dollars and _CENTS.match(after))
+
+
+def _doubtful(side: list[_Token]) -> bool:
+    """Whether a side may be read in more than one way."""
+    kinds = [token.kind for token in side]
+    for place, token in enumerate(side):
+        two, five = kinds[place : place + 2], kinds[place : place + 5]
+        if two[0] in ("number", ")") and two[-1] in ("number", "(") and len(two) == 2:
+            return True  # values side by side
+        if two[0] in _RANK and two[0] != "(" and place and two[-1] in "+-" and len(two) == 2:
+            if side[place + 1].end < side[min(place + 2, len(side) - 1)].start:
+                return True  # a sign that stands at no number: of a letter that is left out
+        if five[:4] == ["number", "/", "number", "/"]:
+            return True
+        if token.kind == "number" and _CODE.match(token.text):
+            return True
+        if five == ["number", "-"] * 2 + ["number"] and _DATE.fullmatch("".join(t.text for t in side[place:][:5])):
+            if side[place + 4].end - token.start == sum(len(t.text) for t in side[place : place + 5]):
+                return True
+    return False
 
 
 def _checked(text: str, left: list[_Token], right: list[_Token]) -> Iterator[Step]:
     """The step, if both sides are expressions."""
-    if not left or not right or max(len(left), len(right)) > _LONGEST:
+    if max(len(left), len(right)) > _LONGEST or _doubtful(left) or _doubtful(right):
         return
     try:
         goal = _value(right)
@@ -117,8 +179,8 @@ def _checked(text: str, left: list[_Token], right: list[_Token]) -> Iterator[Ste
             return
     while left and left[0].kind == "(" and _unclosed(left):
         left = left[1:]
-    if sum(token.kind == "number" for token in (*left, *right)) <= 2 or _goes_on(left):
-        return  # one number that is said to be another; or an end of a sum with words in it
+    if sum(token.kind == "number" for token in (*left, *right)) <= 2:
+        return  # one number that is said to be another
     shown = text[left[0].start : right[-1].end]
     try:
         value = _value(left)
@@ -127,16 +189,22 @@ def _checked(text: str, left: list[_Token], right: list[_Token]) -> Iterator[Ste
     except ZeroDivisionError:
         yield Step(shown, None, False)
         return
-    yield Step(shown, value, abs(value - goal) <= _slack(right))
-
-
-def _goes_on(side: list[_Token]) -> bool:
-    """Whether a side begins with the sign of a sum, rather than with that of a number, which stands at it."""
-    return len(side) > 1 and side[0].kind in "+-" and side[0].end < side[1].start
+    close = abs(value - goal) <= _slack(right)
+    yield Step(shown, value, close or (_has_percents(left, right) and _close_without(left, right)))
 
 
 def _unclosed(side: list[_Token]) -> bool:
     return sum(token.kind == "(" for token in side) > sum(token.kind == ")" for token in side)
+
+
+def _has_percents(*sides: list[_Token]) -> bool:
+    return any(token.text.endswith("%") for side in sides for token in side)
+
+
+def _close_without(left: list[_Token], right: list[_Token]) -> bool:
+    """Whether both sides are the same where `%` says nothing."""
+    plain = [[replace(token, text=token.text.rstrip("%")) for token in side] for side in (left, right)]
+    return abs(_value(plain[0]) - _value(plain[1])) <= _slack(plain[1])
 
 
 def _slack(side: list[_Token]) -> Fraction:

@@ -1,7 +1,7 @@
 """Predicted labels against right ones: accuracy, F1, Matthews' correlation, and the table of confusions.
 
 All of it is of integer counts of cells, each a pair of a right and a predicted label; so a measure of resamples is
-the same function. What is 0 / 0 is 0 here, and `undefined` names it.
+the same function. What is 0 / 0 is 0 here, and `undefined` names it; of resamples it is NaN, which leaves them out.
 
 Shapes: N items, K labels, C cells, B samples.
 """
@@ -71,6 +71,11 @@ def alone_right(one: Cells, other: Cells) -> tuple[int, int]:
     return int(one.counts[right & ~others].sum()), int(one.counts[others & ~right].sum())
 
 
+def differing(one: Cells, other: Cells) -> int:
+    """Items for which two systems, whose cells are `together`, predict different labels."""
+    return int(one.counts[one.predicted != other.predicted].sum())
+
+
 @dataclass(frozen=True)
 class Sums:
     """What the measures of B samples are made of: (B,) items and right ones; (B, K) right, predicted, both."""
@@ -101,9 +106,9 @@ def _by_label(counts: I64, labels: I64, size: int) -> F64:
     return out
 
 
-def _ratio(part: F64, whole: F64) -> F64:
-    """A quotient, 0 where both are 0."""
-    return np.divide(part, whole, out=np.zeros_like(whole), where=whole != 0)
+def _ratio(part: F64, whole: F64, empty: float = 0.0) -> F64:
+    """A quotient, `empty` where both are 0."""
+    return np.divide(part, whole, out=np.full_like(whole, empty), where=whole != 0)
 
 
 def accuracy(of: Sums) -> F64:
@@ -111,19 +116,19 @@ def accuracy(of: Sums) -> F64:
     return _ratio(of.hits, of.items)
 
 
-def precision(of: Sums) -> F64:
+def precision(of: Sums, empty: float = 0.0) -> F64:
     """Of the items predicted to be of a label, the share that are, (B, K)."""
-    return _ratio(of.both, of.guessed)
+    return _ratio(of.both, of.guessed, empty)
 
 
-def recall(of: Sums) -> F64:
+def recall(of: Sums, empty: float = 0.0) -> F64:
     """Of the items of a label, the share predicted to be, (B, K)."""
-    return _ratio(of.both, of.right)
+    return _ratio(of.both, of.right, empty)
 
 
-def f1(of: Sums) -> F64:
+def f1(of: Sums, empty: float = 0.0) -> F64:
     """2 both / (right + predicted) of each label, (B, K): the harmonic mean of precision and recall."""
-    return _ratio(2 * of.both, of.right + of.guessed)
+    return _ratio(2 * of.both, of.right + of.guessed, empty)
 
 
 def macro_f1(of: Sums) -> F64:
@@ -136,21 +141,27 @@ def micro_f1(of: Sums) -> F64:
     return _ratio(2 * of.hits, of.right.sum(1) + of.guessed.sum(1))
 
 
-def matthews(of: Sums) -> F64:
+def matthews(of: Sums, empty: float = 0.0) -> F64:
     """Matthews' correlation, (B,), of two labels, and its generalisation to K (Gorodkin 2004, R_K)."""
     squared = of.items * of.items
     joint = of.hits * of.items - (of.right * of.guessed).sum(1)
     spread = (squared - (of.guessed**2).sum(1)) * (squared - (of.right**2).sum(1))
-    return _ratio(joint, np.sqrt(spread))
+    return _ratio(joint, np.sqrt(spread), empty)
 
 
-def measured(found: Cells, counts: I64, positive: str | None = None) -> dict[str, F64]:
-    """Each of MEASURES, (B,), of samples with `counts`, (B, C), of the cells; and those of one `positive` label."""
+def measured(found: Cells, counts: I64, positive: str | None = None, empty: float = 0.0) -> dict[str, F64]:
+    """Each of MEASURES, (B,), of samples with `counts`, (B, C), of the cells; and those of one `positive` label.
+
+    `empty`: what 0 / 0 is; NaN for resamples, which are left out where a measure is not defined. A label that a
+    sample does not have is no part of `macro_f1`.
+    """
     of = sums(found, counts)
-    measures = {"accuracy": accuracy(of), "macro_f1": macro_f1(of), "micro_f1": micro_f1(of), "matthews": matthews(of)}
+    measures = {"accuracy": accuracy(of), "macro_f1": macro_f1(of), "micro_f1": micro_f1(of)}
+    measures["matthews"] = matthews(of, empty)
     if positive is not None:
         label = found.labels.index(positive)
-        measures |= {"precision": precision(of)[:, label], "recall": recall(of)[:, label], "f1": f1(of)[:, label]}
+        for name, measure in (("precision", precision), ("recall", recall), ("f1", f1)):
+            measures[name] = measure(of, empty)[:, label]
     return measures
 
 

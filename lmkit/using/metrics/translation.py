@@ -53,7 +53,9 @@ def measure(
         if len(systems) == 1:
             found[name] = Measured(first, signature)
         else:
-            difference = bootstrap.compared(values[0] - values[1], drawn[0] - drawn[1], sampling.level)
+            apart = int((sums[0] != sums[1]).any(axis=1).sum())
+            least = bootstrap.least_p(apart)
+            difference = bootstrap.compared(values[0] - values[1], drawn[0] - drawn[1], sampling.level, least)
             found[name] = Measured(first, signature, values[1], difference)
     return found
 

@@ -78,9 +78,36 @@ def test_a_paired_difference():
 
 
 def test_what_does_not_differ_differs_by_chance():
-    assert bootstrap.paired_difference([1, 0, 1], [1, 0, 1]) == (0, 0, 0, 1)
+    assert bootstrap.paired_difference([1, 0, 1], [1, 0, 1]) == (0, None, None, 1)
     noise = np.random.default_rng(0).normal(size=(2, 500))
     assert bootstrap.paired_difference(*noise).p > 0.05
+
+
+def test_resamples_that_are_all_alike_say_nothing():
+    assert bootstrap.interval([1, 1, 1]) == (1, None, None)
+    assert bootstrap.interval([0.1] * 7) == (pytest.approx(0.1), None, None)
+    assert bootstrap.paired_difference([1], [0]) == (1, None, None, 1)
+    assert bootstrap.paired_difference([0.5], [0.75]) == (-0.25, None, None, 1)
+    assert bootstrap.paired_difference([1, 1, 1], [0, 0, 0]) == (1, None, None, 0.25)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0]), min_size=1, max_size=29))
+def test_few_items_are_no_surer_than_the_sign_test(apart):
+    found = bootstrap.paired_difference(apart, [0] * len(apart), resamples=200)
+    more, less = sum(x > 0 for x in apart), sum(x < 0 for x in apart)
+    exact = stats.binomtest(more, more + less).pvalue if more + less else 1
+    assert found.p >= exact - 1e-12
+
+
+def test_the_smallest_p_is_that_of_all_exchanges():
+    """Of 4 items that differ, 2 of 16 exchanges are as far apart as what was seen."""
+    apart = np.array([0.3, 0.2, 0.9, 0.1])
+    exchanged = [np.dot(signs, apart) for signs in itertools.product([1, -1], repeat=4)]
+    assert bootstrap.least_p(4) == np.mean(np.abs(exchanged) >= apart.sum() - 1e-12)
+    assert bootstrap.least_p(0) == bootstrap.least_p(1) == 1
+    assert bootstrap.compared(0.4, np.array([0.3, 0.5]), 0.95, bootstrap.least_p(3)).p == 1 / 3
+    assert bootstrap.compared(0.4, np.array([0.3, 0.5]), 0.95, bootstrap.least_p(2)).p == 0.5
 
 
 def test_bad_numbers():
