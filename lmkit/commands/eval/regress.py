@@ -48,7 +48,8 @@ def regress(
     `mae` are the mean squared and absolute error. The numbers are those of scipy and
     scikit-learn; -b prints `pearson`. Intervals and --against are as in `lmkit eval
     classify`; resamples that do not vary are left out of a correlation's. Each resample is
-    ranked anew: a million items take minutes, and seconds with --resamples 20.
+    ranked, in time linear in the items: a million items take a minute, seconds with
+    --resamples 20.
 
     Examples:
       lmkit eval regress --gold gold.txt predicted.txt
