@@ -74,7 +74,8 @@ def _of_ranks(weights: F64, x: I64, y: I64) -> F64:
     sums = np.zeros((5, len(weights)))
     for sample, counts in enumerate(weights):
         (sizes, ranks), (others, other) = _ranks(counts, x), _ranks(counts, y)
-        sums[2:, sample] = sizes @ (ranks * ranks), others @ (other * other), counts @ (ranks[x] * other[y])
+        products = sizes * ranks * ranks, others * other * other, counts * ranks[x] * other[y]
+        sums[2:, sample] = [product.sum() for product in products]
     return sums
 
 
