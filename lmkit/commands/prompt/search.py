@@ -84,7 +84,8 @@ def search(
 
     Each template makes a prompt of each item of --dev, as `lmkit prompt fill` does, and the model answers
     it, as `lmkit prompt answer` does. A row for each template, the best first, ties as they are given:
-    `accuracy` with its bootstrap interval, and the paired `difference` to the best with interval and p-value.
+    `accuracy` with its bootstrap interval, and the paired `difference` to the best with interval and p-value
+    (where fewer than 30 items differ, not below the exact sign test).
     Candidates are those of the options, else those that a format gives, else what is right for items of
     --dev. With --test the best alone is asked about other items, which have no say in the choice.
 
