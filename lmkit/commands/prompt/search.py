@@ -180,9 +180,9 @@ def _show(
         return
     for one, own, apart in rows:
         record = {
-            "template": one.template, "accuracy": own.value, "interval": [own.low, own.high],
+            "template": one.template, "accuracy": own.value, "interval": figures.ends(own),
             "difference": None if apart is None else apart.value,
-            "difference_interval": None if apart is None else [apart.low, apart.high],
+            "difference_interval": figures.ends(apart),
             "p": None if apart is None else apart.p, "n": len(one.right), "on": one.on, "signature": signature,
         }  # fmt: skip
         out.line(to_json(record))
