@@ -203,6 +203,9 @@ def warned(run: Run, name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def tell_replaced(run: Run, reader: streams.TextReader) -> None:
-    """Says how many invalid bytes were replaced, if any."""
+    """Says how many invalid bytes were replaced, if any, and where."""
     if reader.replaced:
-        run.terminal.notice(f"{reader.replaced} invalid byte sequences replaced by U+FFFD")
+        first, *more = sorted(map(streams.display, reader.replaced_in))
+        place = f"{first} and {len(more)} more" if more else first
+        sequences = "sequence" if reader.replaced == 1 else "sequences"
+        run.terminal.notice(f"{place}: {reader.replaced} invalid byte {sequences} replaced by U+FFFD")

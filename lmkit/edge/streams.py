@@ -122,6 +122,8 @@ class TextReader:
     block: int = BLOCK
     tap: Callable[[bytes], None] | None = None
     replaced: int = field(default=0, init=False)
+    replaced_in: set[str] = field(default_factory=set, init=False)
+    """The names of the files that had what was replaced."""
 
     def blocks(self, name: str) -> Iterator[bytes]:
         r"""Whole lines in blocks of about `block` bytes; each line ends with `\n`, the last one too.
@@ -185,6 +187,7 @@ class TextReader:
             if self.replace:
                 text = block.decode(errors="replace")
                 self.replaced += text.count("\ufffd") - block.count("\ufffd".encode())
+                self.replaced_in.add(name)
                 return text.encode()
             before = block[: error.start]
             column = error.start - before.rfind(b"\n") + (0 if b"\n" in before else column)

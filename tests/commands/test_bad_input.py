@@ -116,7 +116,7 @@ def test_bad_bytes_can_be_replaced_and_are_counted(name, reader, lmkit, write):
 def test_replacements_are_counted_once_for_several_models(lmkit, reader, write):
     write("bad.txt", b"\xff\n")
     done = lmkit("ppl", "-b", "-m", "model.lm", "-m", "model.lm", "--encoding-errors", "replace", "bad.txt", "bad.txt")
-    assert "lmkit: 2 invalid byte sequences replaced by U+FFFD\n" in done.stderr
+    assert "lmkit: bad.txt: 2 invalid byte sequences replaced by U+FFFD\n" in done.stderr
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le"])

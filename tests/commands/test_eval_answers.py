@@ -59,11 +59,12 @@ def test_first_and_last_match(judged, write):
 def test_numbers(judged, write, fails):
     gold = write("gold.jsonl", b'{"answer": "9 * 8 = 72\\n#### 72"}\n{"answer": "so\\n#### 1,000"}\n')
     items, _ = judged("--numbers", "--gold", gold, stdin=b"it is $72.00\n1000%\n")
+    assert [(item["answer"], item["number"]) for item in items] == [("it is $72.00", "72"), ("1000%", "1000")]
     assert [item["correct"] for item in items] == [True, True]
     items, _ = judged("--gold", write("g.txt", b"72\n1,000\n"), stdin=b"72.0\n1,000\n")
     assert [item["correct"] for item in items] == [False, True]
     bad = fails(3, "eval", "answers", "--numbers", "--gold", write("b.txt", b"none\n"), stdin=b"1\n")
-    assert "<stdin>:1: what is right for it has no number in 'none'" in bad.stderr
+    assert "b.txt:1: what is right has no number in 'none'" in bad.stderr
 
 
 def test_case_and_white_space_do_not_count(judged, write):
@@ -76,8 +77,8 @@ def test_a_vote(judged, fails, write):
     texts = drawn([("a", "4"), ("a", "it is 3.0"), ("a", "$3"), ("b", "none"), ("b", "8"), ("b", "7")])
     items, summary = judged("--numbers", "--vote", "--gold", gold, stdin=texts)
     assert items == [
-        {"id": "a", "answer": "it is 3.0", "gold": "3", "correct": True, "votes": 2, "texts": 3},
-        {"id": "b", "answer": "8", "gold": "7", "correct": False, "votes": 1, "texts": 3},
+        {"id": "a", "answer": "it is 3.0", "number": "3", "gold": "3", "correct": True, "votes": 2, "texts": 3},
+        {"id": "b", "answer": "8", "number": "8", "gold": "7", "correct": False, "votes": 1, "texts": 3},
     ]
     assert (summary["accuracy"], summary["n"]) == (0.5, 2)
     _, each = judged("--numbers", "--gold", gold, stdin=texts)

@@ -46,7 +46,8 @@ def test_tables(files, lmkit):
     header, *rows = (line.split("\t") for line in done.text.splitlines())
     assert header == ["metric", "value", "low", "high", "signature"]
     assert [row[0] for row in rows] == ["bleu", "chrf", "chrf++"]
-    assert rows[0][-1].startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
+    assert rows[0][-1].startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|sacrebleu:")
+    assert all(row[-1].count("|version:") == 1 for row in rows)
     assert rows[0][-1].partition("|eval:bleu|bootstrap:percentile|resamples:20|")[1]
     bare = lmkit("eval", "bleu", "-b", system, "--references", one)
     assert float(bare.text) == pytest.approx(float(rows[0][1]), rel=1e-5)

@@ -97,6 +97,21 @@ def test_what_does_not_belong_together(fails, gold, write):
     assert "<stdin>:1: no `gold`" in said(stdin=b"pos\n")
 
 
+def test_ids_that_some_records_lack(fails, write):
+    named, some = records(PREDICTED), records(PREDICTED).replace(b'"id": 3, ', b"")
+    for gold, stdin, place in [(some, named, "g.jsonl:3"), (named, some, "<stdin>:3")]:
+        told = fails(3, "eval", "classify", "--gold", write("g.jsonl", gold), stdin=stdin).stderr
+        assert f"{place}: no `id`, which 5 of 6 records have" in told
+
+
+def test_what_looks_like_a_header(judged, write):
+    told = "lmkit: <stdin>:1: 'label' looks like a header, and is taken for an item; --field label takes that column"
+    data = b"text\tlabel\nx\tpos\ny\tneg\n"
+    judged("--gold", write("g.txt", b"a\npos\nneg\n"), stdin=data, told=told)
+    record = judged("--field", "label", "--gold", write("g.txt", b"pos\nneg\n"), stdin=data)
+    assert (record["accuracy"], record["n"]) == (1, 2)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

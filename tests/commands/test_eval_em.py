@@ -55,8 +55,15 @@ def test_a_second_system(judged, lmkit, write):
     assert float(lmkit("eval", "em", "-b", first, "--gold", gold).text) == pytest.approx(2 / 3)
 
 
+def test_one_item_is_no_evidence(judged, write):
+    gold = write("gold.txt", b"a b\n")
+    record = judged(write("one.txt", b"a b\n"), "--against", write("two.txt", b"x\n"), "--gold", gold)
+    for name in ("exact_match", "f1"):
+        assert record["differences"][name] == {"value": 1, "low": None, "high": None, "p": 1}
+
+
 def test_bad_input(fails, write):
     gold = write("gold.txt", b"a\nb\n")
-    assert "<stdin> has 1 items and gold.txt has 2" in fails(3, "eval", "em", "--gold", gold, stdin=b"a\n").stderr
+    assert "<stdin> has 1 item and gold.txt has 2" in fails(3, "eval", "em", "--gold", gold, stdin=b"a\n").stderr
     assert "no `gold`" in fails(3, "eval", "em", stdin=b'{"text": "a", "gold": []}\n').stderr
     assert "the field 'text' is not a text" in fails(3, "eval", "em", stdin=b'{"text": ["a", "b"]}\n').stderr

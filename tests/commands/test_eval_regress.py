@@ -52,7 +52,9 @@ def test_what_does_not_vary_is_undefined(judged, lmkit, gold):
     assert record["mae"] == pytest.approx(1.2916666666666667)
     table = lmkit("eval", "regress", "--gold", gold, stdin=lines([2] * 6)).lines
     assert table[1].split("\t")[:4] == ["pearson", "", "", ""]
-    assert lmkit("eval", "regress", "-b", "--gold", gold, stdin=lines([2] * 6)).text == "\n"
+    bare = lmkit("eval", "regress", "-b", "--gold", gold, stdin=lines([2] * 6))
+    assert (bare.status, bare.text) == (1, "")
+    assert bare.stderr == "lmkit eval regress: pearson is undefined: the predictions or what is right do not vary\n"
 
 
 def test_a_second_system(judged, lmkit, gold, write):
@@ -79,3 +81,11 @@ def test_what_is_no_number(text, fails, gold):
     assert "<stdin>:3: " in done.stderr
     assert "is not a finite number" in done.stderr
     assert len(done.stderr) < 200
+    assert f"'{text[:40]}" in done.stderr
+    assert "', is" not in done.stderr
+
+
+def test_what_is_right_and_no_number_is_found_in_its_file(fails, write):
+    gold = write("gold.txt", b"1\nb\n")
+    told = fails(3, "eval", "regress", "--gold", gold, stdin=b"1\n2\n").stderr
+    assert "gold.txt:2: what is right, 'b', is not a finite number" in told

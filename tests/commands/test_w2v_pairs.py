@@ -52,4 +52,4 @@ def test_what_is_refused(words, status, said, fails):
 def test_bytes_that_are_no_text(fails, lmkit):
     assert "<stdin>:1: not UTF-8" in fails(3, "w2v", "pairs", stdin=b"a \xff b\n").stderr
     done = lmkit("w2v", "pairs", "--encoding-errors", "replace", "-b", stdin=b"a \xff b\n")
-    assert (done.text, done.stderr) == ("6\n", "lmkit: 1 invalid byte sequences replaced by U+FFFD\n")
+    assert (done.text, done.stderr) == ("6\n", "lmkit: <stdin>: 1 invalid byte sequence replaced by U+FFFD\n")

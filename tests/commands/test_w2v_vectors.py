@@ -59,7 +59,7 @@ def test_duplicates_and_bad_bytes_are_told(lmkit, fails):
         "lmkit w2v import: <stdin>:2: not UTF-8 (byte 0xff"
     )
     done = lmkit("w2v", "import", "--encoding-errors", "replace", stdin=b"a 1 2\n\xff 3 4\n")
-    assert "1 invalid byte sequences replaced" in done.stderr
+    assert "1 invalid byte sequence replaced" in done.stderr
     assert lmkit("w2v", "export", "--format", "glove", stdin=done.stdout).text == "a 1.0 2.0\n\ufffd 3.0 4.0\n"
 
 

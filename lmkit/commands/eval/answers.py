@@ -62,14 +62,16 @@ def answers(
     or, with --numbers, where the last number of each is the same: `$`, `%`, commas between
     thousands and zeros that could be left out say nothing. A text without an answer counts
     as wrong, and stderr says how many there are. --json prints a record for each item
-    (`id`, `answer`, `gold`, `correct`), and one with `accuracy`, `n` and the rest at last.
+    (`id`, `answer`, `gold`, `correct`, and with --numbers the `number` that was compared),
+    and one with `accuracy`, `n` and the rest at last.
 
     Of several texts of one id each is an item, and they share one line of --gold; --vote
     makes one item of them: self-consistency (Wang et al. 2023); of answers with as many
     votes the one that came first.
 
     --check-arithmetic works out + - * / and brackets exactly. A result with decimals may be
-    rounded to them; sums with words between their numbers are left alone.
+    rounded to them. What may be read in another way is left alone: sums with words or
+    letters at their numbers, `1 1/2`, `3(4)`, `5 / 1/2`, `350 000`, times and dates.
 
     A pattern with nested repetitions, such as (a+)+$, may take forever on some texts: Python's
     engine has no limit of time; Ctrl-C ends it. Intervals and --against are as in `lmkit eval
@@ -120,7 +122,7 @@ def answers(
             return
         for place, one in enumerate(found):
             steps = {} if wrong is None else {"wrong_steps": wrong.found[place]}
-            out.line(to_json(one.record(vote=vote) | steps))
+            out.line(to_json(one.record(vote=vote, numbers=numbers) | steps))
         out.line(to_json({**summary, "signature": signature}))
 
 
@@ -141,11 +143,13 @@ class _Item:
     gold: tuple[str, ...]
     judged: Any
 
-    def record(self, *, vote: bool) -> dict[str, Any]:
+    def record(self, *, vote: bool, numbers: bool) -> dict[str, Any]:
         """What --json prints."""
         known_by = {} if self.texts[0].id is None else {"id": self.texts[0].name}
         gold = self.gold[0] if len(self.gold) == 1 else list(self.gold)
-        record = {**known_by, "answer": self.judged.answer, "gold": gold, "correct": self.judged.correct}
+        number = {"number": self.judged.form} if numbers else {}
+        answer = {"answer": self.judged.answer, **number}
+        record = {**known_by, **answer, "gold": gold, "correct": self.judged.correct}
         return record | ({"votes": self.judged.votes, "texts": self.judged.texts} if vote else {})
 
 
@@ -153,9 +157,7 @@ def _right(items: Sequence[_Item]) -> list[float]:
     return [float(one.judged.correct) for one in items]
 
 
-def _judged(
-    rules: Any, name: str, items: list[reading.Item], golds: list[tuple[str, ...]], *, vote: bool
-) -> list[_Item]:
+def _judged(rules: Any, name: str, items: list[reading.Item], golds: list[reading.Item], *, vote: bool) -> list[_Item]:
     """What becomes of each text, or with `vote` of the texts of each id."""
     from lmkit.using.metrics.extraction import judge
 
@@ -168,10 +170,10 @@ def _judged(
     for places in groups.values():
         gold = golds[places[0]]
         try:
-            judged = judge(rules, [items[place].value for place in places], gold)
+            judged = judge(rules, [items[place].value for place in places], gold.values)
         except ValueError as error:
-            raise DataError(f"{items[places[0]].place}: what is right for it has {error}") from None
-        found.append(_Item([items[place] for place in places], gold, judged))
+            raise DataError(f"{gold.place}: what is right has {error}") from None
+        found.append(_Item([items[place] for place in places], gold.values, judged))
     return found
 
 

@@ -93,7 +93,7 @@ def bleu(
         differences = {name: one.difference for name, one in found.items()} if against is not None else None
         own = figures.signature("bleu", sampling)
         if not json:
-            signatures = [f"{one.signature}|{own}" for one in found.values()]
+            signatures = [f"{one.signature.replace('|version:', '|sacrebleu:')}|{own}" for one in found.values()]
             figures.show(run, out, figures.rows(intervals, others, differences), signatures)
             return
         record: dict[str, Any] = {name: one.value for name, one in intervals.items()}
@@ -109,4 +109,5 @@ def _check_lengths(names: list[str], texts: list[list[str]]) -> None:
     for name, found in zip(names[1:], texts[1:], strict=True):
         if len(found) != len(texts[0]):
             first, other = streams.display(names[0]), streams.display(name)
-            raise DataError(f"{first} has {len(texts[0])} texts and {other} has {len(found)}: a line for each")
+            lines = "text" if len(texts[0]) == 1 else "texts"
+            raise DataError(f"{first} has {len(texts[0])} {lines} and {other} has {len(found)}: a line for each")

@@ -93,7 +93,7 @@ def classify(
         items = reading.read(run, file, fields)
         golds = reading.gold_of(run, file, items, gold, reading.Fields(reading.GOLD, gold_field, "--gold-field"))
         second = None if against is None else reading.aligned(items, reading.read(run, against, fields), file, against)
-        right, predicted = [values[0].strip() for values in golds], [item.value.strip() for item in items]
+        right, predicted = [one.value.strip() for one in golds], [item.value.strip() for item in items]
         more = [] if positive is None else [positive]
         found = classification.cells(right, predicted, more)
         _tell(run, found)

@@ -77,7 +77,7 @@ def em(
         fields = reading.Fields(PREDICTED, field)
         items = reading.read(run, file, fields)
         wanted = reading.Fields(("answers", *reading.GOLD), gold_field, "--gold-field", several=True)
-        golds = reading.gold_of(run, file, items, gold, wanted)
+        golds = [one.values for one in reading.gold_of(run, file, items, gold, wanted)]
         systems = [scores(items)]
         if against is not None:
             systems.append(scores(reading.aligned(items, reading.read(run, against, fields), file, against)))

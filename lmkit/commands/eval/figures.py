@@ -54,10 +54,12 @@ def on_terminal(run: Run) -> bool:
 
 def bounds(intervals: Mapping[str, Any]) -> dict[str, list[float] | None]:
     """The intervals as records have them."""
-    return {
-        name: None if interval is None or interval.low is None else [interval.low, interval.high]
-        for name, interval in intervals.items()
-    }
+    return {name: ends(interval) for name, interval in intervals.items()}
+
+
+def ends(interval: Any) -> list[float] | None:
+    """The ends of an interval as records have them; None where there are none."""
+    return None if interval is None or interval.low is None else [interval.low, interval.high]
 
 
 def apart(differences: Mapping[str, Any]) -> dict[str, dict[str, float | None] | None]:

@@ -60,7 +60,21 @@ def read(run: Run, name: str, fields: Fields) -> list[Item]:
     found = list(_items(chain(first, lines), form, fields))
     if not found:
         raise DataError(f"{streams.display(name)}: nothing to judge: the input is empty")
+    if form in ("text", "tsv") and fields.asked is None:
+        _tell_header(run, found, fields)
     return found
+
+
+def _tell_header(run: Run, found: Sequence[Item], fields: Fields) -> None:
+    """Says so where the first line looks like a header, which it is for a named field only."""
+    first = found[0]
+    columns = {part.strip() for value in first.values for part in value.split("\t")}
+    names = [name for name in fields.names if name in columns]
+    if names and len(found) > 1 and all(item.values != first.values for item in found[1:]):
+        run.terminal.notice(
+            f"{first.place}: {names[0]!r} looks like a header, and is taken for an item; "
+            f"{fields.option} {names[0]} takes that column"
+        )
 
 
 def _lines(run: Run, name: str) -> Iterator[tuple[str, bytes]]:
@@ -157,19 +171,18 @@ def _key(known_by: Any) -> str | None:
 
 def gold_of(
     run: Run, name: str, items: Sequence[Item], gold: str | None, fields: Fields, *, samples: bool = False
-) -> list[tuple[str, ...]]:
-    """What is right for each item: of the file `gold`, or else as the items themselves say.
+) -> list[Item]:
+    """What is right for each item, and where it stands: of the file `gold`, or else as the items themselves say.
 
     `samples`: several items may be of one id. Raises DataError where there is none for one, or one is left over.
     """
     if gold is not None:
-        right = read(run, gold, fields)
-        return [item.values for item in _matched(items, right, name, gold, samples=samples)]
-    found = list[tuple[str, ...]]()
+        return _matched(items, read(run, gold, fields), name, gold, samples=samples)
+    found = list[Item]()
     for item in items:
         if not item.gold or (len(item.gold) > 1 and not fields.several):
             raise DataError(f"{item.place}: no `gold`, so what is right is not known", hint="name it with --gold FILE")
-        found.append(item.gold)
+        found.append(Item(item.gold, item.id, item.place))
     return found
 
 
@@ -180,10 +193,10 @@ def aligned(items: Sequence[Item], others: Sequence[Item], name: str, other: str
 
 def _matched(items: Sequence[Item], right: Sequence[Item], name: str, other: str, *, samples: bool) -> list[Item]:
     shown, others = streams.display(name), streams.display(other)
-    named = all(item.id is not None for item in items)
+    named, right_named = _named(items), _named(right)
     if named and not samples:
         _once(items)
-    if named and all(item.id is not None for item in right):
+    if named and right_named:
         _once(right)
         by_id = {item.id: item for item in right}
         _complete([item for item in items if item.id not in by_id], shown, len(items), others)
@@ -196,8 +209,21 @@ def _matched(items: Sequence[Item], right: Sequence[Item], name: str, other: str
         order = [numbers[item.id] for item in items]
     count = max(order) + 1
     if count != len(right):
-        raise DataError(f"{shown} has {count} items and {others} has {len(right)}: they do not belong together")
+        items_ = "item" if count == 1 else "items"
+        raise DataError(f"{shown} has {count} {items_} and {others} has {len(right)}: they do not belong together")
     return [right[place] for place in order]
+
+
+def _named(items: Sequence[Item]) -> bool:
+    """Whether all items have an id; raises DataError where some have, and others not."""
+    without = [item for item in items if item.id is None]
+    if without and len(without) < len(items):
+        raise DataError(
+            f"{without[0].place}: no `id`, which {len(items) - len(without)} of {len(items)} records have, "
+            "so what belongs to it is not known",
+            hint="give each record an `id`, or none",
+        )
+    return not without
 
 
 def _once(items: Sequence[Item]) -> None:

@@ -22,7 +22,7 @@ from lmkit.commands.options import (
 )
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
-from lmkit.errors import DataError
+from lmkit.errors import DataError, UnmetError
 
 PREDICTED = ("prediction", "score", "label", "answer")
 
@@ -44,11 +44,12 @@ def regress(
     """Predicted numbers against right ones.
 
     `pearson` is Pearson's r, `spearman` that of the ranks, equal numbers sharing the mean of
-    theirs; both are undefined where one side does not vary, which stderr says. `mse` and
+    theirs; both are undefined where one side does not vary, which stderr says, and with -b status 1. `mse` and
     `mae` are the mean squared and absolute error. The numbers are those of scipy and
     scikit-learn; -b prints `pearson`. Intervals and --against are as in `lmkit eval
     classify`; resamples that do not vary are left out of a correlation's. Each resample is
-    ranked anew: a million items take minutes, and seconds with --resamples 20.
+    ranked, in time linear in the items: a million items take a minute, seconds with
+    --resamples 20.
 
     Examples:
       lmkit eval regress --gold gold.txt predicted.txt
@@ -65,16 +66,18 @@ def regress(
         fields = reading.Fields(PREDICTED, field)
         items = reading.read(run, file, fields)
         golds = reading.gold_of(run, file, items, gold, reading.Fields(reading.GOLD, gold_field, "--gold-field"))
-        right = _numbers((values[0] for values in golds), [item.place for item in items], "what is right for")
+        right = _numbers((one.value for one in golds), [one.place for one in golds], "what is right, ")
         systems = [_numbers((item.value for item in items), [item.place for item in items])]
         if against is not None:
             others = reading.aligned(items, reading.read(run, against, fields), file, against)
             systems.append(_numbers((item.value for item in others), [item.place for item in others]))
         values = [regression.measured(right, system) for system in systems]
-        _tell(run, values[0])
         if bare:
-            out.line("" if values[0]["pearson"] is None else repr(values[0]["pearson"]))
+            if values[0]["pearson"] is None:
+                raise UnmetError("pearson is undefined: the predictions or what is right do not vary")
+            out.line(repr(values[0]["pearson"]))
             return
+        _tell(run, values[0])
         ones = np.ones(len(right), dtype=np.int64)
         drawn = [bootstrap.gathered(regression.Sampled(right, system), ones, sampling) for system in systems]
         intervals = bootstrap.intervals(values[0], drawn[0], level)
@@ -104,7 +107,7 @@ def _numbers(texts: Iterable[str], places: list[str], what: str = "") -> Any:
             value = math.nan
         if not math.isfinite(value):
             shown = text if len(text) <= 40 else text[:40] + "..."
-            raise DataError(f"{place}: {f'{what} it, ' if what else ''}{shown!r}, is not a finite number")
+            raise DataError(f"{place}: {what}{shown!r}{',' if what else ''} is not a finite number")
         found[number] = value
     return found
 

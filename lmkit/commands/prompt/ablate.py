@@ -128,6 +128,9 @@ def ablate(
     A row for each arm and number of examples: `accuracy`, the mean over seeds and items, and the bootstrap
     interval over items; `difference` to `gold`, its interval and p-value, items paired. --items has each answer:
     `arm`, `k`, `seed`, `id`, `answer`, `gold`, `correct`, `shots` (which examples) and `shown` (their labels).
+    interval over items; `difference` to `gold`, its interval and p-value, items paired (where fewer than 30
+    differ, p is not below the exact sign test). --items has each answer: `arm`, `k`, `seed`, `id`, `answer`,
+    `gold`, `correct`.
 
     Examples:
       lmkit prompt ablate shots.tsv dev.tsv -m model.lm -k 0,1,4 --seeds 5
@@ -240,9 +243,9 @@ def _show(run: Run, out: streams.Output, outcomes: "Sequence[Outcome]", signatur
         apart = one.difference
         record = {
             "arm": one.arm, "k": one.count, "seeds": one.seeds, "n": one.items, "accuracy": one.accuracy.value,
-            "interval": [one.accuracy.low, one.accuracy.high], "by_seed": one.by_seed,
+            "interval": figures.ends(one.accuracy), "by_seed": one.by_seed,
             "difference": None if apart is None else apart.value,
-            "difference_interval": None if apart is None else [apart.low, apart.high],
+            "difference_interval": figures.ends(apart),
             "p": None if apart is None else apart.p, "signature": signature,
         }  # fmt: skip
         out.line(to_json(record))

@@ -84,7 +84,8 @@ def search(
 
     Each template makes a prompt of each item of --dev, as `lmkit prompt fill` does, and the model answers
     it, as `lmkit prompt answer` does. A row for each template, the best first, ties as they are given:
-    `accuracy` with its bootstrap interval, and the paired `difference` to the best with interval and p-value.
+    `accuracy` with its bootstrap interval, and the paired `difference` to the best with interval and p-value
+    (where fewer than 30 items differ, not below the exact sign test).
     Candidates are those of the options, else those that a format gives, else what is right for items of
     --dev. With --test the best alone is asked about other items, which have no say in the choice.
 
@@ -191,9 +192,9 @@ def _show(
         return
     for one, own, apart in rows:
         record = {
-            "template": one.template, "accuracy": own.value, "interval": [own.low, own.high],
+            "template": one.template, "accuracy": own.value, "interval": figures.ends(own),
             "difference": None if apart is None else apart.value,
-            "difference_interval": None if apart is None else [apart.low, apart.high],
+            "difference_interval": figures.ends(apart),
             "p": None if apart is None else apart.p, "n": len(one.right), "on": one.on, "signature": signature,
         }  # fmt: skip
         out.line(to_json(record))

@@ -75,7 +75,8 @@ def _read(run: Run, name: str, chunks: Iterator[bytes], format: str | None, erro
         word = (listing.duplicate or b"").decode(errors="replace")
         run.terminal.notice(f"{shown}: {listing.duplicates} words met before were left out, the first is {word!r}")
     if listing.replaced:
-        run.terminal.notice(f"{shown}: {listing.replaced} invalid byte sequences replaced by U+FFFD")
+        sequences = "sequence" if listing.replaced == 1 else "sequences"
+        run.terminal.notice(f"{shown}: {listing.replaced} invalid byte {sequences} replaced by U+FFFD")
     return listing.space(), found
 
 

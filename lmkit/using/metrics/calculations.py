@@ -144,22 +144,24 @@ def _ends(text: str, side: list[_Token], *, dollars: bool) -> bool:
 
 def _doubtful(side: list[_Token]) -> bool:
     """Whether a side may be read in more than one way."""
-    kinds = [token.kind for token in side]
-    for place, token in enumerate(side):
-        two, five = kinds[place : place + 2], kinds[place : place + 5]
-        if two[0] in ("number", ")") and two[-1] in ("number", "(") and len(two) == 2:
-            return True  # values side by side
-        if two[0] in _RANK and two[0] != "(" and place and two[-1] in "+-" and len(two) == 2:
-            if side[place + 1].end < side[min(place + 2, len(side) - 1)].start:
-                return True  # a sign that stands at no number: of a letter that is left out
-        if five[:4] == ["number", "/", "number", "/"]:
-            return True
-        if token.kind == "number" and _CODE.match(token.text):
-            return True
-        if five == ["number", "-"] * 2 + ["number"] and _DATE.fullmatch("".join(t.text for t in side[place:][:5])):
-            if side[place + 4].end - token.start == sum(len(t.text) for t in side[place : place + 5]):
-                return True
-    return False
+    return any(
+        (token.kind == "number" and _CODE.match(token.text)) or _unclear(side[place : place + 5])
+        for place, token in enumerate(side)
+    )
+
+
+def _unclear(tokens: list[_Token]) -> bool:
+    """Whether up to five tokens begin with what may be read in more than one way."""
+    kinds = [token.kind for token in tokens]
+    if len(tokens) > 1 and kinds[0] in ("number", ")") and kinds[1] in ("number", "("):
+        return True  # values side by side
+    if len(tokens) > 2 and kinds[0] in "+-*/" and kinds[1] in "+-" and tokens[1].end < tokens[2].start:
+        return True  # a sign that stands at no number
+    if kinds[:4] == ["number", "/", "number", "/"]:
+        return True
+    written = "".join(token.text for token in tokens)
+    close = tokens[-1].end - tokens[0].start == len(written)
+    return kinds == ["number", "-", "number", "-", "number"] and close and _DATE.fullmatch(written) is not None
 
 
 def _checked(text: str, left: list[_Token], right: list[_Token]) -> Iterator[Step]:

@@ -109,6 +109,8 @@ class Judged(NamedTuple):
     """What comes of an item's texts: the answer, whether it is right, and how many of the texts have it."""
 
     answer: str | None
+    form: str | None
+    """In which it was compared."""
     correct: bool
     votes: int
     texts: int
@@ -121,6 +123,6 @@ def judge(rules: Rules, texts: Sequence[str], right: Sequence[str]) -> Judged:
     chosen = vote([None if one is None else one.form for one in found])
     answer = None if chosen is None else found[chosen]
     if answer is None:
-        return Judged(None, False, 0, len(texts))
+        return Judged(None, None, False, 0, len(texts))
     votes = sum(one is not None and one.form == answer.form for one in found)
-    return Judged(answer.text, answer.form in forms, votes, len(texts))
+    return Judged(answer.text, answer.form, answer.form in forms, votes, len(texts))

@@ -26,7 +26,8 @@ class Sampled:
     """
 
     def __init__(self, gold: F64, predicted: F64) -> None:
-        self._sides = [_centred(gold), _centred(predicted)]
+        x, y = _centred(gold), _centred(predicted)
+        self._products = np.stack([x, y, x * x, y * y, x * y], axis=1)
         self._groups = [np.unique(side, return_inverse=True)[1] for side in (gold, predicted)]
         with np.errstate(over="ignore"):
             apart = predicted - gold
@@ -36,13 +37,11 @@ class Sampled:
         """The measures of a block of samples."""
         weights = counts.astype(np.float64)
         total = weights.sum(1)
-        x, y = self._sides
-        sums = weights @ np.stack([x, y, x * x, y * y, x * y], axis=1)
+        sums = weights @ self._products
         errors = weights @ self._errors
-        ranked = [_ranks(weights, groups) - (total[:, None] + 1) / 2 for groups in self._groups]
         return {
             "pearson": _correlation(sums.T, total),
-            "spearman": _correlation(_moments(weights, *ranked), total),
+            "spearman": _correlation(_of_ranks(weights, *self._groups), total),
             "mse": errors[:, 0] / total,
             "mae": errors[:, 1] / total,
         }
@@ -57,11 +56,6 @@ def _centred(values: F64) -> F64:
     return centred / scale if scale else centred
 
 
-def _moments(weights: F64, x: F64, y: F64) -> F64:
-    """Weighted sums of x, y, their squares and their product, (5, B), of (B, N) values."""
-    return np.stack([np.vecdot(weights, one) for one in (x, y, x * x, y * y, x * y)])
-
-
 def _correlation(sums: F64, total: F64) -> F64:
     """Pearson's r, (B,), of (5, B) sums; NaN where one side does not vary."""
     x, y, xx, yy, xy = sums
@@ -71,10 +65,22 @@ def _correlation(sums: F64, total: F64) -> F64:
     return np.where(varies, np.clip((xy - x * y / total) / scale, -1, 1), np.nan)
 
 
-def _ranks(weights: F64, groups: I64) -> F64:
-    """Ranks from 1 of items that come so many times, (B, N); equal ones, of one of the `groups`, share their mean."""
-    order = np.argsort(groups, kind="stable")
-    _, starts = np.unique(groups[order], return_index=True)
-    sizes = np.add.reduceat(weights[:, order], starts, axis=1)
-    means = np.cumsum(sizes, axis=1) - (sizes - 1) / 2
-    return np.asarray(means[:, groups])
+def _of_ranks(weights: F64, x: I64, y: I64) -> F64:
+    """Sums over samples, (5, B), of both sides' ranks, their squares and their product, ranks taken from their mean.
+
+    Items, that come (B, N) times, are in groups of equal values, numbered in order, (N,); so the ranks of a sample
+    are cumulated counts, and nothing is sorted.
+    """
+    sums = np.zeros((5, len(weights)))
+    for sample, counts in enumerate(weights):
+        (sizes, ranks), (others, other) = _ranks(counts, x), _ranks(counts, y)
+        products = sizes * ranks * ranks, others * other * other, counts * ranks[x] * other[y]
+        sums[2:, sample] = [product.sum() for product in products]
+    return sums
+
+
+def _ranks(counts: F64, groups: I64) -> tuple[F64, F64]:
+    """The sizes of groups, and their ranks less the mean of all; those in a group share the mean of theirs."""
+    sizes = np.bincount(groups, counts).astype(np.float64, copy=False)
+    until = np.cumsum(sizes)
+    return sizes, until - (sizes + until[-1]) / 2

@@ -53,8 +53,8 @@ def test_a_vote():
 
 def test_judging():
     rules = Rules(Extractor(), numbers=True)
-    assert judge(rules, ["it is 3.0", "4", "$3"], ["#### 3"]) == Judged("it is 3.0", True, 2, 3)
-    assert judge(rules, ["none"], ["3"]) == Judged(None, False, 0, 1)
+    assert judge(rules, ["it is 3.0", "4", "$3"], ["#### 3"]) == Judged("it is 3.0", "3", True, 2, 3)
+    assert judge(rules, ["none"], ["3"]) == Judged(None, None, False, 0, 1)
     assert judge(Rules(Extractor()), ["  YES "], ["no", "yes"]).correct
     with pytest.raises(ValueError, match="no number in 'three'"):
         judge(rules, ["3"], ["three"])

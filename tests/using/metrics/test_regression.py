@@ -45,3 +45,20 @@ def test_counts_of_items_stand_for_items(pairs, seed):
                 assert np.isnan(found[name][place])
             else:
                 assert found[name][place] == pytest.approx(value, rel=1e-9, abs=1e-9)
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 3)), min_size=3, max_size=12).filter(
+        lambda rows: any(row[2] for row in rows)
+    )
+)
+def test_ranks_of_counts_are_those_of_items_written_out(rows):
+    """Whole numbers with many ties, any counts: the correlation of ranks is scipy's, of items written out."""
+    gold, predicted, counts = np.array(rows).T
+    found = regression.Sampled(gold.astype(float), predicted.astype(float))(counts[None])["spearman"][0]
+    x, y = np.repeat(gold, counts), np.repeat(predicted, counts)
+    if len(set(x)) < 2 or len(set(y)) < 2:
+        assert np.isnan(found)
+    else:
+        assert found == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
