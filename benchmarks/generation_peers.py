@@ -77,7 +77,7 @@ def own(file: str, batch: int, tokens: int) -> dict[str, float]:
 
     def texts() -> None:
         stepper = Together(model, chooser) if batch > 1 else OneByOne(model, chooser)
-        for _ in Generator(model, stepper, most=tokens, batch=batch).run(requests):
+        for _ in Generator(model, stepper, most=tokens, batch=batch, growing=False).run(requests):
             pass
 
     def steps() -> None:

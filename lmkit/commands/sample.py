@@ -105,7 +105,7 @@ def sample(
             maker = making.Maker(
                 run, opened, choosing, search, drafting, showing, verdicts, number=number, most=max_tokens,
                 stops=[streams.argument_bytes(text, raw=True) for text in stop or []],
-                batch=batch if number > 1 or files else 1,
+                batch=batch if number > 1 or files else 1, growing=not as_records,
             )  # fmt: skip
         teller = maker.teller(out, as_records=as_records, files=bool(files))
         asking = running.Asking(

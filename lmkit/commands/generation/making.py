@@ -20,12 +20,14 @@ from lmkit.using.generation.stepping import is_batched
 class Maker:
     """A generator as it is asked for, and its tellers; `batch` texts at once at most, where that can be.
 
+    `growing`: texts are told of as they grow.
+
     Raises CheckpointError where the model can't generate that way, UsageError for filters in no order.
     """
 
     def __init__(
         self, run: Run, model: Any, choosing: Choosing, search: Search | None, drafting: Drafting, showing: Showing,
-        verdicts: Verdicts, *, number: int, most: int, stops: Sequence[bytes], batch: int,
+        verdicts: Verdicts, *, number: int, most: int, stops: Sequence[bytes], batch: int, growing: bool,
     ) -> None:  # fmt: skip
         self._verdicts = verdicts
         self._run, self._model, self._search, self._showing, self._number = run, model, search, showing, number
@@ -49,7 +51,7 @@ class Maker:
         else:
             stepper = OneByOne(model, chooser, watch)
         together = batch if isinstance(stepper, Together) else 1
-        self.generator = Generator(model, stepper, most=most, stops=stops, batch=together)
+        self.generator = Generator(model, stepper, most=most, stops=stops, batch=together, growing=growing)
 
     def teller(self, out: Output, *, as_records: bool, files: bool) -> telling.Teller:
         """What writes texts, or records, or a table of steps; several texts of each prompt of `files` are numbered."""

@@ -20,7 +20,7 @@ def drawing(model: Any, filters: Filters, *, number: int, most: int, stops: Sequ
     chooser = Chooser(filtering.chain(), never=never, greedy=filtering.temperature == 0)
     together = is_batched(model) and number > 1
     stepper = Together(model, chooser) if together else OneByOne(model, chooser)
-    return Generator(model, stepper, most=most, stops=stops, batch=number if together else 1)
+    return Generator(model, stepper, most=most, stops=stops, batch=number if together else 1, growing=False)
 
 
 class Voter:

@@ -205,10 +205,13 @@ class Together:
 
 
 class Generator:
-    """Generates texts with a model, at most `batch` at once."""
+    """Generates texts with a model, at most `batch` at once; `growing`: they are told of as they grow."""
 
-    def __init__(self, model: Any, stepper: Stepper, *, most: int, stops: Sequence[bytes] = (), batch: int = 1) -> None:
-        self._model, self._stepper = model, stepper
+    def __init__(
+        self, model: Any, stepper: Stepper, *, most: int, stops: Sequence[bytes] = (), batch: int = 1,
+        growing: bool = True,
+    ) -> None:  # fmt: skip
+        self._model, self._stepper, self._growing = model, stepper, growing
         self._most, self._stops, self._batch = most, stops, batch
         self._end = end_of(model.form)
 
@@ -260,14 +263,14 @@ class Generator:
             if row.finish_reason:
                 return
 
-    @staticmethod
-    def _told(untold: list[Row]) -> Iterator[Grown | Generated]:
+    def _told(self, untold: list[Row]) -> Iterator[Grown | Generated]:
         """What can be told of the rows that came first; those told to their end are left out."""
         while untold:
             row = untold[0]
-            text = row.transcript.rest() if row.finish_reason else row.transcript.settled()
-            if text:
-                yield Grown(row.request, text)
+            if self._growing:
+                text = row.transcript.rest() if row.finish_reason else row.transcript.settled()
+                if text:
+                    yield Grown(row.request, text)
             if not row.finish_reason:
                 return
             yield Generated(row.request, row.ids, row.transcript.text, row.finish_reason, row.trace, row.closing)
