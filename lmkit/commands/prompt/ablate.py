@@ -15,11 +15,11 @@ from lmkit.commands.options import (
     Json,
     Level,
     ModelOption,
-    ModelThreads,
     Output,
     Resamples,
     Run,
     Seed,
+    Threads,
     Window,
 )
 from lmkit.commands.prompt import choices, deciding, finished, inputs, making, options
@@ -112,7 +112,7 @@ def ablate(
     output_field: options.OutputField = None,
     encoding_errors: EncodingErrors = "strict",
     cache: finished.Cache = None,
-    threads: ModelThreads = None,
+    threads: Threads = None,
     items_file: Items = None,
     json: Json = False,
     output: Output = None,
@@ -142,7 +142,7 @@ def ablate(
         raise UsageError("no model", hint="name one with -m MODEL")
     texts = list(files or [streams.STDIN])
     opening.one_stdin(model, shots, *texts)
-    opening.use_threads(threads, model)
+    opening.use_threads(opening.core_count(threads), model)
     deciding_.check()
 
     from lmkit.using.metrics.bootstrap import Sampling

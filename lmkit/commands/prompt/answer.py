@@ -7,7 +7,7 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import ModelOption, ModelThreads, Output, ParseSpecial, Run, Window
+from lmkit.commands.options import ModelOption, Output, ParseSpecial, Run, Threads, Window
 from lmkit.commands.prompt import choices, deciding, finished, options
 from lmkit.commands.prompt.asking import Asking, Item
 from lmkit.edge import streams
@@ -60,7 +60,7 @@ def answer(
     parse_special: ParseSpecial = False,
     window: Window = False,
     cache: finished.Cache = None,
-    threads: ModelThreads = None,
+    threads: Threads = None,
     output: Output = None,
 ) -> None:
     """The best of given answers to each prompt.
@@ -87,7 +87,7 @@ def answer(
         raise UsageError("--strict is about --verbalizer, and there is none")
     shown = _shown(deciding_, norms)
     name, texts = _named(model, files, prompt)
-    opening.use_threads(threads, name)
+    opening.use_threads(opening.core_count(threads), name)
     labelling = None
     if verbalizer is not None:
         labelling = choices.Labelling(run, verbalizer, choices.verbalizer_in(verbalizer), aggregate, strict)

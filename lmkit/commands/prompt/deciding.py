@@ -1,6 +1,7 @@
 """What decides between answers: the options of norms, and a model asked about many questions, finished ones once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,8 @@ from lmkit.errors import UsageError
 if TYPE_CHECKING:
     from lmkit.using.prompting.questions import Question, Scored
 
+FEW = 4
+"""Questions for each thread from which on threads work on questions of their own."""
 FREE = ("none", "tokens", "bytes", "chars")
 NORMS = (*FREE, "pmi", "domain", "calibrated")
 Norm = Annotated[str, typer.Option("--norm", metavar="NAME", callback=choice(*NORMS), help="Which score decides.")]
@@ -61,6 +64,7 @@ class Decider:
 
         `parting` is what the user may put between a prompt and its answers.
         """
+        from lmkit.inference import crew
         from lmkit.using.prompting.answering import trunk_of
         from lmkit.using.prompting.norms import CONTENT_FREE
 
@@ -70,7 +74,7 @@ class Decider:
         self.norm = options.norm
         self._spared = ("calibrated",) if sparing and self.norm != "calibrated" else ()
         self._parting = parting
-        self._trunk = trunk_of(model)
+        self._trunks = [trunk_of(model) for _ in range(crew.hands() if hasattr(model, "trunk") else 1)]
         self._told = self._told_alike = False
 
     def scores(
@@ -91,10 +95,11 @@ class Decider:
         firsts = {begin: place for place, begin in enumerate(accumulate(map(len, several[:-1]), initial=0))}
         flat = [question for questions in several for question in questions]
         scored: dict[int, Any] = {}
-        for place, found in finished.scores(self._done, self._model, self._trunk, flat, window=self._window):
-            scored[place] = found
-            if place in firsts:
-                progress(firsts[place])
+        with self._hands(len(flat)) as trunks:
+            for place, found in finished.scores(self._done, self._model, trunks, flat, window=self._window):
+                scored[place] = found
+                if place in firsts:
+                    progress(firsts[place])
         found = [
             norms.all_normalised(question, [scored[begin + more] for more in range(len(questions))], some)
             for (question, _), questions, some, begin in zip(asked, several, wanted, firsts, strict=False)
@@ -108,6 +113,21 @@ class Decider:
         from lmkit.using.prompting.questions import has_text
 
         return tuple(norm for norm in self._norms if norm not in self._spared or has_text(question, text))
+
+    @contextmanager
+    def _hands(self, questions: int) -> Iterator[Sequence[Any]]:
+        """Trunks for so many questions: a thread for each, or of few questions one, whose products threads share."""
+        from lmkit.inference import crew
+
+        hands = len(self._trunks)
+        if questions < FEW * hands:
+            yield self._trunks[:1]
+            return
+        try:
+            crew.use(1)
+            yield self._trunks
+        finally:
+            crew.use(hands)
 
     def chosen(
         self, asked: "Sequence[tuple[Question, object]]", progress: Callable[[int], None] = lambda _place: None

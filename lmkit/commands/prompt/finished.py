@@ -87,16 +87,15 @@ def key_of(model: Any, *asked: Any) -> str:
 
 
 def scores(
-    finished: Finished, model: Any, trunk: Any, questions: Sequence[Any], *, window: bool = False
+    finished: Finished, model: Any, trunks: Sequence[Any], questions: Sequence[Any], *, window: bool = False
 ) -> Iterator[tuple[int, Any]]:
     """What `answering.score_each` gives, each question with its place, of which finished ones are not asked again.
 
-    Those come first, in order; of equal questions one is asked. The trunk is `answering.trunk_of` the model; who asks
-    several times keeps it. Raises DataError for a value that is none of these.
+    Those come first, in order; of equal questions one is asked. Trunks are `answering.trunk_of` the model; who asks
+    several times keeps them. Raises DataError for a value that is none of these.
     """
     from lmkit.using.prompting import answering
 
-    trunk = answering.trunk_of(model) if trunk is None else trunk
     ways = [window, getattr(model.tokenizer, "parses", False)]
     keys = [key_of(model, q.before, q.joint, q.candidates, q.after, ways) for q in questions]
     places: dict[str, list[int]] = {}
@@ -107,7 +106,7 @@ def scores(
             yield from ((place, _scored(finished[key], questions[place])) for place in places[key])
     pending = [same[0] for key, same in places.items() if key not in finished]
     asked = [questions[place] for place in pending]
-    for number, scored in answering.score_each(model, trunk, asked, window=window):
+    for number, scored in answering.score_each(model, trunks, asked, window=window):
         key = keys[pending[number]]
         finished[key] = [scored.nats, scored.tokens]
         yield from ((place, scored) for place in places[key])

@@ -11,7 +11,7 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.eval import figures
 from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import Json, Level, ModelOption, ModelThreads, Output, Resamples, Run, Seed, Window
+from lmkit.commands.options import Json, Level, ModelOption, Output, Resamples, Run, Seed, Threads, Window
 from lmkit.commands.prompt import choices, deciding, filling, finished, items, templates
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
@@ -76,7 +76,7 @@ def search(
     seed: Seed = 0,
     window: Window = False,
     cache: finished.Cache = None,
-    threads: ModelThreads = None,
+    threads: Threads = None,
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -101,7 +101,7 @@ def search(
     opening.one_stdin(model, dev, test)
     if test is not None and test == dev:
         run.terminal.notice("--test is --dev: what the template was chosen by says little of other items")
-    opening.use_threads(threads, model)
+    opening.use_threads(opening.core_count(threads), model)
     makers = {name: _maker(name) for name in templates}
 
     from lmkit.using.metrics.bootstrap import Sampling

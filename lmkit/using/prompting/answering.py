@@ -9,6 +9,7 @@ Shapes: C candidates.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -92,20 +93,35 @@ def score(model: Any, questions: Iterable[Question], *, window: bool = False) ->
     trunk = trunk_of(model)
     remaining = iter(questions)
     while some := list(islice(remaining, TOGETHER)):
-        found = dict(score_each(model, trunk, some, window=window))
+        found = dict(score_each(model, [trunk], some, window=window))
         yield from (found[place] for place in range(len(some)))
 
 
 def score_each(
-    model: Any, trunk: Trunk, questions: Sequence[Question], *, window: bool = False
+    model: Any, trunks: Sequence[Trunk], questions: Sequence[Question], *, window: bool = False
 ) -> Iterator[tuple[int, Scored]]:
-    """The same of questions in the order in which they are done, each with its place among them."""
+    """The same of questions in the order in which they are done, each with its place among them.
+
+    Of several trunks each has a thread and a share of the questions, those that begin alike.
+    """
     parted = [_parted(model, question, window=window) for question in questions]
     order = sorted(range(len(parted)), key=lambda place: parted[place].prefix.tolist())
-    for place in order:
+    share = -(-len(order) // len(trunks))
+    lanes = [order[begin : begin + share] for begin in range(0, len(order), share or 1)]
+
+    def scored(trunk: Trunk, place: int) -> Scored:
         prefix, endings = parted[place]
-        nats = trunk.endings(prefix, endings)
-        yield place, Scored(tuple(float(some.sum()) for some in nats), tuple(map(len, endings)))
+        with np.errstate(all="ignore"):  # which is each thread's own
+            nats = trunk.endings(prefix, endings)
+        return Scored(tuple(float(some.sum()) for some in nats), tuple(map(len, endings)))
+
+    if len(lanes) < 2:
+        yield from ((place, scored(trunks[0], place)) for place in order)
+        return
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        for step in range(share):
+            places = [lane[step] for lane in lanes if step < len(lane)]
+            yield from zip(places, pool.map(scored, trunks, places), strict=False)
 
 
 def _parted(model: Any, question: Question, *, window: bool) -> Parted:

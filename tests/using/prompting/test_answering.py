@@ -15,7 +15,7 @@ from lmkit.inference.transformer import TransformerModel
 from lmkit.text.sequences import TextForm, encode_prompt
 from lmkit.using.generation import prompts
 from lmkit.using.prompting import answering
-from lmkit.using.prompting.answering import Question
+from lmkit.using.prompting.answering import Question, score_each
 from lmkit.using.prompting.trunks import StateTrunk, trunk_of
 
 SMALL = {"layers": 2, "width": 12, "heads": 2, "kv_heads": 1, "head_width": 6, "hidden": 16, "context": 256}
@@ -282,3 +282,11 @@ def test_a_token_that_spans_the_joint_counts_with_the_answer():
 def test_no_questions_no_scores():
     assert score(RandomModel("char")) == []
     assert trunk_of(transformer("char")).endings(np.array([3, 4], np.int32), []) == []
+
+
+@pytest.mark.parametrize("hands", [2, 3, 8])
+def test_threads_change_no_bit(hands):
+    model = transformer("char")
+    questions = [Question(f"the {word} sat", ("a", "b", "")) for word in ("cat", "dog", "cat", "bird", "mat")]
+    alone = dict(score_each(model, [trunk_of(model)], questions))
+    assert dict(score_each(model, [trunk_of(model) for _ in range(hands)], questions)) == alone
