@@ -126,11 +126,9 @@ def ablate(
     them where there are fewer. With no examples all arms are one.
 
     A row for each arm and number of examples: `accuracy`, the mean over seeds and items, and the bootstrap
-    interval over items; `difference` to `gold`, its interval and p-value, items paired. --items has each answer:
-    `arm`, `k`, `seed`, `id`, `answer`, `gold`, `correct`, `shots` (which examples) and `shown` (their labels).
     interval over items; `difference` to `gold`, its interval and p-value, items paired (where fewer than 30
     differ, p is not below the exact sign test). --items has each answer: `arm`, `k`, `seed`, `id`, `answer`,
-    `gold`, `correct`.
+    `gold`, `correct`, `shots` (which examples) and `shown` (their labels).
 
     Examples:
       lmkit prompt ablate shots.tsv dev.tsv -m model.lm -k 0,1,4 --seeds 5

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import Run, choice
-from lmkit.commands.prompt import inputs
+from lmkit.commands.options import Run
+from lmkit.commands.prompt import inputs, options
 from lmkit.edge import streams
 from lmkit.edge.records import from_json, to_json
 from lmkit.errors import DataError, UsageError
@@ -20,13 +20,7 @@ Files = Annotated[
         metavar="[FILE]...", help="Items: lines, TSV or JSON Lines; `-` or none: stdin.", show_default=False
     ),
 ]
-Form = Annotated[
-    str,
-    typer.Option(
-        "--input", metavar="FORM", callback=choice(*inputs.FORMS),
-        help="What FILEs hold: lines (`text`), `tsv`, or records (`jsonl`); `auto` goes by names, and stdin is text.",
-    ),
-]  # fmt: skip
+Form = options.ItemsForm
 Columns = Annotated[
     str | None,
     typer.Option(
