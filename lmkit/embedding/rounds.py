@@ -13,7 +13,6 @@ from lmkit.embedding.plan import Plan
 
 SHORT = 200_000  # ids below which one worker has a corpus for itself
 WORKERS = 2
-WORDS_PER_ID = 2  # words of the vocabulary for each id of a chunk: longer ones learn less, shorter ones cost more
 LEAST = 2_000
 
 
@@ -47,9 +46,12 @@ class Rounds:
 
     @classmethod
     def of(cls, plan: Plan, length: int, size: int) -> "Rounds":
-        """Chunks for a stream of `length` ids and a vocabulary of `size` words."""
+        """Chunks for a stream of `length` ids and a vocabulary of `size` words.
+
+        They have an id for each word: longer ones learn less, and shorter ones cost more sums.
+        """
         workers = plan.workers or (WORKERS if length >= SHORT else 1)
-        longest = plan.chunk or max(size // WORDS_PER_ID, LEAST)
+        longest = plan.chunk or max(size, LEAST)
         rounds = -(-length // (workers * longest))
         return cls(plan, length, workers, workers * rounds)
 
