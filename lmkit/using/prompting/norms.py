@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from lmkit.errors import DataError
+from lmkit.using.prompting.layout import open_ended
 from lmkit.using.prompting.questions import Question, Scored, without_content
 
 FREE = ("none", "tokens", "bytes", "chars")
@@ -68,7 +69,7 @@ def questions(
         asked.append(replace(question, before=""))
     if "domain" in norms:
         assert domain is not None
-        asked.append(replace(question, before=domain.rstrip(" \t")))
+        asked.append(replace(question, before=open_ended(domain).text))
     if "calibrated" in norms:
         found = [without_content(question, text, content) if isinstance(text, str) else None for content in contents]
         if None in found:

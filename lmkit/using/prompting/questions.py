@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from lmkit.using.prompting.layout import open_ended
 from lmkit.using.prompting.slots import ANSWER
 
 
@@ -34,8 +35,8 @@ def question_of(
     Spaces and tabs before the answer are the beginning of its joint.
     """
     open_end, after = (prompt, "") if slot is None else (prompt[:slot], prompt[slot + len(ANSWER) :])
-    before = open_end.rstrip(" \t")
-    return Question(before, candidates, open_end[len(before) :] + joint, after, place)
+    before, spaces = open_ended(open_end)
+    return Question(before, candidates, spaces + joint, after, place)
 
 
 def without_content(question: Question, text: str, content: str) -> Question | None:
@@ -46,8 +47,8 @@ def without_content(question: Question, text: str, content: str) -> Question | N
         if found >= 0:
             parts = {"before": question.before, "after": question.after}
             parts[name] = whole[:found] + content + whole[found + len(text) :]
-            before = parts["before"].rstrip(" \t")
-            joint = parts["before"][len(before) :] + question.joint
+            before, spaces = open_ended(parts["before"])
+            joint = spaces + question.joint
             return Question(before, question.candidates, joint, parts["after"], question.place)
     return None
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from lmkit.errors import DataError
 from lmkit.using.prompting.examples import INPUTS
+from lmkit.using.prompting.layout import open_ended
 
 ANSWER = "[Z]"
 _SLOT = re.compile(r"\[X(?::([^\[\]]+))?\]|\[Z\]")
@@ -31,8 +32,7 @@ class Filled(NamedTuple):
 
 def ended(text: str) -> Filled:
     """A prompt that the answer ends; the spaces and tabs at its end become the joint."""
-    kept = text.rstrip(" \t")
-    return Filled(kept, text[len(kept) :], None)
+    return Filled(*open_ended(text), None)
 
 
 class Slot(NamedTuple):
