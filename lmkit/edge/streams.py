@@ -483,6 +483,11 @@ def argument_bytes(text: str, *, raw: bool = False) -> bytes:
     return data
 
 
+def argument_text(text: str) -> str:
+    """A command-line argument as the text that was typed. Raises UsageError where it is not UTF-8."""
+    return argument_bytes(text).decode()
+
+
 def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes compressed, without a time stamp or a name, so that equal content gives equal bytes."""
     compressor = zlib.compressobj(6, zlib.DEFLATED, 31)

@@ -93,12 +93,12 @@ class Constraining:
         text = (self.json_schema or "") if self.file is None else _decoded(self.file)
         with self.about():
             if self.regex is not None:
-                return grammars.Grammar("regex", _typed(self.regex))
+                return grammars.Grammar("regex", streams.argument_text(self.regex))
             if self.choice:
-                return grammars.Grammar("choice", [_typed(text) for text in self.choice])
+                return grammars.Grammar("choice", [streams.argument_text(text) for text in self.choice])
             if self.grammar is not None:
                 return grammars.Grammar("grammar", text)
-            return grammars.grammar_in({"json_schema": _parsed(text if self.file else _typed(text))})
+            return grammars.grammar_in({"json_schema": _parsed(text if self.file else streams.argument_text(text))})
 
     def about(self) -> "_About":
         """Says of what is wrong with the grammar where it is: a file, or an option, which makes it a usage error."""
@@ -119,10 +119,6 @@ class _About:
             if self.file is None:
                 raise UsageError(f"{self._option}: {error}", hint=error.hint) from None
             raise DataError(f"{streams.display(self.file)}: {error}", hint=error.hint) from None
-
-
-def _typed(text: str) -> str:
-    return streams.argument_bytes(text).decode()
 
 
 def _decoded(name: str) -> str:

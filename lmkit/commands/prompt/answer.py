@@ -107,7 +107,9 @@ def answer(
             run, opened, deciding_, shown, done, window=window, sparing=norms == "all", parting="a --joint such as ' '"
         )
         answers = _Answers(decider, labelling)
-        groups = iter([[asking.only(_typed(prompt))]]) if prompt is not None else asking.groups(run, texts)
+        groups = (
+            iter([[asking.only(streams.argument_text(prompt))]]) if prompt is not None else asking.groups(run, texts)
+        )
         for records in answers.records(groups, progress):
             out.answer("".join(to_json(record) + "\n" for record in records).encode())
         choices.tell_strangers(run, answers.strangers)
@@ -119,10 +121,6 @@ def _named(model: str | None, files: list[str] | None, prompt: str | None) -> tu
         return (streams.STDIN if model is None else model), []
     (name,), texts = opening.sources([model] if model is not None else [], files)
     return name, texts
-
-
-def _typed(text: str) -> str:
-    return streams.argument_bytes(text).decode()
 
 
 def _shown(options: deciding.Deciding, norms: str) -> tuple[str, ...]:

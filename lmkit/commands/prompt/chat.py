@@ -134,7 +134,7 @@ def _variables(typed: Sequence[str]) -> dict[str, Any]:
     """The values of --set: JSON where it is that, else text. Raises UsageError."""
     found = {}
     for one in typed:
-        name, equals, value = streams.argument_bytes(one).decode().partition("=")
+        name, equals, value = streams.argument_text(one).partition("=")
         if not equals or not name.isidentifier():
             raise UsageError(f"--set {one!r} is no NAME=VALUE")
         try:
@@ -162,7 +162,7 @@ def _messages(fields: Mapping[str, Any], system: str | None) -> chats.Messages:
         messages = [{"role": chats.USER, "content": as_text(fields[name], name)}]
     own = fields.get("system")
     if own is None:
-        own = None if system is None else streams.argument_bytes(system).decode()
+        own = None if system is None else streams.argument_text(system)
     return messages if own is None else chats.begun_by(as_text(own, "system"), messages)
 
 

@@ -54,7 +54,7 @@ def named(listed: Sequence[str] | None, file: str | None) -> tuple[str, ...] | N
         return distinct(tuple(lines), streams.display(file))
     if not listed:
         return None
-    texts = [streams.argument_bytes(text).decode() for text in listed]
+    texts = [streams.argument_text(text) for text in listed]
     try:
         return distinct(
             tuple([one.strip() for one in texts[0].split(",")] if len(texts) == 1 else texts), "--candidates"

@@ -69,8 +69,10 @@ class Decider:
         from lmkit.using.prompting.norms import CONTENT_FREE
 
         self._run, self._model, self._norms, self._done, self._window = run, model, norms, done, window
-        self._domain = None if options.domain is None else _typed(options.domain)
-        self._contents = tuple(map(_typed, options.content_free)) if options.content_free else CONTENT_FREE
+        self._domain = None if options.domain is None else streams.argument_text(options.domain)
+        self._contents = (
+            tuple(map(streams.argument_text, options.content_free)) if options.content_free else CONTENT_FREE
+        )
         self.norm = options.norm
         self._spared = ("calibrated",) if sparing and self.norm != "calibrated" else ()
         self._parting = parting
@@ -183,10 +185,6 @@ class Decider:
             self._run.terminal.notice(
                 "the model reads each line by itself: of a prompt it sees the line that the answer is in"
             )
-
-
-def _typed(text: str) -> str:
-    return streams.argument_bytes(text).decode()
 
 
 def _listed(candidates: Sequence[str]) -> str:

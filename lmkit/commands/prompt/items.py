@@ -88,7 +88,7 @@ def typed_once(text: str | None, files: Sequence[str] | None, option: str, colum
         return None
     if files:
         raise UsageError(f"{option} and FILEs exclude each other")
-    return Item({column: streams.argument_bytes(text).decode()}, 1, option)
+    return Item({column: streams.argument_text(text)}, 1, option)
 
 
 class Prompts:

@@ -125,5 +125,5 @@ _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
 
 def unescaped(text: str) -> str:
     r"""A text as typed with `\n`, `\t` and `\\` read; other backslashes are themselves. Raises UsageError: no UTF-8."""
-    whole = streams.argument_bytes(text).decode()
+    whole = streams.argument_text(text)
     return re.sub(r"\\([nt\\])", lambda found: _ESCAPES[found[1]], whole)

@@ -57,4 +57,4 @@ def _by_jinja(text: str) -> Render:
 
 
 def _typed(text: str) -> str:
-    return streams.argument_bytes(text).decode().replace("\\n", "\n").replace("\\t", "\t")
+    return streams.argument_text(text).replace("\\n", "\n").replace("\\t", "\t")
