@@ -13,6 +13,7 @@ from lmkit.commands.prompt.asking import Asking, Item
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
 from lmkit.errors import UsageError
+from lmkit.using.prompting.norms import FREE, NORMS
 
 
 @with_groups()
@@ -125,19 +126,19 @@ def _named(model: str | None, files: list[str] | None, prompt: str | None) -> tu
 
 def _shown(options: deciding.Deciding, norms: str) -> tuple[str, ...]:
     """The norms whose scores are wanted, in their order. Raises UsageError."""
-    wanted = {options.norm, *deciding.FREE}
+    wanted = {options.norm, *FREE}
     if norms == "all":
-        wanted |= set(deciding.NORMS) - ({"domain"} if options.domain is None else set())
+        wanted |= set(NORMS) - ({"domain"} if options.domain is None else set())
     else:
         wanted |= set(norms.split(","))
     if "all" in wanted:
         raise UsageError("--norms: `all` stands alone", hint="--norms all")
-    odd = sorted(wanted - set(deciding.NORMS))
+    odd = sorted(wanted - set(NORMS))
     if odd:
-        raise UsageError(f"--norms: {odd[0]!r} is not one of {', '.join(deciding.NORMS)}, all")
+        raise UsageError(f"--norms: {odd[0]!r} is not one of {', '.join(NORMS)}, all")
     wanted |= {"domain"} if options.domain is not None else set()
     options.check(sorted(wanted))
-    return tuple(one for one in deciding.NORMS if one in wanted)
+    return tuple(one for one in NORMS if one in wanted)
 
 
 class _Answers:

@@ -12,14 +12,13 @@ from lmkit.commands.options import Run, choice
 from lmkit.commands.prompt import finished
 from lmkit.edge import streams
 from lmkit.errors import UsageError
+from lmkit.using.prompting.norms import CONTENT_FREE, NORMS, best
 
 if TYPE_CHECKING:
     from lmkit.using.prompting.questions import Question, Scored
 
 FEW = 4
 """Questions for each thread from which on threads work on questions of their own."""
-FREE = ("none", "tokens", "bytes", "chars")
-NORMS = (*FREE, "pmi", "domain", "calibrated")
 Norm = Annotated[str, typer.Option("--norm", metavar="NAME", callback=choice(*NORMS), help="Which score decides.")]
 Domain = Annotated[
     str | None,
@@ -66,7 +65,6 @@ class Decider:
         """
         from lmkit.inference import crew
         from lmkit.using.prompting.answering import trunk_of
-        from lmkit.using.prompting.norms import CONTENT_FREE
 
         self._run, self._model, self._norms, self._done, self._window = run, model, norms, done, window
         self._domain = None if options.domain is None else streams.argument_text(options.domain)
@@ -139,8 +137,6 @@ class Decider:
 
     def best(self, by_norm: Mapping[str, Sequence[float]]) -> int:
         """Which candidate is chosen by its scores."""
-        from lmkit.using.prompting.norms import best
-
         return best(by_norm[self.norm])
 
     def _tell_alike(self, question: "Question", scores: Sequence[float], own: "Scored") -> None:

@@ -1,7 +1,6 @@
 """Prompts made one after another, a record for each: items are read as they come, examples are held in memory."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from lmkit.commands.prompt import inputs
 from lmkit.commands.prompt.choosing import Chooser
 from lmkit.edge.records import to_json
 from lmkit.edge.streams import Output
-from lmkit.errors import DataError, UsageError
+from lmkit.errors import UsageError
 from lmkit.using.prompting.examples import Example, labels_of
 from lmkit.using.prompting.slots import ANSWER
 
@@ -67,7 +66,7 @@ class Maker:
             shots = arranged(chosen, item)
             laid = self._layout.lay(shots, item)
         else:
-            with _about(item):
+            with opening.about(item.place):
                 laid, shots = self._budget.fitted(self._layout, arranged, chosen, item)
         record: dict[str, Any] = {"id": item.name, "prompt": laid.text}
         record |= {"joint": laid.joint} if laid.joint else {}
@@ -85,15 +84,6 @@ class Maker:
             out.line(to_json(self.record(item)))
         if self._budget is not None and self._budget.kept:
             run.terminal.notice(f"kept {', '.join(_kept(self._budget.kept))}")
-
-
-@contextmanager
-def _about(item: Example) -> Iterator[None]:
-    """Puts the item's place in front of what is wrong with it."""
-    try:
-        yield
-    except DataError as error:
-        raise DataError(f"{item.place}: {error}", hint=error.hint) from None
 
 
 def _kept(counts: Mapping[tuple[int, int], int]) -> Iterator[str]:
