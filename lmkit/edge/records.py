@@ -37,6 +37,15 @@ def from_json(line: bytes, place: str) -> dict[str, Any]:
     return found
 
 
+def take_id(record: dict[str, Any], place: str) -> Any:
+    """What a record is known by, its `id`, taken out of it; None where it has none. Raises DataError for no name."""
+    found = record.pop("id", None)
+    odd = isinstance(found, bool) or (isinstance(found, float) and not math.isfinite(found))
+    if found is not None and (odd or not isinstance(found, int | float | str)):
+        raise DataError(f"{place}: its `id` is neither a number nor a text")
+    return found
+
+
 def cell(value: object, digits: int = 6) -> str:
     """A value as people read it: numbers to some significant digits, text with tabs and line ends escaped."""
     if isinstance(value, float):

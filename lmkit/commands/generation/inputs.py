@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.edge import streams
-from lmkit.edge.records import from_json
+from lmkit.edge.records import from_json, take_id
 from lmkit.errors import DataError, UsageError
 
 FORMS = ("auto", "text", "jsonl")
@@ -95,12 +94,10 @@ class Prompts:
             return None
         place = f"{streams.display(name)}:{line}"
         record = from_json(text, place)
-        prompt, known_by = record.pop("prompt", None), record.pop("id", None)
+        prompt = record.pop("prompt", None)
         if not isinstance(prompt, str):
             raise DataError(f"{place}: no `prompt` that is a text", hint='a record such as {"prompt": "Once"}')
-        odd = isinstance(known_by, bool) or (isinstance(known_by, float) and not isfinite(known_by))
-        if known_by is not None and (odd or not isinstance(known_by, int | float | str)):
-            raise DataError(f"{place}: its `id` is neither a number nor a text")
+        known_by = take_id(record, place)
         try:
             data = prompt.encode()
         except UnicodeEncodeError:

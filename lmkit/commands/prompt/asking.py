@@ -7,13 +7,13 @@ from typing import Any
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.edge import streams
-from lmkit.edge.records import from_json
+from lmkit.edge.records import from_json, take_id
 from lmkit.errors import DataError, UsageError
 from lmkit.using.prompting.questions import Question, question_of
 from lmkit.using.prompting.slots import ANSWER
 
 TOGETHER = 256  # records that are worked on together, at most
-OWN = ("prompt", "id", "joint", "slot")  # fields that do not pass through
+OWN = ("prompt", "joint", "slot")  # fields that do not pass through
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class Asking:
             before += number
 
     def _item(self, record: dict[str, Any], place: str, number: int, size: int) -> Item:
-        prompt, known_by = record.get("prompt"), record.get("id")
+        prompt = record.get("prompt")
         if not isinstance(prompt, str):
             raise DataError(f"{place}: no `prompt` that is a text", hint='a record such as {"prompt": "Once"}')
-        joint = record.get("joint", self.joint)
+        known_by, joint = take_id(record, place), record.get("joint", self.joint)
         if not isinstance(joint, str):
             raise DataError(f"{place}: its `joint` is no text")
         question = question_of(prompt, self._candidates(record, place), joint, _slot(record, prompt, place), place)

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from math import isfinite
 from typing import Any, NamedTuple
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.edge import streams
-from lmkit.edge.records import from_json, to_json
+from lmkit.edge.records import from_json, take_id, to_json
 from lmkit.errors import DataError
 from lmkit.using.prompting.examples import INPUTS, OUTPUTS, Example
 
@@ -147,16 +146,7 @@ def _of_record(record: dict[str, Any], number: int, place: str, fields: Fields) 
             f"{place}: no field {' or '.join(map(repr, fields.inputs))}", hint=f"there is {shown}" if record else None
         )
     output = _taken(record, fields.outputs, place)
-    return Example(text, output, _known_by(record, place), number, place, record)
-
-
-def _known_by(record: dict[str, Any], place: str) -> Any:
-    """The record's id, taken out of it; None where it has none. Raises DataError for one that is no name."""
-    found = record.pop("id", None)
-    odd = isinstance(found, bool) or (isinstance(found, float) and not isfinite(found))
-    if found is not None and (odd or not isinstance(found, int | float | str)):
-        raise DataError(f"{place}: its `id` is neither a number nor a text")
-    return found
+    return Example(text, output, take_id(record, place), number, place, record)
 
 
 def _taken(record: dict[str, Any], names: Sequence[str], place: str) -> str | None:
