@@ -1,4 +1,4 @@
-"""Small files of settings that are data of a command: YAML or JSON. Knows nothing of what is in them."""
+"""Small files that are data of a command: texts, YAML or JSON. Knows nothing of what is in them."""
 
 import json
 from typing import Any
@@ -7,27 +7,33 @@ from lmkit.edge import streams
 from lmkit.errors import DataError
 
 
+def text(name: str) -> str:
+    r"""A whole small file, `\r\n` as `\n`, without a byte order mark. Raises DataError: not there, or no UTF-8."""
+    try:
+        whole = bytes(streams.read_whole(name)).removeprefix(streams.BOM).decode()
+    except UnicodeDecodeError as error:
+        wrong = f"byte 0x{error.object[error.start]:02x} at {error.start + 1}"
+        raise DataError(f"{streams.display(name)}: not UTF-8 ({wrong})") from None
+    return whole.replace("\r\n", "\n")
+
+
 def read(name: str) -> Any:
     """What a file of YAML or JSON holds. Raises DataError, with its line, where it is neither, or has a key twice."""
-    shown = streams.display(name)
-    try:
-        text = bytes(streams.read_whole(name)).removeprefix(streams.BOM).decode()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{shown}: not UTF-8 (byte 0x{error.object[error.start]:02x})") from None
-    if text.lstrip().startswith(("{", "[")):
+    shown, written = streams.display(name), text(name)
+    if written.lstrip().startswith(("{", "[")):
         try:
-            return json.loads(text, object_pairs_hook=lambda pairs: _once(shown, pairs))
+            return json.loads(written, object_pairs_hook=lambda pairs: _once(shown, pairs))
         except (json.JSONDecodeError, RecursionError):
             pass  # YAML has braces and brackets too
-    return _yaml(shown, text)
+    return _yaml(shown, written)
 
 
-def _yaml(shown: str, text: str) -> Any:
+def _yaml(shown: str, written: str) -> Any:
     import yaml
 
     try:
-        _check_keys(shown, yaml.compose(text, yaml.SafeLoader), set())
-        return yaml.safe_load(text)
+        _check_keys(shown, yaml.compose(written, yaml.SafeLoader), set())
+        return yaml.safe_load(written)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         place = getattr(error, "problem_mark", None)
         raise DataError(f"{shown}{f':{place.line + 1}' if place else ''}: neither YAML nor JSON") from None

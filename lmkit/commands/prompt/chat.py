@@ -11,7 +11,7 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Output, Run, suggested
 from lmkit.commands.prompt import items
-from lmkit.edge import streams
+from lmkit.edge import documents, streams
 from lmkit.edge.folders import Folder
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.using.prompting import chats
@@ -124,7 +124,7 @@ def _shape(name: str, variables: Mapping[str, Any], today: date | None) -> chats
     if checkpoint.is_checkpoint(start) and b"\0" in start:
         raise CheckpointError(f"{name}: a checkpoint, which has no chat template", hint="name the form it was taught")
     try:
-        return chats.Source(items.text_of(name)).chat(variables, today)
+        return chats.Source(documents.text(name)).chat(variables, today)
     except DataError as error:
         shown = streams.display(name)
         raise DataError(str(error) if str(error).startswith(shown) else f"{shown}: {error}", hint=error.hint) from None

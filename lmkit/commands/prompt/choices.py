@@ -10,7 +10,7 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run, choice
 from lmkit.commands.prompt.asking import distinct
-from lmkit.edge import streams
+from lmkit.edge import documents, streams
 from lmkit.errors import DataError, UsageError
 
 Candidates = Annotated[
@@ -73,10 +73,7 @@ def verbalizer_in(name: str) -> Any:
 
     with opening.about(name):
         try:
-            text = bytes(streams.read_whole(name)).removeprefix(streams.BOM).decode()
-            pairs = json.loads(text, object_pairs_hook=_Pairs)
-        except UnicodeDecodeError as error:
-            raise DataError(f"not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start + 1}") from None
+            pairs = json.loads(documents.text(name), object_pairs_hook=_Pairs)
         except json.JSONDecodeError as error:
             raise DataError(f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
         except (ValueError, RecursionError):

@@ -46,8 +46,8 @@ def fill(
     record had behind them. [X] is the text of an item: its `input`, `text` or `question`; [X:field] is any other
     field. [Z], once and anywhere, is where the answer goes; without it that is the end, and spaces and tabs there
     go into `joint`. Where text of an item has [Z] too, `slot` is the place of the right one, or null for the end.
-    What is right, as `output`, `label` or `answer`, becomes `gold`. In a TEXT `\n` and `\t` mean a line's end and
-    a tab; of a FILE its last line end does not count.
+    What is right, as `output`, `label` or `answer`, becomes `gold`. In a TEXT `\n`, `\t` and `\\` mean a line's end,
+    a tab and a backslash; of a FILE its last line end does not count.
 
     A FILE named .j2 or .jinja, and any text with {{ or {%, is Jinja2: fields are variables, X the item's text;
     one that is not there is an error, and nothing is escaped. It is sandboxed: it sees the item alone, changes

@@ -118,13 +118,3 @@ def output_in(item: Item, names: Sequence[str]) -> tuple[str | None, str | None]
         return None, None
     with opening.about(item.place):
         return as_text(item.fields[name], name), name
-
-
-def text_of(name: str) -> str:
-    r"""A whole small file as text, `\r\n` as `\n`. Raises DataError where it can't be read or is no UTF-8."""
-    try:
-        text = bytes(streams.read_whole(name)).removeprefix(streams.BOM).decode()
-    except UnicodeDecodeError as error:
-        wrong = f"not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start + 1}"
-        raise DataError(f"{streams.display(name)}: {wrong}") from None
-    return text.replace("\r\n", "\n")

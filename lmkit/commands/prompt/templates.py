@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lmkit.commands.prompt import items
-from lmkit.edge import streams
+from lmkit.commands.prompt import options
+from lmkit.edge import documents, streams
 from lmkit.errors import DataError, UsageError
 from lmkit.using.prompting import slots
 from lmkit.using.prompting.examples import INPUTS
@@ -27,7 +27,7 @@ def renderer(template: str) -> Render:
     DataError, without a place, for records that it can't be filled with.
     """
     name = file_of(template)
-    text = _typed(template) if name is None else items.text_of(name).removesuffix("\n")
+    text = options.unescaped(template) if name is None else documents.text(name).removesuffix("\n")
     try:
         if (name or "").endswith(JINJA) or "{{" in text or "{%" in text:
             return _by_jinja(text)
@@ -54,7 +54,3 @@ def _by_jinja(text: str) -> Render:
         return {**record, **({} if own is None else {"X": own})}
 
     return lambda record: slots.located(lambda given: template.render(values(given)), record)
-
-
-def _typed(text: str) -> str:
-    return streams.argument_text(text).replace("\\n", "\n").replace("\\t", "\t")
