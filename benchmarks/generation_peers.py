@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 TOP = 40
 
@@ -61,10 +62,13 @@ def make(file: str, kind: str, layers: int, width: int, heads: int, context: int
 
 def own(file: str, batch: int, tokens: int) -> dict[str, float]:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the command has it
-    from lmkit.commands.models import open_language_model, use_threads
+    import numpy as np
+
+    from lmkit.commands.models import open_language_model, processes, use_threads
 
     use_threads(None, file)
-    from lmkit.using.generation import noise, prompts
+    count = processes(None, file)
+    from lmkit.using.generation import noise, prompts, workers
     from lmkit.using.generation.chains import Filtering
     from lmkit.using.generation.choosing import Chooser
     from lmkit.using.generation.engine import Generator, OneByOne, Request, Together
@@ -72,11 +76,14 @@ def own(file: str, batch: int, tokens: int) -> dict[str, float]:
     model = open_language_model(file)
     never = {*prompts.never(model, unknown=False), prompts.end_of(model.form)} - {None}
     chooser = Chooser(Filtering(top_k=TOP).chain(), never=sorted(never))
-    start = model.start()
-    requests = [Request(noise.stream_of(0, "0", row), None, start) for row in range(batch)]  # type: ignore[arg-type]
+    start, none = model.start(), np.zeros(0, dtype=np.int32)
+    requests = [Request(noise.stream_of(0, "0", row), none, model.start) for row in range(batch)]
 
     def texts() -> None:
-        stepper = Together(model, chooser) if batch > 1 else OneByOne(model, chooser)
+        if workers.pay(count, batch):
+            stepper = workers.Workers(model, partial(Together, model, chooser), most=tokens, count=count)
+        else:
+            stepper = Together(model, chooser) if batch > 1 else OneByOne(model, chooser)
         for _ in Generator(model, stepper, most=tokens, batch=batch, growing=False).run(requests):
             pass
 

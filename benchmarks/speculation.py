@@ -69,7 +69,7 @@ def drafts(options: argparse.Namespace) -> None:
                 state = prompts.state_after(model, ids)
                 wall, cpu = time.perf_counter(), time.process_time()
                 run = Generator(model, stepper, most=options.tokens).run(
-                    [Request(noise.stream_of(0, "0", 0), ids, state)]
+                    [Request(noise.stream_of(0, "0", 0), ids, lambda at=state: at)]
                 )
                 texts[name] = next(event.ids for event in run if isinstance(event, Generated))
                 spent = time.perf_counter() - wall, time.process_time() - cpu

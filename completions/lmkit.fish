@@ -226,7 +226,7 @@ complete -c lmkit -n '__lmkit_in sample' -l batch -x -d 'Texts that are run at o
 complete -c lmkit -n '__lmkit_in sample' -l draft -r -F -d 'A smaller model of the same tokens that proposes some; never changes the text'
 complete -c lmkit -n '__lmkit_in sample' -l lookup -x -d 'Propose what followed where the last tokens, up to N, stood before; never changes the text'
 complete -c lmkit -n '__lmkit_in sample' -l draft-tokens -x -d 'Propose at most N tokens at once'
-complete -c lmkit -n '__lmkit_in sample' -l threads -x -d 'Threads; the result does not depend on it'
+complete -c lmkit -n '__lmkit_in sample' -l threads -x -d 'Threads, or processes that share many texts of a small model; the result does not depend on it'
 complete -c lmkit -n '__lmkit_in sample' -l device -x -a 'cpu cuda mps' -d 'Where neural models run: cpu, cuda or mps'
 complete -c lmkit -n '__lmkit_in sample' -s c -l config -r -F -d 'Take option values from a YAML file; options typed win'
 complete -c lmkit -n '__lmkit_in sample' -l print-config -d 'Print the resolved settings as YAML and stop'

@@ -70,6 +70,12 @@ class MissingError(LmkitError):
     status = Status.MISSING
 
 
+class ProcessError(LmkitError):
+    """A process that shared the work was ended by somebody else."""
+
+    status = Status.NO
+
+
 class Stopped(BaseException):
     """A signal asked the program to end; raised so that temporary files are removed on the way.
 

@@ -40,11 +40,29 @@ def use_threads(threads: int | None, model: str) -> None:
     """Sets how many threads multiply in numpy: those asked for, else one for all but big models."""
     from lmkit.inference import crew
 
-    if threads is None:
-        big = (streams.size_of([model]) or 0) >= BIG
-        asked = os.environ.get("OMP_NUM_THREADS", "")
-        threads = (int(asked) if asked.isdecimal() and int(asked) else core_count(None)) if big else 1
-    crew.use(threads)
+    crew.use(_asked(threads) if threads is not None or _is_big(model) else 1)
+
+
+def one_thread() -> None:
+    """From now on numpy multiplies with one thread, and no other is left, as none comes along into other processes."""
+    from lmkit.inference import crew
+
+    crew.rest()
+
+
+def processes(threads: int | None, model: str) -> int:
+    """How many processes may share texts: as many as threads; for big models one, whose products these share."""
+    return 1 if _is_big(model) else _asked(threads)
+
+
+def _is_big(model: str) -> bool:
+    return (streams.size_of([model]) or 0) >= BIG
+
+
+def _asked(threads: int | None) -> int:
+    """Threads asked for, by an option or as numerical libraries are asked, or all cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if threads is None and asked.isdecimal() and int(asked) else core_count(threads)
 
 
 def sources(models: Sequence[str], files: Sequence[str] | None) -> tuple[list[str], list[str]]:

@@ -9,7 +9,7 @@ from lmkit.commands.generation.drafting import Drafting
 from lmkit.commands.generation.filtering import Choosing
 from lmkit.commands.generation.searching import Searching
 from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import Device, ModelOption, ModelThreads, Output, Run, Seed
+from lmkit.commands.options import Device, ModelOption, Output, Run, Seed
 from lmkit.commands.sections import in_sections
 from lmkit.edge import streams
 from lmkit.errors import UsageError
@@ -32,7 +32,7 @@ def sample(
     constraining: Constraining,
     batch: own.Batch = 32,
     drafting: Drafting,
-    threads: ModelThreads = None,
+    threads: own.Threads = None,
     device: Device = "cpu",
     showing: own.Showing,
     output: Output = None,
@@ -48,9 +48,9 @@ def sample(
     ends within it shown as `\n`, unless --separator parts them. A FILE in JSON Lines is answered
     in JSON Lines: its records have a `prompt`, and may have an `id`; all else in them passes through.
 
-    The same seed gives the same text, whatever the batch size: random numbers come from the seed and
-    the id of a prompt, which is the number of its line where it has none, so that records with an
-    `id` get the same texts in any order. Penalties come first; then the filters are applied in the
+    The same seed gives the same text, whatever the batch size and the number of threads: random numbers
+    come from the seed and the id of a prompt, which is the number of its line where it has none, so that
+    records with an `id` get the same texts in any order. Penalties come first; then the filters are applied in the
     order of --order, each to what the one before left; --explain shows what they left at each step, as
     a table or, with --json, as `steps`. --logprobs is about the model's own probabilities (`logprobs`).
 
@@ -106,6 +106,7 @@ def sample(
                 run, opened, choosing, search, drafting, showing, verdicts, number=number, most=max_tokens,
                 stops=[streams.argument_bytes(text, raw=True) for text in stop or []],
                 batch=batch if number > 1 or files else 1, growing=not as_records,
+                processes=opening.processes(threads, name) if device == "cpu" else 1,
             )  # fmt: skip
         teller = maker.teller(out, as_records=as_records, files=bool(files))
         asking = running.Asking(

@@ -28,7 +28,8 @@ class _Crew:
     def __init__(self) -> None:
         self.size = 1
         self._process = 0
-        self._jobs: list[SimpleQueue[Sequence[Job]]] = []
+        self._jobs: list[SimpleQueue[Sequence[Job] | None]] = []
+        self._threads: list[Thread] = []
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def run(self, jobs: Sequence[Job]) -> None:
@@ -51,20 +52,30 @@ class _Crew:
             if failure is not None:
                 raise failure
 
+    def rest(self) -> None:
+        """From now on there is one thread, and no other is left."""
+        self.size = 1
+        for jobs in self._jobs:
+            jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._jobs, self._threads = [], []
+
     def _start(self, count: int) -> None:
         if self._process != os.getpid():  # threads do not come along into a forked process
-            self._process, self._jobs, self._done = os.getpid(), [], SimpleQueue()
+            self._process, self._jobs, self._threads, self._done = os.getpid(), [], [], SimpleQueue()
         while len(self._jobs) < count:
-            jobs: SimpleQueue[Sequence[Job]] = SimpleQueue()
+            jobs: SimpleQueue[Sequence[Job] | None] = SimpleQueue()
             self._jobs.append(jobs)
-            Thread(target=_work, args=(jobs, self._done), daemon=True).start()
+            self._threads.append(Thread(target=_work, args=(jobs, self._done), daemon=True))
+            self._threads[-1].start()
 
 
-def _work(wanted: "SimpleQueue[Sequence[Job]]", done: "SimpleQueue[BaseException | None]") -> None:
+def _work(wanted: "SimpleQueue[Sequence[Job] | None]", done: "SimpleQueue[BaseException | None]") -> None:
     with np.errstate(all="ignore"):  # whoever has wrong numbers finds them
-        while True:
+        while (jobs := wanted.get()) is not None:
             try:
-                for job in wanted.get():
+                for job in jobs:
                     job()
                 done.put(None)
             except BaseException as failure:
@@ -72,7 +83,7 @@ def _work(wanted: "SimpleQueue[Sequence[Job]]", done: "SimpleQueue[BaseException
 
 
 _crew = _Crew()
-run = _crew.run
+run, rest = _crew.run, _crew.rest
 
 
 def use(threads: int) -> None:

@@ -6,6 +6,7 @@ E numbers in a head, V vocabulary.
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from lmkit.families import positions
 from lmkit.families.model import Weights
 from lmkit.families.transformer import Transformer
-from lmkit.inference import formulas
+from lmkit.inference import crew, formulas
 from lmkit.inference.cache import CAPACITY, Cache, RowCache
 from lmkit.inference.linear import Head, Joint
 from lmkit.protocols import F32, I32, I64, Bool
@@ -260,17 +261,27 @@ class Decoder:
         cache.lengths[:count] += 1
         all_keys, all_values = cache.keys[:, :count, :, :end], cache.values[:, :count, :, :end]
         turned = all_keys.swapaxes(3, 4)
+        parts = crew.parted(count, crew.hands())
         unseen: F32 | None = None
+        at: Any = np.s_[:, :, end - 1]
         if int(lengths.min()) + 1 < end:
+            at = rows, slice(None), lengths
             unseen = np.where(np.arange(end) > lengths[:, None], np.float32(-np.inf), np.float32(0))[:, None, None]
 
         def attend(layer: int, queries: Any, keys: Any, values: Any) -> Any:
-            all_keys[layer][rows, :, lengths] = keys
-            all_values[layer][rows, :, lengths] = values
-            scores = (queries * self._scale).reshape(count, *self._grouped) @ turned[layer]
-            if unseen is not None:
-                scores += unseen
-            return (formulas.softmax(scores) @ all_values[layer]).reshape(count, -1)
+            all_keys[layer][at] = keys
+            all_values[layer][at] = values
+            scaled = (queries * self._scale).reshape(count, *self._grouped)
+            made = np.empty_like(scaled)
+
+            def look(some: slice) -> None:
+                scores = scaled[some] @ turned[layer, some]
+                if unseen is not None:
+                    scores += unseen[some]
+                np.matmul(formulas.softmax(scores), all_values[layer, some], out=made[some])
+
+            crew.run([partial(look, some) for some in parts])
+            return made.reshape(count, -1)
 
         with np.errstate(all="ignore"):
             return self._run(ids, lengths, end, attend)

@@ -56,27 +56,43 @@ class Products:
         return found
 
 
-def products(x: F32, weight: F32) -> F32:
-    """W x of each, (..., I) to (..., M), with the same bits whatever the number of threads."""
-    if x.ndim < 2 or weight.size < blas.SHARED:
-        made: F32 = x @ weight.T
-        return made
+def products(x: F32, weights: Sequence[F32], bias: F32 | None = None) -> F32:
+    """W x + b of each, (..., I) to (..., M), of matrices end to end; the same bits whatever the number of threads."""
+    if len(weights) == 1 and weights[0].size < blas.SHARED:
+        small: F32 = x @ weights[0].T
+        if bias is not None:
+            small += bias
+        return small
     rows = x.reshape(-1, x.shape[-1])
-    made = np.empty((len(rows), len(weight)), dtype=np.float32)
-    if len(rows) <= FEW:
-        _few(rows, weight, made)
-    else:
-        blocks = crew.parted(len(weight), crew.BLOCKS)
-        crew.run([partial(np.matmul, rows, weight[block].T, out=made[:, block]) for block in blocks])
-    return made.reshape(*x.shape[:-1], len(weight))
+    made = np.empty((len(rows), sum(map(len, weights))), dtype=np.float32)
+    jobs: list[crew.Job] = []
+    begin = 0
+    for weight in weights:
+        for part in _parts(weight, len(rows)):
+            place = slice(begin + part.start, begin + part.stop)
+            jobs.append(partial(_part, rows, weight[part], None if bias is None else bias[place], made[:, place]))
+        begin += len(weight)
+    crew.run(jobs)
+    return made.reshape(*x.shape[:-1], made.shape[1])
 
 
-def _few(rows: F32, weight: F32, made: F32) -> None:
-    """Products with a few vectors, in strips that stay in the cache for all of them, which nobody copies."""
-    columns = rows[:, :, None]
+def _parts(weight: F32, count: int) -> list[slice]:
+    """How a matrix is parted that `count` vectors are multiplied by: for few in strips that a cache holds for all."""
+    if count > FEW:
+        pieces = max(1, weight.size // blas.SHARED)
+        return crew.parted(len(weight), min(crew.BLOCKS, 1 << pieces.bit_length() - 1))
     step = max(LANES, STRIP // weight.shape[1] // LANES * LANES)
-    strips = [slice(begin, begin + step) for begin in range(0, len(weight), step)]
-    crew.run([partial(np.matmul, weight[strip], columns, out=made[:, strip, None]) for strip in strips])
+    return [slice(begin, min(begin + step, len(weight))) for begin in range(0, len(weight), step)]
+
+
+def _part(rows: F32, weight: F32, bias: F32 | None, made: F32) -> None:
+    """W x + b of rows (N, I), put into (N, M); of few without a copy of W."""
+    if len(rows) > FEW:
+        np.matmul(rows, weight.T, out=made)
+    else:
+        np.matmul(weight, rows[:, :, None], out=made[:, :, None])
+    if bias is not None:
+        made += bias
 
 
 class Joint:
@@ -89,15 +105,13 @@ class Joint:
         self._products = joined[0].dot if few else Products(joined)
         self._weights = joined
         self._bias = np.concatenate(biases) if biases else None
+        self._turned = np.ascontiguousarray(joined[0].T) if few else None  # faster with several vectors
 
     def __call__(self, x: F32) -> F32:
         """W x + b."""
-        if x.ndim == 1:
-            y = self._products(x)
-        else:
-            y = products(x, self._weights[0])
-            if len(self._weights) > 1:
-                y = np.concatenate((y, *(products(x, weight) for weight in self._weights[1:])), axis=-1)
+        if x.ndim > 1 and self._turned is None:
+            return products(x, self._weights, self._bias)
+        y = self._products(x) if self._turned is None or x.ndim == 1 else x @ self._turned
         if self._bias is not None:
             y += self._bias
         return y
@@ -127,9 +141,7 @@ class Head:
         masses = np.empty((len(x), 1), dtype=np.float32)
         step = max(1, NEAR // len(self._weight))
         with np.errstate(all="ignore"):
-            logits = products(x, self._weight)
-            if self._bias is not None:
-                logits += self._bias
+            logits = products(x, [self._weight], self._bias)
             several = [slice(begin, begin + step) for begin in range(0, len(x), step)]
             crew.run([partial(_normalise, logits[some], masses[some]) for some in several])
         _check(masses)
@@ -156,9 +168,7 @@ class Head:
         step = max(1, SCORES // len(self._weight))
         with np.errstate(all="ignore"):
             for begin in range(0, len(targets), step):
-                logits = products(x[begin : begin + step], self._weight)
-                if self._bias is not None:
-                    logits += self._bias
+                logits = products(x[begin : begin + step], [self._weight], self._bias)
                 found = np.take_along_axis(logits, targets[begin : begin + step, None], axis=1)
                 highest = logits.max(axis=1, keepdims=True)
                 logits -= highest
@@ -176,9 +186,7 @@ class Head:
         step = max(1, SCORES // len(self._weight))
         with np.errstate(all="ignore"):
             for begin in range(0, len(x), step):
-                logits = products(x[begin : begin + step], self._weight)
-                if self._bias is not None:
-                    logits += self._bias
+                logits = products(x[begin : begin + step], [self._weight], self._bias)
                 inside = (rows >= begin) & (rows < begin + step)
                 own = rows[inside] - begin
                 highest = logits.max(axis=1)

@@ -54,7 +54,7 @@ def test_the_number_of_threads_changes_no_bit(count, threads):
         for rows, columns in SHAPES:
             weights = [matrix(rows, columns), matrix(rows + 1, columns)]
             made += [Products(weights)(matrix(columns, 1)[:, 0])]
-            made += [products(matrix(several, columns), weights[0]) for several in (1, 2, 3, 4, 33)]
+            made += [products(matrix(several, columns), weights) for several in (1, 2, 3, 4, 33)]
         return made
 
     alone = found()

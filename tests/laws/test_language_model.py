@@ -211,7 +211,7 @@ def one_by_one(model, temperature=1.0, *, unknown=False):
 
 def generated(model, stepper, samples, *, seed=0, most=12, batch=1):
     """Continuations of nothing, by the number of their sample."""
-    requests = [Request(noise.stream_of(seed, "0", n), np.zeros(0, np.int32), model.start(), label=n) for n in samples]
+    requests = [Request(noise.stream_of(seed, "0", n), np.zeros(0, np.int32), model.start, label=n) for n in samples]
     events = list(Generator(model, stepper, most=most, batch=batch).run(requests))
     done = {event.request.label: event for event in events if isinstance(event, Generated)}
     assert list(done) == list(samples)

@@ -16,7 +16,7 @@ __all__ = ["model_of"]
 def test_beams_of_rows_are_those_of_single_steps(name, groups, model_of, monkeypatch):
     model = model_of(name)
     monkeypatch.setattr(model.tokenizer.__class__, "decode", lambda _, ids: bytes(ids), raising=False)
-    request = Request(0, np.zeros(0, np.int32), model.start())
+    request = Request(0, np.zeros(0, np.int32), model.start)
     beams = Beams(4, 4, groups=groups, diversity=0.3 if groups > 1 else 0.0)
 
     def found(explain):

@@ -1,8 +1,10 @@
 """From the options of `lmkit sample` to what makes texts and what tells of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+from lmkit.commands import models as opening
 from lmkit.commands.generation import searching, telling, watching
 from lmkit.commands.generation.constraining import Verdicts
 from lmkit.commands.generation.drafting import Drafting, tell
@@ -11,7 +13,8 @@ from lmkit.commands.generation.options import Showing
 from lmkit.commands.generation.searching import Search
 from lmkit.commands.options import Run
 from lmkit.edge.streams import Output
-from lmkit.using.generation import prompts
+from lmkit.using.generation import prompts, workers
+from lmkit.using.generation.choosing import Chooser
 from lmkit.using.generation.engine import Generator, OneByOne, Stepper, Together
 from lmkit.using.generation.speculation import Speculation
 from lmkit.using.generation.stepping import is_batched
@@ -20,14 +23,15 @@ from lmkit.using.generation.stepping import is_batched
 class Maker:
     """A generator as it is asked for, and its tellers; `batch` texts at once at most, where that can be.
 
-    `growing`: texts are told of as they grow.
+    `growing`: texts are told of as they grow. `processes` may share them.
 
     Raises CheckpointError where the model can't generate that way, UsageError for filters in no order.
     """
 
     def __init__(
         self, run: Run, model: Any, choosing: Choosing, search: Search | None, drafting: Drafting, showing: Showing,
-        verdicts: Verdicts, *, number: int, most: int, stops: Sequence[bytes], batch: int, growing: bool,
+        verdicts: Verdicts, *, number: int, most: int, stops: Sequence[bytes], batch: int, processes: int,
+        growing: bool,
     ) -> None:  # fmt: skip
         self._verdicts = verdicts
         self._run, self._model, self._search, self._showing, self._number = run, model, search, showing, number
@@ -46,12 +50,13 @@ class Maker:
         stepper: Stepper
         if drafting.asked:
             stepper = self._speculation = drafting.stepper(model, chooser)
-        elif is_batched(model) and batch > 1 and watch is None and choosing.mirostat is None:
-            stepper = Together(model, chooser)
-        else:
+        elif watch is not None or choosing.mirostat is not None:
             stepper = OneByOne(model, chooser, watch)
-        together = batch if isinstance(stepper, Together) else 1
-        self.generator = Generator(model, stepper, most=most, stops=stops, batch=together, growing=growing)
+        else:
+            make = partial(Together if is_batched(model) and batch > 1 else OneByOne, model, chooser)
+            stepper = _shared(model, make, chooser, most, stops, processes) if workers.pay(processes, batch) else make()
+        batch = batch if isinstance(stepper, Together | workers.Workers) else 1
+        self.generator = Generator(model, stepper, most=most, stops=stops, batch=batch, growing=growing)
 
     def teller(self, out: Output, *, as_records: bool, files: bool) -> telling.Teller:
         """What writes texts, or records, or a table of steps; several texts of each prompt of `files` are numbered."""
@@ -80,3 +85,11 @@ class Maker:
         """Says on stderr how it went, where that is of interest."""
         if self._speculation is not None:
             tell(self._run, self._speculation)
+
+
+def _shared(
+    model: Any, make: Callable[[], Stepper], chooser: Chooser, most: int, stops: Sequence[bytes], processes: int
+) -> workers.Workers:
+    """Steppers in processes, which go on by themselves where no penalty may leave nothing behind a text's end."""
+    ahead, before = not chooser.penalties, opening.one_thread
+    return workers.Workers(model, make, most=most, stops=stops, count=processes, ahead=ahead, before=before)

@@ -84,6 +84,13 @@ Ancestral = Annotated[
     ),
 ]  # fmt: skip
 Unknown = Annotated[bool, typer.Option("--unknown", help="Let the unknown word be drawn too.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", metavar="N", min=1, show_default="all cores, where they pay",
+        help="Threads, or processes that share many texts of a small model; the result does not depend on it.",
+    ),
+]  # fmt: skip
 Batch = Annotated[
     int,
     typer.Option(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any, NamedTuple, TypeGuard
 
 from lmkit.commands import models as opening
@@ -41,10 +42,10 @@ class Asking:
         for prompt in group:
             with opening.about(prompt.place) if prompt.place else nullcontext():
                 ids = prompts.seen(self.model, prompt.text, window=self.window)
-                state = prompts.state_after(self.model, ids)
+            after = cache(partial(prompts.state_after, self.model, ids))
             for sample in range(self.number):
                 stream = noise.stream_of(self.seed, prompt.key, sample)
-                yield Request(stream, ids, state, label=Label(prompt, sample), **self.more(prompt))
+                yield Request(stream, ids, after, label=Label(prompt, sample), **self.more(prompt))
 
 
 class Until:

@@ -224,7 +224,7 @@ class _Thinker:
 
         def request(path: "Path", place: int) -> Request:
             key = " ".join([prompt.key, *map(str, path.ids)])
-            return Request(noise.stream_of(self._seed, key, place), ids, path.state)
+            return Request(noise.stream_of(self._seed, key, place), ids, lambda: path.state)
 
         growing = self._growing
         following = thoughts.continuing(self._model, self._generator, request, growing.number if growing.draw else 1)

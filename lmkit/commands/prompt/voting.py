@@ -1,6 +1,7 @@
 """Texts drawn after prompts, and the answer that most of them give: self-consistency."""
 
 from collections.abc import Sequence
+from functools import cache, partial
 from typing import Any
 
 from lmkit.commands import models as opening
@@ -59,8 +60,8 @@ class Voter:
 
         with opening.about(prompt.place or "--prompt"):
             ids = prompts.seen(self._model, prompt.text, window=window)
-            state = prompts.state_after(self._model, ids)
+        after = cache(partial(prompts.state_after, self._model, ids))
         requests = [
-            Request(noise.stream_of(self._seed, prompt.key, place), ids, state) for place in range(self._number)
+            Request(noise.stream_of(self._seed, prompt.key, place), ids, after) for place in range(self._number)
         ]
         return [event.text for event in self._generator.run(requests) if isinstance(event, Generated)]

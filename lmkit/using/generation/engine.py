@@ -30,12 +30,18 @@ class Request:
 
     stream: int
     prompt: I32
-    state: State
+    after: Callable[[], State]
+    """Gives the state after the prompt, when and where the text is begun."""
     constraint: Constraint | None = None
     label: Any = None
     """Whatever the caller knows it by."""
     control: Control | None = None
     """Where there is one, the text is to be run by `OneByOne`."""
+
+    @cached_property
+    def state(self) -> State:
+        """The state after the prompt."""
+        return self.after()
 
 
 @dataclass(frozen=True)
@@ -64,20 +70,45 @@ class Grown(NamedTuple):
 
 @dataclass
 class Row:
-    """A text that is being generated."""
+    """A text that goes on token by token."""
 
     request: Request
-    transcript: Transcript
     ids: list[int] = field(default_factory=list)
     trace: list[Any] = field(default_factory=list)
-    finish_reason: str = ""
-    closing: tuple[int, ...] = ()
 
     @cached_property
     def place(self) -> Place:
         """Where its next token is chosen, now and later: it knows the row's own list of tokens."""
         request = self.request
         return Place(request.stream, request.prompt, self.ids, request.constraint, request.control)
+
+
+@dataclass(kw_only=True)
+class Text(Row):
+    """A row that knows when it ends."""
+
+    transcript: Transcript
+    finish_reason: str = ""
+    closing: tuple[int, ...] = ()
+
+    def take(self, tokens: Sequence[int], end: int | None, most: int) -> None:
+        """Adds tokens until it ends: by the token that ends texts, a stop string, its constraint or its length."""
+        constraint, control = self.request.constraint, self.request.control
+        for token in tokens:
+            if token == end:
+                self.finish_reason, self.closing = "eos", (token,)
+                return
+            self.ids.append(token)
+            if constraint is not None:
+                constraint.add(token)
+            if control is not None:
+                control.add(token)
+            if self.transcript.add(token) or (constraint is not None and constraint.finished):
+                self.finish_reason = "stop"
+            elif len(self.ids) == most:
+                self.finish_reason = "length"
+            if self.finish_reason:
+                return
 
 
 class Stepper(Protocol):
@@ -218,8 +249,8 @@ class Generator:
     def run(self, requests: Iterable[Request]) -> Iterator[Grown | Generated]:
         """Each request's text as it grows, and when it is done; in the order of the requests."""
         waiting = iter(requests)
-        active: list[Row] = []
-        untold: list[Row] = []
+        active: list[Text] = []
+        untold: list[Text] = []
         while True:
             new = [self._row(request) for request in islice(waiting, self._batch - len(active))]
             begun = [row for row in new if not row.finish_reason]
@@ -232,38 +263,19 @@ class Generator:
             going: list[int] = []
             if active:
                 for row, tokens in zip(active, self._stepper.step(), strict=True):
-                    self._take(row, tokens)
+                    row.take(tokens, self._end, self._most)
                 going = [index for index, row in enumerate(active) if not row.finish_reason]
             active = [active[index] for index in going]
             yield from self._told(untold)
             self._stepper.keep(going)
 
-    def _row(self, request: Request) -> Row:
-        row = Row(request, Transcript(self._model.tokenizer, self._model.form, self._stops))
+    def _row(self, request: Request) -> Text:
+        row = Text(request, transcript=Transcript(self._model.tokenizer, self._model.form, self._stops))
         if request.constraint is not None and request.constraint.finished:  # nothing is all that it may be
             row.finish_reason = "stop"
         return row
 
-    def _take(self, row: Row, tokens: Sequence[int]) -> None:
-        """Adds tokens to a row until it ends."""
-        constraint, control = row.request.constraint, row.request.control
-        for token in tokens:
-            if token == self._end:
-                row.finish_reason, row.closing = "eos", (token,)
-                return
-            row.ids.append(token)
-            if constraint is not None:
-                constraint.add(token)
-            if control is not None:
-                control.add(token)
-            if row.transcript.add(token) or (constraint is not None and constraint.finished):
-                row.finish_reason = "stop"
-            elif len(row.ids) == self._most:
-                row.finish_reason = "length"
-            if row.finish_reason:
-                return
-
-    def _told(self, untold: list[Row]) -> Iterator[Grown | Generated]:
+    def _told(self, untold: list[Text]) -> Iterator[Grown | Generated]:
         """What can be told of the rows that came first; those told to their end are left out."""
         while untold:
             row = untold[0]

@@ -47,7 +47,7 @@ def tables(draw, least=3, most=5):
 
 
 def request(model):
-    return Request(0, np.zeros(0, np.int32), model.start())
+    return Request(0, np.zeros(0, np.int32), model.start)
 
 
 def found(model, *, most, early=True, stops=(), explain=False, never=(), penalties=(), **beams):

@@ -33,7 +33,7 @@ def texts(model, grammar, number=3, most=400, together=False, grammars=None, see
     chooser = Chooser(Filtering(**filtered).chain(), never=prompts.never(model, unknown=True))
     stepper = Together(model, chooser) if together else OneByOne(model, chooser)
     requests = [
-        Request(noise.stream_of(seed, "0", index), np.zeros(0, np.int32), model.start(), grammars.constraint(grammar))
+        Request(noise.stream_of(seed, "0", index), np.zeros(0, np.int32), model.start, grammars.constraint(grammar))
         for index in range(number)
     ]
     found = list(Generator(model, stepper, most=most, batch=4 if together else 1).run(requests))

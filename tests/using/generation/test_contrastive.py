@@ -1,5 +1,7 @@
 """Contrastive search against its formula, worked out anew for each whole text."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from tables import Table
@@ -18,7 +20,7 @@ def generated(model, prompt, alpha, k, most=10, explain=False, batch=1):
     ids = prompts.seen(model, prompt)
     stepper = Contrastive(model, Chooser(most_probable(k), never=[0]), alpha, explain=explain)
     generator = Generator(model, stepper, most=most, batch=batch)
-    requests = [Request(0, ids, prompts.state_after(model, ids)) for _ in range(batch)]
+    requests = [Request(0, ids, partial(prompts.state_after, model, ids)) for _ in range(batch)]
     return [event for event in generator.run(requests) if isinstance(event, Generated)]
 
 

@@ -1,6 +1,7 @@
 """Speculation: the same texts with drafts as without, whatever the draft and however often it is right."""
 
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -66,7 +67,8 @@ def chooser_of(model, way, penalties=()):
 def generated(model, stepper, *, prompt=(), samples=2, most=30, stops=(), seed=0):
     ids = np.array(prompt, dtype=np.int32)
     requests = [
-        Request(noise.stream_of(seed, "0", number), ids, prompts.state_after(model, ids)) for number in range(samples)
+        Request(noise.stream_of(seed, "0", number), ids, partial(prompts.state_after, model, ids))
+        for number in range(samples)
     ]
     found = Generator(model, stepper, most=most, stops=stops).run(requests)
     return [(done.ids, done.text, done.finish_reason) for done in found if isinstance(done, Generated)]

@@ -60,7 +60,7 @@ def texts(model, number, *, most=6, stops=(), stepper=OneByOne, batch=1, unknown
     chooser = Chooser(Filtering(**asked).chain(), never=prompts.never(model, unknown=unknown))
     generator = Generator(model, stepper(model, chooser), most=most, stops=stops, batch=batch)
     empty = np.zeros(0, np.int32)
-    requests = (Request(noise.stream_of(0, "0", n), empty, model.start()) for n in range(number))
+    requests = (Request(noise.stream_of(0, "0", n), empty, model.start) for n in range(number))
     return [event for event in generator.run(requests) if isinstance(event, Generated)]
 
 

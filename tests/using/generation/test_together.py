@@ -1,5 +1,7 @@
 """Texts generated beside one another are those that single steps give."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,7 @@ def requests(model, count=9):
     tokens = [token for token in range(model.tokenizer.size) if token not in model.tokenizer.specials.values()]
     for stream in range(count):
         ids = np.array(tokens[stream : stream + stream % 4], dtype=np.int32)
-        yield Request(noise.stream_of(0, "text", stream), ids, prompts.state_after(model, ids), label=stream)
+        yield Request(noise.stream_of(0, "text", stream), ids, partial(prompts.state_after, model, ids), label=stream)
 
 
 def generated(model, stepper, batch, most=25):

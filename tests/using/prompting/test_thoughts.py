@@ -29,7 +29,7 @@ def never(model):
 
 def searched(model, *, breadth, branch, depth, most=1, stops=(), alpha=0.0):
     beams = BeamSearch(model, Beams(branch, branch, alpha), most=most, stops=stops, never=never(model))
-    thoughts = continuing(model, beams, lambda path, _: Request(0, NONE, path.state), 1)
+    thoughts = continuing(model, beams, lambda path, _: Request(0, NONE, lambda: path.state), 1)
     return list(search(model, Path(model.start()), thoughts, breadth=breadth, depth=depth, alpha=alpha))
 
 
@@ -77,7 +77,7 @@ def test_one_path_is_greedy(seed, depth):
     model = model_of(seed)
     path = searched(model, breadth=1, branch=1, depth=depth, most=2)[-1][0]
     chooser = Chooser(Chain([]), never=never(model), greedy=True)
-    requests = [Request(0, NONE, model.start())]
+    requests = [Request(0, NONE, model.start)]
     events = Generator(model, OneByOne(model, chooser), most=2 * depth).run(requests)
     greedy = next(event for event in events if isinstance(event, Generated))
     assert path.ids == (*greedy.ids, *greedy.closing)

@@ -1,0 +1,241 @@
+"""Many texts shared among processes: each goes on with some of them, which are those that one process would make.
+
+Steps of small models are mostly Python's, of which one process does one thing at a time; in those of big ones only
+the products are shared by threads. Processes come by fork, so that a model lies in memory once.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+import weakref
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import Any, NoReturn
+
+import numpy as np
+
+from lmkit.errors import CheckpointError, LmkitError, ProcessError
+from lmkit.using.generation import prompts
+from lmkit.using.generation.choosing import NothingFollows
+from lmkit.using.generation.engine import Request, Row, Stepper, Text
+from lmkit.using.generation.transcript import Transcript
+
+LEAST = 8
+"""Texts for which a process pays."""
+AHEAD = 0.05
+"""Seconds for which processes go on before they tell of it."""
+MOST = 64
+"""Steps for which they do at most."""
+
+
+def pay(processes: int, texts: int) -> bool:
+    """Whether so many processes would share so many texts; they come by fork, which is safe on Linux alone."""
+    return sys.platform == "linux" and min(processes, texts // LEAST) > 1
+
+
+class Share:
+    """Texts that one process goes on with, several tokens at a time, up to their ends or to `most`."""
+
+    def __init__(self, model: Any, make: Callable[[], Stepper], most: int, stops: Sequence[bytes]) -> None:
+        self._stepper = make()
+        self._model, self._most, self._stops = model, most, stops
+        self._end = prompts.end_of(model.form)
+        self._rows: list[Text] = []
+        self._going: list[int] = []
+
+    def run(self, kept: Sequence[int], joined: Sequence[Request], steps: int) -> list[list[int]]:
+        """The next tokens of each text: up to `steps` or its end, or until a fourth of all ended. Raises LmkitError.
+
+        Only those `kept`, by their places of before, none of them ended, go on, and those `joined` behind them.
+        """
+        self._keep(kept)
+        self._join(joined)
+        begins = [len(row.ids) for row in self._rows]
+        for step in range(steps if self._rows else 0):
+            if step:
+                going = [place for place, row in enumerate(self._going) if not self._rows[row].finish_reason]
+                if len(going) <= len(self._rows) * 3 // 4:  # others may wait for their places
+                    break
+                self._only(going)
+            for row, tokens in zip(self._going, self._stepper.step(), strict=True):
+                self._rows[row].take(tokens, self._end, self._most)
+        return [[*row.ids[begin:], *row.closing] for row, begin in zip(self._rows, begins, strict=True)]
+
+    def _keep(self, kept: Sequence[int]) -> None:
+        wanted = set(kept)
+        self._only([place for place, row in enumerate(self._going) if row in wanted])
+        self._rows = [self._rows[row] for row in kept]
+        self._going = list(range(len(kept)))
+
+    def _only(self, places: list[int]) -> None:
+        """Those at some places of the stepper go on."""
+        self._stepper.keep(places)
+        self._going = [self._going[place] for place in places]
+
+    def _join(self, requests: Sequence[Request]) -> None:
+        form, tokenizer = self._model.form, self._model.tokenizer
+        rows = [Text(request, transcript=Transcript(tokenizer, form, self._stops)) for request in requests]
+        if rows:
+            self._stepper.join(rows)
+        self._going += range(len(self._rows), len(self._rows) + len(rows))
+        self._rows += rows
+
+
+class Worker:
+    """A process with a share of its own, which is asked and answers in lines of JSON."""
+
+    def __init__(self, share: Share, model: Any, others: Sequence["Worker"]) -> None:
+        self._socket, theirs = socket.socketpair()
+        self._lines = self._socket.makefile("rb")
+        self.process = os.fork()
+        if self.process == 0:
+            for other in [self, *others]:  # whose ends would otherwise stay open when their owner is gone
+                other._lines.close()
+                other._socket.close()
+            _serve(theirs, share, model)
+        theirs.close()
+        weakref.finalize(self, _end, self._lines, self._socket, self.process, os.getpid())
+
+    def ask(self, kept: Sequence[int], joined: Sequence[Request], steps: int) -> None:
+        """Has it go on as `Share.run` does. Raises ProcessError."""
+        texts = [(request.stream, request.prompt.tolist()) for request in joined]
+        try:
+            self._socket.sendall(_line([kept, texts, steps]), socket.MSG_NOSIGNAL)
+        except OSError:
+            raise _gone() from None
+
+    def found(self) -> list[list[int]]:
+        """What `Share.run` gives. Raises as it does, and ProcessError."""
+        try:
+            answer = json.loads(self._lines.readline() or "null")
+        except OSError:
+            raise _gone() from None
+        if answer is None:
+            raise _gone()
+        if "stream" in answer:
+            raise NothingFollows(answer["stream"], hint=answer["hint"])
+        if "message" in answer:
+            raise CheckpointError(answer["message"], hint=answer["hint"])
+        rows: list[list[int]] = answer["rows"]
+        return rows
+
+
+def _line(value: Any) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+def _gone() -> LmkitError:
+    return ProcessError("a process that shares the work was ended from outside", hint="--threads 1 does without")
+
+
+def _end(lines: Any, own: socket.socket, process: int, owner: int) -> None:
+    """Ends a process that nobody will ask any more, unless this is another than the one that started it."""
+    lines.close()
+    own.close()
+    if os.getpid() == owner:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+
+
+def _serve(asked: socket.socket, share: Share, model: Any) -> NoReturn:
+    """What a process does until nobody can ask it any more."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks hears of it too
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        last: tuple[list[int], Any] = [], model.start
+        for line in asked.makefile("rb"):
+            kept, texts, steps = json.loads(line)
+            joined = []
+            for stream, prompt in texts:
+                ids = np.array(prompt, dtype=np.int32)
+                if prompt != last[0]:  # samples of one prompt share its state
+                    last = prompt, cache(partial(prompts.state_after, model, ids))
+                joined.append(Request(stream, ids, last[1]))
+            asked.sendall(_line(_answer(share, kept, joined, steps)))
+    except OSError:  # nobody is there who could ask
+        pass
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def _answer(share: Share, kept: Sequence[int], joined: Sequence[Request], steps: int) -> dict[str, Any]:
+    try:
+        return {"rows": share.run(kept, joined, steps)}
+    except NothingFollows as error:
+        return {"stream": error.stream, "hint": error.hint}
+    except LmkitError as error:
+        return {"message": str(error), "hint": error.hint}
+
+
+class Workers:
+    """A `Stepper` whose rows are shared by processes, `count` at most; others start when there are rows for them.
+
+    Each has a stepper of its own, which `make` makes; but rows with a constraint or a control stay here. `ahead`: they
+    may go on by themselves for a while, as something can follow wherever a text ends. `before` they start it is called.
+    """
+
+    def __init__(
+        self, model: Any, make: Callable[[], Stepper], *, most: int, stops: Sequence[bytes] = (), count: int,
+        ahead: bool = True, before: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self._share = partial(Share, model, make, most, stops)
+        self._model, self._count, self._ahead, self._before = model, count, ahead, before
+        self._bound, self._own = make(), self._share()
+        self._others: list[Worker] = []
+        self._places: list[tuple[int, int]] = []  # whose each row is, and which: bound ones come first, then ours
+        self._kept: list[list[int]] = [[], []]
+        self._joined: list[list[Row]] = [[], []]
+        self._steps = 1
+
+    def join(self, rows: Sequence[Row]) -> None:
+        """See `Stepper.join`."""
+        bound = [row.request.constraint is not None or row.request.control is not None for row in rows]
+        if not self._others:
+            self._start(min(self._count, (len(self._places) + len(rows) - sum(bound)) // LEAST) - 1)
+        for row, stays in zip(rows, bound, strict=True):
+            sizes = [len(kept) + len(joined) for kept, joined in zip(self._kept, self._joined, strict=True)]
+            owner = 0 if stays else 1 + sizes[1:].index(min(sizes[1:]))
+            self._places.append((owner, sizes[owner]))
+            self._joined[owner].append(row)
+
+    def _start(self, count: int) -> None:
+        if count > 0:
+            self._before()
+        for _ in range(count):
+            self._others.append(Worker(self._share(), self._model, self._others))
+            self._kept.append([])
+            self._joined.append([])
+
+    def step(self) -> list[list[int]]:
+        """See `Stepper.step`."""
+        requests = [[row.request for row in joined] for joined in self._joined]
+        for worker, kept, joined in zip(self._others, self._kept[2:], requests[2:], strict=True):
+            worker.ask(kept, joined, self._steps)
+        begun = time.perf_counter()
+        own = self._own.run(self._kept[1], requests[1], self._steps)
+        if self._ahead:
+            done = max(map(len, own), default=1)
+            self._steps = max(1, min(MOST, int(AHEAD * done / (time.perf_counter() - begun))))
+        if self._joined[0]:
+            self._bound.join(self._joined[0])
+        bound = self._bound.step() if self._kept[0] or self._joined[0] else []
+        found = [bound, own, *(worker.found() for worker in self._others)]
+        return [found[owner][place] for owner, place in self._places]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """See `Stepper.keep`."""
+        self._kept = [[] for _ in self._kept]
+        self._joined = [[] for _ in self._joined]
+        places = self._places
+        self._places = []
+        for owner, place in (places[row] for row in rows):
+            self._places.append((owner, len(self._kept[owner])))
+            self._kept[owner].append(place)
+        self._bound.keep(self._kept[0])
