@@ -1,6 +1,6 @@
 """From the options of `lmkit sample` to what makes texts and what tells of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,6 @@ from lmkit.commands.generation.searching import Search
 from lmkit.commands.options import Run
 from lmkit.edge.streams import Output
 from lmkit.using.generation import prompts, workers
-from lmkit.using.generation.choosing import Chooser
 from lmkit.using.generation.engine import Generator, OneByOne, Stepper, Together
 from lmkit.using.generation.speculation import Speculation
 from lmkit.using.generation.stepping import is_batched
@@ -54,7 +53,10 @@ class Maker:
             stepper = OneByOne(model, chooser, watch)
         else:
             make = partial(Together if is_batched(model) and batch > 1 else OneByOne, model, chooser)
-            stepper = _shared(model, make, chooser, most, stops, processes) if workers.pay(processes, batch) else make()
+            stepper = make()
+            if workers.pay(processes, batch):
+                before = opening.one_thread
+                stepper = workers.Workers(model, make, most=most, stops=stops, count=processes, before=before)
         batch = batch if isinstance(stepper, Together | workers.Workers) else 1
         self.generator = Generator(model, stepper, most=most, stops=stops, batch=batch, growing=growing)
 
@@ -85,11 +87,3 @@ class Maker:
         """Says on stderr how it went, where that is of interest."""
         if self._speculation is not None:
             tell(self._run, self._speculation)
-
-
-def _shared(
-    model: Any, make: Callable[[], Stepper], chooser: Chooser, most: int, stops: Sequence[bytes], processes: int
-) -> workers.Workers:
-    """Steppers in processes, which go on by themselves where no penalty may leave nothing behind a text's end."""
-    ahead, before = not chooser.penalties, opening.one_thread
-    return workers.Workers(model, make, most=most, stops=stops, count=processes, ahead=ahead, before=before)

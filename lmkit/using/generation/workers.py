@@ -177,16 +177,16 @@ def _answer(share: Share, kept: Sequence[int], joined: Sequence[Request], steps:
 class Workers:
     """A `Stepper` whose rows are shared by processes, `count` at most; others start when there are rows for them.
 
-    Each has a stepper of its own, which `make` makes; but rows with a constraint or a control stay here. `ahead`: they
-    may go on by themselves for a while, as something can follow wherever a text ends. `before` they start it is called.
+    Each has a stepper of its own, which `make` makes, and goes on by itself for a while; rows with a constraint or a
+    control stay here. `before` is called before others start.
     """
 
     def __init__(
         self, model: Any, make: Callable[[], Stepper], *, most: int, stops: Sequence[bytes] = (), count: int,
-        ahead: bool = True, before: Callable[[], None] = lambda: None,
+        before: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._share = partial(Share, model, make, most, stops)
-        self._model, self._count, self._ahead, self._before = model, count, ahead, before
+        self._model, self._count, self._before = model, count, before
         self._bound, self._own = make(), self._share()
         self._others: list[Worker] = []
         self._places: list[tuple[int, int]] = []  # whose each row is, and which: bound ones come first, then ours
@@ -220,9 +220,8 @@ class Workers:
             worker.ask(kept, joined, self._steps)
         begun = time.perf_counter()
         own = self._own.run(self._kept[1], requests[1], self._steps)
-        if self._ahead:
-            done = max(map(len, own), default=1)
-            self._steps = max(1, min(MOST, int(AHEAD * done / (time.perf_counter() - begun))))
+        done = max(map(len, own), default=1)
+        self._steps = max(1, min(MOST, int(AHEAD * done / (time.perf_counter() - begun))))
         if self._joined[0]:
             self._bound.join(self._joined[0])
         bound = self._bound.step() if self._kept[0] or self._joined[0] else []

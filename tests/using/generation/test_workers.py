@@ -46,9 +46,9 @@ def told(model, stepper, batch, asked, *, most=40, stops=()):
     return [(event.ids, event.text, event.finish_reason) for event in done]
 
 
-def shared(model, chooser, count, *, most=40, stops=(), **more):
+def shared(model, chooser, count, *, most=40, stops=()):
     make = partial(Together if hasattr(model, "rows") else OneByOne, model, chooser)
-    return workers.Workers(model, make, most=most, stops=stops, count=count, **more)
+    return workers.Workers(model, make, most=most, stops=stops, count=count)
 
 
 @pytest.mark.parametrize("stops", [(), (b"a", b"the ")])
@@ -102,7 +102,7 @@ def test_penalties_see_what_a_text_has(opened):
     model = opened("transformer-stream.lm")
     chooser = chooser_of(model, penalties=[NoRepeat(2, "all")])
     expected = told(model, OneByOne(model, chooser), 1, requests(model))
-    assert told(model, shared(model, chooser, 3, ahead=False), 16, requests(model)) == expected
+    assert told(model, shared(model, chooser, 3), 16, requests(model)) == expected
 
 
 def test_a_text_that_nothing_can_follow_is_named(opened):
