@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from lmkit.protocols import F64, I32, State
+from lmkit.protocols import F64, I32, Floats, State
 from lmkit.using.generation import stepping
-from lmkit.using.generation.choosing import Chooser, Constraint, Control, Place
+from lmkit.using.generation.choosing import Chooser, Constraint, Control, NothingFollows, Place
 from lmkit.using.generation.filters import Candidates
 from lmkit.using.generation.prompts import end_of
 from lmkit.using.generation.transcript import Transcript
@@ -90,9 +90,13 @@ class Text(Row):
     transcript: Transcript
     finish_reason: str = ""
     closing: tuple[int, ...] = ()
+    failure: NothingFollows | None = None
 
-    def take(self, tokens: Sequence[int], end: int | None, most: int) -> None:
+    def take(self, tokens: Sequence[int] | NothingFollows, end: int | None, most: int) -> None:
         """Adds tokens until it ends: by the token that ends texts, a stop string, its constraint or its length."""
+        if isinstance(tokens, NothingFollows):
+            self.finish_reason, self.failure = "failure", tokens
+            return
         constraint, control = self.request.constraint, self.request.control
         for token in tokens:
             if token == end:
@@ -114,8 +118,8 @@ class Text(Row):
 class Stepper(Protocol):
     """Goes on with rows."""
 
-    def step(self) -> list[list[int]]:
-        """The next tokens of each row, one at least."""
+    def step(self) -> Sequence[Sequence[int] | NothingFollows]:
+        """The next tokens of each row, one at least, or that there is none. Those of one row alone may raise that."""
 
     def keep(self, rows: Sequence[int]) -> None:
         """Only these rows go on, behind the tokens that the last step gave."""
@@ -162,9 +166,15 @@ class OneByOne:
         if len(rows) < len(self._rows):
             self._rows = [self._rows[row] for row in rows]
 
-    def step(self) -> list[list[int]]:
+    def step(self) -> list[list[int] | NothingFollows]:
         """See `Stepper.step`."""
-        return [[self._token(row, alone)] for row, alone in self._rows]
+        return [self._next(row, alone) for row, alone in self._rows]
+
+    def _next(self, row: Row, alone: Alone) -> list[int] | NothingFollows:
+        try:
+            return [self._token(row, alone)]
+        except NothingFollows as failure:
+            return failure
 
     def _token(self, row: Row, alone: Alone) -> int:
         place, constraint = row.place, row.request.constraint
@@ -216,15 +226,30 @@ class Together:
         self._rows.join([row.request.state for row in rows])
         self._alone += [(row, Alone(self._model, row)) for row in rows]
 
-    def step(self) -> list[list[int]]:
+    def step(self) -> list[list[int] | NothingFollows]:
         """See `Stepper.step`."""
-        places = [row.place for row, _ in self._alone]
         logs = self._rows.next()
-        tokens, sure = self._chooser(logs, places, float(stepping.errors(self._model, logs).max()))
+        error = float(stepping.errors(self._model, logs).max())
+        try:
+            return [[token] for token in self._chosen(logs, self._alone, error)]
+        except NothingFollows:
+            return [self._next(logs[row : row + 1], alone, error) for row, alone in enumerate(self._alone)]
+
+    def _next(self, log: Floats, alone: tuple[Row, Alone], error: float) -> list[int] | NothingFollows:
+        try:
+            return self._chosen(log, [alone], error)
+        except NothingFollows as failure:
+            return failure
+
+    def _chosen(self, logs: Floats, rows: Sequence[tuple[Row, Alone]], error: float) -> list[int]:
+        """A token of each row. Raises NothingFollows."""
+        places = [row.place for row, _ in rows]
+        tokens, sure = self._chooser(logs, places, error)
         for index in np.flatnonzero(~sure).tolist():
-            exact = self._model.next(self._alone[index][1].state())
+            exact = self._model.next(rows[index][1].state())
             tokens[index] = self._chooser(exact[None], [places[index]])[0][0]
-        return [[token] for token in tokens.tolist()]
+        found: list[int] = tokens.tolist()
+        return found
 
     def keep(self, rows: Sequence[int]) -> None:
         """See `Stepper.keep`."""
@@ -247,7 +272,10 @@ class Generator:
         self._end = end_of(model.form)
 
     def run(self, requests: Iterable[Request]) -> Iterator[Grown | Generated]:
-        """Each request's text as it grows, and when it is done; in the order of the requests."""
+        """Each request's text as it grows, and when it is done; in the order of the requests.
+
+        Raises NothingFollows at the first that nothing can follow, when all before it are told.
+        """
         waiting = iter(requests)
         active: list[Text] = []
         untold: list[Text] = []
@@ -285,5 +313,7 @@ class Generator:
                     yield Grown(row.request, text)
             if not row.finish_reason:
                 return
+            if row.failure is not None:
+                raise row.failure
             yield Generated(row.request, row.ids, row.transcript.text, row.finish_reason, row.trace, row.closing)
             untold.pop(0)

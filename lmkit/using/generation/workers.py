@@ -47,15 +47,16 @@ class Share:
         self._rows: list[Text] = []
         self._going: list[int] = []
 
-    def run(self, kept: Sequence[int], joined: Sequence[Request], steps: int) -> list[list[int]]:
-        """The next tokens of each text: up to `steps` or its end, or until a fourth of all ended. Raises LmkitError.
+    def run(self, kept: Sequence[int], joined: Sequence[Request], steps: int) -> list[list[int] | NothingFollows]:
+        """The next tokens of each text, up to `steps` or its end, or until a fourth of all ended; or that none is.
 
         Only those `kept`, by their places of before, none of them ended, go on, and those `joined` behind them.
+        Raises LmkitError.
         """
         self._keep(kept)
         self._join(joined)
         begins = [len(row.ids) for row in self._rows]
-        for step in range(steps if self._rows else 0):
+        for step in range(steps if self._going else 0):
             if step:
                 going = [place for place, row in enumerate(self._going) if not self._rows[row].finish_reason]
                 if len(going) <= len(self._rows) * 3 // 4:  # others may wait for their places
@@ -63,13 +64,14 @@ class Share:
                 self._only(going)
             for row, tokens in zip(self._going, self._stepper.step(), strict=True):
                 self._rows[row].take(tokens, self._end, self._most)
-        return [[*row.ids[begin:], *row.closing] for row, begin in zip(self._rows, begins, strict=True)]
+        found = [[*row.ids[begin:], *row.closing] for row, begin in zip(self._rows, begins, strict=True)]
+        return [tokens or row.failure or tokens for tokens, row in zip(found, self._rows, strict=True)]
 
     def _keep(self, kept: Sequence[int]) -> None:
-        wanted = set(kept)
+        wanted = {row for row in kept if self._rows[row].failure is None}
         self._only([place for place, row in enumerate(self._going) if row in wanted])
         self._rows = [self._rows[row] for row in kept]
-        self._going = list(range(len(kept)))
+        self._going = [place for place, row in enumerate(self._rows) if row.failure is None]
 
     def _only(self, places: list[int]) -> None:
         """Those at some places of the stepper go on."""
@@ -108,7 +110,7 @@ class Worker:
         except OSError:
             raise _gone() from None
 
-    def found(self) -> list[list[int]]:
+    def found(self) -> list[list[int] | NothingFollows]:
         """What `Share.run` gives. Raises as it does, and ProcessError."""
         try:
             answer = json.loads(self._lines.readline() or "null")
@@ -116,12 +118,11 @@ class Worker:
             raise _gone() from None
         if answer is None:
             raise _gone()
-        if "stream" in answer:
-            raise NothingFollows(answer["stream"], hint=answer["hint"])
         if "message" in answer:
             raise CheckpointError(answer["message"], hint=answer["hint"])
-        rows: list[list[int]] = answer["rows"]
-        return rows
+        return [
+            row if isinstance(row, list) else NothingFollows(row["stream"], hint=row["hint"]) for row in answer["rows"]
+        ]
 
 
 def _line(value: Any) -> bytes:
@@ -167,11 +168,10 @@ def _serve(asked: socket.socket, share: Share, model: Any) -> NoReturn:
 
 def _answer(share: Share, kept: Sequence[int], joined: Sequence[Request], steps: int) -> dict[str, Any]:
     try:
-        return {"rows": share.run(kept, joined, steps)}
-    except NothingFollows as error:
-        return {"stream": error.stream, "hint": error.hint}
+        found = share.run(kept, joined, steps)
     except LmkitError as error:
         return {"message": str(error), "hint": error.hint}
+    return {"rows": [row if isinstance(row, list) else {"stream": row.stream, "hint": row.hint} for row in found]}
 
 
 class Workers:
@@ -213,19 +213,23 @@ class Workers:
             self._kept.append([])
             self._joined.append([])
 
-    def step(self) -> list[list[int]]:
+    def step(self) -> list[Sequence[int] | NothingFollows]:
         """See `Stepper.step`."""
         requests = [[row.request for row in joined] for joined in self._joined]
         for worker, kept, joined in zip(self._others, self._kept[2:], requests[2:], strict=True):
             worker.ask(kept, joined, self._steps)
         begun = time.perf_counter()
         own = self._own.run(self._kept[1], requests[1], self._steps)
-        done = max(map(len, own), default=1)
+        done = max((len(tokens) for tokens in own if isinstance(tokens, list)), default=1)
         self._steps = max(1, min(MOST, int(AHEAD * done / (time.perf_counter() - begun))))
         if self._joined[0]:
             self._bound.join(self._joined[0])
         bound = self._bound.step() if self._kept[0] or self._joined[0] else []
-        found = [bound, own, *(worker.found() for worker in self._others)]
+        found: list[Sequence[Sequence[int] | NothingFollows]] = [
+            bound,
+            own,
+            *(worker.found() for worker in self._others),
+        ]
         return [found[owner][place] for owner, place in self._places]
 
     def keep(self, rows: Sequence[int]) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from tables import Table
+from tables import Noisy, Table
 
 from lmkit.errors import CheckpointError, ProcessError
 from lmkit.using.generation import noise, prompts, workers
@@ -105,16 +105,42 @@ def test_penalties_see_what_a_text_has(opened):
     assert told(model, shared(model, chooser, 3), 16, requests(model)) == expected
 
 
-def test_a_text_that_nothing_can_follow_is_named(opened):
-    """Here and there: the last of the texts is another process's."""
-    model = opened("transformer.lm")
-    never = list(range(model.tokenizer.size))
-    for count in (1, 4):
-        asked = list(requests(model, count))
-        stepper = shared(model, Chooser(Filtering().chain(), never=never), 2)
-        with pytest.raises(NothingFollows) as caught:
-            told(model, stepper, 4, asked)
-        assert caught.value.stream in {request.stream for request in asked}
+class Ending(Table):
+    """Behind the text `ba` nothing follows."""
+
+    def next(self, state):
+        logs = super().next(state)
+        return np.full_like(logs, -np.inf) if state[-2:] == (4, 3) else logs
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_texts_before_one_that_nothing_can_follow_are_told(seed):
+    """However many go on beside them, in one process or several."""
+    model = Ending(6, 3, lambda: [0.5, 1.0, 0.3, 2.0])
+
+    def until_failure(stepper, batch, asked):
+        done = []
+        try:
+            for event in Generator(model, stepper, most=20, batch=batch).run(asked):
+                if isinstance(event, Generated):
+                    done.append(event.ids)
+        except NothingFollows as failure:
+            return done, failure.stream
+        return done, None
+
+    def asked():
+        return [
+            Request(noise.stream_of(seed, "text", text), np.zeros(0, dtype=np.int32), model.start, label=text)
+            for text in range(TEXTS)
+        ]
+
+    chooser = Chooser(Filtering().chain())
+    done, stream = until_failure(OneByOne(model, chooser), 1, asked())
+    assert stream == asked()[len(done)].stream
+    for batch in (2, 5, 32):
+        assert until_failure(OneByOne(model, chooser), batch, asked()) == (done, stream)
+        assert until_failure(Together(Noisy(model, 1e-6, 0), chooser), batch, asked()) == (done, stream)
+        assert until_failure(shared(model, chooser, 3), batch, asked()) == (done, stream)
 
 
 class Broken(Table):
