@@ -42,10 +42,9 @@ def compare(options: argparse.Namespace, title: str, batch: int, runs: dict[str,
     key = "cpu" if options.cpu else "wall"
     medians = {name: statistics.median(one[key] for one in several) for name, several in found.items()}
     ours = batch * options.tokens / medians["own"]
-    share = max(0.0, 1 - statistics.median(one[f"model_{key}"] / one[key] for one in found["own"]))
-    print(
-        f"{title}, batch {batch}: lmkit {ours:.1f} tokens/s, {share:.0%} of it choosing; load {os.getloadavg()[0]:.1f}"
-    )
+    parts = [one[f"model_{key}"] / one[key] for one in found["own"] if f"model_{key}" in one]
+    choosing = f"{max(0.0, 1 - statistics.median(parts)):.0%} of it choosing" if parts else "in several processes"
+    print(f"{title}, batch {batch}: lmkit {ours:.1f} tokens/s, {choosing}; load {os.getloadavg()[0]:.1f}")
     for name, seconds in medians.items():
         if name != "own":
             rate = batch * options.tokens / seconds
