@@ -109,9 +109,12 @@ class Joint:
 
     def __call__(self, x: F32) -> F32:
         """W x + b."""
-        if x.ndim > 1 and self._turned is None:
+        if x.ndim == 1:
+            y = self._products(x)
+        elif self._turned is not None:
+            y = x @ self._turned
+        else:
             return products(x, self._weights, self._bias)
-        y = self._products(x) if self._turned is None or x.ndim == 1 else x @ self._turned
         if self._bias is not None:
             y += self._bias
         return y
