@@ -42,7 +42,7 @@ class Share:
 
     def __init__(self, model: Any, make: Callable[[], Stepper], most: int, stops: Sequence[bytes]) -> None:
         self._stepper = make()
-        self._model, self._most, self._stops = model, most, stops
+        self.model, self._most, self._stops = model, most, stops
         self._end = prompts.end_of(model.form)
         self._rows: list[Text] = []
         self._going: list[int] = []
@@ -79,7 +79,7 @@ class Share:
         self._going = [self._going[place] for place in places]
 
     def _join(self, requests: Sequence[Request]) -> None:
-        form, tokenizer = self._model.form, self._model.tokenizer
+        form, tokenizer = self.model.form, self.model.tokenizer
         rows = [Text(request, transcript=Transcript(tokenizer, form, self._stops)) for request in requests]
         if rows:
             self._stepper.join(rows)
@@ -90,7 +90,7 @@ class Share:
 class Worker:
     """A process with a share of its own, which is asked and answers in lines of JSON."""
 
-    def __init__(self, share: Share, model: Any, others: Sequence["Worker"]) -> None:
+    def __init__(self, share: Share, others: Sequence["Worker"]) -> None:
         self._socket, theirs = socket.socketpair()
         self._lines = self._socket.makefile("rb")
         self.process = os.fork()
@@ -98,7 +98,7 @@ class Worker:
             for other in [self, *others]:  # whose ends would otherwise stay open when their owner is gone
                 other._lines.close()
                 other._socket.close()
-            _serve(theirs, share, model)
+            _serve(theirs, share)
         theirs.close()
         weakref.finalize(self, _end, self._lines, self._socket, self.process, os.getpid())
 
@@ -142,20 +142,20 @@ def _end(lines: Any, own: socket.socket, process: int, owner: int) -> None:
         os.waitpid(process, 0)
 
 
-def _serve(asked: socket.socket, share: Share, model: Any) -> NoReturn:
+def _serve(asked: socket.socket, share: Share) -> NoReturn:
     """What a process does until nobody can ask it any more."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks hears of it too
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
-        last: tuple[list[int], Any] = [], model.start
+        last: tuple[list[int], Any] = [], share.model.start
         for line in asked.makefile("rb"):
             kept, texts, steps = json.loads(line)
             joined = []
             for stream, prompt in texts:
                 ids = np.array(prompt, dtype=np.int32)
                 if prompt != last[0]:  # samples of one prompt share its state
-                    last = prompt, cache(partial(prompts.state_after, model, ids))
+                    last = prompt, cache(partial(prompts.state_after, share.model, ids))
                 joined.append(Request(stream, ids, last[1]))
             asked.sendall(_line(_answer(share, kept, joined, steps)))
     except OSError:  # nobody is there who could ask
@@ -186,7 +186,7 @@ class Workers:
         before: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._share = partial(Share, model, make, most, stops)
-        self._model, self._count, self._before = model, count, before
+        self._count, self._before = count, before
         self._bound, self._own = make(), self._share()
         self._others: list[Worker] = []
         self._places: list[tuple[int, int]] = []  # whose each row is, and which: bound ones come first, then ours
@@ -209,7 +209,7 @@ class Workers:
         if count > 0:
             self._before()
         for _ in range(count):
-            self._others.append(Worker(self._share(), self._model, self._others))
+            self._others.append(Worker(self._share(), self._others))
             self._kept.append([])
             self._joined.append([])
 
@@ -225,11 +225,8 @@ class Workers:
         if self._joined[0]:
             self._bound.join(self._joined[0])
         bound = self._bound.step() if self._kept[0] or self._joined[0] else []
-        found: list[Sequence[Sequence[int] | NothingFollows]] = [
-            bound,
-            own,
-            *(worker.found() for worker in self._others),
-        ]
+        others = [worker.found() for worker in self._others]
+        found: list[Sequence[Sequence[int] | NothingFollows]] = [bound, own, *others]
         return [found[owner][place] for owner, place in self._places]
 
     def keep(self, rows: Sequence[int]) -> None:
