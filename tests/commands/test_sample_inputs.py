@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import random
 
 import numpy as np
@@ -165,6 +166,22 @@ def test_what_is_no_record(line, said, fails, shelf, write):
     assert "p.jsonl:2" in done.stderr
     assert said in done.stderr
     assert done.stdout == b"" or len(done.records) == 1
+
+
+@pytest.mark.parametrize("name", BATCHED)
+def test_threads_change_no_text(name, sample, monkeypatch):
+    """Where texts are many enough, other processes go on with some."""
+    started = []
+    fork = os.fork
+    monkeypatch.setattr(os, "fork", lambda: started.append(name) or fork())
+    prompts = lines_of(*({"id": f"text {number}", "prompt": "the" * (number % 2)} for number in range(20)))
+    for form, stdin in ((["-n", "20"], b""), (["--json", "-n", "2", "--input", "jsonl", "-"], prompts)):
+        alone = sample(*form, "--threads", "1", model=name, stdin=stdin)
+        assert not started
+        shared = sample(*form, "--threads", "2", model=name, stdin=stdin)
+        assert shared.stdout == alone.stdout
+        assert len(started) == 1
+        started.clear()
 
 
 # What fails.
