@@ -237,7 +237,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         if options.get("bare") and options.get("json"):
             raise UsageError("--bare and --json exclude each other")
         streams.spare_inputs(options.get("output"), [shared["config"]])
-        terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
+        Terminal.current = terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         try:
             function(Run(name, options, terminal), **options)
         finally:

@@ -68,7 +68,7 @@ def convert(
     elif to == HUGGINGFACE:
         from lmkit import kinds
 
-        _write_folder(kinds.weights_of(data, streams.display(name)), name, output)
+        _write_folder(kinds.weights_of(data, streams.display(name), opening.unprotected(name)), name, output)
     elif name == streams.STDIN:
         raise UsageError(
             f"--to {to} wants the input as a file", hint="`ngram`, `bpe` and `w2v` import and export read stdin"

@@ -1,7 +1,7 @@
 """Opening models and texts for commands: which name is stdin, what is shown while reading."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from lmkit.commands.options import TOKENS, Run
 from lmkit.edge import streams
 from lmkit.edge.folders import Folder
+from lmkit.edge.terminal import Terminal
 from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
 
 BIG = 64 << 20  # bytes of a model from which on several threads pay
@@ -99,7 +100,20 @@ def open_any(name: str) -> Any:
 
     if is_folder(name):
         return kinds.load_folder(Folder(name), name)
-    return kinds.load(streams.read_whole(name), streams.display(name))
+    return kinds.load(streams.read_whole(name), streams.display(name), unprotected(name))
+
+
+def unprotected(name: str) -> Callable[[Any], None]:
+    """What warns of a checkpoint that has no digests."""
+
+    def seen(content: Any) -> None:
+        if not content.protected and Terminal.current is not None:
+            shown = streams.display(name)
+            Terminal.current.notice_once(
+                f"{shown}: written by an earlier lmkit without digests, damage is not detected"
+            )
+
+    return seen
 
 
 def is_folder(name: str) -> bool:
@@ -109,11 +123,15 @@ def is_folder(name: str) -> bool:
 
 def open_tokenizer(name: str) -> Any:
     """The tokenizer of any checkpoint or folder. Raises CheckpointError where there is none."""
-    if is_folder(name):
-        from lmkit import kinds
+    from lmkit import kinds
+    from lmkit.checkpoint import is_checkpoint
 
+    if is_folder(name):
         return kinds.tokenizer_in(Folder(name), name)
-    return tokenizer_of(open_any(name), name)
+    data, shown = streams.read_whole(name), streams.display(name)
+    if is_checkpoint(data[:9]):
+        return kinds.tokenizer_of(data, shown, unprotected(name))
+    return tokenizer_of(kinds.load(data, shown), name)
 
 
 def tokenizer_of(opened: Any, name: str) -> Any:

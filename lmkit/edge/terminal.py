@@ -5,7 +5,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TextIO
+from typing import ClassVar, TextIO
 
 PATIENCE = 2.0  # seconds before progress is shown
 PERIOD = 0.25  # seconds between two pictures of a progress bar
@@ -23,18 +23,27 @@ def is_terminal(stream: object) -> bool:
 
 
 class Terminal:
-    """Messages to people, on stderr."""
+    """Messages to people, on stderr; `current` is that of the command that runs."""
+
+    current: ClassVar["Terminal | None"] = None
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False, stream: TextIO | None = None) -> None:
         self.quiet = quiet
         self.verbose = verbose
         self._stream = stream if stream is not None else sys.stderr
         self._bar_shown = False
+        self._shown_once: set[str] = set()
 
     def notice(self, message: str) -> None:
         """One line that the user should see, unless --quiet."""
         if not self.quiet:
             self._line(message)
+
+    def notice_once(self, message: str) -> None:
+        """The same where it was not shown before."""
+        if message not in self._shown_once:
+            self._shown_once.add(message)
+            self.notice(message)
 
     def detail(self, message: str) -> None:
         """One line for --verbose."""

@@ -120,6 +120,7 @@ def read_counts(files: Sequence[str], scheme: Any, *, given: bool) -> tuple[Any,
         with opening.about(name):
             if checkpoint.is_checkpoint(data[:9]):
                 content = checkpoint.parse(data)
+                opening.unprotected(name)(content)
                 if content.kind != PretokenCounts.kind:
                     raise CheckpointError(f"of kind {content.kind}, not counts of `lmkit bpe count`")
                 counts = PretokenCounts.from_checkpoint(content)

@@ -54,7 +54,7 @@ def merged(data: Sequence[memoryview], names: Sequence[str], storage: Any = None
     from lmkit.counting.merging import move, remap
     from lmkit.text.uniting import unite_tokenizers
 
-    files = [kinds.load(view, name) for view, name in zip(data, names, strict=True)]
+    files = [kinds.load(view, name, opening.unprotected(name)) for view, name in zip(data, names, strict=True)]
     for file, name in zip(files, names, strict=True):
         if file.kind != CountFile.kind:
             raise CheckpointError(f"{name}: of kind {file.kind}, not a count file")
