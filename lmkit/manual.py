@@ -29,7 +29,9 @@ Texts are UTF-8, one sentence to a line; a byte order mark and carriage returns 
 are dropped. What gzip, bzip2, xz or zstd has compressed is recognised and read as it is.
 `-` as a file name is stdin, and so is a FILE left out; stdin serves one thing at a time.
 
-Results go to stdout, or with `-o` to a file that appears whole or not at all. Everything
+Results go to stdout, or with `-o` to a file that is replaced atomically when it is complete.
+While it is written it has no name, or where the file system allows no such files, the name
+`.FILE.*.part`; one that a killed command left is removed by the next that writes FILE. Everything
 else, such as messages and the progress of long work, goes to stderr. A checkpoint is not
 written to a terminal. With `--json` each line of a result is a JSON object.
 

@@ -1,12 +1,11 @@
 """Folders of files: read by name, and written so that they appear whole or not at all."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lmkit.edge import streams
+from lmkit.edge.replacement import new_folder
 from lmkit.errors import CheckpointError, DataError, OutputError, UsageError
 
 
@@ -48,19 +47,12 @@ def write_folder(name: str, files: Mapping[str, Iterable[bytes | memoryview]]) -
     target = Path(name).absolute()
     if target.exists() and not (target.is_dir() and not streams.names_in(name)):
         raise UsageError(f"{name} is there already", hint="-o names a new folder, or an empty one")
-    temporary = None
     try:
-        temporary = tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        for file, pieces in files.items():
-            _write(os.path.join(temporary, file), pieces)
-        os.chmod(temporary, 0o777 & ~streams.umask())
-        os.rename(temporary, target)
-    except BaseException as error:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise OutputError(f"{name}: {streams.reason(error)}") from None
-        raise
+        with new_folder(target) as temporary:
+            for file, pieces in files.items():
+                _write(os.path.join(temporary, file), pieces)
+    except OSError as error:
+        raise OutputError(f"{name}: {streams.reason(error)}") from None
 
 
 def _write(name: str, pieces: Iterable[bytes | memoryview]) -> None:

@@ -8,16 +8,16 @@ import mmap
 import os
 import stat
 import sys
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any, BinaryIO, cast
 
+from lmkit.edge.replacement import replacing
 from lmkit.edge.terminal import is_terminal
 from lmkit.errors import DataError, MissingError, OutputError, UsageError
 
@@ -442,29 +442,8 @@ def _file_output(name: str, inputs: Iterable[str | None]) -> Iterator[Output]:
         with open(target, "wb") as stream:
             yield Output(stream, live=False)
         return
-    target = target.resolve()  # through a link to the file itself
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        with os.fdopen(handle, "wb") as stream:
-            yield Output(stream, live=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~umask()
-        os.chmod(temporary, mode)
-        os.replace(temporary, target)
-    except BaseException:
-        if temporary is not None:
-            with suppress(OSError):
-                os.unlink(temporary)
-        raise
-
-
-def umask() -> int:
-    """The permissions that new files are not to have."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with replacing(target.resolve()) as stream:  # through a link to the file itself
+        yield Output(stream, live=False)
 
 
 def argument_bytes(text: str, *, raw: bool = False) -> bytes:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 
 import pytest
 
@@ -163,9 +164,19 @@ def test_runs_on_disk_give_the_same_bytes(shell, write):
 # Signals.
 
 
+def has_nameless_file(process, work):
+    """Whether a process has a file open in the folder that has no name yet."""
+    links = Path(f"/proc/{process.pid}/fd")
+    try:
+        targets = [os.readlink(link) for link in links.iterdir()]
+    except OSError:
+        return False
+    return any(target.startswith(f"{work}/#") for target in targets)
+
+
 def reading(process, work, name):
     """Waits until a command has an unfinished output and has taken all that its stdin holds."""
-    until(lambda: list(work.glob(f".{name}.*.part")))
+    until(lambda: list(work.glob(f".{name}.*.part")) or has_nameless_file(process, work))
     left = bytearray(4)
     until(lambda: fcntl.ioctl(process.stdin, termios.FIONREAD, left) == 0 and not any(left))
 
@@ -255,7 +266,7 @@ def test_a_text_is_told_as_it_grows_in_a_file_too(started, shelf, work):
 
 def test_an_output_with_a_name_is_whole_or_not_there(started, shelf, work):
     process = started("sample", "-m", shelf["four.arpa"], *ENDLESS, "-o", "out")
-    until(lambda: os.listdir(work))
+    until(lambda: os.listdir(work) or has_nameless_file(process, work))
     process.send_signal(signal.SIGINT)
     assert process.wait(HANG) == 130
     assert os.listdir(work) == []
