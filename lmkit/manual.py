@@ -33,7 +33,9 @@ Results go to stdout, or with `-o` to a file that is replaced atomically when it
 While it is written it has no name, or where the file system allows no such files, the name
 `.FILE.*.part`; one that a killed command left is removed by the next that writes FILE. Everything
 else, such as messages and the progress of long work, goes to stderr. A checkpoint is not
-written to a terminal. With `--json` each line of a result is a JSON object.
+written to a terminal; control characters and bidirectional overrides in a text are shown
+escaped there. An output that is an input too, stdin included, is refused. With `--json`
+each line of a result is a JSON object.
 
 Options can also come from a YAML file, named with `--config`, of long option names without
 their dashes and values; an option that is typed wins. `--print-config` prints such a file.

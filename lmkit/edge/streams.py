@@ -18,7 +18,7 @@ from time import monotonic
 from typing import IO, Any, BinaryIO, cast
 
 from lmkit.edge.replacement import replacing
-from lmkit.edge.terminal import is_terminal
+from lmkit.edge.terminal import VisibleStream, is_terminal
 from lmkit.errors import DataError, MissingError, OutputError, UsageError
 
 STDIN = "-"
@@ -335,7 +335,7 @@ def _encoded(text: str) -> bytes:
 class Output:
     """Where results go: stdout, or a file that appears whole when all is written."""
 
-    def __init__(self, stream: IO[bytes], *, live: bool) -> None:
+    def __init__(self, stream: IO[bytes] | VisibleStream, *, live: bool) -> None:
         self._stream = stream
         self._live = live
 
@@ -380,26 +380,43 @@ def _standard_output(binary: bool, *, live: bool) -> Iterator[Output]:
         raise OutputError("standard output is closed")
     expect_output(None, binary=binary)
     stream = sys.stdout.buffer
-    plain_file = stat.S_ISREG(os.fstat(stream.fileno()).st_mode) if _has_descriptor(stream) else True
+    if not binary and is_terminal(sys.stdout):
+        shown = VisibleStream(stream)
+        yield Output(shown, live=True)
+        shown.finish()
+        stream.flush()
+        return
+    status = _status(sys.stdout)
+    plain_file = status is None or stat.S_ISREG(status.st_mode)
     yield Output(stream, live=(live or not plain_file) and not binary)
     stream.flush()
 
 
-def _has_descriptor(stream: IO[bytes]) -> bool:
+def _status(stream: IO[Any] | None) -> os.stat_result | None:
+    """The system's word on a standard stream; None where it is closed or replaced by an object without a file."""
     try:
-        stream.fileno()
-    except OSError:
-        return False
-    return True
+        return os.fstat(stream.fileno()) if stream is not None else None
+    except (OSError, ValueError):
+        return None
 
 
 def spare_inputs(name: str | None, inputs: Iterable[str | None]) -> None:
-    """Raises UsageError where an output is one of the inputs."""
-    if name in (None, STDIN) or not os.path.exists(name):
+    """Raises UsageError where an output, a file or stdout, is one of the inputs, which stdin is always one of."""
+    output = _status(sys.stdout) if name in (None, STDIN) else _status_of(name)
+    if output is None or not stat.S_ISREG(output.st_mode):
         return
-    for other in inputs:
-        if other not in (None, STDIN) and os.path.exists(other) and os.path.samefile(name, other):
-            raise UsageError(f"{name} is an input and would be overwritten", hint="choose another -o FILE")
+    read = {display(other): _status_of(other) for other in inputs if other not in (None, STDIN)}
+    for shown, status in {display(STDIN): _status(sys.stdin), **read}.items():
+        if status is not None and os.path.samestat(output, status):
+            what = f"{shown} is standard output too" if name in (None, STDIN) else f"{name} is an input"
+            raise UsageError(f"{what} and would be overwritten", hint="choose another -o FILE")
+
+
+def _status_of(name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name)
+    except (OSError, ValueError):
+        return None
 
 
 def expect_apart(*names: str | None) -> None:
