@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from lmkit import __version__, cli
 from lmkit.commands.sections import sections_of
+from lmkit.edge import limits
 from lmkit.errors import Status
 
 EDITION = "2026-11-21"  # at the foot of each page; moves with the version
@@ -39,6 +40,16 @@ each line of a result is a JSON object.
 
 Options can also come from a YAML file, named with `--config`, of long option names without
 their dashes and values; an option that is typed wins. `--print-config` prints such a file.
+"""
+LIMITS = """
+Memory is bounded by the model and by buffers, not by the size of the input. A file that has to
+be in memory as a whole has a limit on its size after decompression:
+
+{stated}
+
+Of a compressed checkpoint or ARPA file, or one in a pipe, no more is read than its header
+claims; what begins like no known format is refused by its first bytes. The files of a folder of
+Hugging Face are read as they are, without decompression.
 """
 STATUSES = {
     Status.DONE: "Done.",
@@ -203,6 +214,8 @@ def _page(node: Node) -> str:
     else:
         lines += [".SH STREAMS AND FILES", *_paragraphs(STREAMS)]
         lines += [".SH EXIT STATUS", *_tagged((_bold(str(int(status))), text) for status, text in STATUSES.items())]
+        stated = "\n".join(f"    {limit.what:<40} {limit}" for limit in limits.STATED)
+        lines += [".SH LIMITS", *_paragraphs(LIMITS.format(stated=stated))]
         lines += [".SH ENVIRONMENT", *_tagged((_bold(name), text) for name, text in ENVIRONMENT.items())]
     if node.examples:
         lines += [".SH EXAMPLES", *_block(node.examples)]

@@ -86,7 +86,7 @@ def _describe(name: str) -> dict[str, Any]:
 
     if opening.is_folder(name):
         return _describe_folder(name)
-    data = streams.read_whole(name)
+    data = opening.read_model(name)
     if not checkpoint.is_checkpoint(data[:9]):
         return _describe_arpa(data, name)
     with opening.about(name):

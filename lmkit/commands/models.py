@@ -99,7 +99,18 @@ def open_any(name: str) -> Any:
 
     if is_folder(name):
         return kinds.load_folder(Folder(name), name)
-    return kinds.load(streams.read_whole(name), streams.display(name))
+    return kinds.load(read_model(name), streams.display(name))
+
+
+def read_model(name: str) -> memoryview:
+    """The bytes of a checkpoint or ARPA file; of what is neither the first, if it is compressed or no file.
+
+    Raises CheckpointError where a compressed file or a pipe holds more than it claims.
+    """
+    from lmkit import kinds
+
+    with about(name):
+        return streams.read_whole(name, kinds.extent)
 
 
 def is_folder(name: str) -> bool:

@@ -56,7 +56,7 @@ class StateFile:
         if not os.path.exists(self.name):
             return None
         with opening.about(self.name):
-            content = parse(streams.read_whole(self.name))
+            content = parse(opening.read_model(self.name))
             if content.kind != KIND:
                 raise CheckpointError(f"of kind {content.kind}, not the state of a training run")
             other = _differences(content.config.get("fingerprint"), json.loads(json.dumps(fingerprint)))

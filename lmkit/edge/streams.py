@@ -17,13 +17,16 @@ from pathlib import Path
 from time import monotonic
 from typing import IO, Any, BinaryIO, cast
 
+from lmkit.edge import limits
 from lmkit.edge.replacement import replacing
 from lmkit.edge.terminal import VisibleStream, is_terminal
 from lmkit.errors import DataError, MissingError, OutputError, UsageError
 
 STDIN = "-"
 BLOCK = 4 << 20
+SNIFF = 1 << 20  # bytes of a file by which its format is known
 BOM = b"\xef\xbb\xbf"
+Extent = Callable[[bytearray], int]
 _CORRUPT = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 
 
@@ -310,8 +313,13 @@ def size_of(names: Iterable[str]) -> int | None:
     return total
 
 
-def read_whole(name: str) -> memoryview:
-    """All bytes of a file or stdin; a plain file is mapped, so that only pages used are read."""
+def read_whole(name: str, extent: Extent | None = None) -> memoryview:
+    """All bytes of a file or stdin; a plain file is mapped, so that only pages used are read.
+
+    What is compressed or no file is read as far as `extent` says: given what has been read, at first
+    `SNIFF` bytes, it returns how many bytes to read in all. Raises DataError, without it for more than
+    `limits.WHOLE`.
+    """
     if name != STDIN and os.path.isfile(name):
         try:
             with open(name, "rb") as plain:
@@ -321,7 +329,46 @@ def read_whole(name: str) -> memoryview:
         except (OSError, ValueError):
             pass  # reading below tells what is wrong
     with open_input(name) as stream:
-        return memoryview(stream.read())
+        if extent is not None:
+            return _read_to(stream, extent)
+        data = _read_to(stream, lambda _: limits.WHOLE.size + 1)
+    if len(data) > limits.WHOLE.size:
+        raise limits.WHOLE.error(display(name))
+    return data
+
+
+def read_limited(name: str, limit: limits.Limit) -> memoryview:
+    """All bytes of a file or stdin, however it is stored. Raises DataError where they are more than the limit."""
+    data = read_whole(name, lambda _: limit.size + 1)
+    if len(data) > limit.size:
+        raise limit.error(display(name))
+    return data
+
+
+def read_start(name: str, size: int) -> bytes:
+    """The first bytes of a file, decompressed. Raises DataError."""
+    with open_input(name) as stream:
+        return stream.read(size)
+
+
+def map_file(name: str) -> memoryview:
+    """The bytes of a plain file as they are, mapped. Raises OSError."""
+    if not stat.S_ISREG(os.stat(name).st_mode):
+        raise OSError(errno.EINVAL, "not a plain file")
+    with open(name, "rb") as plain:
+        return memoryview(mmap.mmap(plain.fileno(), 0, access=mmap.ACCESS_READ)) if plain.read(1) else memoryview(b"")
+
+
+def _read_to(stream: BinaryIO, extent: Extent) -> memoryview:
+    data, wanted = bytearray(), SNIFF
+    while len(data) < wanted:
+        piece = stream.read(min(BLOCK, wanted - len(data)))
+        if not piece:
+            break
+        data += piece
+        if len(data) >= wanted:
+            wanted = extent(data)
+    return memoryview(data).toreadonly()
 
 
 def _encoded(text: str) -> bytes:
