@@ -259,6 +259,24 @@ def is_checkpoint(start: Buffer) -> bool:
     return len(start) >= 9 and bytes(start[8:9]) == b"{"
 
 
+def extent(start: Buffer) -> int:
+    """How many bytes to read of a file that begins so: to the end of its header, or of its tensors and one more.
+
+    No more than there are where `parse` would refuse them anyhow.
+    """
+    view = memoryview(start)
+    (length,) = struct.unpack("<Q", view[:8])
+    if 2 <= length <= HEADER_LIMIT and len(view) < 8 + length:
+        return 8 + int(length)
+    try:
+        header, _, begin = _header(view)
+        header.pop("__metadata__", None)
+        ends = [_entry(name, entry)[3] for name, entry in header.items()]
+    except CheckpointError:
+        return 0
+    return begin + max(ends, default=0) + 1
+
+
 def parse(data: Buffer) -> Checkpoint:
     """The checkpoint in `data`; its arrays are read-only views of it, nothing is copied.
 

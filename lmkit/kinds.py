@@ -47,6 +47,19 @@ def load(data: memoryview, name: str, seen: Callable[[Content], None] = lambda _
     raise CheckpointError(f"{name}: {what}")
 
 
+def extent(start: bytearray) -> int:
+    """How many bytes to read of a file that begins so: as a checkpoint's header or an ARPA file's counts claim.
+
+    None more where it is neither. Raises CheckpointError where more came than an ARPA file claims.
+    """
+    if checkpoint.is_checkpoint(start[:9]):
+        return checkpoint.extent(start)
+    arpa = import_module("lmkit.counting.arpa")
+    if arpa.is_arpa(bytes(start[:SNIFF])):
+        return int(arpa.extent(start))
+    return 0
+
+
 def _refuse_known(start: bytes) -> None:
     """Raises CheckpointError for models of other tools by their first bytes, saying what to do."""
     if start.startswith(b"GGUF"):

@@ -58,7 +58,7 @@ def convert(
     if opening.is_folder(name):
         _from_folder(name, to or LM, output)
         return
-    data = streams.read_whole(name)
+    data = opening.read_model(name)
     kind = _kind(data, name)
     if to is None:
         to = LM if kind is None else _BY_KIND.get(kind, HUGGINGFACE)

@@ -106,7 +106,7 @@ def _describe(name: str, *, verify: bool) -> dict[str, Any]:
     unprotected = {"verified": UNPROTECTED} if verify else {}
     if opening.is_folder(name):
         return {**_describe_folder(name), **unprotected}
-    data = streams.read_whole(name)
+    data = opening.read_model(name)
     if not checkpoint.is_checkpoint(data[:9]):
         return {**_describe_arpa(data, name), **unprotected}
     with opening.about(name):

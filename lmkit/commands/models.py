@@ -100,7 +100,7 @@ def open_any(name: str) -> Any:
 
     if is_folder(name):
         return kinds.load_folder(Folder(name), name)
-    return kinds.load(streams.read_whole(name), streams.display(name), unprotected(name))
+    return kinds.load(read_model(name), streams.display(name), unprotected(name))
 
 
 def unprotected(name: str) -> Callable[[Any], None]:
@@ -116,6 +116,17 @@ def unprotected(name: str) -> Callable[[Any], None]:
     return seen
 
 
+def read_model(name: str) -> memoryview:
+    """The bytes of a checkpoint or ARPA file; of what is neither the first, if it is compressed or no file.
+
+    Raises CheckpointError where a compressed file or a pipe holds more than it claims.
+    """
+    from lmkit import kinds
+
+    with about(name):
+        return streams.read_whole(name, kinds.extent)
+
+
 def is_folder(name: str) -> bool:
     """Whether a model is a folder."""
     return name != streams.STDIN and os.path.isdir(name)
@@ -128,7 +139,7 @@ def open_tokenizer(name: str) -> Any:
 
     if is_folder(name):
         return kinds.tokenizer_in(Folder(name), name)
-    data, shown = streams.read_whole(name), streams.display(name)
+    data, shown = read_model(name), streams.display(name)
     if is_checkpoint(data[:9]):
         return kinds.tokenizer_of(data, shown, unprotected(name))
     return tokenizer_of(kinds.load(data, shown), name)

@@ -52,7 +52,7 @@ class StateFile:
         if not os.path.exists(self.name):
             return None
         with opening.about(self.name):
-            content = _whole(streams.read_whole(self.name))
+            content = _whole(opening.read_model(self.name))
             opening.unprotected(self.name)(content)
             if content.kind != KIND:
                 raise CheckpointError(f"of kind {content.kind}, not the state of a training run")

@@ -38,7 +38,7 @@ def merge(
     names = list(files or [streams.STDIN])
     opening.one_stdin(*names)
     with streams.open_output(output, binary=True, inputs=names) as out:
-        data = [streams.read_whole(name) for name in names]
+        data = [opening.read_model(name) for name in names]
         large = 2 * sum(map(len, data)) > memory_size(memory)
         storage: Any = Disk(temp_dir) if large else InMemory()
         for piece in count_bytes(merged(data, [streams.display(name) for name in names], storage)):
