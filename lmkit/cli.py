@@ -119,6 +119,10 @@ SPREAD = {
     "ngram ppl": ("--compare",),
 }
 """Options that take all words up to the next option; the parser knows them as options that may be repeated."""
+SORTING = frozenset(
+    {"ngram count", "ngram merge", "ngram fit", "ngram mix", "ngram import", "bpe train", "w2v train", "entropy"}
+)
+"""Commands that mostly sort; see `edge.processor`. `bpe encode` is not one: AVX-512 is good for what it does."""
 GROUPS = {
     "ngram": "N-gram models: count, smooth, look up, prune, mix.",
     "bpe": "Byte-pair encoding: train, encode, decode.",
@@ -306,7 +310,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The outer edge: runs a command and exits with its status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     _replace_closed_streams()
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's own threads would make sums depend on their number
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
@@ -314,12 +317,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as under nohup, or of `lmkit &`
                 signal.signal(number, _stop)
+        _prepare_numpy(words)
         status = run(words)
     except Stopped as stopped:
         status = stopped.status
     if status == Status.NO:
         _abandon_stdout()
     sys.exit(status)
+
+
+def _prepare_numpy(words: Sequence[str]) -> None:
+    """Sets what numpy reads from the environment when it is imported."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # its own threads would make sums depend on their number
+    if typed_command(words) in SORTING and not {"--help", "-h"}.intersection(words):
+        from lmkit.edge import processor
+
+        processor.choose_sorts()
 
 
 def run(words: Sequence[str]) -> int:

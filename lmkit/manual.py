@@ -69,6 +69,8 @@ ENVIRONMENT = {
     "COLUMNS": "Width of help texts, in place of the terminal's own.",
     "TMPDIR": "Folder of temporary files. A file named with `-o` is prepared beside its final place instead.",
     "OMP_NUM_THREADS": "Threads of numerical libraries; lmkit's own are set with `--threads`.",
+    "NPY_DISABLE_CPU_FEATURES": "Instructions that numpy does without. Commands that sort set it on AMD Zen 4, where "
+    "numpy's AVX-512 sort is slow; set it yourself, to nothing if you like, and they leave it alone.",
     "LMKIT_DEBUG": "Where set, an error shows a traceback, as with `--debug`.",
 }
 EXAMPLES = """
