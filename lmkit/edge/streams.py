@@ -127,6 +127,8 @@ class TextReader:
     replaced: int = field(default=0, init=False)
     replaced_in: set[str] = field(default_factory=set, init=False)
     """The names of the files that had what was replaced."""
+    completed: int = field(default=0, init=False)
+    """How many texts had no line end behind their last line, which `blocks` puts there."""
 
     def blocks(self, name: str) -> Iterator[bytes]:
         r"""Whole lines in blocks of about `block` bytes; each line ends with `\n`, the last one too.
@@ -214,6 +216,7 @@ class TextReader:
             if cut < len(piece):
                 rest.append(piece[cut:])
         if rest:
+            self.completed += 1
             yield b"".join([*rest, b"\n"])
 
     def _read(self, stream: BinaryIO) -> Iterator[bytes]:
