@@ -45,7 +45,7 @@ def reads_lines(model: Any) -> bool:
 
 
 def seen(model: Any, question: Question) -> Question:
-    """Return the part of a question that a model sees: of models of lines the answer's line, with its end if it has one."""
+    """Return what a model sees of a question: of models of lines the answer's line, with its end if it has one."""
     if not reads_lines(model):
         return question
     before, after = question.before, question.after
