@@ -161,5 +161,7 @@ def _from_arpa(arpa: Any, data: bytes) -> Any:
 
     tables, tokenizer = arpa.read(data)
     model = import_module("lmkit.counting.model").NGram
-    config = {"order": len(tables), "smoothing": "imported"}
+    config: dict[str, Any] = {"order": len(tables), "smoothing": "imported"}
+    if import_module("lmkit.counting.sums").excess(tables).contexts:
+        config["normalised"] = False
     return model(tables, tokenizer, config, hashlib.sha256(data).hexdigest())

@@ -171,9 +171,9 @@ def open_kind(name: str, *wanted: str) -> Any:
 
 
 def open_distribution(name: str) -> Any:
-    """An n-gram model whose numbers are probabilities and whose tables hold together, to be worked on as a whole."""
+    """Open an n-gram model, not of stupid backoff, whose tables hold together, to be worked on as a whole."""
     model = open_kind(name, "ngram")
-    if not model.normalised:
+    if model.unseen:
         raise CheckpointError(f"{streams.display(name)}: its scores are not probabilities, which this takes")
     with about(name):
         model.check()
@@ -187,6 +187,12 @@ def open_language_model(name: str) -> Any:
         hint = "`lmkit ngram fit --from-counts` makes a model of it" if model.kind == "ngram-counts" else None
         raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, not a language model", hint=hint)
     return model
+
+
+def tell_not_probabilities(run: Run, name: str, model: Any) -> None:
+    """Says so where a model's scores need not sum to one."""
+    if not model.normalised:
+        run.terminal.notice(f"{streams.display(name)}: its scores are not probabilities; compare with care")
 
 
 def with_special(model: Any, asked: bool) -> Any:

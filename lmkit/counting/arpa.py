@@ -28,6 +28,7 @@ LONGEST = 1 << 20  # bytes of a line, in files that are read as they come
 WORD = 1 << 10  # bytes of a word on average, at most, in such files
 PIECE = 8 << 20
 MOST_ORDERS = 100
+MOST_LOG10 = 1e30  # of a backoff weight; sums over all orders fit into float32 then
 NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|-inf(inity)?", re.IGNORECASE)
 
 
@@ -202,6 +203,11 @@ class _Lines:
         has = np.flatnonzero(self._sizes == order + 2)
         if not highest:
             backoff[has] = self._numbers(self._firsts[has] + order + 1)
+            large = np.flatnonzero(backoff > MOST_LOG10)
+            if len(large):
+                raise self._fail(
+                    self._firsts[large[0]] + order + 1, f"a backoff above {MOST_LOG10:g}, expected a log10"
+                )
         log10 = np.minimum(log10, 0)
         log10, backoff = (np.where(values <= ZERO, -np.inf, values) for values in (log10, backoff))
         return _Section(words, log10, backoff, self._begin)

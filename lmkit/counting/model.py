@@ -45,7 +45,7 @@ class NGram:
         self._tokenizer = tokenizer
         self.digest = digest
         # Stupid backoff weighs every step down; other methods leave a context never seen without a trace.
-        self.unseen = 0.0 if self.normalised else float(np.log10(config.get("alpha", 0.4)))
+        self.unseen = 0.0 if config.get("smoothing") != "stupid-backoff" else float(np.log10(config.get("alpha", 0.4)))
 
     @cached_property
     def tables(self) -> list[Table]:
@@ -69,8 +69,8 @@ class NGram:
 
     @property
     def normalised(self) -> bool:
-        """False for stupid backoff, whose scores need not sum to one."""
-        return self.config.get("smoothing") != "stupid-backoff"
+        """False for stupid backoff, and for imported files in which probabilities sum to more than one."""
+        return self.config.get("smoothing") != "stupid-backoff" and self.config.get("normalised") is not False
 
     @property
     def signature(self) -> Mapping[str, str]:
@@ -133,7 +133,7 @@ class NGram:
             if len(words) and int(words.max()) >= len(logs):
                 raise CheckpointError("damaged checkpoint: an n-gram's word is not in the vocabulary")
             logs[words] = table.log10[low:high]
-        return _checked(logs)
+        return self._nats(logs)
 
     # Many tokens at a time.
 
@@ -143,7 +143,19 @@ class NGram:
         logs = self.checked[0].log10[marked].astype(np.float64)
         for order, places, found in self._matches(marked, real, logs):
             logs[places] = self.checked[order - 1].log10[found]
-        return _checked(logs[real])
+        return self._nats(logs[real])
+
+    def _nats(self, logs: F64) -> F64:
+        """Return log10 as nats, in place. Raises CheckpointError for what no model says.
+
+        Imported files may list probabilities and weights above 1, which count as they are; others may not.
+        """
+        highest = logs.max(initial=-np.inf)  # not a number where any of them is not
+        most = np.finfo(np.float64).max if self.config.get("smoothing") == "imported" else SOME
+        if not highest <= most:
+            raise CheckpointError("damaged checkpoint: not probabilities")
+        logs *= LN10
+        return logs
 
     def _matches(self, marked: I32, real: Bool, logs: F64) -> Iterator[tuple[int, I64, I64]]:
         """For each order from 2, the tokens whose n-gram is listed and that n-gram's id.
@@ -202,7 +214,8 @@ class NGram:
         below = self._tokenizer.size
         for order, table in enumerate(self.tables, 1):
             key = table.key
-            good = not np.isnan(table.log10).any() and table.log10.max(initial=-np.inf) <= SOME
+            most = SOME if self.config.get("smoothing") != "imported" else np.finfo(table.log10.dtype).max
+            good = not np.isnan(table.log10).any() and table.log10.max(initial=-np.inf) <= most
             good &= not np.isnan(table.backoff).any() and not np.isposinf(table.backoff).any()
             if order > 1 and len(key):
                 good &= bool((key[1:] > key[:-1]).all()) and key[0] >= 0 and int(key[-1]) >> SHIFT < below
@@ -262,14 +275,6 @@ def _check_settings(config: Mapping[str, Any], orders: int) -> None:
         raise CheckpointError("damaged checkpoint: settings of the model make no sense")
     if not 0 < alpha <= 1:
         raise CheckpointError("damaged checkpoint: a backoff weight that is none")
-
-
-def _checked(logs: F64) -> F64:
-    """log10 as nats, in place. Raises CheckpointError for what no model says: no number, or above any probability."""
-    if not logs.max(initial=-np.inf) <= SOME:  # a maximum is not a number where any of them is not
-        raise CheckpointError("damaged checkpoint: probabilities that are none")
-    logs *= LN10
-    return logs
 
 
 def _with_starts(ids: I32, ends: I64) -> tuple[I32, Bool]:
