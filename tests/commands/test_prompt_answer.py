@@ -447,7 +447,9 @@ def test_hints_name_what_there_is(fails, film, write):
 
 
 @pytest.mark.parametrize("blank", ["\n", "\n\n\n", "  \t\n", ""])
-@pytest.mark.parametrize("more", [(), ("--norm", "pmi"), ("--norm", "calibrated"), ("--norms", "all"), ("--cache", "c")])
+@pytest.mark.parametrize(
+    "more", [(), ("--norm", "pmi"), ("--norm", "calibrated"), ("--norms", "all"), ("--cache", "c")]
+)
 def test_blank_lines_are_no_prompts(lmkit, film, blank, more):
     done = lmkit("prompt", "answer", "-m", film, "--labels", "bacan,mala", *more, stdin=blank.encode())
     assert (done.status, done.stdout, done.stderr) == (0, b"", "")
