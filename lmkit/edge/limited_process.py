@@ -43,6 +43,14 @@ class Limits(NamedTuple):
 LIMITS = Limits()
 
 
+class EndedError(LimitError):
+    """A process ended before it answered; `how`: in a few words."""
+
+    def __init__(self, how: str, memory: int) -> None:
+        super().__init__(f"its process {how}; it may have needed more than {memory >> 20} MB of memory")
+        self.how = how.removeprefix("was ")
+
+
 class Workers:
     """The limited processes of one command, ended with it."""
 
@@ -99,11 +107,14 @@ class LimitedWorker:
 
 
 class LimitedProcess:
-    """A process that serves one job. Raises what its service raises while it is set up."""
+    """A process that serves one job. Raises what its service raises while it is set up.
 
-    def __init__(self, job: Job, limits: Limits | None = None) -> None:
+    `session`: it gets a session of its own, which ends with it.
+    """
+
+    def __init__(self, job: Job, limits: Limits | None = None, *, session: bool = False) -> None:
         self.limits = limits or LIMITS
-        self._owner = os.getpid()
+        self._owner, self._session = os.getpid(), session
         ours, theirs = socket.socketpair()
         if not _NO_SIGNAL:
             ours.setsockopt(socket.SOL_SOCKET, _SO_NOSIGPIPE, 1)
@@ -115,7 +126,7 @@ class LimitedProcess:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _CODE, *path],
-                stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=session,
             )  # fmt: skip
         try:
             self._set_up(job)
@@ -223,7 +234,7 @@ class LimitedProcess:
         if status == -signal.SIGXCPU:
             return LimitError(f"not done within {self.limits.seconds:g} s, the limit")
         how = f"was ended by signal {-status}" if status is not None and status < 0 else "ended without an answer"
-        return LimitError(f"its process {how}; it may have needed more than {self.limits.memory >> 20} MB of memory")
+        return EndedError(how, self.limits.memory)
 
     def end(self) -> None:
         """End the process, if it is this process's own."""
@@ -231,5 +242,8 @@ class LimitedProcess:
             return
         self._socket.close()
         self._socket = None
+        if self._session:
+            with suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()

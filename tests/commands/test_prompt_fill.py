@@ -119,7 +119,7 @@ def test_the_list_of_formats_names_them_with_examples(lmkit):
         (3, ["--template", "t0-mcq", "--input", "jsonl"], '{"question": "", "context": ""}\n', "'choices'"),
         (3, ["--template", "t5"], "a\n", "<stdin>:1: no field 'task'"),
         (3, ["--template", "gpt1", "--task", "similarity"], "a\n", "<stdin>:1: similarity takes two texts"),
-        (3, ["--template", "{{ 'x' * 10 ** 9 }}"], "a\n", "<stdin>:1: line 1: more than"),
+        (3, ["--template", "{{ 'x' * 10 ** 7 }}"], "a\n", "<stdin>:1: the text has more than 1048576"),
     ],
 )
 def test_what_is_wrong_is_one_line(status, arguments, stdin, told, fails, write):
