@@ -10,11 +10,11 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import ExitStack, redirect_stdout, suppress
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
 
-from lmkit import __version__
+from lmkit import __version__, isolation
 from lmkit.errors import LmkitError, OutputError, Status, Stopped, UsageError
 
 
@@ -249,10 +249,11 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         for output in [options.get("output"), *(options[key] for key in WRITTEN if isinstance(options.get(key), str))]:
             streams.spare_inputs(output, [shared["config"], *read])
         Terminal.current = terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
-        try:
-            function(Run(name, options, terminal), **options)
-        finally:
-            terminal.clear()
+        with _Isolation() as isolated, isolation.started_by(isolated.start):
+            try:
+                function(Run(name, options, terminal), **options)
+            finally:
+                terminal.clear()
 
     def option(kind: Any, default: Any, *names: str, **more: Any) -> inspect.Parameter:
         annotation = Annotated[kind, typer.Option(*names, **more)]
@@ -275,6 +276,21 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
+
+
+class _Isolation(ExitStack):
+    """Starts limited processes for templates, patterns and schemas, if there are any, and ends them."""
+
+    _workers: Any = None
+
+    def start(self, job: isolation.Job) -> isolation.Worker:
+        """See `limited_process.Workers.start`."""
+        if self._workers is None:
+            from lmkit.edge.limited_process import Workers
+
+            self._workers = self.enter_context(Workers())
+        worker: isolation.Worker = self._workers.start(job)
+        return worker
 
 
 def _long_names(context: Any) -> dict[str, str]:

@@ -1,44 +1,18 @@
-"""Calls of a function in a Python file that somebody else wrote, each in a process of its own, with a time limit.
+"""Calls of a function in a Python file of the user's own, each in a process with limits of time and memory.
 
-What the file prints is dropped. It is not fenced in: it may do whatever its user may.
+What the file prints is dropped. It is not fenced in: it may do whatever its user may. What it started ends with it.
 """
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lmkit.edge.descendants import adopted
+from lmkit.edge.limited_process import LIMITS, EndedError, LimitedProcess
+from lmkit.isolation import Handler, Job, LimitError, Settings
+
 LARGEST = 1 << 20  # bytes of an answer
-_CHILD = r"""
-import json, os, sys
-answers = os.fdopen(os.dup(1), "w")
-nothing = os.open(os.devnull, os.O_RDWR)
-asked = json.load(sys.stdin)
-for stream in (0, 1, 2):
-    os.dup2(nothing, stream)
-try:
-    import runpy
-    sys.path.insert(0, asked["folder"])
-    sys.argv = [asked["file"]]
-    function = runpy.run_path(asked["file"]).get(asked["function"])
-    if function is None:
-        told = {"fault": "no function " + asked["function"]}
-    else:
-        got = function(*asked["arguments"])
-        told = {"got": json.loads(json.dumps(got, default=lambda value: value.tolist()))}
-except BaseException as error:
-    told = {"fault": (type(error).__name__ + ": " + str(error)[:200]).rstrip(": ")}
-text = json.dumps(told)
-answers.write(text if len(text) <= asked["largest"] else json.dumps({"fault": "the answer is too large"}))
-answers.flush()
-os._exit(0)
-"""
 
 
 class Answer(NamedTuple):
@@ -49,42 +23,76 @@ class Answer(NamedTuple):
 
 
 def call(name: str, function: str, arguments: Sequence[Any], seconds: float) -> Answer:
-    """Calls a function that a file defines, for at most some seconds, by the Python that runs this."""
+    """Call a function that a file defines, for at most some seconds, by the Python that runs this."""
     path = Path(name).resolve()
-    asked = {
-        "file": str(path), "folder": str(path.parent), "function": function, "arguments": arguments,
-        "largest": LARGEST,
-    }  # fmt: skip
-    with tempfile.TemporaryFile() as answers:
-        child = subprocess.Popen(
-            [sys.executable, "-I", "-B", "-c", _CHILD],
-            stdin=subprocess.PIPE, stdout=answers, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        try:
-            child.communicate(json.dumps(asked).encode(), timeout=seconds)
-        except subprocess.TimeoutExpired:
-            return Answer(fault=f"no answer within {seconds:g} seconds")
-        finally:
-            _end(child)
-        answers.seek(0)
-        return _read(answers.read(LARGEST + 1), child.returncode)
-
-
-def _end(child: "subprocess.Popen[bytes]") -> None:
-    """Ends the process and all that it started."""
-    with suppress(OSError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-
-
-def _read(text: bytes, status: int) -> Answer:
+    asked = {"file": str(path), "folder": str(path.parent), "function": function, "arguments": arguments}
     try:
-        told = json.loads(text)
+        with adopted():
+            process = LimitedProcess(Job(serve, {}), LIMITS._replace(seconds=seconds, answer=2 * LARGEST), session=True)
+            try:
+                answer = process.ask(json.dumps(asked).encode())
+            finally:
+                process.end()
+    except EndedError as error:
+        return Answer(fault=error.how)
+    except LimitError as error:
+        return Answer(fault=str(error))
+    return _read(answer)
+
+
+def _read(text: bytes) -> Answer:
+    """What the process said, which may be anything: the file shares it."""
+    try:
+        said = json.loads(text)
     except (ValueError, RecursionError):
-        told = None
-    if isinstance(told, dict):
-        if "got" in told:
-            return Answer(got=told["got"])
-        if isinstance(told.get("fault"), str):
-            return Answer(fault=" ".join(told["fault"].split()))
-    return Answer(fault=f"ended by signal {-status}" if status < 0 else "ended without an answer")
+        said = None
+    if isinstance(said, dict):
+        if "got" in said:
+            return Answer(got=said["got"])
+        if isinstance(said.get("fault"), str):
+            return Answer(fault=" ".join(said["fault"].split()))
+    return Answer(fault="ended without an answer")
+
+
+# Inside of the process.
+
+
+def serve(_settings: Settings) -> Handler:
+    """Return what calls the `function` of a `file` with `arguments`, in an interpreter as a user's script has it."""
+    import site
+    import sys
+
+    site.main()
+    sys.dont_write_bytecode = True
+    return _called
+
+
+def _called(request: bytes) -> bytes:
+    """A call's value or fault as JSON."""
+    asked = json.loads(request)
+    try:
+        said = {"got": _value(**asked)}
+    except MemoryError:
+        raise
+    except _NoFunction as error:
+        said = {"fault": f"no function {error}"}
+    except BaseException as error:
+        said = {"fault": f"{type(error).__name__}: {str(error)[:200]}".rstrip(": ")}
+    text = json.dumps(said).encode()
+    return text if len(text) <= LARGEST else json.dumps({"fault": "the answer is too large"}).encode()
+
+
+def _value(file: str, folder: str, function: str, arguments: Sequence[Any]) -> Any:
+    import runpy
+    import sys
+
+    sys.path.insert(0, folder)
+    sys.argv = [file]
+    found = runpy.run_path(file).get(function)
+    if found is None:
+        raise _NoFunction(function)
+    return json.loads(json.dumps(found(*arguments), default=lambda value: value.tolist()))
+
+
+class _NoFunction(Exception):
+    """A file defines no function of a name."""

@@ -1,6 +1,11 @@
 """`lmkit calc cross-entropy --check` and `attention --check`."""
 
+import os
+import sys
+
 import pytest
+
+from lmkit.using.exercises import EXERCISES
 
 RIGHT = b"""
 import numpy as np
@@ -83,11 +88,59 @@ def test_files_that_are_wrong_as_a_whole(text, told, lmkit, write):
     assert all(row["fault"].startswith(told) and row["ok"] == "no" for row in done.rows)
 
 
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone has this")
+ESCAPED = b"""
+import os, subprocess, sys
+started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        with open("orphan", "w") as file:
+            file.write(str(os.getpid()))
+        os.rename("orphan", "pids")
+        import time
+        time.sleep(600)
+    os._exit(0)
+while not os.path.exists("pids"):
+    pass
+with open("pids", "a") as file:
+    file.write(f" {started.pid}")
+
+def attention(*_):
+    if ENDLESS:
+        while True:
+            pass
+"""
+
+
+@LINUX
+@pytest.mark.parametrize("endless", [False, True])
+def test_what_a_file_starts_ends_with_it(endless, lmkit, write, work, monkeypatch):
+    monkeypatch.setattr("lmkit.commands.calc.checks.SECONDS", 2.0)
+    cases = EXERCISES["attention"][:1]
+    monkeypatch.setitem(EXERCISES, "attention", cases)
+    done = lmkit("calc", "attention", "--check", write("lab.py", ESCAPED.replace(b"ENDLESS", str(endless).encode())))
+    assert done.status == 1
+    pids = [int(pid) for pid in (work / "pids").read_text().split()]
+    assert len(pids) == 2
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+
+
+@LINUX
+def test_memory_is_limited(lmkit, write, monkeypatch):
+    monkeypatch.setitem(EXERCISES, "attention", EXERCISES["attention"][:1])
+    done = lmkit("calc", "attention", "--check", write("lab.py", b"def attention(*_): return len(bytearray(1 << 30))"))
+    assert [row["fault"] for row in done.rows] == ["more than 512 MB of memory, the limit"]
+    text = b"def attention(*_): return float(len(bytearray(1 << 28)))"
+    (row,) = lmkit("calc", "attention", "--check", write("lab.py", text)).rows
+    assert row["fault"] == "expected an array of 1 by 2, got a number"
+
+
 def test_an_endless_loop_ends(lmkit, write, monkeypatch):
     monkeypatch.setattr("lmkit.commands.calc.checks.SECONDS", 0.2)
     text = b"import os\nif os.fork():\n    pass\nwhile True: pass"
     done = lmkit("calc", "attention", "--check", write("lab.py", text))
-    assert {row["fault"] for row in done.rows} == {"no answer within 0.2 seconds"}
+    assert {row["fault"] for row in done.rows} == {"not done within 0.2 s, the limit"}
 
 
 @pytest.mark.parametrize(

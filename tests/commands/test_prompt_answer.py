@@ -461,3 +461,31 @@ def test_hints_name_what_there_is(fails, film, write):
     assert "--encoding-errors" not in done.stderr
     assert "hint: lmkit prompt --help" in fails(2, "prompt", "tot").stderr
     assert "hint: lmkit --help" in fails(2, "promt", "tot").stderr
+
+
+@pytest.mark.parametrize("blank", ["\n", "\n\n\n", "  \t\n", ""])
+@pytest.mark.parametrize(
+    "more", [(), ("--norm", "pmi"), ("--norm", "calibrated"), ("--norms", "all"), ("--cache", "c")]
+)
+def test_blank_lines_are_no_prompts(lmkit, film, blank, more):
+    done = lmkit("prompt", "answer", "-m", film, "--labels", "bacan,mala", *more, stdin=blank.encode())
+    assert (done.status, done.stdout, done.stderr) == (0, b"", "")
+
+
+EMPTY_BUT_ANSWERED = [
+    ("prompt", "zero-shot", "--input", "jsonl"), ("prompt", "fill", "--template", "[X]", "--input", "jsonl"),
+    ("prompt", "fill", "--template", "{{ X }}", "--input", "jsonl"),
+    ("prompt", "chat", "--template", "chatml", "--input", "jsonl"), ("prompt", "tree", "-m", "film.arpa"),
+    ("prompt", "ablate", "-m", "film.arpa", "--shots", "-"), ("prompt", "search", "-m", "film.arpa", "--dev", "-"),
+    ("prompt", "few-shot", "-"), ("prompt", "cot", "-"), ("prompt", "extract", "--frames", "-"), ("eval", "text"),
+    ("eval", "classify", "--gold", "gold"), ("eval", "regress", "--gold", "gold"), ("eval", "em", "--gold", "gold"),
+    ("eval", "answers", "--gold", "gold"), ("eval", "bleu", "--references", "gold"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("blank", [b"\n", b" \n\t\n"])
+@pytest.mark.parametrize("command", EMPTY_BUT_ANSWERED, ids=" ".join)
+def test_blank_lines_are_a_bug_in_no_command(lmkit, film, write, command, blank):
+    write("gold", b"1\n")
+    done = lmkit(*command, stdin=blank)
+    assert done.status in (0, 2, 3), done.stderr

@@ -46,8 +46,9 @@ def attention(
 
     --check grades FILE, Python that defines `attention(q, k, v)`: lists of rows come in, and what
     it returns is the output with `scaled` scores, a row for each query, as lists or a numpy array.
-    It is run by a Python of its own, with 5 seconds for each case; what it prints is dropped. The
-    exit status is 0 where all is right, else 1.
+    A Python of its own runs it, with 5 seconds and 512 MB for each case. FILE may do all that you
+    may, such as delete your files: check only what you trust. What it prints is dropped, what it
+    starts is ended. The exit status is 0 where all is right, else 1.
 
     Examples:
       lmkit calc attention '{"q": [1, 0], "k": [[1, 0], [0, 1]], "v": [[1, 2], [3, 4]]}'

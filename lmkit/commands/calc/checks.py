@@ -14,7 +14,12 @@ from lmkit.errors import Status, UsageError
 SECONDS = 5.0
 Check = Annotated[
     str | None,
-    typer.Option("--check", metavar="FILE", show_default=False, help="Grade a Python file that defines this function."),
+    typer.Option(
+        "--check",
+        metavar="FILE",
+        show_default=False,
+        help="Grade a Python file that defines this function; it may do all that you may.",
+    ),
 ]
 
 

@@ -45,8 +45,10 @@ def cross_entropy(
     is `Infinity` where q rules out what p has. One JSON value a line in, one out.
 
     --check grades FILE, Python that defines `cross_entropy(logits, target)`: a list of numbers and
-    an index come in, a number in nats comes out. It is run by a Python of its own, with 5 seconds
-    for each case; what it prints is dropped. The exit status is 0 where all is right, else 1.
+    an index come in, a number in nats comes out. A Python of its own runs it, with 5 seconds and
+    512 MB for each case. FILE may do all that you may, such as delete your files: check only what
+    you trust. What it prints is dropped, what it starts is ended. The exit status is 0 where all
+    is right, else 1.
 
     Examples:
       lmkit calc cross-entropy '{"p": [0.5, 0.5], "q": [0.9, 0.1]}'

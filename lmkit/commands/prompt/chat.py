@@ -115,7 +115,7 @@ def _shape(name: str, variables: Mapping[str, Any], today: date | None) -> chats
         return chats.BUILT_IN[name]
     if opening.is_folder(name):
         with opening.about(name):
-            return chats.source_in(Folder(name)).chat(variables, today)
+            return chats.source_in(Folder(name)).chat(variables, today, name)
     if name != streams.STDIN and not os.path.exists(name):
         raise UsageError(f"--template {name!r} is none of {', '.join(chats.BUILT_IN)}, and no file or folder")
     from lmkit import checkpoint
@@ -124,7 +124,8 @@ def _shape(name: str, variables: Mapping[str, Any], today: date | None) -> chats
     if checkpoint.is_checkpoint(start) and b"\0" in start:
         raise CheckpointError(f"{name}: a checkpoint, which has no chat template", hint="name the form it was taught")
     try:
-        return chats.Source(documents.text(name, limits.TEMPLATE)).chat(variables, today)
+        text = documents.text(name, limits.TEMPLATE)
+        return chats.Source(text).chat(variables, today, streams.display(name))
     except DataError as error:
         shown = streams.display(name)
         raise DataError(str(error) if str(error).startswith(shown) else f"{shown}: {error}", hint=error.hint) from None

@@ -93,7 +93,8 @@ class Decider:
             norms.questions(question, some, self._domain, self._contents, text)
             for (question, text), some in zip(asked, wanted, strict=True)
         ]
-        firsts = {begin: place for place, begin in enumerate(accumulate(map(len, several[:-1]), initial=0))}
+        begins = [0, *accumulate(map(len, several))][: len(several)]
+        firsts = {begin: place for place, begin in enumerate(begins)}
         flat = [question for questions in several for question in questions]
         scored: dict[int, Any] = {}
         with self._hands(len(flat)) as trunks:

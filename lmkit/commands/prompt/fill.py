@@ -51,8 +51,8 @@ def fill(
 
     A FILE named .j2 or .jinja, and any text with {{ or {%, is Jinja2: fields are variables, X the item's text;
     one that is not there is an error, and nothing is escaped. It is sandboxed: it sees the item alone, changes
-    nothing, and reads no other file. For each item loops end after 131,072 rounds, texts at 1,048,576
-    characters, and work on 134,217,728; a template that goes so far takes up to a minute.
+    nothing, and reads no other file. It runs in a process of its own, which is ended where an item takes more
+    than 10 seconds or 512 MB of memory (macOS: seconds only). A text has at most 1,048,576 characters.
 
     t0-mcq takes `question`, `context` and a list of `choices`, and gives these as `candidates`. What says which
     is right is a number from 0, or the text of a choice, or else a letter. gpt1 and bert take `a` and perhaps `b`

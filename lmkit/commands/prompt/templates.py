@@ -30,7 +30,7 @@ def renderer(template: str) -> Render:
     text = options.unescaped(template) if name is None else documents.text(name, limits.TEMPLATE).removesuffix("\n")
     try:
         if (name or "").endswith(JINJA) or "{{" in text or "{%" in text:
-            return _by_jinja(text)
+            return _by_jinja(text, "--template" if name is None else streams.display(name))
         parsed = slots.parse(text)
     except DataError as error:
         if name is None:
@@ -44,10 +44,10 @@ def renderer(template: str) -> Render:
     return lambda record: parsed.fill(lambda field: slots.text_in(record, field))
 
 
-def _by_jinja(text: str) -> Render:
-    from lmkit.using.prompting.sandbox import Template
+def _by_jinja(text: str, name: str) -> Render:
+    from lmkit.using.prompting.sandbox import LimitedTemplate
 
-    template = Template(text)
+    template = LimitedTemplate(text, name=name)
 
     def values(record: Mapping[str, Any]) -> Mapping[str, Any]:
         own = next((record[name] for name in INPUTS if name in record), None)

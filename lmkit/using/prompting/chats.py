@@ -13,7 +13,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from lmkit.errors import CheckpointError, DataError
-from lmkit.using.prompting.sandbox import Template
+from lmkit.using.prompting.sandbox import LimitedTemplate
 from lmkit.using.prompting.slots import Filled, ended
 
 if TYPE_CHECKING:
@@ -119,12 +119,10 @@ class Source:
     special: tuple[str, ...] = ()
     """Special tokens that the template may not even mention."""
 
-    def chat(self, more: Mapping[str, Any], today: date | None) -> Chat:
-        """The form that the template gives, with more values; `today` is what it is told the date is."""
-        template = Template(self.text, chat=True)
+    def chat(self, more: Mapping[str, Any], today: date | None, name: str = "the chat template") -> Chat:
+        """Return the form that the template gives. `more`: values; `today`: its date; `name`: its name in messages."""
+        template = LimitedTemplate(self.text, name=name, chat=True, today=today)
         given: dict[str, Any] = {"tools": None, "documents": None, **self.values, **more}
-        if today is not None:
-            given["strftime_now"] = today.strftime
 
         def write(messages: Messages, going_on: bool, values: Mapping[str, Any]) -> str:
             return template.render({**given, **values, "messages": messages, "add_generation_prompt": going_on})

@@ -1,23 +1,22 @@
-"""Jinja2 templates that may come from anywhere: they see plain data, change nothing, and soon come to an end.
+"""Jinja2 templates that may come from anywhere: they see plain data, change nothing, and run within limits.
 
-Guarded: attributes that lead out of the data, changes of it, files and other templates; rounds of loops and
-calls of macros (ROUNDS), the text (LIMIT), what operators, calls and filters make (LIMIT) and how much they are given
-in all (WORK); random choices and today's date, which would make other text of the same data. A template that goes
-to all these limits takes some seconds, or with filters such as `sort` a minute, and some hundred megabytes.
+Jinja's immutable sandbox guards attributes that lead out of the data, and changes of it; files, other templates, random
+choices and today's date are not there. Time and memory are not counted here: `LimitedTemplate` renders where
+`lmkit.isolation` says, for commands in a process that is ended beyond its limits. A text has at most LIMIT characters.
 """
 
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache, wraps
+from datetime import date
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
+from lmkit import isolation
 from lmkit.errors import DataError, MissingError
 
-LIMIT = 1 << 20  # characters of a text and of what goes into it; bits of a number; members of a list
-ROUNDS = 1 << 17  # rounds of all loops and calls of macros in one text
-WORK = 1 << 27  # sizes of all that operators, calls and filters are given in one text
+LIMIT = 1 << 20  # characters of a text
 SHOWN = 200  # characters of a template's own words in a message
 _NAME = "<template>"
 _REMOVED = ("random",)
@@ -36,7 +35,6 @@ class Template:
         with _told(source):
             tree = self._environment.parse(source, filename=_NAME)
             self._refuse_others(tree)
-            _guard_loops(tree)
             code = self._environment.compile(tree, filename=_NAME)
         shared = self._environment.make_globals(None)
         self._template = self._environment.template_class.from_code(self._environment, code, shared)
@@ -44,12 +42,12 @@ class Template:
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The text that comes of plain data. Raises TemplateError."""
-        self._environment.meter.begin()
         parts, size = [], 0
         with _told(self._source):
             for part in self._template.generate(values):
                 size += len(part)
-                _bounded(size)
+                if size > LIMIT:
+                    raise TemplateError(f"the text has more than {LIMIT} characters")
                 parts.append(part)
         return "".join(parts)
 
@@ -74,7 +72,7 @@ def _told(source: str) -> Iterator[None]:
     """Whatever goes wrong in a template as a TemplateError with its line."""
     try:
         yield
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except (Exception, RecursionError) as error:
         line = error.lineno if isinstance(error, _errors().TemplateSyntaxError) else _line_of(error)
@@ -96,38 +94,14 @@ def _line_of(error: BaseException) -> int | None:
     return line
 
 
-def _guard_loops(tree: Any) -> None:
-    """Has each round of a loop and each call of a macro counted, and texts joined by what is checked."""
-    from jinja2 import nodes
-
-    for node in list(tree.find_all((nodes.For, nodes.Macro, nodes.CallBlock))):
-        node.body.insert(0, nodes.ExprStmt(nodes.EnvironmentAttribute("meter.next_round")).set_lineno(node.lineno))
-    for node in list(tree.find_all(nodes.Node)):
-        for name, value in node.iter_fields():
-            if isinstance(value, nodes.Concat):
-                setattr(node, name, _joined(value))
-            elif isinstance(value, list):
-                value[:] = [_joined(one) if isinstance(one, nodes.Concat) else one for one in value]
-
-
-def _joined(concat: Any) -> Any:
-    """`a ~ b` as the filter `join` of a list, which is checked as others are."""
-    from jinja2 import nodes
-
-    parts = [_joined(one) if isinstance(one, nodes.Concat) else one for one in concat.nodes]
-    return nodes.Filter(nodes.List(parts), "join", [], [], None, None).set_lineno(concat.lineno)
-
-
 @cache
 def environment(chat: bool) -> Any:
     """Where templates live; for `chat` as transformers has it. Raises MissingError without Jinja2."""
-    try:
-        from jinja2 import StrictUndefined, Undefined
-        from jinja2.ext import Extension, loopcontrols
-        from jinja2.nodes import Scope
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
-    except ImportError:
-        raise MissingError("this template needs Jinja2", hint="pip install 'lmkit-cli[prompt]'") from None
+    _check_installed()
+    from jinja2 import StrictUndefined, Undefined
+    from jinja2.ext import Extension, loopcontrols
+    from jinja2.nodes import Scope
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Generation(Extension):
         """The tag around what an assistant says, which transformers uses in training; here its body."""
@@ -138,28 +112,13 @@ def environment(chat: bool) -> Any:
             line = next(parser.stream).lineno
             return Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True)).set_lineno(line)
 
-    class Environment(ImmutableSandboxedEnvironment):
-        """The sandbox, with sizes checked before anything is made."""
-
-        intercepted_binops = frozenset(["+", "*", "**", "%"])
-        meter: Meter
-
-        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-            self.meter.take(left, right)
-            _check_operator(operator, left, right)
-            return super().call_binop(context, operator, left, right)
-
-        def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
-            _check_making(__self.meter, *_named(__obj, args), kwargs)
-            return super().call(__context, __obj, *args, **kwargs)
-
-    made = Environment(
+    made = ImmutableSandboxedEnvironment(
         undefined=Undefined if chat else StrictUndefined, trim_blocks=chat, lstrip_blocks=chat,
-        keep_trailing_newline=not chat, extensions=[loopcontrols, *([Generation] if chat else [])], finalize=_shown,
+        keep_trailing_newline=not chat, extensions=[loopcontrols, *([Generation] if chat else [])],
     )  # fmt: skip
-    made.meter = meter = Meter()
-    made.filters = {name: _checked(each, meter) for name, each in made.filters.items() if name not in _REMOVED}
-    made.filters["tojson"] = _checked(_tojson, meter)
+    for name in _REMOVED:
+        del made.filters[name]
+    made.filters["tojson"] = _tojson
     made.globals = {
         "range": made.globals["range"], "dict": _dict, "namespace": _namespace, "cycler": made.globals["cycler"],
         "joiner": made.globals["joiner"], "raise_exception": _raise,
@@ -192,128 +151,43 @@ def _tojson(
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
-# Sizes, before anything of such a size is made.
-
-_WIDTHS = (
-    "center", "ljust", "rjust", "zfill", "expandtabs", "indent", "wordwrap", "truncate", "batch", "slice", "round",
-    "tojson", "to_bytes",
-)  # fmt: skip
-"""Functions that make as much as a number says."""
-_QUICK = ("len", "first", "last", "default")  # filters that take no time, whatever they are given
+# Templates within limits.
 
 
-class Meter:
-    """What a template has done while it makes one text."""
+def serve(settings: isolation.Settings) -> isolation.Handler:
+    """Return what renders the `source` with values given as JSON. `date`: what strftime_now takes for today."""
+    template = Template(settings["source"], chat=settings["chat"])
+    today = settings["date"]
+    more = {} if today is None else {"strftime_now": date.fromisoformat(today).strftime}
 
-    def __init__(self) -> None:
-        self.begin()
+    def render(values: bytes) -> bytes:
+        return template.render({**json.loads(values), **more}).encode("utf-8", "surrogatepass")
 
-    def begin(self) -> None:
-        """Another text begins."""
-        self._rounds = self._work = 0
-
-    @property
-    def next_round(self) -> None:
-        """What loops look at in each round; a property, since calls cost more. Raises SecurityError after ROUNDS."""
-        self._rounds += 1
-        if self._rounds > ROUNDS:
-            raise _errors().SecurityError(f"more than {ROUNDS} rounds of loops")
-
-    def take(self, *values: Any) -> None:
-        """Counts what something is given. Raises SecurityError beyond LIMIT, and beyond WORK in all."""
-        size = _size(*values)
-        _bounded(size)
-        self._work += size
-        if self._work > WORK:
-            raise _errors().SecurityError(f"more than {WORK} characters in all are worked on")
+    return render
 
 
-def _bounded(size: int) -> None:
-    if size > LIMIT:
-        raise _errors().SecurityError(f"more than {LIMIT} characters, or as much of something else")
+class LimitedTemplate:
+    """A template that is compiled and rendered where `lmkit.isolation` says, by the `name` that messages have for it.
+
+    Raises TemplateError or LimitError where it can't be compiled, MissingError without Jinja2.
+    """
+
+    def __init__(self, source: str, *, name: str, chat: bool = False, today: date | None = None) -> None:
+        _check_installed()
+        self._name = name
+        settings = {"source": source, "chat": chat, "date": None if today is None else today.isoformat()}
+        self._worker = isolation.worker(serve, settings, imports=("jinja2.sandbox", "jinja2.ext"))
+
+    def render(self, values: Mapping[str, Any]) -> str:
+        """Return the text of plain data. Raises TemplateError and LimitError."""
+        try:
+            text = self._worker.ask(json.dumps(values).encode())
+        except isolation.LimitError as error:
+            raise isolation.LimitError(f"{self._name}: {error}") from None
+        return text.decode("utf-8", "surrogatepass")
 
 
-def _size(*values: Any) -> int:
-    """How large values are, or that they are too large: characters, in lists too, bits of numbers, members."""
-    size, left = 0, [*values]
-    while left and size <= LIMIT:
-        value = left.pop()
-        if isinstance(value, str | bytes):
-            size += len(value)
-        elif isinstance(value, int):
-            size += value.bit_length()
-        elif isinstance(value, Mapping):
-            size += len(value)
-            left += value.values()
-        elif isinstance(value, list | tuple):
-            size += len(value)
-            left += value
-    return size
-
-
-def _shown(value: Any) -> Any:
-    """A value that is about to become text."""
-    if not isinstance(value, str):
-        _bounded(_size(value))
-    return value
-
-
-def _check_operator(operator: str, left: Any, right: Any) -> None:
-    if operator == "+":
-        _bounded(_size(left, right))
-    elif operator == "**" and isinstance(right, int):
-        _bounded(_size(left) * abs(right))
-    elif operator == "*" and not (isinstance(left, int | float) and isinstance(right, int | float)):
-        sized, times = (right, left) if isinstance(left, int) else (left, right)
-        _bounded(_size(sized) * (times if isinstance(times, int) else 1))
-    elif operator == "%" and isinstance(left, str):
-        _check_format(left, "%", [right])
-
-
-def _check_format(text: str, mark: str, values: Sequence[Any]) -> None:
-    """Checks a text with places for values, each of any width that is written in it, or that is a value."""
-    written = sum(int(digits[:9]) for digits in re.findall(r"\d+", text))
-    several = [one for value in values for one in (value if isinstance(value, tuple) else (value,))]
-    widths = sum(abs(one) for one in several if isinstance(one, int))
-    _bounded(len(text) + written + text.count(mark) * (_size(*values) + widths))
-
-
-def _named(function: Any, args: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
-    """What is called by its name, and what it is given; to a text's own method also the text."""
-    own = getattr(getattr(function, "__wrapped__", function), "__self__", None)
-    return getattr(function, "__name__", ""), (own, *args) if isinstance(own, str | int) else args
-
-
-def _checked(filter_: Callable[..., Any], meter: Meter) -> Callable[..., Any]:
-    """A filter that checks what it is given; marks of how it is to be called stay on it."""
-    if filter_.__name__.removeprefix("do_") in _QUICK:
-        return filter_
-    name = filter_.__name__.removeprefix("do_").removeprefix("_")
-    first = 1 if hasattr(filter_, "jinja_pass_arg") else 0
-
-    @wraps(filter_)
-    def checked(*args: Any, **kwargs: Any) -> Any:
-        args = tuple(list(one) if name == "join" and isinstance(one, Iterator) else one for one in args)
-        _check_making(meter, name, args[first:], kwargs)
-        return filter_(*args, **kwargs)
-
-    return checked
-
-
-def _check_making(meter: Meter, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Raises SecurityError where a function would be given, or would make, more than LIMIT."""
-    values = [*args, *kwargs.values()]
-    meter.take(*values)
-    if name in _WIDTHS:
-        _bounded(max((abs(one) for one in values if isinstance(one, int)), default=0))
-    if name == "replace" and len(values) >= 3 and all(isinstance(one, str) for one in values[:3]):
-        text, old, new = values[:3]
-        _bounded(len(text) + text.count(old) * len(new))
-    elif name == "join" and len(values) >= 2:
-        listed, sep = sorted(values[:2], key=lambda one: isinstance(one, str))
-        _bounded(_size(listed) + _size(sep) * (len(listed) if isinstance(listed, Sized) else 1))
-    elif name == "translate" and len(values) >= 2:
-        _bounded(_size(values[0]) * _size(*values[1:]))
-    elif name in ("format", "format_map") and values and isinstance(values[0], str):
-        _check_format(values[0], "{", values[1:])
-        _check_format(values[0], "%", values[1:])
+def _check_installed() -> None:
+    """Raise MissingError without Jinja2."""
+    if find_spec("jinja2") is None:
+        raise MissingError("this template needs Jinja2", hint="pip install 'lmkit-cli[prompt]'")
