@@ -245,11 +245,10 @@ class Trainer:
         batch = self._batches.batch(self.step)
         if self.plan.loss_at == "last":
             batch = with_loss_at_end_only(batch)
-        count = int((batch.targets != UNSCORED).sum())
-        nats, lanes = self._gradients(batch, count)
+        nats, lanes = self._gradients(batch)
         norm = clip(self._adam.parameters + self._muon.parameters, self.plan.clip)
         (total,) = self._world.summed([nats])
-        mean = total / max(1, count)
+        mean = total / max(1, batch.weight)
         if not (math.isfinite(mean) and math.isfinite(norm)):
             self._forget_gradients()
             raise Diverged(f"the loss at step {self.step + 1} is not a number any more")
@@ -257,16 +256,16 @@ class Trainer:
         self._move(factor)
         self._lanes = lanes
         self.step += 1
-        self.tokens += count
+        self.tokens += batch.weight
         spent = self.seconds + time.perf_counter() - begun
         (self.seconds,) = self._world.summed([spent if self._world.first else 0.0])  # one clock for all
         return Stepped(
             self.step, self.total, self.tokens, self.seconds, mean, factor * self.plan.rates.adam, norm
         )  # fmt: skip
 
-    def _gradients(self, batch: Batch, count: int) -> tuple[float, list[State]]:
+    def _gradients(self, batch: Batch) -> tuple[float, list[State]]:
         """Adds up gradients of the mean loss; returns this process's summed nats and the states after the batch."""
-        parts = self._parts(len(batch.inputs))
+        parts = self._parts(batch.rows)
         lanes = self._lanes
         if batch.fresh or lanes is None:
             lanes = [self.network.initial(max(1, len(part)), self._start) for part in parts]
@@ -274,13 +273,13 @@ class Trainer:
         for place, part in enumerate(parts):
             rows = part if len(part) else np.zeros(1, dtype=np.int64)
             inputs, targets = (
-                torch.from_numpy(ids[rows].astype(np.int64)).to(self._device) for ids in (batch.inputs, batch.targets)
+                torch.from_numpy(ids.astype(np.int64)).to(self._device) for ids in batch.take(rows).values()
             )
             if not len(part):
                 targets.fill_(UNSCORED)
             with self._world.apart(self._objective) if place + 1 < len(parts) else torch.enable_grad():
                 loss, own, state = self._objective(inputs, targets, lanes[place])
-                (loss * (self._world.size / max(1, count))).backward()
+                (loss * (self._world.size / max(1, batch.weight))).backward()
             nats += float(own)
             after.append(_detached(state))
         return nats, after

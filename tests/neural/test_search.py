@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lmkit.families.feedforward import FeedForward
 from lmkit.families.recurrent import Recurrent
 from lmkit.neural import build, search
+from lmkit.neural.batches import next_tokens
 from lmkit.neural.optimizers import Rates
 from lmkit.neural.training import Plan, Trainer
 
@@ -41,7 +42,7 @@ def test_the_curve_ends_where_the_loss_is_lost():
 
         def batch(self, number):
             rows = batches.batch(number)
-            return rows._replace(targets=np.full_like(rows.targets, number % 7))
+            return next_tokens(rows.arrays["inputs"], np.full_like(rows.arrays["targets"], number % 7))
 
     curve = list(search.learning_rates(trainer(Both(), **plan)))
     assert 1 < len(curve) < 40

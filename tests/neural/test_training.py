@@ -11,7 +11,7 @@ from lmkit.errors import Diverged
 from lmkit.families.model import Weights
 from lmkit.families.windows import UNSCORED
 from lmkit.neural import build
-from lmkit.neural.batches import Batch, Corpus, Crops, Documents, Lanes, with_loss_at_end_only
+from lmkit.neural.batches import Corpus, Crops, Documents, Lanes, next_tokens, with_loss_at_end_only
 from lmkit.neural.optimizers import AdamW, Rates
 from lmkit.neural.schedules import Schedule
 from lmkit.neural.scoring import of_network
@@ -45,11 +45,11 @@ def random_batch(rows=3, time=7, seed=0):
     ids = generator.integers(0, 11, (rows, time + 1)).astype(np.int32)
     targets = ids[:, 1:].copy()
     targets[0, -2:] = UNSCORED
-    return Batch(ids[:, :-1], targets, fresh=True)
+    return next_tokens(ids[:, :-1], targets)
 
 
 def tensors_of(batch):
-    return (torch.from_numpy(part.astype(np.int64)) for part in (batch.inputs, batch.targets))
+    return (torch.from_numpy(part.astype(np.int64)) for part in batch.arrays.values())
 
 
 def trainer_of(settings, batches, *, steps=8, validation=None, dropout=0.0, network=None, **plan):
@@ -228,9 +228,9 @@ def test_teacher_forcing_gives_the_models_own_words(tiny):
     batch = random_batch()
     for share in (0.0, 0.5):
         Watched(network, Plan(teacher_forcing=share), torch.device("cpu"))(*tensors_of(batch), None)
-    assert (met[0][:, 0] == torch.from_numpy(batch.inputs[:, 0])).all()
+    assert (met[0][:, 0] == torch.from_numpy(batch.arrays["inputs"][:, 0])).all()
     assert (met[0][:, 1:] == 0).all()  # the first of equals
-    true = met[1] == torch.from_numpy(batch.inputs)
+    true = met[1] == torch.from_numpy(batch.arrays["inputs"])
     assert 0 < true[:, 1:].sum() < true[:, 1:].numel()
 
 

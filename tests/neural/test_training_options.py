@@ -12,7 +12,7 @@ from lmkit.families.feedforward import FeedForward
 from lmkit.families.recurrent import Recurrent
 from lmkit.families.transformer import Transformer
 from lmkit.neural import build
-from lmkit.neural.batches import Batch
+from lmkit.neural.batches import next_tokens
 from lmkit.neural.optimizers import clip
 from lmkit.neural.training import Evaluated, Plan, Stepped, Trainer
 
@@ -28,7 +28,7 @@ class Random:
     def batch(self, number):
         generator = np.random.default_rng(number)
         inputs, targets = (generator.integers(0, self._vocabulary, self._shape, dtype=np.int32) for _ in range(2))
-        return Batch(inputs, targets, fresh=True)
+        return next_tokens(inputs, targets)
 
 
 def trainer(batches=None, settings=None, validation=None, **plan):
@@ -170,9 +170,9 @@ def test_four_parts_of_eight_rows_are_one_batch_of_32(settings):
             for tensor in run.network.parameters():
                 tensor.add_(torch.randn(tensor.shape, generator=torch.Generator().manual_seed(tensor.numel())) / 4)
         batch = run._batches.batch(0)
-        nats, _ = run._gradients(batch, batch.targets.size)
+        nats, _ = run._gradients(batch)
         gradients = {name: tensor.grad for name, tensor in run.network.named_parameters()}
-        found.append((nats / batch.targets.size, gradients))
+        found.append((nats / batch.weight, gradients))
     (one, whole), (other, summed) = found
     assert other == pytest.approx(one, abs=1e-6)
     for name, gradient in whole.items():
