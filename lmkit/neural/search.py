@@ -59,10 +59,10 @@ def learning_rates(trainer: Trainer) -> Iterator[Tried]:
             if not isinstance(event, Stepped):
                 continue
             weight = SMOOTHING * weight + 1 - SMOOTHING
-            average = SMOOTHING * average + (1 - SMOOTHING) * event.nats
+            average = SMOOTHING * average + (1 - SMOOTHING) * event.loss
             smoothed = average / weight
             first = first or smoothed
-            yield Tried(event.step, rising.factor(event.step, event.total), event.nats, smoothed)
+            yield Tried(event.step, rising.factor(event.step, event.total), event.loss, smoothed)
             if smoothed > LOST * first:
                 return
     except Diverged:

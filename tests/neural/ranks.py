@@ -10,8 +10,10 @@ import torch
 from lmkit.families.model import Weights
 from lmkit.neural import build
 from lmkit.neural.batches import Corpus, Crops, Documents, Lanes
+from lmkit.neural.objectives.language_modelling import LanguageModelling
+from lmkit.neural.plan import Plan
 from lmkit.neural.scoring import of_network
-from lmkit.neural.training import Plan, Stepped, Trainer
+from lmkit.neural.training import Evaluated, Stepped, Trainer
 from lmkit.neural.world import join
 from lmkit.text.sequences import TextForm
 
@@ -41,9 +43,13 @@ def trainer_of(name, world, *, shard):
 
     validation = score if "evaluate_every" in plan else None
     return Trainer(
-        build.fresh(settings, seed=0), batches, Plan(steps=7, **plan), 2,
+        build.fresh(settings, seed=0), LanguageModelling(2), batches, Plan(steps=7, **plan),
         validation=validation, world=world, shard=shard,
     )  # fmt: skip
+
+
+def nats_of(event):
+    return event.nats if isinstance(event, Evaluated) else event.loss
 
 
 def curve(name, world, *, shard):
@@ -58,9 +64,9 @@ def curve(name, world, *, shard):
     rest = list(second.run())
     weights, again = trainer.weights(), second.weights()
     return {
-        "nats": [event.nats for event in events],
+        "nats": [nats_of(event) for event in events],
         "norms": [event.norm for event in events if isinstance(event, Stepped)],
-        "resumed": [event.nats for event in rest] == [event.nats for event in events[-len(rest) :]],
+        "resumed": [nats_of(event) for event in rest] == [nats_of(event) for event in events[-len(rest) :]],
         "same": all((weights[key] == again[key]).all() for key in weights),
         "weights": [float(np.abs(weights[key]).sum()) for key in sorted(weights)],
     }

@@ -12,10 +12,12 @@ from lmkit.families.model import Weights
 from lmkit.families.windows import UNSCORED
 from lmkit.neural import build
 from lmkit.neural.batches import Corpus, Crops, Documents, Lanes, next_tokens, with_loss_at_end_only
+from lmkit.neural.objectives.language_modelling import LanguageModelling
 from lmkit.neural.optimizers import AdamW, Rates
+from lmkit.neural.plan import Plan
 from lmkit.neural.schedules import Schedule
 from lmkit.neural.scoring import of_network
-from lmkit.neural.training import Evaluated, Objective, Plan, Stepped, Trainer
+from lmkit.neural.training import Evaluated, Stepped, Trainer
 from lmkit.text.sequences import TextForm
 
 START = 2
@@ -49,16 +51,18 @@ def random_batch(rows=3, time=7, seed=0):
 
 
 def tensors_of(batch):
-    return (torch.from_numpy(part.astype(np.int64)) for part in batch.arrays.values())
+    return {name: torch.from_numpy(array.astype(np.int64)) for name, array in batch.arrays.items()}
 
 
 def trainer_of(settings, batches, *, steps=8, validation=None, dropout=0.0, network=None, **plan):
     network = network or build.fresh(settings, seed=0, dropout=dropout)
-    return Trainer(network, batches, Plan(steps=steps, **plan), START, validation=validation)
+    own = {name: plan.pop(name) for name in ("label_smoothing", "teacher_forcing", "loss_at") if name in plan}
+    objective = LanguageModelling(START, **own)
+    return Trainer(network, objective, batches, Plan(steps=steps, **plan), validation=validation)
 
 
 def losses(trainer):
-    return [event.nats for event in trainer.run() if isinstance(event, Stepped)]
+    return [event.loss for event in trainer.run() if isinstance(event, Stepped)]
 
 
 # Gradients.
@@ -66,7 +70,7 @@ def losses(trainer):
 
 def exact_loss(network, batch):
     """The summed loss in float64."""
-    inputs, targets = tensors_of(batch)
+    inputs, targets = tensors_of(batch).values()
     hidden, _ = network(inputs, network.initial(len(inputs), START))
     logits = network.logits(hidden).flatten(0, 1)
     return functional.cross_entropy(logits, targets.flatten(), ignore_index=UNSCORED, reduction="sum")
@@ -99,10 +103,10 @@ def test_the_objectives_gradients_are_these(kind, more, loss_at, tiny, shaken):
     batch = random_batch() if loss_at == "all" else with_loss_at_end_only(random_batch())
     wanted = exact_loss(exact, batch)
     wanted.backward()
-    objective = Objective(network, Plan(loss_at=loss_at), torch.device("cpu"))
-    loss, nats, _ = objective(*tensors_of(batch), network.initial(3, START))
-    loss.backward()
-    assert loss.item() == nats.item() == pytest.approx(wanted.item(), rel=1e-6)
+    objective = LanguageModelling(START, loss_at=loss_at)
+    loss = objective.loss(network, tensors_of(batch), network.initial(3, START))
+    loss.total.backward()
+    assert loss.total.item() == loss.sums["nats"].item() == pytest.approx(wanted.item(), rel=1e-6)
     for one, other in zip(network.parameters(), exact.parameters(), strict=True):
         torch.testing.assert_close(one.grad.double(), other.grad, rtol=1e-4, atol=1e-5)
 
@@ -133,7 +137,7 @@ def test_lanes_carry_their_state_and_gradients_stop_between_batches(cell, tiny):
     adam = AdamW(dict(network.named_parameters()))
     for number in range(6):
         batch = lanes.batch(number)
-        inputs, targets = tensors_of(batch)
+        inputs, targets = tensors_of(batch).values()
         if batch.fresh:
             state = network.initial(4, START)
         hidden, state = network(inputs, state)
@@ -218,16 +222,16 @@ def test_teacher_forcing_gives_the_models_own_words(tiny):
     arrays = build.fresh(settings, seed=0).to_arrays()
     met = []
 
-    class Watched(Objective):
-        def _with_own_words(self, inputs, state):
-            met.append(super()._with_own_words(inputs, state))
+    class Watched(LanguageModelling):
+        def _with_predictions(self, network, inputs, state):
+            met.append(super()._with_predictions(network, inputs, state))
             return met[-1]
 
     network = build.network(settings)
     network.load_arrays(arrays | {"lm_head.weight": np.zeros((11, 8), np.float32)})
     batch = random_batch()
     for share in (0.0, 0.5):
-        Watched(network, Plan(teacher_forcing=share), torch.device("cpu"))(*tensors_of(batch), None)
+        Watched(START, teacher_forcing=share).loss(network, tensors_of(batch), None)
     assert (met[0][:, 0] == torch.from_numpy(batch.arrays["inputs"][:, 0])).all()
     assert (met[0][:, 1:] == 0).all()  # the first of equals
     true = met[1] == torch.from_numpy(batch.arrays["inputs"])
@@ -318,7 +322,7 @@ def test_a_resumed_run_ends_with_the_bytes_of_an_uninterrupted_one(kind, more, o
         second = fresh()
         second.resume(numbers, arrays)
         rest = [event for event in second.run() if isinstance(event, Stepped)]
-        assert [e.nats for e in rest] == [e.nats for e in events if isinstance(e, Stepped) and e.step > stop]
+        assert [e.loss for e in rest] == [e.loss for e in events if isinstance(e, Stepped) and e.step > stop]
         assert same(second.weights(), whole.weights())
         assert {**second.best} == {**whole.best}
 

@@ -108,7 +108,7 @@ class Setup:
             build.embed(network, *self._shared)
         network = network.to(training.device)
         return Trainer(
-            network, batches, plan, self.texts.form.start,
+            network, self.objective(), batches, plan,
             validation=self._validation() if validates and self.texts.validation is not None else None,
             world=world, shard=training.shard, compiled=training.compile,
         )  # fmt: skip
@@ -133,10 +133,20 @@ class Setup:
         kind = Crops if self.settings.kind == "transformer" else Lanes
         return kind(corpus.ids, start, training.batch, self.time_steps, training.seed)
 
+    def objective(self) -> Any:
+        """What is learned."""
+        from lmkit.neural.objectives.language_modelling import LanguageModelling
+
+        t = self.training
+        return LanguageModelling(
+            self.texts.form.start, label_smoothing=t.label_smoothing, teacher_forcing=t.teacher_forcing,
+            loss_at=t.loss_at,
+        )  # fmt: skip
+
     def plan(self, tokens_a_step: int) -> Any:
         """How to train."""
         from lmkit.neural.optimizers import Rates
-        from lmkit.neural.training import Plan
+        from lmkit.neural.plan import Plan
 
         t = self.training
         steps, seconds = budget(t.budget, t.steps, tokens_a_step, 3 * self.settings.forward_flops)
@@ -145,9 +155,8 @@ class Setup:
             every = max(1, (steps or STEPS) // 10)
         return Plan(
             steps=steps, seconds=seconds, optimizer=t.optimizer, rates=Rates(t.lr, t.matrix_lr, t.weight_decay),
-            schedule=schedule(t), clip=t.clip or None, accumulate=t.accumulate, label_smoothing=t.label_smoothing,
-            teacher_forcing=t.teacher_forcing, loss_at=t.loss_at, evaluate_every=every, select_by=t.select_by,
-            patience=t.patience, precision=t.precision, seed=t.seed,
+            schedule=schedule(t), clip=t.clip or None, accumulate=t.accumulate, evaluate_every=every,
+            select_by=t.select_by, patience=t.patience, precision=t.precision, seed=t.seed,
         )  # fmt: skip
 
     def _validation(self) -> Callable[[Any], tuple[int, float, int]]:

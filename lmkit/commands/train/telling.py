@@ -52,17 +52,18 @@ class Teller:
 
     def stepped(self, event: Any) -> None:
         """A step was taken."""
-        per_byte = event.nats / LN2 / self._texts.training.bytes_per_token
+        nats = event.numbers["nats"]
+        per_byte = nats / LN2 / self._texts.training.bytes_per_token
         clipped = min(event.norm, self._plan.clip or math.inf)
         self.log.write(
-            event, "step", nats=event.nats, bits_per_byte=per_byte, lr=event.rate, gradient_norm=clipped,
+            event, "step", nats=nats, bits_per_byte=per_byte, lr=event.rate, gradient_norm=clipped,
             gradient_norm_before=event.norm,
         )  # fmt: skip
-        self.curve.stepped(event.step, event.nats, event.rate)
+        self.curve.stepped(event.step, nats, event.rate)
         if self._speaks:
             spent = 1 if self._plan.steps is not None else event.seconds - self._before
             rate = event.tokens / event.seconds
-            self._progress.advance(spent, f"{event.nats:.3f} nats  {per_byte:.3f} bits a byte  {rate:,.0f} tokens/s")
+            self._progress.advance(spent, f"{nats:.3f} nats  {per_byte:.3f} bits a byte  {rate:,.0f} tokens/s")
         self._before = event.seconds
 
     def saved(self, trainer: Any) -> None:
