@@ -41,20 +41,24 @@ def open_model(
     return of_network(network, weights, stride=stride, batch_tokens=batch_tokens)
 
 
-def of_network(network: Network, weights: Weights, *, stride: int | None, batch_tokens: int) -> NeuralModel:
+def of_network(
+    network: Network, weights: Weights, *, stride: int | None, batch_tokens: int, count_correct: bool = False,
+) -> "TorchModel":  # fmt: skip
     """A model that answers with a network as it is now, whatever the tensors of `weights` say."""
     kind = WindowedModel if weights.settings.kind == "transformer" else StatefulModel
-    return kind(network, weights, stride=stride, batch_tokens=batch_tokens)
+    return kind(network, weights, stride=stride, batch_tokens=batch_tokens, count_correct=count_correct)
 
 
 class TorchModel(NeuralModel):
     """What both kinds share; `correct` counts the scored tokens that were the most probable, if `count_correct`."""
 
-    count_correct = False
     tolerance = 1e-4
 
-    def __init__(self, network: Network, weights: Weights, *, stride: int | None, batch_tokens: int) -> None:
+    def __init__(
+        self, network: Network, weights: Weights, *, stride: int | None, batch_tokens: int, count_correct: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
+        self._count_correct = count_correct
         self.network = network
         self.device = network.device
         self.correct = 0
@@ -70,7 +74,7 @@ class TorchModel(NeuralModel):
             logits = self.network.logits(hidden[begin : begin + most]).float()
             wanted = targets[begin : begin + most]
             parts.append(-functional.cross_entropy(logits, wanted, reduction="none"))
-            if self.count_correct:
+            if self._count_correct:
                 self.correct += int((logits.argmax(dim=-1) == wanted).sum())
         return np.concatenate([part.double().cpu().numpy() for part in parts]) if parts else np.zeros(0)
 

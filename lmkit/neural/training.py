@@ -27,6 +27,7 @@ from lmkit.neural.objectives.objective import Arrays, Objective
 from lmkit.neural.optimizers import AdamW, Muon, clip
 from lmkit.neural.plan import Plan
 from lmkit.neural.sharded_tensors import shard_tensor
+from lmkit.neural.validation import Validation
 from lmkit.neural.world import NetworkWithObjective, SharedNetwork, World
 from lmkit.protocols import I64
 
@@ -56,13 +57,12 @@ class Stepped:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The validation text at a step: mean nats a token, share of tokens that were the most probable."""
+    """A validation at a step: its numbers by name, and whether they are the best so far."""
 
     step: int
     tokens: int
     seconds: float
-    nats: float
-    accuracy: float
+    numbers: Mapping[str, float]
     best: bool
 
 
@@ -73,10 +73,10 @@ class Trainer:
     """A model in training: where it stands, and how it goes on."""
 
     def __init__(
-        self, network: Network, objective: Objective, batches: Batches, plan: Plan, *, validation: Any = None,
+        self, network: Network, objective: Objective, batches: Batches, plan: Plan, *,
+        validation: Validation | None = None,
         world: World | None = None, shard: bool = False, compiled: bool = False,
     ) -> None:  # fmt: skip
-        """`validation` is called with a network and gives tokens, summed nats and how many were foreseen."""
         self.network, self.plan, self._objective, self._batches = network, plan, objective, batches
         self._validation = validation
         self._world = world or World()
@@ -139,24 +139,24 @@ class Trainer:
         return self.finished or bool(every and self.step % every == 0)
 
     def _evaluate(self) -> Evaluated:
-        """Scores the validation text."""
+        """Validates the network. Raises Diverged where a number is none."""
+        assert self._validation is not None
         self.network.eval()
-        tokens, nats, correct = self._validation(self._scored)
+        numbers = dict(self._validation(self._scored))
         self.network.train()
         if hasattr(self._module, "reshard"):
             self._module.reshard()
-        if not math.isfinite(nats):
+        if not all(map(math.isfinite, numbers.values())):
             raise Diverged(f"the validation loss after step {self.step} is not a number any more")
-        mean, accuracy = -nats / max(1, tokens), correct / max(1, tokens)
         self.evaluated = self.step
-        merit = self._objective.merit(self.plan.select_by).of({"nats": mean, "accuracy": accuracy})
+        merit = self._objective.merit(self.plan.select_by).of(numbers)
         better = not self.best or merit > self.best["merit"]
         self._waited = 0 if better else self._waited + 1
         if better:
-            self.best = {"merit": merit, "step": self.step, "nats": mean, "accuracy": accuracy}
+            self.best = {"merit": merit, "step": self.step, **numbers}
             if self.plan.select_by:
                 self._best_weights = self.network.to_arrays()
-        return Evaluated(self.step, self.tokens, self.seconds, mean, accuracy, better)
+        return Evaluated(self.step, self.tokens, self.seconds, numbers, better)
 
     def _take_step(self) -> Stepped:
         """One step. Raises Diverged, with everything as it was before, where the loss is no number."""

@@ -18,6 +18,7 @@ from lmkit.neural.plan import Plan
 from lmkit.neural.schedules import Schedule
 from lmkit.neural.scoring import of_network
 from lmkit.neural.training import Evaluated, Stepped, Trainer
+from lmkit.neural.validation import NextTokenValidation
 from lmkit.text.sequences import TextForm
 
 START = 2
@@ -242,17 +243,9 @@ def test_teacher_forcing_gives_the_models_own_words(tiny):
 
 
 def scored_by(settings, ids):
-    """A validation function, as the command has one, and how often it was called."""
-    form = TextForm("stream", START, START)
-
-    def score(network):
-        weights = Weights(settings, form, None, {})
-        model = of_network(network, weights, stride=settings.to_json().get("context"), batch_tokens=1 << 10)
-        model.count_correct = True
-        nats = sum(float(part.sum()) for part in model.score_document([ids.astype(np.int32)]))
-        return len(ids), nats, model.correct
-
-    return score
+    """The validation of the command."""
+    weights = Weights(settings, TextForm("stream", START, START), None, {})
+    return NextTokenValidation(weights, Corpus(ids, np.array([len(ids)]), len(ids)))
 
 
 @one_of_each
@@ -291,9 +284,30 @@ def test_validation_is_told_in_nats_a_token(tiny):
     found = [event for event in trainer.run() if isinstance(event, Evaluated)]
     assert [event.step for event in found] == [4, 8]
     last = found[-1]
-    tokens, nats, correct = scored_by(settings, IDS[:100])(trainer.network.eval())
-    assert (last.nats, last.accuracy) == (-nats / tokens, correct / tokens)
-    assert 0 < last.accuracy <= 1
+    assert last.numbers == scored_by(settings, IDS[:100])(trainer.network.eval())
+    assert list(last.numbers) == ["nats", "accuracy"]
+    assert 0 < last.numbers["accuracy"] <= 1
+
+
+@one_of_each
+def test_a_validation_counts_tokens_that_were_the_most_probable(kind, more, tiny, shaken):
+    settings = tiny(kind, **more)
+    ids, ends = IDS[:70], np.array([10, 11, 30, 70])
+    weights = Weights(settings, TextForm("line", START, START), None, {})
+    network = shaken(settings).eval()
+    numbers = NextTokenValidation(weights, Corpus(ids, ends, 70))(network)
+    model = of_network(network, weights, stride=settings.to_json().get("context"), batch_tokens=100)
+    assert numbers["nats"] == pytest.approx(-model.score_many(ids.astype(np.int32), ends).mean(), rel=1e-6)
+    begins = np.concatenate(([0], ends[:-1]))
+    inputs = [np.concatenate(([START], ids[begin : end - 1])) for begin, end in zip(begins, ends, strict=True)]
+    if kind == "transformer":  # whose windows are cut anew at each context
+        return
+    with torch.no_grad():
+        predicted = np.concatenate([
+            network.logits(network(torch.from_numpy(row.astype(np.int64))[None], network.initial(1, START))[0][0])
+            .argmax(dim=-1).numpy() for row in inputs
+        ])  # fmt: skip
+    assert numbers["accuracy"] == (predicted == ids).mean()
 
 
 OPTIONS = [
@@ -380,7 +394,11 @@ def test_a_loss_that_is_no_number_stops_before_anything_moves(kind, more, tiny):
 
 def test_a_validation_that_is_no_number_stops_too(tiny):
     trainer = trainer_of(
-        tiny("ffn"), crops_or_lanes("ffn"), validation=lambda _: (5, math.nan, 0), evaluate_every=1, select_by="loss"
+        tiny("ffn"),
+        crops_or_lanes("ffn"),
+        validation=lambda _: {"nats": math.nan, "accuracy": 0.0},
+        evaluate_every=1,
+        select_by="loss",
     )
     with pytest.raises(Diverged, match="the validation loss after step 1 is not a number any more"):
         losses(trainer)

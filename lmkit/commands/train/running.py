@@ -222,8 +222,8 @@ class _Session:
         """How the weights that are kept did on the validation text."""
         last = self._teller.evaluation
         if self._training.select_by and self._trainer.best:
-            return {key: self._trainer.best[key] for key in ("nats", "accuracy")}
-        return {"nats": last.nats, "accuracy": last.accuracy} if last is not None else {}
+            return {key: value for key, value in self._trainer.best.items() if key not in ("merit", "step")}
+        return dict(last.numbers) if last is not None else {}
 
     def _fingerprint(self) -> dict[str, Any]:
         """What must be the same for a run to go on as if it had never stopped."""

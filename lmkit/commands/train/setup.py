@@ -109,7 +109,7 @@ class Setup:
         network = network.to(training.device)
         return Trainer(
             network, self.objective(), batches, plan,
-            validation=self._validation() if validates and self.texts.validation is not None else None,
+            validation=self._validation() if validates else None,
             world=world, shard=training.shard, compiled=training.compile,
         )  # fmt: skip
 
@@ -159,21 +159,12 @@ class Setup:
             select_by=t.select_by, patience=t.patience, precision=t.precision, seed=t.seed,
         )  # fmt: skip
 
-    def _validation(self) -> Callable[[Any], tuple[int, float, int]]:
-        """A function that scores the whole validation text: tokens, summed nats, how many were foreseen."""
+    def _validation(self) -> Any:
+        """How the network does on the validation text; None without one."""
         from lmkit.families.model import Weights
-        from lmkit.neural.scoring import of_network
+        from lmkit.neural.validation import NextTokenValidation
 
-        corpus, form = self.texts.validation, self.texts.form
-        weights = Weights(self.settings, form, self.texts.tokenizer, {})
-
-        def score(network: Any) -> tuple[int, float, int]:
-            model = of_network(network, weights, stride=self.settings.to_json().get("context"), batch_tokens=1 << 13)
-            model.count_correct = True  # type: ignore[attr-defined]
-            if form.by == "stream":
-                nats = sum(float(part.sum()) for part in model.score_document([corpus.ids.astype("int32")]))
-            else:
-                nats = float(model.score_many(corpus.ids.astype("int32"), corpus.ends).sum())
-            return corpus.tokens, nats, model.correct  # type: ignore[attr-defined]
-
-        return score
+        if self.texts.validation is None:
+            return None
+        weights = Weights(self.settings, self.texts.form, self.texts.tokenizer, {})
+        return NextTokenValidation(weights, self.texts.validation)

@@ -44,11 +44,12 @@ class Teller:
     def evaluated(self, event: Any, *, last: bool) -> None:
         """The validation text was scored."""
         self.evaluation = event
-        per_byte = event.nats / LN2 / self._texts.validation.bytes_per_token
-        self.log.write(event, "evaluation", nats=event.nats, bits_per_byte=per_byte, accuracy=event.accuracy)
-        self.curve.evaluated(event.step, event.nats)
+        nats = event.numbers["nats"]
+        per_byte = nats / LN2 / self._texts.validation.bytes_per_token
+        self.log.write(event, "evaluation", nats=nats, bits_per_byte=per_byte, accuracy=event.numbers["accuracy"])
+        self.curve.evaluated(event.step, nats)
         if not last:
-            self.notice(f"step {event.step}: validation {event.nats:.4f} nats, {per_byte:.4f} bits a byte")
+            self.notice(f"step {event.step}: validation {nats:.4f} nats, {per_byte:.4f} bits a byte")
 
     def stepped(self, event: Any) -> None:
         """A step was taken."""
