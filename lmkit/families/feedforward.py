@@ -15,6 +15,8 @@ class FeedForward(Settings):
     """Settings of a feed-forward n-gram model."""
 
     kind: ClassVar[str] = "ffn"
+    stateful: ClassVar[bool] = True
+    batching: ClassVar[str] = "streams"
 
     context: int = 3
     """n, the tokens it sees; before the first there are start tokens."""

@@ -25,6 +25,8 @@ class Recurrent(Settings):
     """Settings of a recurrent model."""
 
     kind: ClassVar[str] = "rnn"
+    stateful: ClassVar[bool] = True
+    batching: ClassVar[str] = "streams"
     choices: ClassVar = {"cell": tuple(GATES)}
 
     cell: str = "lstm"

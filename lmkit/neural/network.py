@@ -16,7 +16,9 @@ from lmkit.families.settings import Settings
 from lmkit.neural.sharded_tensors import gather_tensor, shard_tensor
 
 State = Any
-"""What a recurrent or feed-forward network carries from one stretch of text to the next; None for transformers."""
+"""What a network carries from one stretch of text to the next: one tensor or a tuple of them; None without a state."""
+ROW_AXIS = -2
+"""The axis of rows in every tensor of a state, (..., B, N)."""
 
 
 class Place(NamedTuple):
@@ -70,7 +72,7 @@ class Network(nn.Module, ABC):
         rows: dict[str, list[int]] = {}
         for name in self.settings.matrices():
             place = self.places[name]
-            blocks = getattr(self.settings, "gates", 1)
+            blocks = self.settings.gates
             height = self.settings.shapes()[name][0]
             rows.setdefault(place.parameter, []).extend([height // blocks] * blocks)
         return rows

@@ -4,7 +4,7 @@ B batch, T time, D width, V vocabulary.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,8 +16,8 @@ from lmkit.families import windows
 from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
 from lmkit.families.transformer import Transformer
 from lmkit.neural.build import loaded
-from lmkit.neural.network import Network, State
-from lmkit.neural.rows import StatefulRows, WindowedRows, distributions
+from lmkit.neural.network import ROW_AXIS, Network, State
+from lmkit.neural.rows import StatefulRows, WindowedRows, distributions, each_tensor
 from lmkit.protocols import F32, F64, I32, I64
 
 STRETCH = 1024  # tokens that a model with a state reads at once
@@ -45,7 +45,7 @@ def of_network(
     network: Network, weights: Weights, *, stride: int | None, batch_tokens: int, count_correct: bool = False,
 ) -> "TorchModel":  # fmt: skip
     """A model that answers with a network as it is now, whatever the tensors of `weights` say."""
-    kind = WindowedModel if weights.settings.kind == "transformer" else StatefulModel
+    kind = StatefulModel if weights.settings.stateful else WindowedModel
     return kind(network, weights, stride=stride, batch_tokens=batch_tokens, count_correct=count_correct)
 
 
@@ -198,7 +198,7 @@ class StatefulModel(TorchModel):
         state = self.network.initial(len(starts), self.form.start)
         for begin in range(0, int(lengths[0]), STRETCH):
             rows = int(np.count_nonzero(lengths > begin))
-            state = _first_rows(state, rows, self.settings.kind)
+            state = _first_rows(state, rows)
             time = min(STRETCH, int(lengths[0]) - begin)
             places = starts[:rows, None] + begin + np.arange(time)
             inside = begin + np.arange(time) < lengths[:rows, None]
@@ -262,10 +262,6 @@ class StatefulModel(TorchModel):
         return distributions(self.network, torch.stack([state[0] for state in states]), self.tokenizer.size)
 
 
-def _first_rows(state: Any, rows: int, kind: str) -> Any:
+def _first_rows(state: State, rows: int) -> State:
     """The state of the first B rows."""
-    if kind == "ffn":
-        return state[:rows]
-    if isinstance(state, tuple):
-        return tuple(part[:, :rows].contiguous() for part in state)
-    return state[:, :rows].contiguous()
+    return each_tensor(lambda part: part.narrow(ROW_AXIS, 0, rows).contiguous(), state)

@@ -22,7 +22,7 @@ from lmkit.checkpoint import Array
 from lmkit.errors import Diverged
 from lmkit.neural.batches import Batch, Batches
 from lmkit.neural.build import SEEDS
-from lmkit.neural.network import Network, State, to_array
+from lmkit.neural.network import ROW_AXIS, Network, State, to_array
 from lmkit.neural.objectives.objective import Arrays, Objective
 from lmkit.neural.optimizers import AdamW, Muon, clip
 from lmkit.neural.plan import Plan
@@ -249,7 +249,7 @@ class Trainer:
         places = torch.from_numpy(np.concatenate(parts)).to(self._device)
         own = [_tensors(state) for state, part in zip(self._lanes, parts, strict=True) if len(part)]
         empty = [tensor[..., :0, :] for tensor in _tensors(self._lanes[0])]
-        together = (torch.cat(several, dim=-2) for several in zip(empty, *own, strict=True))
+        together = (torch.cat(several, dim=ROW_AXIS) for several in zip(empty, *own, strict=True))
         whole = (self._world.joined(tensor, places, self._batches.rows) for tensor in together)
         return [np.array((tensor.float() if tensor.is_floating_point() else tensor).cpu().numpy()) for tensor in whole]
 
@@ -274,7 +274,7 @@ class Trainer:
         """The states of the rows of a part."""
         if not len(part):
             return self._objective.initial(self.network, 1)
-        own = [tensor.index_select(-2, torch.from_numpy(part)).to(self._device) for tensor in lanes]
+        own = [tensor.index_select(ROW_AXIS, torch.from_numpy(part)).to(self._device) for tensor in lanes]
         return own[0] if len(own) == 1 else tuple(own)
 
 

@@ -31,7 +31,7 @@ class NextTokenValidation:
         """Score the whole text."""
         corpus, settings = self.corpus, self.weights.settings
         model = of_network(
-            network, self.weights, stride=settings.to_json().get("context"), batch_tokens=BATCH_TOKENS,
+            network, self.weights, stride=settings.context, batch_tokens=BATCH_TOKENS,
             count_correct=True,
         )  # fmt: skip
         ids = corpus.ids.astype(np.int32)

@@ -296,7 +296,7 @@ def test_a_validation_counts_tokens_that_were_the_most_probable(kind, more, tiny
     weights = Weights(settings, TextForm("line", START, START), None, {})
     network = shaken(settings).eval()
     numbers = NextTokenValidation(weights, Corpus(ids, ends, 70))(network)
-    model = of_network(network, weights, stride=settings.to_json().get("context"), batch_tokens=100)
+    model = of_network(network, weights, stride=settings.context, batch_tokens=100)
     assert numbers["nats"] == pytest.approx(-model.score_many(ids.astype(np.int32), ends).mean(), rel=1e-6)
     begins = np.concatenate(([0], ends[:-1]))
     inputs = [np.concatenate(([START], ids[begin : end - 1])) for begin, end in zip(begins, ends, strict=True)]

@@ -130,7 +130,7 @@ class Setup:
         training, corpus, start = self.training, self.texts.training, self.texts.form.start
         if training.by != "stream" and not training.pack:
             return Documents(corpus, start, training.batch, self.time_steps, training.seed)
-        kind = Crops if self.settings.kind == "transformer" else Lanes
+        kind = {"crops": Crops, "streams": Lanes}[self.settings.batching]
         return kind(corpus.ids, start, training.batch, self.time_steps, training.seed)
 
     def objective(self) -> Any:

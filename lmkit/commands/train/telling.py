@@ -79,9 +79,9 @@ class Teller:
         if metrics:
             per_byte = metrics["nats"] / LN2 / self._texts.validation.bytes_per_token
             how = "state carried along" if self._texts.form.by in ("stream", "file") else "each from its beginning"
-            if self._settings.kind != "rnn":
+            if self._settings.sequence_limit is not None:
+                how = f"windows of {self._settings.sequence_limit}, each on its own"
+            elif self._settings.context is not None:
                 how = f"contexts of {self._settings.context}"
-            if self._settings.kind == "transformer":
-                how = f"windows of {self._settings.context}, each on its own"
             text += f"; validation {metrics['nats']:.4f} nats a token, {per_byte:.4f} bits a byte ({how})"
         self.notice(text)
