@@ -11,6 +11,7 @@ from lmkit import __version__
 from lmkit.checkpoint import Array, Checkpoint
 from lmkit.errors import CheckpointError
 from lmkit.families.feedforward import FeedForward
+from lmkit.families.heads import LM, head_kind
 from lmkit.families.recurrent import Recurrent
 from lmkit.families.settings import Settings
 from lmkit.families.transformer import Transformer
@@ -41,8 +42,10 @@ class Weights:
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> "Weights":
-        """The model in a checkpoint; its arrays stay where they are. Raises CheckpointError."""
+        """The model in a checkpoint, of head `lm`; its arrays stay where they are. Raises CheckpointError."""
         settings = FAMILIES[checkpoint.kind].from_json(checkpoint.config)
+        if (kind := head_kind(checkpoint.config)) != LM:
+            raise CheckpointError(f"its head is of kind {kind!r}, expected {LM!r}: it is no language model")
         tokenizer = tokenizers.load(checkpoint)
         if settings.vocabulary < tokenizer.size:
             raise CheckpointError(f"damaged checkpoint: {tokenizer.size} tokens, {settings.vocabulary} in the model")

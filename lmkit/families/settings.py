@@ -4,10 +4,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.families.windows import ContextWindow
+
+if TYPE_CHECKING:
+    from lmkit.families.heads import Head
 
 LAYERS = 1 << 12
 Shapes = dict[str, tuple[int, ...]]
@@ -70,9 +73,18 @@ class Settings(ABC):
             raise UsageError(f"stride {stride} is outside 1 to {self.context}, the model's context")
         return ContextWindow(self.context, stride)
 
+    @property
+    def head(self) -> "Head | None":
+        """The head, None for a body alone."""
+        return None
+
     @abstractmethod
+    def body_shapes(self) -> Shapes:
+        """Name and shape of every tensor of the body."""
+
     def shapes(self) -> Shapes:
-        """Name and shape of every tensor of weights."""
+        """Name and shape of every tensor of weights: the body's, then the head's."""
+        return self.body_shapes() | (self.head.shapes() if self.head is not None else {})
 
     @abstractmethod
     def matrices(self) -> list[str]:
@@ -86,9 +98,9 @@ class Settings(ABC):
     @property
     def forward_flops(self) -> int:
         """Floating-point operations of a token's way through the model: two for each weight of its maps and head."""
-        shapes = self.shapes()
-        head = shapes.get("lm_head.weight", shapes["embed_tokens.weight"])
-        return 2 * (math.prod(head) + sum(math.prod(shapes[name]) for name in self.matrices()))
+        shapes = self.body_shapes()
+        head = self.head.products if self.head is not None else 0
+        return 2 * (head + sum(math.prod(shapes[name]) for name in self.matrices()))
 
     def to_json(self) -> dict[str, Any]:
         """The settings as a JSON object."""
