@@ -239,7 +239,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         streams.spare_inputs(options.get("output"), [shared["config"]])
         terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         try:
-            function(Run(name, options, terminal), **options)
+            function(Run(name, options, terminal, declared), **options)
         finally:
             terminal.clear()
 
@@ -249,6 +249,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         return inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
     own = list(inspect.signature(function).parameters.values())[1:]
+    declared = {parameter.name: parameter.annotation for parameter in own}
     invocation = inspect.Parameter("invocation", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     shared = [
         option(

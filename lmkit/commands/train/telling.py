@@ -67,10 +67,6 @@ class Teller:
             self._progress.advance(spent, f"{nats:.3f} nats  {per_byte:.3f} bits a byte  {rate:,.0f} tokens/s")
         self._before = event.seconds
 
-    def saved(self, trainer: Any) -> None:
-        """The state is on disk."""
-        self.log.write(trainer, "saved")
-
     def ended(self, trainer: Any, metrics: dict[str, float]) -> None:
         """What the run took and what came of it."""
         self._run.terminal.clear()
