@@ -251,7 +251,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         Terminal.current = terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         with _Isolation() as isolated, isolation.started_by(isolated.start):
             try:
-                function(Run(name, options, terminal), **options)
+                function(Run(name, options, terminal, declared), **options)
             finally:
                 terminal.clear()
 
@@ -261,6 +261,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         return inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
     own = list(inspect.signature(function).parameters.values())[1:]
+    declared = {parameter.name: parameter.annotation for parameter in own}
     invocation = inspect.Parameter("invocation", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     shared = [
         option(

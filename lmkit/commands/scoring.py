@@ -53,7 +53,8 @@ def open_generating_model(name: str, device: str) -> Any:
 
 def context_of(model: Any) -> int | None:
     """The most tokens that a model with windows sees at once; None for others."""
-    return int(model.settings.context) if model.kind == "transformer" else None
+    limit: int | None = getattr(model, "prompt_limit", None)
+    return limit
 
 
 def _scoring(name: str, model: Any, asked: Asked) -> Any:

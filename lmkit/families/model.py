@@ -9,9 +9,9 @@ import numpy as np
 
 from lmkit import __version__
 from lmkit.checkpoint import Array, Checkpoint
-from lmkit.errors import CheckpointError, UsageError
-from lmkit.families import windows
+from lmkit.errors import CheckpointError
 from lmkit.families.feedforward import FeedForward
+from lmkit.families.heads import LM, head_kind
 from lmkit.families.recurrent import Recurrent
 from lmkit.families.settings import Settings
 from lmkit.families.transformer import Transformer
@@ -42,8 +42,10 @@ class Weights:
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> "Weights":
-        """The model in a checkpoint; its arrays stay where they are. Raises CheckpointError."""
+        """The model in a checkpoint, of head `lm`; its arrays stay where they are. Raises CheckpointError."""
         settings = FAMILIES[checkpoint.kind].from_json(checkpoint.config)
+        if (kind := head_kind(checkpoint.config)) != LM:
+            raise CheckpointError(f"its head is of kind {kind!r}, expected {LM!r}: it is no language model")
         tokenizer = tokenizers.load(checkpoint)
         if settings.vocabulary < tokenizer.size:
             raise CheckpointError(f"damaged checkpoint: {tokenizer.size} tokens, {settings.vocabulary} in the model")
@@ -68,7 +70,8 @@ class NeuralModel(ABC):
         self.weights = weights
         self.batch_tokens = batch_tokens
         self.settings = weights.settings
-        self.stride = _stride(weights.settings, stride)
+        self._window = weights.settings.window(stride)
+        self.stride = self._window.stride if self._window is not None else 1
         self.form = weights.form
         self.kind = weights.settings.kind
         self.digest = weights.digest
@@ -90,13 +93,14 @@ class NeuralModel(ABC):
     @property
     def prompt_limit(self) -> int | None:
         """The most tokens of a prompt that are seen at once, where more could be meant to be."""
-        return self.settings.context if isinstance(self.settings, Transformer) else None
+        return self.settings.sequence_limit
 
     def context_used(self) -> str:
         """How much of what stands before a token is seen, as the signature says it; of windows also the stride."""
-        if isinstance(self.settings, Transformer):
-            return f"{self.settings.context}/{self.stride}"
-        return str(self.settings.context) if isinstance(self.settings, FeedForward) else "unlimited"
+        if self._window is None:
+            return "unlimited"
+        context, stride = self._window
+        return f"{context}" if self.settings.stateful else f"{context}/{stride}"
 
     @property
     def signature(self) -> Mapping[str, str]:
@@ -132,9 +136,7 @@ class NeuralModel(ABC):
 
     def seen_from(self, place: int) -> int:
         """Where the context of the token at a place of a document begins: 0 is the start token."""
-        if not isinstance(self.settings, FeedForward | Transformer):
-            return 0
-        return windows.begin(place, self.settings.context, self.stride)
+        return self._window.begin(place) if self._window is not None else 0
 
     def explain(self, ids: Sequence[int]) -> list[Factor]:
         """The factors of one sentence's probability, each with the tokens that the model saw."""
@@ -181,16 +183,6 @@ class NeuralModel(ABC):
         if size:
             together = np.concatenate(held)
             yield together, self.score_many(together, np.concatenate(ends))
-
-
-def _stride(settings: Settings, asked: int | None) -> int:
-    """How far what is seen moves on: a window of a transformer by what is asked for, all else token by token."""
-    if not isinstance(settings, Transformer):
-        return 1
-    stride = max(1, settings.context // 2) if asked is None else asked
-    if not 1 <= stride <= settings.context:
-        raise UsageError(f"stride {stride} is outside 1 to {settings.context}, the model's context")
-    return stride
 
 
 def _aligned(parts: Iterable[I32], score: Any) -> Iterator[tuple[I32, F64]]:

@@ -24,6 +24,18 @@ class Window(NamedTuple):
     first: int
 
 
+class ContextWindow(NamedTuple):
+    """What is seen of a document: at most T inputs, and windows that move on by S."""
+
+    context: int
+    stride: int
+
+    def begin(self, place: int) -> int:
+        """Return where among the inputs the window begins that scores the token at a place of a document."""
+        beyond = max(0, place + 1 - self.context)
+        return -(-beyond // self.stride) * self.stride
+
+
 Run = Callable[[I32, I32], F64]
 """From inputs and targets, both (B, T), targets UNSCORED where not wanted, to nats (B, T)."""
 
@@ -42,12 +54,6 @@ def windows(start: int, parts: Iterable[I32], context: int, stride: int) -> Iter
         inputs = inputs[begin:]
     if len(inputs) - 1 > first:
         yield Window(inputs[:-1], inputs[1:], first)
-
-
-def begin(place: int, context: int, stride: int) -> int:
-    """Where among the inputs the window begins that scores the token at a place of a document."""
-    beyond = max(0, place + 1 - context)
-    return -(-beyond // stride) * stride
 
 
 def score(run: Run, several: Iterable[Window], batch_tokens: int) -> Iterator[F64]:
