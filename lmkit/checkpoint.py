@@ -259,8 +259,10 @@ def is_checkpoint(start: Buffer) -> bool:
     return len(start) >= 9 and bytes(start[8:9]) == b"{"
 
 
-def parse(data: Buffer) -> Checkpoint:
+def parse(data: Buffer, name: str = "") -> Checkpoint:
     """The checkpoint in `data`; its arrays are read-only views of it, nothing is copied.
+
+    `name` is what errors call it that are raised later, when tensors are read.
 
     Raises CheckpointError for anything that is not a whole, well-formed checkpoint.
     """
@@ -287,11 +289,11 @@ def parse(data: Buffer) -> Checkpoint:
     digest = _digest(kind, number, metadata, shapes)
     if mark.get("digest") != digest:
         raise CheckpointError("damaged checkpoint: the header is not what was written")
-    tensors = Tensors(stored, _guards(about, stored))
+    tensors = Tensors(stored, _guards(about, stored, name))
     return Checkpoint(kind, tensors=tensors, digest=digest, protected=True, **values)
 
 
-def _guards(about: Mapping[str, Any], stored: Mapping[str, Stored]) -> dict[str, Guard]:
+def _guards(about: Mapping[str, Any], stored: Mapping[str, Stored], file: str) -> dict[str, Guard]:
     """What compares each tensor with its digests. Raises CheckpointError where it has none."""
     if (about.get("algorithm"), about.get("block")) != (digests.ALGORITHM, digests.BLOCK):
         raise CheckpointError("the checkpoint has digests of a kind unknown here", hint="update lmkit to read it")
@@ -303,7 +305,7 @@ def _guards(about: Mapping[str, Any], stored: Mapping[str, Stored]) -> dict[str,
         found = digests.from_text(texts.get(name), len(tensor.data))
         if found is None:
             raise CheckpointError(f"damaged checkpoint: no digests of tensor {name!r}")
-        guards[name] = Guard(name, tensor.data, found)
+        guards[name] = Guard(name, tensor.data, found, file)
     return guards
 
 

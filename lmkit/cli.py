@@ -209,8 +209,8 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
     import typer
 
     from lmkit.commands.options import Run
+    from lmkit.edge import mapping, streams
     from lmkit.edge import settings as yaml_settings
-    from lmkit.edge import streams
     from lmkit.edge.terminal import Terminal
 
     def read_config(context: typer.Context, value: str | None) -> str | None:
@@ -237,6 +237,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         if options.get("bare") and options.get("json"):
             raise UsageError("--bare and --json exclude each other")
         streams.spare_inputs(options.get("output"), [shared["config"]])
+        mapping.program = f"lmkit {name}"
         Terminal.current = terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         try:
             function(Run(name, options, terminal), **options)
@@ -312,7 +313,7 @@ def run(words: Sequence[str]) -> int:
     program = f"lmkit {name}" if name else "lmkit"
     debug = "--debug" in words or bool(os.environ.get("LMKIT_DEBUG"))
     try:
-        status = _parse_and_run(words, name)
+        status = _explained(words, name)
         _flush()
         return status
     except LmkitError as error:
@@ -342,6 +343,17 @@ def run(words: Sequence[str]) -> int:
             "run again with --debug and report the traceback",
         )  # fmt: skip
         return Status.BUG
+
+
+def _explained(words: Sequence[str], name: str | None) -> int:
+    """Runs the command. Raises CheckpointError where another process truncated a file, and a failure came of that."""
+    try:
+        return _parse_and_run(words, name)
+    except (LmkitError, OSError):
+        mapping = sys.modules.get("lmkit.edge.mapping")
+        if mapping is not None and (truncation := mapping.truncation()) is not None:
+            raise truncation from None
+        raise
 
 
 def _parse_and_run(words: Sequence[str], name: str | None) -> int:

@@ -95,8 +95,8 @@ def _cores() -> int:
 class Guard:
     """The bytes of one tensor and the digests of their blocks, each compared when it is first asked for."""
 
-    def __init__(self, name: str, data: memoryview, digests: Array) -> None:
-        self.name = name
+    def __init__(self, name: str, data: memoryview, digests: Array, file: str = "") -> None:
+        self.name, self.file = name, file
         self._data = data
         self._digests = digests
         self._open = np.ones(len(digests), dtype=np.bool_)  # not yet compared
@@ -148,9 +148,13 @@ class Guard:
         """Raises CheckpointError where one of these blocks was compared and is not as it was written."""
         for number in numbers:
             if self._open[number]:
-                place = f"block {number + 1} of {len(self._digests)}"
-                raise CheckpointError(f"damaged checkpoint: tensor {self.name!r} is not what was written ({place})")
+                raise self.error(f"is not what was written (block {number + 1} of {len(self._digests)})")
         self._left = int(np.count_nonzero(self._open))
+
+    def error(self, what: str) -> CheckpointError:
+        """What is wrong with the tensor, and in which file."""
+        file = f"{self.file}: " if self.file else ""
+        return CheckpointError(f"{file}damaged checkpoint: tensor {self.name!r} {what}")
 
     @property
     def unchecked(self) -> list[int]:
@@ -214,5 +218,5 @@ class CheckedArray:
             below, above = self[np.maximum(found - 1, 0)], self[np.minimum(found, last)]
             if not (((found == 0) | (below < wanted)) & ((found > last) | (above >= wanted))).all():
                 guard.check()
-                raise CheckpointError(f"damaged checkpoint: tensor {guard.name!r} does not ascend")
+                raise guard.error("does not ascend")
         return found

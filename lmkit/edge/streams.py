@@ -4,7 +4,6 @@ import bz2
 import errno
 import gzip
 import lzma
-import mmap
 import os
 import stat
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from time import monotonic
 from typing import IO, Any, BinaryIO, cast
 
+from lmkit.edge.mapping import map_file
 from lmkit.edge.terminal import is_terminal
 from lmkit.errors import DataError, MissingError, OutputError, UsageError
 
@@ -317,7 +317,7 @@ def read_whole(name: str) -> memoryview:
             with open(name, "rb") as plain:
                 start = plain.read(10)
                 if start and _decompressed(plain, start) is plain:
-                    return memoryview(mmap.mmap(plain.fileno(), 0, access=mmap.ACCESS_READ))
+                    return memoryview(map_file(plain, name))
         except (OSError, ValueError):
             pass  # reading below tells what is wrong
     with open_input(name) as stream:
