@@ -58,7 +58,8 @@ def _install() -> None:
             if os.getpid() == owner:  # of a process that shares the work, the one that waits for it says so
                 os.write(2, f"{program}: {found}\n  hint: {found.hint}\n".encode(errors="backslashreplace"))
             os._exit(found.status)
-        signals(number, before)  # another cause: the read that failed is tried again and ends as it always did
+        signals(number, before)  # of another cause, it ends the process as it always did
+        os.kill(os.getpid(), number)
 
     called = ctypes.CFUNCTYPE(None, ctypes.c_int)(handle)
     before = signals(signal.SIGBUS, ctypes.cast(called, ctypes.c_void_p))
