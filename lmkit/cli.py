@@ -218,8 +218,8 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
     import typer
 
     from lmkit.commands.options import Run
+    from lmkit.edge import mapping, streams
     from lmkit.edge import settings as yaml_settings
-    from lmkit.edge import streams
     from lmkit.edge.terminal import Terminal
 
     def read_config(context: typer.Context, value: str | None) -> str | None:
@@ -248,6 +248,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         read = _files_read(invocation, options)
         for output in [options.get("output"), *(options[key] for key in WRITTEN if isinstance(options.get(key), str))]:
             streams.spare_inputs(output, [shared["config"], *read])
+        mapping.program = f"lmkit {name}"
         Terminal.current = terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         with _Isolation() as isolated, isolation.started_by(isolated.start):
             try:
@@ -358,7 +359,7 @@ def run(words: Sequence[str]) -> int:
     program = f"lmkit {name}" if name else "lmkit"
     debug = "--debug" in words or bool(os.environ.get("LMKIT_DEBUG"))
     try:
-        status = _parse_and_run(words, name)
+        status = _explained(words, name)
         _flush()
         return status
     except LmkitError as error:
@@ -388,6 +389,17 @@ def run(words: Sequence[str]) -> int:
             "run again with --debug and report the traceback",
         )  # fmt: skip
         return Status.BUG
+
+
+def _explained(words: Sequence[str], name: str | None) -> int:
+    """Runs the command. Raises CheckpointError where another process truncated a file, and a failure came of that."""
+    try:
+        return _parse_and_run(words, name)
+    except (LmkitError, OSError):
+        mapping = sys.modules.get("lmkit.edge.mapping")
+        if mapping is not None and (truncation := mapping.truncation()) is not None:
+            raise truncation from None
+        raise
 
 
 def _parse_and_run(words: Sequence[str], name: str | None) -> int:

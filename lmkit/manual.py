@@ -21,7 +21,9 @@ lmkit counts n-grams, fits models, scores texts and samples new ones. Each comma
 thing; commands read files or stdin, write to stdout and so pipe into each other.
 
 A model is one file: beside its numbers a checkpoint holds the vocabulary and where it came
-from. A command that takes a MODEL takes every kind that can answer it.
+from, and digests of all that it holds: a command compares what it reads with them, and ends
+with status 4 where a checkpoint is damaged. `lmkit info --verify MODEL` compares all of it.
+A command that takes a MODEL takes every kind that can answer it.
 
 `lmkit COMMAND --help` describes a command in brief, a page such as lmkit-ngram-fit(1) in full.
 """

@@ -32,7 +32,7 @@ class Folder(Mapping[str, memoryview]):
             raise CheckpointError(reason) from None
 
     def _mapped(self, file: str) -> memoryview:
-        data = streams.map_file(os.path.join(self.name, file))
+        data = streams.read_mapped(os.path.join(self.name, file))
         limit = limits.TOKENIZER if file.startswith(TOKENIZERS) or not file.endswith(".json") else limits.DOCUMENT
         if not file.endswith(TENSORS) and len(data) > limit.size:
             raise limit.error(file)

@@ -4,7 +4,6 @@ import bz2
 import errno
 import gzip
 import lzma
-import mmap
 import os
 import stat
 import sys
@@ -18,6 +17,7 @@ from time import monotonic
 from typing import IO, Any, BinaryIO, cast
 
 from lmkit.edge import limits
+from lmkit.edge.mapping import map_file
 from lmkit.edge.replacement import replacing
 from lmkit.edge.terminal import VisibleStream, is_terminal
 from lmkit.errors import DataError, MissingError, OutputError, UsageError
@@ -328,7 +328,7 @@ def read_whole(name: str, extent: Extent | None = None) -> memoryview:
             with open(name, "rb") as plain:
                 start = plain.read(10)
                 if start and _decompressed(plain, start) is plain:
-                    return memoryview(mmap.mmap(plain.fileno(), 0, access=mmap.ACCESS_READ))
+                    return memoryview(map_file(plain, name))
         except (OSError, ValueError):
             pass  # reading below tells what is wrong
     with open_input(name) as stream:
@@ -354,12 +354,12 @@ def read_start(name: str, size: int) -> bytes:
         return stream.read(size)
 
 
-def map_file(name: str) -> memoryview:
+def read_mapped(name: str) -> memoryview:
     """The bytes of a plain file as they are, mapped. Raises OSError."""
     if not stat.S_ISREG(os.stat(name).st_mode):
         raise OSError(errno.EINVAL, "not a plain file")
     with open(name, "rb") as plain:
-        return memoryview(mmap.mmap(plain.fileno(), 0, access=mmap.ACCESS_READ)) if plain.read(1) else memoryview(b"")
+        return memoryview(map_file(plain, name)) if plain.read(1) else memoryview(b"")
 
 
 def _read_to(stream: BinaryIO, extent: Extent) -> memoryview:
