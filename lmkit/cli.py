@@ -239,7 +239,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         streams.spare_inputs(options.get("output"), [shared["config"]])
         terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         try:
-            function(Run(name, options, terminal), **options)
+            function(Run(name, options, terminal, _given(invocation)), **options)
         finally:
             terminal.clear()
 
@@ -264,6 +264,12 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
+
+
+def _given(context: Any) -> frozenset[str]:
+    """Names of the parameters whose values were typed, or stand in the file of --config."""
+    sources = {parameter.name: context.get_parameter_source(parameter.name) for parameter in context.command.params}
+    return frozenset(name for name, source in sources.items() if source is not None and source.name != "DEFAULT")
 
 
 def _long_names(context: Any) -> dict[str, str]:

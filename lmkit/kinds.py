@@ -78,6 +78,11 @@ def description_of(files: Mapping[str, memoryview], name: str) -> Any:
     return _in_folder("describe", files, name)
 
 
+def usage_in(files: Mapping[str, memoryview], description: Any, name: str) -> Any:
+    """A folder's tokenizer, how its model reads texts, and what goes with it. Raises as `description_of` does."""
+    return _in_folder("read_usage", files, name, description)
+
+
 def weights_of(data: memoryview, name: str) -> Any:
     """The weights of a neural model's checkpoint. Raises CheckpointError, with the file's name, for other kinds."""
     try:
@@ -98,9 +103,9 @@ def weights_in_gguf(values: Mapping[str, Any], tensors: Mapping[str, Any], name:
         raise type(error)(f"{name}: {error}", hint=error.hint) from None
 
 
-def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any:
+def _in_folder(function: str, files: Mapping[str, memoryview], name: str, *more: Any) -> Any:
     try:
-        return getattr(import_module("lmkit.families.huggingface.folder"), function)(files)
+        return getattr(import_module("lmkit.families.huggingface.folder"), function)(files, *more)
     except LmkitError as error:
         raise type(error)(f"{name}: {error}", hint=error.hint) from None
 

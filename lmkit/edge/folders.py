@@ -9,6 +9,9 @@ from pathlib import Path
 from lmkit.edge import streams
 from lmkit.errors import CheckpointError, DataError, OutputError, UsageError
 
+WITHIN = ("additional_chat_templates",)
+"""Folders within a folder whose files belong to it, named as `folder/file`."""
+
 
 class Folder(Mapping[str, memoryview]):
     """The files of a folder by name, each mapped when it is asked for.
@@ -18,7 +21,12 @@ class Folder(Mapping[str, memoryview]):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._names = [file for file in streams.names_in(name) if not os.path.isdir(os.path.join(name, file))]
+        self._names: list[str] = []
+        for file in streams.names_in(name):
+            if not os.path.isdir(os.path.join(name, file)):
+                self._names.append(file)
+            elif file in WITHIN:
+                self._names += [f"{file}/{inner}" for inner in streams.names_in(os.path.join(name, file))]
 
     def __getitem__(self, file: str) -> memoryview:
         if file not in self._names:
@@ -52,6 +60,8 @@ def write_folder(name: str, files: Mapping[str, Iterable[bytes | memoryview]]) -
     try:
         temporary = tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         for file, pieces in files.items():
+            if "/" in file:
+                os.makedirs(os.path.join(temporary, os.path.dirname(file)), exist_ok=True)
             _write(os.path.join(temporary, file), pieces)
         os.chmod(temporary, 0o777 & ~streams.umask())
         os.rename(temporary, target)
