@@ -252,7 +252,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         Terminal.current = terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         with _Isolation() as isolated, isolation.started_by(isolated.start):
             try:
-                function(Run(name, options, terminal, declared), **options)
+                function(Run(name, options, terminal, declared, _given(invocation)), **options)
             finally:
                 terminal.clear()
 
@@ -293,6 +293,12 @@ class _Isolation(ExitStack):
             self._workers = self.enter_context(Workers())
         worker: isolation.Worker = self._workers.start(job)
         return worker
+
+
+def _given(context: Any) -> frozenset[str]:
+    """Names of the parameters whose values were typed, or stand in the file of --config."""
+    sources = {parameter.name: context.get_parameter_source(parameter.name) for parameter in context.command.params}
+    return frozenset(name for name, source in sources.items() if source is not None and source.name != "DEFAULT")
 
 
 def _long_names(context: Any) -> dict[str, str]:

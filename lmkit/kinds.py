@@ -120,6 +120,11 @@ def tokenizer_of(data: memoryview, name: str, seen: Callable[[Content], None] = 
         return import_module("lmkit.text.tokenizers").load(content)
 
 
+def usage_in(files: Mapping[str, memoryview], description: Any, name: str) -> Any:
+    """A folder's tokenizer, how its model reads texts, and what goes with it. Raises as `description_of` does."""
+    return _in_folder("read_usage", files, name, description)
+
+
 def weights_of(data: memoryview, name: str, seen: Callable[[Content], None] = lambda _: None) -> Any:
     """The weights of a neural model's checkpoint. Raises CheckpointError, with the file's name, for other kinds."""
     with _about(name):
@@ -137,9 +142,9 @@ def weights_in_gguf(values: Mapping[str, Any], tensors: Mapping[str, Any], name:
         return import_module("lmkit.families.gguf").read(values, tensors)
 
 
-def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any:
+def _in_folder(function: str, files: Mapping[str, memoryview], name: str, *more: Any) -> Any:
     with _about(name):
-        return getattr(import_module("lmkit.families.huggingface.folder"), function)(files)
+        return getattr(import_module("lmkit.families.huggingface.folder"), function)(files, *more)
 
 
 def _from_checkpoint(content: Content) -> Any:

@@ -57,7 +57,15 @@ def processes(threads: int | None, model: str) -> int:
 
 
 def _is_big(model: str) -> bool:
-    return (streams.size_of([model]) or 0) >= BIG
+    return size_of_model(model) >= BIG
+
+
+def size_of_model(name: str) -> int:
+    """Bytes of a checkpoint, or of the weights in a folder; 0 where that is not known, as of stdin."""
+    names = [name]
+    if is_folder(name):
+        names = [os.path.join(name, file) for file in streams.names_in(name) if file.endswith(".safetensors")]
+    return streams.size_of(names) or 0
 
 
 def _asked(threads: int | None) -> int:
@@ -208,6 +216,31 @@ def with_special(model: Any, asked: bool) -> Any:
         raise UsageError(f"--parse-special is for neural models with merges, not for a {kind}")
     made = copy(model)
     made.weights = replace(model.weights, tokenizer=parsing())
+    return made
+
+
+def generation_of(model: Any) -> Mapping[str, Any]:
+    """The settings of generation that a model's makers publish. Raises CheckpointError where there are none."""
+    generation: Mapping[str, Any] = model.weights.published.generation if hasattr(model, "weights") else {}
+    if not generation:
+        raise CheckpointError("it has no settings of generation", hint="leave --defaults out")
+    return generation
+
+
+def with_bos(model: Any, asked: str) -> Any:
+    """The model, its start token where --bos says: `auto` leaves that to the model. Raises UsageError."""
+    if asked == "auto" or (asked == "always" and model.form.bos == "always"):
+        return model
+    from copy import copy
+    from dataclasses import replace
+
+    if model.kind != "transformer" or model.form.line_end is not None:
+        raise UsageError(
+            f"--bos {asked} is for published transformers: this {model.kind} was trained with its start token"
+        )
+    made = copy(model)
+    made.form = replace(model.form, bos=asked)
+    made.weights = replace(model.weights, form=made.form)
     return made
 
 

@@ -32,6 +32,8 @@ class Run:
     settings: dict[str, Any]
     terminal: Terminal
     declared: Mapping[str, Any] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
+    """Names of the options that were typed or stand in --config."""
 
     def marked(self, mark: Mark) -> set[str]:
         """Return the names of the settings that have a mark."""
@@ -162,6 +164,13 @@ Prompt = Annotated[str, typer.Option("--prompt", metavar="TEXT", help="Text to g
 OptionalPrompt = Annotated[
     str | None, typer.Option("--prompt", metavar="TEXT", help="Text to go on from.", show_default=False)
 ]
+Bos = Annotated[
+    str,
+    typer.Option(
+        "--bos", metavar="MODE", callback=choice("auto", "always", "never"),
+        help="Start token in front of texts: `auto`, as the model's own tokenizer does; `always`; `never`.",
+    ),
+]  # fmt: skip
 ParseSpecial = Annotated[
     bool, typer.Option("--parse-special", help="Names of special tokens in the text mean the tokens.")
 ]

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lmkit.commands.models import has_torch, open_language_model
+from lmkit.commands.models import has_torch, open_language_model, size_of_model
+from lmkit.commands.models import use_threads as use_model_threads
 from lmkit.commands.options import Run
 from lmkit.edge import streams
 from lmkit.errors import MissingError, UsageError
@@ -49,6 +50,18 @@ def open_generating_model(name: str, device: str) -> Any:
     if device == "cpu":
         return open_language_model(name)
     return open_scoring_models([name], Asked(device=device))[0]
+
+
+def use_threads(threads: int | None, names: Sequence[str], models: Sequence[Any]) -> None:
+    """Has the products of numpy's models shared by threads, as `opening.use_threads` says; the numbers stay.
+
+    Not where blocks of lines are scored in threads of their own.
+    """
+    from lmkit.using.evaluation import reaches_over_lines
+
+    own = [(name, model) for name, model in zip(names, models, strict=True) if hasattr(model, "weights")]
+    if own and all(reaches_over_lines(model) for _, model in own):
+        use_model_threads(threads, max((name for name, _ in own), key=size_of_model))
 
 
 def context_of(model: Any) -> int | None:
@@ -101,5 +114,7 @@ def conditions(model: Any, asked: Asked, *, eos: bool) -> dict[str, str]:
     ends = (
         "text" if model.form.line_end is None else "yes" if eos else "no"
     )  # text: line ends are no tokens of their own
+    own = hasattr(model, "weights") and model.form.line_end is None  # others always have their start token
+    bos = {"bos": "no" if model.form.bos == "never" else "yes"} if own else {}
     device = {"device": asked.device} if asked.device != "cpu" and hasattr(model, "weights") else {}
-    return {"eos": ends, "unknown": "scored", **device}
+    return {**bos, "eos": ends, "unknown": "scored", **device}

@@ -83,14 +83,19 @@ class Network(nn.Module, ABC):
         return {name: np.ascontiguousarray(place.of(own[place.parameter])) for name, place in self.places.items()}
 
     def load_arrays(self, arrays: Mapping[str, Array]) -> None:
-        """Takes weights over from arrays of the same names and shapes."""
+        """Takes weights over from arrays of the same names and shapes; parameters without memory get theirs."""
         with torch.no_grad():
-            for name, tensor in self.named_parameters():
-                full = torch.empty(tensor.shape)
+            for name, tensor in list(self.named_parameters()):
+                full = torch.empty(tensor.shape, device="cpu")
+                rows = full.numpy()
                 for own, place in self.places.items():
                     if place.parameter == name:
-                        place.of(full).copy_(torch.from_numpy(np.array(arrays[own], dtype=np.float32)))
-                tensor.copy_(shard_tensor(full, tensor))
+                        place.of(rows)[...] = arrays[own]
+                if tensor.is_meta:
+                    module, _, last = name.rpartition(".")
+                    setattr(self.get_submodule(module), last, nn.Parameter(full))
+                else:
+                    tensor.copy_(shard_tensor(full, tensor))
 
 
 def to_array(tensor: Tensor) -> Array:

@@ -109,12 +109,12 @@ class WindowedModel(TorchModel):
 
     def score_many(self, ids: I32, ends: I64) -> F64:
         """See `LanguageModel.score_many`."""
-        several = windows.of_sentences(self.form.start, ids, ends, self.settings.context, self.stride)
-        return np.concatenate([np.zeros(0), *windows.score(self._run, several, self.batch_tokens)])
+        start, context = self.form.context_start, self.settings.context
+        return windows.score_sentences(self._run, start, ids, ends, context, self.stride, self.batch_tokens)
 
     def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
         """See `NeuralModel.score_document`."""
-        several = windows.windows(self.form.start, parts, self.settings.context, self.stride)
+        several = windows.windows(self.form.context_start, parts, self.settings.context, self.stride)
         return windows.score(self._run, several, self.batch_tokens)
 
     # One token at a time.
@@ -122,6 +122,10 @@ class WindowedModel(TorchModel):
     def start(self) -> Window:
         """See `LanguageModel.start`."""
         return Window((self.form.start,))
+
+    def after(self, ids: I32) -> Window:
+        """See `NeuralModel.after`."""
+        return Window(tuple(self.form.begun(ids)[-self.settings.context :].tolist()))
 
     def advance(self, state: Window, token: int) -> Window:
         """See `LanguageModel.advance`; a full window makes room as `windows` says."""

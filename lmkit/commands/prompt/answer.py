@@ -7,7 +7,7 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import ModelOption, Output, ParseSpecial, Run, Threads, Window
+from lmkit.commands.options import Bos, ModelOption, Output, ParseSpecial, Run, Threads, Window
 from lmkit.commands.prompt import choices, deciding, finished, options
 from lmkit.commands.prompt.asking import Asking, Item
 from lmkit.edge import streams
@@ -59,6 +59,7 @@ def answer(
         ),
     ] = "none,tokens,bytes,chars",
     parse_special: ParseSpecial = False,
+    bos: Bos = "auto",
     window: Window = False,
     cache: finished.Cache = None,
     threads: Threads = None,
@@ -97,7 +98,7 @@ def answer(
     if labelling is not None and given is not None:
         labelling.check(given)
     asking = Asking(given, labelling.verbalizer.words if labelling is not None else None, options.unescaped(joint))
-    opened = opening.with_special(opening.open_language_model(name), parse_special)
+    opened = opening.with_bos(opening.with_special(opening.open_language_model(name), parse_special), bos)
     inputs = [name, verbalizer, candidates_file, *texts]
     finished.spare_inputs(cache, inputs)
     with (
