@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from lmkit.commands.options import TOKENS, Run
-from lmkit.edge import streams
+from lmkit.edge import limits, streams
 from lmkit.edge.folders import Folder
 from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
 
@@ -201,7 +201,10 @@ def text_reader(
     errors: str, *, raw: bool = False, eager: bool = False, block: int = streams.BLOCK
 ) -> streams.TextReader:
     """A reader of texts; `errors` as --encoding-errors has it, `raw` for tokens that take any bytes."""
-    return streams.TextReader(replace=errors == "replace", forgiving=True, raw=raw, eager=eager, block=block)
+    longest = limits.RECORD if eager else limits.LINE
+    return streams.TextReader(
+        replace=errors == "replace", forgiving=True, raw=raw, eager=eager, block=block, longest=longest
+    )
 
 
 def text_for(run: Run, reader: streams.TextReader, name: str, models: Sequence[Any]) -> Iterator[bytes]:
