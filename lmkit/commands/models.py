@@ -62,7 +62,9 @@ def _is_big(model: str) -> bool:
 def _asked(threads: int | None) -> int:
     """Threads asked for, by an option or as numerical libraries are asked, or all cores."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if threads is None and asked.isdecimal() and int(asked) else core_count(threads)
+    return (
+        int(asked) if threads is None and asked.isdecimal() and len(asked) < 10 and int(asked) else core_count(threads)
+    )
 
 
 def sources(models: Sequence[str], files: Sequence[str] | None) -> tuple[list[str], list[str]]:
