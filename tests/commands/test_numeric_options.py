@@ -106,7 +106,7 @@ def test_settings_that_their_tags_do_not_fit(text, fails, shelf, write):
 
 
 WILD = (
-    LONG, f"-{LONG}", "1e400", "1e99999999999999999999", "99999999999999999999", "-1", "0", "nan", "inf",
+    LONG, f"-{LONG}", "1e400", "1e308", "1e99999999999999999999", "99999999999999999999", "-1", "0", "nan", "inf",
     f"0x{'f' * 5000}", "1_0", f"1.{'0' * 5000}", "true", "null", "[1]", "{}",
 )  # fmt: skip
 FILES = {
