@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout, suppress
 from importlib import import_module
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from lmkit import __version__, isolation
 from lmkit.errors import LmkitError, OutputError, Status, Stopped, UsageError
@@ -134,6 +134,9 @@ GROUPS = {
     "scaling": "Sizes of models and data.",
     "calc": "The formulas, on numbers given as JSON.",
 }
+LARGEST: dict[Any, float] = {int: (1 << 31) - 1, float: 1e18}
+"""What options of numbers take at most, where they do not say less; no option takes NaN or an infinity."""
+_LONG = re.compile(r"\S{200,}")
 WRITTEN = ("log", "items_file", "plot")
 """Parameters beside `output` that name files which a command writes."""
 READ = re.compile(r"\b(FILE|MODEL|FOLDER|INPUT|SHOTS|TRAIN|TEST|COUNTS)\b|^KIND$")
@@ -261,7 +264,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         key = names[0].removeprefix("--").replace("-", "_")
         return inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
-    own = list(inspect.signature(function).parameters.values())[1:]
+    own = [_bounded(parameter) for parameter in list(inspect.signature(function).parameters.values())[1:]]
     declared = {parameter.name: parameter.annotation for parameter in own}
     invocation = inspect.Parameter("invocation", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     shared = [
@@ -309,6 +312,22 @@ def _long_names(context: Any) -> dict[str, str]:
         for spelling in parameter.opts
         if spelling.startswith("--")
     }
+
+
+def _bounded(parameter: inspect.Parameter) -> inspect.Parameter:
+    """A command's parameter; of a numeric option without a largest number the one of all options."""
+    from copy import copy
+
+    if get_origin(parameter.annotation) is not Annotated:
+        return parameter
+    kind, info = get_args(parameter.annotation)
+    most = next((LARGEST[one] for one in (get_args(kind) or [kind]) if one in LARGEST), None)
+    if most is None or info.max is not None:
+        return parameter
+    option = copy(info)
+    option.max = most
+    option.min = -most if option.min is None else option.min
+    return parameter.replace(annotation=Annotated[kind, option])
 
 
 def _files_read(context: Any, options: Mapping[str, Any]) -> Iterator[str]:
@@ -422,11 +441,15 @@ def _parse_and_run(words: Sequence[str], name: str | None) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):  # what the parser raises has it
             raise
-        message = " ".join(error.format_message().split())
+        message = _LONG.sub(_shortened, " ".join(error.format_message().split()))
         group = next((word for word in words if not word.startswith("-")), None)
         known = name or (group if group in GROUPS else None)
         raise UsageError(message, hint=f"lmkit {f'{known} ' if known else ''}--help") from None
     return result if isinstance(result, int) else Status.DONE
+
+
+def _shortened(found: re.Match[str]) -> str:
+    return f"{found[0][:60]}...{found[0][-10:]}"
 
 
 def _spread(words: Sequence[str], name: str | None) -> list[str]:

@@ -44,8 +44,8 @@ Options can also come from a YAML file, named with `--config`, of long option na
 their dashes and values; an option that is typed wins. `--print-config` prints such a file.
 """
 LIMITS = """
-Memory is bounded by the model and by buffers, not by the size of the input. A file that has to
-be in memory as a whole has a limit on its size after decompression:
+Memory is bounded by the model and by buffers, not by the size of the input. A file or a line that
+has to be in memory as a whole has a limit on its size after decompression:
 
 {stated}
 
@@ -175,7 +175,11 @@ def _notes(parsed: Any, values: Iterable[str]) -> str:
     if not all(re.search(rf"\b{re.escape(value)}\b", parsed.help or "") for value in values):
         notes.append(f"One of {', '.join(f'`{value}`' for value in values)}.")
     limits = {"at least": getattr(parsed.type, "min", None), "at most": getattr(parsed.type, "max", None)}
-    if limit := " and ".join(f"{word} {bound:g}" for word, bound in limits.items() if bound is not None):
+    if limit := " and ".join(
+        f"{word} {bound if isinstance(bound, int) else f'{bound:g}'}"
+        for word, bound in limits.items()
+        if bound is not None
+    ):
         notes.append(f"{limit.capitalize()}.")
     if parsed.required:
         notes.append("Required.")

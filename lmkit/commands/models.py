@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from lmkit.commands.options import TOKENS, Run
-from lmkit.edge import streams
+from lmkit.edge import limits, streams
 from lmkit.edge.folders import Folder
 from lmkit.edge.terminal import Terminal
 from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
@@ -71,7 +71,9 @@ def size_of_model(name: str) -> int:
 def _asked(threads: int | None) -> int:
     """Threads asked for, by an option or as numerical libraries are asked, or all cores."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if threads is None and asked.isdecimal() and int(asked) else core_count(threads)
+    return (
+        int(asked) if threads is None and asked.isdecimal() and len(asked) < 10 and int(asked) else core_count(threads)
+    )
 
 
 def sources(models: Sequence[str], files: Sequence[str] | None) -> tuple[list[str], list[str]]:
@@ -258,7 +260,10 @@ def text_reader(
     errors: str, *, raw: bool = False, eager: bool = False, block: int = streams.BLOCK
 ) -> streams.TextReader:
     """A reader of texts; `errors` as --encoding-errors has it, `raw` for tokens that take any bytes."""
-    return streams.TextReader(replace=errors == "replace", forgiving=True, raw=raw, eager=eager, block=block)
+    longest = limits.RECORD if eager else limits.LINE
+    return streams.TextReader(
+        replace=errors == "replace", forgiving=True, raw=raw, eager=eager, block=block, longest=longest
+    )
 
 
 def text_for(run: Run, reader: streams.TextReader, name: str, models: Sequence[Any]) -> Iterator[bytes]:

@@ -95,7 +95,9 @@ Output = Annotated[
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines, full precision."), UNRECORDED]
 Bare = Annotated[bool, typer.Option("--bare", "-b", help="Print only the number.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of every random choice.")]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", min=0, max=(1 << 63) - 1, help="Seed of every random choice.")
+]
 Threads = Annotated[
     int | None,
     typer.Option(

@@ -9,7 +9,7 @@ from lmkit.commands import models as opening
 from lmkit.commands.bpe.texts import TokenizerOption, as_they_are
 from lmkit.commands.bpe.vocabularies import allowed_pieces, read_vocabulary
 from lmkit.commands.options import EncodingErrors, Files, Json, Output, ParseSpecial, Run, Seed, choice
-from lmkit.edge import streams
+from lmkit.edge import limits, streams
 from lmkit.edge.records import to_json
 from lmkit.errors import UsageError
 from lmkit.text.bpe.scheme import MARKERS
@@ -181,6 +181,7 @@ class _Text:
     def _parts(self) -> Iterator[tuple[Any, Any]]:
         if self._encoder is None or self._tokenizer.kind != "bpe" or self._tokenizer.ends_words:
             reader = opening.text_reader(self._errors, raw=self._tokenizer.takes_bytes, eager=True)
+            reader.longest = limits.LINE
             encode = self._tokenizer.encode_block
             if self._encoder is not None:
                 encode = lambda block: self._encoder.encode(self._encoder.scan(block))  # noqa: E731

@@ -32,7 +32,9 @@ MOST_NEGATIVES = 1000
 
 
 def _number_of_negatives(value: str) -> str:
-    if value != AUTO and not (value.isdecimal() and value.isascii() and 0 < int(value) <= MOST_NEGATIVES):
+    if value != AUTO and not (
+        value.isdecimal() and value.isascii() and len(value) < 10 and 0 < int(value) <= MOST_NEGATIVES
+    ):
         raise typer.BadParameter(f"{value!r} is neither {AUTO} nor a number from 1 to {MOST_NEGATIVES}.")
     return value
 
