@@ -85,7 +85,7 @@ class Windows:
         self._model = model
 
     def tell(self, tokens: int) -> None:
-        """Told of the length of each text, or line on its own."""
+        """Take note of the length of a text, or of a line on its own."""
         if self._context is None or tokens <= self._context:
             return
         context, stride = self._model.context_used().split("/")

@@ -198,10 +198,13 @@ def under_model(asked: Asked, out: streams.Output) -> None:
     (model,) = scoring.open_scoring_models([str(asked.model)], how)
     reader = opening.text_reader(asked.errors, raw=model.tokenizer.takes_bytes, block=PIECE)
     totals = Totals()
+    windows = scoring.Windows(asked.run, streams.display(str(asked.model)), model)
     with asked.run.terminal.progress("scoring", streams.size_of(asked.inputs)) as progress:
         for text in asked.inputs:
             for part in evaluate(model, progress.over(opening.text_for(asked.run, reader, text, [model]))):
                 totals.add(part)
+                if model.form.by in ("stream", "file"):
+                    windows.tell(totals.tokens)
     opening.tell_replaced(asked.run, reader)
     if not (totals.tokens and totals.bytes):
         raise DataError("no text to score: the input is empty")

@@ -165,12 +165,13 @@ def tree(
         "most": max_tokens, "stops": [streams.argument_bytes(text, raw=True) for text in ends], "seed": seed
     }  # fmt: skip
     with streams.open_output(output, inputs=[model, *names], live=True) as out:
+        windows = scoring.Windows(run, streams.display(model), opened)
         with opening.about(model):
             teller: _Thinker | voting.Voter
             if rules is None:
-                teller = _Thinker(opened, growing, filters, **more)
+                teller = _Thinker(opened, growing, filters, windows, **more)
             else:
-                teller = voting.Voter(opened, filters, rules, number=voting_.self_consistency, **more)
+                teller = voting.Voter(opened, filters, rules, windows, number=voting_.self_consistency, **more)
         for group in _asked(run, prompt, names, encoding_errors, opened):
             for one in group:
                 out.line(to_json(teller.record(one, window=window)))
@@ -198,12 +199,13 @@ class _Thinker:
     """Searches after prompts, as options ask for it."""
 
     def __init__(
-        self, model: Any, growing: Growing, filters: Filters, *, most: int, stops: list[bytes], seed: int
-    ) -> None:
+        self, model: Any, growing: Growing, filters: Filters, windows: scoring.Windows, *, most: int,
+        stops: list[bytes], seed: int,
+    ) -> None:  # fmt: skip
         from lmkit.using.generation import prompts
         from lmkit.using.generation.beams import Beams, BeamSearch
 
-        self._model, self._growing, self._seed = model, growing, seed
+        self._model, self._growing, self._windows, self._seed = model, growing, windows, seed
         self._generator: Any
         if growing.draw:
             self._generator = voting.drawing(model, filters, number=growing.number, most=most, stops=stops)
@@ -233,6 +235,7 @@ class _Thinker:
                 self._model, root, following, breadth=growing.breadth, depth=growing.depth, alpha=growing.length_penalty
             )
         )
+        self._windows.tell(len(ids) + max(len(path.ids) for level in levels for path in level))
         shown = {"prompt": prompt.text.decode(errors="replace"), **self._shown(levels[-1][0])}
         if growing.explain:
             shown["kept"] = [[self._shown(path) for path in level] for level in levels]
