@@ -70,6 +70,7 @@ Output = Annotated[
     ),
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines, full precision.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print JSON Lines, which is the only form of this command.")]
 Bare = Annotated[bool, typer.Option("--bare", "-b", help="Print only the number.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of every random choice.")]
 Threads = Annotated[

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import Output, Run, suggested
+from lmkit.commands.options import Json, Output, Run, suggested
 from lmkit.commands.prompt import items
 from lmkit.edge import documents, streams
 from lmkit.edge.folders import Folder
@@ -61,6 +61,7 @@ def chat(
     ] = None,
     form: items.Form = "auto",
     bare: items.Bare = False,
+    json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
     r"""Conversations as prompts, in the form of a model.
@@ -86,6 +87,7 @@ def chat(
       lmkit prompt chat --template SmolLM2-135M-Instruct --strict chats.jsonl
       lmkit prompt chat --template chat.jinja --set 'bos_token=<s>' --date 2024-07-26 chats.jsonl
     """
+    items.expect_one_form(bare=bare, json=json)
     if template is None:
         raise UsageError("no template", hint=f"--template {'|'.join(chats.BUILT_IN)}, a file or a folder")
     if strict and escape:

@@ -16,6 +16,7 @@ from lmkit.commands.grouped import with_groups
 from lmkit.commands.options import (
     Device,
     EncodingErrors,
+    JsonLines,
     ModelOption,
     ModelThreads,
     OptionalPrompt,
@@ -124,6 +125,7 @@ def tree(
     window: Window = False,
     threads: ModelThreads = None,
     device: Device = "cpu",
+    json: JsonLines = False,
     output: Output = None,
 ) -> None:
     r"""Answers by a search over thoughts.
@@ -206,6 +208,7 @@ class _Thinker:
         from lmkit.using.generation.beams import Beams, BeamSearch
 
         self._model, self._growing, self._windows, self._seed = model, growing, windows, seed
+        self._stops = stops
         self._generator: Any
         if growing.draw:
             self._generator = voting.drawing(model, filters, number=growing.number, most=most, stops=stops)
@@ -232,7 +235,13 @@ class _Thinker:
         following = thoughts.continuing(self._model, self._generator, request, growing.number if growing.draw else 1)
         levels = list(
             thoughts.search(
-                self._model, root, following, breadth=growing.breadth, depth=growing.depth, alpha=growing.length_penalty
+                self._model,
+                root,
+                following,
+                breadth=growing.breadth,
+                depth=growing.depth,
+                alpha=growing.length_penalty,
+                stops=self._stops,
             )
         )
         self._windows.tell(len(ids) + max(len(path.ids) for level in levels for path in level))
