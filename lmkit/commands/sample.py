@@ -113,6 +113,8 @@ def sample(
             opened, seed, 1 if searching_.beam else number, source.window,
             lambda prompt: {"constraint": verdicts.constraint(prompt.record), "control": choosing.control()},
         )  # fmt: skip
+        if not files:
+            scoring.tell_unknown(run, opened, streams.argument_bytes(source.prompt, raw=opened.tokenizer.takes_bytes))
         windows = scoring.Windows(run, streams.display(name), opened)
         for event in running.events(maker.generator, asking, inputs.asked(run, source, files, opened)):
             teller.take(event)

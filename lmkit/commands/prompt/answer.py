@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands import scoring
 from lmkit.commands.grouped import with_groups
 from lmkit.commands.options import JsonLines, ModelOption, Output, ParseSpecial, Run, Threads, Window
 from lmkit.commands.prompt import choices, deciding, finished, options
@@ -113,6 +114,8 @@ def answer(
         groups = (
             iter([[asking.only(streams.argument_text(prompt))]]) if prompt is not None else asking.groups(run, texts)
         )
+        if prompt is not None:
+            scoring.tell_unknown(run, opened, streams.argument_text(prompt).replace("[Z]", " ").encode())
         for records in answers.records(groups, progress):
             out.answer("".join(to_json(record) + "\n" for record in records).encode())
         choices.tell_strangers(run, answers.strangers)

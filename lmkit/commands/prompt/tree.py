@@ -162,6 +162,8 @@ def tree(
     opening.use_threads(threads, model)
     rules = voting_.rules if voting_.self_consistency else None
     opened = opening.with_special(scoring.open_generating_model(model, device), parse_special)
+    if prompt is not None:
+        scoring.tell_unknown(run, opened, streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes))
     ends = ["\n"] if stop is None and rules is None else stop or []
     more: dict[str, Any] = {
         "most": max_tokens, "stops": [streams.argument_bytes(text, raw=True) for text in ends], "seed": seed

@@ -79,7 +79,7 @@ def _followed(model: Any, path: Path, continue_: Continue, stops: Sequence[bytes
 
 def _text_of(model: Any, thought: Generated, stops: Sequence[bytes]) -> bytes:
     """A thought's text; see `search`."""
-    if thought.finish_reason != "stop":
+    if thought.finish_reason != "stop" or not stops:
         return thought.text
     whole = decode_text(model.tokenizer, model.form, [*thought.ids, *thought.closing])
     beyond = whole.startswith(thought.text) and whole[len(thought.text) :] not in stops
