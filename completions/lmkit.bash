@@ -331,7 +331,7 @@ _lmkit() {
             ;;
         'ngram prune')
             options='-m --model --threshold -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
-            operand=''
+            operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --threshold) value=' ' ;;
@@ -738,7 +738,7 @@ _lmkit() {
             esac
             ;;
         'prompt zero-shot')
-            options='--instruction --sep -m --model --max-tokens --room --input --input-field --output-field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--instruction --sep -m --model --max-tokens --room --input --input-field --output-field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --instruction) value='FILES' ;;
@@ -755,7 +755,7 @@ _lmkit() {
             esac
             ;;
         'prompt few-shot')
-            options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --instruction --sep --example-sep -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --instruction --sep --example-sep -o --output --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --input) value='auto text tsv jsonl' ;;
@@ -780,7 +780,7 @@ _lmkit() {
             esac
             ;;
         'prompt cot')
-            options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --no-reasoning --question --answer --conclusion --trigger --keep-marks --instruction --example-sep -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --no-reasoning --question --answer --conclusion --trigger --keep-marks --instruction --example-sep -o --output --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --input) value='auto text tsv jsonl' ;;
@@ -808,7 +808,7 @@ _lmkit() {
             esac
             ;;
         'prompt fill')
-            options='--template --x --task --answers --input --columns --list -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--template --x --task --answers --input --columns --list -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --template) value='t0-mcq gpt1 bert t5 instruct' ;;
@@ -822,7 +822,7 @@ _lmkit() {
             esac
             ;;
         'prompt chat')
-            options='-m --model --template --system --strict --escape --no-generation-prompt --set --date --input -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --template --system --strict --escape --no-generation-prompt --set --date --input -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -836,7 +836,7 @@ _lmkit() {
             esac
             ;;
         'prompt extract')
-            options='--frames --language --trigger-words --max-events --check-answers --input -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--frames --language --trigger-words --max-events --check-answers --input -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --frames) value='FILES' ;;
@@ -849,7 +849,7 @@ _lmkit() {
             esac
             ;;
         'prompt answer')
-            options='-m --model --prompt --candidates --labels --candidates-file --joint --verbalizer --aggregate --strict --norm --domain --content-free --norms --parse-special --bos --window --cache --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --candidates --labels --candidates-file --joint --verbalizer --aggregate --strict --norm --domain --content-free --norms --parse-special --bos --window --cache --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -925,7 +925,7 @@ _lmkit() {
             esac
             ;;
         'prompt tree')
-            options='-m --model --prompt --encoding-errors --parse-special --window --breadth --depth --branch --length-penalty --draw --explain --self-consistency --extract --numbers --max-tokens --stop --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --threads --device -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --encoding-errors --parse-special --window --breadth --depth --branch --length-penalty --draw --explain --self-consistency --extract --numbers --max-tokens --stop --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --threads --device -o --output --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -977,7 +977,7 @@ _lmkit() {
             esac
             ;;
         'data next')
-            options='--context --tokens --by --as --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--context --tokens --by --as --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --context) value=' ' ;;
@@ -990,7 +990,7 @@ _lmkit() {
             esac
             ;;
         'data format')
-            options='--style --task --input --columns -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--style --task --input --columns -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --style) value='instruct t5 gpt1 bert' ;;

@@ -255,8 +255,9 @@ def _stream(name: str, tensor: Streamed) -> Iterator[memoryview]:
 
 
 def is_checkpoint(start: Buffer) -> bool:
-    """Whether the first bytes look like the safetensors layout: a header length and a `{`."""
-    return len(start) >= 9 and bytes(start[8:9]) == b"{"
+    """Whether the first bytes look like the safetensors layout: a header length, not eight bytes of text, and a `{`."""
+    length = bytes(start[:8])
+    return len(start) >= 9 and bytes(start[8:9]) == b"{" and (b"\0" in length or b"\xff" in length)
 
 
 def extent(start: Buffer) -> int:

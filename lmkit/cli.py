@@ -320,14 +320,14 @@ def _bounded(parameter: inspect.Parameter) -> inspect.Parameter:
 
     if get_origin(parameter.annotation) is not Annotated:
         return parameter
-    kind, info = get_args(parameter.annotation)
+    kind, info, *marks = get_args(parameter.annotation)
     most = next((LARGEST[one] for one in (get_args(kind) or [kind]) if one in LARGEST), None)
     if most is None or info.max is not None:
         return parameter
     option = copy(info)
     option.max = most
     option.min = -most if option.min is None else option.min
-    return parameter.replace(annotation=Annotated[kind, option])
+    return parameter.replace(annotation=Annotated[kind, option, *marks])
 
 
 def _files_read(context: Any, options: Mapping[str, Any]) -> Iterator[str]:

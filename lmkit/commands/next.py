@@ -82,6 +82,7 @@ def next_token(
     opened = opening.with_special(scoring.open_generating_model(name, device), parse_special)
     opened = opening.with_bos(opened, bos)
     data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
+    scoring.tell_unknown(run, opened, data)
     state = prompts.state_after(opened, prompts.seen(opened, data, window=window))
     logs = opened.next(state)
     if filters.filtering.used:

@@ -130,9 +130,13 @@ def sample(
             opened, seed, 1 if searching_.beam else number, source.window,
             lambda prompt: {"constraint": verdicts.constraint(prompt.record), "control": choosing.control()},
         )  # fmt: skip
+        if not files:
+            scoring.tell_unknown(run, opened, streams.argument_bytes(source.prompt, raw=opened.tokenizer.takes_bytes))
+        windows = scoring.Windows(run, streams.display(name), opened)
         for event in running.events(maker.generator, asking, inputs.asked(run, source, files, opened)):
             teller.take(event)
             if running.is_done(event):
+                windows.tell(len(event.request.prompt) + len(event.ids) + len(event.closing))
                 verdicts.take(event, event.request.label.id)
     maker.tell()
     verdicts.close()

@@ -10,6 +10,8 @@ from lmkit.commands.options import Run
 from lmkit.edge import streams
 from lmkit.errors import MissingError, UsageError
 
+SHOWN = 10  # unknown words that are named
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -89,6 +91,24 @@ def _scoring(name: str, model: Any, asked: Asked) -> Any:
     return type(model)(model.weights, **options)
 
 
+def tell_unknown(run: Run, model: Any, prompt: bytes) -> None:
+    """Says once which words of a prompt the model does not know, as they mean the same to it."""
+    unk, tokenizer = model.tokenizer.specials.get("unk"), model.tokenizer
+    if unk is None or tokenizer.kind not in ("word", "char"):
+        return
+    name = tokenizer.piece(unk)
+    text = prompt.decode(errors="replace")
+    pieces = text.split() if tokenizer.kind == "word" else list(text.replace("\n", ""))
+    unknown = [
+        piece for piece in dict.fromkeys(pieces)
+        if piece.encode() != name and unk in tokenizer.encode(piece.encode()).tolist()
+    ]  # fmt: skip
+    if unknown:
+        what = "words" if tokenizer.kind == "word" else "characters"
+        listed = ", ".join(map(repr, unknown[:SHOWN])) + (f" and {len(unknown) - SHOWN} more" * (len(unknown) > SHOWN))
+        run.terminal.notice(f"--prompt has {what} that the model does not know, read as {name.decode()}: {listed}")
+
+
 class Windows:
     """Says once that a model sees long texts through windows."""
 
@@ -99,7 +119,7 @@ class Windows:
         self._model = model
 
     def tell(self, tokens: int) -> None:
-        """Told of the length of each text, or line on its own."""
+        """Take note of the length of a text, or of a line on its own."""
         if self._context is None or tokens <= self._context:
             return
         context, stride = self._model.context_used().split("/")

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands import scoring
 from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import Bos, ModelOption, Output, ParseSpecial, Run, Threads, Window
+from lmkit.commands.options import Bos, JsonLines, ModelOption, Output, ParseSpecial, Run, Threads, Window
 from lmkit.commands.prompt import choices, deciding, finished, options
 from lmkit.commands.prompt.asking import Asking, Item
 from lmkit.edge import streams
@@ -63,6 +64,7 @@ def answer(
     window: Window = False,
     cache: finished.Cache = None,
     threads: Threads = None,
+    json: JsonLines = False,
     output: Output = None,
 ) -> None:
     """The best of given answers to each prompt.
@@ -113,6 +115,8 @@ def answer(
         groups = (
             iter([[asking.only(streams.argument_text(prompt))]]) if prompt is not None else asking.groups(run, texts)
         )
+        if prompt is not None:
+            scoring.tell_unknown(run, opened, streams.argument_text(prompt).replace("[Z]", " ").encode())
         for records in answers.records(groups, progress):
             out.answer("".join(to_json(record) + "\n" for record in records).encode())
         choices.tell_strangers(run, answers.strangers)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import Output, Run, suggested
+from lmkit.commands.options import Json, Output, Run, suggested
 from lmkit.commands.prompt import items
 from lmkit.edge import documents, limits, streams
 from lmkit.edge.folders import Folder
@@ -69,6 +69,7 @@ def chat(
     ] = None,
     form: items.Form = "auto",
     bare: items.Bare = False,
+    json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
     r"""Conversations as prompts, in the form of a model.
@@ -95,6 +96,7 @@ def chat(
       lmkit prompt chat -m SmolLM2-135M-Instruct --strict chats.jsonl
       lmkit prompt chat --template chat.jinja --set 'bos_token=<s>' --date 2024-07-26 chats.jsonl
     """
+    items.expect_one_form(bare=bare, json=json)
     if template is None and model is None:
         raise UsageError("no template", hint=f"-m MODEL, or --template {'|'.join(chats.BUILT_IN)} or a file")
     if strict and escape:

@@ -198,7 +198,7 @@ class Grammars:
         try:
             return self.constraint(grammar)
         except DataError as error:
-            raise DataError(f"{grammar.kind}: {error}") from None
+            raise DataError(f"{grammar.kind}: {error}", hint=error.hint) from None
 
     def matches(self, grammar: Grammar, text: bytes) -> bool:
         """Whether a text is valid, whatever tokens it is made of."""
