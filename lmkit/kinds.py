@@ -12,6 +12,7 @@ from lmkit import checkpoint
 from lmkit.errors import CheckpointError, LmkitError
 
 KINDS = {
+    "adapter": ("lmkit.families.adapters", "AdapterWeights"),
     "ffn": ("lmkit.inference.feedforward", "FeedForwardModel"),
     "ngram": ("lmkit.counting.model", "NGram"),
     "ngram-counts": ("lmkit.counting.countfile", "CountFile"),

@@ -1,11 +1,11 @@
-"""The one training loop of all families: a generator of events. Knows no files and shows nothing.
+"""The one training loop of all networks and objectives: a generator of events. Knows no files and shows nothing.
 
 A step takes a batch that its number determines, adds up gradients over micro-batches and processes,
 clips them, and moves the weights: matrices by Muon or AdamW, all else by AdamW. Randomness is
 seeded anew at each step from the seed, the step and the process, so that what is needed to go on
 is weights, moments, the states of lanes and a few numbers.
 
-B rows, T tokens, V vocabulary.
+B rows.
 """
 
 import math
@@ -77,6 +77,7 @@ class Trainer:
         validation: Validation | None = None,
         world: World | None = None, shard: bool = False, compiled: bool = False,
     ) -> None:  # fmt: skip
+        """Begin with the network as it is; `shard`: its weights are split among the processes of the world."""
         self.network, self.plan, self._objective, self._batches = network, plan, objective, batches
         self._validation = validation
         self._world = world or World()
