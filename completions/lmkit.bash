@@ -400,7 +400,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                --as) value='ids pieces npy' ;;
+                --as) value='ids pieces text npy' ;;
                 --marker) value='Ġ ▁ ## # @@ </w>' ;;
                 --dropout) value=' ' ;;
                 --seed) value=' ' ;;
