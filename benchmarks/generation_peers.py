@@ -68,7 +68,8 @@ def own(file: str, batch: int, tokens: int) -> dict[str, float]:
 
     use_threads(None, file)
     count = processes(None, file)
-    from lmkit.using.generation import noise, prompts, workers
+    from lmkit.text.keyed_random import stream_of
+    from lmkit.using.generation import prompts, workers
     from lmkit.using.generation.chains import Filtering
     from lmkit.using.generation.choosing import Chooser
     from lmkit.using.generation.engine import Generator, OneByOne, Request, Together
@@ -77,7 +78,7 @@ def own(file: str, batch: int, tokens: int) -> dict[str, float]:
     never = {*prompts.never(model, unknown=False), prompts.end_of(model.form)} - {None}
     chooser = Chooser(Filtering(top_k=TOP).chain(), never=sorted(never))
     start, none = model.start(), np.zeros(0, dtype=np.int32)
-    requests = [Request(noise.stream_of(0, "0", row), none, model.start) for row in range(batch)]
+    requests = [Request(stream_of(0, "0", row), none, model.start) for row in range(batch)]
 
     def texts() -> None:
         if workers.pay(count, batch):

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from lmkit.commands.models import open_language_model
-from lmkit.using.generation import noise, prompts, stepping
+from lmkit.text.keyed_random import stream_of
+from lmkit.using.generation import prompts, stepping
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser
 from lmkit.using.generation.drafts import Lookup, ModelDraft
@@ -69,7 +70,7 @@ def drafts(options: argparse.Namespace) -> None:
                 state = prompts.state_after(model, ids)
                 wall, cpu = time.perf_counter(), time.process_time()
                 run = Generator(model, stepper, most=options.tokens).run(
-                    [Request(noise.stream_of(0, "0", 0), ids, lambda at=state: at)]
+                    [Request(stream_of(0, "0", 0), ids, lambda at=state: at)]
                 )
                 texts[name] = next(event.ids for event in run if isinstance(event, Generated))
                 spent = time.perf_counter() - wall, time.process_time() - cpu

@@ -76,16 +76,3 @@ class LineRenderer:
             text = text if empty[:1].any() else b" " + text
         self._inside = text.endswith(b" ")
         return text[:-1] if self._inside else text
-
-
-def with_line_ends(ids: I32, line_ends: I64, feed: int) -> I32:
-    """The ids with one more, `feed`, at the end of each line."""
-    if not len(line_ends):
-        return ids
-    result = np.empty(len(ids) + len(line_ends), dtype=np.int32)
-    places = line_ends + np.arange(len(line_ends))
-    result[places] = feed
-    kept = np.ones(len(result), dtype=np.bool_)
-    kept[places] = False
-    result[kept] = ids
-    return result

@@ -14,6 +14,7 @@ import numpy as np
 
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import I32, I64, Form, Tokenizer
+from lmkit.text.line_ends import Part, with_line_ends
 
 WAYS = ("stream", "line", "file", "blank-line")
 ALWAYS, ALONE, NEVER = BOS = ("always", "alone", "never")
@@ -21,8 +22,6 @@ ALWAYS, ALONE, NEVER = BOS = ("always", "alone", "never")
 
 The last is no property of a model: it is asked for, and leaves the first token of each text unpredicted.
 """
-Part = tuple[I32, I64]
-"""Ids, (N,), and the places among them where documents end, (M,); a document may go on in the next part."""
 
 
 @dataclass(frozen=True)
@@ -107,17 +106,6 @@ def sequences(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> 
 
 def _none() -> I64:
     return np.zeros(0, dtype=np.int64)
-
-
-def with_line_ends(ids: I32, ends: I64, line_end: int) -> Part:
-    """Lines laid end to end with the token for their end behind each, and where each ends."""
-    after = ends + np.arange(1, len(ends) + 1)
-    longer = np.empty(len(ids) + len(ends), dtype=np.int32)
-    own = np.ones(len(longer), dtype=np.bool_)
-    own[after - 1] = False
-    longer[own] = ids
-    longer[after - 1] = line_end
-    return longer, after
 
 
 def _ending(form: TextForm) -> I32:

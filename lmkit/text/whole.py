@@ -12,7 +12,7 @@ from lmkit.text.bpe.encoding import Options
 from lmkit.text.bpe.scheme import PATTERNS, Scheme
 from lmkit.text.bpe.tokenizer import BPETokenizer
 from lmkit.text.foreign import HuggingFaceTokenizer
-from lmkit.text.sequences import with_line_ends
+from lmkit.text.line_ends import with_line_ends
 
 _FEED = b"\n"
 

@@ -9,7 +9,7 @@ from conftest import NEURAL
 
 from lmkit.errors import CheckpointError
 from lmkit.inference.linear import Head
-from lmkit.using.generation import noise
+from lmkit.text.keyed_random import stream_of, uniforms
 
 TIES = b"""\\data\\
 ngram 1=6
@@ -437,7 +437,7 @@ def test_penalties_that_leave_nothing(fails, shelf):
 
 def test_generated_text_does_not_depend_on_the_machine(sample):
     """Draws are hashes of seed, prompt, sample and step: the same everywhere and for good."""
-    numbers = noise.uniforms([noise.stream_of(seed, "k", 1) for seed in range(1000)], [2] * 1000, np.arange(1))
+    numbers = uniforms([stream_of(seed, "k", 1) for seed in range(1000)], [2] * 1000, np.arange(1))
     assert ((numbers > 0) & (numbers < 1)).all()
     texts = [record["text"] for record in sample("-n", "2", "--max-tokens", "12")]
     assert texts == ["a b a b b b c c a b a b", "b b b b a a b c a a c b"]

@@ -16,7 +16,7 @@ from lmkit.counting.lookup import evaluate
 from lmkit.counting.model import NGram
 from lmkit.counting.storage import Memory
 from lmkit.edge.scratch import Disk
-from lmkit.text.sequences import with_line_ends
+from lmkit.text.line_ends import with_line_ends
 from lmkit.text.tokenizers import WordLearner
 
 AMPLE = 1 << 40

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from rounding import assert_nats
 
 from lmkit import checkpoint, kinds
-from lmkit.text.sequences import decode_text, with_line_ends
+from lmkit.text.keyed_random import stream_of, uniforms
+from lmkit.text.line_ends import with_line_ends
+from lmkit.text.sequences import decode_text
 from lmkit.using import evaluation, softmax
-from lmkit.using.generation import noise, prompts
+from lmkit.using.generation import prompts
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser, Place
 from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request
@@ -215,7 +217,7 @@ def one_by_one(model, temperature=1.0, *, unknown=False):
 
 def generated(model, stepper, samples, *, seed=0, most=12, batch=1):
     """Continuations of nothing, by the number of their sample."""
-    requests = [Request(noise.stream_of(seed, "0", n), np.zeros(0, np.int32), model.start, label=n) for n in samples]
+    requests = [Request(stream_of(seed, "0", n), np.zeros(0, np.int32), model.start, label=n) for n in samples]
     events = list(Generator(model, stepper, most=most, batch=batch).run(requests))
     done = {event.request.label: event for event in events if isinstance(event, Generated)}
     assert list(done) == list(samples)
@@ -231,7 +233,7 @@ def test_samples_are_as_frequent_as_the_model_says(model, seed):
         if model.tokenizer.specials["bos"] not in prompts.ends_of(model.form):
             logs[model.tokenizer.specials["bos"]] = -np.inf  # stands before all text only
         probabilities = np.exp(softmax.normalise(logs))
-        streams = [noise.stream_of(seed, "test", sample) for sample in range(2000)]
+        streams = [stream_of(seed, "test", sample) for sample in range(2000)]
         places = [Place(stream, np.zeros(0, np.int32), []) for stream in streams]
         drawn = [int(chooser(logs[None], [place])[0][0]) for place in places]
         statistic, freedom = chi_square(drawn, probabilities)
@@ -239,7 +241,7 @@ def test_samples_are_as_frequent_as_the_model_says(model, seed):
 
 
 def test_chi_square_notices_a_wrong_distribution():
-    numbers = noise.uniforms(range(2000), [0] * 2000, np.array([0]))[:, 0]
+    numbers = uniforms(range(2000), [0] * 2000, np.array([0]))[:, 0]
     statistic, freedom = chi_square((numbers < 0.6).astype(int), np.array([0.5, 0.5]))
     assert statistic > critical(freedom)
 

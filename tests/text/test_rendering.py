@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lmkit.text.rendering import Renderer, with_line_ends
+from lmkit.text.line_ends import with_line_ends
+from lmkit.text.rendering import Renderer
 
 ALL = bytes(range(256))
 
@@ -25,4 +26,4 @@ def test_lines_get_their_ends(lines, rest):
     ids = np.array([token for line in [*lines, rest] for token in line], dtype=np.int32)
     ends = np.cumsum([len(line) for line in lines]).astype(np.int64)
     wanted = [token for line in lines for token in [*line, 99]] + rest
-    assert with_line_ends(ids, ends, 99).tolist() == wanted
+    assert with_line_ends(ids, ends, 99)[0].tolist() == wanted

@@ -259,7 +259,7 @@ def _write_array(out: streams.Output, tokenizer: Any, text: _Text) -> None:
     import numpy as np
 
     from lmkit.edge.scratch import Disk
-    from lmkit.text.rendering import with_line_ends
+    from lmkit.text.line_ends import with_line_ends
 
     dtype = np.dtype("<u2" if tokenizer.size <= 1 << 16 else "<u4")
     eos = tokenizer.specials.get("eos")
@@ -268,7 +268,7 @@ def _write_array(out: streams.Output, tokenizer: Any, text: _Text) -> None:
         if len(line_ends):
             if eos is None:
                 raise UsageError("this tokenizer can't tell lines apart in one array: it has no end of sentence")
-            ids = with_line_ends(ids, line_ends, eos)
+            ids, _ = with_line_ends(ids, line_ends, eos)
         writer.append(ids.astype(dtype))
     array = writer.finish()
     header = {"descr": dtype.str, "fortran_order": False, "shape": array.shape}

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, TypeGuard
 from lmkit.commands import models as opening
 from lmkit.commands.generation.inputs import Prompt
 from lmkit.errors import LmkitError
-from lmkit.using.generation import noise, prompts
+from lmkit.text import keyed_random
+from lmkit.using.generation import prompts
 from lmkit.using.generation.choosing import NothingFollows
 from lmkit.using.generation.engine import Generated, Generator, Grown, Request
 
@@ -44,7 +45,7 @@ class Asking:
                 ids = prompts.seen(self.model, prompt.text, window=self.window)
             after = cache(partial(prompts.state_after, self.model, ids))
             for sample in range(self.number):
-                stream = noise.stream_of(self.seed, prompt.key, sample)
+                stream = keyed_random.stream_of(self.seed, prompt.key, sample)
                 yield Request(stream, ids, after, label=Label(prompt, sample), **self.more(prompt))
 
 

@@ -221,7 +221,8 @@ class _Thinker:
 
     def record(self, prompt: inputs.Prompt, *, window: bool) -> dict[str, Any]:
         """The best path after a prompt, and what was kept on the way if that is asked for."""
-        from lmkit.using.generation import noise, prompts
+        from lmkit.text import keyed_random
+        from lmkit.using.generation import prompts
         from lmkit.using.generation.engine import Request
         from lmkit.using.prompting import thoughts
 
@@ -231,7 +232,7 @@ class _Thinker:
 
         def request(path: "Path", place: int) -> Request:
             key = " ".join([prompt.key, *map(str, path.ids)])
-            return Request(noise.stream_of(self._seed, key, place), ids, lambda: path.state)
+            return Request(keyed_random.stream_of(self._seed, key, place), ids, lambda: path.state)
 
         growing = self._growing
         following = thoughts.continuing(self._model, self._generator, request, growing.number if growing.draw else 1)

@@ -57,14 +57,15 @@ class Voter:
         return {"id": prompt.id, **shown} | {name: value for name, value in prompt.record.items() if name not in shown}
 
     def _texts(self, prompt: Prompt, *, window: bool) -> list[bytes]:
-        from lmkit.using.generation import noise, prompts
+        from lmkit.text import keyed_random
+        from lmkit.using.generation import prompts
         from lmkit.using.generation.engine import Generated, Request
 
         with opening.about(prompt.place or "--prompt"):
             ids = prompts.seen(self._model, prompt.text, window=window)
         after = cache(partial(prompts.state_after, self._model, ids))
         requests = [
-            Request(noise.stream_of(self._seed, prompt.key, place), ids, after) for place in range(self._number)
+            Request(keyed_random.stream_of(self._seed, prompt.key, place), ids, after) for place in range(self._number)
         ]
         made = [event for event in self._generator.run(requests) if isinstance(event, Generated)]
         self._windows.tell(len(ids) + max(len(event.ids) + len(event.closing) for event in made))

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lmkit.using.prompting.examples import normal_form
+from lmkit.text.normal_form import normal_form
 
 _NUMBER = re.compile(r"(?:(?<![\w)%])[-+\u2212])?\$?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\d)\.\d+)")
 

@@ -1,10 +1,11 @@
 """Examples: texts with what is right for them, and which of them are one. Knows no prompts, no files and no models."""
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+
+from lmkit.text.normal_form import normal_form
 
 INPUTS = ("input", "text", "question")
 """Names that the text of an item goes by in records; the first of them that is there counts."""
@@ -44,13 +45,6 @@ class Example:
     def form(self) -> str:
         """Its text in `normal_form`."""
         return normal_form(self.input)
-
-
-def normal_form(text: str) -> str:
-    """A text without what makes no other text of it: case, kinds of characters (NFKC), amounts of white space."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(text.casefold().split())
 
 
 def same_item(one: Example, other: Example) -> bool:

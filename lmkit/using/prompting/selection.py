@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Protocol
 
 from lmkit.errors import DataError
-from lmkit.using.generation.noise import stream_of
+from lmkit.text.keyed_random import stream_of
 from lmkit.using.prompting.examples import Example, Pool
 
 SHOTS = "shots"

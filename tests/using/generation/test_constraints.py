@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from random_models import MAKERS, SPELLS_LETTERS, RandomModel
 
 from lmkit.errors import DataError
-from lmkit.using.generation import noise, prompts
+from lmkit.text.keyed_random import stream_of
+from lmkit.using.generation import prompts
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser
 from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
@@ -33,7 +34,7 @@ def texts(model, grammar, number=3, most=400, together=False, grammars=None, see
     chooser = Chooser(Filtering(**filtered).chain(), never=prompts.never(model, unknown=True))
     stepper = Together(model, chooser) if together else OneByOne(model, chooser)
     requests = [
-        Request(noise.stream_of(seed, "0", index), np.zeros(0, np.int32), model.start, grammars.constraint(grammar))
+        Request(stream_of(seed, "0", index), np.zeros(0, np.int32), model.start, grammars.constraint(grammar))
         for index in range(number)
     ]
     found = list(Generator(model, stepper, most=most, batch=4 if together else 1).run(requests))

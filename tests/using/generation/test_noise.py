@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmkit.text.keyed_random import stream_of, uniforms
 from lmkit.using.generation import noise
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser, Place
@@ -18,7 +19,7 @@ FOUR = np.log(np.array([0.5, 0.3, 0.15, 0.05]))
 
 @pytest.fixture(scope="module")
 def streams():
-    return [noise.stream_of(11, "0", sample) for sample in range(DRAWS)]
+    return [stream_of(11, "0", sample) for sample in range(DRAWS)]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_few_winners_are_in_doubt():
 def test_numbers_made_ahead_are_the_same(stream, step, size, data):
     ahead = noise.Ahead()
     for another in (step, step + data.draw(st.integers(0, 40)), step):
-        numbers = noise.uniforms([stream], [another], np.arange(size))
+        numbers = uniforms([stream], [another], np.arange(size))
         np.testing.assert_array_equal(ahead.late([stream], [another], size), np.log(-np.log1p(-numbers)))
 
 
@@ -99,13 +100,13 @@ def test_rows_beyond_the_cache_draw_the_same(monkeypatch):
 
 def test_numbers_do_not_run_into_each_other():
     """Seed 1, sample 11 is not seed 11, sample 1, and so on."""
-    streams = [noise.stream_of(seed, key, sample) for seed in range(13) for key in ("", "1") for sample in range(13)]
-    numbers = [noise.uniforms(streams, [step] * len(streams), np.arange(13)) for step in range(13)]
+    streams = [stream_of(seed, key, sample) for seed in range(13) for key in ("", "1") for sample in range(13)]
+    numbers = [uniforms(streams, [step] * len(streams), np.arange(13)) for step in range(13)]
     assert len(np.unique(numbers)) == 13 * 2 * 13 * 13 * 13
 
 
 def test_numbers_are_spread_evenly(streams):
-    numbers = noise.uniforms(streams[:20_000], [0] * 20_000, np.arange(3)).T
+    numbers = uniforms(streams[:20_000], [0] * 20_000, np.arange(3)).T
     for one in numbers:
         assert ((np.histogram(one, bins=20, range=(0, 1))[0] - 1000) ** 2 / 1000).sum() < 60
         assert abs(np.corrcoef(one[:-1], one[1:])[0, 1]) < 0.03

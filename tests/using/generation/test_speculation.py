@@ -12,6 +12,7 @@ from random_weights import random_weights
 
 from lmkit.errors import CheckpointError
 from lmkit.inference.transformer import TransformerModel
+from lmkit.text.keyed_random import stream_of, uniforms
 from lmkit.text.sequences import TextForm
 from lmkit.using.generation import drafts, noise, prompts
 from lmkit.using.generation.chains import Filtering
@@ -67,7 +68,7 @@ def chooser_of(model, way, penalties=()):
 def generated(model, stepper, *, prompt=(), samples=2, most=30, stops=(), seed=0):
     ids = np.array(prompt, dtype=np.int32)
     requests = [
-        Request(noise.stream_of(seed, "0", number), ids, partial(prompts.state_after, model, ids))
+        Request(stream_of(seed, "0", number), ids, partial(prompts.state_after, model, ids))
         for number in range(samples)
     ]
     found = Generator(model, stepper, most=most, stops=stops).run(requests)
@@ -226,7 +227,7 @@ def test_agreement_is_at_least_what_the_race_promises():
     rng = np.random.default_rng(0)
     for _ in range(3):
         p, q = rng.dirichlet(np.ones(6), size=2)
-        numbers = noise.uniforms(range(20000), [0] * 20000, np.arange(6))
+        numbers = uniforms(range(20000), [0] * 20000, np.arange(6))
         same = np.mean(
             noise.race(np.log(p)[None].repeat(20000, 0), numbers)[0]
             == noise.race(np.log(q)[None].repeat(20000, 0), numbers)[0]

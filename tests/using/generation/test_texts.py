@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from lmkit.errors import DataError
+from lmkit.text.keyed_random import stream_of
 from lmkit.text.sequences import TextForm
-from lmkit.using.generation import noise, prompts
+from lmkit.using.generation import prompts
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser
 from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
@@ -60,7 +61,7 @@ def texts(model, number, *, most=6, stops=(), stepper=OneByOne, batch=1, unknown
     chooser = Chooser(Filtering(**asked).chain(), never=prompts.never(model, unknown=unknown))
     generator = Generator(model, stepper(model, chooser), most=most, stops=stops, batch=batch)
     empty = np.zeros(0, np.int32)
-    requests = (Request(noise.stream_of(0, "0", n), empty, model.start) for n in range(number))
+    requests = (Request(stream_of(0, "0", n), empty, model.start) for n in range(number))
     return [event for event in generator.run(requests) if isinstance(event, Generated)]
 
 

@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from lmkit.using.generation import noise, prompts, stepping
+from lmkit.text.keyed_random import stream_of
+from lmkit.using.generation import prompts, stepping
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser
 from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
@@ -34,7 +35,7 @@ def requests(model, count=9):
     tokens = [token for token in range(model.tokenizer.size) if token not in model.tokenizer.specials.values()]
     for stream in range(count):
         ids = np.array(tokens[stream : stream + stream % 4], dtype=np.int32)
-        yield Request(noise.stream_of(0, "text", stream), ids, partial(prompts.state_after, model, ids), label=stream)
+        yield Request(stream_of(0, "text", stream), ids, partial(prompts.state_after, model, ids), label=stream)
 
 
 def generated(model, stepper, batch, most=25):

@@ -10,7 +10,8 @@ import pytest
 from tables import Noisy, Table
 
 from lmkit.errors import CheckpointError, ProcessError
-from lmkit.using.generation import noise, prompts, workers
+from lmkit.text.keyed_random import stream_of
+from lmkit.using.generation import prompts, workers
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser, NothingFollows
 from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
@@ -36,7 +37,7 @@ def requests(model, count=TEXTS):
     tokens = [token for token in range(model.tokenizer.size) if token not in model.tokenizer.specials.values()]
     for text in range(count):
         ids = np.array(tokens[: text // 3 % 5], dtype=np.int32)
-        yield Request(noise.stream_of(0, "text", text), ids, partial(prompts.state_after, model, ids), label=text)
+        yield Request(stream_of(0, "text", text), ids, partial(prompts.state_after, model, ids), label=text)
 
 
 def told(model, stepper, batch, asked, *, most=40, stops=()):
@@ -130,7 +131,7 @@ def test_texts_before_one_that_nothing_can_follow_are_told(seed):
 
     def asked():
         return [
-            Request(noise.stream_of(seed, "text", text), np.zeros(0, dtype=np.int32), model.start, label=text)
+            Request(stream_of(seed, "text", text), np.zeros(0, dtype=np.int32), model.start, label=text)
             for text in range(TEXTS)
         ]
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from rounding import assert_close
 
 from lmkit.errors import DataError
+from lmkit.text.normal_form import normal_form
 from lmkit.using.prompting import selection, similarity
-from lmkit.using.prompting.examples import Example, Pool, labels_of, normal_form, same_item
+from lmkit.using.prompting.examples import Example, Pool, labels_of, same_item
 
 TEXTS = st.text(st.sampled_from("aAbﬁ ß\t"), max_size=4)
 NAMES = st.none() | st.sampled_from([1, 2, "1", "x", 2.0])

@@ -1,0 +1,10 @@
+"""Case-folded, NFKC-normalised text with white space collapsed: what makes two answers or examples the same."""
+
+import unicodedata
+
+
+def normal_form(text: str) -> str:
+    """Return the text in NFKC, case-folded, with each run of white space as one space."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(text.casefold().split())
