@@ -30,9 +30,7 @@ def test_stretches_are_cut_alone_whatever_their_groups(stretches, size):
         found, done = [], 0
         for count, places in cuts(splitter, stretches):
             bases = np.cumsum([0, *map(len, stretches[done : done + count])])
-            found += [
-                [at - low for at in places if low <= at < high] for low, high in zip(bases, bases[1:], strict=False)
-            ]
+            found += [[at - low for at in places if low <= at < high] for low, high in pairwise(bases)]
             done += count
     assert found == alone
 
