@@ -1,6 +1,7 @@
 """Regular expressions of users: where they cut, in this process and within limits, and how hostile ones end."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
