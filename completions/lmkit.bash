@@ -226,7 +226,7 @@ _lmkit() {
             esac
             ;;
         'info')
-            options='-m --model --tensors --gradients --text --distance --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --tensors --gradients --text --distance --verify --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;

@@ -7,20 +7,24 @@
 Knows bytes and arrays, no files and no models. Any safetensors reader opens the result. The
 reference writer keeps metadata in hash order, hence this one: keys sorted, tensors ordered.
 A checkpoint is data: every size is checked against what is really there before anything is
-taken from it, and nothing in it is ever executed.
+taken from it, and nothing in it is ever executed. And what is taken from it is what was written:
+the metadata `digests` has the digests of each tensor's blocks, `lmkit` that of the rest of the header.
 """
 
 import hashlib
 import json
 import math
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from lmkit import digests
+from lmkit.digests import Array as Array
+from lmkit.digests import Buffer as Buffer
+from lmkit.digests import CheckedArray, Guard
 from lmkit.errors import CheckpointError
 
 FORMAT = 1
@@ -34,14 +38,16 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }  # fmt: skip
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 BFLOAT16 = "BF16"  # the upper half of a float32; numpy has no such type
-
-Array = npt.NDArray[Any]
-Buffer = bytes | bytearray | memoryview
+VALUES = ("card", "config", "origin", "tokenizer")  # metadata that are JSON objects
+DIGESTS = "digests"
 
 
 @dataclass(frozen=True)
 class Streamed:
-    """A one-dimensional tensor too big to hold: its type, its length, and a maker of its pieces."""
+    """A one-dimensional tensor too big to hold: its type, its length, and a maker of its pieces.
+
+    The pieces are made twice, since their digests are in front of them.
+    """
 
     dtype: np.dtype[Any]
     length: int
@@ -55,7 +61,7 @@ class Streamed:
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor where a file holds it: the name of its type, its shape, its bytes."""
+    """A tensor where a file holds it: the name of its type, its shape, its bytes; not compared with any digest."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -69,9 +75,47 @@ class Stored:
         return np.frombuffer(self.data, dtype=DTYPES[self.dtype]).reshape(self.shape)
 
 
+class Tensors(Mapping[str, Array]):
+    """The tensors of a file by name, each compared with its digests when it is taken.
+
+    `guards` are of the tensors that have digests: all, or none where the file was written before there were any.
+    """
+
+    def __init__(self, stored: Mapping[str, Stored], guards: Mapping[str, Guard]) -> None:
+        self.stored, self._guards = stored, guards
+
+    def __getitem__(self, name: str) -> Array:
+        return self.checked(name).whole()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.stored
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.stored)
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    def checked(self, name: str) -> CheckedArray:
+        """A tensor whose parts are compared when they are read; bfloat16, which is converted, at once."""
+        stored, guard = self.stored[name], self._guards.get(name)
+        if guard is not None and stored.dtype == BFLOAT16:
+            guard.check()
+            guard = None
+        return CheckedArray(stored.array(), guard)
+
+    def check(self, names: Iterable[str]) -> None:
+        """Compares tensors, those that are there, all at once. Raises CheckpointError that names the first damaged."""
+        digests.check_all([self._guards[name] for name in names if name in self._guards])
+
+
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds. `config`, `tokenizer`, `origin`, `card` are JSON objects."""
+    """What a file holds. `config`, `tokenizer`, `origin`, `card` are JSON objects.
+
+    `digest` is of all that a file holds, and is empty for what comes from no file; `protected` says whether the
+    file has digests.
+    """
 
     kind: str
     config: Mapping[str, Any]
@@ -80,15 +124,20 @@ class Checkpoint:
     origin: Mapping[str, Any] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
+    protected: bool = False
 
     def array(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> Array:
         """The tensor `name`, held to its dtype and shape (None: any length).
 
-        Raises CheckpointError where it is absent or otherwise.
+        Raises CheckpointError where it is absent, otherwise or damaged.
         """
-        tensor = self.tensors.get(name)
-        if not isinstance(tensor, np.ndarray):
+        return self.checked(name, dtype, shape).whole()
+
+    def checked(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> CheckedArray:
+        """The same tensor for those who read few of its values, which are compared with their digests one by one."""
+        if name not in self.tensors:
             raise CheckpointError(f"damaged checkpoint: no tensor {name!r}")
+        tensor = self._checked(name)
         fits = len(tensor.shape) == len(shape) and all(
             want is None or want == have for want, have in zip(shape, tensor.shape, strict=True)
         )
@@ -99,6 +148,23 @@ class Checkpoint:
             )
         return tensor
 
+    def _checked(self, name: str) -> CheckedArray:
+        if isinstance(self.tensors, Tensors):
+            return self.tensors.checked(name)
+        values = self.tensors[name]
+        return CheckedArray(np.concatenate(list(values.pieces())) if isinstance(values, Streamed) else values)
+
+    def shapes(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """The type and shape of each tensor, none of which is read."""
+        if isinstance(self.tensors, Tensors):
+            return {name: (tensor.dtype, tensor.shape) for name, tensor in self.tensors.stored.items()}
+        return {name: (_dtype(tensor), tensor.shape) for name, tensor in self.tensors.items()}
+
+    def check(self, names: Iterable[str] | None = None) -> None:
+        """Compares tensors with their digests, all or those named. Raises CheckpointError that names a damaged one."""
+        if isinstance(self.tensors, Tensors):
+            self.tensors.check(self.tensors if names is None else names)
+
 
 def canonical(value: object) -> str:
     """Compact JSON with sorted keys: the one spelling of a value."""
@@ -106,15 +172,37 @@ def canonical(value: object) -> str:
 
 
 def serialize(checkpoint: Checkpoint) -> Iterator[bytes | memoryview]:
-    """The bytes of a checkpoint, in pieces, in one pass."""
-    metadata = {
-        "card": canonical(checkpoint.card),
-        "config": canonical(checkpoint.config),
-        "lmkit": canonical({"format": FORMAT, "kind": checkpoint.kind}),
-        "origin": canonical(checkpoint.origin),
-        "tokenizer": canonical(checkpoint.tokenizer),
-    }
-    return serialize_tensors(checkpoint.tensors, metadata)
+    """The bytes of a checkpoint, in pieces, in one pass over the file."""
+    values = {key: canonical(getattr(checkpoint, key)) for key in VALUES}
+    texts = {name: digests.to_text(_digests(name, tensor)) for name, tensor in checkpoint.tensors.items()}
+    about = {"algorithm": digests.ALGORITHM, "block": digests.BLOCK, "tensors": texts}
+    metadata = {**values, DIGESTS: canonical(about)}
+    digest = _digest(checkpoint.kind, FORMAT, metadata, checkpoint.shapes())
+    mark = {"digest": digest, "format": FORMAT, "kind": checkpoint.kind}
+    return serialize_tensors(checkpoint.tensors, {**metadata, "lmkit": canonical(mark)})
+
+
+def _digest(
+    kind: str, number: int, metadata: Mapping[str, Any], shapes: Mapping[str, tuple[str, tuple[int, ...]]]
+) -> str:
+    """SHA-256 of all that a header says, the digests of the tensors among it, but for where these lie.
+
+    So it is also that of a file which another program has written again from the same content.
+    """
+    known = {key: metadata.get(key) for key in (*VALUES, DIGESTS)}
+    return hashlib.sha256(canonical([kind, number, known, shapes]).encode(errors="surrogatepass")).hexdigest()
+
+
+def _dtype(tensor: Array | Streamed) -> str:
+    return NAMES[tensor.dtype.newbyteorder("<")]
+
+
+def _digests(name: str, tensor: Array | Streamed) -> Array:
+    if isinstance(tensor, Streamed):
+        return digests.of_bytes(_stream(name, tensor))
+    if tensor.flags.c_contiguous and tensor.dtype.newbyteorder("<") == tensor.dtype:
+        return digests.of_whole(_bytes(tensor))
+    return digests.of_bytes(_slices(tensor))
 
 
 def serialize_tensors(
@@ -131,7 +219,7 @@ def serialize_tensors(
         size = tensor.dtype.itemsize * int(np.prod(tensor.shape, dtype=np.int64))
         header[name] = {
             "data_offsets": [offset, offset + size],
-            "dtype": NAMES[tensor.dtype.newbyteorder("<")],
+            "dtype": _dtype(tensor),
             "shape": list(tensor.shape),
         }
         offset += size
@@ -142,9 +230,13 @@ def serialize_tensors(
         if isinstance(tensor, Streamed):
             yield from _stream(name, tensor)
         else:
-            flat = tensor.reshape(-1)
-            for begin in range(0, len(flat), SLICE):
-                yield _bytes(flat[begin : begin + SLICE])
+            yield from _slices(tensor)
+
+
+def _slices(tensor: Array) -> Iterator[memoryview]:
+    flat = tensor.reshape(-1)
+    for begin in range(0, len(flat), SLICE):
+        yield _bytes(flat[begin : begin + SLICE])
 
 
 def _bytes(array: Array) -> memoryview:
@@ -167,6 +259,24 @@ def is_checkpoint(start: Buffer) -> bool:
     return len(start) >= 9 and bytes(start[8:9]) == b"{"
 
 
+def extent(start: Buffer) -> int:
+    """How many bytes to read of a file that begins so: to the end of its header, or of its tensors and one more.
+
+    No more than there are where `parse` would refuse them anyhow.
+    """
+    view = memoryview(start)
+    (length,) = struct.unpack("<Q", view[:8])
+    if 2 <= length <= HEADER_LIMIT and len(view) < 8 + length:
+        return 8 + int(length)
+    try:
+        header, _, begin = _header(view)
+        header.pop("__metadata__", None)
+        ends = [_entry(name, entry)[3] for name, entry in header.items()]
+    except CheckpointError:
+        return 0
+    return begin + max(ends, default=0) + 1
+
+
 def parse(data: Buffer) -> Checkpoint:
     """The checkpoint in `data`; its arrays are read-only views of it, nothing is copied.
 
@@ -175,22 +285,44 @@ def parse(data: Buffer) -> Checkpoint:
     view = memoryview(data)
     header, text, begin = _header(view)
     metadata = header.pop("__metadata__", {})
-    tensors = {name: tensor.array() for name, tensor in _tensors(header, view[begin:]).items()}
-    values = {key: _metadata(metadata, key) for key in ("lmkit", "config", "tokenizer", "origin", "card")}
-    mark = values["lmkit"]
-    if not isinstance(mark.get("kind"), str) or not isinstance(mark.get("format"), int):
+    stored = _tensors(header, view[begin:])
+    mark = _metadata(metadata, "lmkit")
+    values: dict[str, Any] = {key: _metadata(metadata, key) for key in VALUES}
+    kind, number = mark.get("kind"), mark.get("format")
+    if not isinstance(kind, str) or not isinstance(number, int):
         raise CheckpointError(
             "a safetensors file, but not an lmkit checkpoint", hint="of a model for transformers, name the folder"
         )
-    if mark["format"] > FORMAT:
+    if number > FORMAT:
         raise CheckpointError(
-            f"checkpoint format {mark['format']} is newer than this lmkit reads ({FORMAT})",
-            hint="update lmkit to read it",
+            f"checkpoint format {number} is newer than this lmkit reads ({FORMAT})", hint="update lmkit to read it"
         )
-    return Checkpoint(
-        mark["kind"], values["config"], tensors, values["tokenizer"], values["origin"], values["card"],
-        hashlib.sha256(text).hexdigest(),
-    )  # fmt: skip
+    if "digest" not in mark and DIGESTS not in metadata:  # written before there were any
+        digest = hashlib.sha256(text).hexdigest()
+        return Checkpoint(kind, tensors=Tensors(stored, {}), digest=digest, **values)
+    about = _metadata(metadata, DIGESTS)
+    shapes = {name: (tensor.dtype, tensor.shape) for name, tensor in stored.items()}
+    digest = _digest(kind, number, metadata, shapes)
+    if mark.get("digest") != digest:
+        raise CheckpointError("damaged checkpoint: the header is not what was written")
+    tensors = Tensors(stored, _guards(about, stored))
+    return Checkpoint(kind, tensors=tensors, digest=digest, protected=True, **values)
+
+
+def _guards(about: Mapping[str, Any], stored: Mapping[str, Stored]) -> dict[str, Guard]:
+    """What compares each tensor with its digests. Raises CheckpointError where it has none."""
+    if (about.get("algorithm"), about.get("block")) != (digests.ALGORITHM, digests.BLOCK):
+        raise CheckpointError("the checkpoint has digests of a kind unknown here", hint="update lmkit to read it")
+    texts = about.get("tensors")
+    if not isinstance(texts, dict):
+        raise CheckpointError("damaged checkpoint: no digests of the tensors")
+    guards = {}
+    for name, tensor in stored.items():
+        found = digests.from_text(texts.get(name), len(tensor.data))
+        if found is None:
+            raise CheckpointError(f"damaged checkpoint: no digests of tensor {name!r}")
+        guards[name] = Guard(name, tensor.data, found)
+    return guards
 
 
 def stored_tensors(data: Buffer) -> dict[str, Stored]:

@@ -6,9 +6,10 @@ Only the module of the typed command is imported; the others are known by their 
 import inspect
 import math
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout, suppress
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
@@ -118,6 +119,10 @@ SPREAD = {
     "ngram ppl": ("--compare",),
 }
 """Options that take all words up to the next option; the parser knows them as options that may be repeated."""
+SORTING = frozenset(
+    {"ngram count", "ngram merge", "ngram fit", "ngram mix", "ngram import", "bpe train", "w2v train", "entropy"}
+)
+"""Commands that mostly sort; see `edge.processor`. `bpe encode` is not one: AVX-512 is good for what it does."""
 GROUPS = {
     "ngram": "N-gram models: count, smooth, look up, prune, mix.",
     "bpe": "Byte-pair encoding: train, encode, decode.",
@@ -129,6 +134,10 @@ GROUPS = {
     "scaling": "Sizes of models and data.",
     "calc": "The formulas, on numbers given as JSON.",
 }
+WRITTEN = ("log", "items_file", "plot")
+"""Parameters beside `output` that name files which a command writes."""
+READ = re.compile(r"\b(FILE|MODEL|FOLDER|INPUT|SHOTS|TRAIN|TEST|COUNTS)\b|^KIND$")
+"""Metavariables of parameters that name files which it reads, a tokenizer's among them."""
 SUMMARY = "Language modelling for the shell: commands that read files or stdin and pipe into each other."
 
 
@@ -236,8 +245,10 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
                 raise typer.BadParameter(f"{value} is not a finite number.", param_hint=f"--{key.replace('_', '-')}")
         if options.get("bare") and options.get("json"):
             raise UsageError("--bare and --json exclude each other")
-        streams.spare_inputs(options.get("output"), [shared["config"]])
-        terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
+        read = _files_read(invocation, options)
+        for output in [options.get("output"), *(options[key] for key in WRITTEN if isinstance(options.get(key), str))]:
+            streams.spare_inputs(output, [shared["config"], *read])
+        Terminal.current = terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         with _Isolation() as isolated, isolation.started_by(isolated.start):
             try:
                 function(Run(name, options, terminal), **options)
@@ -292,6 +303,15 @@ def _long_names(context: Any) -> dict[str, str]:
     }
 
 
+def _files_read(context: Any, options: Mapping[str, Any]) -> Iterator[str]:
+    """What was given for those of a command's parameters that name files which it reads."""
+    for parameter in context.command.params:
+        if parameter.name not in (*WRITTEN, "output", "cache") and READ.search(parameter.metavar or ""):
+            given = options.get(parameter.name)
+            texts = [text for text in (given if isinstance(given, list) else [given]) if isinstance(text, str)]
+            yield from (name for text in texts for name in {text, text.removeprefix("@")})
+
+
 def _options_that(context: Any, trait: str) -> set[str]:
     """Long names of the options with a trait of the parser's: `multiple`, `is_flag`."""
     having = {parameter.name for parameter in context.command.params if getattr(parameter, trait, False)}
@@ -306,20 +326,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The outer edge: runs a command and exits with its status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     _replace_closed_streams()
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's own threads would make sums depend on their number
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        signal.signal(signal.SIGINT, _stop)
-        signal.signal(signal.SIGTERM, _stop)
-        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not under nohup
-            signal.signal(signal.SIGHUP, _stop)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as under nohup, or of `lmkit &`
+                signal.signal(number, _stop)
+        _prepare_numpy(words)
         status = run(words)
     except Stopped as stopped:
         status = stopped.status
     if status == Status.NO:
         _abandon_stdout()
     sys.exit(status)
+
+
+def _prepare_numpy(words: Sequence[str]) -> None:
+    """Sets what numpy reads from the environment when it is imported."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # its own threads would make sums depend on their number
+    if typed_command(words) in SORTING and not {"--help", "-h"}.intersection(words):
+        from lmkit.edge import processor
+
+        processor.choose_sorts()
 
 
 def run(words: Sequence[str]) -> int:
@@ -419,6 +448,8 @@ def _abandon_stdout() -> None:
 
 
 def _tell(program: str, message: str, hint: str | None = None) -> None:
-    print(f"{program}: {' '.join(message.splitlines())}", file=sys.stderr)
+    from lmkit.edge.terminal import visible
+
+    print(visible(f"{program}: {' '.join(message.splitlines())}"), file=sys.stderr)
     if hint:
-        print(f"  hint: {hint}", file=sys.stderr)
+        print(visible(f"  hint: {hint}"), file=sys.stderr)

@@ -3,7 +3,7 @@
 Knows names of kinds and first bytes, no files: who calls has the bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -23,14 +23,19 @@ KINDS = {
 SNIFF = 1 << 16
 
 
-def load(data: memoryview, name: str) -> Any:
-    """The model, or whatever else, that a checkpoint or ARPA file holds.
+Content = checkpoint.Checkpoint
+
+
+def load(data: memoryview, name: str, seen: Callable[[Content], None] = lambda _: None) -> Any:
+    """The model, or whatever else, that a checkpoint or ARPA file holds; a checkpoint is `seen` before it is used.
 
     Raises CheckpointError, with the file's name, where it is neither or can't be used.
     """
     try:
         if checkpoint.is_checkpoint(data[:9]):
-            return _from_checkpoint(checkpoint.parse(data))
+            content = checkpoint.parse(data)
+            seen(content)
+            return _from_checkpoint(content)
         start = bytes(data[:SNIFF])
         arpa = import_module("lmkit.counting.arpa")
         if arpa.is_arpa(start):
@@ -40,6 +45,19 @@ def load(data: memoryview, name: str) -> Any:
         raise type(error)(f"{name}: {error}", hint=error.hint) from None
     what = "empty" if not len(data) else "neither a checkpoint nor an ARPA file"
     raise CheckpointError(f"{name}: {what}")
+
+
+def extent(start: bytearray) -> int:
+    """How many bytes to read of a file that begins so: as a checkpoint's header or an ARPA file's counts claim.
+
+    None more where it is neither. Raises CheckpointError where more came than an ARPA file claims.
+    """
+    if checkpoint.is_checkpoint(start[:9]):
+        return checkpoint.extent(start)
+    arpa = import_module("lmkit.counting.arpa")
+    if arpa.is_arpa(bytes(start[:SNIFF])):
+        return int(arpa.extent(start))
+    return 0
 
 
 def _refuse_known(start: bytes) -> None:
@@ -78,10 +96,27 @@ def description_of(files: Mapping[str, memoryview], name: str) -> Any:
     return _in_folder("describe", files, name)
 
 
-def weights_of(data: memoryview, name: str) -> Any:
+def tokenizer_of(data: memoryview, name: str, seen: Callable[[Content], None] = lambda _: None) -> Any:
+    """The tokenizer of a checkpoint, of which nothing else is read.
+
+    Raises CheckpointError, with the file's name, where it has none or can't be used.
+    """
+    try:
+        content = checkpoint.parse(data)
+        seen(content)
+        _class_of(content)
+        if not content.tokenizer:
+            raise CheckpointError(f"of kind {content.kind}, it has no tokenizer")
+        return import_module("lmkit.text.tokenizers").load(content)
+    except LmkitError as error:
+        raise type(error)(f"{name}: {error}", hint=error.hint) from None
+
+
+def weights_of(data: memoryview, name: str, seen: Callable[[Content], None] = lambda _: None) -> Any:
     """The weights of a neural model's checkpoint. Raises CheckpointError, with the file's name, for other kinds."""
     try:
         content = checkpoint.parse(data)
+        seen(content)
         model = import_module("lmkit.families.model")
         if content.kind not in model.FAMILIES:
             raise CheckpointError(f"of kind {content.kind}, not a neural model")
@@ -105,15 +140,20 @@ def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any
         raise type(error)(f"{name}: {error}", hint=error.hint) from None
 
 
-def _from_checkpoint(content: checkpoint.Checkpoint) -> Any:
+def _from_checkpoint(content: Content) -> Any:
+    module, name = _class_of(content)
+    return getattr(import_module(module), name).from_checkpoint(content)
+
+
+def _class_of(content: Content) -> tuple[str, str]:
+    """Where the class of a kind is. Raises CheckpointError for no kind of model."""
     if content.kind == "training-state":
         raise CheckpointError(
             "the state of a training run, no model", hint="`lmkit train` goes on from it with --resume"
         )
     if content.kind not in KINDS:
         raise CheckpointError(f"unknown kind {content.kind!r}", hint="update lmkit to read it")
-    module, name = KINDS[content.kind]
-    return getattr(import_module(module), name).from_checkpoint(content)
+    return KINDS[content.kind]
 
 
 def _from_arpa(arpa: Any, data: bytes) -> Any:
@@ -121,5 +161,7 @@ def _from_arpa(arpa: Any, data: bytes) -> Any:
 
     tables, tokenizer = arpa.read(data)
     model = import_module("lmkit.counting.model").NGram
-    config = {"order": len(tables), "smoothing": "imported"}
+    config: dict[str, Any] = {"order": len(tables), "smoothing": "imported"}
+    if import_module("lmkit.counting.sums").excess(tables).contexts:
+        config["normalised"] = False
     return model(tables, tokenizer, config, hashlib.sha256(data).hexdigest())

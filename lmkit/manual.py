@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from lmkit import __version__, cli
 from lmkit.commands.sections import sections_of
+from lmkit.edge import limits
 from lmkit.errors import Status
 
 EDITION = "2026-11-21"  # at the foot of each page; moves with the version
@@ -29,12 +30,26 @@ Texts are UTF-8, one sentence to a line; a byte order mark and carriage returns 
 are dropped. What gzip, bzip2, xz or zstd has compressed is recognised and read as it is.
 `-` as a file name is stdin, and so is a FILE left out; stdin serves one thing at a time.
 
-Results go to stdout, or with `-o` to a file that appears whole or not at all. Everything
+Results go to stdout, or with `-o` to a file that is replaced atomically when it is complete.
+While it is written it has no name, or where the file system allows no such files, the name
+`.FILE.*.part`; one that a killed command left is removed by the next that writes FILE. Everything
 else, such as messages and the progress of long work, goes to stderr. A checkpoint is not
-written to a terminal. With `--json` each line of a result is a JSON object.
+written to a terminal; control characters and bidirectional overrides in a text are shown
+escaped there. An output that is an input too, stdin included, is refused. With `--json`
+each line of a result is a JSON object.
 
 Options can also come from a YAML file, named with `--config`, of long option names without
 their dashes and values; an option that is typed wins. `--print-config` prints such a file.
+"""
+LIMITS = """
+Memory is bounded by the model and by buffers, not by the size of the input. A file that has to
+be in memory as a whole has a limit on its size after decompression:
+
+{stated}
+
+Of a compressed checkpoint or ARPA file, or one in a pipe, no more is read than its header
+claims; what begins like no known format is refused by its first bytes. The files of a folder of
+Hugging Face are read as they are, without decompression.
 """
 STATUSES = {
     Status.DONE: "Done.",
@@ -54,6 +69,8 @@ ENVIRONMENT = {
     "COLUMNS": "Width of help texts, in place of the terminal's own.",
     "TMPDIR": "Folder of temporary files. A file named with `-o` is prepared beside its final place instead.",
     "OMP_NUM_THREADS": "Threads of numerical libraries; lmkit's own are set with `--threads`.",
+    "NPY_DISABLE_CPU_FEATURES": "Instructions that numpy does without. Commands that sort set it on AMD Zen 4, where "
+    "numpy's AVX-512 sort is slow; set it yourself, to nothing if you like, and they leave it alone.",
     "LMKIT_DEBUG": "Where set, an error shows a traceback, as with `--debug`.",
 }
 EXAMPLES = """
@@ -199,6 +216,8 @@ def _page(node: Node) -> str:
     else:
         lines += [".SH STREAMS AND FILES", *_paragraphs(STREAMS)]
         lines += [".SH EXIT STATUS", *_tagged((_bold(str(int(status))), text) for status, text in STATUSES.items())]
+        stated = "\n".join(f"    {limit.what:<40} {limit}" for limit in limits.STATED)
+        lines += [".SH LIMITS", *_paragraphs(LIMITS.format(stated=stated))]
         lines += [".SH ENVIRONMENT", *_tagged((_bold(name), text) for name, text in ENVIRONMENT.items())]
     if node.examples:
         lines += [".SH EXAMPLES", *_block(node.examples)]

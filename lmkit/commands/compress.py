@@ -28,14 +28,17 @@ def compress(
 
     Arithmetic coding: text that the model expects takes few bits, and the compressed file has at
     most 8 bytes more than the model's own bits, -log2 of the probability that `lmkit ppl`
-    reports, where the model's tokens can spell the text. Any bytes come back exactly as they
-    were; what the tokens can't spell is spelled byte by byte. A text that the model does not
-    expect grows, by as much as it does not expect it. The same model is needed to restore the
-    text. Sizes are told on stderr, with --json as JSON. Each token asks the model for its
-    distribution: expect a thousand words or ten thousand characters a second.
+    reports with its default stride, where the model's tokens can spell the text. The model reads
+    the text as in `lmkit ppl`: over line ends where it was trained so, and through windows beyond
+    its context. Any bytes come back exactly as they were; what the tokens can't spell is spelled
+    byte by byte. A text that the model does not expect grows, by as much as it does not expect
+    it. The same model is needed to restore the text. Sizes are printed on stderr, with --json as
+    JSON. Each token asks the model for its distribution: expect a thousand words or ten thousand
+    characters a second.
 
-    A neural model is given each line by itself, however it reads text elsewhere. The last digits
-    of its numbers differ between processors and versions of numpy: restore where you compressed.
+    The bound is for models whose probabilities sum to one, and for texts without lines of white
+    space alone where the model reads documents between blank lines. The last digits of a neural
+    model's numbers differ between processors and versions of numpy: restore where you compressed.
 
     Examples:
       lmkit compress -m model.lm text.txt -o text.lmz
@@ -50,8 +53,9 @@ def decompress(
 ) -> None:
     """Restore a compressed text.
 
-    Takes the model that compressed it, and says so where it is another one. A damaged file is
-    found out at its end: only with -o is nothing written then.
+    Takes the model that compressed it, and says so where it is another one. Reads files of earlier
+    versions, too, which coded each line separately. A damaged file is found out at its end: only
+    with -o is nothing written then.
 
     Examples:
       lmkit decompress -m model.lm text.lmz -o text.txt

@@ -58,7 +58,7 @@ def convert(
     if opening.is_folder(name):
         _from_folder(name, to or LM, output)
         return
-    data = streams.read_whole(name)
+    data = opening.read_model(name)
     kind = _kind(data, name)
     if to is None:
         to = LM if kind is None else _BY_KIND.get(kind, HUGGINGFACE)
@@ -68,7 +68,7 @@ def convert(
     elif to == HUGGINGFACE:
         from lmkit import kinds
 
-        _write_folder(kinds.weights_of(data, streams.display(name)), name, output)
+        _write_folder(kinds.weights_of(data, streams.display(name), opening.unprotected(name)), name, output)
     elif name == streams.STDIN:
         raise UsageError(
             f"--to {to} wants the input as a file", hint="`ngram`, `bpe` and `w2v` import and export read stdin"

@@ -10,7 +10,10 @@ from lmkit.commands.options import Json, Output, Run
 from lmkit.edge import streams
 from lmkit.edge.folders import Folder
 from lmkit.edge.records import cell, to_json
-from lmkit.errors import CheckpointError, UsageError
+from lmkit.errors import CheckpointError, UnmetError, UsageError
+
+INTACT, UNPROTECTED = "intact", "no digests"
+"""What --verify finds where it finds no damage."""
 
 
 def info(
@@ -41,12 +44,21 @@ def info(
             help="Largest distance in tokens of --gradients.",
         ),
     ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Compare all tensors with their digests: status 4 for damage, 1 for a checkpoint that has no digests.",
+        ),
+    ] = False,
     json: Json = False,
     output: Output = None,
 ) -> None:
     """What a checkpoint is: kind, sizes, tokens, provenance.
 
-    Reads the header only, whatever the size of the file, but with --gradients: that runs a neural
+    Reads the header only, whatever the size of the file, unless --verify or --gradients is given.
+    --verify reads the whole checkpoint and adds the line `verified`: `intact` or `no digests`.
+    --gradients runs a neural
     model on windows from all over a text, and prints the norm of the gradient of the last token's
     loss by each embedding, and in recurrent models by what later layers see and by the state, at
     each distance back in time, averaged over the windows. So vanishing gradients are seen.
@@ -54,6 +66,7 @@ def info(
     Examples:
       lmkit info model.lm
       lmkit info --json model.lm
+      lmkit info --verify model.lm
       lmkit ngram fit train.txt | lmkit info
       lmkit info --gradients --text valid.txt -m lstm.lm
     """
@@ -61,58 +74,67 @@ def info(
         raise UsageError("the model is named twice")
     name = file or model or streams.STDIN
     if gradients:
-        if tensors:
-            raise UsageError("--gradients and --tensors exclude each other")
+        if tensors or verify:
+            raise UsageError(f"--gradients and --{'tensors' if tensors else 'verify'} exclude each other")
         from lmkit.commands.gradients import print_gradients
 
         print_gradients(run, name, text or streams.STDIN, 64 if distance is None else distance, json, output)
         return
     if text is not None or distance is not None:
         raise UsageError("--text and --distance go with --gradients")
-    record = _describe(name)
+    record = _describe(name, verify=verify)
     with streams.open_output(output, inputs=[name]) as out:
         if json:
             out.line(to_json(record))
-            return
-        for key, value in _lines(record):
-            out.line(f"{cell(key)}\t{cell(value)}")
-        if tensors:
-            for tensor, (dtype, shape) in record["tensors"].items():
-                out.line(f"tensor\t{cell(tensor)}\t{dtype}\t{'x'.join(map(str, shape))}")
+        else:
+            _print(out, record, tensors=tensors)
+    if record.get("verified") == UNPROTECTED:
+        raise UnmetError(f"{streams.display(name)}: no digests to compare its tensors with")
 
 
-def _describe(name: str) -> dict[str, Any]:
+def _print(out: streams.Output, record: dict[str, Any], *, tensors: bool) -> None:
+    for key, value in _lines(record):
+        out.line(f"{cell(key)}\t{cell(value)}")
+    if tensors:
+        for tensor, (dtype, shape) in record["tensors"].items():
+            out.line(f"tensor\t{cell(tensor)}\t{dtype}\t{'x'.join(map(str, shape))}")
+
+
+def _describe(name: str, *, verify: bool) -> dict[str, Any]:
     from lmkit import checkpoint
 
+    unprotected = {"verified": UNPROTECTED} if verify else {}
     if opening.is_folder(name):
-        return _describe_folder(name)
-    data = streams.read_whole(name)
+        return {**_describe_folder(name), **unprotected}
+    data = opening.read_model(name)
     if not checkpoint.is_checkpoint(data[:9]):
-        return _describe_arpa(data, name)
+        return {**_describe_arpa(data, name), **unprotected}
     with opening.about(name):
         content = checkpoint.parse(data)
-    own = {key: value for key, value in content.tensors.items() if not key.startswith("tokenizer.")}
+        if verify:
+            content.check()
+    verified = {"verified": INTACT} if verify and content.protected else unprotected
+    return {**_describe_checkpoint(content, len(data)), **verified}
+
+
+def _describe_checkpoint(content: Any, size: int) -> dict[str, Any]:
+    shapes = {key: [dtype, list(shape)] for key, (dtype, shape) in content.shapes().items()}
+    own = {key: about for key, about in shapes.items() if not key.startswith("tokenizer.")}
     return {
         "kind": content.kind,
         "config": dict(content.config),
         "tokenizer": dict(content.tokenizer),
-        "parameters": sum(math.prod(tensor.shape) for key, tensor in own.items() if _is_parameter(key, tensor)),
-        "bytes": len(data),
+        "parameters": sum(math.prod(shape) for key, (dtype, shape) in own.items() if _is_parameter(key, dtype)),
+        "bytes": size,
         "origin": dict(content.origin),
-        "tensors": {key: [_dtype(tensor), list(tensor.shape)] for key, tensor in sorted(content.tensors.items())},
+        "tensors": dict(sorted(shapes.items())),
         "digest": content.digest,
     }
 
 
-def _is_parameter(name: str, tensor: Any) -> bool:
+def _is_parameter(name: str, dtype: str) -> bool:
     """Whether a tensor was learned; the lengths of word vectors follow from these."""
-    return bool(tensor.dtype.kind == "f") and name != "norms"
-
-
-def _dtype(tensor: Any) -> str:
-    from lmkit.checkpoint import NAMES
-
-    return NAMES[tensor.dtype]
+    return dtype.lstrip("B").startswith("F") and name != "norms"
 
 
 def _describe_folder(name: str) -> dict[str, Any]:
@@ -162,7 +184,7 @@ def _lines(record: dict[str, Any]) -> list[tuple[str, object]]:
     lines += [(f"tokenizer.{key}", _short(value)) for key, value in record["tokenizer"].items()]
     lines += [("parameters", record["parameters"]), ("bytes", record["bytes"])]
     lines += [(f"origin.{key}", _short(value)) for key, value in record["origin"].items()]
-    return lines
+    return lines + ([("verified", record["verified"])] if "verified" in record else [])
 
 
 def _short(value: object) -> object:

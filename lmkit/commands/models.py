@@ -1,7 +1,7 @@
 """Opening models and texts for commands: which name is stdin, what is shown while reading."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from lmkit.commands.options import TOKENS, Run
 from lmkit.edge import streams
 from lmkit.edge.folders import Folder
+from lmkit.edge.terminal import Terminal
 from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
 
 BIG = 64 << 20  # bytes of a model from which on several threads pay
@@ -99,7 +100,31 @@ def open_any(name: str) -> Any:
 
     if is_folder(name):
         return kinds.load_folder(Folder(name), name)
-    return kinds.load(streams.read_whole(name), streams.display(name))
+    return kinds.load(read_model(name), streams.display(name), unprotected(name))
+
+
+def unprotected(name: str) -> Callable[[Any], None]:
+    """What warns of a checkpoint that has no digests."""
+
+    def seen(content: Any) -> None:
+        if not content.protected and Terminal.current is not None:
+            shown = streams.display(name)
+            Terminal.current.notice_once(
+                f"{shown}: written by an earlier lmkit without digests, damage is not detected"
+            )
+
+    return seen
+
+
+def read_model(name: str) -> memoryview:
+    """The bytes of a checkpoint or ARPA file; of what is neither the first, if it is compressed or no file.
+
+    Raises CheckpointError where a compressed file or a pipe holds more than it claims.
+    """
+    from lmkit import kinds
+
+    with about(name):
+        return streams.read_whole(name, kinds.extent)
 
 
 def is_folder(name: str) -> bool:
@@ -109,11 +134,15 @@ def is_folder(name: str) -> bool:
 
 def open_tokenizer(name: str) -> Any:
     """The tokenizer of any checkpoint or folder. Raises CheckpointError where there is none."""
-    if is_folder(name):
-        from lmkit import kinds
+    from lmkit import kinds
+    from lmkit.checkpoint import is_checkpoint
 
+    if is_folder(name):
         return kinds.tokenizer_in(Folder(name), name)
-    return tokenizer_of(open_any(name), name)
+    data, shown = read_model(name), streams.display(name)
+    if is_checkpoint(data[:9]):
+        return kinds.tokenizer_of(data, shown, unprotected(name))
+    return tokenizer_of(kinds.load(data, shown), name)
 
 
 def tokenizer_of(opened: Any, name: str) -> Any:
@@ -142,9 +171,9 @@ def open_kind(name: str, *wanted: str) -> Any:
 
 
 def open_distribution(name: str) -> Any:
-    """An n-gram model whose numbers are probabilities and whose tables hold together, to be worked on as a whole."""
+    """Open an n-gram model, not of stupid backoff, whose tables hold together, to be worked on as a whole."""
     model = open_kind(name, "ngram")
-    if not model.normalised:
+    if model.unseen:
         raise CheckpointError(f"{streams.display(name)}: its scores are not probabilities, which this takes")
     with about(name):
         model.check()
@@ -158,6 +187,12 @@ def open_language_model(name: str) -> Any:
         hint = "`lmkit ngram fit --from-counts` makes a model of it" if model.kind == "ngram-counts" else None
         raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, not a language model", hint=hint)
     return model
+
+
+def tell_not_probabilities(run: Run, name: str, model: Any) -> None:
+    """Says so where a model's scores need not sum to one."""
+    if not model.normalised:
+        run.terminal.notice(f"{streams.display(name)}: its scores are not probabilities; compare with care")
 
 
 def with_special(model: Any, asked: bool) -> Any:

@@ -15,6 +15,9 @@ from lmkit.edge.records import Table, cell
 from lmkit.edge.terminal import bars
 from lmkit.errors import UsageError
 
+ROUNDING = 1e-3
+"""How far from 1 the sum of probabilities may be in a file of rounded digits."""
+
 
 @with_groups()
 def next_token(
@@ -43,6 +46,9 @@ def next_token(
     those of `lmkit sample`; with them the probabilities are those that would be drawn from, so that
     the unknown word has none. The end of a line is `</s>`.
 
+    Without filters the probabilities are those that `lmkit score` counts, also where an ARPA file's
+    or stupid backoff's do not sum to 1, which stderr says; sample draws in proportion to them.
+
     Logits are what a neural model gives, of which the probabilities are the softmax. N-gram models
     have none: for these they are natural logarithms of the model's probabilities.
 
@@ -57,22 +63,25 @@ def next_token(
     opening.use_threads(threads, name)
     import numpy as np
 
-    from lmkit.using import softmax
+    from lmkit.using import evaluation, softmax
     from lmkit.using.generation import prompts
 
     chain = filters.filtering.chain()
     opened = opening.with_special(scoring.open_generating_model(name, device), parse_special)
     data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
     state = prompts.state_after(opened, prompts.seen(opened, data, window=window))
-    logs = softmax.normalise(opened.next(state))
-    if filters.filtering.used:  # what is never drawn is left out too
-        logs[prompts.never(opened, unknown=False)] = -np.inf
-    logs = softmax.normalise(chain(logs[None]).spread(len(logs))[0])
+    logs = opened.next(state)
+    if filters.filtering.used:
+        logs = softmax.normalise(logs)
+        logs[prompts.never(opened, unknown=False)] = -np.inf  # what is never drawn is left out too
+        logs = softmax.normalise(chain(logs[None]).spread(len(logs))[0])
+    else:
+        _tell_sum(run, name, logs)
     raw = _logits(opened, state) if logits else None
     records = [
         {
             "token": opened.tokenizer.piece(token).decode(errors="replace"), "id": token,
-            "probability": math.exp(logs[token]), "nats": float(logs[token]),
+            "probability": evaluation.probability(float(logs[token])), "nats": float(logs[token]),
             **({"logit": float(raw[token])} if raw is not None else {}),
         }
         for token in softmax.ranked(logs, None if everything else top)
@@ -85,6 +94,18 @@ def next_token(
         table = Table(out, ("token", "id", "probability", "nats", *(["logit"] if logits else [])), as_json=json)
         for record in records:
             table.row(record)
+
+
+def _tell_sum(run: Run, name: str, logs: Any) -> None:
+    """Says so where the probabilities that a model gives do not sum to one."""
+    from lmkit.using.evaluation import probability
+
+    total = math.fsum(map(probability, logs.tolist()))
+    if abs(total - 1) > ROUNDING:
+        run.terminal.notice(
+            f"{streams.display(name)}: the probabilities after this prompt sum to {cell(total)} and are shown "
+            "as `lmkit score` counts them; sample draws in proportion to them"
+        )
 
 
 def _logits(model: Any, state: Any) -> Any:

@@ -30,8 +30,7 @@ class Scored:
         self._more = more
         self._notice = run.terminal.notice
         self._windows = scoring.Windows(run, name, model)
-        if not model.normalised:
-            self._notice(f"{name}: its scores are not probabilities; compare with care")
+        opening.tell_not_probabilities(run, name, model)
 
     def add(self, totals: Any) -> None:
         """Adds a text's totals."""

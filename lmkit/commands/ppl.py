@@ -1,6 +1,5 @@
 """`lmkit ppl`: perplexity of texts under one or several models, and under their mixture."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
@@ -173,7 +172,7 @@ def _explain(
     run: Run, out: streams.Output, model: Any, reader: streams.TextReader, texts: list[str], *, eos: bool, as_json: bool
 ) -> None:
     """Per line: probability, tokens and perplexity; then the text's perplexity by three formulas."""
-    from lmkit.using.evaluation import lines_of, three_perplexities
+    from lmkit.using.evaluation import lines_of, probability, three_perplexities
 
     lines = Table(out, ("line", "tokens", "nats", "probability", "perplexity", "text"), as_json=as_json)
     everything = []
@@ -181,7 +180,7 @@ def _explain(
         everything.append(line)
         lines.row(
             {
-                "line": number, "tokens": len(line.nats), "nats": line.total, "probability": math.exp(line.total),
+                "line": number, "tokens": len(line.nats), "nats": line.total, "probability": probability(line.total),
                 "perplexity": line.perplexity, "text": line.text.decode(errors="replace"),
             }
         )  # fmt: skip

@@ -89,6 +89,7 @@ def score(
     if mix is not None:
         development = opening.text_reader(encoding_errors, raw=opening.all_take_bytes(models))
         opened = mixing.mixture_of(run, models, weights, development, mix_text)
+    opening.tell_not_probabilities(run, "the mixture" if mix is not None else names[0], opened)
     signature = opening.signature(opened, scoring.conditions(opened, asked, eos=not no_eos))
     reader = opening.text_reader(encoding_errors, raw=opened.tokenizer.takes_bytes, eager=True)
     with streams.open_output(output, inputs=[*names, *texts, mix_text]) as out:

@@ -15,8 +15,9 @@ def asked_to_stop(*, alone: bool) -> Iterator[list[Status]]:
     """
     asked: list[Status] = []
     statuses = {signal.SIGINT: Status.INTERRUPTED, signal.SIGTERM: Status.TERMINATED}
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # not under nohup
+    if hasattr(signal, "SIGHUP"):
         statuses[signal.SIGHUP] = Status.TERMINATED
+    heeded = [number for number in statuses if signal.getsignal(number) != signal.SIG_IGN]  # not under nohup
 
     def note(number: int, _frame: object) -> None:
         status = statuses[signal.Signals(number)]
@@ -26,7 +27,7 @@ def asked_to_stop(*, alone: bool) -> Iterator[list[Status]]:
 
     before = {}
     with suppress(ValueError):  # only the main thread is asked
-        before = {number: signal.signal(number, note) for number in statuses}
+        before = {number: signal.signal(number, note) for number in heeded}
     try:
         yield asked
     finally:

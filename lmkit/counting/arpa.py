@@ -24,14 +24,34 @@ from lmkit.text.words import distinct, find
 
 ZERO = -99.0
 BATCH = 1 << 16
+LONGEST = 1 << 20  # bytes of a line, in files that are read as they come
+WORD = 1 << 10  # bytes of a word on average, at most, in such files
 PIECE = 8 << 20
 MOST_ORDERS = 100
+MOST_LOG10 = 1e30  # of a backoff weight; sums over all orders fit into float32 then
 NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|-inf(inity)?", re.IGNORECASE)
 
 
 def is_arpa(start: bytes) -> bool:
     r"""Whether text looks like an ARPA file: `\data\` on a line of its own near the beginning."""
     return re.search(rb"(^|\n)[ \t]*\\data\\[ \t\r]*\n", start) is not None
+
+
+def extent(start: bytearray) -> int:
+    """How many bytes to read, at most, of a file that begins so: a piece more while its lines and counts allow that.
+
+    Raises CheckpointError for a line longer than LONGEST, and for more than words of WORD bytes take.
+    """
+    if b"\n" not in start[-LONGEST:]:
+        raise CheckpointError(f"line {start.count(10) + 1}: longer than {LONGEST >> 20} MiB, which no n-gram is")
+    reader = _Reader(bytes(start[:LONGEST]))
+    try:
+        most = LONGEST + sum(count * (64 + order * WORD) for order, count in enumerate(reader.counts(), 1))
+    except CheckpointError:
+        return 0  # what is read will say the same
+    if len(start) > most:
+        raise CheckpointError(f"longer than {most} bytes, the most that its counts of n-grams allow")
+    return min(most + 1, len(start) + PIECE)
 
 
 @dataclass(frozen=True)
@@ -183,6 +203,11 @@ class _Lines:
         has = np.flatnonzero(self._sizes == order + 2)
         if not highest:
             backoff[has] = self._numbers(self._firsts[has] + order + 1)
+            large = np.flatnonzero(backoff > MOST_LOG10)
+            if len(large):
+                raise self._fail(
+                    self._firsts[large[0]] + order + 1, f"a backoff above {MOST_LOG10:g}, expected a log10"
+                )
         log10 = np.minimum(log10, 0)
         log10, backoff = (np.where(values <= ZERO, -np.inf, values) for values in (log10, backoff))
         return _Section(words, log10, backoff, self._begin)

@@ -4,15 +4,30 @@ Shapes: N n-grams of k words each.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from lmkit.counting.estimation import Table
 from lmkit.counting.tables import SHIFT, find_keys
+from lmkit.digests import CheckedArray
 from lmkit.protocols import F64, I32, I64
 
 
-def find_grams(keys: Sequence[I64], words: I32) -> I64:
+class CheckedTable(NamedTuple):
+    """A `Table` whose arrays are checked where they are read."""
+
+    key: CheckedArray
+    log10: CheckedArray
+    backoff: CheckedArray
+
+    @classmethod
+    def of(cls, table: "Table | CheckedTable") -> "CheckedTable":
+        """The same arrays; those of a plain table are in memory, and nothing is to be checked."""
+        return table if isinstance(table, CheckedTable) else cls(*map(CheckedArray, table))
+
+
+def find_grams(keys: Sequence[I64 | CheckedArray], words: I32) -> I64:
     """Ids of n-grams, (N,), from their words, (N, k); -1 where not listed."""
     grams: I64 = words[:, 0].astype(np.int64)
     for position in range(1, words.shape[1]):
@@ -23,14 +38,14 @@ def find_grams(keys: Sequence[I64], words: I32) -> I64:
     return grams
 
 
-def evaluate(tables: Sequence[Table], words: I32, unseen: float = 0.0) -> F64:
+def evaluate(tables: Sequence[Table | CheckedTable], words: I32, unseen: float = 0.0) -> F64:
     """log10 of p(last word | words before), (N,), of word sequences (N, k), k at most the model's order.
 
     `unseen` is the log10 weight of a context that is not listed.
     """
     if words.shape[1] == 1:
         return tables[0].log10[words[:, 0]].astype(np.float64)
-    keys = [table.key for table in tables]
+    keys: list[I64 | CheckedArray] = [table.key for table in tables]
     contexts = find_grams(keys, words[:, :-1])
     known = contexts >= 0
     logs = np.full(len(words), unseen)

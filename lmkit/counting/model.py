@@ -8,6 +8,7 @@ Shapes: V vocabulary, M n-grams of an order, N tokens, S sentences.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ import numpy as np
 from lmkit import __version__
 from lmkit.checkpoint import Array, Checkpoint, Streamed
 from lmkit.counting.estimation import Table
+from lmkit.counting.lookup import CheckedTable
 from lmkit.counting.tables import SHIFT, WORD, find_keys
+from lmkit.digests import CheckedArray
 from lmkit.errors import CheckpointError
 from lmkit.protocols import F64, I32, I64, Bool, Factor, Tokenizer
 from lmkit.text import tokenizers
@@ -35,14 +38,19 @@ class NGram:
     kind = "ngram"
 
     def __init__(
-        self, tables: Sequence[Table], tokenizer: Tokenizer, config: Mapping[str, Any], digest: str = ""
+        self, tables: Sequence[Table | CheckedTable], tokenizer: Tokenizer, config: Mapping[str, Any], digest: str = ""
     ) -> None:
-        self.tables = tables
+        self.checked = [CheckedTable.of(table) for table in tables]  # for those who look up some n-grams
         self.config = config
         self._tokenizer = tokenizer
         self.digest = digest
         # Stupid backoff weighs every step down; other methods leave a context never seen without a trace.
-        self.unseen = 0.0 if self.normalised else float(np.log10(config.get("alpha", 0.4)))
+        self.unseen = 0.0 if config.get("smoothing") != "stupid-backoff" else float(np.log10(config.get("alpha", 0.4)))
+
+    @cached_property
+    def tables(self) -> list[Table]:
+        """All tables as they are, for those who work on the model as a whole."""
+        return [Table(*(array.whole() for array in table)) for table in self.checked]
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -57,12 +65,12 @@ class NGram:
     @property
     def order(self) -> int:
         """The highest order; 0 for the uniform model."""
-        return int(self.config.get("order", len(self.tables)))
+        return int(self.config.get("order", len(self.checked)))
 
     @property
     def normalised(self) -> bool:
-        """False for stupid backoff, whose scores need not sum to one."""
-        return self.config.get("smoothing") != "stupid-backoff"
+        """False for stupid backoff, and for imported files in which probabilities sum to more than one."""
+        return self.config.get("smoothing") != "stupid-backoff" and self.config.get("normalised") is not False
 
     @property
     def signature(self) -> Mapping[str, str]:
@@ -81,11 +89,11 @@ class NGram:
 
     def start(self) -> State:
         """`<s>` and nothing before it."""
-        return (BOS,) if len(self.tables) > 1 else ()
+        return (BOS,) if len(self.checked) > 1 else ()
 
     def advance(self, state: State, token: int) -> State:
         """See `LanguageModel.advance`; the longest n-grams that are not listed are left out."""
-        longest = len(self.tables) - 1
+        longest = len(self.checked) - 1
         if not longest:
             return ()
         following = [token]
@@ -97,7 +105,7 @@ class NGram:
 
     def after(self, ids: I32) -> State:
         """The state after the tokens of a prompt, of which only the last have a say."""
-        longest = len(self.tables) - 1
+        longest = len(self.checked) - 1
         state = self.start() if len(ids) < longest else ()
         for token in ids[max(0, len(ids) - longest) :].tolist():
             state = self.advance(state, token)
@@ -106,36 +114,48 @@ class NGram:
     def _child(self, order: int, context: int, token: int) -> int:
         if context < 0:
             return -1
-        keys = self.tables[order - 1].key
-        place = int(np.searchsorted(keys, (context << SHIFT) | token))
+        keys = self.checked[order - 1].key
+        place = int(keys.search((context << SHIFT) | token))
         return place if place < len(keys) and int(keys[place]) == (context << SHIFT) | token else -1
 
     def next(self, state: State) -> F64:
         """See `LanguageModel.next`; from the unigrams up, longer n-grams over shorter ones."""
-        logs = self.tables[0].log10.astype(np.float64)
+        logs = self.checked[0].log10.whole().astype(np.float64)
         logs[BOS] = -np.inf
         for order, context in enumerate(state, 2):
             if context < 0:
                 logs += self.unseen
                 continue
-            table = self.tables[order - 1]
-            logs += self.tables[order - 2].backoff[context]
-            low, high = np.searchsorted(table.key, [context << SHIFT, (context + 1) << SHIFT])
+            table = self.checked[order - 1]
+            logs += self.checked[order - 2].backoff[context]
+            low, high = table.key.search([context << SHIFT, (context + 1) << SHIFT])
             words = table.key[low:high] & WORD
             if len(words) and int(words.max()) >= len(logs):
                 raise CheckpointError("damaged checkpoint: an n-gram's word is not in the vocabulary")
             logs[words] = table.log10[low:high]
-        return _checked(logs)
+        return self._nats(logs)
 
     # Many tokens at a time.
 
     def score_many(self, ids: I32, ends: I64) -> F64:
         """See `LanguageModel.score_many`; level by level for all tokens at once."""
         marked, real = _with_starts(ids, ends)
-        logs = self.tables[0].log10[marked].astype(np.float64)
+        logs = self.checked[0].log10[marked].astype(np.float64)
         for order, places, found in self._matches(marked, real, logs):
-            logs[places] = self.tables[order - 1].log10[found]
-        return _checked(logs[real])
+            logs[places] = self.checked[order - 1].log10[found]
+        return self._nats(logs[real])
+
+    def _nats(self, logs: F64) -> F64:
+        """Return log10 as nats, in place. Raises CheckpointError for what no model says.
+
+        Imported files may list probabilities and weights above 1, which count as they are; others may not.
+        """
+        highest = logs.max(initial=-np.inf)  # not a number where any of them is not
+        most = np.finfo(np.float64).max if self.config.get("smoothing") == "imported" else SOME
+        if not highest <= most:
+            raise CheckpointError("damaged checkpoint: not probabilities")
+        logs *= LN10
+        return logs
 
     def _matches(self, marked: I32, real: Bool, logs: F64) -> Iterator[tuple[int, I64, I64]]:
         """For each order from 2, the tokens whose n-gram is listed and that n-gram's id.
@@ -144,11 +164,11 @@ class NGram:
         """
         closed = bool(self.config.get("suffix_closed"))  # then nothing is listed whose ending is not
         grams: I64 = marked.astype(np.int64)  # the n-gram of the order at hand that ends at each token
-        for order, table in enumerate(self.tables[1:], 2):
+        for order, table in enumerate(self.checked[1:], 2):
             follows = (grams[:-1] >= 0) & real[1:]
             after = np.flatnonzero(follows)
             contexts = grams[after]
-            logs[after + 1] += self.tables[order - 2].backoff[contexts]
+            logs[after + 1] += self.checked[order - 2].backoff[contexts]
             if self.unseen:
                 depth = np.arange(len(marked)) - np.maximum.accumulate(np.where(real, 0, np.arange(len(marked))))
                 logs[1:][real[1:] & (grams[:-1] < 0) & (depth[1:] >= order - 1)] += self.unseen
@@ -181,7 +201,7 @@ class NGram:
         ends = np.array([len(ids)], dtype=np.int64)
         nats, orders = self.score_many(array, ends), self.orders_many(array, ends)
         history = [BOS, *ids]
-        width = max(0, len(self.tables) - 1)
+        width = max(0, len(self.checked) - 1)
         return [
             Factor(token, tuple(history[max(0, at + 1 - width) : at + 1]), order, value)
             for at, (token, order, value) in enumerate(zip(ids, orders.tolist(), nats.tolist(), strict=True))
@@ -194,7 +214,8 @@ class NGram:
         below = self._tokenizer.size
         for order, table in enumerate(self.tables, 1):
             key = table.key
-            good = not np.isnan(table.log10).any() and table.log10.max(initial=-np.inf) <= SOME
+            most = SOME if self.config.get("smoothing") != "imported" else np.finfo(table.log10.dtype).max
+            good = not np.isnan(table.log10).any() and table.log10.max(initial=-np.inf) <= most
             good &= not np.isnan(table.backoff).any() and not np.isposinf(table.backoff).any()
             if order > 1 and len(key):
                 good &= bool((key[1:] > key[:-1]).all()) and key[0] >= 0 and int(key[-1]) >> SHIFT < below
@@ -217,16 +238,23 @@ class NGram:
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> "NGram":
-        """The model in a checkpoint; its arrays stay where they are. Raises CheckpointError."""
+        """The model in a checkpoint; its arrays stay where they are, and are checked where they are read.
+
+        Raises CheckpointError.
+        """
         tokenizer = tokenizers.load(checkpoint)
         sizes = sizes_of(checkpoint, tokenizer)
         _check_settings(checkpoint.config, len(sizes))
         kind = "F64" if getattr(checkpoint.tensors.get("ngrams.1.log10"), "dtype", None) == np.float64 else "F32"
         tables = []
         for order, size in enumerate(sizes, 1):
-            key = checkpoint.array(f"ngrams.{order}.key", "I64", (size,)) if order > 1 else np.zeros(0, np.int64)
-            backoff = np.zeros(0) if order == len(sizes) else checkpoint.array(f"ngrams.{order}.backoff", kind, (size,))
-            tables.append(Table(key, checkpoint.array(f"ngrams.{order}.log10", kind, (size,)), backoff))
+            names = ["key"] * (order > 1) + ["log10"] + ["backoff"] * (order < len(sizes))
+            arrays = {
+                name: checkpoint.checked(f"ngrams.{order}.{name}", "I64" if name == "key" else kind, (size,))
+                for name in names
+            }
+            none = CheckedArray(np.zeros(0, np.int64))
+            tables.append(CheckedTable(arrays.get("key", none), arrays["log10"], arrays.get("backoff", none)))
         return cls(tables, tokenizer, checkpoint.config, checkpoint.digest)
 
 
@@ -247,14 +275,6 @@ def _check_settings(config: Mapping[str, Any], orders: int) -> None:
         raise CheckpointError("damaged checkpoint: settings of the model make no sense")
     if not 0 < alpha <= 1:
         raise CheckpointError("damaged checkpoint: a backoff weight that is none")
-
-
-def _checked(logs: F64) -> F64:
-    """log10 as nats, in place. Raises CheckpointError for what no model says: no number, or above any probability."""
-    if not logs.max(initial=-np.inf) <= SOME:  # a maximum is not a number where any of them is not
-        raise CheckpointError("damaged checkpoint: probabilities that are none")
-    logs *= LN10
-    return logs
 
 
 def _with_starts(ids: I32, ends: I64) -> tuple[I32, Bool]:

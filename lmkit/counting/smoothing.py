@@ -172,7 +172,8 @@ BUCKETS = 24
 
 def bucket(totals: F64 | I64) -> I64:
     """The class of contexts seen C times that share a weight: 1, 2 to 3, 4 to 7, and so on."""
-    return np.minimum(np.log2(np.maximum(totals, 1)).astype(np.int64), BUCKETS - 1)
+    exponents = np.frexp(np.maximum(totals, 1).astype(np.float64))[1]  # exact, as logarithms need not be
+    return np.minimum(exponents.astype(np.int64) - 1, BUCKETS - 1)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmkit.digests import CheckedArray
 from lmkit.protocols import I32, I64, Ints
 
 SHIFT = 32
@@ -53,7 +54,7 @@ def make_key(context: I64 | I32, word: I64 | I32) -> I64:
     return (context.astype(np.int64) << SHIFT) | word
 
 
-def find_keys(keys: I64, wanted: I64) -> I64:
+def find_keys(keys: I64 | CheckedArray, wanted: I64) -> I64:
     """Places of `wanted` in the ascending `keys`; -1 where absent.
 
     Many are looked up in sorted order, each distinct one once: neighbours share the cache
@@ -91,8 +92,8 @@ def sorting(keys: I64) -> I64:
     return packed
 
 
-def _search(keys: I64, wanted: I64) -> I64:
-    place = np.searchsorted(keys, wanted)
+def _search(keys: I64 | CheckedArray, wanted: I64) -> I64:
+    place: I64 = keys.search(wanted) if isinstance(keys, CheckedArray) else np.searchsorted(keys, wanted)
     place[place == len(keys)] = 0
     place[keys[place] != wanted] = -1
     return place

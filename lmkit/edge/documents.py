@@ -3,14 +3,17 @@
 import json
 from typing import Any
 
-from lmkit.edge import streams
+from lmkit.edge import limits, streams
 from lmkit.errors import DataError
 
 
-def text(name: str) -> str:
-    r"""A whole small file, `\r\n` as `\n`, without a byte order mark. Raises DataError: not there, or no UTF-8."""
+def text(name: str, limit: limits.Limit | None = None) -> str:
+    r"""A whole small file, `\r\n` as `\n`, without a byte order mark.
+
+    Raises DataError where it is not there, longer than the limit, or not UTF-8.
+    """
     try:
-        whole = bytes(streams.read_whole(name)).removeprefix(streams.BOM).decode()
+        whole = bytes(streams.read_limited(name, limit or limits.DOCUMENT)).removeprefix(streams.BOM).decode()
     except UnicodeDecodeError as error:
         wrong = f"byte 0x{error.object[error.start]:02x} at {error.start + 1}"
         raise DataError(f"{streams.display(name)}: not UTF-8 ({wrong})") from None
@@ -23,20 +26,42 @@ def read(name: str) -> Any:
     if written.lstrip().startswith(("{", "[")):
         try:
             return json.loads(written, object_pairs_hook=lambda pairs: _once(shown, pairs))
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             pass  # YAML has braces and brackets too
-    return _yaml(shown, written)
+    if len(written) > limits.YAML.size:
+        raise limits.YAML.error(shown)
+    try:
+        value, node = yaml_value(written)
+    except YamlError as error:
+        raise DataError(f"{error.place(shown)}: neither YAML nor JSON{error.reason}") from None
+    _check_keys(shown, node, set())
+    return value
 
 
-def _yaml(shown: str, written: str) -> Any:
+class YamlError(Exception):
+    """Text that is not YAML, or holds what can't be read, such as a number of thousands of digits."""
+
+    def __init__(self, line: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.reason = f" ({reason})" if reason else ""
+
+    def place(self, shown: str) -> str:
+        """The file, and the line where it is known."""
+        return shown if self.line is None else f"{shown}:{self.line}"
+
+
+def yaml_value(written: str | bytes) -> tuple[Any, Any]:
+    """What a text of YAML holds, and its node, which has the lines of keys. Raises YamlError."""
     import yaml
 
     try:
-        _check_keys(shown, yaml.compose(written, yaml.SafeLoader), set())
-        return yaml.safe_load(written)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        place = getattr(error, "problem_mark", None)
-        raise DataError(f"{shown}{f':{place.line + 1}' if place else ''}: neither YAML nor JSON") from None
+        return yaml.safe_load(written), yaml.compose(written, yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise YamlError(mark.line + 1 if mark else None, "") from None
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:  # of what a tag promises
+        raise YamlError(None, str(error).partition(";")[0]) from None
 
 
 def _once(shown: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,17 +1,19 @@
 """Folders of files: read by name, and written so that they appear whole or not at all."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from lmkit.edge import streams
+from lmkit.edge import limits, streams
+from lmkit.edge.replacement import new_folder
 from lmkit.errors import CheckpointError, DataError, OutputError, UsageError
+
+TENSORS = ".safetensors"  # files of any size
+TOKENIZERS = ("tokenizer", "vocab", "merges", "added_tokens")
 
 
 class Folder(Mapping[str, memoryview]):
-    """The files of a folder by name, each mapped when it is asked for.
+    """The files of a folder by name, each mapped, as it is, when it is asked for.
 
     Raises DataError where the folder can't be read, CheckpointError with the reason where a file in it can't.
     """
@@ -24,10 +26,17 @@ class Folder(Mapping[str, memoryview]):
         if file not in self._names:
             raise KeyError(file)
         try:
-            return streams.read_whole(os.path.join(self.name, file))
+            return self._mapped(file)
         except (DataError, OSError) as error:
             reason = streams.reason(error) if isinstance(error, OSError) else str(error).rpartition(": ")[2]
             raise CheckpointError(reason) from None
+
+    def _mapped(self, file: str) -> memoryview:
+        data = streams.map_file(os.path.join(self.name, file))
+        limit = limits.TOKENIZER if file.startswith(TOKENIZERS) or not file.endswith(".json") else limits.DOCUMENT
+        if not file.endswith(TENSORS) and len(data) > limit.size:
+            raise limit.error(file)
+        return data
 
     def __contains__(self, file: object) -> bool:
         return file in self._names
@@ -48,19 +57,12 @@ def write_folder(name: str, files: Mapping[str, Iterable[bytes | memoryview]]) -
     target = Path(name).absolute()
     if target.exists() and not (target.is_dir() and not streams.names_in(name)):
         raise UsageError(f"{name} is there already", hint="-o names a new folder, or an empty one")
-    temporary = None
     try:
-        temporary = tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        for file, pieces in files.items():
-            _write(os.path.join(temporary, file), pieces)
-        os.chmod(temporary, 0o777 & ~streams.umask())
-        os.rename(temporary, target)
-    except BaseException as error:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise OutputError(f"{name}: {streams.reason(error)}") from None
-        raise
+        with new_folder(target) as temporary:
+            for file, pieces in files.items():
+                _write(os.path.join(temporary, file), pieces)
+    except OSError as error:
+        raise OutputError(f"{name}: {streams.reason(error)}") from None
 
 
 def _write(name: str, pieces: Iterable[bytes | memoryview]) -> None:

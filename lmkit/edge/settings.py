@@ -4,7 +4,8 @@ from collections.abc import Container, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from lmkit.edge.streams import STDIN, open_input
+from lmkit.edge import documents, limits, streams
+from lmkit.edge.streams import STDIN
 from lmkit.errors import UsageError
 
 
@@ -15,20 +16,14 @@ def read(name: str, known: Iterable[str], several: Container[str] = (), flags: C
     `flags` are true or false, and no others are. Raises UsageError for a file that is not such
     a mapping, names an unknown option or one twice.
     """
-    import yaml
-
     if name == STDIN:
         raise UsageError("--config takes a file, not stdin")
-
-    with open_input(name) as stream:
-        try:
-            text = stream.read()
-            settings = yaml.safe_load(text)
-            _refuse_repeated(yaml.compose(text, yaml.SafeLoader), name)
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-            place = getattr(error, "problem_mark", None)
-            where = f"{name}:{place.line + 1}" if place else name
-            raise UsageError(f"{where}: not YAML") from None
+    text = bytes(streams.read_limited(name, limits.YAML))
+    try:
+        settings, node = documents.yaml_value(text)
+    except documents.YamlError as error:
+        raise UsageError(f"{error.place(name)}: not YAML{error.reason}") from None
+    _refuse_repeated(node, name)
     if settings is None:
         return {}
     if not isinstance(settings, Mapping):
@@ -68,7 +63,11 @@ def _typed(value: Any, name: str, option: str, *, several: bool) -> Any:
         )
     if value is None:
         return value
-    return [str(value)] if several else str(value)
+    try:
+        text = str(value)
+    except ValueError:  # an integer in hexadecimal digits
+        raise UsageError(f"{name}: {option} has a number of thousands of digits") from None
+    return [text] if several else text
 
 
 def show(settings: Mapping[str, Any]) -> str:

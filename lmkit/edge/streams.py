@@ -8,22 +8,25 @@ import mmap
 import os
 import stat
 import sys
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any, BinaryIO, cast
 
-from lmkit.edge.terminal import is_terminal
+from lmkit.edge import limits
+from lmkit.edge.replacement import replacing
+from lmkit.edge.terminal import VisibleStream, is_terminal
 from lmkit.errors import DataError, MissingError, OutputError, UsageError
 
 STDIN = "-"
 BLOCK = 4 << 20
+SNIFF = 1 << 20  # bytes of a file by which its format is known
 BOM = b"\xef\xbb\xbf"
+Extent = Callable[[bytearray], int]
 _CORRUPT = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 
 
@@ -124,6 +127,8 @@ class TextReader:
     replaced: int = field(default=0, init=False)
     replaced_in: set[str] = field(default_factory=set, init=False)
     """The names of the files that had what was replaced."""
+    completed: int = field(default=0, init=False)
+    """How many texts had no line end behind their last line, which `blocks` puts there."""
 
     def blocks(self, name: str) -> Iterator[bytes]:
         r"""Whole lines in blocks of about `block` bytes; each line ends with `\n`, the last one too.
@@ -211,6 +216,7 @@ class TextReader:
             if cut < len(piece):
                 rest.append(piece[cut:])
         if rest:
+            self.completed += 1
             yield b"".join([*rest, b"\n"])
 
     def _read(self, stream: BinaryIO) -> Iterator[bytes]:
@@ -310,8 +316,13 @@ def size_of(names: Iterable[str]) -> int | None:
     return total
 
 
-def read_whole(name: str) -> memoryview:
-    """All bytes of a file or stdin; a plain file is mapped, so that only pages used are read."""
+def read_whole(name: str, extent: Extent | None = None) -> memoryview:
+    """All bytes of a file or stdin; a plain file is mapped, so that only pages used are read.
+
+    What is compressed or no file is read as far as `extent` says: given what has been read, at first
+    `SNIFF` bytes, it returns how many bytes to read in all. Raises DataError, without it for more than
+    `limits.WHOLE`.
+    """
     if name != STDIN and os.path.isfile(name):
         try:
             with open(name, "rb") as plain:
@@ -321,7 +332,46 @@ def read_whole(name: str) -> memoryview:
         except (OSError, ValueError):
             pass  # reading below tells what is wrong
     with open_input(name) as stream:
-        return memoryview(stream.read())
+        if extent is not None:
+            return _read_to(stream, extent)
+        data = _read_to(stream, lambda _: limits.WHOLE.size + 1)
+    if len(data) > limits.WHOLE.size:
+        raise limits.WHOLE.error(display(name))
+    return data
+
+
+def read_limited(name: str, limit: limits.Limit) -> memoryview:
+    """All bytes of a file or stdin, however it is stored. Raises DataError where they are more than the limit."""
+    data = read_whole(name, lambda _: limit.size + 1)
+    if len(data) > limit.size:
+        raise limit.error(display(name))
+    return data
+
+
+def read_start(name: str, size: int) -> bytes:
+    """The first bytes of a file, decompressed. Raises DataError."""
+    with open_input(name) as stream:
+        return stream.read(size)
+
+
+def map_file(name: str) -> memoryview:
+    """The bytes of a plain file as they are, mapped. Raises OSError."""
+    if not stat.S_ISREG(os.stat(name).st_mode):
+        raise OSError(errno.EINVAL, "not a plain file")
+    with open(name, "rb") as plain:
+        return memoryview(mmap.mmap(plain.fileno(), 0, access=mmap.ACCESS_READ)) if plain.read(1) else memoryview(b"")
+
+
+def _read_to(stream: BinaryIO, extent: Extent) -> memoryview:
+    data, wanted = bytearray(), SNIFF
+    while len(data) < wanted:
+        piece = stream.read(min(BLOCK, wanted - len(data)))
+        if not piece:
+            break
+        data += piece
+        if len(data) >= wanted:
+            wanted = extent(data)
+    return memoryview(data).toreadonly()
 
 
 def _encoded(text: str) -> bytes:
@@ -335,7 +385,7 @@ def _encoded(text: str) -> bytes:
 class Output:
     """Where results go: stdout, or a file that appears whole when all is written."""
 
-    def __init__(self, stream: IO[bytes], *, live: bool) -> None:
+    def __init__(self, stream: IO[bytes] | VisibleStream, *, live: bool) -> None:
         self._stream = stream
         self._live = live
 
@@ -380,26 +430,43 @@ def _standard_output(binary: bool, *, live: bool) -> Iterator[Output]:
         raise OutputError("standard output is closed")
     expect_output(None, binary=binary)
     stream = sys.stdout.buffer
-    plain_file = stat.S_ISREG(os.fstat(stream.fileno()).st_mode) if _has_descriptor(stream) else True
+    if not binary and is_terminal(sys.stdout):
+        shown = VisibleStream(stream)
+        yield Output(shown, live=True)
+        shown.finish()
+        stream.flush()
+        return
+    status = _status(sys.stdout)
+    plain_file = status is None or stat.S_ISREG(status.st_mode)
     yield Output(stream, live=(live or not plain_file) and not binary)
     stream.flush()
 
 
-def _has_descriptor(stream: IO[bytes]) -> bool:
+def _status(stream: IO[Any] | None) -> os.stat_result | None:
+    """The system's word on a standard stream; None where it is closed or replaced by an object without a file."""
     try:
-        stream.fileno()
-    except OSError:
-        return False
-    return True
+        return os.fstat(stream.fileno()) if stream is not None else None
+    except (OSError, ValueError):
+        return None
 
 
 def spare_inputs(name: str | None, inputs: Iterable[str | None]) -> None:
-    """Raises UsageError where an output is one of the inputs."""
-    if name in (None, STDIN) or not os.path.exists(name):
+    """Raises UsageError where an output, a file or stdout, is one of the inputs, which stdin is always one of."""
+    output = _status(sys.stdout) if name in (None, STDIN) else _status_of(name)
+    if output is None or not stat.S_ISREG(output.st_mode):
         return
-    for other in inputs:
-        if other not in (None, STDIN) and os.path.exists(other) and os.path.samefile(name, other):
-            raise UsageError(f"{name} is an input and would be overwritten", hint="choose another -o FILE")
+    read = {display(other): _status_of(other) for other in inputs if other not in (None, STDIN)}
+    for shown, status in {display(STDIN): _status(sys.stdin), **read}.items():
+        if status is not None and os.path.samestat(output, status):
+            what = f"{shown} is standard output too" if name in (None, STDIN) else f"{name} is an input"
+            raise UsageError(f"{what} and would be overwritten", hint="choose another -o FILE")
+
+
+def _status_of(name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name)
+    except (OSError, ValueError):
+        return None
 
 
 def expect_apart(*names: str | None) -> None:
@@ -442,29 +509,8 @@ def _file_output(name: str, inputs: Iterable[str | None]) -> Iterator[Output]:
         with open(target, "wb") as stream:
             yield Output(stream, live=False)
         return
-    target = target.resolve()  # through a link to the file itself
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        with os.fdopen(handle, "wb") as stream:
-            yield Output(stream, live=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~umask()
-        os.chmod(temporary, mode)
-        os.replace(temporary, target)
-    except BaseException:
-        if temporary is not None:
-            with suppress(OSError):
-                os.unlink(temporary)
-        raise
-
-
-def umask() -> int:
-    """The permissions that new files are not to have."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with replacing(target.resolve()) as stream:  # through a link to the file itself
+        yield Output(stream, live=False)
 
 
 def argument_bytes(text: str, *, raw: bool = False) -> bytes:

@@ -1,17 +1,21 @@
-"""What people see on stderr: messages and progress; and tables for a terminal. Knows no models."""
+"""What people see on stderr: messages and progress; and tables and text for a terminal. Knows no models."""
 
+import codecs
 import os
+import re
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TextIO
+from typing import IO, ClassVar, TextIO
 
 PATIENCE = 2.0  # seconds before progress is shown
 PERIOD = 0.25  # seconds between two pictures of a progress bar
 LOG_PERIOD = 30.0  # seconds between two lines where there is no terminal
 LABEL = 24  # cells of a label beside a bar
 EIGHTHS = " ▏▎▍▌▋▊▉█"
+_COMMANDING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys instead of showing it: control characters but line feed and tab, bidirectional overrides."""
 
 
 def is_terminal(stream: object) -> bool:
@@ -22,19 +26,61 @@ def is_terminal(stream: object) -> bool:
         return False
 
 
+def visible(text: str) -> str:
+    r"""The text with control characters but `\n` and `\t`, and bidirectional overrides, escaped: `\x1b`, `\u202e`."""
+    return _COMMANDING.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+class VisibleStream:
+    """A terminal's stream of bytes to which text is written as `visible` has it, invalid UTF-8 escaped too."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Writes bytes; of a character that is cut the rest has to follow."""
+        self._show(self._decoder.decode(bytes(data)))
+
+    def flush(self) -> None:
+        """Sends out all whole characters."""
+        self._stream.flush()
+
+    def finish(self) -> None:
+        """Shows what is left of a character that was cut."""
+        self._show(self._decoder.decode(b"", final=True))
+
+    def _show(self, text: str) -> None:
+        self._stream.write(visible(text).encode())
+
+
 class Terminal:
-    """Messages to people, on stderr."""
+    """Messages to people, on stderr; `current` is that of the command that runs."""
+
+    current: ClassVar["Terminal | None"] = None
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False, stream: TextIO | None = None) -> None:
         self.quiet = quiet
         self.verbose = verbose
         self._stream = stream if stream is not None else sys.stderr
         self._bar_shown = False
+        self._shown_once: set[str] = set()
 
     def notice(self, message: str) -> None:
         """One line that the user should see, unless --quiet."""
         if not self.quiet:
             self._line(message)
+
+    def notice_once(self, message: str) -> None:
+        """The same where it was not shown before."""
+        if message not in self._shown_once:
+            self._shown_once.add(message)
+            self.notice(message)
 
     def detail(self, message: str) -> None:
         """One line for --verbose."""
@@ -44,7 +90,7 @@ class Terminal:
     def _line(self, message: str) -> None:
         if self._stream is not None:
             self.clear()
-            print(f"lmkit: {message}", file=self._stream, flush=True)
+            print(visible(f"lmkit: {message}"), file=self._stream, flush=True)
 
     def clear(self) -> None:
         """Wipes the progress bar, if one is shown."""
@@ -55,7 +101,7 @@ class Terminal:
     def progress(self, title: str, total: int | None = None, unit: str = "B") -> "Progress":
         """A progress display for something of `total` units, None where unknown."""
         picture = not self.quiet and is_terminal(self._stream) and os.environ.get("TERM") != "dumb"
-        return Progress(self, title, total, unit, picture=picture)
+        return Progress(self, visible(title), total, unit, picture=picture)
 
     def stage(self, title: str, total: int) -> Callable[[int], None]:
         """A progress display for a stage of work; gives what is to be told of work done."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lmkit.checkpoint import Array, Checkpoint
+from lmkit.digests import CheckedArray
 from lmkit.embedding.subwords import Ngrams
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import F32, F64, I32, I64, Floats
@@ -65,22 +66,41 @@ class VectorSpace:
     context  (V, D) float32, or none
     counts   (V,) how often each word was met, or none
     ngrams   vectors of n-grams of characters, which make those of other words, or none
+
+    Of arrays that are checked where they are read, rows are taken by themselves where few are asked for.
     """
 
     kind = "w2v"
 
     def __init__(
-        self, vocabulary: Vocabulary, centre: F32, context: F32 | None = None, counts: I64 | None = None,
+        self, vocabulary: Vocabulary, centre: F32 | CheckedArray, context: F32 | CheckedArray | None = None,
+        counts: I64 | CheckedArray | None = None,
         config: Mapping[str, Any] | None = None, norms: F32 | None = None, digest: str = "",
         ngrams: Ngrams | None = None,
     ) -> None:  # fmt: skip
         self.tokenizer = WordTokenizer(vocabulary)
         self.ngrams = ngrams
-        self.centre, self.context, self.counts = centre, context, counts
+        self._centre, self._context, self._counts = _checked(centre), _checked(context), _checked(counts)
         self.config = dict(config or {})
         self.digest = digest
         if norms is not None:
             self.norms = norms
+
+    @property
+    def centre(self) -> F32:
+        """All vectors, (V, D)."""
+        centre: F32 = self._centre.whole()
+        return centre
+
+    @property
+    def context(self) -> F32 | None:
+        """Those of words as contexts, (V, D)."""
+        return None if self._context is None else self._context.whole()
+
+    @property
+    def counts(self) -> I64 | None:
+        """How often each word was met, (V,)."""
+        return None if self._counts is None else self._counts.whole()
 
     @cached_property
     def norms(self) -> F32:
@@ -111,10 +131,10 @@ class VectorSpace:
         if not isinstance(tokenizer, WordTokenizer):
             raise CheckpointError(f"damaged checkpoint: vectors of {tokenizer.kind}s, not of words")
         size = tokenizer.size
-        centre = checkpoint.array("centre", "F32", (size, None))
+        centre = checkpoint.checked("centre", "F32", (size, None))
 
         def optional(name: str, dtype: str, shape: tuple[int | None, ...]) -> Any:
-            return checkpoint.array(name, dtype, shape) if name in checkpoint.tensors else None
+            return checkpoint.checked(name, dtype, shape) if name in checkpoint.tensors else None
 
         if not size or centre.shape[1] == 0:
             raise CheckpointError("damaged checkpoint: no vectors")
@@ -133,7 +153,8 @@ class VectorSpace:
 
     def vectors(self, ids: I32) -> F32:
         """See `Embedding.vectors`: those of the words, whatever stands beside them."""
-        return self.centre[ids]
+        vectors: F32 = self._centre[ids]
+        return vectors
 
     # Words.
 
@@ -155,7 +176,7 @@ class VectorSpace:
     def ask(self, words: Sequence[bytes]) -> Asked:
         """Vectors of words, of unknown ones made of their n-grams. Raises DataError that names those without."""
         ids = self.find(words)
-        vectors, missing = self.centre[ids].astype(np.float64), []
+        vectors, missing = self._centre[ids].astype(np.float64), []
         unknown = np.flatnonzero(ids < 0).tolist()
         for place in unknown:
             made = self.vector_of(words[place])
@@ -170,7 +191,7 @@ class VectorSpace:
         """The vector of any word, (D,): its own, or else one of its n-grams; None where there is neither."""
         (token,) = self.find([word]).tolist()
         if token >= 0:
-            own: F64 = self.centre[token].astype(np.float64)
+            own: F64 = self._centre[token].astype(np.float64)
             return own
         return self.ngrams.vector(word) if self.ngrams is not None else None
 
@@ -191,7 +212,7 @@ class VectorSpace:
 
     def units(self, ids: I32) -> F64:
         """Vectors of length one, (N,) to (N, D)."""
-        return units(self.centre[ids])
+        return units(self._centre[ids])
 
     def cosines(self, queries: F64) -> F32:
         """Cosine of the angle between each query and each word, (N, D) to (N, V); -inf for words without a vector."""
@@ -215,7 +236,7 @@ class VectorSpace:
         answers = []
         for start in range(0, len(ids), TOGETHER):
             some = ids[start : start + TOGETHER]
-            own = self.centre[list(some)] if vectors is None else vectors[start : start + TOGETHER]
+            own = self._centre[list(some)] if vectors is None else vectors[start : start + TOGETHER]
             asked = units(own)
             for token, unit, row in zip(some, asked, self.cosines(asked), strict=True):
                 answers.append(self._nearest(unit, row, [token], most, limit))
@@ -232,7 +253,7 @@ class VectorSpace:
         ties, `limit` and `vectors`, those of `positive` first, as in `similar`.
         """
         asked = [*positive, *negative]
-        vectors = units(self.centre[asked] if vectors is None else vectors)
+        vectors = units(self._centre[asked] if vectors is None else vectors)
         count = len(positive)
         if not multiply:
             total = vectors[:count].sum(axis=0) - vectors[count:].sum(axis=0)
@@ -259,7 +280,7 @@ class VectorSpace:
     def _error(self) -> float:
         """How far a cosine in float32 may be off: D products are added, and lengths are rounded."""
         rounding = float(np.finfo(np.float32).eps)
-        return (int(self.centre.shape[1]) + 8) * rounding
+        return (int(self._centre.shape[1]) + 8) * rounding
 
     def _nearest(self, unit: F64, row: F32, asked: Sequence[int], most: int, limit: int | None) -> list[Neighbour]:
         """The words of the highest exact cosines with a unit vector, (D,), given those in float32, (V,)."""
@@ -285,6 +306,10 @@ class VectorSpace:
         scores = np.concatenate([exact(ids[at : at + ROWS]) for at in range(0, len(ids), ROWS)] or [np.zeros(0)])
         best = np.argsort(-scores, kind="stable")[:most]
         return [Neighbour(int(ids[place]), float(scores[place])) for place in best]
+
+
+def _checked(values: Array | CheckedArray | None) -> Any:
+    return values if values is None or isinstance(values, CheckedArray) else CheckedArray(values)
 
 
 def _refuse(missing: Sequence[bytes]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lmkit.checkpoint import Array, Checkpoint
+from lmkit.digests import CheckedArray
 from lmkit.embedding.plan import FIRST_WORD, Parts
 from lmkit.errors import CheckpointError
 from lmkit.protocols import F32, F64, I32, I64, U32
@@ -102,12 +103,17 @@ class Ngrams:
     """Vectors of the n-grams that were learned.
 
     buckets  (B,) ascending
-    rows     (B, D)
+    table    (B, D), may be checked where it is read
     """
 
     subwords: Subwords
     buckets: I32
-    rows: F32
+    table: F32 | CheckedArray
+
+    @property
+    def rows(self) -> F32:
+        """All rows, (B, D)."""
+        return self.table.whole() if isinstance(self.table, CheckedArray) else self.table
 
     def tensors(self) -> dict[str, Array]:
         """As a checkpoint has them."""
@@ -128,7 +134,7 @@ class Ngrams:
         if not 0 < numbers[2] <= MOST_BUCKETS:
             raise CheckpointError(f"damaged checkpoint: {numbers[2]} buckets")
         buckets = checkpoint.array("ngram_buckets", "I32", (None,))
-        rows = checkpoint.array("ngrams", "F32", (len(buckets), dim))
+        rows = checkpoint.checked("ngrams", "F32", (len(buckets), dim))
         if (buckets[1:] <= buckets[:-1]).any() or (len(buckets) and not 0 <= buckets[0] <= buckets[-1] < numbers[2]):
             raise CheckpointError("damaged checkpoint: buckets of n-grams that are none")
         return cls(Subwords(*numbers), buckets, rows)
@@ -146,7 +152,7 @@ class Ngrams:
         places = places[self.buckets[places] == wanted] if len(self.buckets) else places[:0]
         if not len(places):
             return None
-        vector: F64 = self.rows[places].mean(axis=0, dtype=np.float64)
+        vector: F64 = self.table[places].mean(axis=0, dtype=np.float64)
         return vector if vector.any() else None
 
 

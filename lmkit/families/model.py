@@ -49,6 +49,7 @@ class Weights:
             raise CheckpointError(f"damaged checkpoint: {tokenizer.size} tokens, {settings.vocabulary} in the model")
         form = TextForm.from_json(checkpoint.config.get("text"), tokenizer.size)
         shapes = settings.shapes()
+        checkpoint.check(shapes)
         tensors = {name: checkpoint.array(name, "F32", shape) for name, shape in shapes.items()}
         return cls(settings, form, tokenizer, tensors, checkpoint.digest)
 

@@ -1,7 +1,9 @@
 """Texts compressed by arithmetic coding with any language model, and back. Knows no files.
 
-A line costs what the model charges for its tokens and its end; the rest costs 64 bits at most
-for text that the tokens can spell: bits of the file <= -log2 P(text) + 64. In detail:
+A text is coded as `LanguageModel.read` reads it: each line from the model's start where the model reads lines, else as
+one stream, with contexts that reach over line ends and windows that move on by the model's stride. So it costs what the
+model charges for its tokens and ends of lines; the rest costs 64 bits at most for text that the tokens can spell:
+bits of the file <= -log2 P(text) + 64. In detail:
 
 - 32 bits of head: a byte that names the format, 24 bits of a digest of the model.
 - Before each line, whether the text ends instead, and if so whether its last line feed is
@@ -9,6 +11,9 @@ for text that the tokens can spell: bits of the file <= -log2 P(text) + 64. In d
   all 20.9 bits at most with a line feed, 22.5 without, and 0.14 bits more for each 10^5 lines.
 - After each line, whether it ended with a carriage return too: 0.6 bits in all where none of
   10^5 lines does, 3.5 where all do.
+- Where line ends are text to the model there are no lines: before each token, whether the text ends instead, with the
+  same chances after n tokens. Where it reads documents between blank lines, before each document whether another blank
+  line follows, 0.6 bits in all where none of 10^5 does.
 - Less than 8 bits where the coder stops (see `arithmetic`).
 - Probabilities become integers of about 2^48 parts, at least one each: less than 10^-8 bits a
   token for a vocabulary of 10^5; each token gives 10^-7 bits for the escape below. Measured on a
@@ -31,23 +36,33 @@ model answers there alike: n-gram models do, those that multiply matrices need a
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
+import numpy as np
+
 from lmkit.errors import CheckpointError
-from lmkit.protocols import LanguageModel
+from lmkit.protocols import I32, LanguageModel, Tokenizer
 from lmkit.using.adaptive import Bytes, Flag
 from lmkit.using.arithmetic import Coder, DamagedError, Decoder, Encoder
 from lmkit.using.distributions import Distributions, Node
+from lmkit.using.evaluation import reaches_over_lines
+from lmkit.using.line_contexts import LineContexts
 from lmkit.using.spelling import RUN, Speller
 
 MAGIC = 0xA9
-VERSION = "1"
+"""Begins texts whose lines are coded each from the model's start, as version 1 coded all."""
+MAGIC_STREAM = 0xAA
+"""Begins texts that are coded as streams."""
+VERSION = "2"
 HEAD = 4
 BLOCK = 1 << 16
 PART = 1 << 20  # bytes of a line that are looked at together
 END, END_CUT, LINE = 0, 1, 2
+_LINE_BEGIN = re.compile(rb"\n(?=[^ \t\r\n])")
 
 
 class OtherModelError(CheckpointError):
@@ -79,17 +94,29 @@ def identity(model: LanguageModel) -> bytes:
     return hashlib.sha256(json.dumps([model.tokenizer.digest, signature]).encode()).digest()[: HEAD - 1]
 
 
+def _as_it_is(tokenizer: Tokenizer, text: bytes) -> I32:
+    """Ids of a part of a text whose line ends are text."""
+    from lmkit.text.whole import ids_of
+
+    return np.concatenate([np.zeros(0, np.int32), *ids_of(tokenizer, [text])])
+
+
 class _Shared:
     """What a text's encoder and decoder do alike; a decoder ignores what it is told."""
 
-    def __init__(self, model: LanguageModel, coder: Coder, sizes: Sizes) -> None:
+    def __init__(self, model: LanguageModel, coder: Coder, sizes: Sizes, *, stream: bool) -> None:
         self.coder, self.sizes = coder, sizes
         self.distributions = Distributions(model)
-        self.speller = Speller(model.tokenizer)
-        self.eos = model.tokenizer.specials["eos"]
+        self.has_lines = not stream or model.form.line_end is not None
+        self.speller = Speller(model.tokenizer, None if self.has_lines else partial(_as_it_is, model.tokenizer))
+        if self.has_lines:
+            self.lines = LineContexts(coder, self.distributions, model.form if stream else None)
+            line_end = model.form.line_end if stream else None
+            self.line_end = model.tokenizer.specials["eos"] if line_end is None else line_end
         self._named = Flag(1, 4)  # 0: raw bytes, 1: the unknown token's own name
         self._returned = Flag(4, 1)
         self._bytes = Bytes()
+        self._items = 0
 
     def token(self, node: Node, token: int) -> int:
         """The next token, by the model."""
@@ -104,7 +131,18 @@ class _Shared:
         end = max(whole >> 20, whole // (self.sizes.lines + 3) ** 2)
         return self.coder.choose((end - end // 4, end, whole), event)
 
-    def line_end(self, returned: int) -> int:
+    def goes_on(self, more: int) -> int:
+        """Whether another token or escape follows in a text without lines."""
+        whole = 1 << 30
+        end = max(whole >> 20, whole // (self._items + 3) ** 2)
+        self._items += 1
+        return self.coder.choose((end, whole), more)
+
+    def begin_item(self, more: int) -> int:
+        """Whether a token or escape follows: always, within a line, whose end is a token too."""
+        return 1 if self.has_lines else self.goes_on(more)
+
+    def ended(self, returned: int) -> int:
         """Whether a carriage return stood before the line feed."""
         self.sizes.lines += 1
         return self._returned.code(self.coder, returned)
@@ -127,33 +165,84 @@ def compress(model: LanguageModel, chunks: Iterable[bytes], sizes: Sizes | None 
     """The compressed text in blocks, of a text that comes in chunks of any bytes."""
     sizes = sizes if sizes is not None else Sizes()
     encoder = Encoder()
-    shared = _Shared(model, encoder, sizes)
+    stream = reaches_over_lines(model)
+    shared = _Shared(model, encoder, sizes, stream=stream)
     chunks = iter(chunks)
     first = next(chunks, b"")  # nothing is written where nothing can be read
-    head = bytes([MAGIC]) + identity(model)
+    head = bytes([MAGIC_STREAM if stream else MAGIC]) + identity(model)
     sizes.compressed_bytes += len(head)
     yield head
-    node: Node | None = None
-    end = END
-    for part, last, whole in _parts(chain([first], chunks), sizes):
-        end = END if whole else END_CUT
-        if node is None:
-            shared.boundary(LINE)
-            node = shared.distributions.start()
-            shared.speller.begin()
-        returned = last and part.endswith(b"\r")
-        node = _encode(shared, node, part[:-1] if returned else part)
-        if last:
-            shared.token(node, shared.eos)
-            shared.line_end(int(returned))
-            node = None
+    work = _encode_lines if shared.has_lines else _encode_text
+    for _ in work(shared, chain([first], chunks)):
         if len(encoder) >= BLOCK:
             sizes.compressed_bytes += len(encoder)
             yield encoder.take()
-    shared.boundary(end)
     rest = encoder.finish()
     sizes.compressed_bytes += len(rest)
     yield rest
+
+
+def _encode_lines(shared: _Shared, chunks: Iterable[bytes]) -> Iterator[None]:
+    """Codes a text by lines, some of it at each step."""
+    node: Node | None = None
+    end = END
+    for part, last, whole in _parts(chunks, shared.sizes):
+        end = END if whole else END_CUT
+        returned = last and part.endswith(b"\r")
+        part = part[:-1] if returned else part
+        blank = False
+        if node is None:
+            shared.boundary(LINE)
+            node = shared.lines.begin()
+            shared.speller.begin()
+            blank = _encode_blank(shared, node, blank=last and not part)
+        if not blank:
+            node = _encode(shared, node, part)
+        if last:
+            if not blank:
+                shared.token(node, shared.line_end)
+                shared.lines.end_line(node, shared.line_end)
+            shared.ended(int(returned))
+            node = None
+        yield
+    shared.boundary(end)
+
+
+def _encode_blank(shared: _Shared, node: Node, *, blank: bool) -> bool:
+    """Codes a line that is blank to the model; gives whether it was."""
+    document_end = shared.lines.document_end
+    if document_end is None:
+        return bool(shared.lines.skipped(int(blank)))
+    if blank:
+        shared.token(node, document_end)
+        shared.lines.end_document()
+    return blank
+
+
+def _encode_text(shared: _Shared, chunks: Iterable[bytes]) -> Iterator[None]:
+    """Codes a text whose line ends are text, some of it at each step."""
+    node = shared.distributions.start()
+    for part in _large_parts(chunks, shared.sizes):
+        node = _encode(shared, node, part)
+        yield
+    shared.goes_on(0)
+
+
+def _large_parts(chunks: Iterable[bytes], sizes: Sizes) -> Iterator[bytes]:
+    """Parts of a text, cut where tokens begin if that can be had: behind a line end, or else before a space."""
+    rest = bytearray()
+    for chunk in chunks:
+        sizes.text_bytes += len(chunk)
+        rest += chunk
+        while len(rest) > PART:
+            ends = [match.end() for match in _LINE_BEGIN.finditer(rest, 0, PART)]
+            if not ends:
+                yield from (part for part, _, _ in _cut(rest))
+                break
+            yield bytes(rest[: ends[-1]])
+            del rest[: ends[-1]]
+    if rest:
+        yield bytes(rest)
 
 
 def _parts(chunks: Iterable[bytes], sizes: Sizes) -> Iterator[tuple[bytes, bool, bool]]:
@@ -191,11 +280,13 @@ def _encode(shared: _Shared, node: Node, part: bytes) -> Node:
     unk = shared.speller.unk
     for item in shared.speller.items(part):
         if isinstance(item, bytes):
+            shared.begin_item(1)
             shared.token(node, unk)
             shared.named(0)
             _, node = shared.raw(node, item)
             continue
         for token in item:
+            shared.begin_item(1)
             shared.token(node, token)
             if token == unk:
                 shared.named(1)
@@ -207,27 +298,34 @@ def _encode(shared: _Shared, node: Node, part: bytes) -> Node:
 def decompress(model: LanguageModel, chunks: Iterable[bytes], sizes: Sizes | None = None) -> Iterator[bytes]:
     """The text in blocks. Raises OtherModelError or DamagedError."""
     sizes = sizes if sizes is not None else Sizes()
-    decoder = Decoder(_behind_head(model, chunks, sizes))
-    shared = _Shared(model, decoder, sizes)
+    chunks, stream = _behind_head(model, chunks, sizes)
+    decoder = Decoder(chunks)
+    shared = _Shared(model, decoder, sizes, stream=stream)
     out = bytearray()
-    feed = b""
-    while (event := shared.boundary(LINE)) == LINE:
-        out += feed
-        for piece in _decode_line(shared):
-            out += piece
-            if len(out) >= BLOCK:
-                sizes.text_bytes += len(out)
-                yield bytes(out)
-                out.clear()
-        feed = b"\r\n" if shared.line_end(0) else b"\n"
+    for piece in _decode_lines(shared) if shared.has_lines else _decode(shared, shared.distributions.start()):
+        out += piece
+        if len(out) >= BLOCK:
+            sizes.text_bytes += len(out)
+            yield bytes(out)
+            out.clear()
     decoder.finish()
-    out += feed if event == END else feed[:-1]
     sizes.text_bytes += len(out)
     yield bytes(out)
 
 
-def _behind_head(model: LanguageModel, chunks: Iterable[bytes], sizes: Sizes) -> Iterator[bytes]:
-    """What follows the head, once it is found to be this model's."""
+def _decode_lines(shared: _Shared) -> Iterator[bytes]:
+    """The bytes of a text coded by lines."""
+    feed = b""
+    while (event := shared.boundary(LINE)) == LINE:
+        yield feed
+        if not shared.lines.skipped(0):
+            yield from _decode(shared, shared.lines.begin())
+        feed = b"\r\n" if shared.ended(0) else b"\n"
+    yield feed if event == END else feed[:-1]
+
+
+def _behind_head(model: LanguageModel, chunks: Iterable[bytes], sizes: Sizes) -> tuple[Iterator[bytes], bool]:
+    """What follows the head, once it is found to be this model's, and whether it is coded as a stream."""
     chunks = iter(chunks)
     head = b""
     while len(head) < HEAD and (chunk := next(chunks, None)) is not None:
@@ -235,24 +333,40 @@ def _behind_head(model: LanguageModel, chunks: Iterable[bytes], sizes: Sizes) ->
         head += chunk
     if not head:
         raise DamagedError("empty, so not a compressed text")
-    if head[0] != MAGIC:
+    if head[0] not in (MAGIC, MAGIC_STREAM):
         raise DamagedError("not a text that lmkit compressed")
     if len(head) < HEAD:
         raise DamagedError("damaged or cut off")
     if head[1:HEAD] != identity(model):
         raise OtherModelError("compressed with another model")
-    yield head[HEAD:]
+    stream = head[0] == MAGIC_STREAM
+    if stream and not reaches_over_lines(model):
+        raise DamagedError("damaged: a stream, and the model reads lines")
+    return _counted(chain([head[HEAD:]], chunks), len(head) - HEAD, sizes), stream
+
+
+def _counted(chunks: Iterable[bytes], before: int, sizes: Sizes) -> Iterator[bytes]:
+    """The same chunks; their bytes, but for those counted before, are added to the sizes on the way."""
     for chunk in chunks:
-        sizes.compressed_bytes += len(chunk)
+        sizes.compressed_bytes += len(chunk) - before
+        before = 0
         yield chunk
 
 
-def _decode_line(shared: _Shared) -> Iterator[bytes]:
-    """The bytes of a line without its end."""
-    node = shared.distributions.start()
+def _decode(shared: _Shared, node: Node) -> Iterator[bytes]:
+    """The bytes of a line without its end, or of a text without lines."""
     unk, decode = shared.speller.unk, shared.speller.decode
+    document_end = shared.lines.document_end if shared.has_lines else None
     run: list[int] = []
-    while (token := shared.token(node, 0)) != shared.eos:
+    while shared.begin_item(1):
+        token = shared.token(node, 0)
+        if shared.has_lines and token == shared.line_end:
+            shared.lines.end_line(node, token)
+            break
+        if token == document_end:
+            shared.lines.end_document()
+            return
+        document_end = None
         if token == unk and not shared.named(0):
             yield decode(run)
             run.clear()

@@ -94,6 +94,14 @@ def perplexity(nats: float, count: int) -> float:
         return math.inf
 
 
+def probability(nats: float) -> float:
+    """exp(nats); infinite beyond what floats hold, as scores of imported files may be."""
+    try:
+        return math.exp(nats)
+    except OverflowError:
+        return math.inf
+
+
 def perplexity_of(scores: F64, *, logarithms: bool = True) -> float:
     """exp of minus the mean log-probability of tokens, (N,), given in nats or else as probabilities."""
     with np.errstate(divide="ignore"):
@@ -273,7 +281,7 @@ def three_perplexities(model: LanguageModel, lines: Iterable[Line]) -> dict[str,
     return {
         "tokens": tokens,
         "nats": total,
-        "probability": math.exp(total),
+        "probability": probability(total),
         "bits_per_token": bits,
         "perplexity": perplexity(-total, tokens),
         "perplexity_from_entropy": _power(bits),

@@ -1,14 +1,17 @@
 """A line as runs of tokens and raw bytes that spell it exactly, whatever the tokenizer. Knows no model."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from lmkit.protocols import Tokenizer
+from lmkit.protocols import I32, Tokenizer
 from lmkit.text.tokenizers import SEPARATORS
 
 RUN = 1 << 20
 """Tokens after which a run ends by itself, so that decoding needs no more memory than that."""
 _WINDOW = 1 << 16  # bytes within which a token is looked for behind what can't be spelled
+_SHORT = 32  # bytes of a part that is not cut to find what of it tokens spell
+_SEPARABLE = frozenset({"word", "char", "byte", "bpe"})
+"""Kinds of tokenizers that decode two runs in a row as they decode each, with what joins two tokens between them."""
 _FRAGMENT = 3  # bytes; a piece of raw bytes is worth ending for as many bytes of tokens
 _UNLIKELY = ("\ufffd", "\uffff", "\U0010ffff")
 _NO_TEXT = re.compile("[\ud800-\udfff]")
@@ -21,8 +24,10 @@ class Speller:
     the raw bytes between them. How well runs are found is this class's own business.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, encode: Callable[[bytes], I32] | None = None) -> None:
+        """`encode` takes the place of the tokenizer's, as for texts whose line ends are text."""
         self._tokenizer = tokenizer
+        self._encode = encode or tokenizer.encode
         specials = tokenizer.specials
         named = specials.get("unk")
         self._named = named is not None
@@ -33,7 +38,9 @@ class Speller:
         self._run = 0
 
     def _find_joint(self) -> bytes | None:
-        """What `decode` puts between two tokens; None where that can't be told."""
+        """What `decode` puts between two tokens and two runs; None where that can't be known."""
+        if self._tokenizer.kind not in _SEPARABLE:
+            return None
         ordinary = [token for token in range(self._tokenizer.size) if token not in self._tokenizer.specials.values()][
             :1
         ]
@@ -59,10 +66,10 @@ class Speller:
     def tokens(self, text: bytes) -> list[int]:
         """The tokens that a text encodes to, unknown ones for what is no text; marks of sentences left out."""
         try:
-            ids = self._tokenizer.encode(text).tolist()
+            ids = self._encode(text).tolist()
         except UnicodeDecodeError:
             readable = _NO_TEXT.sub(self._stand_in, text.decode(errors="surrogateescape"))
-            ids = self._tokenizer.encode(readable.encode()).tolist()
+            ids = self._encode(readable.encode()).tolist()
         return [token for token in ids if token not in self._marks]
 
     def begin(self) -> None:
@@ -84,8 +91,35 @@ class Speller:
             raw = [len(item) + _FRAGMENT for item in items if isinstance(item, bytes)]
             if sum(raw) <= len(part) + _FRAGMENT and self._spelled(items, before, joint) == part:
                 return items
-        self._run = 0
-        return [part] if part else []
+            self._run = 0
+            return [part] if part else []
+        return self._apart(part)
+
+    def _apart(self, part: bytes) -> list[list[int] | bytes]:
+        """Runs that decode each on its own, no two of them in a row: raw bytes between them, or the end of none."""
+        items: list[list[int] | bytes] = []
+        for item in self._halved(part):
+            if isinstance(item, bytes) and items and isinstance(items[-1], bytes):
+                items[-1] += item
+                continue
+            if isinstance(item, list) and (isinstance(items[-1], list) if items else self._run):
+                items.append(b"")
+            items.append(item)
+        if items:
+            self._run = len(items[-1]) if isinstance(items[-1], list) else 0
+        return items
+
+    def _halved(self, part: bytes) -> Iterator[list[int] | bytes]:
+        """A run that spells a part, or those of its halves; short ones that none spells are raw bytes."""
+        ids = self.tokens(part)
+        if ids and len(ids) < RUN and all(map(self.can_name, ids)) and self.decode(ids) == part:
+            yield ids
+        elif len(part) <= _SHORT:
+            yield from [part] * bool(part)
+        else:
+            cut = _middle(part)
+            yield from self._halved(part[:cut])
+            yield from self._halved(part[cut:])
 
     def _spelled(self, items: Sequence[list[int] | bytes], before: int, joint: bytes) -> bytes:
         """What items spell, the first of them going on with a run of `before` tokens."""
@@ -146,3 +180,14 @@ class Speller:
     def _ends(part: bytes, place: int, joint: bytes) -> bool:
         """Whether a piece may end here."""
         return not joint or place == len(part) or part[place] in SEPARATORS
+
+
+def _middle(part: bytes) -> int:
+    """Where a part is cut in two: before a space near its middle, or at least before a character."""
+    half = len(part) // 2
+    space = part.rfind(b" ", half // 2, half)
+    if space > 0:
+        return space
+    while half > 1 and part[half] & 0xC0 == 0x80:
+        half -= 1
+    return half

@@ -576,3 +576,18 @@ def test_a_tokenizer_with_a_pattern_that_gives_up_is_one_line(process, lmkit, on
         assert done.status == 3, done.stderr
         one_line(done.stderr)
         assert "the pattern" in done.stderr
+
+
+@settings(max_examples=30)
+@given(texts=st.lists(st.sampled_from(["", "a", "a\n", "á b", "á b\n\n", "x" * 70, "\n"]), min_size=1, max_size=4))
+def test_stats_count_the_characters_and_bytes_of_the_files(texts, trained, lmkit, write):
+    names = [write(f"{number}.txt", text.encode()) for number, text in enumerate(texts)]
+    done = lmkit("bpe", "stats", "-m", trained("bytes.lm"), "--json", *names)
+    whole = "".join(texts)
+    if not whole.strip("\n"):
+        assert done.status == 3
+        return
+    record = done.records[0]
+    assert (record["bytes"], record["characters"]) == (len(whole.encode()), len(whole))
+    assert record["lines"] == sum(text.count("\n") + (not text.endswith("\n")) for text in texts if text)
+    assert record["bytes_per_token"] == pytest.approx(record["bytes"] / record["tokens"])

@@ -151,7 +151,7 @@ def test_logits(lmkit, shelf):
     assert first["nats"] == pytest.approx(math.log(0.684932), abs=1e-6)
 
 
-@pytest.mark.parametrize("name", [*NEURAL, "witten-bell-3.lm", "four.arpa", "by-hand.lm"])
+@pytest.mark.parametrize("name", [*NEURAL, "witten-bell-3.lm", "four.arpa", "mixed.lm"])
 def test_probabilities_are_the_softmax_of_logits(name, lmkit, shelf, opened):
     records = lmkit("next", "--json", "--logits", "--all", "-m", shelf[name], "--prompt", "a").records
     logits = np.array([record["logit"] for record in records])

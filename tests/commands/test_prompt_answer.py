@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 import pytest
+from conftest import NEURAL
+from rounding import assert_nats
 
 FILM = b"""\\data\\
 ngram 1=10
@@ -79,6 +81,18 @@ def test_what_follows_the_answer_is_scored_with_it(answer, film):
     assert nats("[Z] fue mala") == pytest.approx([-0.6 - 1 - 0.7, -1.1 - 1 - 0.7], abs=1e-6)
 
 
+def test_all_units_count_the_text_behind_the_answer(answer, film, shelf):
+    (found,) = answer("-m", film, "--prompt", "la\nfue [Z] la\nla la", "--labels", "bacan,mala")
+    scores = found["scores"]["bacan"]
+    assert {unit: scores["none"] / scores[unit] for unit in ("tokens", "bytes", "chars")} == pytest.approx(
+        {"tokens": 3, "bytes": len("bacan la\n"), "chars": len("bacan la\n")}
+    )
+    (found,) = answer("-m", shelf["byte-witten-bell.lm"], "--prompt", "the[Z]\u00f1a", "--labels", "cat,dog")
+    scores = found["scores"]["cat"]
+    assert scores["tokens"] == scores["bytes"] == pytest.approx(scores["none"] / 6)
+    assert scores["chars"] == pytest.approx(scores["none"] / 5)
+
+
 def test_each_norm_may_decide(answer, film):
     def chosen(norm, *more):
         (found,) = answer("-m", film, "--prompt", "fue ", "--labels", WORDS, "--norm", norm, *more)
@@ -119,7 +133,10 @@ def test_answers_equal_differences_of_score(answer, lmkit, opened, shelf):
         nats = np.array(list(map(float, done.lines)))
         (found,) = answer("-m", shelf[name], "--prompt", "t [Z].", "--labels", ",".join(words))
         scores = np.array([found["scores"][word]["none"] for word in words])
-        assert scores - scores[0] == pytest.approx(nats - nats[0], abs=1e-4)
+        if name in NEURAL:
+            assert_nats(opened(name), scores - scores[0], nats - nats[0], size=np.abs(nats).max())
+        else:
+            assert scores - scores[0] == pytest.approx(nats - nats[0], abs=1e-9)
 
 
 # Candidates.

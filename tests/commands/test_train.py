@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rounding import assert_close
 
 from lmkit import checkpoint
 from lmkit.commands.models import open_tokenizer
@@ -37,6 +38,34 @@ def command(kind):
 
 def events(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+# Shapes.
+
+
+def test_parameters_do_not_depend_on_heads_but_for_norms_as_wide_as_heads(train):
+    """Row F2: in the one layer there is such a norm for queries and one for keys."""
+
+    def parameters(heads, *options):
+        made = train("transformer", "--width", "16", "--heads", heads, "--steps", "1", *options)
+        return sum(tensor.size for tensor in made.tensors.values())
+
+    for heads in (1, 2, 4, 8):
+        without = parameters(heads, "--no-query-key-norm")
+        assert without == parameters(1, "--no-query-key-norm")
+        assert parameters(heads) == without + 2 * 16 // heads
+
+
+def test_the_place_of_norms(train, lmkit, work):
+    """Row F10: three places, one of them with two names; `pre` has one norm more, before the head."""
+    sizes = {}
+    for norm in ("pre", "post", "course", "res-post"):
+        made = train("transformer", "--norm", norm, "--steps", "1", output=f"{norm}.lm")
+        sizes[norm] = sum(tensor.size for tensor in made.tensors.values())
+        assert ("norm.weight" in made.tensors) == (norm == "pre")
+    assert sizes["post"] == sizes["course"] == sizes["pre"] - made.config["width"]
+    assert (work / "res-post.lm").read_bytes() == (work / "course.lm").read_bytes()
+    assert "one norm more" in " ".join(lmkit("train", "transformer", "--help").text.split())
 
 
 # The same command, the same bytes.
@@ -147,7 +176,7 @@ def test_ways_of_reading(kind, by, train, write, work):
 def test_a_first_loss_is_that_of_a_model_that_knows_nothing(kind, train, work):
     made = train(kind, "--log", "log.jsonl", "--lr", "0", "--matrix-lr", "0")
     for event in events(work / "log.jsonl"):
-        assert event["nats"] == pytest.approx(np.log(made.config["vocabulary"]), rel=1e-6)
+        assert_close(event["nats"], np.log(made.config["vocabulary"]))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -160,7 +189,7 @@ def test_a_frozen_models_loss_is_its_perplexity(kind, train, lmkit, work, write)
     train(kind, *options, "--steps", "2", "--log", "log.jsonl", files=["lines.txt"])
     train(kind, *options, "--steps", "1", files=["lines.txt"], output="one.lm")
     (record,) = lmkit("ppl", "--json", "-m", "one.lm", "lines.txt").records
-    assert events(work / "log.jsonl")[1]["nats"] == pytest.approx(-record["nats"] / record["tokens"], rel=1e-6)
+    assert_close(events(work / "log.jsonl")[1]["nats"], -record["nats"] / record["tokens"])
 
 
 @pytest.mark.parametrize("kind", KINDS)

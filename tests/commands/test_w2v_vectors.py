@@ -95,6 +95,22 @@ def test_the_projector(lmkit, fails, vectors, work):
     fails(4, "w2v", "export", "--which", "context", vectors)
 
 
+def test_a_words_two_vectors_by_their_letters(lmkit, write):
+    """Row C5: v, the centre, is the default; u is the context; `both` has both."""
+    write("text", b"the cat sat on the mat\nthe dog sat on the log\n" * 9)
+    assert lmkit("w2v", "train", "text", "--dim", "4", "-o", "trained.lm", "-q").status == 0
+
+    def exported(*options):
+        done = lmkit("w2v", "export", "trained.lm", "--format", "glove", *options)
+        assert done.status == 0, done.stderr
+        return dict(line.split(" ", 1) for line in done.lines)
+
+    v, u = exported("--which", "v"), exported("--which", "u")
+    assert v == exported() == exported("--which", "centre")
+    assert u == exported("--which", "context") != v
+    assert exported("--which", "both") == {word: f"{v[word]} {u[word]}" for word in v}
+
+
 def test_convert_knows_vectors(lmkit, fails, vectors, work):
     assert lmkit("convert", "vectors.txt", "-o", "1.lm").status == 0
     assert (work / "1.lm").read_bytes() == (work / vectors).read_bytes()

@@ -11,7 +11,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from small_models import METHODS
 
+from lmkit.counting import estimation
 from lmkit.counting.estimation import Settings, estimate, thresholds
+from lmkit.counting.smoothing import bucket
 from lmkit.counting.tables import Counts, Level
 from lmkit.errors import DataError, UsageError
 from lmkit.text.tokenizers import Fixed, from_list
@@ -207,8 +209,6 @@ def test_order_zero_is_uniform(sentences, open_vocabulary, length):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_threads_and_chunks_do_not_change_a_bit(method, monkeypatch):
-    from lmkit.counting import estimation
-
     sentences = small.zipf(3, sentences=80)
     options = {"weights": [[0.4] * 24] * 4} if method == "jelinek-mercer" else {}
     one = small.model(sentences, 4, method, prune=[0, 0, 1], **options)
@@ -223,10 +223,19 @@ def test_threads_and_chunks_do_not_change_a_bit(method, monkeypatch):
             np.testing.assert_allclose(x, z, rtol=1e-13)
 
 
+def test_logarithms_are_those_of_the_c_library():
+    """And not of numpy, whose last bit depends on the processor; classes of contexts don't depend on it either."""
+    values = np.concatenate(([0.0, 1.0, 0.5, 1e-300], np.random.default_rng(0).random(10000)))
+    found = estimation._log10(values, np.float64)
+    assert found.tolist() == [-math.inf, *(math.log10(value) for value in values[1:].tolist())]
+    assert estimation._log10(values, np.float32).tolist() == found.astype(np.float32).tolist()
+    totals = np.arange(1 << 16)
+    assert bucket(totals).tolist() == [max(1, total).bit_length() - 1 for total in totals.tolist()]
+    assert bucket(np.array([2.0**23 - 1, 2.0**23, 2.0**40])).tolist() == [22, 23, 23]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_large_models_keep_single_precision(method, monkeypatch):
-    from lmkit.counting import estimation
-
     sentences = small.zipf(3, sentences=80)
     options = {"weights": [[0.4] * 24] * 3} if method == "jelinek-mercer" else {}
     exact = small.model(sentences, 3, method, **options)

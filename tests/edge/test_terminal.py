@@ -1,11 +1,13 @@
 """Messages, progress and tables; records as lines; sizes of memory; scratch files."""
 
 import io
+import itertools
 import json
 import math
 import os
 import pty
 import sys
+import unicodedata
 from contextlib import suppress
 
 import numpy as np
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from lmkit.edge import scratch, terminal
 from lmkit.edge.records import Table, cell, to_json
 from lmkit.edge.streams import Output
-from lmkit.edge.terminal import Terminal, is_terminal, table
+from lmkit.edge.terminal import Terminal, VisibleStream, is_terminal, table
 from lmkit.errors import UsageError
 
 
@@ -279,3 +281,30 @@ def test_folders_for_arrays(tmp_path, monkeypatch, write):
     for folder in ("none", str(write("file", b""))):
         with pytest.raises(UsageError, match="--temp-dir"):
             scratch.Disk(folder)
+
+
+# What a terminal would obey.
+
+
+@given(st.text(), st.lists(st.integers(0, 200)))
+def test_nothing_reaches_a_terminal_that_it_would_obey(text, cuts):
+    data = text.encode(errors="surrogatepass")
+    stream = io.BytesIO()
+    shown = VisibleStream(stream)
+    for begin, end in itertools.pairwise([0, *sorted(cuts), len(data)]):
+        shown.write(data[begin:end])
+    shown.finish()
+    found = stream.getvalue().decode()
+    assert not [c for c in found if unicodedata.category(c) == "Cc" and c not in "\n\t"]
+    assert not set(found) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+    if text.isprintable() and text.isascii():
+        assert found == text
+
+
+def test_what_is_no_text_is_shown_as_numbers():
+    stream = io.BytesIO()
+    shown = VisibleStream(stream)
+    shown.write(b"a\x1b[31m\xc2")
+    shown.write(b"\x9b \xff\x9b \xe2\x80\xae b\r\n\t\x7f\xe2")
+    shown.finish()
+    assert stream.getvalue() == rb"a\x1b[31m\x9b \xff\x9b \u202e b\r".replace(rb"\r", rb"\x0d") + b"\n\t" + rb"\x7f\xe2"

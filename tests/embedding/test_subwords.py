@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rounding import assert_close
 
 from lmkit import checkpoint
 from lmkit.embedding import training
@@ -111,7 +112,7 @@ def test_words_begin_with_the_vectors_of_a_space():
     rows = np.concatenate((np.zeros((3, 6), dtype=np.float32), table))
     ngrams = Ngrams(made.subwords, made.buckets[::2], np.full((len(made.buckets[::2]), 6), 0.25, dtype=np.float32))
     assert begin_with(state, vocabulary, VectorSpace(vocabulary, rows, ngrams=ngrams), made) == 8
-    np.testing.assert_allclose(made.words(state.vectors.centre)[3:], table, atol=1e-5)
+    assert_close(made.words(state.vectors.centre)[3:], table)
     begun = made.ngrams(state.vectors.centre).rows
     assert (begun[::2] == 0.25).all()
     assert (abs(begun[1::2]) < 1 / 6).all()
@@ -202,8 +203,8 @@ def test_compiled_steps_change_each_row_by_what_the_mean_changes(settings, negat
                 *(np.array([part]) for part in (line[place], around, [True] * len(around), [drawn] * negatives))
             )
             plain.step(batch, (held, context), rate)
-    np.testing.assert_allclose(tables[0][:, : plan.dim], rows, rtol=0, atol=3e-6 * negatives)
-    np.testing.assert_allclose(tables[1][:, : plan.dim], context, rtol=0, atol=3e-6 * negatives)
+    assert_close(tables[0][:, : plan.dim], rows, depth=len(line), width=plan.dim)
+    assert_close(tables[1][:, : plan.dim], context, depth=len(line) * negatives, width=plan.dim)
     assert not any(table[:, plan.dim :].any() or table[:3].any() for table in tables)
 
 

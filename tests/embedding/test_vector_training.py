@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from rounding import assert_close
 
 from lmkit.embedding import formulas, training
 from lmkit.embedding.plan import (
@@ -178,7 +179,7 @@ def test_compiled_steps_are_the_formulas(settings, negatives):
     vectors[:, :, : plan.dim] = start(len(corpus.counts), plan)
     kernel.train(corpus.ids, Chunk(0, len(corpus.ids), (0.1, 0.1), 7), vectors, marks(vectors))
     expected = reference(line, plan, [drawn] * negatives, 0.1)
-    np.testing.assert_allclose(vectors[:, :, : plan.dim], expected, rtol=0, atol=3e-6 * negatives)
+    assert_close(vectors[:, :, : plan.dim], expected, depth=len(line) * negatives, width=plan.dim)
     assert not vectors[:, :, plan.dim :].any()
     assert not vectors[:, :3].any()
 
@@ -227,7 +228,7 @@ def test_marked_changes_are_summed_as_all_are(replicas):
         whole, parts, marks_left = base.copy(), moved.copy(), marked.copy()
         for rows in ((0, 13), (13, 30)):
             kernel.combine(whole, parts, marks_left, *rows)
-        np.testing.assert_allclose(whole, expected, atol=2e-6)
+        assert_close(whole, expected, width=replicas)
         assert (parts == whole).all()
         assert not marks_left.any()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rounding import assert_close, shape_of
 
 from lmkit.errors import CheckpointError
 from lmkit.families.huggingface import folder
@@ -100,7 +101,7 @@ def test_a_folder_gives_the_logits_of_transformers(name: str, tmp_path: Path) ->
     weights = folder.read(saved(model, tmp_path / "folder"))
     theirs = their_logits(model)
     assert np.abs(theirs).max() > 1
-    np.testing.assert_allclose(logits(weights), theirs, atol=1e-4, rtol=0)
+    assert_close(logits(weights), theirs, **shape_of(weights.settings))
 
 
 # The way back.
@@ -154,7 +155,7 @@ def test_transformers_loads_our_folder_with_our_logits(
     assert type(model).__name__ == name
     theirs = their_logits(model)
     assert np.abs(theirs).max() > 1
-    np.testing.assert_allclose(logits(weights), theirs, atol=1e-4, rtol=0)
+    assert_close(logits(weights), theirs, **shape_of(weights.settings))
     again = folder.read(files)
     assert (again.settings, again.form) == (weights.settings, weights.form)
     assert again.tokenizer.digest == weights.tokenizer.digest
@@ -205,7 +206,7 @@ def test_half_precision_becomes_float32_exactly(dtype: str, tmp_path: Path) -> N
     weights = folder.read(saved(model, tmp_path / "folder"))
     assert all(array.dtype == np.float32 for array in weights.tensors.values())
     again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "folder", dtype=torch.float32).eval()
-    np.testing.assert_allclose(logits(weights), their_logits(again), atol=1e-4, rtol=0)
+    assert_close(logits(weights), their_logits(again), **shape_of(weights.settings))
 
 
 def test_shards_are_put_together(llama: Mapping[str, bytes], tmp_path: Path) -> None:

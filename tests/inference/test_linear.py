@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from rounding import assert_close
 
 from lmkit.errors import CheckpointError
 from lmkit.inference import crew, linear
@@ -17,7 +18,7 @@ def matrix(rows, columns):
 @pytest.mark.parametrize(("rows", "columns"), SHAPES)
 def test_products(rows, columns):
     weight, x = matrix(rows, columns), matrix(columns, 1)[:, 0]
-    np.testing.assert_allclose(Products([weight, weight])(x), np.tile(weight.astype(float) @ x, 2), rtol=0, atol=1e-3)
+    assert_close(Products([weight, weight])(x), np.tile(weight.astype(float) @ x, 2), width=columns)
 
 
 def test_large_maps_are_not_joined_and_give_the_same():
@@ -26,15 +27,15 @@ def test_large_maps_are_not_joined_and_give_the_same():
     assert sum(weight.nbytes for weight in weights) > JOINED
     x = matrix(5, 700)
     expected = np.concatenate([x @ weight.T + bias for weight, bias in zip(weights, biases, strict=True)], axis=1)
-    np.testing.assert_allclose(Joint(weights, biases)(x), expected, rtol=0, atol=1e-3)
+    assert_close(Joint(weights, biases)(x), expected, width=700)
     for row, wanted in zip(x, expected, strict=True):
-        np.testing.assert_allclose(Joint(weights, biases)(row), wanted, rtol=0, atol=1e-3)
+        assert_close(Joint(weights, biases)(row), wanted, width=700)
 
 
 def test_many_distributions_are_worked_out_in_parts():
     head = Head(matrix(70001, 3), matrix(70001, 1)[:, 0], 70000)
     x = matrix(4, 3)
-    np.testing.assert_allclose(head.next_many(x), [head.next(row) for row in x], rtol=0, atol=1e-5)
+    assert_close(head.next_many(x), [head.next(row) for row in x], width=3)
     assert head.next_many(x).dtype == np.float32
 
 
@@ -108,5 +109,5 @@ def test_several_tokens_after_a_vector_are_as_probable_as_by_themselves(most, mo
     x = rng.normal(size=(5, 6)).astype(np.float32)
     rows = np.array([0, 4, 4, 2, 0, 4], dtype=np.int32)
     targets = np.array([3, 17, 0, 5, 3, 9], dtype=np.int32)
-    assert head.pick(x, rows, targets) == pytest.approx(head.score(x[rows], targets), abs=1e-6)
+    assert_close(head.pick(x, rows, targets), head.score(x[rows], targets), width=6)
     assert len(head.pick(x, rows[:0], targets[:0])) == 0

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rounding import assert_nats
 from tiny_models import settings_of
 
 from lmkit.families.model import Weights
@@ -74,7 +75,7 @@ def test_rows_are_texts_alone(name, actions, model_of):
         assert len(rows) == len(texts)
     found = rows.next()
     expected = np.stack([model.next(after(model, text)) for text in texts])
-    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5)
+    assert_nats(model, found, expected)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -87,7 +88,7 @@ def test_following_is_stepping(name, length, model_of):
     assert len(states) == length
     if length:
         stepped = [model.next(after(model, [1, 2, 3, *ids[: place + 1].tolist()])) for place in range(length)]
-        np.testing.assert_allclose(model.next_many(states), stepped, rtol=0, atol=2e-5)
+        assert_nats(model, model.next_many(states), stepped)
 
 
 def test_no_rows_are_fine(model_of):

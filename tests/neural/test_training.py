@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from rounding import assert_close, shape_of
 from torch.nn import functional
 
 from lmkit.errors import Diverged
@@ -102,9 +103,11 @@ def test_the_objectives_gradients_are_these(kind, more, loss_at, tiny, shaken):
     objective = Objective(network, Plan(loss_at=loss_at), torch.device("cpu"))
     loss, nats, _ = objective(*tensors_of(batch), network.initial(3, START))
     loss.backward()
-    assert loss.item() == nats.item() == pytest.approx(wanted.item(), rel=1e-6)
+    assert loss.item() == nats.item()
+    assert_close(nats.item(), wanted.item(), **shape_of(network.settings))
+    steepest = max(float(other.grad.abs().max()) for other in exact.parameters())
     for one, other in zip(network.parameters(), exact.parameters(), strict=True):
-        torch.testing.assert_close(one.grad.double(), other.grad, rtol=1e-4, atol=1e-5)
+        assert_close(one.grad, other.grad, size=steepest, **shape_of(network.settings))
 
 
 def test_with_loss_at_the_last_token_no_other_target_matters(tiny):
@@ -263,7 +266,7 @@ def test_a_frozen_models_loss_is_what_scoring_says(kind, more, tiny, shaken):
     weights = Weights(settings, TextForm("line", START, START), None, {})
     model = of_network(trainer.network.eval(), weights, stride=None, batch_tokens=16)
     nats = model.score_many(ids.astype(np.int32), ends)
-    assert loss == pytest.approx(-nats.sum() / 70, rel=1e-6)
+    assert_close(loss, -nats.sum() / 70, **shape_of(settings))
 
 
 @one_of_each

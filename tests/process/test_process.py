@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 
 import pytest
 
@@ -163,9 +164,19 @@ def test_runs_on_disk_give_the_same_bytes(shell, write):
 # Signals.
 
 
+def has_nameless_file(process, work):
+    """Whether a process has a file open in the folder that has no name yet."""
+    links = Path(f"/proc/{process.pid}/fd")
+    try:
+        targets = [os.readlink(link) for link in links.iterdir()]
+    except OSError:
+        return False
+    return any(target.startswith(f"{work}/#") for target in targets)
+
+
 def reading(process, work, name):
     """Waits until a command has an unfinished output and has taken all that its stdin holds."""
-    until(lambda: list(work.glob(f".{name}.*.part")))
+    until(lambda: list(work.glob(f".{name}.*.part")) or has_nameless_file(process, work))
     left = bytearray(4)
     until(lambda: fcntl.ioctl(process.stdin, termios.FIONREAD, left) == 0 and not any(left))
 
@@ -195,6 +206,18 @@ def test_a_closed_terminal_leaves_nothing(started, work):
     process.send_signal(signal.SIGHUP)
     assert process.wait(HANG) != 0
     assert os.listdir(work) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_that_the_caller_ignores_stay_ignored(number, started, model):
+    process = started("score", "-b", "-q", "-m", model, preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
+    for _ in range(2):
+        process.stdin.write(b"the cat\n")
+        process.stdin.flush()
+        assert float(read_line(process.stdout)) < 0
+        process.send_signal(number)
+    process.stdin.close()
+    assert process.wait(HANG) == 0
 
 
 def test_a_signal_between_answers(started, model):
@@ -255,7 +278,7 @@ def test_a_text_is_told_as_it_grows_in_a_file_too(started, shelf, work):
 
 def test_an_output_with_a_name_is_whole_or_not_there(started, shelf, work):
     process = started("sample", "-m", shelf["four.arpa"], *ENDLESS, "-o", "out")
-    until(lambda: os.listdir(work))
+    until(lambda: os.listdir(work) or has_nameless_file(process, work))
     process.send_signal(signal.SIGINT)
     assert process.wait(HANG) == 130
     assert os.listdir(work) == []
@@ -481,6 +504,64 @@ def test_a_terminal_as_stdin_is_announced(model):
         assert float(process.stdout.read()) < 0
         assert process.wait(HANG) == 0
     os.close(controller)
+
+
+def test_what_a_terminal_would_obey_is_shown_escaped_there_only(model, write, process):
+    text = b"the \x1b[31mcat \xc2\x9b \xe2\x80\xae\ttail\x7f\n"
+    write("text.txt", text)
+    fields = ["score", "-q", "-m", model, "text.txt"]
+    shown, _, status = on_terminal(*fields)
+    assert status == 0
+    assert "\\x1b[31mcat" in shown
+    assert "\\x9b \\u202e" in shown
+    assert not set(shown) & set("\x1b\x9b\u202e\x7f")
+    assert b"\x1b[31mcat \xc2\x9b \xe2\x80\xae" in process(*fields).stdout
+
+
+@pytest.mark.parametrize("which", [("stdout",), ("stdout", "stderr")])
+def test_names_of_files_in_messages_are_shown_escaped(which, model):
+    shown, rest, status = on_terminal("ppl", "-m", model, "a\x1b[31m\u202eb", which=which)
+    assert status == 3
+    assert "a\\x1b[31m\\u202eb: No such file" in shown + rest.decode()
+
+
+# Inputs that are outputs.
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "lmkit ngram fit < in.txt -o in.txt",
+        "lmkit ngram fit -o in.txt < in.txt",
+        "lmkit ngram fit in.txt -o in.txt",
+        "lmkit ngram fit other.txt -o in.txt < in.txt",
+        "lmkit bpe train -q --vocab-size 300 < in.txt -o ./in.txt",
+        "lmkit w2v train -q < in.txt -o link",
+        "lmkit train ffn -q < in.txt -o in.txt",
+        "lmkit score -m model.lm in.txt >> in.txt",
+        "lmkit score -m model.lm < in.txt >> in.txt",
+        "lmkit data format --style t5 in.txt -o in.txt",
+        "lmkit calc softmax in.txt -o in.txt",
+        "lmkit prompt fill --template @in.txt other.txt -o in.txt",
+        "lmkit ppl -m model.lm other.txt --mix-text in.txt -o in.txt",
+        "lmkit convert model.lm -o model.lm",
+        "lmkit bpe encode -m in.txt other.txt -o in.txt",
+        "lmkit train ffn -q --tokens in.txt other.txt -o in.txt",
+        "lmkit w2v train other.txt --log in.txt -o out.lm < in.txt",
+    ],
+)
+def test_no_command_replaces_or_extends_its_input(line, shell, model, write, one_line, work):
+    content = b"a b c\n" * 10
+    write("in.txt", content)
+    write("other.txt", content)
+    os.symlink("in.txt", "link")
+    before = (work / "model.lm").read_bytes()
+    done = shell(line)
+    assert done.status == 2
+    one_line(done.stderr)
+    assert "would be overwritten" in done.stderr
+    assert (work / "in.txt").read_bytes() == content
+    assert (work / "model.lm").read_bytes() == before
 
 
 def read_line_of(descriptor):

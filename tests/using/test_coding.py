@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lmkit.errors import CheckpointError, DataError
+from lmkit.text.sequences import TextForm
 from lmkit.using import coding, distributions, evaluation, spelling
 from lmkit.using.distributions import Rounding, exponentials
 
@@ -222,6 +223,7 @@ class Last:
     def __init__(self, tokenizer):
         self.tokenizer = tokenizer
         self.signature = {"kind": "last"}
+        self.form = TextForm("line", 0, 0)
 
     def start(self):
         return np.array([0])

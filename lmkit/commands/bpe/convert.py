@@ -11,7 +11,7 @@ from lmkit.commands import models as opening
 from lmkit.commands.bpe.texts import make_scheme
 from lmkit.commands.options import ModelOption, Output, Run, choice
 from lmkit.commands.provenance import checkpoint_bytes, origin
-from lmkit.edge import streams
+from lmkit.edge import limits, streams
 from lmkit.errors import CheckpointError, UsageError
 
 IMPORTED = ("tokenizer.json", "gpt2", "tiktoken", "sentencepiece", "subword-nmt")
@@ -67,7 +67,7 @@ def import_(
     if len(names) > 2 or (len(names) == 2 and form not in (None, "gpt2")):
         raise UsageError("too many files", hint="only gpt2 has two: vocab.json and merges.txt")
     with streams.open_output(output, binary=True, inputs=[*names, config]) as out:
-        contents = [bytes(streams.read_whole(name)) for name in names]
+        contents = [_content(name, known=form is not None or len(names) > 1) for name in names]
         form = form or _detected(names, contents)
         tokenizer = _read(run, form, names, contents, config, pattern)
         record = origin("bpe import", {"format": form, "pattern": pattern}, [_record(data) for data in contents])
@@ -135,6 +135,22 @@ def _in_folder(folder: str) -> tuple[list[str], str | None]:
     raise CheckpointError(f"{folder}: neither tokenizer.json, vocab.json with merges.txt, nor one .model or .tiktoken")
 
 
+def _content(name: str, *, known: bool) -> bytes:
+    """The bytes of a tokenizer's file; unless its format is known, the first only of what begins like none.
+
+    Raises DataError for too many.
+    """
+    from lmkit.text.formats.detection import begins_like_one
+
+    def extent(start: bytearray) -> int:
+        return limits.TOKENIZER.size + 1 if known or begins_like_one(bytes(start)) else 0
+
+    data = streams.read_whole(name, extent)
+    if len(data) > limits.TOKENIZER.size:
+        raise limits.TOKENIZER.error(streams.display(name))
+    return bytes(data)
+
+
 def _detected(names: Sequence[str], contents: Sequence[bytes]) -> str:
     from lmkit.checkpoint import is_checkpoint
     from lmkit.text.formats.detection import detect
@@ -160,7 +176,7 @@ def _read(
     if form == "tokenizer.json":
         said = None
         if config is not None:
-            said = bytes(streams.read_whole(config))
+            said = bytes(streams.read_limited(config, limits.DOCUMENT))
             with opening.about(config):
                 tokenizer_json.said_roles({}, said)
         with opening.about(names[0]):

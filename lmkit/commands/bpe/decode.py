@@ -12,6 +12,8 @@ from lmkit.commands.options import Files, Output, Run, choice
 from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
 
+HEAD = 1 << 16  # bytes in which the header of an array has to be
+
 
 def decode(
     run: Run,
@@ -164,15 +166,27 @@ def _array(name: str) -> Any:
 
     import numpy as np
 
-    data = streams.read_whole(name)
-    head = io.BytesIO(bytes(data[: 1 << 16]))
-    try:
+    def header(start: bytes) -> tuple[int, Any, int]:
+        """The array's length, the type of its numbers, and where they begin."""
+        head = io.BytesIO(start)
         version = np.lib.format.read_magic(head)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(head)
         if len(shape) != 1 or dtype.kind not in "iu" or dtype.hasobject:
             raise ValueError(f"{dtype}{list(shape)}")
-        return np.frombuffer(data, dtype=dtype, count=shape[0], offset=head.tell())
+        return shape[0], dtype, head.tell()
+
+    def extent(start: bytearray) -> int:
+        try:
+            length, dtype, begin = header(bytes(start[:HEAD]))
+        except Exception:  # what is wrong is found below
+            return 0
+        return begin + int(length) * int(dtype.itemsize)
+
+    data = streams.read_whole(name, extent)
+    try:
+        length, dtype, begin = header(bytes(data[:HEAD]))
+        return np.frombuffer(data, dtype=dtype, count=length, offset=begin)
     except Exception as error:
         raise DataError(f"{streams.display(name)}: not an array of ids ({error})") from None
 

@@ -58,6 +58,7 @@ def _record(run: Run, tokenizer: Any, inputs: list[str], errors: str) -> dict[st
         tally.add(block, tokenizer.encode_block(block)[0])
         sizes += measure(block)
     lines, words, characters, size = sizes.tolist()
+    characters, size = characters - reader.completed, size - reader.completed  # line ends that the files do not have
     if not tally.tokens:
         raise DataError("no text to encode: the input is empty")
     return {

@@ -8,7 +8,7 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run, choice, suggested
 from lmkit.commands.provenance import Hashed
-from lmkit.edge import streams
+from lmkit.edge import limits, streams
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.isolation import LimitError
 from lmkit.text.bpe.scheme import PATTERNS
@@ -103,6 +103,15 @@ def count_pretokens(run: Run, files: Sequence[str], scheme: Any, encoding_errors
     return counts, hashed.record()
 
 
+def _extent(start: bytearray) -> int:
+    """How many bytes to read of a file of counts, a checkpoint or a table, that begins so."""
+    from lmkit import checkpoint
+
+    if checkpoint.is_checkpoint(start[:9]):
+        return checkpoint.extent(start)
+    return limits.TABLE.size + 1 if b"\n" in start else 0
+
+
 def read_counts(files: Sequence[str], scheme: Any, *, given: bool) -> tuple[Any, list[dict[str, Any]]]:
     """The sum of files of counts, in order, and the record of each; text files hold a word and its count a line.
 
@@ -117,11 +126,14 @@ def read_counts(files: Sequence[str], scheme: Any, *, given: bool) -> tuple[Any,
     counter = None
     records = []
     for name in files:
-        data = streams.read_whole(name)
+        data = streams.read_whole(name, _extent)
+        if len(data) > limits.TABLE.size and not checkpoint.is_checkpoint(data[:9]):
+            raise limits.TABLE.error(streams.display(name))
         records.append({"counts": sha256(data).hexdigest()})
         with opening.about(name):
             if checkpoint.is_checkpoint(data[:9]):
                 content = checkpoint.parse(data)
+                opening.unprotected(name)(content)
                 if content.kind != PretokenCounts.kind:
                     raise CheckpointError(f"of kind {content.kind}, not counts of `lmkit bpe count`")
                 counts = PretokenCounts.from_checkpoint(content)

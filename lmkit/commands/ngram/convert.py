@@ -26,8 +26,11 @@ def import_(
     """Read an ARPA model or a table of counts.
 
     ARPA files of lmplz, SRILM, OpenGrm and IRSTLM are read, compressed ones too. Every command
-    takes an ARPA file where it takes a model; importing it once makes it open at once. A table
-    of counts is what `ngram export` writes of a count file; n-grams that stand in it several
+    takes an ARPA file where it takes a model; importing it once makes it open at once. The numbers
+    stay those of the file, as in KenLM: where its probabilities sum to more than 1 a warning says
+    so, and `ppl`, `score`, `next` and `prompt answer` count them as they are.
+
+    A table of counts is what `ngram export` writes of a count file; n-grams that stand in it several
     times are added up, so that `sort -m` and databases can join tables.
 
     Examples:
@@ -40,9 +43,25 @@ def import_(
             pieces = count_bytes(_counts_from_table(name))
         else:
             model = opening.open_kind(name, "ngram")
+            _tell_excess(run, name, model)
             pieces = checkpoint_bytes(model, origin("ngram import", {}, [{"model": model.digest}]))
         for piece in pieces:
             out.write(piece)
+
+
+def _tell_excess(run: Run, name: str, model: Any) -> None:
+    """Warns where an ARPA file's probabilities sum to more than 1 after some contexts."""
+    if model.normalised or model.config.get("smoothing") != "imported":
+        return
+    from lmkit.counting.sums import excess
+
+    found = excess(model.tables)
+    worst = model.tokenizer.decode(found.words).decode(errors="replace")
+    contexts = "1 context" if found.contexts == 1 else f"{found.contexts} contexts"
+    run.terminal.notice(
+        f"{streams.display(name)}: the probabilities after {contexts} sum to more than 1, after {worst!r} to "
+        f"{found.highest:.6g}; all commands score with the file's numbers as they are"
+    )
 
 
 def export(
@@ -69,7 +88,7 @@ def export(
     opened = opening.open_any(name)
     if opened.kind == "ngram":
         opened.check()
-        if not opened.normalised:
+        if opened.unseen:
             run.terminal.notice("ARPA files know no weight for contexts never seen: stupid backoff changes a little")
     if opened.kind not in ("ngram", "ngram-counts"):
         raise CheckpointError(f"{streams.display(name)}: of kind {opened.kind}, which has no n-grams")

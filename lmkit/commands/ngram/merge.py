@@ -38,7 +38,7 @@ def merge(
     names = list(files or [streams.STDIN])
     opening.one_stdin(*names)
     with streams.open_output(output, binary=True, inputs=names) as out:
-        data = [streams.read_whole(name) for name in names]
+        data = [opening.read_model(name) for name in names]
         large = 2 * sum(map(len, data)) > memory_size(memory)
         storage: Any = Disk(temp_dir) if large else InMemory()
         for piece in count_bytes(merged(data, [streams.display(name) for name in names], storage)):
@@ -54,7 +54,7 @@ def merged(data: Sequence[memoryview], names: Sequence[str], storage: Any = None
     from lmkit.counting.merging import move, remap
     from lmkit.text.uniting import unite_tokenizers
 
-    files = [kinds.load(view, name) for view, name in zip(data, names, strict=True)]
+    files = [kinds.load(view, name, opening.unprotected(name)) for view, name in zip(data, names, strict=True)]
     for file, name in zip(files, names, strict=True):
         if file.kind != CountFile.kind:
             raise CheckpointError(f"{name}: of kind {file.kind}, not a count file")

@@ -41,6 +41,7 @@ def _pruned(run: Run, name: str, threshold: float) -> Iterator[Any]:
     """The bytes of the smaller model."""
     from lmkit.counting.model import NGram
     from lmkit.counting.pruning import prune as prune_tables
+    from lmkit.counting.sums import excess
 
     opened = opening.open_distribution(name)
     before = sum(len(table.log10) for table in opened.tables)
@@ -49,6 +50,8 @@ def _pruned(run: Run, name: str, threshold: float) -> Iterator[Any]:
     run.terminal.notice(f"{before} n-grams before, {after} after")
     settings = {"threshold": threshold}
     config = {**opened.config, "order": len(tables), "pruned": settings, "suffix_closed": False}
+    if not opened.normalised and not excess(tables).contexts:
+        del config["normalised"]
     smaller = NGram(tables, opened.tokenizer, config)
     parent = {"model": opened.signature["model"]}
     return checkpoint_bytes(smaller, origin("ngram prune", settings, [parent]))

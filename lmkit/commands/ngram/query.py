@@ -100,10 +100,10 @@ def _answer(model: Any, words: list[bytes]) -> dict[str, Any]:
 
     from lmkit.counting.lookup import evaluate, find_grams
 
-    ids = _ids(model, words)[-len(model.tables) :]
+    ids = _ids(model, words)[-len(model.checked) :]
     rows = np.array([ids], dtype=np.int32)
-    log10 = float(evaluate(model.tables, rows, model.unseen)[0])
-    keys = [table.key for table in model.tables]
+    log10 = float(evaluate(model.checked, rows, model.unseen)[0])
+    keys = [table.key for table in model.checked]
     found = next((k for k in range(len(ids), 1, -1) if find_grams(keys, rows[:, -k:])[0] >= 0), 1)
     return _record(model, ids, log10, found)
 

@@ -66,12 +66,13 @@ def answer(
 ) -> None:
     """The best of given answers to each prompt.
 
-    The answer goes where the prompt has [Z], or to its end; what stands behind [Z] is scored with
-    it. Candidates are those of the options, else those of a record's `candidates`, else the words
-    of the verbalizer, else a record's `labels`. All candidates' scores are logarithms, the higher
-    the better, ties go to the first: of the probability (`none`), that for each token, byte or
-    character, against the candidate's own (`pmi`) or that after --domain, and `calibrated` by
-    prompts without content. A record's other fields pass through, but for those of these names.
+    The answer goes where the prompt has [Z], or to its end; text behind [Z] is scored with it, and
+    counts with it in scores per token, byte and character. Candidates are those of the options,
+    else those of a record's `candidates`, else the words of the verbalizer, else a record's
+    `labels`. All candidates' scores are logarithms, the higher the better, ties go to the first:
+    of the probability (`none`), that divided by `tokens`, `bytes` or `chars`, against the
+    candidate's own (`pmi`) or that after --domain, and `calibrated` by prompts without content. A
+    record's other fields pass through, but for those of these names.
 
     A label is what a verbalizer maps words to, else the answer itself. Numbers are the same to the
     last bit whatever stands beside a prompt, so that a run with --cache that was stopped and goes

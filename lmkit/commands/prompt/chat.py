@@ -11,7 +11,7 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Output, Run, suggested
 from lmkit.commands.prompt import items
-from lmkit.edge import documents, streams
+from lmkit.edge import documents, limits, streams
 from lmkit.edge.folders import Folder
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.using.prompting import chats
@@ -120,11 +120,12 @@ def _shape(name: str, variables: Mapping[str, Any], today: date | None) -> chats
         raise UsageError(f"--template {name!r} is none of {', '.join(chats.BUILT_IN)}, and no file or folder")
     from lmkit import checkpoint
 
-    start = bytes(streams.read_whole(name)[:9]) if name != streams.STDIN else b""
+    start = streams.read_start(name, 9) if name != streams.STDIN else b""
     if checkpoint.is_checkpoint(start) and b"\0" in start:
         raise CheckpointError(f"{name}: a checkpoint, which has no chat template", hint="name the form it was taught")
     try:
-        return chats.Source(documents.text(name)).chat(variables, today, streams.display(name))
+        text = documents.text(name, limits.TEMPLATE)
+        return chats.Source(text).chat(variables, today, streams.display(name))
     except DataError as error:
         shown = streams.display(name)
         raise DataError(str(error) if str(error).startswith(shown) else f"{shown}: {error}", hint=error.hint) from None

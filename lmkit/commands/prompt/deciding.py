@@ -85,6 +85,7 @@ class Decider:
         `progress` is told the place of each question as its own score gets known.
         """
         from lmkit.using.prompting import norms
+        from lmkit.using.prompting.answering import seen
 
         self._tell_lines([question for question, _ in asked])
         wanted = [self._wanted(question, text) for question, text in asked]
@@ -102,7 +103,9 @@ class Decider:
                 if place in firsts:
                     progress(firsts[place])
         found = [
-            norms.all_normalised(question, [scored[begin + more] for more in range(len(questions))], some)
+            norms.all_normalised(
+                seen(self._model, question), [scored[begin + more] for more in range(len(questions))], some
+            )
             for (question, _), questions, some, begin in zip(asked, several, wanted, firsts, strict=False)
         ]
         for (question, _), by_norm, begin in zip(asked, found, firsts, strict=True):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lmkit.commands.prompt import options
-from lmkit.edge import documents, streams
+from lmkit.edge import documents, limits, streams
 from lmkit.errors import DataError, UsageError
 from lmkit.using.prompting import slots
 from lmkit.using.prompting.examples import INPUTS
@@ -27,7 +27,7 @@ def renderer(template: str) -> Render:
     DataError, without a place, for records that it can't be filled with.
     """
     name = file_of(template)
-    text = options.unescaped(template) if name is None else documents.text(name).removesuffix("\n")
+    text = options.unescaped(template) if name is None else documents.text(name, limits.TEMPLATE).removesuffix("\n")
     try:
         if (name or "").endswith(JINJA) or "{{" in text or "{%" in text:
             return _by_jinja(text, "--template" if name is None else streams.display(name))

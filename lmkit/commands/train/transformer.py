@@ -29,7 +29,16 @@ def transformer(
     ] = 64,
     layers: Annotated[int, typer.Option("--layers", metavar="N", min=1, help="Layers.")] = 3,
     width: Annotated[int, typer.Option("--width", metavar="N", min=1, help="Numbers in a hidden vector.")] = 96,
-    heads: Annotated[int, typer.Option("--heads", metavar="N", min=1, help="Heads of attention.")] = 3,
+    heads: Annotated[
+        int,
+        typer.Option(
+            "--heads",
+            metavar="N",
+            min=1,
+            help="Attention heads, each --width / N numbers wide. N does not change the number of parameters, except "
+            "with --query-key-norm, as in `fast`: each layer has two norms as wide as a head.",
+        ),
+    ] = 3,
     kv_heads: Annotated[
         int | None,
         typer.Option("--kv-heads", metavar="N", min=1, show_default="--heads", help="Heads of keys and values."),
@@ -54,10 +63,11 @@ def transformer(
         str | None,
         typer.Option(
             "--norm",
-            metavar="WHERE",
-            callback=choice("pre", "post", "course"),
+            metavar="NAME",
+            callback=choice("pre", "post", "course", also={"res-post": "course"}),
             show_default="pre",
-            help="Where norms stand: `pre`, before a branch; `post`, after the sum; `course`, after a branch.",
+            help="Place of the norms: `pre`, before a branch; `post`, after the sum; `course` (or `res-post`), after a "
+            "branch. `pre` has one norm more, before the head: nothing else normalises what its branches add up to.",
         ),
     ] = None,
     normalisation: Annotated[
@@ -93,7 +103,9 @@ def transformer(
     query_key_norm: Annotated[
         bool | None,
         typer.Option(
-            "--query-key-norm/--no-query-key-norm", show_default="the preset's", help="Norms of queries and keys."
+            "--query-key-norm/--no-query-key-norm",
+            show_default="the preset's",
+            help="Norms of queries and keys, by head.",
         ),
     ] = None,
     tied: Annotated[

@@ -96,8 +96,10 @@ def export(
     which: Annotated[
         str,
         typer.Option(
-            "--which", metavar="WHICH", callback=choice("centre", "context", "both"),
-            help="A word's vector as `centre` or as `context`, or `both`: twice as many numbers, the centre's first.",
+            "--which", metavar="NAME",
+            callback=choice("centre", "context", "both", also={"v": "centre", "u": "context"}),
+            help="A word's vector as `centre` (or `v`) or as `context` (or `u`), or `both`: twice as many numbers, "
+            "the centre's first.",
         ),
     ] = "centre",
     output: Output = None,

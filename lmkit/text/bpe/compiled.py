@@ -3,6 +3,10 @@
 Pairs are looked after here by their numbers, all in flat arrays: a hash table of pairs with
 their counts and places, places chained through a pool, and a heap of pairs. The caller spells
 the pieces.
+
+The places of a chain always rise. A merge visits its places from left to right, as `x x x` is
+`(xx) x` and not `x (xx)`; a pair gains places during one merge alone, the one that makes its newer
+symbol, and each is appended to its chain, which therefore rises too.
 """
 
 from typing import Any
@@ -30,18 +34,20 @@ def _find(keys, pair):
 
 
 @compiled
-def _grown(keys, counts, heads):
+def _grown(keys, counts, heads, tails):
     """The table with twice the room, without pairs that are gone."""
     new_keys = np.full(2 * len(keys), -1, dtype=np.int64)
     new_counts = np.zeros(2 * len(keys), dtype=np.int64)
     new_heads = np.full(2 * len(keys), -1, dtype=np.int32)
+    new_tails = np.full(2 * len(keys), -1, dtype=np.int32)
     used = 0
     for place in range(len(keys)):
         if keys[place] != -1 and counts[place] > 0:
             there = _find(new_keys, keys[place])
-            new_keys[there], new_counts[there], new_heads[there] = keys[place], counts[place], heads[place]
+            new_keys[there], new_counts[there] = keys[place], counts[place]
+            new_heads[there], new_tails[there] = heads[place], tails[place]
             used += 1
-    return new_keys, new_counts, new_heads, used
+    return new_keys, new_counts, new_heads, new_tails, used
 
 
 @compiled
@@ -104,8 +110,9 @@ def _index(symbols, following, weights, pool_place, pool_next):
     keys = np.full(1 << 16, -1, dtype=np.int64)
     counts = np.zeros(1 << 16, dtype=np.int64)
     heads = np.full(1 << 16, -1, dtype=np.int32)
+    tails = np.full(1 << 16, -1, dtype=np.int32)
     used = pooled = 0
-    for place in range(len(symbols) - 1, -1, -1):  # backwards, so that chains run forwards
+    for place in range(len(symbols)):
         if following[place] < 0:
             continue
         pair = np.int64(symbols[place]) << _BITS | np.int64(symbols[following[place]])
@@ -114,12 +121,22 @@ def _index(symbols, following, weights, pool_place, pool_next):
             keys[there] = pair
             used += 1
         counts[there] += weights[place]
-        pool_place[pooled], pool_next[pooled] = place, heads[there]
-        heads[there] = pooled
+        _append(heads, tails, there, pool_place, pool_next, pooled, place)
         pooled += 1
         if 2 * used > len(keys):
-            keys, counts, heads, used = _grown(keys, counts, heads)
-    return keys, counts, heads, used, pooled
+            keys, counts, heads, tails, used = _grown(keys, counts, heads, tails)
+    return keys, counts, heads, tails, used, pooled
+
+
+@compiled
+def _append(heads, tails, there, pool_place, pool_next, pooled, place):
+    """Adds a place at the end of a pair's chain."""
+    pool_place[pooled], pool_next[pooled] = place, -1
+    if heads[there] < 0:
+        heads[there] = pooled
+    else:
+        pool_next[tails[there]] = pooled
+    tails[there] = pooled
 
 
 @compiled
@@ -144,7 +161,7 @@ def merges(symbols, lengths, weights, first, most, minimum):
     before, following = _links(lengths)
     pool_place = np.empty(3 * len(symbols) + 1, dtype=np.int32)  # each merge takes a symbol and makes two pairs
     pool_next = np.empty(3 * len(symbols) + 1, dtype=np.int32)
-    keys, counts, heads, used, pooled = _index(symbols, following, weights, pool_place, pool_next)
+    keys, counts, heads, tails, used, pooled = _index(symbols, following, weights, pool_place, pool_next)
     heap_counts, heap_pairs, waiting = _queue(keys, counts, minimum)
     found = np.empty(most, dtype=np.int64)
     done = 0
@@ -199,7 +216,7 @@ def merges(symbols, lengths, weights, first, most, minimum):
                     keys[there] = gained
                     used += 1
                     if 2 * used > len(keys):
-                        keys, counts, heads, used = _grown(keys, counts, heads)
+                        keys, counts, heads, tails, used = _grown(keys, counts, heads, tails)
                         there = _find(keys, gained)
                         keys[there] = gained  # it had no count yet, and was left out
                         used += 1
@@ -211,14 +228,11 @@ def merges(symbols, lengths, weights, first, most, minimum):
                     touched[changed] = gained
                     changed += 1
                 counts[there] += weight
-                pool_place[pooled], pool_next[pooled] = start, heads[there]
-                heads[there] = pooled
+                _append(heads, tails, there, pool_place, pool_next, pooled, start)
                 pooled += 1
         for index in range(changed):
             pair = touched[index]
             there = _find(keys, pair)
-            if pair >> _BITS == pair & _LOW:  # a symbol with itself: places must come in order
-                heads[there] = _reversed(pool_next, heads[there])
             if counts[there] >= minimum:
                 if waiting == len(heap_counts):
                     heap_counts = np.concatenate((heap_counts, np.empty_like(heap_counts)))
@@ -226,17 +240,6 @@ def merges(symbols, lengths, weights, first, most, minimum):
                 _push(heap_counts, heap_pairs, waiting, counts[there], pair)
                 waiting += 1
     return found[:done]
-
-
-@compiled
-def _reversed(pool_next, head):
-    """The same chain the other way round."""
-    turned = -1
-    while head >= 0:
-        following = pool_next[head]
-        pool_next[head] = turned
-        turned, head = head, following
-    return turned
 
 
 def learn_pairs(symbols: I32, lengths: I64, counts: I64, first: int, most: int, minimum: int) -> I64:

@@ -29,9 +29,9 @@ def detect(files: Sequence[bytes]) -> str:
             "neither a tokenizer.json, which has a model, nor a vocab.json with its merges.txt beside it",
             hint="name both files, or their folder",
         )
-    if data[:1] == b"\x0a" and data[2:3] == b"\x0a" and data[3:4] != b"\x0a":
+    if _is_sentencepiece(data):
         return SENTENCEPIECE
-    first = data[: data.find(b"\n") + 1] or data
+    first = _first_line(data)
     if first.startswith(b"#version:") or (_PAIR.fullmatch(first) and not _RANK.fullmatch(first)):
         if _MARK in data:
             return SUBWORD_NMT
@@ -42,6 +42,21 @@ def detect(files: Sequence[bytes]) -> str:
     if _RANK.fullmatch(first):
         return TIKTOKEN
     raise CheckpointError(f"in none of the formats {', '.join(FORMATS)}")
+
+
+def begins_like_one(start: bytes) -> bool:
+    """Whether a file that begins so may be in one of the formats."""
+    first = _first_line(start)
+    known = first.startswith(b"#version:") or _PAIR.fullmatch(first) or _RANK.fullmatch(first)
+    return bool(is_json(start) or _is_sentencepiece(start) or known)
+
+
+def _first_line(data: bytes) -> bytes:
+    return data[: data.find(b"\n") + 1] or data
+
+
+def _is_sentencepiece(data: bytes) -> bool:
+    return data[:1] == b"\x0a" and data[2:3] == b"\x0a" and data[3:4] != b"\x0a"
 
 
 def is_json(data: bytes) -> bool:

@@ -10,6 +10,7 @@ Shapes: C candidates.
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from lmkit.using.prompting.trunks import trunk_of
 
 __all__ = [
     "NORMS", "Parted", "Question", "Scored", "best", "expect_room", "normalised", "part", "reads_lines", "score",
-    "score_each", "trunk_of",
+    "score_each", "seen", "trunk_of",
 ]  # fmt: skip
 
 TOGETHER = 256
@@ -43,15 +44,23 @@ def reads_lines(model: Any) -> bool:
     return not model.form.continuous and model.form.line_end is not None
 
 
+def seen(model: Any, question: Question) -> Question:
+    """Return what a model sees of a question: of models of lines the answer's line, with its end if it has one."""
+    if not reads_lines(model):
+        return question
+    before, after = question.before, question.after
+    line_end = after.find("\n") + 1
+    return replace(question, before=before[before.rfind("\n") + 1 :], after=after[:line_end] if line_end else after)
+
+
 def part(model: Any, question: Question) -> Parted:
     """The tokens of a question. Raises DataError where they can't be had, as for an answer of several such lines."""
     before, after, ended = question.before, question.after, False
     if reads_lines(model):
-        before = before[before.rfind("\n") + 1 :]
-        after, line_end, _ = after.partition("\n")
-        ended = bool(line_end)
+        line = seen(model, question)
+        before, after, ended = line.before, line.after.removesuffix("\n"), line.after.endswith("\n")
         if any("\n" in one for one in (question.joint, *question.candidates)):
-            raise DataError("an answer has several lines, and the model reads each by itself")
+            raise DataError("an answer has several lines, and the model reads each line separately")
 
     def ids(text: str) -> I32:
         found: I32 = encode_prompt(model.tokenizer, model.form, text.encode())

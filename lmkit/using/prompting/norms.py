@@ -1,15 +1,21 @@
 """What is made of candidates' likelihoods so that long and frequent ones have no advantage. Knows no model and no text.
 
-Every score is a logarithm, in nats, and the higher the better; none is ever a NaN. x is the question, y a candidate.
+Every score is a logarithm, in nats, and the higher the better; none is ever a NaN. x is the question, y a candidate
+with the text that follows it and is scored with it: the continuation.
 
 none         log p(y | x)
-tokens       that for each token of y, as the model parts it
-bytes        for each byte of y as UTF-8
-chars        for each character of y
+tokens       that divided by the tokens of y, as the model's tokenizer splits it
+bytes        divided by the bytes of y as UTF-8
+chars        divided by the characters of y
 pmi          log p(y | x) - log p(y), y at the beginning of a text
 domain       log p(y | x) - log p(y | d), d a text that says what kind of answer comes. Holtzman et al. (2021), eq. 2
 calibrated   log q(y), q = p(y | x) / p(y | c), both over the candidates alone, and q again: c are questions without
              content, over which p(y | c) is averaged. Zhao et al. (2021), section 5
+
+`tokens`, `bytes` and `chars` count one span: all that is scored, from the candidate's first character to the end of
+the text, or of the line where the model reads each line separately. lm-evaluation-harness divides by the length of
+the continuation in the same way, and as there a space before the candidate is not counted: the joint adds to the
+number of tokens only where the tokenizer makes it a token.
 
 Shapes: C candidates.
 """
@@ -40,12 +46,16 @@ class Beside(NamedTuple):
 
 
 def normalised(scored: Scored, question: Question, norm: str, beside: Beside | None = None) -> list[float]:
-    """The scores of a question's candidates, (C,), by the norm; `beside` has what the dearer ones are made from."""
+    """Return the scores of a question's candidates, (C,), by the norm, in nats (for each unit).
+
+    `question` is the question as the model sees it; `beside` has what the dearer norms are made from.
+    """
+    continuations = [one + question.after for one in question.candidates]
     sizes = {
-        "none": [1] * len(question.candidates),
+        "none": [1] * len(continuations),
         "tokens": scored.tokens,
-        "bytes": [len(one.encode()) for one in question.candidates],
-        "chars": [len(one) for one in question.candidates],
+        "bytes": [len(one.encode()) for one in continuations],
+        "chars": [len(one) for one in continuations],
     }
     if norm in sizes:
         return [nats / max(1, size) for nats, size in zip(scored.nats, sizes[norm], strict=True)]
@@ -82,7 +92,10 @@ def questions(
 
 
 def all_normalised(question: Question, scored: Sequence[Scored], norms: Sequence[str]) -> dict[str, list[float]]:
-    """The scores of a question's candidates by each norm, given what all of `questions` scored."""
+    """Return the scores of a question's candidates by each norm, given what all of `questions` scored.
+
+    `question` is the question as the model sees it.
+    """
     own, *others = scored
     nats = iter([one.nats for one in others])
     beside = Beside(next(nats) if "pmi" in norms else None, next(nats) if "domain" in norms else None, list(nats))

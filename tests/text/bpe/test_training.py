@@ -1,5 +1,7 @@
 """Learning merges, against a program that counts anew for every merge, the library, and the figures of a paper."""
 
+import json
+import random
 from collections import Counter as Tally
 from itertools import pairwise
 
@@ -232,3 +234,56 @@ def test_compiled_code_counts_as_counting_anew(words, size):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "LARGE", 0)
         assert learned(words, size, 1, first_seen=False) == counting_anew(words, size, 1, first_seen=False)
+
+
+# Three ways to the same merges: compiled code, the others, and the tokenizers library.
+
+
+def merges_of_library(words, size, minimum):
+    """Merges, as bytes, of words of a, b and c."""
+    library = tokenizers.Tokenizer(models.BPE())
+    library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    alphabet = [letter.decode() for letter in LETTERS]
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, initial_alphabet=alphabet, min_frequency=minimum, show_progress=False
+    )
+    spelled = [(b"".join(LETTERS[symbol] for symbol in word).decode(), count) for word, count in words]
+    library.train_from_iterator([f"{word} " * count for word, count in spelled], trainer)
+    merges = json.loads(library.to_str())["model"]["merges"]
+    return [tuple(part.encode() for part in (pair.split() if isinstance(pair, str) else pair)) for pair in merges]
+
+
+def check_three_ways(words, size, minimum):
+    """Raises AssertionError where one of them learns other merges."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "LARGE", 0)
+        compiled = learned(words, size, minimum, first_seen=False)
+        patch.setattr(training, "LARGE", 1 << 60)
+        plain = learned(words, size, minimum, first_seen=False)
+    assert compiled == plain
+    known = [*LETTERS, *plain.pieces]
+    assert [(known[left], known[right]) for left, right, _ in plain.merges] == merges_of_library(words, size, minimum)
+
+
+def test_places_of_a_symbol_with_itself_are_merged_from_the_left():
+    words = [([0, 0], 4), ([0, 1, 1, 0, 1, 1, 0, 1, 1], 4), ([0], 3)]
+    check_three_ways([([1 - symbol for symbol in word], count) for word, count in words], 9, 1)
+    check_three_ways(words, 9, 1)
+
+
+def random_corpora(seed, count):
+    """Few distinct words of one to three letters, where many pairs overlap and many counts are equal."""
+    chance = random.Random(seed)
+    for _ in range(count):
+        letters = chance.randint(1, 3)
+        words = {
+            tuple(chance.choices(range(letters), k=chance.randint(1, 14))): chance.randint(1, 9)
+            for _ in range(chance.randint(1, 6))
+        }
+        yield [(list(word), times) for word, times in words.items()], 3 + chance.randint(1, 25), chance.randint(1, 3)
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 25))])
+def test_random_corpora_give_the_same_merges_three_ways(seed):
+    for corpus in random_corpora(seed, 300):
+        check_three_ways(*corpus)

@@ -24,6 +24,15 @@ def test_lengths(norm, scores):
     assert norms.normalised(SCORED, ASKED, norm) == pytest.approx(scores)
 
 
+@pytest.mark.parametrize(
+    ("norm", "scores"), [("tokens", [-3, -2]), ("bytes", [-6 / 5, -8 / 8]), ("chars", [-6 / 4, -8 / 6])]
+)
+def test_lengths_count_the_text_behind_the_answer(norm, scores):
+    """Candidate and tail are what the model scores, so that all units count both."""
+    asked = Question("x", ("no", "niña"), joint=" ", after="\u00e1s")
+    assert norms.normalised(SCORED, asked, norm) == pytest.approx(scores)
+
+
 def test_an_answer_of_no_length_is_no_division_by_zero():
     for norm in norms.FREE:
         assert norms.normalised(Scored((0.0,), (0,)), Question("", ("",)), norm) == [0.0]
