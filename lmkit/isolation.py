@@ -34,6 +34,8 @@ class Job(NamedTuple):
     service: Service
     settings: Settings
     imports: Sequence[str] = ()
+    memory: int = 0
+    """Bytes beyond the usual limit, for large settings that are no danger."""
 
 
 class _Here:
@@ -46,9 +48,9 @@ class _Here:
 _start: Callable[[Job], Worker] = _Here
 
 
-def worker(service: Service, settings: Settings, imports: Sequence[str] = ()) -> Worker:
+def worker(service: Service, settings: Settings, imports: Sequence[str] = (), memory: int = 0) -> Worker:
     """Return a worker for a service, which must be a function of a module. Raises what the service raises."""
-    return _start(Job(service, settings, imports))
+    return _start(Job(service, settings, imports, memory))
 
 
 @contextmanager

@@ -138,7 +138,7 @@ class LimitedProcess:
         parent = os.getpid() if threading.current_thread() is threading.main_thread() else None
         hello = {
             "service": f"{job.service.__module__}:{job.service.__qualname__}", "imports": list(job.imports),
-            "seconds": self.limits.seconds, "memory": self.limits.memory, "parent": parent,
+            "seconds": self.limits.seconds, "memory": self.limits.memory + job.memory, "parent": parent,
             "processors": os.cpu_count() or 1,
         }  # fmt: skip
         self._send(json.dumps(hello).encode(), _START)

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from lmkit.checkpoint import Array, Checkpoint, Streamed
-from lmkit.errors import CheckpointError, DataError, MissingError, UsageError
+from lmkit.errors import CheckpointError, DataError, LmkitError, MissingError, UsageError
 from lmkit.protocols import I32, I64
 from lmkit.text.bpe.encoding import Options
 from lmkit.text.bpe.visible import CHARACTER_TO_BYTE, from_visible
 from lmkit.text.formats.assembly import check_ids, is_name, parse_json, roles
+from lmkit.text.limited_library import LimitedLibrary, is_quick
 
 _LINES = 1 << 10  # lines handed over at once: many small results cost more than few calls
 _META = "\u2581"
@@ -34,6 +35,8 @@ def build(document: Mapping[str, Any]) -> Any:
         from tokenizers import Tokenizer
     except ImportError:
         raise MissingError("this needs the tokenizers library", hint="pip install tokenizers") from None
+    if not is_quick(document):
+        return LimitedLibrary(document)
     with _told("can't use the file"):
         tokenizer = Tokenizer.from_str(json.dumps(document))
     tokenizer.no_truncation()
@@ -46,6 +49,8 @@ def _told(what: str) -> Iterator[None]:
     """Failures of the library, panics too, as a CheckpointError with its words in one line."""
     try:
         yield
+    except LmkitError:
+        raise
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
