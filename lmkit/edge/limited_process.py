@@ -44,11 +44,10 @@ LIMITS = Limits()
 
 
 class EndedError(LimitError):
-    """A process ended before it answered; `how`: in a few words."""
+    """A process ended before it answered."""
 
-    def __init__(self, how: str, memory: int) -> None:
-        super().__init__(f"its process {how}; it may have needed more than {memory >> 20} MB of memory")
-        self.how = how.removeprefix("was ")
+    how: str = ""
+    """In a few words."""
 
 
 class Workers:
@@ -234,7 +233,9 @@ class LimitedProcess:
         if status == -signal.SIGXCPU:
             return LimitError(f"not done within {self.limits.seconds:g} s, the limit")
         how = f"was ended by signal {-status}" if status is not None and status < 0 else "ended without an answer"
-        return EndedError(how, self.limits.memory)
+        error = EndedError(f"its process {how}; it may have needed more than {self.limits.memory >> 20} MB of memory")
+        error.how = how.removeprefix("was ")
+        return error
 
     def end(self) -> None:
         """End the process, if it is this process's own."""
