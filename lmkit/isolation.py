@@ -27,6 +27,9 @@ class Worker(Protocol):
     def ask(self, request: bytes) -> bytes:
         """Return the service's answer. Raises what the service raises, and LimitError; threads may share a worker."""
 
+    def ask_each(self, requests: Sequence[bytes]) -> Iterator[bytes]:
+        """Yield the answer to each of several requests, as `ask` does, limits holding for each."""
+
 
 class Job(NamedTuple):
     """A service, its settings, and the modules to import before limits hold."""
@@ -43,6 +46,9 @@ class _Here:
 
     def __init__(self, job: Job) -> None:
         self.ask = job.service(job.settings)
+
+    def ask_each(self, requests: Sequence[bytes]) -> Iterator[bytes]:
+        return map(self.ask, requests)
 
 
 _start: Callable[[Job], Worker] = _Here
