@@ -35,6 +35,14 @@ class Chat:
     write: Callable[[Messages, bool, Mapping[str, Any]], str]
     marks: tuple[str, ...]
     """Texts that part the turns; in what somebody says they would be taken for that."""
+    write_each: Callable[[Sequence[tuple[Messages, bool, Mapping[str, Any]]]], Iterator[str]] | None = None
+    """The same of several conversations, where that is quicker."""
+
+    def render_each(self, turns: Sequence[tuple[Messages, bool, Mapping[str, Any]]]) -> Iterator[Filled]:
+        """The prompt of each of several conversations; those before one that fails come before its DataError."""
+        if self.write_each is not None:
+            return map(ended, self.write_each(turns))
+        return (ended(self.write(*turn)) for turn in turns)
 
     def render(self, messages: Messages, *, going_on: bool = True, values: Mapping[str, Any] | None = None) -> Filled:
         """The prompt that asks for the assistant's next turn, or just what was said, if not `going_on`.
@@ -124,12 +132,18 @@ class Source:
         template = LimitedTemplate(self.text, name=name, chat=True, today=today)
         given: dict[str, Any] = {"tools": None, "documents": None, **self.values, **more}
 
+        def filled(messages: Messages, going_on: bool, values: Mapping[str, Any]) -> Mapping[str, Any]:
+            return {**given, **values, "messages": messages, "add_generation_prompt": going_on}
+
         def write(messages: Messages, going_on: bool, values: Mapping[str, Any]) -> str:
-            return template.render({**given, **values, "messages": messages, "add_generation_prompt": going_on})
+            return template.render(filled(messages, going_on, values))
+
+        def write_each(turns: Sequence[tuple[Messages, bool, Mapping[str, Any]]]) -> Iterator[str]:
+            return template.render_each(filled(*turn) for turn in turns)
 
         tokens = [value for name, value in given.items() if name.endswith("_token") and isinstance(value, str)]
         marks = dict.fromkeys(mark.strip() for mark in (*_MARK.findall(self.text), *tokens, *self.special))
-        return Chat(write, tuple(mark for mark in marks if len(mark) > 1))
+        return Chat(write, tuple(mark for mark in marks if len(mark) > 1), write_each)
 
 
 def source_in(files: "Mapping[str, Buffer]") -> Source:
