@@ -59,6 +59,7 @@ def gpt2_shaped(options: argparse.Namespace, folder: Path, title: str, shape: li
     for batch in options.batches:
         runs: dict[str, list[object]] = {
             "own": ["own", model, batch, options.tokens],
+            "the same as a folder": ["own", exported, batch, options.tokens],
             "transformers": ["transformers", exported, batch, options.tokens],
         }
         if options.nanogpt and batch == 1:

@@ -54,13 +54,14 @@ _lmkit() {
             operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention sgns w2v-softmax layernorm posenc'
             ;;
         'ppl')
-            options='-m --model --no-eos --explain --compare --mix --mix-text --stride --batch-tokens --device --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --mix --mix-text --bos --stride --batch-tokens --device --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --compare) value='FILES' ;;
                 --mix) value='auto' ;;
                 --mix-text) value='FILES' ;;
+                --bos) value='auto always never' ;;
                 --stride) value=' ' ;;
                 --batch-tokens) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -71,13 +72,14 @@ _lmkit() {
             esac
             ;;
         'score')
-            options='-m --model --explain --surprisal --pairs --no-eos --mix --mix-text --stride --batch-tokens --device --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --explain --surprisal --pairs --no-eos --mix --mix-text --bos --stride --batch-tokens --device --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --pairs) value='FILES' ;;
                 --mix) value='auto' ;;
                 --mix-text) value='FILES' ;;
+                --bos) value='auto always never' ;;
                 --stride) value=' ' ;;
                 --batch-tokens) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -87,7 +89,7 @@ _lmkit() {
             esac
             ;;
         'next')
-            options='-m --model --prompt --top --all --logits --plot -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --parse-special --window --threads --device --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --top --all --logits --plot -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --parse-special --bos --window --threads --device --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -101,6 +103,7 @@ _lmkit() {
                 --epsilon) value=' ' ;;
                 --eta) value=' ' ;;
                 --order) value='FILES' ;;
+                --bos) value='auto always never' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
                 -o | --output) value='FILES' ;;
@@ -108,13 +111,14 @@ _lmkit() {
             esac
             ;;
         'sample')
-            options='-m --model --prompt --input --encoding-errors --parse-special --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --beam --length-penalty --groups --diversity --keep-greedy --contrastive --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --ancestral --mirostat --mirostat-rate --unknown --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --batch --draft --lookup --draft-tokens --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --input --encoding-errors --parse-special --bos --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --beam --length-penalty --groups --diversity --keep-greedy --contrastive --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --ancestral --mirostat --mirostat-rate --unknown --defaults --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --batch --draft --lookup --draft-tokens --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --prompt) value='FILES' ;;
                 --input) value='auto text jsonl' ;;
                 --encoding-errors) value='strict replace' ;;
+                --bos) value='auto always never' ;;
                 -n | --number) value=' ' ;;
                 --max-tokens) value=' ' ;;
                 --stop) value='FILES' ;;
@@ -298,13 +302,14 @@ _lmkit() {
             esac
             ;;
         'ngram ppl')
-            options='-m --model --no-eos --explain --compare --mix --mix-text --stride --batch-tokens --device --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --mix --mix-text --bos --stride --batch-tokens --device --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --compare) value='FILES' ;;
                 --mix) value='auto' ;;
                 --mix-text) value='FILES' ;;
+                --bos) value='auto always never' ;;
                 --stride) value=' ' ;;
                 --batch-tokens) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -326,7 +331,7 @@ _lmkit() {
             ;;
         'ngram prune')
             options='-m --model --threshold -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
-            operand=''
+            operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --threshold) value=' ' ;;
@@ -395,7 +400,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                --as) value='ids pieces npy' ;;
+                --as) value='ids pieces text npy' ;;
                 --marker) value='Ġ ▁ ## # @@ </w>' ;;
                 --dropout) value=' ' ;;
                 --seed) value=' ' ;;
@@ -733,7 +738,7 @@ _lmkit() {
             esac
             ;;
         'prompt zero-shot')
-            options='--instruction --sep -m --model --max-tokens --room --input --input-field --output-field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--instruction --sep -m --model --max-tokens --room --input --input-field --output-field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --instruction) value='FILES' ;;
@@ -750,7 +755,7 @@ _lmkit() {
             esac
             ;;
         'prompt few-shot')
-            options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --instruction --sep --example-sep -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --instruction --sep --example-sep -o --output --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --input) value='auto text tsv jsonl' ;;
@@ -775,7 +780,7 @@ _lmkit() {
             esac
             ;;
         'prompt cot')
-            options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --no-reasoning --question --answer --conclusion --trigger --keep-marks --instruction --example-sep -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --no-reasoning --question --answer --conclusion --trigger --keep-marks --instruction --example-sep -o --output --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --input) value='auto text tsv jsonl' ;;
@@ -803,7 +808,7 @@ _lmkit() {
             esac
             ;;
         'prompt fill')
-            options='--template --x --task --answers --input --columns --list -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--template --x --task --answers --input --columns --list -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --template) value='t0-mcq gpt1 bert t5 instruct' ;;
@@ -817,9 +822,10 @@ _lmkit() {
             esac
             ;;
         'prompt chat')
-            options='--template --system --strict --escape --no-generation-prompt --set --date --input -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --template --system --strict --escape --no-generation-prompt --set --date --input -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
+                -m | --model) value='FILES' ;;
                 --template) value='llama2 llama2-meta chatml' ;;
                 --system) value='FILES' ;;
                 --set) value='FILES' ;;
@@ -830,7 +836,7 @@ _lmkit() {
             esac
             ;;
         'prompt extract')
-            options='--frames --language --trigger-words --max-events --check-answers --input -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--frames --language --trigger-words --max-events --check-answers --input -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --frames) value='FILES' ;;
@@ -843,7 +849,7 @@ _lmkit() {
             esac
             ;;
         'prompt answer')
-            options='-m --model --prompt --candidates --labels --candidates-file --joint --verbalizer --aggregate --strict --norm --domain --content-free --norms --parse-special --window --cache --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --candidates --labels --candidates-file --joint --verbalizer --aggregate --strict --norm --domain --content-free --norms --parse-special --bos --window --cache --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -857,6 +863,7 @@ _lmkit() {
                 --domain) value='FILES' ;;
                 --content-free) value='FILES' ;;
                 --norms) value='FILES' ;;
+                --bos) value='auto always never' ;;
                 --cache) value='FILES' ;;
                 --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
@@ -918,7 +925,7 @@ _lmkit() {
             esac
             ;;
         'prompt tree')
-            options='-m --model --prompt --encoding-errors --parse-special --window --breadth --depth --branch --length-penalty --draw --explain --self-consistency --extract --numbers --max-tokens --stop --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --threads --device -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --encoding-errors --parse-special --window --breadth --depth --branch --length-penalty --draw --explain --self-consistency --extract --numbers --max-tokens --stop --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --threads --device -o --output --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -970,7 +977,7 @@ _lmkit() {
             esac
             ;;
         'data next')
-            options='--context --tokens --by --as --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--context --tokens --by --as --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --context) value=' ' ;;
@@ -983,7 +990,7 @@ _lmkit() {
             esac
             ;;
         'data format')
-            options='--style --task --input --columns -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--style --task --input --columns -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --style) value='instruct t5 gpt1 bert' ;;

@@ -255,8 +255,9 @@ def _stream(name: str, tensor: Streamed) -> Iterator[memoryview]:
 
 
 def is_checkpoint(start: Buffer) -> bool:
-    """Whether the first bytes look like the safetensors layout: a header length and a `{`."""
-    return len(start) >= 9 and bytes(start[8:9]) == b"{"
+    """Whether the first bytes look like the safetensors layout: a header length, not eight bytes of text, and a `{`."""
+    length = bytes(start[:8])
+    return len(start) >= 9 and bytes(start[8:9]) == b"{" and (b"\0" in length or b"\xff" in length)
 
 
 def extent(start: Buffer) -> int:
@@ -277,8 +278,10 @@ def extent(start: Buffer) -> int:
     return begin + max(ends, default=0) + 1
 
 
-def parse(data: Buffer) -> Checkpoint:
+def parse(data: Buffer, name: str = "") -> Checkpoint:
     """The checkpoint in `data`; its arrays are read-only views of it, nothing is copied.
+
+    `name` is what errors call it that are raised later, when tensors are read.
 
     Raises CheckpointError for anything that is not a whole, well-formed checkpoint.
     """
@@ -305,11 +308,11 @@ def parse(data: Buffer) -> Checkpoint:
     digest = _digest(kind, number, metadata, shapes)
     if mark.get("digest") != digest:
         raise CheckpointError("damaged checkpoint: the header is not what was written")
-    tensors = Tensors(stored, _guards(about, stored))
+    tensors = Tensors(stored, _guards(about, stored, name))
     return Checkpoint(kind, tensors=tensors, digest=digest, protected=True, **values)
 
 
-def _guards(about: Mapping[str, Any], stored: Mapping[str, Stored]) -> dict[str, Guard]:
+def _guards(about: Mapping[str, Any], stored: Mapping[str, Stored], file: str) -> dict[str, Guard]:
     """What compares each tensor with its digests. Raises CheckpointError where it has none."""
     if (about.get("algorithm"), about.get("block")) != (digests.ALGORITHM, digests.BLOCK):
         raise CheckpointError("the checkpoint has digests of a kind unknown here", hint="update lmkit to read it")
@@ -321,7 +324,7 @@ def _guards(about: Mapping[str, Any], stored: Mapping[str, Stored]) -> dict[str,
         found = digests.from_text(texts.get(name), len(tensor.data))
         if found is None:
             raise CheckpointError(f"damaged checkpoint: no digests of tensor {name!r}")
-        guards[name] = Guard(name, tensor.data, found)
+        guards[name] = Guard(name, tensor.data, found, file)
     return guards
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout, suppress
 from importlib import import_module
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from lmkit import __version__, isolation
 from lmkit.errors import LmkitError, OutputError, Status, Stopped, UsageError
@@ -134,6 +134,9 @@ GROUPS = {
     "scaling": "Sizes of models and data.",
     "calc": "The formulas, on numbers given as JSON.",
 }
+LARGEST: dict[Any, float] = {int: (1 << 31) - 1, float: 1e18}
+"""What options of numbers take at most, where they do not say less; no option takes NaN or an infinity."""
+_LONG = re.compile(r"\S{200,}")
 WRITTEN = ("log", "items_file", "plot")
 """Parameters beside `output` that name files which a command writes."""
 READ = re.compile(r"\b(FILE|MODEL|FOLDER|INPUT|SHOTS|TRAIN|TEST|COUNTS)\b|^KIND$")
@@ -218,8 +221,8 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
     import typer
 
     from lmkit.commands.options import Run
+    from lmkit.edge import mapping, streams
     from lmkit.edge import settings as yaml_settings
-    from lmkit.edge import streams
     from lmkit.edge.terminal import Terminal
 
     def read_config(context: typer.Context, value: str | None) -> str | None:
@@ -248,10 +251,11 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         read = _files_read(invocation, options)
         for output in [options.get("output"), *(options[key] for key in WRITTEN if isinstance(options.get(key), str))]:
             streams.spare_inputs(output, [shared["config"], *read])
+        mapping.program = f"lmkit {name}"
         Terminal.current = terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         with _Isolation() as isolated, isolation.started_by(isolated.start):
             try:
-                function(Run(name, options, terminal), **options)
+                function(Run(name, options, terminal, declared, _given(invocation)), **options)
             finally:
                 terminal.clear()
 
@@ -260,7 +264,8 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         key = names[0].removeprefix("--").replace("-", "_")
         return inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
-    own = list(inspect.signature(function).parameters.values())[1:]
+    own = [_bounded(parameter) for parameter in list(inspect.signature(function).parameters.values())[1:]]
+    declared = {parameter.name: parameter.annotation for parameter in own}
     invocation = inspect.Parameter("invocation", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     shared = [
         option(
@@ -293,6 +298,12 @@ class _Isolation(ExitStack):
         return worker
 
 
+def _given(context: Any) -> frozenset[str]:
+    """Names of the parameters whose values were typed, or stand in the file of --config."""
+    sources = {parameter.name: context.get_parameter_source(parameter.name) for parameter in context.command.params}
+    return frozenset(name for name, source in sources.items() if source is not None and source.name != "DEFAULT")
+
+
 def _long_names(context: Any) -> dict[str, str]:
     """Long option names, without dashes, to parameter names; of several spellings the first is the one to show."""
     return {
@@ -301,6 +312,22 @@ def _long_names(context: Any) -> dict[str, str]:
         for spelling in parameter.opts
         if spelling.startswith("--")
     }
+
+
+def _bounded(parameter: inspect.Parameter) -> inspect.Parameter:
+    """A command's parameter; of a numeric option without a largest number the one of all options."""
+    from copy import copy
+
+    if get_origin(parameter.annotation) is not Annotated:
+        return parameter
+    kind, info, *marks = get_args(parameter.annotation)
+    most = next((LARGEST[one] for one in (get_args(kind) or [kind]) if one in LARGEST), None)
+    if most is None or info.max is not None:
+        return parameter
+    option = copy(info)
+    option.max = most
+    option.min = -most if option.min is None else option.min
+    return parameter.replace(annotation=Annotated[kind, option, *marks])
 
 
 def _files_read(context: Any, options: Mapping[str, Any]) -> Iterator[str]:
@@ -357,7 +384,7 @@ def run(words: Sequence[str]) -> int:
     program = f"lmkit {name}" if name else "lmkit"
     debug = "--debug" in words or bool(os.environ.get("LMKIT_DEBUG"))
     try:
-        status = _parse_and_run(words, name)
+        status = _explained(words, name)
         _flush()
         return status
     except LmkitError as error:
@@ -389,6 +416,17 @@ def run(words: Sequence[str]) -> int:
         return Status.BUG
 
 
+def _explained(words: Sequence[str], name: str | None) -> int:
+    """Runs the command. Raises CheckpointError where another process truncated a file, and a failure came of that."""
+    try:
+        return _parse_and_run(words, name)
+    except (LmkitError, OSError):
+        mapping = sys.modules.get("lmkit.edge.mapping")
+        if mapping is not None and (truncation := mapping.truncation()) is not None:
+            raise truncation from None
+        raise
+
+
 def _parse_and_run(words: Sequence[str], name: str | None) -> int:
     if list(words) in (["--version"], ["-V"]):
         print(f"lmkit {__version__}")
@@ -403,11 +441,15 @@ def _parse_and_run(words: Sequence[str], name: str | None) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):  # what the parser raises has it
             raise
-        message = " ".join(error.format_message().split())
+        message = _LONG.sub(_shortened, " ".join(error.format_message().split()))
         group = next((word for word in words if not word.startswith("-")), None)
         known = name or (group if group in GROUPS else None)
         raise UsageError(message, hint=f"lmkit {f'{known} ' if known else ''}--help") from None
     return result if isinstance(result, int) else Status.DONE
+
+
+def _shortened(found: re.Match[str]) -> str:
+    return f"{found[0][:60]}...{found[0][-10:]}"
 
 
 def _spread(words: Sequence[str], name: str | None) -> list[str]:

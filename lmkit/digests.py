@@ -95,8 +95,8 @@ def _cores() -> int:
 class Guard:
     """The bytes of one tensor and the digests of their blocks, each compared when it is first asked for."""
 
-    def __init__(self, name: str, data: memoryview, digests: Array) -> None:
-        self.name = name
+    def __init__(self, name: str, data: memoryview, digests: Array, file: str = "") -> None:
+        self.name, self.file = name, file
         self._data = data
         self._digests = digests
         self._open = np.ones(len(digests), dtype=np.bool_)  # not yet compared
@@ -148,8 +148,10 @@ class Guard:
         """Raises CheckpointError where one of these blocks was compared and is not as it was written."""
         for number in numbers:
             if self._open[number]:
-                place = f"block {number + 1} of {len(self._digests)}"
-                raise CheckpointError(f"damaged checkpoint: tensor {self.name!r} is not what was written ({place})")
+                file, place = f"{self.file}: " if self.file else "", f"block {number + 1} of {len(self._digests)}"
+                raise CheckpointError(
+                    f"{file}damaged checkpoint: tensor {self.name!r} is not what was written ({place})"
+                )
         self._left = int(np.count_nonzero(self._open))
 
     @property
@@ -202,17 +204,16 @@ class CheckedArray:
     def search(self, wanted: Array | Sequence[int] | int) -> Array:
         """Where to insert each number to keep an ascending array so, before equal ones: as `np.searchsorted`.
 
-        A binary search that damage led astray is found by its end: of the neighbours of the right place,
-        which are compared with their digests, one is below what is wanted and the other is not.
+        A binary search has compared what is wanted with both neighbours of the place where it ends. Was it led
+        astray by a damaged number, then that is one of the two: all between that number and the place lies on
+        its right side. So these neighbours are compared with their digests, and nothing else on the way.
         """
         guard = self._guard
         if guard is not None and not guard.done and not guard.is_few(np.size(wanted)):
             guard.check()
         found: Array = np.searchsorted(self._values, wanted)
         if guard is not None and not guard.done and len(self):
-            last = len(self) - 1
-            below, above = self[np.maximum(found - 1, 0)], self[np.minimum(found, last)]
-            if not (((found == 0) | (below < wanted)) & ((found > last) | (above >= wanted))).all():
-                guard.check()
-                raise CheckpointError(f"damaged checkpoint: tensor {guard.name!r} does not ascend")
+            size = self._values.itemsize
+            for neighbours in np.maximum(found - 1, 0), np.minimum(found, len(self) - 1):
+                guard.check_items(np.atleast_1d(neighbours), size)
         return found

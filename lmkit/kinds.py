@@ -3,7 +3,8 @@
 Knows names of kinds and first bytes, no files: who calls has the bytes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +12,7 @@ from lmkit import checkpoint
 from lmkit.errors import CheckpointError, LmkitError
 
 KINDS = {
+    "adapter": ("lmkit.families.adapters", "AdapterWeights"),
     "ffn": ("lmkit.inference.feedforward", "FeedForwardModel"),
     "ngram": ("lmkit.counting.model", "NGram"),
     "ngram-counts": ("lmkit.counting.countfile", "CountFile"),
@@ -26,14 +28,25 @@ SNIFF = 1 << 16
 Content = checkpoint.Checkpoint
 
 
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Puts a file's name in front of what is wrong with it, unless it is there already."""
+    try:
+        yield
+    except LmkitError as error:
+        if str(error).startswith(f"{name}: "):
+            raise
+        raise type(error)(f"{name}: {error}", hint=error.hint) from None
+
+
 def load(data: memoryview, name: str, seen: Callable[[Content], None] = lambda _: None) -> Any:
     """The model, or whatever else, that a checkpoint or ARPA file holds; a checkpoint is `seen` before it is used.
 
     Raises CheckpointError, with the file's name, where it is neither or can't be used.
     """
-    try:
+    with _about(name):
         if checkpoint.is_checkpoint(data[:9]):
-            content = checkpoint.parse(data)
+            content = checkpoint.parse(data, name)
             seen(content)
             return _from_checkpoint(content)
         start = bytes(data[:SNIFF])
@@ -41,8 +54,6 @@ def load(data: memoryview, name: str, seen: Callable[[Content], None] = lambda _
         if arpa.is_arpa(start):
             return _from_arpa(arpa, bytes(data))
         _refuse_known(start)
-    except LmkitError as error:
-        raise type(error)(f"{name}: {error}", hint=error.hint) from None
     what = "empty" if not len(data) else "neither a checkpoint nor an ARPA file"
     raise CheckpointError(f"{name}: {what}")
 
@@ -101,43 +112,40 @@ def tokenizer_of(data: memoryview, name: str, seen: Callable[[Content], None] = 
 
     Raises CheckpointError, with the file's name, where it has none or can't be used.
     """
-    try:
-        content = checkpoint.parse(data)
+    with _about(name):
+        content = checkpoint.parse(data, name)
         seen(content)
         _class_of(content)
         if not content.tokenizer:
             raise CheckpointError(f"of kind {content.kind}, it has no tokenizer")
         return import_module("lmkit.text.tokenizers").load(content)
-    except LmkitError as error:
-        raise type(error)(f"{name}: {error}", hint=error.hint) from None
+
+
+def usage_in(files: Mapping[str, memoryview], description: Any, name: str) -> Any:
+    """A folder's tokenizer, how its model reads texts, and what goes with it. Raises as `description_of` does."""
+    return _in_folder("read_usage", files, name, description)
 
 
 def weights_of(data: memoryview, name: str, seen: Callable[[Content], None] = lambda _: None) -> Any:
     """The weights of a neural model's checkpoint. Raises CheckpointError, with the file's name, for other kinds."""
-    try:
-        content = checkpoint.parse(data)
+    with _about(name):
+        content = checkpoint.parse(data, name)
         seen(content)
         model = import_module("lmkit.families.model")
         if content.kind not in model.FAMILIES:
             raise CheckpointError(f"of kind {content.kind}, not a neural model")
         return model.Weights.from_checkpoint(content)
-    except LmkitError as error:
-        raise type(error)(f"{name}: {error}", hint=error.hint) from None
 
 
 def weights_in_gguf(values: Mapping[str, Any], tensors: Mapping[str, Any], name: str) -> Any:
     """The weights of what a GGUF file says. Raises CheckpointError, with the file's name, where it can't be used."""
-    try:
+    with _about(name):
         return import_module("lmkit.families.gguf").read(values, tensors)
-    except LmkitError as error:
-        raise type(error)(f"{name}: {error}", hint=error.hint) from None
 
 
-def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any:
-    try:
-        return getattr(import_module("lmkit.families.huggingface.folder"), function)(files)
-    except LmkitError as error:
-        raise type(error)(f"{name}: {error}", hint=error.hint) from None
+def _in_folder(function: str, files: Mapping[str, memoryview], name: str, *more: Any) -> Any:
+    with _about(name):
+        return getattr(import_module("lmkit.families.huggingface.folder"), function)(files, *more)
 
 
 def _from_checkpoint(content: Content) -> Any:

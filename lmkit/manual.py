@@ -21,7 +21,9 @@ lmkit counts n-grams, fits models, scores texts and samples new ones. Each comma
 thing; commands read files or stdin, write to stdout and so pipe into each other.
 
 A model is one file: beside its numbers a checkpoint holds the vocabulary and where it came
-from. A command that takes a MODEL takes every kind that can answer it.
+from, and digests of all that it holds: a command compares what it reads with them, and ends
+with status 4 where a checkpoint is damaged. `lmkit info --verify MODEL` compares all of it.
+A command that takes a MODEL takes every kind that can answer it.
 
 `lmkit COMMAND --help` describes a command in brief, a page such as lmkit-ngram-fit(1) in full.
 """
@@ -42,8 +44,8 @@ Options can also come from a YAML file, named with `--config`, of long option na
 their dashes and values; an option that is typed wins. `--print-config` prints such a file.
 """
 LIMITS = """
-Memory is bounded by the model and by buffers, not by the size of the input. A file that has to
-be in memory as a whole has a limit on its size after decompression:
+Memory is bounded by the model and by buffers, not by the size of the input. A file or a line that
+has to be in memory as a whole has a limit on its size after decompression:
 
 {stated}
 
@@ -173,7 +175,11 @@ def _notes(parsed: Any, values: Iterable[str]) -> str:
     if not all(re.search(rf"\b{re.escape(value)}\b", parsed.help or "") for value in values):
         notes.append(f"One of {', '.join(f'`{value}`' for value in values)}.")
     limits = {"at least": getattr(parsed.type, "min", None), "at most": getattr(parsed.type, "max", None)}
-    if limit := " and ".join(f"{word} {bound:g}" for word, bound in limits.items() if bound is not None):
+    if limit := " and ".join(
+        f"{word} {bound if isinstance(bound, int) else f'{bound:g}'}"
+        for word, bound in limits.items()
+        if bound is not None
+    ):
         notes.append(f"{limit.capitalize()}.")
     if parsed.required:
         notes.append("Required.")

@@ -104,6 +104,14 @@ class Form(Protocol):
         """The token at the end of a sequence, where `line_end` is not that."""
 
     @property
+    def ends(self) -> Sequence[int]:
+        """Other tokens that end what is generated."""
+
+    @property
+    def bos(self) -> str:
+        """Whether the start token is in front `always`, only where it would be `alone`, or `never`."""
+
+    @property
     def continuous(self) -> bool:
         """Whether a sequence may have several lines."""
 
@@ -234,4 +242,4 @@ class Attentive(Protocol):
     """What each token of a sequence takes from each."""
 
     def attention(self, ids: I32) -> F32:
-        """Weights, (N,) to (layers, heads, N + 1, N + 1), the start token being the first of those that stand there."""
+        """Weights, (N,) to (layers, heads, M, M), of its M inputs: the ids, behind a start token if it has one."""

@@ -48,7 +48,7 @@ def test_overview_lists_every_status():
 
 def test_options_show_their_defaults(nodes):
     notes = {option.spellings[-1]: option.notes for option in nodes["sample"].options}
-    assert notes["--top-k"] == "At least 0. Default: `0`."
+    assert notes["--top-k"] == "At least 0 and at most 2147483647. Default: `0`."
     assert notes["--json"] == notes["--help"] == notes["--prompt"] == ""
 
 

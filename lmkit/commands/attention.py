@@ -83,7 +83,7 @@ def attention(
 
 
 def _weights(name: str, text: str) -> tuple[list[str], Any]:
-    """The start token and those of the text, and what attention gives them, (layers, heads, T, T)."""
+    """The tokens of the text, behind a start token if it has one, and their attention, (layers, heads, T, T)."""
     import numpy as np
 
     from lmkit.text.sequences import encode_prompt
@@ -96,7 +96,8 @@ def _weights(name: str, text: str) -> tuple[list[str], Any]:
     weights = model.attention(ids)
     if np.isnan(weights).any():
         raise CheckpointError(f"{streams.display(name)}: damaged checkpoint: its weights give no attention")
-    return [tokenizer.piece(token).decode(errors="replace") for token in (model.form.start, *ids.tolist())], weights
+    tokens = model.form.begun(ids).tolist()
+    return [tokenizer.piece(token).decode(errors="replace") for token in tokens], weights
 
 
 def _print_head(out: streams.Output, tokens: list[str], rows: list[list[float]]) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands import scoring
 from lmkit.commands.options import Json, ModelOption, Output, Run
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
@@ -81,6 +82,8 @@ def _run(run: Run, verb: str, file: str | None, model: str | None, *, json: bool
                 raise DataError(f"{streams.display(text)}: {error}") from None
             except coding.OtherModelError as error:
                 raise CheckpointError(f"{streams.display(text)}: {error}") from None
+    if opened.form.by in ("stream", "file"):
+        scoring.Windows(run, streams.display(names[0]), opened).tell(sizes.tokens + sizes.lines)
     _tell(run, sizes, opening.signature(opened, {"coding": coding.VERSION}), as_json=json)
 
 

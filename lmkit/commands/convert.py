@@ -156,7 +156,7 @@ def _from_gguf(name: str, data: memoryview, to: str, output: str | None) -> None
 def _records(files: Mapping[str, memoryview]) -> Iterator[dict[str, Any]]:
     """Size and SHA-256 of the files that a model is made of."""
     for name in files:
-        if name.endswith((".json", ".txt", ".safetensors", ".model")):
+        if name.endswith((".json", ".txt", ".safetensors", ".model", ".jinja")):
             data = files[name]
             yield {"file": name, "bytes": len(data), "sha256": sha256(data).hexdigest()}
 

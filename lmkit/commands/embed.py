@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands import scoring
 from lmkit.commands.options import EncodingErrors, Files, Json, ModelOption, Output, Run, choice
 from lmkit.commands.w2v.options import tell_made
 from lmkit.edge import streams
@@ -51,7 +52,8 @@ def embed(
     The vector of a token is the model's hidden state behind it, which what stands before it has a
     say in; or, --static, its row in the table of embeddings. Each line is read as the beginning
     of a text. A line without tokens has no vector. A word is a line of one word: --static gives its
-    row. Of word vectors both are the words' vectors; words that have none don't count. Where these were
+    row. A transformer reads a line beyond its context through windows, as `lmkit score` does, with a
+    notice. Of word vectors both are the words' vectors; words that have none don't count. Where these were
     trained with --subwords unknown words have vectors made of their characters, as is told in the end.
 
     --bow needs no model: as many numbers as the whole input has distinct words, sorted, how often
@@ -81,7 +83,8 @@ def embed(
             records = _of_lines(lines, lambda line: _bag(tokenizer, line))
             _show(out, records, by_token=by_token, cosine=cosine, as_json=json)
             return
-        vectors = _Vectors(opened, names[0], static=not contextual)
+        windows = scoring.Windows(run, streams.display(names[0]), opened)
+        vectors = _Vectors(opened, names[0], windows, static=not contextual)
         records = (
             _of_tokens(tokenizer, vectors, lines, token) if by_token else _of_lines(lines, _pooling(vectors, pool))
         )
@@ -129,16 +132,18 @@ class _Vectors:
     Word vectors with n-grams have some for unknown words too; `made` are the words of which that is so.
     """
 
-    def __init__(self, model: Any, name: str, *, static: bool) -> None:
+    def __init__(self, model: Any, name: str, windows: scoring.Windows, *, static: bool) -> None:
         if not hasattr(model, "vectors"):
             raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no vectors")
-        self._model, self._name, self._static = model, name, static
+        self._model, self._name, self._windows, self._static = model, name, windows, static
         self.made: dict[bytes, None] = {}
 
     def __call__(self, line: bytes) -> _Line:
         from lmkit.using.embedding import token_vectors
 
         ids = self._model.tokenizer.encode(line)
+        if not self._static:
+            self._windows.tell(len(ids) + 1)
         with opening.about(self._name):
             vectors = token_vectors(self._model, ids, static=self._static)
         made = self._model.made(line) if hasattr(self._model, "made") else {}

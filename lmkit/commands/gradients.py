@@ -48,7 +48,7 @@ def _norms(weights: Any, ids: Any, time: int) -> Any:
     opening.needs_torch("gradients are computed")
     from lmkit.neural import build, gradients
 
-    if weights.settings.kind == "transformer":
-        time = min(time, weights.settings.context)
+    if weights.settings.sequence_limit is not None:
+        time = min(time, weights.settings.sequence_limit)
     inputs, targets = gradients.windows(ids, time)
     return gradients.by_distance(build.loaded(weights), inputs, targets, weights.form.start)

@@ -143,11 +143,12 @@ def _describe_folder(name: str) -> dict[str, Any]:
 
     files = Folder(name)
     found = kinds.description_of(files, name)
-    settings = found.settings
+    settings, usage = found.settings, kinds.usage_in(files, found, name)
+    own = {"text": usage.form.to_json(), **usage.published.to_config()}
     return {
         "kind": settings.kind,
-        "config": {**settings.to_json(), "format": found.architecture},
-        "tokenizer": tokenizers.describe(kinds.tokenizer_in(files, name)),
+        "config": {**settings.to_json(), **own, "format": found.architecture},
+        "tokenizer": {**tokenizers.describe(usage.tokenizer), **usage.published.to_tokenizer()},
         "parameters": settings.parameters,
         "bytes": sum(len(tensor.data) for tensor in found.stored.values()),
         "origin": {},
@@ -179,9 +180,14 @@ def _lines(record: dict[str, Any]) -> list[tuple[str, object]]:
     lines: list[tuple[str, object]] = [("kind", record["kind"])]
     config = dict(record["config"])
     form = config.pop("text", {})  # how a neural model reads text
+    generation = config.pop("generation", {})
+    tokenizer = dict(record["tokenizer"])
+    if "chat_templates" in tokenizer:
+        tokenizer["chat_templates"] = ", ".join(sorted(tokenizer["chat_templates"]))
     lines += [(key, _short(value)) for key, value in config.items()]
     lines += [(f"text.{key}", _short(value)) for key, value in form.items()]
-    lines += [(f"tokenizer.{key}", _short(value)) for key, value in record["tokenizer"].items()]
+    lines += [(f"generation.{key}", _short(value)) for key, value in generation.items()]
+    lines += [(f"tokenizer.{key}", _short(value)) for key, value in tokenizer.items()]
     lines += [("parameters", record["parameters"]), ("bytes", record["bytes"])]
     lines += [(f"origin.{key}", _short(value)) for key, value in record["origin"].items()]
     return lines + ([("verified", record["verified"])] if "verified" in record else [])

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from lmkit.commands.options import TOKENS, Run
-from lmkit.edge import streams
+from lmkit.edge import limits, streams
 from lmkit.edge.folders import Folder
 from lmkit.edge.terminal import Terminal
 from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
@@ -57,13 +57,23 @@ def processes(threads: int | None, model: str) -> int:
 
 
 def _is_big(model: str) -> bool:
-    return (streams.size_of([model]) or 0) >= BIG
+    return size_of_model(model) >= BIG
+
+
+def size_of_model(name: str) -> int:
+    """Bytes of a checkpoint, or of the weights in a folder; 0 where that is not known, as of stdin."""
+    names = [name]
+    if is_folder(name):
+        names = [os.path.join(name, file) for file in streams.names_in(name) if file.endswith(".safetensors")]
+    return streams.size_of(names) or 0
 
 
 def _asked(threads: int | None) -> int:
     """Threads asked for, by an option or as numerical libraries are asked, or all cores."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if threads is None and asked.isdecimal() and int(asked) else core_count(threads)
+    return (
+        int(asked) if threads is None and asked.isdecimal() and len(asked) < 10 and int(asked) else core_count(threads)
+    )
 
 
 def sources(models: Sequence[str], files: Sequence[str] | None) -> tuple[list[str], list[str]]:
@@ -211,6 +221,31 @@ def with_special(model: Any, asked: bool) -> Any:
     return made
 
 
+def generation_of(model: Any) -> Mapping[str, Any]:
+    """The settings of generation that a model's makers publish. Raises CheckpointError where there are none."""
+    generation: Mapping[str, Any] = model.weights.published.generation if hasattr(model, "weights") else {}
+    if not generation:
+        raise CheckpointError("it has no settings of generation", hint="leave --defaults out")
+    return generation
+
+
+def with_bos(model: Any, asked: str) -> Any:
+    """The model, its start token where --bos says: `auto` leaves that to the model. Raises UsageError."""
+    if asked == "auto" or (asked == "always" and model.form.bos == "always"):
+        return model
+    from copy import copy
+    from dataclasses import replace
+
+    if model.kind != "transformer" or model.form.line_end is not None:
+        raise UsageError(
+            f"--bos {asked} is for published transformers: this {model.kind} was trained with its start token"
+        )
+    made = copy(model)
+    made.form = replace(model.form, bos=asked)
+    made.weights = replace(model.weights, form=made.form)
+    return made
+
+
 def all_take_bytes(models: Sequence[Any]) -> bool:
     """Whether any bytes are a text to all of the models."""
     return all(model.tokenizer.takes_bytes for model in models)
@@ -225,7 +260,10 @@ def text_reader(
     errors: str, *, raw: bool = False, eager: bool = False, block: int = streams.BLOCK
 ) -> streams.TextReader:
     """A reader of texts; `errors` as --encoding-errors has it, `raw` for tokens that take any bytes."""
-    return streams.TextReader(replace=errors == "replace", forgiving=True, raw=raw, eager=eager, block=block)
+    longest = limits.RECORD if eager else limits.LINE
+    return streams.TextReader(
+        replace=errors == "replace", forgiving=True, raw=raw, eager=eager, block=block, longest=longest
+    )
 
 
 def text_for(run: Run, reader: streams.TextReader, name: str, models: Sequence[Any]) -> Iterator[bytes]:

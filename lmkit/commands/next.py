@@ -9,7 +9,18 @@ from lmkit.commands import models as opening
 from lmkit.commands import scoring
 from lmkit.commands.generation.filtering import Filters
 from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import Device, Json, ModelOption, ModelThreads, Output, ParseSpecial, Prompt, Run, Window
+from lmkit.commands.options import (
+    Bos,
+    Device,
+    Json,
+    ModelOption,
+    ModelThreads,
+    Output,
+    ParseSpecial,
+    Prompt,
+    Run,
+    Window,
+)
 from lmkit.edge import streams
 from lmkit.edge.records import Table, cell
 from lmkit.edge.terminal import bars
@@ -33,6 +44,7 @@ def next_token(
     *,
     filters: Filters,
     parse_special: ParseSpecial = False,
+    bos: Bos = "auto",
     window: Window = False,
     threads: ModelThreads = None,
     device: Device = "cpu",
@@ -68,7 +80,9 @@ def next_token(
 
     chain = filters.filtering.chain()
     opened = opening.with_special(scoring.open_generating_model(name, device), parse_special)
+    opened = opening.with_bos(opened, bos)
     data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
+    scoring.tell_unknown(run, opened, data)
     state = prompts.state_after(opened, prompts.seen(opened, data, window=window))
     logs = opened.next(state)
     if filters.filtering.used:

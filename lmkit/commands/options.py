@@ -1,21 +1,43 @@
 """The options that several commands share: one name, one type and one help text each."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from lmkit.edge.terminal import Terminal
 
 
+class Mark(NamedTuple):
+    """What an option is to a run that is recorded and resumed, beside its declaration in Annotated."""
+
+    name: str
+
+
+UNRECORDED = Mark("unrecorded")
+"""It says nothing of what is learned, or names files: no checkpoint has it, and it may differ when a run is resumed."""
+ADJUSTABLE = Mark("adjustable")
+"""It is recorded, and may differ when a run is resumed: the run then ends elsewhere, as is wanted after it diverged."""
+
+
 @dataclass(frozen=True)
 class Run:
-    """What every command gets beside its own options: its name, all settings, and who to tell."""
+    """What every command gets beside its own options: its name, all settings, and who to tell.
+
+    `declared` has the annotation of each setting, whose metadata are its parser and its marks.
+    """
 
     command: str
     settings: dict[str, Any]
     terminal: Terminal
+    declared: Mapping[str, Any] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
+    """Names of the options that were typed or stand in --config."""
+
+    def marked(self, mark: Mark) -> set[str]:
+        """Return the names of the settings that have a mark."""
+        return {name for name, kind in self.declared.items() if mark in getattr(kind, "__metadata__", ())}
 
 
 def choice(*names: str, also: Mapping[str, str] | None = None) -> Callable[[str | None], str | None]:
@@ -47,6 +69,7 @@ def suggested(*names: str) -> Callable[[str | None], str | None]:
 Files = Annotated[
     list[str] | None,
     typer.Argument(metavar="[FILE]...", help="Text files, read in order; `-` or none: stdin.", show_default=False),
+    UNRECORDED,
 ]
 ModelOption = Annotated[
     str | None,
@@ -68,15 +91,20 @@ Output = Annotated[
         "--output", "-o", metavar="FILE", show_default=False,
         help="Write to FILE, whole or not at all, instead of stdout.",
     ),
+    UNRECORDED,
 ]  # fmt: skip
-Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines, full precision.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines, full precision."), UNRECORDED]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print JSON Lines, which is the only form of this command.")]
 Bare = Annotated[bool, typer.Option("--bare", "-b", help="Print only the number.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of every random choice.")]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", min=0, max=(1 << 63) - 1, help="Seed of every random choice.")
+]
 Threads = Annotated[
     int | None,
     typer.Option(
         "--threads", metavar="N", min=1, show_default="all cores", help="Threads; the result does not depend on it."
     ),
+    UNRECORDED,
 ]
 ModelThreads = Annotated[
     int | None,
@@ -133,11 +161,19 @@ Device = Annotated[
     typer.Option(
         "--device", metavar="NAME", callback=choice(*DEVICES), help="Where neural models run: `cpu`, `cuda` or `mps`."
     ),
+    UNRECORDED,
 ]
 Prompt = Annotated[str, typer.Option("--prompt", metavar="TEXT", help="Text to go on from.", show_default=False)]
 OptionalPrompt = Annotated[
     str | None, typer.Option("--prompt", metavar="TEXT", help="Text to go on from.", show_default=False)
 ]
+Bos = Annotated[
+    str,
+    typer.Option(
+        "--bos", metavar="MODE", callback=choice("auto", "always", "never"),
+        help="Start token in front of texts: `auto`, as the model's own tokenizer does; `always`; `never`.",
+    ),
+]  # fmt: skip
 ParseSpecial = Annotated[
     bool, typer.Option("--parse-special", help="Names of special tokens in the text mean the tokens.")
 ]
@@ -250,7 +286,9 @@ Memory = Annotated[
     ),
 ]  # fmt: skip
 TempDir = Annotated[
-    str | None, typer.Option("--temp-dir", metavar="DIR", show_default="$TMPDIR", help="Where runs are kept meanwhile.")
+    str | None,
+    typer.Option("--temp-dir", metavar="DIR", show_default="$TMPDIR", help="Where runs are kept meanwhile."),
+    UNRECORDED,
 ]
 Unit = Annotated[
     str,
@@ -265,16 +303,22 @@ Embeddings = Annotated[
         "--embeddings", metavar="MODEL", show_default=False,
         help="Begin with MODEL's vectors for the words that it has; other words begin at random.",
     ),
+    UNRECORDED,
 ]  # fmt: skip
 Log = Annotated[
     str | None,
     typer.Option("--log", metavar="FILE", show_default=False, help="Write events to FILE, JSON Lines, as they come."),
+    UNRECORDED,
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on from OUTPUT.state, where an earlier run was stopped; else begin.")
+    bool,
+    typer.Option("--resume", help="Go on from OUTPUT.state, where an earlier run was stopped; else begin."),
+    UNRECORDED,
 ]
 SaveEvery = Annotated[
-    float, typer.Option("--save-every", metavar="SECONDS", min=0.0, help="Seconds between saves of OUTPUT.state.")
+    float,
+    typer.Option("--save-every", metavar="SECONDS", min=0.0, help="Seconds between saves of OUTPUT.state."),
+    UNRECORDED,
 ]
 Gold = Annotated[
     str | None,

@@ -10,6 +10,7 @@ from lmkit.commands import models as opening
 from lmkit.commands.options import (
     Bare,
     BatchTokens,
+    Bos,
     Device,
     EncodingErrors,
     Files,
@@ -48,6 +49,7 @@ def ppl(
     ] = None,
     mix: Mix = None,
     mix_text: MixText = None,
+    bos: Bos = "auto",
     stride: Stride = None,
     batch_tokens: BatchTokens = None,
     device: Device = "cpu",
@@ -65,6 +67,9 @@ def ppl(
     whatever their tokens. Several files give a line each and a total; several models are
     set side by side. The signature says how the number came about: same signature and same
     text, same number.
+
+    A start token in front of a published model's text is context, and never predicted. With --bos never
+    the text's first token is that context instead, and is not predicted; the signature says `bos:no`.
 
     Models of lines begin afresh with each line. Others read each file from its beginning and
     know what stood in the lines before; a transformer sees a long text through windows that
@@ -91,12 +96,15 @@ def ppl(
     if explain and (bare or len(names) > 1):
         raise UsageError("--explain is about one model, and not a bare number")
     weights = mixing.asked(mix, mix_text, len(names))
+    if bos == "never" and mix is not None:
+        raise UsageError("--bos never and --mix cannot be combined", hint="a mixture predicts every token")
     if no_eos and mix is not None:
         raise UsageError("--no-eos and --mix exclude each other", hint="a mixture reads the whole text")
     asked = scoring.Asked(stride, batch_tokens, device)
     with streams.open_output(output, inputs=[*names, *texts, mix_text]) as out:
-        models = scoring.open_scoring_models(names, asked)
+        models = [opening.with_bos(one, bos) for one in scoring.open_scoring_models(names, asked)]
         _check_ends(names, models, no_eos=no_eos, explain=explain)
+        scoring.use_threads(threads, names, models)
         reader = opening.text_reader(encoding_errors, raw=opening.all_take_bytes(models), block=BLOCK)
         if explain:
             _explain(run, out, models[0], reader, texts, eos=not no_eos, as_json=json)

@@ -1,10 +1,13 @@
 """`lmkit sample`: generate text."""
 
+from typing import Any
+
 from lmkit.commands import models as opening
 from lmkit.commands import scoring
 from lmkit.commands.generation import inputs, searching
 from lmkit.commands.generation import options as own
 from lmkit.commands.generation.constraining import Constraining, Verdicts
+from lmkit.commands.generation.defaults import Settled, settled
 from lmkit.commands.generation.drafting import Drafting
 from lmkit.commands.generation.filtering import Choosing
 from lmkit.commands.generation.searching import Searching
@@ -30,6 +33,7 @@ def sample(
     choosing: Choosing,
     searching_: Searching,
     constraining: Constraining,
+    defaults: own.Defaults = False,
     batch: own.Batch = 32,
     drafting: Drafting,
     threads: own.Threads = None,
@@ -40,9 +44,11 @@ def sample(
     r"""Generate text from any model.
 
     Goes on from --prompt, -n times, or from each line of FILEs; without any a text begins
-    afresh. The text ends at the end of a line, at --stop or after --max-tokens; --json says which,
-    as `finish_reason` (`eos`, `stop`, `length`). Where the model reads texts of several lines, so
-    may the prompt and what is generated be; it ends with a document, where the model knows those.
+    afresh. The text ends at the end of a line, at an end token of a published model, at --stop or
+    after --max-tokens; --json says which, as `finish_reason` (`eos`, `stop`, `length`). Where the model
+    reads texts of several lines, so may the prompt and what is generated be; it ends with a document,
+    where the model knows those. The model's own settings of generation, which `lmkit info` shows, are
+    followed only with --defaults, and options given win.
 
     Text goes to stdout as it grows. One text keeps its line ends; of several each is a line, line
     ends within it shown as `\n`, unless --separator parts them. A FILE in JSON Lines is answered
@@ -75,10 +81,21 @@ def sample(
       lmkit sample -m model.lm --prompt "once upon" --beam 5 -n 5 --length-penalty 0.7
       lmkit sample -m model.lm --prompt "once upon" --contrastive 0.6 -k 5
       lmkit sample -m model.lm --prompt "Answer: " --choice yes --choice no
+      lmkit sample -m SmolLM2-135M-Instruct --defaults --parse-special prompts.jsonl
       lmkit sample -m gpt.lm --draft ngram.lm --lookup 3 --prompt "once upon"
       lmkit sample -m model.lm prompts.txt > continued.txt
       lmkit sample -m model.lm -n 4 prompts.jsonl -o answers.jsonl
     """
+    name = model if model is not None else streams.STDIN
+    opened: Any = None
+    if defaults:
+        asked = Settled(choosing, searching_, max_tokens, stop or [])
+        opening.one_stdin(name, *(files or []), constraining.file, drafting.draft)
+        opening.use_threads(threads, name)
+        opened = scoring.open_generating_model(name, device)
+        with opening.about(name):
+            found = settled(run, opening.generation_of(opened), asked)
+        choosing, searching_, max_tokens, stop = found.choosing, found.searching, found.max_tokens, [*found.stop]
     choosing.check()
     limits = dict.fromkeys(constraining.options, True)
     watched = {"--logprobs": showing.logprobs is not None}
@@ -93,12 +110,12 @@ def sample(
     showing.check(as_records=as_records)
     if "" in (stop or []):
         raise UsageError("--stop with no text would stop everything")
-    name = model if model is not None else streams.STDIN
     opening.one_stdin(name, *(files or []), constraining.file, drafting.draft)
     opening.use_threads(threads, name)
     from lmkit.commands.generation import making, running
 
-    opened = opening.with_special(scoring.open_generating_model(name, device), source.parse_special)
+    opened = opened if opened is not None else scoring.open_generating_model(name, device)
+    opened = opening.with_bos(opening.with_special(opened, source.parse_special), source.bos)
     verdicts = Verdicts(opened, constraining)
     with streams.open_output(output, inputs=[name, *(files or [])], live=True) as out:
         with opening.about(name):
@@ -113,9 +130,13 @@ def sample(
             opened, seed, 1 if searching_.beam else number, source.window,
             lambda prompt: {"constraint": verdicts.constraint(prompt.record), "control": choosing.control()},
         )  # fmt: skip
+        if not files:
+            scoring.tell_unknown(run, opened, streams.argument_bytes(source.prompt, raw=opened.tokenizer.takes_bytes))
+        windows = scoring.Windows(run, streams.display(name), opened)
         for event in running.events(maker.generator, asking, inputs.asked(run, source, files, opened)):
             teller.take(event)
             if running.is_done(event):
+                windows.tell(len(event.request.prompt) + len(event.ids) + len(event.closing))
                 verdicts.take(event, event.request.label.id)
     maker.tell()
     verdicts.close()

@@ -10,6 +10,7 @@ from lmkit.commands import models as opening
 from lmkit.commands.options import (
     Bare,
     BatchTokens,
+    Bos,
     Device,
     EncodingErrors,
     Files,
@@ -47,6 +48,7 @@ def score(
     no_eos: NoEos = False,
     mix: Mix = None,
     mix_text: MixText = None,
+    bos: Bos = "auto",
     stride: Stride = None,
     batch_tokens: BatchTokens = None,
     device: Device = "cpu",
@@ -63,7 +65,8 @@ def score(
 
     Each line stands on its own, as if a text began with it, also for models that read over the
     ends of lines; `lmkit ppl` reads texts with those. A model to which line ends are text has no
-    token for the end of a line, so that none is scored. With --mix the answers are those of the
+    token for the end of a line, so that none is scored. With --bos never the first token of each line is
+    given, at 0 nats, and predicts the others. With --mix the answers are those of the
     models' mixture, as in `lmkit ppl`.
 
     Examples:
@@ -84,7 +87,10 @@ def score(
     if len(names) > 1 and mix is None:
         raise UsageError("a line gets one answer, from one model", hint="--mix WEIGHTS makes one of several")
     asked = scoring.Asked(stride, batch_tokens, device)
-    models = scoring.open_scoring_models(names, asked)
+    if bos == "never" and mix is not None:
+        raise UsageError("--bos never and --mix cannot be combined", hint="a mixture predicts every token")
+    models = [opening.with_bos(one, bos) for one in scoring.open_scoring_models(names, asked)]
+    scoring.use_threads(None, names, models)
     opened = models[0]
     if mix is not None:
         development = opening.text_reader(encoding_errors, raw=opening.all_take_bytes(models))

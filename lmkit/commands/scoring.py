@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lmkit.commands.models import has_torch, open_language_model
+from lmkit.commands.models import has_torch, open_language_model, size_of_model
+from lmkit.commands.models import use_threads as use_model_threads
 from lmkit.commands.options import Run
 from lmkit.edge import streams
 from lmkit.errors import MissingError, UsageError
+
+SHOWN = 10  # unknown words that are named
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,22 @@ def open_generating_model(name: str, device: str) -> Any:
     return open_scoring_models([name], Asked(device=device))[0]
 
 
+def use_threads(threads: int | None, names: Sequence[str], models: Sequence[Any]) -> None:
+    """Has the products of numpy's models shared by threads, as `opening.use_threads` says; the numbers stay.
+
+    Not where blocks of lines are scored in threads of their own.
+    """
+    from lmkit.using.evaluation import reaches_over_lines
+
+    own = [(name, model) for name, model in zip(names, models, strict=True) if hasattr(model, "weights")]
+    if own and all(reaches_over_lines(model) for _, model in own):
+        use_model_threads(threads, max((name for name, _ in own), key=size_of_model))
+
+
 def context_of(model: Any) -> int | None:
     """The most tokens that a model with windows sees at once; None for others."""
-    return int(model.settings.context) if model.kind == "transformer" else None
+    limit: int | None = getattr(model, "prompt_limit", None)
+    return limit
 
 
 def _scoring(name: str, model: Any, asked: Asked) -> Any:
@@ -75,6 +91,24 @@ def _scoring(name: str, model: Any, asked: Asked) -> Any:
     return type(model)(model.weights, **options)
 
 
+def tell_unknown(run: Run, model: Any, prompt: bytes) -> None:
+    """Says once which words of a prompt the model does not know, as they mean the same to it."""
+    unk, tokenizer = model.tokenizer.specials.get("unk"), model.tokenizer
+    if unk is None or tokenizer.kind not in ("word", "char"):
+        return
+    name = tokenizer.piece(unk)
+    text = prompt.decode(errors="replace")
+    pieces = text.split() if tokenizer.kind == "word" else list(text.replace("\n", ""))
+    unknown = [
+        piece for piece in dict.fromkeys(pieces)
+        if piece.encode() != name and unk in tokenizer.encode(piece.encode()).tolist()
+    ]  # fmt: skip
+    if unknown:
+        what = "words" if tokenizer.kind == "word" else "characters"
+        listed = ", ".join(map(repr, unknown[:SHOWN])) + (f" and {len(unknown) - SHOWN} more" * (len(unknown) > SHOWN))
+        run.terminal.notice(f"--prompt has {what} that the model does not know, read as {name.decode()}: {listed}")
+
+
 class Windows:
     """Says once that a model sees long texts through windows."""
 
@@ -85,7 +119,7 @@ class Windows:
         self._model = model
 
     def tell(self, tokens: int) -> None:
-        """Told of the length of each text, or line on its own."""
+        """Take note of the length of a text, or of a line on its own."""
         if self._context is None or tokens <= self._context:
             return
         context, stride = self._model.context_used().split("/")
@@ -100,5 +134,7 @@ def conditions(model: Any, asked: Asked, *, eos: bool) -> dict[str, str]:
     ends = (
         "text" if model.form.line_end is None else "yes" if eos else "no"
     )  # text: line ends are no tokens of their own
+    own = hasattr(model, "weights") and model.form.line_end is None  # others always have their start token
+    bos = {"bos": "no" if model.form.bos == "never" else "yes"} if own else {}
     device = {"device": asked.device} if asked.device != "cpu" and hasattr(model, "weights") else {}
-    return {"eos": ends, "unknown": "scored", **device}
+    return {**bos, "eos": ends, "unknown": "scored", **device}

@@ -10,6 +10,8 @@ from lmkit.errors import CheckpointError, DataError, OutputError, UsageError
 
 TENSORS = ".safetensors"  # files of any size
 TOKENIZERS = ("tokenizer", "vocab", "merges", "added_tokens")
+WITHIN = ("additional_chat_templates",)
+"""Folders within a folder whose files belong to it, named as `folder/file`."""
 
 
 class Folder(Mapping[str, memoryview]):
@@ -20,7 +22,12 @@ class Folder(Mapping[str, memoryview]):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._names = [file for file in streams.names_in(name) if not os.path.isdir(os.path.join(name, file))]
+        self._names: list[str] = []
+        for file in streams.names_in(name):
+            if not os.path.isdir(os.path.join(name, file)):
+                self._names.append(file)
+            elif file in WITHIN:
+                self._names += [f"{file}/{inner}" for inner in streams.names_in(os.path.join(name, file))]
 
     def __getitem__(self, file: str) -> memoryview:
         if file not in self._names:
@@ -32,7 +39,7 @@ class Folder(Mapping[str, memoryview]):
             raise CheckpointError(reason) from None
 
     def _mapped(self, file: str) -> memoryview:
-        data = streams.map_file(os.path.join(self.name, file))
+        data = streams.read_mapped(os.path.join(self.name, file))
         limit = limits.TOKENIZER if file.startswith(TOKENIZERS) or not file.endswith(".json") else limits.DOCUMENT
         if not file.endswith(TENSORS) and len(data) > limit.size:
             raise limit.error(file)
@@ -60,6 +67,8 @@ def write_folder(name: str, files: Mapping[str, Iterable[bytes | memoryview]]) -
     try:
         with new_folder(target) as temporary:
             for file, pieces in files.items():
+                if "/" in file:
+                    os.makedirs(os.path.join(temporary, os.path.dirname(file)), exist_ok=True)
                 _write(os.path.join(temporary, file), pieces)
     except OSError as error:
         raise OutputError(f"{name}: {streams.reason(error)}") from None

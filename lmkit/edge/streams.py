@@ -4,7 +4,6 @@ import bz2
 import errno
 import gzip
 import lzma
-import mmap
 import os
 import stat
 import sys
@@ -18,6 +17,7 @@ from time import monotonic
 from typing import IO, Any, BinaryIO, cast
 
 from lmkit.edge import limits
+from lmkit.edge.mapping import map_file
 from lmkit.edge.replacement import replacing
 from lmkit.edge.terminal import VisibleStream, is_terminal
 from lmkit.errors import DataError, MissingError, OutputError, UsageError
@@ -114,6 +114,7 @@ class TextReader:
     `forgiving`: whether the user may ask for `replace`.
     `replace`: replace invalid bytes by U+FFFD and count them in `replaced`, instead of refusing.
     `raw`: take any bytes, for tokens that are bytes.
+    `longest`: the limit for a line, and for what lies between separators; without one `limits.RECORD`.
     `eager`: hand over lines as soon as they come, for pipes that answer line by line.
     `tap`: told of all bytes as they are read, before anything is done to them.
     """
@@ -123,6 +124,7 @@ class TextReader:
     raw: bool = False
     eager: bool = False
     block: int = BLOCK
+    longest: limits.Limit | None = None
     tap: Callable[[bytes], None] | None = None
     replaced: int = field(default=0, init=False)
     replaced_in: set[str] = field(default_factory=set, init=False)
@@ -134,8 +136,8 @@ class TextReader:
         r"""Whole lines in blocks of about `block` bytes; each line ends with `\n`, the last one too.
 
         `\r\n` becomes `\n`, a byte order mark in front is dropped. A line longer than a
-        block is a block of its own. Raises DataError naming file, line and byte where the
-        text is not UTF-8.
+        block is a block of its own. Raises DataError naming the file and line of one that is
+        longer than `longest`, and the byte where the text is not UTF-8.
         """
         with open_input(name) as stream:
             yield from self.blocks_in(self._read(stream), name)
@@ -143,7 +145,14 @@ class TextReader:
     def blocks_in(self, pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
         """The same of what was read already, without a byte order mark, in pieces of any size."""
         lines = 0
-        for block in self._whole_lines(pieces):
+
+        def place() -> str:
+            return f"{display(name)}:{lines + 1}"
+
+        for block in self._joined(pieces, b"\n", place):
+            if not block.endswith(b"\n"):
+                self.completed += 1
+                block += b"\n"
             if b"\r\n" in block:
                 block = block.replace(b"\r\n", b"\n")
             if not (self.raw or block.isascii()):
@@ -158,8 +167,13 @@ class TextReader:
         last ends with one. A byte order mark in front is dropped. Raises DataError as `blocks` does.
         """
         lines = column = 0
+
+        def place() -> str:
+            return f"{display(name)}:{lines + 1}"
+
         with open_input(name) as stream:
-            for piece in self._whole(stream, separators):
+            read = self._read(stream)
+            for piece in self._joined(read, separators, place) if separators else self._characters(read):
                 if not (self.raw or piece.isascii()):
                     piece = self._valid(piece, name, lines, column)
                 if piece:
@@ -167,20 +181,39 @@ class TextReader:
                 lines += piece.count(b"\n")
                 column = len(piece) - piece.rfind(b"\n") - 1 + (0 if b"\n" in piece else column)
 
-    def _whole(self, stream: BinaryIO, separators: bytes) -> Iterator[bytes]:
-        """Pieces up to the last separator, or else the last whole character, of what has been read."""
+    def _characters(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Pieces up to the last whole character of what has been read."""
+        rest = b""
+        for piece in pieces:
+            piece = rest + piece
+            cut = len(piece) if self.raw else _characters_end(piece)
+            if cut:
+                yield piece[:cut]
+            rest = piece[cut:]
+        if rest:
+            yield rest
+
+    def _joined(self, pieces: Iterable[bytes], separators: bytes, place: Callable[[], str]) -> Iterator[bytes]:
+        """Pieces up to the last separator of what has been read, and at the end what follows it.
+
+        Raises DataError, which names the place, before more than `longest` is held between two separators.
+        """
+        longest = self.longest or limits.RECORD
         rest: list[bytes] = []
-        for piece in self._read(stream):
-            if separators:
-                cut = 1 + max(piece.rfind(separator) for separator in separators)
-            else:
-                piece, rest = b"".join([*rest, piece]), []
-                cut = len(piece) if self.raw else _characters_end(piece)
+        held = 0
+        for piece in pieces:
+            cut = 1 + max(piece.rfind(separator) for separator in separators)
+            first = min((at for separator in separators if (at := piece.find(separator)) >= 0), default=len(piece))
+            if held + first > longest.size:
+                raise longest.error(place())
             if cut:
                 yield b"".join([*rest, piece[:cut]])
-                rest = []
+                rest, held = [], 0
             if cut < len(piece):
                 rest.append(piece[cut:])
+                held += len(piece) - cut
+                if held > longest.size:
+                    raise longest.error(place())
         if rest:
             yield b"".join(rest)
 
@@ -205,19 +238,6 @@ class TextReader:
                 hint=hint,
             ) from None
         return block
-
-    def _whole_lines(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        rest: list[bytes] = []
-        for piece in pieces:
-            cut = piece.rfind(b"\n") + 1
-            if cut:
-                yield b"".join([*rest, piece[:cut]])
-                rest = []
-            if cut < len(piece):
-                rest.append(piece[cut:])
-        if rest:
-            self.completed += 1
-            yield b"".join([*rest, b"\n"])
 
     def _read(self, stream: BinaryIO) -> Iterator[bytes]:
         """What comes, without a byte order mark in front."""
@@ -328,7 +348,7 @@ def read_whole(name: str, extent: Extent | None = None) -> memoryview:
             with open(name, "rb") as plain:
                 start = plain.read(10)
                 if start and _decompressed(plain, start) is plain:
-                    return memoryview(mmap.mmap(plain.fileno(), 0, access=mmap.ACCESS_READ))
+                    return memoryview(map_file(plain, name))
         except (OSError, ValueError):
             pass  # reading below tells what is wrong
     with open_input(name) as stream:
@@ -354,12 +374,12 @@ def read_start(name: str, size: int) -> bytes:
         return stream.read(size)
 
 
-def map_file(name: str) -> memoryview:
+def read_mapped(name: str) -> memoryview:
     """The bytes of a plain file as they are, mapped. Raises OSError."""
     if not stat.S_ISREG(os.stat(name).st_mode):
         raise OSError(errno.EINVAL, "not a plain file")
     with open(name, "rb") as plain:
-        return memoryview(mmap.mmap(plain.fileno(), 0, access=mmap.ACCESS_READ)) if plain.read(1) else memoryview(b"")
+        return memoryview(map_file(plain, name)) if plain.read(1) else memoryview(b"")
 
 
 def _read_to(stream: BinaryIO, extent: Extent) -> memoryview:

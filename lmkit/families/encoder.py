@@ -26,8 +26,8 @@ class Encoder(Settings):
     """T, the most tokens it sees at once."""
     segments: int = 2
 
-    def shapes(self) -> Shapes:
-        """See `Settings.shapes`; without a head for any task."""
+    def body_shapes(self) -> Shapes:
+        """See `Settings.body_shapes`; a head for a task is apart."""
         shapes: Shapes = {
             "embed_tokens.weight": (self.vocabulary, self.width),
             "embed_positions.weight": (self.context, self.width),
@@ -52,4 +52,4 @@ class Encoder(Settings):
 
     def matrices(self) -> list[str]:
         """See `Settings.matrices`."""
-        return [name for name in self.shapes() if name.endswith("_proj.weight")]
+        return [name for name in self.body_shapes() if name.endswith("_proj.weight")]

@@ -7,6 +7,7 @@ y = b + W x + U tanh(d + H x)             logits; W only with `direct`
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lmkit.families.heads import LanguageModelHead
 from lmkit.families.settings import Settings, Shapes
 
 
@@ -15,6 +16,8 @@ class FeedForward(Settings):
     """Settings of a feed-forward n-gram model."""
 
     kind: ClassVar[str] = "ffn"
+    stateful: ClassVar[bool] = True
+    batching: ClassVar[str] = "streams"
 
     context: int = 3
     """n, the tokens it sees; before the first there are start tokens."""
@@ -25,17 +28,21 @@ class FeedForward(Settings):
     direct: bool = False
     """Whether embeddings reach the logits directly too."""
 
-    def shapes(self) -> Shapes:
-        """See `Settings.shapes`."""
+    @property
+    def head(self) -> LanguageModelHead:
+        """See `Settings.head`: b + U h of the hidden layer h, and W x with `direct`."""
         seen = self.context * self.width
-        shapes: Shapes = {
+        return LanguageModelHead(
+            vocabulary=self.vocabulary, width=self.hidden, bias=True, direct=seen if self.direct else 0
+        )
+
+    def body_shapes(self) -> Shapes:
+        """See `Settings.body_shapes`."""
+        return {
             "embed_tokens.weight": (self.vocabulary, self.width),
-            "hidden.weight": (self.hidden, seen),
+            "hidden.weight": (self.hidden, self.context * self.width),
             "hidden.bias": (self.hidden,),
-            "lm_head.weight": (self.vocabulary, self.hidden),
-            "lm_head.bias": (self.vocabulary,),
         }
-        return shapes | ({"direct.weight": (self.vocabulary, seen)} if self.direct else {})
 
     def matrices(self) -> list[str]:
         """See `Settings.matrices`."""

@@ -12,12 +12,13 @@ import numpy as np
 
 from lmkit.checkpoint import Array
 from lmkit.errors import CheckpointError
+from lmkit.families import published
 from lmkit.families.huggingface.configuration import LLAMA, QWEN2, QWEN3, settings_of
 from lmkit.families.model import Weights
 from lmkit.families.transformer import Transformer
 from lmkit.protocols import Tokenizer
 from lmkit.text.formats import tokenizer_json
-from lmkit.text.sequences import TextForm
+from lmkit.text.sequences import ALONE, ALWAYS, TextForm
 
 ARCHITECTURES = {"llama": LLAMA, "qwen2": QWEN2, "qwen3": QWEN3}
 _KEYS = {
@@ -34,6 +35,8 @@ _IN_BLOCK = {
 }  # fmt: skip
 _LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
 _CONTROL, _USER_DEFINED = 3, 4
+_WITH_START = ("llama-bpe",)
+"""Tokenizers that put the start token in front where a file does not say, as in llama.cpp."""
 
 
 class Tensor(Protocol):
@@ -57,10 +60,20 @@ def read(values: Mapping[str, Any], tensors: Mapping[str, Any]) -> Weights:
     arrays = {
         name: _array(name, shape, settings, str(architecture), tensors) for name, shape in settings.shapes().items()
     }
+    form = _form(values, tokenizer.size)
+    if tokenizer.size > settings.vocabulary:
+        raise CheckpointError(f"its tokenizer has {tokenizer.size} tokens, its model {settings.vocabulary}")
+    return Weights(settings, form, tokenizer, arrays, published=published.in_gguf(values))
+
+
+def _form(values: Mapping[str, Any], size: int) -> TextForm:
+    """How the model reads text. Raises CheckpointError where no text could begin."""
     start = values.get("tokenizer.ggml.bos_token_id", values.get("tokenizer.ggml.eos_token_id"))
-    if type(start) is not int or not 0 <= start < tokenizer.size <= settings.vocabulary:
-        raise CheckpointError("no token to begin texts with, or more tokens than its model has")
-    return Weights(settings, TextForm("stream", start, None), tokenizer, arrays)
+    if type(start) is not int or not 0 <= start < size:
+        raise CheckpointError("no token to begin texts with")
+    adds = values.get("tokenizer.ggml.add_bos_token", values.get("tokenizer.ggml.pre") in _WITH_START)
+    ends = published.ends_in_gguf(values, size)
+    return TextForm("stream", start, None, ends=ends, bos=ALWAYS if adds else ALONE)
 
 
 def _settings(architecture: str, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Transformer:

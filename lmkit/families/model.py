@@ -9,15 +9,17 @@ import numpy as np
 
 from lmkit import __version__
 from lmkit.checkpoint import Array, Checkpoint
-from lmkit.errors import CheckpointError, UsageError
-from lmkit.families import windows
+from lmkit.errors import CheckpointError
+from lmkit.families import published
 from lmkit.families.feedforward import FeedForward
+from lmkit.families.heads import LM, head_kind
+from lmkit.families.published import NOTHING, Published
 from lmkit.families.recurrent import Recurrent
 from lmkit.families.settings import Settings
 from lmkit.families.transformer import Transformer
 from lmkit.protocols import F32, F64, I32, I64, Factor, State, Tokenizer
 from lmkit.text import tokenizers
-from lmkit.text.sequences import TextForm, sequences
+from lmkit.text.sequences import NEVER, TextForm, sequences
 
 FAMILIES: Mapping[str, type[Settings]] = {family.kind: family for family in (FeedForward, Recurrent, Transformer)}
 BATCH_TOKENS = 1 << 12
@@ -33,17 +35,21 @@ class Weights:
     tokenizer: Tokenizer
     tensors: Mapping[str, Array]
     digest: str = ""
+    published: Published = NOTHING
 
     def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:
         """The model as a file's content."""
-        config = {**self.settings.to_json(), "text": self.form.to_json()}
+        config = {**self.settings.to_json(), "text": self.form.to_json(), **self.published.to_config()}
         tensors = {**tokenizers.tensors(self.tokenizer), **self.tensors}
-        return Checkpoint(self.settings.kind, config, tensors, tokenizers.describe(self.tokenizer), origin)
+        tokenizer = {**tokenizers.describe(self.tokenizer), **self.published.to_tokenizer()}
+        return Checkpoint(self.settings.kind, config, tensors, tokenizer, origin)
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> "Weights":
-        """The model in a checkpoint; its arrays stay where they are. Raises CheckpointError."""
+        """The model in a checkpoint, of head `lm`; its arrays stay where they are. Raises CheckpointError."""
         settings = FAMILIES[checkpoint.kind].from_json(checkpoint.config)
+        if (kind := head_kind(checkpoint.config)) != LM:
+            raise CheckpointError(f"its head is of kind {kind!r}, expected {LM!r}: it is no language model")
         tokenizer = tokenizers.load(checkpoint)
         if settings.vocabulary < tokenizer.size:
             raise CheckpointError(f"damaged checkpoint: {tokenizer.size} tokens, {settings.vocabulary} in the model")
@@ -51,7 +57,8 @@ class Weights:
         shapes = settings.shapes()
         checkpoint.check(shapes)
         tensors = {name: checkpoint.array(name, "F32", shape) for name, shape in shapes.items()}
-        return cls(settings, form, tokenizer, tensors, checkpoint.digest)
+        beside = published.in_checkpoint(checkpoint.config, checkpoint.tokenizer)
+        return cls(settings, form, tokenizer, tensors, checkpoint.digest, beside)
 
 
 class NeuralModel(ABC):
@@ -68,7 +75,8 @@ class NeuralModel(ABC):
         self.weights = weights
         self.batch_tokens = batch_tokens
         self.settings = weights.settings
-        self.stride = _stride(weights.settings, stride)
+        self._window = weights.settings.window(stride)
+        self.stride = self._window.stride if self._window is not None else 1
         self.form = weights.form
         self.kind = weights.settings.kind
         self.digest = weights.digest
@@ -90,13 +98,14 @@ class NeuralModel(ABC):
     @property
     def prompt_limit(self) -> int | None:
         """The most tokens of a prompt that are seen at once, where more could be meant to be."""
-        return self.settings.context if isinstance(self.settings, Transformer) else None
+        return self.settings.sequence_limit
 
     def context_used(self) -> str:
         """How much of what stands before a token is seen, as the signature says it; of windows also the stride."""
-        if isinstance(self.settings, Transformer):
-            return f"{self.settings.context}/{self.stride}"
-        return str(self.settings.context) if isinstance(self.settings, FeedForward) else "unlimited"
+        if self._window is None:
+            return "unlimited"
+        context, stride = self._window
+        return f"{context}" if self.settings.stateful else f"{context}/{stride}"
 
     @property
     def signature(self) -> Mapping[str, str]:
@@ -124,7 +133,10 @@ class NeuralModel(ABC):
         """See `LanguageModel.next`."""
 
     def after(self, ids: I32) -> State:
-        """The state after the tokens of a prompt, at most `prompt_limit`: as by `advance`, but together."""
+        """The state after the tokens of a prompt, at most `prompt_limit`: as by `advance`, but together.
+
+        Transformers put the start token in front only where the form says so; see `TextForm.begun`.
+        """
         state = self.start()
         for token in ids.tolist():
             state = self.advance(state, token)
@@ -132,26 +144,29 @@ class NeuralModel(ABC):
 
     def seen_from(self, place: int) -> int:
         """Where the context of the token at a place of a document begins: 0 is the start token."""
-        if not isinstance(self.settings, FeedForward | Transformer):
-            return 0
-        return windows.begin(place, self.settings.context, self.stride)
+        return self._window.begin(place) if self._window is not None else 0
 
     def explain(self, ids: Sequence[int]) -> list[Factor]:
         """The factors of one sentence's probability, each with the tokens that the model saw."""
         nats = self.score_many(np.array(ids, dtype=np.int32), np.array([len(ids)], dtype=np.int64)).tolist()
-        history = [self.form.start, *ids]
-        seen = [tuple(history[self.seen_from(place) : place + 1]) for place in range(len(ids))]
+        given = int(self.form.bos == NEVER)
+        history = [*ids] if given else [self.form.start, *ids]
+        places = range(-given, len(ids) - given)
+        seen = [tuple(history[self.seen_from(place) : place + 1]) if place >= 0 else () for place in places]
         return [
             Factor(token, context, len(context), value) for token, context, value in zip(ids, seen, nats, strict=True)
         ]
 
     @abstractmethod
     def score_many(self, ids: I32, ends: I64) -> F64:
-        """See `LanguageModel.score_many`."""
+        """See `LanguageModel.score_many`; a first token that the form leaves unpredicted is given, at 0 nats."""
 
     @abstractmethod
     def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
-        """Nats of the tokens of one document of any length whose ids come in parts, in order."""
+        """Nats of the tokens of one document of any length whose ids come in parts, in order.
+
+        All tokens, but a first one that the form leaves unpredicted.
+        """
 
     def table(self) -> F32:
         """See `Embedding.table`."""
@@ -162,7 +177,7 @@ class NeuralModel(ABC):
         """See `LanguageModel.read`."""
         parts = sequences(self.tokenizer, self.form, blocks)
         if self.form.by in ("stream", "file"):
-            return _aligned((ids for ids, _ in parts), self.score_document)
+            return _aligned((ids for ids, _ in parts), self.score_document, given=int(self.form.bos == NEVER))
         return self._read_pools(parts)
 
     def _read_pools(self, parts: Iterator[tuple[I32, I64]]) -> Iterator[tuple[I32, F64]]:
@@ -183,23 +198,15 @@ class NeuralModel(ABC):
             yield together, self.score_many(together, np.concatenate(ends))
 
 
-def _stride(settings: Settings, asked: int | None) -> int:
-    """How far what is seen moves on: a window of a transformer by what is asked for, all else token by token."""
-    if not isinstance(settings, Transformer):
-        return 1
-    stride = max(1, settings.context // 2) if asked is None else asked
-    if not 1 <= stride <= settings.context:
-        raise UsageError(f"stride {stride} is outside 1 to {settings.context}, the model's context")
-    return stride
-
-
-def _aligned(parts: Iterable[I32], score: Any) -> Iterator[tuple[I32, F64]]:
-    """Ids with their nats, though nats come later than ids and in other pieces."""
+def _aligned(parts: Iterable[I32], score: Any, *, given: int) -> Iterator[tuple[I32, F64]]:
+    """Ids with their nats, though nats come later than ids and in other pieces; the first `given` ids have none."""
     waiting: list[I32] = []
 
     def passing() -> Iterator[I32]:
+        left_out = given
         for ids in parts:
-            waiting.append(ids)
+            waiting.append(ids[left_out:])
+            left_out = max(0, left_out - len(ids))
             yield ids
 
     for nats in score(passing()):

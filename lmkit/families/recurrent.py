@@ -15,6 +15,7 @@ The logits are W h_t + b of the last layer; with `tied`, W is the table of embed
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lmkit.families.heads import LanguageModelHead
 from lmkit.families.settings import Settings, Shapes
 
 GATES = {"elman": 1, "lstm": 4, "gru": 3, "mingru": 2}
@@ -25,6 +26,8 @@ class Recurrent(Settings):
     """Settings of a recurrent model."""
 
     kind: ClassVar[str] = "rnn"
+    stateful: ClassVar[bool] = True
+    batching: ClassVar[str] = "streams"
     choices: ClassVar = {"cell": tuple(GATES)}
 
     cell: str = "lstm"
@@ -41,8 +44,13 @@ class Recurrent(Settings):
         """How many blocks of D rows the matrices of a layer have."""
         return GATES[self.cell]
 
-    def shapes(self) -> Shapes:
-        """See `Settings.shapes`."""
+    @property
+    def head(self) -> LanguageModelHead:
+        """See `Settings.head`."""
+        return LanguageModelHead(vocabulary=self.vocabulary, width=self.width, bias=self.bias, tied=self.tied)
+
+    def body_shapes(self) -> Shapes:
+        """See `Settings.body_shapes`."""
         rows = self.gates * self.width
         shapes: Shapes = {"embed_tokens.weight": (self.vocabulary, self.width)}
         for layer in range(self.layers):
@@ -53,12 +61,8 @@ class Recurrent(Settings):
                 shapes[f"layers.{layer}.bias_ih"] = (rows,)
                 if self.cell != "mingru":
                     shapes[f"layers.{layer}.bias_hh"] = (rows,)
-        if not self.tied:
-            shapes["lm_head.weight"] = (self.vocabulary, self.width)
-        if self.bias:
-            shapes["lm_head.bias"] = (self.vocabulary,)
         return shapes
 
     def matrices(self) -> list[str]:
         """See `Settings.matrices`."""
-        return [name for name in self.shapes() if ".weight_" in name]
+        return [name for name in self.body_shapes() if ".weight_" in name]

@@ -4,9 +4,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lmkit.errors import CheckpointError, UsageError
+from lmkit.families.windows import ContextWindow
+
+if TYPE_CHECKING:
+    from lmkit.families.heads import Head
 
 LAYERS = 1 << 12
 Shapes = dict[str, tuple[int, ...]]
@@ -21,6 +25,10 @@ class Settings(ABC):
 
     kind: ClassVar[str] = ""
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    stateful: ClassVar[bool] = False
+    """Whether a state carries what it needs of the text before; else it sees no more than one window."""
+    batching: ClassVar[str] = "crops"
+    """How it learns a long text: by `crops` of it from anywhere, or by `streams` that are read end to end."""
 
     vocabulary: int
     """V, the number of token ids."""
@@ -36,9 +44,47 @@ class Settings(ABC):
         if getattr(self, "layers", 0) > LAYERS:  # names are made for the tensors of each
             raise UsageError(f"{getattr(self, 'layers', 0)} layers are more than {LAYERS}")
 
+    @property
+    def context(self) -> int | None:
+        """The most tokens seen before the next; None: all."""
+        return None
+
+    @property
+    def sequence_limit(self) -> int | None:
+        """The most tokens that the network takes at once; None: any number."""
+        return None if self.stateful else self.context
+
+    @property
+    def gates(self) -> int:
+        """How many maps lie one upon another in each of `matrices`."""
+        return 1
+
+    def window(self, stride: int | None = None) -> ContextWindow | None:
+        """Return what is seen of a long text, None for all of it: with a state the window moves on by one token.
+
+        `stride` is half the context if not given. Raises UsageError for one that no window can move by.
+        """
+        if self.context is None:
+            return None
+        if self.stateful:
+            return ContextWindow(self.context, 1)
+        stride = max(1, self.context // 2) if stride is None else stride
+        if not 1 <= stride <= self.context:
+            raise UsageError(f"stride {stride} is outside 1 to {self.context}, the model's context")
+        return ContextWindow(self.context, stride)
+
+    @property
+    def head(self) -> "Head | None":
+        """The head, None for a body alone."""
+        return None
+
     @abstractmethod
+    def body_shapes(self) -> Shapes:
+        """Name and shape of every tensor of the body."""
+
     def shapes(self) -> Shapes:
-        """Name and shape of every tensor of weights."""
+        """Name and shape of every tensor of weights: the body's, then the head's."""
+        return self.body_shapes() | (self.head.shapes() if self.head is not None else {})
 
     @abstractmethod
     def matrices(self) -> list[str]:
@@ -52,9 +98,9 @@ class Settings(ABC):
     @property
     def forward_flops(self) -> int:
         """Floating-point operations of a token's way through the model: two for each weight of its maps and head."""
-        shapes = self.shapes()
-        head = shapes.get("lm_head.weight", shapes["embed_tokens.weight"])
-        return 2 * (math.prod(head) + sum(math.prod(shapes[name]) for name in self.matrices()))
+        shapes = self.body_shapes()
+        head = self.head.products if self.head is not None else 0
+        return 2 * (head + sum(math.prod(shapes[name]) for name in self.matrices()))
 
     def to_json(self) -> dict[str, Any]:
         """The settings as a JSON object."""

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lmkit.errors import UsageError
+from lmkit.families.heads import LanguageModelHead
 from lmkit.families.settings import Settings, Shapes, linear
 
 
@@ -82,8 +83,13 @@ class Transformer(Settings):
         if self.rope_scaling is not None and not _is_scaling(self.rope_scaling):
             raise UsageError(f"rope scaling {self.rope_scaling!r} makes no sense")
 
-    def shapes(self) -> Shapes:
-        """See `Settings.shapes`; names as Llama's in Hugging Face folders, without `model.` in front."""
+    @property
+    def head(self) -> LanguageModelHead:
+        """See `Settings.head`."""
+        return LanguageModelHead(vocabulary=self.vocabulary, width=self.width, tied=self.tied)
+
+    def body_shapes(self) -> Shapes:
+        """See `Settings.body_shapes`; names as Llama's in Hugging Face folders, without `model.` in front."""
         shapes: Shapes = {"embed_tokens.weight": (self.vocabulary, self.width)}
         if self.positions == "learned":
             shapes["embed_positions.weight"] = (self.context, self.width)
@@ -91,8 +97,6 @@ class Transformer(Settings):
             shapes |= {f"layers.{layer}.{name}": shape for name, shape in self._block().items()}
         if self.norm == "pre":
             shapes |= self._norm("norm", self.width)
-        if not self.tied:
-            shapes["lm_head.weight"] = (self.vocabulary, self.width)
         return shapes
 
     def _block(self) -> Shapes:
@@ -115,7 +119,7 @@ class Transformer(Settings):
 
     def matrices(self) -> list[str]:
         """See `Settings.matrices`."""
-        return [name for name in self.shapes() if name.endswith("_proj.weight")]
+        return [name for name in self.body_shapes() if name.endswith("_proj.weight")]
 
     @property
     def forward_flops(self) -> int:

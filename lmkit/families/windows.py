@@ -1,6 +1,6 @@
 """Scoring texts of any length with a limited context: each token once, with most of the context that fits.
 
-The inputs of a document are its start token and all its ids but the last. Window k holds T inputs
+The inputs of a document are its start token, if it has one, and all its ids but the last. Window k holds T inputs
 from place k S on, for context T and stride S; the first window scores all its tokens, each later
 one its last S. So a token sees between T - S + 1 and T inputs, or all there are. Knows no model.
 """
@@ -24,13 +24,25 @@ class Window(NamedTuple):
     first: int
 
 
+class ContextWindow(NamedTuple):
+    """What is seen of a document: at most T inputs, and windows that move on by S."""
+
+    context: int
+    stride: int
+
+    def begin(self, place: int) -> int:
+        """Return where among the inputs the window begins that scores the token at a place of a document."""
+        beyond = max(0, place + 1 - self.context)
+        return -(-beyond // self.stride) * self.stride
+
+
 Run = Callable[[I32, I32], F64]
 """From inputs and targets, both (B, T), targets UNSCORED where not wanted, to nats (B, T)."""
 
 
-def windows(start: int, parts: Iterable[I32], context: int, stride: int) -> Iterator[Window]:
-    """The windows of one document whose ids come in parts."""
-    inputs = np.array([start], dtype=np.int32)
+def windows(start: int | None, parts: Iterable[I32], context: int, stride: int) -> Iterator[Window]:
+    """The windows of one document whose ids come in parts; without a start token the first id is not predicted."""
+    inputs = np.array([] if start is None else [start], dtype=np.int32)
     first = 0
     for ids in parts:
         inputs = np.concatenate((inputs, ids))
@@ -42,12 +54,6 @@ def windows(start: int, parts: Iterable[I32], context: int, stride: int) -> Iter
         inputs = inputs[begin:]
     if len(inputs) - 1 > first:
         yield Window(inputs[:-1], inputs[1:], first)
-
-
-def begin(place: int, context: int, stride: int) -> int:
-    """Where among the inputs the window begins that scores the token at a place of a document."""
-    beyond = max(0, place + 1 - context)
-    return -(-beyond // stride) * stride
 
 
 def score(run: Run, several: Iterable[Window], batch_tokens: int) -> Iterator[F64]:
@@ -82,9 +88,23 @@ def _score_pool(run: Run, pool: list[Window], batch_tokens: int) -> list[F64]:
     return nats
 
 
-def of_sentences(start: int, ids: I32, ends: I64, context: int, stride: int) -> Iterator[Window]:
-    """The windows of many documents laid end to end."""
-    begin = 0
-    for end in ends.tolist():
-        yield from windows(start, [ids[begin:end]], context, stride)
-        begin = end
+def score_sentences(
+    run: Run, start: int | None, ids: I32, ends: I64, context: int, stride: int, batch_tokens: int
+) -> F64:
+    """Nats of the tokens of many documents laid end to end, (N,); 0 for a first one that is not predicted."""
+
+    def several() -> Iterator[Window]:
+        begin = 0
+        for end in ends.tolist():
+            yield from windows(start, [ids[begin:end]], context, stride)
+            begin = end
+
+    nats = np.concatenate([np.zeros(0), *score(run, several(), batch_tokens)])
+    if start is not None:
+        return nats
+    begins = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
+    predicted = np.ones(len(ids), dtype=np.bool_)
+    predicted[begins[begins < ends]] = False
+    all_nats = np.zeros(len(ids))
+    all_nats[predicted] = nats
+    return all_nats

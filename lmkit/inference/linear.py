@@ -19,6 +19,7 @@ SCORES = 1 << 20  # numbers in the logits of tokens scored at once
 NEAR = 1 << 16  # numbers that stay in a near cache while they are worked on
 LANES = 16  # rows in multiples of which strips are cut
 STRIP = 1 << 18  # numbers of a matrix that stay in a core's cache while several rows are multiplied by them
+COLUMNS = 8  # of a matrix that is turned, at a time
 FEW = 3  # rows up to which that is faster than a product of matrices, which copies them first
 
 
@@ -32,6 +33,24 @@ def tolerance(depth: int, width: int) -> float:
     is by how much two tokens' errors differ, of twice this at most: seen was a twelfth.
     """
     return float(np.finfo(np.float32).eps) * max(64.0, math.sqrt(depth * width))
+
+
+def row_major(weight: F32) -> F32:
+    """A matrix whose rows lie one after another, itself where they do: numpy copies others at every product.
+
+    GPT-2's files have them in columns. Few columns at a time are the fastest way to turn a large one.
+    """
+    if weight.ndim != 2 or weight.flags.c_contiguous:
+        return weight
+    turned = np.empty(weight.shape, dtype=np.float32)
+
+    def copy(columns: slice) -> None:
+        for begin in range(columns.start, columns.stop, COLUMNS):
+            some = slice(begin, min(begin + COLUMNS, columns.stop))
+            turned[:, some] = weight[:, some]
+
+    crew.run([partial(copy, columns) for columns in crew.parted(weight.shape[1], crew.BLOCKS)])
+    return turned
 
 
 class Products:
@@ -99,6 +118,7 @@ class Joint:
     """Linear maps of the same input as one map, (..., I) to (..., M), their outputs end to end."""
 
     def __init__(self, weights: Sequence[F32], biases: Sequence[F32] = ()) -> None:
+        weights = [row_major(weight) for weight in weights]
         small = sum(weight.nbytes for weight in weights) <= JOINED
         joined = [np.concatenate(weights)] if small and len(weights) > 1 else weights
         few = len(joined) == 1 and joined[0].size < blas.SHARED

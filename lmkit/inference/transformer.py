@@ -54,8 +54,7 @@ class TransformerModel(NeuralModel):
 
     def after(self, ids: I32) -> State:
         """See `NeuralModel.after`; as many tokens as the context leave no room for the start token."""
-        inputs = np.concatenate((np.array([self.form.start], dtype=np.int32), ids))
-        return self._fresh(inputs[-self.settings.context :])
+        return self._fresh(self.form.begun(ids)[-self.settings.context :])
 
     def next(self, state: State) -> F64:
         """See `LanguageModel.next`."""
@@ -96,7 +95,7 @@ class TransformerModel(NeuralModel):
         """See `Branching.trunk`."""
         line_end, piece = self.form.line_end, self.tokenizer.piece
         return TransformerTrunk(
-            self._decoder, self.form.start, self.settings.context,
+            self._decoder, self.form.begun, self.settings.context,
             lambda token: token == line_end or piece(token).endswith(b"\n"),
         )  # fmt: skip
 
@@ -111,13 +110,12 @@ class TransformerModel(NeuralModel):
 
     def score_many(self, ids: I32, ends: I64) -> F64:
         """See `LanguageModel.score_many`."""
-        parts = windows.of_sentences(self.form.start, ids, ends, self.settings.context, self.stride)
-        found = list(windows.score(self._run, parts, self.batch_tokens))
-        return np.concatenate([np.zeros(0), *found])
+        start, context = self.form.context_start, self.settings.context
+        return windows.score_sentences(self._run, start, ids, ends, context, self.stride, self.batch_tokens)
 
     def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
         """See `NeuralModel.score_document`."""
-        several = windows.windows(self.form.start, parts, self.settings.context, self.stride)
+        several = windows.windows(self.form.context_start, parts, self.settings.context, self.stride)
         return windows.score(self._run, several, self.batch_tokens)
 
     # What is inside.
@@ -128,21 +126,23 @@ class TransformerModel(NeuralModel):
 
     def vectors(self, ids: I32) -> F32:
         """See `Embedding.vectors`; each token sees what fits into its window."""
-        longer = np.append(ids, np.int32(self.form.start))  # a window's inputs leave out what it predicts last
-        several = windows.windows(self.form.start, [longer], self.settings.context, self.stride)
+        inputs = self.form.begun(ids)
+        longer = np.append(inputs, np.int32(self.form.start))  # a window's inputs leave out what it predicts last
+        several = windows.windows(None, [longer], self.settings.context, self.stride)
         found = []
         for length, alike in groupby(several, key=lambda window: len(window.inputs)):
             while some := list(islice(alike, max(1, self.batch_tokens // length))):
                 outputs = self._decoder.whole(np.stack([window.inputs for window in some]))
                 found += [rows[window.first :] for rows, window in zip(outputs, some, strict=True)]
-        return np.concatenate(found)[1:]
+        return np.concatenate(found)[len(inputs) - len(ids) :]
 
     def attention(self, ids: I32) -> F32:
         """See `Attentive.attention`. Raises UsageError for more tokens than the context."""
-        inputs = np.concatenate((np.array([self.form.start], dtype=np.int32), ids))
+        inputs = self.form.begun(ids)
         if len(inputs) > self.settings.context:
+            begun = ", the first to start with," if len(inputs) > len(ids) else ""
             raise UsageError(
-                f"{len(inputs)} tokens, the first to start with, and a context of {self.settings.context}",
+                f"{len(inputs)} tokens{begun} and a context of {self.settings.context}",
                 hint="a shorter text fits",
             )
         return self._decoder.weights(inputs)

@@ -30,9 +30,10 @@ PACKED = 256
 class TransformerTrunk:
     """See `protocols.Trunk`. Of a text beyond the context the last tokens are seen, as by `TransformerModel.after`."""
 
-    def __init__(self, decoder: Decoder, start: int, context: int, ends_line: Callable[[int], bool]) -> None:
-        self._decoder, self._context, self._ends_line = decoder, context, cache(ends_line)
-        self._start = np.array([start], dtype=np.int32)
+    def __init__(
+        self, decoder: Decoder, begun: Callable[[I32], I32], context: int, ends_line: Callable[[int], bool]
+    ) -> None:
+        self._decoder, self._begun, self._context, self._ends_line = decoder, begun, context, cache(ends_line)
         self._cache = decoder.cache()
         self._ends: list[int] = []  # where the blocks in the cache end
 
@@ -43,7 +44,7 @@ class TransformerTrunk:
         longest = max(map(len, endings))
         if longest > self._context:
             raise DataError(f"an answer of {longest} tokens exceeds the model's context of {self._context}")
-        inputs = np.concatenate((self._start, prefix))[-(self._context + 1 - max(1, longest)) :]
+        inputs = self._begun(prefix)[-(self._context + 1 - max(1, longest)) :]
         self._grow(inputs)
         whole = self._cache.filled
         tail = inputs[whole:]

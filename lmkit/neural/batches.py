@@ -1,23 +1,46 @@
 """Which tokens a step learns from: a function of the step's number alone, so that a run resumes where it was.
 
-B rows, T tokens. A batch is inputs and targets, (B, T); targets are UNSCORED where nothing is to be learned.
+B rows, T tokens. A batch of next tokens has `inputs` and `targets`, (B, T); targets are UNSCORED where nothing is
+to be learned.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from lmkit.checkpoint import Array
 from lmkit.families.windows import UNSCORED
 from lmkit.protocols import I32, I64, Ints
 
 
-class Batch(NamedTuple):
-    """Inputs and what follows each, (B, T); `fresh`: rows begin anew, not where the batch before ended."""
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from.
 
-    inputs: I32
-    targets: I32
-    fresh: bool
+    arrays  arrays by name, (B, ...) each: ids, masks, labels, whatever the objective reads
+    weight  how many predictions count: the mean loss is the summed one divided by this
+    fresh   whether rows begin anew, not where the batch before ended
+    """
+
+    arrays: Mapping[str, Array]
+    weight: int
+    fresh: bool = True
+
+    @property
+    def rows(self) -> int:
+        """B."""
+        return len(next(iter(self.arrays.values())))
+
+    def take(self, rows: I64) -> dict[str, Array]:
+        """Return these rows of every array."""
+        return {name: array[rows] for name, array in self.arrays.items()}
+
+
+def next_tokens(inputs: I32, targets: I32, *, fresh: bool = True) -> Batch:
+    """Return the batch of inputs and of what follows each, (B, T)."""
+    return Batch({"inputs": inputs, "targets": targets}, int((targets != UNSCORED).sum()), fresh)
 
 
 class Batches(Protocol):
@@ -69,7 +92,7 @@ class Crops:
         taken = begins[:, None] + np.arange(self._time)
         targets = self._ids[taken].astype(np.int32)
         inputs = np.where(taken > 0, self._ids[np.maximum(taken - 1, 0)], self._start).astype(np.int32)
-        return Batch(inputs, targets, fresh=True)
+        return next_tokens(inputs, targets)
 
 
 class Lanes:
@@ -94,7 +117,7 @@ class Lanes:
         taken = shift + np.arange(self.rows)[:, None] * self._length + begin + np.arange(time)
         inputs = self._ids[(taken - 1) % len(self._ids)].astype(np.int32)
         inputs[taken % len(self._ids) == 0] = self._start
-        return Batch(inputs, self._ids[taken % len(self._ids)].astype(np.int32), fresh=chunk == 0)
+        return next_tokens(inputs, self._ids[taken % len(self._ids)].astype(np.int32), fresh=chunk == 0)
 
 
 class Documents:
@@ -130,7 +153,7 @@ class Documents:
         targets = np.where(inside, self._ids[taken].astype(np.int32), np.int32(UNSCORED))
         inputs = np.where(inside, self._ids[np.maximum(taken - 1, 0)].astype(np.int32), np.int32(self._start))
         inputs[self._opens[rows], 0] = self._start
-        return Batch(inputs, targets, fresh=True)
+        return next_tokens(inputs, targets)
 
     def _shuffled(self, epoch: int) -> I64:
         """Rows in random order, then in runs of like length; `_batch_order` says which batch comes when."""
@@ -145,7 +168,8 @@ class Documents:
 
 
 def with_loss_at_end_only(batch: Batch) -> Batch:
-    """The same batch with the last token of each row as the only target."""
-    last = (batch.targets != UNSCORED).sum(axis=1) - 1
-    only = np.arange(batch.targets.shape[1]) == last[:, None]
-    return batch._replace(targets=np.where(only, batch.targets, UNSCORED).astype(np.int32))
+    """Return the same batch with the last token of each row as its only target."""
+    targets = batch.arrays["targets"]
+    last = (targets != UNSCORED).sum(axis=1) - 1
+    only = np.arange(targets.shape[1]) == last[:, None]
+    return next_tokens(batch.arrays["inputs"], np.where(only, targets, UNSCORED).astype(np.int32), fresh=batch.fresh)

@@ -42,7 +42,8 @@ def embed(made: Network, tokens: Ints, vectors: F32) -> None:
 
 
 def loaded(weights: Weights, **options: Any) -> Network:
-    """A network with the weights of a checkpoint."""
-    made = network(weights.settings, **options)
+    """A network with the weights of a checkpoint; built without memory, so that no first values are drawn."""
+    with torch.device("meta"):
+        made = network(weights.settings, **options)
     made.load_arrays(weights.tensors)
     return made

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from lmkit.checkpoint import Array
 from lmkit.families.settings import Settings
-from lmkit.neural.world import spread, whole
+from lmkit.neural.sharded_tensors import gather_tensor, shard_tensor
 
 State = Any
-"""What a recurrent or feed-forward network carries from one stretch of text to the next; None for transformers."""
+"""What a network carries from one stretch of text to the next: one tensor or a tuple of them; None without a state."""
+ROW_AXIS = -2
+"""The axis of rows in every tensor of a state, (..., B, N)."""
 
 
 class Place(NamedTuple):
@@ -70,7 +72,7 @@ class Network(nn.Module, ABC):
         rows: dict[str, list[int]] = {}
         for name in self.settings.matrices():
             place = self.places[name]
-            blocks = getattr(self.settings, "gates", 1)
+            blocks = self.settings.gates
             height = self.settings.shapes()[name][0]
             rows.setdefault(place.parameter, []).extend([height // blocks] * blocks)
         return rows
@@ -81,19 +83,24 @@ class Network(nn.Module, ABC):
         return {name: np.ascontiguousarray(place.of(own[place.parameter])) for name, place in self.places.items()}
 
     def load_arrays(self, arrays: Mapping[str, Array]) -> None:
-        """Takes weights over from arrays of the same names and shapes."""
+        """Takes weights over from arrays of the same names and shapes; parameters without memory get theirs."""
         with torch.no_grad():
-            for name, tensor in self.named_parameters():
-                full = torch.empty(tensor.shape)
+            for name, tensor in list(self.named_parameters()):
+                full = torch.empty(tensor.shape, device="cpu")
+                rows = full.numpy()
                 for own, place in self.places.items():
                     if place.parameter == name:
-                        place.of(full).copy_(torch.from_numpy(np.array(arrays[own], dtype=np.float32)))
-                tensor.copy_(spread(full, tensor))
+                        place.of(rows)[...] = arrays[own]
+                if tensor.is_meta:
+                    module, _, last = name.rpartition(".")
+                    setattr(self.get_submodule(module), last, nn.Parameter(full))
+                else:
+                    tensor.copy_(shard_tensor(full, tensor))
 
 
 def to_array(tensor: Tensor) -> Array:
     """A copy of a tensor, the whole of it where processes share it, float32."""
-    return np.array(whole(tensor).detach().float().cpu().numpy())
+    return np.array(gather_tensor(tensor).detach().float().cpu().numpy())
 
 
 def uniform(tensor: Tensor, generator: torch.Generator, scale: float) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lmkit.neural.world import spread, whole
+from lmkit.neural.sharded_tensors import gather_tensor, shard_tensor
 
 TINY = 1e-30
 ROUNDS = (
@@ -103,7 +103,7 @@ class Muon:
         updates = torch._foreach_lerp(gradients, self.mean, self.momentum)
         if decay:
             torch._foreach_mul_(self.parameters, 1 - rate * decay)
-        parts = [torch.split(whole(update), rows) for update, rows in zip(updates, self.rows, strict=True)]
+        parts = [torch.split(gather_tensor(update), rows) for update, rows in zip(updates, self.rows, strict=True)]
         for members in self.groups.values():
             wide = [parts[place][block] for place, block in members]  # each (R, C) or its transpose
             made = orthogonal(torch.stack([part.mT if part.shape[0] > part.shape[1] else part for part in wide]))
@@ -111,7 +111,7 @@ class Muon:
                 rows, columns = part.shape
                 part.copy_(own.mT if rows > columns else own).mul_(max(1.0, rows / columns) ** 0.5)
         for parameter, pieces in zip(self.parameters, parts, strict=True):
-            parameter.add_(spread(torch.cat(pieces), parameter), alpha=-rate)
+            parameter.add_(shard_tensor(torch.cat(pieces), parameter), alpha=-rate)
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
         """Every tensor that must be kept to go on, by name."""
@@ -144,7 +144,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
 def clip(parameters: Iterable[Tensor], most: float | None) -> float:
     """Scales gradients so that their norm together is at most `most`; returns that before. Pascanu et al. (2013)."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = float(whole(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))))
+    norm = float(gather_tensor(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))))
     if most is not None and norm > most:
         torch._foreach_mul_(gradients, most / norm)
     return norm

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lmkit.neural.memory import Memory
-from lmkit.neural.network import Network
+from lmkit.neural.network import ROW_AXIS, Network
 from lmkit.protocols import F32
 
 
@@ -80,7 +80,6 @@ class StatefulRows:
 
     def __init__(self, network: Network, size: int) -> None:
         self._network, self._size = network, size
-        self._axis = 0 if network.settings.kind == "ffn" else 1
         self._rows = 0
         self._hidden = network.embed_tokens.weight[:0]  # (B, D)
         self._state: Any = None
@@ -106,7 +105,7 @@ class StatefulRows:
         if rows:
             index = torch.tensor(rows, device=self._network.device)
             self._hidden = self._hidden[index]
-            self._state = _each(lambda part: part.index_select(self._axis, index), self._state)
+            self._state = each_tensor(lambda part: part.index_select(ROW_AXIS, index), self._state)
 
     @torch.inference_mode()
     def join(self, states: Sequence[Any]) -> None:
@@ -114,15 +113,15 @@ class StatefulRows:
         if not states:
             return
         hidden = torch.stack([state[0] for state in states])
-        state = _each(lambda *parts: torch.cat(parts, dim=self._axis), *(state[1] for state in states))
+        state = each_tensor(lambda *parts: torch.cat(parts, dim=ROW_AXIS), *(state[1] for state in states))
         if self._rows:
             hidden = torch.cat((self._hidden, hidden))
-            state = _each(lambda *parts: torch.cat(parts, dim=self._axis), self._state, state)
+            state = each_tensor(lambda *parts: torch.cat(parts, dim=ROW_AXIS), self._state, state)
         self._hidden, self._state = hidden, state
         self._rows += len(states)
 
 
-def _each(function: Any, *states: Any) -> Any:
+def each_tensor(function: Any, *states: Any) -> Any:
     """A function of states, of their parts where they have several."""
     if isinstance(states[0], tuple):
         return tuple(function(*parts) for parts in zip(*states, strict=True))

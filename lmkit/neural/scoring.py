@@ -4,7 +4,7 @@ B batch, T time, D width, V vocabulary.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,8 +16,8 @@ from lmkit.families import windows
 from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
 from lmkit.families.transformer import Transformer
 from lmkit.neural.build import loaded
-from lmkit.neural.network import Network, State
-from lmkit.neural.rows import StatefulRows, WindowedRows, distributions
+from lmkit.neural.network import ROW_AXIS, Network, State
+from lmkit.neural.rows import StatefulRows, WindowedRows, distributions, each_tensor
 from lmkit.protocols import F32, F64, I32, I64
 
 STRETCH = 1024  # tokens that a model with a state reads at once
@@ -41,20 +41,24 @@ def open_model(
     return of_network(network, weights, stride=stride, batch_tokens=batch_tokens)
 
 
-def of_network(network: Network, weights: Weights, *, stride: int | None, batch_tokens: int) -> NeuralModel:
+def of_network(
+    network: Network, weights: Weights, *, stride: int | None, batch_tokens: int, count_correct: bool = False,
+) -> "TorchModel":  # fmt: skip
     """A model that answers with a network as it is now, whatever the tensors of `weights` say."""
-    kind = WindowedModel if weights.settings.kind == "transformer" else StatefulModel
-    return kind(network, weights, stride=stride, batch_tokens=batch_tokens)
+    kind = StatefulModel if weights.settings.stateful else WindowedModel
+    return kind(network, weights, stride=stride, batch_tokens=batch_tokens, count_correct=count_correct)
 
 
 class TorchModel(NeuralModel):
     """What both kinds share; `correct` counts the scored tokens that were the most probable, if `count_correct`."""
 
-    count_correct = False
     tolerance = 1e-4
 
-    def __init__(self, network: Network, weights: Weights, *, stride: int | None, batch_tokens: int) -> None:
+    def __init__(
+        self, network: Network, weights: Weights, *, stride: int | None, batch_tokens: int, count_correct: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
+        self._count_correct = count_correct
         self.network = network
         self.device = network.device
         self.correct = 0
@@ -70,7 +74,7 @@ class TorchModel(NeuralModel):
             logits = self.network.logits(hidden[begin : begin + most]).float()
             wanted = targets[begin : begin + most]
             parts.append(-functional.cross_entropy(logits, wanted, reduction="none"))
-            if self.count_correct:
+            if self._count_correct:
                 self.correct += int((logits.argmax(dim=-1) == wanted).sum())
         return np.concatenate([part.double().cpu().numpy() for part in parts]) if parts else np.zeros(0)
 
@@ -105,12 +109,12 @@ class WindowedModel(TorchModel):
 
     def score_many(self, ids: I32, ends: I64) -> F64:
         """See `LanguageModel.score_many`."""
-        several = windows.of_sentences(self.form.start, ids, ends, self.settings.context, self.stride)
-        return np.concatenate([np.zeros(0), *windows.score(self._run, several, self.batch_tokens)])
+        start, context = self.form.context_start, self.settings.context
+        return windows.score_sentences(self._run, start, ids, ends, context, self.stride, self.batch_tokens)
 
     def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
         """See `NeuralModel.score_document`."""
-        several = windows.windows(self.form.start, parts, self.settings.context, self.stride)
+        several = windows.windows(self.form.context_start, parts, self.settings.context, self.stride)
         return windows.score(self._run, several, self.batch_tokens)
 
     # One token at a time.
@@ -118,6 +122,10 @@ class WindowedModel(TorchModel):
     def start(self) -> Window:
         """See `LanguageModel.start`."""
         return Window((self.form.start,))
+
+    def after(self, ids: I32) -> Window:
+        """See `NeuralModel.after`."""
+        return Window(tuple(self.form.begun(ids)[-self.settings.context :].tolist()))
 
     def advance(self, state: Window, token: int) -> Window:
         """See `LanguageModel.advance`; a full window makes room as `windows` says."""
@@ -194,7 +202,7 @@ class StatefulModel(TorchModel):
         state = self.network.initial(len(starts), self.form.start)
         for begin in range(0, int(lengths[0]), STRETCH):
             rows = int(np.count_nonzero(lengths > begin))
-            state = _first_rows(state, rows, self.settings.kind)
+            state = _first_rows(state, rows)
             time = min(STRETCH, int(lengths[0]) - begin)
             places = starts[:rows, None] + begin + np.arange(time)
             inside = begin + np.arange(time) < lengths[:rows, None]
@@ -258,10 +266,6 @@ class StatefulModel(TorchModel):
         return distributions(self.network, torch.stack([state[0] for state in states]), self.tokenizer.size)
 
 
-def _first_rows(state: Any, rows: int, kind: str) -> Any:
+def _first_rows(state: State, rows: int) -> State:
     """The state of the first B rows."""
-    if kind == "ffn":
-        return state[:rows]
-    if isinstance(state, tuple):
-        return tuple(part[:, :rows].contiguous() for part in state)
-    return state[:, :rows].contiguous()
+    return each_tensor(lambda part: part.narrow(ROW_AXIS, 0, rows).contiguous(), state)

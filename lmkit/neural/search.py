@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lmkit.errors import Diverged, LmkitError, Status
-from lmkit.neural.batches import Batch
+from lmkit.neural.batches import Batch, next_tokens
 from lmkit.neural.training import Stepped, Trainer
 
 LOWEST, HIGHEST = 1e-3, 10.0  # of the rates given
@@ -59,10 +59,10 @@ def learning_rates(trainer: Trainer) -> Iterator[Tried]:
             if not isinstance(event, Stepped):
                 continue
             weight = SMOOTHING * weight + 1 - SMOOTHING
-            average = SMOOTHING * average + (1 - SMOOTHING) * event.nats
+            average = SMOOTHING * average + (1 - SMOOTHING) * event.loss
             smoothed = average / weight
             first = first or smoothed
-            yield Tried(event.step, rising.factor(event.step, event.total), event.nats, smoothed)
+            yield Tried(event.step, rising.factor(event.step, event.total), event.loss, smoothed)
             if smoothed > LOST * first:
                 return
     except Diverged:
@@ -118,7 +118,7 @@ class FullRows:
     def batch(self, number: int) -> Batch:
         """See `Batches`."""
         zeros = np.zeros((self.rows, self.time), dtype=np.int32)
-        return Batch(zeros, zeros, fresh=True)
+        return next_tokens(zeros, zeros)
 
 
 def step_bytes(make: Callable[[FullRows], Trainer], rows: int, time: int) -> int:

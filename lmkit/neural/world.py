@@ -10,6 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lmkit.neural.network import Network, State
+from lmkit.neural.objectives.objective import Loss, Objective, Tensors
+
 
 @dataclass(frozen=True)
 class World:
@@ -98,16 +101,47 @@ def join(device: str, *, shard: bool) -> World:
     return World(rank, size)
 
 
-def whole(tensor: Tensor) -> Tensor:
-    """The whole of a tensor that processes share."""
-    made: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
-    return made
+class NetworkWithObjective(nn.Module):
+    """A network and its objective as one module: what processes share, and what is compiled."""
+
+    def __init__(self, network: Network, objective: Objective, precision: str) -> None:
+        """`precision` is that of activations, `fp32` or `bf16`."""
+        super().__init__()
+        self.network = network
+        self._objective = objective
+        self._device, self._bf16 = network.device.type, precision == "bf16"
+
+    def forward(self, batch: Tensors, state: State) -> Loss:
+        """See `Objective.loss`."""
+        with torch.autocast(self._device, torch.bfloat16, enabled=self._bf16):
+            return self._objective.loss(self.network, batch, state)
+
+    def hidden(self, ids: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """Return the network's hidden vectors; see `SharedNetwork`."""
+        hidden, after = self.network(ids, state)
+        return hidden, after
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return the network's logits; see `SharedNetwork`."""
+        return self.network.logits(hidden)
 
 
-def spread(tensor: Tensor, like: Any) -> Tensor:
-    """A whole tensor as processes share `like`: the part that is this process's."""
-    if not hasattr(like, "device_mesh"):
-        return tensor
-    from torch.distributed.tensor import distribute_tensor
+class SharedNetwork:
+    """A network to score with while its weights are shared out among processes: these are gathered when it is asked."""
 
-    return distribute_tensor(tensor, like.device_mesh, like.placements)
+    def __init__(self, network: Network, module: Any) -> None:
+        """`module` is what `World.wrap` made of the NetworkWithObjective."""
+        self.device, self.initial = network.device, network.initial
+        self._module = module
+
+    def __call__(self, ids: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """See `Network.forward`."""
+        with torch.inference_mode(False), torch.no_grad():  # weights gathered here are trained with afterwards
+            hidden, after = self._module.hidden(ids, state)
+        return hidden, after
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """See `Network.logits`."""
+        with torch.inference_mode(False), torch.no_grad():
+            logits: Tensor = self._module.logits(hidden)
+        return logits

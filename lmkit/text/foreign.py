@@ -1,13 +1,13 @@
 """Tokenizers that lmkit does not run itself: a tokenizer.json as it came, served by the tokenizers library.
 
 Text never becomes a special token unless asked: neither those that the file calls special nor
-other added ones that are spelled like one, in brackets. Added tokens such as runs of spaces
-are ordinary words of the file's vocabulary and always found.
+other added ones that are spelled like one, in brackets, nor those that the vocabulary lists under a
+usual name. It is encoded as if they were not in the vocabulary (see `reserved`). Added tokens such
+as runs of spaces are ordinary words of the file's vocabulary and always found.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from hashlib import sha256
@@ -16,46 +16,18 @@ from typing import Any
 import numpy as np
 
 from lmkit.checkpoint import Array, Checkpoint, Streamed
-from lmkit.errors import CheckpointError, DataError, LmkitError, MissingError, UsageError
+from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import I32, I64
 from lmkit.text.bpe.encoding import Options
 from lmkit.text.bpe.visible import CHARACTER_TO_BYTE, from_visible
-from lmkit.text.formats.assembly import check_ids, is_name, parse_json, roles
-from lmkit.text.limited_library import LimitedLibrary, is_quick
+from lmkit.text.foreign_encoder import ForeignEncoder, Served
+from lmkit.text.formats.assembly import check_ids, parse_json, roles
+from lmkit.text.library import build, failures
+from lmkit.text.normalizers import META
+from lmkit.text.reserved import Vocabulary, vocabulary
 
-_LINES = 1 << 10  # lines handed over at once: many small results cost more than few calls
-_META = "\u2581"
 _LOCAL = {"ByteLevel", "ByteFallback", "BPEDecoder", "Fuse", "Metaspace", "Replace", "Strip", "WordPiece"}
 """Decoders that spell each token by itself, but for the first and the last, and for bytes."""
-
-
-def build(document: Mapping[str, Any]) -> Any:
-    """A `tokenizers.Tokenizer`. Raises CheckpointError with the library's words where it refuses the file."""
-    try:
-        from tokenizers import Tokenizer
-    except ImportError:
-        raise MissingError("this needs the tokenizers library", hint="pip install tokenizers") from None
-    if not is_quick(document):
-        return LimitedLibrary(document)
-    with _told("can't use the file"):
-        tokenizer = Tokenizer.from_str(json.dumps(document))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
-
-
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Failures of the library, panics too, as a CheckpointError with its words in one line."""
-    try:
-        yield
-    except LmkitError:
-        raise
-    except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        words = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"the tokenizers library {what} ({words})") from None
 
 
 def _check_shape(document: Mapping[str, Any]) -> None:
@@ -83,7 +55,7 @@ class HuggingFaceTokenizer:
     def __init__(self, data: bytes, specials: Mapping[str, int], library: Any) -> None:
         self.json = data
         self.specials: Mapping[str, int] = dict(specials)
-        self._parsing = library
+        self._library = library
         ids = library.get_vocab(with_added_tokens=True)
         self.size = max(ids.values(), default=-1) + 1
 
@@ -133,28 +105,22 @@ class HuggingFaceTokenizer:
         return parse_json(self.json, "a tokenizer.json")
 
     @cached_property
-    def names(self) -> dict[bytes, int]:
-        """Special tokens, and those that are spelled like one."""
-        found = {}
-        for number, token in self._parsing.get_added_tokens_decoder().items():
-            if token.special or is_name(token.content):
-                found[token.content.encode(errors="replace")] = number
-        return found
+    def _vocabulary(self) -> Vocabulary:
+        added = self._library.get_added_tokens_decoder()
+        return vocabulary(self.document, {token.content: (number, token.special) for number, token in added.items()})
 
     @cached_property
-    def _plain(self) -> Any:
-        """The tokenizer that takes names of special tokens for text."""
-        added = [
-            {**token, "special": token.get("special") or is_name(token["content"])}
-            for token in self.document.get("added_tokens") or ()
-        ]
-        library = build({**self.document, "added_tokens": added})
-        library.encode_special_tokens = True
-        return library
+    def names(self) -> dict[bytes, int]:
+        """Special tokens, and those that are spelled like one."""
+        return {name.encode(errors="replace"): number for name, number in self._vocabulary.names.items()}
 
-    def encoder(self, options: Options) -> "ForeignEncoder":
+    @cached_property
+    def _served(self) -> Served:
+        return Served(self.document, self._vocabulary)
+
+    def encoder(self, options: Options) -> ForeignEncoder:
         """An encoder of blocks of one text; see `Options`."""
-        return ForeignEncoder(self._parsing if options.parse or self.parses else self._plain, options)
+        return ForeignEncoder(self._served, options, parse=bool(options.parse) or self.parses)
 
     def parsing(self) -> "HuggingFaceTokenizer":
         """The same tokenizer, to which names of special tokens in a text mean these tokens."""
@@ -180,20 +146,20 @@ class HuggingFaceTokenizer:
         ids = [int(token) for token in ids]
         if ids and not 0 <= min(ids) <= max(ids) < self.size:
             raise DataError(f"no token has the id {max(ids) if max(ids) >= self.size else min(ids)}")
-        with _told("can't decode with this file"):
-            text: str = self._parsing.decode(ids, skip_special_tokens=False)
+        with failures("can't decode with this file"):
+            text: str = self._library.decode(ids, skip_special_tokens=False)
         return text.encode()
 
     def piece(self, token: int) -> bytes:
         """See `Tokenizer.piece`: the bytes where the file says which they are, else the token as it is written."""
-        text = self._parsing.id_to_token(int(token))
+        text = self._library.id_to_token(int(token))
         if text is None or text.encode() in self.names:
             return b"" if text is None else bytes(text.encode())
         if "ByteLevel" in self._decoders and CHARACTER_TO_BYTE.keys() >= set(text):
             return from_visible(text)
         if "ByteFallback" in self._decoders and len(text) == 6 and text.startswith("<0x") and text.endswith(">"):
             return bytes([int(text[3:5], 16)])
-        return bytes((text.replace(_META, " ") if self._has_meta else text).encode())
+        return bytes((text.replace(META, " ") if self._has_meta else text).encode())
 
     @cached_property
     def local(self) -> bool:
@@ -210,8 +176,8 @@ class HuggingFaceTokenizer:
 
     def written(self, token: int) -> bytes:
         """A token as the file writes it, spaces in it as U+2581; empty for an id that stands for nothing."""
-        text = self._parsing.id_to_token(int(token)) or ""
-        return bytes(text.replace(" ", _META).encode())
+        text = self._library.id_to_token(int(token)) or ""
+        return bytes(text.replace(" ", META).encode())
 
     @cached_property
     def _decoders(self) -> frozenset[str]:
@@ -221,32 +187,4 @@ class HuggingFaceTokenizer:
     @cached_property
     def _has_meta(self) -> bool:
         """Whether U+2581 stands for a space."""
-        return "Metaspace" in self._decoders or _META in json.dumps(self.document.get("decoder"), ensure_ascii=False)
-
-
-class ForeignEncoder:
-    """Encodes blocks with the tokenizers library; `scan` and `encode` as those of `Encoder`."""
-
-    def __init__(self, library: Any, options: Options) -> None:
-        if options.dropout or options.allowed is not None:
-            raise UsageError("dropout and limited vocabularies need a byte-pair encoding of lmkit's own")
-        self._library = library
-        self._lines = options.lines
-
-    def scan(self, block: bytes) -> bytes:
-        """The block itself: all work is done by `encode`."""
-        return block
-
-    def encode(self, block: bytes) -> tuple[I32, I64]:
-        """Ids of a block, (T,), and the end of each line in them, (S,)."""
-        text = block.decode(errors="replace")
-        lines = text.split("\n")[:-1] if self._lines else [text]
-        parts, lengths = [np.zeros(0, dtype=np.int32)], []
-        for start in range(0, len(lines), _LINES):
-            with _told("can't encode with this file"):
-                batch = self._library.encode_batch_fast(lines[start : start + _LINES], add_special_tokens=False)
-            for encoding in batch:
-                parts.append(np.array(encoding.ids, dtype=np.int32))
-                lengths.append(len(parts[-1]))
-        ends = np.cumsum(np.array(lengths, dtype=np.int64))
-        return np.concatenate(parts), ends if self._lines else ends[:0]
+        return "Metaspace" in self._decoders or META in json.dumps(self.document.get("decoder"), ensure_ascii=False)

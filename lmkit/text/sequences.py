@@ -7,15 +7,20 @@ blank-line  everything between blank lines is
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from lmkit.errors import CheckpointError
+from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import I32, I64, Form, Tokenizer
 
 WAYS = ("stream", "line", "file", "blank-line")
+ALWAYS, ALONE, NEVER = BOS = ("always", "alone", "never")
+"""Where the start token is put: in front of every text, only where a text has no other token to predict from, nowhere.
+
+The last is no property of a model: it is asked for, and leaves the first token of each text unpredicted.
+"""
 Part = tuple[I32, I64]
 """Ids, (N,), and the places among them where documents end, (M,); a document may go on in the next part."""
 
@@ -31,6 +36,10 @@ class TextForm:
     """The token at the end of each line; None: line ends are text as any other."""
     document_end: int | None = None
     """The token at the end of each document, where the end of its last line does not say it already."""
+    ends: tuple[int, ...] = ()
+    """Tokens that end what is generated beside these; no text that is read is given one."""
+    bos: str = ALWAYS
+    """Where `start` is put: one of BOS."""
 
     @classmethod
     def of(cls, by: str, tokenizer: Tokenizer) -> "TextForm":
@@ -44,9 +53,28 @@ class TextForm:
         """Whether a sequence may have several lines."""
         return self.by != "line"
 
+    @property
+    def context_start(self) -> int | None:
+        """The token that the first of a text which is scored is predicted from; None: that one is not predicted."""
+        return None if self.bos == NEVER else self.start
+
+    def begun(self, ids: I32) -> I32:
+        """The inputs of a prompt: its ids, and the start token where it has one in front.
+
+        Raises DataError for an empty prompt that may not have one.
+        """
+        if self.bos == ALWAYS or (self.bos == ALONE and not len(ids)):
+            return np.concatenate((np.array([self.start], dtype=np.int32), ids))
+        if not len(ids):
+            raise DataError("nothing to predict the first token from", hint="`--bos auto` puts a start token there")
+        return ids
+
     def to_json(self) -> dict[str, Any]:
-        """The form as a JSON object."""
-        return asdict(self)
+        """The form as a JSON object; what is as in models trained by lmkit is left out, so that their files stay."""
+        optional: dict[str, Any] = {"ends": list(self.ends)} if self.ends else {}
+        if self.bos != ALWAYS:
+            optional["bos"] = self.bos
+        return {name: value for name, value in asdict(self).items() if name not in ("ends", "bos")} | optional
 
     @classmethod
     def from_json(cls, values: object, size: int) -> "TextForm":
@@ -55,10 +83,13 @@ class TextForm:
         def is_token(value: object) -> bool:
             return type(value) is int and 0 <= value < size
 
-        if isinstance(values, Mapping) and set(values) == {"by", "start", "line_end", "document_end"}:
-            form = cls(**values)
+        names = {field.name for field in fields(cls)}
+        if isinstance(values, Mapping) and names - {"ends", "bos"} <= set(values) <= names:
+            ends = values.get("ends", [])
+            form = cls(**{**values, "ends": tuple(ends) if isinstance(ends, list) else (ends,)})
             optional = [token for token in (form.line_end, form.document_end) if token is not None]
-            if form.by in WAYS and is_token(form.start) and all(map(is_token, optional)):
+            known = form.by in WAYS and form.bos in (ALWAYS, ALONE) and isinstance(ends, list)
+            if known and all(map(is_token, [form.start, *optional, *form.ends])):
                 return form
         raise CheckpointError("damaged checkpoint: how the model reads text makes no sense")
 
@@ -142,7 +173,8 @@ def encode_prompt(tokenizer: Tokenizer, form: Form, text: bytes) -> I32:
     A token that begins every document is left out, where the text has it by its name.
     """
     ids = _prompt_ids(tokenizer, form, text)
-    return ids[1:] if getattr(tokenizer, "parses", False) and len(ids) and ids[0] == form.start else ids
+    named = getattr(tokenizer, "parses", False) and form.bos == ALWAYS and len(ids) and ids[0] == form.start
+    return ids[1:] if named else ids
 
 
 def _prompt_ids(tokenizer: Tokenizer, form: Form, text: bytes) -> I32:

@@ -243,7 +243,7 @@ def _form(models: Sequence[LanguageModel]) -> TextForm:
                 f"model 1 reads a text by {first.by} and model {number} by {form.by}: their tokens don't line up"
             )
     leader = next((form for form in forms if form.continuous), first)
-    return TextForm(leader.by, leader.start, leader.line_end, leader.document_end)
+    return TextForm(leader.by, leader.start, leader.line_end, leader.document_end, tuple(leader.ends), leader.bos)
 
 
 def _sequence(form: Form) -> tuple[object, ...]:

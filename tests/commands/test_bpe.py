@@ -591,3 +591,29 @@ def test_stats_count_the_characters_and_bytes_of_the_files(texts, trained, lmkit
     assert (record["bytes"], record["characters"]) == (len(whole.encode()), len(whole))
     assert record["lines"] == sum(text.count("\n") + (not text.endswith("\n")) for text in texts if text)
     assert record["bytes_per_token"] == pytest.approx(record["bytes"] / record["tokens"])
+
+
+@pytest.mark.parametrize("kind", ["bytes.lm", "imported"])
+def test_readable_pieces_are_utf_8_and_come_back(kind, trained, lmkit, quietly, write):
+    model = trained("bytes.lm")
+    if kind == "imported":  # served by the tokenizers library, for its order of steps
+        document = json.loads(quietly("export", model))
+        document["normalizer"] = {"type": "Strip", "strip_left": False, "strip_right": False}
+        write("tokenizer.json", json.dumps(document).encode())
+        quietly("import", "tokenizer.json", "-o", "served.lm")
+        model = "served.lm"
+    text = "la lámpara ▁x <0x41> </s>\n😀 a  b\n".encode()
+    shown = quietly("encode", "-m", model, "--as", "text", stdin=text)
+    assert "▁the".encode() in quietly("encode", "-m", model, "--as", "text", stdin=b"in the tree\n").split()
+    assert not re.search(rb"[^\x00-\x7f]", shown.replace("▁".encode(), b"").replace("á".encode(), b""))
+    assert quietly("decode", "--as", "pieces", "--marker", "▁", stdin=shown) == text
+    ids = quietly("encode", "-m", model, stdin=text)
+    assert [len(line.split()) for line in ids.splitlines()] == [len(line.split()) for line in shown.splitlines()]
+    done = lmkit("bpe", "encode", "-m", model, "--as", "text", "--marker", "@@", stdin=text)
+    assert (done.status, "--marker cannot be combined" in done.stderr) == (2, True)
+
+
+def test_a_piece_spelled_like_a_special_token_looks_otherwise():
+    from lmkit.text.bpe.pieces import readable
+
+    assert readable([b"<s>", b"<s>", b" \xc3", b"\n"], {0}) == [b"<s>", b"<0x3C>s>", "▁<0xC3>".encode(), b"<0x0A>"]

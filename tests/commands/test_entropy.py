@@ -185,12 +185,49 @@ def test_a_text_is_counted_as_it_is(entropy):
     assert entropy(stdin=gzip.compress(bytes(range(256)) * 10))["entropy"] == 8
 
 
-def test_files_are_one_text(lmkit, write):
-    one, two = write("1", TEXT[:301]), write("2", TEXT[301:])
-    words = ["entropy", "--json", "--order", "2"]
-    whole = lmkit(*words, stdin=TEXT)
-    assert lmkit(*words, one, two).stdout == lmkit(*words, one, "--text", two).stdout == whole.stdout
-    assert lmkit(*words, "--text", one, "--text", two).stdout == whole.stdout
+@pytest.mark.parametrize("unit", ["byte", "char", "line"])
+def test_files_have_a_line_each_and_a_total_that_is_one_text(unit, lmkit, write):
+    cut = TEXT.index(b"\n", 301) + 1
+    one, two = write("1", TEXT[:cut]), write("2", TEXT[cut:])
+    words = ["entropy", "--json", "--order", "1" if unit == "line" else "2", "--unit-of", unit]
+    (whole,) = lmkit(*words, stdin=TEXT).records
+    done = lmkit(*words, one, two)
+    assert done.stdout == lmkit(*words, one, "--text", two).stdout == lmkit(*words, "--text", one, "--text", two).stdout
+    first, second, total = done.records
+    assert total == {"file": "total", **whole}
+    for record, name, path in ((first, "1", one), (second, "2", two)):
+        (alone,) = lmkit(*words, path).records
+        assert record == {"file": name, **alone, "warning": None}
+    assert lmkit(*words[:1], *words[2:], "-b", one, two).stdout == repr(whole["entropy"]).encode() + b"\n"
+    rows = lmkit(*words[:1], *words[2:], one, two).stdout.splitlines()
+    assert rows[0].startswith(b"file\tentropy")
+    names = [name for name in (b"1", b"2", b"total") for _ in range(1 + int(words[3]))]
+    assert [row.split(b"\t")[0] for row in rows[1:]] == names
+
+
+def test_files_under_a_model_have_a_line_each_and_a_total(lmkit, shelf, write):
+    texts = [write("1", b"the cat\n"), write("2", b"a dog sat\n")]
+    model = shelf["witten-bell-3.lm"]
+    found = lmkit("entropy", "--json", "-m", model, *texts).records
+    ppl = lmkit("ppl", "--json", "-m", model, *texts).records
+    assert [record["file"] for record in found] == ["1", "2", "total"]
+    assert [record["entropy"] for record in found] == [record["bits_per_token"] for record in ppl]
+    assert "file" not in lmkit("entropy", "--json", "-m", model, texts[0]).records[0]
+
+
+def test_an_empty_file_counts_in_the_total_alone(lmkit, write):
+    done = lmkit("entropy", "--json", write("1", TEXT), write("empty", b""))
+    assert [record["file"] for record in done.records] == ["1", "total"]
+    assert "empty: too short to measure" in done.stderr
+
+
+@pytest.mark.parametrize(("mode", "one", "two"), [([], b"ab", b"a"), (["--counts"], b"a\t1\nb\t2\n", b"a\t1\n")])
+def test_an_infinite_divergence_points_to_add(mode, one, two, lmkit, write):
+    words = ["entropy", *mode, "--against", write("2", two), write("1", one)]
+    done = lmkit(*words)
+    assert (done.status, b"inf" in done.stdout, "--add 1" in done.stderr) == (0, True, True)
+    done = lmkit(*words, "--add", "1")
+    assert (done.status, b"inf" in done.stdout, done.stderr) == (0, False, "")
 
 
 def test_tokens_of_a_model(entropy, shelf, fails, write):

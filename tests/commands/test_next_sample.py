@@ -441,3 +441,23 @@ def test_generated_text_does_not_depend_on_the_machine(sample):
     assert ((numbers > 0) & (numbers < 1)).all()
     texts = [record["text"] for record in sample("-n", "2", "--max-tokens", "12")]
     assert texts == ["a b a b b b c c a b a b", "b b b b a a b c a a c b"]
+
+
+# Unknown words.
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["next"], ["sample", "--max-tokens", "2"], ["prompt", "answer", "--labels", "a,b"],
+     ["prompt", "tree", "--depth", "1", "--max-tokens", "2"]],
+    ids=lambda command: " ".join(command[:2]),
+)  # fmt: skip
+def test_unknown_words_of_a_prompt_are_named(command, lmkit, shelf):
+    model = shelf["witten-bell-3.lm"]
+    done = lmkit(*command, "-m", model, "--prompt", "the dragon <unk> saw a basilisk dragon")
+    assert done.status == 0
+    said = "lmkit: --prompt has words that the model does not know, read as <unk>: 'dragon', 'basilisk'\n"
+    assert done.stderr.count(said) == 1
+    assert "does not know" not in lmkit(*command, "-m", model, "--prompt", "the cat saw a").stderr
+    done = lmkit(*command, "-m", shelf["char-witten-bell.lm"], "--prompt", "the \u20ac")
+    assert "characters that the model does not know, read as <unk>: '\u20ac'" in done.stderr

@@ -90,25 +90,25 @@ def test_the_same_command_gives_the_same_bytes(kind, train, lmkit, work):
      "--evaluate-every", "1", "--select-by", "loss"])],
 )  # fmt: skip
 def test_a_stopped_run_goes_on_to_the_same_bytes_and_log(kind, more, train, lmkit, work):
-    from lmkit.commands.train import running
-    from lmkit.errors import Status
+    from lmkit.commands.session import Session
+    from lmkit.errors import Status, Stopped
 
     train(kind, *more, "--steps", "6", "--log", "whole.jsonl")
-    real = running._Session._save
+    real = Session.save
 
     def asked_at(step):
         def save(self):
             real(self)
-            if self._trainer.step == step:
-                raise running.Stopped(Status.INTERRUPTED)  # as if killed right after a save
+            if self.point.step == step:
+                raise Stopped(Status.INTERRUPTED)  # as if killed right after a save
 
         return save
 
     for step in (1, 4):
         arguments = [*command(kind), "text.txt", *more, "--steps", "6", "--save-every", "0", "--log", "log.jsonl"]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(running._Session, "_save", asked_at(step))
-            with pytest.raises(running.Stopped):
+            patch.setattr(Session, "save", asked_at(step))
+            with pytest.raises(Stopped):
                 lmkit(*arguments, "--resume", "-o", "other.lm")
         with (work / "log.jsonl").open("a") as log:
             log.write('{"event":"step","st')  # a line that a kill cut short

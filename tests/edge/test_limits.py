@@ -10,6 +10,8 @@ import sys
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lmkit import checkpoint, kinds
 from lmkit.counting import arpa
@@ -226,3 +228,58 @@ def test_tokenizers_are_bounded(write):
     write("bomb.gz", zeros(640, b'{"model": {'))
     status, used, error = peak("bpe", "import", "bomb.gz")
     assert (status, used < 2 * 128 + LEVEL) == (3, True), (used, error)
+
+
+# Lines.
+
+
+@given(
+    st.lists(st.integers(0, 60), min_size=1), st.integers(1, 30), st.sampled_from([b"", b"\n"]), st.booleans(),
+)  # fmt: skip
+def test_a_line_is_refused_by_its_length_whatever_the_blocks(lengths, block, end, eager):
+    longest = Limit(40, "lines", "split it")
+    data = b"\n".join(b"x" * length for length in lengths) + end
+    reader = streams.TextReader(block=block, longest=longest, eager=eager)
+    pieces = [data[begin : begin + block] for begin in range(0, len(data), block)]
+    wrong = next((number for number, length in enumerate(lengths, 1) if length > 40), None)
+    if wrong is None:
+        expected = data if not data or data.endswith(b"\n") else data + b"\n"
+        assert b"".join(reader.blocks_in(pieces, "file")) == expected
+        return
+    with pytest.raises(DataError, match=f"^file:{wrong}: longer than 40 bytes, the limit for lines$"):
+        list(reader.blocks_in(pieces, "file"))
+
+
+@pytest.mark.parametrize("packed", PACKERS)
+def test_pieces_have_no_longer_words_than_lines(packed, write):
+    longest = Limit(40, "lines", "split it")
+    path = str(write("file", PACKERS[packed](b"a b\n" + b"c" * 39 + b" " + b"d" * 41)))
+    reader = streams.TextReader(block=7, longest=longest)
+    with pytest.raises(DataError, match="file:2: longer than 40 bytes"):
+        list(reader.pieces(path, separators=b" \n"))
+    assert sum(map(len, reader.pieces(path))) == 85
+
+
+LINES = {
+    "score -q -m {model} {}": "RECORD", "sample -m {model} {}": "RECORD", "prompt chat --template chatml {}": "RECORD",
+    "prompt fill --template [X] {}": "RECORD", "prompt zero-shot {}": "RECORD", "prompt few-shot {} {}": "RECORD",
+    "eval classify --gold {} {}": "RECORD", "eval text {}": "LINE", "ppl -m {model} {}": "LINE",
+    "prompt answer -m {model} --candidates a,b {}": "RECORD", "calc softmax {}": "RECORD", "entropy --probs {}": "LINE",
+    "ngram count {}": "LINE", "ngram fit {}": "LINE", "w2v train {}": "LINE", "train ffn {}": "LINE",
+    "bpe train --level char {}": "LINE", "bpe encode -m {model} {}": "LINE", "data format --style t5 {}": "RECORD",
+    "embed -m {neural} {}": "RECORD", "entropy -m {model} {}": "LINE", "ngram query -m {model}": "RECORD",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", LINES)
+def test_commands_name_a_line_that_is_too_long(command, fails, shelf, write, monkeypatch):
+    for name in ("RECORD", "LINE"):
+        monkeypatch.setattr(limits, name, Limit(100, name, "split it"))
+    monkeypatch.setattr(streams, "BLOCK", 50)
+    text = b"a b " * 50
+    write("text.txt", text)
+    names = {"model": shelf["char-witten-bell.lm"], "neural": shelf["transformer.lm"]}
+    words = [word.format("text.txt", **names) for word in command.split()]
+    done = fails(3, *words, stdin=b"" if "text.txt" in words else text)
+    assert ("text.txt:1" if "text.txt" in words else "<stdin>:1") in done.stderr
+    assert f"longer than 100 bytes, the limit for {LINES[command]}" in done.stderr

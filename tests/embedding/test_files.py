@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lmkit.embedding.listing import listed
 from lmkit.embedding.reading import detect, read_binary, read_text
+from lmkit.embedding.space import VectorSpace
 from lmkit.embedding.writing import Export
 from lmkit.errors import CheckpointError, DataError
 
@@ -188,8 +189,7 @@ def test_numbers_are_the_shortest_that_read_back(numbers):
 
 def two_tables():
     space = read_text([b"a 1 2\nb 3 4\n"], header=False).space()
-    space.context = -space.centre
-    return space
+    return VectorSpace(space.tokenizer.vocabulary, space.centre, -space.centre)
 
 
 def test_which_vectors():
@@ -198,7 +198,7 @@ def test_which_vectors():
     assert shown["centre"] == b"2 2\na 1.0 2.0\nb 3.0 4.0\n"
     assert shown["context"] == b"2 2\na -1.0 -2.0\nb -3.0 -4.0\n"
     assert shown["both"] == b"2 4\na 1.0 2.0 -1.0 -2.0\nb 3.0 4.0 -3.0 -4.0\n"
-    space.context = None
+    space = VectorSpace(space.tokenizer.vocabulary, space.centre)
     for which in "context", "both":
         with pytest.raises(CheckpointError, match="no context vectors"):
             Export(space, which)

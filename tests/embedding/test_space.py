@@ -20,6 +20,12 @@ def space_of(rows):
     return VectorSpace(Vocabulary.of([*NAMES, *(b"w%d" % number for number in range(len(rows)))]), table)
 
 
+def with_all(space):
+    """The same space with vectors of contexts and with counts."""
+    counts = np.arange(len(space.centre), dtype=np.int64)
+    return VectorSpace(space.tokenizer.vocabulary, space.centre, -space.centre, counts)
+
+
 def unit(vector):
     return vector / np.linalg.norm(vector) if vector.any() else vector
 
@@ -124,8 +130,7 @@ def test_cosines_and_distances():
 
 @given(tables)
 def test_a_space_survives_its_checkpoint(rows):
-    space = space_of(rows)
-    space.context, space.counts = -space.centre, np.arange(len(space.centre), dtype=np.int64)
+    space = with_all(space_of(rows))
     data = b"".join(checkpoint.serialize(space.to_checkpoint({})))
     again = VectorSpace.from_checkpoint(checkpoint.parse(memoryview(data)))
     assert b"".join(checkpoint.serialize(again.to_checkpoint({}))) == data
@@ -136,8 +141,7 @@ def test_a_space_survives_its_checkpoint(rows):
 
 @pytest.mark.parametrize("wrong", ["centre", "norms", "context", "counts"])
 def test_damaged_checkpoints(wrong):
-    space = space_of([[1, 0], [0, 1]])
-    space.context, space.counts = space.centre, np.arange(5, dtype=np.int64)
+    space = with_all(space_of([[1, 0], [0, 1]]))
     content = space.to_checkpoint({})
     content.tensors[wrong] = content.tensors[wrong][:-1]
     with pytest.raises(CheckpointError):

@@ -10,8 +10,10 @@ import torch
 from lmkit.families.model import Weights
 from lmkit.neural import build
 from lmkit.neural.batches import Corpus, Crops, Documents, Lanes
-from lmkit.neural.scoring import of_network
-from lmkit.neural.training import Plan, Stepped, Trainer
+from lmkit.neural.objectives.language_modelling import LanguageModelling
+from lmkit.neural.plan import Plan
+from lmkit.neural.training import Stepped, Trainer
+from lmkit.neural.validation import NextTokenValidation
 from lmkit.neural.world import join
 from lmkit.text.sequences import TextForm
 
@@ -33,15 +35,11 @@ def trainer_of(name, world, *, shard):
     else:
         batches = (Crops if kind == "transformer" else Lanes)(IDS, 2, 5, 8, 0)
 
-    def score(network):
-        weights = Weights(settings, TextForm("stream", 2, 2), None, {})
-        model = of_network(network, weights, stride=4, batch_tokens=64)
-        model.count_correct = True
-        return 100, sum(float(part.sum()) for part in model.score_document([IDS[:100].astype(np.int32)])), model.correct
-
-    validation = score if "evaluate_every" in plan else None
+    weights = Weights(settings, TextForm("stream", 2, 2), None, {})
+    held_out = Corpus(IDS[:100], np.array([100]), 100)
+    validation = NextTokenValidation(weights, held_out) if "evaluate_every" in plan else None
     return Trainer(
-        build.fresh(settings, seed=0), batches, Plan(steps=7, **plan), 2,
+        build.fresh(settings, seed=0), LanguageModelling(2), batches, Plan(steps=7, **plan),
         validation=validation, world=world, shard=shard,
     )  # fmt: skip
 
@@ -58,9 +56,10 @@ def curve(name, world, *, shard):
     rest = list(second.run())
     weights, again = trainer.weights(), second.weights()
     return {
-        "nats": [event.nats for event in events],
+        "nats": [event.numbers["nats"] for event in events],
         "norms": [event.norm for event in events if isinstance(event, Stepped)],
-        "resumed": [event.nats for event in rest] == [event.nats for event in events[-len(rest) :]],
+        "resumed": [event.numbers["nats"] for event in rest]
+        == [event.numbers["nats"] for event in events[-len(rest) :]],
         "same": all((weights[key] == again[key]).all() for key in weights),
         "weights": [float(np.abs(weights[key]).sum()) for key in sorted(weights)],
     }

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from lmkit.families.feedforward import FeedForward
 from lmkit.families.recurrent import Recurrent
 from lmkit.neural import build, search
+from lmkit.neural.batches import next_tokens
+from lmkit.neural.objectives.language_modelling import LanguageModelling
 from lmkit.neural.optimizers import Rates
-from lmkit.neural.training import Plan, Trainer
+from lmkit.neural.plan import Plan
+from lmkit.neural.training import Trainer
 
 TEXT = b"the cat sat on the mat\nthe dog sat on the log\na bird sang in the tree\n" * 40
 SMALL = ("--width", 16, "--threads", 1)
@@ -20,7 +23,7 @@ SMALL = ("--width", 16, "--threads", 1)
 
 def trainer(batches, settings=None, **plan):
     settings = settings or FeedForward(vocabulary=11, context=2, width=8, hidden=8)
-    return Trainer(build.fresh(settings, seed=1), batches, Plan(**plan), 0)
+    return Trainer(build.fresh(settings, seed=1), LanguageModelling(0), batches, Plan(**plan))
 
 
 # Learning rates.
@@ -41,7 +44,7 @@ def test_the_curve_ends_where_the_loss_is_lost():
 
         def batch(self, number):
             rows = batches.batch(number)
-            return rows._replace(targets=np.full_like(rows.targets, number % 7))
+            return next_tokens(rows.arrays["inputs"], np.full_like(rows.arrays["targets"], number % 7))
 
     curve = list(search.learning_rates(trainer(Both(), **plan)))
     assert 1 < len(curve) < 40

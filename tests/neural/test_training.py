@@ -12,11 +12,14 @@ from lmkit.errors import Diverged
 from lmkit.families.model import Weights
 from lmkit.families.windows import UNSCORED
 from lmkit.neural import build
-from lmkit.neural.batches import Batch, Corpus, Crops, Documents, Lanes, with_loss_at_end_only
+from lmkit.neural.batches import Corpus, Crops, Documents, Lanes, next_tokens, with_loss_at_end_only
+from lmkit.neural.objectives.language_modelling import LanguageModelling
 from lmkit.neural.optimizers import AdamW, Rates
+from lmkit.neural.plan import Plan
 from lmkit.neural.schedules import Schedule
 from lmkit.neural.scoring import of_network
-from lmkit.neural.training import Evaluated, Objective, Plan, Stepped, Trainer
+from lmkit.neural.training import Evaluated, Stepped, Trainer
+from lmkit.neural.validation import NextTokenValidation
 from lmkit.text.sequences import TextForm
 
 START = 2
@@ -46,20 +49,22 @@ def random_batch(rows=3, time=7, seed=0):
     ids = generator.integers(0, 11, (rows, time + 1)).astype(np.int32)
     targets = ids[:, 1:].copy()
     targets[0, -2:] = UNSCORED
-    return Batch(ids[:, :-1], targets, fresh=True)
+    return next_tokens(ids[:, :-1], targets)
 
 
 def tensors_of(batch):
-    return (torch.from_numpy(part.astype(np.int64)) for part in (batch.inputs, batch.targets))
+    return {name: torch.from_numpy(array.astype(np.int64)) for name, array in batch.arrays.items()}
 
 
 def trainer_of(settings, batches, *, steps=8, validation=None, dropout=0.0, network=None, **plan):
     network = network or build.fresh(settings, seed=0, dropout=dropout)
-    return Trainer(network, batches, Plan(steps=steps, **plan), START, validation=validation)
+    own = {name: plan.pop(name) for name in ("label_smoothing", "teacher_forcing", "loss_at") if name in plan}
+    objective = LanguageModelling(START, **own)
+    return Trainer(network, objective, batches, Plan(steps=steps, **plan), validation=validation)
 
 
 def losses(trainer):
-    return [event.nats for event in trainer.run() if isinstance(event, Stepped)]
+    return [event.loss for event in trainer.run() if isinstance(event, Stepped)]
 
 
 # Gradients.
@@ -67,7 +72,7 @@ def losses(trainer):
 
 def exact_loss(network, batch):
     """The summed loss in float64."""
-    inputs, targets = tensors_of(batch)
+    inputs, targets = tensors_of(batch).values()
     hidden, _ = network(inputs, network.initial(len(inputs), START))
     logits = network.logits(hidden).flatten(0, 1)
     return functional.cross_entropy(logits, targets.flatten(), ignore_index=UNSCORED, reduction="sum")
@@ -100,11 +105,12 @@ def test_the_objectives_gradients_are_these(kind, more, loss_at, tiny, shaken):
     batch = random_batch() if loss_at == "all" else with_loss_at_end_only(random_batch())
     wanted = exact_loss(exact, batch)
     wanted.backward()
-    objective = Objective(network, Plan(loss_at=loss_at), torch.device("cpu"))
-    loss, nats, _ = objective(*tensors_of(batch), network.initial(3, START))
-    loss.backward()
-    assert loss.item() == nats.item()
-    assert_close(nats.item(), wanted.item(), **shape_of(network.settings))
+    objective = LanguageModelling(START, loss_at=loss_at)
+    loss = objective.loss(network, tensors_of(batch), network.initial(3, START))
+    loss.total.backward()
+    nats = loss.sums["nats"].item()
+    assert loss.total.item() == nats
+    assert_close(nats, wanted.item(), **shape_of(network.settings))
     steepest = max(float(other.grad.abs().max()) for other in exact.parameters())
     for one, other in zip(network.parameters(), exact.parameters(), strict=True):
         assert_close(one.grad, other.grad, size=steepest, **shape_of(network.settings))
@@ -136,7 +142,7 @@ def test_lanes_carry_their_state_and_gradients_stop_between_batches(cell, tiny):
     adam = AdamW(dict(network.named_parameters()))
     for number in range(6):
         batch = lanes.batch(number)
-        inputs, targets = tensors_of(batch)
+        inputs, targets = tensors_of(batch).values()
         if batch.fresh:
             state = network.initial(4, START)
         hidden, state = network(inputs, state)
@@ -221,19 +227,19 @@ def test_teacher_forcing_gives_the_models_own_words(tiny):
     arrays = build.fresh(settings, seed=0).to_arrays()
     met = []
 
-    class Watched(Objective):
-        def _with_own_words(self, inputs, state):
-            met.append(super()._with_own_words(inputs, state))
+    class Watched(LanguageModelling):
+        def _with_predictions(self, network, inputs, state):
+            met.append(super()._with_predictions(network, inputs, state))
             return met[-1]
 
     network = build.network(settings)
     network.load_arrays(arrays | {"lm_head.weight": np.zeros((11, 8), np.float32)})
     batch = random_batch()
     for share in (0.0, 0.5):
-        Watched(network, Plan(teacher_forcing=share), torch.device("cpu"))(*tensors_of(batch), None)
-    assert (met[0][:, 0] == torch.from_numpy(batch.inputs[:, 0])).all()
+        Watched(START, teacher_forcing=share).loss(network, tensors_of(batch), None)
+    assert (met[0][:, 0] == torch.from_numpy(batch.arrays["inputs"][:, 0])).all()
     assert (met[0][:, 1:] == 0).all()  # the first of equals
-    true = met[1] == torch.from_numpy(batch.inputs)
+    true = met[1] == torch.from_numpy(batch.arrays["inputs"])
     assert 0 < true[:, 1:].sum() < true[:, 1:].numel()
 
 
@@ -241,17 +247,9 @@ def test_teacher_forcing_gives_the_models_own_words(tiny):
 
 
 def scored_by(settings, ids):
-    """A validation function, as the command has one, and how often it was called."""
-    form = TextForm("stream", START, START)
-
-    def score(network):
-        weights = Weights(settings, form, None, {})
-        model = of_network(network, weights, stride=settings.to_json().get("context"), batch_tokens=1 << 10)
-        model.count_correct = True
-        nats = sum(float(part.sum()) for part in model.score_document([ids.astype(np.int32)]))
-        return len(ids), nats, model.correct
-
-    return score
+    """The validation of the command."""
+    weights = Weights(settings, TextForm("stream", START, START), None, {})
+    return NextTokenValidation(weights, Corpus(ids, np.array([len(ids)]), len(ids)))
 
 
 @one_of_each
@@ -290,9 +288,30 @@ def test_validation_is_told_in_nats_a_token(tiny):
     found = [event for event in trainer.run() if isinstance(event, Evaluated)]
     assert [event.step for event in found] == [4, 8]
     last = found[-1]
-    tokens, nats, correct = scored_by(settings, IDS[:100])(trainer.network.eval())
-    assert (last.nats, last.accuracy) == (-nats / tokens, correct / tokens)
-    assert 0 < last.accuracy <= 1
+    assert last.numbers == scored_by(settings, IDS[:100])(trainer.network.eval())
+    assert list(last.numbers) == ["nats", "accuracy"]
+    assert 0 < last.numbers["accuracy"] <= 1
+
+
+@one_of_each
+def test_a_validation_counts_tokens_that_were_the_most_probable(kind, more, tiny, shaken):
+    settings = tiny(kind, **more)
+    ids, ends = IDS[:70], np.array([10, 11, 30, 70])
+    weights = Weights(settings, TextForm("line", START, START), None, {})
+    network = shaken(settings).eval()
+    numbers = NextTokenValidation(weights, Corpus(ids, ends, 70))(network)
+    model = of_network(network, weights, stride=settings.context, batch_tokens=100)
+    assert numbers["nats"] == pytest.approx(-model.score_many(ids.astype(np.int32), ends).mean(), rel=1e-6)
+    begins = np.concatenate(([0], ends[:-1]))
+    inputs = [np.concatenate(([START], ids[begin : end - 1])) for begin, end in zip(begins, ends, strict=True)]
+    if kind == "transformer":  # whose windows are cut anew at each context
+        return
+    with torch.no_grad():
+        predicted = np.concatenate([
+            network.logits(network(torch.from_numpy(row.astype(np.int64))[None], network.initial(1, START))[0][0])
+            .argmax(dim=-1).numpy() for row in inputs
+        ])  # fmt: skip
+    assert numbers["accuracy"] == (predicted == ids).mean()
 
 
 OPTIONS = [
@@ -321,7 +340,7 @@ def test_a_resumed_run_ends_with_the_bytes_of_an_uninterrupted_one(kind, more, o
         second = fresh()
         second.resume(numbers, arrays)
         rest = [event for event in second.run() if isinstance(event, Stepped)]
-        assert [e.nats for e in rest] == [e.nats for e in events if isinstance(e, Stepped) and e.step > stop]
+        assert [e.loss for e in rest] == [e.loss for e in events if isinstance(e, Stepped) and e.step > stop]
         assert same(second.weights(), whole.weights())
         assert {**second.best} == {**whole.best}
 
@@ -379,7 +398,11 @@ def test_a_loss_that_is_no_number_stops_before_anything_moves(kind, more, tiny):
 
 def test_a_validation_that_is_no_number_stops_too(tiny):
     trainer = trainer_of(
-        tiny("ffn"), crops_or_lanes("ffn"), validation=lambda _: (5, math.nan, 0), evaluate_every=1, select_by="loss"
+        tiny("ffn"),
+        crops_or_lanes("ffn"),
+        validation=lambda _: {"nats": math.nan, "accuracy": 0.0},
+        evaluate_every=1,
+        select_by="loss",
     )
     with pytest.raises(Diverged, match="the validation loss after step 1 is not a number any more"):
         losses(trainer)

@@ -13,9 +13,11 @@ from lmkit.families.feedforward import FeedForward
 from lmkit.families.recurrent import Recurrent
 from lmkit.families.transformer import Transformer
 from lmkit.neural import build
-from lmkit.neural.batches import Batch
+from lmkit.neural.batches import next_tokens
+from lmkit.neural.objectives.language_modelling import LanguageModelling
 from lmkit.neural.optimizers import clip
-from lmkit.neural.training import Evaluated, Plan, Stepped, Trainer
+from lmkit.neural.plan import Plan
+from lmkit.neural.training import Evaluated, Stepped, Trainer
 
 TRAIN = ("train", "ffn", "--threads", 1, "--quiet")
 
@@ -29,12 +31,13 @@ class Random:
     def batch(self, number):
         generator = np.random.default_rng(number)
         inputs, targets = (generator.integers(0, self._vocabulary, self._shape, dtype=np.int32) for _ in range(2))
-        return Batch(inputs, targets, fresh=True)
+        return next_tokens(inputs, targets)
 
 
 def trainer(batches=None, settings=None, validation=None, **plan):
     settings = settings or FeedForward(vocabulary=11, context=2, width=8, hidden=8)
-    return Trainer(build.fresh(settings, seed=1), batches or Random(), Plan(**plan), 0, validation=validation)
+    network, objective = build.fresh(settings, seed=1), LanguageModelling(0)
+    return Trainer(network, objective, batches or Random(), Plan(**plan), validation=validation)
 
 
 def scripted(*results):
@@ -43,7 +46,7 @@ def scripted(*results):
 
     def validation(_network):
         nats, accuracy = next(left)
-        return 1000, -1000 * nats, round(1000 * accuracy)
+        return {"nats": nats, "accuracy": accuracy}
 
     return validation
 
@@ -171,9 +174,9 @@ def test_four_parts_of_eight_rows_are_one_batch_of_32(settings):
             for tensor in run.network.parameters():
                 tensor.add_(torch.randn(tensor.shape, generator=torch.Generator().manual_seed(tensor.numel())) / 4)
         batch = run._batches.batch(0)
-        nats, _ = run._gradients(batch, batch.targets.size)
+        sums, _ = run._gradients(batch)
         gradients = {name: tensor.grad for name, tensor in run.network.named_parameters()}
-        found.append((nats / batch.targets.size, gradients))
+        found.append((sums["nats"] / batch.weight, gradients))
     (one, whole), (other, summed) = found
     assert_close(other, one, **shape_of(settings))
     steepest = max(float(gradient.abs().max()) for gradient in whole.values())

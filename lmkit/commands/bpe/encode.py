@@ -9,12 +9,12 @@ from lmkit.commands import models as opening
 from lmkit.commands.bpe.texts import TokenizerOption, as_they_are
 from lmkit.commands.bpe.vocabularies import allowed_pieces, read_vocabulary
 from lmkit.commands.options import EncodingErrors, Files, Json, Output, ParseSpecial, Run, Seed, choice
-from lmkit.edge import streams
+from lmkit.edge import limits, streams
 from lmkit.edge.records import to_json
 from lmkit.errors import UsageError
 from lmkit.text.bpe.scheme import MARKERS
 
-FORMS = ("ids", "pieces", "npy")
+FORMS = ("ids", "pieces", "text", "npy")
 Marker = Annotated[
     str | None,
     typer.Option(
@@ -35,7 +35,8 @@ def encode(
             "--as",
             metavar="FORM",
             callback=choice(*FORMS),
-            help="`ids` or `pieces`, a line for a line; `npy`: the whole text as one array, to map for training.",
+            help="A line for a line: `ids`; `pieces`, as vocabularies list them; `text`, readable pieces in UTF-8, "
+            "with ▁ for a space and <0xNN> for a byte of an incomplete character. `npy`: one array of all ids.",
         ),
     ] = "ids",
     marker: Marker = None,
@@ -89,6 +90,7 @@ def encode(
     Examples:
       lmkit bpe encode -m bpe.lm < text.txt > ids.txt
       lmkit bpe encode -m bpe.lm --as pieces --marker @@ text.txt
+      lmkit bpe encode -m bpe.lm --as text text.txt
       lmkit bpe encode -m bpe.lm --as npy train.txt -o train.npy
       lmkit bpe encode --vocab pieces.tsv --marker '##' text.txt
     """
@@ -98,7 +100,7 @@ def encode(
         model = streams.STDIN
     inputs = list(files or [streams.STDIN])
     opening.one_stdin(model, vocab, *inputs)
-    _check(model, vocab, vocab_threshold, unknown, form, json)
+    _check(model, vocab, vocab_threshold, unknown, form, marker, json)
     with streams.open_output(output, binary=form == "npy", inputs=[model, vocab, *inputs]) as out:
         tokenizer = read_vocabulary(str(vocab), marker, unknown) if model is None else opening.open_tokenizer(model)
         allowed = None
@@ -108,7 +110,7 @@ def encode(
             allowed = allowed_pieces(vocab, vocab_threshold or 1, tokenizer, _marker(tokenizer, marker))
         text = _Text(
             run, tokenizer, inputs, lines=form != "npy", parse=parse_special, dropout=dropout, seed=seed,
-            allowed=allowed, errors=encoding_errors, whole_lines=json or form == "pieces",
+            allowed=allowed, errors=encoding_errors, whole_lines=json or form in ("pieces", "text"),
         )  # fmt: skip
         if form == "npy":
             _write_array(out, tokenizer, text)
@@ -122,13 +124,16 @@ def encode(
 
 
 def _check(
-    model: str | None, vocab: str | None, threshold: int | None, unknown: str | None, form: str, json: bool
-) -> None:
-    """Raises UsageError for options that do not go together."""
+    model: str | None, vocab: str | None, threshold: int | None, unknown: str | None, form: str, marker: str | None,
+    json: bool,
+) -> None:  # fmt: skip
+    """Raises UsageError for options that cannot be combined."""
     if threshold is not None and (model is None or vocab is None):
         raise UsageError("--vocab-threshold goes with --model and --vocab")
     if unknown is not None and (model is not None or vocab is None):
         raise UsageError("--unknown goes with --vocab and no --model")
+    if form == "text" and marker is not None and model is not None:
+        raise UsageError("--marker cannot be combined with --as text", hint="--as pieces shows pieces with a marker")
     if json and form == "npy":
         raise UsageError("--json is about lines, --as npy about the whole text")
 
@@ -181,6 +186,7 @@ class _Text:
     def _parts(self) -> Iterator[tuple[Any, Any]]:
         if self._encoder is None or self._tokenizer.kind != "bpe" or self._tokenizer.ends_words:
             reader = opening.text_reader(self._errors, raw=self._tokenizer.takes_bytes, eager=True)
+            reader.longest = limits.LINE
             encode = self._tokenizer.encode_block
             if self._encoder is not None:
                 encode = lambda block: self._encoder.encode(self._encoder.scan(block))  # noqa: E731
@@ -211,6 +217,13 @@ def _renderer(tokenizer: Any, form: str, marker: str | None) -> Callable[[Any, A
 
     if form == "ids":
         return LineRenderer([b"%d" % token for token in range(tokenizer.size)]).render
+    if form == "text":
+        marker = "▁"
+    if tokenizer.kind != "bpe" and form == "text":
+        from lmkit.text.bpe.pieces import readable
+
+        specials = {*tokenizer.specials.values(), *getattr(tokenizer, "names", {}).values()}
+        return LineRenderer(readable([tokenizer.piece(token) for token in range(tokenizer.size)], specials)).render
     if tokenizer.kind != "bpe":
         spell = getattr(tokenizer, "written", tokenizer.piece)
         return LineRenderer([spell(token) for token in range(tokenizer.size)]).render

@@ -8,7 +8,7 @@ from lmkit.commands.calc.values import Fields, Values, answer, each, numbers
 from lmkit.commands.options import Output, Run, choice
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
-from lmkit.errors import UsageError
+from lmkit.errors import DataError, UsageError
 
 
 def layernorm(
@@ -47,6 +47,9 @@ def layernorm(
             x = fields.vector("x")
             weight, bias = fields.vector("weight", len(x)), fields.vector("bias", len(x))
         layer = normalisation == "layernorm"
+        if not epsilon and not (x.var() if layer else x.any()):
+            what = "variance" if layer else "mean square"
+            raise DataError(f"the {what} is 0, and --epsilon 0 leaves a division by 0", hint="a positive --epsilon")
         found = formulas.layer_norm(x, weight, bias, epsilon) if layer else formulas.rms_norm(x, weight, epsilon)
         return answer({"x": found})["x"]
 

@@ -123,9 +123,9 @@ def _of_table(lines: Iterator[tuple[str, bytes]], fields: Fields) -> Iterator[It
             raise DataError(f"{place}: no column {fields.asked!r}", hint=f"the header has {shown}")
         wanted = header.index(fields.asked)
     elif fields.asked is not None:
-        wanted = int(fields.asked) - 1
+        wanted = int(fields.asked) - 1 if len(fields.asked) < 10 else -1
         if wanted < 0:
-            raise UsageError(f"{fields.option} 0: columns are numbered from 1")
+            raise UsageError(f"{fields.option} {fields.asked[:20]}: columns are numbered from 1 to 999999999")
     for place, line in lines:
         found = line.decode().split("\t")
         if wanted >= len(found):

@@ -62,7 +62,8 @@ def regress(
 
     opening.one_stdin(file, gold, against)
     sampling = bootstrap.Sampling(seed, resamples, level)
-    with streams.open_output(output, inputs=[file, gold, against]) as out:
+    infinite = np.errstate(over="ignore", invalid="ignore")  # squares of numbers such as 1e308 are infinite
+    with streams.open_output(output, inputs=[file, gold, against]) as out, infinite:
         fields = reading.Fields(PREDICTED, field)
         items = reading.read(run, file, fields)
         golds = reading.gold_of(run, file, items, gold, reading.Fields(reading.GOLD, gold_field, "--gold-field"))

@@ -140,6 +140,8 @@ def _parsed(text: str) -> Any:
         raise DataError(f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
     except RecursionError:
         raise DataError("JSON nested too deeply") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise DataError(f"not JSON that can be read ({str(error).partition(';')[0]})") from None
 
 
 class Verdicts:

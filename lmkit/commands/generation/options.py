@@ -6,18 +6,18 @@ from typing import Annotated
 import typer
 
 from lmkit.commands.generation.inputs import FORMS
-from lmkit.commands.options import EncodingErrors, Json, ParseSpecial, Prompt, Window, choice
+from lmkit.commands.options import Bos, EncodingErrors, Json, ParseSpecial, Prompt, Window, choice
 from lmkit.errors import UsageError
 
 SECTIONS = {
-    "Input": ("files", "model", "prompt", "form", "encoding_errors", "parse_special", "window"),
+    "Input": ("files", "model", "prompt", "form", "encoding_errors", "parse_special", "bos", "window"),
     "Output": ("number", "max_tokens", "stop", "echo", "separator", "logprobs", "explain", "json", "output"),
     "Search": (
         "greedy", "beam", "length_penalty", "groups", "diversity", "keep_greedy", "contrastive",
     ),
     "Sampling": (
         "seed", "ancestral", "temperature", "top_k", "top_p", "min_p", "typical", "epsilon", "eta", "order",
-        "mirostat", "mirostat_rate", "unknown",
+        "mirostat", "mirostat_rate", "unknown", "defaults",
     ),
     "Penalties": (
         "repetition_penalty", "presence_penalty", "frequency_penalty", "no_repeat_ngram", "penalty_scope",
@@ -84,6 +84,12 @@ Ancestral = Annotated[
     ),
 ]  # fmt: skip
 Unknown = Annotated[bool, typer.Option("--unknown", help="Let the unknown word be drawn too.")]
+Defaults = Annotated[
+    bool,
+    typer.Option(
+        "--defaults", help="Take what the model's generation_config says for options that are not given."
+    ),
+]  # fmt: skip
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -108,6 +114,7 @@ class Source:
     form: InputForm = "auto"
     encoding_errors: EncodingErrors = "strict"
     parse_special: ParseSpecial = False
+    bos: Bos = "auto"
     window: Window = False
 
 

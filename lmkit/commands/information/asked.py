@@ -73,6 +73,17 @@ class Asked:
         return {**self.answer(entropy(pair.p)), **figures}
 
 
+def tell_infinite(asked: Asked, pair: Any) -> None:
+    """Says what makes a divergence infinite, and what makes it finite."""
+    import math
+
+    if math.isinf(pair.figures()["divergence"]):
+        asked.run.terminal.notice(
+            f"the divergence is infinite: {streams.display(str(asked.against))} lacks symbols of the text; "
+            "--add 1 adds 1 to each count of both"
+        )
+
+
 TAKEN = {
     "probs": {"--normalize", "--against"},
     "counts": {"--correction", "--against", "--add"},

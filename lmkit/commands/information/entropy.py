@@ -116,8 +116,9 @@ def entropy(
 ) -> None:
     r"""Entropies of distributions and of texts.
 
-    A text is counted as it is, all FILEs as one: line ends are bytes and characters like
-    others; words are parted by white space and have no ends of lines. `entropy` is that of a
+    A text is counted as it is: line ends are bytes and characters like others; several FILEs give
+    a line each and a total, that of all as one text, but with --compare, --against and --window
+    they are one text. Words are split at white space and have no ends of lines. `entropy` is that of a
     symbol given the K before it, estimated at the positions that have K symbols before them;
     the table has all orders up to K at these same positions, so that the entropy never rises
     with the order. `block_entropy` is that of K + 1 symbols in a row. `bits_per_byte` compares

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lmkit.commands import models as opening
-from lmkit.commands.information.asked import Asked, correction, show
+from lmkit.commands.information.asked import Asked, correction, show, tell_infinite
 from lmkit.edge import streams
 from lmkit.errors import DataError
 
@@ -55,6 +55,7 @@ def counts(asked: Asked, out: streams.Output) -> None:
         return
     others = _counts(asked, [asked.against])
     pair = Pair.of_counts(*_aligned(counted, others), add=asked.add)
+    tell_infinite(asked, pair)
     show(asked, out, {**asked.pair(pair), **sizes, "add": asked.add})
 
 

@@ -1,11 +1,11 @@
 """Entropies of texts: at several orders, beside compressors, against another text, in windows, under a model."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from lmkit.commands import models as opening
 from lmkit.commands import scoring
-from lmkit.commands.information.asked import Asked, correction, show
+from lmkit.commands.information.asked import Asked, correction, show, tell_infinite
 from lmkit.edge import streams
 from lmkit.edge.records import Table
 from lmkit.errors import DataError
@@ -55,23 +55,54 @@ class _Text:
         return DataError(f"{', '.join(map(streams.display, names))}: {what}")
 
 
-def _counted(asked: Asked, text: _Text) -> list[Any]:
-    """The statistics of each order up to the one asked for."""
+class _Part(NamedTuple):
+    """A file, or all of them: the statistics of each order up to the one asked for, and sizes."""
+
+    name: str
+    orders: list[Any]
+    passed: int
+    """Symbols."""
+    bytes: int
+
+
+def _counter(asked: Asked, text: _Text) -> Any:
     from lmkit.counting.blocks import BlockCounts, SymbolCounts
     from lmkit.edge.scratch import Disk, memory_size
 
     size = memory_size(asked.memory)
-    counter: Any = SymbolCounts()
-    if asked.order:
-        counter = BlockCounts(
-            asked.order, memory=size, spill=lambda: Disk(asked.temp_dir), alphabet=text.symbols_of.alphabet
-        )
-    for symbols in text.symbols(asked.inputs):
-        counter.add(symbols)
+    if not asked.order:
+        return SymbolCounts()
+    return BlockCounts(asked.order, memory=size, spill=lambda: Disk(asked.temp_dir), alphabet=text.symbols_of.alphabet)
+
+
+def _parts(asked: Asked, text: _Text) -> list[_Part]:
+    """Each file where there are several and no --compare, and last all of them as one text."""
+    total, parts = _counter(asked, text), list[_Part]()
+    apart = len(asked.inputs) > 1 and asked.compare is None
+    for names in [[name] for name in asked.inputs] if apart else [asked.inputs]:
+        own = _counter(asked, text) if apart else None
+        passed, size = text.passed, text.sizes.bytes
+        for symbols in text.symbols(names):
+            total.add(symbols)
+            if own is not None:
+                own.add(symbols)
+        if own is None:
+            continue
+        name, orders = streams.display(names[0]), own.finish()
+        if orders:
+            parts.append(_Part(name, orders, text.passed - passed, text.sizes.bytes - size))
+        else:
+            asked.run.terminal.notice(f"{name}: too short to measure, counted in the total alone")
+    orders = _finished(asked, text, asked.inputs, total)
+    return [*parts, _Part("total", orders, text.passed, text.sizes.bytes)]
+
+
+def _finished(asked: Asked, text: _Text, names: Sequence[str], counter: Any) -> list[Any]:
+    """The statistics that were counted. Raises DataError where there is nothing to count."""
     orders: list[Any] = counter.finish()
     if not orders:
         what = f"{asked.order} before it" if asked.order else "anything in it"
-        raise text.too_short(asked.inputs, f"no {text.unit} with {what}")
+        raise text.too_short(names, f"no {text.unit} with {what}")
     return orders
 
 
@@ -80,30 +111,34 @@ def entropy_of_text(asked: Asked, out: streams.Output) -> None:
     from lmkit.edge import compressors
 
     text = _Text(asked, compressors.names(asked.compare) if asked.compare is not None else ())
-    orders = _counted(asked, text)
-    records = [_of_order(asked, text, one) for one in orders]
-    record = records[-1]
-    warning = _warning(asked, orders[-1], text.unit)
-    if asked.compare is not None:
-        _compared(asked, out, text, orders, {**record, "warning": warning})
-    elif asked.json:
-        more = {"orders": [_of_order(asked, text, one, brief=True) for one in orders]}
-        show(asked, out, {**record, "warning": warning, **(more if asked.order else {})})
-    elif asked.bare:
-        show(asked, out, record)
-    else:
-        table = Table(out, list(record), as_json=False)
-        for row in records:
-            table.row(row)
+    parts = _parts(asked, text)
+    if asked.bare:
+        parts = parts[-1:]
+    table: Table | None = None
+    for part in parts:
+        named = {"file": part.name} if len(parts) > 1 else {}
+        records = [{**named, **_of_order(asked, text, part, one)} for one in part.orders]
+        warning = _warning(asked, part.orders[-1], text.unit) if part is parts[-1] else None
+        if asked.compare is not None:
+            _compared(asked, out, text, part, {**records[-1], "warning": warning})
+        elif asked.json:
+            more = {"orders": [_of_order(asked, text, part, one, brief=True) for one in part.orders]}
+            show(asked, out, {**records[-1], "warning": warning, **(more if asked.order else {})})
+        elif asked.bare:
+            show(asked, out, records[-1])
+        else:
+            table = table or Table(out, list(records[-1]), as_json=False)
+            for row in records:
+                table.row(row)
 
 
-def _of_order(asked: Asked, text: _Text, one: Any, *, brief: bool = False) -> dict[str, Any]:
+def _of_order(asked: Asked, text: _Text, part: _Part, one: Any, *, brief: bool = False) -> dict[str, Any]:
     """The numbers of one order."""
     from lmkit.counting.information import bits_per
 
     bits = one.entropy(asked.correction)
     rest = {
-        "bits_per_byte": bits_per(bits, text.passed, text.sizes.bytes),
+        "bits_per_byte": bits_per(bits, part.passed, part.bytes),
         "block_entropy": asked.information(one.block_entropy(asked.correction)), "distinct": one.blocks.distinct,
     }  # fmt: skip
     record = asked.answer(bits)
@@ -124,11 +159,11 @@ def _warning(asked: Asked, one: Any, unit: str) -> str | None:
     return message
 
 
-def _compared(asked: Asked, out: streams.Output, text: _Text, orders: list[Any], record: dict[str, Any]) -> None:
+def _compared(asked: Asked, out: streams.Output, text: _Text, part: _Part, record: dict[str, Any]) -> None:
     """The text's entropies and its sizes under compressors, in bits per byte and character."""
     from lmkit.counting.information import bits_per
 
-    sizes, compressed = text.sizes, text.sizes.finish()
+    orders, sizes, compressed = part.orders, text.sizes, text.sizes.finish()
     if asked.bare:
         show(asked, out, record)
         return
@@ -163,6 +198,7 @@ def against(asked: Asked, out: streams.Output) -> None:
             raise text.too_short(names, f"no {text.unit} with anything in it")
         counted.append(counter.counts)
     pair = Pair.of_counts(*counted, add=asked.add)
+    tell_infinite(asked, pair)
     sizes = {"symbols": int(counted[0].sum()), "symbols_against": int(counted[1].sum())}
     show(asked, out, {**asked.pair(pair), **sizes, "distinct": len(pair.p), "add": asked.add, "unit_of": text.unit})
 
@@ -197,19 +233,35 @@ def under_model(asked: Asked, out: streams.Output) -> None:
     how = scoring.Asked()
     (model,) = scoring.open_scoring_models([str(asked.model)], how)
     reader = opening.text_reader(asked.errors, raw=model.tokenizer.takes_bytes, block=PIECE)
-    totals = Totals()
+    totals, records = Totals(), list[dict[str, Any]]()
+    windows = scoring.Windows(asked.run, streams.display(str(asked.model)), model)
     with asked.run.terminal.progress("scoring", streams.size_of(asked.inputs)) as progress:
         for text in asked.inputs:
+            own = Totals()
             for part in evaluate(model, progress.over(opening.text_for(asked.run, reader, text, [model]))):
-                totals.add(part)
+                own.add(part)
+                if model.form.by in ("stream", "file"):
+                    windows.tell(own.tokens)
+            totals.add(own)
+            records.append({"file": streams.display(text), **_under(asked, model, how, own)})
     opening.tell_replaced(asked.run, reader)
     if not (totals.tokens and totals.bytes):
         raise DataError("no text to score: the input is empty")
-    record = {
+    record = _under(asked, model, how, totals)
+    if len(records) == 1 or asked.bare:
+        show(asked, out, record)
+        return
+    table = Table(out, list(records[0]), as_json=asked.json)
+    for row in (*records, {"file": "total", **record}):
+        table.row(row)
+
+
+def _under(asked: Asked, model: Any, how: scoring.Asked, totals: Any) -> dict[str, Any]:
+    """The cross-entropy of a text under a model, and its sizes."""
+    return {
         "entropy": asked.information(totals.bits_per(totals.tokens)), "unit": asked.unit,
         "perplexity": totals.perplexity, "bits_per_byte": totals.bits_per(totals.bytes),
         "bits_per_character": totals.bits_per(totals.characters), "bits_per_word": totals.bits_per(totals.words),
         "symbols": totals.tokens, "unknown_tokens": totals.unknown_tokens,
         "signature": opening.signature(model, scoring.conditions(model, how, eos=True)),
     }  # fmt: skip
-    show(asked, out, record)

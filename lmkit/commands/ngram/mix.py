@@ -35,6 +35,10 @@ def mix(
     The result is an ordinary model that lists what any of the models lists. Linear weights
     are shares that sum to one, tuned by EM; log-linear weights are exponents, tuned by search.
 
+    A linear mixture is exact for the n-grams that it lists; all others back off, so that it differs
+    from the true interpolation of the models, by up to 0.16 nats a token in one measurement.
+    `lmkit ppl --mix` and `score --mix` interpolate exactly, any models over the same tokens.
+
     Examples:
       lmkit ngram mix -m news.lm -m mail.lm --weights 0.7,0.3 -o both.lm
       lmkit ngram mix -m news.lm -m mail.lm --tune dev.txt | lmkit ppl test.txt

@@ -9,10 +9,14 @@ from lmkit.commands import models as opening
 from lmkit.commands.options import ModelOption, Output, Run
 from lmkit.commands.provenance import checkpoint_bytes, origin
 from lmkit.edge import streams
+from lmkit.errors import UsageError
 
 
 def prune(
     run: Run,
+    file: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="Model; none: stdin.", show_default=False)
+    ] = None,
     model: ModelOption = None,
     threshold: Annotated[
         float,
@@ -28,10 +32,12 @@ def prune(
     `ngram fit`.
 
     Examples:
-      lmkit ngram prune -m model.lm --threshold 1e-7 -o small.lm
+      lmkit ngram prune model.lm --threshold 1e-7 -o small.lm
       lmkit ngram fit train.txt | lmkit ngram prune --threshold 1e-8 | lmkit ppl test.txt
     """
-    name = model if model is not None else streams.STDIN
+    if file is not None and model is not None:
+        raise UsageError("the model is named twice")
+    name = file or model or streams.STDIN
     with streams.open_output(output, binary=True, inputs=[name]) as out:
         for piece in _pruned(run, name, threshold):
             out.write(piece)

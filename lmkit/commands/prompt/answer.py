@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
+from lmkit.commands import scoring
 from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import ModelOption, Output, ParseSpecial, Run, Threads, Window
+from lmkit.commands.options import Bos, JsonLines, ModelOption, Output, ParseSpecial, Run, Threads, Window
 from lmkit.commands.prompt import choices, deciding, finished, options
 from lmkit.commands.prompt.asking import Asking, Item
 from lmkit.edge import streams
@@ -59,9 +60,11 @@ def answer(
         ),
     ] = "none,tokens,bytes,chars",
     parse_special: ParseSpecial = False,
+    bos: Bos = "auto",
     window: Window = False,
     cache: finished.Cache = None,
     threads: Threads = None,
+    json: JsonLines = False,
     output: Output = None,
 ) -> None:
     """The best of given answers to each prompt.
@@ -97,7 +100,7 @@ def answer(
     if labelling is not None and given is not None:
         labelling.check(given)
     asking = Asking(given, labelling.verbalizer.words if labelling is not None else None, options.unescaped(joint))
-    opened = opening.with_special(opening.open_language_model(name), parse_special)
+    opened = opening.with_bos(opening.with_special(opening.open_language_model(name), parse_special), bos)
     inputs = [name, verbalizer, candidates_file, *texts]
     finished.spare_inputs(cache, inputs)
     with (
@@ -112,6 +115,8 @@ def answer(
         groups = (
             iter([[asking.only(streams.argument_text(prompt))]]) if prompt is not None else asking.groups(run, texts)
         )
+        if prompt is not None:
+            scoring.tell_unknown(run, opened, streams.argument_text(prompt).replace("[Z]", " ").encode())
         for records in answers.records(groups, progress):
             out.answer("".join(to_json(record) + "\n" for record in records).encode())
         choices.tell_strangers(run, answers.strangers)

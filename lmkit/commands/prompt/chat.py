@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import Output, Run, suggested
+from lmkit.commands.options import Json, Output, Run, suggested
 from lmkit.commands.prompt import items
 from lmkit.edge import documents, limits, streams
 from lmkit.edge.folders import Folder
@@ -26,11 +26,19 @@ SHOWN = 10  # messages with marks that are told of one by one
 def chat(
     run: Run,
     files: items.Files = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", "-m", metavar="MODEL", show_default=False,
+            help="Checkpoint or folder whose chat template is used.",
+        ),
+    ] = None,
     template: Annotated[
         str | None,
         typer.Option(
             "--template", metavar="NAME|FILE|FOLDER", show_default=False, callback=suggested(*chats.BUILT_IN),
-            help="`llama2`, `llama2-meta`, `chatml`, a file of Jinja2, or the folder of a Hugging Face model.",
+            help="One of MODEL's templates by its name, `llama2`, `llama2-meta`, `chatml`, a file of Jinja2, or a "
+            "model.",
         ),
     ] = None,
     system: Annotated[
@@ -61,6 +69,7 @@ def chat(
     ] = None,
     form: items.Form = "auto",
     bare: items.Bare = False,
+    json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
     r"""Conversations as prompts, in the form of a model.
@@ -71,9 +80,10 @@ def chat(
 
     llama2 is `<s>[INST] <<SYS>>\n...\n<</SYS>>\n\n... [/INST] ...</s><s>[INST] ... [/INST]`, texts as they are;
     llama2-meta strips them and has a space before </s>, as Meta's code. In both user and assistant take turns.
-    chatml takes any order. Templates of Hugging Face (a FILE, or chat_template.jinja, chat_template.json or
-    tokenizer_config.json of a FOLDER, which brings bos_token and the like) give what `apply_chat_template` of
-    transformers gives, sandboxed as in `lmkit prompt fill`. No clock is read: strftime_now is there with --date only.
+    chatml takes any order. Templates of Hugging Face (a FILE, or those of a MODEL, which brings bos_token and
+    the like: its default one, `tool_use` for records with `tools`, or the one that --template names) give what
+    `apply_chat_template` of transformers gives, sandboxed as in `lmkit prompt fill`. No clock is read:
+    strftime_now is there with --date only.
 
     A message that holds marks of the template, such as [/INST] or <|im_end|>, could speak for another: stderr
     tells of it, --strict refuses it (status 3), --escape puts a space behind the first character of each.
@@ -83,18 +93,19 @@ def chat(
     Examples:
       lmkit prompt chat --template llama2 --system 'Be brief.' questions.txt
       lmkit prompt chat --template chatml chats.jsonl | lmkit sample -m gpt.lm --parse-special --input jsonl -
-      lmkit prompt chat --template SmolLM2-135M-Instruct --strict chats.jsonl
+      lmkit prompt chat -m SmolLM2-135M-Instruct --strict chats.jsonl
       lmkit prompt chat --template chat.jinja --set 'bos_token=<s>' --date 2024-07-26 chats.jsonl
     """
-    if template is None:
-        raise UsageError("no template", hint=f"--template {'|'.join(chats.BUILT_IN)}, a file or a folder")
+    items.expect_one_form(bare=bare, json=json)
+    if template is None and model is None:
+        raise UsageError("no template", hint=f"-m MODEL, or --template {'|'.join(chats.BUILT_IN)} or a file")
     if strict and escape:
         raise UsageError("--strict and --escape exclude each other")
-    opening.one_stdin(template, *(files or [streams.STDIN]))
-    shape = _shape(template, _variables(values or []), _date(day))
+    opening.one_stdin(model, template, *(files or [streams.STDIN]))
+    shape = _shape(model, template, _variables(values or []), _date(day))
     guard = _Guard(run, shape.marks, strict=strict, escape=escape)
     source = items.Items(run, form, ("input",))
-    with streams.open_output(output, inputs=[template, *(files or [])]) as out:
+    with streams.open_output(output, inputs=[model, template, *(files or [])]) as out:
         prompts = items.Prompts(out, bare=bare)
         for group in source.groups(files):
             turns = _turns(group, guard, system, going_on=not no_generation_prompt)
@@ -133,28 +144,65 @@ def _filled(
         raise failure
 
 
-def _shape(name: str, variables: Mapping[str, Any], today: date | None) -> chats.Chat:
-    """The form that --template names. Raises UsageError, CheckpointError of a folder, DataError of a file."""
+def _shape(model: str | None, name: str | None, variables: Mapping[str, Any], today: date | None) -> chats.Chat:
+    """The form that --model and --template name. Raises UsageError, CheckpointError of a model, DataError of a file."""
+    if model is not None and (name is None or name in _names_in(model)):
+        return _of_model(model, name).chat(variables, today, streams.display(model))
+    assert name is not None
     if name in chats.BUILT_IN:
         if variables or today:
             raise UsageError(f"--set and --date are for templates in Jinja2, and {name} is none")
         return chats.BUILT_IN[name]
-    if opening.is_folder(name):
-        with opening.about(name):
-            return chats.source_in(Folder(name)).chat(variables, today, name)
     if name != streams.STDIN and not os.path.exists(name):
-        raise UsageError(f"--template {name!r} is none of {', '.join(chats.BUILT_IN)}, and no file or folder")
-    from lmkit import checkpoint
-
-    start = streams.read_start(name, 9) if name != streams.STDIN else b""
-    if checkpoint.is_checkpoint(start) and b"\0" in start:
-        raise CheckpointError(f"{name}: a checkpoint, which has no chat template", hint="name the form it was taught")
+        known = ", ".join([*(_names_in(model) if model is not None else ()), *chats.BUILT_IN])
+        raise UsageError(f"--template {name!r} is none of {known}, and no file or folder")
+    start = streams.read_start(name, 9) if name != streams.STDIN and not opening.is_folder(name) else b""
+    if opening.is_folder(name) or (_is_checkpoint(start) and b"\0" in start):
+        return _of_model(name, None).chat(variables, today, name)
+    values = {} if model is None else _of_model(model, None, needed=False).values
     try:
         text = documents.text(name, limits.TEMPLATE)
-        return chats.Source(text).chat(variables, today, streams.display(name))
+        return chats.Source(text, values).chat(variables, today, streams.display(name))
     except DataError as error:
         shown = streams.display(name)
         raise DataError(str(error) if str(error).startswith(shown) else f"{shown}: {error}", hint=error.hint) from None
+
+
+def _is_checkpoint(start: bytes) -> bool:
+    from lmkit.checkpoint import is_checkpoint
+
+    return is_checkpoint(start)
+
+
+def _names_in(model: str) -> Sequence[str]:
+    """The names of a model's templates."""
+    with opening.about(model):
+        return sorted(_published(model).chat_templates)
+
+
+def _published(model: str) -> Any:
+    """What goes with a model: its templates, and its special tokens by name."""
+    from lmkit import checkpoint
+    from lmkit.families.published import in_checkpoint, in_folder
+
+    if opening.is_folder(model):
+        return in_folder(Folder(model))
+    content = checkpoint.parse(opening.read_model(model))
+    return in_checkpoint(content.config, content.tokenizer)
+
+
+def _of_model(model: str, name: str | None, *, needed: bool = True) -> chats.Source:
+    """A template of a model, by its name. Raises CheckpointError where it has none, unless it is not `needed`."""
+    with opening.about(model):
+        if opening.is_folder(model) and needed:
+            return chats.source_in(Folder(model), name)
+        found = _published(model)
+        if not needed:
+            return chats.Source("", found.special_tokens)
+        if not found.chat_templates:
+            raise CheckpointError("a checkpoint, which has no chat template", hint="--template names one")
+        names = getattr(opening.open_tokenizer(model), "names", {})
+        return chats.source_of(found, [piece.decode(errors="replace") for piece in names], name)
 
 
 def _variables(typed: Sequence[str]) -> dict[str, Any]:

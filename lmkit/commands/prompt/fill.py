@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import Output, Run, choice, suggested
+from lmkit.commands.options import Json, Output, Run, choice, suggested
 from lmkit.commands.prompt import filling, items, styles, templates
 from lmkit.edge import streams
 from lmkit.edge.records import Table
@@ -38,6 +38,7 @@ def fill(
     columns: items.Columns = None,
     list_: Annotated[bool, typer.Option("--list", help="List the named formats, with an example of each.")] = False,
     bare: items.Bare = False,
+    json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
     r"""Prompts made by a template.
@@ -66,9 +67,10 @@ def fill(
       lmkit prompt fill --template t0-mcq questions.jsonl
       lmkit prompt fill --template t5 --task summarize -b articles.txt
     """
+    items.expect_one_form(bare=bare, json=json)
     if list_:
         with streams.open_output(output) as out:
-            Table(out, ("name", "fields", "example"), as_json=False).rows(styles.examples())
+            Table(out, ("name", "fields", "example"), as_json=json).rows(styles.examples())
         return
     if template is None:
         raise UsageError("no template", hint="--template '[X] It was [Z].', --template @FILE, or a name of --list")

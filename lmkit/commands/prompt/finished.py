@@ -96,7 +96,7 @@ def scores(
     """
     from lmkit.using.prompting import answering
 
-    ways = [window, getattr(model.tokenizer, "parses", False)]
+    ways = [window, getattr(model.tokenizer, "parses", False), model.form.bos]
     keys = [key_of(model, q.before, q.joint, q.candidates, q.after, ways) for q in questions]
     places: dict[str, list[int]] = {}
     for place, key in enumerate(keys):

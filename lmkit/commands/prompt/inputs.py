@@ -163,9 +163,9 @@ def _taken(record: dict[str, Any], names: Sequence[str], place: str) -> str | No
     for name in names:
         value = record.pop(name, None)
         if value is not None:
-            if not isinstance(value, str | int | float) or isinstance(value, bool):
-                raise DataError(f"{place}: the field {name!r} is neither a text nor a number")
-            return str(value)
+            if not isinstance(value, str | int | float):
+                raise DataError(f"{place}: the field {name!r} is of another type, expected a text, number or boolean")
+            return str(value).lower() if isinstance(value, bool) else str(value)
     return None
 
 

@@ -29,6 +29,14 @@ Columns = Annotated[
     ),
 ]  # fmt: skip
 Bare = Annotated[bool, typer.Option("--bare", "-b", help="Print only the prompts, as text.")]
+
+
+def expect_one_form(*, bare: bool, json: bool) -> None:
+    """Raises UsageError where prompts are wanted as text and as records."""
+    if bare and json:
+        raise UsageError("--bare and --json exclude each other")
+
+
 OWN = ("prompt", "joint", "slot")
 """Fields of records that say of an earlier prompt what no longer holds."""
 

@@ -16,6 +16,7 @@ from lmkit.commands.grouped import with_groups
 from lmkit.commands.options import (
     Device,
     EncodingErrors,
+    JsonLines,
     ModelOption,
     ModelThreads,
     OptionalPrompt,
@@ -124,6 +125,7 @@ def tree(
     window: Window = False,
     threads: ModelThreads = None,
     device: Device = "cpu",
+    json: JsonLines = False,
     output: Output = None,
 ) -> None:
     r"""Answers by a search over thoughts.
@@ -160,17 +162,20 @@ def tree(
     opening.use_threads(threads, model)
     rules = voting_.rules if voting_.self_consistency else None
     opened = opening.with_special(scoring.open_generating_model(model, device), parse_special)
+    if prompt is not None:
+        scoring.tell_unknown(run, opened, streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes))
     ends = ["\n"] if stop is None and rules is None else stop or []
     more: dict[str, Any] = {
         "most": max_tokens, "stops": [streams.argument_bytes(text, raw=True) for text in ends], "seed": seed
     }  # fmt: skip
     with streams.open_output(output, inputs=[model, *names], live=True) as out:
+        windows = scoring.Windows(run, streams.display(model), opened)
         with opening.about(model):
             teller: _Thinker | voting.Voter
             if rules is None:
-                teller = _Thinker(opened, growing, filters, **more)
+                teller = _Thinker(opened, growing, filters, windows, **more)
             else:
-                teller = voting.Voter(opened, filters, rules, number=voting_.self_consistency, **more)
+                teller = voting.Voter(opened, filters, rules, windows, number=voting_.self_consistency, **more)
         for group in _asked(run, prompt, names, encoding_errors, opened):
             for one in group:
                 out.line(to_json(teller.record(one, window=window)))
@@ -198,12 +203,14 @@ class _Thinker:
     """Searches after prompts, as options ask for it."""
 
     def __init__(
-        self, model: Any, growing: Growing, filters: Filters, *, most: int, stops: list[bytes], seed: int
-    ) -> None:
+        self, model: Any, growing: Growing, filters: Filters, windows: scoring.Windows, *, most: int,
+        stops: list[bytes], seed: int,
+    ) -> None:  # fmt: skip
         from lmkit.using.generation import prompts
         from lmkit.using.generation.beams import Beams, BeamSearch
 
-        self._model, self._growing, self._seed = model, growing, seed
+        self._model, self._growing, self._windows, self._seed = model, growing, windows, seed
+        self._stops = stops
         self._generator: Any
         if growing.draw:
             self._generator = voting.drawing(model, filters, number=growing.number, most=most, stops=stops)
@@ -230,9 +237,16 @@ class _Thinker:
         following = thoughts.continuing(self._model, self._generator, request, growing.number if growing.draw else 1)
         levels = list(
             thoughts.search(
-                self._model, root, following, breadth=growing.breadth, depth=growing.depth, alpha=growing.length_penalty
+                self._model,
+                root,
+                following,
+                breadth=growing.breadth,
+                depth=growing.depth,
+                alpha=growing.length_penalty,
+                stops=self._stops,
             )
         )
+        self._windows.tell(len(ids) + max(len(path.ids) for level in levels for path in level))
         shown = {"prompt": prompt.text.decode(errors="replace"), **self._shown(levels[-1][0])}
         if growing.explain:
             shown["kept"] = [[self._shown(path) for path in level] for level in levels]

@@ -7,6 +7,7 @@ from typing import Any
 from lmkit.commands import models as opening
 from lmkit.commands.generation.filtering import Filters
 from lmkit.commands.generation.inputs import Prompt
+from lmkit.commands.scoring import Windows
 
 
 def drawing(model: Any, filters: Filters, *, number: int, most: int, stops: Sequence[bytes]) -> Any:
@@ -28,9 +29,10 @@ class Voter:
     """Draws `number` texts after each prompt and has them vote."""
 
     def __init__(
-        self, model: Any, filters: Filters, rules: Any, *, number: int, most: int, stops: Sequence[bytes], seed: int
-    ) -> None:
-        self._model, self._rules, self._number, self._seed = model, rules, number, seed
+        self, model: Any, filters: Filters, rules: Any, windows: Windows, *, number: int, most: int,
+        stops: Sequence[bytes], seed: int,
+    ) -> None:  # fmt: skip
+        self._model, self._rules, self._windows, self._number, self._seed = model, rules, windows, number, seed
         self._generator = drawing(model, filters, number=number, most=most, stops=stops)
 
     def record(self, prompt: Prompt, *, window: bool) -> dict[str, Any]:
@@ -65,4 +67,6 @@ class Voter:
         requests = [
             Request(noise.stream_of(self._seed, prompt.key, place), ids, after) for place in range(self._number)
         ]
-        return [event.text for event in self._generator.run(requests) if isinstance(event, Generated)]
+        made = [event for event in self._generator.run(requests) if isinstance(event, Generated)]
+        self._windows.tell(len(ids) + max(len(event.ids) + len(event.closing) for event in made))
+        return [event.text for event in made]

@@ -7,6 +7,8 @@ import typer
 
 from lmkit.commands.ngram.texts import MaxVocab, MinCount
 from lmkit.commands.options import (
+    ADJUSTABLE,
+    UNRECORDED,
     Device,
     Embeddings,
     EncodingErrors,
@@ -44,7 +46,9 @@ class Training:
     max_vocab: MaxVocab = None
     min_count: MinCount = 1
     valid: Annotated[
-        str | None, typer.Option("--valid", metavar="FILE", show_default=False, help="Text to validate on, all of it.")
+        str | None,
+        typer.Option("--valid", metavar="FILE", show_default=False, help="Text to validate on, all of it."),
+        UNRECORDED,
     ] = None
     valid_fraction: Annotated[
         float,
@@ -53,7 +57,7 @@ class Training:
         ),
     ] = 0.0
     steps: Annotated[
-        int | None, typer.Option("--steps", metavar="N", min=1, show_default="500", help="Steps to train.")
+        int | None, typer.Option("--steps", metavar="N", min=1, show_default="500", help="Steps to train."), ADJUSTABLE
     ] = None
     budget: Annotated[
         str | None,
@@ -64,6 +68,7 @@ class Training:
             help="Train for a time such as `60s`, `5m` or `2h`, for `1e6tokens` or for `1e15flops`; "
             "the schedule is fitted to it.",
         ),
+        ADJUSTABLE,
     ] = None
     batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Rows of a batch.")] = 12
     accumulate: Annotated[
@@ -78,9 +83,11 @@ class Training:
             help="`muon` for matrices with AdamW for all else, or `adamw` for all.",
         ),
     ] = "muon"
-    lr: Annotated[float, typer.Option("--lr", metavar="RATE", min=0.0, help="Peak learning rate of AdamW.")] = 0.03
+    lr: Annotated[
+        float, typer.Option("--lr", metavar="RATE", min=0.0, help="Peak learning rate of AdamW."), ADJUSTABLE
+    ] = 0.03
     matrix_lr: Annotated[
-        float, typer.Option("--matrix-lr", metavar="RATE", min=0.0, help="Peak learning rate of Muon.")
+        float, typer.Option("--matrix-lr", metavar="RATE", min=0.0, help="Peak learning rate of Muon."), ADJUSTABLE
     ] = 0.06
     schedule: Annotated[
         str,
@@ -91,6 +98,7 @@ class Training:
             help="How the learning rate goes on after warm-up: `linear` or `cosine` to zero, `constant`, "
             "or `noam`, one over the square root of the step.",
         ),
+        ADJUSTABLE,
     ] = "linear"
     warmup: Annotated[
         int | None,
@@ -101,13 +109,15 @@ class Training:
             show_default="2 % of the run",
             help="Steps over which the rate rises evenly.",
         ),
+        ADJUSTABLE,
     ] = None
     weight_decay: Annotated[
         float,
         typer.Option("--weight-decay", metavar="W", min=0.0, help="Share of a matrix lost a step, times the rate."),
+        ADJUSTABLE,
     ] = 0.0
     clip: Annotated[
-        float, typer.Option("--clip", metavar="NORM", min=0.0, help="Largest norm of a gradient; 0: any.")
+        float, typer.Option("--clip", metavar="NORM", min=0.0, help="Largest norm of a gradient; 0: any."), ADJUSTABLE
     ] = 1.0
     dropout: Annotated[
         float,
@@ -147,6 +157,7 @@ class Training:
             show_default="at the end only",
             help="Steps between evaluations on the validation text.",
         ),
+        ADJUSTABLE,
     ] = 0
     select_by: Annotated[
         str | None,
@@ -159,7 +170,9 @@ class Training:
         ),
     ] = None
     patience: Annotated[
-        int, typer.Option("--patience", metavar="N", min=0, help="Stop after N evaluations without progress; 0: never.")
+        int,
+        typer.Option("--patience", metavar="N", min=0, help="Stop after N evaluations without progress; 0: never."),
+        ADJUSTABLE,
     ] = 0
     embeddings: Embeddings = None
     seed: Seed = 0
@@ -172,6 +185,7 @@ class Training:
             show_default="all cores",
             help="Threads; the last digits of a result depend on them.",
         ),
+        UNRECORDED,
     ] = None
     device: Device = "cpu"
     precision: Annotated[
@@ -185,10 +199,12 @@ class Training:
     ] = "fp32"
     compile: Annotated[bool, typer.Option("--compile", help="Compile the model first: pays in long runs only.")] = False
     shard: Annotated[
-        bool, typer.Option("--shard", help="Under torchrun: share the weights out among processes, by FSDP.")
+        bool,
+        typer.Option("--shard", help="Under torchrun: share the weights out among processes, by FSDP."),
+        UNRECORDED,
     ] = False
     print_schedule: Annotated[
-        bool, typer.Option("--print-schedule", help="Print every step's learning rate and stop.")
+        bool, typer.Option("--print-schedule", help="Print every step's learning rate and stop."), UNRECORDED
     ] = False
     find_lr: Annotated[
         bool,
@@ -197,6 +213,7 @@ class Training:
             help="Print losses at learning rates that rise from 1/1000 to 10 times those given over 100 steps, "
             "or --steps, and a rate to take; nothing is kept.",
         ),
+        UNRECORDED,
     ] = False
     find_batch: Annotated[
         bool,
@@ -205,6 +222,7 @@ class Training:
             help="Print the largest --batch that leaves a tenth of the memory free, and the bytes it takes; "
             "nothing is kept.",
         ),
+        UNRECORDED,
     ] = False
     mem_limit: Annotated[
         str | None,
@@ -214,6 +232,7 @@ class Training:
             show_default="what is free",
             help="Memory that --find-batch may fill, such as `2G`, beside Python and the text.",
         ),
+        UNRECORDED,
     ] = None
     json: Json = False
     log: Log = None
@@ -226,6 +245,7 @@ class Training:
             help="Draw the training curve into FILE, .png or .svg; after --resume all of it where --log has it, "
             "else from the saved step on.",
         ),
+        UNRECORDED,
     ] = None
     resume: Resume = False
     save_every: SaveEvery = 60.0

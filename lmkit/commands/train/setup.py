@@ -108,8 +108,8 @@ class Setup:
             build.embed(network, *self._shared)
         network = network.to(training.device)
         return Trainer(
-            network, batches, plan, self.texts.form.start,
-            validation=self._validation() if validates and self.texts.validation is not None else None,
+            network, self.objective(), batches, plan,
+            validation=self._validation() if validates else None,
             world=world, shard=training.shard, compiled=training.compile,
         )  # fmt: skip
 
@@ -130,13 +130,23 @@ class Setup:
         training, corpus, start = self.training, self.texts.training, self.texts.form.start
         if training.by != "stream" and not training.pack:
             return Documents(corpus, start, training.batch, self.time_steps, training.seed)
-        kind = Crops if self.settings.kind == "transformer" else Lanes
+        kind = {"crops": Crops, "streams": Lanes}[self.settings.batching]
         return kind(corpus.ids, start, training.batch, self.time_steps, training.seed)
+
+    def objective(self) -> Any:
+        """What is learned."""
+        from lmkit.neural.objectives.language_modelling import LanguageModelling
+
+        t = self.training
+        return LanguageModelling(
+            self.texts.form.start, label_smoothing=t.label_smoothing, teacher_forcing=t.teacher_forcing,
+            loss_at=t.loss_at,
+        )  # fmt: skip
 
     def plan(self, tokens_a_step: int) -> Any:
         """How to train."""
         from lmkit.neural.optimizers import Rates
-        from lmkit.neural.training import Plan
+        from lmkit.neural.plan import Plan
 
         t = self.training
         steps, seconds = budget(t.budget, t.steps, tokens_a_step, 3 * self.settings.forward_flops)
@@ -145,26 +155,16 @@ class Setup:
             every = max(1, (steps or STEPS) // 10)
         return Plan(
             steps=steps, seconds=seconds, optimizer=t.optimizer, rates=Rates(t.lr, t.matrix_lr, t.weight_decay),
-            schedule=schedule(t), clip=t.clip or None, accumulate=t.accumulate, label_smoothing=t.label_smoothing,
-            teacher_forcing=t.teacher_forcing, loss_at=t.loss_at, evaluate_every=every, select_by=t.select_by,
-            patience=t.patience, precision=t.precision, seed=t.seed,
+            schedule=schedule(t), clip=t.clip or None, accumulate=t.accumulate, evaluate_every=every,
+            select_by=t.select_by, patience=t.patience, precision=t.precision, seed=t.seed,
         )  # fmt: skip
 
-    def _validation(self) -> Callable[[Any], tuple[int, float, int]]:
-        """A function that scores the whole validation text: tokens, summed nats, how many were foreseen."""
+    def _validation(self) -> Any:
+        """How the network does on the validation text; None without one."""
         from lmkit.families.model import Weights
-        from lmkit.neural.scoring import of_network
+        from lmkit.neural.validation import NextTokenValidation
 
-        corpus, form = self.texts.validation, self.texts.form
-        weights = Weights(self.settings, form, self.texts.tokenizer, {})
-
-        def score(network: Any) -> tuple[int, float, int]:
-            model = of_network(network, weights, stride=self.settings.to_json().get("context"), batch_tokens=1 << 13)
-            model.count_correct = True  # type: ignore[attr-defined]
-            if form.by == "stream":
-                nats = sum(float(part.sum()) for part in model.score_document([corpus.ids.astype("int32")]))
-            else:
-                nats = float(model.score_many(corpus.ids.astype("int32"), corpus.ends).sum())
-            return corpus.tokens, nats, model.correct  # type: ignore[attr-defined]
-
-        return score
+        if self.texts.validation is None:
+            return None
+        weights = Weights(self.settings, self.texts.form, self.texts.tokenizer, {})
+        return NextTokenValidation(weights, self.texts.validation)

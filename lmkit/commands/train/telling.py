@@ -44,30 +44,28 @@ class Teller:
     def evaluated(self, event: Any, *, last: bool) -> None:
         """The validation text was scored."""
         self.evaluation = event
-        per_byte = event.nats / LN2 / self._texts.validation.bytes_per_token
-        self.log.write(event, "evaluation", nats=event.nats, bits_per_byte=per_byte, accuracy=event.accuracy)
-        self.curve.evaluated(event.step, event.nats)
+        nats = event.numbers["nats"]
+        per_byte = nats / LN2 / self._texts.validation.bytes_per_token
+        self.log.write(event, "evaluation", nats=nats, bits_per_byte=per_byte, accuracy=event.numbers["accuracy"])
+        self.curve.evaluated(event.step, nats)
         if not last:
-            self.notice(f"step {event.step}: validation {event.nats:.4f} nats, {per_byte:.4f} bits a byte")
+            self.notice(f"step {event.step}: validation {nats:.4f} nats, {per_byte:.4f} bits a byte")
 
     def stepped(self, event: Any) -> None:
         """A step was taken."""
-        per_byte = event.nats / LN2 / self._texts.training.bytes_per_token
+        nats = event.numbers["nats"]
+        per_byte = nats / LN2 / self._texts.training.bytes_per_token
         clipped = min(event.norm, self._plan.clip or math.inf)
         self.log.write(
-            event, "step", nats=event.nats, bits_per_byte=per_byte, lr=event.rate, gradient_norm=clipped,
+            event, "step", nats=nats, bits_per_byte=per_byte, lr=event.rate, gradient_norm=clipped,
             gradient_norm_before=event.norm,
         )  # fmt: skip
-        self.curve.stepped(event.step, event.nats, event.rate)
+        self.curve.stepped(event.step, nats, event.rate)
         if self._speaks:
             spent = 1 if self._plan.steps is not None else event.seconds - self._before
             rate = event.tokens / event.seconds
-            self._progress.advance(spent, f"{event.nats:.3f} nats  {per_byte:.3f} bits a byte  {rate:,.0f} tokens/s")
+            self._progress.advance(spent, f"{nats:.3f} nats  {per_byte:.3f} bits a byte  {rate:,.0f} tokens/s")
         self._before = event.seconds
-
-    def saved(self, trainer: Any) -> None:
-        """The state is on disk."""
-        self.log.write(trainer, "saved")
 
     def ended(self, trainer: Any, metrics: dict[str, float]) -> None:
         """What the run took and what came of it."""
@@ -77,9 +75,9 @@ class Teller:
         if metrics:
             per_byte = metrics["nats"] / LN2 / self._texts.validation.bytes_per_token
             how = "state carried along" if self._texts.form.by in ("stream", "file") else "each from its beginning"
-            if self._settings.kind != "rnn":
+            if self._settings.sequence_limit is not None:
+                how = f"windows of {self._settings.sequence_limit}, each on its own"
+            elif self._settings.context is not None:
                 how = f"contexts of {self._settings.context}"
-            if self._settings.kind == "transformer":
-                how = f"windows of {self._settings.context}, each on its own"
             text += f"; validation {metrics['nats']:.4f} nats a token, {per_byte:.4f} bits a byte ({how})"
         self.notice(text)

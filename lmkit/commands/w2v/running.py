@@ -1,27 +1,21 @@
 """One training of word vectors from options to checkpoint: watched, saved, and stopped when asked."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from lmkit.commands import models as opening
+from lmkit.commands.eventlog import EventLog
 from lmkit.commands.options import Run
-from lmkit.commands.provenance import checkpoint_bytes, origin
 from lmkit.commands.resuming import StateFile
-from lmkit.commands.stopping import asked_to_stop
+from lmkit.commands.session import Point, Resumable, Session, state_file
 from lmkit.commands.w2v.telling import Teller
 from lmkit.commands.w2v.texts import Reading, Texts, read_texts
 from lmkit.edge import streams
 from lmkit.edge.records import Table
-from lmkit.errors import Diverged, OutputError, Status, Stopped, UsageError
+from lmkit.errors import UsageError
 
-UNRECORDED = (
-    "count_updates", "embeddings", "encoding_errors", "files", "log", "memory", "output", "resume", "save_every",
-    "temp_dir", "threads",
-)  # fmt: skip
-"""Settings that say nothing of what is learned, or that name files."""
-MAY_CHANGE = ("lr", "min_lr")
 MANY_WORDS = 1_000_000  # from here on fewer negatives do
 FEW, SOME = 5, 15
 
@@ -40,27 +34,17 @@ class Running:
     output: str | None
 
 
-class Point(NamedTuple):
-    """Where training stands, as the log has it: `step` is a round, `tokens` are words."""
-
-    step: int
-    tokens: int
-    seconds: float
-
-
 def run_training(run: Run, reading: Reading, running: Running) -> None:
     """Reads texts, trains, writes a checkpoint."""
     _spare_files(reading, running)
-    state = StateFile(running.output, MAY_CHANGE)
-    if not running.resume:
-        state.expect_none()
+    state = state_file(run, running)
     start = opening.open_kind(running.embeddings, "w2v") if running.embeddings is not None else None
     if start is not None and (found := start.centre.shape[1]) != (wanted := running.settings["dim"]):
         raise UsageError(
             f"{streams.display(str(running.embeddings))}: vectors of {found} numbers, not of --dim {wanted}"
         )
     texts = read_texts(run, reading)
-    _Session(run, reading, running, texts, start, state).go()
+    VectorSession(run, reading, running, texts, start, state).go()
 
 
 def _spare_files(reading: Reading, running: Running) -> None:
@@ -85,38 +69,27 @@ def plan_of(run: Run, running: Running, words: int) -> Any:
     return Plan(negatives=negatives, **running.settings)
 
 
-class _Session:
-    """A run: where it stands, its files, and what is told of it."""
+class VectorSession(Session):
+    """A run of word vectors: its texts, where it stands, and what is reported of it."""
+
+    product = "vectors"
+    advice = "a lower --lr"
+    keeps_diverged = False
 
     def __init__(
         self, run: Run, reading: Reading, running: Running, texts: Texts, start: Any, state: StateFile
     ) -> None:
         from lmkit.embedding.plan import initial
 
-        self._run, self._reading, self._running, self._texts, self._file = run, reading, running, texts, state
-        self._start = start
+        super().__init__(run, running, state)
+        self._reading, self._running, self._texts, self._start = reading, running, texts, start
         self._plan = plan_of(run, running, texts.corpus.words)
         self._state = initial(len(texts.vocabulary), self._plan, texts.corpus.rows)
+        self._vectors: Any = None
         self._words, self._nats, self._seconds = 0, 0.0, 0.0
         self._teller = Teller(run, self._plan, len(texts.vocabulary), texts.corpus.words, running.log)
-        self._saved = time.monotonic()
-
-    def go(self) -> None:
-        """Trains to the end, or to where it is stopped."""
-        if self._start is not None:
+        if start is not None:
             self._take_up_vectors()
-        if self._running.resume:
-            self._run.terminal.notice(self._resumed())
-        self._teller.begins(self._words)
-        with self._teller.log.opened(self._state.rounds, self._state.rounds), asked_to_stop(alone=True) as asked:
-            try:
-                vectors = self._train(asked)
-            except Diverged as error:
-                kept = f"; the state is in {self._file.name}" if self._file.exists else ""
-                raise Diverged(f"{error}{kept}", hint="a lower --lr") from None
-            if vectors is None:
-                raise Stopped(asked[0])
-        self._write(vectors)
 
     def _take_up_vectors(self) -> None:
         """Begins with vectors that are there; says for how many words."""
@@ -124,10 +97,36 @@ class _Session:
 
         shared = begin_with(self._state, self._texts.vocabulary, self._start, self._texts.composition)
         name, size = streams.display(str(self._running.embeddings)), len(self._texts.vocabulary) - 3
-        self._run.terminal.notice(f"{shared:,} of {size:,} words begin with the vectors of {name}")
+        self.run.terminal.notice(f"{shared:,} of {size:,} words begin with the vectors of {name}")
 
-    def _train(self, asked: list[Status]) -> Any:
-        """Follows the events to the vectors at the end; None where somebody asked to stop before."""
+    @property
+    def log(self) -> EventLog:
+        """See `Session.log`."""
+        return self._teller.log
+
+    @property
+    def point(self) -> Point:
+        """See `Session.point`: steps are rounds, tokens are words."""
+        return Point(self._state.rounds, self._words, self._seconds)
+
+    @property
+    def resumable(self) -> Resumable:
+        """See `Session.resumable`."""
+        return self
+
+    def place(self, *, resumed: bool) -> str:
+        """See `Session.place`."""
+        return f"after {self._words:,} words"
+
+    def begin(self) -> None:
+        """See `Session.begin`."""
+        self._teller.begins(self._words)
+
+    def take_up(self, log: Sequence[str]) -> None:
+        """See `Session.take_up`; there is no curve."""
+
+    def train(self) -> Iterator[None]:
+        """See `Session.train`."""
         from lmkit.embedding.plan import Compiled, Compiling, Progress
         from lmkit.embedding.training import train
 
@@ -140,76 +139,45 @@ class _Session:
                 self._teller.compiling()
             elif isinstance(event, Compiled):
                 begun = time.monotonic()
-                self._teller.compiled(event.seconds, Point(self._state.rounds, self._words, before))
+                self._teller.compiled(event.seconds, self.point)
             elif isinstance(event, Progress):
                 self._state, self._words, self._nats = event.state, event.words, event.nats
                 self._seconds = before + time.monotonic() - begun
-                self._teller.progressed(event, self._point())
-                if event.words < event.total and not self._may_go_on(asked):
-                    return None
+                self._teller.progressed(event, self.point)
+                if event.words < event.total:
+                    yield
             else:
-                return event
-        raise AssertionError("training ends with vectors")
+                self._vectors = event
 
-    def _point(self) -> Point:
-        return Point(self._state.rounds, self._words, self._seconds)
+    def draw(self) -> None:
+        """See `Session.draw`; there is no curve."""
 
-    def _may_go_on(self, asked: list[Status]) -> bool:
-        """Saves what is due; False where somebody asked to stop."""
-        if asked or time.monotonic() - self._saved >= self._running.save_every:
-            self._save()
-        if asked:
-            kept = f"; the state is in {self._file.name}; --resume goes on from there" if self._file.exists else ""
-            self._run.terminal.notice(f"stopped after {self._words:,} words{kept}")
-        return not asked
-
-    def _save(self) -> None:
-        """Keeps the state; a failure is told, and the state before it stays."""
-        self._saved = time.monotonic()
-        try:
-            if self._file.save(self, self._fingerprint(), writes=True):
-                self._teller.log.write(self._point(), "saved")
-        except OutputError as error:
-            before = "; the state before is still there" if self._file.exists else ""
-            self._run.terminal.notice(f"{error}; not saved{before}")
-
-    def _write(self, vectors: Any) -> None:
-        """Writes the vectors, then drops what was kept to go on."""
+    def model(self) -> Any:
+        """See `Session.model`."""
         from lmkit.embedding.space import VectorSpace
 
-        self._teller.ended(self._point(), self._nats)
-        reading, corpus = self._reading, self._texts.corpus
+        reading, corpus, vectors = self._reading, self._texts.corpus, self._vectors
         learned = {key: value for key, value in asdict(self._plan).items() if key not in ("chunk", "workers")}
         config = {**learned, "min_count": reading.min_count, "phrases": reading.phrases}
         centre, made = vectors.centre, self._texts.composition
         ngrams = None
         if made is not None:
             centre, ngrams = made.words(vectors.centre), made.ngrams(vectors.centre)
-        space = VectorSpace(self._texts.vocabulary, centre, vectors.context, corpus.counts, config, ngrams=ngrams)
-        try:
-            with streams.open_output(self._running.output, binary=True) as out:
-                for piece in checkpoint_bytes(space, self._origin()):
-                    out.write(piece)
-        except OutputError as error:
-            if self._file.name is None:
-                raise
-            self._save()
-            if not self._file.exists:
-                raise
-            raise OutputError(
-                f"{error}; the state is in {self._file.name}", hint="make room, then --resume writes the vectors"
-            ) from None
-        self._file.remove()
+        return VectorSpace(self._texts.vocabulary, centre, vectors.context, corpus.counts, config, ngrams=ngrams)
+
+    def end(self) -> None:
+        """See `Session.end`."""
+        self._teller.ended(self.point, self._nats)
 
     # As what a state is of.
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What is needed to go on: numbers, and arrays."""
+        """See `Resumable.state`."""
         numbers = {"rounds": self._state.rounds, "words": self._words, "nats": self._nats, "seconds": self._seconds}
         return numbers, self._state.vectors._asdict()
 
     def resume(self, numbers: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-        """Takes these up. Raises ValueError where they are of other vectors."""
+        """See `Resumable.resume`. Raises ValueError for other vectors."""
         from lmkit.embedding.plan import State, Vectors
 
         vectors = Vectors(arrays["centre"], arrays["context"])
@@ -219,30 +187,27 @@ class _Session:
         self._words, self._nats = int(numbers["words"]), float(numbers["nats"])
         self._seconds = float(numbers["seconds"])
 
-    def _resumed(self) -> str:
-        """Takes up the state on disk; gives what is to be told of it."""
-        changed = self._file.load(self, self._fingerprint())
-        if changed is None:
-            return f"{self._file.name} is not there: training begins"
-        return f"going on after {self._words:,} words" + (f" with other {', '.join(changed)}" if changed else "")
-
     # What is recorded of it.
 
-    def _recorded(self) -> dict[str, Any]:
-        without = UNRECORDED if self._texts.composition is not None else (*UNRECORDED, "subwords", "buckets")
-        return {key: value for key, value in self._run.settings.items() if key not in without}
+    def inputs(self) -> Sequence[dict[str, Any]]:
+        """See `Session.inputs`."""
+        return [self._texts.record]
 
-    def _fingerprint(self) -> dict[str, Any]:
-        """What must be the same for a run to go on as if it had never stopped."""
+    def recorded(self) -> dict[str, Any]:
+        """See `Session.recorded`; options of subwords only where there are any."""
+        without = () if self._texts.composition is not None else ("subwords", "buckets")
+        return {key: value for key, value in super().recorded().items() if key not in without}
+
+    def conditions(self) -> dict[str, Any]:
+        """See `Session.conditions`."""
         begun = self._start.digest if self._start is not None else None
-        return {**self._recorded(), "texts": self._texts.record, "begun with": begun, **self._code()}
+        return {"texts": self._texts.record, "begun with": begun, **self._code()}
 
-    def _origin(self) -> dict[str, Any]:
-        record = origin(self._run.command, self._recorded(), [self._texts.record])
-        record["versions"] |= self._code()
-        if self._start is not None:
-            record["embeddings"] = self._start.digest
-        return {**record, "trained": {"words": self._words, "rounds": self._state.rounds, "nats": self._nats}}
+    def outcome(self) -> dict[str, Any]:
+        """See `Session.outcome`."""
+        begun = {"embeddings": self._start.digest} if self._start is not None else {}
+        trained = {"words": self._words, "rounds": self._state.rounds, "nats": self._nats}
+        return {"versions": self._code(), **begun, "trained": trained}
 
     def _code(self) -> dict[str, str]:
         """The version of what compiled the training; another one may round otherwise."""

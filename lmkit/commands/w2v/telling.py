@@ -17,7 +17,9 @@ class Teller:
         self.log = EventLog(log)
         self._run, self._plan, self._size = run, plan, size
         self._words, self._total = 0, words * plan.epochs
-        self._progress = run.terminal.progress("training", self._total, "")
+        self._progress: Any = None
+        self._first: Any = None
+        """The first round's point: time before it was compilation and the like, which says nothing of the rest."""
         self._estimated = False
 
     def begins(self, words: int) -> None:
@@ -47,12 +49,17 @@ class Teller:
     def progressed(self, event: Any, point: Any) -> None:
         """A round is done."""
         self.log.write(point, "step", nats=event.nats, lr=event.lr)
+        if self._first is None:
+            self._first = point
+            self._progress = self._run.terminal.progress("training", self._total, "")
         done, self._words = event.words - self._words, event.words
         rate = point.tokens / point.seconds if point.seconds else 0.0
         self._progress.advance(done, f"{event.nats:.3f} nats  lr {event.lr:.5f}  {rate:,.0f} words/s")
-        left = (event.total - event.words) / rate if rate else 0.0
-        if not self._estimated and point.seconds > MEASURED:
+        since = point.seconds - self._first.seconds
+        if not self._estimated and since > MEASURED:
             self._estimated = True
+            rate = (point.tokens - self._first.tokens) / since
+            left = (event.total - event.words) / rate if rate else 0.0
             if left > LONG:
                 self._run.terminal.notice(f"{rate:,.0f} words a second: about {_time(left)} left")
 

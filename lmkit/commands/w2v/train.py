@@ -6,6 +6,8 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import (
+    ADJUSTABLE,
+    UNRECORDED,
     Embeddings,
     EncodingErrors,
     Files,
@@ -30,7 +32,9 @@ MOST_NEGATIVES = 1000
 
 
 def _number_of_negatives(value: str) -> str:
-    if value != AUTO and not (value.isdecimal() and value.isascii() and 0 < int(value) <= MOST_NEGATIVES):
+    if value != AUTO and not (
+        value.isdecimal() and value.isascii() and len(value) < 10 and 0 < int(value) <= MOST_NEGATIVES
+    ):
         raise typer.BadParameter(f"{value!r} is neither {AUTO} nor a number from 1 to {MOST_NEGATIVES}.")
     return value
 
@@ -149,9 +153,10 @@ def train(
         typer.Option(
             "--lr", metavar="RATE", min=0.0, show_default="0.025, of cbow 0.075", help="Learning rate at the beginning."
         ),
+        ADJUSTABLE,
     ] = None,
     min_lr: Annotated[
-        float, typer.Option("--min-lr", metavar="RATE", min=0.0, help="Learning rate at the end.")
+        float, typer.Option("--min-lr", metavar="RATE", min=0.0, help="Learning rate at the end."), ADJUSTABLE
     ] = 1e-4,
     embeddings: Embeddings = None,
     seed: Seed = 0,
@@ -168,6 +173,7 @@ def train(
             show_default="half of what is free",
             help="Memory for the text, such as `2G`, at 8 bytes a word; beyond it the text goes to disk, as numbers.",
         ),
+        UNRECORDED,
     ] = None,
     temp_dir: TempDir = None,
     log: Log = None,
@@ -179,8 +185,9 @@ def train(
             "--count-updates",
             help="Take one step, from random vectors, and print how many vectors it changed; nothing is kept.",
         ),
+        UNRECORDED,
     ] = False,
-    encoding_errors: EncodingErrors = "strict",
+    encoding_errors: Annotated[EncodingErrors, UNRECORDED] = "strict",
     output: Output = None,
 ) -> None:
     """Learn a vector for each word of a text: word2vec.

@@ -22,15 +22,18 @@ _SHARED: Mapping[str, Any] = {
     "num_attention_heads": 32, "num_key_value_heads": None, "head_dim": None, "max_position_embeddings": 2048,
     "rms_norm_eps": 1e-6, "tie_word_embeddings": False, "attention_bias": False, "mlp_bias": False,
     "hidden_act": "silu", "use_sliding_window": False, "sliding_window": None, "layer_types": None,
+    "bos_token_id": 1, "eos_token_id": 2,
 }  # fmt: skip
 _QWEN: Mapping[str, Any] = {
     "vocab_size": 151936, "intermediate_size": 22016, "num_key_value_heads": 32, "max_position_embeddings": 32768,
+    "bos_token_id": None, "eos_token_id": None,
 }  # fmt: skip
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     GPT2: {
         "vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_inner": None,
         "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "scale_attn_weights": True,
         "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False, "tie_word_embeddings": True,
+        "bos_token_id": 50256, "eos_token_id": 50256,
     },
     LLAMA: _SHARED,
     MISTRAL: {

@@ -8,13 +8,15 @@ from lmkit.checkpoint import serialize_tensors
 from lmkit.errors import CheckpointError
 from lmkit.families.huggingface import tensors
 from lmkit.families.huggingface.configuration import ACTIVATIONS, GPT2, KINDS, LLAMA, MISTRAL, QWEN2, QWEN3
-from lmkit.families.huggingface.folder import CONFIG, OWN, TOKENIZER_CONFIG, WEIGHTS
+from lmkit.families.huggingface.folder import OWN, TOKENIZER, WEIGHTS
 from lmkit.families.model import Weights
+from lmkit.families.published import CONFIG, GENERATION, first_tokens, to_folder
+from lmkit.families.published import TOKENIZER as TOKENIZER_CONFIG
 from lmkit.families.settings import Settings
 from lmkit.families.transformer import Transformer
 from lmkit.protocols import Tokenizer
 from lmkit.text.formats import line_ends
-from lmkit.text.sequences import TextForm
+from lmkit.text.sequences import ALWAYS, TextForm
 
 
 def architecture_for(settings: Settings) -> str:
@@ -73,18 +75,20 @@ def write(weights: Weights) -> dict[str, Iterable[bytes | memoryview]]:
     """The folder's files, by name, in pieces. Raises CheckpointError where transformers has no such model."""
     name = architecture_for(weights.settings)
     assert isinstance(weights.settings, Transformer)
-    tokenizer = line_ends.write(weights.tokenizer, weights.form.line_end)
+    tokenizer = _with_start(line_ends.write(weights.tokenizer, weights.form.line_end), weights)
     special = _special_ids(weights.form, weights.tokenizer)
     config = {
-        **_config(name, weights.settings), **special, OWN: {"text": weights.form.to_json()},
+        **_config(name, weights.settings), **special, "pad_token_id": None, OWN: {"text": weights.form.to_json()},
         "architectures": [name], "model_type": KINDS[name], "dtype": "float32", "torch_dtype": "float32",
     }  # fmt: skip
+    generation = dict(weights.published.generation) or {"_from_model_config": True}
     return {
         CONFIG: _json(config),
-        "generation_config.json": _json({"_from_model_config": True, **special}),
+        GENERATION: _json({"pad_token_id": None, **generation, **special}),
         WEIGHTS: serialize_tensors(tensors.write(name, weights.settings, weights.tensors), {"format": "pt"}),
-        "tokenizer.json": [tokenizer],
+        TOKENIZER: [tokenizer],
         TOKENIZER_CONFIG: _json(_tokenizer_config(weights)),
+        **{file: [data] for file, data in to_folder(weights.published).items()},
     }
 
 
@@ -133,12 +137,37 @@ def _rotary(settings: Transformer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _special_ids(form: TextForm, tokenizer: Tokenizer) -> dict[str, int | None]:
+def _with_start(data: bytes, weights: Weights) -> bytes:
+    """A tokenizer.json that puts the start token in front where the model's form does.
+
+    Models whose line ends are tokens read a start token that no text has by a name, and have none in front there.
+    """
+    form = weights.form
+    if form.line_end is not None:
+        return data
+    document = json.loads(data)
+    wanted = [form.start] if form.bos == ALWAYS else []
+    if list(first_tokens(document)) == wanted:
+        return data
+    piece = weights.tokenizer.piece(form.start).decode(errors="replace")
+    sequence = {"Sequence": {"id": "A", "type_id": 0}}
+    begun = [{"SpecialToken": {"id": piece, "type_id": 0}}] if wanted else []
+    document["post_processor"] = {
+        "type": "TemplateProcessing", "single": [*begun, sequence],
+        "pair": [*begun, sequence, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {piece: {"id": piece, "ids": wanted, "tokens": [piece]}} if wanted else {},
+    }  # fmt: skip
+    return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def _special_ids(form: TextForm, tokenizer: Tokenizer) -> dict[str, int | list[int] | None]:
     """What texts begin and end with; a stream that goes on over line ends has no end."""
-    ends = form.line_end if form.by == "line" else form.document_end
-    if form.line_end is None and ends is None:
-        ends = tokenizer.specials.get("eos")
-    return {"bos_token_id": form.start, "eos_token_id": ends, "pad_token_id": None}
+    if form.line_end is None:
+        own = [] if form.document_end is None else [form.document_end]
+        ends = [*own, *(token for token in form.ends if token not in own)]
+        start = form.start if form.bos == ALWAYS or tokenizer.specials.get("bos") == form.start else None
+        return {"bos_token_id": start, "eos_token_id": ends[0] if len(ends) == 1 else ends or None}
+    return {"bos_token_id": form.start, "eos_token_id": form.line_end if form.by == "line" else form.document_end}
 
 
 def _tokenizer_config(weights: Weights) -> dict[str, Any]:
@@ -152,7 +181,8 @@ def _tokenizer_config(weights: Weights) -> dict[str, Any]:
     if weights.form.line_end is not None:
         return config
     names = {token: name for name, token in getattr(tokenizer, "names", {}).items()}
-    for role, token in tokenizer.specials.items():
-        if token in names:
-            config[f"{role}_token"] = names[token].decode()
-    return config
+    if not weights.published.special_tokens:
+        for role, token in tokenizer.specials.items():
+            if token in names:
+                config[f"{role}_token"] = names[token].decode()
+    return {**config, **weights.published.special_tokens, "add_bos_token": weights.form.bos == ALWAYS}

@@ -1,28 +1,31 @@
 """The files of a folder as a model: config.json, safetensors in one file or several, and the tokenizer's."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from lmkit.checkpoint import Buffer, Stored, stored_tensors
+from lmkit.checkpoint import Stored, stored_tensors
 from lmkit.errors import CheckpointError
+from lmkit.families import published
 from lmkit.families.huggingface import tensors
-from lmkit.families.huggingface.configuration import GPT2, LLAMA, QWEN2, architecture, settings_of
+from lmkit.families.huggingface.configuration import DEFAULTS, GPT2, LLAMA, QWEN2, architecture, settings_of
 from lmkit.families.model import Weights
+from lmkit.families.published import CONFIG, Files, Published
+from lmkit.families.published import TOKENIZER as TOKENIZER_CONFIG
 from lmkit.families.transformer import Transformer
 from lmkit.protocols import Tokenizer
-from lmkit.text.formats import gpt2, line_ends, sentencepiece, tokenizer_json
+from lmkit.text.formats import gpt2, line_ends, sentencepiece
 from lmkit.text.formats.assembly import parse_json
-from lmkit.text.sequences import TextForm
+from lmkit.text.sequences import ALONE, ALWAYS, TextForm
 
-CONFIG, TOKENIZER_CONFIG, OWN = "config.json", "tokenizer_config.json", "lmkit"
+OWN = "lmkit"
+TOKENIZER = "tokenizer.json"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 _SAMPLE = 1 << 10  # bytes of each end of a tensor that the digest sees
-
-Files = Mapping[str, Buffer]
 
 
 @dataclass(frozen=True)
@@ -86,28 +89,65 @@ def describe(files: Files) -> Description:
 def read(files: Files) -> Weights:
     """The model in a folder. Raises CheckpointError where it can't be run exactly, or is damaged."""
     found = describe(files)
-    tokenizer, line_end = _tokenizer(files)
-    if found.settings.vocabulary < tokenizer.size:
-        raise CheckpointError(f"its tokenizer has {tokenizer.size} tokens, its model {found.settings.vocabulary}")
+    usage = read_usage(files, found)
+    if found.settings.vocabulary < usage.tokenizer.size:
+        raise CheckpointError(f"its tokenizer has {usage.tokenizer.size} tokens, its model {found.settings.vocabulary}")
     arrays = tensors.read(found.architecture, found.settings, found.stored, found.without)
-    return Weights(found.settings, _form(found.config, tokenizer, line_end), tokenizer, arrays, found.digest)
+    return Weights(found.settings, usage.form, usage.tokenizer, arrays, found.digest, usage.published)
 
 
-def _form(config: Mapping[str, Any], tokenizer: Tokenizer, line_end: int | None) -> TextForm:
-    """How the model reads text: as one stream with its line ends, unless `export.write` said otherwise."""
-    own = config.get(OWN)
+class Usage(NamedTuple):
+    """What is known of a model's texts: its tokenizer, how it reads them, and what its makers publish beside."""
+
+    tokenizer: Tokenizer
+    form: TextForm
+    published: Published
+
+
+def read_usage(files: Files, found: Description) -> Usage:
+    """All but the tensors. Raises CheckpointError where it is absent or damaged."""
+    tokenizer, line_end = _tokenizer(files)
+    beside = published.in_folder(files)
+    own = found.config.get(OWN)
     if isinstance(own, dict) and "text" in own:
-        return TextForm.from_json(own["text"], tokenizer.size)
+        return Usage(tokenizer, TextForm.from_json(own["text"], tokenizer.size), beside)
+    first = _first_token(files, tokenizer)
+    start = first if first is not None else _start(found.config, tokenizer, beside)
+    if line_end is not None:
+        return Usage(tokenizer, TextForm("stream", start, line_end), beside)
+    ends = published.ends_in({**DEFAULTS[found.architecture], **found.config}, files, tokenizer.size)
+    bos = ALONE if first is None else ALWAYS
+    return Usage(tokenizer, TextForm("stream", start, None, ends=ends, bos=bos), beside)
+
+
+def _first_token(files: Files, tokenizer: Tokenizer) -> int | None:
+    """The token that the tokenizer puts in front of every text, as transformers 5 has it; None: none.
+
+    A tokenizer.json says it alone; of other files tokenizer_config.json does, SentencePiece's have `bos` if it is
+    silent. Raises CheckpointError for several tokens.
+    """
+    if TOKENIZER in files:
+        first = published.first_tokens(parse_json(bytes(files[TOKENIZER]), "a tokenizer.json"))
+        if len(first) > 1 or not all(0 <= token < tokenizer.size for token in first):
+            raise CheckpointError(f"{TOKENIZER}: it puts tokens {list(first)} in front of texts, lmkit puts one")
+        return first[0] if first else None
+    pair = "vocab.json" in files
+    adds = published.json_in(files, TOKENIZER_CONFIG).get("add_bos_token", not pair)
+    return tokenizer.specials.get("bos") if adds is True else None
+
+
+def _start(config: Mapping[str, Any], tokenizer: Tokenizer, beside: Published) -> int:
+    """The token to predict a text's first token from: the tokenizer's `bos`, else `eos`, else those of config.json."""
     for role in ("bos", "eos"):
-        said = config.get(f"{role}_token_id")
-        said = said[0] if isinstance(said, list) and said else said
-        if type(said) is int and said < 0:
-            raise CheckpointError(f"{role}_token_id {said} is no token")
-        if type(said) is int and 0 <= said < tokenizer.size:
-            return TextForm("stream", said, line_end)
+        if f"{role}_token" in beside.special_tokens and role in tokenizer.specials:
+            return tokenizer.specials[role]
+    for role in ("bos", "eos"):
+        said = published.tokens_of(config.get(f"{role}_token_id"), f"{role}_token_id", tokenizer.size)
+        if said:
+            return said[0]
     for role in ("bos", "eos"):
         if role in tokenizer.specials:
-            return TextForm("stream", tokenizer.specials[role], line_end)
+            return tokenizer.specials[role]
     raise CheckpointError("no token to begin texts with: neither bos_token_id nor eos_token_id is one of its tokenizer")
 
 
@@ -148,13 +188,12 @@ def read_tokenizer(files: Files) -> Tokenizer:
 def _tokenizer(files: Files) -> tuple[Tokenizer, int | None]:
     """The tokenizer, and the token that its file has for line ends, if `export.write` put one there."""
     said = None
-    if TOKENIZER_CONFIG in files:
-        with _about(TOKENIZER_CONFIG):
-            said = bytes(files[TOKENIZER_CONFIG])
-            tokenizer_json.said_roles({}, said)
-    if "tokenizer.json" in files:
-        with _about("tokenizer.json"):
-            return line_ends.read(bytes(files["tokenizer.json"]), said)
+    if TOKENIZER_CONFIG in files or published.SPECIAL_TOKENS in files:
+        named = {**published.json_in(files, published.SPECIAL_TOKENS), **published.json_in(files, TOKENIZER_CONFIG)}
+        said = json.dumps(named).encode()
+    if TOKENIZER in files:
+        with _about(TOKENIZER):
+            return line_ends.read(bytes(files[TOKENIZER]), said)
     if "vocab.json" in files and "merges.txt" in files:
         return _read_pair(files, said), None
     for name in ("tokenizer.model", "spiece.model"):

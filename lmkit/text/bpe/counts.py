@@ -126,7 +126,7 @@ def from_table(lines: Iterable[bytes], scheme: Scheme) -> PretokenCounts:
     for number, line in enumerate(lines, 1):
         word, _, count = line.rstrip().replace(b"\t", b" ").rpartition(b" ")
         word = word.strip()
-        if not word or not count.isdigit() or not 1 <= int(count) < 1 << 53:
+        if not word or not count.isdigit() or len(count) > 16 or not 1 <= int(count) < 1 << 53:
             raise DataError(f"line {number} is not a word and its count: {line[:60].decode(errors='replace')!r}")
         if scheme.level == "char" and (not _is_text(word) or split(word) != [word]):
             raise DataError(f"line {number}: {word[:60].decode(errors='replace')!r} is not one word of UTF-8")

@@ -120,6 +120,23 @@ def _spaces_shown(piece: bytes) -> str:
     return "▁".join(_escaped(part, "▁") for part in piece.split(b" "))
 
 
+def readable(pieces: Sequence[bytes], specials: Collection[int]) -> list[bytes]:
+    """Return the pieces of any tokenizer in UTF-8: spaces as ▁, and <0xNN> for bytes of an incomplete character.
+
+    No two pieces of different bytes look alike: a piece spelled like a special token is escaped.
+    """
+    names = {pieces[token] for token in specials}
+    shown = []
+    for token, piece in enumerate(pieces):
+        if token in specials:
+            shown.append(piece)
+        elif piece in names:
+            shown.append(b"<0x%02X>%b" % (piece[0], _spaces_shown(piece[1:]).encode()))
+        else:
+            shown.append(_spaces_shown(piece).encode())
+    return shown
+
+
 def _hexadecimal(character: str) -> str:
     return "".join(f"<0x{byte:02X}>" for byte in character.encode(errors="surrogateescape"))
 

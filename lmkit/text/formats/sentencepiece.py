@@ -1,10 +1,11 @@
-r"""SentencePiece models, BPE, unigram and characters, as the tokenizer.json that gives the same ids.
+r"""SentencePiece models, BPE, unigram and characters, as a tokenizer.json.
 
-The normaliser of a model becomes normalisers of the tokenizers library, one after another:
-its map of characters, white space, the space in front, `\u2581` for spaces. Where this is not
-exact: characters are mapped by grapheme there and by longest match in SentencePiece, which
-differs for a base letter with several combining marks or for Hangul in single letters; of two
-unigram segmentations equally good to the last bit either may win.
+lmkit itself puts text into normal form, as the model says under the key `sentencepiece` of the
+normalizer, and encodes it as if control and byte pieces were not in the vocabulary: see
+`normalizers`, `reserved`. Ids are those of sentencepiece, but that of two unigram segmentations
+equally good but for rounding either may win, and that a control piece of one character is
+never found in text. What other programs read in the document is nearly the same: its normalizers
+and cuts are those of the tokenizers library, which maps characters by grapheme.
 """
 
 import base64
@@ -15,11 +16,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lmkit.errors import CheckpointError
+from lmkit.text.charsmap import Charsmap
 from lmkit.text.foreign import HuggingFaceTokenizer
 from lmkit.text.formats import wire
+from lmkit.text.library import normalizer
+from lmkit.text.normalizers import META
+from lmkit.text.reserved import EXACT
 
 WHAT = "a SentencePiece model"
-META = "\u2581"
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 UNIGRAM, BPE, WORD, CHAR = range(1, 5)
 LONGEST = 1024  # characters of a piece
@@ -38,6 +42,7 @@ class Model:
     prefix: bool = True
     tidy: bool = True
     escape: bool = True
+    denormalizes: bool = False
     names: dict[str, str] = field(default_factory=lambda: {"unk": "<unk>", "bos": "<s>", "eos": "</s>"})
 
     def of(self, *kinds: int) -> list[str]:
@@ -54,6 +59,8 @@ def parse(data: bytes) -> Model:
                 if not isinstance(value, bytes):
                     raise ValueError("a part that is no message")
                 (_piece, _trainer, _normalizer)[number - 1](model, value)
+            elif number == 5 and isinstance(value, bytes):
+                model.denormalizes = any(field == 2 and content for field, content in wire.fields(value))
     except (ValueError, UnicodeDecodeError) as error:
         raise CheckpointError(f"not {WHAT}, or a damaged one: {error}") from None
     if not model.pieces:
@@ -121,10 +128,12 @@ def _check(model: Model) -> None:
         raise CheckpointError("a SentencePiece model of words or of a newer kind; lmkit takes BPE, unigram and char")
     for said, what in (
         (model.suffix, "spaces behind words"), (not model.escape, "spaces that are not escaped"),
-        (bool(model.of(UNUSED)), "unused pieces"),
+        (bool(model.of(UNUSED)), "unused pieces"), (model.denormalizes, "a character map for decoding"),
     ):  # fmt: skip
         if said:
             raise CheckpointError(f"a SentencePiece model with {what}, which tokenizer.json can't say")
+    if model.charsmap:
+        Charsmap(model.charsmap)
     if model.byte_fallback and set(model.of(BYTE)) != {f"<0x{byte:02X}>" for byte in range(256)}:
         raise CheckpointError(f"a damaged {WHAT[2:]}: bytes are missing to fall back on")
 
@@ -141,11 +150,16 @@ def document(model: Model) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "version": "1.0", "truncation": None, "padding": None, "added_tokens": special,
-        "normalizer": {"type": "Sequence", "normalizers": _normalizers(model)},
+        "normalizer": {"type": "Sequence", "normalizers": _normalizers(model), EXACT: _said(model)},
         "pre_tokenizer": _pre_tokenizer(model), "post_processor": None,
         "decoder": {"type": "Sequence", "decoders": _decoders(model)},
         "model": _unigram(model) if model.algorithm == UNIGRAM else _bpe(model),
     }  # fmt: skip
+
+
+def _said(model: Model) -> dict[str, Any]:
+    """What the model says of its normalizer besides its character map: see `SentencePieceNormalizer`."""
+    return {"prefix": model.prefix, "tidy": model.tidy, "user_defined": model.of(USER_DEFINED)}
 
 
 def _replace(pattern: str, content: str, *, regex: bool = True) -> dict[str, Any]:
@@ -172,11 +186,8 @@ def _protected(model: Model, steps: list[dict[str, Any]]) -> list[str]:
     pieces = model.of(USER_DEFINED)
     if not pieces or not steps:
         return []
-    from lmkit.text.foreign import build
-
-    empty = {"type": "BPE", "vocab": {}, "merges": []}
-    library = build({"version": "1.0", "normalizer": {"type": "Sequence", "normalizers": steps}, "model": empty})
-    return [piece for piece in pieces if library.normalizer.normalize_str(piece) != piece]
+    library = normalizer(steps)
+    return [piece for piece in pieces if library.normalize_str(piece) != piece]
 
 
 def _around(pieces: list[str], steps: list[dict[str, Any]]) -> list[dict[str, Any]]:

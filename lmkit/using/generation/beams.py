@@ -32,7 +32,7 @@ from lmkit.using.generation import stepping
 from lmkit.using.generation.choosing import Penalty, Place
 from lmkit.using.generation.engine import Generated, Request
 from lmkit.using.generation.hypotheses import Exact, Hypothesis, doubtful, leading
-from lmkit.using.generation.prompts import end_of
+from lmkit.using.generation.prompts import ends_of
 from lmkit.using.generation.transcript import Transcript
 from lmkit.using.generation.worth import Group, Worth
 
@@ -111,7 +111,7 @@ class _Search:
             raise UsageError("beam search takes no constraint", hint="sampling and --greedy do")
         self._asked, self._request = asked, request
         model, beams = asked.model, asked.beams
-        self._end = end_of(model.form)
+        self._ends = ends_of(model.form)
         self._exact = Exact(model, asked.never)
         single = asked.explain or bool(asked.penalties)  # these show or change numbers, which are to be exact
         self._single = single
@@ -233,7 +233,7 @@ class _Search:
             places, whole = leading(ranked, errors, count)
             if final:
                 return places, np.ones(len(places), dtype=np.bool_)
-            ends = np.zeros(len(places), dtype=np.bool_) if self._end is None else places % size == self._end
+            ends = np.isin(places % size, self._ends)
             if self._asked.stops:
                 tokens = [(group.live[place // size], place % size) for place in places.tolist()]
                 ends |= np.array([self._stops(*token) for token in tokens], dtype=np.bool_)
@@ -244,7 +244,7 @@ class _Search:
     def _stops(self, before: Hypothesis, token: int) -> bool:
         """Whether a stop string is complete with a token."""
         assert before.transcript is not None
-        return token != self._end and before.transcript.branch().add(token)
+        return token not in self._ends and before.transcript.branch().add(token)
 
     def _unsure(self, group: Group, values: F64, errors: F64, ends: Bool) -> Any:
         """Which continuations have to be settled before it is known what is kept."""
@@ -271,7 +271,7 @@ class _Search:
         index = place // totals.shape[1]
         text = Hypothesis(before, token, self._length, float(totals[index, token]), float(errors[index]))
         text.transcript = before.transcript
-        if token == self._end:
+        if token in self._ends:
             text.reason = "eos"
             return place, text
         if before.transcript is not None:

@@ -6,7 +6,7 @@ before, it is given a copy of the vocabulary for each case, of which one holds a
 Shapes: V vocabulary.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from lmkit.errors import DataError
 from lmkit.protocols import Bool
 from lmkit.text.additions import Additions, Joint, additions_of
 from lmkit.using.generation.grammars import Checker, Grammar, byte_tokenizer, compiled, grammar_in, tokenizer
-from lmkit.using.generation.prompts import end_of
+from lmkit.using.generation.prompts import ends_of
 
 NOTHING_FITS = "NoExtension"  # the beginning of what the engine says where no token fits
 SHOWN = 40  # bytes of a text in a message
@@ -25,9 +25,9 @@ SHOWN = 40  # bytes of a text in a message
 class Vocabulary:
     """A model's tokens as the engine knows them."""
 
-    def __init__(self, additions: Additions, end: int | None) -> None:
+    def __init__(self, additions: Additions, ends: Sequence[int]) -> None:
         self.additions = additions
-        self.end = end
+        self.ends = list(ends)
         self.size = len(additions.first)
         self._stride = -(-self.size // 8) * 8  # whole bytes of a mask
         self._blocks = [0] * len(Joint)
@@ -42,7 +42,7 @@ class Vocabulary:
         return self._blocks[joint] + token
 
     def mask(self, matcher: Any, joint: Joint) -> Bool:
-        """The tokens that may follow, (V,); the end where the text is complete. Raises DataError."""
+        """The tokens that may follow, (V,); those that end texts where this one is complete. Raises DataError."""
         begin = self._blocks[joint] // 8
         packed = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)[begin : begin + self._stride // 8]
         mask: Bool = np.unpackbits(packed, count=self.size, bitorder="little").view(np.bool_)
@@ -51,8 +51,7 @@ class Vocabulary:
             if not reason.startswith(NOTHING_FITS):
                 raise DataError(f"the constraint is too much for its engine: {reason}")
             mask[:] = False
-        if self.end is not None:
-            mask[self.end] = matcher.is_accepting()
+        mask[self.ends] = matcher.is_accepting()
         return mask
 
     @cached_property
@@ -113,7 +112,7 @@ class Held:
 
     def leads_on(self, token: int) -> bool:
         """See `Constraint.leads_on`."""
-        if token != self._vocabulary.end:
+        if token not in self._vocabulary.ends:
             matcher, joint, mask = self._after(token)
             if not (mask.any() or matcher.is_accepting()):
                 self._mask[token] = False
@@ -137,9 +136,8 @@ class Held:
         return matcher, joint, self._vocabulary.mask(matcher, joint)
 
     def _goes_on(self, mask: Bool) -> bool:
-        """Whether a token but the end may follow."""
-        end = self._vocabulary.end
-        return bool(mask.sum() > (end is not None and bool(mask[end])))
+        """Whether a token may follow that does not end the text."""
+        return bool(mask.sum() > mask[self._vocabulary.ends].sum())
 
 
 class Grammars:
@@ -153,7 +151,7 @@ class Grammars:
     @cached_property
     def _vocabulary(self) -> Vocabulary:
         form = self._model.form
-        return Vocabulary(additions_of(self._model.tokenizer, form), end_of(form))
+        return Vocabulary(additions_of(self._model.tokenizer, form), ends_of(form))
 
     @cached_property
     def _checker(self) -> Checker:
@@ -179,7 +177,7 @@ class Grammars:
         try:
             return self.constraint(grammar)
         except DataError as error:
-            raise DataError(f"{grammar.kind}: {error}") from None
+            raise DataError(f"{grammar.kind}: {error}", hint=error.hint) from None
 
     def matches(self, grammar: Grammar, text: bytes) -> bool:
         """Whether a text is valid, whatever tokens it is made of."""

@@ -17,7 +17,7 @@ from lmkit.protocols import F64, I32, Floats, State
 from lmkit.using.generation import stepping
 from lmkit.using.generation.choosing import Chooser, Constraint, Control, NothingFollows, Place
 from lmkit.using.generation.filters import Candidates
-from lmkit.using.generation.prompts import end_of
+from lmkit.using.generation.prompts import ends_of
 from lmkit.using.generation.transcript import Transcript
 
 CACHED = 1 << 24
@@ -92,14 +92,14 @@ class Text(Row):
     closing: tuple[int, ...] = ()
     failure: NothingFollows | None = None
 
-    def take(self, tokens: Sequence[int] | NothingFollows, end: int | None, most: int) -> None:
-        """Adds tokens until it ends: by the token that ends texts, a stop string, its constraint or its length."""
+    def take(self, tokens: Sequence[int] | NothingFollows, ends: Sequence[int], most: int) -> None:
+        """Adds tokens until it ends: by a token that ends texts, a stop string, its constraint or its length."""
         if isinstance(tokens, NothingFollows):
             self.finish_reason, self.failure = "failure", tokens
             return
         constraint, control = self.request.constraint, self.request.control
         for token in tokens:
-            if token == end:
+            if token in ends:
                 self.finish_reason, self.closing = "eos", (token,)
                 return
             self.ids.append(token)
@@ -269,7 +269,7 @@ class Generator:
     ) -> None:  # fmt: skip
         self._model, self._stepper, self._growing = model, stepper, growing
         self._most, self._stops, self._batch = most, stops, batch
-        self._end = end_of(model.form)
+        self._ends = ends_of(model.form)
 
     def run(self, requests: Iterable[Request]) -> Iterator[Grown | Generated]:
         """Each request's text as it grows, and when it is done; in the order of the requests.
@@ -291,7 +291,7 @@ class Generator:
             going: list[int] = []
             if active:
                 for row, tokens in zip(active, self._stepper.step(), strict=True):
-                    row.take(tokens, self._end, self._most)
+                    row.take(tokens, self._ends, self._most)
                 going = [index for index, row in enumerate(active) if not row.finish_reason]
             active = [active[index] for index in going]
             yield from self._told(untold)

@@ -19,6 +19,8 @@ OPTIONS = '%llguidance {"no_forcing": true}'
 """Else, where but one text can follow, the engine would choose the tokens that spell it, and not the model."""
 ENGINE = "x-guidance"  # the engine's own settings in a schema, which would overrule these
 _PLACE = re.compile(r"(?:at )?(\d+)\((\d+)\): ")
+_ONE_OF = ". Enable 'coerce_one_of'"
+"""Begins the engine's advice to set an option of its own, which a schema can't."""
 _OWN = re.compile(r'^(?:invalid regex ".*" \(in regex\): |failed to compile JSON schema: )')
 REASON = 300  # characters of the engine's reasons
 
@@ -104,7 +106,8 @@ def compiled(grammar: Grammar, tokens: Any) -> Any:
             raise
         wrong = str(error)
     if wrong:
-        raise DataError(_reason(wrong, places=grammar.kind == "grammar"))
+        hint = "anyOf, where no text is valid by two of them" if _ONE_OF in wrong else None
+        raise DataError(_reason(wrong, places=grammar.kind == "grammar"), hint=hint)
     return matcher
 
 
@@ -165,5 +168,6 @@ def _reason(words: str, *, places: bool) -> str:
     place = _PLACE.match(lines[0])
     first = _OWN.sub("", lines[0][place.end() :] if place else lines[0])
     said = next((line.removeprefix("error: ") for line in lines if line.startswith("error: ")), first)
+    said = said.partition(_ONE_OF)[0]
     shown = f"line {place[1]}, column {place[2]}: {said}" if place and places else said
     return shown if len(shown) <= REASON else shown[:REASON] + "..."

@@ -7,15 +7,21 @@ from lmkit.protocols import I32, Form, LanguageModel, State
 from lmkit.text.sequences import encode_prompt
 
 
-def end_of(form: Form) -> int | None:
-    """The token that ends what is generated; None: nothing does."""
-    return form.document_end if form.continuous or form.line_end is None else form.line_end
+def ends_of(form: Form) -> tuple[int, ...]:
+    """The tokens that end what is generated, in order; none: nothing does."""
+    own = form.document_end if form.continuous or form.line_end is None else form.line_end
+    return tuple(sorted({*form.ends, *(() if own is None else (own,))}))
 
 
 def never(model: LanguageModel, *, unknown: bool) -> list[int]:
-    """Tokens that are not drawn: what stands before all text, and what no text has unless `unknown`."""
+    """Tokens that are not drawn: what stands before all text, and what no text has unless `unknown`.
+
+    Models whose line ends are text are other makers', to whom every token may follow.
+    """
+    if model.form.line_end is None:
+        return []
     specials = model.tokenizer.specials
-    marks = {end_of(model.form), model.form.line_end}
+    marks = {*ends_of(model.form), model.form.line_end}
     return [
         specials[name] for name in ("bos", *(() if unknown else ("unk",))) if specials.get(name) not in {None, *marks}
     ]

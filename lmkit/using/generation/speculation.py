@@ -21,7 +21,7 @@ from lmkit.using.generation import stepping
 from lmkit.using.generation.choosing import Chooser
 from lmkit.using.generation.drafts import Begin, Draft, Proposal
 from lmkit.using.generation.engine import Alone, Row
-from lmkit.using.generation.prompts import end_of
+from lmkit.using.generation.prompts import ends_of
 
 MOST = 15
 """Tokens proposed at once: with the one before them sixteen, from where on a pass costs as much more as it gives."""
@@ -67,7 +67,7 @@ class Pace:
         self._most, self._cost = most, cost
         self._seen: dict[Any, list[float]] = {}
 
-    def worth(self, proposals: Iterator[Proposal], end: int | None) -> tuple[float, list[Proposal], int]:
+    def worth(self, proposals: Iterator[Proposal], ends: Sequence[int]) -> tuple[float, list[Proposal], int]:
         """Tokens expected for a cost of one, what was proposed, and how many of it to look at."""
         best, taken = 1.0, 0
         found: list[Proposal] = []
@@ -79,7 +79,7 @@ class Pace:
             value = expected / self._cost(len(found) + 1)
             if value > best:
                 best, taken = value, len(found)
-            if chance < HOPELESS or proposal.token == end:
+            if chance < HOPELESS or proposal.token in ends:
                 break
         return best, found, taken
 
@@ -120,7 +120,7 @@ class Speculation:
         self._model, self._chooser, self._drafts = model, chooser, drafts
         self._most = most
         self._cost = cost or (cost_of_pass if stepping.is_batched(model) else cost_of_steps)
-        self._end = end_of(model.form)
+        self._ends = ends_of(model.form)
         self._texts: list[_Text] = []
         self.tally = Tally()
 
@@ -151,7 +151,7 @@ class Speculation:
     def _several(self, text: _Text) -> list[int]:
         """The tokens chosen behind the last one and behind all that is proposed and right."""
         ids = text.row.ids
-        plans = [pace.worth(draft.propose(), self._end) for draft, pace in zip(text.drafts, text.paces, strict=True)]
+        plans = [pace.worth(draft.propose(), self._ends) for draft, pace in zip(text.drafts, text.paces, strict=True)]
         _, proposals, count = max(plans, key=lambda plan: plan[0])
         guessed = [proposal.token for proposal in proposals[:count]]
         states = stepping.follow(self._model, text.state, _array([ids[-1], *guessed]))

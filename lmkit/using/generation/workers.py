@@ -43,7 +43,7 @@ class Share:
     def __init__(self, model: Any, make: Callable[[], Stepper], most: int, stops: Sequence[bytes]) -> None:
         self._stepper = make()
         self.model, self._most, self._stops = model, most, stops
-        self._end = prompts.end_of(model.form)
+        self._ends = prompts.ends_of(model.form)
         self._rows: list[Text] = []
         self._going: list[int] = []
 
@@ -63,7 +63,7 @@ class Share:
                     break
                 self._only(going)
             for row, tokens in zip(self._going, self._stepper.step(), strict=True):
-                self._rows[row].take(tokens, self._end, self._most)
+                self._rows[row].take(tokens, self._ends, self._most)
         found = [[*row.ids[begin:], *row.closing] for row, begin in zip(self._rows, begins, strict=True)]
         return [tokens or row.failure or tokens for tokens, row in zip(found, self._rows, strict=True)]
 

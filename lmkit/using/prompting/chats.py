@@ -5,14 +5,15 @@ llama2-meta  the same as Meta's code writes it: texts without space around them,
 chatml       <|im_start|>{role}\n{text}<|im_end|>\n for each turn, then <|im_start|>assistant\n
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from lmkit.errors import CheckpointError, DataError
+from lmkit.families.published import OLD_TEMPLATE, TEMPLATE, TOKENIZER, Published, content, in_folder, json_in
 from lmkit.using.prompting.sandbox import LimitedTemplate
 from lmkit.using.prompting.slots import Filled, ended
 
@@ -24,8 +25,9 @@ SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
 LLAMA2_MARKS = ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>")
 CHATML_MARKS = ("<|im_start|>", "<|im_end|>")
 _MARK = re.compile(r"<\|[^<>|\s]+\|>|<</?[A-Z]+>>|\[/?[A-Z_]{2,}\]|<(?:start|end|begin)_of_[a-z_]+>|</?s>|<[a-z]os>")
-FILES = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
-_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+FILES = (TEMPLATE, OLD_TEMPLATE, TOKENIZER)
+TOOLS = "tool_use"
+"""The name of the template that transformers takes for conversations with tools."""
 
 
 @dataclass(frozen=True)
@@ -126,64 +128,54 @@ class Source:
     values: Mapping[str, Any] = field(default_factory=dict)
     special: tuple[str, ...] = ()
     """Special tokens that the template may not even mention."""
+    with_tools: str | None = None
+    """The template for conversations with `tools`, if it is another."""
 
     def chat(self, more: Mapping[str, Any], today: date | None, name: str = "the chat template") -> Chat:
         """Return the form that the template gives. `more`: values; `today`: its date; `name`: its name in messages."""
         template = LimitedTemplate(self.text, name=name, chat=True, today=today)
+        with_tools = template
+        if self.with_tools is not None:
+            with_tools = LimitedTemplate(self.with_tools, name=name, chat=True, today=today)
         given: dict[str, Any] = {"tools": None, "documents": None, **self.values, **more}
 
         def filled(messages: Messages, going_on: bool, values: Mapping[str, Any]) -> Mapping[str, Any]:
             return {**given, **values, "messages": messages, "add_generation_prompt": going_on}
 
         def write(messages: Messages, going_on: bool, values: Mapping[str, Any]) -> str:
-            return template.render(filled(messages, going_on, values))
+            all_given = filled(messages, going_on, values)
+            return (template if all_given["tools"] is None else with_tools).render(all_given)
 
         def write_each(turns: Sequence[tuple[Messages, bool, Mapping[str, Any]]]) -> Iterator[str]:
-            return template.render_each(filled(*turn) for turn in turns)
+            every = (filled(*turn) for turn in turns)
+            for plain, some in groupby(every, lambda values: values["tools"] is None):
+                yield from (template if plain else with_tools).render_each(some)
 
         tokens = [value for name, value in given.items() if name.endswith("_token") and isinstance(value, str)]
-        marks = dict.fromkeys(mark.strip() for mark in (*_MARK.findall(self.text), *tokens, *self.special))
+        texts = _MARK.findall(self.text + (self.with_tools or ""))
+        marks = dict.fromkeys(mark.strip() for mark in (*texts, *tokens, *self.special))
         return Chat(write, tuple(mark for mark in marks if len(mark) > 1), write_each)
 
 
-def source_in(files: "Mapping[str, Buffer]") -> Source:
+def source_of(published: Published, special: Sequence[str] = (), name: str | None = None) -> Source:
+    """A model's template by its name, or the one that transformers takes where none is named.
+
+    `special`: special tokens that a message must not have either. Raises CheckpointError where there is none.
+    """
+    text = published.template(name)
+    with_tools = published.chat_templates.get(TOOLS) if name is None else None
+    return Source(text, published.special_tokens, tuple(special), with_tools)
+
+
+def source_in(files: "Mapping[str, Buffer]", name: str | None = None) -> Source:
     """The template of a model's folder, as transformers finds it. Raises CheckpointError where there is none."""
-    settings = _settings(files, "tokenizer_config.json")
-    if "chat_template.jinja" in files:
-        try:
-            text = bytes(files["chat_template.jinja"]).decode()
-        except UnicodeDecodeError:
-            raise CheckpointError("chat_template.jinja: not UTF-8") from None
-    else:
-        found = settings.get("chat_template") or _settings(files, "chat_template.json").get("chat_template")
-        if isinstance(found, list):
-            named = {one.get("name"): one.get("template") for one in found if isinstance(one, dict)}
-            found = named.get("default")
-        if not isinstance(found, str):
-            raise CheckpointError(f"no chat template in the folder, in none of {', '.join(FILES)}")
-        text = found
-    said = {**_settings(files, "special_tokens_map.json"), **settings}
-    tokens = {name: _content(said[name]) for name in _TOKENS if _content(said.get(name)) is not None}
-    added = settings.get("added_tokens_decoder")
+    published = in_folder(files)
+    if not published.chat_templates:
+        raise CheckpointError(f"no chat template in the folder, in none of {', '.join(FILES)}")
+    added = json_in(files, TOKENIZER).get("added_tokens_decoder")
     listed = added.values() if isinstance(added, dict) else ()
-    special = [_content(one) for one in listed if isinstance(one, dict) and one.get("special")]
-    return Source(text, tokens, tuple(filter(None, special)))
-
-
-def _settings(files: "Mapping[str, Buffer]", name: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(bytes(files[name])) if name in files else {}
-    except (ValueError, RecursionError):
-        raise CheckpointError(f"{name}: not JSON") from None
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{name}: not an object of settings")
-    return found
-
-
-def _content(token: Any) -> str | None:
-    """A token's text, which is written as such or as an object that has it."""
-    token = token.get("content") if isinstance(token, dict) else token
-    return token if isinstance(token, str) else None
+    special = [content(one) for one in listed if isinstance(one, dict) and one.get("special")]
+    return source_of(published, tuple(filter(None, special)), name)
 
 
 # What somebody says that looks like a form's own marks.

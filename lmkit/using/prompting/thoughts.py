@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmkit.protocols import State
+from lmkit.text.sequences import decode_text
 from lmkit.using.generation.engine import Generated
 
 
@@ -38,11 +39,14 @@ Continue = Callable[[Path], Iterable[Generated]]
 
 
 def search(
-    model: Any, root: Path, continue_: Continue, *, breadth: int, depth: int, alpha: float = 0.0
-) -> Iterator[list[Path]]:
+    model: Any, root: Path, continue_: Continue, *, breadth: int, depth: int, alpha: float = 0.0,
+    stops: Sequence[bytes] = (),
+) -> Iterator[list[Path]]:  # fmt: skip
     """The paths kept at each depth, best first; the last list holds all that ended or came to the end.
 
-    Of equal values the one that was found first; thoughts that come twice after one path count once.
+    A thought ends before the stop string that ends it, unless the token that completes this reaches beyond: then
+    it is all that its tokens spell, so that no text between two thoughts is lost. Of equal values the one that
+    was found first; thoughts that come twice after one path count once.
     """
 
     def ranked(paths: Iterable[Path]) -> list[Path]:
@@ -50,7 +54,7 @@ def search(
 
     live, ended = [root], list[Path]()
     for level in range(1, depth + 1):
-        made = [new for path in live for new in _followed(model, path, continue_, last=level == depth)]
+        made = [new for path in live for new in _followed(model, path, continue_, stops, last=level == depth)]
         ended += [path for path in made if path.finish_reason]
         live = ranked(path for path in made if not path.finish_reason)[:breadth]
         if not live:
@@ -59,7 +63,7 @@ def search(
     yield ranked(ended)
 
 
-def _followed(model: Any, path: Path, continue_: Continue, *, last: bool) -> Iterator[Path]:
+def _followed(model: Any, path: Path, continue_: Continue, stops: Sequence[bytes], *, last: bool) -> Iterator[Path]:
     """The paths that go on from one by another thought."""
     seen: set[tuple[int, ...]] = set()
     for thought in continue_(path):
@@ -70,7 +74,16 @@ def _followed(model: Any, path: Path, continue_: Continue, *, last: bool) -> Ite
         reason = "eos" if thought.finish_reason == "eos" else "depth" if last else ""
         state = path.state if reason else _after(model, path.state, ids)
         nats = path.nats + thought.nats(model)
-        yield Path(state, (*path.thoughts, thought.text), (*path.ids, *ids), nats, reason)
+        yield Path(state, (*path.thoughts, _text_of(model, thought, stops)), (*path.ids, *ids), nats, reason)
+
+
+def _text_of(model: Any, thought: Generated, stops: Sequence[bytes]) -> bytes:
+    """A thought's text; see `search`."""
+    if thought.finish_reason != "stop" or not stops:
+        return thought.text
+    whole = decode_text(model.tokenizer, model.form, [*thought.ids, *thought.closing])
+    beyond = whole.startswith(thought.text) and whole[len(thought.text) :] not in stops
+    return whole if beyond else thought.text
 
 
 def _after(model: Any, state: State, ids: Sequence[int]) -> State:

@@ -208,7 +208,7 @@ def test_frequencies_are_the_models():
     table = tables[0].copy()
     table[:, prompts.never(model, unknown=False)] = 0
     table /= table.sum(axis=1, keepdims=True)
-    start, end = model.form.start, prompts.end_of(model.form)
+    start, end = model.form.start, prompts.ends_of(model.form)[0]
     expected = {(): table[start, end]}
     for one in range(5):
         if one != end:
@@ -365,13 +365,13 @@ def proposals(chance, token=1):
 
 
 def test_pace_takes_what_is_worth_it():
-    assert Pace(15, cost_of_pass).worth(proposals(0.05), None)[2] == 0
-    assert Pace(15, cost_of_pass).worth(proposals(1.0), None)[2] == 15
-    assert 0 < Pace(15, cost_of_pass).worth(proposals(0.8), None)[2] < 15
-    value, found, taken = Pace(4, free).worth(proposals(0.5), None)
+    assert Pace(15, cost_of_pass).worth(proposals(0.05), ())[2] == 0
+    assert Pace(15, cost_of_pass).worth(proposals(1.0), ())[2] == 15
+    assert 0 < Pace(15, cost_of_pass).worth(proposals(0.8), ())[2] < 15
+    value, found, taken = Pace(4, free).worth(proposals(0.5), ())
     assert (value, len(found), taken) == (1 + 0.5 + 0.25 + 0.125 + 0.0625, 4, 4)
-    assert Pace(15, free).worth(proposals(1.0, token=9), 9)[2] == 1  # nothing behind the end
-    assert Pace(15, free).worth(iter(()), None) == (1.0, [], 0)
+    assert Pace(15, free).worth(proposals(1.0, token=9), (9,))[2] == 1  # nothing behind the end
+    assert Pace(15, free).worth(iter(()), ()) == (1.0, [], 0)
 
 
 def test_pace_learns():
@@ -379,7 +379,7 @@ def test_pace_learns():
     some = [Proposal(1, 0.9, ("test", 0))] * 3
     for _ in range(30):
         pace.learn(some, [2, 1])
-    assert pace.worth(proposals(0.9), None)[2] == 0
+    assert pace.worth(proposals(0.9), ())[2] == 0
     for _ in range(100):
         pace.learn(some, [1, 1, 1])
-    assert pace.worth(proposals(0.9), None)[2] > 5
+    assert pace.worth(proposals(0.9), ())[2] > 5

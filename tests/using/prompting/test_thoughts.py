@@ -40,7 +40,7 @@ def nats_of(model, ids):
 
 def enumerated(model, most, alpha):
     """All texts of up to so many tokens, ended or cut, best first."""
-    end = prompts.end_of(model.form)
+    end = prompts.ends_of(model.form)[0]
     words = [token for token in range(model.tokenizer.size) if token not in {end, *never(model)}]
     found = [
         (*text, *closing)
@@ -86,7 +86,7 @@ def test_one_path_is_greedy(seed, depth):
 def test_a_wider_search_is_better_where_greedy_is_led_astray():
     model = model_of(0)
     start, (a, b, c) = model.form.start, (model.tokenizer.encode(word)[0] for word in (b"a", b"b", b"c"))
-    end = prompts.end_of(model.form)
+    end = prompts.ends_of(model.form)[0]
     model.table[:] = -50.0
     model.table[start, [a, b]] = np.log([0.6, 0.4])
     model.table[a, [a, b, c]] = np.log(1 / 3)
@@ -101,7 +101,7 @@ def test_a_wider_search_is_better_where_greedy_is_led_astray():
 
 def test_a_thought_ends_at_its_stop():
     model = model_of(3)
-    end, c = prompts.end_of(model.form), model.tokenizer.encode(b"c")[0]
+    end, c = prompts.ends_of(model.form)[0], model.tokenizer.encode(b"c")[0]
     for path in searched(model, breadth=50, branch=20, depth=2, most=3, stops=[b"c"])[-1]:
         assert path.ids.count(c) <= 2
         assert all(b"c" not in thought for thought in path.thoughts)

@@ -1,0 +1,24 @@
+"""The settings of a training run, whatever is trained for."""
+
+from dataclasses import dataclass, field
+
+from lmkit.neural.optimizers import Rates
+from lmkit.neural.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: all but the model, the objective and the data. `steps` or `seconds` says when it ends."""
+
+    steps: int | None = None
+    seconds: float | None = None
+    optimizer: str = "muon"
+    rates: Rates = field(default_factory=lambda: Rates(0.02, 0.04))
+    schedule: Schedule = field(default_factory=Schedule)
+    clip: float | None = 1.0
+    accumulate: int = 1
+    evaluate_every: int = 0
+    select_by: str | None = None
+    patience: int = 0
+    precision: str = "fp32"
+    seed: int = 0
