@@ -27,6 +27,9 @@ class Worker(Protocol):
     def ask(self, request: bytes) -> bytes:
         """Return the service's answer. Raises what the service raises, and LimitError; threads may share a worker."""
 
+    def ask_each(self, requests: Sequence[bytes]) -> Iterator[bytes]:
+        """Yield the answer to each of several requests, as `ask` does, limits holding for each."""
+
 
 class Job(NamedTuple):
     """A service, its settings, and the modules to import before limits hold."""
@@ -34,6 +37,8 @@ class Job(NamedTuple):
     service: Service
     settings: Settings
     imports: Sequence[str] = ()
+    memory: int = 0
+    """Bytes beyond the usual limit, for large settings that are no danger."""
 
 
 class _Here:
@@ -42,13 +47,16 @@ class _Here:
     def __init__(self, job: Job) -> None:
         self.ask = job.service(job.settings)
 
+    def ask_each(self, requests: Sequence[bytes]) -> Iterator[bytes]:
+        return map(self.ask, requests)
+
 
 _start: Callable[[Job], Worker] = _Here
 
 
-def worker(service: Service, settings: Settings, imports: Sequence[str] = ()) -> Worker:
+def worker(service: Service, settings: Settings, imports: Sequence[str] = (), memory: int = 0) -> Worker:
     """Return a worker for a service, which must be a function of a module. Raises what the service raises."""
-    return _start(Job(service, settings, imports))
+    return _start(Job(service, settings, imports, memory))
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """Regular expressions that find answers in texts: the options, and what is wrong with one."""
 
-import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lmkit.errors import UsageError
+from lmkit.errors import DataError, UsageError
+from lmkit.isolation import LimitError
+
+if TYPE_CHECKING:
+    from lmkit.using.metrics.extraction import Extractor
 
 Extract = Annotated[
     str | None,
@@ -19,14 +22,15 @@ Numbers = Annotated[
 ]
 
 
-def compiled(pattern: str | None) -> re.Pattern[str] | None:
-    """A regular expression. Raises UsageError, which says where it is wrong."""
+def extractor(pattern: str | None, *, last: bool = False) -> "Extractor":
+    """What finds answers by --extract. Raises UsageError, which says where the expression is wrong, and LimitError."""
+    from lmkit.using.metrics.extraction import Extractor, LimitedExtractor
+
     if pattern is None:
-        return None
+        return Extractor(last=last)
     try:
-        return re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        place = getattr(error, "pos", None)
-        where = "" if place is None else f" at character {place + 1}"
-        said = getattr(error, "msg", None) or str(error)
-        raise UsageError(f"--extract {pattern!r} is no regular expression: {said}{where}") from None
+        return LimitedExtractor(pattern, last=last)
+    except LimitError as error:
+        raise LimitError(f"--extract: {error}") from None
+    except DataError as error:
+        raise UsageError(f"--extract {pattern!r} is no regular expression: {error}") from None

@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -28,6 +29,7 @@ _CODE = "import sys; sys.path[:] = sys.argv[1:]; from lmkit.edge.limited_service
 _START = 120.0  # seconds until an interpreter must be ready, on a machine that is busy
 _SLICE = 0.25  # seconds of waiting that count at most at once, however long the program was stopped
 _PIECE = 1 << 18  # bytes received at once
+_AHEAD = 1 << 16  # bytes of requests that wait for their answers, fewer than a socket holds
 _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 _SO_NOSIGPIPE = 0x1022  # of macOS, which has no MSG_NOSIGNAL
 
@@ -44,11 +46,10 @@ LIMITS = Limits()
 
 
 class EndedError(LimitError):
-    """A process ended before it answered; `how`: in a few words."""
+    """A process ended before it answered."""
 
-    def __init__(self, how: str, memory: int) -> None:
-        super().__init__(f"its process {how}; it may have needed more than {memory >> 20} MB of memory")
-        self.how = how.removeprefix("was ")
+    how: str = ""
+    """In a few words."""
 
 
 class Workers:
@@ -81,14 +82,18 @@ class LimitedWorker:
 
     def ask(self, request: bytes) -> bytes:
         """See `isolation.Worker.ask`."""
+        (answer,) = self.ask_each([request])
+        return answer
+
+    def ask_each(self, requests: Sequence[bytes]) -> Iterator[bytes]:
+        """See `isolation.Worker.ask_each`."""
         process = self._taken()
         try:
-            answer = process.ask(request)
+            yield from process.ask_each(requests)
         finally:
             if process.alive:
                 with self._lock:
                     self._idle.append(process)
-        return answer
 
     def close(self) -> None:
         """End its processes; a later request starts another."""
@@ -115,6 +120,7 @@ class LimitedProcess:
     def __init__(self, job: Job, limits: Limits | None = None, *, session: bool = False) -> None:
         self.limits = limits or LIMITS
         self._owner, self._session = os.getpid(), session
+        self._held = bytearray()
         ours, theirs = socket.socketpair()
         if not _NO_SIGNAL:
             ours.setsockopt(socket.SOL_SOCKET, _SO_NOSIGPIPE, 1)
@@ -138,10 +144,10 @@ class LimitedProcess:
         parent = os.getpid() if threading.current_thread() is threading.main_thread() else None
         hello = {
             "service": f"{job.service.__module__}:{job.service.__qualname__}", "imports": list(job.imports),
-            "seconds": self.limits.seconds, "memory": self.limits.memory, "parent": parent,
+            "seconds": self.limits.seconds, "memory": self.limits.memory + job.memory, "parent": parent,
             "processors": os.cpu_count() or 1,
         }  # fmt: skip
-        self._send(json.dumps(hello).encode(), _START)
+        self._send([json.dumps(hello).encode()], _START)
         self._receive(_START)
         self.ask(json.dumps(job.settings).encode())
 
@@ -157,15 +163,32 @@ class LimitedProcess:
 
     def ask(self, request: bytes) -> bytes:
         """Return the answer to a request. Raises LimitError, and errors of `lmkit.errors` that the service raises."""
+        (answer,) = self.ask_each([request])
+        return answer
+
+    def ask_each(self, requests: Sequence[bytes]) -> Iterator[bytes]:
+        """Yield the answer to each request; some are sent ahead, so that both processes work. Raises as `ask` does."""
+        sent = ahead = done = 0
         try:
-            self._send(request, self.limits.seconds)
-            answer = self._receive(self.limits.seconds)
-        except BaseException:
+            for request in requests:
+                if ahead <= _AHEAD // 2:
+                    begin = sent
+                    while sent < len(requests) and (not ahead or ahead + len(requests[sent]) <= _AHEAD):
+                        ahead += HEADER.size + len(requests[sent])
+                        sent += 1
+                    self._send(requests[begin:sent], self.limits.seconds)
+                answer = self._receive(self.limits.seconds)
+                ahead -= HEADER.size + len(request)
+                done += 1
+                if answer[:1] != DONE:
+                    raise self._failure(json.loads(answer[1:]))
+                yield answer[1:]
+        except (LimitError, OSError):
             self.end()
             raise
-        if answer[:1] == DONE:
-            return answer[1:]
-        raise self._failure(json.loads(answer[1:]))
+        finally:
+            if done < sent:  # answers would be taken for those to later requests
+                self.end()
 
     def _failure(self, said: dict[str, Any]) -> Exception:
         kind, message = said["kind"], said["message"]
@@ -177,8 +200,9 @@ class LimitedProcess:
         error: Exception = getattr(errors, kind)(message, hint=said["hint"])
         return error
 
-    def _send(self, data: bytes, seconds: float) -> None:
-        view, left = memoryview(HEADER.pack(len(data)) + data), seconds
+    def _send(self, frames: Sequence[bytes], seconds: float) -> None:
+        data = b"".join(part for frame in frames for part in (HEADER.pack(len(frame)), frame))
+        view, left = memoryview(data), seconds
         while view:
             before = monotonic()
             try:
@@ -189,8 +213,19 @@ class LimitedProcess:
                 raise self._ended() from None
 
     def _receive(self, seconds: float) -> bytes:
-        data, size, left = bytearray(), HEADER.size, seconds
-        while len(data) < size:
+        left = self._hold(HEADER.size, seconds, seconds)
+        (size,) = HEADER.unpack_from(self._held)
+        if size > self.limits.answer:
+            raise LimitError(f"an answer of {size} bytes, beyond the limit of {self.limits.answer}")
+        end = HEADER.size + size
+        self._hold(end, left, seconds)
+        frame = bytes(memoryview(self._held)[HEADER.size : end])
+        del self._held[:end]
+        return frame
+
+    def _hold(self, size: int, left: float, seconds: float) -> float:
+        """Receive until so many bytes are held; the time that is then left. Raises LimitError."""
+        while len(self._held) < size:
             before = monotonic()
             try:
                 piece = self._open_socket.recv(_PIECE)
@@ -201,17 +236,8 @@ class LimitedProcess:
                 piece = b""
             if not piece:
                 raise self._ended()
-            if not data:
-                size = HEADER.size + self._size(piece)
-            data += piece
-        return bytes(memoryview(data)[HEADER.size :])
-
-    def _size(self, start: bytes) -> int:
-        """The size of an answer, by its first piece. Raises LimitError where it is too large."""
-        (size,) = HEADER.unpack_from(start.ljust(HEADER.size, b"\0"))
-        if size > self.limits.answer:
-            raise LimitError(f"an answer of {size} bytes, beyond the limit of {self.limits.answer}")
-        return int(size)
+            self._held += piece
+        return left
 
     @property
     def _open_socket(self) -> socket.socket:
@@ -234,7 +260,9 @@ class LimitedProcess:
         if status == -signal.SIGXCPU:
             return LimitError(f"not done within {self.limits.seconds:g} s, the limit")
         how = f"was ended by signal {-status}" if status is not None and status < 0 else "ended without an answer"
-        return EndedError(how, self.limits.memory)
+        error = EndedError(f"its process {how}; it may have needed more than {self.limits.memory >> 20} MB of memory")
+        error.how = how.removeprefix("was ")
+        return error
 
     def end(self) -> None:
         """End the process, if it is this process's own."""

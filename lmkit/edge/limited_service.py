@@ -39,7 +39,8 @@ def main() -> None:
 
 
 def _serve(socket: int) -> None:
-    hello = json.loads(_read(socket))
+    frames = _Frames(socket)
+    hello = json.loads(frames.read())
     _die_with(hello["parent"])
     module, _, name = hello["service"].partition(":")
     for each in (module, *hello["imports"]):
@@ -56,9 +57,9 @@ def _serve(socket: int) -> None:
         _write(socket, reply)
         return made
 
-    handler = answer(lambda settings: service(json.loads(settings)), _read(socket))
+    handler = answer(lambda settings: service(json.loads(settings)), frames.read())
     while True:
-        answer(handler, _read(socket))
+        answer(handler, frames.read())
 
 
 def _answered(handle: Callable[[bytes], Any], request: bytes) -> tuple[Any, bytes]:
@@ -87,26 +88,29 @@ def _failure(kind: str, message: str, hint: str | None = None) -> bytes:
     return FAILED + json.dumps({"kind": kind, "message": message, "hint": hint}).encode()
 
 
-def _read(socket: int) -> bytes:
-    """The next frame, which the parent sends once it has the answer to the last. Raises EOFError without a parent."""
-    data = _some(socket)
-    while len(data) < HEADER.size:
-        data += _some(socket)
-    (size,) = HEADER.unpack_from(data)
-    if len(data) == HEADER.size + size:
-        return data[HEADER.size :]
-    parts = bytearray(data)
-    while len(parts) < HEADER.size + size:
-        parts += _some(socket)
-    del parts[: HEADER.size]
-    return bytes(parts)
+class _Frames:
+    """The frames that the parent sends. Raises EOFError where it is gone."""
 
+    def __init__(self, socket: int) -> None:
+        self._socket = socket
+        self._held = bytearray()
 
-def _some(socket: int) -> bytes:
-    piece = os.read(socket, _PIECE)
-    if not piece:
-        raise EOFError
-    return piece
+    def read(self) -> bytes:
+        """The next frame."""
+        self._hold(HEADER.size)
+        (size,) = HEADER.unpack_from(self._held)
+        end = HEADER.size + size
+        self._hold(end)
+        frame = bytes(memoryview(self._held)[HEADER.size : end])
+        del self._held[:end]
+        return frame
+
+    def _hold(self, size: int) -> None:
+        while len(self._held) < size:
+            piece = os.read(self._socket, _PIECE)
+            if not piece:
+                raise EOFError
+            self._held += piece
 
 
 def _write(socket: int, data: bytes) -> None:

@@ -556,6 +556,28 @@ def test_a_checkpoint_taken_for_a_text_is_told(lmkit, write):
     assert (done.status, done.stderr) == (0, "lmkit: counts.lm: a checkpoint, taken for a text\n")
 
 
+@pytest.mark.parametrize("verb", [("train",), ("count",)])
+def test_a_pattern_that_gives_up_is_one_line(verb, process, one_line, write):
+    write("a.txt", b"a" * 40 + b"!\n")
+    done = process("bpe", *verb, "--pattern", "(a+)+$", "a.txt")
+    assert done.status == 3
+    one_line(done.stderr)
+    assert "the pattern '(a+)+$' on the text 'aaaaaaaa" in done.stderr
+
+
+def test_a_tokenizer_with_a_pattern_that_gives_up_is_one_line(process, lmkit, one_line, write):
+    write("good.txt", b"b c b c\n" * 9)
+    write("a.txt", b"a" * 40 + b"!\n")
+    assert (
+        lmkit("bpe", "train", "--vocab-size", "259", "--pattern", "(a+)+$|b|c| ", "good.txt", "-o", "t.lm").status == 0
+    )
+    for command in (["bpe", "encode", "-m", "t.lm"], ["ngram", "fit", "--tokens", "t.lm", "-o", "n.lm"]):
+        done = process(*command, "a.txt")
+        assert done.status == 3, done.stderr
+        one_line(done.stderr)
+        assert "the pattern" in done.stderr
+
+
 @settings(max_examples=30)
 @given(texts=st.lists(st.sampled_from(["", "a", "a\n", "á b", "á b\n\n", "x" * 70, "\n"]), min_size=1, max_size=4))
 def test_stats_count_the_characters_and_bytes_of_the_files(texts, trained, lmkit, write):

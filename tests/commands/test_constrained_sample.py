@@ -9,6 +9,7 @@ import pytest
 from random_weights import random_weights
 
 from lmkit.checkpoint import serialize
+from lmkit.edge.limited_process import Limits
 from lmkit.text.tokenizers import ByteTokenizer
 
 pytest.importorskip("llguidance")
@@ -126,3 +127,13 @@ def test_a_vocabulary_that_lacks_what_must_be_written(shelf, fails):
 def test_without_the_engine_its_installation_is_told(fails, bytes_model, monkeypatch):
     monkeypatch.setitem(sys.modules, "llguidance", None)
     assert "pip install 'lmkit-cli[constrain]'" in fails(69, "sample", "-m", bytes_model, "--regex", "a").stderr
+
+
+def test_a_schema_that_takes_for_ever_ends(fails, bytes_model, monkeypatch):
+    monkeypatch.setattr("lmkit.edge.limited_process.LIMITS", Limits(2.0))
+    schema = '{"type": "integer", "multipleOf": 1000003}'
+    done = fails(3, "sample", "-m", bytes_model, "--json-schema", schema)
+    assert "--json-schema: not done within 2 s, the limit" in done.stderr
+    record = json.dumps({"prompt": "a", "json_schema": json.loads(schema)}).encode()
+    done = fails(3, "sample", "-m", bytes_model, "--input", "jsonl", "-", stdin=record)
+    assert "<stdin>:1: json_schema: not done within 2 s, the limit" in done.stderr

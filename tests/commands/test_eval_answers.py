@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from lmkit.edge.limited_process import Limits
+
 COT = b"The answer is 27.\nThey had 23 - 20 = 3. 3 + 6 = 9. The answer is 9.\n"
 PATTERN = r"The answer is (.*?)\."
 
@@ -144,3 +146,11 @@ def test_bad_patterns(pattern, message, fails):
     done = fails(2, "eval", "answers", "--extract", pattern, stdin=b"a\n")
     assert f"--extract {pattern!r} is no regular expression: " in done.stderr
     assert message in done.stderr
+
+
+def test_a_pattern_that_takes_for_ever_ends(fails, write, monkeypatch):
+    monkeypatch.setattr("lmkit.edge.limited_process.LIMITS", Limits(1.0))
+    write("gold.txt", b"a\na\n")
+    texts = b"a\n" + b"a" * 60 + b"!\n"
+    done = fails(3, "eval", "answers", "--extract", "(a+)+$", "--gold", "gold.txt", stdin=texts)
+    assert done.stderr == "lmkit eval answers: <stdin>:2: --extract: not done within 1 s, the limit\n"

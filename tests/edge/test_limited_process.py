@@ -75,6 +75,23 @@ def test_requests_of_any_size_are_answered(worker):
     assert worker.ask(b"say") == b"say"
 
 
+def test_many_requests_are_answered_in_order(worker):
+    requests = [b"x %d " % number + bytes(number % 7 * 9000) for number in range(999)] + [b"y" * (2 << 20), b"z"]
+    assert list(worker.ask_each(requests)) == requests
+    assert list(worker.ask_each([])) == []
+
+
+def test_what_fails_among_many_does_not_spoil_others(worker):
+    answers = worker.ask_each([b"a", b"raise", b"b"])
+    assert next(answers) == b"a"
+    with pytest.raises(CheckpointError):
+        next(answers)
+    given_up = worker.ask_each([b"c", b"d"])
+    assert next(given_up) == b"c"
+    given_up.close()
+    assert worker.ask(b"e") == b"e"
+
+
 def test_errors_of_a_service_are_those_of_lmkit(worker, path):
     with pytest.raises(CheckpointError, match=r"^not that$") as told:
         worker.ask(b"raise")

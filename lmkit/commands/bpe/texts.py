@@ -10,6 +10,7 @@ from lmkit.commands.options import Run, choice, suggested
 from lmkit.commands.provenance import Hashed
 from lmkit.edge import limits, streams
 from lmkit.errors import CheckpointError, DataError, UsageError
+from lmkit.isolation import LimitError
 from lmkit.text.bpe.scheme import PATTERNS
 
 PIECE = 1 << 20  # bytes read at a time
@@ -62,14 +63,15 @@ def make_scheme(level: str, pattern: str | None, normalize: str) -> Any:
 
 def _check_expression(pattern: str) -> None:
     """Raises UsageError where a regular expression is none, or looks like a name that nobody knows."""
-    from tokenizers import Regex
+    from lmkit.text.bpe.expressions import splitter
 
     if not pattern or pattern.replace("-", "").replace("_", "").isalnum():
         raise UsageError(f"--pattern {pattern!r} is none of {', '.join(PATTERNS)}, and no regular expression")
-
     try:
-        Regex(pattern)
-    except Exception as error:
+        splitter(pattern)
+    except LimitError as error:
+        raise LimitError(f"--pattern: {error}") from None
+    except DataError as error:
         raise UsageError(f"--pattern is neither a known name nor a regular expression: {error}") from None
 
 

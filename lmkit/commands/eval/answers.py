@@ -73,9 +73,9 @@ def answers(
     rounded to them. What may be read in another way is left alone: sums with words or
     letters at their numbers, `1 1/2`, `3(4)`, `5 / 1/2`, `350 000`, times and dates.
 
-    A pattern with nested repetitions, such as (a+)+$, may take forever on some texts: Python's
-    engine has no limit of time; Ctrl-C ends it. Intervals and --against are as in `lmkit eval
-    classify`.
+    A pattern with nested repetitions, such as (a+)+$, may take forever on some texts: one that
+    takes more than 10 seconds or 512 MB for a text is an error. Intervals and --against are as in
+    `lmkit eval classify`.
 
     Examples:
       lmkit eval answers --extract 'The answer is (.*?)\.' --gold gold.txt texts.txt
@@ -83,10 +83,10 @@ def answers(
       lmkit sample -m model.lm -n 5 prompts.jsonl | lmkit eval answers --numbers --vote --gold gold.txt
     """
     from lmkit.using.metrics import bootstrap
-    from lmkit.using.metrics.extraction import Extractor, Rules
+    from lmkit.using.metrics.extraction import Rules
 
     opening.one_stdin(file, gold, against)
-    rules = Rules(Extractor(patterns.compiled(extract), last=last), numbers=numbers)
+    rules = Rules(patterns.extractor(extract, last=last), numbers=numbers)
     sampling = bootstrap.Sampling(seed, 0 if bare else resamples, level)
     with streams.open_output(output, inputs=[file, gold, against]) as out:
         fields = reading.Fields(PREDICTED, field)
@@ -161,7 +161,7 @@ def _judged(rules: Any, name: str, items: list[reading.Item], golds: list[readin
     """What becomes of each text, or with `vote` of the texts of each id."""
     from lmkit.using.metrics.extraction import judge
 
-    groups: dict[object, list[int]] = {}
+    answers, groups = _found(rules, items), dict[object, list[int]]()
     for place, item in enumerate(items):
         if vote and item.id is None:
             raise DataError(f"{item.place}: no `id`, so which texts vote together is not known")
@@ -170,10 +170,20 @@ def _judged(rules: Any, name: str, items: list[reading.Item], golds: list[readin
     for places in groups.values():
         gold = golds[places[0]]
         try:
-            judged = judge(rules, [items[place].value for place in places], gold.values)
+            judged = judge(rules, [answers[place] for place in places], gold.values)
         except ValueError as error:
             raise DataError(f"{gold.place}: what is right has {error}") from None
         found.append(_Item([items[place] for place in places], gold.values, judged))
+    return found
+
+
+def _found(rules: Any, items: list[reading.Item]) -> list[Any]:
+    """The answer in each text. Raises LimitError with the text's place."""
+    found = []
+    answers = rules.answers([item.value for item in items])
+    for item in items:
+        with opening.about(item.place):
+            found.append(next(answers))
     return found
 
 

@@ -10,6 +10,7 @@ import typer
 from lmkit.commands.options import choice
 from lmkit.edge import limits, streams
 from lmkit.errors import DataError, UnmetError, UsageError
+from lmkit.isolation import LimitError
 
 if TYPE_CHECKING:
     from lmkit.using.generation.constraints import Grammars, Held
@@ -115,6 +116,8 @@ class _About:
         pass
 
     def __exit__(self, _kind: object, error: object, _trace: object) -> None:
+        if isinstance(error, LimitError):
+            raise LimitError(f"{self._option}: {error}") from None
         if isinstance(error, DataError):
             if self.file is None:
                 raise UsageError(f"{self._option}: {error}", hint=error.hint) from None

@@ -1,7 +1,7 @@
 """Runs of a generator over prompts: requests made as they are wanted, failures told with the place they are from."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, NamedTuple, TypeGuard
@@ -41,12 +41,19 @@ class Asking:
     def requests(self, group: Iterable[Prompt]) -> Iterator[Request]:
         """The requests of each prompt. Raises DataError, with the prompt's place, where the model can't see one."""
         for prompt in group:
-            with opening.about(prompt.place) if prompt.place else nullcontext():
+            with _place_of(prompt):
                 ids = prompts.seen(self.model, prompt.text, window=self.window)
             after = cache(partial(prompts.state_after, self.model, ids))
             for sample in range(self.number):
                 stream = keyed_random.stream_of(self.seed, prompt.key, sample)
-                yield Request(stream, ids, after, label=Label(prompt, sample), **self.more(prompt))
+                with _place_of(prompt):
+                    more = self.more(prompt)
+                yield Request(stream, ids, after, label=Label(prompt, sample), **more)
+
+
+def _place_of(prompt: Prompt) -> AbstractContextManager[None]:
+    """Puts a prompt's place in front of what is wrong with it."""
+    return opening.about(prompt.place) if prompt.place else nullcontext()
 
 
 class Until:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any
 
@@ -13,10 +13,10 @@ from lmkit.commands.options import Json, Output, Run, suggested
 from lmkit.commands.prompt import items
 from lmkit.edge import documents, limits, streams
 from lmkit.edge.folders import Folder
-from lmkit.errors import CheckpointError, DataError, UsageError
+from lmkit.errors import CheckpointError, DataError, LmkitError, UsageError
 from lmkit.using.prompting import chats
 from lmkit.using.prompting.examples import INPUTS, OUTPUTS
-from lmkit.using.prompting.slots import as_text
+from lmkit.using.prompting.slots import Filled, as_text
 
 TURNS = ("prompt", *INPUTS)
 PASSED = ("tools", "documents")
@@ -107,15 +107,41 @@ def chat(
     source = items.Items(run, form, ("input",))
     with streams.open_output(output, inputs=[model, template, *(files or [])]) as out:
         prompts = items.Prompts(out, bare=bare)
-        for item in source.of(files):
-            more = {key: item.fields[key] for key in PASSED if key in item.fields}
-            with opening.about(item.place):
-                messages = guard.passed(item.place, _messages(item.fields, system))
-                going_on = not no_generation_prompt and messages[-1]["role"] != chats.ASSISTANT
-                filled = shape.render(messages, going_on=going_on, values=more)
-            gold, said_by = items.output_in(item, OUTPUTS)
-            prompts.write(item, filled, {} if gold is None else {"gold": gold}, gone=[said_by or ""])
+        for group in source.groups(files):
+            turns = _turns(group, guard, system, going_on=not no_generation_prompt)
+            for item, filled in _filled(shape, group, turns):
+                gold, said_by = items.output_in(item, OUTPUTS)
+                prompts.write(item, filled, {} if gold is None else {"gold": gold}, gone=[said_by or ""])
     guard.close()
+
+
+def _turns(
+    group: Sequence[items.Item], guard: "_Guard", system: str | None, *, going_on: bool
+) -> Iterator[tuple[chats.Messages, bool, Mapping[str, Any]]]:
+    """What the form is given of each item. Raises DataError with the item's place."""
+    for item in group:
+        with opening.about(item.place):
+            messages = guard.passed(item.place, _messages(item.fields, system))
+        more = {key: item.fields[key] for key in PASSED if key in item.fields}
+        yield messages, going_on and messages[-1]["role"] != chats.ASSISTANT, more
+
+
+def _filled(
+    shape: chats.Chat, group: Sequence[items.Item], turns: Iterator[tuple[chats.Messages, bool, Mapping[str, Any]]]
+) -> Iterator[tuple[items.Item, Filled]]:
+    """The items with their prompts; those before one that fails come before its error."""
+    given, failure = list[tuple[chats.Messages, bool, Mapping[str, Any]]](), None
+    try:
+        given.extend(turns)
+    except LmkitError as error:
+        failure = error
+    prompts = shape.render_each(given)
+    for item in group[: len(given)]:
+        with opening.about(item.place):
+            filled = next(prompts)
+        yield item, filled
+    if failure is not None:
+        raise failure
 
 
 def _shape(model: str | None, name: str | None, variables: Mapping[str, Any], today: date | None) -> chats.Chat:

@@ -82,6 +82,6 @@ def fill(
     source = items.Items(run, form, named)
     with streams.open_output(output, inputs=[used, *(files or [])]) as out:
         prompts = items.Prompts(out, bare=bare)
-        for item in source.of(files) if one is None else [one]:
-            for given, filled, more, gone in made.of(item):
+        for group in source.groups(files) if one is None else [[one]]:
+            for given, filled, more, gone in made.of(group):
                 prompts.write(given, filled, more, gone=gone)

@@ -23,19 +23,21 @@ def maker_of(template: str, task: str | None = None, answers: str = "text") -> "
 
 
 class Maker:
-    """Makes prompts of items by a template of slots or of Jinja2."""
+    """Makes prompts of items by a template of slots or of Jinja2, as `of` does of several."""
 
     columns: Sequence[str] = ("input", "output")
 
-    def __init__(self, render: Any) -> None:
+    def __init__(self, render: templates.Render) -> None:
         self._render = render
 
-    def of(self, item: items.Item) -> Made:
-        """The item, its prompt, more fields of its record, and those that do not pass through."""
-        with opening.about(item.place):
-            filled = self._render(item.fields)
-        gold, said_by = items.output_in(item, OUTPUTS)
-        yield item, filled, {} if gold is None else {"gold": gold}, [said_by or ""]
+    def of(self, given: Sequence[items.Item]) -> Made:
+        """Each item, its prompt, more fields of its record, and those that do not pass through."""
+        prompts = self._render([item.fields for item in given])
+        for item in given:
+            with opening.about(item.place):
+                filled = next(prompts)
+            gold, said_by = items.output_in(item, OUTPUTS)
+            yield item, filled, {} if gold is None else {"gold": gold}, [said_by or ""]
 
 
 class _Named(Maker):
@@ -45,8 +47,12 @@ class _Named(Maker):
         self._style, self._answers = style, answers
         self.columns = style.format.columns
 
-    def of(self, item: items.Item) -> Made:
+    def of(self, given: Sequence[items.Item]) -> Made:
         """See `Maker.of`."""
+        for item in given:
+            yield from self._of_one(item)
+
+    def _of_one(self, item: items.Item) -> Made:
         for given, filled in self._style.prompts(item):
             gold, said_by = items.output_in(given, self._style.format.outputs)
             more: dict[str, Any] = {}

@@ -11,6 +11,7 @@ from lmkit.edge.records import from_json, take_id, to_json
 from lmkit.errors import DataError
 from lmkit.using.prompting.examples import INPUTS, OUTPUTS, Example
 
+GROUP = 256  # lines that are worked on together, at most
 FORMS = ("auto", "text", "tsv", "jsonl")
 _RECORD = re.compile(rb"\s*\{\s*\".*\}\s*", re.DOTALL)
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
@@ -114,12 +115,20 @@ def items(
 
 def lines(run: Run, name: str, errors: str | None = None) -> Iterator[tuple[str, bytes]]:
     """The lines of a file with their places; `errors` as --encoding-errors has it, None where it is not there."""
+    for group in groups_of_lines(run, name, errors):
+        yield from group
+
+
+def groups_of_lines(run: Run, name: str, errors: str | None = None) -> Iterator[list[tuple[str, bytes]]]:
+    """The same in groups of lines that are there at once."""
     reader = streams.TextReader(eager=True) if errors is None else opening.text_reader(errors, eager=True)
     shown, number = streams.display(name), 0
     for block in opening.warned(run, name, reader.blocks(name)):
-        for line in block[:-1].split(b"\n"):
-            number += 1
-            yield f"{shown}:{number}", line
+        found = block[:-1].split(b"\n")
+        for begin in range(0, len(found), GROUP):
+            group = found[begin : begin + GROUP]
+            yield [(f"{shown}:{at}", line) for at, line in enumerate(group, number + begin + 1)]
+        number += len(found)
     opening.tell_replaced(run, reader)
 
 

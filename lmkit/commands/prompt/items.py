@@ -59,18 +59,33 @@ class Items:
 
     def of(self, files: Sequence[str] | None) -> Iterator[Item]:
         """The items. Raises DataError naming file and line."""
+        for group in self.groups(files):
+            yield from group
+
+    def groups(self, files: Sequence[str] | None) -> Iterator[list[Item]]:
+        """The same in groups that are there at once. Those before one that is wrong come before the DataError."""
         texts = inputs.Texts(self._run)
         for name in files or [streams.STDIN]:
             form = inputs.form_of(name, self._form, "text")
-            for place, line in inputs.lines(self._run, name):
-                if form == "jsonl" and not line.strip():
-                    continue
-                self._number += 1
-                if form == "text":
-                    texts.see(place, line, self._form)
-                fields = from_json(line, place) if form == "jsonl" else self._row(line.decode(), form, place)
-                yield Item(fields, self._number if fields.get("id") is None else fields["id"], place)
+            for lines in inputs.groups_of_lines(self._run, name):
+                group: list[Item] = []
+                try:
+                    group.extend(self._items(lines, form, texts))
+                except DataError:
+                    yield group
+                    raise
+                yield group
         texts.close()
+
+    def _items(self, lines: Sequence[tuple[str, bytes]], form: str, texts: inputs.Texts) -> Iterator[Item]:
+        for place, line in lines:
+            if form == "jsonl" and not line.strip():
+                continue
+            self._number += 1
+            if form == "text":
+                texts.see(place, line, self._form)
+            fields = from_json(line, place) if form == "jsonl" else self._row(line.decode(), form, place)
+            yield Item(fields, self._number if fields.get("id") is None else fields["id"], place)
 
     def _row(self, line: str, form: str, place: str) -> dict[str, Any]:
         values = line.split("\t") if form == "tsv" else [line]

@@ -146,7 +146,7 @@ class _Asking:
     def tried(self, name: str, maker: Any, file: str) -> Tried:
         """How the template does. Raises DataError for an item of which nothing says what is right."""
         source = items.Items(self._run, self._form, items.columns_of(self._columns, maker.columns))
-        made = [found for item in source.of([file]) for found in maker.of(item)]
+        made = [found for group in source.groups([file]) for found in maker.of(group)]
         golds = []
         for item, _, more, _ in made:
             if "gold" not in more:

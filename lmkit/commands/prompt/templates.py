@@ -1,7 +1,8 @@
 """Templates as commands are given them: a text, or a file of one, with slots or in Jinja2."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from lmkit.commands.prompt import options
@@ -12,7 +13,7 @@ from lmkit.using.prompting.examples import INPUTS
 from lmkit.using.prompting.slots import Filled
 
 JINJA = (".j2", ".jinja", ".jinja2")
-Render = Callable[[Mapping[str, Any]], Filled]
+Render = Callable[[Sequence[Mapping[str, Any]]], Iterator[Filled]]
 
 
 def file_of(template: str) -> str | None:
@@ -21,7 +22,7 @@ def file_of(template: str) -> str | None:
 
 
 def renderer(template: str) -> Render:
-    """What makes a prompt of a record, by a template of slots or of Jinja2, typed or in a @FILE.
+    """What makes a prompt of each of several records, by a template of slots or of Jinja2, typed or in a @FILE.
 
     Raises UsageError for one that was typed wrong, DataError for one in a file. What it gives raises
     DataError, without a place, for records that it can't be filled with.
@@ -41,7 +42,7 @@ def renderer(template: str) -> Render:
     if not parsed.slots:
         hint = f"--template @{template} reads the file" if os.path.exists(template) else "--list shows named formats"
         raise UsageError(f"no [X] in the template {template!r}, and no format has that name", hint=hint)
-    return lambda record: parsed.fill(lambda field: slots.text_in(record, field))
+    return lambda records: (parsed.fill(partial(slots.text_in, record)) for record in records)
 
 
 def _by_jinja(text: str, name: str) -> Render:
@@ -53,4 +54,4 @@ def _by_jinja(text: str, name: str) -> Render:
         own = next((record[name] for name in INPUTS if name in record), None)
         return {**record, **({} if own is None else {"X": own})}
 
-    return lambda record: slots.located(lambda given: template.render(values(given)), record)
+    return partial(slots.located_each, lambda records: template.render_each(map(values, records)))

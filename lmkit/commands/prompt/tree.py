@@ -101,9 +101,9 @@ class Voting:
     @property
     def rules(self) -> Any:
         """How answers are found and compared. Raises UsageError for a pattern that is none."""
-        from lmkit.using.metrics.extraction import Extractor, Rules
+        from lmkit.using.metrics.extraction import Rules
 
-        return Rules(Extractor(patterns.compiled(self.extract)), numbers=self.numbers)
+        return Rules(patterns.extractor(self.extract), numbers=self.numbers)
 
 
 @in_sections(SECTIONS)

@@ -40,7 +40,8 @@ class Voter:
         from lmkit.using.metrics.extraction import vote
 
         texts = [text.decode(errors="replace") for text in self._texts(prompt, window=window)]
-        found = [self._rules.answer(text) for text in texts]
+        with opening.about(prompt.place or "--prompt"):
+            found = list(self._rules.answers(texts))
         forms = [None if one is None else one.form for one in found]
         chosen = vote(forms)
         votes: dict[str, int] = {}

@@ -7,7 +7,7 @@ Four patterns, as regular expressions over characters (L letters, N numbers, S w
     whitespace    ?[^S]+|S+(?!S)|S+
     none         everything up to the end of the line
 
-and any other regular expression, for which the tokenizers library parts the text. The patterns
+and any other regular expression, by which the tokenizers library splits the text (`expressions`). The patterns
 are those published with GPT-2 and GPT-4 (tiktoken). Instead of trying alternatives character by
 character, runs of one class are found for the whole block, and only where runs meet is it
 decided which of them a character belongs to. Bytes that are not UTF-8 count as punctuation.
@@ -16,15 +16,14 @@ Pre-tokens cover the block without gaps. One of more than LONGEST bytes is cut t
 text without any boundary costs bounded memory.
 """
 
-import re
 import unicodedata
 from functools import cache
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from lmkit.protocols import I64, U8, Bool
+from lmkit.text.bpe.expressions import splitter
 from lmkit.text.bpe.scheme import PATTERNS
 
 LONGEST = 1 << 16
@@ -33,7 +32,6 @@ _BLANKS = frozenset(
     [*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000]
 )
 _UNSEEN = 255
-_STRAY = re.compile("[\udc80-\udcff]")
 _FEED, _RETURN, _BLANK, _APOSTROPHE = 10, 13, 32, 39
 
 WALLS, INSIDE, JOINED = "walls", "inside", "joined"
@@ -292,25 +290,20 @@ def _shortened(block: bytes, starts: I64, ends: I64) -> tuple[I64, I64]:
     return starts, np.append(starts[1:], len(block))
 
 
-@cache
-def _splitter(pattern: str) -> Any:
-    """The tokenizers library's splitter for a regular expression."""
-    from tokenizers import Regex
-    from tokenizers.pre_tokenizers import Split
-
-    return Split(Regex(pattern), behavior="isolated")
-
-
 def _own(block: bytes, pattern: str, feeds: str, walls: tuple[I64, I64] | None) -> Bool:
     """Where pre-tokens of a regular expression start; it sees one line, or what is between walls, at a time."""
-    split = _splitter(pattern)
     cut = np.zeros(len(block), dtype=np.bool_)
-    for start, end, wall in _stretches(block, feeds, walls):
-        cut[start] = True
-        if not wall:
-            text, places = _characters(block[start:end])
-            for _, (first, _) in split.pre_tokenize_str(text):
-                cut[start + places[first]] = True
+    stretches = _stretches(block, feeds, walls)
+    cut[[start for start, _, _ in stretches]] = True
+    seen = [(start, end) for start, end, wall in stretches if not wall]
+    done = 0
+    for count, places in splitter(pattern).cuts([block[start:end] for start, end in seen]):
+        starts, ends = np.array(seen[done : done + count], dtype=np.int64).T
+        laid = np.cumsum(ends - starts) - (ends - starts)
+        found = np.frombuffer(places, dtype=np.int64)
+        owners = np.searchsorted(laid, found, side="right") - 1
+        cut[found - laid[owners] + starts[owners]] = True
+        done += count
     return cut
 
 
@@ -322,14 +315,3 @@ def _stretches(block: bytes, feeds: str, walls: tuple[I64, I64] | None) -> list[
     edges = np.unique(edges[edges <= len(block)]).tolist()
     closed = set((walls[0] if walls else starts).tolist()) | set(starts.tolist())
     return [(start, end, start in closed) for start, end in pairwise(edges)]
-
-
-def _characters(data: bytes) -> tuple[str, list[int]]:
-    """Text with U+FFFD for each byte that is not UTF-8, and where each character starts."""
-    text = data.decode(errors="surrogateescape")
-    places = [0]
-    for character in text:
-        point = ord(character)
-        stray = 0xDC80 <= point < 0xDD00
-        places.append(places[-1] + (1 if stray else 1 + (point > 0x7F) + (point > 0x7FF) + (point > 0xFFFF)))
-    return _STRAY.sub("\ufffd", text), places

@@ -3,7 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lmkit.errors import CheckpointError
+from lmkit.errors import CheckpointError, DataError
+from lmkit.isolation import LimitError
+from lmkit.text.bpe.expressions import splitter
 
 LEVELS = ("byte", "char")
 PATTERNS = ("gpt2", "gpt4", "whitespace", "none")
@@ -14,14 +16,14 @@ MARKERS = (*BEFORE_WORD, *GOES_ON, UNFINISHED, END_OF_WORD)
 
 
 def is_pattern(pattern: str) -> bool:
-    """Whether pre-tokens can be told by it: one of PATTERNS, or a regular expression."""
+    """Whether it is one of PATTERNS, or a regular expression. Raises LimitError."""
     if pattern in PATTERNS:
         return True
-    from tokenizers import Regex
-
     try:
-        Regex(pattern)
-    except Exception:
+        splitter(pattern)
+    except LimitError:
+        raise
+    except DataError:
         return False
     return True
 

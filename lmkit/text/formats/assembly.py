@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from lmkit.errors import CheckpointError
+from lmkit.errors import CheckpointError, DataError
+from lmkit.isolation import LimitError
 from lmkit.text.bpe.pretokens import WALLS, find
 from lmkit.text.bpe.scheme import PATTERNS, Scheme
 from lmkit.text.bpe.tokenizer import BPETokenizer
@@ -147,5 +148,7 @@ def check_pattern(scheme: Scheme) -> None:
         return
     try:
         find("aé\n".encode(), scheme.pattern, scheme.digits, WALLS)
-    except Exception as error:
-        raise CheckpointError(f"{scheme.pattern!r} is no regular expression ({error})") from None
+    except LimitError:
+        raise
+    except DataError as error:
+        raise CheckpointError(f"the pattern {scheme.pattern!r}: {error}") from None

@@ -7,7 +7,7 @@ Shapes: V vocabulary.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,37 +15,11 @@ import numpy as np
 from lmkit.errors import DataError
 from lmkit.protocols import Bool
 from lmkit.text.additions import Additions, Joint, additions_of
-from lmkit.using.generation.grammars import Grammar, compiled, engine, grammar_in
+from lmkit.using.generation.grammars import Checker, Grammar, byte_tokenizer, compiled, grammar_in, tokenizer
 from lmkit.using.generation.prompts import ends_of
 
 NOTHING_FITS = "NoExtension"  # the beginning of what the engine says where no token fits
 SHOWN = 40  # bytes of a text in a message
-
-
-class _Words:
-    """A list of tokens as the engine reads one from Python."""
-
-    is_tokenizer_wrapper = True
-    bos_token_id = None
-
-    def __init__(self, tokens: list[bytes]) -> None:
-        self.tokens = [*tokens, b"<end>"]
-        self.eos_token_id = len(tokens)
-        self.special_token_ids = [len(tokens)]
-
-    def __call__(self, _text: object) -> list[int]:
-        """No text is encoded: the engine only asks for what the tokens spell."""
-        return []
-
-
-def _tokens(spelled: list[bytes]) -> Any:
-    """The engine's tokenizer. Slices, which it cuts large vocabularies into, cost more time than they save here."""
-    return engine().LLTokenizer(_Words(spelled), slices=[])
-
-
-@lru_cache(maxsize=1)
-def _bytes() -> Any:
-    return _tokens([bytes([value]) for value in range(256)])
 
 
 class Vocabulary:
@@ -61,7 +35,7 @@ class Vocabulary:
         for joint in additions.joints:
             self._blocks[joint] = len(spelled)
             spelled += [*additions.at(joint), *([b""] * (self._stride - self.size))]
-        self.tokens = _tokens(spelled)
+        self.tokens = tokenizer(spelled)
 
     def named(self, token: int, joint: Joint) -> int:
         """A token at a joint, as the engine counts them."""
@@ -179,9 +153,14 @@ class Grammars:
         form = self._model.form
         return Vocabulary(additions_of(self._model.tokenizer, form), ends_of(form))
 
+    @cached_property
+    def _checker(self) -> Checker:
+        return Checker()
+
     def constraint(self, grammar: Grammar) -> Held:
         """A constraint at the beginning of a text. Raises DataError where the grammar is wrong or can't be met."""
         if grammar.key not in self._begun:
+            self._checker.check(grammar)
             matcher = compiled(grammar, self._vocabulary.tokens)
             for text in grammar.value if grammar.kind == "choice" else ():
                 if not self._vocabulary.spells(text.encode()):
@@ -203,6 +182,6 @@ class Grammars:
     def matches(self, grammar: Grammar, text: bytes) -> bool:
         """Whether a text is valid, whatever tokens it is made of."""
         if grammar.key not in self._checks:
-            self._checks[grammar.key] = compiled(grammar, _bytes())
+            self._checks[grammar.key] = compiled(grammar, byte_tokenizer())
         matcher = self._checks[grammar.key].deep_copy()
         return matcher.try_consume_tokens(list(text)) == len(text) and bool(matcher.is_accepting())

@@ -3,8 +3,10 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+from lmkit import isolation
 from lmkit.errors import DataError, MissingError
 
 KINDS = ("json_schema", "regex", "choice", "grammar")
@@ -42,6 +44,33 @@ def engine() -> Any:
     except ImportError:
         raise MissingError("constrained output needs llguidance", hint="pip install 'lmkit-cli[constrain]'") from None
     return llguidance
+
+
+class _Words:
+    """A list of tokens as the engine reads one from Python."""
+
+    is_tokenizer_wrapper = True
+    bos_token_id = None
+
+    def __init__(self, tokens: list[bytes]) -> None:
+        self.tokens = [*tokens, b"<end>"]
+        self.eos_token_id = len(tokens)
+        self.special_token_ids = [len(tokens)]
+
+    def __call__(self, _text: object) -> list[int]:
+        """No text is encoded: the engine only asks for what the tokens spell."""
+        return []
+
+
+def tokenizer(spelled: list[bytes]) -> Any:
+    """The engine's tokenizer. Slices, which it cuts large vocabularies into, cost more time than they save here."""
+    return engine().LLTokenizer(_Words(spelled), slices=[])
+
+
+@lru_cache(maxsize=1)
+def byte_tokenizer() -> Any:
+    """The engine's tokenizer of single bytes."""
+    return tokenizer([bytes([value]) for value in range(256)])
 
 
 def grammar_in(record: Mapping[str, Any]) -> Grammar | None:
@@ -98,6 +127,34 @@ def _written(grammar: Grammar, matcher: Any) -> str:
         (made,) = json.loads(matcher.grammar_from_regex(pattern))["grammars"]
         lark = made["lark_grammar"]
     return str(matcher.grammar_from_lark(f"{lark}\n{OPTIONS}"))
+
+
+# Within limits.
+
+
+def serve(_settings: isolation.Settings) -> isolation.Handler:
+    """Return what compiles a grammar, given as a list of its kind and value, and asks which bytes may begin a text."""
+
+    def check(request: bytes) -> bytes:
+        matcher = compiled(Grammar(*json.loads(request)), byte_tokenizer())
+        matcher.compute_bitmask()
+        return b""
+
+    return check
+
+
+class Checker:
+    """Compiles grammars where `lmkit.isolation` says, over single bytes: a schema may take the engine any time.
+
+    One that passes takes no longer here; the engine limits each step of a text by itself.
+    """
+
+    def __init__(self) -> None:
+        self._worker = isolation.worker(serve, {}, imports=("llguidance",))
+
+    def check(self, grammar: Grammar) -> None:
+        """Raise DataError with the engine's reason where a grammar is wrong, and LimitError."""
+        self._worker.ask(json.dumps(grammar).encode())
 
 
 def _literal(text: str) -> str:

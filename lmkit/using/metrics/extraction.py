@@ -1,10 +1,13 @@
 """Answers in running text: what a pattern finds, the number that it is, and what most samples say."""
 
+import json
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from lmkit import isolation
+from lmkit.errors import DataError
 from lmkit.text.normal_form import normal_form
 
 _NUMBER = re.compile(r"(?:(?<![\w)%])[-+\u2212])?\$?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\d)\.\d+)")
@@ -32,6 +35,47 @@ class Extractor:
             return None
         groups = [group for group in found.groups() if group is not None]
         return (groups[0] if groups else found[0]).strip()
+
+    def find_each(self, texts: Sequence[str]) -> Iterator[str | None]:
+        """The answer in each of several texts."""
+        return map(self.find, texts)
+
+
+def serve(settings: isolation.Settings) -> isolation.Handler:
+    """Return what finds the answer in a text, as JSON, by the `pattern`; `last`: of the last match."""
+    try:
+        pattern = re.compile(settings["pattern"])
+    except (re.error, OverflowError, RecursionError) as error:
+        place = getattr(error, "pos", None)
+        where = "" if place is None else f" at character {place + 1}"
+        raise DataError(f"{getattr(error, 'msg', None) or error}{where}") from None
+    extractor = Extractor(pattern, settings["last"])
+    return lambda text: json.dumps(extractor.find(json.loads(text))).encode()
+
+
+class LimitedExtractor(Extractor):
+    """An extractor that searches where `lmkit.isolation` says: Python's expressions may take any time.
+
+    Raises DataError for what is no regular expression, with the place, and LimitError.
+    """
+
+    def __init__(self, pattern: str, *, last: bool) -> None:
+        super().__init__(last=last)
+        settings = {"pattern": pattern, "last": last}
+        object.__setattr__(self, "_worker", isolation.worker(serve, settings))
+
+    def find(self, text: str) -> str | None:
+        """See `Extractor.find`. Raises LimitError."""
+        return next(self.find_each([text]))
+
+    def find_each(self, texts: Sequence[str]) -> Iterator[str | None]:
+        """See `Extractor.find_each`. Raises LimitError for the text whose turn it is."""
+        worker: isolation.Worker = self._worker  # type: ignore[attr-defined]
+        try:
+            for answer in worker.ask_each([json.dumps(text).encode() for text in texts]):
+                yield json.loads(answer)
+        except isolation.LimitError as error:
+            raise isolation.LimitError(f"--extract: {error}") from None
 
 
 def number(text: str) -> str | None:
@@ -87,11 +131,13 @@ class Rules:
 
     def answer(self, text: str) -> Answer | None:
         """The answer in a text; None where there is none."""
-        found = self.extractor.find(text)
-        if found is None:
-            return None
-        form = self._form(found)
-        return None if form is None else Answer(found, form)
+        return next(self.answers([text]))
+
+    def answers(self, texts: Sequence[str]) -> Iterator[Answer | None]:
+        """The answer in each of several texts."""
+        for found in self.extractor.find_each(texts):
+            form = None if found is None else self._form(found)
+            yield None if found is None or form is None else Answer(found, form)
 
     def _form(self, text: str) -> str | None:
         return number(text) if self.numbers else normal_form(text)
@@ -116,13 +162,12 @@ class Judged(NamedTuple):
     texts: int
 
 
-def judge(rules: Rules, texts: Sequence[str], right: Sequence[str]) -> Judged:
+def judge(rules: Rules, found: Sequence[Answer | None], right: Sequence[str]) -> Judged:
     """The answer in an item's text, or the one that most of its texts have. Raises ValueError as `Rules.right` does."""
     forms = rules.right(right)
-    found = [rules.answer(text) for text in texts]
     chosen = vote([None if one is None else one.form for one in found])
     answer = None if chosen is None else found[chosen]
     if answer is None:
-        return Judged(None, None, False, 0, len(texts))
+        return Judged(None, None, False, 0, len(found))
     votes = sum(one is not None and one.form == answer.form for one in found)
-    return Judged(answer.text, answer.form, answer.form in forms, votes, len(texts))
+    return Judged(answer.text, answer.form, answer.form in forms, votes, len(found))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from lmkit.errors import CheckpointError, DataError
@@ -36,6 +37,14 @@ class Chat:
     write: Callable[[Messages, bool, Mapping[str, Any]], str]
     marks: tuple[str, ...]
     """Texts that part the turns; in what somebody says they would be taken for that."""
+    write_each: Callable[[Sequence[tuple[Messages, bool, Mapping[str, Any]]]], Iterator[str]] | None = None
+    """The same of several conversations, where that is quicker."""
+
+    def render_each(self, turns: Sequence[tuple[Messages, bool, Mapping[str, Any]]]) -> Iterator[Filled]:
+        """The prompt of each of several conversations; those before one that fails come before its DataError."""
+        if self.write_each is not None:
+            return map(ended, self.write_each(turns))
+        return (ended(self.write(*turn)) for turn in turns)
 
     def render(self, messages: Messages, *, going_on: bool = True, values: Mapping[str, Any] | None = None) -> Filled:
         """The prompt that asks for the assistant's next turn, or just what was said, if not `going_on`.
@@ -130,14 +139,22 @@ class Source:
             with_tools = LimitedTemplate(self.with_tools, name=name, chat=True, today=today)
         given: dict[str, Any] = {"tools": None, "documents": None, **self.values, **more}
 
+        def filled(messages: Messages, going_on: bool, values: Mapping[str, Any]) -> Mapping[str, Any]:
+            return {**given, **values, "messages": messages, "add_generation_prompt": going_on}
+
         def write(messages: Messages, going_on: bool, values: Mapping[str, Any]) -> str:
-            all_given = {**given, **values, "messages": messages, "add_generation_prompt": going_on}
+            all_given = filled(messages, going_on, values)
             return (template if all_given["tools"] is None else with_tools).render(all_given)
+
+        def write_each(turns: Sequence[tuple[Messages, bool, Mapping[str, Any]]]) -> Iterator[str]:
+            every = (filled(*turn) for turn in turns)
+            for plain, some in groupby(every, lambda values: values["tools"] is None):
+                yield from (template if plain else with_tools).render_each(some)
 
         tokens = [value for name, value in given.items() if name.endswith("_token") and isinstance(value, str)]
         texts = _MARK.findall(self.text + (self.with_tools or ""))
         marks = dict.fromkeys(mark.strip() for mark in (*texts, *tokens, *self.special))
-        return Chat(write, tuple(mark for mark in marks if len(mark) > 1))
+        return Chat(write, tuple(mark for mark in marks if len(mark) > 1), write_each)
 
 
 def source_of(published: Published, special: Sequence[str] = (), name: str | None = None) -> Source:

@@ -6,7 +6,7 @@ choices and today's date are not there. Time and memory are not counted here: `L
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from functools import cache
@@ -180,11 +180,15 @@ class LimitedTemplate:
 
     def render(self, values: Mapping[str, Any]) -> str:
         """Return the text of plain data. Raises TemplateError and LimitError."""
+        return next(self.render_each([values]))
+
+    def render_each(self, records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+        """Yield the text of each of several records; those before one that fails come before its error."""
         try:
-            text = self._worker.ask(json.dumps(values).encode())
+            for text in self._worker.ask_each([json.dumps(values).encode() for values in records]):
+                yield text.decode("utf-8", "surrogatepass")
         except isolation.LimitError as error:
             raise isolation.LimitError(f"{self._name}: {error}") from None
-        return text.decode("utf-8", "surrogatepass")
 
 
 def _check_installed() -> None:

@@ -1,7 +1,7 @@
 """Templates with slots: `[X]`, `[X:field]` for what an item says, and `[Z]` for the answer. Knows no files."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -90,19 +90,32 @@ def as_text(value: Any, name: str) -> str:
     return str(value)
 
 
-def located(render: Callable[[Mapping[str, Any]], str], record: Mapping[str, Any]) -> Filled:
-    """A prompt that something else than a Template makes of a record; `[Z]` is its own, and not the record's text.
+RenderEach = Callable[[Iterable[Mapping[str, Any]]], Iterator[str]]
 
-    Where the text has `[Z]` it is made a second time, of a record whose brackets and Zs are other
+
+def located_each(render: RenderEach, records: Sequence[Mapping[str, Any]]) -> Iterator[Filled]:
+    """Prompts that something else than a Template makes of records; `[Z]` is its own, and not a record's text.
+
+    Where a text has `[Z]` it is made a second time, of a record whose brackets and Zs are other
     characters, which shows the template's own. Raises DataError where that makes another text, and
-    where several are the template's own.
+    where several are the template's own, in the order of the records.
     """
-    text = render(record)
-    if ANSWER not in text:
-        return ended(text)
-    hidden = render(_hidden(record))
+    texts, failure = list[str](), None
+    try:
+        texts.extend(render(records))
+    except DataError as error:
+        failure = error
+    asked = [record for record, text in zip(records, texts, strict=False) if ANSWER in text]
+    hidden = render(map(_hidden, asked)) if asked else iter(())
+    for text in texts:
+        yield _located(text, next(hidden)) if ANSWER in text else ended(text)
+    if failure is not None:
+        raise failure
+
+
+def _located(text: str, hidden: str) -> Filled:
     if hidden.translate(_SHOWN) != text:
-        raise DataError(f"its text hangs on brackets in the data, so that the place of {ANSWER} is not known")
+        raise DataError(f"its text depends on brackets in the data, so that the place of {ANSWER} is not known")
     count = hidden.count(ANSWER)
     if count > 1:
         raise DataError(f"{ANSWER} stands {count} times in the prompt, and an answer goes to one place")

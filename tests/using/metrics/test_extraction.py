@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.using.metrics.extraction import Extractor, Judged, Rules, judge, normal_number, number, vote
+from lmkit.using.metrics import extraction
+from lmkit.using.metrics.extraction import Extractor, Judged, LimitedExtractor, Rules, normal_number, number, vote
 
 COT = "The answer is 27. No: the answer is 8. The answer is 9."
 
@@ -21,6 +22,14 @@ def test_what_a_pattern_finds():
     assert Extractor(re.compile(r"(?:x(\d)|y(\d))")).find("y7") == "7"
     assert Extractor(re.compile("()x")).find("x") == ""
     assert Extractor().find(" all \n") == "all"
+
+
+@given(st.lists(st.text("ab1 .", max_size=9), max_size=9), st.booleans())
+def test_an_extractor_within_limits_finds_the_same(texts, last):
+    pattern = r"(\d)|[ab]+"
+    expected = [Extractor(re.compile(pattern), last).find(text) for text in texts]
+    assert list(LimitedExtractor(pattern, last=last).find_each(texts)) == expected
+    assert [LimitedExtractor(pattern, last=last).find(text) for text in texts] == expected
 
 
 @pytest.mark.parametrize(
@@ -53,6 +62,10 @@ def test_a_vote():
 
 def test_judging():
     rules = Rules(Extractor(), numbers=True)
+
+    def judge(rules, texts, right):
+        return extraction.judge(rules, list(rules.answers(texts)), right)
+
     assert judge(rules, ["it is 3.0", "4", "$3"], ["#### 3"]) == Judged("it is 3.0", "3", True, 2, 3)
     assert judge(rules, ["none"], ["3"]) == Judged(None, None, False, 0, 1)
     assert judge(Rules(Extractor()), ["  YES "], ["no", "yes"]).correct

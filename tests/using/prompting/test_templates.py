@@ -266,7 +266,9 @@ def test_errors_name_the_line_of_the_template():
 
 
 def located(source, **fields):
-    return slots.located(Template(source).render, fields)
+    render = Template(source).render
+    (filled,) = slots.located_each(lambda records: map(render, records), [fields])
+    return filled
 
 
 def test_a_slot_in_jinja_is_the_template_s_own():
@@ -277,5 +279,5 @@ def test_a_slot_in_jinja_is_the_template_s_own():
     assert located("{{ x.y[0] }} [Z]", x={"y": ["[Z]"]}).slot == 4
     with pytest.raises(DataError, match="2 times"):
         located("[Z] [Z] {{ x }}", x="")
-    with pytest.raises(DataError, match="hangs on brackets"):
+    with pytest.raises(DataError, match="depends on brackets"):
         located("{% if '[' in x %}a{% endif %}[Z]", x="[")
