@@ -52,6 +52,7 @@ class Charsmap:
                 if branches:
                     first.add(chr(point))
             self._finder = _finder(first, self.inner)
+            self._ascii = any(map(str.isascii, self.inner))
         except ValueError as error:
             raise CheckpointError(f"a damaged character map: {error}") from None
 
@@ -94,8 +95,10 @@ class Charsmap:
 
     def find(self, text: str, place: int) -> int:
         """The next place, from `place` on, where a key of several characters may begin; -1 where there is none."""
-        found = self._finder(text, place) if self._finder is not None else None
-        return -1 if found is None else found.start()
+        if self._finder is None or (not self._ascii and text.isascii()):
+            return -1
+        found = self._finder(text, place + 1)
+        return -1 if found is None else found.start(1)
 
     def _after(self, node: int, character: str) -> int | None:
         """The unit that a character leads to."""
@@ -129,9 +132,12 @@ def _offset(unit: int) -> int:
 
 
 def _finder(first: Iterable[str], inner: Iterable[str]) -> Callable[[str, int], re.Match[str] | None] | None:
-    """Finds a place where a key of several characters may begin; None where there are no such keys."""
+    """Finds a place where a key of several characters may begin, as group 1; None where there are no such keys.
+
+    Characters inside of keys are rare, those that begin keys are not: most places are passed as neither.
+    """
     openers, others = "".join(map(re.escape, sorted(first))), "".join(map(re.escape, sorted(inner)))
-    return re.compile(f"[{openers}](?=[{others}])").search if openers else None
+    return re.compile(f"(?=[{others}])(?<=([{openers}]))").search if openers else None
 
 
 def _characters(units: I64) -> tuple[list[tuple[int, int, bool]], frozenset[str]]:

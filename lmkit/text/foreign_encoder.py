@@ -1,9 +1,10 @@
 """Encoding with the tokenizers library, without what it would lose or let text forge."""
 
 import base64
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,6 @@ class Served:
 
     def __init__(self, document: Mapping[str, Any], known: Vocabulary) -> None:
         self._document, self._known = document, known
-        self._text = repr(document)
         self._built = lru_cache(maxsize=2)(self._build)
         bytes_ = {int(BYTE.fullmatch(name)[1], 16): token for name, token in known.bytes_.items()}  # type: ignore[index]
         self.bytes_ = np.array([bytes_.get(byte, -1) for byte in range(256)], dtype=np.int32)
@@ -64,11 +64,17 @@ class Served:
         """Names of special tokens, if there are any."""
         return any_of(self._known.names)
 
+    @cached_property
+    def _stand_ins(self) -> list[str]:
+        """Characters that can spell special tokens, as the document has them nowhere."""
+        own = set(json.dumps(self._document, ensure_ascii=False))
+        return [chr(point) for point in STAND_INS if chr(point) not in own]
+
     def over(self, text: str) -> tuple[Any, Hidden]:
         """The library for a text, and how its document spells special tokens. Raises DataError where it can't be."""
-        for point in STAND_INS:
-            if chr(point) not in text and chr(point) not in self._text:
-                return self._built(chr(point))
+        for stand_in in self._stand_ins:
+            if stand_in not in text:
+                return self._built(stand_in)
         raise DataError(f"the text has all {len(STAND_INS)} code points that are no characters")
 
     def _build(self, stand_in: str) -> tuple[Any, Hidden]:
@@ -149,9 +155,10 @@ class ForeignEncoder:
         text = block.decode(errors="replace")
         library, made = self._served.over(text)
         lines = text.split("\n")[:-1] if self._lines else [text]
+        spelled = self._ready(made.spellings)
         parts, lengths = [np.zeros(0, dtype=np.int32)], []
         for start in range(0, len(lines), _LINES):
-            ready = [self._ready(line, made.spellings) for line in lines[start : start + _LINES]]
+            ready = [spelled(line) for line in lines[start : start + _LINES]]
             with failures("can't encode with this file"):
                 batch = library.encode_batch_fast(ready, add_special_tokens=False)
             for line, encoding in zip(ready, batch, strict=True):
@@ -160,16 +167,15 @@ class ForeignEncoder:
         ends = np.cumsum(np.array(lengths, dtype=np.int64))
         return np.concatenate(parts), ends if self._lines else ends[:0]
 
-    def _ready(self, line: str, spellings: Mapping[str, str]) -> str:
-        """A line in normal form, special tokens in the spellings that only they have."""
-        normalizer = self._served.normalizer
-        between: Callable[[str], str] = _same
-        if normalizer is not None:
-            apart = self._served.apart
-            between = normalizer.normalize if apart is None else lambda text: _around(text, apart, normalizer.normalize)
-        if self._names is None:
-            return between(line)
-        return _around(line, self._names, between, lambda name: spellings.get(name, name))
+    def _ready(self, spellings: Mapping[str, str]) -> Callable[[str], str]:
+        """What puts a line into normal form, and special tokens into the spellings that only they have."""
+        normalizer, apart, names = self._served.normalizer, self._served.apart, self._names
+        between: Callable[[str], str] = _same if normalizer is None else normalizer.normalize
+        if apart is not None:
+            between = partial(_around, names=apart, between=between)
+        if names is None:
+            return between
+        return partial(_around, names=names, between=between, spell=lambda name: spellings.get(name, name))
 
     def _checked(self, ids: I32, line: str, library: Any, made: Hidden) -> I32:
         """The ids with bytes for unknown characters. Raises DataError where a character would be lost."""

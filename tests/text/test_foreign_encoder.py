@@ -15,8 +15,8 @@ from lmkit.text.charsmap import Charsmap
 from lmkit.text.formats import sentencepiece, tokenizer_json
 
 P, N, D, M = tokenizers.pre_tokenizers, tokenizers.normalizers, tokenizers.decoders, tokenizers.models
-CHARACTERS = [thin(assigned(), 60), pytest.param(assigned(), marks=pytest.mark.slow)]
-SEQUENCES = [(0, 400), pytest.param((1, 10_000), marks=pytest.mark.slow)]
+CHARACTERS = [thin(assigned(), 250), pytest.param(assigned(), marks=pytest.mark.slow)]
+SEQUENCES = [(0, 150), pytest.param((1, 10_000), marks=pytest.mark.slow)]
 
 
 @cache
