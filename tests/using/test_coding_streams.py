@@ -101,7 +101,7 @@ def test_a_text_takes_what_ppl_reports_and_64_bits(model, model_name, lines, end
 
 
 @pytest.mark.parametrize("name", [name for name in AS_IT_IS if name not in ("word", "char")])
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(lines=LINES, end=st.sampled_from(["\n", ""]))
 @example(lines=["the cat sat on the mat", "", " the dog", "\r", "\ta bird sang in the tree"] * 5, end="\n")
 def test_so_does_a_text_whose_line_ends_are_tokens(name, reading, lines, end):
@@ -112,7 +112,7 @@ def test_so_does_a_text_whose_line_ends_are_tokens(name, reading, lines, end):
 
 
 @pytest.mark.parametrize("name", [*STREAMS, *AS_IT_IS])
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(text=TEXT)
 @example(text=b"".join(AWKWARD))
 @example(text=b"\n".join(AWKWARD))
@@ -163,7 +163,7 @@ def test_a_stream_is_not_read_by_a_model_of_lines(reading):
 
 
 @pytest.mark.parametrize("name", ["gru-stream.lm", "ffn-documents.lm", "byte", "library"])
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_damaged_streams_end(name, data, reading):
     text = b"the cat saw\n\n\na bird\r\n\xff sat"
