@@ -59,10 +59,10 @@ def use_threads(threads: int | None, names: Sequence[str], models: Sequence[Any]
 
     Not where blocks of lines are scored in threads of their own.
     """
-    from lmkit.using.evaluation import reaches_over_lines
+    from lmkit.text.sequences import reaches_over_lines
 
     own = [(name, model) for name, model in zip(names, models, strict=True) if hasattr(model, "weights")]
-    if own and all(reaches_over_lines(model) for _, model in own):
+    if own and all(reaches_over_lines(model.form) for _, model in own):
         use_model_threads(threads, max((name for name, _ in own), key=size_of_model))
 
 

@@ -93,6 +93,11 @@ class TextForm:
         raise CheckpointError("damaged checkpoint: how the model reads text makes no sense")
 
 
+def reaches_over_lines(form: Form) -> bool:
+    """Whether contexts reach over line ends, so that one line tells something of the next."""
+    return form.continuous or form.line_end is None
+
+
 def sequences(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> Iterator[Part]:
     """The ids of one text given in blocks of whole lines, and where its documents end."""
     if form.line_end is None:

@@ -46,10 +46,10 @@ import numpy as np
 
 from lmkit.errors import CheckpointError
 from lmkit.protocols import I32, LanguageModel, Tokenizer
+from lmkit.text.sequences import reaches_over_lines
 from lmkit.using.adaptive import Bytes, Flag
 from lmkit.using.arithmetic import Coder, DamagedError, Decoder, Encoder
 from lmkit.using.distributions import Distributions, Node
-from lmkit.using.evaluation import reaches_over_lines
 from lmkit.using.line_contexts import LineContexts
 from lmkit.using.spelling import RUN, Speller
 
@@ -165,7 +165,7 @@ def compress(model: LanguageModel, chunks: Iterable[bytes], sizes: Sizes | None 
     """The compressed text in blocks, of a text that comes in chunks of any bytes."""
     sizes = sizes if sizes is not None else Sizes()
     encoder = Encoder()
-    stream = reaches_over_lines(model)
+    stream = reaches_over_lines(model.form)
     shared = _Shared(model, encoder, sizes, stream=stream)
     chunks = iter(chunks)
     first = next(chunks, b"")  # nothing is written where nothing can be read
@@ -340,7 +340,7 @@ def _behind_head(model: LanguageModel, chunks: Iterable[bytes], sizes: Sizes) ->
     if head[1:HEAD] != identity(model):
         raise OtherModelError("compressed with another model")
     stream = head[0] == MAGIC_STREAM
-    if stream and not reaches_over_lines(model):
+    if stream and not reaches_over_lines(model.form):
         raise DamagedError("damaged: a stream, and the model reads lines")
     return _counted(chain([head[HEAD:]], chunks), len(head) - HEAD, sizes), stream
 

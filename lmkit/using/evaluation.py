@@ -17,6 +17,7 @@ import numpy as np
 from lmkit.protocols import F64, I32, I64, Factor, LanguageModel
 from lmkit.text.line_ends import with_line_ends
 from lmkit.text.ordered import in_order
+from lmkit.text.sequences import reaches_over_lines
 from lmkit.text.words import is_separator
 from lmkit.using.lockstep import in_step
 
@@ -112,11 +113,6 @@ def perplexity_of(scores: F64, *, logarithms: bool = True) -> float:
         return math.inf
 
 
-def reaches_over_lines(model: LanguageModel) -> bool:
-    """Whether what stands in one line tells about the next."""
-    return model.form.continuous or model.form.line_end is None
-
-
 def score_block(model: LanguageModel, block: bytes, *, eos: bool = True) -> tuple[I32, I64, F64]:
     """Ids of whole lines, where each line ends, and the nats of each token (log-probabilities, at most 0).
 
@@ -134,7 +130,7 @@ def evaluate(model: LanguageModel, blocks: Iterable[bytes], *, eos: bool = True,
     Models of lines may leave out the ends (`eos`) and use several threads. Others read the text
     from its beginning, each token once, with what they know of all before it.
     """
-    if not reaches_over_lines(model):
+    if not reaches_over_lines(model.form):
         yield from in_order(partial(evaluate_block, model, eos=eos), blocks, threads)
         return
     sizes = Totals()
@@ -196,7 +192,7 @@ def totals_of(model: LanguageModel, ids: I32, nats: F64, ends: I64 | None = None
     """The totals of scored tokens without the text's sizes; `ends` of lines on their own, if not at `line_end`."""
     unknown = ids == model.tokenizer.specials.get("unk", -1)
     if ends is None:
-        alone = not reaches_over_lines(model)
+        alone = not reaches_over_lines(model.form)
         ends = np.flatnonzero(ids == model.form.line_end) + 1 if alone else np.array([len(ids)])
     return Totals(
         tokens=len(ids),
