@@ -75,7 +75,7 @@ def own(file: str, batch: int, tokens: int) -> dict[str, float]:
     from lmkit.using.generation.engine import Generator, OneByOne, Request, Together
 
     model = open_language_model(file)
-    never = {*prompts.never(model, unknown=False), prompts.end_of(model.form)} - {None}
+    never = {*prompts.never(model, unknown=False), *prompts.ends_of(model.form)}
     chooser = Chooser(Filtering(top_k=TOP).chain(), never=sorted(never))
     start, none = model.start(), np.zeros(0, dtype=np.int32)
     requests = [Request(stream_of(0, "0", row), none, model.start) for row in range(batch)]

@@ -87,12 +87,15 @@ def sample(
       lmkit sample -m model.lm -n 4 prompts.jsonl -o answers.jsonl
     """
     name = model if model is not None else streams.STDIN
-    opened: Any = None
-    if defaults:
-        asked = Settled(choosing, searching_, max_tokens, stop or [])
+
+    def open_model() -> Any:
         opening.one_stdin(name, *(files or []), constraining.file, drafting.draft)
         opening.use_threads(threads, name)
-        opened = scoring.open_generating_model(name, device)
+        return scoring.open_generating_model(name, device)
+
+    opened = open_model() if defaults else None
+    if defaults:  # what is wrong with options is said before a model is opened, where it does not depend on one
+        asked = Settled(choosing, searching_, max_tokens, stop or [])
         with opening.about(name):
             found = settled(run, opening.generation_of(opened), asked)
         choosing, searching_, max_tokens, stop = found.choosing, found.searching, found.max_tokens, [*found.stop]
@@ -110,11 +113,9 @@ def sample(
     showing.check(as_records=as_records)
     if "" in (stop or []):
         raise UsageError("--stop with no text would stop everything")
-    opening.one_stdin(name, *(files or []), constraining.file, drafting.draft)
-    opening.use_threads(threads, name)
+    opened = open_model() if opened is None else opened
     from lmkit.commands.generation import making, running
 
-    opened = opened if opened is not None else scoring.open_generating_model(name, device)
     opened = opening.with_bos(opening.with_special(opened, source.parse_special), source.bos)
     verdicts = Verdicts(opened, constraining)
     with streams.open_output(output, inputs=[name, *(files or [])], live=True) as out:
