@@ -20,8 +20,6 @@ from lmkit.layout import (
     BFLOAT16,
     DTYPES,
     NAMES,
-    Array,
-    Buffer,
     Stored,
     Streamed,
     canonical,
