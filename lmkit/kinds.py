@@ -40,15 +40,16 @@ def _about(name: str) -> Iterator[None]:
 
 
 def load(data: memoryview, name: str, seen: Callable[[Content], None] = lambda _: None) -> Any:
-    """The model, or whatever else, that a checkpoint or ARPA file holds; a checkpoint is `seen` before it is used.
+    """The model, or whatever else, that a checkpoint or ARPA file holds; a checkpoint that can be used is `seen`.
 
     Raises CheckpointError, with the file's name, where it is neither or can't be used.
     """
     with _about(name):
         if checkpoint.is_checkpoint(data[:9]):
             content = checkpoint.parse(data, name)
+            model = _from_checkpoint(content)
             seen(content)
-            return _from_checkpoint(content)
+            return model
         start = bytes(data[:SNIFF])
         arpa = import_module("lmkit.counting.arpa")
         if arpa.is_arpa(start):
@@ -114,11 +115,12 @@ def tokenizer_of(data: memoryview, name: str, seen: Callable[[Content], None] = 
     """
     with _about(name):
         content = checkpoint.parse(data, name)
-        seen(content)
         _class_of(content)
         if not content.tokenizer:
             raise CheckpointError(f"of kind {content.kind}, it has no tokenizer")
-        return import_module("lmkit.text.tokenizers").load(content)
+        tokenizer = import_module("lmkit.text.tokenizers").load(content)
+        seen(content)
+        return tokenizer
 
 
 def usage_in(files: Mapping[str, memoryview], description: Any, name: str) -> Any:
@@ -130,11 +132,12 @@ def weights_of(data: memoryview, name: str, seen: Callable[[Content], None] = la
     """The weights of a neural model's checkpoint. Raises CheckpointError, with the file's name, for other kinds."""
     with _about(name):
         content = checkpoint.parse(data, name)
-        seen(content)
         model = import_module("lmkit.families.model")
         if content.kind not in model.FAMILIES:
             raise CheckpointError(f"of kind {content.kind}, not a neural model")
-        return model.Weights.from_checkpoint(content)
+        weights = model.Weights.from_checkpoint(content)
+        seen(content)
+        return weights
 
 
 def weights_in_gguf(values: Mapping[str, Any], tensors: Mapping[str, Any], name: str) -> Any:
