@@ -385,6 +385,19 @@ def model(model_name: str, opened: Callable[[str], Any]) -> Any:
     return opened(model_name)
 
 
+def without_digests(data):
+    """A checkpoint as it was written before there were any, so that what reads it must find damage itself."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    metadata = header["__metadata__"]
+    del metadata["digests"]
+    mark = json.loads(metadata["lmkit"])
+    del mark["digest"]
+    text = checkpoint.canonical({**header, "__metadata__": {**metadata, "lmkit": checkpoint.canonical(mark)}}).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
+
+
 @pytest.fixture(scope="session")
 def packed() -> Callable[..., bytes]:
     """The bytes of a checkpoint from a header and data, right or wrong."""

@@ -9,6 +9,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 import safetensors.numpy
+from conftest import without_digests
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -550,19 +551,6 @@ def damaged(data, seed, places):
     for place in rng.choice(places, rng.integers(1, 4)):
         changed[place] ^= int(rng.integers(1, 256))
     return bytes(changed)
-
-
-def without_digests(data):
-    """A checkpoint as it was written before there were any, so that what reads it must find damage itself."""
-    size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + size])
-    metadata = header["__metadata__"]
-    del metadata["digests"]
-    mark = json.loads(metadata["lmkit"])
-    del mark["digest"]
-    text = checkpoint.canonical({**header, "__metadata__": {**metadata, "lmkit": checkpoint.canonical(mark)}}).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def tensor_places(data, name):

@@ -3,8 +3,7 @@
 import json
 
 import pytest
-
-from lmkit import checkpoint
+from conftest import without_digests
 
 NOTICE = "lmkit: old.lm: written by an earlier lmkit without digests, damage is not detected\n"
 
@@ -12,18 +11,6 @@ NOTICE = "lmkit: old.lm: written by an earlier lmkit without digests, damage is 
 def header(data):
     size = int.from_bytes(data[:8], "little")
     return json.loads(data[8 : 8 + size]), 8 + size
-
-
-def without_digests(data):
-    """A checkpoint as earlier versions wrote it."""
-    content, begin = header(data)
-    metadata = content["__metadata__"]
-    del metadata["digests"]
-    mark = json.loads(metadata["lmkit"])
-    del mark["digest"]
-    metadata["lmkit"] = checkpoint.canonical(mark)
-    text = checkpoint.canonical(content).encode()
-    return len(text).to_bytes(8, "little") + text + data[begin:]
 
 
 def damaged(data, tensor):

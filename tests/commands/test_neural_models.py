@@ -104,7 +104,7 @@ def test_ids_without_a_piece_are_not_drawn(lmkit, padded):
     model = open_language_model(str(padded))
     for record in shown:  # as probable as the weights say, though others are then missing
         nats = model.score_many(np.array([record["id"]], dtype=np.int32), np.array([1]))
-        assert_nats(model, record["nats"], nats[0] - np.log(np.exp(model.next(model.start())).sum()))
+        assert_nats(model, record["nats"], nats[0])
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -224,7 +224,7 @@ def test_a_tokenizer_that_is_not_the_models(shelf, write, fails):
     ],
 )
 def test_damaged_settings(before, after, told, shelf, write, fails):
-    data = shelf["transformer.lm"].read_bytes()
+    data = without_digests(shelf["transformer.lm"].read_bytes())
     length = int.from_bytes(data[:8], "little")
     header = data[8 : 8 + length]
     assert before in header
