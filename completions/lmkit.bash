@@ -755,7 +755,7 @@ _lmkit() {
             esac
             ;;
         'prompt few-shot')
-            options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --instruction --sep --example-sep -o --output --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --instruction --sep --example-sep --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --input) value='auto text tsv jsonl' ;;
@@ -780,7 +780,7 @@ _lmkit() {
             esac
             ;;
         'prompt cot')
-            options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --no-reasoning --question --answer --conclusion --trigger --keep-marks --instruction --example-sep -o --output --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --no-reasoning --question --answer --conclusion --trigger --keep-marks --instruction --example-sep --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --input) value='auto text tsv jsonl' ;;
@@ -925,7 +925,7 @@ _lmkit() {
             esac
             ;;
         'prompt tree')
-            options='-m --model --prompt --encoding-errors --parse-special --window --breadth --depth --branch --length-penalty --draw --explain --self-consistency --extract --numbers --max-tokens --stop --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --threads --device -o --output --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --encoding-errors --parse-special --window --breadth --depth --branch --length-penalty --draw --explain --self-consistency --extract --numbers --max-tokens --stop --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --threads --device --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;

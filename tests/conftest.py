@@ -262,6 +262,11 @@ def assert_one_line(stderr: str) -> None:
     assert "Traceback" not in stderr
 
 
+def without_context_notice(stderr: str) -> str:
+    """Messages but for the notice that a text goes beyond the model's context."""
+    return "".join(line for line in stderr.splitlines(keepends=True) if "tokens are more than its context" not in line)
+
+
 # Files of every kind.
 
 

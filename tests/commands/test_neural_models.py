@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import without_digests
 from random_weights import random_weights
 from rounding import allowance, assert_nats, shape_of, spread
 

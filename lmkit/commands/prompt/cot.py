@@ -17,7 +17,7 @@ from lmkit.using.prompting.examples import Example
 LAYOUT = ("no_reasoning", "question", "answer", "conclusion", "trigger", "keep_marks", "instruction", "example_sep")
 
 
-@in_sections({**options.SECTIONS, "Layout": LAYOUT, "Output": ("output",)})
+@in_sections({**options.SECTIONS, "Layout": LAYOUT, "Output": ("json", "output")})
 def cot(
     run: Run,
     shots: Annotated[

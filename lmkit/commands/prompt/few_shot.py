@@ -8,7 +8,7 @@ from lmkit.commands.sections import in_sections
 from lmkit.edge import streams
 
 
-@in_sections({**options.SECTIONS, "Layout": ("instruction", "sep", "example_sep"), "Output": ("output",)})
+@in_sections({**options.SECTIONS, "Layout": ("instruction", "sep", "example_sep"), "Output": ("json", "output")})
 def few_shot(
     run: Run,
     shots: options.Shots,

@@ -41,7 +41,7 @@ SECTIONS = {
     "Vote": ("self_consistency", "extract", "numbers"),
     "Thoughts": ("max_tokens", "stop"),
     "Sampling": ("seed", "temperature", "top_k", "top_p", "min_p", "typical", "epsilon", "eta", "order"),
-    "Output": ("threads", "device", "output"),
+    "Output": ("threads", "device", "json", "output"),
 }
 Records = Annotated[
     list[str] | None,
