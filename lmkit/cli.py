@@ -134,7 +134,7 @@ GROUPS = {
     "scaling": "Sizes of models and data.",
     "calc": "The formulas, on numbers given as JSON.",
 }
-LARGEST: dict[Any, float] = {int: (1 << 31) - 1, float: 1e18}
+LARGEST: dict[Any, float] = {int: (1 << 31) - 1, float: 1e38}
 """What options of numbers take at most, where they do not say less; no option takes NaN or an infinity."""
 _LONG = re.compile(r"\S{200,}")
 WRITTEN = ("log", "items_file", "plot")

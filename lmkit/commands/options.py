@@ -94,7 +94,6 @@ Output = Annotated[
     UNRECORDED,
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines, full precision."), UNRECORDED]
-JsonLines = Annotated[bool, typer.Option("--json", help="Print JSON Lines, which is the only form of this command.")]
 Bare = Annotated[bool, typer.Option("--bare", "-b", help="Print only the number.")]
 Seed = Annotated[
     int, typer.Option("--seed", metavar="N", min=0, max=(1 << 63) - 1, help="Seed of every random choice.")

@@ -64,7 +64,7 @@ def test_hardly_any_temperature(temperature, next_):
     assert next_("-t", temperature)["a"] == pytest.approx(1)
 
 
-@pytest.mark.parametrize("temperature", ["1e15", "1e18"])
+@pytest.mark.parametrize("temperature", ["1e30", "1e38"])
 def test_enormous_temperature(temperature, next_):
     assert next_("-t", temperature) == close(0.25, 0.25, 0.25, 0.25)
 

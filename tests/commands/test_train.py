@@ -301,7 +301,7 @@ def test_bad_input(kind, status, options, message, fails, files, work):
         ("transformer --kv-heads 3", "2 heads can't share 3 heads of keys and values evenly"),
         ("transformer --width 6", "rotary positions turn pairs of numbers, but a head has 3"),
         ("transformer --context 0", "--context"),
-        ("transformer --context 99999999999", "context 99999999999 is outside 1 to 2147483647"),
+        ("transformer --context 99999999999", "99999999999 is not in the range 1<=x<=2147483647"),
         ("ffn --context 0", "--context"),
         ("rnn --bptt 0", "--bptt"),
         ("rnn --cell mamba", "--cell"),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lmkit.commands.options import JsonLines, Output, Run, choice
+from lmkit.commands.options import Json, Output, Run, choice
 from lmkit.commands.prompt import items, styles
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
@@ -29,7 +29,7 @@ def format_(
     form: items.Form = "auto",
     columns: items.Columns = None,
     bare: Annotated[bool, typer.Option("--bare", "-b", help="Print only the texts, outputs behind prompts.")] = False,
-    json: JsonLines = False,
+    json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
     """Examples as prompts and outputs to train on.

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import TOKENS, EncodingErrors, Files, JsonLines, Output, Run, Tokens, choice
+from lmkit.commands.options import TOKENS, EncodingErrors, Files, Json, Output, Run, Tokens, choice
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
 from lmkit.errors import CheckpointError, UsageError
@@ -53,7 +53,7 @@ def next_(
         typer.Option("--as", metavar="FORM", callback=choice("text", "ids"), help="What goes out: `text`, or `ids`."),
     ] = "text",
     encoding_errors: EncodingErrors = "strict",
-    json: JsonLines = False,
+    json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
     """Contexts of a text and the token that follows each.

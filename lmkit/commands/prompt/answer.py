@@ -8,7 +8,7 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands import scoring
 from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import Bos, JsonLines, ModelOption, Output, ParseSpecial, Run, Threads, Window
+from lmkit.commands.options import Bos, Json, ModelOption, Output, ParseSpecial, Run, Threads, Window
 from lmkit.commands.prompt import choices, deciding, finished, options
 from lmkit.commands.prompt.asking import Asking, Item
 from lmkit.edge import streams
@@ -64,7 +64,7 @@ def answer(
     window: Window = False,
     cache: finished.Cache = None,
     threads: Threads = None,
-    json: JsonLines = False,
+    json: Json = False,
     output: Output = None,
 ) -> None:
     """The best of given answers to each prompt.

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import EncodingErrors, JsonLines, Output, Run, Seed
+from lmkit.commands.options import EncodingErrors, Json, Output, Run, Seed
 from lmkit.commands.prompt import inputs, making, options
 from lmkit.commands.prompt.choosing import Chooser, Choosing
 from lmkit.commands.sections import in_sections
@@ -58,7 +58,7 @@ def cot(
     input_field: options.InputField = None,
     output_field: options.OutputField = None,
     encoding_errors: EncodingErrors = "strict",
-    json: JsonLines = False,
+    json: Json = False,
     output: Output = None,
 ) -> None:
     r"""Prompts that show how answers come about.

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import JsonLines, Output, Run, choice
+from lmkit.commands.options import Json, Output, Run, choice
 from lmkit.commands.prompt import items
 from lmkit.edge import documents, streams
 from lmkit.edge.records import to_json
@@ -44,7 +44,7 @@ def extract(
     ] = False,
     form: items.Form = "auto",
     bare: items.Bare = False,
-    json: JsonLines = False,
+    json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
     """Prompts that ask for events of given frames.

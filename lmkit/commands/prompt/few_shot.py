@@ -1,7 +1,7 @@
 """`lmkit prompt few-shot`: prompts that show examples."""
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import EncodingErrors, JsonLines, Output, Run, Seed
+from lmkit.commands.options import EncodingErrors, Json, Output, Run, Seed
 from lmkit.commands.prompt import inputs, making, options
 from lmkit.commands.prompt.choosing import Chooser, Choosing
 from lmkit.commands.sections import in_sections
@@ -31,7 +31,7 @@ def few_shot(
     input_field: options.InputField = None,
     output_field: options.OutputField = None,
     encoding_errors: EncodingErrors = "strict",
-    json: JsonLines = False,
+    json: Json = False,
     output: Output = None,
 ) -> None:
     r"""Prompts that show examples.

@@ -16,7 +16,7 @@ from lmkit.commands.grouped import with_groups
 from lmkit.commands.options import (
     Device,
     EncodingErrors,
-    JsonLines,
+    Json,
     ModelOption,
     ModelThreads,
     OptionalPrompt,
@@ -125,7 +125,7 @@ def tree(
     window: Window = False,
     threads: ModelThreads = None,
     device: Device = "cpu",
-    json: JsonLines = False,
+    json: Json = False,
     output: Output = None,
 ) -> None:
     r"""Answers by a search over thoughts.

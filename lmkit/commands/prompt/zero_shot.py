@@ -1,7 +1,7 @@
 """`lmkit prompt zero-shot`: prompts that show no examples."""
 
 from lmkit.commands import models as opening
-from lmkit.commands.options import EncodingErrors, JsonLines, Output, Run
+from lmkit.commands.options import EncodingErrors, Json, Output, Run
 from lmkit.commands.prompt import inputs, making, options
 from lmkit.edge import streams
 
@@ -18,7 +18,7 @@ def zero_shot(
     input_field: options.InputField = None,
     output_field: options.OutputField = None,
     encoding_errors: EncodingErrors = "strict",
-    json: JsonLines = False,
+    json: Json = False,
     output: Output = None,
 ) -> None:
     r"""Prompts that show no examples.
