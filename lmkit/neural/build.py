@@ -4,6 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 from lmkit.families.model import Weights
 from lmkit.families.settings import Settings
@@ -16,11 +19,25 @@ from lmkit.protocols import F32, Ints
 SEEDS = 1 << 63
 """How many seeds torch tells apart."""
 
+_FILLING = (Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_)
+
 NETWORKS: dict[str, Callable[..., Network]] = {
     "ffn": FeedForwardNetwork,
     "rnn": RecurrentNetwork,
     "transformer": TransformerNetwork,
 }
+
+
+class _Unfilled(TorchFunctionMode):
+    """New parameters are not filled, so that their memory is not touched either.
+
+    The meta device would do the same, at the cost of parameters that have to be replaced.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Leave a tensor as it is where it would be filled."""
+        fills = func in _FILLING or getattr(func, "__module__", None) == init.__name__
+        return None if fills else func(*args, **(kwargs or {}))
 
 
 def network(settings: Settings, **options: Any) -> Network:
@@ -42,8 +59,8 @@ def embed(made: Network, tokens: Ints, vectors: F32) -> None:
 
 
 def loaded(weights: Weights, **options: Any) -> Network:
-    """A network with the weights of a checkpoint; built without memory, so that no first values are drawn."""
-    with torch.device("meta"):
+    """A network with the weights of a checkpoint; no first values are made for these to replace."""
+    with _Unfilled():
         made = network(weights.settings, **options)
     made.load_arrays(weights.tensors)
     return made

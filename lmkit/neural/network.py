@@ -83,18 +83,16 @@ class Network(nn.Module, ABC):
         return {name: np.ascontiguousarray(place.of(own[place.parameter])) for name, place in self.places.items()}
 
     def load_arrays(self, arrays: Mapping[str, Array]) -> None:
-        """Takes weights over from arrays of the same names and shapes; parameters without memory get theirs."""
+        """Takes weights over from arrays of the same names and shapes."""
         with torch.no_grad():
-            for name, tensor in list(self.named_parameters()):
-                full = torch.empty(tensor.shape, device="cpu")
-                rows = full.numpy()
+            for name, tensor in self.named_parameters():
+                here = type(tensor) is nn.Parameter and tensor.device.type == "cpu" and tensor.dtype == torch.float32
+                full = tensor if here else torch.empty(tensor.shape)
+                rows = full.detach().numpy()
                 for own, place in self.places.items():
                     if place.parameter == name:
                         place.of(rows)[...] = arrays[own]
-                if tensor.is_meta:
-                    module, _, last = name.rpartition(".")
-                    setattr(self.get_submodule(module), last, nn.Parameter(full))
-                else:
+                if not here:
                     tensor.copy_(shard_tensor(full, tensor))
 
 
