@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lmkit.errors import CheckpointError, UsageError
-from lmkit.families.windows import ContextWindow
+from lmkit.families.context_window import ContextWindow
 
 if TYPE_CHECKING:
     from lmkit.families.heads import Head

@@ -24,18 +24,6 @@ class Window(NamedTuple):
     first: int
 
 
-class ContextWindow(NamedTuple):
-    """What is seen of a document: at most T inputs, and windows that move on by S."""
-
-    context: int
-    stride: int
-
-    def begin(self, place: int) -> int:
-        """Return where among the inputs the window begins that scores the token at a place of a document."""
-        beyond = max(0, place + 1 - self.context)
-        return -(-beyond // self.stride) * self.stride
-
-
 Run = Callable[[I32, I32], F64]
 """From inputs and targets, both (B, T), targets UNSCORED where not wanted, to nats (B, T)."""
 

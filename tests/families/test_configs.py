@@ -3,11 +3,11 @@
 import pytest
 
 from lmkit.errors import UsageError
+from lmkit.families.context_window import ContextWindow
 from lmkit.families.encoder import Encoder
 from lmkit.families.feedforward import FeedForward
 from lmkit.families.recurrent import Recurrent
 from lmkit.families.transformer import Transformer
-from lmkit.families.windows import ContextWindow
 
 FFN = FeedForward(vocabulary=11, context=3)
 RNN = Recurrent(vocabulary=11)
