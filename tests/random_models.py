@@ -28,9 +28,9 @@ def learned(scheme):
     return fit(counter.total(), 3 + 2 * alphabet + 60)
 
 
-def foreign(model, decoder):
+def foreign(model, decoder, **more):
     added = [{"id": number, "content": name, **PLAIN} for number, name in enumerate(NAMES)]
-    document = {"version": "1.0", "added_tokens": added, "model": model, "decoder": decoder}
+    document = {"version": "1.0", "added_tokens": added, "model": model, "decoder": decoder, **more}
     return tokenizer_json.read(json.dumps(document).encode())
 
 
@@ -65,7 +65,7 @@ def word_pieces():
 def marked():
     pieces = dict.fromkeys([*NAMES, *LETTERS.replace(" ", ""), *(f"{c}</w>" for c in LETTERS if c != " ")])
     model = bpe_of([*pieces, *(f"{word}</w>" for word in WORDS if len(word) > 1)], end_of_word_suffix="</w>")
-    return foreign(model, {"type": "BPEDecoder", "suffix": "</w>"})
+    return foreign(model, {"type": "BPEDecoder", "suffix": "</w>"}, pre_tokenizer={"type": "WhitespaceSplit"})
 
 
 MAKERS = {
