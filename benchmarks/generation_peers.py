@@ -32,8 +32,8 @@ def make(file: str, kind: str, layers: int, width: int, heads: int, context: int
     from lmkit.checkpoint import serialize
     from lmkit.families.model import FAMILIES, Weights
     from lmkit.text.sequences import TextForm
-    from lmkit.text.tokenizers import CharTokenizer
-    from lmkit.text.vocabulary import Vocabulary
+    from lmkit.tokenization.tokenizers import CharTokenizer
+    from lmkit.tokenization.vocabulary import Vocabulary
 
     letters = [letter for letter in map(chr, range(0x100, 0x20000)) if letter.isprintable()][: vocabulary - 3]
     tokenizer = CharTokenizer(Vocabulary.of([b"<unk>", b"<s>", b"</s>", *(letter.encode() for letter in letters)]))

@@ -28,7 +28,7 @@ def write(folder: Path, words: int, width: int, *kinds: str) -> None:
     from lmkit.checkpoint import serialize
     from lmkit.embedding.space import VectorSpace
     from lmkit.embedding.writing import Export
-    from lmkit.text.vocabulary import NAMES, Vocabulary
+    from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 
     rng = np.random.default_rng(0)
     table = rng.normal(size=(words + 3, width)).astype(np.float32)

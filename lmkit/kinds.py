@@ -16,9 +16,9 @@ KINDS = {
     "ffn": ("lmkit.inference.feedforward", "FeedForwardModel"),
     "ngram": ("lmkit.counting.model", "NGram"),
     "ngram-counts": ("lmkit.counting.countfile", "CountFile"),
-    "pretoken-counts": ("lmkit.text.bpe.counts", "PretokenCounts"),
+    "pretoken-counts": ("lmkit.tokenization.bpe.pretoken_counts", "PretokenCounts"),
     "rnn": ("lmkit.inference.recurrent", "RecurrentModel"),
-    "tokenizer": ("lmkit.text.stored", "TokenizerFile"),
+    "tokenizer": ("lmkit.tokenization.tokenizer_file", "TokenizerFile"),
     "transformer": ("lmkit.inference.transformer", "TransformerModel"),
     "w2v": ("lmkit.embedding.space", "VectorSpace"),
 }
@@ -118,7 +118,7 @@ def tokenizer_of(data: memoryview, name: str, seen: Callable[[Content], None] = 
         _class_of(content)
         if not content.tokenizer:
             raise CheckpointError(f"of kind {content.kind}, it has no tokenizer")
-        tokenizer = import_module("lmkit.text.tokenizers").load(content)
+        tokenizer = import_module("lmkit.tokenization.tokenizers").load(content)
         seen(content)
         return tokenizer
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from lmkit.checkpoint import Checkpoint
-from lmkit.text import tokenizers
 from lmkit.text.sequences import TextForm, sequences
-from lmkit.text.tokenizers import ByteTokenizer, CharTokenizer, WordTokenizer
-from lmkit.text.vocabulary import NAMES, Vocabulary
+from lmkit.tokenization import tokenizers
+from lmkit.tokenization.tokenizers import ByteTokenizer, CharTokenizer, WordTokenizer
+from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 
 
 class BigramModel:

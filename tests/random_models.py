@@ -6,13 +6,13 @@ from functools import cache
 
 import numpy as np
 
-from lmkit.text.bpe.counts import Counter
-from lmkit.text.bpe.fitting import fit
-from lmkit.text.bpe.scheme import Scheme
-from lmkit.text.formats import tokenizer_json
 from lmkit.text.prose import sentences
 from lmkit.text.sequences import TextForm
-from lmkit.text.tokenizers import ByteTokenizer, from_list
+from lmkit.tokenization.bpe.pretoken_counts import Counter
+from lmkit.tokenization.bpe.scheme import Scheme
+from lmkit.tokenization.bpe.trainer import fit
+from lmkit.tokenization.formats import tokenizer_json
+from lmkit.tokenization.tokenizers import ByteTokenizer, from_list
 
 PROSE = "".join(sentence + "\n" for sentence in list(sentences())[:300]).encode()
 LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789{}[]",:. -_éñ😀'

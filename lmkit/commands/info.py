@@ -139,7 +139,7 @@ def _is_parameter(name: str, dtype: str) -> bool:
 
 def _describe_folder(name: str) -> dict[str, Any]:
     from lmkit import kinds
-    from lmkit.text import tokenizers
+    from lmkit.tokenization import tokenizers
 
     files = Folder(name)
     found = kinds.description_of(files, name)

@@ -18,9 +18,9 @@ from lmkit.counting.lookup import evaluate
 from lmkit.counting.tables import SHIFT, find_keys, make_key, sorting, words_of
 from lmkit.errors import CheckpointError
 from lmkit.protocols import F64, I32, I64
-from lmkit.text.tokenizers import WordTokenizer
-from lmkit.text.vocabulary import BOS, NAMES, UNK, Vocabulary
-from lmkit.text.words import distinct, find
+from lmkit.tokenization.tokenizers import WordTokenizer
+from lmkit.tokenization.vocabulary import BOS, NAMES, UNK, Vocabulary
+from lmkit.tokenization.words import distinct, find
 
 ZERO = -99.0
 BATCH = 1 << 16

@@ -14,9 +14,9 @@ from lmkit.counting.merging import merge, move, remap
 from lmkit.counting.storage import Memory, Storage
 from lmkit.counting.tables import Counts
 from lmkit.protocols import I32, Stage, Tokenizer, untold
-from lmkit.text import tokenizers
 from lmkit.text.ordered import in_order
-from lmkit.text.tokenizers import CharTokenizer, Learner, WordTokenizer
+from lmkit.tokenization import tokenizers
+from lmkit.tokenization.tokenizers import CharTokenizer, Learner, WordTokenizer
 
 BASE = 150 << 20  # bytes of a process before it counts anything
 POSITION = 40  # bytes of a text position while it is counted

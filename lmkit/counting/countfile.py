@@ -10,8 +10,8 @@ from lmkit.counting.model import sizes_of
 from lmkit.counting.tables import Counts, Level
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
-from lmkit.text import tokenizers
-from lmkit.text.vocabulary import BOS, EOS
+from lmkit.tokenization import tokenizers
+from lmkit.tokenization.vocabulary import BOS, EOS
 
 
 class CountFile:

@@ -16,7 +16,7 @@ import numpy as np
 
 from lmkit.counting.tables import SHIFT, Counts, Level
 from lmkit.protocols import I32, I64, U64, Ints, Stage, untold
-from lmkit.text.vocabulary import BOS, EOS
+from lmkit.tokenization.vocabulary import BOS, EOS
 
 PART = 1 << 18
 

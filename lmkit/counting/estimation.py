@@ -29,7 +29,7 @@ from lmkit.counting.storage import Memory, Storage
 from lmkit.counting.tables import SHIFT, WORD, Counts, Level, beginning_with, context_cuts, context_starts
 from lmkit.errors import DataError
 from lmkit.protocols import F64, I64, Bool, Floats, Ints, Stage, untold
-from lmkit.text.vocabulary import BOS, UNK
+from lmkit.tokenization.vocabulary import BOS, UNK
 
 CHUNK = 1 << 18
 SECTION = 1 << 22

@@ -17,7 +17,7 @@ from lmkit.counting.counting import mark
 from lmkit.counting.smoothing import BUCKETS, bucket
 from lmkit.counting.tables import SHIFT, Counts, beginning_with, find_keys
 from lmkit.protocols import F64, I32, I64
-from lmkit.text.vocabulary import BOS
+from lmkit.tokenization.vocabulary import BOS
 
 ROUNDS = 100
 TOLERANCE = 1e-7  # nats a token

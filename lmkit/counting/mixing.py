@@ -22,8 +22,8 @@ from lmkit.counting.smoothing import Groups
 from lmkit.counting.tables import SHIFT, WORD, context_starts, find_keys, make_key, sorting
 from lmkit.errors import DataError
 from lmkit.protocols import F64, I32, I64, Bool, Tokenizer
-from lmkit.text.uniting import unite_tokenizers
-from lmkit.text.vocabulary import BOS, UNK
+from lmkit.tokenization.vocabulary import BOS, UNK
+from lmkit.tokenization.vocabulary_union import unite_tokenizers
 
 LN10 = float(np.log(10.0))
 

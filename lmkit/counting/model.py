@@ -21,9 +21,9 @@ from lmkit.counting.tables import SHIFT, WORD, find_keys
 from lmkit.digests import CheckedArray
 from lmkit.errors import CheckpointError
 from lmkit.protocols import F64, I32, I64, Bool, Factor, Tokenizer
-from lmkit.text import tokenizers
 from lmkit.text.sequences import TextForm, sequences
-from lmkit.text.vocabulary import BOS, EOS
+from lmkit.tokenization import tokenizers
+from lmkit.tokenization.vocabulary import BOS, EOS
 
 LN10 = float(np.log(10.0))
 SOME = 1e-3  # how far above 0 rounding may lift a log10 probability

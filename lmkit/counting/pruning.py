@@ -16,7 +16,7 @@ from lmkit.counting.lookup import evaluate
 from lmkit.counting.smoothing import Groups
 from lmkit.counting.tables import SHIFT, WORD, context_cuts, context_starts, words_of
 from lmkit.protocols import F64, I64, Bool
-from lmkit.text.vocabulary import BOS, EOS
+from lmkit.tokenization.vocabulary import BOS, EOS
 
 TINY = 1e-12
 

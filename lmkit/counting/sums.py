@@ -14,7 +14,7 @@ from lmkit.counting.estimation import CHUNK, Table
 from lmkit.counting.lookup import evaluate, find_grams
 from lmkit.counting.tables import SHIFT, context_cuts, context_starts, words_of
 from lmkit.protocols import F64, I32, I64
-from lmkit.text.vocabulary import BOS
+from lmkit.tokenization.vocabulary import BOS
 
 LARGEST = 1.001
 """The largest sum that digits of a file, rounded, may give; KenLM warns from here on too."""

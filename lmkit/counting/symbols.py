@@ -11,8 +11,8 @@ import numpy as np
 
 from lmkit.counting.blocks import Symbols
 from lmkit.protocols import I32, I64, U64, Tokenizer
-from lmkit.text.vocabulary import Interner
-from lmkit.text.words import distinct, find, hash_stretches, hash_words
+from lmkit.tokenization.vocabulary import Interner
+from lmkit.tokenization.words import distinct, find, hash_stretches, hash_words
 
 _CODE_POINTS = 0x110000
 

@@ -8,7 +8,7 @@ from lmkit.counting.lookup import find_grams
 from lmkit.counting.tables import SHIFT, Counts, Level
 from lmkit.errors import DataError
 from lmkit.protocols import I64
-from lmkit.text.vocabulary import NAMES, Vocabulary
+from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 
 
 def from_rows(rows: Iterable[tuple[list[bytes], int]]) -> tuple[Counts, Vocabulary]:

@@ -11,7 +11,7 @@ import numpy as np
 from lmkit.embedding.space import SMALLEST, VectorSpace
 from lmkit.embedding.spellings import rows, spellings
 from lmkit.protocols import F64
-from lmkit.text.words import split
+from lmkit.tokenization.words import split
 
 NUMBERS = 1 << 23
 """Cosines that are held at once."""

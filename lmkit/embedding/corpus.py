@@ -19,8 +19,8 @@ from lmkit.embedding.subwords import Composition
 from lmkit.errors import DataError, OutputError
 from lmkit.protocols import I32, I64
 from lmkit.text.ordered import in_order
-from lmkit.text.tokenizers import WordLearner
-from lmkit.text.vocabulary import NAMES, Vocabulary
+from lmkit.tokenization.tokenizers import WordLearner
+from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 
 
 class Stream:

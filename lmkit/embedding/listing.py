@@ -10,7 +10,7 @@ import numpy as np
 
 from lmkit.embedding.space import VectorSpace
 from lmkit.protocols import F32, I32
-from lmkit.text.vocabulary import NAMES, Vocabulary
+from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 
 PLACES = "special_places"
 """The setting that says which words, from 0, a file's `<unk>`, `<s>` and `</s>` were; they have ids of their own."""

@@ -13,7 +13,7 @@ from lmkit.correlation import pearson, spearman
 from lmkit.embedding.space import VectorSpace, units
 from lmkit.embedding.spellings import spellings
 from lmkit.protocols import F64
-from lmkit.text.words import split
+from lmkit.tokenization.words import split
 
 
 class Pair(NamedTuple):

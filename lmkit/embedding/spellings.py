@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from lmkit.embedding.space import VectorSpace
-from lmkit.text.vocabulary import NAMES
+from lmkit.tokenization.vocabulary import NAMES
 
 
 def rows(space: VectorSpace, limit: int | None) -> int:

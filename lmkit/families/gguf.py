@@ -17,8 +17,8 @@ from lmkit.families.huggingface.configuration import LLAMA, QWEN2, QWEN3, settin
 from lmkit.families.model import Weights
 from lmkit.families.transformer import Transformer
 from lmkit.protocols import Tokenizer
-from lmkit.text.formats import tokenizer_json
 from lmkit.text.sequences import ALONE, ALWAYS, TextForm
+from lmkit.tokenization.formats import tokenizer_json
 
 ARCHITECTURES = {"llama": LLAMA, "qwen2": QWEN2, "qwen3": QWEN3}
 _KEYS = {

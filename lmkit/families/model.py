@@ -18,8 +18,8 @@ from lmkit.families.recurrent import Recurrent
 from lmkit.families.settings import Settings
 from lmkit.families.transformer import Transformer
 from lmkit.protocols import F32, F64, I32, I64, Factor, State, Tokenizer
-from lmkit.text import tokenizers
 from lmkit.text.sequences import NEVER, TextForm, sequences
+from lmkit.tokenization import tokenizers
 
 FAMILIES: Mapping[str, type[Settings]] = {family.kind: family for family in (FeedForward, Recurrent, Transformer)}
 BATCH_TOKENS = 1 << 12

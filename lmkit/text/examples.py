@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from lmkit.protocols import Tokenizer
-from lmkit.text.words import split
+from lmkit.tokenization.words import split
 
 LINE_END = None
 """What stands for a line end among tokens."""

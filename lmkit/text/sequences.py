@@ -14,7 +14,7 @@ import numpy as np
 
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import I32, I64, Form, Tokenizer
-from lmkit.text.line_ends import Part, with_line_ends
+from lmkit.tokenization.line_ends import Part, with_line_ends
 
 WAYS = ("stream", "line", "file", "blank-line")
 ALWAYS, ALONE, NEVER = BOS = ("always", "alone", "never")
@@ -128,7 +128,7 @@ def _whole(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> Ite
 
 def _kept(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> Iterator[Part]:
     """One document whose line ends are text."""
-    from lmkit.text.whole import ids_of
+    from lmkit.tokenization.stream_encoding import ids_of
 
     for ids in ids_of(tokenizer, blocks):
         yield ids, _none()
@@ -172,7 +172,7 @@ def encode_prompt(tokenizer: Tokenizer, form: Form, text: bytes) -> I32:
 
 def _prompt_ids(tokenizer: Tokenizer, form: Form, text: bytes) -> I32:
     if form.line_end is None:
-        from lmkit.text.whole import ids_of
+        from lmkit.tokenization.stream_encoding import ids_of
 
         return np.concatenate([np.zeros(0, np.int32), *ids_of(tokenizer, [text])])
     *lines, last = text.split(b"\n") if form.continuous else [text]

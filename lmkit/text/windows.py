@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from lmkit.text.words import split
+from lmkit.tokenization.words import split
 
 SEPARATORS = b" \t\r\n\0"
 """What a text may be cut after without cutting a word."""

@@ -22,7 +22,7 @@ import numpy as np
 
 from lmkit.protocols import I32, I64, Bool
 from lmkit.text.keyed_random import stream_of, uniforms
-from lmkit.text.tokenizers import Learner
+from lmkit.tokenization.tokenizers import Learner
 from lmkit.using.self_bleu import SelfBleu
 
 LINE_END = -1

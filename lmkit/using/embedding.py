@@ -11,7 +11,7 @@ import numpy as np
 from lmkit.errors import CheckpointError
 from lmkit.protocols import F32, F64, I32, I64, Embedding, Floats, Form
 from lmkit.text.sequences import encode_prompt
-from lmkit.text.words import split
+from lmkit.tokenization.words import split
 
 POOLS = ("mean", "last")
 

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lmkit.protocols import F64, I32, I64, Factor, LanguageModel
-from lmkit.text.line_ends import with_line_ends
 from lmkit.text.ordered import in_order
 from lmkit.text.sequences import reaches_over_lines
-from lmkit.text.words import is_separator
+from lmkit.tokenization.line_ends import with_line_ends
+from lmkit.tokenization.words import is_separator
 from lmkit.using.lockstep import in_step
 
 LN2 = math.log(2.0)

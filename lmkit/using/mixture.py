@@ -15,9 +15,9 @@ from lmkit import __version__
 from lmkit.errors import DataError
 from lmkit.protocols import F64, I32, I64, Bool, Form, LanguageModel, State, Tokenizer
 from lmkit.text.sequences import TextForm
-from lmkit.text.tokenizers import KINDS
-from lmkit.text.uniting import unite_tokenizers
-from lmkit.text.vocabulary import UNK
+from lmkit.tokenization.tokenizers import KINDS
+from lmkit.tokenization.vocabulary import UNK
+from lmkit.tokenization.vocabulary_union import unite_tokenizers
 from lmkit.using.evaluation import Totals, measured, totals_of
 from lmkit.using.lockstep import in_step
 

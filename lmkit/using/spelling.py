@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from lmkit.protocols import I32, Tokenizer
-from lmkit.text.tokenizers import SEPARATORS
+from lmkit.tokenization.tokenizers import SEPARATORS
 
 RUN = 1 << 20
 """Tokens after which a run ends by itself, so that decoding needs no more memory than that."""

@@ -8,8 +8,8 @@ from random_weights import random_weights
 from rounding import assert_close
 
 from lmkit.checkpoint import serialize
-from lmkit.text.tokenizers import WordTokenizer
-from lmkit.text.vocabulary import Vocabulary
+from lmkit.tokenization.tokenizers import WordTokenizer
+from lmkit.tokenization.vocabulary import Vocabulary
 
 SHAPE = {"layers": 2, "width": 8, "heads": 4, "kv_heads": 2, "head_width": 4, "hidden": 8, "context": 8}
 TOKENIZER = WordTokenizer(Vocabulary.of([b"<unk>", b"<s>", b"</s>", b"the", b"cat", b"sat"]))

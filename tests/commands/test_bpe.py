@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lmkit import checkpoint
-from lmkit.text import tokenizers
 from lmkit.text.prose import sentences
+from lmkit.tokenization import tokenizers
 
 PROSE = "".join(sentence + "\n" for sentence in sentences()).encode()
 TOY = b"low 5\nlower 2\nnewest 6\nwidest 3\n"
@@ -614,6 +614,6 @@ def test_readable_pieces_are_utf_8_and_come_back(kind, trained, lmkit, quietly, 
 
 
 def test_a_piece_spelled_like_a_special_token_looks_otherwise():
-    from lmkit.text.bpe.pieces import readable
+    from lmkit.tokenization.bpe.piece_markers import readable
 
     assert readable([b"<s>", b"<s>", b" \xc3", b"\n"], {0}) == [b"<s>", b"<0x3C>s>", "▁<0xC3>".encode(), b"<0x0A>"]

@@ -11,7 +11,7 @@ from random_weights import random_weights
 
 from lmkit.checkpoint import serialize
 from lmkit.edge.limited_process import Limits
-from lmkit.text.tokenizers import ByteTokenizer
+from lmkit.tokenization.tokenizers import ByteTokenizer
 
 pytest.importorskip("llguidance")
 

@@ -13,7 +13,7 @@ from lmkit.checkpoint import parse, serialize
 from lmkit.families.model import Weights
 from lmkit.families.transformer import Transformer
 from lmkit.text.sequences import TextForm
-from lmkit.text.tokenizers import from_list
+from lmkit.tokenization.tokenizers import from_list
 
 FILES = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
 

@@ -6,8 +6,8 @@ from random_weights import random_weights
 from rounding import assert_close
 
 from lmkit.checkpoint import serialize
-from lmkit.text.tokenizers import ByteTokenizer, WordTokenizer
-from lmkit.text.vocabulary import Vocabulary
+from lmkit.tokenization.tokenizers import ByteTokenizer, WordTokenizer
+from lmkit.tokenization.vocabulary import Vocabulary
 
 WORDS = ["Juan", "no", "vio", "la", "película", "que", "me", "gustó", "it", "was", "too", "tired", "wide"]
 SENTENCES = "Juan no vio la película que me gustó\nJuan vio la película que no me gustó\n".encode()

@@ -7,12 +7,12 @@ from rounding import assert_nats
 
 from lmkit import checkpoint
 from lmkit.inference.transformer import TransformerModel
-from lmkit.text.bpe.counts import Counter
-from lmkit.text.bpe.fitting import fit
-from lmkit.text.bpe.scheme import Scheme
-from lmkit.text.foreign import HuggingFaceTokenizer
-from lmkit.text.formats import json_export
 from lmkit.text.sequences import decode_text, encode_prompt
+from lmkit.tokenization.bpe.pretoken_counts import Counter
+from lmkit.tokenization.bpe.scheme import Scheme
+from lmkit.tokenization.bpe.trainer import fit
+from lmkit.tokenization.formats import tokenizer_json_writer
+from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
 
 PROMPT = "<|a|>the cat\n<|b|> sat"
 
@@ -28,7 +28,7 @@ def model(request):
     tokenizer = merges()
     if request.param == "huggingface":
         tokenizer = HuggingFaceTokenizer.from_json(
-            json_export.write(tokenizer), {"unk": "<unk>", "bos": "<s>", "eos": "</s>"}
+            tokenizer_json_writer.write(tokenizer), {"unk": "<unk>", "bos": "<s>", "eos": "</s>"}
         )
     weights = random_weights(
         "transformer",

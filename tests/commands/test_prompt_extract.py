@@ -6,7 +6,7 @@ import pytest
 from random_weights import random_weights
 
 from lmkit.checkpoint import serialize
-from lmkit.text.tokenizers import ByteTokenizer
+from lmkit.tokenization.tokenizers import ByteTokenizer
 from lmkit.using.prompting import extraction
 
 NAMES = ["Killing", "Robbery", "Violence", "Rape", "Shoot_projectiles", "Abusing"]

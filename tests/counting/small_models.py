@@ -16,8 +16,8 @@ from lmkit.counting.lookup import evaluate
 from lmkit.counting.model import NGram
 from lmkit.counting.storage import Memory
 from lmkit.edge.scratch import Disk
-from lmkit.text.line_ends import with_line_ends
-from lmkit.text.tokenizers import WordLearner
+from lmkit.tokenization.line_ends import with_line_ends
+from lmkit.tokenization.tokenizers import WordLearner
 
 AMPLE = 1 << 40
 JUAN = [sentence.split() for sentence in ("yo soy Juan", "Juan yo soy", "yo no salto")]

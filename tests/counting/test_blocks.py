@@ -15,7 +15,7 @@ from lmkit.counting.blocks import BlockCounts, SymbolCounts, counts_of, in_windo
 from lmkit.counting.information import Spectrum
 from lmkit.counting.storage import Memory
 from lmkit.counting.symbols import Bytes, Characters, Lines, Tokens, WordSymbols, unit_of
-from lmkit.text.tokenizers import ByteTokenizer
+from lmkit.tokenization.tokenizers import ByteTokenizer
 
 STREAMS = st.lists(st.integers(0, 2) | st.sampled_from([0, 255, 5000]), max_size=60)
 

@@ -16,7 +16,7 @@ from lmkit.counting import corpus, counting
 from lmkit.counting.corpus import count_corpus
 from lmkit.counting.counting import count_sentences, mark
 from lmkit.counting.storage import Memory
-from lmkit.text.tokenizers import ByteTokenizer, CharLearner, Fixed, WordLearner, from_list
+from lmkit.tokenization.tokenizers import ByteTokenizer, CharLearner, Fixed, WordLearner, from_list
 
 quick = settings(deadline=None, max_examples=50)
 

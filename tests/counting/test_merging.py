@@ -20,7 +20,7 @@ from lmkit.counting.merging import merge, move, remap
 from lmkit.counting.storage import Memory
 from lmkit.counting.tables import Counts, Level
 from lmkit.errors import CheckpointError, UsageError
-from lmkit.text.tokenizers import WordLearner, learner
+from lmkit.tokenization.tokenizers import WordLearner, learner
 
 quick = settings(deadline=None, max_examples=40)
 shards = st.lists(small.corpora("abcdef", most=5, length=5, more=MARKED), min_size=1, max_size=4)

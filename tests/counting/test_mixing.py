@@ -16,7 +16,7 @@ from lmkit.counting.model import NGram
 from lmkit.counting.pruning import prune
 from lmkit.counting.storage import Memory
 from lmkit.errors import CheckpointError, DataError
-from lmkit.text.tokenizers import learner
+from lmkit.tokenization.tokenizers import learner
 
 quick = settings(deadline=None, max_examples=30)
 OPEN = st.sampled_from(["modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "katz"])

@@ -16,7 +16,7 @@ from lmkit.counting.estimation import Settings, estimate, thresholds
 from lmkit.counting.smoothing import bucket
 from lmkit.counting.tables import Counts, Level
 from lmkit.errors import DataError, UsageError
-from lmkit.text.tokenizers import Fixed, from_list
+from lmkit.tokenization.tokenizers import Fixed, from_list
 
 quick = settings(deadline=None, max_examples=25)
 TOLERANCE = 1e-9

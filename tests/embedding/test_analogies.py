@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lmkit.embedding import analogies
 from lmkit.embedding.analogies import Question, Section
 from lmkit.embedding.space import SMALLEST, VectorSpace
-from lmkit.text.vocabulary import NAMES, Vocabulary
+from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 
 
 def space_of(words, vectors):

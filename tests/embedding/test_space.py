@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lmkit import checkpoint
 from lmkit.embedding.space import VectorSpace, cosine, distance
 from lmkit.errors import CheckpointError, DataError
-from lmkit.text.vocabulary import NAMES, Vocabulary
+from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 
 
 def space_of(rows):

@@ -16,7 +16,7 @@ from lmkit.embedding.space import VectorSpace
 from lmkit.embedding.steps import Batch, NumpyKernel
 from lmkit.embedding.subwords import Ngrams, Subwords, hashed
 from lmkit.errors import CheckpointError, DataError
-from lmkit.text.vocabulary import NAMES, Vocabulary
+from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 
 
 def fnv(data):

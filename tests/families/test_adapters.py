@@ -10,7 +10,7 @@ from lmkit.families.model import Weights
 from lmkit.families.recurrent import Recurrent
 from lmkit.families.transformer import Transformer
 from lmkit.text.sequences import TextForm
-from lmkit.text.tokenizers import ByteTokenizer
+from lmkit.tokenization.tokenizers import ByteTokenizer
 
 TRANSFORMER = Transformer(
     vocabulary=ByteTokenizer().size, layers=2, width=6, heads=2, kv_heads=1, head_width=4, hidden=10, context=8

@@ -11,7 +11,7 @@ from lmkit.edge import gguf_files
 from lmkit.errors import CheckpointError
 from lmkit.families import gguf as families
 from lmkit.families.transformer import Transformer
-from lmkit.text.bpe.visible import BYTE_TO_CHARACTER
+from lmkit.tokenization.bpe.byte_characters import BYTE_TO_CHARACTER
 
 gguf = pytest.importorskip("gguf")
 

@@ -13,7 +13,7 @@ from lmkit.families.model import Weights
 from lmkit.families.recurrent import Recurrent
 from lmkit.families.transformer import Transformer
 from lmkit.text.sequences import TextForm
-from lmkit.text.tokenizers import ByteTokenizer
+from lmkit.tokenization.tokenizers import ByteTokenizer
 
 SMALL = {"layers": 1, "width": 4}
 HEADS = {"heads": 1, "kv_heads": 1, "head_width": 4, "hidden": 6, "context": 8}

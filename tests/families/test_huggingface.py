@@ -111,7 +111,7 @@ def own(settings: Mapping[str, Any], form: Any = None) -> Weights:
     """A random model of ours over bytes."""
     from lmkit.families.transformer import Transformer
     from lmkit.text.sequences import TextForm
-    from lmkit.text.tokenizers import ByteTokenizer
+    from lmkit.tokenization.tokenizers import ByteTokenizer
 
     made = Transformer(**{"vocabulary": 259, "layers": 2, "context": 30, **settings})
     random = np.random.default_rng(5)
@@ -352,7 +352,7 @@ def test_damaged_folders_are_refused(name: str, llama: Mapping[str, bytes]) -> N
 
 
 def test_vocabulary_and_merges_make_a_tokenizer(gpt2: Mapping[str, bytes]) -> None:
-    from lmkit.text.bpe.visible import BYTE_TO_CHARACTER
+    from lmkit.tokenization.bpe.byte_characters import BYTE_TO_CHARACTER
 
     size = json.dumps({**{token: place for place, token in enumerate(BYTE_TO_CHARACTER)}, "ab": 256})
     pair = {"vocab.json": size.encode(), "merges.txt": b"#version: 0.2\na b\n"}

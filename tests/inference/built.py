@@ -6,8 +6,8 @@ from random_weights import random_weights
 
 from lmkit import kinds
 from lmkit.checkpoint import parse, serialize
-from lmkit.text.tokenizers import CharTokenizer
-from lmkit.text.vocabulary import Vocabulary
+from lmkit.tokenization.tokenizers import CharTokenizer
+from lmkit.tokenization.vocabulary import Vocabulary
 
 VOCABULARY = 137
 TOKENIZER = CharTokenizer(

@@ -10,8 +10,8 @@ from lmkit.inference import alignment, formulas
 from lmkit.inference.feedforward import FeedForwardModel
 from lmkit.inference.recurrent import RecurrentModel
 from lmkit.inference.transformer import TransformerModel
-from lmkit.text.tokenizers import WordTokenizer
-from lmkit.text.vocabulary import Vocabulary
+from lmkit.tokenization.tokenizers import WordTokenizer
+from lmkit.tokenization.vocabulary import Vocabulary
 
 TOKENIZER = WordTokenizer(Vocabulary.of([b"<unk>", b"<s>", b"</s>", *(b"%d" % number for number in range(14))]))
 SHAPE = {"layers": 2, "width": 12, "heads": 6, "kv_heads": 2, "head_width": 4, "hidden": 20, "context": 7}

@@ -10,8 +10,8 @@ from rounding import assert_nats
 
 from lmkit import checkpoint, kinds
 from lmkit.text.keyed_random import stream_of, uniforms
-from lmkit.text.line_ends import with_line_ends
 from lmkit.text.sequences import decode_text
+from lmkit.tokenization.line_ends import with_line_ends
 from lmkit.using import evaluation, softmax
 from lmkit.using.generation import prompts
 from lmkit.using.generation.chains import Filtering

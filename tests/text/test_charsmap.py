@@ -7,9 +7,9 @@ from sentencepiece_models import RULES, model, processor
 from unicode_texts import NFD, ODD, assigned, sequences, thin
 
 from lmkit.errors import CheckpointError
-from lmkit.text.charsmap import Charsmap
-from lmkit.text.formats import sentencepiece
-from lmkit.text.normalizers import SentencePieceNormalizer
+from lmkit.tokenization.charsmap import Charsmap
+from lmkit.tokenization.formats import sentencepiece
+from lmkit.tokenization.normalizers import SentencePieceNormalizer
 
 CHARACTERS = [thin(assigned(), 100), pytest.param(assigned(), marks=pytest.mark.slow)]
 SEQUENCES = [(0, 200), pytest.param((1, 20_000), marks=pytest.mark.slow)]

@@ -10,9 +10,9 @@ from sentencepiece_models import KINDS, PROSE, RULES, model, processor
 from unicode_texts import NFD, ODD, SNIPPETS, assigned, sequences, thin
 
 from lmkit.errors import DataError
-from lmkit.text.bpe.encoding import Options
-from lmkit.text.charsmap import Charsmap
-from lmkit.text.formats import sentencepiece, tokenizer_json
+from lmkit.tokenization.bpe.encoding import Options
+from lmkit.tokenization.charsmap import Charsmap
+from lmkit.tokenization.formats import sentencepiece, tokenizer_json
 
 P, N, D, M = tokenizers.pre_tokenizers, tokenizers.normalizers, tokenizers.decoders, tokenizers.models
 CHARACTERS = [thin(assigned(), 250), pytest.param(assigned(), marks=pytest.mark.slow)]

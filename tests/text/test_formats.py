@@ -15,15 +15,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmkit.errors import LmkitError
-from lmkit.text.bpe.encoding import Options
-from lmkit.text.bpe.scheme import Scheme
-from lmkit.text.bpe.tokenizer import BPETokenizer
-from lmkit.text.bpe.visible import BYTE_TO_CHARACTER, CHARACTER_TO_BYTE
-from lmkit.text.foreign import HuggingFaceTokenizer
-from lmkit.text.formats import gpt2, json_export, sentencepiece, subword_nmt, tiktoken, tokenizer_json, wire
-from lmkit.text.formats.detection import FORMATS, detect
 from lmkit.text.prose import sentences
-from lmkit.text.vocabulary import NAMES, SPECIALS, Vocabulary
+from lmkit.tokenization.bpe.byte_characters import BYTE_TO_CHARACTER, CHARACTER_TO_BYTE
+from lmkit.tokenization.bpe.encoding import Options
+from lmkit.tokenization.bpe.scheme import Scheme
+from lmkit.tokenization.bpe.tokenizer import BPETokenizer
+from lmkit.tokenization.formats import (
+    gpt2,
+    protobuf,
+    sentencepiece,
+    subword_nmt,
+    tiktoken,
+    tokenizer_json,
+    tokenizer_json_writer,
+)
+from lmkit.tokenization.formats.detection import FORMATS, detect
+from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
+from lmkit.tokenization.vocabulary import NAMES, SPECIALS, Vocabulary
 
 tokenizers = pytest.importorskip("tokenizers")
 P, N, D = tokenizers.pre_tokenizers, tokenizers.normalizers, tokenizers.decoders
@@ -178,7 +186,7 @@ def test_what_lmkit_does_not_do_is_served_by_the_library(name):
     assert ids.tolist() == reduce(operator.iadd, expected, [])
     assert ends.tolist() == [sum(map(len, expected[: place + 1])) for place in range(len(lines))]
     assert served.decode(expected[0]).decode() == library.decode(expected[0])
-    assert json_export.write(served) == data
+    assert tokenizer_json_writer.write(served) == data
 
 
 def word_piece():
@@ -225,7 +233,7 @@ def test_roles_from_a_tokenizer_config():
 
 
 def exported(own):
-    return plainly(tokenizers.Tokenizer.from_str(json_export.write(own).decode()))
+    return plainly(tokenizers.Tokenizer.from_str(tokenizer_json_writer.write(own).decode()))
 
 
 @pytest.mark.parametrize("name", NATIVE)
@@ -323,7 +331,7 @@ def test_exported_ranks_give_the_same_ids_in_tiktoken(name):
     own = imported(name)[1]
     ranks = tiktoken.read_ranks(tiktoken.write(own))
     assert min(ranks.values()) == 1  # id 0 is a special token
-    pattern = json_export.expression(own.scheme)
+    pattern = tokenizer_json_writer.expression(own.scheme)
     theirs = real.Encoding("x", pat_str=pattern, mergeable_ranks=ranks, special_tokens={"<|endoftext|>": 0})
     for line in PROSE:
         assert theirs.encode_ordinary(line) == own.encode(line.encode()).tolist()
@@ -459,10 +467,10 @@ def test_control_symbols_are_read_when_asked():
 
 
 def test_wire_format_of_a_known_message():
-    assert list(wire.fields(b"\x08\x96\x01\x12\x07testing\x1d\x00\x00\x80\x3f")) == [
+    assert list(protobuf.fields(b"\x08\x96\x01\x12\x07testing\x1d\x00\x00\x80\x3f")) == [
         (1, 150), (2, b"testing"), (3, b"\x00\x00\x80\x3f")
     ]  # fmt: skip
-    assert wire.single(b"\x00\x00\x80\x3f") == 1.0
+    assert protobuf.single(b"\x00\x00\x80\x3f") == 1.0
 
 
 # Damage.

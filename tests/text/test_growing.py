@@ -9,12 +9,12 @@ from bpe.making import TOY, Scheme, toy, trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmkit.text.formats import tokenizer_json
-from lmkit.text.growing import Growing
-from lmkit.text.listed import ListedTokenizer
 from lmkit.text.sequences import TextForm, decode_text
-from lmkit.text.tokenizers import ByteTokenizer, CharTokenizer, WordTokenizer
-from lmkit.text.vocabulary import NAMES, Vocabulary
+from lmkit.tokenization.formats import tokenizer_json
+from lmkit.tokenization.streaming_decoder import Growing
+from lmkit.tokenization.tokenizers import ByteTokenizer, CharTokenizer, WordTokenizer
+from lmkit.tokenization.vocabulary import NAMES, Vocabulary
+from lmkit.tokenization.wordpiece import ListedTokenizer
 from lmkit.using.generation.transcript import Transcript
 
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]

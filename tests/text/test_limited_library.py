@@ -11,10 +11,10 @@ from tokenizers import Tokenizer
 from lmkit import isolation
 from lmkit.edge import limited_process
 from lmkit.errors import CheckpointError, DataError
-from lmkit.text import limited_library
-from lmkit.text.bpe.encoding import Options
-from lmkit.text.foreign import HuggingFaceTokenizer
-from lmkit.text.limited_library import LimitedLibrary, is_quick
+from lmkit.tokenization import limited_library
+from lmkit.tokenization.bpe.encoding import Options
+from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
+from lmkit.tokenization.limited_library import LimitedLibrary, is_quick
 
 WORDS = {"[UNK]": 0, "a": 1, "b": 2, "aaa": 3, "!": 4, "é": 5}
 

@@ -11,9 +11,9 @@ from tokenizers import Tokenizer as Library
 
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
-from lmkit.text.formats import line_ends
 from lmkit.text.sequences import TextForm, decode_text, sequences
-from lmkit.text.tokenizers import ByteTokenizer, learner
+from lmkit.tokenization.formats import line_ends
+from lmkit.tokenization.tokenizers import ByteTokenizer, learner
 
 TEXT = st.text(alphabet=st.sampled_from("abc <>/su'1\n\r\té中\u0301.Ġ"), max_size=30)
 TRAINING = b"ab abc ba cab\n<s> a 1 1 \xc3\xa9\xe4\xb8\xad ab's\n\n a  b\n"
@@ -26,9 +26,9 @@ def learned(kind: str) -> Tokenizer:
 
 
 def merges(level: str, pattern: str, normalize: tuple[str, ...] = ()) -> Tokenizer:
-    from lmkit.text.bpe.counts import Counter
-    from lmkit.text.bpe.fitting import fit
-    from lmkit.text.bpe.scheme import END_OF_WORD, Scheme
+    from lmkit.tokenization.bpe.pretoken_counts import Counter
+    from lmkit.tokenization.bpe.scheme import END_OF_WORD, Scheme
+    from lmkit.tokenization.bpe.trainer import fit
 
     scheme = Scheme(level, pattern, normalize, END_OF_WORD if level == "char" else "")
     counter = Counter(scheme)
@@ -99,8 +99,8 @@ def test_a_file_that_was_changed_is_left_to_the_library() -> None:
 
 
 def test_a_second_line_end_is_refused() -> None:
-    from lmkit.text.formats.json_listed import document_of
-    from lmkit.text.tokenizers import from_list
+    from lmkit.tokenization.formats.tokenizer_json_vocab import document_of
+    from lmkit.tokenization.tokenizers import from_list
 
     with pytest.raises(CheckpointError, match="line end already"):
         line_ends.write(from_list("char", [b"a", b"\n"]), 2)
@@ -108,7 +108,7 @@ def test_a_second_line_end_is_refused() -> None:
 
 
 def test_a_tokenizer_of_another_tool_gets_line_ends_in_place_of_its_eos() -> None:
-    from lmkit.text.formats import tokenizer_json
+    from lmkit.tokenization.formats import tokenizer_json
 
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     added = [{"id": number, "content": name, **plain} for number, name in enumerate(["<pad>", "</s>", "<s>"], 3)]

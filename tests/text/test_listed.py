@@ -5,9 +5,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lmkit.errors import DataError
-from lmkit.text import listed
-from lmkit.text.bpe.scheme import MARKERS
-from lmkit.text.listed import ListedTokenizer
+from lmkit.tokenization import wordpiece
+from lmkit.tokenization.bpe.scheme import MARKERS
+from lmkit.tokenization.wordpiece import ListedTokenizer
 
 IDS = [32, 5, 1856, 957, 646]
 PIECES = {
@@ -91,7 +91,7 @@ def test_words_against_the_plain_way(pieces, words):
 
 
 def test_forgetting_changes_nothing(monkeypatch):
-    monkeypatch.setattr(listed, "REMEMBERED", 2)
+    monkeypatch.setattr(wordpiece, "REMEMBERED", 2)
     tokenizer = ListedTokenizer(PERRO, "##", None)
     for _ in range(2):
         assert tokenizer.encode(b"Yo tengo un perro Yo un x un").tolist() == [20, 1430, 132, 6, 20, 132, 3, 132]

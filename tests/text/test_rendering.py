@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lmkit.text.line_ends import with_line_ends
-from lmkit.text.rendering import Renderer
+from lmkit.tokenization.id_rendering import Renderer
+from lmkit.tokenization.line_ends import with_line_ends
 
 ALL = bytes(range(256))
 

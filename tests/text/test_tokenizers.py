@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from lmkit.checkpoint import Checkpoint
 from lmkit.errors import CheckpointError, DataError
-from lmkit.text import tokenizers
 from lmkit.text.prose import sentences
-from lmkit.text.tokenizers import ByteTokenizer, Fixed, from_list, learner, limit
-from lmkit.text.vocabulary import BOS, EOS, NAMES, UNK, Interner, Vocabulary
+from lmkit.tokenization import tokenizers
+from lmkit.tokenization.tokenizers import ByteTokenizer, Fixed, from_list, learner, limit
+from lmkit.tokenization.vocabulary import BOS, EOS, NAMES, UNK, Interner, Vocabulary
 
 quick = settings(deadline=None, max_examples=50)
 
@@ -192,7 +192,7 @@ def test_an_interner_learns_only_what_is_new():
     interner = Interner()
     block = b"a bb a ccc bb"
     starts, ends = np.array([0, 2, 5, 7, 11]), np.array([1, 4, 6, 10, 13])
-    from lmkit.text.words import hash_words
+    from lmkit.tokenization.words import hash_words
 
     hashes = hash_words(block, starts, ends)
     assert len(interner) == 3

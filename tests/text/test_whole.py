@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.protocols import Tokenizer
-from lmkit.text.bpe import chunks
-from lmkit.text.formats import tokenizer_json
-from lmkit.text.formats.json_export import write
-from lmkit.text.tokenizers import ByteTokenizer, from_list
-from lmkit.text.whole import ids_of
+from lmkit.tokenization.bpe import chunks
+from lmkit.tokenization.formats import tokenizer_json
+from lmkit.tokenization.formats.tokenizer_json_writer import write
+from lmkit.tokenization.stream_encoding import ids_of
+from lmkit.tokenization.tokenizers import ByteTokenizer, from_list
 
 TEXT = st.text(alphabet=st.sampled_from("ab 1'\n\r\t é.,l\u0301\u00a0中Ω"), max_size=40)
 CUTS = st.lists(st.integers(0, 60), max_size=4)
@@ -36,7 +36,7 @@ SPLITS = {
 
 def library_file(name: str, normalizer: str | None = None) -> bytes:
     """A tokenizer.json with a few merges, some of them over line ends."""
-    from lmkit.text.bpe.visible import BYTE_TO_CHARACTER
+    from lmkit.tokenization.bpe.byte_characters import BYTE_TO_CHARACTER
 
     split = SPLITS[name]
     if isinstance(split, str):

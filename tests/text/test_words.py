@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lmkit.text.ordered import in_order
-from lmkit.text.words import LONG, Words, distinct, find, hash_long, hash_words
+from lmkit.tokenization.words import LONG, Words, distinct, find, hash_long, hash_words
 
 quick = settings(deadline=None, max_examples=60)
 
@@ -132,7 +132,7 @@ def test_many_words():
 
 def test_words_with_equal_hashes_are_one(monkeypatch):
     """What the documentation warns of, and the only way for two words to be taken for one."""
-    from lmkit.text import words
+    from lmkit.tokenization import words
 
     monkeypatch.setattr(words, "hash_words", lambda block, starts, ends: np.full(len(starts), 5, dtype=np.uint64))
     found = distinct(b"a b a\n", Words(np.array([0, 2, 4]), np.array([1, 3, 5]), np.array([3])))

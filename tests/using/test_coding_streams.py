@@ -16,10 +16,10 @@ from lmkit.commands.models import open_tokenizer
 from lmkit.errors import DataError
 from lmkit.inference.recurrent import RecurrentModel
 from lmkit.inference.transformer import TransformerModel
-from lmkit.text.foreign import HuggingFaceTokenizer
-from lmkit.text.formats import sentencepiece
-from lmkit.text.formats.json_export import write
 from lmkit.text.sequences import TextForm
+from lmkit.tokenization.formats import sentencepiece
+from lmkit.tokenization.formats.tokenizer_json_writer import write
+from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
 from lmkit.using import coding, evaluation, spelling
 
 STREAMS = ("transformer-stream.lm", "gru-stream.lm", "mingru-file.lm", "ffn-documents.lm")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lmkit.text import tokenizers
+from lmkit.tokenization import tokenizers
 from lmkit.using.diversity import LINE_END, Texts, drawn, encode, measure, n_grams
 from lmkit.using.self_bleu import closest
 

@@ -119,7 +119,7 @@ def export(
         with streams.open_output(target, inputs=[name]) as out:
             out.write(data)
     if form == "tiktoken":
-        from lmkit.text.formats.json_export import expression
+        from lmkit.tokenization.formats.tokenizer_json_writer import expression
 
         run.terminal.notice(f"tiktoken is to be told the pattern: {expression(tokenizer.scheme)}")
 
@@ -140,7 +140,7 @@ def _content(name: str, *, known: bool) -> bytes:
 
     Raises DataError for too many.
     """
-    from lmkit.text.formats.detection import begins_like_one
+    from lmkit.tokenization.formats.detection import begins_like_one
 
     def extent(start: bytearray) -> int:
         return limits.TOKENIZER.size + 1 if known or begins_like_one(bytes(start)) else 0
@@ -153,7 +153,7 @@ def _content(name: str, *, known: bool) -> bytes:
 
 def _detected(names: Sequence[str], contents: Sequence[bytes]) -> str:
     from lmkit.checkpoint import is_checkpoint
-    from lmkit.text.formats.detection import detect
+    from lmkit.tokenization.formats.detection import detect
 
     with opening.about(names[0]):
         if is_checkpoint(contents[0][:9]):
@@ -165,7 +165,7 @@ def _read(
     run: Run, form: str, names: Sequence[str], contents: Sequence[bytes], config: str | None, pattern: str | None
 ) -> Any:
     """The tokenizer of files in a known format."""
-    from lmkit.text.formats import sentencepiece, subword_nmt, tokenizer_json
+    from lmkit.tokenization.formats import sentencepiece, subword_nmt, tokenizer_json
 
     if pattern is not None:
         if form not in ("gpt2", "tiktoken"):
@@ -192,8 +192,8 @@ def _read(
 
 
 def _read_gpt2(names: Sequence[str], contents: Sequence[bytes], pattern: str | None) -> Any:
-    from lmkit.text.formats import gpt2
-    from lmkit.text.formats.detection import is_json
+    from lmkit.tokenization.formats import gpt2
+    from lmkit.tokenization.formats.detection import is_json
 
     if len(names) != 2:
         raise UsageError("gpt2 is two files", hint="name vocab.json and merges.txt, or their folder")
@@ -208,7 +208,7 @@ def _read_gpt2(names: Sequence[str], contents: Sequence[bytes], pattern: str | N
 
 
 def _read_tiktoken(run: Run, data: bytes, pattern: str | None) -> Any:
-    from lmkit.text.formats import tiktoken
+    from lmkit.tokenization.formats import tiktoken
 
     tokenizer = tiktoken.read(tiktoken.read_ranks(data), pattern)
     if pattern is None:
@@ -218,12 +218,12 @@ def _read_tiktoken(run: Run, data: bytes, pattern: str | None) -> Any:
 
 def _written(form: str, tokenizer: Any) -> dict[str, bytes]:
     """What is to be written, by name in a folder; the empty name is the output itself."""
-    from lmkit.text.formats import gpt2, json_export, subword_nmt, tiktoken
+    from lmkit.tokenization.formats import gpt2, subword_nmt, tiktoken, tokenizer_json_writer
 
     if form == "gpt2":
         vocabulary, merges = gpt2.write(tokenizer)
         return {"vocab.json": vocabulary, "merges.txt": merges}
-    module = {"tokenizer.json": json_export, "tiktoken": tiktoken, "subword-nmt": subword_nmt}[form]
+    module = {"tokenizer.json": tokenizer_json_writer, "tiktoken": tiktoken, "subword-nmt": subword_nmt}[form]
     return {"": module.write(tokenizer)}
 
 
@@ -232,6 +232,6 @@ def _record(data: bytes) -> dict[str, Any]:
 
 
 def _file(tokenizer: Any) -> Any:
-    from lmkit.text.stored import TokenizerFile
+    from lmkit.tokenization.tokenizer_file import TokenizerFile
 
     return TokenizerFile(tokenizer)

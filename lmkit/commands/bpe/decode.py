@@ -107,7 +107,7 @@ class _Spelled:
     """Ids to text, whatever the tokenizer."""
 
     def __init__(self, tokenizer: Any) -> None:
-        from lmkit.text.rendering import Renderer
+        from lmkit.tokenization.id_rendering import Renderer
 
         self._tokenizer = tokenizer
         self.feed = tokenizer.size
@@ -192,7 +192,7 @@ def _array(name: str) -> Any:
 
 
 def _from_pieces(run: Run, files: list[str], marker: str, output: str | None) -> None:
-    from lmkit.text.bpe.pieces import text_of
+    from lmkit.tokenization.bpe.piece_markers import text_of
 
     with streams.open_output(output, inputs=files) as out:
         for name in files:

@@ -12,7 +12,7 @@ from lmkit.commands.options import EncodingErrors, Files, Json, Output, ParseSpe
 from lmkit.edge import limits, streams
 from lmkit.edge.records import to_json
 from lmkit.errors import UsageError
-from lmkit.text.bpe.scheme import MARKERS
+from lmkit.tokenization.bpe.scheme import MARKERS
 
 FORMS = ("ids", "pieces", "text", "npy")
 Marker = Annotated[
@@ -154,7 +154,7 @@ class _Text:
         self._encoder = None
         self._names: dict[bytes, int] = {}
         if tokenizer.kind in ("bpe", "huggingface"):
-            from lmkit.text.bpe.encoding import Options
+            from lmkit.tokenization.bpe.encoding import Options
 
             self._names = tokenizer.names if parse else {}
             self._encoder = tokenizer.encoder(Options(lines, self._names, dropout, seed, allowed))
@@ -193,7 +193,7 @@ class _Text:
             for block in opening.blocks_of(self._run, reader, self._files, "encoding"):
                 yield encode(block)
             return
-        from lmkit.text.bpe.chunks import blocks
+        from lmkit.tokenization.bpe.chunks import blocks
 
         margin = max(map(len, self._names), default=0)
         pieces = as_they_are(self._run, self._files, "encoding")
@@ -213,21 +213,21 @@ def _marker(tokenizer: Any, marker: str | None) -> str:
 
 def _renderer(tokenizer: Any, form: str, marker: str | None) -> Callable[[Any, Any], bytes]:
     """A function from the ids of a block, and the ends of lines in them, to what is printed."""
-    from lmkit.text.rendering import LineRenderer
+    from lmkit.tokenization.id_rendering import LineRenderer
 
     if form == "ids":
         return LineRenderer([b"%d" % token for token in range(tokenizer.size)]).render
     if form == "text":
         marker = "▁"
     if tokenizer.kind != "bpe" and form == "text":
-        from lmkit.text.bpe.pieces import readable
+        from lmkit.tokenization.bpe.piece_markers import readable
 
         specials = {*tokenizer.specials.values(), *getattr(tokenizer, "names", {}).values()}
         return LineRenderer(readable([tokenizer.piece(token) for token in range(tokenizer.size)], specials)).render
     if tokenizer.kind != "bpe":
         spell = getattr(tokenizer, "written", tokenizer.piece)
         return LineRenderer([spell(token) for token in range(tokenizer.size)]).render
-    from lmkit.text.bpe.pieces import Display
+    from lmkit.tokenization.bpe.piece_markers import Display
 
     display = Display(
         tokenizer.vocabulary.pieces(), tokenizer.names.values(), _marker(tokenizer, marker),
@@ -259,7 +259,7 @@ def _write_array(out: streams.Output, tokenizer: Any, text: _Text) -> None:
     import numpy as np
 
     from lmkit.edge.scratch import Disk
-    from lmkit.text.line_ends import with_line_ends
+    from lmkit.tokenization.line_ends import with_line_ends
 
     dtype = np.dtype("<u2" if tokenizer.size <= 1 << 16 else "<u4")
     eos = tokenizer.specials.get("eos")

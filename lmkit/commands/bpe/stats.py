@@ -48,7 +48,7 @@ def _record(run: Run, tokenizer: Any, inputs: list[str], errors: str) -> dict[st
     """All that is printed. Raises DataError for an empty text."""
     import numpy as np
 
-    from lmkit.text.fertility import Tally
+    from lmkit.tokenization.fertility import Tally
     from lmkit.using.evaluation import measure
 
     tally = Tally(tokenizer)

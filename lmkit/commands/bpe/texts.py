@@ -11,7 +11,7 @@ from lmkit.commands.provenance import Hashed
 from lmkit.edge import limits, streams
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.isolation import LimitError
-from lmkit.text.bpe.scheme import PATTERNS
+from lmkit.tokenization.bpe.scheme import PATTERNS
 
 PIECE = 1 << 20  # bytes read at a time
 
@@ -46,7 +46,7 @@ TokenizerOption = Annotated[
 
 def make_scheme(level: str, pattern: str | None, normalize: str) -> Any:
     """How text is to be treated. Raises UsageError for what does not go together."""
-    from lmkit.text.bpe.scheme import END_OF_WORD, NORMALIZERS, PATTERNS, Scheme
+    from lmkit.tokenization.bpe.scheme import END_OF_WORD, NORMALIZERS, PATTERNS, Scheme
 
     forms = tuple(form for form in normalize.replace(",", " ").split() if form != "none")
     for form in forms:
@@ -63,7 +63,7 @@ def make_scheme(level: str, pattern: str | None, normalize: str) -> Any:
 
 def _check_expression(pattern: str) -> None:
     """Raises UsageError where a regular expression is none, or looks like a name that nobody knows."""
-    from lmkit.text.bpe.expressions import splitter
+    from lmkit.tokenization.bpe.expressions import splitter
 
     if not pattern or pattern.replace("-", "").replace("_", "").isalnum():
         raise UsageError(f"--pattern {pattern!r} is none of {', '.join(PATTERNS)}, and no regular expression")
@@ -84,8 +84,8 @@ def as_they_are(run: Run, files: Sequence[str], title: str) -> Iterator[bytes]:
 
 def count_pretokens(run: Run, files: Sequence[str], scheme: Any, encoding_errors: str) -> tuple[Any, dict[str, Any]]:
     """Distinct pre-tokens with their counts, and the record of the input. Raises DataError for an empty text."""
-    from lmkit.text.bpe.chunks import blocks
-    from lmkit.text.bpe.counts import Counter
+    from lmkit.tokenization.bpe.chunks import blocks
+    from lmkit.tokenization.bpe.pretoken_counts import Counter
 
     counter = Counter(scheme)
     if scheme.level == "char":
@@ -121,7 +121,7 @@ def read_counts(files: Sequence[str], scheme: Any, *, given: bool) -> tuple[Any,
     from hashlib import sha256
 
     from lmkit import checkpoint
-    from lmkit.text.bpe.counts import Counter, PretokenCounts, from_table
+    from lmkit.tokenization.bpe.pretoken_counts import Counter, PretokenCounts, from_table
 
     counter = None
     records = []

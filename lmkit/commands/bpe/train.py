@@ -60,7 +60,7 @@ def train(
       lmkit bpe count train.txt | lmkit bpe train --from-counts -o bpe.lm
       lmkit bpe train --level char --vocab-size 500 train.txt -o words.lm
     """
-    from lmkit.text.bpe.fitting import fit
+    from lmkit.tokenization.bpe.trainer import fit
 
     inputs = list(files or [streams.STDIN])
     opening.one_stdin(*inputs)
@@ -82,14 +82,14 @@ def train(
 
 
 def _file(tokenizer: Any, counts: Any) -> Any:
-    from lmkit.text.stored import TokenizerFile
+    from lmkit.tokenization.tokenizer_file import TokenizerFile
 
     return TokenizerFile(tokenizer, {"merges": len(tokenizer.merges), "pretokens": int(counts.counts.sum())})
 
 
 def _names(special: list[str]) -> list[bytes]:
     """Names of special tokens as bytes. Raises UsageError for one with white space in it, and for one named twice."""
-    from lmkit.text.vocabulary import NAMES
+    from lmkit.tokenization.vocabulary import NAMES
 
     for name in special:
         if name.split() != [name]:

@@ -26,7 +26,7 @@ def _listed(name: str) -> list[tuple[bytes, int | None]]:
 
 def read_vocabulary(name: str, marker: str | None, unknown: str | None) -> Any:
     """A tokenizer over a list of pieces and ids; ids are line numbers from 0 where there are none."""
-    from lmkit.text.listed import ListedTokenizer
+    from lmkit.tokenization.wordpiece import ListedTokenizer
 
     entries: dict[bytes, int] = {}
     for number, (piece, token) in enumerate(_listed(name)):
@@ -47,7 +47,7 @@ def allowed_pieces(name: str, threshold: int, tokenizer: Any, marker: str) -> An
     """
     import numpy as np
 
-    from lmkit.text.bpe.pieces import Display
+    from lmkit.tokenization.bpe.piece_markers import Display
 
     wanted = {piece for piece, count in _listed(name) if count is None or count >= threshold}
     display = Display(tokenizer.vocabulary.pieces(), tokenizer.names.values(), marker, ends_words=tokenizer.ends_words)

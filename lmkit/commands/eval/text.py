@@ -93,7 +93,7 @@ _COLUMNS = ("texts", "empty", "tokens", "mean_length", "vocabulary", "type_token
 
 
 def _learner(tokens: str) -> Any:
-    from lmkit.text import tokenizers
+    from lmkit.tokenization import tokenizers
 
     if tokens in TOKENS:
         return tokenizers.learner(tokens)

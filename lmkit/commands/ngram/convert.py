@@ -109,7 +109,7 @@ def _names(tokenizer: Any) -> list[bytes]:
     if tokenizer.kind == "word":
         return pieces
     if tokenizer.kind == "bpe":
-        from lmkit.text.bpe.visible import visible as characters
+        from lmkit.tokenization.bpe.byte_characters import visible as characters
 
         special = set(tokenizer.names.values())
         return [piece if token in special else characters(piece).encode() for token, piece in enumerate(pieces)]
@@ -152,8 +152,8 @@ def _table(file: Any) -> Iterator[bytes]:
 def _counts_from_table(name: str) -> Any:
     from lmkit.counting.countfile import CountFile
     from lmkit.counting.tabulated import from_rows
-    from lmkit.text.tokenizers import WordTokenizer
-    from lmkit.text.words import split
+    from lmkit.tokenization.tokenizers import WordTokenizer
+    from lmkit.tokenization.words import split
 
     def rows() -> Iterator[tuple[list[bytes], int]]:
         for number, line in enumerate(streams.TextReader().lines(name), 1):

@@ -52,7 +52,7 @@ def merged(data: Sequence[memoryview], names: Sequence[str], storage: Any = None
     from lmkit.counting.countfile import CountFile
     from lmkit.counting.merging import merge as add_up
     from lmkit.counting.merging import move, remap
-    from lmkit.text.uniting import unite_tokenizers
+    from lmkit.tokenization.vocabulary_union import unite_tokenizers
 
     files = [kinds.load(view, name, opening.unprotected(name)) for view, name in zip(data, names, strict=True)]
     for file, name in zip(files, names, strict=True):

@@ -93,7 +93,7 @@ def _development_text(run: Run, tokenizer: Any, name: str, errors: str) -> tuple
     """All sentences of a text, ends included, as one."""
     import numpy as np
 
-    from lmkit.text.line_ends import with_line_ends
+    from lmkit.tokenization.line_ends import with_line_ends
 
     reader = streams.TextReader(replace=errors == "replace", raw=tokenizer.takes_bytes)
     ids, ends, total = [], [], 0

@@ -76,7 +76,7 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _asked(model: Any, lines: Iterable[bytes], order: int | None) -> Iterator[dict[str, Any]]:
-    from lmkit.text.words import split
+    from lmkit.tokenization.words import split
 
     for number, line in enumerate(lines, 1):
         words = split(line)

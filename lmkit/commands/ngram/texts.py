@@ -35,7 +35,7 @@ def make_learner(tokens: str, vocab: str | None) -> Any:
 
     Raises UsageError where both are, CheckpointError where a tokenizer can't serve n-gram models.
     """
-    from lmkit.text import tokenizers
+    from lmkit.tokenization import tokenizers
 
     if tokens not in tokenizers.KINDS:
         if vocab is not None:

@@ -30,7 +30,7 @@ class _Learning:
     """A learner as a tokenizer: it meets each block as it encodes it."""
 
     def __init__(self, learner: Any) -> None:
-        from lmkit.text.vocabulary import SPECIALS
+        from lmkit.tokenization.vocabulary import SPECIALS
 
         self._learner = learner
         self.specials = SPECIALS
@@ -114,7 +114,7 @@ def _limited(tokenizer: Any, ids: Any, training: Training) -> tuple[Any, Any]:
     """A smaller vocabulary where one is asked for, and the new id of each old one."""
     if training.max_vocab is None and training.min_count == 1:
         return tokenizer, None
-    from lmkit.text import tokenizers
+    from lmkit.tokenization import tokenizers
 
     counts = np.bincount(ids, minlength=tokenizer.size)
     vocabulary, mapping = tokenizers.limit(tokenizer.vocabulary, counts, training.max_vocab, training.min_count)

@@ -105,7 +105,7 @@ def _queries(typed: Query | None, source: str) -> Iterator[Query]:
 
 def _parsed(line: bytes) -> Signed | None:
     """The query of a line; none of an empty one. Raises DataError for what is none."""
-    from lmkit.text.words import split
+    from lmkit.tokenization.words import split
 
     words = [word for word in line.split(b"\t") if word] if b"\t" in line else split(line)
     if not words:

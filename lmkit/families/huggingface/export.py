@@ -15,8 +15,8 @@ from lmkit.families.published import TOKENIZER as TOKENIZER_CONFIG
 from lmkit.families.settings import Settings
 from lmkit.families.transformer import Transformer
 from lmkit.protocols import Tokenizer
-from lmkit.text.formats import line_ends
 from lmkit.text.sequences import ALWAYS, TextForm
+from lmkit.tokenization.formats import line_ends
 
 
 def architecture_for(settings: Settings) -> str:

@@ -17,9 +17,9 @@ from lmkit.families.published import CONFIG, Files, Published
 from lmkit.families.published import TOKENIZER as TOKENIZER_CONFIG
 from lmkit.families.transformer import Transformer
 from lmkit.protocols import Tokenizer
-from lmkit.text.formats import gpt2, line_ends, sentencepiece
-from lmkit.text.formats.assembly import parse_json
 from lmkit.text.sequences import ALONE, ALWAYS, TextForm
+from lmkit.tokenization.formats import gpt2, line_ends, sentencepiece
+from lmkit.tokenization.formats.vocab_and_merges import parse_json
 
 OWN = "lmkit"
 TOKENIZER = "tokenizer.json"

@@ -14,7 +14,7 @@ import numpy as np
 
 from lmkit.errors import DataError
 from lmkit.protocols import Bool
-from lmkit.text.additions import Additions, Joint, additions_of
+from lmkit.tokenization.token_bytes import Additions, Joint, additions_of
 from lmkit.using.generation.grammars import Checker, Grammar, byte_tokenizer, compiled, grammar_in, tokenizer
 from lmkit.using.generation.prompts import ends_of
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from copy import copy
 
 from lmkit.protocols import Form, Tokenizer
-from lmkit.text.growing import Growing
+from lmkit.tokenization.streaming_decoder import Growing
 
 
 class Transcript:

@@ -15,7 +15,7 @@ def size_in(tokenizer: Tokenizer, form: Form | None) -> Callable[[str], int]:
     if form is not None and (form.continuous or form.line_end is None):
         return lambda text: len(encode_prompt(tokenizer, form, text.encode()))
     if form is None and tokenizer.kind not in ("word", "char", "byte"):
-        from lmkit.text.whole import ids_of
+        from lmkit.tokenization.stream_encoding import ids_of
 
         return lambda text: sum(map(len, ids_of(tokenizer, [text.encode()])))
 

@@ -7,11 +7,11 @@ import tokenizers
 from hypothesis import strategies as st
 from tokenizers import Regex, pre_tokenizers
 
-from lmkit.text.bpe.counts import Counter, from_table
-from lmkit.text.bpe.fitting import fit
-from lmkit.text.bpe.scheme import Scheme
-from lmkit.text.bpe.visible import visible
 from lmkit.text.prose import sentences
+from lmkit.tokenization.bpe.byte_characters import visible
+from lmkit.tokenization.bpe.pretoken_counts import Counter, from_table
+from lmkit.tokenization.bpe.scheme import Scheme
+from lmkit.tokenization.bpe.trainer import fit
 
 EXPRESSIONS = {
     "gpt2": r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from bpe.making import CHAR, PROSE, counted, toy, trained
 from lmkit import checkpoint
 from lmkit.errors import CheckpointError, LmkitError
-from lmkit.text import tokenizers
-from lmkit.text.bpe.counts import PretokenCounts
-from lmkit.text.bpe.scheme import Scheme
-from lmkit.text.bpe.tokenizer import BPETokenizer
-from lmkit.text.stored import TokenizerFile
+from lmkit.tokenization import tokenizers
+from lmkit.tokenization.bpe.pretoken_counts import PretokenCounts
+from lmkit.tokenization.bpe.scheme import Scheme
+from lmkit.tokenization.bpe.tokenizer import BPETokenizer
+from lmkit.tokenization.tokenizer_file import TokenizerFile
 
 BYTES = trained(PROSE[:5000], 40, Scheme(pattern="gpt4", normalize=("nfc",)), [b"[M]", "ñ\xff".encode("latin-1")])
 WORDS = toy(special=[b"[M]"])

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from bpe.making import CHAR, PROSE, library, telling_bytes, telling_text, toy, trained
 from lmkit.errors import DataError
-from lmkit.text.bpe import chunks, encoding, pretokens
-from lmkit.text.bpe.encoding import Options
-from lmkit.text.bpe.scheme import PATTERNS, Scheme
-from lmkit.text.bpe.tokenizer import BPETokenizer
-from lmkit.text.vocabulary import Vocabulary
+from lmkit.tokenization.bpe import chunks, encoding, pretokenization
+from lmkit.tokenization.bpe.encoding import Options
+from lmkit.tokenization.bpe.scheme import PATTERNS, Scheme
+from lmkit.tokenization.bpe.tokenizer import BPETokenizer
+from lmkit.tokenization.vocabulary import Vocabulary
 
 MIXED = (
     PROSE[:30_000]
@@ -134,7 +134,7 @@ def test_text_may_come_in_any_pieces(pattern, lines, text, sizes, data):
 @pytest.mark.parametrize("lines", [True, False])
 def test_a_long_line_is_cut(pattern, lines, monkeypatch):
     monkeypatch.setattr(chunks, "LARGE", 1000)
-    monkeypatch.setattr(pretokens, "LONGEST", 100)
+    monkeypatch.setattr(pretokenization, "LONGEST", 100)
     text = MIXED[:20_000].replace(b"\n", b" ")
     blocks = list(chunks.blocks([text[place : place + 64] for place in range(0, len(text), 64)],
                                 TOKENIZERS[pattern].scheme, lines=lines))  # fmt: skip

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from lmkit import isolation
 from lmkit.edge import limited_process
 from lmkit.errors import DataError
-from lmkit.text.bpe import expressions
-from lmkit.text.bpe.expressions import Splitter
-from lmkit.text.bpe.pretokens import INSIDE, find
+from lmkit.tokenization.bpe import expressions
+from lmkit.tokenization.bpe.expressions import Splitter
+from lmkit.tokenization.bpe.pretokenization import INSIDE, find
 
 WORDS = r"\w+|[^\w\s]+|\s+"
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lmkit.text.bpe import merging
-from lmkit.text.bpe.merging import Merges
+from lmkit.tokenization.bpe import merge_ranks
+from lmkit.tokenization.bpe.merge_ranks import Merges
 
 
 def rows(pairs):
@@ -59,7 +59,7 @@ def merge_lists(draw):
 
 
 words = st.lists(st.lists(st.integers(0, 3), max_size=20), max_size=6)
-every_length = pytest.mark.parametrize("short", [merging.SHORT, 0])
+every_length = pytest.mark.parametrize("short", [merge_ranks.SHORT, 0])
 
 
 @every_length
@@ -70,13 +70,13 @@ every_length = pytest.mark.parametrize("short", [merging.SHORT, 0])
 def test_merges_are_made_one_after_another(short, pairs, words):
     ranks = {(left, right): (rank, merged) for rank, (left, right, merged) in enumerate(pairs)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merging, "SHORT", short)
+        patch.setattr(merge_ranks, "SHORT", short)
         assert applied(Merges(rows(pairs)), words) == [one_by_one(word, ranks) for word in words]
 
 
 @every_length
 def test_of_overlapping_pairs_the_left_one_is_merged(short, monkeypatch):
-    monkeypatch.setattr(merging, "SHORT", short)
+    monkeypatch.setattr(merge_ranks, "SHORT", short)
     merges = Merges(rows([(0, 0, 1)]))
     assert applied(merges, [[0] * 4, [0] * 5, [0, 0, 2, 0, 0, 0], [0]]) == [[1, 1], [1, 1, 0], [1, 2, 1, 0], [0]]
     twice = Merges(rows([(0, 0, 1), (1, 1, 2)]))
@@ -85,7 +85,7 @@ def test_of_overlapping_pairs_the_left_one_is_merged(short, monkeypatch):
 
 @every_length
 def test_nothing_to_merge(short, monkeypatch):
-    monkeypatch.setattr(merging, "SHORT", short)
+    monkeypatch.setattr(merge_ranks, "SHORT", short)
     for merges in (Merges(rows([])), Merges(rows([(0, 1, 2)]))):
         assert applied(merges, []) == []
         assert applied(merges, [[], [1, 0], [], [3], []]) == [[], [1, 0], [], [3], []]

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from bpe.making import CHAR, PROSE, telling_bytes, telling_text, toy, trained
 from lmkit.errors import DataError
-from lmkit.text.bpe.pieces import Display, text_of
-from lmkit.text.bpe.scheme import MARKERS, Scheme
+from lmkit.tokenization.bpe.piece_markers import Display, text_of
+from lmkit.tokenization.bpe.scheme import MARKERS, Scheme
 
 FORGED = ["##", "#", "@@", "@@@", "@", "</w>", "Ġ", "▁", "<0xE2>", "<0x", "<", "0x41>", "</w", ">", "<s>", "Ċ", "č"]
 MIXED = PROSE[:20_000] + " ".join([*FORGED, "a@@@", "▁▁", "####", "a##b</w>c"] * 30).encode() + b"\n"

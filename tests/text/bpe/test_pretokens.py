@@ -8,9 +8,9 @@ from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 
 from bpe.making import EXPRESSIONS, telling_bytes, telling_text
-from lmkit.text.bpe import pretokens
-from lmkit.text.bpe.pretokens import INSIDE, JOINED, WALLS, find
-from lmkit.text.bpe.scheme import PATTERNS
+from lmkit.tokenization.bpe import pretokenization
+from lmkit.tokenization.bpe.pretokenization import INSIDE, JOINED, WALLS, find
+from lmkit.tokenization.bpe.scheme import PATTERNS
 
 REFERENCES = {name: Split(Regex(expression), behavior="isolated") for name, expression in EXPRESSIONS.items()}
 OWN = r"\d+|[aeiou]+|\s"
@@ -148,7 +148,7 @@ def test_the_longest_are_cut_between_characters(pattern, text, longest):
     longest *= 4  # a character has at most so many bytes
     whole = parts(text.encode(), pattern)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretokens, "LONGEST", longest)
+        patch.setattr(pretokenization, "LONGEST", longest)
         got = parts(text.encode(), pattern)
     assert all(len(part) <= longest and part.decode() for part in got)
     edges = {*np.cumsum([len(part) for part in whole]).tolist()}

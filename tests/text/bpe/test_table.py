@@ -5,8 +5,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lmkit.text.bpe.table import MISSING, Table
-from lmkit.text.words import hash_stretches
+from lmkit.tokenization.bpe.hash_table import MISSING, Table
+from lmkit.tokenization.words import hash_stretches
 
 few = st.integers(0, 40).map(lambda key: key << 58)  # all of them start at a few places
 keys = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 40), few)

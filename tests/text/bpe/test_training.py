@@ -14,12 +14,12 @@ from tokenizers import models, pre_tokenizers, trainers
 
 from bpe.making import CHAR, PROSE, TOY, counted, toy, trained
 from lmkit.errors import DataError
-from lmkit.text.bpe import training
-from lmkit.text.bpe.counts import Counter, PretokenCounts, from_table
-from lmkit.text.bpe.fitting import fit
-from lmkit.text.bpe.scheme import Scheme
-from lmkit.text.bpe.training import Words, learn
-from lmkit.text.bpe.visible import visible
+from lmkit.tokenization.bpe import merge_learning
+from lmkit.tokenization.bpe.byte_characters import visible
+from lmkit.tokenization.bpe.merge_learning import Words, learn
+from lmkit.tokenization.bpe.pretoken_counts import Counter, PretokenCounts, from_table
+from lmkit.tokenization.bpe.scheme import Scheme
+from lmkit.tokenization.bpe.trainer import fit
 
 LETTERS = [b"a", b"b", b"c"]
 
@@ -71,8 +71,8 @@ word_lists = st.lists(st.tuples(st.lists(st.integers(0, 2), min_size=1, max_size
 @example([([0, 1, 0, 1, 0], 3), ([1, 0, 1], 3)], 9, 0)
 def test_merges_are_those_of_counting_anew(few, step, first_seen, words, more, minimum):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "FEW", few)
-        patch.setattr(training, "STEP", step)
+        patch.setattr(merge_learning, "FEW", few)
+        patch.setattr(merge_learning, "STEP", step)
         got = learned(words, 3 + more, minimum, first_seen=first_seen)
     assert (got.pieces, got.merges) == counting_anew(words, 3 + more, minimum, first_seen=first_seen)
 
@@ -80,8 +80,8 @@ def test_merges_are_those_of_counting_anew(few, step, first_seen, words, more, m
 @pytest.mark.parametrize(("few", "step"), [(0, 6), (1e9, 6), (5, 2), (24, 1000)])
 def test_how_it_is_done_changes_nothing_on_prose(few, step, monkeypatch):
     usual = trained(PROSE, 400)
-    monkeypatch.setattr(training, "FEW", few)
-    monkeypatch.setattr(training, "STEP", step)
+    monkeypatch.setattr(merge_learning, "FEW", few)
+    monkeypatch.setattr(merge_learning, "STEP", step)
     assert trained(PROSE, 400).digest == usual.digest
 
 
@@ -221,10 +221,10 @@ def test_special_tokens_come_first_and_once():
 
 @pytest.mark.parametrize("minimum", [1, 5])
 def test_compiled_code_learns_the_same(minimum, monkeypatch):
-    monkeypatch.setattr(training, "LARGE", 1 << 60)
+    monkeypatch.setattr(merge_learning, "LARGE", 1 << 60)
     plain = trained(PROSE, 900, minimum=minimum)
-    monkeypatch.setattr(training, "LARGE", 0)
-    monkeypatch.setattr(training, "_start", None)  # what is not compiled can't be used
+    monkeypatch.setattr(merge_learning, "LARGE", 0)
+    monkeypatch.setattr(merge_learning, "_start", None)  # what is not compiled can't be used
     assert np.array_equal(trained(PROSE, 900, minimum=minimum).merges.pairs, plain.merges.pairs)
 
 
@@ -232,7 +232,7 @@ def test_compiled_code_learns_the_same(minimum, monkeypatch):
 @given(st.lists(st.tuples(st.lists(st.integers(0, 2), max_size=12), st.integers(1, 9)), max_size=6), st.integers(3, 20))
 def test_compiled_code_counts_as_counting_anew(words, size):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "LARGE", 0)
+        patch.setattr(merge_learning, "LARGE", 0)
         assert learned(words, size, 1, first_seen=False) == counting_anew(words, size, 1, first_seen=False)
 
 
@@ -256,9 +256,9 @@ def merges_of_library(words, size, minimum):
 def check_three_ways(words, size, minimum):
     """Raises AssertionError where one of them learns other merges."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "LARGE", 0)
+        patch.setattr(merge_learning, "LARGE", 0)
         compiled = learned(words, size, minimum, first_seen=False)
-        patch.setattr(training, "LARGE", 1 << 60)
+        patch.setattr(merge_learning, "LARGE", 1 << 60)
         plain = learned(words, size, minimum, first_seen=False)
     assert compiled == plain
     known = [*LETTERS, *plain.pieces]

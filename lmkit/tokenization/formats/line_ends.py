@@ -1,0 +1,155 @@
+r"""Line ends in a tokenizer.json: a text's `\n` as the token that a model reads at the end of each line.
+
+A model trained by lmkit reads `</s>` there, and each line is encoded on its own. The tokenizers
+library does the same where the token is spelled `\n` and is looked for before anything else, as
+an added one. A `\r` in front goes, as it does when lmkit reads text. Names of special tokens are
+not looked for, since they were not when the model was trained.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lmkit.errors import CheckpointError
+from lmkit.protocols import Tokenizer
+from lmkit.tokenization.formats import tokenizer_json, tokenizer_json_vocab, tokenizer_json_writer
+from lmkit.tokenization.formats.tokenizer_json_vocab import replace
+from lmkit.tokenization.formats.vocab_and_merges import is_name, parse_json
+from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
+
+FEED, NAME = "\n", "</s>"
+_RETURN = replace(r"\r\z", "")
+_NO_SPACE = replace(r" (?=\n)", "")
+_ADDED = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
+
+
+def write(tokenizer: Tokenizer, line_end: int | None) -> bytes:
+    """A tokenizer.json in which line ends are the token `line_end`, text as any other where that is None.
+
+    Raises CheckpointError where the tokenizer can't be said in one.
+    """
+    if line_end is None and isinstance(tokenizer, HuggingFaceTokenizer):
+        return tokenizer.json
+    document = _document(tokenizer)
+    if line_end is not None:
+        document = _with(document, line_end)
+    return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def _document(tokenizer: Tokenizer) -> dict[str, Any]:
+    if tokenizer.kind in ("word", "char", "byte"):
+        return tokenizer_json_vocab.document_of(tokenizer)
+    return parse_json(tokenizer_json_writer.write(tokenizer), "a tokenizer.json")
+
+
+def read(data: bytes, config: bytes | None) -> tuple[Tokenizer, int | None]:
+    """The tokenizer of a tokenizer.json, and the token that `write` put for line ends, if it did.
+
+    Raises CheckpointError as `tokenizer_json.read` does.
+    """
+    document = parse_json(data, tokenizer_json.WHAT)
+    added = document.get("added_tokens")
+    feeds = [token for token in added if isinstance(token, dict)] if isinstance(added, list) else []
+    line_end = next((token.get("id") for token in feeds if token.get("content") == FEED), None)
+    if type(line_end) is int:
+        plain = _without(document, line_end)
+        if plain is not None:
+            tokenizer = tokenizer_json_vocab.tokenizer_of(plain) or _merges(plain)
+            if tokenizer is not None and _same(_with(_document(tokenizer), line_end), document):
+                return tokenizer, line_end
+    listed = tokenizer_json_vocab.tokenizer_of(document)
+    return listed or tokenizer_json.read(data, config), None
+
+
+def _merges(document: Mapping[str, Any]) -> Tokenizer | None:
+    data = json.dumps(document).encode()
+    try:
+        return tokenizer_json.read(data) if tokenizer_json.why_foreign(data) is None else None
+    except CheckpointError:
+        return None
+
+
+def _with(document: Mapping[str, Any], line_end: int) -> dict[str, Any]:
+    """The document with `line_end` spelled as a line end."""
+    model = document["model"]
+    vocabulary = model["vocab"]
+    if FEED in (vocabulary if isinstance(vocabulary, dict) else [entry[0] for entry in vocabulary]):
+        raise CheckpointError("the vocabulary has a line end already, beside the token that ends lines")
+    return {
+        **document, "added_tokens": _added(document.get("added_tokens") or [], vocabulary, line_end),
+        "normalizer": _sequence("normalizers", [_RETURN, *_steps("normalizers", document.get("normalizer"))]),
+        "decoder": _decoder(document), "model": {**model, "vocab": _renamed(vocabulary, line_end, FEED)},
+    }  # fmt: skip
+
+
+def _without(document: Mapping[str, Any], line_end: int) -> dict[str, Any] | None:
+    """The inverse of `_with`, the token spelled NAME again; None where that was not at work."""
+    normalizers = _steps("normalizers", document.get("normalizer"))
+    model = document.get("model")
+    if not normalizers or normalizers[0] != _RETURN or not isinstance(model, dict):
+        return None
+    vocabulary = model.get("vocab")
+    if not isinstance(vocabulary, dict) or vocabulary.get(FEED) != line_end or NAME in vocabulary:
+        return None
+    if len(document["added_tokens"]) != 1:
+        return None
+    listed = model.get("type") != "BPE" or not model.get("merges")
+    added = [] if listed else _special_names(model, line_end)
+    decoders = _steps("decoders", document.get("decoder"))
+    if decoders[-2:] == [{"type": "Fuse"}, _NO_SPACE]:
+        decoders = decoders[:-2]
+    return {
+        **document, "added_tokens": added, "normalizer": _sequence("normalizers", normalizers[1:]),
+        "decoder": _sequence("decoders", decoders), "model": {**model, "vocab": _renamed(vocabulary, line_end, NAME)},
+    }  # fmt: skip
+
+
+def _renamed(vocabulary: Any, token: int, name: str) -> Any:
+    """A vocabulary, whether it says ids or lists pieces with scores, with another spelling of one token."""
+    if isinstance(vocabulary, dict):
+        return {name if number == token else piece: number for piece, number in vocabulary.items()}
+    return [[name, *entry[1:]] if number == token else entry for number, entry in enumerate(vocabulary)]
+
+
+def _added(added: list[dict[str, Any]], vocabulary: Any, line_end: int) -> list[dict[str, Any]]:
+    """Added tokens with the one for line ends, and without special ones that the vocabulary has anyhow."""
+    feed = {"id": line_end, "content": FEED, **_ADDED}
+    listed = vocabulary if isinstance(vocabulary, dict) else {}
+    kept = [
+        entry for entry in added
+        if entry.get("id") != line_end and not (entry.get("special") and entry.get("content") in listed)
+    ]  # fmt: skip
+    return sorted([*kept, feed], key=lambda entry: int(entry["id"]))
+
+
+def _special_names(model: Mapping[str, Any], line_end: int) -> list[dict[str, Any]]:
+    """The special tokens of merges that `_added` left out: names in brackets that no merge makes."""
+    made = {"".join(pair) for pair in model.get("merges", ()) if isinstance(pair, list)}
+    named = {piece: token for piece, token in model["vocab"].items() if is_name(piece) and len(piece) > 2}
+    names = {token: piece for piece, token in named.items() if piece not in made} | {line_end: NAME}
+    return [{"id": token, "content": names[token], **_ADDED, "special": True} for token in sorted(names)]
+
+
+def _decoder(document: Mapping[str, Any]) -> Any:
+    """Words that end in a space do not before a line end."""
+    decoder = document.get("decoder")
+    model = document["model"]
+    if model.get("type") != "BPE" or "ByteLevel" in json.dumps(decoder) or "Byte" in json.dumps(decoder):
+        return decoder
+    return _sequence("decoders", [*_steps("decoders", decoder), {"type": "Fuse"}, _NO_SPACE])
+
+
+def _steps(key: str, part: Any) -> list[Any]:
+    """The members of a sequence, or the one that stands alone."""
+    if not isinstance(part, dict):
+        return []
+    members = part.get(key) if part.get("type") == "Sequence" else [part]
+    return members if isinstance(members, list) else []
+
+
+def _sequence(key: str, steps: list[Any]) -> dict[str, Any] | None:
+    return {"type": "Sequence", key: steps} if len(steps) > 1 else steps[0] if steps else None
+
+
+def _same(one: object, other: object) -> bool:
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

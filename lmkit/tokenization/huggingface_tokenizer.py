@@ -1,0 +1,190 @@
+"""Tokenizers that lmkit does not run itself: a tokenizer.json as it came, served by the tokenizers library.
+
+Text never becomes a special token unless asked: neither those that the file calls special nor
+other added ones that are spelled like one, in brackets, nor those that the vocabulary lists under a
+usual name. It is encoded as if they were not in the vocabulary (see `reserved`). Added tokens such
+as runs of spaces are ordinary words of the file's vocabulary and always found.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from copy import copy
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from lmkit.checkpoint import Array, Checkpoint, Streamed
+from lmkit.errors import CheckpointError, DataError
+from lmkit.protocols import I32, I64
+from lmkit.tokenization.bpe.byte_characters import CHARACTER_TO_BYTE, from_visible
+from lmkit.tokenization.bpe.encoding import Options
+from lmkit.tokenization.formats.vocab_and_merges import check_ids, parse_json, roles
+from lmkit.tokenization.huggingface_encoder import ForeignEncoder, Served
+from lmkit.tokenization.huggingface_library import build, failures
+from lmkit.tokenization.normalizers import META
+from lmkit.tokenization.reserved_tokens import Vocabulary, vocabulary
+
+_LOCAL = {"ByteLevel", "ByteFallback", "BPEDecoder", "Fuse", "Metaspace", "Replace", "Strip", "WordPiece"}
+"""Decoders that spell each token by itself, but for the first and the last, and for bytes."""
+
+
+def _check_shape(document: Mapping[str, Any]) -> None:
+    """Raises CheckpointError where parts that lmkit looks into are not the objects that they should be."""
+    added, decoder = document.get("added_tokens") or [], document.get("decoder") or {}
+    members = decoder.get("decoders", []) if isinstance(decoder, dict) else None
+    if not isinstance(document.get("model"), dict):
+        raise CheckpointError("not a tokenizer.json: it has no model")
+    if not isinstance(members, list) or not all(isinstance(part, dict) for part in members):
+        raise CheckpointError("not a tokenizer.json: its decoder is no object")
+    if not isinstance(added, list) or not all(
+        isinstance(token, dict) and isinstance(token.get("content"), str) for token in added
+    ):
+        raise CheckpointError("not a tokenizer.json: its added tokens are no list of tokens")
+
+
+class HuggingFaceTokenizer:
+    """A tokenizer.json, whatever is in it."""
+
+    kind = "huggingface"
+    takes_bytes = False
+    parses = False
+    """Whether names of special tokens in a text mean these tokens."""
+
+    def __init__(self, data: bytes, specials: Mapping[str, int], library: Any) -> None:
+        self.json = data
+        self.specials: Mapping[str, int] = dict(specials)
+        self._library = library
+        ids = library.get_vocab(with_added_tokens=True)
+        self.size = max(ids.values(), default=-1) + 1
+
+    @classmethod
+    def from_json(cls, data: bytes, said: Mapping[str, str | None]) -> "HuggingFaceTokenizer":
+        """From a file; `said`: names of special tokens by role. Raises CheckpointError where it can't be used."""
+        document = parse_json(data, "a tokenizer.json")
+        _check_shape(document)
+        library = build(document)
+        ids = library.get_vocab(with_added_tokens=True)
+        check_ids(ids)
+        if not ids:
+            raise CheckpointError("its vocabulary is empty")
+        return cls(data, roles(ids, said), library)
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> "HuggingFaceTokenizer":
+        """The tokenizer inside a checkpoint. Raises CheckpointError where it can't be used."""
+        data = checkpoint.array("tokenizer.json", "U8", (None,)).tobytes()
+        tokenizer = cls.from_json(data, {})
+        specials = checkpoint.tokenizer.get("specials")
+        if not isinstance(specials, dict) or not all(
+            type(token) is int and 0 <= token < tokenizer.size for token in specials.values()
+        ):
+            raise CheckpointError("damaged checkpoint: the tokenizer's special tokens are not ids of its vocabulary")
+        tokenizer.specials = specials
+        return tokenizer
+
+    def describe(self) -> dict[str, Any]:
+        """What the checkpoint's `tokenizer` object says besides kind, size, digest and specials."""
+        return {"model": self.document["model"].get("type", "BPE")}
+
+    def tensors(self) -> dict[str, Array | Streamed]:
+        """The file, as bytes."""
+        return {"tokenizer.json": np.frombuffer(self.json, dtype=np.uint8)}
+
+    @cached_property
+    def digest(self) -> str:
+        """See `Tokenizer.digest`."""
+        return sha256(
+            f"{self.kind} {json.dumps(dict(self.specials), sort_keys=True)} ".encode() + self.json
+        ).hexdigest()
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The file as JSON."""
+        return parse_json(self.json, "a tokenizer.json")
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        added = self._library.get_added_tokens_decoder()
+        return vocabulary(self.document, {token.content: (number, token.special) for number, token in added.items()})
+
+    @cached_property
+    def names(self) -> dict[bytes, int]:
+        """Special tokens, and those that are spelled like one."""
+        return {name.encode(errors="replace"): number for name, number in self._vocabulary.names.items()}
+
+    @cached_property
+    def _served(self) -> Served:
+        return Served(self.document, self._vocabulary)
+
+    def encoder(self, options: Options) -> ForeignEncoder:
+        """An encoder of blocks of one text; see `Options`."""
+        return ForeignEncoder(self._served, options, parse=bool(options.parse) or self.parses)
+
+    def parsing(self) -> "HuggingFaceTokenizer":
+        """The same tokenizer, to which names of special tokens in a text mean these tokens."""
+        made = copy(self)
+        made.__dict__.pop("_lines", None)
+        made.parses = True
+        return made
+
+    @cached_property
+    def _lines(self) -> "ForeignEncoder":
+        return self.encoder(Options())
+
+    def encode_block(self, block: bytes) -> tuple[I32, I64]:
+        """See `Tokenizer.encode_block`."""
+        return self._lines.encode(self._lines.scan(block))
+
+    def encode(self, text: bytes) -> I32:
+        """See `Tokenizer.encode`."""
+        return self.encode_block(text + b"\n")[0]
+
+    def decode(self, ids: Sequence[int]) -> bytes:
+        """The text that the ids spell, special tokens as their names. Raises DataError for an id beyond them."""
+        ids = [int(token) for token in ids]
+        if ids and not 0 <= min(ids) <= max(ids) < self.size:
+            raise DataError(f"no token has the id {max(ids) if max(ids) >= self.size else min(ids)}")
+        with failures("can't decode with this file"):
+            text: str = self._library.decode(ids, skip_special_tokens=False)
+        return text.encode()
+
+    def piece(self, token: int) -> bytes:
+        """See `Tokenizer.piece`: the bytes where the file says which they are, else the token as it is written."""
+        text = self._library.id_to_token(int(token))
+        if text is None or text.encode() in self.names:
+            return b"" if text is None else bytes(text.encode())
+        if "ByteLevel" in self._decoders and CHARACTER_TO_BYTE.keys() >= set(text):
+            return from_visible(text)
+        if "ByteFallback" in self._decoders and len(text) == 6 and text.startswith("<0x") and text.endswith(">"):
+            return bytes([int(text[3:5], 16)])
+        return bytes((text.replace(META, " ") if self._has_meta else text).encode())
+
+    @cached_property
+    def local(self) -> bool:
+        """Whether tokens that follow a few others are always spelled alike, but for characters of several tokens."""
+        decoder = self.document.get("decoder")
+        parts = [] if not decoder else decoder["decoders"] if decoder.get("type") == "Sequence" else [decoder]
+        kinds = [part.get("type") for part in parts]
+        after = kinds[kinds.index("Fuse") + 1 :] if "Fuse" in kinds else []
+        return set(kinds) <= _LOCAL and set(after) <= {"Strip"} and not any(part.get("stop") for part in parts)
+
+    def is_byte(self, token: int) -> bool:
+        """Whether a token is a byte that is spelled together with those beside it."""
+        return "ByteFallback" in self._decoders and self.written(token).startswith(b"<0x")
+
+    def written(self, token: int) -> bytes:
+        """A token as the file writes it, spaces in it as U+2581; empty for an id that stands for nothing."""
+        text = self._library.id_to_token(int(token)) or ""
+        return bytes(text.replace(" ", META).encode())
+
+    @cached_property
+    def _decoders(self) -> frozenset[str]:
+        decoder = self.document.get("decoder") or {}
+        return frozenset(str(part.get("type")) for part in (decoder, *decoder.get("decoders", ())) if part)
+
+    @cached_property
+    def _has_meta(self) -> bool:
+        """Whether U+2581 stands for a space."""
+        return "Metaspace" in self._decoders or META in json.dumps(self.document.get("decoder"), ensure_ascii=False)
