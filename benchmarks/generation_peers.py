@@ -30,8 +30,8 @@ def make(file: str, kind: str, layers: int, width: int, heads: int, context: int
     import numpy as np
 
     from lmkit.checkpoint import serialize
+    from lmkit.data.sequences import TextForm
     from lmkit.families.model import FAMILIES, Weights
-    from lmkit.text.sequences import TextForm
     from lmkit.tokenization.tokenizers import CharTokenizer
     from lmkit.tokenization.vocabulary import Vocabulary
 
@@ -68,7 +68,7 @@ def own(file: str, batch: int, tokens: int) -> dict[str, float]:
 
     use_threads(None, file)
     count = processes(None, file)
-    from lmkit.text.keyed_random import stream_of
+    from lmkit.data.keyed_random import stream_of
     from lmkit.using.generation import prompts, workers
     from lmkit.using.generation.chains import Filtering
     from lmkit.using.generation.choosing import Chooser

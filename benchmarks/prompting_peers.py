@@ -20,9 +20,9 @@ def make(file: str, output: str) -> None:
 
     from lmkit.checkpoint import serialize
     from lmkit.commands.models import open_tokenizer
+    from lmkit.data.sequences import TextForm
     from lmkit.families.model import Weights
     from lmkit.families.transformer import Transformer
-    from lmkit.text.sequences import TextForm
 
     tokenizer = open_tokenizer(file)
     settings = Transformer(vocabulary=tokenizer.size, **SHAPE)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lmkit.commands.models import open_language_model
-from lmkit.text.keyed_random import stream_of
+from lmkit.data.keyed_random import stream_of
 from lmkit.using.generation import prompts, stepping
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lmkit.checkpoint import Checkpoint
-from lmkit.text.sequences import TextForm, sequences
+from lmkit.data.sequences import TextForm, sequences
 from lmkit.tokenization import tokenizers
 from lmkit.tokenization.tokenizers import ByteTokenizer, CharTokenizer, WordTokenizer
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary

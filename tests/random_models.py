@@ -6,8 +6,8 @@ from functools import cache
 
 import numpy as np
 
-from lmkit.text.prose import sentences
-from lmkit.text.sequences import TextForm
+from lmkit.data.builtin_text import sentences
+from lmkit.data.sequences import TextForm
 from lmkit.tokenization.bpe.pretoken_counts import Counter
 from lmkit.tokenization.bpe.scheme import Scheme
 from lmkit.tokenization.bpe.trainer import fit

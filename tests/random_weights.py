@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from lmkit.data.sequences import TextForm
 from lmkit.families.model import FAMILIES, Weights
-from lmkit.text.sequences import TextForm
 
 
 def random_tensors(settings, seed=0):

@@ -86,7 +86,7 @@ def _weights(name: str, text: str) -> tuple[list[str], Any]:
     """The tokens of the text, behind a start token if it has one, and their attention, (layers, heads, T, T)."""
     import numpy as np
 
-    from lmkit.text.sequences import encode_prompt
+    from lmkit.data.sequences import encode_prompt
 
     model = opening.open_any(name)
     if not hasattr(model, "attention"):

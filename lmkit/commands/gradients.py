@@ -36,7 +36,7 @@ def _ids(run: Run, model: Any, text: str) -> Any:
     """The tokens of a text, of the first part of a very long one."""
     import numpy as np
 
-    from lmkit.text.sequences import sequences
+    from lmkit.data.sequences import sequences
 
     reader = streams.TextReader(raw=model.tokenizer.takes_bytes)
     blocks = islice(opening.text_for(run, reader, text, [model]), BLOCKS)

@@ -138,7 +138,7 @@ def ppl(
 
 def _check_ends(names: Sequence[str], models: Sequence[Any], *, no_eos: bool, explain: bool) -> None:
     """Raises UsageError where lines are asked for, but a model reads over their ends."""
-    from lmkit.text.sequences import reaches_over_lines
+    from lmkit.data.sequences import reaches_over_lines
 
     for name, model in zip(names, models, strict=True):
         if not reaches_over_lines(model.form):

@@ -59,7 +59,7 @@ def use_threads(threads: int | None, names: Sequence[str], models: Sequence[Any]
 
     Not where blocks of lines are scored in threads of their own.
     """
-    from lmkit.text.sequences import reaches_over_lines
+    from lmkit.data.sequences import reaches_over_lines
 
     own = [(name, model) for name, model in zip(names, models, strict=True) if hasattr(model, "weights")]
     if own and all(reaches_over_lines(model.form) for _, model in own):

@@ -13,8 +13,8 @@ from lmkit.counting.counting import count_sentences, mark
 from lmkit.counting.merging import merge, move, remap
 from lmkit.counting.storage import Memory, Storage
 from lmkit.counting.tables import Counts
+from lmkit.data.parallel_map import in_order
 from lmkit.protocols import I32, Stage, Tokenizer, untold
-from lmkit.text.ordered import in_order
 from lmkit.tokenization import tokenizers
 from lmkit.tokenization.tokenizers import CharTokenizer, Learner, WordTokenizer
 

@@ -18,10 +18,10 @@ from lmkit.checkpoint import Array, Checkpoint, Streamed
 from lmkit.counting.estimation import Table
 from lmkit.counting.lookup import CheckedTable
 from lmkit.counting.tables import SHIFT, WORD, find_keys
+from lmkit.data.sequences import TextForm, sequences
 from lmkit.digests import CheckedArray
 from lmkit.errors import CheckpointError
 from lmkit.protocols import F64, I32, I64, Bool, Factor, Tokenizer
-from lmkit.text.sequences import TextForm, sequences
 from lmkit.tokenization import tokenizers
 from lmkit.tokenization.vocabulary import BOS, EOS
 

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from lmkit.checkpoint import Array
+from lmkit.data.sequences import ALONE, ALWAYS, TextForm
 from lmkit.errors import CheckpointError
 from lmkit.families import published
 from lmkit.families.huggingface.configuration import LLAMA, QWEN2, QWEN3, settings_of
 from lmkit.families.model import Weights
 from lmkit.families.transformer import Transformer
 from lmkit.protocols import Tokenizer
-from lmkit.text.sequences import ALONE, ALWAYS, TextForm
 from lmkit.tokenization.formats import tokenizer_json
 
 ARCHITECTURES = {"llama": LLAMA, "qwen2": QWEN2, "qwen3": QWEN3}

@@ -9,6 +9,7 @@ import numpy as np
 
 from lmkit import __version__
 from lmkit.checkpoint import Array, Checkpoint
+from lmkit.data.sequences import NEVER, TextForm, sequences
 from lmkit.errors import CheckpointError
 from lmkit.families import published
 from lmkit.families.feedforward import FeedForward
@@ -18,7 +19,6 @@ from lmkit.families.recurrent import Recurrent
 from lmkit.families.settings import Settings
 from lmkit.families.transformer import Transformer
 from lmkit.protocols import F32, F64, I32, I64, Factor, State, Tokenizer
-from lmkit.text.sequences import NEVER, TextForm, sequences
 from lmkit.tokenization import tokenizers
 
 FAMILIES: Mapping[str, type[Settings]] = {family.kind: family for family in (FeedForward, Recurrent, Transformer)}

@@ -44,9 +44,9 @@ from itertools import chain
 
 import numpy as np
 
+from lmkit.data.sequences import reaches_over_lines
 from lmkit.errors import CheckpointError
 from lmkit.protocols import I32, LanguageModel, Tokenizer
-from lmkit.text.sequences import reaches_over_lines
 from lmkit.using.adaptive import Bytes, Flag
 from lmkit.using.arithmetic import Coder, DamagedError, Decoder, Encoder
 from lmkit.using.distributions import Distributions, Node

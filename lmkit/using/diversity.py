@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lmkit.data.keyed_random import stream_of, uniforms
 from lmkit.protocols import I32, I64, Bool
-from lmkit.text.keyed_random import stream_of, uniforms
 from lmkit.tokenization.tokenizers import Learner
 from lmkit.using.self_bleu import SelfBleu
 

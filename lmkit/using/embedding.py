@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from lmkit.data.sequences import encode_prompt
 from lmkit.errors import CheckpointError
 from lmkit.protocols import F32, F64, I32, I64, Embedding, Floats, Form
-from lmkit.text.sequences import encode_prompt
 from lmkit.tokenization.words import split
 
 POOLS = ("mean", "last")

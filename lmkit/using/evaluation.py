@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lmkit.data.parallel_map import in_order
+from lmkit.data.sequences import reaches_over_lines
 from lmkit.protocols import F64, I32, I64, Factor, LanguageModel
-from lmkit.text.ordered import in_order
-from lmkit.text.sequences import reaches_over_lines
 from lmkit.tokenization.line_ends import with_line_ends
 from lmkit.tokenization.words import is_separator
 from lmkit.using.lockstep import in_step

@@ -12,9 +12,9 @@ from copy import copy
 import numpy as np
 
 from lmkit import __version__
+from lmkit.data.sequences import TextForm
 from lmkit.errors import DataError
 from lmkit.protocols import F64, I32, I64, Bool, Form, LanguageModel, State, Tokenizer
-from lmkit.text.sequences import TextForm
 from lmkit.tokenization.tokenizers import KINDS
 from lmkit.tokenization.vocabulary import UNK
 from lmkit.tokenization.vocabulary_union import unite_tokenizers

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lmkit import checkpoint
-from lmkit.text.prose import sentences
+from lmkit.data.builtin_text import sentences
 from lmkit.tokenization import tokenizers
 
 PROSE = "".join(sentence + "\n" for sentence in sentences()).encode()

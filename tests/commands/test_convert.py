@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from lmkit.checkpoint import parse, serialize
+from lmkit.data.sequences import TextForm
 from lmkit.families.model import Weights
 from lmkit.families.transformer import Transformer
-from lmkit.text.sequences import TextForm
 from lmkit.tokenization.tokenizers import from_list
 
 FILES = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]

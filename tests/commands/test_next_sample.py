@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from conftest import NEURAL
 
+from lmkit.data.keyed_random import stream_of, uniforms
 from lmkit.errors import CheckpointError
 from lmkit.inference.linear import Head
-from lmkit.text.keyed_random import stream_of, uniforms
 
 TIES = b"""\\data\\
 ngram 1=6

@@ -6,8 +6,8 @@ from random_weights import random_weights
 from rounding import assert_nats
 
 from lmkit import checkpoint
+from lmkit.data.sequences import decode_text, encode_prompt
 from lmkit.inference.transformer import TransformerModel
-from lmkit.text.sequences import decode_text, encode_prompt
 from lmkit.tokenization.bpe.pretoken_counts import Counter
 from lmkit.tokenization.bpe.scheme import Scheme
 from lmkit.tokenization.bpe.trainer import fit

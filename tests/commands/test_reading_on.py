@@ -9,11 +9,11 @@ import pytest
 
 from lmkit import kinds
 from lmkit.checkpoint import serialize
+from lmkit.data.sequences import TextForm
 from lmkit.families.feedforward import FeedForward
 from lmkit.families.model import Weights
 from lmkit.families.recurrent import Recurrent
 from lmkit.families.transformer import Transformer
-from lmkit.text.sequences import TextForm
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "using"))
 from bigrams import bigram, stepped, tokenizer_of

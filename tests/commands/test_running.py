@@ -2,7 +2,7 @@
 
 from lmkit.commands.generation.inputs import Prompt
 from lmkit.commands.generation.running import Asking, events
-from lmkit.text.sequences import TextForm
+from lmkit.data.sequences import TextForm
 from lmkit.tokenization.tokenizers import ByteTokenizer
 from lmkit.using.generation.engine import Generated, Request
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from lmkit import checkpoint
+from lmkit.data.sequences import TextForm
 from lmkit.errors import CheckpointError
 from lmkit.families.encoder import Encoder
 from lmkit.families.feedforward import FeedForward
 from lmkit.families.model import Weights
 from lmkit.families.recurrent import Recurrent
 from lmkit.families.transformer import Transformer
-from lmkit.text.sequences import TextForm
 from lmkit.tokenization.tokenizers import ByteTokenizer
 
 SMALL = {"layers": 1, "width": 4}

@@ -109,8 +109,8 @@ def test_a_folder_gives_the_logits_of_transformers(name: str, tmp_path: Path) ->
 
 def own(settings: Mapping[str, Any], form: Any = None) -> Weights:
     """A random model of ours over bytes."""
+    from lmkit.data.sequences import TextForm
     from lmkit.families.transformer import Transformer
-    from lmkit.text.sequences import TextForm
     from lmkit.tokenization.tokenizers import ByteTokenizer
 
     made = Transformer(**{"vocabulary": 259, "layers": 2, "context": 30, **settings})
@@ -386,7 +386,7 @@ def test_a_shape_that_transformers_lacks_is_refused_by_name(settings: Any, messa
 
 
 def test_models_of_lines_end_where_a_line_does(tmp_path: Path) -> None:
-    from lmkit.text.sequences import TextForm
+    from lmkit.data.sequences import TextForm
 
     form = TextForm("line", 1, 2)
     files = written(own(ROPE, form), tmp_path / "out")

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from lmkit.checkpoint import parse
+from lmkit.data.sequences import ALONE, ALWAYS, NEVER, TextForm, encode_prompt
 from lmkit.errors import CheckpointError, DataError
 from lmkit.families import published
 from lmkit.families.huggingface import folder
 from lmkit.families.model import Weights
 from lmkit.families.published import Published
-from lmkit.text.sequences import ALONE, ALWAYS, NEVER, TextForm, encode_prompt
 from lmkit.using.generation import prompts
 from lmkit.using.generation.beams import Beams, BeamSearch
 from lmkit.using.generation.chains import Filtering

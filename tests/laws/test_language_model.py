@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from rounding import assert_nats
 
 from lmkit import checkpoint, kinds
-from lmkit.text.keyed_random import stream_of, uniforms
-from lmkit.text.sequences import decode_text
+from lmkit.data.keyed_random import stream_of, uniforms
+from lmkit.data.sequences import decode_text
 from lmkit.tokenization.line_ends import with_line_ends
 from lmkit.using import evaluation, softmax
 from lmkit.using.generation import prompts

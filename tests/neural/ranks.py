@@ -7,6 +7,7 @@ import numpy as np
 import tiny_models
 import torch
 
+from lmkit.data.sequences import TextForm
 from lmkit.families.model import Weights
 from lmkit.neural import build
 from lmkit.neural.batches import Corpus, Crops, Documents, Lanes
@@ -15,7 +16,6 @@ from lmkit.neural.plan import Plan
 from lmkit.neural.training import Stepped, Trainer
 from lmkit.neural.validation import NextTokenValidation
 from lmkit.neural.world import join
-from lmkit.text.sequences import TextForm
 
 IDS = np.random.default_rng(0).integers(3, 11, 200).astype(np.uint16)
 ENDS = np.cumsum([5, 9, 20, 1, 7, 30, 28, 50, 50])

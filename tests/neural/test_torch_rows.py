@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from rounding import assert_nats
 from tiny_models import settings_of
 
+from lmkit.data.sequences import TextForm
 from lmkit.families.model import Weights
 from lmkit.neural.scoring import of_network
-from lmkit.text.sequences import TextForm
 
 SETTINGS = {
     "ffn": settings_of("ffn"),

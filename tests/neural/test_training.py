@@ -8,6 +8,7 @@ import torch
 from rounding import assert_close, shape_of
 from torch.nn import functional
 
+from lmkit.data.sequences import TextForm
 from lmkit.errors import Diverged
 from lmkit.families.model import Weights
 from lmkit.families.windows import UNSCORED
@@ -20,7 +21,6 @@ from lmkit.neural.schedules import Schedule
 from lmkit.neural.scoring import of_network
 from lmkit.neural.training import Evaluated, Stepped, Trainer
 from lmkit.neural.validation import NextTokenValidation
-from lmkit.text.sequences import TextForm
 
 START = 2
 MODELS = [

@@ -4,7 +4,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from lmkit.text.prose import sentences
+from lmkit.data.builtin_text import sentences
 
 PROSE = [*list(sentences())[:700], *["¿Cómo está el niño? «mañana», 1234567 veces… it's ＣＡＦÉ ½ ⅷ  x\t\ty"] * 4]
 RULES = {

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_models import MAKERS, tokenizer
 
-from lmkit.text.sequences import TextForm, decode_text
+from lmkit.data.sequences import TextForm, decode_text
 from lmkit.tokenization.token_bytes import Joint, additions_of
 
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lmkit.data.builtin_text import sentences
 from lmkit.errors import LmkitError
-from lmkit.text.prose import sentences
 from lmkit.tokenization.bpe.byte_characters import BYTE_TO_CHARACTER, CHARACTER_TO_BYTE
 from lmkit.tokenization.bpe.encoding import Options
 from lmkit.tokenization.bpe.scheme import Scheme

@@ -9,7 +9,7 @@ from bpe.making import TOY, Scheme, toy, trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmkit.text.sequences import TextForm, decode_text
+from lmkit.data.sequences import TextForm, decode_text
 from lmkit.tokenization.formats import tokenizer_json
 from lmkit.tokenization.streaming_decoder import Growing
 from lmkit.tokenization.tokenizers import ByteTokenizer, CharTokenizer, WordTokenizer

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as Library
 
+from lmkit.data.sequences import TextForm, decode_text, sequences
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
-from lmkit.text.sequences import TextForm, decode_text, sequences
 from lmkit.tokenization.formats import line_ends
 from lmkit.tokenization.tokenizers import ByteTokenizer, learner
 

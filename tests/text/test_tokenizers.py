@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lmkit.checkpoint import Checkpoint
+from lmkit.data.builtin_text import sentences
 from lmkit.errors import CheckpointError, DataError
-from lmkit.text.prose import sentences
 from lmkit.tokenization import tokenizers
 from lmkit.tokenization.tokenizers import ByteTokenizer, Fixed, from_list, learner, limit
 from lmkit.tokenization.vocabulary import BOS, EOS, NAMES, UNK, Interner, Vocabulary

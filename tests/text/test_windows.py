@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.text.windows import Windows, words_of
+from lmkit.data.context_windows import Windows, words_of
 
 
 def by_hand(text, reach):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lmkit.text.ordered import in_order
+from lmkit.data.parallel_map import in_order
 from lmkit.tokenization.words import LONG, Words, distinct, find, hash_long, hash_words
 
 quick = settings(deadline=None, max_examples=60)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from lmkit.data.sequences import TextForm
 from lmkit.errors import CheckpointError, DataError
-from lmkit.text.sequences import TextForm
 from lmkit.using import coding, distributions, evaluation, spelling
 from lmkit.using.distributions import Rounding, exponentials
 

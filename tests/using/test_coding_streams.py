@@ -13,10 +13,10 @@ from random_weights import random_weights
 from test_coding import AWKWARD, TEXT, there_and_back
 
 from lmkit.commands.models import open_tokenizer
+from lmkit.data.sequences import TextForm
 from lmkit.errors import DataError
 from lmkit.inference.recurrent import RecurrentModel
 from lmkit.inference.transformer import TransformerModel
-from lmkit.text.sequences import TextForm
 from lmkit.tokenization.formats import sentencepiece
 from lmkit.tokenization.formats.tokenizer_json_writer import write
 from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.text.sequences import TextForm
+from lmkit.data.sequences import TextForm
 from lmkit.tokenization.line_ends import with_line_ends
 from lmkit.using import evaluation, scaling
 from lmkit.using.evaluation import Totals, measure

@@ -8,8 +8,8 @@ from bigrams import bigram, stepped, tokenizer_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmkit.data.sequences import TextForm, sequences
 from lmkit.errors import DataError
-from lmkit.text.sequences import TextForm, sequences
 from lmkit.using import mixture
 from lmkit.using.evaluation import Totals, evaluate, evaluate_all
 from lmkit.using.mixture import Mixture, best_weights, evaluate_each, maximise, mixed

@@ -9,7 +9,7 @@ from bigrams import BigramModel, bigram, stepped, tokenizer_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.text.sequences import TextForm, sequences
+from lmkit.data.sequences import TextForm, sequences
 from lmkit.using import evaluation
 from lmkit.using.evaluation import Totals, evaluate, evaluate_all, evaluate_block
 from lmkit.using.lockstep import in_step

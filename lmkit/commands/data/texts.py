@@ -29,10 +29,10 @@ def text(
       lmkit data text python-docs -o docs.txt
       lmkit data text python-docs | lmkit ngram fit --order 3 | lmkit sample -n 3
     """
-    from lmkit.text import prose
+    from lmkit.data import builtin_text
 
     with streams.open_output(output) as out:
-        for sentence in prose.sentences():
+        for sentence in builtin_text.sentences():
             out.write(sentence.encode() + b"\n")
 
 
@@ -68,30 +68,30 @@ def next_(
       lmkit data next --tokens char --context 8 --by stream train.txt
       lmkit data next --tokens bpe.lm --as ids train.txt
     """
-    from lmkit.text import examples
+    from lmkit.data import next_token
 
     names = list(files or [streams.STDIN])
     opening.one_stdin(tokens, *names)
     if tokens in TOKENS:
-        tokenizer, spelling = None, examples.SPELLINGS[tokens]
+        tokenizer, spelling = None, next_token.SPELLINGS[tokens]
         if form == "ids":
             raise UsageError("--as ids needs a vocabulary", hint="--tokens FILE brings one")
     else:
         tokenizer = opening.named_tokenizer(tokens)
         if form == "ids" and by == "stream" and "eos" not in tokenizer.specials:
             raise CheckpointError(f"{streams.display(tokens)}: it has no token for the end of a line")
-        spelling = examples.spelling_of(tokenizer)
+        spelling = next_token.spelling_of(tokenizer)
     raw = tokens == "byte" or (tokenizer is not None and tokenizer.takes_bytes)
     reader = opening.text_reader(encoding_errors, raw=raw, eager=True)
     shown = _ids(tokenizer) if form == "ids" else _texts(spelling)
     with streams.open_output(output, inputs=[tokens, *names]) as out:
         lines = (line for block in opening.blocks_of(run, reader, names, "reading") for line in block[:-1].split(b"\n"))
-        for x, y in examples.next_tokens(lines, spelling.cut, size, across=by == "stream"):
+        for x, y in next_token.next_tokens(lines, spelling.cut, size, across=by == "stream"):
             out.line(to_json(shown(x, y)))
 
 
 def _texts(spelling: Any) -> Callable[[Sequence[Any], Any], dict[str, Any]]:
-    from lmkit.text.examples import text_of
+    from lmkit.data.next_token import text_of
 
     def text(tokens: Sequence[Any]) -> str:
         return text_of(tokens, spelling.join).decode(errors="replace")

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeGuard
 
 from lmkit.commands import models as opening
 from lmkit.commands.generation.inputs import Prompt
+from lmkit.data import keyed_random
 from lmkit.errors import LmkitError
-from lmkit.text import keyed_random
 from lmkit.using.generation import prompts
 from lmkit.using.generation.choosing import NothingFollows
 from lmkit.using.generation.engine import Generated, Generator, Grown, Request

@@ -221,7 +221,7 @@ class _Thinker:
 
     def record(self, prompt: inputs.Prompt, *, window: bool) -> dict[str, Any]:
         """The best path after a prompt, and what was kept on the way if that is asked for."""
-        from lmkit.text import keyed_random
+        from lmkit.data import keyed_random
         from lmkit.using.generation import prompts
         from lmkit.using.generation.engine import Request
         from lmkit.using.prompting import thoughts
@@ -254,7 +254,7 @@ class _Thinker:
         return {"id": prompt.id, **shown} | {name: value for name, value in prompt.record.items() if name not in shown}
 
     def _shown(self, path: "Path") -> dict[str, Any]:
-        from lmkit.text.sequences import decode_text
+        from lmkit.data.sequences import decode_text
 
         ids = path.ids[:-1] if path.finish_reason == "eos" else path.ids
         return {

@@ -58,7 +58,7 @@ class Voter:
         return {"id": prompt.id, **shown} | {name: value for name, value in prompt.record.items() if name not in shown}
 
     def _texts(self, prompt: Prompt, *, window: bool) -> list[bytes]:
-        from lmkit.text import keyed_random
+        from lmkit.data import keyed_random
         from lmkit.using.generation import prompts
         from lmkit.using.generation.engine import Generated, Request
 

@@ -51,7 +51,7 @@ class _Encoded:
 
 def read_texts(run: Run, files: Sequence[str], training: Training) -> Texts:
     """Reads and encodes everything. Raises DataError for an empty text."""
-    from lmkit.text.sequences import TextForm
+    from lmkit.data.sequences import TextForm
 
     _check(training)
     learner = make_learner(training.tokens, None)
@@ -88,7 +88,7 @@ def _encoded(
     run: Run, files: Sequence[str], tokenizer: Any, form: Any, training: Training, *, raw: bool
 ) -> _Encoded:  # fmt: skip
     """Reads texts: all files as one, or each as one where the form says so."""
-    from lmkit.text.sequences import sequences
+    from lmkit.data.sequences import sequences
 
     reader = opening.text_reader(training.encoding_errors, raw=raw)
     ids, ends, lines = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]

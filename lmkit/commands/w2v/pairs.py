@@ -61,7 +61,7 @@ def _records(centre: Any, *, grouped: bool, as_json: bool) -> Iterator[dict[str,
 
 def _centres(run: Run, names: Sequence[str], errors: str, window: int) -> Iterator[Iterator[Any]]:
     """Words and those around them, as many at once as have come."""
-    from lmkit.text.windows import SEPARATORS, Windows, words_of
+    from lmkit.data.context_windows import SEPARATORS, Windows, words_of
 
     reader = opening.text_reader(errors, eager=True, block=BLOCK)
     with run.terminal.progress("reading", streams.size_of(names)) as progress:

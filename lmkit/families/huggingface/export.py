@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lmkit.checkpoint import serialize_tensors
+from lmkit.data.sequences import ALWAYS, TextForm
 from lmkit.errors import CheckpointError
 from lmkit.families.huggingface import tensors
 from lmkit.families.huggingface.configuration import ACTIVATIONS, GPT2, KINDS, LLAMA, MISTRAL, QWEN2, QWEN3
@@ -15,7 +16,6 @@ from lmkit.families.published import TOKENIZER as TOKENIZER_CONFIG
 from lmkit.families.settings import Settings
 from lmkit.families.transformer import Transformer
 from lmkit.protocols import Tokenizer
-from lmkit.text.sequences import ALWAYS, TextForm
 from lmkit.tokenization.formats import line_ends
 
 

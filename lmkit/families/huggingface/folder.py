@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from lmkit.checkpoint import Stored, stored_tensors
+from lmkit.data.sequences import ALONE, ALWAYS, TextForm
 from lmkit.errors import CheckpointError
 from lmkit.families import published
 from lmkit.families.huggingface import tensors
@@ -17,7 +18,6 @@ from lmkit.families.published import CONFIG, Files, Published
 from lmkit.families.published import TOKENIZER as TOKENIZER_CONFIG
 from lmkit.families.transformer import Transformer
 from lmkit.protocols import Tokenizer
-from lmkit.text.sequences import ALONE, ALWAYS, TextForm
 from lmkit.tokenization.formats import gpt2, line_ends, sentencepiece
 from lmkit.tokenization.formats.vocab_and_merges import parse_json
 

@@ -25,9 +25,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lmkit.data.sequences import decode_text
 from lmkit.errors import DataError, UsageError
 from lmkit.protocols import F64, Bool
-from lmkit.text.sequences import decode_text
 from lmkit.using.generation import stepping
 from lmkit.using.generation.choosing import Penalty, Place
 from lmkit.using.generation.engine import Generated, Request

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from lmkit.data.keyed_random import uniforms
 from lmkit.protocols import F64, I64, Floats
-from lmkit.text.keyed_random import uniforms
 
 CHUNK = 1 << 16
 """Numbers that are made at once."""

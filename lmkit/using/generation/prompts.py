@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from lmkit.data.sequences import encode_prompt
 from lmkit.errors import DataError
 from lmkit.protocols import I32, Form, LanguageModel, State
-from lmkit.text.sequences import encode_prompt
 
 
 def ends_of(form: Form) -> tuple[int, ...]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lmkit import isolation
+from lmkit.data.normal_form import normal_form
 from lmkit.errors import DataError
-from lmkit.text.normal_form import normal_form
 
 _NUMBER = re.compile(r"(?:(?<![\w)%])[-+\u2212])?\$?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\d)\.\d+)")
 

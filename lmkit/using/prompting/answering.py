@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lmkit.data.sequences import encode_prompt
 from lmkit.errors import DataError, LmkitError
 from lmkit.protocols import I32, Trunk
-from lmkit.text.sequences import encode_prompt
 from lmkit.using.prompting.norms import NORMS, best, normalised
 from lmkit.using.prompting.questions import Question, Scored
 from lmkit.using.prompting.trunks import trunk_of

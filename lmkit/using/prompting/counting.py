@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from lmkit.data.sequences import encode_prompt
 from lmkit.protocols import Form, Tokenizer
-from lmkit.text.sequences import encode_prompt
 
 
 def size_in(tokenizer: Tokenizer, form: Form | None) -> Callable[[str], int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from lmkit.text.normal_form import normal_form
+from lmkit.data.normal_form import normal_form
 
 INPUTS = ("input", "text", "question")
 """Names that the text of an item goes by in records; the first of them that is there counts."""

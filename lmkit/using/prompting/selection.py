@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
+from lmkit.data.keyed_random import stream_of
 from lmkit.errors import DataError
-from lmkit.text.keyed_random import stream_of
 from lmkit.using.prompting.examples import Example, Pool
 
 SHOTS = "shots"

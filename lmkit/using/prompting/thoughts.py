@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lmkit.data.sequences import decode_text
 from lmkit.protocols import State
-from lmkit.text.sequences import decode_text
 from lmkit.using.generation.engine import Generated
 
 

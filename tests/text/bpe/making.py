@@ -7,7 +7,7 @@ import tokenizers
 from hypothesis import strategies as st
 from tokenizers import Regex, pre_tokenizers
 
-from lmkit.text.prose import sentences
+from lmkit.data.builtin_text import sentences
 from lmkit.tokenization.bpe.byte_characters import visible
 from lmkit.tokenization.bpe.pretoken_counts import Counter, from_table
 from lmkit.tokenization.bpe.scheme import Scheme

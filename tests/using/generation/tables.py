@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from lmkit.text.sequences import TextForm
+from lmkit.data.sequences import TextForm
 from lmkit.using.generation.stepping import StateRows
 
 UNK, BOS, EOS = 0, 1, 2

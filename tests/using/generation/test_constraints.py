@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_models import MAKERS, SPELLS_LETTERS, RandomModel
 
+from lmkit.data.keyed_random import stream_of
 from lmkit.errors import DataError
-from lmkit.text.keyed_random import stream_of
 from lmkit.using.generation import prompts
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser

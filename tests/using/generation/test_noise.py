@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.text.keyed_random import stream_of, uniforms
+from lmkit.data.keyed_random import stream_of, uniforms
 from lmkit.using.generation import noise
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser, Place

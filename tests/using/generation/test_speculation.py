@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_weights import random_weights
 
+from lmkit.data.keyed_random import stream_of, uniforms
+from lmkit.data.sequences import TextForm
 from lmkit.errors import CheckpointError
 from lmkit.inference.transformer import TransformerModel
-from lmkit.text.keyed_random import stream_of, uniforms
-from lmkit.text.sequences import TextForm
 from lmkit.using.generation import drafts, noise, prompts
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser, Place

@@ -6,9 +6,9 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
+from lmkit.data.keyed_random import stream_of
+from lmkit.data.sequences import TextForm
 from lmkit.errors import DataError
-from lmkit.text.keyed_random import stream_of
-from lmkit.text.sequences import TextForm
 from lmkit.using.generation import prompts
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from lmkit.text.keyed_random import stream_of
+from lmkit.data.keyed_random import stream_of
 from lmkit.using.generation import prompts, stepping
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from tables import Noisy, Table
 
+from lmkit.data.keyed_random import stream_of
 from lmkit.errors import CheckpointError, ProcessError
-from lmkit.text.keyed_random import stream_of
 from lmkit.using.generation import prompts, workers
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser, NothingFollows

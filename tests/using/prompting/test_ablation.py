@@ -6,8 +6,8 @@ from bigrams import BigramModel, bigram, tokenizer_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmkit.data.sequences import TextForm
 from lmkit.errors import DataError
-from lmkit.text.sequences import TextForm
 from lmkit.using.metrics.bootstrap import Sampling
 from lmkit.using.prompting.ablation import ARMS, outcome, relabelled, trials
 from lmkit.using.prompting.answering import best, score

@@ -8,12 +8,12 @@ from random_models import MAKERS, RandomModel, tokenizer
 from random_weights import random_weights
 from rounding import assert_nats
 
+from lmkit.data.sequences import TextForm, encode_prompt
 from lmkit.errors import DataError
 from lmkit.families.model import Weights
 from lmkit.inference import crew, trunk
 from lmkit.inference.recurrent import RecurrentModel
 from lmkit.inference.transformer import TransformerModel
-from lmkit.text.sequences import TextForm, encode_prompt
 from lmkit.using.generation import prompts
 from lmkit.using.prompting import answering
 from lmkit.using.prompting.answering import Question, score_each

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rounding import assert_close
 
+from lmkit.data.normal_form import normal_form
 from lmkit.errors import DataError
-from lmkit.text.normal_form import normal_form
 from lmkit.using.prompting import selection, similarity
 from lmkit.using.prompting.examples import Example, Pool, labels_of, same_item
 
