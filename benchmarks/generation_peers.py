@@ -29,9 +29,9 @@ def timed(run: Callable[[], object]) -> dict[str, float]:
 def make(file: str, kind: str, layers: int, width: int, heads: int, context: int, vocabulary: int) -> dict[str, float]:
     import numpy as np
 
+    from lmkit.architectures.neural_model import FAMILIES, Weights
     from lmkit.checkpoint import serialize
     from lmkit.data.sequences import TextForm
-    from lmkit.families.model import FAMILIES, Weights
     from lmkit.tokenization.tokenizers import CharTokenizer
     from lmkit.tokenization.vocabulary import Vocabulary
 

@@ -18,11 +18,11 @@ SHAPE = {
 def make(file: str, output: str) -> None:
     import numpy as np
 
+    from lmkit.architectures.neural_model import Weights
+    from lmkit.architectures.transformer import Transformer
     from lmkit.checkpoint import serialize
     from lmkit.commands.models import open_tokenizer
     from lmkit.data.sequences import TextForm
-    from lmkit.families.model import Weights
-    from lmkit.families.transformer import Transformer
 
     tokenizer = open_tokenizer(file)
     settings = Transformer(vocabulary=tokenizer.size, **SHAPE)

@@ -12,7 +12,7 @@ from lmkit import checkpoint
 from lmkit.errors import CheckpointError, LmkitError
 
 KINDS = {
-    "adapter": ("lmkit.families.adapters", "AdapterWeights"),
+    "adapter": ("lmkit.architectures.adapters", "AdapterWeights"),
     "ffn": ("lmkit.inference.feedforward", "FeedForwardModel"),
     "ngram": ("lmkit.counting.model", "NGram"),
     "ngram-counts": ("lmkit.counting.countfile", "CountFile"),
@@ -132,7 +132,7 @@ def weights_of(data: memoryview, name: str, seen: Callable[[Content], None] = la
     """The weights of a neural model's checkpoint. Raises CheckpointError, with the file's name, for other kinds."""
     with _about(name):
         content = checkpoint.parse(data, name)
-        model = import_module("lmkit.families.model")
+        model = import_module("lmkit.architectures.neural_model")
         if content.kind not in model.FAMILIES:
             raise CheckpointError(f"of kind {content.kind}, not a neural model")
         weights = model.Weights.from_checkpoint(content)
@@ -143,12 +143,12 @@ def weights_of(data: memoryview, name: str, seen: Callable[[Content], None] = la
 def weights_in_gguf(values: Mapping[str, Any], tensors: Mapping[str, Any], name: str) -> Any:
     """The weights of what a GGUF file says. Raises CheckpointError, with the file's name, where it can't be used."""
     with _about(name):
-        return import_module("lmkit.families.gguf").read(values, tensors)
+        return import_module("lmkit.architectures.gguf").read(values, tensors)
 
 
 def _in_folder(function: str, files: Mapping[str, memoryview], name: str, *more: Any) -> Any:
     with _about(name):
-        return getattr(import_module("lmkit.families.huggingface.folder"), function)(files, *more)
+        return getattr(import_module("lmkit.architectures.huggingface.folder"), function)(files, *more)
 
 
 def _from_checkpoint(content: Content) -> Any:

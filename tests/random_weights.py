@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from lmkit.architectures.neural_model import FAMILIES, Weights
 from lmkit.data.sequences import TextForm
-from lmkit.families.model import FAMILIES, Weights
 
 
 def random_tensors(settings, seed=0):

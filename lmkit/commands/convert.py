@@ -162,7 +162,7 @@ def _records(files: Mapping[str, memoryview]) -> Iterator[dict[str, Any]]:
 
 
 def _write_folder(weights: Any, name: str, output: str | None) -> None:
-    from lmkit.families.huggingface.export import write
+    from lmkit.architectures.huggingface.export import write
 
     if output in (None, streams.STDIN):
         raise UsageError("a folder is several files", hint="name a new one with -o")

@@ -69,7 +69,7 @@ def plan(
 
 
 def _presets(out: streams.Output, names: Sequence[str], *, as_json: bool) -> None:
-    from lmkit.families.presets import PUBLISHED, published
+    from lmkit.architectures.presets import PUBLISHED, published
     from lmkit.using import scaling
 
     table = Table(out, ("preset", *scaling.PARTS, "parameters", "flops_per_token"), as_json=as_json)

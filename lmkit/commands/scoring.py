@@ -33,7 +33,7 @@ def open_scoring_models(names: Sequence[str], asked: Asked) -> list[Any]:
 
     Raises UsageError where options for neural models meet none, or --stride no transformer.
     """
-    from lmkit.families.model import NeuralModel
+    from lmkit.architectures.neural_model import NeuralModel
 
     models = [open_language_model(name) for name in names]
     neural = [isinstance(model, NeuralModel) for model in models]

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from lmkit.families import positions
-from lmkit.families.model import Weights
-from lmkit.families.transformer import Transformer
+from lmkit.architectures import positions
+from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.transformer import Transformer
 from lmkit.inference import crew, formulas
 from lmkit.inference.cache import CAPACITY, Cache, RowCache
 from lmkit.inference.linear import Head, Joint

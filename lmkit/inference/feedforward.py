@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from lmkit.families.feedforward import FeedForward
-from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
+from lmkit.architectures.feedforward import FeedForward
+from lmkit.architectures.neural_model import BATCH_TOKENS, NeuralModel, Weights
 from lmkit.inference.formulas import linear
 from lmkit.inference.linear import Head, tolerance
 from lmkit.protocols import F32, F64, I32, I64

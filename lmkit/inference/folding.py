@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lmkit.families.model import Weights
-from lmkit.families.transformer import Transformer
+from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.transformer import Transformer
 from lmkit.protocols import F32
 
 SMALL = 1 << 22

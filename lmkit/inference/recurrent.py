@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
-from lmkit.families.recurrent import Recurrent
+from lmkit.architectures.neural_model import BATCH_TOKENS, NeuralModel, Weights
+from lmkit.architectures.recurrent import Recurrent
 from lmkit.inference import formulas
 from lmkit.inference.linear import Head, tolerance
 from lmkit.protocols import F32, F64, I32, I64

@@ -9,10 +9,10 @@ from itertools import groupby, islice
 
 import numpy as np
 
+from lmkit.architectures import sliding_window
+from lmkit.architectures.neural_model import BATCH_TOKENS, NeuralModel, Weights
+from lmkit.architectures.transformer import Transformer
 from lmkit.errors import UsageError
-from lmkit.families import windows
-from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
-from lmkit.families.transformer import Transformer
 from lmkit.inference.cache import State
 from lmkit.inference.decoder import Decoder
 from lmkit.inference.folding import folded
@@ -104,19 +104,19 @@ class TransformerModel(NeuralModel):
     def _run(self, inputs: I32, targets: I32) -> F64:
         """See `windows.Run`."""
         nats = np.zeros(targets.shape)
-        wanted = targets != windows.UNSCORED
+        wanted = targets != sliding_window.UNSCORED
         nats[wanted] = self._decoder.head.score(self._decoder.whole(inputs)[wanted], targets[wanted])
         return nats
 
     def score_many(self, ids: I32, ends: I64) -> F64:
         """See `LanguageModel.score_many`."""
         start, context = self.form.context_start, self.settings.context
-        return windows.score_sentences(self._run, start, ids, ends, context, self.stride, self.batch_tokens)
+        return sliding_window.score_sentences(self._run, start, ids, ends, context, self.stride, self.batch_tokens)
 
     def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
         """See `NeuralModel.score_document`."""
-        several = windows.windows(self.form.context_start, parts, self.settings.context, self.stride)
-        return windows.score(self._run, several, self.batch_tokens)
+        several = sliding_window.windows(self.form.context_start, parts, self.settings.context, self.stride)
+        return sliding_window.score(self._run, several, self.batch_tokens)
 
     # What is inside.
 
@@ -128,7 +128,7 @@ class TransformerModel(NeuralModel):
         """See `Embedding.vectors`; each token sees what fits into its window."""
         inputs = self.form.begun(ids)
         longer = np.append(inputs, np.int32(self.form.start))  # a window's inputs leave out what it predicts last
-        several = windows.windows(None, [longer], self.settings.context, self.stride)
+        several = sliding_window.windows(None, [longer], self.settings.context, self.stride)
         found = []
         for length, alike in groupby(several, key=lambda window: len(window.inputs)):
             while some := list(islice(alike, max(1, self.batch_tokens // length))):

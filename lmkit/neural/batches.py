@@ -10,8 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
+from lmkit.architectures.sliding_window import UNSCORED
 from lmkit.checkpoint import Array
-from lmkit.families.windows import UNSCORED
 from lmkit.protocols import I32, I64, Ints
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
-from lmkit.families.model import Weights
-from lmkit.families.settings import Settings
+from lmkit.architectures.config import Settings
+from lmkit.architectures.neural_model import Weights
 from lmkit.neural.feedforward import FeedForwardNetwork
 from lmkit.neural.network import Network
 from lmkit.neural.recurrent import RecurrentNetwork

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmkit.families.feedforward import FeedForward
+from lmkit.architectures.feedforward import FeedForward
 from lmkit.neural.network import Network, Place, normal, uniform
 
 

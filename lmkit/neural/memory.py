@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from lmkit.families.transformer import Transformer
+from lmkit.architectures.transformer import Transformer
 
 Remember = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 """From new keys and values, (B, K, T, W), to all, (B, K, S, W), and which of them each may see, (B, 1, T, S)."""

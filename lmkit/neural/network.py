@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmkit.architectures.config import Settings
 from lmkit.checkpoint import Array
-from lmkit.families.settings import Settings
 from lmkit.neural.sharded_tensors import gather_tensor, shard_tensor
 
 State = Any

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmkit.families.recurrent import Recurrent
+from lmkit.architectures.recurrent import Recurrent
 from lmkit.neural.network import Network, Place, State, normal, uniform
 
 CELLS = {"elman": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}

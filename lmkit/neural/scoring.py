@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lmkit.architectures import sliding_window
+from lmkit.architectures.neural_model import BATCH_TOKENS, NeuralModel, Weights
+from lmkit.architectures.transformer import Transformer
 from lmkit.errors import MissingError, UsageError
-from lmkit.families import windows
-from lmkit.families.model import BATCH_TOKENS, NeuralModel, Weights
-from lmkit.families.transformer import Transformer
 from lmkit.neural.build import loaded
 from lmkit.neural.network import ROW_AXIS, Network, State
 from lmkit.neural.rows import StatefulRows, WindowedRows, distributions, each_tensor
@@ -102,7 +102,7 @@ class WindowedModel(TorchModel):
     def _run(self, inputs: I32, targets: I32) -> F64:
         """Nats of the targets that are wanted, (B, T)."""
         hidden, _ = self.network(self._tensor(inputs))
-        wanted = targets != windows.UNSCORED
+        wanted = targets != sliding_window.UNSCORED
         nats = np.zeros(targets.shape)
         nats[wanted] = self._nats(hidden[torch.from_numpy(wanted).to(self.device)], self._tensor(targets[wanted]))
         return nats
@@ -110,12 +110,12 @@ class WindowedModel(TorchModel):
     def score_many(self, ids: I32, ends: I64) -> F64:
         """See `LanguageModel.score_many`."""
         start, context = self.form.context_start, self.settings.context
-        return windows.score_sentences(self._run, start, ids, ends, context, self.stride, self.batch_tokens)
+        return sliding_window.score_sentences(self._run, start, ids, ends, context, self.stride, self.batch_tokens)
 
     def score_document(self, parts: Iterable[I32]) -> Iterator[F64]:
         """See `NeuralModel.score_document`."""
-        several = windows.windows(self.form.context_start, parts, self.settings.context, self.stride)
-        return windows.score(self._run, several, self.batch_tokens)
+        several = sliding_window.windows(self.form.context_start, parts, self.settings.context, self.stride)
+        return sliding_window.score(self._run, several, self.batch_tokens)
 
     # One token at a time.
 

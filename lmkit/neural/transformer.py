@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmkit.families.positions import rotary, sinusoidal
-from lmkit.families.transformer import Transformer
+from lmkit.architectures.positions import rotary, sinusoidal
+from lmkit.architectures.transformer import Transformer
 from lmkit.neural.memory import Memory, Remember
 from lmkit.neural.network import Network, Place, State, normal, uniform
 

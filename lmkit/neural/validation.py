@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmkit.families.model import Weights
+from lmkit.architectures.neural_model import Weights
 from lmkit.neural.batches import Corpus
 from lmkit.neural.network import Network
 from lmkit.neural.scoring import of_network

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping
 
-from lmkit.families.encoder import Encoder
-from lmkit.families.settings import Settings
-from lmkit.families.transformer import Transformer
+from lmkit.architectures.config import Settings
+from lmkit.architectures.encoder import Encoder
+from lmkit.architectures.transformer import Transformer
 
 PARTS = ("embeddings", "attention", "feed_forward", "norms", "head")
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.transformer import Transformer
 from lmkit.checkpoint import parse, serialize
 from lmkit.data.sequences import TextForm
-from lmkit.families.model import Weights
-from lmkit.families.transformer import Transformer
 from lmkit.tokenization.tokenizers import from_list
 
 FILES = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]

@@ -9,9 +9,9 @@ from conftest import without_digests
 from random_weights import random_weights
 from rounding import allowance, assert_nats, shape_of, spread
 
+from lmkit.architectures.transformer import Transformer
 from lmkit.checkpoint import serialize
 from lmkit.commands.models import open_language_model, open_tokenizer, use_threads
-from lmkit.families.transformer import Transformer
 from lmkit.inference import crew
 
 EVERY = ("transformer.lm", "transformer-stream.lm", "lstm.lm", "gru-stream.lm", "mingru-file.lm", "ffn-documents.lm")

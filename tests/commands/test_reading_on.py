@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from lmkit import kinds
+from lmkit.architectures.feedforward import FeedForward
+from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.recurrent import Recurrent
+from lmkit.architectures.transformer import Transformer
 from lmkit.checkpoint import serialize
 from lmkit.data.sequences import TextForm
-from lmkit.families.feedforward import FeedForward
-from lmkit.families.model import Weights
-from lmkit.families.recurrent import Recurrent
-from lmkit.families.transformer import Transformer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "using"))
 from bigrams import bigram, stepped, tokenizer_of

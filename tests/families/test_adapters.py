@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from lmkit import checkpoint, kinds
+from lmkit.architectures.adapters import Adapter, AdapterWeights
+from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.recurrent import Recurrent
+from lmkit.architectures.transformer import Transformer
 from lmkit.data.sequences import TextForm
 from lmkit.errors import CheckpointError, UsageError
-from lmkit.families.adapters import Adapter, AdapterWeights
-from lmkit.families.model import Weights
-from lmkit.families.recurrent import Recurrent
-from lmkit.families.transformer import Transformer
 from lmkit.tokenization.tokenizers import ByteTokenizer
 
 TRANSFORMER = Transformer(

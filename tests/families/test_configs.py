@@ -2,12 +2,12 @@
 
 import pytest
 
+from lmkit.architectures.context_window import ContextWindow
+from lmkit.architectures.encoder import Encoder
+from lmkit.architectures.feedforward import FeedForward
+from lmkit.architectures.recurrent import Recurrent
+from lmkit.architectures.transformer import Transformer
 from lmkit.errors import UsageError
-from lmkit.families.context_window import ContextWindow
-from lmkit.families.encoder import Encoder
-from lmkit.families.feedforward import FeedForward
-from lmkit.families.recurrent import Recurrent
-from lmkit.families.transformer import Transformer
 
 FFN = FeedForward(vocabulary=11, context=3)
 RNN = Recurrent(vocabulary=11)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lmkit.architectures import gguf as families
+from lmkit.architectures.transformer import Transformer
 from lmkit.edge import gguf_files
 from lmkit.errors import CheckpointError
-from lmkit.families import gguf as families
-from lmkit.families.transformer import Transformer
 from lmkit.tokenization.bpe.byte_characters import BYTE_TO_CHARACTER
 
 gguf = pytest.importorskip("gguf")

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from lmkit import checkpoint
+from lmkit.architectures.encoder import Encoder
+from lmkit.architectures.feedforward import FeedForward
+from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.recurrent import Recurrent
+from lmkit.architectures.transformer import Transformer
 from lmkit.data.sequences import TextForm
 from lmkit.errors import CheckpointError
-from lmkit.families.encoder import Encoder
-from lmkit.families.feedforward import FeedForward
-from lmkit.families.model import Weights
-from lmkit.families.recurrent import Recurrent
-from lmkit.families.transformer import Transformer
 from lmkit.tokenization.tokenizers import ByteTokenizer
 
 SMALL = {"layers": 1, "width": 4}

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from rounding import assert_close, shape_of
 
+from lmkit.architectures.huggingface import folder
+from lmkit.architectures.neural_model import Weights
 from lmkit.errors import CheckpointError
-from lmkit.families.huggingface import folder
-from lmkit.families.model import Weights
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -109,8 +109,8 @@ def test_a_folder_gives_the_logits_of_transformers(name: str, tmp_path: Path) ->
 
 def own(settings: Mapping[str, Any], form: Any = None) -> Weights:
     """A random model of ours over bytes."""
+    from lmkit.architectures.transformer import Transformer
     from lmkit.data.sequences import TextForm
-    from lmkit.families.transformer import Transformer
     from lmkit.tokenization.tokenizers import ByteTokenizer
 
     made = Transformer(**{"vocabulary": 259, "layers": 2, "context": 30, **settings})
@@ -138,8 +138,8 @@ EVERY = [(name, settings) for name, several in SHAPES.items() for settings in se
 
 
 def written(weights: Weights, path: Path) -> dict[str, bytes]:
+    from lmkit.architectures.huggingface.export import write
     from lmkit.edge.folders import write_folder
-    from lmkit.families.huggingface.export import write
 
     write_folder(str(path), write(weights))
     return files_of(path)
@@ -379,7 +379,7 @@ UNKNOWN_SHAPES = [
 
 @pytest.mark.parametrize(("settings", "message"), UNKNOWN_SHAPES)
 def test_a_shape_that_transformers_lacks_is_refused_by_name(settings: Any, message: str) -> None:
-    from lmkit.families.huggingface.export import write
+    from lmkit.architectures.huggingface.export import write
 
     with pytest.raises(CheckpointError, match=message):
         write(own(settings))

@@ -2,8 +2,8 @@
 
 import pytest
 
+from lmkit.architectures import presets
 from lmkit.errors import UsageError
-from lmkit.families import presets
 
 
 def test_small_shapes():

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lmkit.architectures import published_settings
+from lmkit.architectures.huggingface import folder
+from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.published_settings import Published
 from lmkit.checkpoint import parse
 from lmkit.data.sequences import ALONE, ALWAYS, NEVER, TextForm, encode_prompt
 from lmkit.errors import CheckpointError, DataError
-from lmkit.families import published
-from lmkit.families.huggingface import folder
-from lmkit.families.model import Weights
-from lmkit.families.published import Published
 from lmkit.using.generation import prompts
 from lmkit.using.generation.beams import Beams, BeamSearch
 from lmkit.using.generation.chains import Filtering
@@ -176,13 +176,13 @@ def test_without_a_start_token_the_first_token_is_given(tmp_path: Path) -> None:
 )
 def test_which_file_says_what_ends_texts(files: Any, config: Any, ends: Any) -> None:
     written = {"generation_config.json": json.dumps(files).encode()} if files else {}
-    assert published.ends_in(config, written, 50) == ends
+    assert published_settings.ends_in(config, written, 50) == ends
 
 
 @pytest.mark.parametrize("value", [-1, "x", [2.0], True, [[1]]])
 def test_what_is_no_token_ends_no_text(value: Any) -> None:
     with pytest.raises(CheckpointError, match=r"config\.json: eos_token_id .* is no token"):
-        published.ends_in({"eos_token_id": value}, {}, 50)
+        published_settings.ends_in({"eos_token_id": value}, {}, 50)
 
 
 def test_a_config_that_is_silent_means_the_defaults_of_its_class(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_checkpoint_and_a_folder_carry_it_all(tmp_path: Path, lmkit: Callable[
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_folder_written_anew_begins_and_ends_texts_as_before(seed: int, tmp_path: Path) -> None:
-    from lmkit.families.huggingface.export import write
+    from lmkit.architectures.huggingface.export import write
 
     saved(tmp_path / "model", seed)
     weights = folder.read(files_of(tmp_path / "model"))
@@ -264,7 +264,7 @@ def test_damaged_forms_are_refused(changes: Mapping[str, Any]) -> None:
 )  # fmt: skip
 def test_damaged_metadata_is_refused(config: Any, tokenizer: Any) -> None:
     with pytest.raises(CheckpointError, match="damaged checkpoint"):
-        published.in_checkpoint(config, tokenizer)
+        published_settings.in_checkpoint(config, tokenizer)
 
 
 # What a tokenizer.json puts in front.
@@ -286,13 +286,13 @@ LEVEL = {"type": "ByteLevel"}
     ],
 )  # fmt: skip
 def test_what_stands_in_front(processor: Any, tokens: list[int]) -> None:
-    assert list(published.first_tokens({"post_processor": processor})) == tokens
+    assert list(published_settings.first_tokens({"post_processor": processor})) == tokens
 
 
 @pytest.mark.parametrize("change", [{"single": 1}, {"special_tokens": {}}, {"single": [{"SpecialToken": {}}]}])
 def test_a_damaged_post_processor_is_refused(change: Any) -> None:
     with pytest.raises(CheckpointError, match="post_processor is damaged"):
-        published.first_tokens({"post_processor": {**TEMPLATE, **change}})
+        published_settings.first_tokens({"post_processor": {**TEMPLATE, **change}})
 
 
 # GGUF files.
@@ -305,6 +305,6 @@ def test_what_a_gguf_file_says() -> None:
         "tokenizer.chat_template": "D", "tokenizer.chat_template.tool_use": "T",
         "tokenizer.chat_templates": ["tool_use"],
     }  # fmt: skip
-    assert published.ends_in_gguf(values, 4) == (1, 2)
-    found = published.in_gguf(values)
+    assert published_settings.ends_in_gguf(values, 4) == (1, 2)
+    found = published_settings.in_gguf(values)
     assert found == Published({"default": "D", "tool_use": "T"}, {"bos_token": "<s>", "eos_token": "</s>"})

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from lmkit.families.positions import sinusoidal
+from lmkit.architectures.positions import sinusoidal
 from lmkit.inference import formulas
 
 EXACT = {"rtol": 0, "atol": 5e-7}

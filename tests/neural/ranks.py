@@ -7,8 +7,8 @@ import numpy as np
 import tiny_models
 import torch
 
+from lmkit.architectures.neural_model import Weights
 from lmkit.data.sequences import TextForm
-from lmkit.families.model import Weights
 from lmkit.neural import build
 from lmkit.neural.batches import Corpus, Crops, Documents, Lanes
 from lmkit.neural.objectives.language_modelling import LanguageModelling

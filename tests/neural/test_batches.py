@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.families.windows import UNSCORED
+from lmkit.architectures.sliding_window import UNSCORED
 from lmkit.neural.batches import Batch, Corpus, Crops, Documents, Lanes, next_tokens, with_loss_at_end_only
 
 START = 99

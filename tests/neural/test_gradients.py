@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from lmkit.families.feedforward import FeedForward
-from lmkit.families.recurrent import Recurrent
-from lmkit.families.transformer import Transformer
+from lmkit.architectures.feedforward import FeedForward
+from lmkit.architectures.recurrent import Recurrent
+from lmkit.architectures.transformer import Transformer
 from lmkit.neural import build
 from lmkit.neural.gradients import by_distance, windows
 

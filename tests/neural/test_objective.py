@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lmkit.families.windows import UNSCORED
+from lmkit.architectures.sliding_window import UNSCORED
 from lmkit.neural import build
 from lmkit.neural.batches import Batch, next_tokens
 from lmkit.neural.objectives.language_modelling import LanguageModelling

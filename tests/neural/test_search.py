@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.families.feedforward import FeedForward
-from lmkit.families.recurrent import Recurrent
+from lmkit.architectures.feedforward import FeedForward
+from lmkit.architectures.recurrent import Recurrent
 from lmkit.neural import build, search
 from lmkit.neural.batches import next_tokens
 from lmkit.neural.objectives.language_modelling import LanguageModelling

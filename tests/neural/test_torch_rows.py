@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from rounding import assert_nats
 from tiny_models import settings_of
 
+from lmkit.architectures.neural_model import Weights
 from lmkit.data.sequences import TextForm
-from lmkit.families.model import Weights
 from lmkit.neural.scoring import of_network
 
 SETTINGS = {

@@ -8,10 +8,10 @@ import torch
 from rounding import assert_close, shape_of
 from torch.nn import functional
 
+from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.sliding_window import UNSCORED
 from lmkit.data.sequences import TextForm
 from lmkit.errors import Diverged
-from lmkit.families.model import Weights
-from lmkit.families.windows import UNSCORED
 from lmkit.neural import build
 from lmkit.neural.batches import Corpus, Crops, Documents, Lanes, next_tokens, with_loss_at_end_only
 from lmkit.neural.objectives.language_modelling import LanguageModelling

@@ -9,9 +9,9 @@ import torch
 from rounding import assert_close, shape_of
 
 from lmkit import checkpoint
-from lmkit.families.feedforward import FeedForward
-from lmkit.families.recurrent import Recurrent
-from lmkit.families.transformer import Transformer
+from lmkit.architectures.feedforward import FeedForward
+from lmkit.architectures.recurrent import Recurrent
+from lmkit.architectures.transformer import Transformer
 from lmkit.neural import build
 from lmkit.neural.batches import next_tokens
 from lmkit.neural.objectives.language_modelling import LanguageModelling

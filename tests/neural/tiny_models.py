@@ -1,8 +1,8 @@
 """Settings of tiny models of every family."""
 
-from lmkit.families.feedforward import FeedForward
-from lmkit.families.recurrent import Recurrent
-from lmkit.families.transformer import Transformer
+from lmkit.architectures.feedforward import FeedForward
+from lmkit.architectures.recurrent import Recurrent
+from lmkit.architectures.transformer import Transformer
 
 VOCABULARY = 11
 SMALL = {

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lmkit.architectures.recurrent import GATES
 from lmkit.commands.calc.values import Fields, Values, answer, each
 from lmkit.commands.options import Output, Run
-from lmkit.families.recurrent import GATES
 
 
 def rnn_step(run: Run, values: Values = None, output: Output = None) -> None:

@@ -82,7 +82,7 @@ def posenc(
     """
     import numpy as np
 
-    from lmkit.families.positions import sinusoidal
+    from lmkit.architectures.positions import sinusoidal
 
     if position >= 1 << 53:
         raise UsageError(f"position {position} is above 2^53, beyond which floats don't tell positions apart")

@@ -183,7 +183,7 @@ def _names_in(model: str) -> Sequence[str]:
 def _published(model: str) -> Any:
     """What goes with a model: its templates, and its special tokens by name."""
     from lmkit import checkpoint
-    from lmkit.families.published import in_checkpoint, in_folder
+    from lmkit.architectures.published_settings import in_checkpoint, in_folder
 
     if opening.is_folder(model):
         return in_folder(Folder(model))

@@ -37,7 +37,7 @@ def ffn(
     """
 
     def settings(vocabulary: int) -> Any:
-        from lmkit.families.feedforward import FeedForward
+        from lmkit.architectures.feedforward import FeedForward
 
         return FeedForward(vocabulary=vocabulary, context=context, width=width, hidden=hidden, direct=direct)
 

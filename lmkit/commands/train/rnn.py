@@ -47,7 +47,7 @@ def rnn(
     """
 
     def settings(vocabulary: int) -> Any:
-        from lmkit.families.recurrent import Recurrent
+        from lmkit.architectures.recurrent import Recurrent
 
         return Recurrent(vocabulary=vocabulary, cell=cell, layers=layers, width=width, bias=bias, tied=tied)
 

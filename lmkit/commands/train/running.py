@@ -157,7 +157,7 @@ class NeuralSession(Session):
 
     def model(self) -> Any:
         """See `Session.model`; every process takes part."""
-        from lmkit.families.model import Weights
+        from lmkit.architectures.neural_model import Weights
 
         return Weights(self._settings, self._texts.form, self._texts.tokenizer, self._trainer.weights())
 

@@ -161,7 +161,7 @@ class Setup:
 
     def _validation(self) -> Any:
         """How the network does on the validation text; None without one."""
-        from lmkit.families.model import Weights
+        from lmkit.architectures.neural_model import Weights
         from lmkit.neural.validation import NextTokenValidation
 
         if self.texts.validation is None:

@@ -137,7 +137,7 @@ def transformer(
         raise UsageError(f"--width {width} can't be shared evenly by --heads {heads}")
 
     def settings(vocabulary: int) -> Any:
-        from lmkit.families import presets
+        from lmkit.architectures import presets
 
         gated = {**presets.SMALL[preset], **chosen}.get("activation", "swiglu") == "swiglu"
         inner = hidden or (-(-width * 8 // 3 // 8) * 8 if gated else 4 * width)

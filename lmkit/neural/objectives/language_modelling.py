@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lmkit.families.windows import UNSCORED
+from lmkit.architectures.sliding_window import UNSCORED
 from lmkit.neural.batches import Batch, with_loss_at_end_only
 from lmkit.neural.network import Network, State
 from lmkit.neural.objectives.objective import Arrays, Loss, Merit, Objective, Tensors

@@ -12,8 +12,16 @@ from datetime import date
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from lmkit.architectures.published_settings import (
+    OLD_TEMPLATE,
+    TEMPLATE,
+    TOKENIZER,
+    Published,
+    content,
+    in_folder,
+    json_in,
+)
 from lmkit.errors import CheckpointError, DataError
-from lmkit.families.published import OLD_TEMPLATE, TEMPLATE, TOKENIZER, Published, content, in_folder, json_in
 from lmkit.using.prompting.sandbox import LimitedTemplate
 from lmkit.using.prompting.slots import Filled, ended
 

@@ -8,9 +8,9 @@ from random_models import MAKERS, RandomModel, tokenizer
 from random_weights import random_weights
 from rounding import assert_nats
 
+from lmkit.architectures.neural_model import Weights
 from lmkit.data.sequences import TextForm, encode_prompt
 from lmkit.errors import DataError
-from lmkit.families.model import Weights
 from lmkit.inference import crew, trunk
 from lmkit.inference.recurrent import RecurrentModel
 from lmkit.inference.transformer import TransformerModel

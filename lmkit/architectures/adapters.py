@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from lmkit.architectures.config import Settings, Shapes
+from lmkit.architectures.neural_model import Weights
 from lmkit.checkpoint import Array, Checkpoint
 from lmkit.errors import CheckpointError, UsageError
-from lmkit.families.model import Weights
-from lmkit.families.settings import Settings, Shapes
 
 
 @dataclass(frozen=True, kw_only=True)

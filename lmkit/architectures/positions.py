@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from lmkit.families.transformer import Transformer
+from lmkit.architectures.transformer import Transformer
 from lmkit.protocols import F32, F64
 
 

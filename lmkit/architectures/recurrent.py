@@ -15,8 +15,8 @@ The logits are W h_t + b of the last layer; with `tied`, W is the table of embed
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lmkit.families.heads import LanguageModelHead
-from lmkit.families.settings import Settings, Shapes
+from lmkit.architectures.config import Settings, Shapes
+from lmkit.architectures.heads import LanguageModelHead
 
 GATES = {"elman": 1, "lstm": 4, "gru": 3, "mingru": 2}
 

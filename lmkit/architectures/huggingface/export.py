@@ -4,17 +4,17 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from lmkit.architectures.config import Settings
+from lmkit.architectures.huggingface import tensors
+from lmkit.architectures.huggingface.configuration import ACTIVATIONS, GPT2, KINDS, LLAMA, MISTRAL, QWEN2, QWEN3
+from lmkit.architectures.huggingface.folder import OWN, TOKENIZER, WEIGHTS
+from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.published_settings import CONFIG, GENERATION, first_tokens, to_folder
+from lmkit.architectures.published_settings import TOKENIZER as TOKENIZER_CONFIG
+from lmkit.architectures.transformer import Transformer
 from lmkit.checkpoint import serialize_tensors
 from lmkit.data.sequences import ALWAYS, TextForm
 from lmkit.errors import CheckpointError
-from lmkit.families.huggingface import tensors
-from lmkit.families.huggingface.configuration import ACTIVATIONS, GPT2, KINDS, LLAMA, MISTRAL, QWEN2, QWEN3
-from lmkit.families.huggingface.folder import OWN, TOKENIZER, WEIGHTS
-from lmkit.families.model import Weights
-from lmkit.families.published import CONFIG, GENERATION, first_tokens, to_folder
-from lmkit.families.published import TOKENIZER as TOKENIZER_CONFIG
-from lmkit.families.settings import Settings
-from lmkit.families.transformer import Transformer
 from lmkit.protocols import Tokenizer
 from lmkit.tokenization.formats import line_ends
 

@@ -8,16 +8,16 @@ from typing import Any, Self
 import numpy as np
 
 from lmkit import __version__
+from lmkit.architectures import published_settings
+from lmkit.architectures.config import Settings
+from lmkit.architectures.feedforward import FeedForward
+from lmkit.architectures.heads import LM, head_kind
+from lmkit.architectures.published_settings import NOTHING, Published
+from lmkit.architectures.recurrent import Recurrent
+from lmkit.architectures.transformer import Transformer
 from lmkit.checkpoint import Array, Checkpoint
 from lmkit.data.sequences import NEVER, TextForm, sequences
 from lmkit.errors import CheckpointError
-from lmkit.families import published
-from lmkit.families.feedforward import FeedForward
-from lmkit.families.heads import LM, head_kind
-from lmkit.families.published import NOTHING, Published
-from lmkit.families.recurrent import Recurrent
-from lmkit.families.settings import Settings
-from lmkit.families.transformer import Transformer
 from lmkit.protocols import F32, F64, I32, I64, Factor, State, Tokenizer
 from lmkit.tokenization import tokenizers
 
@@ -57,7 +57,7 @@ class Weights:
         shapes = settings.shapes()
         checkpoint.check(shapes)
         tensors = {name: checkpoint.array(name, "F32", shape) for name, shape in shapes.items()}
-        beside = published.in_checkpoint(checkpoint.config, checkpoint.tokenizer)
+        beside = published_settings.in_checkpoint(checkpoint.config, checkpoint.tokenizer)
         return cls(settings, form, tokenizer, tensors, checkpoint.digest, beside)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from lmkit.architectures.context_window import ContextWindow
 from lmkit.errors import CheckpointError, UsageError
-from lmkit.families.context_window import ContextWindow
 
 if TYPE_CHECKING:
-    from lmkit.families.heads import Head
+    from lmkit.architectures.heads import Head
 
 LAYERS = 1 << 12
 Shapes = dict[str, tuple[int, ...]]

@@ -28,9 +28,9 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lmkit.architectures.config import Settings, Shapes, linear
+from lmkit.architectures.heads import LanguageModelHead
 from lmkit.errors import UsageError
-from lmkit.families.heads import LanguageModelHead
-from lmkit.families.settings import Settings, Shapes, linear
 
 
 @dataclass(frozen=True, kw_only=True)

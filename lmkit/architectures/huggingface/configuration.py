@@ -9,8 +9,8 @@ run exactly is refused by name.
 from collections.abc import Mapping
 from typing import Any
 
+from lmkit.architectures.transformer import SCALING, Transformer
 from lmkit.errors import CheckpointError, UsageError
-from lmkit.families.transformer import SCALING, Transformer
 
 GPT2 = "GPT2LMHeadModel"
 LLAMA, MISTRAL, QWEN2, QWEN3 = (f"{name}ForCausalLM" for name in ("Llama", "Mistral", "Qwen2", "Qwen3"))

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lmkit.architectures import published_settings
+from lmkit.architectures.huggingface.configuration import LLAMA, QWEN2, QWEN3, settings_of
+from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.transformer import Transformer
 from lmkit.checkpoint import Array
 from lmkit.data.sequences import ALONE, ALWAYS, TextForm
 from lmkit.errors import CheckpointError
-from lmkit.families import published
-from lmkit.families.huggingface.configuration import LLAMA, QWEN2, QWEN3, settings_of
-from lmkit.families.model import Weights
-from lmkit.families.transformer import Transformer
 from lmkit.protocols import Tokenizer
 from lmkit.tokenization.formats import tokenizer_json
 
@@ -63,7 +63,7 @@ def read(values: Mapping[str, Any], tensors: Mapping[str, Any]) -> Weights:
     form = _form(values, tokenizer.size)
     if tokenizer.size > settings.vocabulary:
         raise CheckpointError(f"its tokenizer has {tokenizer.size} tokens, its model {settings.vocabulary}")
-    return Weights(settings, form, tokenizer, arrays, published=published.in_gguf(values))
+    return Weights(settings, form, tokenizer, arrays, published=published_settings.in_gguf(values))
 
 
 def _form(values: Mapping[str, Any], size: int) -> TextForm:
@@ -72,7 +72,7 @@ def _form(values: Mapping[str, Any], size: int) -> TextForm:
     if type(start) is not int or not 0 <= start < size:
         raise CheckpointError("no token to begin texts with")
     adds = values.get("tokenizer.ggml.add_bos_token", values.get("tokenizer.ggml.pre") in _WITH_START)
-    ends = published.ends_in_gguf(values, size)
+    ends = published_settings.ends_in_gguf(values, size)
     return TextForm("stream", start, None, ends=ends, bos=ALWAYS if adds else ALONE)
 
 

@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from lmkit.architectures import published_settings
+from lmkit.architectures.huggingface import tensors
+from lmkit.architectures.huggingface.configuration import DEFAULTS, GPT2, LLAMA, QWEN2, architecture, settings_of
+from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.published_settings import CONFIG, Files, Published
+from lmkit.architectures.published_settings import TOKENIZER as TOKENIZER_CONFIG
+from lmkit.architectures.transformer import Transformer
 from lmkit.checkpoint import Stored, stored_tensors
 from lmkit.data.sequences import ALONE, ALWAYS, TextForm
 from lmkit.errors import CheckpointError
-from lmkit.families import published
-from lmkit.families.huggingface import tensors
-from lmkit.families.huggingface.configuration import DEFAULTS, GPT2, LLAMA, QWEN2, architecture, settings_of
-from lmkit.families.model import Weights
-from lmkit.families.published import CONFIG, Files, Published
-from lmkit.families.published import TOKENIZER as TOKENIZER_CONFIG
-from lmkit.families.transformer import Transformer
 from lmkit.protocols import Tokenizer
 from lmkit.tokenization.formats import gpt2, line_ends, sentencepiece
 from lmkit.tokenization.formats.vocab_and_merges import parse_json
@@ -107,7 +107,7 @@ class Usage(NamedTuple):
 def read_usage(files: Files, found: Description) -> Usage:
     """All but the tensors. Raises CheckpointError where it is absent or damaged."""
     tokenizer, line_end = _tokenizer(files)
-    beside = published.in_folder(files)
+    beside = published_settings.in_folder(files)
     own = found.config.get(OWN)
     if isinstance(own, dict) and "text" in own:
         return Usage(tokenizer, TextForm.from_json(own["text"], tokenizer.size), beside)
@@ -115,7 +115,7 @@ def read_usage(files: Files, found: Description) -> Usage:
     start = first if first is not None else _start(found.config, tokenizer, beside)
     if line_end is not None:
         return Usage(tokenizer, TextForm("stream", start, line_end), beside)
-    ends = published.ends_in({**DEFAULTS[found.architecture], **found.config}, files, tokenizer.size)
+    ends = published_settings.ends_in({**DEFAULTS[found.architecture], **found.config}, files, tokenizer.size)
     bos = ALONE if first is None else ALWAYS
     return Usage(tokenizer, TextForm("stream", start, None, ends=ends, bos=bos), beside)
 
@@ -127,12 +127,12 @@ def _first_token(files: Files, tokenizer: Tokenizer) -> int | None:
     silent. Raises CheckpointError for several tokens.
     """
     if TOKENIZER in files:
-        first = published.first_tokens(parse_json(bytes(files[TOKENIZER]), "a tokenizer.json"))
+        first = published_settings.first_tokens(parse_json(bytes(files[TOKENIZER]), "a tokenizer.json"))
         if len(first) > 1 or not all(0 <= token < tokenizer.size for token in first):
             raise CheckpointError(f"{TOKENIZER}: it puts tokens {list(first)} in front of texts, lmkit puts one")
         return first[0] if first else None
     pair = "vocab.json" in files
-    adds = published.json_in(files, TOKENIZER_CONFIG).get("add_bos_token", not pair)
+    adds = published_settings.json_in(files, TOKENIZER_CONFIG).get("add_bos_token", not pair)
     return tokenizer.specials.get("bos") if adds is True else None
 
 
@@ -142,7 +142,7 @@ def _start(config: Mapping[str, Any], tokenizer: Tokenizer, beside: Published) -
         if f"{role}_token" in beside.special_tokens and role in tokenizer.specials:
             return tokenizer.specials[role]
     for role in ("bos", "eos"):
-        said = published.tokens_of(config.get(f"{role}_token_id"), f"{role}_token_id", tokenizer.size)
+        said = published_settings.tokens_of(config.get(f"{role}_token_id"), f"{role}_token_id", tokenizer.size)
         if said:
             return said[0]
     for role in ("bos", "eos"):
@@ -188,8 +188,11 @@ def read_tokenizer(files: Files) -> Tokenizer:
 def _tokenizer(files: Files) -> tuple[Tokenizer, int | None]:
     """The tokenizer, and the token that its file has for line ends, if `export.write` put one there."""
     said = None
-    if TOKENIZER_CONFIG in files or published.SPECIAL_TOKENS in files:
-        named = {**published.json_in(files, published.SPECIAL_TOKENS), **published.json_in(files, TOKENIZER_CONFIG)}
+    if TOKENIZER_CONFIG in files or published_settings.SPECIAL_TOKENS in files:
+        named = {
+            **published_settings.json_in(files, published_settings.SPECIAL_TOKENS),
+            **published_settings.json_in(files, TOKENIZER_CONFIG),
+        }
         said = json.dumps(named).encode()
     if TOKENIZER in files:
         with _about(TOKENIZER):

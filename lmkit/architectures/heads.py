@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from lmkit.architectures.config import Shapes, linear
 from lmkit.errors import CheckpointError
-from lmkit.families.settings import Shapes, linear
 
 LM = "lm"
 

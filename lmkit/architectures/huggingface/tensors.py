@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from lmkit.architectures.config import Shapes
+from lmkit.architectures.huggingface.configuration import GPT2
+from lmkit.architectures.transformer import Transformer
 from lmkit.checkpoint import Array, Stored
 from lmkit.errors import CheckpointError
-from lmkit.families.huggingface.configuration import GPT2
-from lmkit.families.settings import Shapes
-from lmkit.families.transformer import Transformer
 
 HEAD, EMBEDDINGS = "lm_head.weight", "embed_tokens.weight"
 FLOATS = ("F32", "F16", "BF16")

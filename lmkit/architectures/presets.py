@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from lmkit.architectures.encoder import Encoder
+from lmkit.architectures.transformer import Transformer
 from lmkit.errors import UsageError
-from lmkit.families.encoder import Encoder
-from lmkit.families.transformer import Transformer
 
 _OF_GPT: Mapping[str, Any] = {
     "positions": "learned", "normalisation": "layernorm", "norm_epsilon": 1e-5, "activation": "gelu",

@@ -7,7 +7,7 @@ behind the branches (`post` in `transformer`), attention reaching both ways; a p
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lmkit.families.settings import Settings, Shapes, linear
+from lmkit.architectures.config import Settings, Shapes, linear
 
 
 @dataclass(frozen=True, kw_only=True)

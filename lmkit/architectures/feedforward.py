@@ -7,8 +7,8 @@ y = b + W x + U tanh(d + H x)             logits; W only with `direct`
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lmkit.families.heads import LanguageModelHead
-from lmkit.families.settings import Settings, Shapes
+from lmkit.architectures.config import Settings, Shapes
+from lmkit.architectures.heads import LanguageModelHead
 
 
 @dataclass(frozen=True, kw_only=True)
