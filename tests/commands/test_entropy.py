@@ -262,12 +262,12 @@ def test_nothing_to_count(unit, fails, write):
 
 @pytest.mark.parametrize("unit", ["byte", "char"])
 def test_memory_changes_nothing(unit, lmkit, write, monkeypatch):
-    from lmkit.counting import blocks, runs
+    from lmkit.information import block_entropy, sorted_runs
 
     words = ["entropy", "--json", "-q", "--order", "4", "--unit-of", unit, write("x", TEXT * 3)]
     plain = lmkit(*words)
-    monkeypatch.setattr(blocks, "RUN", 100)
-    monkeypatch.setattr(runs.Shelf, "keep", lambda self, table: self.store([table]))
+    monkeypatch.setattr(block_entropy, "RUN", 100)
+    monkeypatch.setattr(sorted_runs.Shelf, "keep", lambda self, table: self.store([table]))
     assert lmkit(*words).stdout == plain.stdout
     assert lmkit(*words, "--memory", "1M", "--temp-dir", ".").stdout == plain.stdout
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.counting import blocks, runs
-from lmkit.counting.blocks import BlockCounts, SymbolCounts, counts_of, in_window, windows
-from lmkit.counting.information import Spectrum
 from lmkit.counting.storage import Memory
-from lmkit.counting.symbols import Bytes, Characters, Lines, Tokens, WordSymbols, unit_of
+from lmkit.information import block_entropy, sorted_runs
+from lmkit.information.block_entropy import BlockCounts, SymbolCounts, counts_of, in_window, windows
+from lmkit.information.measures import Spectrum
+from lmkit.information.symbols import Bytes, Characters, Lines, Tokens, WordSymbols, unit_of
 from lmkit.tokenization.tokenizers import ByteTokenizer
 
 STREAMS = st.lists(st.integers(0, 2) | st.sampled_from([0, 255, 5000]), max_size=60)
@@ -60,10 +60,10 @@ def test_blocks_are_those_of_dictionaries(stream, order, cuts, alphabet):
 )  # fmt: skip
 def test_runs_and_merging_change_nothing(stream, order, step, merged, limit, most, alphabet):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "STEP", step)
-        patch.setattr(runs, "STEP", step)
-        patch.setattr(runs, "MERGED", merged)
-        patch.setattr(blocks, "RUN", most)
+        patch.setattr(block_entropy, "STEP", step)
+        patch.setattr(sorted_runs, "STEP", step)
+        patch.setattr(sorted_runs, "MERGED", merged)
+        patch.setattr(block_entropy, "RUN", most)
         counter = BlockCounts(order, memory=1 << 30, spill=Memory, alphabet=alphabet)
         counter._shelf._left = limit
         counter.add(np.array(stream, dtype=np.int32))

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.counting import information
-from lmkit.counting.information import CORRECTIONS, Joint, Pair, Spectrum, digamma
 from lmkit.errors import DataError
+from lmkit.information import measures
+from lmkit.information.measures import CORRECTIONS, Joint, Pair, Spectrum, digamma
 
 COUNTS = st.lists(st.integers(0, 1000), min_size=1, max_size=20).filter(any)
 DISTRIBUTIONS = COUNTS.map(lambda counts: np.array(counts) / sum(counts))
@@ -26,23 +26,23 @@ TABLES = st.integers(1, 4).flatmap(
     ],
 )  # fmt: skip
 def test_textbook_entropies_exactly(p, bits, perplexity):
-    found = information.entropy(np.array(p))
-    assert (found, information.perplexity(found)) == (bits, perplexity)
+    found = measures.entropy(np.array(p))
+    assert (found, measures.perplexity(found)) == (bits, perplexity)
     assert math.copysign(1, found) == 1
 
 
 def test_units():
-    assert information.in_unit(1.0, "bits") == 1
-    assert information.in_unit(1.0, "nats") == pytest.approx(0.693147180559945, abs=1e-15)
-    assert information.in_unit(1.0, "hartleys") == pytest.approx(0.301029995663981, abs=1e-15)
-    assert information.from_nats(0.1, "nats") == 0.1
-    assert information.from_nats(math.log(8), "bits") == pytest.approx(3)
-    assert information.perplexity(1e9) == math.inf
+    assert measures.in_unit(1.0, "bits") == 1
+    assert measures.in_unit(1.0, "nats") == pytest.approx(0.693147180559945, abs=1e-15)
+    assert measures.in_unit(1.0, "hartleys") == pytest.approx(0.301029995663981, abs=1e-15)
+    assert measures.from_nats(0.1, "nats") == 0.1
+    assert measures.from_nats(math.log(8), "bits") == pytest.approx(3)
+    assert measures.perplexity(1e9) == math.inf
 
 
 @given(DISTRIBUTIONS)
 def test_bounds_of_an_entropy(p):
-    assert 0 <= information.entropy(p) <= math.log2(len(p)) + 1e-12
+    assert 0 <= measures.entropy(p) <= math.log2(len(p)) + 1e-12
 
 
 # Two distributions.
@@ -51,8 +51,8 @@ def test_bounds_of_an_entropy(p):
 def test_divergences_of_the_textbook():
     """Cover and Thomas, example 2.3.1."""
     p, q = np.array([0.5, 0.5]), np.array([0.75, 0.25])
-    assert information.divergence(p, q) == pytest.approx(1 - math.log2(3) / 2)
-    assert information.divergence(q, p) == pytest.approx(0.75 * math.log2(3) - 1)
+    assert measures.divergence(p, q) == pytest.approx(1 - math.log2(3) / 2)
+    assert measures.divergence(q, p) == pytest.approx(0.75 * math.log2(3) - 1)
 
 
 @given(COUNTS, COUNTS, st.sampled_from([0.0, 0.5, 1.0]))
@@ -62,14 +62,14 @@ def test_laws_of_divergence(counts, others, add):
     assert len(p) == len(q)
     assert p.sum() == pytest.approx(1)
     assert q.sum() == pytest.approx(1)
-    divergence = information.divergence(p, q)
+    divergence = measures.divergence(p, q)
     assert divergence >= 0
-    assert information.divergence(p, p) == 0
-    assert information.cross_entropy(p, q) == pytest.approx(information.entropy(p) + divergence, abs=1e-12)
+    assert measures.divergence(p, p) == 0
+    assert measures.cross_entropy(p, q) == pytest.approx(measures.entropy(p) + divergence, abs=1e-12)
     assert math.isinf(divergence) == bool(((p > 0) & (q == 0)).any())
-    between = information.jensen_shannon(p, q)
+    between = measures.jensen_shannon(p, q)
     assert 0 <= between <= 1
-    assert between == pytest.approx(information.jensen_shannon(q, p), abs=1e-15)
+    assert between == pytest.approx(measures.jensen_shannon(q, p), abs=1e-15)
     if not ((p > 0) & (q > 0)).any():
         assert between == pytest.approx(1)
 
@@ -103,23 +103,23 @@ def test_joint_entropies_of_the_textbook():
 
 @given(TABLES.filter(lambda rows: sum(map(sum, rows)) > 1))
 def test_identities_of_joint_entropies(rows):
-    p = information.joint_distribution(rows)
+    p = measures.joint_distribution(rows)
     found, turned = Joint.of(p), Joint.of(p.T)
     assert found.joint == pytest.approx(found.x + found.y_given_x, abs=1e-12)
     assert found.joint == pytest.approx(found.y + found.x_given_y, abs=1e-12)
     independent = np.outer(p.sum(axis=1), p.sum(axis=0))
-    assert found.mutual_information == pytest.approx(information.divergence(p.ravel(), independent.ravel()), abs=1e-12)
+    assert found.mutual_information == pytest.approx(measures.divergence(p.ravel(), independent.ravel()), abs=1e-12)
     assert (turned.x, turned.y) == pytest.approx((found.y, found.x), abs=1e-12)
     assert found.normalised is None or -1e-12 <= found.normalised <= 1 + 1e-12
     assert (found.normalised is None) == (found.x == found.y == 0)
 
 
 def test_counts_and_probabilities_are_told_apart():
-    assert information.joint_distribution([[1, 1], [2, 0]]).tolist() == [[0.25, 0.25], [0.5, 0]]
-    assert information.joint_distribution([[1.0]]).tolist() == [[1]]
+    assert measures.joint_distribution([[1, 1], [2, 0]]).tolist() == [[0.25, 0.25], [0.5, 0]]
+    assert measures.joint_distribution([[1.0]]).tolist() == [[1]]
     with pytest.raises(DataError, match=r"sum to 0\.6"):
-        information.joint_distribution([[0.2, 0.2], [0.1, 0.1]])
-    assert information.joint_distribution([[0.2, 0.2]], rescale=True).tolist() == [[0.5, 0.5]]
+        measures.joint_distribution([[0.2, 0.2], [0.1, 0.1]])
+    assert measures.joint_distribution([[0.2, 0.2]], rescale=True).tolist() == [[0.5, 0.5]]
 
 
 # What is no distribution.
@@ -130,14 +130,14 @@ def test_counts_and_probabilities_are_told_apart():
 )
 def test_what_is_no_distribution(values):
     with pytest.raises(DataError):
-        information.distribution(values)
+        measures.distribution(values)
 
 
 def test_a_distribution_may_be_rounded_or_rescaled():
-    assert information.distribution([1 / 3, 0.3333333, 0.3333333]).sum() < 1
-    assert information.distribution([1, 3], rescale=True).tolist() == [0.25, 0.75]
+    assert measures.distribution([1 / 3, 0.3333333, 0.3333333]).sum() < 1
+    assert measures.distribution([1, 3], rescale=True).tolist() == [0.25, 0.75]
     with pytest.raises(DataError, match="sum to 0"):
-        information.distribution([0, 0], rescale=True)
+        measures.distribution([0, 0], rescale=True)
 
 
 # Samples.
@@ -159,7 +159,7 @@ def test_estimates_follow_their_formulas(counts):
     total = sum(seen)
     assert (sample.total, sample.distinct) == (total, len(seen))
     plug_in = CORRECTIONS["none"](sample)
-    assert plug_in == pytest.approx(information.entropy(np.array(counts) / total), abs=1e-12)
+    assert plug_in == pytest.approx(measures.entropy(np.array(counts) / total), abs=1e-12)
     assert CORRECTIONS["miller-madow"](sample) == pytest.approx(
         plug_in + (len(seen) - 1) / (2 * total) * math.log2(math.e), abs=1e-12
     )

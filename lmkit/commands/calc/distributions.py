@@ -58,20 +58,20 @@ def cross_entropy(
     if check_file is not None:
         check(run, "cross_entropy", check_file, values, as_json=json, output=output)
         return
-    from lmkit.counting import information
+    from lmkit.information import measures
     from lmkit.using import softmax
 
     def loss(value: Any) -> float:
         if has(value, "logits", "target"):
             logits = _logits(value["logits"])
             nats = softmax.surprisal(logits, _index(value["target"], len(logits)))
-            return information.from_nats(nats, unit)
+            return measures.from_nats(nats, unit)
         if not has(value, "p", "q"):
             raise DataError("expected an object of `p` and `q`, or of `logits` and `target`")
         p, q = _distribution(value["p"]), _distribution(value["q"])
         if len(p) != len(q):
             raise DataError(f"p has {len(p)} probabilities, q {len(q)}")
-        return information.in_unit(information.cross_entropy(p, q), unit)
+        return measures.in_unit(measures.cross_entropy(p, q), unit)
 
     each(values, output, loss)
 
@@ -85,9 +85,9 @@ def entropy(run: Run, values: Values = None, unit: Unit = "bits", output: Output
       lmkit calc entropy '[0.5, 0.25, 0.25]'
       echo '[0.5, 0.5]' | lmkit calc entropy --unit nats
     """
-    from lmkit.counting import information
+    from lmkit.information import measures
 
-    each(values, output, lambda value: information.in_unit(information.entropy(_distribution(value)), unit))
+    each(values, output, lambda value: measures.in_unit(measures.entropy(_distribution(value)), unit))
 
 
 def perplexity(
@@ -130,6 +130,6 @@ def _index(value: Any, size: int) -> int:
 
 
 def _distribution(value: Any) -> Any:
-    from lmkit.counting.information import distribution
+    from lmkit.information.measures import distribution
 
     return distribution(numbers(value))

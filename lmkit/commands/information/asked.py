@@ -55,19 +55,19 @@ class Asked:
 
     def information(self, bits: float) -> float:
         """An amount in the unit asked for."""
-        from lmkit.counting.information import in_unit
+        from lmkit.information.measures import in_unit
 
         return in_unit(bits, self.unit)
 
     def answer(self, bits: float) -> dict[str, Any]:
         """What every answer begins with."""
-        from lmkit.counting.information import perplexity
+        from lmkit.information.measures import perplexity
 
         return {"entropy": self.information(bits), "unit": self.unit, "perplexity": perplexity(bits)}
 
     def pair(self, pair: Any) -> dict[str, Any]:
         """The answer about two distributions."""
-        from lmkit.counting.information import entropy
+        from lmkit.information.measures import entropy
 
         figures = {key: self.information(bits) for key, bits in pair.figures().items()}
         return {**self.answer(entropy(pair.p)), **figures}

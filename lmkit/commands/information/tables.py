@@ -21,7 +21,7 @@ def _at(place: str, make: Callable[[], Any]) -> Any:
 
 def probabilities(asked: Asked, out: streams.Output) -> None:
     """`--probs`, alone or `--against` others in the same order."""
-    from lmkit.counting.information import Pair, entropy
+    from lmkit.information.measures import Pair, entropy
 
     p = _distribution(asked, asked.inputs)
     sizes = {"symbols": len(p), "distinct": int((p > 0).sum())}
@@ -35,8 +35,8 @@ def probabilities(asked: Asked, out: streams.Output) -> None:
 
 
 def _distribution(asked: Asked, names: Sequence[str]) -> Any:
-    from lmkit.counting.information import distribution
     from lmkit.edge import numbers
+    from lmkit.information.measures import distribution
 
     weights, place = numbers.weights(names, _lines(asked))
     return _at(place, lambda: distribution(weights, rescale=asked.normalize, hint=HINT))
@@ -44,7 +44,7 @@ def _distribution(asked: Asked, names: Sequence[str]) -> Any:
 
 def counts(asked: Asked, out: streams.Output) -> None:
     """`--counts`, alone or `--against` others."""
-    from lmkit.counting.information import CORRECTIONS, Pair, Spectrum
+    from lmkit.information.measures import CORRECTIONS, Pair, Spectrum
 
     counted = _counts(asked, asked.inputs)
     sample = Spectrum.of(counted.values())
@@ -79,8 +79,8 @@ def _aligned(counted: dict[bytes, int], others: dict[bytes, int]) -> tuple[Any, 
 
 def joint(asked: Asked, out: streams.Output) -> None:
     """`--joint`."""
-    from lmkit.counting.information import Joint, joint_distribution
     from lmkit.edge import numbers
+    from lmkit.information.measures import Joint, joint_distribution
 
     rows, place = numbers.matrix(asked.inputs[0], _lines(asked))
     found = Joint.of(_at(place, lambda: joint_distribution(rows, rescale=asked.normalize, hint=HINT)))

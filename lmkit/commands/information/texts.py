@@ -18,8 +18,8 @@ class _Text:
     """A text on its way through a unit of symbols, measured as it passes."""
 
     def __init__(self, asked: Asked, compressors: Sequence[str] = (), *, live: bool = False) -> None:
-        from lmkit.counting.symbols import unit_of
         from lmkit.edge.compressors import Sizes
+        from lmkit.information.symbols import unit_of
 
         self._asked, self._live = asked, live
         self.unit = asked.unit_of or "byte"
@@ -66,8 +66,8 @@ class _Part(NamedTuple):
 
 
 def _counter(asked: Asked, text: _Text) -> Any:
-    from lmkit.counting.blocks import BlockCounts, SymbolCounts
     from lmkit.edge.scratch import Disk, memory_size
+    from lmkit.information.block_entropy import BlockCounts, SymbolCounts
 
     size = memory_size(asked.memory)
     if not asked.order:
@@ -134,7 +134,7 @@ def entropy_of_text(asked: Asked, out: streams.Output) -> None:
 
 def _of_order(asked: Asked, text: _Text, part: _Part, one: Any, *, brief: bool = False) -> dict[str, Any]:
     """The numbers of one order."""
-    from lmkit.counting.information import bits_per
+    from lmkit.information.measures import bits_per
 
     bits = one.entropy(asked.correction)
     rest = {
@@ -161,7 +161,7 @@ def _warning(asked: Asked, one: Any, unit: str) -> str | None:
 
 def _compared(asked: Asked, out: streams.Output, text: _Text, part: _Part, record: dict[str, Any]) -> None:
     """The text's entropies and its sizes under compressors, in bits per byte and character."""
-    from lmkit.counting.information import bits_per
+    from lmkit.information.measures import bits_per
 
     orders, sizes, compressed = part.orders, text.sizes, text.sizes.finish()
     if asked.bare:
@@ -186,8 +186,8 @@ def _compared(asked: Asked, out: streams.Output, text: _Text, part: _Part, recor
 
 def against(asked: Asked, out: streams.Output) -> None:
     """A text and `--against`."""
-    from lmkit.counting.blocks import SymbolCounts
-    from lmkit.counting.information import Pair
+    from lmkit.information.block_entropy import SymbolCounts
+    from lmkit.information.measures import Pair
 
     text, counted = _Text(asked), []
     for names in asked.inputs, [str(asked.against)]:
@@ -205,14 +205,14 @@ def against(asked: Asked, out: streams.Output) -> None:
 
 def windows(asked: Asked, out: streams.Output) -> None:
     """`--window`."""
-    from lmkit.counting import blocks
+    from lmkit.information import block_entropy
 
     text = _Text(asked, live=True)
     table: Table | None = None
     shown = False
     size, step = int(asked.window or 0), int(asked.step or 0)
-    for begin, symbols in blocks.windows(text.symbols(asked.inputs), size, step):
-        one = blocks.in_window(symbols, asked.order)
+    for begin, symbols in block_entropy.windows(text.symbols(asked.inputs), size, step):
+        one = block_entropy.in_window(symbols, asked.order)
         record = {**asked.answer(one.entropy(asked.correction)), "order": asked.order, "begin": begin}
         record |= {"symbols": size, "distinct": one.blocks.distinct, "unit_of": text.unit}
         shown = True

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lmkit.counting.information import CORRECTIONS, SUPPORT, Spectrum
-from lmkit.counting.runs import Runs, Shelf, merged, summed
 from lmkit.counting.storage import Memory, Storage
+from lmkit.information.measures import CORRECTIONS, SUPPORT, Spectrum
+from lmkit.information.sorted_runs import Runs, Shelf, merged, summed
 from lmkit.protocols import I64, U64
 
 Symbols = npt.NDArray[np.integer[Any]]

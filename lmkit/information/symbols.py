@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lmkit.counting.blocks import Symbols
+from lmkit.information.block_entropy import Symbols
 from lmkit.protocols import I32, I64, U64, Tokenizer
 from lmkit.tokenization.vocabulary import Interner
 from lmkit.tokenization.words import distinct, find, hash_stretches, hash_words
