@@ -69,22 +69,22 @@ def _run(run: Run, verb: str, file: str | None, model: str | None, *, json: bool
     names, (text,) = opening.sources([model] if model is not None else [], [file] if file is not None else [])
     packing = verb == "compress"
     with streams.open_output(output, binary=packing, inputs=[*names, text]) as out:
-        from lmkit.using import arithmetic, coding
+        from lmkit.compression import arithmetic_coder, text_codec
 
         opened = opening.open_language_model(names[0])
-        sizes = coding.Sizes()
-        work = coding.compress if packing else coding.decompress
+        sizes = text_codec.Sizes()
+        work = text_codec.compress if packing else text_codec.decompress
         with run.terminal.progress(f"{verb}ing", streams.size_of([text])) as progress:
             try:
                 for block in work(opened, progress.over(streams.chunks(text, as_is=packing)), sizes):
                     out.write(block)
-            except arithmetic.DamagedError as error:
+            except arithmetic_coder.DamagedError as error:
                 raise DataError(f"{streams.display(text)}: {error}") from None
-            except coding.OtherModelError as error:
+            except text_codec.OtherModelError as error:
                 raise CheckpointError(f"{streams.display(text)}: {error}") from None
     if opened.form.by in ("stream", "file"):
         scoring.Windows(run, streams.display(names[0]), opened).tell(sizes.tokens + sizes.lines)
-    _tell(run, sizes, opening.signature(opened, {"coding": coding.VERSION}), as_json=json)
+    _tell(run, sizes, opening.signature(opened, {"coding": text_codec.VERSION}), as_json=json)
 
 
 def _tell(run: Run, sizes: Any, signature: str, *, as_json: bool) -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmkit.compression.adaptive_models import Bytes, Flag
+from lmkit.compression.arithmetic_coder import BIT, Decoder, Encoder
 from lmkit.errors import DataError
-from lmkit.using.adaptive import Bytes, Flag
-from lmkit.using.arithmetic import BIT, Decoder, Encoder
 
 PARTS = st.lists(st.one_of(st.integers(1, 4), st.integers(1, 2**60)), min_size=1, max_size=5)
 

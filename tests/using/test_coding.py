@@ -9,10 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from lmkit.compression import byte_fallback, quantized_distributions, text_codec
+from lmkit.compression.quantized_distributions import Rounding, exponentials
 from lmkit.data.sequences import TextForm
 from lmkit.errors import CheckpointError, DataError
-from lmkit.using import coding, distributions, evaluation, spelling
-from lmkit.using.distributions import Rounding, exponentials
+from lmkit.using import evaluation
 
 MODELS = (
     "word-0.lm", "witten-bell-3.lm", "modified-kneser-ney-2.lm", "mle-2.lm", "stupid-backoff-3.lm", "open-mle.lm",
@@ -42,9 +43,9 @@ TEXT = st.one_of(
 
 def there_and_back(model, text, chunk=7):
     """The compressed text, once it has been restored."""
-    sizes, back = coding.Sizes(), coding.Sizes()
-    packed = b"".join(coding.compress(model, pieces(text, chunk), sizes))
-    assert b"".join(coding.decompress(model, pieces(packed, chunk), back)) == text
+    sizes, back = text_codec.Sizes(), text_codec.Sizes()
+    packed = b"".join(text_codec.compress(model, pieces(text, chunk), sizes))
+    assert b"".join(text_codec.decompress(model, pieces(packed, chunk), back)) == text
     assert (sizes.text_bytes, sizes.compressed_bytes) == (len(text), len(packed))
     assert vars(back) == vars(sizes)
     return packed
@@ -110,8 +111,8 @@ def test_an_unknown_word_costs_its_letters(opened):
     """The words around it stay tokens, and the same word is cheaper again."""
     model = opened("witten-bell-3.lm")
     once, twice = b"the cat saw the dragon\n", b"the cat saw the dragon\n" * 2
-    sizes = coding.Sizes()
-    list(coding.compress(model, [b"the dragon saw  the\tbasilisk\n"], sizes))
+    sizes = text_codec.Sizes()
+    list(text_codec.compress(model, [b"the dragon saw  the\tbasilisk\n"], sizes))
     assert (sizes.tokens, sizes.escapes, sizes.raw_bytes) == (3, 3, len(b" dragon   \tbasilisk"))
     assert len(there_and_back(model, twice)) - len(there_and_back(model, once)) < 7
 
@@ -120,7 +121,7 @@ def test_memory_is_bounded_by_forgetting(opened, monkeypatch):
     model = opened("char-witten-bell.lm")
     text = b"the cat saw the dog and the dog saw the cat\n" * 5
     packed = there_and_back(model, text)
-    monkeypatch.setattr(distributions, "ROOM", 5000)
+    monkeypatch.setattr(quantized_distributions, "ROOM", 5000)
     assert there_and_back(model, text) == packed
 
 
@@ -131,7 +132,7 @@ def test_distributions_as_what_differs(name, opened, monkeypatch, shelf):
     texts = [b"\n".join(AWKWARD), shelf["corpus.txt"].read_bytes()]
     before = [len(there_and_back(model, text, 1 << 16)) for text in texts]
     made = []
-    for kind in (distributions.Sparse, distributions.Dense):
+    for kind in (quantized_distributions.Sparse, quantized_distributions.Dense):
         monkeypatch.setattr(kind, "choose", counting(kind.choose, made))
     monkeypatch.setattr(Rounding, "LARGE", 2)
     after = [len(there_and_back(model, text, 1 << 16)) for text in texts]
@@ -161,9 +162,9 @@ def counting(choose, made):
 )  # fmt: skip
 def test_lines_longer_than_a_part(name, text, opened, monkeypatch):
     for part, run in ((16, 1 << 20), (64, 7), (1 << 20, 5), (50, 50)):
-        monkeypatch.setattr(coding, "PART", part)
-        monkeypatch.setattr(coding, "RUN", run)
-        monkeypatch.setattr(spelling, "RUN", run)
+        monkeypatch.setattr(text_codec, "PART", part)
+        monkeypatch.setattr(text_codec, "RUN", run)
+        monkeypatch.setattr(byte_fallback, "RUN", run)
         there_and_back(opened(name), text)
 
 
@@ -173,7 +174,7 @@ def test_parts_of_a_line_cost_nothing(opened, monkeypatch):
         ("char-katz.lm", b"the cat\n" * 9),
     ):
         whole = there_and_back(opened(name), text)
-        monkeypatch.setattr(coding, "PART", 32)
+        monkeypatch.setattr(text_codec, "PART", 32)
         assert there_and_back(opened(name), text) == whole
         monkeypatch.undo()
 
@@ -251,8 +252,8 @@ def test_awkward_texts_with_any_tokens():
 
 
 def test_tokens_without_an_unknown_one_need_no_escape():
-    sizes = coding.Sizes()
-    list(coding.compress(Last(Pairs()), ["the cat ñ\x07\xff\n".encode("latin-1")], sizes))
+    sizes = text_codec.Sizes()
+    list(text_codec.compress(Last(Pairs()), ["the cat ñ\x07\xff\n".encode("latin-1")], sizes))
     assert sizes.escapes == sizes.raw_bytes == 0
 
 
@@ -330,7 +331,7 @@ def test_another_models_text_is_refused(opened):
         for other in names:
             if other != name:
                 with pytest.raises(CheckpointError, match="another model"):
-                    list(coding.decompress(opened(other), [packed]))
+                    list(text_codec.decompress(opened(other), [packed]))
 
 
 def test_a_model_is_the_same_in_another_version(opened):
@@ -340,14 +341,14 @@ def test_a_model_is_the_same_in_another_version(opened):
 
         signature = MappingProxyType({**opened("katz-3.lm").signature, "version": "99"})
 
-    packed = b"".join(coding.compress(opened("katz-3.lm"), [b"the cat\n"]))
-    assert b"".join(coding.decompress(Later(), [packed])) == b"the cat\n"
+    packed = b"".join(text_codec.compress(opened("katz-3.lm"), [b"the cat\n"]))
+    assert b"".join(text_codec.decompress(Later(), [packed])) == b"the cat\n"
 
 
 @pytest.mark.parametrize("data", [b"", b"\xa9", b"\xa9ab", b"\x89abcdef", b"the cat\n"])
 def test_what_is_no_compressed_text(data, opened):
     with pytest.raises(DataError):
-        list(coding.decompress(opened("katz-3.lm"), [data]))
+        list(text_codec.decompress(opened("katz-3.lm"), [data]))
 
 
 @pytest.mark.parametrize("name", ["witten-bell-3.lm", "mle-2.lm", "char-katz.lm", "byte-witten-bell.lm", "four.arpa"])
@@ -357,7 +358,7 @@ def test_damaged_texts_end(name, data, opened):
     """With an error, or with other text: few damages to short files go unnoticed, but some do."""
     model = opened(name)
     text = data.draw(st.sampled_from([b"the cat saw a bird\n" * 3, b"the dragon\xff sat \r\n\na", bytes(range(40))]))
-    packed = b"".join(coding.compress(model, [text]))
+    packed = b"".join(text_codec.compress(model, [text]))
     kind = data.draw(st.sampled_from(["cut", "changed", "longer", "junk"]))
     if kind == "cut":
         wrong = packed[: data.draw(st.integers(0, len(packed) - 1))]
@@ -372,5 +373,5 @@ def test_damaged_texts_end(name, data, opened):
         return
     found = None
     with contextlib.suppress(DataError):
-        found = b"".join(coding.decompress(model, [wrong]))
+        found = b"".join(text_codec.decompress(model, [wrong]))
     assert found != text

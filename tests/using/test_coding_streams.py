@@ -13,6 +13,7 @@ from random_weights import random_weights
 from test_coding import AWKWARD, TEXT, there_and_back
 
 from lmkit.commands.models import open_tokenizer
+from lmkit.compression import byte_fallback, text_codec
 from lmkit.data.sequences import TextForm
 from lmkit.errors import DataError
 from lmkit.inference.recurrent import RecurrentModel
@@ -20,7 +21,7 @@ from lmkit.inference.transformer import TransformerModel
 from lmkit.tokenization.formats import sentencepiece
 from lmkit.tokenization.formats.tokenizer_json_writer import write
 from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
-from lmkit.using import coding, evaluation, spelling
+from lmkit.using import evaluation
 
 STREAMS = ("transformer-stream.lm", "gru-stream.lm", "mingru-file.lm", "ffn-documents.lm")
 AS_IT_IS = ("bpe", "byte", "char", "word", "library", "sentencepiece")
@@ -125,9 +126,9 @@ def test_any_bytes_come_back(name, text, reading):
 def test_long_texts_in_parts(name, reading, monkeypatch):
     texts = [b"the cat saw\na bird " * 20, b"the dragon\tsaw a  bird\n\n" * 10, b"dragon" * 60, b"\xff\n" * 50]
     for part, run in ((16, 1 << 20), (64, 7)):
-        monkeypatch.setattr(coding, "PART", part)
-        monkeypatch.setattr(coding, "RUN", run)
-        monkeypatch.setattr(spelling, "RUN", run)
+        monkeypatch.setattr(text_codec, "PART", part)
+        monkeypatch.setattr(text_codec, "RUN", run)
+        monkeypatch.setattr(byte_fallback, "RUN", run)
         for text in texts:
             there_and_back(reading(name), text)
 
@@ -139,8 +140,8 @@ def test_contexts_reach_over_line_ends(reading):
     sizes = [bits(model, b"".join(order) * 20) for order in (lines, lines[::-1])]
     assert sizes[0] != pytest.approx(sizes[1], abs=1e-3)
     for order, expected in zip((lines, lines[::-1]), sizes, strict=True):
-        found = coding.Sizes()
-        list(coding.compress(model, [b"".join(order) * 20], found))
+        found = text_codec.Sizes()
+        list(text_codec.compress(model, [b"".join(order) * 20], found))
         assert found.model_bits == pytest.approx(expected, abs=0.01)
 
 
@@ -148,18 +149,18 @@ def test_contexts_reach_over_line_ends(reading):
 def test_files_written_line_by_line_are_read(name, reading, monkeypatch):
     """As lmkit wrote them of all models before it coded streams."""
     text = b"the cat\n\nsaw a\r\nbird\xff"
-    monkeypatch.setattr(coding, "reaches_over_lines", lambda _model: False)
-    packed = b"".join(coding.compress(reading(name), [text]))
+    monkeypatch.setattr(text_codec, "reaches_over_lines", lambda _model: False)
+    packed = b"".join(text_codec.compress(reading(name), [text]))
     monkeypatch.undo()
-    assert packed[0] == coding.MAGIC
-    assert b"".join(coding.decompress(reading(name), [packed])) == text
+    assert packed[0] == text_codec.MAGIC
+    assert b"".join(text_codec.decompress(reading(name), [packed])) == text
 
 
 def test_a_stream_is_not_read_by_a_model_of_lines(reading):
     model = reading("witten-bell-3.lm")
-    packed = b"".join(coding.compress(model, [b"the cat\n"]))
+    packed = b"".join(text_codec.compress(model, [b"the cat\n"]))
     with pytest.raises(DataError, match="reads lines"):
-        list(coding.decompress(model, [bytes([coding.MAGIC_STREAM]) + packed[1:]]))
+        list(text_codec.decompress(model, [bytes([text_codec.MAGIC_STREAM]) + packed[1:]]))
 
 
 @pytest.mark.parametrize("name", ["gru-stream.lm", "ffn-documents.lm", "byte", "library"])
@@ -167,12 +168,12 @@ def test_a_stream_is_not_read_by_a_model_of_lines(reading):
 @given(data=st.data())
 def test_damaged_streams_end(name, data, reading):
     text = b"the cat saw\n\n\na bird\r\n\xff sat"
-    packed = b"".join(coding.compress(reading(name), [text]))
+    packed = b"".join(text_codec.compress(reading(name), [text]))
     place = data.draw(st.integers(4, len(packed) - 1))
     wrong = packed[:place] + bytes([packed[place] ^ data.draw(st.integers(1, 255))]) + packed[place + 1 :]
     found = None
     with contextlib.suppress(DataError):
-        found = b"".join(coding.decompress(reading(name), [wrong]))
+        found = b"".join(text_codec.decompress(reading(name), [wrong]))
     assert found != text
 
 
@@ -182,6 +183,6 @@ def test_windows_move_on_as_in_ppl(reading):
     text = b"the cat sat on the mat and a bird sang\n" * 5
     ids = np.concatenate([part for part, _ in model.read([text])])
     assert len(ids) > 5 * model.settings.context
-    found = coding.Sizes()
-    list(coding.compress(model, [text], found))
+    found = text_codec.Sizes()
+    list(text_codec.compress(model, [text], found))
     assert found.model_bits == pytest.approx(bits(model, text), abs=0.01)

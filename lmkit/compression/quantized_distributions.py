@@ -11,8 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
+from lmkit.compression.arithmetic_coder import Coder
 from lmkit.protocols import F64, I64, U64, LanguageModel, State
-from lmkit.using.arithmetic import Coder
 
 ROOM = 1 << 26  # bytes of nodes that are kept, roughly
 _NODE, _EDGE = 1 << 10, 1 << 7  # of which for a node and for a way from one to another

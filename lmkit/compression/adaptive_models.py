@@ -3,7 +3,7 @@
 Written once for both directions: a decoder ignores the value that it is given.
 """
 
-from lmkit.using.arithmetic import BIT, Coder, DamagedError
+from lmkit.compression.arithmetic_coder import BIT, Coder, DamagedError
 
 
 class Flag:

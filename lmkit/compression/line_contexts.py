@@ -4,10 +4,10 @@ A blank line ends a document of models that read documents between blank lines: 
 further blank lines next to nothing. White space makes no line blank here, since it must come back. Knows no files.
 """
 
+from lmkit.compression.adaptive_models import Flag
+from lmkit.compression.arithmetic_coder import Coder
+from lmkit.compression.quantized_distributions import Distributions, Node
 from lmkit.protocols import Form
-from lmkit.using.adaptive import Flag
-from lmkit.using.arithmetic import Coder
-from lmkit.using.distributions import Distributions, Node
 
 
 class LineContexts:

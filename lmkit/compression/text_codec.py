@@ -44,14 +44,14 @@ from itertools import chain
 
 import numpy as np
 
+from lmkit.compression.adaptive_models import Bytes, Flag
+from lmkit.compression.arithmetic_coder import Coder, DamagedError, Decoder, Encoder
+from lmkit.compression.byte_fallback import RUN, Speller
+from lmkit.compression.line_contexts import LineContexts
+from lmkit.compression.quantized_distributions import Distributions, Node
 from lmkit.data.sequences import reaches_over_lines
 from lmkit.errors import CheckpointError
 from lmkit.protocols import I32, LanguageModel, Tokenizer
-from lmkit.using.adaptive import Bytes, Flag
-from lmkit.using.arithmetic import Coder, DamagedError, Decoder, Encoder
-from lmkit.using.distributions import Distributions, Node
-from lmkit.using.line_contexts import LineContexts
-from lmkit.using.spelling import RUN, Speller
 
 MAGIC = 0xA9
 """Begins texts whose lines are coded each from the model's start, as version 1 coded all."""
