@@ -14,8 +14,8 @@ from lmkit.errors import CheckpointError, LmkitError
 KINDS = {
     "adapter": ("lmkit.architectures.adapters", "AdapterWeights"),
     "ffn": ("lmkit.inference.feedforward", "FeedForwardModel"),
-    "ngram": ("lmkit.counting.model", "NGram"),
-    "ngram-counts": ("lmkit.counting.countfile", "CountFile"),
+    "ngram": ("lmkit.ngram.backoff_model", "NGram"),
+    "ngram-counts": ("lmkit.ngram.count_file", "CountFile"),
     "pretoken-counts": ("lmkit.tokenization.bpe.pretoken_counts", "PretokenCounts"),
     "rnn": ("lmkit.inference.recurrent", "RecurrentModel"),
     "tokenizer": ("lmkit.tokenization.tokenizer_file", "TokenizerFile"),
@@ -51,7 +51,7 @@ def load(data: memoryview, name: str, seen: Callable[[Content], None] = lambda _
             seen(content)
             return model
         start = bytes(data[:SNIFF])
-        arpa = import_module("lmkit.counting.arpa")
+        arpa = import_module("lmkit.ngram.arpa")
         if arpa.is_arpa(start):
             return _from_arpa(arpa, bytes(data))
         _refuse_known(start)
@@ -66,7 +66,7 @@ def extent(start: bytearray) -> int:
     """
     if checkpoint.is_checkpoint(start[:9]):
         return checkpoint.extent(start)
-    arpa = import_module("lmkit.counting.arpa")
+    arpa = import_module("lmkit.ngram.arpa")
     if arpa.is_arpa(bytes(start[:SNIFF])):
         return int(arpa.extent(start))
     return 0
@@ -171,8 +171,8 @@ def _from_arpa(arpa: Any, data: bytes) -> Any:
     import hashlib
 
     tables, tokenizer = arpa.read(data)
-    model = import_module("lmkit.counting.model").NGram
+    model = import_module("lmkit.ngram.backoff_model").NGram
     config: dict[str, Any] = {"order": len(tables), "smoothing": "imported"}
-    if import_module("lmkit.counting.sums").excess(tables).contexts:
+    if import_module("lmkit.ngram.probability_sums").excess(tables).contexts:
         config["normalised"] = False
     return model(tables, tokenizer, config, hashlib.sha256(data).hexdigest())

@@ -9,13 +9,13 @@ import oracle
 from hypothesis import strategies as st
 
 from lmkit.checkpoint import serialize
-from lmkit.counting.corpus import count_corpus
-from lmkit.counting.countfile import CountFile
-from lmkit.counting.estimation import Settings, estimate, uniform
-from lmkit.counting.lookup import evaluate
-from lmkit.counting.model import NGram
 from lmkit.counting.storage import Memory
 from lmkit.edge.scratch import Disk
+from lmkit.ngram.backoff_estimation import Settings, estimate, uniform
+from lmkit.ngram.backoff_model import NGram
+from lmkit.ngram.corpus import count_corpus
+from lmkit.ngram.count_file import CountFile
+from lmkit.ngram.ngram_lookup import evaluate
 from lmkit.tokenization.line_ends import with_line_ends
 from lmkit.tokenization.tokenizers import WordLearner
 

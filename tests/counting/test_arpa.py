@@ -12,9 +12,9 @@ import small_models as small
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lmkit.counting import arpa
-from lmkit.counting.model import NGram
 from lmkit.errors import CheckpointError
+from lmkit.ngram import arpa
+from lmkit.ngram.backoff_model import NGram
 
 quick = settings(deadline=None, max_examples=40)
 LN10 = math.log(10)
@@ -104,9 +104,9 @@ def test_export_and_import_give_the_same_tables(method, sentences, order):
 
 
 def test_single_precision_survives_too(monkeypatch):
-    from lmkit.counting import estimation
+    from lmkit.ngram import backoff_estimation
 
-    monkeypatch.setattr(estimation, "EXACT", 10)
+    monkeypatch.setattr(backoff_estimation, "EXACT", 10)
     model = small.model(small.zipf(2, sentences=60), 3)
     assert model.tables[1].log10.dtype == np.float32
     same_tables(imported(exported(model)).tables, model.tables)

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from small_models import METHODS, check
 
 from lmkit.checkpoint import parse, serialize
-from lmkit.counting import arpa
-from lmkit.counting.lookup import find_grams
-from lmkit.counting.model import NGram
-from lmkit.counting.pruning import prune
-from lmkit.counting.tables import context_cuts, context_starts, find_keys, words_of
-from lmkit.counting.tabulated import from_rows
 from lmkit.errors import CheckpointError, DataError
+from lmkit.ngram import arpa
+from lmkit.ngram.backoff_model import NGram
+from lmkit.ngram.count_table import from_rows
+from lmkit.ngram.ngram_lookup import find_grams
+from lmkit.ngram.pruning import prune
+from lmkit.ngram.tables import context_cuts, context_starts, find_keys, words_of
 
 quick = settings(deadline=None, max_examples=25)
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import MARKED, TidyDisk, as_words, check, same, serialized
 
-from lmkit.counting import corpus, counting
-from lmkit.counting.corpus import count_corpus
-from lmkit.counting.counting import count_sentences, mark
 from lmkit.counting.storage import Memory
+from lmkit.ngram import corpus, counting
+from lmkit.ngram.corpus import count_corpus
+from lmkit.ngram.counting import count_sentences, mark
 from lmkit.tokenization.tokenizers import ByteTokenizer, CharLearner, Fixed, WordLearner, from_list
 
 quick = settings(deadline=None, max_examples=50)

@@ -10,8 +10,8 @@ import small_models as small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmkit.counting import interpolation
-from lmkit.counting.smoothing import BUCKETS, bucket
+from lmkit.ngram import jelinek_mercer
+from lmkit.ngram.smoothing import BUCKETS, bucket
 
 quick = settings(deadline=None, max_examples=25)
 
@@ -19,9 +19,9 @@ quick = settings(deadline=None, max_examples=25)
 def tuned(sentences, order, held_out=None):
     done = small.counted(sentences, order)
     if held_out is None:
-        return interpolation.leaving_one_out(done.counts, done.tokenizer.size)
+        return jelinek_mercer.leaving_one_out(done.counts, done.tokenizer.size)
     lines = [done.tokenizer.encode_block(small.text_of(part)) for part in held_out]
-    return interpolation.on_heldout(done.counts, done.tokenizer.size, lines)
+    return jelinek_mercer.on_heldout(done.counts, done.tokenizer.size, lines)
 
 
 def chain(weights, evidence, uniform):
@@ -159,7 +159,7 @@ def one_round(weights, rows, size):
 
 
 def test_the_first_round_is_that_of_em(monkeypatch):
-    monkeypatch.setattr(interpolation, "ROUNDS", 1)
+    monkeypatch.setattr(jelinek_mercer, "ROUNDS", 1)
     for seed, order in itertools.product(range(3), (1, 2, 3)):
         sentences = small.zipf(seed, 40, types=30)
         rows = list(left_out(sentences, order))

@@ -13,13 +13,13 @@ from small_models import MARKED, TidyDisk, check, same
 from lmkit.checkpoint import parse
 from lmkit.commands.ngram.count import count_bytes
 from lmkit.commands.ngram.merge import merged
-from lmkit.counting import merging
-from lmkit.counting.corpus import count_corpus
-from lmkit.counting.countfile import CountFile
-from lmkit.counting.merging import merge, move, remap
 from lmkit.counting.storage import Memory
-from lmkit.counting.tables import Counts, Level
 from lmkit.errors import CheckpointError, UsageError
+from lmkit.ngram import merging
+from lmkit.ngram.corpus import count_corpus
+from lmkit.ngram.count_file import CountFile
+from lmkit.ngram.merging import merge, move, remap
+from lmkit.ngram.tables import Counts, Level
 from lmkit.tokenization.tokenizers import WordLearner, learner
 
 quick = settings(deadline=None, max_examples=40)

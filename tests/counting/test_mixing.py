@@ -9,13 +9,13 @@ import small_models as small
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from lmkit.counting import mixing
-from lmkit.counting.corpus import count_corpus
-from lmkit.counting.estimation import Settings, estimate
-from lmkit.counting.model import NGram
-from lmkit.counting.pruning import prune
 from lmkit.counting.storage import Memory
 from lmkit.errors import CheckpointError, DataError
+from lmkit.ngram import static_mixing
+from lmkit.ngram.backoff_estimation import Settings, estimate
+from lmkit.ngram.backoff_model import NGram
+from lmkit.ngram.corpus import count_corpus
+from lmkit.ngram.pruning import prune
 from lmkit.tokenization.tokenizers import learner
 
 quick = settings(deadline=None, max_examples=30)
@@ -42,8 +42,8 @@ def shares(draw, count):
 
 
 def mixed(models, weights, *, log_linear=False):
-    parts = mixing.unite(models, unknown=log_linear)
-    tables = (mixing.log_linear if log_linear else mixing.linear)(parts, weights)
+    parts = static_mixing.unite(models, unknown=log_linear)
+    tables = (static_mixing.log_linear if log_linear else static_mixing.linear)(parts, weights)
     return NGram(tables, parts.tokenizer, {"order": len(tables)})
 
 
@@ -179,9 +179,9 @@ def test_tuned_linear_weights_are_no_worse_than_a_grid(seed, count):
     texts = [small.zipf(seed * 10 + n, sentences=30 + 20 * n, types=60 + 30 * n) for n in range(count)]
     components = [small.model(text, 1 + (seed + n) % 3) for n, text in enumerate(texts)]
     held_out = [*small.zipf(seed * 10, sentences=12, types=60)[:8], *texts[-1][:4], ["OOV", "w1"], []]
-    parts = mixing.unite(components, unknown=False)
+    parts = static_mixing.unite(components, unknown=False)
     ids, ends = small.encoded(NGram([], parts.tokenizer, {}), held_out)
-    tuned = mixing.tune_linear(components, parts, ids, ends)
+    tuned = static_mixing.tune_linear(components, parts, ids, ends)
     assert sum(tuned) == pytest.approx(1)
     assert min(tuned) >= 0
     known = [set(small.pieces(model)) for model in components]
@@ -205,24 +205,24 @@ def test_tuned_linear_weights_are_no_worse_than_a_grid(seed, count):
 def test_tuned_log_linear_weights_are_no_worse_than_a_grid(seed):
     components = [small.model(small.zipf(seed * 10 + n, sentences=60, types=40), 2) for n in range(2)]
     held_out = small.zipf(seed * 10, sentences=100, types=40)[55:75]
-    parts = mixing.unite(components, unknown=True)
+    parts = static_mixing.unite(components, unknown=True)
     ids, ends = small.encoded(NGram([], parts.tokenizer, {}), held_out)
 
     def likelihood(weights):
-        return NGram(mixing.log_linear(parts, weights), parts.tokenizer, {}).score_many(ids, ends).mean()
+        return NGram(static_mixing.log_linear(parts, weights), parts.tokenizer, {}).score_many(ids, ends).mean()
 
-    tuned = likelihood(mixing.tune_log_linear(parts, ids, ends))
+    tuned = likelihood(static_mixing.tune_log_linear(parts, ids, ends))
     best = max(likelihood(point) for point in itertools.product(np.arange(0, 1.6, 0.2), repeat=2) if sum(point))
     assert tuned >= best - 1e-3
 
 
 def test_a_development_text_without_possible_tokens_is_refused():
     components = [small.model([["a"]], 1, "mle", open_vocabulary=False)] * 2
-    parts = mixing.unite(components, unknown=False)
+    parts = static_mixing.unite(components, unknown=False)
     with pytest.raises(DataError):
-        mixing.tune_linear(components, parts, np.zeros(1, np.int32), np.ones(1, np.int64))
+        static_mixing.tune_linear(components, parts, np.zeros(1, np.int32), np.ones(1, np.int64))
     with pytest.raises(DataError):
-        mixing.tune_linear(components, parts, np.zeros(0, np.int32), np.zeros(0, np.int64))
+        static_mixing.tune_linear(components, parts, np.zeros(0, np.int32), np.zeros(0, np.int64))
 
 
 def of_tokens(kind, text):
@@ -232,7 +232,7 @@ def of_tokens(kind, text):
 
 def test_tokens_must_be_of_one_kind():
     with pytest.raises(CheckpointError):
-        mixing.unite([of_tokens("word", b"a b\n"), of_tokens("char", b"a b\n")], unknown=False)
+        static_mixing.unite([of_tokens("word", b"a b\n"), of_tokens("char", b"a b\n")], unknown=False)
 
 
 @pytest.mark.parametrize("kind", ["char", "byte"])
@@ -256,4 +256,4 @@ def test_an_ngram_without_its_ending_is_refused():
     listed = set(small.grams_of(broken))
     assert any(len(gram) == 3 and gram[1:] not in listed for gram in listed), "the test needs such an n-gram"
     with pytest.raises(DataError):
-        mixing.unite([broken, broken], unknown=False)
+        static_mixing.unite([broken, broken], unknown=False)

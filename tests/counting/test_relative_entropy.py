@@ -9,9 +9,9 @@ import small_models as small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmkit.counting.lookup import evaluate
-from lmkit.counting.model import NGram
-from lmkit.counting.pruning import normalised, prune
+from lmkit.ngram.backoff_model import NGram
+from lmkit.ngram.ngram_lookup import evaluate
+from lmkit.ngram.pruning import normalised, prune
 
 quick = settings(deadline=None, max_examples=30)
 METHODS = ("modified-kneser-ney", "witten-bell", "absolute", "mle")
@@ -136,7 +136,7 @@ def test_a_huge_threshold_leaves_unigrams(method, order):
 
 
 def test_chunks_do_not_show(monkeypatch):
-    from lmkit.counting import pruning
+    from lmkit.ngram import pruning
 
     model = small.model(small.zipf(1, sentences=80), 3)
     whole = prune(model.tables, 1e-5)

@@ -11,11 +11,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from small_models import METHODS
 
-from lmkit.counting import estimation
-from lmkit.counting.estimation import Settings, estimate, thresholds
-from lmkit.counting.smoothing import bucket
-from lmkit.counting.tables import Counts, Level
 from lmkit.errors import DataError, UsageError
+from lmkit.ngram import backoff_estimation
+from lmkit.ngram.backoff_estimation import Settings, estimate, thresholds
+from lmkit.ngram.smoothing import bucket
+from lmkit.ngram.tables import Counts, Level
 from lmkit.tokenization.tokenizers import Fixed, from_list
 
 quick = settings(deadline=None, max_examples=25)
@@ -213,8 +213,8 @@ def test_threads_and_chunks_do_not_change_a_bit(method, monkeypatch):
     options = {"weights": [[0.4] * 24] * 4} if method == "jelinek-mercer" else {}
     one = small.model(sentences, 4, method, prune=[0, 0, 1], **options)
     four = small.model(sentences, 4, method, prune=[0, 0, 1], threads=4, **options)
-    monkeypatch.setattr(estimation, "CHUNK", 7)
-    monkeypatch.setattr(estimation, "SECTION", 5)
+    monkeypatch.setattr(backoff_estimation, "CHUNK", 7)
+    monkeypatch.setattr(backoff_estimation, "SECTION", 5)
     parts = small.model(sentences, 4, method, prune=[0, 0, 1], threads=3, **options)
     for a, b, c in zip(one.tables, four.tables, parts.tables, strict=True):
         for x, y, z in zip(a, b, c, strict=True):
@@ -226,9 +226,9 @@ def test_threads_and_chunks_do_not_change_a_bit(method, monkeypatch):
 def test_logarithms_are_those_of_the_c_library():
     """And not of numpy, whose last bit depends on the processor; classes of contexts don't depend on it either."""
     values = np.concatenate(([0.0, 1.0, 0.5, 1e-300], np.random.default_rng(0).random(10000)))
-    found = estimation._log10(values, np.float64)
+    found = backoff_estimation._log10(values, np.float64)
     assert found.tolist() == [-math.inf, *(math.log10(value) for value in values[1:].tolist())]
-    assert estimation._log10(values, np.float32).tolist() == found.astype(np.float32).tolist()
+    assert backoff_estimation._log10(values, np.float32).tolist() == found.astype(np.float32).tolist()
     totals = np.arange(1 << 16)
     assert bucket(totals).tolist() == [max(1, total).bit_length() - 1 for total in totals.tolist()]
     assert bucket(np.array([2.0**23 - 1, 2.0**23, 2.0**40])).tolist() == [22, 23, 23]
@@ -239,7 +239,7 @@ def test_large_models_keep_single_precision(method, monkeypatch):
     sentences = small.zipf(3, sentences=80)
     options = {"weights": [[0.4] * 24] * 3} if method == "jelinek-mercer" else {}
     exact = small.model(sentences, 3, method, **options)
-    monkeypatch.setattr(estimation, "EXACT", 10)
+    monkeypatch.setattr(backoff_estimation, "EXACT", 10)
     coarse = small.model(sentences, 3, method, **options)
     for fine, rough in zip(exact.tables, coarse.tables, strict=True):
         assert {fine.log10.dtype, rough.log10.dtype} == {np.dtype(np.float64), np.dtype(np.float32)}

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmkit import kinds
-from lmkit.counting.sums import LARGEST, excess
 from lmkit.errors import CheckpointError
+from lmkit.ngram.probability_sums import LARGEST, excess
 
 LN10 = math.log(10)
 OVER = r"""\data\
@@ -189,6 +189,6 @@ def test_sums_are_those_of_all_rows(text):
 
 def words_in(model, order, gram):
     """The words of an n-gram."""
-    from lmkit.counting.tables import words_of
+    from lmkit.ngram.tables import words_of
 
     return tuple(words_of([table.key for table in model.tables], order, np.array([gram]))[0].tolist())

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit import checkpoint, kinds
-from lmkit.counting import arpa
 from lmkit.edge import limits, streams
 from lmkit.edge.limits import Limit
 from lmkit.errors import CheckpointError, DataError
+from lmkit.ngram import arpa
 
 PACKERS = {"plain": bytes, "gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
 HF = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}

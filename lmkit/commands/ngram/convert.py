@@ -53,7 +53,7 @@ def _tell_excess(run: Run, name: str, model: Any) -> None:
     """Warns where an ARPA file's probabilities sum to more than 1 after some contexts."""
     if model.normalised or model.config.get("smoothing") != "imported":
         return
-    from lmkit.counting.sums import excess
+    from lmkit.ngram.probability_sums import excess
 
     found = excess(model.tables)
     worst = model.tokenizer.decode(found.words).decode(errors="replace")
@@ -126,7 +126,7 @@ def _names(tokenizer: Any) -> list[bytes]:
 
 
 def _arpa(model: Any) -> Iterator[bytes]:
-    from lmkit.counting import arpa
+    from lmkit.ngram import arpa
 
     return arpa.write(model.tables, _names(model.tokenizer))
 
@@ -135,7 +135,7 @@ def _table(file: Any) -> Iterator[bytes]:
     """Lines `n-gram TAB count`, sorted by bytes, all orders together."""
     import numpy as np
 
-    from lmkit.counting.tables import words_of
+    from lmkit.ngram.tables import words_of
 
     pieces = _names(file.tokenizer)
     keys = [level.key for level in file.counts.levels]
@@ -150,8 +150,8 @@ def _table(file: Any) -> Iterator[bytes]:
 
 
 def _counts_from_table(name: str) -> Any:
-    from lmkit.counting.countfile import CountFile
-    from lmkit.counting.tabulated import from_rows
+    from lmkit.ngram.count_file import CountFile
+    from lmkit.ngram.count_table import from_rows
     from lmkit.tokenization.tokenizers import WordTokenizer
     from lmkit.tokenization.words import split
 

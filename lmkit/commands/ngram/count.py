@@ -58,7 +58,7 @@ def count(
       ls part-*.txt | xargs -P 4 -I{} lmkit ngram count {} -o {}.lm
       lmkit ngram count --engine dask part-*.txt -o counts.lm
     """
-    from lmkit.counting.countfile import CountFile
+    from lmkit.ngram.count_file import CountFile
 
     inputs = list(files or [streams.STDIN])
     opening.one_stdin(*inputs, vocab, tokens)
@@ -91,8 +91,8 @@ def count_bytes(file: Any) -> Iterator[Any]:
 
 def count_piece(settings: dict[str, Any]) -> bytes:
     """One file's counts, as the bytes of a count file: the task that an engine places."""
-    from lmkit.counting.countfile import CountFile
     from lmkit.edge.terminal import Terminal
+    from lmkit.ngram.count_file import CountFile
 
     run = Run("ngram count", settings, Terminal(quiet=True))
     counts, tokenizer, _, _ = count_texts(

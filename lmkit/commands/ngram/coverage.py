@@ -36,10 +36,10 @@ def coverage(
     """
     import numpy as np
 
-    from lmkit.counting.corpus import count_corpus
-    from lmkit.counting.lookup import find_grams
-    from lmkit.counting.tables import words_of
     from lmkit.edge.scratch import Disk, memory_size
+    from lmkit.ngram.corpus import count_corpus
+    from lmkit.ngram.ngram_lookup import find_grams
+    from lmkit.ngram.tables import words_of
 
     opening.one_stdin(train, test)
 

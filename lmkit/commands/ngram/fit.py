@@ -14,9 +14,9 @@ from lmkit.commands.ngram.texts import (
 )
 from lmkit.commands.options import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.commands.provenance import checkpoint_bytes, origin
-from lmkit.counting.methods import ALIASES, CLOSED, METHODS, SINGLE_DISCOUNT, thresholds
 from lmkit.edge import streams
 from lmkit.errors import CheckpointError, DataError, UsageError
+from lmkit.ngram.smoothing_methods import ALIASES, CLOSED, METHODS, SINGLE_DISCOUNT, thresholds
 
 
 def fit(
@@ -154,7 +154,7 @@ def _thresholds(prune: str | None, order: int) -> list[int]:
 
 def _read_counts(inputs: list[str], order: int, run: Run) -> tuple[Any, Any, dict[str, Any], Any]:
     from lmkit.counting.storage import Memory as InMemory
-    from lmkit.counting.tables import Counts
+    from lmkit.ngram.tables import Counts
 
     if len(inputs) > 1:
         raise UsageError("--from-counts takes one count file", hint="add them up with `lmkit ngram merge`")
@@ -172,8 +172,8 @@ def _smooth(
     counts: Any, tokenizer: Any, settings: dict[str, Any], heldout: str | None, threads: int, storage: Any, run: Run
 
 ) -> tuple[Any, list[str]]:  # fmt: skip
-    from lmkit.counting.estimation import Settings, estimate, uniform
-    from lmkit.counting.model import NGram
+    from lmkit.ngram.backoff_estimation import Settings, estimate, uniform
+    from lmkit.ngram.backoff_model import NGram
 
     if settings["order"] == 0:
         if not counts.levels[0].count.sum():
@@ -194,13 +194,13 @@ def _smooth(
 
 
 def _weights(counts: Any, tokenizer: Any, heldout: str | None, run: Run) -> Any:
-    from lmkit.counting import interpolation
+    from lmkit.ngram import jelinek_mercer
 
     if heldout is None:
-        return interpolation.leaving_one_out(counts, tokenizer.size)
+        return jelinek_mercer.leaving_one_out(counts, tokenizer.size)
     reader = opening.text_reader(run.settings["encoding_errors"], raw=tokenizer.takes_bytes)
     lines = [tokenizer.encode_block(block) for block in reader.blocks(heldout)]
     opening.tell_replaced(run, reader)
     if not lines:
         raise DataError(f"{streams.display(heldout)}: no text to tune weights on")
-    return interpolation.on_heldout(counts, tokenizer.size, lines)
+    return jelinek_mercer.on_heldout(counts, tokenizer.size, lines)

@@ -49,9 +49,9 @@ def merge(
 def merged(data: Sequence[memoryview], names: Sequence[str], storage: Any = None) -> Any:
     """The sum of count files, as a CountFile. Raises CheckpointError and UsageError where they don't add up."""
     from lmkit import kinds
-    from lmkit.counting.countfile import CountFile
-    from lmkit.counting.merging import merge as add_up
-    from lmkit.counting.merging import move, remap
+    from lmkit.ngram.count_file import CountFile
+    from lmkit.ngram.merging import merge as add_up
+    from lmkit.ngram.merging import move, remap
     from lmkit.tokenization.vocabulary_union import unite_tokenizers
 
     files = [kinds.load(view, name, opening.unprotected(name)) for view, name in zip(data, names, strict=True)]

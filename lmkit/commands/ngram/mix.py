@@ -60,21 +60,21 @@ def _mixed(
     run: Run, names: list[str], shares: list[float], tune: str | None, encoding_errors: str, *, log_linear: bool
 ) -> Iterator[Any]:
     """The bytes of the mixture."""
-    from lmkit.counting import mixing
-    from lmkit.counting.model import NGram
+    from lmkit.ngram import static_mixing
+    from lmkit.ngram.backoff_model import NGram
 
     models = [opening.open_distribution(name) for name in names]
-    parts = mixing.unite(models, unknown=log_linear)
+    parts = static_mixing.unite(models, unknown=log_linear)
     if tune is not None:
         ids, ends = _development_text(run, parts.tokenizer, tune, encoding_errors)
         if not len(ids):
             raise DataError(f"{streams.display(tune)}: no text to tune weights on")
         if log_linear:
-            shares = mixing.tune_log_linear(parts, ids, ends)
+            shares = static_mixing.tune_log_linear(parts, ids, ends)
         else:
-            shares = mixing.tune_linear(models, parts, ids, ends)
+            shares = static_mixing.tune_linear(models, parts, ids, ends)
         run.terminal.notice(f"weights {', '.join(f'{share:.4f}' for share in shares)}")
-    tables = mixing.log_linear(parts, shares) if log_linear else mixing.linear(parts, shares)
+    tables = static_mixing.log_linear(parts, shares) if log_linear else static_mixing.linear(parts, shares)
     settings: dict[str, Any] = {"weights": shares, "log_linear": log_linear}
     config = {"order": len(tables), "smoothing": "log-linear mixture" if log_linear else "linear mixture"}
     mixed = NGram(tables, parts.tokenizer, {**config, "weights": shares})

@@ -45,9 +45,9 @@ def prune(
 
 def _pruned(run: Run, name: str, threshold: float) -> Iterator[Any]:
     """The bytes of the smaller model."""
-    from lmkit.counting.model import NGram
-    from lmkit.counting.pruning import prune as prune_tables
-    from lmkit.counting.sums import excess
+    from lmkit.ngram.backoff_model import NGram
+    from lmkit.ngram.probability_sums import excess
+    from lmkit.ngram.pruning import prune as prune_tables
 
     opened = opening.open_distribution(name)
     before = sum(len(table.log10) for table in opened.tables)

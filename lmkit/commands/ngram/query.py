@@ -98,7 +98,7 @@ def _ids(model: Any, words: list[bytes]) -> list[int]:
 def _answer(model: Any, words: list[bytes]) -> dict[str, Any]:
     import numpy as np
 
-    from lmkit.counting.lookup import evaluate, find_grams
+    from lmkit.ngram.ngram_lookup import evaluate, find_grams
 
     ids = _ids(model, words)[-len(model.checked) :]
     rows = np.array([ids], dtype=np.int32)
@@ -120,7 +120,7 @@ def _record(model: Any, ids: list[int], log10: float, order: int) -> dict[str, A
 def _listed(model: Any, order: int | None) -> Iterator[dict[str, Any]]:
     import numpy as np
 
-    from lmkit.counting.tables import words_of
+    from lmkit.ngram.tables import words_of
 
     keys = [table.key for table in model.tables]
     bos = model.tokenizer.specials["bos"]

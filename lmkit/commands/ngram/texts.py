@@ -66,8 +66,8 @@ def count_texts(
     min_count: int, memory: str | None, temp_dir: str | None, encoding_errors: str, threads: int,
 ) -> tuple[Any, Any, dict[str, Any], Any]:  # fmt: skip
     """Counts, tokenizer, the record of the input and where the counts live, of texts read in order."""
-    from lmkit.counting.corpus import count_corpus
     from lmkit.edge.scratch import Disk, memory_size
+    from lmkit.ngram.corpus import count_corpus
 
     if (vocab is not None or tokens not in TOKENS) and (max_vocab is not None or min_count > 1):
         raise UsageError("the vocabulary is given; that does not go with --max-vocab or --min-count")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.counting.tables import SHIFT, Counts, Level
+from lmkit.ngram.tables import SHIFT, Counts, Level
 from lmkit.protocols import I32, I64, U64, Ints, Stage, untold
 from lmkit.tokenization.vocabulary import BOS, EOS
 

@@ -15,12 +15,12 @@ import numpy as np
 
 from lmkit import __version__
 from lmkit.checkpoint import Array, Checkpoint, Streamed
-from lmkit.counting.estimation import Table
-from lmkit.counting.lookup import CheckedTable
-from lmkit.counting.tables import SHIFT, WORD, find_keys
 from lmkit.data.sequences import TextForm, sequences
 from lmkit.digests import CheckedArray
 from lmkit.errors import CheckpointError
+from lmkit.ngram.backoff_estimation import Table
+from lmkit.ngram.ngram_lookup import CheckedTable
+from lmkit.ngram.tables import SHIFT, WORD, find_keys
 from lmkit.protocols import F64, I32, I64, Bool, Factor, Tokenizer
 from lmkit.tokenization import tokenizers
 from lmkit.tokenization.vocabulary import BOS, EOS

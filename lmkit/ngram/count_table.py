@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from lmkit.counting.lookup import find_grams
-from lmkit.counting.tables import SHIFT, Counts, Level
 from lmkit.errors import DataError
+from lmkit.ngram.ngram_lookup import find_grams
+from lmkit.ngram.tables import SHIFT, Counts, Level
 from lmkit.protocols import I64
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 

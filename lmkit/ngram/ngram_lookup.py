@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.counting.estimation import Table
-from lmkit.counting.tables import SHIFT, find_keys
 from lmkit.digests import CheckedArray
+from lmkit.ngram.backoff_estimation import Table
+from lmkit.ngram.tables import SHIFT, find_keys
 from lmkit.protocols import F64, I32, I64
 
 

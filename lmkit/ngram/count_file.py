@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from lmkit.checkpoint import Array, Checkpoint, Streamed
-from lmkit.counting.model import sizes_of
-from lmkit.counting.tables import Counts, Level
 from lmkit.errors import CheckpointError
+from lmkit.ngram.backoff_model import sizes_of
+from lmkit.ngram.tables import Counts, Level
 from lmkit.protocols import Tokenizer
 from lmkit.tokenization import tokenizers
 from lmkit.tokenization.vocabulary import BOS, EOS

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lmkit.counting.methods import thresholds
-from lmkit.counting.smoothing import (
+from lmkit.counting.storage import Memory, Storage
+from lmkit.errors import DataError
+from lmkit.ngram.smoothing import (
     AddK,
     Discounted,
     Discounts,
@@ -25,9 +26,8 @@ from lmkit.counting.smoothing import (
     StupidBackoff,
     WittenBell,
 )
-from lmkit.counting.storage import Memory, Storage
-from lmkit.counting.tables import SHIFT, WORD, Counts, Level, beginning_with, context_cuts, context_starts
-from lmkit.errors import DataError
+from lmkit.ngram.smoothing_methods import thresholds
+from lmkit.ngram.tables import SHIFT, WORD, Counts, Level, beginning_with, context_cuts, context_starts
 from lmkit.protocols import F64, I64, Bool, Floats, Ints, Stage, untold
 from lmkit.tokenization.vocabulary import BOS, UNK
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.counting.estimation import CHUNK, Table
-from lmkit.counting.lookup import evaluate, find_grams
-from lmkit.counting.tables import SHIFT, context_cuts, context_starts, words_of
+from lmkit.ngram.backoff_estimation import CHUNK, Table
+from lmkit.ngram.ngram_lookup import evaluate, find_grams
+from lmkit.ngram.tables import SHIFT, context_cuts, context_starts, words_of
 from lmkit.protocols import F64, I32, I64
 from lmkit.tokenization.vocabulary import BOS
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmkit.counting.estimation import Table, precision
-from lmkit.counting.model import NGram
-from lmkit.counting.pruning import normalised
-from lmkit.counting.smoothing import Groups
-from lmkit.counting.tables import SHIFT, WORD, context_starts, find_keys, make_key, sorting
 from lmkit.errors import DataError
+from lmkit.ngram.backoff_estimation import Table, precision
+from lmkit.ngram.backoff_model import NGram
+from lmkit.ngram.pruning import normalised
+from lmkit.ngram.smoothing import Groups
+from lmkit.ngram.tables import SHIFT, WORD, context_starts, find_keys, make_key, sorting
 from lmkit.protocols import F64, I32, I64, Bool, Tokenizer
 from lmkit.tokenization.vocabulary import BOS, UNK
 from lmkit.tokenization.vocabulary_union import unite_tokenizers

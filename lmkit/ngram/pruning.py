@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lmkit.counting.estimation import CHUNK, Logs, Table
-from lmkit.counting.lookup import evaluate
-from lmkit.counting.smoothing import Groups
-from lmkit.counting.tables import SHIFT, WORD, context_cuts, context_starts, words_of
+from lmkit.ngram.backoff_estimation import CHUNK, Logs, Table
+from lmkit.ngram.ngram_lookup import evaluate
+from lmkit.ngram.smoothing import Groups
+from lmkit.ngram.tables import SHIFT, WORD, context_cuts, context_starts, words_of
 from lmkit.protocols import F64, I64, Bool
 from lmkit.tokenization.vocabulary import BOS, EOS
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.counting.counting import mark
-from lmkit.counting.smoothing import BUCKETS, bucket
-from lmkit.counting.tables import SHIFT, Counts, beginning_with, find_keys
+from lmkit.ngram.counting import mark
+from lmkit.ngram.smoothing import BUCKETS, bucket
+from lmkit.ngram.tables import SHIFT, Counts, beginning_with, find_keys
 from lmkit.protocols import F64, I32, I64
 from lmkit.tokenization.vocabulary import BOS
 

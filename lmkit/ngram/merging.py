@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from lmkit.counting.storage import Array, Memory, Storage
-from lmkit.counting.tables import SHIFT, WORD, Counts, Level, make_key, sorting
 from lmkit.errors import UsageError
+from lmkit.ngram.tables import SHIFT, WORD, Counts, Level, make_key, sorting
 from lmkit.protocols import I32, I64, Ints
 
 STEP = 1 << 20  # n-grams of all runs together that are merged at a time

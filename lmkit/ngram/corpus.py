@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmkit.counting.counting import count_sentences, mark
-from lmkit.counting.merging import merge, move, remap
 from lmkit.counting.storage import Memory, Storage
-from lmkit.counting.tables import Counts
 from lmkit.data.parallel_map import in_order
+from lmkit.ngram.counting import count_sentences, mark
+from lmkit.ngram.merging import merge, move, remap
+from lmkit.ngram.tables import Counts
 from lmkit.protocols import I32, Stage, Tokenizer, untold
 from lmkit.tokenization import tokenizers
 from lmkit.tokenization.tokenizers import CharTokenizer, Learner, WordTokenizer

@@ -13,10 +13,10 @@ from itertools import islice
 
 import numpy as np
 
-from lmkit.counting.estimation import Logs, Precision, Table, precision
-from lmkit.counting.lookup import evaluate
-from lmkit.counting.tables import SHIFT, find_keys, make_key, sorting, words_of
 from lmkit.errors import CheckpointError
+from lmkit.ngram.backoff_estimation import Logs, Precision, Table, precision
+from lmkit.ngram.ngram_lookup import evaluate
+from lmkit.ngram.tables import SHIFT, find_keys, make_key, sorting, words_of
 from lmkit.protocols import F64, I32, I64
 from lmkit.tokenization.tokenizers import WordTokenizer
 from lmkit.tokenization.vocabulary import BOS, NAMES, UNK, Vocabulary
