@@ -26,9 +26,9 @@ def write(folder: Path, words: int, width: int, *kinds: str) -> None:
     import numpy as np
 
     from lmkit.checkpoint import serialize
-    from lmkit.embedding.space import VectorSpace
-    from lmkit.embedding.writing import Export
     from lmkit.tokenization.vocabulary import NAMES, Vocabulary
+    from lmkit.word_vectors.vector_space import VectorSpace
+    from lmkit.word_vectors.writers import Export
 
     rng = np.random.default_rng(0)
     table = rng.normal(size=(words + 3, width)).astype(np.float32)

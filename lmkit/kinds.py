@@ -20,7 +20,7 @@ KINDS = {
     "rnn": ("lmkit.inference.recurrent", "RecurrentModel"),
     "tokenizer": ("lmkit.tokenization.tokenizer_file", "TokenizerFile"),
     "transformer": ("lmkit.inference.transformer", "TransformerModel"),
-    "w2v": ("lmkit.embedding.space", "VectorSpace"),
+    "w2v": ("lmkit.word_vectors.vector_space", "VectorSpace"),
 }
 SNIFF = 1 << 16
 

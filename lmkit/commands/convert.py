@@ -86,9 +86,9 @@ def convert(
 
 def _has_vectors(data: memoryview) -> bool:
     """Whether a file that is no checkpoint has word vectors."""
-    from lmkit.embedding.reading import SNIFF, detect
     from lmkit.errors import DataError
     from lmkit.ngram.arpa import is_arpa
+    from lmkit.word_vectors.readers import SNIFF, detect
 
     start = bytes(data[:SNIFF])
     if is_arpa(start) or start[:1] == b"{":

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.embedding import formulas
+from lmkit.word_vectors import exact_losses
 
 COURSE = {"v_c": [1, 0], "u_o": [2, 0], "negatives": [[1, 1], [-1, 0]]}
 
@@ -50,10 +50,10 @@ NUMBER = st.integers(-30, 30).map(lambda n: n / 10)
 def test_gradients_of_negative_sampling_are_slopes(rows):
     centre, context, *negatives = np.array(rows)
     negatives = np.array(negatives).reshape(-1, 3)
-    found = formulas.negative_sampling(centre, context, negatives)
+    found = exact_losses.negative_sampling(centre, context, negatives)
 
     def nats(centre=centre, context=context, negatives=negatives):
-        return formulas.negative_sampling(centre, context, negatives).nats
+        return exact_losses.negative_sampling(centre, context, negatives).nats
 
     assert found.centre == pytest.approx(slopes(lambda x: nats(centre=x), centre), abs=1e-6)
     assert found.context == pytest.approx(slopes(lambda x: nats(context=x), context), abs=1e-6)
@@ -80,10 +80,10 @@ def test_a_text_costs_what_each_of_its_pairs_does(vectors, data, window):
     rows = np.array(vectors)
     centres, contexts = rows[:, :2], rows[:, 2:]
     ids = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=6)))
-    found = formulas.softmax_loss(centres, contexts, ids, window)
+    found = exact_losses.softmax_loss(centres, contexts, ids, window)
     raised = np.exp(contexts @ centres.T)
     probabilities = (raised / raised.sum(axis=0)).T
-    assert np.exp(formulas.log_probabilities(centres, contexts)) == pytest.approx(probabilities)
+    assert np.exp(exact_losses.log_probabilities(centres, contexts)) == pytest.approx(probabilities)
     total = 0.0
     for t, centre in enumerate(ids):
         for j in range(-window, window + 1):
@@ -92,7 +92,7 @@ def test_a_text_costs_what_each_of_its_pairs_does(vectors, data, window):
     assert found.nats == pytest.approx(total / len(ids), abs=1e-12)
 
     def nats(centres=centres, contexts=contexts):
-        return formulas.softmax_loss(centres, contexts, ids, window).nats
+        return exact_losses.softmax_loss(centres, contexts, ids, window).nats
 
     assert found.centres == pytest.approx(slopes(lambda x: nats(centres=x), centres), abs=1e-6)
     assert found.contexts == pytest.approx(slopes(lambda x: nats(contexts=x), contexts), abs=1e-6)

@@ -10,7 +10,7 @@ import pytest
 
 from lmkit import checkpoint
 from lmkit.commands.w2v.running import MANY_WORDS
-from lmkit.embedding import rounds, training
+from lmkit.word_vectors import sharding, trainer
 
 TINY = ["--dim", "8", "--min-count", "1", "--epochs", "2", "--negatives", "3", "--sample", "0"]
 
@@ -36,7 +36,7 @@ def header(path):
 def code(request, monkeypatch):
     """With numba and without."""
     if request.param == "numpy":
-        monkeypatch.setattr(training, "find_spec", lambda _name: None)
+        monkeypatch.setattr(trainer, "find_spec", lambda _name: None)
     return request.param
 
 
@@ -61,11 +61,11 @@ def test_words_of_a_topic_are_near_each_other(way, code, text, lmkit):
 
 def test_any_number_of_threads_gives_the_same_bytes(code, text, monkeypatch, lmkit):
     """With several replicas, as longer texts have them."""
-    monkeypatch.setattr(rounds, "SHORT", 1000)
+    monkeypatch.setattr(sharding, "SHORT", 1000)
     for threads in (1, 2, 3):
         done = lmkit("w2v", "train", text, *TINY, "--threads", threads, "-o", f"{threads}.lm")
         assert done.status == 0, done.stderr
-    assert 1 < header("1.lm").origin["trained"]["rounds"] < 2 * 6600 / rounds.LEAST
+    assert 1 < header("1.lm").origin["trained"]["rounds"] < 2 * 6600 / sharding.LEAST
     assert Path("1.lm").read_bytes() == Path("2.lm").read_bytes() == Path("3.lm").read_bytes()
 
 
@@ -196,7 +196,7 @@ def test_the_log_has_every_round(code, text, lmkit):
 
 
 def test_without_numba_it_says_how_to_be_faster(monkeypatch, text, lmkit):
-    monkeypatch.setattr(training, "find_spec", lambda _name: None)
+    monkeypatch.setattr(trainer, "find_spec", lambda _name: None)
     done = lmkit("w2v", "train", text, *TINY, "-o", "v.lm")
     assert "pip install 'lmkit-cli[fast]'" in done.stderr
     assert "numba" not in header("v.lm").origin["versions"]

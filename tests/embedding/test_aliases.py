@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.embedding.aliases import alias_table, packed
+from lmkit.word_vectors.alias_sampling import alias_table, packed
 
 
 @given(st.lists(st.one_of(st.just(0.0), st.floats(1e-6, 1e6)), min_size=1, max_size=40).filter(any))

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.embedding import analogies
-from lmkit.embedding.analogies import Question, Section
-from lmkit.embedding.space import SMALLEST, VectorSpace
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
+from lmkit.word_vectors import analogies
+from lmkit.word_vectors.analogies import Question, Section
+from lmkit.word_vectors.vector_space import SMALLEST, VectorSpace
 
 
 def space_of(words, vectors):

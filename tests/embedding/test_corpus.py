@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.edge.scratch import Disk
-from lmkit.embedding.corpus import Stream, corpus_of, encode
-from lmkit.embedding.phrases import join, scores
 from lmkit.errors import DataError
+from lmkit.word_vectors.corpus import Stream, corpus_of, encode
+from lmkit.word_vectors.phrases import join, scores
 
 WORDS = ("a", "b", "c", "dd", "ñ", "<unk>", "</s>")
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=8), min_size=1, max_size=12)

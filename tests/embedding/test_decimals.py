@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.embedding.decimals import parse
+from lmkit.word_vectors.float_parsing import parse
 
 
 def spans(fields):

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.embedding.listing import listed
-from lmkit.embedding.reading import detect, read_binary, read_text
-from lmkit.embedding.space import VectorSpace
-from lmkit.embedding.writing import Export
 from lmkit.errors import CheckpointError, DataError
+from lmkit.word_vectors.readers import detect, read_binary, read_text
+from lmkit.word_vectors.vector_space import VectorSpace
+from lmkit.word_vectors.word_order import listed
+from lmkit.word_vectors.writers import Export
 
 TEXT = b"3 2\nking 1 -2.5e-3\n</s> 0.1 3\nNew York .5 4\n"
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lmkit.embedding.losses import negative_sampling, softmax
-from lmkit.embedding.plan import Corpus, Plan
-from lmkit.embedding.steps import Batch, NumpyKernel
+from lmkit.word_vectors.losses import negative_sampling, softmax
+from lmkit.word_vectors.numpy_kernels import Batch, NumpyKernel
+from lmkit.word_vectors.training_plan import Corpus, Plan
 
 STEP = 1e-6
 

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lmkit.embedding import planes
+from lmkit.word_vectors import projection
 
 
 @given(arrays(np.float64, (7, 4), elements=st.integers(-9, 9)))
 def test_components_are_those_of_the_covariance(points):
-    plane = planes.principal(points)
+    plane = projection.principal(points)
     values = np.linalg.eigvalsh(np.cov(points.T, bias=True))[::-1]
     assert plane.var(axis=0) == pytest.approx(values[:2], abs=1e-8)
     assert plane.mean(axis=0) == pytest.approx([0, 0], abs=1e-8)
@@ -21,7 +21,7 @@ def test_components_are_those_of_the_covariance(points):
 
 @pytest.mark.parametrize("points", [[[1.0, 2]], [[1.0], [3], [2]], [[1.0, 1], [1, 1]], [[0.0, 0], [1, 2], [2, 4]]])
 def test_points_that_fill_no_plane_lie_on_a_line(points):
-    plane = planes.principal(np.array(points))
+    plane = projection.principal(np.array(points))
     assert plane.shape == (len(points), 2)
     assert (plane[:, 1] == 0).all()
 
@@ -29,7 +29,7 @@ def test_points_that_fill_no_plane_lie_on_a_line(points):
 def test_each_point_has_the_perplexity_asked_for():
     """Of points so far apart by turns that p_j|i and p_i|j can be told from their sum, by bisection once more."""
     points = np.random.default_rng(1).normal(size=(30, 3))
-    near = planes.joint(points, 5)
+    near = projection.joint(points, 5)
     assert near.sum() == pytest.approx(1, abs=1e-9)
     assert (near == near.T).all()
     given_ = np.zeros((30, 30))
@@ -47,7 +47,7 @@ def test_each_point_has_the_perplexity_asked_for():
 
 def test_the_gradient_is_the_slope_of_the_divergence():
     draw = np.random.default_rng(2)
-    near, places = planes.joint(draw.normal(size=(6, 3)), 1.5), draw.normal(size=(6, 2))
+    near, places = projection.joint(draw.normal(size=(6, 3)), 1.5), draw.normal(size=(6, 2))
 
     def divergence(y):
         weights = 1 / (1 + ((y[:, None] - y[None]) ** 2).sum(axis=2))
@@ -61,7 +61,7 @@ def test_the_gradient_is_the_slope_of_the_divergence():
         step = np.zeros((6, 2))
         step[place] = 1e-6
         slopes[place] = (divergence(places + step) - divergence(places - step)) / 2e-6
-    assert planes.gradient(near, places) == pytest.approx(slopes, abs=1e-6)
+    assert projection.gradient(near, places) == pytest.approx(slopes, abs=1e-6)
 
 
 def test_groups_that_lie_apart_stay_groups():
@@ -69,17 +69,17 @@ def test_groups_that_lie_apart_stay_groups():
     centres = draw.normal(size=(5, 20)) * 8
     groups = np.repeat(np.arange(5), 20)
     points = centres[groups] + draw.normal(size=(100, 20))
-    places = planes.tsne(points, perplexity=10, steps=400, draw=np.random.default_rng(0))
+    places = projection.tsne(points, perplexity=10, steps=400, draw=np.random.default_rng(0))
     distances = ((places[:, None] - places[None]) ** 2).sum(axis=2)
     np.fill_diagonal(distances, np.inf)
     assert (groups[distances.argsort(axis=1)[:, :5]] == groups[:, None]).all()
-    again = planes.tsne(points, perplexity=10, steps=400, draw=np.random.default_rng(0))
+    again = projection.tsne(points, perplexity=10, steps=400, draw=np.random.default_rng(0))
     assert (again == places).all()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 9])
 def test_few_points_and_equal_points_have_places(count):
     for points in (np.ones((count, 3)), np.arange(count)[:, None].astype(float), np.eye(count) * 1e-20):
-        places = planes.tsne(points, steps=60, draw=np.random.default_rng(0))
+        places = projection.tsne(points, steps=60, draw=np.random.default_rng(0))
         assert places.shape == (count, 2)
         assert np.isfinite(places).all()

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit import checkpoint
-from lmkit.embedding.space import VectorSpace, cosine, distance
 from lmkit.errors import CheckpointError, DataError
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
+from lmkit.word_vectors.vector_space import VectorSpace, cosine, distance
 
 
 def space_of(rows):

@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 from rounding import assert_close
 
 from lmkit import checkpoint
-from lmkit.embedding import training
-from lmkit.embedding.corpus import begin_with
-from lmkit.embedding.plan import Corpus, Parts, Plan, Progress, State, Vectors, initial
-from lmkit.embedding.rounds import Chunk
-from lmkit.embedding.similarity import Pair, judge
-from lmkit.embedding.space import VectorSpace
-from lmkit.embedding.steps import Batch, NumpyKernel
-from lmkit.embedding.subwords import Ngrams, Subwords, hashed
 from lmkit.errors import CheckpointError, DataError
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
+from lmkit.word_vectors import trainer
+from lmkit.word_vectors.corpus import begin_with
+from lmkit.word_vectors.numpy_kernels import Batch, NumpyKernel
+from lmkit.word_vectors.sharding import Chunk
+from lmkit.word_vectors.subwords import Ngrams, Subwords, hashed
+from lmkit.word_vectors.training_plan import Corpus, Parts, Plan, Progress, State, Vectors, initial
+from lmkit.word_vectors.vector_space import VectorSpace
+from lmkit.word_vectors.word_similarity import Pair, judge
 
 
 def fnv(data):
@@ -157,7 +157,7 @@ def start(corpus, plan):
 def either(request, monkeypatch):
     """Both ways to train."""
     if request.param == "numpy":
-        monkeypatch.setattr(training, "compiled", lambda _plan: False)
+        monkeypatch.setattr(trainer, "compiled", lambda _plan: False)
     else:
         pytest.importorskip("numba")
     return request.param
@@ -171,7 +171,7 @@ WAYS = [{}, {"architecture": "cbow"}, {"architecture": "cbow", "combine": "sum"}
 def test_compiled_steps_change_each_row_by_what_the_mean_changes(settings, negatives):
     """A word is taken up when it comes within reach, changes as a row would, and hands on the change when it leaves."""
     pytest.importorskip("numba")
-    from lmkit.embedding.kernels import CompiledKernel
+    from lmkit.word_vectors.kernels import CompiledKernel
 
     plan = Plan(dim=13, window=2, dynamic=False, negatives=negatives, sample=0, **settings)
     line, drawn, rate = [3, 4, 5, 3, 6, 7, 5, 5, 8], 8, 0.1
@@ -228,7 +228,7 @@ def test_steps_in_numpy_change_each_row_by_what_the_means_change(settings):
 
 
 def trained(corpus, plan, state=None, **how):
-    *_, vectors = training.train(corpus, plan, state, **how)
+    *_, vectors = trainer.train(corpus, plan, state, **how)
     return vectors
 
 
@@ -244,7 +244,7 @@ def test_any_number_of_threads_gives_the_same_bytes(either, settings):
 def test_going_on_from_a_state_gives_the_same_bytes(either):
     plan, corpus = Plan(dim=12, epochs=3, workers=2, chunk=700), random_corpus()
     whole = trained(corpus, plan)
-    for event in training.train(corpus, plan):
+    for event in trainer.train(corpus, plan):
         if isinstance(event, Progress) and event.state.rounds == 3:
             state = State(Vectors(*(part.copy() for part in event.state.vectors)), 3)
     assert all((one == two).all() for one, two in zip(whole, trained(corpus, plan, state), strict=True))

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from rounding import assert_close
 
-from lmkit.embedding import formulas, training
-from lmkit.embedding.plan import (
+from lmkit.errors import DataError, Diverged, UsageError
+from lmkit.word_vectors import exact_losses, trainer
+from lmkit.word_vectors.numpy_kernels import Batch, NumpyKernel
+from lmkit.word_vectors.sharding import Chunk, Rounds
+from lmkit.word_vectors.training_plan import (  # fmt: skip
     FIRST_WORD,
     LINE_END,
     Compiled,
@@ -17,11 +20,8 @@ from lmkit.embedding.plan import (
     initial,
     keep_probabilities,
     noise,
-)  # fmt: skip
-from lmkit.embedding.rounds import Chunk, Rounds
-from lmkit.embedding.steps import Batch, NumpyKernel
-from lmkit.embedding.updates import count_updates
-from lmkit.errors import DataError, Diverged, UsageError
+)
+from lmkit.word_vectors.update_counts import count_updates
 
 
 def corpus_of(lines):
@@ -44,7 +44,7 @@ def topics(lines=150, seed=1):
 
 
 def trained(corpus, plan, state=None, **how):
-    *_, vectors = training.train(corpus, plan, state, **how)
+    *_, vectors = trainer.train(corpus, plan, state, **how)
     assert isinstance(vectors, Vectors)
     return vectors
 
@@ -53,7 +53,7 @@ def trained(corpus, plan, state=None, **how):
 def either(request, monkeypatch):
     """Both ways to train."""
     if request.param == "numpy":
-        monkeypatch.setattr(training, "compiled", lambda _plan: False)
+        monkeypatch.setattr(trainer, "compiled", lambda _plan: False)
     else:
         pytest.importorskip("numba")
     return request.param
@@ -83,7 +83,7 @@ def test_a_stream_in_a_file_is_as_good(either, tmp_path):
 
 def test_without_a_cache_code_is_compiled_all_the_same(monkeypatch):
     pytest.importorskip("numba")
-    from lmkit.embedding import compiled, kernels
+    from lmkit.word_vectors import kernels, numba_kernels
 
     calls = []
 
@@ -91,7 +91,7 @@ def test_without_a_cache_code_is_compiled_all_the_same(monkeypatch):
         if not calls:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(compiled, "without_cache", lambda: calls.append(1))
+    monkeypatch.setattr(numba_kernels, "without_cache", lambda: calls.append(1))
     monkeypatch.setattr(kernels.CompiledKernel, "_warm_up", full)
     kernels.CompiledKernel(topics(), Plan()).compile()
     assert calls == [1]
@@ -100,7 +100,7 @@ def test_without_a_cache_code_is_compiled_all_the_same(monkeypatch):
 def test_going_on_from_a_state_gives_the_same_bytes(either):
     plan, corpus = Plan(dim=12, epochs=3, workers=2, chunk=700), random_corpus()
     whole = trained(corpus, plan)
-    for event in training.train(corpus, plan):
+    for event in trainer.train(corpus, plan):
         if isinstance(event, Progress) and event.state.rounds == 3:
             state = event.state._replace(vectors=Vectors(*(part.copy() for part in event.state.vectors)))
     again = trained(corpus, plan, state)
@@ -134,7 +134,7 @@ def test_shared_vectors_learn_too(either):
 
 def test_events_tell_of_progress(either):
     corpus, plan = topics(), Plan(dim=8, epochs=2, workers=2, chunk=1000, sample=0)
-    events = [event for event in training.train(corpus, plan) if not isinstance(event, Compiling | Compiled)]
+    events = [event for event in trainer.train(corpus, plan) if not isinstance(event, Compiling | Compiled)]
     steps = events[:-1]
     assert [event.words for event in steps] == sorted({event.words for event in steps})
     assert steps[-1].words == steps[-1].total == 2 * corpus.words
@@ -168,7 +168,7 @@ def start(size, plan):
 @pytest.mark.parametrize("settings", [{}, {"architecture": "cbow"}, {"architecture": "cbow", "combine": "sum"}])
 def test_compiled_steps_are_the_formulas(settings, negatives):
     pytest.importorskip("numba")
-    from lmkit.embedding.kernels import CompiledKernel
+    from lmkit.word_vectors.kernels import CompiledKernel
 
     plan = Plan(dim=13, window=3, dynamic=False, negatives=negatives, sample=0, **settings)
     line, drawn = [3, 4, 5, 3, 6, 7, 5, 5, 8], 8
@@ -201,7 +201,7 @@ def test_a_pair_changes_its_two_vectors_and_those_of_negatives(negatives):
 @pytest.mark.parametrize("architecture", ["skipgram", "cbow"])
 def test_compiled_code_changes_no_other_rows(architecture):
     pytest.importorskip("numba")
-    from lmkit.embedding.kernels import CompiledKernel
+    from lmkit.word_vectors.kernels import CompiledKernel
 
     corpus, plan = random_corpus(), Plan(dim=8, negatives=5, sample=0, architecture=architecture)
     kernel = CompiledKernel(corpus, plan)
@@ -217,7 +217,7 @@ def test_compiled_code_changes_no_other_rows(architecture):
 @pytest.mark.parametrize("replicas", [1, 2, 5])
 def test_marked_changes_are_summed_as_all_are(replicas):
     pytest.importorskip("numba")
-    from lmkit.embedding.kernels import CompiledKernel
+    from lmkit.word_vectors.kernels import CompiledKernel
 
     generator, corpus = np.random.default_rng(replicas), random_corpus()
     base = generator.normal(size=(30, 8)).astype(np.float32)
@@ -247,7 +247,9 @@ def mean_loss(ids, vectors, window):
     centre, context = (part[FIRST_WORD:].astype(np.float64) for part in vectors)
     lines = np.split(ids, np.flatnonzero(ids == LINE_END) + 1)
     words = [line[line >= FIRST_WORD].astype(np.int64) - FIRST_WORD for line in lines]
-    total = sum(formulas.softmax_loss(centre, context, line, window).nats * len(line) for line in words if len(line))
+    total = sum(
+        exact_losses.softmax_loss(centre, context, line, window).nats * len(line) for line in words if len(line)
+    )
     return total / sum(map(len, words))
 
 

@@ -29,7 +29,7 @@ def sgns(run: Run, values: Values = None, output: Output = None) -> None:
 
 
 def _sgns(value: Any) -> dict[str, Any]:
-    from lmkit.embedding.formulas import negative_sampling
+    from lmkit.word_vectors.exact_losses import negative_sampling
 
     fields = Fields(value, ("v_c", "u_o", "negatives"))
     centre = fields.vector("v_c")
@@ -67,12 +67,12 @@ def w2v_softmax(
 def _softmax(value: Any, window: int) -> dict[str, Any]:
     import numpy as np
 
-    from lmkit.embedding import formulas
+    from lmkit.word_vectors import exact_losses
 
     fields = Fields(value, ("v", "u"), ("text",))
     centres = fields.rows("v")
     contexts = fields.rows("u", centres.shape[1])
-    found = answer({"probabilities": np.exp(formulas.log_probabilities(centres, contexts))})
+    found = answer({"probabilities": np.exp(exact_losses.log_probabilities(centres, contexts))})
     ids = fields.vector("text")
     if ids is None:
         return found
@@ -80,7 +80,7 @@ def _softmax(value: Any, window: int) -> dict[str, Any]:
         raise DataError(f"v has {len(centres)} rows, u {len(contexts)}: a text needs both vectors of each word")
     if not (np.isin(ids, np.arange(len(centres)))).all():
         raise DataError(f"text: words are whole numbers from 0 to {len(centres) - 1}")
-    loss = formulas.softmax_loss(centres, contexts, ids.astype(np.int64), window)
+    loss = exact_losses.softmax_loss(centres, contexts, ids.astype(np.int64), window)
     gradients = answer({"v": loss.centres, "u": loss.contexts})
     return {**found, "nats": _finite(loss.nats), "gradients": gradients}
 

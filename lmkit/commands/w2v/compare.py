@@ -86,7 +86,7 @@ def _show(
     out: streams.Output, labels: Sequence[str], rows: Any, *, question: bool, as_json: bool, bare: bool
 ) -> bool | None:
     """All pairs, and the answer if there is a question: is the first nearer to the second than to the others?"""
-    from lmkit.embedding.space import cosine, distance
+    from lmkit.word_vectors.vector_space import cosine, distance
 
     nearer = None
     if question:

@@ -56,19 +56,19 @@ def import_(
 
 def _read(run: Run, name: str, chunks: Iterator[bytes], format: str | None, errors: str) -> tuple[Any, str]:
     """A space, and the format it was in."""
-    from lmkit.embedding import reading
+    from lmkit.word_vectors import readers
 
     start = b""
-    while len(start) < reading.SNIFF and (chunk := next(chunks, b"")):
+    while len(start) < readers.SNIFF and (chunk := next(chunks, b"")):
         start += chunk
     start = start.removeprefix(streams.BOM)
-    found = format or reading.detect(start)
+    found = format or readers.detect(start)
     pieces = chain([start], chunks)
-    if found == reading.BINARY:
-        listing = reading.read_binary(pieces, replace=errors == "replace")
+    if found == readers.BINARY:
+        listing = readers.read_binary(pieces, replace=errors == "replace")
     else:
         reader = opening.text_reader(errors)
-        listing = reading.read_text(reader.blocks_in(pieces, name), header=found == reading.TEXT)
+        listing = readers.read_text(reader.blocks_in(pieces, name), header=found == readers.TEXT)
         listing.replaced += reader.replaced
     shown = streams.display(name)
     if listing.duplicates:
@@ -123,7 +123,7 @@ def export(
     if format == "projector" and output in (None, streams.STDIN):
         raise UsageError("the projector reads two files", hint="name a new folder with -o")
     space = open_space(name)
-    from lmkit.embedding.writing import Export
+    from lmkit.word_vectors.writers import Export
 
     with opening.about(name):
         export = Export(space, which)

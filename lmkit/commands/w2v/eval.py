@@ -89,7 +89,7 @@ def eval_(
 
 def _kind(name: str, lines: Sequence[tuple[int, bytes]]) -> str:
     """What a file has. Raises DataError where its first lines don't tell."""
-    from lmkit.embedding.judging import kind_of
+    from lmkit.word_vectors.test_sets import kind_of
 
     kind = kind_of(line for _, line in lines)
     if kind is None:
@@ -120,7 +120,7 @@ def _parsed(
 def _analogies(
     name: str, lines: Sequence[tuple[int, bytes]], space: Any, limit: int | None, *, multiply: bool, fold: bool
 ) -> Iterator[dict[str, Any]]:
-    from lmkit.embedding import analogies
+    from lmkit.word_vectors import analogies
 
     sections: list[Any] = []
     for item in _parsed(name, lines, analogies.parse):
@@ -141,11 +141,11 @@ def _analogies(
 def _similarity(
     run: Run, name: str, lines: Sequence[tuple[int, bytes]], space: Any, limit: int | None, *, fold: bool
 ) -> Iterator[dict[str, Any]]:
-    from lmkit.embedding import similarity
+    from lmkit.word_vectors import word_similarity
 
-    pairs = list(_parsed(name, lines, similarity.parse, header=True))
+    pairs = list(_parsed(name, lines, word_similarity.parse, header=True))
     if not pairs:
         raise DataError(f"{streams.display(name)}: no pairs of words")
-    record = similarity.judge(space, pairs, limit=limit, fold=fold)._asdict()
+    record = word_similarity.judge(space, pairs, limit=limit, fold=fold)._asdict()
     tell_made(run, streams.display(name), record.pop("made"))
     yield record

@@ -114,12 +114,12 @@ def _placed(
 ) -> Any:  # fmt: skip
     import numpy as np
 
-    from lmkit.embedding import planes
+    from lmkit.word_vectors import projection as projections
 
     if projection == "tsne" and len(ids) > MOST:
         raise UsageError(f"{len(ids)} words are too many for t-SNE, which takes {MOST}", hint="--projection pca")
     units = space.units(np.array(ids, dtype=np.int32))
     if projection == "pca":
-        return planes.principal(units)
+        return projections.principal(units)
     draw = np.random.default_rng(seed)
-    return planes.tsne(units, perplexity=perplexity, steps=steps, draw=draw, stage=run.terminal.stage)
+    return projections.tsne(units, perplexity=perplexity, steps=steps, draw=draw, stage=run.terminal.stage)

@@ -58,7 +58,7 @@ def _spare_files(reading: Reading, running: Running) -> None:
 
 def plan_of(run: Run, running: Running, words: int) -> Any:
     """The settings of a training on a text of so many words."""
-    from lmkit.embedding.plan import Plan
+    from lmkit.word_vectors.training_plan import Plan
 
     negatives = running.negatives
     if negatives is None:
@@ -79,7 +79,7 @@ class VectorSession(Session):
     def __init__(
         self, run: Run, reading: Reading, running: Running, texts: Texts, start: Any, state: StateFile
     ) -> None:
-        from lmkit.embedding.plan import initial
+        from lmkit.word_vectors.training_plan import initial
 
         super().__init__(run, running, state)
         self._reading, self._running, self._texts, self._start = reading, running, texts, start
@@ -93,7 +93,7 @@ class VectorSession(Session):
 
     def _take_up_vectors(self) -> None:
         """Begins with vectors that are there; says for how many words."""
-        from lmkit.embedding.corpus import begin_with
+        from lmkit.word_vectors.corpus import begin_with
 
         shared = begin_with(self._state, self._texts.vocabulary, self._start, self._texts.composition)
         name, size = streams.display(str(self._running.embeddings)), len(self._texts.vocabulary) - 3
@@ -127,8 +127,8 @@ class VectorSession(Session):
 
     def train(self) -> Iterator[None]:
         """See `Session.train`."""
-        from lmkit.embedding.plan import Compiled, Compiling, Progress
-        from lmkit.embedding.training import train
+        from lmkit.word_vectors.trainer import train
+        from lmkit.word_vectors.training_plan import Compiled, Compiling, Progress
 
         events = train(
             self._texts.corpus, self._plan, self._state, threads=self._reading.threads, hogwild=self._running.hogwild
@@ -154,7 +154,7 @@ class VectorSession(Session):
 
     def model(self) -> Any:
         """See `Session.model`."""
-        from lmkit.embedding.space import VectorSpace
+        from lmkit.word_vectors.vector_space import VectorSpace
 
         reading, corpus, vectors = self._reading, self._texts.corpus, self._vectors
         learned = {key: value for key, value in asdict(self._plan).items() if key not in ("chunk", "workers")}
@@ -178,7 +178,7 @@ class VectorSession(Session):
 
     def resume(self, numbers: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
         """See `Resumable.resume`. Raises ValueError for other vectors."""
-        from lmkit.embedding.plan import State, Vectors
+        from lmkit.word_vectors.training_plan import State, Vectors
 
         vectors = Vectors(arrays["centre"], arrays["context"])
         if any(new.shape != old.shape for new, old in zip(vectors, self._state.vectors, strict=True)):
@@ -213,14 +213,14 @@ class VectorSession(Session):
         """The version of what compiled the training; another one may round otherwise."""
         from importlib.metadata import version
 
-        from lmkit.embedding.training import compiled
+        from lmkit.word_vectors.trainer import compiled
 
         return {"numba": version("numba")} if compiled(self._plan) else {}
 
 
 def print_updates(run: Run, reading: Reading, running: Running) -> None:
     """How many vectors one step changes."""
-    from lmkit.embedding.updates import count_updates
+    from lmkit.word_vectors.update_counts import count_updates
 
     texts = read_texts(run, reading)
     centre, context = count_updates(texts.corpus, plan_of(run, running, texts.corpus.words))

@@ -41,7 +41,7 @@ def similar(
     if not words:
         opening.one_stdin(name, streams.STDIN)
     space = open_space(name)
-    from lmkit.embedding.space import Asked
+    from lmkit.word_vectors.vector_space import Asked
 
     with streams.open_output(output, inputs=[name]) as out:
         answers = Answers(run, out, space, as_json=json, bare=bare)

@@ -24,7 +24,7 @@ class Teller:
 
     def begins(self, words: int) -> None:
         """What is about to happen, after so many words."""
-        from lmkit.embedding.training import compiled
+        from lmkit.word_vectors.trainer import compiled
 
         self._words = words
         plan, notice = self._plan, self._run.terminal.notice

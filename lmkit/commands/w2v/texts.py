@@ -44,7 +44,7 @@ class Texts:
 def read_texts(run: Run, reading: Reading) -> Texts:
     """Reads everything, once. Raises DataError where too few words are left."""
     from lmkit.edge.scratch import Disk, memory_size
-    from lmkit.embedding import corpus, phrases
+    from lmkit.word_vectors import corpus, phrases
 
     reader = opening.text_reader(reading.encoding_errors)
     blocks = Hashed(opening.blocks_of(run, reader, reading.files, "reading"))
@@ -70,7 +70,7 @@ def read_texts(run: Run, reading: Reading) -> Texts:
 
 def _composition(run: Run, reading: Reading, vocabulary: Any) -> Any:
     """How character n-grams make the words."""
-    from lmkit.embedding.subwords import Subwords
+    from lmkit.word_vectors.subwords import Subwords
 
     least, most = reading.subwords or (0, 0)
     composition = Subwords(least, most, reading.buckets).compose(vocabulary)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.embedding import losses
 from lmkit.protocols import F64, I64, Floats
+from lmkit.word_vectors import losses
 
 
 class Sampled(NamedTuple):

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.embedding.losses import negative_sampling, softmax
-from lmkit.embedding.plan import FIRST_WORD, Corpus, Plan, keep_probabilities, noise
-from lmkit.embedding.rounds import Chunk, share
-from lmkit.embedding.windows import Lines
 from lmkit.protocols import F32, F64, I32, U8, Bool, Floats
+from lmkit.word_vectors.losses import negative_sampling, softmax
+from lmkit.word_vectors.sharding import Chunk, share
+from lmkit.word_vectors.training_plan import FIRST_WORD, Corpus, Plan, keep_probabilities, noise
+from lmkit.word_vectors.windows import Lines
 
 BATCH = 128  # in small vocabularies, a quarter of the words: too many changes of one row at once overshoot
 PRODUCTS = 4_000_000  # numbers that a softmax may hold at once

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lmkit.embedding.space import VectorSpace
 from lmkit.protocols import F32, I32
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
+from lmkit.word_vectors.vector_space import VectorSpace
 
 PLACES = "special_places"
 """The setting that says which words, from 0, a file's `<unk>`, `<s>` and `</s>` were; they have ids of their own."""

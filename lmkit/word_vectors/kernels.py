@@ -10,10 +10,10 @@ from typing import Protocol
 
 import numpy as np
 
-from lmkit.embedding.aliases import alias_table, packed
-from lmkit.embedding.plan import Corpus, Plan, keep_probabilities, noise
-from lmkit.embedding.rounds import Chunk, share
 from lmkit.protocols import F32, F64, I32, U8
+from lmkit.word_vectors.alias_sampling import alias_table, packed
+from lmkit.word_vectors.sharding import Chunk, share
+from lmkit.word_vectors.training_plan import Corpus, Plan, keep_probabilities, noise
 
 Tables = Sequence[F32]
 """Rows that centre vectors are made of, and those of vectors as context."""
@@ -68,12 +68,12 @@ class CompiledKernel:
 
     def compile(self) -> None:
         """Trains on nothing."""
-        from lmkit.embedding import compiled
+        from lmkit.word_vectors import numba_kernels
 
         try:
             self._warm_up()
         except OSError:  # the disk is full, or what is kept there can't be read
-            compiled.without_cache()
+            numba_kernels.without_cache()
             self._warm_up()
 
     def _warm_up(self) -> None:
@@ -84,16 +84,18 @@ class CompiledKernel:
 
     def train(self, ids: I32, chunk: Chunk, vectors: Tables, changed: Marks) -> F64:
         """See `Kernel.train`."""
-        from lmkit.embedding import compiled
+        from lmkit.word_vectors import numba_kernels
 
         plan, found = self.plan, np.zeros(2)
         kept, seed = np.empty(len(ids), dtype=np.int32), np.uint64(chunk.seed)
         held = np.array(ids, dtype=np.int32)  # in memory: an array that can't be written would be compiled for anew
-        length = compiled.thin(held, self.keep, seed, kept)
+        length = numba_kernels.thin(held, self.keep, seed, kept)
         self._mark(kept[:length], changed[0])
         inputs, outputs = (table.reshape(-1) for table in vectors)
-        way = compiled.SKIPGRAM if plan.architecture == "skipgram" else getattr(compiled, plan.combine.upper())
-        compiled.train(
+        way = (
+            numba_kernels.SKIPGRAM if plan.architecture == "skipgram" else getattr(numba_kernels, plan.combine.upper())
+        )
+        numba_kernels.train(
             kept, length, inputs, outputs, self.width, plan.window, plan.dynamic, plan.negatives, self.table,
             np.array(chunk.rates), ~seed, found, changed[1], way, self.starts, self.parts,
         )  # fmt: skip
@@ -110,13 +112,13 @@ class CompiledKernel:
 
     def combine(self, base: F32, replicas: F32, changed: U8, begin: int, end: int) -> None:
         """See `Kernel.combine`."""
-        from lmkit.embedding import compiled
+        from lmkit.word_vectors import numba_kernels
 
         flat = base.reshape(-1), replicas.reshape(-1)
-        compiled.combine(*flat, changed, self.width, begin, end, share(len(replicas)))
+        numba_kernels.combine(*flat, changed, self.width, begin, end, share(len(replicas)))
 
 
 def _misses() -> int:
     """What `compiled.misses` says, which is nothing before it is imported."""
-    counted = getattr(sys.modules.get("lmkit.embedding.compiled"), "misses", None)
+    counted = getattr(sys.modules.get("lmkit.word_vectors.numba_kernels"), "misses", None)
     return counted() if counted else 0

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.embedding.plan import Plan
+from lmkit.word_vectors.training_plan import Plan
 
 SHORT = 200_000  # ids below which one worker has a corpus for itself
 WORKERS = 2

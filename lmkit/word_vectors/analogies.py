@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.embedding.space import SMALLEST, VectorSpace
-from lmkit.embedding.spellings import rows, spellings
 from lmkit.protocols import F64
 from lmkit.tokenization.words import split
+from lmkit.word_vectors.vector_space import SMALLEST, VectorSpace
+from lmkit.word_vectors.word_lookup import rows, spellings
 
 NUMBERS = 1 << 23
 """Cosines that are held at once."""

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from lmkit.embedding.plan import FIRST_WORD, Corpus, Plan, noise
-from lmkit.embedding.steps import Batch, NumpyKernel
 from lmkit.errors import DataError
 from lmkit.protocols import F64, I32, Bool
+from lmkit.word_vectors.numpy_kernels import Batch, NumpyKernel
+from lmkit.word_vectors.training_plan import FIRST_WORD, Corpus, Plan, noise
 
 
 def count_updates(corpus: Corpus, plan: Plan) -> tuple[int, int]:

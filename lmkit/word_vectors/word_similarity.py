@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from lmkit.correlation import pearson, spearman
-from lmkit.embedding.space import VectorSpace, units
-from lmkit.embedding.spellings import spellings
 from lmkit.protocols import F64
 from lmkit.tokenization.words import split
+from lmkit.word_vectors.vector_space import VectorSpace, units
+from lmkit.word_vectors.word_lookup import spellings
 
 
 class Pair(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from itertools import islice
 
-from lmkit.embedding.similarity import fields, number
+from lmkit.word_vectors.word_similarity import fields, number
 
 
 def kind_of(lines: Iterable[bytes]) -> str | None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lmkit.embedding.corpus import Encoded, Stream
-from lmkit.embedding.plan import FIRST_WORD, LINE_END
 from lmkit.protocols import I32, I64, Bool
+from lmkit.word_vectors.corpus import Encoded, Stream
+from lmkit.word_vectors.training_plan import FIRST_WORD, LINE_END
 
 AT_ONCE = 1 << 22
 """Distinct pairs that are gathered before they are added to those counted before."""

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.embedding.plan import FIRST_WORD, LINE_END
 from lmkit.protocols import I32, I64, Bool
+from lmkit.word_vectors.training_plan import FIRST_WORD, LINE_END
 
 
 class Lines(NamedTuple):

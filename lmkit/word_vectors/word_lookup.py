@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from lmkit.embedding.space import VectorSpace
 from lmkit.tokenization.vocabulary import NAMES
+from lmkit.word_vectors.vector_space import VectorSpace
 
 
 def rows(space: VectorSpace, limit: int | None) -> int:

@@ -12,13 +12,13 @@ import numpy as np
 
 from lmkit.checkpoint import Array, Checkpoint
 from lmkit.digests import CheckedArray
-from lmkit.embedding.subwords import Ngrams
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import F32, F64, I32, I64, Floats
 from lmkit.tokenization import tokenizers
 from lmkit.tokenization.tokenizers import WordTokenizer
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 from lmkit.tokenization.words import hash_words, split
+from lmkit.word_vectors.subwords import Ngrams
 
 SMALLEST = 1e-6
 """What keeps 3CosMul from dividing by nothing."""

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lmkit.data.parallel_map import in_order
-from lmkit.embedding.plan import FIRST_WORD, LINE_END, Corpus, State
-from lmkit.embedding.space import VectorSpace
-from lmkit.embedding.subwords import Composition
 from lmkit.errors import DataError, OutputError
 from lmkit.protocols import I32, I64
 from lmkit.tokenization.tokenizers import WordLearner
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
+from lmkit.word_vectors.subwords import Composition
+from lmkit.word_vectors.training_plan import FIRST_WORD, LINE_END, Corpus, State
+from lmkit.word_vectors.vector_space import VectorSpace
 
 
 class Stream:

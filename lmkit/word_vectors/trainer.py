@@ -13,8 +13,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from lmkit.embedding.kernels import CompiledKernel, Kernel
-from lmkit.embedding.plan import (
+from lmkit.errors import DataError, Diverged
+from lmkit.protocols import F32, F64
+from lmkit.word_vectors.kernels import CompiledKernel, Kernel
+from lmkit.word_vectors.numpy_kernels import NumpyKernel
+from lmkit.word_vectors.sharding import Rounds
+from lmkit.word_vectors.training_plan import (  # fmt: skip
     FIRST_WORD,
     Compiled,
     Compiling,
@@ -25,11 +29,7 @@ from lmkit.embedding.plan import (
     State,
     Vectors,
     initial,
-)  # fmt: skip
-from lmkit.embedding.rounds import Rounds
-from lmkit.embedding.steps import NumpyKernel
-from lmkit.errors import DataError, Diverged
-from lmkit.protocols import F32, F64
+)
 
 OFTEN = 0.05
 """Seconds between two looks at whether code is being compiled."""

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from lmkit.embedding.listing import listed
-from lmkit.embedding.space import VectorSpace
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import F32, I32
+from lmkit.word_vectors.vector_space import VectorSpace
+from lmkit.word_vectors.word_order import listed
 
 FORMATS = TEXT, BINARY, GLOVE, PROJECTOR = ("text", "bin", "glove", "projector")
 WHICH = CENTRE, CONTEXT, BOTH = ("centre", "context", "both")

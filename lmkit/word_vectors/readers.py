@@ -17,10 +17,10 @@ from itertools import chain
 
 import numpy as np
 
-from lmkit.embedding.decimals import parse
-from lmkit.embedding.listing import Listing
 from lmkit.errors import DataError
 from lmkit.protocols import F32, I64, U8
+from lmkit.word_vectors.float_parsing import parse
+from lmkit.word_vectors.word_order import Listing
 
 FORMATS = TEXT, BINARY, GLOVE = ("text", "bin", "glove")
 SNIFF = 1 << 20

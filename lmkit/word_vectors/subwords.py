@@ -15,10 +15,10 @@ import numpy as np
 
 from lmkit.checkpoint import Array, Checkpoint
 from lmkit.digests import CheckedArray
-from lmkit.embedding.plan import FIRST_WORD, Parts
 from lmkit.errors import CheckpointError
 from lmkit.protocols import F32, F64, I32, I64, U32
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
+from lmkit.word_vectors.training_plan import FIRST_WORD, Parts
 
 MOST_BUCKETS = 2**31 - 1
 _BASIS, _PRIME = np.uint32(2166136261), np.uint32(16777619)

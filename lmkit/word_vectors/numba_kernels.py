@@ -18,7 +18,7 @@ import numpy as np
 from numba.core.caching import NullCache
 from numba.core.dispatcher import Dispatcher
 
-from lmkit.embedding.compiled_lanes import (
+from lmkit.word_vectors.simd_lanes import (  # fmt: skip
     LANES,
     add,
     load,
@@ -31,7 +31,7 @@ from lmkit.embedding.compiled_lanes import (
     subtract,
     sums,
     zeros,
-)  # fmt: skip
+)
 
 TILE = 6
 LINE_END = 2
