@@ -109,7 +109,7 @@ def _print_head(out: streams.Output, tokens: list[str], rows: list[list[float]])
 
 
 def _print_mask(out: streams.Output, kind: str, size: int, prefix: int | None, *, as_json: bool) -> None:
-    from lmkit.inference.alignment import mask
+    from lmkit.inference.attention_scores import mask
 
     if (kind == "prefix") != (prefix is not None):
         raise UsageError("--kind prefix and --prefix N go together")

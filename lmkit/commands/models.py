@@ -39,16 +39,16 @@ def core_count(threads: int | None) -> int:
 
 def use_threads(threads: int | None, model: str) -> None:
     """Sets how many threads multiply in numpy: those asked for, else one for all but big models."""
-    from lmkit.inference import crew
+    from lmkit.inference import thread_pool
 
-    crew.use(_asked(threads) if threads is not None or _is_big(model) else 1)
+    thread_pool.use(_asked(threads) if threads is not None or _is_big(model) else 1)
 
 
 def one_thread() -> None:
     """From now on numpy multiplies with one thread, and no other is left, as none comes along into other processes."""
-    from lmkit.inference import crew
+    from lmkit.inference import thread_pool
 
-    crew.rest()
+    thread_pool.rest()
 
 
 def processes(threads: int | None, model: str) -> int:

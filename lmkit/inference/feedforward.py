@@ -6,7 +6,7 @@ import numpy as np
 
 from lmkit.architectures.feedforward import FeedForward
 from lmkit.architectures.neural_model import BATCH_TOKENS, NeuralModel, Weights
-from lmkit.inference.formulas import linear
+from lmkit.inference.functional import linear
 from lmkit.inference.linear import Head, tolerance
 from lmkit.protocols import F32, F64, I32, I64
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lmkit.errors import CheckpointError
-from lmkit.inference import blas, crew
+from lmkit.inference import blas_threads, thread_pool
 from lmkit.protocols import F32, F64, I32
 
 JOINED = 1 << 22  # bytes of matrices that are copied into one, to save calls
@@ -49,7 +49,7 @@ def row_major(weight: F32) -> F32:
             some = slice(begin, min(begin + COLUMNS, columns.stop))
             turned[:, some] = weight[:, some]
 
-    crew.run([partial(copy, columns) for columns in crew.parted(weight.shape[1], crew.BLOCKS)])
+    thread_pool.run([partial(copy, columns) for columns in thread_pool.parted(weight.shape[1], thread_pool.BLOCKS)])
     return turned
 
 
@@ -60,13 +60,13 @@ class Products:
         self._size = sum(len(weight) for weight in weights)
         ends = np.cumsum([len(weight) for weight in weights]).tolist()
         places = [slice(end - len(weight), end) for end, weight in zip(ends, weights, strict=True)]
-        self._parts = [(place, blas.Matrix(weight)) for place, weight in zip(places, weights, strict=True)]
+        self._parts = [(place, blas_threads.Matrix(weight)) for place, weight in zip(places, weights, strict=True)]
         self._only = weights[0] if len(weights) == 1 else None
 
     def __call__(self, x: F32) -> F32:
         """All products, end to end."""
         found: F32
-        if self._only is not None and (crew.hands() == 1 or self._only.size < blas.SHARED):
+        if self._only is not None and (thread_pool.hands() == 1 or self._only.size < blas_threads.SHARED):
             found = self._only.dot(x)
             return found
         found = np.empty(self._size, dtype=np.float32)
@@ -77,29 +77,29 @@ class Products:
 
 def products(x: F32, weights: Sequence[F32], bias: F32 | None = None) -> F32:
     """W x + b of each, (..., I) to (..., M), of matrices end to end; the same bits whatever the number of threads."""
-    if len(weights) == 1 and weights[0].size < blas.SHARED:
+    if len(weights) == 1 and weights[0].size < blas_threads.SHARED:
         small: F32 = x @ weights[0].T
         if bias is not None:
             small += bias
         return small
     rows = x.reshape(-1, x.shape[-1])
     made = np.empty((len(rows), sum(map(len, weights))), dtype=np.float32)
-    jobs: list[crew.Job] = []
+    jobs: list[thread_pool.Job] = []
     begin = 0
     for weight in weights:
         for part in _parts(weight, len(rows)):
             place = slice(begin + part.start, begin + part.stop)
             jobs.append(partial(_part, rows, weight[part], None if bias is None else bias[place], made[:, place]))
         begin += len(weight)
-    crew.run(jobs)
+    thread_pool.run(jobs)
     return made.reshape(*x.shape[:-1], made.shape[1])
 
 
 def _parts(weight: F32, count: int) -> list[slice]:
     """How a matrix is parted that `count` vectors are multiplied by: for few in strips that a cache holds for all."""
     if count > FEW:
-        pieces = max(1, weight.size // blas.SHARED)
-        return crew.parted(len(weight), min(crew.BLOCKS, 1 << pieces.bit_length() - 1))
+        pieces = max(1, weight.size // blas_threads.SHARED)
+        return thread_pool.parted(len(weight), min(thread_pool.BLOCKS, 1 << pieces.bit_length() - 1))
     step = max(LANES, STRIP // weight.shape[1] // LANES * LANES)
     return [slice(begin, min(begin + step, len(weight))) for begin in range(0, len(weight), step)]
 
@@ -121,7 +121,7 @@ class Joint:
         weights = [row_major(weight) for weight in weights]
         small = sum(weight.nbytes for weight in weights) <= JOINED
         joined = [np.concatenate(weights)] if small and len(weights) > 1 else weights
-        few = len(joined) == 1 and joined[0].size < blas.SHARED
+        few = len(joined) == 1 and joined[0].size < blas_threads.SHARED
         self._products = joined[0].dot if few else Products(joined)
         self._weights = joined
         self._bias = np.concatenate(biases) if biases else None
@@ -147,7 +147,7 @@ class Head:
         self._weight = weight
         self._bias = bias
         self._size = size
-        self._products = weight.dot if weight.size < blas.SHARED else Products([weight])
+        self._products = weight.dot if weight.size < blas_threads.SHARED else Products([weight])
 
     def next(self, x: F32) -> F64:
         """Log-probability in nats of every token, (D,) to (size,). Raises CheckpointError where they are no numbers."""
@@ -166,7 +166,7 @@ class Head:
         with np.errstate(all="ignore"):
             logits = products(x, [self._weight], self._bias)
             several = [slice(begin, begin + step) for begin in range(0, len(x), step)]
-            crew.run([partial(_normalise, logits[some], masses[some]) for some in several])
+            thread_pool.run([partial(_normalise, logits[some], masses[some]) for some in several])
         _check(masses)
         found: F32 = logits[:, : self._size]
         return found

@@ -10,7 +10,7 @@ import numpy as np
 
 from lmkit.architectures.neural_model import BATCH_TOKENS, NeuralModel, Weights
 from lmkit.architectures.recurrent import Recurrent
-from lmkit.inference import formulas
+from lmkit.inference import functional
 from lmkit.inference.linear import Head, tolerance
 from lmkit.protocols import F32, F64, I32, I64
 
@@ -33,15 +33,15 @@ def _elman(from_input: Any, from_state: Any, _memory: Memory) -> Memory:
 
 def _lstm(from_input: Any, from_state: Any, memory: Memory) -> Memory:
     from_state += from_input
-    return formulas.lstm_cell(from_state, memory[1])
+    return functional.lstm_cell(from_state, memory[1])
 
 
 def _gru(from_input: Any, from_state: Any, memory: Memory) -> Memory:
-    return (formulas.gru_cell(from_input, from_state, memory[0]),)
+    return (functional.gru_cell(from_input, from_state, memory[0]),)
 
 
 def _mingru(from_input: Any, _from_state: Any, memory: Memory) -> Memory:
-    return (formulas.mingru_cell(from_input, memory[0]),)
+    return (functional.mingru_cell(from_input, memory[0]),)
 
 
 Cell = Callable[[Any, Any, Memory], Memory]

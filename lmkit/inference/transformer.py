@@ -13,12 +13,12 @@ from lmkit.architectures import sliding_window
 from lmkit.architectures.neural_model import BATCH_TOKENS, NeuralModel, Weights
 from lmkit.architectures.transformer import Transformer
 from lmkit.errors import UsageError
-from lmkit.inference.cache import State
-from lmkit.inference.decoder import Decoder
-from lmkit.inference.folding import folded
+from lmkit.inference.batch import TransformerRows
+from lmkit.inference.kv_cache import State
 from lmkit.inference.linear import tolerance
-from lmkit.inference.rows import TransformerRows
-from lmkit.inference.trunk import TransformerTrunk
+from lmkit.inference.prefix_cache import TransformerTrunk
+from lmkit.inference.transformer_layers import Decoder
+from lmkit.inference.weight_folding import folded
 from lmkit.protocols import F32, F64, I32, I64
 
 

@@ -12,7 +12,7 @@ from rounding import allowance, assert_nats, shape_of, spread
 from lmkit.architectures.transformer import Transformer
 from lmkit.checkpoint import serialize
 from lmkit.commands.models import open_language_model, open_tokenizer, use_threads
-from lmkit.inference import crew
+from lmkit.inference import thread_pool
 
 EVERY = ("transformer.lm", "transformer-stream.lm", "lstm.lm", "gru-stream.lm", "mingru-file.lm", "ffn-documents.lm")
 NEWLINE = ("transformer-stream.lm", "gru-stream.lm")
@@ -193,15 +193,15 @@ def test_how_many_threads(threads, size, asked, expected, work, monkeypatch):
     with open("file", "wb") as out:
         out.truncate(size)
     use_threads(threads, "file")
-    assert crew.hands() == expected
-    crew.use(1)
+    assert thread_pool.hands() == expected
+    thread_pool.use(1)
 
 
 @pytest.mark.parametrize("command", ["sample", "next"])
 def test_the_number_of_threads_changes_no_byte(command, lmkit, shelf):
     """Of models whose matrices are big enough to be shared, the tests of products see to it."""
     found = {lmkit(command, "-m", shelf["lstm.lm"], "--threads", threads).stdout for threads in (1, 2, 5)}
-    crew.use(1)
+    thread_pool.use(1)
     assert len(found) == 1
 
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lmkit.inference import blas, crew
-from lmkit.inference.blas import GAIN, LONGEST, OFTEN, PHASE, Matrix, Pace
+from lmkit.inference import blas_threads, thread_pool
+from lmkit.inference.blas_threads import GAIN, LONGEST, OFTEN, PHASE, Matrix, Pace
 
 
 class Always:
@@ -21,23 +21,23 @@ class Always:
 @pytest.fixture
 def threads(monkeypatch):
     """Sets how many threads share every product that may be shared."""
-    monkeypatch.setattr(blas, "pace", Always())
-    yield crew.use
-    crew.use(1)
+    monkeypatch.setattr(blas_threads, "pace", Always())
+    yield thread_pool.use
+    thread_pool.use(1)
 
 
 @pytest.fixture
 def asked(monkeypatch):
     """The numbers of threads that were set, one after another."""
     found = []
-    real = blas.setter()
+    real = blas_threads.setter()
 
     def use(count):
         found.append(count)
         if real is not None:
             real(count)
 
-    monkeypatch.setattr(blas, "setter", lambda: use)
+    monkeypatch.setattr(blas_threads, "setter", lambda: use)
     return found
 
 
@@ -65,7 +65,7 @@ def test_threads_change_no_bit(rows, columns, count, threads, asked):
 def test_small_matrices_are_not_shared(threads, asked):
     threads(2)
     weight, x = matrix(500, 500), matrix(500, 1)[:, 0]
-    assert weight.size < blas.SHARED
+    assert weight.size < blas_threads.SHARED
     np.testing.assert_array_equal(product(Matrix(weight), x, 500), weight.dot(x))
     assert asked == []
 
@@ -87,7 +87,7 @@ def test_where_a_bit_would_change_one_thread_multiplies(threads, asked, monkeypa
 
 
 def test_without_openblas_one_thread_multiplies(threads, monkeypatch):
-    monkeypatch.setattr(blas, "setter", lambda: None)
+    monkeypatch.setattr(blas_threads, "setter", lambda: None)
     threads(2)
     weight, x = matrix(1000, 1000), matrix(1000, 1)[:, 0]
     np.testing.assert_array_equal(product(Matrix(weight), x, 1000), weight.dot(x))

@@ -7,8 +7,8 @@ from random_weights import random_weights
 from rounding import assert_close, shape_of
 from test_models import SMALL, TRANSFORMERS, some_ids
 
-from lmkit.inference import folding
-from lmkit.inference.decoder import Decoder
+from lmkit.inference import weight_folding
+from lmkit.inference.transformer_layers import Decoder
 
 FOLDED = {
     **{
@@ -23,7 +23,7 @@ FOLDED = {
 @pytest.mark.parametrize("name", FOLDED)
 def test_the_function_is_the_same(name):
     weights = random_weights("transformer", TOKENIZER, **{**SMALL, **FOLDED[name]})
-    changed = folding.folded(weights)
+    changed = weight_folding.folded(weights)
     assert "layers.1.input_layernorm.weight" in weights.tensors
     assert not any("layernorm" in tensor for tensor in changed.tensors)
     assert (changed.settings.normalisation == "layernorm") == (name == "layernorm-sinusoidal")
@@ -36,13 +36,13 @@ def test_the_function_is_the_same(name):
 @pytest.mark.parametrize("name", ["post-rms", "course", "no-residual"])
 def test_other_norms_stay_as_they_are(name):
     weights = random_weights("transformer", TOKENIZER, **{**SMALL, **TRANSFORMERS[name]})
-    assert folding.folded(weights) is weights
+    assert weight_folding.folded(weights) is weights
 
 
 def test_big_models_stay_as_they_are(monkeypatch):
     weights = random_weights("transformer", TOKENIZER, **SMALL)
     size = sum(tensor.size for tensor in weights.tensors.values())
-    monkeypatch.setattr(folding, "SMALL", size)
-    assert folding.folded(weights) is not weights
-    monkeypatch.setattr(folding, "SMALL", size - 1)
-    assert folding.folded(weights) is weights
+    monkeypatch.setattr(weight_folding, "SMALL", size)
+    assert weight_folding.folded(weights) is not weights
+    monkeypatch.setattr(weight_folding, "SMALL", size - 1)
+    assert weight_folding.folded(weights) is weights

@@ -6,7 +6,7 @@ from random_weights import random_weights
 from rounding import assert_close, assert_nats, shape_of
 
 from lmkit.errors import UsageError
-from lmkit.inference import alignment, formulas
+from lmkit.inference import attention_scores, functional
 from lmkit.inference.feedforward import FeedForwardModel
 from lmkit.inference.recurrent import RecurrentModel
 from lmkit.inference.transformer import TransformerModel
@@ -37,7 +37,7 @@ def test_the_head_predicts_from_vectors(kind):
     state = model.start()
     for token, vector in zip(IDS.tolist(), vectors, strict=True):
         state = model.advance(state, token)
-        assert_nats(model, formulas.log_softmax(head @ vector + bias), model.next(state))
+        assert_nats(model, functional.log_softmax(head @ vector + bias), model.next(state))
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -71,7 +71,7 @@ def test_attention_of_the_first_layer_by_hand():
     model = build("transformer", positions="none")
     tensors = model.weights.tensors
     ids = [model.form.start, *IDS[:4].tolist()]
-    x = formulas.rms_norm(tensors["embed_tokens.weight"][ids], tensors["layers.0.input_layernorm.weight"])
+    x = functional.rms_norm(tensors["embed_tokens.weight"][ids], tensors["layers.0.input_layernorm.weight"])
     for head in range(6):
         queries = x @ tensors["layers.0.self_attn.q_proj.weight"][4 * head : 4 * head + 4].T
         shared = head // 3
@@ -87,9 +87,9 @@ def test_attention_ends_where_the_context_does():
 
 
 def test_masks():
-    assert alignment.mask("causal", 3).tolist() == np.tri(3, dtype=bool).tolist()
-    assert alignment.mask("full", 2).all()
+    assert attention_scores.mask("causal", 3).tolist() == np.tri(3, dtype=bool).tolist()
+    assert attention_scores.mask("full", 2).all()
     for size in range(5):
         for prefix in range(size + 1):
             seen = [[key < max(prefix, query + 1) for key in range(size)] for query in range(size)]
-            assert alignment.mask("prefix", size, prefix).tolist() == seen
+            assert attention_scores.mask("prefix", size, prefix).tolist() == seen

@@ -5,7 +5,7 @@ import pytest
 from rounding import assert_close
 
 from lmkit.errors import CheckpointError
-from lmkit.inference import crew, linear
+from lmkit.inference import linear, thread_pool
 from lmkit.inference.linear import JOINED, Head, Joint, Products, products
 
 SHAPES = [(65, 128), (344, 1536), (500, 1000), (1000, 1000), (768, 3072), (513, 700), (9001, 96), (1, 7)]
@@ -42,8 +42,8 @@ def test_many_distributions_are_worked_out_in_parts():
 @pytest.fixture
 def threads():
     """Sets how many threads share products, for one test."""
-    yield crew.use
-    crew.use(1)
+    yield thread_pool.use
+    thread_pool.use(1)
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
@@ -76,18 +76,18 @@ def test_what_fails_in_a_thread_is_raised(threads):
 
     for jobs in ([job, wrong, job], [wrong, job], [job, job, wrong, wrong]):
         with pytest.raises(ValueError, match="wrong"):
-            crew.run(jobs)
+            thread_pool.run(jobs)
     done.clear()
-    crew.run([job] * 5)
+    thread_pool.run([job] * 5)
     assert len(done) == 5
 
 
 @pytest.mark.parametrize(("rows", "blocks"), [(1, 8), (16, 2), (17, 2), (100, 3), (50257, 8), (768, 8)])
 def test_rows_are_parted_evenly(rows, blocks):
-    parts = crew.parted(rows, blocks)
+    parts = thread_pool.parted(rows, blocks)
     assert [row for part in parts for row in range(part.start, part.stop)] == list(range(rows))
     assert len(parts) <= blocks
-    assert all((part.stop - part.start) % crew.ROWS == 0 for part in parts[:-1])
+    assert all((part.stop - part.start) % thread_pool.ROWS == 0 for part in parts[:-1])
 
 
 def test_threads_share_the_rows_of_distributions(threads):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from test_models import SMALL, every_model, some_ids
 
 from lmkit.errors import CheckpointError
-from lmkit.inference.cache import moves
+from lmkit.inference.kv_cache import moves
 from lmkit.using.generation import stepping
 
 

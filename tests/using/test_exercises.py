@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from lmkit.inference import formulas
+from lmkit.inference import functional
 from lmkit.using import softmax
 from lmkit.using.exercises import EXERCISES, fault
 
@@ -18,7 +18,7 @@ def test_right_losses_are_those_of_the_models(case):
 
 @pytest.mark.parametrize("case", EXERCISES["attention"], ids=lambda case: case.name)
 def test_right_outputs_are_those_of_the_models(case):
-    outputs, _ = formulas.attention(*map(np.array, case.arguments))
+    outputs, _ = functional.attention(*map(np.array, case.arguments))
     assert outputs == pytest.approx(np.array(case.expected), abs=1e-12)
 
 

@@ -65,32 +65,32 @@ def attention(
 
 
 def _attention(value: Any, score: str, scale: float | None, causal: bool) -> dict[str, Any]:
-    from lmkit.inference import alignment, formulas
+    from lmkit.inference import attention_scores, functional
 
     fields = Fields(value, ("q", "k", *MATRICES[score]), ("v",))
     queries, keys = fields.rows("q"), fields.rows("k")
     held = keys if "v" not in value else fields.rows("v")
     if len(held) != len(keys):
         raise DataError(f"k has {len(keys)} rows, v {len(held)}")
-    mask = formulas.causal(len(queries), len(keys)) if causal else None
+    mask = functional.causal(len(queries), len(keys)) if causal else None
     if mask is not None and not mask.any(axis=1).all():
         raise DataError(f"{len(queries)} queries and only {len(keys)} keys: the first query would see none")
     if score in ("scaled", "dot"):
         fields.rows("k", queries.shape[1])
         factor = 1.0 if scale is None and score == "dot" else scale
-        outputs, weights = formulas.attention(queries, keys, held, factor, mask)
-        scores = alignment.dot(queries, keys, factor)
+        outputs, weights = functional.attention(queries, keys, held, factor, mask)
+        scores = attention_scores.dot(queries, keys, factor)
     else:
         scores = _learned_scores(fields, score, queries, keys, 1.0 if scale is None else scale)
-        outputs, weights = alignment.attend(scores, held, mask)
+        outputs, weights = attention_scores.attend(scores, held, mask)
     return answer({"scores": scores, "weights": weights, "output": outputs})
 
 
 def _learned_scores(fields: Fields, score: str, queries: Any, keys: Any, scale: float) -> Any:
     """`general` and `concat` scores, sizes checked."""
-    from lmkit.inference import alignment
+    from lmkit.inference import attention_scores
 
     if score == "general":
-        return alignment.general(queries, keys, fields.matrix("w_a", queries.shape[1], keys.shape[1]), scale)
+        return attention_scores.general(queries, keys, fields.matrix("w_a", queries.shape[1], keys.shape[1]), scale)
     weight = fields.matrix("w_a", columns=queries.shape[1] + keys.shape[1])
-    return alignment.concat(queries, keys, weight, fields.vector("v_a", len(weight)), scale)
+    return attention_scores.concat(queries, keys, weight, fields.vector("v_a", len(weight)), scale)

@@ -20,14 +20,14 @@ def rnn_step(run: Run, values: Values = None, output: Output = None) -> None:
       lmkit calc rnn-step '{"x": [1], "h": [0.5], "w_ih": [[0.5]], "w_hh": [[0.1]], "b_ih": [0.1]}'
       lmkit calc rnn-step '{"x": [1], "w_ih": [[1], [2]], "w_hh": [[0, 1], [1, 0]]}'
     """
-    from lmkit.inference import formulas
+    from lmkit.inference import functional
 
     def step(value: Any) -> Mapping[str, Any]:
         cell = _Cell(value, "elman", ("w_ho", "b_ho"))
-        found = {"h": formulas.elman_step(cell.x, cell.h, *cell.weights)}
+        found = {"h": functional.elman_step(cell.x, cell.h, *cell.weights)}
         w_ho = cell.fields.matrix("w_ho", columns=cell.width)
         if w_ho is not None:
-            found["y"] = formulas.softmax(formulas.linear(found["h"], w_ho, cell.fields.vector("b_ho", len(w_ho))))
+            found["y"] = functional.softmax(functional.linear(found["h"], w_ho, cell.fields.vector("b_ho", len(w_ho))))
         return found
 
     _each_step(values, output, step)
@@ -45,11 +45,11 @@ def lstm_step(run: Run, values: Values = None, output: Output = None) -> None:
       lmkit calc lstm-step '{"x": [1], "w_ih": [[1], [1], [1], [1]], "w_hh": [[0], [0], [0], [0]]}'
       lmkit calc lstm-step < steps.jsonl
     """
-    from lmkit.inference import formulas
+    from lmkit.inference import functional
 
     def step(value: Any) -> Mapping[str, Any]:
         cell = _Cell(value, "lstm", ("c",))
-        hidden, memory = formulas.lstm_step(cell.x, cell.h, cell.state("c"), *cell.weights)
+        hidden, memory = functional.lstm_step(cell.x, cell.h, cell.state("c"), *cell.weights)
         return {"h": hidden, "c": memory}
 
     _each_step(values, output, step)
@@ -67,11 +67,11 @@ def gru_step(run: Run, values: Values = None, output: Output = None) -> None:
       lmkit calc gru-step '{"x": [1], "h": [0.5], "w_ih": [[1], [1], [1]], "w_hh": [[0], [0], [0]]}'
       lmkit calc gru-step < steps.jsonl
     """
-    from lmkit.inference import formulas
+    from lmkit.inference import functional
 
     def step(value: Any) -> Mapping[str, Any]:
         cell = _Cell(value, "gru")
-        return {"h": formulas.gru_step(cell.x, cell.h, *cell.weights)}
+        return {"h": functional.gru_step(cell.x, cell.h, *cell.weights)}
 
     _each_step(values, output, step)
 

@@ -37,7 +37,7 @@ def layernorm(
     """
     import numpy as np
 
-    from lmkit.inference import formulas
+    from lmkit.inference import functional
 
     def normed(value: Any) -> Any:
         if not isinstance(value, dict):
@@ -50,7 +50,7 @@ def layernorm(
         if not epsilon and not (x.var() if layer else x.any()):
             what = "variance" if layer else "mean square"
             raise DataError(f"the {what} is 0, and --epsilon 0 leaves a division by 0", hint="a positive --epsilon")
-        found = formulas.layer_norm(x, weight, bias, epsilon) if layer else formulas.rms_norm(x, weight, epsilon)
+        found = functional.layer_norm(x, weight, bias, epsilon) if layer else functional.rms_norm(x, weight, epsilon)
         return answer({"x": found})["x"]
 
     with np.errstate(all="ignore"):  # what is too large is told by `answer`

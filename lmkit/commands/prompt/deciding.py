@@ -63,7 +63,7 @@ class Decider:
 
         `parting` is what the user may put between a prompt and its answers.
         """
-        from lmkit.inference import crew
+        from lmkit.inference import thread_pool
         from lmkit.using.prompting.answering import trunk_of
 
         self._run, self._model, self._norms, self._done, self._window = run, model, norms, done, window
@@ -74,7 +74,7 @@ class Decider:
         self.norm = options.norm
         self._spared = ("calibrated",) if sparing and self.norm != "calibrated" else ()
         self._parting = parting
-        self._trunks = [trunk_of(model) for _ in range(crew.hands() if hasattr(model, "trunk") else 1)]
+        self._trunks = [trunk_of(model) for _ in range(thread_pool.hands() if hasattr(model, "trunk") else 1)]
         self._told = self._told_alike = False
 
     def scores(
@@ -121,17 +121,17 @@ class Decider:
     @contextmanager
     def _hands(self, questions: int) -> Iterator[Sequence[Any]]:
         """Trunks for so many questions: a thread for each, or of few questions one, whose products threads share."""
-        from lmkit.inference import crew
+        from lmkit.inference import thread_pool
 
         hands = len(self._trunks)
         if questions < FEW * hands:
             yield self._trunks[:1]
             return
         try:
-            crew.use(1)
+            thread_pool.use(1)
             yield self._trunks
         finally:
-            crew.use(hands)
+            thread_pool.use(hands)
 
     def chosen(
         self, asked: "Sequence[tuple[Question, object]]", progress: Callable[[int], None] = lambda _place: None

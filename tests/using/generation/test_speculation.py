@@ -249,7 +249,7 @@ def test_right_proposals_save_passes():
 
 
 def test_rejected_proposals_copy_nothing(monkeypatch):
-    from lmkit.inference.cache import Cache
+    from lmkit.inference.kv_cache import Cache
 
     model = TransformerModel(transformer(context=64))
     chooser = chooser_of(model, {})

@@ -11,7 +11,7 @@ from rounding import assert_nats
 from lmkit.architectures.neural_model import Weights
 from lmkit.data.sequences import TextForm, encode_prompt
 from lmkit.errors import DataError
-from lmkit.inference import crew, trunk
+from lmkit.inference import prefix_cache, thread_pool
 from lmkit.inference.recurrent import RecurrentModel
 from lmkit.inference.transformer import TransformerModel
 from lmkit.using.generation import prompts
@@ -178,10 +178,10 @@ def test_no_bit_hangs_on_threads():
     questions = prompts_of(6)
     found = score(model, *questions)
     try:
-        crew.use(3)
+        thread_pool.use(3)
         assert score(model, *questions) == found
     finally:
-        crew.use(1)
+        thread_pool.use(1)
 
 
 @pytest.mark.parametrize("own", [{}, LEARNED, {"positions": "sinusoidal"}], ids=["rope", "learned", "sinusoidal"])
@@ -203,8 +203,10 @@ def test_what_is_shared_is_run_once(own):
         return rng.choice(letters, size).astype(np.int32)
 
     line_end = np.array([model.form.line_end], np.int32)
-    shared = np.concatenate((some(2 * trunk.MOST), line_end, some(2), line_end, some(trunk.LEAST), line_end))
-    for number in range(trunk.LEAST, trunk.LEAST + 4):
+    shared = np.concatenate(
+        (some(2 * prefix_cache.MOST), line_end, some(2), line_end, some(prefix_cache.LEAST), line_end)
+    )
+    for number in range(prefix_cache.LEAST, prefix_cache.LEAST + 4):
         prefix = np.concatenate((shared, some(number)))
         endings = [some(size) for size in (1, 3, 0, 5)]
         for one, other in zip(found.endings(prefix, endings), stepped.endings(prefix, endings), strict=True):
@@ -216,9 +218,9 @@ def test_what_is_shared_is_run_once(own):
 def test_many_endings_are_run_in_parts(most, monkeypatch):
     model = transformer("char")
     rng = np.random.default_rng(2)
-    prefix = rng.integers(3, 20, trunk.MOST + trunk.LEAST + 5).astype(np.int32)
+    prefix = rng.integers(3, 20, prefix_cache.MOST + prefix_cache.LEAST + 5).astype(np.int32)
     endings = [rng.integers(3, 20, size).astype(np.int32) for size in (1, 4, 0, 7, 1, 2)]
-    monkeypatch.setattr(trunk, "PACKED", most)
+    monkeypatch.setattr(prefix_cache, "PACKED", most)
     asked = model.trunk()
     found = asked.endings(prefix, endings)
     assert [len(some) for some in found] == [len(some) for some in endings]

@@ -17,7 +17,7 @@ from time import perf_counter
 
 import numpy as np
 
-from lmkit.inference import crew
+from lmkit.inference import thread_pool
 from lmkit.protocols import F32
 
 SHARED = 1 << 18  # numbers in a matrix from which on several threads may share it
@@ -85,7 +85,7 @@ class Matrix:
 
     def dot(self, x: F32, out: F32) -> None:
         """W x, (I,) to (M,), with the same bits whatever the number of threads."""
-        threads = crew.hands()
+        threads = thread_pool.hands()
         if threads == 1 or self._weight.size < SHARED or setter() is None:
             np.dot(self._weight, x, out)
         elif threads not in self._alike:
@@ -102,7 +102,7 @@ class Matrix:
             pace.add(self._weight.size, perf_counter() - begun)
 
     def _shared(self, x: F32, out: F32, threads: int) -> None:
-        unit = crew.ROWS * threads
+        unit = thread_pool.ROWS * threads
         rest = len(out) % unit
         rows = len(out) - (rest if rest != 1 else rest + unit)  # of one row alone numpy makes another kind of product
         use = setter()

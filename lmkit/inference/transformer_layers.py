@@ -14,8 +14,8 @@ import numpy as np
 from lmkit.architectures import positions
 from lmkit.architectures.neural_model import Weights
 from lmkit.architectures.transformer import Transformer
-from lmkit.inference import crew, formulas
-from lmkit.inference.cache import CAPACITY, Cache, RowCache
+from lmkit.inference import functional, thread_pool
+from lmkit.inference.kv_cache import CAPACITY, Cache, RowCache
 from lmkit.inference.linear import Head, Joint
 from lmkit.protocols import F32, I32, I64, Bool
 
@@ -46,7 +46,7 @@ class Block:
         gated = settings.activation == "swiglu"
         self._up = joint("mlp.gate_proj", "mlp.up_proj") if gated else joint("mlp.up_proj")
         self._down = joint("mlp.down_proj")
-        self._activation: Callable[[F32], F32] = _swiglu if gated else getattr(formulas, settings.activation)
+        self._activation: Callable[[F32], F32] = _swiglu if gated else getattr(functional, settings.activation)
         self._head_norms = self._norms_of_heads(weights, f"{begin}self_attn.")
         self._way, self._residual = settings.norm, settings.residual
         self._queries = settings.heads
@@ -83,9 +83,9 @@ class Block:
         rows = self._projections(x).reshape(x.shape[:-1] + self._shape)
         both, values = rows[..., : self._scored, :], rows[..., self._scored :, :]
         if self._head_norms is not None:
-            both = formulas.rms_norm(both, self._head_norms, self._settings.norm_epsilon)
+            both = functional.rms_norm(both, self._head_norms, self._settings.norm_epsilon)
         if turns is not None:
-            both = formulas.turn(both, *turns)
+            both = functional.turn(both, *turns)
         return self._output(attend(self._number, both[..., : self._queries, :], both[..., self._queries :, :], values))
 
 
@@ -107,8 +107,8 @@ class Norm:
     def __call__(self, x: F32) -> F32:
         """Of each (..., D)."""
         if self._is_layernorm:
-            return formulas.layer_norm(x, self._weight, self._bias, self._epsilon)
-        normed = formulas.rms_norm(x, self._weight, self._epsilon)
+            return functional.layer_norm(x, self._weight, self._bias, self._epsilon)
+        normed = functional.rms_norm(x, self._weight, self._epsilon)
         if self._bias is not None:  # of a layernorm whose means are zero
             normed += self._bias
         return normed
@@ -116,7 +116,7 @@ class Norm:
 
 def _swiglu(both: F32) -> F32:
     half = both.shape[-1] // 2
-    return formulas.swiglu(both[..., :half], both[..., half:])
+    return functional.swiglu(both[..., :half], both[..., half:])
 
 
 class Decoder:
@@ -155,7 +155,7 @@ class Decoder:
         if not self._tables or len(self._tables[0]) < end:
             size = min(settings.context, max(FEW, 2 * end))
             if settings.positions == "rope":
-                kept, crossed = formulas.turning(*positions.rotary(settings, 0, size))
+                kept, crossed = functional.turning(*positions.rotary(settings, 0, size))
                 self._tables = kept[:, None], crossed[:, None]
             elif self._learned is not None:
                 self._tables = (self._learned,)
@@ -195,8 +195,8 @@ class Decoder:
         def attend(layer: int, queries: F32, keys: F32, values: F32) -> F32:
             grouped = np.moveaxis(queries.reshape(length, shared, -1, settings.head_width), 0, -2)
             keys, values = np.swapaxes(keys, 0, 1)[:, None], np.swapaxes(values, 0, 1)[:, None]
-            mask = formulas.causal(length, length)
-            outputs, weights = formulas.attention(grouped, keys, values, float(self._scale), mask)
+            mask = functional.causal(length, length)
+            outputs, weights = functional.attention(grouped, keys, values, float(self._scale), mask)
             found[layer] = weights.reshape(settings.heads, length, length)
             return np.moveaxis(outputs, -2, 0).reshape(length, -1).astype(np.float32)
 
@@ -223,7 +223,7 @@ class Decoder:
             all_values[layer, :, begin] = values
             queries *= scale
             scores = queries.reshape(self._grouped) @ turned[layer]
-            return (formulas.softmax(scores) @ all_values[layer]).reshape(-1)
+            return (functional.softmax(scores) @ all_values[layer]).reshape(-1)
 
         with np.errstate(all="ignore"):
             if len(ids) == 1:
@@ -261,7 +261,7 @@ class Decoder:
         cache.lengths[:count] += 1
         all_keys, all_values = cache.keys[:, :count, :, :end], cache.values[:, :count, :, :end]
         turned = all_keys.swapaxes(3, 4)
-        parts = crew.parted(count, crew.hands())
+        parts = thread_pool.parted(count, thread_pool.hands())
         unseen: F32 | None = None
         at: Any = np.s_[:, :, end - 1]
         if int(lengths.min()) + 1 < end:
@@ -278,9 +278,9 @@ class Decoder:
                 scores = scaled[some] @ turned[layer, some]
                 if unseen is not None:
                     scores += unseen[some]
-                np.matmul(formulas.softmax(scores), all_values[layer, some], out=made[some])
+                np.matmul(functional.softmax(scores), all_values[layer, some], out=made[some])
 
-            crew.run([partial(look, some) for some in parts])
+            thread_pool.run([partial(look, some) for some in parts])
             return made.reshape(count, -1)
 
         with np.errstate(all="ignore"):
@@ -314,8 +314,8 @@ class Decoder:
         for begin in range(0, length, QUERIES):
             end = min(begin + QUERIES, length)
             until = seen - length + end
-            visible = formulas.causal(end - begin, until) if mask is None else mask[begin:end, :until]
-            found, _ = formulas.attention(
+            visible = functional.causal(end - begin, until) if mask is None else mask[begin:end, :until]
+            found, _ = functional.attention(
                 grouped[..., begin:end, :], keys[..., :until, :], values[..., :until, :], float(self._scale), visible
             )
             outputs[..., begin:end, :, :, :] = np.moveaxis(found, -2, -4)

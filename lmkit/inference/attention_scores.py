@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from lmkit.inference.formulas import causal, linear, softmax
+from lmkit.inference.functional import causal, linear, softmax
 from lmkit.protocols import Bool, Floats
 
 

@@ -15,7 +15,7 @@ from itertools import takewhile
 import numpy as np
 
 from lmkit.errors import DataError
-from lmkit.inference.decoder import Decoder
+from lmkit.inference.transformer_layers import Decoder
 from lmkit.protocols import F32, F64, I32, I64
 
 LEAST = 24

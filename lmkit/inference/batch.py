@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lmkit.inference.cache import State, moves
-from lmkit.inference.decoder import Decoder
+from lmkit.inference.kv_cache import State, moves
+from lmkit.inference.transformer_layers import Decoder
 from lmkit.protocols import F32
 
 
