@@ -8,7 +8,7 @@ from lmkit.errors import DataError, UsageError
 from lmkit.isolation import LimitError
 
 if TYPE_CHECKING:
-    from lmkit.using.metrics.extraction import Extractor
+    from lmkit.metrics.answer_extraction import Extractor
 
 Extract = Annotated[
     str | None,
@@ -24,7 +24,7 @@ Numbers = Annotated[
 
 def extractor(pattern: str | None, *, last: bool = False) -> "Extractor":
     """What finds answers by --extract. Raises UsageError, which says where the expression is wrong, and LimitError."""
-    from lmkit.using.metrics.extraction import Extractor, LimitedExtractor
+    from lmkit.metrics.answer_extraction import Extractor, LimitedExtractor
 
     if pattern is None:
         return Extractor(last=last)

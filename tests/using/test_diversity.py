@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lmkit.metrics.diversity import LINE_END, Texts, drawn, encode, measure, n_grams
+from lmkit.metrics.self_bleu import closest
 from lmkit.tokenization import tokenizers
-from lmkit.using.diversity import LINE_END, Texts, drawn, encode, measure, n_grams
-from lmkit.using.self_bleu import closest
 
 WORDS = st.lists(st.sampled_from("abcd"), max_size=9)
 CORPORA = st.lists(WORDS, min_size=1, max_size=7)

@@ -82,8 +82,8 @@ def answers(
       lmkit eval answers --extract '#### (.*)' --numbers --gold gsm8k.jsonl --gold-field answer texts.jsonl
       lmkit sample -m model.lm -n 5 prompts.jsonl | lmkit eval answers --numbers --vote --gold gold.txt
     """
-    from lmkit.using.metrics import bootstrap
-    from lmkit.using.metrics.extraction import Rules
+    from lmkit.metrics import bootstrap
+    from lmkit.metrics.answer_extraction import Rules
 
     opening.one_stdin(file, gold, against)
     rules = Rules(patterns.extractor(extract, last=last), numbers=numbers)
@@ -159,7 +159,7 @@ def _right(items: Sequence[_Item]) -> list[float]:
 
 def _judged(rules: Any, name: str, items: list[reading.Item], golds: list[reading.Item], *, vote: bool) -> list[_Item]:
     """What becomes of each text, or with `vote` of the texts of each id."""
-    from lmkit.using.metrics.extraction import judge
+    from lmkit.metrics.answer_extraction import judge
 
     answers, groups = _found(rules, items), dict[object, list[int]]()
     for place, item in enumerate(items):
@@ -221,13 +221,13 @@ class _Wrong:
 
 def _check_steps(run: Run, items: Sequence[_Item]) -> _Wrong:
     """Works out the sums in the texts, and says which are wrong."""
-    from lmkit.using.metrics import calculations
+    from lmkit.metrics import arithmetic_steps
 
     total, all_wrong, told = 0, [], 0
     for item in items:
         wrong: list[dict[str, str | None]] = []
         for text in item.texts:
-            for step in calculations.steps(text.value):
+            for step in arithmetic_steps.steps(text.value):
                 total += 1
                 if step.right:
                     continue

@@ -71,7 +71,8 @@ def bleu(
       lmkit eval bleu translated.txt --references one.txt two.txt --against baseline.txt
       lmkit sample -m model.lm prompts.jsonl | lmkit eval bleu -b --references reference.txt
     """
-    from lmkit.using.metrics import bootstrap, translation
+    from lmkit.metrics import bleu as bleu_scores
+    from lmkit.metrics import bootstrap
 
     if not references:
         raise UsageError("no references", hint="--references FILE...")
@@ -84,7 +85,7 @@ def bleu(
         wanted = reading.Fields(("text", *reading.GOLD))
         right = [[item.value for item in reading.read(run, name, wanted)] for name in references]
         _check_lengths([*names, *references], [*systems, *right])
-        found = translation.measure(systems, right, tokenize=tokenize, lowercase=lowercase, sampling=sampling)
+        found = bleu_scores.measure(systems, right, tokenize=tokenize, lowercase=lowercase, sampling=sampling)
         if bare:
             out.line(repr(found["bleu"].interval.value))
             return

@@ -80,7 +80,7 @@ def classify(
       lmkit eval classify --confusion answers.jsonl
       lmkit eval classify answers.jsonl --against baseline.jsonl --json
     """
-    from lmkit.using.metrics import bootstrap, classification
+    from lmkit.metrics import bootstrap, classification
 
     opening.one_stdin(file, gold, against)
     if bare and (confusion or classes):
@@ -122,7 +122,7 @@ class _Measured:
     """The measures of one system, and of a second one beside it."""
 
     def __init__(self, found: Any, positive: str | None, sampling: Any) -> None:
-        from lmkit.using.metrics import bootstrap, classification
+        from lmkit.metrics import bootstrap, classification
 
         self._found, self._positive, self._sampling = found, positive, sampling
         values = classification.values(found, positive)
@@ -132,13 +132,13 @@ class _Measured:
         self.differences: dict[str, Any] | None = None
 
     def _of(self, found: Any) -> Any:
-        from lmkit.using.metrics import classification
+        from lmkit.metrics import classification
 
         return lambda counts: classification.measured(found, counts, self._positive, empty=math.nan)
 
     def compare(self, right: list[str], predicted: list[str], others: list[str], more: list[str]) -> None:
         """Adds a second system."""
-        from lmkit.using.metrics import bootstrap, classification
+        from lmkit.metrics import bootstrap, classification
 
         both = classification.together(right, [predicted, others], more)
         values = [classification.values(one, self._positive) for one in both]
@@ -156,7 +156,7 @@ class _Measured:
 
     def record(self, signature: str, *, confusion: bool) -> dict[str, Any]:
         """All of it as a record."""
-        from lmkit.using.metrics import classification
+        from lmkit.metrics import classification
 
         values = {name: one.value for name, one in self.intervals.items() if one is not None}
         main = {name: values.pop(name) for name in classification.MEASURES}
@@ -187,7 +187,7 @@ def _show_confusion(run: Run, out: streams.Output, found: Any) -> None:
 
 def _tell(run: Run, found: Any) -> None:
     """Says what is not defined, and counts as 0."""
-    from lmkit.using.metrics import classification
+    from lmkit.metrics import classification
 
     told = classification.undefined(found)
     for what in told[:_TOLD]:

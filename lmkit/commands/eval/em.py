@@ -60,17 +60,17 @@ def em(
       lmkit sample -m model.lm questions.jsonl --stop "?" | lmkit eval em --gold gold.jsonl
       lmkit eval em --articles el,la,los,las,un,una --gold gold.txt answers.txt
     """
-    from lmkit.using.metrics import bootstrap, matching
+    from lmkit.metrics import bootstrap, exact_match
 
     opening.one_stdin(file, gold, against)
-    normal = matching.Normal(tuple(word for word in articles.lower().split(",") if word))
+    normal = exact_match.Normal(tuple(word for word in articles.lower().split(",") if word))
     sampling = bootstrap.Sampling(seed, resamples, level)
 
     def scores(items: list[reading.Item]) -> dict[str, list[float]]:
         pairs = list(zip((item.value for item in items), golds, strict=True))
         return {
-            "exact_match": [float(matching.exact_match(one, right, normal)) for one, right in pairs],
-            "f1": [matching.token_f1(one, right, normal) for one, right in pairs],
+            "exact_match": [float(exact_match.exact_match(one, right, normal)) for one, right in pairs],
+            "f1": [exact_match.token_f1(one, right, normal) for one, right in pairs],
         }
 
     with streams.open_output(output, inputs=[file, gold, against]) as out:

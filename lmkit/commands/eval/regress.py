@@ -58,7 +58,7 @@ def regress(
     """
     import numpy as np
 
-    from lmkit.using.metrics import bootstrap, regression
+    from lmkit.metrics import bootstrap, regression
 
     opening.one_stdin(file, gold, against)
     sampling = bootstrap.Sampling(seed, resamples, level)

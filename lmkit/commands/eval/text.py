@@ -63,7 +63,7 @@ def text(
       lmkit sample -m model.lm -n 100 --json -o drawn.jsonl; lmkit eval text --field text drawn.jsonl
       lmkit eval text --tokens char --order 8 --json greedy.txt drawn.txt
     """
-    from lmkit.using.diversity import Texts
+    from lmkit.metrics.diversity import Texts
 
     names = list(files or [streams.STDIN])
     opening.one_stdin(tokens, *names)
@@ -106,7 +106,7 @@ def _by_words(tokens: str, learner: Any) -> bool:
 
 def _encoded(name: str, blocks: Iterator[bytes], field: str | None, learner: Any, *, words: bool) -> Any:
     """The texts of one file."""
-    from lmkit.using.diversity import Texts, encode
+    from lmkit.metrics.diversity import Texts, encode
 
     texts = Texts()
     lines = (block[:-1].split(b"\n") for block in blocks)
@@ -117,7 +117,7 @@ def _encoded(name: str, blocks: Iterator[bytes], field: str | None, learner: Any
 
 
 def _figures(texts: Any, *, order: int, most: int | None, seed: int) -> dict[str, Any]:
-    from lmkit.using.diversity import measure
+    from lmkit.metrics.diversity import measure
 
     found = measure(texts, order, most=most, seed=seed)
     figures = {column: getattr(found, column) for column in (*_COLUMNS, "self_bleu")}

@@ -143,7 +143,7 @@ def ablate(
     opening.use_threads(opening.core_count(threads), model)
     deciding_.check()
 
-    from lmkit.using.metrics.bootstrap import Sampling
+    from lmkit.metrics.bootstrap import Sampling
     from lmkit.using.prompting import ablation
     from lmkit.using.prompting.examples import labels_of
     from lmkit.using.prompting.layout import Layout

@@ -18,7 +18,7 @@ from lmkit.edge.records import to_json
 from lmkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from lmkit.using.metrics.bootstrap import Difference, Interval, Sampling
+    from lmkit.metrics.bootstrap import Difference, Interval, Sampling
     from lmkit.using.prompting.questions import Question
 
 COLUMNS = ("template", "accuracy", "low", "high", "difference", "difference_low", "difference_high", "p", "n", "on")
@@ -104,7 +104,7 @@ def search(
     opening.use_threads(opening.core_count(threads), model)
     makers = {name: _maker(name) for name in templates}
 
-    from lmkit.using.metrics.bootstrap import Sampling
+    from lmkit.metrics.bootstrap import Sampling
 
     given = choices.named(candidates, candidates_file)
     opened = opening.open_language_model(model)
@@ -202,7 +202,7 @@ def _show(
 
 def _measured(one: Tried, best: Tried, sampling: "Sampling") -> "tuple[Interval, Difference | None]":
     """The accuracy, and the difference to the best on the same items."""
-    from lmkit.using.metrics.bootstrap import interval, paired_difference
+    from lmkit.metrics.bootstrap import interval, paired_difference
 
     own = interval(one.right, sampling.seed, sampling.resamples, sampling.level)
     if one is best or one.on != best.on:

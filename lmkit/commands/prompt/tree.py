@@ -101,7 +101,7 @@ class Voting:
     @property
     def rules(self) -> Any:
         """How answers are found and compared. Raises UsageError for a pattern that is none."""
-        from lmkit.using.metrics.extraction import Rules
+        from lmkit.metrics.answer_extraction import Rules
 
         return Rules(patterns.extractor(self.extract), numbers=self.numbers)
 

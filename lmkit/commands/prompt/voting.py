@@ -37,7 +37,7 @@ class Voter:
 
     def record(self, prompt: Prompt, *, window: bool) -> dict[str, Any]:
         """What is told of a prompt: the answer, None where no text has one, the votes, and the texts."""
-        from lmkit.using.metrics.extraction import vote
+        from lmkit.metrics.answer_extraction import vote
 
         texts = [text.decode(errors="replace") for text in self._texts(prompt, window=window)]
         with opening.about(prompt.place or "--prompt"):

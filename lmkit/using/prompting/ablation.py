@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lmkit.errors import DataError
+from lmkit.metrics.bootstrap import Difference, Interval, Sampling, interval, paired_difference
 from lmkit.protocols import Bool
-from lmkit.using.metrics.bootstrap import Difference, Interval, Sampling, interval, paired_difference
 from lmkit.using.prompting.examples import Example, labels_of
 from lmkit.using.prompting.layout import Laid, Layout
 from lmkit.using.prompting.questions import Question

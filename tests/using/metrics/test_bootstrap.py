@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lmkit.using.metrics import bootstrap
+from lmkit.metrics import bootstrap
 
 MANY = 8_000
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.using.metrics.calculations import steps
+from lmkit.metrics.arithmetic_steps import steps
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.using.metrics import extraction
-from lmkit.using.metrics.extraction import Extractor, Judged, LimitedExtractor, Rules, normal_number, number, vote
+from lmkit.metrics import answer_extraction
+from lmkit.metrics.answer_extraction import Extractor, Judged, LimitedExtractor, Rules, normal_number, number, vote
 
 COT = "The answer is 27. No: the answer is 8. The answer is 9."
 
@@ -64,7 +64,7 @@ def test_judging():
     rules = Rules(Extractor(), numbers=True)
 
     def judge(rules, texts, right):
-        return extraction.judge(rules, list(rules.answers(texts)), right)
+        return answer_extraction.judge(rules, list(rules.answers(texts)), right)
 
     assert judge(rules, ["it is 3.0", "4", "$3"], ["#### 3"]) == Judged("it is 3.0", "3", True, 2, 3)
     assert judge(rules, ["none"], ["3"]) == Judged(None, None, False, 0, 1)

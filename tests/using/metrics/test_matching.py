@@ -2,7 +2,7 @@
 
 import pytest
 
-from lmkit.using.metrics.matching import Normal, exact_match, token_f1
+from lmkit.metrics.exact_match import Normal, exact_match, token_f1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as learned
 
-from lmkit.using.metrics import bootstrap, regression
+from lmkit.metrics import bootstrap, regression
 
 FLOATS = st.floats(-1e3, 1e3, allow_subnormal=False).map(lambda x: round(x, 3))
 PAIRS = st.lists(st.tuples(FLOATS, FLOATS) | st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=30)

@@ -5,7 +5,7 @@ import pytest
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from lmkit.using.metrics import bootstrap, translation
+from lmkit.metrics import bleu, bootstrap
 
 WORDS = ["el", "la", "gato", "perro", "come", "duerme", "grande", ".", ",", "casa"]
 
@@ -15,12 +15,12 @@ def texts(seed, count=30):
     return [" ".join(random.choice(WORDS, random.integers(0, 9))) for _ in range(count)]
 
 
-@pytest.mark.parametrize("tokenize", translation.TOKENIZERS)
+@pytest.mark.parametrize("tokenize", bleu.TOKENIZERS)
 @pytest.mark.parametrize("references", [1, 2])
 def test_scores_are_those_of_sacrebleu(tokenize, references):
     system, right = texts(1), [texts(seed) for seed in range(2, 2 + references)]
     none = bootstrap.Sampling(resamples=0)
-    found = translation.measure([system], right, tokenize=tokenize, lowercase=True, sampling=none)
+    found = bleu.measure([system], right, tokenize=tokenize, lowercase=True, sampling=none)
     own = {
         "bleu": BLEU(tokenize=tokenize, lowercase=True),
         "chrf": CHRF(lowercase=True),
@@ -41,16 +41,16 @@ def test_a_resample_has_the_score_of_its_segments():
         )
         for row in drawn
     ]
-    found = translation.measure([system], [right], sampling=sampling)["bleu"].interval
+    found = bleu.measure([system], [right], sampling=sampling)["bleu"].interval
     assert found[1:] == pytest.approx(tuple(np.quantile([one.score for one in written], [0.05, 0.95])))
 
 
 def test_two_systems():
     right = texts(2)
-    worse = translation.measure([texts(1), right], [right])["chrf"]
+    worse = bleu.measure([texts(1), right], [right])["chrf"]
     assert worse.against == 100
     assert worse.difference.value == worse.interval.value - 100
     assert worse.difference.high < 0
     assert worse.difference.p == 1 / 1001
-    same = translation.measure([right, right], [right])["bleu"]
+    same = bleu.measure([right, right], [right])["bleu"]
     assert same.difference == (0, None, None, 1)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lmkit.data.sequences import TextForm
 from lmkit.errors import DataError
-from lmkit.using.metrics.bootstrap import Sampling
+from lmkit.metrics.bootstrap import Sampling
 from lmkit.using.prompting.ablation import ARMS, outcome, relabelled, trials
 from lmkit.using.prompting.answering import best, score
 from lmkit.using.prompting.examples import Example

@@ -21,9 +21,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lmkit.data.keyed_random import stream_of, uniforms
+from lmkit.metrics.self_bleu import SelfBleu
 from lmkit.protocols import I32, I64, Bool
 from lmkit.tokenization.tokenizers import Learner
-from lmkit.using.self_bleu import SelfBleu
 
 LINE_END = -1
 """The token of a line end within a text, where it is not white space between words."""

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from lmkit.errors import MissingError
+from lmkit.metrics import bootstrap
 from lmkit.protocols import F64, I64
-from lmkit.using.metrics import bootstrap
 
 MEASURES = ("bleu", "chrf", "chrf++")
 TOKENIZERS = ("13a", "none", "intl", "char", "zh")

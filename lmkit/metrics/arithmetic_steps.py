@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
-from lmkit.using.metrics.extraction import normal_number
+from lmkit.metrics.answer_extraction import normal_number
 
 _LONGEST = 200  # tokens of a side: longer sums are left alone
 _DIGITS = 100
