@@ -96,7 +96,7 @@ def _bow_of_words(
     run: Run, files: list[str] | None, encoding_errors: str, output: str | None, *, cosine: bool, as_json: bool
 ) -> None:
     """Bags of words without a model."""
-    from lmkit.using.embedding import bags_of_words
+    from lmkit.evaluation.pooling import bags_of_words
 
     texts = list(files or [streams.STDIN])
     opening.one_stdin(*texts)
@@ -139,7 +139,7 @@ class _Vectors:
         self.made: dict[bytes, None] = {}
 
     def __call__(self, line: bytes) -> _Line:
-        from lmkit.using.embedding import token_vectors
+        from lmkit.evaluation.pooling import token_vectors
 
         ids = self._model.tokenizer.encode(line)
         if not self._static:
@@ -154,13 +154,13 @@ class _Vectors:
 
 
 def _pooling(vectors: _Vectors, pool: str) -> Callable[[bytes], Any]:
-    from lmkit.using.embedding import pooled
+    from lmkit.evaluation.pooling import pooled
 
     return lambda line: pooled(vectors(line).vectors, pool)
 
 
 def _bag(tokenizer: Any, line: bytes) -> Any:
-    from lmkit.using.embedding import bag
+    from lmkit.evaluation.pooling import bag
 
     return bag(tokenizer.encode(line), tokenizer.size)
 
@@ -196,7 +196,7 @@ def _spelled(tokenizer: Any, text: bytes) -> set[int]:
 
 def _show(out: streams.Output, records: Records, *, by_token: bool, cosine: bool, as_json: bool) -> None:
     """A line for each vector, with its numbers or the cosine of its angle with the first."""
-    from lmkit.using import embedding
+    from lmkit.evaluation import pooling
 
     what = "cosine" if cosine else "vector"
     table = Table(out, (*(("line", "place", "token") if by_token else ("line", "text")), what), as_json=as_json)
@@ -205,7 +205,7 @@ def _show(out: streams.Output, records: Records, *, by_token: bool, cosine: bool
         vector = record.pop("vector")
         first = vector if first is None else first
         if cosine:
-            table.row({**record, what: None if vector is None else embedding.cosine(first, vector)})
+            table.row({**record, what: None if vector is None else pooling.cosine(first, vector)})
         elif vector is None or as_json:
             table.row({**record, what: None if vector is None else vector.tolist()})
         else:

@@ -48,8 +48,8 @@ def mixture_of(
     """A mixture with the given weights, or else with those that EM finds on a text."""
     import numpy as np
 
-    from lmkit.using.evaluation import Totals, measured
-    from lmkit.using.mixture import Mixture, best_weights
+    from lmkit.evaluation.mixture import Mixture, best_weights
+    from lmkit.evaluation.perplexity import Totals, measured
 
     mixture = Mixture(models, weights or [1.0] * len(models))
     if weights is None and text is not None:

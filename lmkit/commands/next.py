@@ -75,7 +75,8 @@ def next_token(
     opening.use_threads(threads, name)
     import numpy as np
 
-    from lmkit.using import evaluation, softmax
+    from lmkit.evaluation import perplexity
+    from lmkit.using import softmax
     from lmkit.using.generation import prompts
 
     chain = filters.filtering.chain()
@@ -95,7 +96,7 @@ def next_token(
     records = [
         {
             "token": opened.tokenizer.piece(token).decode(errors="replace"), "id": token,
-            "probability": evaluation.probability(float(logs[token])), "nats": float(logs[token]),
+            "probability": perplexity.probability(float(logs[token])), "nats": float(logs[token]),
             **({"logit": float(raw[token])} if raw is not None else {}),
         }
         for token in softmax.ranked(logs, None if everything else top)
@@ -112,7 +113,7 @@ def next_token(
 
 def _tell_sum(run: Run, name: str, logs: Any) -> None:
     """Says so where the probabilities that a model gives do not sum to one."""
-    from lmkit.using.evaluation import probability
+    from lmkit.evaluation.perplexity import probability
 
     total = math.fsum(map(probability, logs.tolist()))
     if abs(total - 1) > ROUNDING:

@@ -21,7 +21,7 @@ class Scored:
     """A model with its name, its signature, its running total, and what its records say beside the numbers."""
 
     def __init__(self, run: Run, name: str, model: Any, signature: Mapping[str, str], **more: Any) -> None:
-        from lmkit.using.evaluation import Totals
+        from lmkit.evaluation.perplexity import Totals
 
         self.name = name
         self.model = model

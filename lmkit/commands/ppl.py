@@ -167,8 +167,8 @@ def _evaluate(
     scored: Sequence[Scored], blocks: Iterator[bytes], *, mixture: bool, eos: bool, threads: int | None
 ) -> list[Any]:
     """A text's totals under each model, read once."""
-    from lmkit.using.evaluation import evaluate_all
-    from lmkit.using.mixture import evaluate_each
+    from lmkit.evaluation.mixture import evaluate_each
+    from lmkit.evaluation.perplexity import evaluate_all
 
     models = [one.model for one in scored]
     if mixture:
@@ -180,7 +180,7 @@ def _explain(
     run: Run, out: streams.Output, model: Any, reader: streams.TextReader, texts: list[str], *, eos: bool, as_json: bool
 ) -> None:
     """Per line: probability, tokens and perplexity; then the text's perplexity by three formulas."""
-    from lmkit.using.evaluation import lines_of, probability, three_perplexities
+    from lmkit.evaluation.perplexity import lines_of, probability, three_perplexities
 
     lines = Table(out, ("line", "tokens", "nats", "probability", "perplexity", "text"), as_json=as_json)
     everything = []

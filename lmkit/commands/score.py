@@ -117,7 +117,7 @@ def score(
 def _lines(
     run: Run, model: Any, reader: streams.TextReader, texts: list[str], name: str, *, eos: bool
 ) -> Iterator[Any]:
-    from lmkit.using.evaluation import lines_of
+    from lmkit.evaluation.perplexity import lines_of
 
     windows = scoring.Windows(run, streams.display(name), model)
     for text in texts:
@@ -134,7 +134,7 @@ def _text(data: bytes) -> str:
 def _scores(
     out: streams.Output, model: Any, lines: Iterator[Any], *, as_json: bool, explain: bool, signature: str
 ) -> None:
-    from lmkit.using.evaluation import factors_of
+    from lmkit.evaluation.perplexity import factors_of
 
     columns = ("line", "token", "context", "order", "nats") if explain else ("line", "nats", "tokens", "text")
     table = Table(out, columns, as_json=as_json)
@@ -163,7 +163,7 @@ def _factor(model: Any, factor: Any) -> dict[str, Any]:
 
 
 def _surprisals(out: streams.Output, model: Any, lines: Iterator[Any], *, as_json: bool, signature: str) -> None:
-    from lmkit.using.evaluation import LN2
+    from lmkit.evaluation.perplexity import LN2
 
     table = Table(out, ("line", "token", "bits", "nats"), as_json=as_json)
     for number, line in enumerate(lines, 1):
@@ -181,7 +181,7 @@ def _surprisals(out: streams.Output, model: Any, lines: Iterator[Any], *, as_jso
 def _pairs(
     out: streams.Output, model: Any, lines: Iterator[bytes], name: str, *, eos: bool, as_json: bool, signature: str
 ) -> None:
-    from lmkit.using.evaluation import lines_of
+    from lmkit.evaluation.perplexity import lines_of
 
     table = Table(out, ("line", "winner", "margin", "nats_first", "nats_second", "text"), as_json=as_json)
     won = count = 0

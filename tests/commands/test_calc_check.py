@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from lmkit.using.exercises import EXERCISES
+from lmkit.evaluation.exercises import EXERCISES
 
 RIGHT = b"""
 import numpy as np

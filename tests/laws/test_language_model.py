@@ -11,8 +11,9 @@ from rounding import assert_nats
 from lmkit import checkpoint, kinds
 from lmkit.data.keyed_random import stream_of, uniforms
 from lmkit.data.sequences import decode_text
+from lmkit.evaluation import perplexity
 from lmkit.tokenization.line_ends import with_line_ends
-from lmkit.using import evaluation, softmax
+from lmkit.using import softmax
 from lmkit.using.generation import prompts
 from lmkit.using.generation.chains import Filtering
 from lmkit.using.generation.choosing import Chooser, Place
@@ -299,7 +300,7 @@ TEXTS = st.lists(st.lists(WORDS, max_size=8).map(" ".join), min_size=1, max_size
 def test_any_text_is_scored_as_by_stepping(name, lines, opened):
     model = opened(name)
     block = "".join(line + "\n" for line in lines).encode()
-    _, ends, nats = evaluation.score_block(model, block)
+    _, ends, nats = perplexity.score_block(model, block)
     expected = []
     for line in lines:
         expected += stepped(model, [*model.tokenizer.encode(line.encode()).tolist(), model.tokenizer.specials["eos"]])
@@ -315,10 +316,10 @@ def test_any_text_is_scored_as_by_stepping(name, lines, opened):
 def test_perplexity_is_the_same_however_text_is_cut(name, lines, opened):
     model = opened(name)
     block = "".join(line + "\n" for line in lines).encode()
-    whole = evaluation.evaluate_block(model, block)
-    total = evaluation.Totals()
+    whole = perplexity.evaluate_block(model, block)
+    total = perplexity.Totals()
     for line in lines:
-        total.add(evaluation.evaluate_block(model, line.encode() + b"\n"))
+        total.add(perplexity.evaluate_block(model, line.encode() + b"\n"))
     assert total.nats == pytest.approx(whole.nats, abs=1e-9)
     assert (total.tokens, total.unknown_tokens, total.words, total.characters, total.bytes) == (
         whole.tokens, whole.unknown_tokens, whole.words, whole.characters, whole.bytes,

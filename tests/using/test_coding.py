@@ -13,7 +13,7 @@ from lmkit.compression import byte_fallback, quantized_distributions, text_codec
 from lmkit.compression.quantized_distributions import Rounding, exponentials
 from lmkit.data.sequences import TextForm
 from lmkit.errors import CheckpointError, DataError
-from lmkit.using import evaluation
+from lmkit.evaluation import perplexity
 
 MODELS = (
     "word-0.lm", "witten-bell-3.lm", "modified-kneser-ney-2.lm", "mle-2.lm", "stupid-backoff-3.lm", "open-mle.lm",
@@ -76,7 +76,7 @@ def test_any_bytes_come_back(name, text, opened):
 
 
 def model_bits(model, text):
-    return -evaluation.evaluate_block(model, text).nats / evaluation.LN2 if text else 0.0
+    return -perplexity.evaluate_block(model, text).nats / perplexity.LN2 if text else 0.0
 
 
 WORDS = st.sampled_from(["the", "cat", "a", "dog", "saw", "niña", "árbol", "mat", "tree", "in", "on"])

@@ -16,12 +16,12 @@ from lmkit.commands.models import open_tokenizer
 from lmkit.compression import byte_fallback, text_codec
 from lmkit.data.sequences import TextForm
 from lmkit.errors import DataError
+from lmkit.evaluation import perplexity
 from lmkit.inference.recurrent import RecurrentModel
 from lmkit.inference.transformer import TransformerModel
 from lmkit.tokenization.formats import sentencepiece
 from lmkit.tokenization.formats.tokenizer_json_writer import write
 from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
-from lmkit.using import evaluation
 
 STREAMS = ("transformer-stream.lm", "gru-stream.lm", "mingru-file.lm", "ffn-documents.lm")
 AS_IT_IS = ("bpe", "byte", "char", "word", "library", "sentencepiece")
@@ -77,8 +77,8 @@ def with_line_ends_as_text(tokenizer, *, recurrent):
 
 def bits(model, text):
     """What `lmkit ppl` reports for a text that its readers give as blocks."""
-    blocks = [text] if model.form.line_end is None else list(evaluation.whole_lines([text] if text else []))
-    return -sum(totals.nats for totals in evaluation.evaluate(model, blocks)) / evaluation.LN2
+    blocks = [text] if model.form.line_end is None else list(perplexity.whole_lines([text] if text else []))
+    return -sum(totals.nats for totals in perplexity.evaluate(model, blocks)) / perplexity.LN2
 
 
 WORDS = st.sampled_from(["the", "cat", "a", "dog", "saw", "mat", "tree", "in", "on", "sang"])

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.data.sequences import TextForm
+from lmkit.evaluation import perplexity
+from lmkit.evaluation.perplexity import Totals, measure
 from lmkit.tokenization.line_ends import with_line_ends
-from lmkit.using import evaluation, scaling
-from lmkit.using.evaluation import Totals, measure
+from lmkit.using import scaling
 
 TEXT = st.lists(
     st.text(st.sampled_from("ab é\u00a0\u2028\t\r\0\x0b😀"), max_size=12).map(lambda line: line.encode() + b"\n"),
@@ -105,27 +106,27 @@ class Halving:
 
 
 def test_models_of_any_family_are_evaluated():
-    totals = evaluation.evaluate_block(Halving(), b"a b\nc\n")
+    totals = perplexity.evaluate_block(Halving(), b"a b\nc\n")
     assert totals.tokens == 5
     assert totals.nats == pytest.approx(-math.log(2) * (1 + 2 + 3 + 1 + 2))
-    lines = list(evaluation.lines_of(Halving(), [b"a b\nc\n", b"\n"]))
+    lines = list(perplexity.lines_of(Halving(), [b"a b\nc\n", b"\n"]))
     assert [line.text for line in lines] == [b"a b", b"c", b""]
     assert [line.total for line in lines] == pytest.approx([-math.log(2) * n for n in (6, 3, 1)])
     assert [line.perplexity for line in lines] == pytest.approx([4, 2**1.5, 2])
-    without = evaluation.evaluate_block(Halving(), b"a b\nc\n", eos=False)
+    without = perplexity.evaluate_block(Halving(), b"a b\nc\n", eos=False)
     assert (without.tokens, without.characters, without.bytes) == (3, 4, 4)
 
 
 def test_three_formulas_for_models_whose_probability_depends_on_the_whole_past():
     """Equal tokens in equal short contexts have different probabilities here, and the formulas agree all the same."""
-    summary = evaluation.three_perplexities(Halving(), evaluation.lines_of(Halving(), [b"a b\nc\n"]))
+    summary = perplexity.three_perplexities(Halving(), perplexity.lines_of(Halving(), [b"a b\nc\n"]))
     assert summary["perplexity"] == pytest.approx(2 ** (9 / 5))
     assert summary["perplexity_from_entropy"] == pytest.approx(2 ** (9 / 5))
     assert summary["perplexity_from_cross_entropy"] == pytest.approx(2 ** (9 / 5))
 
 
 def test_three_formulas_of_nothing():
-    summary = evaluation.three_perplexities(Halving(), [])
+    summary = perplexity.three_perplexities(Halving(), [])
     assert summary["tokens"] == 0
     assert not any(math.isnan(value) for value in summary.values())
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from lmkit.evaluation.exercises import EXERCISES, fault
 from lmkit.inference import functional
 from lmkit.using import softmax
-from lmkit.using.exercises import EXERCISES, fault
 
 
 @pytest.mark.parametrize("case", EXERCISES["cross_entropy"], ids=lambda case: case.name)

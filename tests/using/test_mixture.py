@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from lmkit.data.sequences import TextForm, sequences
 from lmkit.errors import DataError
-from lmkit.using import mixture
-from lmkit.using.evaluation import Totals, evaluate, evaluate_all
-from lmkit.using.mixture import Mixture, best_weights, evaluate_each, maximise, mixed
+from lmkit.evaluation import mixture
+from lmkit.evaluation.mixture import Mixture, best_weights, evaluate_each, maximise, mixed
+from lmkit.evaluation.perplexity import Totals, evaluate, evaluate_all
 
 CHARS = tokenizer_of("char", "abé ")
 OTHER = tokenizer_of("char", "ba😀")

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.data.sequences import TextForm, sequences
-from lmkit.using import evaluation
-from lmkit.using.evaluation import Totals, evaluate, evaluate_all, evaluate_block
-from lmkit.using.lockstep import in_step
+from lmkit.evaluation import perplexity
+from lmkit.evaluation.parallel_readers import in_step
+from lmkit.evaluation.perplexity import Totals, evaluate, evaluate_all, evaluate_block
 
 CHARS = tokenizer_of("char", "ab é")
 LINES = st.lists(st.text(st.sampled_from("ab éz\t"), max_size=6), min_size=1, max_size=7)
@@ -124,7 +124,7 @@ def test_line_ends_that_are_text(lines, ended):
 
 
 def test_no_end_of_line_is_scored_where_there_is_no_token_for_it():
-    ids, ends, nats = evaluation.score_block(AsItIs(), b"ab\n\nc\n")
+    ids, ends, nats = perplexity.score_block(AsItIs(), b"ab\n\nc\n")
     assert (len(ids), ends.tolist(), len(nats)) == (3, [2, 2, 3], 3)
 
 
@@ -139,10 +139,10 @@ def test_models_side_by_side_have_the_numbers_of_each_alone(lines, cuts, threads
 def test_lines_on_their_own():
     """A model that reaches over lines scores a block's lines from its start."""
     model = bigram(CHARS, "stream")
-    lines = list(evaluation.lines_of(model, [b"ab\nab\n", b"ab\n"]))
+    lines = list(perplexity.lines_of(model, [b"ab\nab\n", b"ab\n"]))
     alone = stepped(model, [3, 4, 2]).sum()
     assert [line.total for line in lines] == pytest.approx([alone] * 3)
-    (factors,) = {tuple(evaluation.factors_of(model, line)) for line in lines}
+    (factors,) = {tuple(perplexity.factors_of(model, line)) for line in lines}
     assert [(factor.token, factor.context, factor.order) for factor in factors] == [
         (3, (), 1), (4, (3,), 2), (2, (3, 4), 3),
     ]  # fmt: skip
@@ -150,8 +150,8 @@ def test_lines_on_their_own():
 
 
 def test_words_of_a_piece_without_an_end():
-    assert evaluation.measure(b"a bc").words == evaluation.measure(b" a bc\n").words == 2
-    assert evaluation.measure(b"").words == 0
+    assert perplexity.measure(b"a bc").words == perplexity.measure(b" a bc\n").words == 2
+    assert perplexity.measure(b"").words == 0
 
 
 # Several readers.

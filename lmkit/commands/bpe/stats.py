@@ -48,8 +48,8 @@ def _record(run: Run, tokenizer: Any, inputs: list[str], errors: str) -> dict[st
     """All that is printed. Raises DataError for an empty text."""
     import numpy as np
 
+    from lmkit.evaluation.perplexity import measure
     from lmkit.tokenization.fertility import Tally
-    from lmkit.using.evaluation import measure
 
     tally = Tally(tokenizer)
     reader = opening.text_reader(errors, raw=tokenizer.takes_bytes)

@@ -27,7 +27,7 @@ def check(
     run: Run, function: str, name: str, values: Sequence[str] | None, *, as_json: bool, output: str | None
 ) -> None:
     """Runs every case of an exercise. Exits with status 1 where one of them is not right."""
-    from lmkit.using.exercises import EXERCISES, fault
+    from lmkit.evaluation.exercises import EXERCISES, fault
 
     if values:
         raise UsageError("--check brings its own numbers")

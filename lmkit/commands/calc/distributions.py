@@ -107,11 +107,11 @@ def perplexity(
       lmkit calc perplexity '[-0.69, -1.39]'
       echo '[0.5, 0.25]' | lmkit calc perplexity --probabilities
     """
-    from lmkit.using import evaluation
+    from lmkit.evaluation import perplexity as perplexities
 
     def answer(value: Any) -> float:
         scores = numbers(value, low=0.0 if probabilities else -math.inf, high=1.0 if probabilities else 0.0)
-        return evaluation.perplexity_of(scores, logarithms=not probabilities)
+        return perplexities.perplexity_of(scores, logarithms=not probabilities)
 
     each(values, output, answer)
 

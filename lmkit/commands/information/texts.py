@@ -228,7 +228,7 @@ def windows(asked: Asked, out: streams.Output) -> None:
 
 def under_model(asked: Asked, out: streams.Output) -> None:
     """`-m` alone."""
-    from lmkit.using.evaluation import Totals, evaluate
+    from lmkit.evaluation.perplexity import Totals, evaluate
 
     how = scoring.Asked()
     (model,) = scoring.open_scoring_models([str(asked.model)], how)

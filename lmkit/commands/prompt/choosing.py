@@ -98,7 +98,7 @@ def _selector(options: Choosing, examples: Sequence[Example], draws: Any) -> Any
 
 def _vector(name: str) -> Callable[[str], Any]:
     """From a text to its mean vector. Raises CheckpointError where the model has none."""
-    from lmkit.using.embedding import text_vector
+    from lmkit.evaluation.pooling import text_vector
 
     model = opening.open_any(name)
     if not hasattr(model, "vectors"):

@@ -14,12 +14,12 @@ import numpy as np
 from lmkit import __version__
 from lmkit.data.sequences import TextForm
 from lmkit.errors import DataError
+from lmkit.evaluation.parallel_readers import in_step
+from lmkit.evaluation.perplexity import Totals, measured, totals_of
 from lmkit.protocols import F64, I32, I64, Bool, Form, LanguageModel, State, Tokenizer
 from lmkit.tokenization.tokenizers import KINDS
 from lmkit.tokenization.vocabulary import UNK
 from lmkit.tokenization.vocabulary_union import unite_tokenizers
-from lmkit.using.evaluation import Totals, measured, totals_of
-from lmkit.using.lockstep import in_step
 
 ROUNDS = 1000
 TOLERANCE = 1e-10  # nats a token

@@ -16,10 +16,10 @@ import numpy as np
 
 from lmkit.data.parallel_map import in_order
 from lmkit.data.sequences import reaches_over_lines
+from lmkit.evaluation.parallel_readers import in_step
 from lmkit.protocols import F64, I32, I64, Factor, LanguageModel
 from lmkit.tokenization.line_ends import with_line_ends
 from lmkit.tokenization.words import is_separator
-from lmkit.using.lockstep import in_step
 
 LN2 = math.log(2.0)
 SHOWN = 10  # tokens of probability zero that are named
