@@ -69,13 +69,13 @@ def own(file: str, batch: int, tokens: int) -> dict[str, float]:
     use_threads(None, file)
     count = processes(None, file)
     from lmkit.data.keyed_random import stream_of
-    from lmkit.using.generation import prompts, workers
-    from lmkit.using.generation.chains import Filtering
-    from lmkit.using.generation.choosing import Chooser
-    from lmkit.using.generation.engine import Generator, OneByOne, Request, Together
+    from lmkit.generation import prompt_encoding, workers
+    from lmkit.generation.engine import Generator, OneByOne, Request, Together
+    from lmkit.generation.filter_chain import Filtering
+    from lmkit.generation.sampler import Chooser
 
     model = open_language_model(file)
-    never = {*prompts.never(model, unknown=False), *prompts.ends_of(model.form)}
+    never = {*prompt_encoding.never(model, unknown=False), *prompt_encoding.ends_of(model.form)}
     chooser = Chooser(Filtering(top_k=TOP).chain(), never=sorted(never))
     start, none = model.start(), np.zeros(0, dtype=np.int32)
     requests = [Request(stream_of(0, "0", row), none, model.start) for row in range(batch)]

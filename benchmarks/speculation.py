@@ -16,12 +16,12 @@ import numpy as np
 
 from lmkit.commands.models import open_language_model
 from lmkit.data.keyed_random import stream_of
-from lmkit.using.generation import prompts, stepping
-from lmkit.using.generation.chains import Filtering
-from lmkit.using.generation.choosing import Chooser
-from lmkit.using.generation.drafts import Lookup, ModelDraft
-from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request
-from lmkit.using.generation.speculation import Speculation, Tally
+from lmkit.generation import batching, prompt_encoding
+from lmkit.generation.draft_models import Lookup, ModelDraft
+from lmkit.generation.engine import Generated, Generator, OneByOne, Request
+from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.sampler import Chooser
+from lmkit.generation.speculative_decoding import Speculation, Tally
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 WAYS: dict[str, dict[str, Any]] = {"greedy": {}, "t0.7-k40": {"temperature": 0.7, "top_k": 40}, "ancestral": {}}
@@ -31,7 +31,7 @@ def passes(options: argparse.Namespace) -> None:
     """A line for each size."""
     model = open_language_model(options.model)
     rng = np.random.default_rng(0)
-    state = prompts.state_after(model, rng.integers(3, model.tokenizer.size, options.context).astype(np.int32))
+    state = prompt_encoding.state_after(model, rng.integers(3, model.tokenizer.size, options.context).astype(np.int32))
     least = dict.fromkeys(SIZES, (np.inf, np.inf))
     for _ in range(options.rounds):
         for size in SIZES:
@@ -40,7 +40,7 @@ def passes(options: argparse.Namespace) -> None:
             if size == 1:
                 model.next(model.advance(state, int(ids[0])))
             else:
-                stepping.next_many(model, stepping.follow(model, state, ids))
+                batching.next_many(model, batching.follow(model, state, ids))
             spent = time.perf_counter() - wall, time.process_time() - cpu
             least[size] = min(least[size][0], spent[0]), min(least[size][1], spent[1])
     print("tokens\twall_ms\tcpu_ms\twall_of_one\tcpu_of_one")
@@ -53,10 +53,10 @@ def drafts(options: argparse.Namespace) -> None:
     model = open_language_model(options.model)
     draft = open_language_model(options.draft) if options.draft else None
     with open(options.prompt, "rb") as file:
-        ids = prompts.seen(model, file.read(), window=True)
+        ids = prompt_encoding.seen(model, file.read(), window=True)
     print("way\tdraft\ttokens\ttokens_per_s\ttokens_per_cpu_s\tproposed\taccepted\tpasses\talone")
     for way, settings in WAYS.items():
-        never = prompts.never(model, unknown=False)
+        never = prompt_encoding.never(model, unknown=False)
         chooser = Chooser(Filtering(**settings).chain(), never=never, greedy=way == "greedy")
         begins: dict[str, list[Any]] = {"none": [], "lookup": [lambda place: Lookup(place, 3)]}
         if draft is not None:
@@ -67,7 +67,7 @@ def drafts(options: argparse.Namespace) -> None:
         for _ in range(options.rounds):
             for name, begin in begins.items():
                 stepper = Speculation(model, chooser, begin) if begin else OneByOne(model, chooser)
-                state = prompts.state_after(model, ids)
+                state = prompt_encoding.state_after(model, ids)
                 wall, cpu = time.perf_counter(), time.process_time()
                 run = Generator(model, stepper, most=options.tokens).run(
                     [Request(stream_of(0, "0", 0), ids, lambda at=state: at)]

@@ -76,20 +76,19 @@ def next_token(
     import numpy as np
 
     from lmkit.evaluation import perplexity
-    from lmkit.using import softmax
-    from lmkit.using.generation import prompts
+    from lmkit.generation import log_softmax, prompt_encoding
 
     chain = filters.filtering.chain()
     opened = opening.with_special(scoring.open_generating_model(name, device), parse_special)
     opened = opening.with_bos(opened, bos)
     data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
     scoring.tell_unknown(run, opened, data)
-    state = prompts.state_after(opened, prompts.seen(opened, data, window=window))
+    state = prompt_encoding.state_after(opened, prompt_encoding.seen(opened, data, window=window))
     logs = opened.next(state)
     if filters.filtering.used:
-        logs = softmax.normalise(logs)
-        logs[prompts.never(opened, unknown=False)] = -np.inf  # what is never drawn is left out too
-        logs = softmax.normalise(chain(logs[None]).spread(len(logs))[0])
+        logs = log_softmax.normalise(logs)
+        logs[prompt_encoding.never(opened, unknown=False)] = -np.inf  # what is never drawn is left out too
+        logs = log_softmax.normalise(chain(logs[None]).spread(len(logs))[0])
     else:
         _tell_sum(run, name, logs)
     raw = _logits(opened, state) if logits else None
@@ -99,7 +98,7 @@ def next_token(
             "probability": perplexity.probability(float(logs[token])), "nats": float(logs[token]),
             **({"logit": float(raw[token])} if raw is not None else {}),
         }
-        for token in softmax.ranked(logs, None if everything else top)
+        for token in log_softmax.ranked(logs, None if everything else top)
     ]  # fmt: skip
     with streams.open_output(output, inputs=[name]) as out:
         if plot:

@@ -3,8 +3,8 @@
 from lmkit.commands.generation.inputs import Prompt
 from lmkit.commands.generation.running import Asking, events
 from lmkit.data.sequences import TextForm
+from lmkit.generation.engine import Generated, Request
 from lmkit.tokenization.tokenizers import ByteTokenizer
-from lmkit.using.generation.engine import Generated, Request
 
 
 class Model:

@@ -16,11 +16,11 @@ from lmkit.architectures.published_settings import Published
 from lmkit.checkpoint import parse
 from lmkit.data.sequences import ALONE, ALWAYS, NEVER, TextForm, encode_prompt
 from lmkit.errors import CheckpointError, DataError
-from lmkit.using.generation import prompts
-from lmkit.using.generation.beams import Beams, BeamSearch
-from lmkit.using.generation.chains import Filtering
-from lmkit.using.generation.choosing import Chooser
-from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
+from lmkit.generation import prompt_encoding
+from lmkit.generation.beam_search import Beams, BeamSearch
+from lmkit.generation.engine import Generated, Generator, OneByOne, Request, Together
+from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.sampler import Chooser
 from tests.families.published_models import PROMPTS, generated, saved, torch, transformers
 
 FEW = (0, 1)
@@ -50,12 +50,12 @@ def requests_of(model: Any, texts: Any = PROMPTS) -> list[Request]:
     found = []
     for number, text in enumerate(texts):
         ids = encode_prompt(model.tokenizer, model.form, text.encode())
-        found.append(Request(number, ids, lambda ids=ids: prompts.state_after(model, ids), label=text))
+        found.append(Request(number, ids, lambda ids=ids: prompt_encoding.state_after(model, ids), label=text))
     return found
 
 
 def chooser_of(model: Any, *, greedy: bool = True) -> Chooser:
-    return Chooser(Filtering().chain(), never=prompts.never(model, unknown=False), greedy=greedy)
+    return Chooser(Filtering().chain(), never=prompt_encoding.never(model, unknown=False), greedy=greedy)
 
 
 def texts_of(model: Any, stepper: Any, requests: list[Request], **options: Any) -> dict[str, Generated]:
@@ -71,7 +71,7 @@ def test_texts_are_those_of_transformers_to_the_token(seed: int, tmp_path: Path)
     for make in (OneByOne, Together):
         found = texts_of(model, make(model, chooser_of(model)), requests_of(model), batch=4)
         assert {text: [*one.ids, *one.closing] for text, one in found.items()} == expected
-    ends = prompts.ends_of(model.form)
+    ends = prompt_encoding.ends_of(model.form)
     for tokens in expected.values():
         assert not set(tokens[:-1]) & set(ends)
     drawn = texts_of(model, OneByOne(model, chooser_of(model, greedy=False)), requests_of(model))
@@ -84,8 +84,8 @@ def test_texts_are_those_of_transformers_to_the_token(seed: int, tmp_path: Path)
 def test_beams_end_at_every_end(seed: int, tmp_path: Path) -> None:
     saved(tmp_path / "model", seed)
     model = model_of(tmp_path / "model")
-    ends = set(prompts.ends_of(model.form))
-    search = BeamSearch(model, Beams(3, 3), most=20, never=prompts.never(model, unknown=False))
+    ends = set(prompt_encoding.ends_of(model.form))
+    search = BeamSearch(model, Beams(3, 3), most=20, never=prompt_encoding.never(model, unknown=False))
     for found in search.run(requests_of(model, PROMPTS[:2])):
         assert not set(found.ids) & ends
         assert (found.finish_reason == "eos") == (bool(found.closing) and found.closing[0] in ends)
@@ -160,7 +160,7 @@ def test_without_a_start_token_the_first_token_is_given(tmp_path: Path) -> None:
         assert found[1:40].tolist() == pytest.approx(wanted, abs=1e-4)
         assert [factor.context for factor in model.explain(ids[:3])] == [(), tuple(ids[:1]), tuple(ids[:2])]
         with pytest.raises(DataError, match="nothing to predict"):
-            prompts.state_after(model, np.zeros(0, np.int32))
+            prompt_encoding.state_after(model, np.zeros(0, np.int32))
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from test_models import SMALL, every_model, some_ids
 
 from lmkit.errors import CheckpointError
+from lmkit.generation import batching
 from lmkit.inference.kv_cache import moves
-from lmkit.using.generation import stepping
 
 
 def assert_near(model, found, expected):
     """Within what the model promises."""
     assert found.shape == expected.shape
     found, expected = np.atleast_2d(found), np.atleast_2d(expected)
-    allowed = stepping.errors(model, expected)[:, None] / 2  # what is relied on has room
+    allowed = batching.errors(model, expected)[:, None] / 2  # what is relied on has room
     assert (np.abs(found - expected) <= allowed).all()
 
 

@@ -12,12 +12,11 @@ from lmkit import checkpoint, kinds
 from lmkit.data.keyed_random import stream_of, uniforms
 from lmkit.data.sequences import decode_text
 from lmkit.evaluation import perplexity
+from lmkit.generation import log_softmax, prompt_encoding
+from lmkit.generation.engine import Generated, Generator, OneByOne, Request
+from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.sampler import Chooser, Place
 from lmkit.tokenization.line_ends import with_line_ends
-from lmkit.using import softmax
-from lmkit.using.generation import prompts
-from lmkit.using.generation.chains import Filtering
-from lmkit.using.generation.choosing import Chooser, Place
-from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 
@@ -212,7 +211,7 @@ def chi_square(drawn, probabilities):
 
 
 def one_by_one(model, temperature=1.0, *, unknown=False):
-    chooser = Chooser(Filtering(temperature=temperature).chain(), never=prompts.never(model, unknown=unknown))
+    chooser = Chooser(Filtering(temperature=temperature).chain(), never=prompt_encoding.never(model, unknown=unknown))
     return OneByOne(model, chooser)
 
 
@@ -227,13 +226,13 @@ def generated(model, stepper, samples, *, seed=0, most=12, batch=1):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_samples_are_as_frequent_as_the_model_says(model, seed):
-    chooser = Chooser(Filtering().chain(), never=prompts.never(model, unknown=True))
+    chooser = Chooser(Filtering().chain(), never=prompt_encoding.never(model, unknown=True))
     first = int(np.argmax(model.next(model.start())))
     for state in (model.start(), model.advance(model.start(), first)):
         logs = model.next(state)
-        if model.tokenizer.specials["bos"] not in prompts.ends_of(model.form):
+        if model.tokenizer.specials["bos"] not in prompt_encoding.ends_of(model.form):
             logs[model.tokenizer.specials["bos"]] = -np.inf  # stands before all text only
-        probabilities = np.exp(softmax.normalise(logs))
+        probabilities = np.exp(log_softmax.normalise(logs))
         streams = [stream_of(seed, "test", sample) for sample in range(2000)]
         places = [Place(stream, np.zeros(0, np.int32), []) for stream in streams]
         drawn = [int(chooser(logs[None], [place])[0][0]) for place in places]
@@ -255,7 +254,7 @@ def test_hardly_any_temperature_is_greedy(model):
         if logs.max() == -np.inf:
             continue
         greedy = Filtering(temperature=0).chain()(logs[None]).spread(len(logs))[0]
-        cold = softmax.normalise(Filtering(temperature=1e-9).chain()(logs[None]).logs[0])
+        cold = log_softmax.normalise(Filtering(temperature=1e-9).chain()(logs[None]).logs[0])
         best = np.flatnonzero(logs == logs.max())
         assert np.flatnonzero(greedy > -np.inf).tolist() == [best[0]]
         near = logs > logs.max() - 1e-7

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from test_torch_rows import SETTINGS, model_of
 
-from lmkit.using.generation import stepping
-from lmkit.using.generation.beams import Beams, BeamSearch
-from lmkit.using.generation.engine import Request
+from lmkit.generation import batching
+from lmkit.generation.beam_search import Beams, BeamSearch
+from lmkit.generation.engine import Request
 
 __all__ = ["model_of"]
 
@@ -23,5 +23,5 @@ def test_beams_of_rows_are_those_of_single_steps(name, groups, model_of, monkeyp
         texts = list(BeamSearch(model, beams, most=16, explain=explain).run([request]))
         return [(text.ids, text.closing, text.finish_reason) for text in texts]
 
-    assert stepping.is_batched(model)
+    assert batching.is_batched(model)
     assert found(False) == found(True)

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmkit.data.sequences import TextForm, decode_text
+from lmkit.generation.stop_strings import Transcript
 from lmkit.tokenization.formats import tokenizer_json
 from lmkit.tokenization.streaming_decoder import Growing
 from lmkit.tokenization.tokenizers import ByteTokenizer, CharTokenizer, WordTokenizer
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 from lmkit.tokenization.wordpiece import ListedTokenizer
-from lmkit.using.generation.transcript import Transcript
 
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 LLAMA = {

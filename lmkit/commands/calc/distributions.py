@@ -22,10 +22,10 @@ def softmax(run: Run, values: Values = None, temperature: Temperature = 1.0, out
       lmkit calc softmax '[1, 2, 3]'
       echo '[1, 2, 3]' | lmkit calc softmax --temperature 0.5
     """
-    from lmkit.using import softmax
+    from lmkit.generation import log_softmax
 
     def probabilities(value: Any) -> list[float]:
-        return list(softmax.softmax(_logits(value), temperature).tolist())
+        return list(log_softmax.softmax(_logits(value), temperature).tolist())
 
     each(values, output, probabilities)
 
@@ -58,13 +58,13 @@ def cross_entropy(
     if check_file is not None:
         check(run, "cross_entropy", check_file, values, as_json=json, output=output)
         return
+    from lmkit.generation import log_softmax
     from lmkit.information import measures
-    from lmkit.using import softmax
 
     def loss(value: Any) -> float:
         if has(value, "logits", "target"):
             logits = _logits(value["logits"])
-            nats = softmax.surprisal(logits, _index(value["target"], len(logits)))
+            nats = log_softmax.surprisal(logits, _index(value["target"], len(logits)))
             return measures.from_nats(nats, unit)
         if not has(value, "p", "q"):
             raise DataError("expected an object of `p` and `q`, or of `logits` and `target`")

@@ -13,9 +13,9 @@ from lmkit.errors import DataError, UnmetError, UsageError
 from lmkit.isolation import LimitError
 
 if TYPE_CHECKING:
-    from lmkit.using.generation.constraints import Grammars, Held
-    from lmkit.using.generation.engine import Generated
-    from lmkit.using.generation.grammars import Grammar
+    from lmkit.generation.constraints import Grammars, Held
+    from lmkit.generation.engine import Generated
+    from lmkit.generation.grammars import Grammar
 
 NAMED = 10  # texts that are named in a message
 
@@ -88,7 +88,7 @@ class Constraining:
         """The grammar that is asked for. Raises DataError for a file that can't be read."""
         if not self.options:
             return None
-        from lmkit.using.generation import grammars
+        from lmkit.generation import grammars
 
         grammars.engine()
         text = (self.json_schema or "") if self.file is None else _decoded(self.file)
@@ -174,7 +174,7 @@ class Verdicts:
 
     def _known(self) -> "Grammars":
         if self._grammars is None:
-            from lmkit.using.generation.constraints import Grammars
+            from lmkit.generation.constraints import Grammars
 
             self._grammars = Grammars(self._model)
         return self._grammars
@@ -185,7 +185,7 @@ class Verdicts:
         if not self.said(done).get("complete", True):
             self._cut.append(str(name))
         if self._format is not None:
-            from lmkit.using.generation.formats import is_format
+            from lmkit.generation.output_formats import is_format
 
             if not is_format(self._format, done.text):
                 self._misshapen.append(str(name))

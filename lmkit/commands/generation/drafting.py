@@ -11,8 +11,8 @@ from lmkit.commands.options import Run
 from lmkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from lmkit.using.generation.choosing import Chooser
-    from lmkit.using.generation.speculation import Speculation
+    from lmkit.generation.sampler import Chooser
+    from lmkit.generation.speculative_decoding import Speculation
 
 DraftOption = Annotated[
     str | None,
@@ -63,18 +63,20 @@ class Drafting:
 
     def stepper(self, model: Any, chooser: "Chooser") -> "Speculation":
         """What generates with a draft, a lookup or both. Raises CheckpointError for a draft of other tokens."""
-        from lmkit.using.generation import drafts, speculation
+        from lmkit.generation import draft_models, speculative_decoding
 
-        begins: list[drafts.Begin] = []
+        begins: list[draft_models.Begin] = []
         if self.lookup is not None:
             longest = self.lookup
-            begins.append(lambda place: drafts.Lookup(place, longest))
+            begins.append(lambda place: draft_models.Lookup(place, longest))
         if self.draft is not None:
             opened = opening.open_language_model(self.draft)
             with opening.about(self.draft):
-                drafts.check_same_tokens(model.tokenizer, opened.tokenizer)
-            begins.append(lambda place: drafts.ModelDraft(opened, chooser, model.form.line_end, place))
-        return speculation.Speculation(model, chooser, begins, most=self.draft_tokens or speculation.MOST)
+                draft_models.check_same_tokens(model.tokenizer, opened.tokenizer)
+            begins.append(lambda place: draft_models.ModelDraft(opened, chooser, model.form.line_end, place))
+        return speculative_decoding.Speculation(
+            model, chooser, begins, most=self.draft_tokens or speculative_decoding.MOST
+        )
 
 
 def tell(run: Run, made: "Speculation") -> None:

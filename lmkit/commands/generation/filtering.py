@@ -25,10 +25,10 @@ from lmkit.commands.options import (
 from lmkit.errors import UsageError
 
 if TYPE_CHECKING:  # numpy is not needed to find out that options don't go together
-    from lmkit.using.generation.chains import Filtering
-    from lmkit.using.generation.choosing import Chooser
-    from lmkit.using.generation.mirostat import Mirostat
-    from lmkit.using.generation.penalties import NoRepeat, Presence, Repetition, Scope
+    from lmkit.generation.filter_chain import Filtering
+    from lmkit.generation.mirostat import Mirostat
+    from lmkit.generation.penalties import NoRepeat, Presence, Repetition, Scope
+    from lmkit.generation.sampler import Chooser
 
 RATE = 0.1  # of Mirostat, as in its paper
 
@@ -49,7 +49,7 @@ class Filters:
     @property
     def filtering(self) -> "Filtering":
         """The filters that are asked for."""
-        from lmkit.using.generation.chains import Filtering
+        from lmkit.generation.filter_chain import Filtering
 
         return Filtering(
             self.temperature, self.top_k, self.top_p, self.min_p, self.typical, self.epsilon, self.eta, self.order
@@ -116,7 +116,7 @@ class Choosing(Filters):
 
     def penalties(self) -> "list[Repetition | Presence | NoRepeat]":
         """Those that are asked for, in the order in which they are applied."""
-        from lmkit.using.generation.penalties import NoRepeat, Presence, Repetition
+        from lmkit.generation.penalties import NoRepeat, Presence, Repetition
 
         scope = self._scope()
         penalties: list[Repetition | Presence | NoRepeat] = []
@@ -130,14 +130,14 @@ class Choosing(Filters):
 
     def chooser(self, never: Sequence[int]) -> "Chooser":
         """What names the next token. Raises UsageError for an order that is none."""
-        from lmkit.using.generation.choosing import Chooser
+        from lmkit.generation.sampler import Chooser
 
         greedy = self.greedy or self.temperature == 0
         return Chooser(self.filtering.chain(), never=never, penalties=self.penalties(), greedy=greedy)
 
     def control(self) -> "Mirostat | None":
         """What holds one text's surprise, if asked for: each text needs its own."""
-        from lmkit.using.generation.mirostat import Mirostat
+        from lmkit.generation.mirostat import Mirostat
 
         if self.mirostat is None:
             return None

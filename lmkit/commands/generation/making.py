@@ -13,10 +13,10 @@ from lmkit.commands.generation.options import Showing
 from lmkit.commands.generation.searching import Search
 from lmkit.commands.options import Run
 from lmkit.edge.streams import Output
-from lmkit.using.generation import prompts, workers
-from lmkit.using.generation.engine import Generator, OneByOne, Stepper, Together
-from lmkit.using.generation.speculation import Speculation
-from lmkit.using.generation.stepping import is_batched
+from lmkit.generation import prompt_encoding, workers
+from lmkit.generation.batching import is_batched
+from lmkit.generation.engine import Generator, OneByOne, Stepper, Together
+from lmkit.generation.speculative_decoding import Speculation
 
 
 class Maker:
@@ -36,7 +36,7 @@ class Maker:
         self._run, self._model, self._search, self._showing, self._number = run, model, search, showing, number
         self._filters = choosing.filtering.names
         self._speculation: Speculation | None = None
-        never = prompts.never(model, unknown=choosing.unknown)
+        never = prompt_encoding.never(model, unknown=choosing.unknown)
         self.generator: Any
         if search is not None:
             self.generator = searching.runner(

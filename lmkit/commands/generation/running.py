@@ -10,9 +10,9 @@ from lmkit.commands import models as opening
 from lmkit.commands.generation.inputs import Prompt
 from lmkit.data import keyed_random
 from lmkit.errors import LmkitError
-from lmkit.using.generation import prompts
-from lmkit.using.generation.choosing import NothingFollows
-from lmkit.using.generation.engine import Generated, Generator, Grown, Request
+from lmkit.generation import prompt_encoding
+from lmkit.generation.engine import Generated, Generator, Grown, Request
+from lmkit.generation.sampler import NothingFollows
 
 
 class Label(NamedTuple):
@@ -42,8 +42,8 @@ class Asking:
         """The requests of each prompt. Raises DataError, with the prompt's place, where the model can't see one."""
         for prompt in group:
             with _place_of(prompt):
-                ids = prompts.seen(self.model, prompt.text, window=self.window)
-            after = cache(partial(prompts.state_after, self.model, ids))
+                ids = prompt_encoding.seen(self.model, prompt.text, window=self.window)
+            after = cache(partial(prompt_encoding.state_after, self.model, ids))
             for sample in range(self.number):
                 stream = keyed_random.stream_of(self.seed, prompt.key, sample)
                 with _place_of(prompt):

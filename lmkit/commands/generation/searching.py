@@ -129,10 +129,10 @@ def runner(
 
     Raises CheckpointError where the model can't be searched that way.
     """
-    from lmkit.using.generation.beams import Beams, BeamSearch
-    from lmkit.using.generation.choosing import Chooser
-    from lmkit.using.generation.contrastive import Contrastive, most_probable
-    from lmkit.using.generation.engine import Generator
+    from lmkit.generation.beam_search import Beams, BeamSearch
+    from lmkit.generation.contrastive import Contrastive, most_probable
+    from lmkit.generation.engine import Generator
+    from lmkit.generation.sampler import Chooser
 
     if asked.contrastive is not None:
         chooser = Chooser(most_probable(top_k or CANDIDATES), never=never, penalties=penalties)

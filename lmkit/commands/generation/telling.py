@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from lmkit.commands.generation.running import Label
 from lmkit.edge.records import to_json
 from lmkit.edge.streams import Output
-from lmkit.using.generation.engine import Generated, Grown, Request
+from lmkit.generation.engine import Generated, Grown, Request
 
 
 class Teller(Protocol):

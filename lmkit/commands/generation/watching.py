@@ -8,10 +8,10 @@ import numpy as np
 from lmkit.commands.generation.running import Label
 from lmkit.edge.records import Table
 from lmkit.edge.streams import Output
+from lmkit.generation import log_softmax
+from lmkit.generation.engine import Generated, Grown
+from lmkit.generation.filters import Candidates
 from lmkit.protocols import F64
-from lmkit.using import softmax
-from lmkit.using.generation.engine import Generated, Grown
-from lmkit.using.generation.filters import Candidates
 
 Watch = Callable[[F64, Candidates, int], Mapping[str, Any]]
 
@@ -26,13 +26,13 @@ def watch(model: Any, *, most: int | None, explain: bool) -> Watch | None:
     def told(logs: F64, candidates: Candidates, token: int) -> Mapping[str, Any]:
         found: dict[str, Any] = {}
         if most is not None:
-            top = [{**named(one), "nats": float(logs[one])} for one in softmax.ranked(logs, most)]
+            top = [{**named(one), "nats": float(logs[one])} for one in log_softmax.ranked(logs, most)]
             found["logprob"] = {**named(token), "nats": float(logs[token]), "top": top}
         if explain:
-            left = softmax.normalise(candidates.logs[0].astype(np.float64))
+            left = log_softmax.normalise(candidates.logs[0].astype(np.float64))
             ids = range(len(left)) if candidates.ids is None else candidates.ids[0].tolist()
             masses = np.exp(left).tolist()
-            kept = [{**named(ids[place]), "probability": masses[place]} for place in softmax.ranked(left, None)]
+            kept = [{**named(ids[place]), "probability": masses[place]} for place in log_softmax.ranked(left, None)]
             found["step"] = {**named(token), "kept": kept}
         return found
 

@@ -206,8 +206,8 @@ class _Thinker:
         self, model: Any, growing: Growing, filters: Filters, windows: scoring.Windows, *, most: int,
         stops: list[bytes], seed: int,
     ) -> None:  # fmt: skip
-        from lmkit.using.generation import prompts
-        from lmkit.using.generation.beams import Beams, BeamSearch
+        from lmkit.generation import prompt_encoding
+        from lmkit.generation.beam_search import Beams, BeamSearch
 
         self._model, self._growing, self._windows, self._seed = model, growing, windows, seed
         self._stops = stops
@@ -216,19 +216,19 @@ class _Thinker:
             self._generator = voting.drawing(model, filters, number=growing.number, most=most, stops=stops)
         else:
             beams = Beams(growing.number, growing.number, growing.length_penalty)
-            never = prompts.never(model, unknown=False)
+            never = prompt_encoding.never(model, unknown=False)
             self._generator = BeamSearch(model, beams, most=most, stops=stops, never=never)
 
     def record(self, prompt: inputs.Prompt, *, window: bool) -> dict[str, Any]:
         """The best path after a prompt, and what was kept on the way if that is asked for."""
         from lmkit.data import keyed_random
-        from lmkit.using.generation import prompts
-        from lmkit.using.generation.engine import Request
+        from lmkit.generation import prompt_encoding
+        from lmkit.generation.engine import Request
         from lmkit.using.prompting import thoughts
 
         with opening.about(prompt.place or "--prompt"):
-            ids = prompts.seen(self._model, prompt.text, window=window)
-            root = thoughts.Path(prompts.state_after(self._model, ids))
+            ids = prompt_encoding.seen(self._model, prompt.text, window=window)
+            root = thoughts.Path(prompt_encoding.state_after(self._model, ids))
 
         def request(path: "Path", place: int) -> Request:
             key = " ".join([prompt.key, *map(str, path.ids)])

@@ -12,13 +12,13 @@ from lmkit.commands.scoring import Windows
 
 def drawing(model: Any, filters: Filters, *, number: int, most: int, stops: Sequence[bytes]) -> Any:
     """A generator that draws several texts of a prompt together, where the model can."""
-    from lmkit.using.generation import prompts
-    from lmkit.using.generation.choosing import Chooser
-    from lmkit.using.generation.engine import Generator, OneByOne, Together
-    from lmkit.using.generation.stepping import is_batched
+    from lmkit.generation import prompt_encoding
+    from lmkit.generation.batching import is_batched
+    from lmkit.generation.engine import Generator, OneByOne, Together
+    from lmkit.generation.sampler import Chooser
 
     filtering = filters.filtering
-    never = prompts.never(model, unknown=False)
+    never = prompt_encoding.never(model, unknown=False)
     chooser = Chooser(filtering.chain(), never=never, greedy=filtering.temperature == 0)
     together = is_batched(model) and number > 1
     stepper = Together(model, chooser) if together else OneByOne(model, chooser)
@@ -59,12 +59,12 @@ class Voter:
 
     def _texts(self, prompt: Prompt, *, window: bool) -> list[bytes]:
         from lmkit.data import keyed_random
-        from lmkit.using.generation import prompts
-        from lmkit.using.generation.engine import Generated, Request
+        from lmkit.generation import prompt_encoding
+        from lmkit.generation.engine import Generated, Request
 
         with opening.about(prompt.place or "--prompt"):
-            ids = prompts.seen(self._model, prompt.text, window=window)
-        after = cache(partial(prompts.state_after, self._model, ids))
+            ids = prompt_encoding.seen(self._model, prompt.text, window=window)
+        after = cache(partial(prompt_encoding.state_after, self._model, ids))
         requests = [
             Request(keyed_random.stream_of(self._seed, prompt.key, place), ids, after) for place in range(self._number)
         ]

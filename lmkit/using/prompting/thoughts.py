@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmkit.data.sequences import decode_text
+from lmkit.generation.engine import Generated
 from lmkit.protocols import State
-from lmkit.using.generation.engine import Generated
 
 
 @dataclass(frozen=True)

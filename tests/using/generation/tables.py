@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 
 from lmkit.data.sequences import TextForm
-from lmkit.using.generation.stepping import StateRows
+from lmkit.generation.batching import StateRows
 
 UNK, BOS, EOS = 0, 1, 2
 

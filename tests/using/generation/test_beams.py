@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from tables import BOS, EOS, Noisy, Table, enumerated
 
 from lmkit.errors import DataError, UsageError
-from lmkit.using.generation import stepping
-from lmkit.using.generation.beams import Beams, BeamSearch
-from lmkit.using.generation.chains import Chain
-from lmkit.using.generation.choosing import Chooser
-from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request
+from lmkit.generation import batching
+from lmkit.generation.beam_search import Beams, BeamSearch
+from lmkit.generation.engine import Generated, Generator, OneByOne, Request
+from lmkit.generation.filter_chain import Chain
+from lmkit.generation.sampler import Chooser
 
 EVEN = [0.0, 0.1, 0.25, 0.25, 0.5, 0.5, 1.0]
 ALPHAS = st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.0, -0.7])
@@ -347,5 +347,5 @@ def test_every_model(model, model_name):
     assert shown(plain) == shown(found(model, most=6, width=3, number=3, early=False))
     assert shown(found(model, most=6, width=1)) == shown(greedy(model, 6))
     totals = [text.nats(model) for text in plain]
-    assert totals == sorted(totals, reverse=True) or stepping.is_batched(model)
+    assert totals == sorted(totals, reverse=True) or batching.is_batched(model)
     assert shown(found(Noisy(model, 1e-3, 0), most=6, width=3, number=3)) == shown(plain)

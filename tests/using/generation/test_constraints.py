@@ -13,16 +13,16 @@ from random_models import MAKERS, SPELLS_LETTERS, RandomModel
 
 from lmkit.data.keyed_random import stream_of
 from lmkit.errors import DataError
-from lmkit.using.generation import prompts
-from lmkit.using.generation.chains import Filtering
-from lmkit.using.generation.choosing import Chooser
-from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
-from lmkit.using.generation.stepping import StateRows
+from lmkit.generation import prompt_encoding
+from lmkit.generation.batching import StateRows
+from lmkit.generation.engine import Generated, Generator, OneByOne, Request, Together
+from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.sampler import Chooser
 
 pytest.importorskip("llguidance")
 
-from lmkit.using.generation.constraints import Grammars
-from lmkit.using.generation.grammars import Grammar, grammar_in
+from lmkit.generation.constraints import Grammars
+from lmkit.generation.grammars import Grammar, grammar_in
 
 FRAMES = ["Killing", "Robbery", "Violence", "Rape", "Shoot_projectiles", "Abusing"]
 INPUT = "armed men shot at the bus and robbed the 3 niños"
@@ -31,7 +31,7 @@ INPUT = "armed men shot at the bus and robbed the 3 niños"
 def texts(model, grammar, number=3, most=400, together=False, grammars=None, seed=0, **filtered):
     """What a model writes under a grammar."""
     grammars = grammars or Grammars(model)
-    chooser = Chooser(Filtering(**filtered).chain(), never=prompts.never(model, unknown=True))
+    chooser = Chooser(Filtering(**filtered).chain(), never=prompt_encoding.never(model, unknown=True))
     stepper = Together(model, chooser) if together else OneByOne(model, chooser)
     requests = [
         Request(stream_of(seed, "0", index), np.zeros(0, np.int32), model.start, grammars.constraint(grammar))

@@ -8,20 +8,20 @@ from rounding import allowance, assert_close, shape_of, spread
 from tables import Table
 
 from lmkit.errors import CheckpointError
-from lmkit.using.generation import prompts
-from lmkit.using.generation.choosing import Chooser
-from lmkit.using.generation.contrastive import Contrastive, most_probable
-from lmkit.using.generation.engine import Generated, Generator, Request
+from lmkit.generation import prompt_encoding
+from lmkit.generation.contrastive import Contrastive, most_probable
+from lmkit.generation.engine import Generated, Generator, Request
+from lmkit.generation.sampler import Chooser
 
 NEURAL = ["transformer.lm", "transformer-stream.lm", "lstm.lm", "gru-stream.lm", "mingru-file.lm", "ffn.lm",
           "ffn-documents.lm"]  # fmt: skip
 
 
 def generated(model, prompt, alpha, k, most=10, explain=False, batch=1):
-    ids = prompts.seen(model, prompt)
+    ids = prompt_encoding.seen(model, prompt)
     stepper = Contrastive(model, Chooser(most_probable(k), never=[0]), alpha, explain=explain)
     generator = Generator(model, stepper, most=most, batch=batch)
-    requests = [Request(0, ids, partial(prompts.state_after, model, ids)) for _ in range(batch)]
+    requests = [Request(0, ids, partial(prompt_encoding.state_after, model, ids)) for _ in range(batch)]
     return [event for event in generator.run(requests) if isinstance(event, Generated)]
 
 
@@ -50,7 +50,7 @@ def scores(model, ids, alpha, k):
 def test_each_token_is_the_best_by_the_formula(name, prompt, alpha, k, opened):
     model = opened(name)
     (text,) = generated(model, prompt, alpha, k, explain=True)
-    before = prompts.seen(model, prompt).tolist()
+    before = prompt_encoding.seen(model, prompt).tolist()
     rounded = allowance(spread(model.next(model.start())), **shape_of(model.settings))
     for place, token in enumerate([*text.ids, *text.closing]):
         by_formula = scores(model, [*before, *text.ids[:place]], alpha, k)

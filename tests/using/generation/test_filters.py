@@ -9,9 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lmkit.errors import UsageError
-from lmkit.using.generation import filters, shortlists
-from lmkit.using.generation.chains import FILTERS, Chain, Filtering
-from lmkit.using.generation.filters import NEAR, ROUNDING, Candidates
+from lmkit.generation import filters, top_k
+from lmkit.generation.filter_chain import FILTERS, Chain, Filtering
+from lmkit.generation.filters import NEAR, ROUNDING, Candidates
 
 WEIGHTS = st.lists(
     st.sampled_from([0.0, 1e-300, 1e-9, 0.05, 0.15, 0.3, 0.3, 0.5, 1.0]) | st.floats(1e-6, 1),
@@ -111,7 +111,7 @@ def test_long_vocabularies_are_filtered_the_same(name, data, logs):
         rows = np.stack([many, many[::-1]]).astype(dtype)
         short = getattr(filters, name)(Candidates(None, rows), value)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(shortlists, "LONG", 16)
+            patch.setattr(top_k, "LONG", 16)
             long = getattr(filters, name)(Candidates(None, rows), value)
             alone = [getattr(filters, name)(Candidates(None, row[None]), value) for row in rows]
         for row in range(2):
@@ -238,7 +238,7 @@ def test_what_is_sure_is_so_whatever_the_errors(name, before, error):
         chain = Chain([*steps, (name, min(border(name, middle, rng), 1.0 if name != "top-k" else 99))])
         with pytest.MonkeyPatch.context() as patch:
             if trial % 2:
-                patch.setattr(shortlists, "LONG", 1)
+                patch.setattr(top_k, "LONG", 1)
             exact, rough = chain(true[None]), chain(wrong[None], off)
         assert set(kept(exact)) <= set(kept(rough)), (chain.names, true, wrong)
         assert surely(rough) <= set(kept(exact)), (chain.names, true, wrong)

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.data.keyed_random import stream_of, uniforms
-from lmkit.using.generation import noise
-from lmkit.using.generation.chains import Filtering
-from lmkit.using.generation.choosing import Chooser, Place
+from lmkit.generation import gumbel_noise
+from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.sampler import Chooser, Place
 
 DRAWS = 100_000
 CRITICAL = {1: 15.137, 2: 18.421, 3: 21.108, 4: 23.513, 5: 25.745}
@@ -32,7 +32,7 @@ def test_draws_follow_what_the_filters_leave(asked, logs, streams):
     left = Filtering(**asked).chain()(logs[None])
     rows = np.broadcast_to(left.logs, (DRAWS, left.logs.shape[1]))
     ids = None if left.ids is None else np.broadcast_to(left.ids, rows.shape)
-    won, sure = noise.draw(rows, streams, [3] * DRAWS, ids)
+    won, sure = gumbel_noise.draw(rows, streams, [3] * DRAWS, ids)
     probabilities = np.exp(left.logs[0]) / np.exp(left.logs[0]).sum()
     expected = probabilities * DRAWS
     seen = np.bincount(won, minlength=len(expected))
@@ -51,31 +51,31 @@ LOGS = st.lists(st.sampled_from([0.0, -0.5, -0.5, -2.0, -9.0, -np.inf]), min_siz
 @given(logs=LOGS, stream=st.integers(0, 2**64 - 1), data=st.data())
 def test_the_winner_does_not_change_when_others_are_dropped(logs, stream, data):
     logs = np.array(logs)
-    (winner,), _ = noise.draw(logs[None], [stream], [4])
+    (winner,), _ = gumbel_noise.draw(logs[None], [stream], [4])
     rest = [t for t in range(len(logs)) if t == winner or data.draw(st.booleans())]
     ids = np.array(data.draw(st.permutations(rest)))
-    (again,), _ = noise.draw(logs[ids][None], [stream], [4], ids[None])
+    (again,), _ = gumbel_noise.draw(logs[ids][None], [stream], [4], ids[None])
     assert ids[again] == winner
 
 
 @given(logs=LOGS, stream=st.integers(0, 2**64 - 1), error=st.sampled_from([1e-3, 0.1, 1.0]), data=st.data())
 def test_a_sure_winner_wins_whatever_the_errors(logs, stream, error, data):
     logs = np.array(logs)
-    (winner,), (sure,) = noise.draw(logs[None], [stream], [0], None, error)
+    (winner,), (sure,) = gumbel_noise.draw(logs[None], [stream], [0], None, error)
     off = np.array([data.draw(st.sampled_from([-1, 1]) | st.floats(-1, 1)) for _ in logs]) * error
-    (true,), _ = noise.draw((logs + off)[None], [stream], [0])
+    (true,), _ = gumbel_noise.draw((logs + off)[None], [stream], [0])
     assert true == winner or not sure
 
 
 def test_few_winners_are_in_doubt():
     rows = np.tile(FOUR, (2000, 1))
-    _, sure = noise.draw(rows, range(2000), [0] * 2000, None, 1e-3)
+    _, sure = gumbel_noise.draw(rows, range(2000), [0] * 2000, None, 1e-3)
     assert 0 < (~sure).sum() < 20
 
 
 @given(stream=st.integers(0, 2**64 - 1), step=st.integers(0, 10**6), size=st.integers(1, 1500), data=st.data())
 def test_numbers_made_ahead_are_the_same(stream, step, size, data):
-    ahead = noise.Ahead()
+    ahead = gumbel_noise.Ahead()
     for another in (step, step + data.draw(st.integers(0, 40)), step):
         numbers = uniforms([stream], [another], np.arange(size))
         np.testing.assert_array_equal(ahead.late([stream], [another], size), np.log(-np.log1p(-numbers)))
@@ -92,9 +92,9 @@ def test_texts_draw_the_same_alone_and_together(logs, streams, k):
 
 def test_rows_beyond_the_cache_draw_the_same(monkeypatch):
     rows = np.log(np.random.default_rng(0).dirichlet(np.ones(50), size=40))
-    whole = noise.draw(rows, range(40), [1] * 40)
-    monkeypatch.setattr(noise, "CHUNK", 150)
-    parts = noise.draw(rows, range(40), [1] * 40)
+    whole = gumbel_noise.draw(rows, range(40), [1] * 40)
+    monkeypatch.setattr(gumbel_noise, "CHUNK", 150)
+    parts = gumbel_noise.draw(rows, range(40), [1] * 40)
     assert whole[0].tolist() == parts[0].tolist()
 
 

@@ -8,10 +8,10 @@ from conftest import without_context_notice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.using.generation.chains import Chain, Filtering
-from lmkit.using.generation.choosing import Chooser, Place
-from lmkit.using.generation.mirostat import Mirostat
-from lmkit.using.generation.penalties import NoRepeat, Presence, Repetition
+from lmkit.generation.filter_chain import Chain, Filtering
+from lmkit.generation.mirostat import Mirostat
+from lmkit.generation.penalties import NoRepeat, Presence, Repetition
+from lmkit.generation.sampler import Chooser, Place
 
 SIZE = 4
 IDS = st.lists(st.integers(0, SIZE - 1), max_size=9)

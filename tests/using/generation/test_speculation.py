@@ -13,14 +13,14 @@ from random_weights import random_weights
 from lmkit.data.keyed_random import stream_of, uniforms
 from lmkit.data.sequences import TextForm
 from lmkit.errors import CheckpointError
+from lmkit.generation import draft_models, gumbel_noise, prompt_encoding
+from lmkit.generation.batching import StateRows
+from lmkit.generation.draft_models import Lookup, ModelDraft, Proposal
+from lmkit.generation.engine import Generated, Generator, OneByOne, Request
+from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.sampler import Chooser, Place
+from lmkit.generation.speculative_decoding import Pace, Speculation, cost_of_pass
 from lmkit.inference.transformer import TransformerModel
-from lmkit.using.generation import drafts, noise, prompts
-from lmkit.using.generation.chains import Filtering
-from lmkit.using.generation.choosing import Chooser, Place
-from lmkit.using.generation.drafts import Lookup, ModelDraft, Proposal
-from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request
-from lmkit.using.generation.speculation import Pace, Speculation, cost_of_pass
-from lmkit.using.generation.stepping import StateRows
 
 LETTERS = tokenizer_of("char", "abcdefgh")
 GREEDY = {"greedy": True}
@@ -61,14 +61,14 @@ class Counting(TransformerModel):
 def chooser_of(model, way, penalties=()):
     way = dict(way)
     greedy = way.pop("greedy", False)
-    never = prompts.never(model, unknown=False)
+    never = prompt_encoding.never(model, unknown=False)
     return Chooser(Filtering(**way).chain(), never=never, greedy=greedy, penalties=penalties)
 
 
 def generated(model, stepper, *, prompt=(), samples=2, most=30, stops=(), seed=0):
     ids = np.array(prompt, dtype=np.int32)
     requests = [
-        Request(stream_of(seed, "0", number), ids, partial(prompts.state_after, model, ids))
+        Request(stream_of(seed, "0", number), ids, partial(prompt_encoding.state_after, model, ids))
         for number in range(samples)
     ]
     found = Generator(model, stepper, most=most, stops=stops).run(requests)
@@ -207,9 +207,9 @@ def test_frequencies_are_the_models():
     found = Counter(tuple(ids) for ids, _, _ in generated(model, stepper, samples=draws, most=most))
     assert 0.1 < stepper.tally.accepted / stepper.tally.proposed < 0.9
     table = tables[0].copy()
-    table[:, prompts.never(model, unknown=False)] = 0
+    table[:, prompt_encoding.never(model, unknown=False)] = 0
     table /= table.sum(axis=1, keepdims=True)
-    start, end = model.form.start, prompts.ends_of(model.form)[0]
+    start, end = model.form.start, prompt_encoding.ends_of(model.form)[0]
     expected = {(): table[start, end]}
     for one in range(5):
         if one != end:
@@ -229,8 +229,8 @@ def test_agreement_is_at_least_what_the_race_promises():
         p, q = rng.dirichlet(np.ones(6), size=2)
         numbers = uniforms(range(20000), [0] * 20000, np.arange(6))
         same = np.mean(
-            noise.race(np.log(p)[None].repeat(20000, 0), numbers)[0]
-            == noise.race(np.log(q)[None].repeat(20000, 0), numbers)[0]
+            gumbel_noise.race(np.log(p)[None].repeat(20000, 0), numbers)[0]
+            == gumbel_noise.race(np.log(q)[None].repeat(20000, 0), numbers)[0]
         )
         distance = abs(p - q).sum() / 2
         assert (1 - distance) / (1 + distance) - 0.012 < same < 1 - distance + 0.012
@@ -350,11 +350,11 @@ def test_a_draft_that_thinks_nothing_possible_proposes_nothing():
 
 
 def test_other_tokens_are_refused():
-    drafts.check_same_tokens(LETTERS, tokenizer_of("char", "abcdefgh"))
+    draft_models.check_same_tokens(LETTERS, tokenizer_of("char", "abcdefgh"))
     with pytest.raises(CheckpointError, match="11 char tokens of the model"):
-        drafts.check_same_tokens(LETTERS, tokenizer_of("char", "abcdefgi"))
+        draft_models.check_same_tokens(LETTERS, tokenizer_of("char", "abcdefgi"))
     with pytest.raises(CheckpointError, match="word tokens"):
-        drafts.check_same_tokens(LETTERS, tokenizer_of("word", "abcdefgh"))
+        draft_models.check_same_tokens(LETTERS, tokenizer_of("word", "abcdefgh"))
 
 
 # How much is proposed.

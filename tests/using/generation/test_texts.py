@@ -9,10 +9,10 @@ import pytest
 from lmkit.data.keyed_random import stream_of
 from lmkit.data.sequences import TextForm
 from lmkit.errors import DataError
-from lmkit.using.generation import prompts
-from lmkit.using.generation.chains import Filtering
-from lmkit.using.generation.choosing import Chooser
-from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
+from lmkit.generation import prompt_encoding
+from lmkit.generation.engine import Generated, Generator, OneByOne, Request, Together
+from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.sampler import Chooser
 
 
 class Pieces:
@@ -58,7 +58,7 @@ class Continuous(Alternating):
 
 
 def texts(model, number, *, most=6, stops=(), stepper=OneByOne, batch=1, unknown=False, **asked):
-    chooser = Chooser(Filtering(**asked).chain(), never=prompts.never(model, unknown=unknown))
+    chooser = Chooser(Filtering(**asked).chain(), never=prompt_encoding.never(model, unknown=unknown))
     generator = Generator(model, stepper(model, chooser), most=most, stops=stops, batch=batch)
     empty = np.zeros(0, np.int32)
     requests = (Request(stream_of(0, "0", n), empty, model.start) for n in range(number))
@@ -94,8 +94,8 @@ def test_unknown_words_are_left_out_unless_asked_for():
 
 def test_the_state_after_a_prompt():
     model = Alternating()
-    assert prompts.state_after(model, prompts.seen(model, b"x y")) == [3, 4]
-    assert prompts.state_after(model, prompts.seen(model, b"")) == []
+    assert prompt_encoding.state_after(model, prompt_encoding.seen(model, b"x y")) == [3, 4]
+    assert prompt_encoding.state_after(model, prompt_encoding.seen(model, b"")) == []
 
 
 def test_line_ends_do_not_end_texts_of_several_lines():
@@ -115,14 +115,14 @@ def test_a_stop_may_reach_over_a_line_end():
 
 
 def test_a_prompt_of_several_lines():
-    assert prompts.seen(Continuous("stream", 2, 2), b"x y\nx\n").tolist() == [3, 4, 2, 3, 2]
+    assert prompt_encoding.seen(Continuous("stream", 2, 2), b"x y\nx\n").tolist() == [3, 4, 2, 3, 2]
 
 
 def test_a_prompt_beyond_the_context():
     model = Continuous("stream", 2, 2)
     model.prompt_limit = 3
-    assert prompts.seen(model, b"x y x").tolist() == [3, 4, 3]
+    assert prompt_encoding.seen(model, b"x y x").tolist() == [3, 4, 3]
     with pytest.raises(DataError, match="prompt of 4 tokens exceeds the model's context of 3") as raised:
-        prompts.seen(model, b"x y x x")
+        prompt_encoding.seen(model, b"x y x x")
     assert "--window" in raised.value.hint
-    assert prompts.seen(model, b"x y x x", window=True).tolist() == [4, 3, 3]
+    assert prompt_encoding.seen(model, b"x y x x", window=True).tolist() == [4, 3, 3]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from lmkit.data.keyed_random import stream_of
-from lmkit.using.generation import prompts, stepping
-from lmkit.using.generation.chains import Filtering
-from lmkit.using.generation.choosing import Chooser
-from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
-from lmkit.using.generation.stepping import StateRows
+from lmkit.generation import batching, prompt_encoding
+from lmkit.generation.batching import StateRows
+from lmkit.generation.engine import Generated, Generator, OneByOne, Request, Together
+from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.sampler import Chooser
 
 MODELS = (
     "transformer.lm", "transformer-stream.lm", "lstm.lm", "gru-stream.lm", "mingru-file.lm", "ffn.lm",
@@ -27,7 +27,7 @@ WAYS = {
 
 def chooser(model, way):
     chain = Filtering(**(WAYS[way] or {})).chain()
-    return Chooser(chain, never=prompts.never(model, unknown=False), greedy=WAYS[way] is None)
+    return Chooser(chain, never=prompt_encoding.never(model, unknown=False), greedy=WAYS[way] is None)
 
 
 def requests(model, count=9):
@@ -35,7 +35,7 @@ def requests(model, count=9):
     tokens = [token for token in range(model.tokenizer.size) if token not in model.tokenizer.specials.values()]
     for stream in range(count):
         ids = np.array(tokens[stream : stream + stream % 4], dtype=np.int32)
-        yield Request(stream_of(0, "text", stream), ids, partial(prompts.state_after, model, ids), label=stream)
+        yield Request(stream_of(0, "text", stream), ids, partial(prompt_encoding.state_after, model, ids), label=stream)
 
 
 def generated(model, stepper, batch, most=25):
@@ -98,6 +98,6 @@ def test_errors_that_are_not_told_change_texts(opened, monkeypatch):
     model = opened("transformer.lm")
     noisy = Noisy(model, 0.5)
     together = Together(noisy, chooser(model, "ancestral"))
-    monkeypatch.setattr(stepping, "errors", lambda _, logs: np.zeros(len(logs)))
+    monkeypatch.setattr(batching, "errors", lambda _, logs: np.zeros(len(logs)))
     expected = generated(model, OneByOne(model, chooser(model, "ancestral")), 1)
     assert generated(noisy, together, 7) != expected

@@ -11,11 +11,11 @@ from tables import Noisy, Table
 
 from lmkit.data.keyed_random import stream_of
 from lmkit.errors import CheckpointError, ProcessError
-from lmkit.using.generation import prompts, workers
-from lmkit.using.generation.chains import Filtering
-from lmkit.using.generation.choosing import Chooser, NothingFollows
-from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request, Together
-from lmkit.using.generation.penalties import NoRepeat
+from lmkit.generation import prompt_encoding, workers
+from lmkit.generation.engine import Generated, Generator, OneByOne, Request, Together
+from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.penalties import NoRepeat
+from lmkit.generation.sampler import Chooser, NothingFollows
 
 TEXTS = 30
 MODELS = ("transformer.lm", "lstm.lm", "gru-stream.lm", "ffn-documents.lm", "modified-kneser-ney-3.lm")
@@ -29,7 +29,7 @@ def small_shares(monkeypatch):
 
 def chooser_of(model, **more):
     chain = Filtering(temperature=0.9, top_p=0.95).chain()
-    return Chooser(chain, never=prompts.never(model, unknown=False), **more)
+    return Chooser(chain, never=prompt_encoding.never(model, unknown=False), **more)
 
 
 def requests(model, count=TEXTS):
@@ -37,7 +37,7 @@ def requests(model, count=TEXTS):
     tokens = [token for token in range(model.tokenizer.size) if token not in model.tokenizer.specials.values()]
     for text in range(count):
         ids = np.array(tokens[: text // 3 % 5], dtype=np.int32)
-        yield Request(stream_of(0, "text", text), ids, partial(prompts.state_after, model, ids), label=text)
+        yield Request(stream_of(0, "text", text), ids, partial(prompt_encoding.state_after, model, ids), label=text)
 
 
 def told(model, stepper, batch, asked, *, most=40, stops=()):

@@ -11,10 +11,10 @@ from rounding import assert_nats
 from lmkit.architectures.neural_model import Weights
 from lmkit.data.sequences import TextForm, encode_prompt
 from lmkit.errors import DataError
+from lmkit.generation import prompt_encoding
 from lmkit.inference import prefix_cache, thread_pool
 from lmkit.inference.recurrent import RecurrentModel
 from lmkit.inference.transformer import TransformerModel
-from lmkit.using.generation import prompts
 from lmkit.using.prompting import answering
 from lmkit.using.prompting.answering import Question, score_each
 from lmkit.using.prompting.trunks import StateTrunk, trunk_of
@@ -124,7 +124,7 @@ def test_an_answer_of_several_lines_is_none_to_models_of_lines():
 
 def test_answers_of_one_token_are_as_probable_as_next_says(model):
     ids = encode_prompt(model.tokenizer, model.form, b"the")
-    logs = model.next(prompts.state_after(model, ids))
+    logs = model.next(prompt_encoding.state_after(model, ids))
     pieces = [model.tokenizer.piece(token).decode(errors="replace") for token in range(model.tokenizer.size)]
     single = tuple(dict.fromkeys(one for one in pieces if one.isalpha()))[:5]
     joint = " " if model.tokenizer.kind == "word" else ""
@@ -247,8 +247,8 @@ def test_with_a_window_the_last_tokens_are_seen():
     text = "".join(rng.choice(list("abcdefgh"), 60))
     for size in (15, 16, 17, 40):
         (found,) = score(model, Question(text[:size], ("b", "c")), window=True)
-        ids = prompts.seen(model, text[:size].encode(), window=True)
-        logs = model.next(prompts.state_after(model, ids))
+        ids = prompt_encoding.seen(model, text[:size].encode(), window=True)
+        logs = model.next(prompt_encoding.state_after(model, ids))
         expected = [logs[model.tokenizer.encode(one)[0]] for one in (b"b", b"c")]
         assert_nats(model, found.nats, expected)
     (longer,) = score(model, Question(text, ("bcd",)), window=True)

@@ -8,11 +8,11 @@ from bigrams import bigram, tokenizer_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmkit.using.generation import prompts
-from lmkit.using.generation.beams import Beams, BeamSearch
-from lmkit.using.generation.chains import Chain
-from lmkit.using.generation.choosing import Chooser
-from lmkit.using.generation.engine import Generated, Generator, OneByOne, Request
+from lmkit.generation import prompt_encoding
+from lmkit.generation.beam_search import Beams, BeamSearch
+from lmkit.generation.engine import Generated, Generator, OneByOne, Request
+from lmkit.generation.filter_chain import Chain
+from lmkit.generation.sampler import Chooser
 from lmkit.using.prompting.thoughts import Path, continuing, search
 
 NONE = np.zeros(0, dtype=np.int32)
@@ -24,7 +24,7 @@ def model_of(seed):
 
 
 def never(model):
-    return prompts.never(model, unknown=False)
+    return prompt_encoding.never(model, unknown=False)
 
 
 def searched(model, *, breadth, branch, depth, most=1, stops=(), alpha=0.0):
@@ -40,7 +40,7 @@ def nats_of(model, ids):
 
 def enumerated(model, most, alpha):
     """All texts of up to so many tokens, ended or cut, best first."""
-    end = prompts.ends_of(model.form)[0]
+    end = prompt_encoding.ends_of(model.form)[0]
     words = [token for token in range(model.tokenizer.size) if token not in {end, *never(model)}]
     found = [
         (*text, *closing)
@@ -86,7 +86,7 @@ def test_one_path_is_greedy(seed, depth):
 def test_a_wider_search_is_better_where_greedy_is_led_astray():
     model = model_of(0)
     start, (a, b, c) = model.form.start, (model.tokenizer.encode(word)[0] for word in (b"a", b"b", b"c"))
-    end = prompts.ends_of(model.form)[0]
+    end = prompt_encoding.ends_of(model.form)[0]
     model.table[:] = -50.0
     model.table[start, [a, b]] = np.log([0.6, 0.4])
     model.table[a, [a, b, c]] = np.log(1 / 3)
@@ -101,7 +101,7 @@ def test_a_wider_search_is_better_where_greedy_is_led_astray():
 
 def test_a_thought_ends_at_its_stop():
     model = model_of(3)
-    end, c = prompts.ends_of(model.form)[0], model.tokenizer.encode(b"c")[0]
+    end, c = prompt_encoding.ends_of(model.form)[0], model.tokenizer.encode(b"c")[0]
     for path in searched(model, breadth=50, branch=20, depth=2, most=3, stops=[b"c"])[-1]:
         assert path.ids.count(c) <= 2
         assert all(b"c" not in thought for thought in path.thoughts)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from lmkit.errors import DataError
+from lmkit.generation.grammars import Checker, Grammar, byte_tokenizer, compiled, grammar_in, tokenizer
+from lmkit.generation.prompt_encoding import ends_of
 from lmkit.protocols import Bool
 from lmkit.tokenization.token_bytes import Additions, Joint, additions_of
-from lmkit.using.generation.grammars import Checker, Grammar, byte_tokenizer, compiled, grammar_in, tokenizer
-from lmkit.using.generation.prompts import ends_of
 
 NOTHING_FITS = "NoExtension"  # the beginning of what the engine says where no token fits
 SHOWN = 40  # bytes of a text in a message

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lmkit.generation import top_k as top_k_selection
 from lmkit.protocols import F64, I64, Floats
-from lmkit.using.generation import shortlists
 
 ROUNDING = 1e-7
 """How far a mass may fall short of one asked for and still reach it: models keep numbers in float32 or read them
@@ -61,7 +61,7 @@ def temperature(given: Candidates, value: float) -> Candidates:
     logs = given.logs
     rounding = 0.0
     if logs.dtype != np.float64:
-        if logs.shape[1] <= shortlists.LONG:
+        if logs.shape[1] <= top_k_selection.LONG:
             logs = logs.astype(np.float64)
         elif given.error:
             rounding = 1e-5  # of numbers that lie up to 60 nats apart, which is all that can be drawn
@@ -77,7 +77,7 @@ def top_k(given: Candidates, k: int) -> Candidates:
     margin = _margin(given)
     if (found := _top_of_short(given, k, margin)) is not None:
         return found
-    left = _ranked(given, lambda row: shortlists.highest(given.logs[row], k, margin))
+    left = _ranked(given, lambda row: top_k_selection.highest(given.logs[row], k, margin))
     logs = left.logs
     if not margin:
         return Candidates(left.ids[:, :k], logs[:, :k])
@@ -89,7 +89,7 @@ def top_k(given: Candidates, k: int) -> Candidates:
 def _top_of_short(given: Candidates, k: int, margin: float) -> Candidates | None:
     """`top_k` of a short vocabulary where no tie need be broken, so that nothing is ranked; else nothing."""
     logs = given.logs
-    if given.ids is not None or given.sure is not None or logs.shape[1] > shortlists.LONG:
+    if given.ids is not None or given.sure is not None or logs.shape[1] > top_k_selection.LONG:
         return None
     rising = np.sort(logs, axis=1)
     least, after = rising[:, -k, None], rising[:, -k - 1, None]
@@ -146,14 +146,14 @@ def typical(given: Candidates, p: float) -> Candidates:
     far = np.abs(left.logs - just)
     order = np.argsort(far, axis=1, kind="stable")
     masses = spread.masses if left is given else np.exp(left.logs - spread.highest)
-    scores, masses = -shortlists.taken(far, order), shortlists.taken(masses, order)
+    scores, masses = -top_k_selection.taken(far, order), top_k_selection.taken(masses, order)
     kept, surely = _reaching(scores, masses, spread, None, needed, margin, wide)
     kept &= masses > 0
     back = np.argsort(np.where(kept, order, left.logs.shape[1]), axis=1, kind="stable")
-    order = shortlists.taken(order, back)  # those kept first, as they were
-    ids, logs = (shortlists.taken(each, order) for each in (left.ids, left.logs))
-    surely = None if surely is None else shortlists.taken(surely, back)
-    return _cut(Candidates(ids, logs, None, given.error), shortlists.taken(kept, back), surely)
+    order = top_k_selection.taken(order, back)  # those kept first, as they were
+    ids, logs = (top_k_selection.taken(each, order) for each in (left.ids, left.logs))
+    surely = None if surely is None else top_k_selection.taken(surely, back)
+    return _cut(Candidates(ids, logs, None, given.error), top_k_selection.taken(kept, back), surely)
 
 
 def epsilon(given: Candidates, least: float) -> Candidates:
@@ -205,7 +205,7 @@ def _settled(given: Candidates) -> bool:
 
 def _short(given: Candidates) -> Candidates:
     """The candidates, ranked unless they are a long vocabulary."""
-    return given if given.ids is None and given.logs.shape[1] > shortlists.LONG else _ranked(given)
+    return given if given.ids is None and given.logs.shape[1] > top_k_selection.LONG else _ranked(given)
 
 
 def _highest(given: Candidates) -> Any:
@@ -218,10 +218,10 @@ def _ranked(given: Candidates, shortlist: Callable[[int], I64] | None = None) ->
     if given.ids is not None:
         return given
     rows = None
-    if shortlist is not None and given.logs.shape[1] > shortlists.LONG:
+    if shortlist is not None and given.logs.shape[1] > top_k_selection.LONG:
         rows = [shortlist(row) for row in range(len(given.logs))]
-    ids, logs = shortlists.ranked(given.logs, rows)
-    return Candidates(ids, logs, None if given.sure is None else shortlists.taken(given.sure, ids), given.error)
+    ids, logs = top_k_selection.ranked(given.logs, rows)
+    return Candidates(ids, logs, None if given.sure is None else top_k_selection.taken(given.sure, ids), given.error)
 
 
 class _Spread(NamedTuple):
@@ -266,7 +266,7 @@ class _Spread(NamedTuple):
     def reaching(self, row: int, scores: Any, needed: float, margin: float, wide: float | None = None) -> I64:
         """A row's shortlist of the highest scores (V,) whose share of all mass is `needed`."""
         mass = needed * float(self.totals[row, 0]) * _growth(margin)
-        return shortlists.reaching(scores, self.masses[row], mass, margin if wide is None else wide)
+        return top_k_selection.reaching(scores, self.masses[row], mass, margin if wide is None else wide)
 
 
 def _entropy_error(entropies: F64, margin: float) -> F64:
@@ -304,7 +304,7 @@ def _at_least(given: Candidates, low: Any, high: Any) -> Candidates:
     if given.sure is not None:
         highest = np.where(given.sure, given.logs, -np.inf).max(axis=1, keepdims=True)
     least = np.minimum(low - margin / 2, highest - margin)
-    left = _ranked(given, lambda row: shortlists.at_least(given.logs[row], float(least[row, 0])))
+    left = _ranked(given, lambda row: top_k_selection.at_least(given.logs[row], float(least[row, 0])))
     logs = left.logs
     if not margin:
         kept = logs >= low

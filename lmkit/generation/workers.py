@@ -19,10 +19,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from lmkit.errors import CheckpointError, LmkitError, ProcessError
-from lmkit.using.generation import prompts
-from lmkit.using.generation.choosing import NothingFollows
-from lmkit.using.generation.engine import Request, Row, Stepper, Text
-from lmkit.using.generation.transcript import Transcript
+from lmkit.generation import prompt_encoding
+from lmkit.generation.engine import Request, Row, Stepper, Text
+from lmkit.generation.sampler import NothingFollows
+from lmkit.generation.stop_strings import Transcript
 
 LEAST = 8
 """Texts for which a process pays."""
@@ -43,7 +43,7 @@ class Share:
     def __init__(self, model: Any, make: Callable[[], Stepper], most: int, stops: Sequence[bytes]) -> None:
         self._stepper = make()
         self.model, self._most, self._stops = model, most, stops
-        self._ends = prompts.ends_of(model.form)
+        self._ends = prompt_encoding.ends_of(model.form)
         self._rows: list[Text] = []
         self._going: list[int] = []
 
@@ -155,7 +155,7 @@ def _serve(asked: socket.socket, share: Share) -> NoReturn:
             for stream, prompt in texts:
                 ids = np.array(prompt, dtype=np.int32)
                 if prompt != last[0]:  # samples of one prompt share its state
-                    last = prompt, cache(partial(prompts.state_after, share.model, ids))
+                    last = prompt, cache(partial(prompt_encoding.state_after, share.model, ids))
                 joined.append(Request(stream, ids, last[1]))
             asked.sendall(_line(_answer(share, kept, joined, steps)))
     except OSError:  # nobody is there who could ask

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from lmkit.generation import batching
+from lmkit.generation.draft_models import Begin, Draft, Proposal
+from lmkit.generation.engine import Alone, Row
+from lmkit.generation.prompt_encoding import ends_of
+from lmkit.generation.sampler import Chooser
 from lmkit.protocols import I32
-from lmkit.using.generation import stepping
-from lmkit.using.generation.choosing import Chooser
-from lmkit.using.generation.drafts import Begin, Draft, Proposal
-from lmkit.using.generation.engine import Alone, Row
-from lmkit.using.generation.prompts import ends_of
 
 MOST = 15
 """Tokens proposed at once: with the one before them sixteen, from where on a pass costs as much more as it gives."""
@@ -119,7 +119,7 @@ class Speculation:
     ) -> None:
         self._model, self._chooser, self._drafts = model, chooser, drafts
         self._most = most
-        self._cost = cost or (cost_of_pass if stepping.is_batched(model) else cost_of_steps)
+        self._cost = cost or (cost_of_pass if batching.is_batched(model) else cost_of_steps)
         self._ends = ends_of(model.form)
         self._texts: list[_Text] = []
         self.tally = Tally()
@@ -154,8 +154,8 @@ class Speculation:
         plans = [pace.worth(draft.propose(), self._ends) for draft, pace in zip(text.drafts, text.paces, strict=True)]
         _, proposals, count = max(plans, key=lambda plan: plan[0])
         guessed = [proposal.token for proposal in proposals[:count]]
-        states = stepping.follow(self._model, text.state, _array([ids[-1], *guessed]))
-        chosen = self._chosen(text, stepping.next_many(self._model, states), guessed)
+        states = batching.follow(self._model, text.state, _array([ids[-1], *guessed]))
+        chosen = self._chosen(text, batching.next_many(self._model, states), guessed)
         text.state = states[len(chosen) - 1]  # the others go with the list: a cache is then no one else's
         for pace, (_, some, _) in zip(text.paces, plans, strict=True):
             pace.learn(some, chosen)
@@ -168,7 +168,7 @@ class Speculation:
         """The model's own tokens at one place after another, until one is not the one guessed."""
         row = text.row
         chosen: list[int] = []
-        for nats, error in zip(logs, stepping.errors(self._model, logs).tolist(), strict=True):
+        for nats, error in zip(logs, batching.errors(self._model, logs).tolist(), strict=True):
             place = row.place._replace(ids=[*row.ids, *chosen])
             (token,), (sure,) = self._chooser(nats[None], [place], error)
             if not sure:

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from lmkit.using.generation import filters
-from lmkit.using.generation.filters import Candidates
+from lmkit.generation import filters
+from lmkit.generation.filters import Candidates
 
 
 class Mirostat:

@@ -27,14 +27,14 @@ import numpy as np
 
 from lmkit.data.sequences import decode_text
 from lmkit.errors import DataError, UsageError
+from lmkit.generation import batching
+from lmkit.generation.beam_hypotheses import Exact, Hypothesis, doubtful, leading
+from lmkit.generation.beam_scores import Group, Worth
+from lmkit.generation.engine import Generated, Request
+from lmkit.generation.prompt_encoding import ends_of
+from lmkit.generation.sampler import Penalty, Place
+from lmkit.generation.stop_strings import Transcript
 from lmkit.protocols import F64, Bool
-from lmkit.using.generation import stepping
-from lmkit.using.generation.choosing import Penalty, Place
-from lmkit.using.generation.engine import Generated, Request
-from lmkit.using.generation.hypotheses import Exact, Hypothesis, doubtful, leading
-from lmkit.using.generation.prompts import ends_of
-from lmkit.using.generation.transcript import Transcript
-from lmkit.using.generation.worth import Group, Worth
 
 MOST = 1 << 27  # continuations ranked at once
 
@@ -116,7 +116,7 @@ class _Search:
         single = asked.explain or bool(asked.penalties)  # these show or change numbers, which are to be exact
         self._single = single
         states = [request.state]
-        self._rows = stepping.StateRows(model, states) if single else stepping.rows_of(model, states)
+        self._rows = batching.StateRows(model, states) if single else batching.rows_of(model, states)
         width = beams.width // beams.groups
         kept = beams.number if beams.groups == 1 else width
         self._groups = [Group(width, kept, [self._root()]) for _ in range(beams.groups)]
@@ -201,7 +201,7 @@ class _Search:
         totals = logs[[text.row for text in live]] + nats[:, None]
         errors = np.array([text.error for text in live])
         if not self._single:
-            errors += stepping.errors(self._asked.model, logs[[text.row for text in live]])
+            errors += batching.errors(self._asked.model, logs[[text.row for text in live]])
         ranked = totals - less if taken else totals
         while True:
             places, ends = self._ranked(group, ranked, errors)

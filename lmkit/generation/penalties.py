@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
+from lmkit.generation.sampler import Place
 from lmkit.protocols import Floats, Ints
-from lmkit.using.generation.choosing import Place
 
 Scope = Literal["all", "output"] | int
 """Which tokens count: the prompt and the output, the output alone, or the last so many of the two."""

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from lmkit.errors import DataError
+from lmkit.generation import gumbel_noise, top_k
+from lmkit.generation.filter_chain import Chain
+from lmkit.generation.filters import Candidates
 from lmkit.protocols import F32, I32, Bool, Floats
-from lmkit.using.generation import noise, shortlists
-from lmkit.using.generation.chains import Chain
-from lmkit.using.generation.filters import Candidates
 
 
 class NothingFollows(DataError):
@@ -87,7 +87,7 @@ class Chooser:
         self._never = list(never)
         self._greedy = greedy
         self._growth = math.prod(penalty.growth for penalty in penalties)
-        self._ahead = noise.Ahead()
+        self._ahead = gumbel_noise.Ahead()
         self._forbidden: F32 = np.zeros(0, dtype=np.float32)
 
     def candidates(self, logs: Floats, places: Sequence[Place], error: float = 0.0) -> Candidates:
@@ -118,12 +118,12 @@ class Chooser:
         else:
             streams, steps = [place.stream for place in places], [len(place.ids) for place in places]
             size = len(self._forbidden)
-            if size <= noise.SMALL:
+            if size <= gumbel_noise.SMALL:
                 late = self._ahead.late(streams, steps, size)
-                late = late if candidates.ids is None else shortlists.taken(late, candidates.ids)
+                late = late if candidates.ids is None else top_k.taken(late, candidates.ids)
                 won, sure = _highest(logs - late, candidates.error)
             else:
-                won, sure = noise.draw(logs, streams, steps, candidates.ids, candidates.error)
+                won, sure = gumbel_noise.draw(logs, streams, steps, candidates.ids, candidates.error)
         if candidates.sure is not None:
             sure &= candidates.sure[np.arange(len(won)), won]
         return candidates.token(won), sure

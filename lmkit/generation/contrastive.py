@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lmkit.errors import CheckpointError
+from lmkit.generation.engine import Row
+from lmkit.generation.filter_chain import Chain
+from lmkit.generation.sampler import Chooser
 from lmkit.protocols import F64, Floats, State
-from lmkit.using.generation.chains import Chain
-from lmkit.using.generation.choosing import Chooser
-from lmkit.using.generation.engine import Row
 
 
 def most_probable(k: int) -> Chain:

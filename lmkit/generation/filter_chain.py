@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from lmkit.errors import UsageError
+from lmkit.generation import filters
+from lmkit.generation.filters import Candidates, Filter
 from lmkit.protocols import Floats
-from lmkit.using.generation import filters
-from lmkit.using.generation.filters import Candidates, Filter
 
 SHORT = {"temp": "temperature"}
 """Other names that an order may have."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lmkit.using.generation.hypotheses import Exact, Hypothesis, doubtful
+from lmkit.generation.beam_hypotheses import Exact, Hypothesis, doubtful
 
 SLACK = 1e-9  # nats by which sums may rise, as models round
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from lmkit.errors import CheckpointError, DataError
+from lmkit.generation import prompt_encoding
+from lmkit.generation.filters import Candidates
+from lmkit.generation.sampler import Chooser, Place
 from lmkit.protocols import State, Tokenizer
-from lmkit.using.generation import prompts
-from lmkit.using.generation.choosing import Chooser, Place
-from lmkit.using.generation.filters import Candidates
 
 LEVELS = 8  # steps in which a draft's certainty is told
 FOUND = (0.2, 0.5, 0.7, 0.85)
@@ -98,7 +98,7 @@ class ModelDraft:
         if self._line_end is not None:
             last = np.flatnonzero(ids == self._line_end)
             ids = ids[last[-1] + 1 :] if len(last) else ids
-        self._states: list[State] = [prompts.state_after(model, ids)]
+        self._states: list[State] = [prompt_encoding.state_after(model, ids)]
         self._ids: list[int] = []
         self._guessed: list[int] = []
         self.follow(place.ids)

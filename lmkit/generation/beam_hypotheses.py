@@ -11,8 +11,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from lmkit.generation.stop_strings import Transcript
 from lmkit.protocols import F64, Floats, State
-from lmkit.using.generation.transcript import Transcript
 
 
 @dataclass(eq=False, slots=True)

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from lmkit.generation import batching
+from lmkit.generation.filters import Candidates
+from lmkit.generation.prompt_encoding import ends_of
+from lmkit.generation.sampler import Chooser, Constraint, Control, NothingFollows, Place
+from lmkit.generation.stop_strings import Transcript
 from lmkit.protocols import F64, I32, Floats, State
-from lmkit.using.generation import stepping
-from lmkit.using.generation.choosing import Chooser, Constraint, Control, NothingFollows, Place
-from lmkit.using.generation.filters import Candidates
-from lmkit.using.generation.prompts import ends_of
-from lmkit.using.generation.transcript import Transcript
 
 CACHED = 1 << 24
 """Numbers in the distributions kept, of states that are met again."""
@@ -58,7 +58,7 @@ class Generated:
 
     def nats(self, model: Any) -> float:
         """Its log-probability, the end's included, under the model; scored alone, so that it is always the same."""
-        return float(stepping.score_after(model, self.request.state, [*self.ids, *self.closing]).sum())
+        return float(batching.score_after(model, self.request.state, [*self.ids, *self.closing]).sum())
 
 
 class Grown(NamedTuple):
@@ -218,7 +218,7 @@ class Together:
 
     def __init__(self, model: Any, chooser: Chooser) -> None:
         self._model, self._chooser = model, chooser
-        self._rows = stepping.rows_of(model, [])
+        self._rows = batching.rows_of(model, [])
         self._alone: list[tuple[Row, Alone]] = []
 
     def join(self, rows: Sequence[Row]) -> None:
@@ -229,7 +229,7 @@ class Together:
     def step(self) -> list[list[int] | NothingFollows]:
         """See `Stepper.step`."""
         logs = self._rows.next()
-        error = float(stepping.errors(self._model, logs).max())
+        error = float(batching.errors(self._model, logs).max())
         try:
             return [[token] for token in self._chosen(logs, self._alone, error)]
         except NothingFollows:
