@@ -70,21 +70,23 @@ def plan(
 
 def _presets(out: streams.Output, names: Sequence[str], *, as_json: bool) -> None:
     from lmkit.architectures.presets import PUBLISHED, published
-    from lmkit.using import scaling
+    from lmkit.scaling import model_sizes
 
-    table = Table(out, ("preset", *scaling.PARTS, "parameters", "flops_per_token"), as_json=as_json)
+    table = Table(out, ("preset", *model_sizes.PARTS, "parameters", "flops_per_token"), as_json=as_json)
     names = [each for name in names for each in (PUBLISHED if name == "all" else [name])]
     several = {name: published(name) for name in names}
     for name, settings in several.items():
-        parts = scaling.parameters_by_part(settings)
-        flops = scaling.forward_flops(settings)
+        parts = model_sizes.parameters_by_part(settings)
+        flops = model_sizes.forward_flops(settings)
         table.row({"preset": name, **parts, "parameters": settings.parameters, "flops_per_token": flops})
 
 
 def _ngrams(out: streams.Output, vocabulary: int, max_order: int, *, as_json: bool) -> None:
-    from lmkit.using import scaling
+    from lmkit.scaling import model_sizes
 
     table = Table(out, ("order", "parameters", "free_parameters"), as_json=as_json)
     for order in range(max_order + 1):
-        free = scaling.ngram_free_parameters(vocabulary, order)
-        table.row({"order": order, "parameters": scaling.ngram_parameters(vocabulary, order), "free_parameters": free})
+        free = model_sizes.ngram_free_parameters(vocabulary, order)
+        table.row(
+            {"order": order, "parameters": model_sizes.ngram_parameters(vocabulary, order), "free_parameters": free}
+        )

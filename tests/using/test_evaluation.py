@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from lmkit.data.sequences import TextForm
 from lmkit.evaluation import perplexity
 from lmkit.evaluation.perplexity import Totals, measure
+from lmkit.scaling import model_sizes
 from lmkit.tokenization.line_ends import with_line_ends
-from lmkit.using import scaling
 
 TEXT = st.lists(
     st.text(st.sampled_from("ab é\u00a0\u2028\t\r\0\x0b😀"), max_size=12).map(lambda line: line.encode() + b"\n"),
@@ -136,7 +136,7 @@ def test_three_formulas_of_nothing():
 
 @given(vocabulary=st.integers(1, 10**6), order=st.integers(0, 8))
 def test_sizes_of_tables(vocabulary, order):
-    whole, free = scaling.ngram_parameters(vocabulary, order), scaling.ngram_free_parameters(vocabulary, order)
+    whole, free = model_sizes.ngram_parameters(vocabulary, order), model_sizes.ngram_free_parameters(vocabulary, order)
     assert whole == vocabulary**order
     assert free == (whole - vocabulary ** (order - 1) if order else 0)
     assert isinstance(whole, int)
