@@ -18,7 +18,7 @@ BIG = 64 << 20  # bytes of a model from which on several threads pay
 def has_torch() -> bool:
     """Whether PyTorch is there and can be loaded, which takes a while."""
     try:
-        import_module("lmkit.neural.network")
+        import_module("lmkit.nn.network")
     except ImportError:
         return False
     return True

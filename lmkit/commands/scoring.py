@@ -81,7 +81,7 @@ def _scoring(name: str, model: Any, asked: Asked) -> Any:
     if asked.batch_tokens is not None:
         options["batch_tokens"] = asked.batch_tokens
     if has_torch():
-        from lmkit.neural.scoring import open_model
+        from lmkit.nn.language_model import open_model
 
         return open_model(model.weights, device=asked.device, **options)
     if asked.device != "cpu":

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from lmkit.errors import DataError
-from lmkit.neural.network import Network
-from lmkit.neural.recurrent import RecurrentNetwork
+from lmkit.nn.network import Network
+from lmkit.nn.recurrent import RecurrentNetwork
 from lmkit.protocols import F64, I32
 
 PLACES = 32

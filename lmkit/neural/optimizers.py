@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lmkit.neural.sharded_tensors import gather_tensor, shard_tensor
+from lmkit.nn.sharded_tensors import gather_tensor, shard_tensor
 
 TINY = 1e-30
 ROUNDS = (

@@ -21,14 +21,14 @@ from torch import Tensor
 from lmkit.checkpoint import Array
 from lmkit.errors import Diverged
 from lmkit.neural.batches import Batch, Batches
-from lmkit.neural.build import SEEDS
-from lmkit.neural.network import ROW_AXIS, Network, State, to_array
 from lmkit.neural.objectives.objective import Arrays, Objective
 from lmkit.neural.optimizers import AdamW, Muon, clip
 from lmkit.neural.plan import Plan
-from lmkit.neural.sharded_tensors import shard_tensor
 from lmkit.neural.validation import Validation
 from lmkit.neural.world import NetworkWithObjective, SharedNetwork, World
+from lmkit.nn.factory import SEEDS
+from lmkit.nn.network import ROW_AXIS, Network, State, to_array
+from lmkit.nn.sharded_tensors import shard_tensor
 from lmkit.protocols import I64
 
 HIGHEST_RATE = 1e30  # what float32 can be multiplied by a few times

@@ -7,8 +7,8 @@ import numpy as np
 
 from lmkit.architectures.neural_model import Weights
 from lmkit.neural.batches import Corpus
-from lmkit.neural.network import Network
-from lmkit.neural.scoring import of_network
+from lmkit.nn.language_model import of_network
+from lmkit.nn.network import Network
 
 BATCH_TOKENS = 1 << 13
 

@@ -215,14 +215,14 @@ def test_matrices_of_a_folder_are_multiplied_by_rows(tmp_path: Path) -> None:
 
 
 def test_torch_draws_no_weights_that_are_thrown_away(tmp_path: Path) -> None:
-    from lmkit.neural import build
+    from lmkit.nn import factory
     from tests.families.test_published import files_of
     from tests.families.test_published import folder as reading
 
     saved(tmp_path / "model", 4)
     weights = reading.read(files_of(tmp_path / "model"))
     before = torch.get_rng_state()
-    made = build.loaded(weights)
+    made = factory.loaded(weights)
     assert torch.equal(torch.get_rng_state(), before)
     for name, array in made.to_arrays().items():
         assert (array == weights.tensors[name]).all()

@@ -123,7 +123,7 @@ def test_an_empty_text(by, fails, save, write):
 
 
 def without_torch(monkeypatch):
-    monkeypatch.setitem(sys.modules, "lmkit.neural.network", None)
+    monkeypatch.setitem(sys.modules, "lmkit.nn.network", None)
 
 
 @pytest.mark.parametrize("torch", [True, False], ids=["torch", "numpy"])

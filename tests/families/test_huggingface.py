@@ -83,7 +83,7 @@ def ids() -> Any:
 
 
 def logits(weights: Weights) -> Any:
-    from lmkit.neural.build import loaded
+    from lmkit.nn.factory import loaded
 
     network = loaded(weights).eval()
     with torch.inference_mode():

@@ -128,7 +128,7 @@ def test_rolling_likelihood_is_that_of_the_harness(tmp_path: Path) -> None:
 def _both(weights: Weights) -> list[Any]:
     """The model in numpy and in torch."""
     from lmkit.inference.transformer import TransformerModel
-    from lmkit.neural.scoring import open_model
+    from lmkit.nn.language_model import open_model
 
     return [TransformerModel(weights), open_model(weights)]
 

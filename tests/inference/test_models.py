@@ -72,12 +72,12 @@ def whole(model, *parts):
 @every_model
 def test_the_answers_are_those_of_torch(kind, own):
     pytest.importorskip("torch")
-    from lmkit.neural import scoring
-    from lmkit.neural.build import loaded
+    from lmkit.nn import language_model
+    from lmkit.nn.factory import loaded
 
     model = build(kind, own)
     ids, ends = some_ids(60), np.array([1, 1, 7, 15, 60])
-    torch_model = scoring.of_network(loaded(model.weights), model.weights, stride=None, batch_tokens=64)
+    torch_model = language_model.of_network(loaded(model.weights), model.weights, stride=None, batch_tokens=64)
     assert_nats(model, model.score_many(ids, ends), torch_model.score_many(ids, ends))
     assert_nats(model, whole(model, ids), whole(torch_model, ids))
     for factor, other in zip(model.explain(ids.tolist()), torch_model.explain(ids.tolist()), strict=True):

@@ -9,13 +9,13 @@ import torch
 
 from lmkit.architectures.neural_model import Weights
 from lmkit.data.sequences import TextForm
-from lmkit.neural import build
 from lmkit.neural.batches import Corpus, Crops, Documents, Lanes
 from lmkit.neural.objectives.language_modelling import LanguageModelling
 from lmkit.neural.plan import Plan
 from lmkit.neural.training import Stepped, Trainer
 from lmkit.neural.validation import NextTokenValidation
 from lmkit.neural.world import join
+from lmkit.nn import factory
 
 IDS = np.random.default_rng(0).integers(3, 11, 200).astype(np.uint16)
 ENDS = np.cumsum([5, 9, 20, 1, 7, 30, 28, 50, 50])
@@ -39,7 +39,7 @@ def trainer_of(name, world, *, shard):
     held_out = Corpus(IDS[:100], np.array([100]), 100)
     validation = NextTokenValidation(weights, held_out) if "evaluate_every" in plan else None
     return Trainer(
-        build.fresh(settings, seed=0), LanguageModelling(2), batches, Plan(steps=7, **plan),
+        factory.fresh(settings, seed=0), LanguageModelling(2), batches, Plan(steps=7, **plan),
         validation=validation, world=world, shard=shard,
     )  # fmt: skip
 

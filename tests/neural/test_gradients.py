@@ -9,15 +9,15 @@ import torch
 from lmkit.architectures.feedforward import FeedForward
 from lmkit.architectures.recurrent import Recurrent
 from lmkit.architectures.transformer import Transformer
-from lmkit.neural import build
 from lmkit.neural.gradients import by_distance, windows
+from lmkit.nn import factory
 
 IDS = np.random.default_rng(0).integers(0, 9, 400).astype(np.int32)
 
 
 def random_network(settings, deviation=0.4):
     """Every tensor random, the head too; double precision."""
-    network = build.fresh(settings, seed=0).double()
+    network = factory.fresh(settings, seed=0).double()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for tensor in network.parameters():
@@ -120,7 +120,7 @@ def test_a_feed_forward_model_sees_its_context_and_nothing_before():
 def test_elman_decays_geometrically_and_an_lstm_with_open_gates_more_slowly():
     small = 0.2
     elman, lstm = (
-        build.fresh(Recurrent(vocabulary=9, cell=kind, layers=1, width=16), seed=3) for kind in ("elman", "lstm")
+        factory.fresh(Recurrent(vocabulary=9, cell=kind, layers=1, width=16), seed=3) for kind in ("elman", "lstm")
     )
     relative = []
     for network in (elman, lstm):  # as trained models begin, with a forget bias of 1, and a head that says something

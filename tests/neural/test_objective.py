@@ -9,13 +9,13 @@ import torch
 from torch.nn import functional
 
 from lmkit.architectures.sliding_window import UNSCORED
-from lmkit.neural import build
 from lmkit.neural.batches import Batch, next_tokens
 from lmkit.neural.objectives.language_modelling import LanguageModelling
 from lmkit.neural.objectives.objective import Loss, Merit, Objective
 from lmkit.neural.optimizers import Rates
 from lmkit.neural.plan import Plan
 from lmkit.neural.training import Stepped, Trainer
+from lmkit.nn import factory
 
 VOCABULARY = 11
 
@@ -52,7 +52,7 @@ class Rows:
 
 
 def trainer(tiny, validation=None, **plan):
-    network = build.fresh(tiny("transformer", width=16, head_width=8), seed=0)
+    network = factory.fresh(tiny("transformer", width=16, head_width=8), seed=0)
     plan = Plan(**{"steps": 60, "rates": Rates(0.02, 0.04), **plan})
     return Trainer(network, FirstToken(), Rows(), plan, validation=validation)
 
@@ -85,7 +85,7 @@ def test_nothing_is_learned_from_rows_without_predictions(loss_at, tiny):
     ids = np.arange(8, dtype=np.int32).reshape(2, 4)
     arrays = objective.without_predictions(objective.prepare(next_tokens(ids, ids + 1)).arrays)
     assert (arrays["targets"] == UNSCORED).all()
-    network = build.fresh(tiny("ffn"), seed=0)
+    network = factory.fresh(tiny("ffn"), seed=0)
     tensors = {name: torch.from_numpy(array.astype(np.int64)) for name, array in arrays.items()}
     loss = objective.loss(network, tensors, objective.initial(network, 2))
     loss.total.backward()

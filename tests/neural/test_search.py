@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from lmkit.architectures.feedforward import FeedForward
 from lmkit.architectures.recurrent import Recurrent
-from lmkit.neural import build, search
+from lmkit.neural import search
 from lmkit.neural.batches import next_tokens
 from lmkit.neural.objectives.language_modelling import LanguageModelling
 from lmkit.neural.optimizers import Rates
 from lmkit.neural.plan import Plan
 from lmkit.neural.training import Trainer
+from lmkit.nn import factory
 
 TEXT = b"the cat sat on the mat\nthe dog sat on the log\na bird sang in the tree\n" * 40
 SMALL = ("--width", 16, "--threads", 1)
@@ -23,7 +24,7 @@ SMALL = ("--width", 16, "--threads", 1)
 
 def trainer(batches, settings=None, **plan):
     settings = settings or FeedForward(vocabulary=11, context=2, width=8, hidden=8)
-    return Trainer(build.fresh(settings, seed=1), LanguageModelling(0), batches, Plan(**plan))
+    return Trainer(factory.fresh(settings, seed=1), LanguageModelling(0), batches, Plan(**plan))
 
 
 # Learning rates.

@@ -9,7 +9,7 @@ from tiny_models import settings_of
 
 from lmkit.architectures.neural_model import Weights
 from lmkit.data.sequences import TextForm
-from lmkit.neural.scoring import of_network
+from lmkit.nn.language_model import of_network
 
 SETTINGS = {
     "ffn": settings_of("ffn"),

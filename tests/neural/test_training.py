@@ -12,15 +12,15 @@ from lmkit.architectures.neural_model import Weights
 from lmkit.architectures.sliding_window import UNSCORED
 from lmkit.data.sequences import TextForm
 from lmkit.errors import Diverged
-from lmkit.neural import build
 from lmkit.neural.batches import Corpus, Crops, Documents, Lanes, next_tokens, with_loss_at_end_only
 from lmkit.neural.objectives.language_modelling import LanguageModelling
 from lmkit.neural.optimizers import AdamW, Rates
 from lmkit.neural.plan import Plan
 from lmkit.neural.schedules import Schedule
-from lmkit.neural.scoring import of_network
 from lmkit.neural.training import Evaluated, Stepped, Trainer
 from lmkit.neural.validation import NextTokenValidation
+from lmkit.nn import factory
+from lmkit.nn.language_model import of_network
 
 START = 2
 MODELS = [
@@ -57,7 +57,7 @@ def tensors_of(batch):
 
 
 def trainer_of(settings, batches, *, steps=8, validation=None, dropout=0.0, network=None, **plan):
-    network = network or build.fresh(settings, seed=0, dropout=dropout)
+    network = network or factory.fresh(settings, seed=0, dropout=dropout)
     own = {name: plan.pop(name) for name in ("label_smoothing", "teacher_forcing", "loss_at") if name in plan}
     objective = LanguageModelling(START, **own)
     return Trainer(network, objective, batches, Plan(steps=steps, **plan), validation=validation)
@@ -137,7 +137,7 @@ def test_lanes_carry_their_state_and_gradients_stop_between_batches(cell, tiny):
     settings, lanes = tiny("rnn", cell=cell), Lanes(IDS, START, 4, 5, 0)
     trainer = trainer_of(settings, lanes, steps=6, optimizer="adamw", clip=None, schedule=Schedule("constant", 0))
     found = losses(trainer)
-    network = build.fresh(settings, seed=0)
+    network = factory.fresh(settings, seed=0)
     by_hand, state = [], None
     adam = AdamW(dict(network.named_parameters()))
     for number in range(6):
@@ -224,7 +224,7 @@ def test_label_smoothing_is_trained_on_but_not_told(tiny):
 def test_teacher_forcing_gives_the_models_own_words(tiny):
     """A network that always says 4 meets nothing but the first token and fours."""
     settings = tiny("transformer", positions="none")
-    arrays = build.fresh(settings, seed=0).to_arrays()
+    arrays = factory.fresh(settings, seed=0).to_arrays()
     met = []
 
     class Watched(LanguageModelling):
@@ -232,7 +232,7 @@ def test_teacher_forcing_gives_the_models_own_words(tiny):
             met.append(super()._with_predictions(network, inputs, state))
             return met[-1]
 
-    network = build.network(settings)
+    network = factory.network(settings)
     network.load_arrays(arrays | {"lm_head.weight": np.zeros((11, 8), np.float32)})
     batch = random_batch()
     for share in (0.0, 0.5):

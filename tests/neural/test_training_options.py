@@ -12,12 +12,12 @@ from lmkit import checkpoint
 from lmkit.architectures.feedforward import FeedForward
 from lmkit.architectures.recurrent import Recurrent
 from lmkit.architectures.transformer import Transformer
-from lmkit.neural import build
 from lmkit.neural.batches import next_tokens
 from lmkit.neural.objectives.language_modelling import LanguageModelling
 from lmkit.neural.optimizers import clip
 from lmkit.neural.plan import Plan
 from lmkit.neural.training import Evaluated, Stepped, Trainer
+from lmkit.nn import factory
 
 TRAIN = ("train", "ffn", "--threads", 1, "--quiet")
 
@@ -36,7 +36,7 @@ class Random:
 
 def trainer(batches=None, settings=None, validation=None, **plan):
     settings = settings or FeedForward(vocabulary=11, context=2, width=8, hidden=8)
-    network, objective = build.fresh(settings, seed=1), LanguageModelling(0)
+    network, objective = factory.fresh(settings, seed=1), LanguageModelling(0)
     return Trainer(network, objective, batches or Random(), Plan(**plan), validation=validation)
 
 

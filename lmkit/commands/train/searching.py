@@ -77,7 +77,7 @@ def find_lr(setup: Setup) -> None:
 def find_batch(setup: Setup) -> None:
     """The largest batch that fits, its bytes and the bytes there are."""
     from lmkit.neural import search
-    from lmkit.neural.scoring import device_named
+    from lmkit.nn.language_model import device_named
 
     training = setup.training
     device = device_named(training.device)

@@ -97,15 +97,15 @@ class Setup:
 
     def trainer(self, batches: Any, plan: Any, *, validates: bool = False, world: Any = None) -> Any:
         """A trainer of a fresh network."""
-        from lmkit.neural import build
-        from lmkit.neural.scoring import device_named
         from lmkit.neural.training import Trainer
+        from lmkit.nn import factory
+        from lmkit.nn.language_model import device_named
 
         training = self.training
         device_named(training.device)
-        network = build.fresh(self.settings, seed=training.seed, dropout=training.dropout)
+        network = factory.fresh(self.settings, seed=training.seed, dropout=training.dropout)
         if self.start is not None:
-            build.embed(network, *self._shared)
+            factory.embed(network, *self._shared)
         network = network.to(training.device)
         return Trainer(
             network, self.objective(), batches, plan,

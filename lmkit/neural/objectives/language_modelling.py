@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from lmkit.architectures.sliding_window import UNSCORED
 from lmkit.neural.batches import Batch, with_loss_at_end_only
-from lmkit.neural.network import Network, State
 from lmkit.neural.objectives.objective import Arrays, Loss, Merit, Objective, Tensors
+from lmkit.nn.network import Network, State
 
 
 @dataclass(frozen=True)

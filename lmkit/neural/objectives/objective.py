@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lmkit.checkpoint import Array
 from lmkit.neural.batches import Batch
-from lmkit.neural.network import Network, State
+from lmkit.nn.network import Network, State
 
 Arrays = Mapping[str, Array]
 Tensors = Mapping[str, Tensor]

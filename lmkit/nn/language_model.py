@@ -15,9 +15,9 @@ from lmkit.architectures import sliding_window
 from lmkit.architectures.neural_model import BATCH_TOKENS, NeuralModel, Weights
 from lmkit.architectures.transformer import Transformer
 from lmkit.errors import MissingError, UsageError
-from lmkit.neural.build import loaded
-from lmkit.neural.network import ROW_AXIS, Network, State
-from lmkit.neural.rows import StatefulRows, WindowedRows, distributions, each_tensor
+from lmkit.nn.batch import StatefulRows, WindowedRows, distributions, each_tensor
+from lmkit.nn.factory import loaded
+from lmkit.nn.network import ROW_AXIS, Network, State
 from lmkit.protocols import F32, F64, I32, I64
 
 STRETCH = 1024  # tokens that a model with a state reads at once

@@ -10,10 +10,10 @@ from torch.overrides import TorchFunctionMode
 
 from lmkit.architectures.config import Settings
 from lmkit.architectures.neural_model import Weights
-from lmkit.neural.feedforward import FeedForwardNetwork
-from lmkit.neural.network import Network
-from lmkit.neural.recurrent import RecurrentNetwork
-from lmkit.neural.transformer import TransformerNetwork
+from lmkit.nn.feedforward import FeedForwardNetwork
+from lmkit.nn.network import Network
+from lmkit.nn.recurrent import RecurrentNetwork
+from lmkit.nn.transformer import TransformerNetwork
 from lmkit.protocols import F32, Ints
 
 SEEDS = 1 << 63

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmkit.architectures.recurrent import Recurrent
-from lmkit.neural.network import Network, Place, State, normal, uniform
+from lmkit.nn.network import Network, Place, State, normal, uniform
 
 CELLS = {"elman": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 

@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from lmkit.architectures.positions import rotary, sinusoidal
 from lmkit.architectures.transformer import Transformer
-from lmkit.neural.memory import Memory, Remember
-from lmkit.neural.network import Network, Place, State, normal, uniform
+from lmkit.nn.kv_cache import Memory, Remember
+from lmkit.nn.network import Network, Place, State, normal, uniform
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": lambda x: functional.gelu(x, approximate="tanh"),

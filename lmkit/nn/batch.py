@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmkit.neural.memory import Memory
-from lmkit.neural.network import ROW_AXIS, Network
+from lmkit.nn.kv_cache import Memory
+from lmkit.nn.network import ROW_AXIS, Network
 from lmkit.protocols import F32
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lmkit.architectures.config import Settings
 from lmkit.checkpoint import Array
-from lmkit.neural.sharded_tensors import gather_tensor, shard_tensor
+from lmkit.nn.sharded_tensors import gather_tensor, shard_tensor
 
 State = Any
 """What a network carries from one stretch of text to the next: one tensor or a tuple of them; None without a state."""

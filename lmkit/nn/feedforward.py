@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmkit.architectures.feedforward import FeedForward
-from lmkit.neural.network import Network, Place, normal, uniform
+from lmkit.nn.network import Network, Place, normal, uniform
 
 
 class FeedForwardNetwork(Network):
