@@ -46,10 +46,10 @@ def _ids(run: Run, model: Any, text: str) -> Any:
 
 def _norms(weights: Any, ids: Any, time: int) -> Any:
     opening.needs_torch("gradients are computed")
-    from lmkit.neural import gradients
     from lmkit.nn import factory
+    from lmkit.training import gradient_norms
 
     if weights.settings.sequence_limit is not None:
         time = min(time, weights.settings.sequence_limit)
-    inputs, targets = gradients.windows(ids, time)
-    return gradients.by_distance(factory.loaded(weights), inputs, targets, weights.form.start)
+    inputs, targets = gradient_norms.windows(ids, time)
+    return gradient_norms.by_distance(factory.loaded(weights), inputs, targets, weights.form.start)

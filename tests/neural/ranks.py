@@ -9,13 +9,13 @@ import torch
 
 from lmkit.architectures.neural_model import Weights
 from lmkit.data.sequences import TextForm
-from lmkit.neural.batches import Corpus, Crops, Documents, Lanes
-from lmkit.neural.objectives.language_modelling import LanguageModelling
-from lmkit.neural.plan import Plan
-from lmkit.neural.training import Stepped, Trainer
-from lmkit.neural.validation import NextTokenValidation
-from lmkit.neural.world import join
 from lmkit.nn import factory
+from lmkit.training.batches import Corpus, Crops, Documents, Lanes
+from lmkit.training.distributed import join
+from lmkit.training.objectives.language_modelling import LanguageModelling
+from lmkit.training.plan import Plan
+from lmkit.training.trainer import Stepped, Trainer
+from lmkit.training.validation import NextTokenValidation
 
 IDS = np.random.default_rng(0).integers(3, 11, 200).astype(np.uint16)
 ENDS = np.cumsum([5, 9, 20, 1, 7, 30, 28, 50, 50])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.architectures.sliding_window import UNSCORED
-from lmkit.neural.batches import Batch, Corpus, Crops, Documents, Lanes, next_tokens, with_loss_at_end_only
+from lmkit.training.batches import Batch, Corpus, Crops, Documents, Lanes, next_tokens, with_loss_at_end_only
 
 START = 99
 SIZES = st.integers(1, 60)

@@ -9,8 +9,8 @@ import torch
 from lmkit.architectures.feedforward import FeedForward
 from lmkit.architectures.recurrent import Recurrent
 from lmkit.architectures.transformer import Transformer
-from lmkit.neural.gradients import by_distance, windows
 from lmkit.nn import factory
+from lmkit.training.gradient_norms import by_distance, windows
 
 IDS = np.random.default_rng(0).integers(0, 9, 400).astype(np.int32)
 

@@ -9,13 +9,13 @@ import torch
 from torch.nn import functional
 
 from lmkit.architectures.sliding_window import UNSCORED
-from lmkit.neural.batches import Batch, next_tokens
-from lmkit.neural.objectives.language_modelling import LanguageModelling
-from lmkit.neural.objectives.objective import Loss, Merit, Objective
-from lmkit.neural.optimizers import Rates
-from lmkit.neural.plan import Plan
-from lmkit.neural.training import Stepped, Trainer
 from lmkit.nn import factory
+from lmkit.training.batches import Batch, next_tokens
+from lmkit.training.objectives.language_modelling import LanguageModelling
+from lmkit.training.objectives.objective import Loss, Merit, Objective
+from lmkit.training.optimizers import Rates
+from lmkit.training.plan import Plan
+from lmkit.training.trainer import Stepped, Trainer
 
 VOCABULARY = 11
 

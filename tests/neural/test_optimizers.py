@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rounding import assert_close
 
-from lmkit.neural.optimizers import ROUNDS, AdamW, Muon, clip, orthogonal
+from lmkit.training.optimizers import ROUNDS, AdamW, Muon, clip, orthogonal
 
 GAIN = math.prod(a for a, _, _ in ROUNDS)
 """How many times longer the smallest singular values become, and the roundings with them."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import ranks
 
-from lmkit.neural.world import World
+from lmkit.training.distributed import World
 
 HERE = Path(__file__).parent
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from lmkit.architectures.feedforward import FeedForward
 from lmkit.architectures.recurrent import Recurrent
-from lmkit.neural import search
-from lmkit.neural.batches import next_tokens
-from lmkit.neural.objectives.language_modelling import LanguageModelling
-from lmkit.neural.optimizers import Rates
-from lmkit.neural.plan import Plan
-from lmkit.neural.training import Trainer
 from lmkit.nn import factory
+from lmkit.training import lr_finder
+from lmkit.training.batches import next_tokens
+from lmkit.training.objectives.language_modelling import LanguageModelling
+from lmkit.training.optimizers import Rates
+from lmkit.training.plan import Plan
+from lmkit.training.trainer import Trainer
 
 TEXT = b"the cat sat on the mat\nthe dog sat on the log\na bird sang in the tree\n" * 40
 SMALL = ("--width", 16, "--threads", 1)
@@ -31,14 +31,14 @@ def trainer(batches, settings=None, **plan):
 
 
 def test_rates_rise_exponentially_from_a_thousandth_to_ten():
-    rising = search.Rising()
+    rising = lr_finder.Rising()
     factors = [rising.factor(step, 5) for step in range(1, 6)]
     assert factors == pytest.approx([1e-3, 1e-2, 1e-1, 1, 10])
 
 
 def test_the_curve_ends_where_the_loss_is_lost():
-    batches = search.FullRows(2, 4)  # zeros are to be learned; a step much too far forgets it
-    plan = {"steps": 40, "schedule": search.Rising(), "clip": None, "rates": Rates(50.0, 50.0)}
+    batches = lr_finder.FullRows(2, 4)  # zeros are to be learned; a step much too far forgets it
+    plan = {"steps": 40, "schedule": lr_finder.Rising(), "clip": None, "rates": Rates(50.0, 50.0)}
 
     class Both:
         rows = 2
@@ -47,15 +47,15 @@ def test_the_curve_ends_where_the_loss_is_lost():
             rows = batches.batch(number)
             return next_tokens(rows.arrays["inputs"], np.full_like(rows.arrays["targets"], number % 7))
 
-    curve = list(search.learning_rates(trainer(Both(), **plan)))
+    curve = list(lr_finder.learning_rates(trainer(Both(), **plan)))
     assert 1 < len(curve) < 40
-    assert curve[-1].smoothed > search.LOST * curve[0].smoothed
-    assert all(tried.smoothed <= search.LOST * curve[0].smoothed for tried in curve[:-1])
+    assert curve[-1].smoothed > lr_finder.LOST * curve[0].smoothed
+    assert all(tried.smoothed <= lr_finder.LOST * curve[0].smoothed for tried in curve[:-1])
 
 
 def test_the_suggestion_is_below_the_rate_of_the_least_loss():
-    curve = [search.Tried(step, 10.0**step, 1.0, smoothed) for step, smoothed in enumerate([3.0, 2.0, 4.0])]
-    assert search.suggestion(curve) == pytest.approx(10 / 3)
+    curve = [lr_finder.Tried(step, 10.0**step, 1.0, smoothed) for step, smoothed in enumerate([3.0, 2.0, 4.0])]
+    assert lr_finder.suggestion(curve) == pytest.approx(10 / 3)
 
 
 def test_find_lr_prints_a_curve_and_keeps_nothing(lmkit, write, work):
@@ -94,10 +94,10 @@ def test_the_largest_batch_is_found_and_nothing_much_larger_is_tried(flat, slope
     limit = int(memory * 0.9)
     fitting = [rows for rows in range(1, most + 1) if max(flat, base + slope * rows) <= limit]
     if not fitting:
-        with pytest.raises(search.NothingFits):
-            list(search.largest_batch(size, memory, most))
+        with pytest.raises(lr_finder.NothingFits):
+            list(lr_finder.largest_batch(size, memory, most))
         return
-    *_, found = search.largest_batch(size, memory, most)
+    *_, found = lr_finder.largest_batch(size, memory, most)
     assert found.rows == fitting[-1]
     assert max(tried) <= 2 * found.rows
 
@@ -109,14 +109,14 @@ def test_the_memory_of_a_step_is_the_same_each_time_and_grows_with_rows(cell):
     def make(batches):
         return trainer(batches, settings, steps=2)
 
-    sizes = [search.step_bytes(make, rows, 20) for rows in (1, 8, 32, 64)]
-    assert sizes == [search.step_bytes(make, rows, 20) for rows in (1, 8, 32, 64)]
+    sizes = [lr_finder.step_bytes(make, rows, 20) for rows in (1, 8, 32, 64)]
+    assert sizes == [lr_finder.step_bytes(make, rows, 20) for rows in (1, 8, 32, 64)]
     assert sizes == sorted(sizes)
     assert sizes[3] - sizes[2] == pytest.approx((sizes[2] - sizes[1]) * 32 / 24, rel=0.05)
 
 
 def test_the_peak_is_that_of_the_tensors_held_at_once():
-    with search.Peak() as peak:
+    with lr_finder.Peak() as peak:
         first = torch.zeros(1000)
         second = first + 1
         view = second.view(10, 100)

@@ -12,15 +12,15 @@ from lmkit.architectures.neural_model import Weights
 from lmkit.architectures.sliding_window import UNSCORED
 from lmkit.data.sequences import TextForm
 from lmkit.errors import Diverged
-from lmkit.neural.batches import Corpus, Crops, Documents, Lanes, next_tokens, with_loss_at_end_only
-from lmkit.neural.objectives.language_modelling import LanguageModelling
-from lmkit.neural.optimizers import AdamW, Rates
-from lmkit.neural.plan import Plan
-from lmkit.neural.schedules import Schedule
-from lmkit.neural.training import Evaluated, Stepped, Trainer
-from lmkit.neural.validation import NextTokenValidation
 from lmkit.nn import factory
 from lmkit.nn.language_model import of_network
+from lmkit.training.batches import Corpus, Crops, Documents, Lanes, next_tokens, with_loss_at_end_only
+from lmkit.training.objectives.language_modelling import LanguageModelling
+from lmkit.training.optimizers import AdamW, Rates
+from lmkit.training.plan import Plan
+from lmkit.training.schedules import Schedule
+from lmkit.training.trainer import Evaluated, Stepped, Trainer
+from lmkit.training.validation import NextTokenValidation
 
 START = 2
 MODELS = [
@@ -412,7 +412,7 @@ def test_a_validation_that_is_no_number_stops_too(tiny):
 def test_a_budget_of_time_ends_the_run_and_the_schedule(tiny, monkeypatch):
     """A clock that goes a second a look: a step takes one, ten seconds take ten steps."""
     clock = iter(range(1000))
-    monkeypatch.setattr("lmkit.neural.training.time.perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr("lmkit.training.trainer.time.perf_counter", lambda: float(next(clock)))
     batches = crops_or_lanes("ffn")
     trainer = trainer_of(tiny("ffn"), batches, steps=None, seconds=10.0, schedule=Schedule("linear", 0))
     events = list(trainer.run())

@@ -12,12 +12,12 @@ from lmkit import checkpoint
 from lmkit.architectures.feedforward import FeedForward
 from lmkit.architectures.recurrent import Recurrent
 from lmkit.architectures.transformer import Transformer
-from lmkit.neural.batches import next_tokens
-from lmkit.neural.objectives.language_modelling import LanguageModelling
-from lmkit.neural.optimizers import clip
-from lmkit.neural.plan import Plan
-from lmkit.neural.training import Evaluated, Stepped, Trainer
 from lmkit.nn import factory
+from lmkit.training.batches import next_tokens
+from lmkit.training.objectives.language_modelling import LanguageModelling
+from lmkit.training.optimizers import clip
+from lmkit.training.plan import Plan
+from lmkit.training.trainer import Evaluated, Stepped, Trainer
 
 TRAIN = ("train", "ffn", "--threads", 1, "--quiet")
 

@@ -75,7 +75,7 @@ class NeuralSession(Session):
     def __init__(
         self, run: Run, inputs: list[str], training: Training, make: MakeSettings, time_steps: int, state: StateFile
     ) -> None:
-        from lmkit.neural.world import join
+        from lmkit.training.distributed import join
 
         self._world = join(training.device, shard=training.shard)
         first, processes = self._world.first, self._world.size
@@ -136,7 +136,7 @@ class NeuralSession(Session):
 
     def train(self) -> Iterator[None]:
         """See `Session.train`."""
-        from lmkit.neural.training import Evaluated
+        from lmkit.training.trainer import Evaluated
 
         for event in self._trainer.run():
             if isinstance(event, Evaluated):

@@ -43,12 +43,12 @@ def find_lr(setup: Setup) -> None:
     """The curve of rising learning rates, and a last row with what to take."""
     from dataclasses import replace
 
-    from lmkit.neural import search
+    from lmkit.training import lr_finder
 
     training = setup.training
-    steps = training.steps or search.RATE_STEPS
+    steps = training.steps or lr_finder.RATE_STEPS
     plan = replace(
-        setup.plan(1), steps=steps, schedule=search.Rising(), evaluate_every=0, patience=0, select_by=None
+        setup.plan(1), steps=steps, schedule=lr_finder.Rising(), evaluate_every=0, patience=0, select_by=None
     )  # fmt: skip
     trainer = setup.trainer(setup.batches(), plan)
     curve: list[Any] = []
@@ -61,12 +61,12 @@ def find_lr(setup: Setup) -> None:
         setup.run.terminal.progress("trying rates", steps, "") as progress,
     ):
         table = Table(out, RATES, as_json=training.json)
-        for tried in search.learning_rates(trainer):
+        for tried in lr_finder.learning_rates(trainer):
             curve.append(tried)
             record = {"step": tried.step, **rates(tried.factor), "nats": tried.nats, "smoothed": tried.smoothed}
             table.row(record)
             progress.advance(1, f"{tried.nats:.3f} nats")
-        best = rates(search.suggestion(curve))
+        best = rates(lr_finder.suggestion(curve))
         table.row({"step": "suggestion", **best})
     more = "" if len(curve) == steps else f"; the loss was lost at step {len(curve)}"
     if min(curve, key=lambda tried: tried.smoothed) is curve[-1]:
@@ -76,8 +76,8 @@ def find_lr(setup: Setup) -> None:
 
 def find_batch(setup: Setup) -> None:
     """The largest batch that fits, its bytes and the bytes there are."""
-    from lmkit.neural import search
     from lmkit.nn.language_model import device_named
+    from lmkit.training import lr_finder
 
     training = setup.training
     device = device_named(training.device)
@@ -88,11 +88,11 @@ def find_batch(setup: Setup) -> None:
     plan = setup.plan(1)
 
     def measure(rows: int) -> int:
-        return search.step_bytes(lambda batches: setup.trainer(batches, plan), rows, time)
+        return lr_finder.step_bytes(lambda batches: setup.trainer(batches, plan), rows, time)
 
     fit = None
     with streams.open_output(training.output, inputs=setup.inputs) as out:
-        for fit in search.largest_batch(measure, memory, most):
+        for fit in lr_finder.largest_batch(measure, memory, most):
             setup.run.terminal.detail(f"a batch of {fit.rows:,}: {fit.bytes:,} bytes")
         assert fit is not None
         table = Table(out, ("batch", "bytes", "memory"), as_json=training.json)

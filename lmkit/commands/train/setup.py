@@ -40,7 +40,7 @@ def budget(
 
 def schedule(training: Training) -> Any:
     """How the learning rate goes."""
-    from lmkit.neural.schedules import Schedule
+    from lmkit.training.schedules import Schedule
 
     return Schedule(training.schedule, training.warmup)
 
@@ -97,9 +97,9 @@ class Setup:
 
     def trainer(self, batches: Any, plan: Any, *, validates: bool = False, world: Any = None) -> Any:
         """A trainer of a fresh network."""
-        from lmkit.neural.training import Trainer
         from lmkit.nn import factory
         from lmkit.nn.language_model import device_named
+        from lmkit.training.trainer import Trainer
 
         training = self.training
         device_named(training.device)
@@ -125,7 +125,7 @@ class Setup:
 
     def batches(self) -> Any:
         """What is learned from at each step."""
-        from lmkit.neural.batches import Crops, Documents, Lanes
+        from lmkit.training.batches import Crops, Documents, Lanes
 
         training, corpus, start = self.training, self.texts.training, self.texts.form.start
         if training.by != "stream" and not training.pack:
@@ -135,7 +135,7 @@ class Setup:
 
     def objective(self) -> Any:
         """What is learned."""
-        from lmkit.neural.objectives.language_modelling import LanguageModelling
+        from lmkit.training.objectives.language_modelling import LanguageModelling
 
         t = self.training
         return LanguageModelling(
@@ -145,8 +145,8 @@ class Setup:
 
     def plan(self, tokens_a_step: int) -> Any:
         """How to train."""
-        from lmkit.neural.optimizers import Rates
-        from lmkit.neural.plan import Plan
+        from lmkit.training.optimizers import Rates
+        from lmkit.training.plan import Plan
 
         t = self.training
         steps, seconds = budget(t.budget, t.steps, tokens_a_step, 3 * self.settings.forward_flops)
@@ -162,7 +162,7 @@ class Setup:
     def _validation(self) -> Any:
         """How the network does on the validation text; None without one."""
         from lmkit.architectures.neural_model import Weights
-        from lmkit.neural.validation import NextTokenValidation
+        from lmkit.training.validation import NextTokenValidation
 
         if self.texts.validation is None:
             return None

@@ -148,7 +148,7 @@ def _bytes_before(text: _Encoded, form: Any, border: int) -> int:
 
 
 def _corpus(text: _Encoded | None) -> Any:
-    from lmkit.neural.batches import Corpus
+    from lmkit.training.batches import Corpus
 
     if text is None:
         return None

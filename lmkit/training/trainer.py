@@ -20,16 +20,16 @@ from torch import Tensor
 
 from lmkit.checkpoint import Array
 from lmkit.errors import Diverged
-from lmkit.neural.batches import Batch, Batches
-from lmkit.neural.objectives.objective import Arrays, Objective
-from lmkit.neural.optimizers import AdamW, Muon, clip
-from lmkit.neural.plan import Plan
-from lmkit.neural.validation import Validation
-from lmkit.neural.world import NetworkWithObjective, SharedNetwork, World
 from lmkit.nn.factory import SEEDS
 from lmkit.nn.network import ROW_AXIS, Network, State, to_array
 from lmkit.nn.sharded_tensors import shard_tensor
 from lmkit.protocols import I64
+from lmkit.training.batches import Batch, Batches
+from lmkit.training.distributed import NetworkWithObjective, SharedNetwork, World
+from lmkit.training.objectives.objective import Arrays, Objective
+from lmkit.training.optimizers import AdamW, Muon, clip
+from lmkit.training.plan import Plan
+from lmkit.training.validation import Validation
 
 HIGHEST_RATE = 1e30  # what float32 can be multiplied by a few times
 

@@ -11,8 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lmkit.errors import Diverged, LmkitError, Status
-from lmkit.neural.batches import Batch, next_tokens
-from lmkit.neural.training import Stepped, Trainer
+from lmkit.training.batches import Batch, next_tokens
+from lmkit.training.trainer import Stepped, Trainer
 
 LOWEST, HIGHEST = 1e-3, 10.0  # of the rates given
 RATE_STEPS = 100

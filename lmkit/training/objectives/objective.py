@@ -10,8 +10,8 @@ from typing import ClassVar, NamedTuple
 from torch import Tensor
 
 from lmkit.checkpoint import Array
-from lmkit.neural.batches import Batch
 from lmkit.nn.network import Network, State
+from lmkit.training.batches import Batch
 
 Arrays = Mapping[str, Array]
 Tensors = Mapping[str, Tensor]

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from lmkit.neural.optimizers import Rates
-from lmkit.neural.schedules import Schedule
+from lmkit.training.optimizers import Rates
+from lmkit.training.schedules import Schedule
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmkit.architectures.neural_model import Weights
-from lmkit.neural.batches import Corpus
 from lmkit.nn.language_model import of_network
 from lmkit.nn.network import Network
+from lmkit.training.batches import Corpus
 
 BATCH_TOKENS = 1 << 13
 

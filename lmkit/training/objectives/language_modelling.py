@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from lmkit.architectures.sliding_window import UNSCORED
-from lmkit.neural.batches import Batch, with_loss_at_end_only
-from lmkit.neural.objectives.objective import Arrays, Loss, Merit, Objective, Tensors
 from lmkit.nn.network import Network, State
+from lmkit.training.batches import Batch, with_loss_at_end_only
+from lmkit.training.objectives.objective import Arrays, Loss, Merit, Objective, Tensors
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lmkit.neural.objectives.objective import Loss, Objective, Tensors
 from lmkit.nn.network import Network, State
+from lmkit.training.objectives.objective import Loss, Objective, Tensors
 
 
 @dataclass(frozen=True)
