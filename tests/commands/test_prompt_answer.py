@@ -324,14 +324,14 @@ def test_a_run_goes_on_from_any_byte_of_its_cache(lmkit, long, work):
 
 
 def test_finished_items_are_not_asked_again(lmkit, long, work, monkeypatch):
-    from lmkit.using.prompting import trunks
+    from lmkit.prompting import prefix_scoring
 
     whole = lmkit(*long, "--cache", "c")
 
     def unasked(*_):
         raise AssertionError
 
-    monkeypatch.setattr(trunks.StateTrunk, "endings", unasked)
+    monkeypatch.setattr(prefix_scoring.StateTrunk, "endings", unasked)
     assert lmkit(*long, "--cache", "c").stdout == whole.stdout
     other = [{"--labels": "--candidates", "the": "the"}.get(word, word) for word in long]
     assert lmkit(*other, "--cache", "c", "--norm", "pmi").status == 0

@@ -6,8 +6,8 @@ import pytest
 from random_weights import random_weights
 
 from lmkit.checkpoint import serialize
+from lmkit.prompting import event_extraction
 from lmkit.tokenization.tokenizers import ByteTokenizer
-from lmkit.using.prompting import extraction
 
 NAMES = ["Killing", "Robbery", "Violence", "Rape", "Shoot_projectiles", "Abusing"]
 FRAMES = """\
@@ -87,12 +87,12 @@ def test_the_prompt_in_english_to_the_byte(lmkit, write):
 
 def test_spans_are_words_of_the_text_as_they_stand_there():
     text = 'a "b-c" é_1, 日本 a'
-    assert list(extraction.spans(text, 1)) == ["a", "b", "c", "é_1", "日本"]
-    found = list(extraction.spans(text, 3))
+    assert list(event_extraction.spans(text, 1)) == ["a", "b", "c", "é_1", "日本"]
+    found = list(event_extraction.spans(text, 3))
     assert 'b-c" é_1' in found
     assert all(span in text for span in found)
     assert len(found) == len(set(found))
-    assert list(extraction.spans("?! ", 3)) == []
+    assert list(event_extraction.spans("?! ", 3)) == []
 
 
 def test_answers_of_random_weights_are_valid(lmkit, write, frames):

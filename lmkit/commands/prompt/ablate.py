@@ -28,8 +28,8 @@ from lmkit.edge.records import to_json
 from lmkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from lmkit.using.prompting.ablation import Outcome, Trial
-    from lmkit.using.prompting.examples import Example
+    from lmkit.prompting.examples import Example
+    from lmkit.prompting.label_ablation import Outcome, Trial
 
 ARMS = ("gold", "random", "flipped", "none")
 COLUMNS = ("arm", "k", "accuracy", "low", "high", "difference", "difference_low", "difference_high", "p", "seeds", "n")
@@ -144,9 +144,9 @@ def ablate(
     deciding_.check()
 
     from lmkit.metrics.bootstrap import Sampling
-    from lmkit.using.prompting import ablation
-    from lmkit.using.prompting.examples import labels_of
-    from lmkit.using.prompting.layout import Layout
+    from lmkit.prompting import label_ablation
+    from lmkit.prompting.examples import labels_of
+    from lmkit.prompting.layout import Layout
 
     fields = inputs.fields_of(input_field, output_field)
     examples = making.read(run, shots, shots_form, fields, encoding_errors)
@@ -164,7 +164,7 @@ def ablate(
         decider = deciding.Decider(run, opened, deciding_, [deciding_.norm], done, window=window)
         total = len(arms) * len(counts) * asked.seeds * len(items)
         progress = stack.enter_context(run.terminal.progress("answers", total, unit=""))
-        trials = ablation.trials(examples, items, layout, arms=arms, counts=counts, seeds=range(asked.seeds))
+        trials = label_ablation.trials(examples, items, layout, arms=arms, counts=counts, seeds=range(asked.seeds))
         right: dict[tuple[str, int], list[list[bool]]] = {}
         for group in _groups(trials, len(items)):
             chosen = decider.chosen([(trial.question(answers), trial.item.input) for trial in group])
@@ -217,7 +217,7 @@ def _listing(group: "Sequence[Trial]", answers: Sequence[str]) -> bytes:
 def _outcomes(right: dict[tuple[str, int], list[list[bool]]], sampling: Any) -> "list[Outcome]":
     import numpy as np
 
-    from lmkit.using.prompting.ablation import outcome
+    from lmkit.prompting.label_ablation import outcome
 
     arrays = {key: np.array(found) for key, found in right.items()}
     return [

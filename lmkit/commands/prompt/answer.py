@@ -14,7 +14,7 @@ from lmkit.commands.prompt.asking import Asking, Item
 from lmkit.edge import streams
 from lmkit.edge.records import to_json
 from lmkit.errors import UsageError
-from lmkit.using.prompting.norms import FREE, NORMS
+from lmkit.prompting.score_normalization import FREE, NORMS
 
 
 @with_groups()

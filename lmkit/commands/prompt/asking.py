@@ -9,8 +9,8 @@ from lmkit.commands.options import Run
 from lmkit.edge import streams
 from lmkit.edge.records import from_json, take_id
 from lmkit.errors import DataError, UsageError
-from lmkit.using.prompting.questions import Question, question_of
-from lmkit.using.prompting.slots import ANSWER
+from lmkit.prompting.multiple_choice import Question, question_of
+from lmkit.prompting.slot_templates import ANSWER
 
 TOGETHER = 256  # records that are worked on together, at most
 OWN = ("prompt", "joint", "slot")  # fields that do not pass through

@@ -14,9 +14,9 @@ from lmkit.commands.prompt import items
 from lmkit.edge import documents, limits, streams
 from lmkit.edge.folders import Folder
 from lmkit.errors import CheckpointError, DataError, LmkitError, UsageError
-from lmkit.using.prompting import chats
-from lmkit.using.prompting.examples import INPUTS, OUTPUTS
-from lmkit.using.prompting.slots import Filled, as_text
+from lmkit.prompting import chat_templates
+from lmkit.prompting.examples import INPUTS, OUTPUTS
+from lmkit.prompting.slot_templates import Filled, as_text
 
 TURNS = ("prompt", *INPUTS)
 PASSED = ("tools", "documents")
@@ -36,7 +36,7 @@ def chat(
     template: Annotated[
         str | None,
         typer.Option(
-            "--template", metavar="NAME|FILE|FOLDER", show_default=False, callback=suggested(*chats.BUILT_IN),
+            "--template", metavar="NAME|FILE|FOLDER", show_default=False, callback=suggested(*chat_templates.BUILT_IN),
             help="One of MODEL's templates by its name, `llama2`, `llama2-meta`, `chatml`, a file of Jinja2, or a "
             "model.",
         ),
@@ -98,7 +98,7 @@ def chat(
     """
     items.expect_one_form(bare=bare, json=json)
     if template is None and model is None:
-        raise UsageError("no template", hint=f"-m MODEL, or --template {'|'.join(chats.BUILT_IN)} or a file")
+        raise UsageError("no template", hint=f"-m MODEL, or --template {'|'.join(chat_templates.BUILT_IN)} or a file")
     if strict and escape:
         raise UsageError("--strict and --escape exclude each other")
     opening.one_stdin(model, template, *(files or [streams.STDIN]))
@@ -117,20 +117,22 @@ def chat(
 
 def _turns(
     group: Sequence[items.Item], guard: "_Guard", system: str | None, *, going_on: bool
-) -> Iterator[tuple[chats.Messages, bool, Mapping[str, Any]]]:
+) -> Iterator[tuple[chat_templates.Messages, bool, Mapping[str, Any]]]:
     """What the form is given of each item. Raises DataError with the item's place."""
     for item in group:
         with opening.about(item.place):
             messages = guard.passed(item.place, _messages(item.fields, system))
         more = {key: item.fields[key] for key in PASSED if key in item.fields}
-        yield messages, going_on and messages[-1]["role"] != chats.ASSISTANT, more
+        yield messages, going_on and messages[-1]["role"] != chat_templates.ASSISTANT, more
 
 
 def _filled(
-    shape: chats.Chat, group: Sequence[items.Item], turns: Iterator[tuple[chats.Messages, bool, Mapping[str, Any]]]
+    shape: chat_templates.Chat,
+    group: Sequence[items.Item],
+    turns: Iterator[tuple[chat_templates.Messages, bool, Mapping[str, Any]]],
 ) -> Iterator[tuple[items.Item, Filled]]:
     """The items with their prompts; those before one that fails come before its error."""
-    given, failure = list[tuple[chats.Messages, bool, Mapping[str, Any]]](), None
+    given, failure = list[tuple[chat_templates.Messages, bool, Mapping[str, Any]]](), None
     try:
         given.extend(turns)
     except LmkitError as error:
@@ -144,17 +146,19 @@ def _filled(
         raise failure
 
 
-def _shape(model: str | None, name: str | None, variables: Mapping[str, Any], today: date | None) -> chats.Chat:
+def _shape(
+    model: str | None, name: str | None, variables: Mapping[str, Any], today: date | None
+) -> chat_templates.Chat:
     """The form that --model and --template name. Raises UsageError, CheckpointError of a model, DataError of a file."""
     if model is not None and (name is None or name in _names_in(model)):
         return _of_model(model, name).chat(variables, today, streams.display(model))
     assert name is not None
-    if name in chats.BUILT_IN:
+    if name in chat_templates.BUILT_IN:
         if variables or today:
             raise UsageError(f"--set and --date are for templates in Jinja2, and {name} is none")
-        return chats.BUILT_IN[name]
+        return chat_templates.BUILT_IN[name]
     if name != streams.STDIN and not os.path.exists(name):
-        known = ", ".join([*(_names_in(model) if model is not None else ()), *chats.BUILT_IN])
+        known = ", ".join([*(_names_in(model) if model is not None else ()), *chat_templates.BUILT_IN])
         raise UsageError(f"--template {name!r} is none of {known}, and no file or folder")
     start = streams.read_start(name, 9) if name != streams.STDIN and not opening.is_folder(name) else b""
     if opening.is_folder(name) or (_is_checkpoint(start) and b"\0" in start):
@@ -162,7 +166,7 @@ def _shape(model: str | None, name: str | None, variables: Mapping[str, Any], to
     values = {} if model is None else _of_model(model, None, needed=False).values
     try:
         text = documents.text(name, limits.TEMPLATE)
-        return chats.Source(text, values).chat(variables, today, streams.display(name))
+        return chat_templates.Source(text, values).chat(variables, today, streams.display(name))
     except DataError as error:
         shown = streams.display(name)
         raise DataError(str(error) if str(error).startswith(shown) else f"{shown}: {error}", hint=error.hint) from None
@@ -191,18 +195,18 @@ def _published(model: str) -> Any:
     return in_checkpoint(content.config, content.tokenizer)
 
 
-def _of_model(model: str, name: str | None, *, needed: bool = True) -> chats.Source:
+def _of_model(model: str, name: str | None, *, needed: bool = True) -> chat_templates.Source:
     """A template of a model, by its name. Raises CheckpointError where it has none, unless it is not `needed`."""
     with opening.about(model):
         if opening.is_folder(model) and needed:
-            return chats.source_in(Folder(model), name)
+            return chat_templates.source_in(Folder(model), name)
         found = _published(model)
         if not needed:
-            return chats.Source("", found.special_tokens)
+            return chat_templates.Source("", found.special_tokens)
         if not found.chat_templates:
             raise CheckpointError("a checkpoint, which has no chat template", hint="--template names one")
         names = getattr(opening.open_tokenizer(model), "names", {})
-        return chats.source_of(found, [piece.decode(errors="replace") for piece in names], name)
+        return chat_templates.source_of(found, [piece.decode(errors="replace") for piece in names], name)
 
 
 def _variables(typed: Sequence[str]) -> dict[str, Any]:
@@ -226,19 +230,19 @@ def _date(typed: str | None) -> date | None:
         raise UsageError(f"--date {typed!r} is no date", hint="--date 2024-07-26") from None
 
 
-def _messages(fields: Mapping[str, Any], system: str | None) -> chats.Messages:
+def _messages(fields: Mapping[str, Any], system: str | None) -> chat_templates.Messages:
     """The messages of a record. Raises DataError where it has none."""
     if "messages" in fields:
-        messages = chats.messages_in(fields["messages"])
+        messages = chat_templates.messages_in(fields["messages"])
     else:
         name = next((one for one in TURNS if one in fields), None)
         if name is None:
             raise DataError("neither `messages` nor a `prompt`")
-        messages = [{"role": chats.USER, "content": as_text(fields[name], name)}]
+        messages = [{"role": chat_templates.USER, "content": as_text(fields[name], name)}]
     own = fields.get("system")
     if own is None:
         own = None if system is None else streams.argument_text(system)
-    return messages if own is None else chats.begun_by(as_text(own, "system"), messages)
+    return messages if own is None else chat_templates.begun_by(as_text(own, "system"), messages)
 
 
 class _Guard:
@@ -248,13 +252,13 @@ class _Guard:
         self._run, self._marks, self._strict, self._escape = run, marks, strict, escape
         self._told = 0
 
-    def passed(self, place: str, messages: chats.Messages) -> chats.Messages:
+    def passed(self, place: str, messages: chat_templates.Messages) -> chat_templates.Messages:
         """The messages, as they may go on. Raises DataError if `strict`."""
-        found = list(chats.marks_in(messages, self._marks))
+        found = list(chat_templates.marks_in(messages, self._marks))
         if not found:
             return messages
         if self._escape:
-            return chats.escaped(messages, self._marks)
+            return chat_templates.escaped(messages, self._marks)
         number, mark = found[0]
         said = f"{place}: message {number} has {mark}, a mark of the template"
         if self._strict:

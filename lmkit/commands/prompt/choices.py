@@ -69,7 +69,7 @@ class _Pairs(list[tuple[str, Any]]):
 
 def verbalizer_in(name: str) -> Any:
     """The verbalizer of a file. Raises DataError where it holds none."""
-    from lmkit.using.prompting.verbalizers import verbalizer_of
+    from lmkit.prompting.verbalizers import verbalizer_of
 
     with opening.about(name):
         try:

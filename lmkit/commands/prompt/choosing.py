@@ -8,7 +8,7 @@ from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.edge import streams
 from lmkit.errors import CheckpointError, DataError, UsageError
-from lmkit.using.prompting.examples import Example, Pool
+from lmkit.prompting.examples import Example, Pool
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Chooser:
     """Chooses examples for items and arranges them. Raises DataError where there are too few, naming SHOTS."""
 
     def __init__(self, run: Run, options: Choosing, examples: Sequence[Example], shots: str) -> None:
-        from lmkit.using.prompting import selection
+        from lmkit.prompting import example_selection
 
         self._shown, self._named = streams.display(shots), options.select == "fixed"
         pool = Pool(self._taken(options, examples), apart=True)
@@ -48,22 +48,22 @@ class Chooser:
         self._count = len(pool) if options.count is None and self._named else options.count
         if (self._count or 0) > len(pool):
             raise self._too_few(f"{self._count} examples are asked for, and there are {len(pool)}")
-        draws = selection.Draws(options.seed, per_item=options.per_item)
-        self._selector: selection.Selector = _selector(options, pool.examples, draws)
-        self.arranged: selection.Arrangement = {
-            "selected": selection.as_selected,
-            "reversed": selection.last_first,
-            "random": selection.at_random(draws),
+        draws = example_selection.Draws(options.seed, per_item=options.per_item)
+        self._selector: example_selection.Selector = _selector(options, pool.examples, draws)
+        self.arranged: example_selection.Arrangement = {
+            "selected": example_selection.as_selected,
+            "reversed": example_selection.last_first,
+            "random": example_selection.at_random(draws),
         }[options.arrange]
 
     def _taken(self, options: Choosing, examples: Sequence[Example]) -> Sequence[Example]:
         """The examples to choose from: all, or those that are named."""
-        from lmkit.using.prompting import selection
+        from lmkit.prompting import example_selection
 
         if options.ids is None:
             return examples
         with opening.about(self._shown):
-            return selection.named(examples, [name.strip() for name in options.ids.split(",")])
+            return example_selection.named(examples, [name.strip() for name in options.ids.split(",")])
 
     def _too_few(self, message: str) -> DataError:
         hint = "name one more with --ids, to stand in for it" if self._named else "fewer with --shots"
@@ -85,15 +85,17 @@ def _repeated(count: int) -> str:
 
 
 def _selector(options: Choosing, examples: Sequence[Example], draws: Any) -> Any:
-    from lmkit.using.prompting import selection, similarity
+    from lmkit.prompting import example_selection, example_similarity
 
     if options.select == "similar":
         by = options.similar_by
-        scores = similarity.BM25(examples) if by is None else similarity.Cosines(examples, _vector(by))
-        return similarity.Similar(examples, scores)
+        scores = example_similarity.BM25(examples) if by is None else example_similarity.Cosines(examples, _vector(by))
+        return example_similarity.Similar(examples, scores)
     if options.select == "balanced":
-        return selection.Balanced(examples, draws)
-    return selection.Random(examples, draws) if options.select == "random" else selection.InOrder(examples)
+        return example_selection.Balanced(examples, draws)
+    return (
+        example_selection.Random(examples, draws) if options.select == "random" else example_selection.InOrder(examples)
+    )
 
 
 def _vector(name: str) -> Callable[[str], Any]:

@@ -12,7 +12,7 @@ from lmkit.commands.prompt.choosing import Chooser, Choosing
 from lmkit.commands.sections import in_sections
 from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
-from lmkit.using.prompting.examples import Example
+from lmkit.prompting.examples import Example
 
 LAYOUT = ("no_reasoning", "question", "answer", "conclusion", "trigger", "keep_marks", "instruction", "example_sep")
 
@@ -87,7 +87,7 @@ def cot(
     texts = list(files or [streams.STDIN])
     opening.one_stdin(shots, model, similar_by, *texts)
 
-    from lmkit.using.prompting.reasoning import ReasoningLayout, told_apart
+    from lmkit.prompting.chain_of_thought import ReasoningLayout, told_apart
 
     parts = map(options.unescaped, (instruction, question, answer, conclusion, example_sep, trigger))
     layout = ReasoningLayout(not no_reasoning, *parts)

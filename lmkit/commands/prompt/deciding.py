@@ -12,10 +12,10 @@ from lmkit.commands.options import Run, choice
 from lmkit.commands.prompt import finished
 from lmkit.edge import streams
 from lmkit.errors import UsageError
-from lmkit.using.prompting.norms import CONTENT_FREE, NORMS, best
+from lmkit.prompting.score_normalization import CONTENT_FREE, NORMS, best
 
 if TYPE_CHECKING:
-    from lmkit.using.prompting.questions import Question, Scored
+    from lmkit.prompting.multiple_choice import Question, Scored
 
 FEW = 4
 """Questions for each thread from which on threads work on questions of their own."""
@@ -64,7 +64,7 @@ class Decider:
         `parting` is what the user may put between a prompt and its answers.
         """
         from lmkit.inference import thread_pool
-        from lmkit.using.prompting.answering import trunk_of
+        from lmkit.prompting.candidate_scoring import trunk_of
 
         self._run, self._model, self._norms, self._done, self._window = run, model, norms, done, window
         self._domain = None if options.domain is None else streams.argument_text(options.domain)
@@ -84,13 +84,13 @@ class Decider:
 
         `progress` is told the place of each question as its own score gets known.
         """
-        from lmkit.using.prompting import norms
-        from lmkit.using.prompting.answering import seen
+        from lmkit.prompting import score_normalization
+        from lmkit.prompting.candidate_scoring import seen
 
         self._tell_lines([question for question, _ in asked])
         wanted = [self._wanted(question, text) for question, text in asked]
         several = [
-            norms.questions(question, some, self._domain, self._contents, text)
+            score_normalization.questions(question, some, self._domain, self._contents, text)
             for (question, text), some in zip(asked, wanted, strict=True)
         ]
         begins = [0, *accumulate(map(len, several))][: len(several)]
@@ -103,7 +103,7 @@ class Decider:
                 if place in firsts:
                     progress(firsts[place])
         found = [
-            norms.all_normalised(
+            score_normalization.all_normalised(
                 seen(self._model, question), [scored[begin + more] for more in range(len(questions))], some
             )
             for (question, _), questions, some, begin in zip(asked, several, wanted, firsts, strict=False)
@@ -114,7 +114,7 @@ class Decider:
 
     def _wanted(self, question: "Question", text: object) -> tuple[str, ...]:
         """The norms that a question is scored by."""
-        from lmkit.using.prompting.questions import has_text
+        from lmkit.prompting.multiple_choice import has_text
 
         return tuple(norm for norm in self._norms if norm not in self._spared or has_text(question, text))
 
@@ -168,7 +168,7 @@ class Decider:
 
     def _same_tokens(self, question: "Question", own: "Scored") -> bool:
         """Whether all candidates become the same tokens, looked at where they score alike."""
-        from lmkit.using.prompting.answering import part
+        from lmkit.prompting.candidate_scoring import part
 
         if len(own.nats) < 2 or len(set(zip(own.nats, own.tokens, strict=True))) > 1:
             return False
@@ -177,7 +177,7 @@ class Decider:
 
     def _tell_lines(self, questions: "Sequence[Question]") -> None:
         """Says once that a model sees the answer's line alone."""
-        from lmkit.using.prompting.answering import reads_lines
+        from lmkit.prompting.candidate_scoring import reads_lines
 
         several = any("\n" in question.before + question.after for question in questions)
         if several and not self._told and reads_lines(self._model):

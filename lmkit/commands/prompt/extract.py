@@ -11,9 +11,9 @@ from lmkit.commands.prompt import items
 from lmkit.edge import documents, streams
 from lmkit.edge.records import to_json
 from lmkit.errors import DataError, UnmetError, UsageError
-from lmkit.using.prompting import extraction
-from lmkit.using.prompting.examples import OUTPUTS
-from lmkit.using.prompting.slots import as_text, ended, text_in
+from lmkit.prompting import event_extraction
+from lmkit.prompting.examples import OUTPUTS
+from lmkit.prompting.slot_templates import as_text, ended, text_in
 
 NAMED = 10  # answers that are named in a message
 
@@ -71,7 +71,7 @@ def extract(
     opening.one_stdin(frames, *names)
     document = documents.read(frames)
     with opening.about(frames):
-        asked = extraction.frames_in(document)
+        asked = event_extraction.frames_in(document)
     source = items.Items(run, "jsonl" if check_answers and form == "auto" else form, ("input",))
     with streams.open_output(output, inputs=[frames, *names]) as out:
         if check_answers:
@@ -81,22 +81,22 @@ def extract(
         for item in source.of(names):
             with opening.about(item.place):
                 text = text_in(item.fields, None)
-            filled = ended(extraction.prompt(asked, text, language))
-            schema = extraction.schema(asked, text, trigger_words, max_events)
+            filled = ended(event_extraction.prompt(asked, text, language))
+            schema = event_extraction.schema(asked, text, trigger_words, max_events)
             gold = next(((name, item.fields[name]) for name in OUTPUTS if name in item.fields), None)
             more = {} if gold is None else {"gold": gold[1]}
             more |= {"input": text, "json_schema": schema}
             prompts.write(item, filled, more, gone=["text", "question", gold[0] if gold else ""])
 
 
-def _check(out: streams.Output, source: items.Items, files: Sequence[str], asked: extraction.Frames) -> None:
+def _check(out: streams.Output, source: items.Items, files: Sequence[str], asked: event_extraction.Frames) -> None:
     """Writes what answers hold. Raises UnmetError where one is not as asked for, when all are written."""
     wrong, count = [], 0
     for item in source.of(files):
         count += 1
         with opening.about(item.place):
             text, answer = _field(item.fields, "input"), _field(item.fields, "text")
-        checked = extraction.check(asked, text, answer)
+        checked = event_extraction.check(asked, text, answer)
         record = {"id": item.id, "events": checked.events, "valid": not checked.problems, "problems": checked.problems}
         left = {key: value for key, value in item.fields.items() if key not in (*record, "json_schema")}
         out.line(to_json({**record, **left}))

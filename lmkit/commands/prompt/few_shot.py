@@ -61,7 +61,7 @@ def few_shot(
     texts = list(files or [streams.STDIN])
     opening.one_stdin(shots, model, similar_by, *texts)
 
-    from lmkit.using.prompting.layout import Layout
+    from lmkit.prompting.layout import Layout
 
     layout = Layout(*map(options.unescaped, (instruction, sep, example_sep)))
     with streams.open_output(output, inputs=[shots, model, similar_by, *texts]) as out:

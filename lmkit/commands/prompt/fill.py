@@ -10,7 +10,7 @@ from lmkit.commands.prompt import filling, items, styles, templates
 from lmkit.edge import streams
 from lmkit.edge.records import Table
 from lmkit.errors import UsageError
-from lmkit.using.prompting import formats
+from lmkit.prompting import named_templates
 
 
 def fill(
@@ -19,7 +19,7 @@ def fill(
     template: Annotated[
         str | None,
         typer.Option(
-            "--template", metavar="TEXT|@FILE|NAME", show_default=False, callback=suggested(*formats.FORMATS),
+            "--template", metavar="TEXT|@FILE|NAME", show_default=False, callback=suggested(*named_templates.FORMATS),
             help="A text with [X] and perhaps [Z], or Jinja2; a file of such; or a named format.",
         ),
     ] = None,
@@ -36,7 +36,7 @@ def fill(
     ] = "text",
     form: items.Form = "auto",
     columns: items.Columns = None,
-    list_: Annotated[bool, typer.Option("--list", help="List the named formats, with an example of each.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the named named_templates, with an example of each.")] = False,
     bare: items.Bare = False,
     json: Json = False,
     output: Output = None,

@@ -6,16 +6,16 @@ from typing import Any
 from lmkit.commands import models as opening
 from lmkit.commands.prompt import items, styles, templates
 from lmkit.errors import UsageError
-from lmkit.using.prompting import formats
-from lmkit.using.prompting.examples import OUTPUTS
-from lmkit.using.prompting.slots import Filled
+from lmkit.prompting import named_templates
+from lmkit.prompting.examples import OUTPUTS
+from lmkit.prompting.slot_templates import Filled
 
 Made = Iterator[tuple[items.Item, Filled, Mapping[str, Any], Sequence[str]]]
 
 
 def maker_of(template: str, task: str | None = None, answers: str = "text") -> "Maker":
     """What makes prompts by a template, a file of one (@FILE), or a named format. Raises UsageError, DataError."""
-    if template in formats.FORMATS:
+    if template in named_templates.FORMATS:
         return _Named(styles.Style(template, task), answers)
     if task is not None:
         raise UsageError("--task is for named formats")
@@ -58,6 +58,6 @@ class _Named(Maker):
             more: dict[str, Any] = {}
             if self._style.name == "t0-mcq":
                 with opening.about(item.place):
-                    gold = formats.right_choice(item.fields, self._answers)
-                    more["candidates"] = formats.candidates(item.fields, self._answers)
+                    gold = named_templates.right_choice(item.fields, self._answers)
+                    more["candidates"] = named_templates.candidates(item.fields, self._answers)
             yield given, filled, {**({} if gold is None else {"gold": gold}), **more}, [said_by or ""]

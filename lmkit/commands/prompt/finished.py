@@ -94,7 +94,7 @@ def scores(
     Those come first, in order; of equal questions one is asked. Trunks are `answering.trunk_of` the model; who asks
     several times keeps them. Raises DataError for a value that is none of these.
     """
-    from lmkit.using.prompting import answering
+    from lmkit.prompting import candidate_scoring
 
     ways = [window, getattr(model.tokenizer, "parses", False), model.form.bos]
     keys = [key_of(model, q.before, q.joint, q.candidates, q.after, ways) for q in questions]
@@ -106,14 +106,14 @@ def scores(
             yield from ((place, _scored(finished[key], questions[place])) for place in places[key])
     pending = [same[0] for key, same in places.items() if key not in finished]
     asked = [questions[place] for place in pending]
-    for number, scored in answering.score_each(model, trunks, asked, window=window):
+    for number, scored in candidate_scoring.score_each(model, trunks, asked, window=window):
         key = keys[pending[number]]
         finished[key] = [scored.nats, scored.tokens]
         yield from ((place, scored) for place in places[key])
 
 
 def _scored(value: Any, question: Any) -> Any:
-    from lmkit.using.prompting.questions import Scored
+    from lmkit.prompting.multiple_choice import Scored
 
     try:
         nats, tokens = value

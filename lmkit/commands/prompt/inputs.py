@@ -9,7 +9,7 @@ from lmkit.commands.options import Run
 from lmkit.edge import streams
 from lmkit.edge.records import from_json, take_id, to_json
 from lmkit.errors import DataError
-from lmkit.using.prompting.examples import INPUTS, OUTPUTS, Example
+from lmkit.prompting.examples import INPUTS, OUTPUTS, Example
 
 GROUP = 256  # lines that are worked on together, at most
 FORMS = ("auto", "text", "tsv", "jsonl")

@@ -12,7 +12,7 @@ from lmkit.commands.prompt import inputs, options
 from lmkit.edge import streams
 from lmkit.edge.records import from_json, to_json
 from lmkit.errors import DataError, UsageError
-from lmkit.using.prompting.slots import Filled, as_text
+from lmkit.prompting.slot_templates import Filled, as_text
 
 Files = Annotated[
     list[str] | None,

@@ -11,8 +11,8 @@ from lmkit.commands.prompt.choosing import Chooser
 from lmkit.edge.records import to_json
 from lmkit.edge.streams import Output
 from lmkit.errors import UsageError
-from lmkit.using.prompting.examples import Example, labels_of
-from lmkit.using.prompting.slots import ANSWER
+from lmkit.prompting.examples import Example, labels_of
+from lmkit.prompting.slot_templates import ANSWER
 
 LISTED = 20
 """Most distinct outputs that are listed as labels."""
@@ -39,8 +39,8 @@ class Length:
 
     def budget(self) -> Any:
         """What keeps to it; None where any length will do."""
-        from lmkit.using.prompting.budget import Budget
-        from lmkit.using.prompting.counting import size_in
+        from lmkit.prompting.token_budget import Budget
+        from lmkit.prompting.token_counts import size_in
 
         if self.model is None or self.max_tokens is None:
             return None

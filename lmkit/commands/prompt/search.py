@@ -19,7 +19,7 @@ from lmkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from lmkit.metrics.bootstrap import Difference, Interval, Sampling
-    from lmkit.using.prompting.questions import Question
+    from lmkit.prompting.multiple_choice import Question
 
 COLUMNS = ("template", "accuracy", "low", "high", "difference", "difference_low", "difference_high", "p", "n", "on")
 
@@ -170,8 +170,8 @@ class _Asking:
         return Tried(name, right, streams.display(file))
 
     def _question(self, item: Any, filled: Any, more: Any, _gone: Any) -> "tuple[Question, object]":
-        from lmkit.using.prompting.examples import INPUTS
-        from lmkit.using.prompting.questions import question_of
+        from lmkit.prompting.examples import INPUTS
+        from lmkit.prompting.multiple_choice import question_of
 
         candidates = self._given or tuple(more.get("candidates", ())) or self._labels
         question = question_of(filled.text, candidates, filled.joint, filled.slot, item.place)

@@ -9,8 +9,8 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.prompt.items import Item
 from lmkit.errors import UsageError
-from lmkit.using.prompting import formats
-from lmkit.using.prompting.slots import Filled
+from lmkit.prompting import named_templates
+from lmkit.prompting.slot_templates import Filled
 
 Task = Annotated[
     str | None,
@@ -30,19 +30,19 @@ class Style:
     task: str | None = None
 
     def __post_init__(self) -> None:
-        allowed = self.name == "t5" or (self.name == "gpt1" and self.task == formats.SIMILARITY)
+        allowed = self.name == "t5" or (self.name == "gpt1" and self.task == named_templates.SIMILARITY)
         if self.task is not None and not allowed:
             raise UsageError(f"--task {self.task!r} is not for {self.name}", hint="t5 has tasks, and gpt1 similarity")
 
     @property
-    def format(self) -> formats.Format:
+    def format(self) -> named_templates.Format:
         """What the table says of it."""
-        return formats.FORMATS[self.name]
+        return named_templates.FORMATS[self.name]
 
     def prompts(self, item: Item) -> list[tuple[Item, Filled]]:
         """The prompts of an item. Raises DataError naming its place."""
         with opening.about(item.place):
-            return [(given, formats.render(self.format, given.fields)) for given in self._given(item)]
+            return [(given, named_templates.render(self.format, given.fields)) for given in self._given(item)]
 
     def _given(self, item: Item) -> list[Item]:
         """The item with its task, or the two orders of a pair, with names of their own and the `pair` they are of."""
@@ -52,7 +52,7 @@ class Style:
             return [replace(item, fields={**item.fields, "task": self.task.removesuffix(":")})]
         return [
             replace(item, fields={**fields, "pair": item.id, "order": order}, id=f"{item.id}-{order}")
-            for order, fields in formats.both_orders(item.fields)
+            for order, fields in named_templates.both_orders(item.fields)
         ]
 
 
@@ -61,7 +61,7 @@ def examples() -> list[Mapping[str, Any]]:
     return [
         {
             "name": name, "fields": ", ".join(style.example),
-            "example": formats.render(style, style.example).text,
+            "example": named_templates.render(style, style.example).text,
         }
-        for name, style in formats.FORMATS.items()
+        for name, style in named_templates.FORMATS.items()
     ]  # fmt: skip

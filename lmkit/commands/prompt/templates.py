@@ -8,9 +8,9 @@ from typing import Any
 from lmkit.commands.prompt import options
 from lmkit.edge import documents, limits, streams
 from lmkit.errors import DataError, UsageError
-from lmkit.using.prompting import slots
-from lmkit.using.prompting.examples import INPUTS
-from lmkit.using.prompting.slots import Filled
+from lmkit.prompting import slot_templates
+from lmkit.prompting.examples import INPUTS
+from lmkit.prompting.slot_templates import Filled
 
 JINJA = (".j2", ".jinja", ".jinja2")
 Render = Callable[[Sequence[Mapping[str, Any]]], Iterator[Filled]]
@@ -32,7 +32,7 @@ def renderer(template: str) -> Render:
     try:
         if (name or "").endswith(JINJA) or "{{" in text or "{%" in text:
             return _by_jinja(text, "--template" if name is None else streams.display(name))
-        parsed = slots.parse(text)
+        parsed = slot_templates.parse(text)
     except DataError as error:
         if name is None:
             raise UsageError(f"--template: {error}", hint=error.hint) from None
@@ -42,11 +42,11 @@ def renderer(template: str) -> Render:
     if not parsed.slots:
         hint = f"--template @{template} reads the file" if os.path.exists(template) else "--list shows named formats"
         raise UsageError(f"no [X] in the template {template!r}, and no format has that name", hint=hint)
-    return lambda records: (parsed.fill(partial(slots.text_in, record)) for record in records)
+    return lambda records: (parsed.fill(partial(slot_templates.text_in, record)) for record in records)
 
 
 def _by_jinja(text: str, name: str) -> Render:
-    from lmkit.using.prompting.sandbox import LimitedTemplate
+    from lmkit.prompting.jinja_sandbox import LimitedTemplate
 
     template = LimitedTemplate(text, name=name)
 
@@ -54,4 +54,4 @@ def _by_jinja(text: str, name: str) -> Render:
         own = next((record[name] for name in INPUTS if name in record), None)
         return {**record, **({} if own is None else {"X": own})}
 
-    return partial(slots.located_each, lambda records: template.render_each(map(values, records)))
+    return partial(slot_templates.located_each, lambda records: template.render_each(map(values, records)))

@@ -33,7 +33,7 @@ from lmkit.edge.records import to_json
 from lmkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from lmkit.using.prompting.thoughts import Path
+    from lmkit.prompting.tree_of_thoughts import Path
 
 SECTIONS = {
     "Input": ("files", "model", "prompt", "encoding_errors", "parse_special", "window"),
@@ -224,20 +224,22 @@ class _Thinker:
         from lmkit.data import keyed_random
         from lmkit.generation import prompt_encoding
         from lmkit.generation.engine import Request
-        from lmkit.using.prompting import thoughts
+        from lmkit.prompting import tree_of_thoughts
 
         with opening.about(prompt.place or "--prompt"):
             ids = prompt_encoding.seen(self._model, prompt.text, window=window)
-            root = thoughts.Path(prompt_encoding.state_after(self._model, ids))
+            root = tree_of_thoughts.Path(prompt_encoding.state_after(self._model, ids))
 
         def request(path: "Path", place: int) -> Request:
             key = " ".join([prompt.key, *map(str, path.ids)])
             return Request(keyed_random.stream_of(self._seed, key, place), ids, lambda: path.state)
 
         growing = self._growing
-        following = thoughts.continuing(self._model, self._generator, request, growing.number if growing.draw else 1)
+        following = tree_of_thoughts.continuing(
+            self._model, self._generator, request, growing.number if growing.draw else 1
+        )
         levels = list(
-            thoughts.search(
+            tree_of_thoughts.search(
                 self._model,
                 root,
                 following,

@@ -35,7 +35,7 @@ def zero_shot(
     texts = list(files or [streams.STDIN])
     opening.one_stdin(model, *texts)
 
-    from lmkit.using.prompting.layout import Layout
+    from lmkit.prompting.layout import Layout
 
     layout = Layout(options.unescaped(instruction), options.unescaped(sep))
     with streams.open_output(output, inputs=[model, *texts]) as out:

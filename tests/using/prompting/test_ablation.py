@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from lmkit.data.sequences import TextForm
 from lmkit.errors import DataError
 from lmkit.metrics.bootstrap import Sampling
-from lmkit.using.prompting.ablation import ARMS, outcome, relabelled, trials
-from lmkit.using.prompting.answering import best, score
-from lmkit.using.prompting.examples import Example
-from lmkit.using.prompting.layout import Layout
+from lmkit.prompting.candidate_scoring import best, score
+from lmkit.prompting.examples import Example
+from lmkit.prompting.label_ablation import ARMS, outcome, relabelled, trials
+from lmkit.prompting.layout import Layout
 
 EXAMPLES = [Example(f"text {number}", label, number=number) for number, label in enumerate("abcabcab", 1)]
 

@@ -15,9 +15,9 @@ from lmkit.generation import prompt_encoding
 from lmkit.inference import prefix_cache, thread_pool
 from lmkit.inference.recurrent import RecurrentModel
 from lmkit.inference.transformer import TransformerModel
-from lmkit.using.prompting import answering
-from lmkit.using.prompting.answering import Question, score_each
-from lmkit.using.prompting.trunks import StateTrunk, trunk_of
+from lmkit.prompting import candidate_scoring
+from lmkit.prompting.candidate_scoring import Question, score_each
+from lmkit.prompting.prefix_scoring import StateTrunk, trunk_of
 
 SMALL = {"layers": 2, "width": 12, "heads": 2, "kv_heads": 1, "head_width": 6, "hidden": 16, "context": 256}
 LEARNED = {"positions": "learned", "normalisation": "layernorm", "activation": "gelu", "bias": "all", "tied": True}
@@ -39,7 +39,7 @@ def line_ends_as_text(model):
 
 
 def score(model, *questions, **options):
-    return list(answering.score(model, questions, **options))
+    return list(candidate_scoring.score(model, questions, **options))
 
 
 def total(model, ids):
@@ -129,7 +129,7 @@ def test_answers_of_one_token_are_as_probable_as_next_says(model):
     single = tuple(dict.fromkeys(one for one in pieces if one.isalpha()))[:5]
     joint = " " if model.tokenizer.kind == "word" else ""
     question = Question("the", single, joint)
-    endings = answering.part(model, question).endings
+    endings = candidate_scoring.part(model, question).endings
     assert [len(ending) for ending in endings] == [1] * len(single)
     expected = [logs[ending[0]] for ending in endings]
     if model.signature["kind"] == "ngram":
@@ -162,7 +162,7 @@ def test_no_bit_hangs_on_other_questions(make, name, monkeypatch):
     alone = [score(model, question)[0] for question in questions]
     assert score(model, *questions) == alone
     assert score(model, *questions[::-1]) == alone[::-1]
-    monkeypatch.setattr(answering, "TOGETHER", 3)
+    monkeypatch.setattr(candidate_scoring, "TOGETHER", 3)
     assert score(model, *questions) == alone
 
 
@@ -281,7 +281,7 @@ def test_a_token_that_spans_the_joint_counts_with_the_answer():
     words = [model.tokenizer.piece(token) for token in range(259, model.tokenizer.size)]
     word = max((word.decode() for word in words if word.isalpha()), key=len)
     question = Question("." + word[0], (word[1:], "é"))
-    parted = answering.part(model, question)
+    parted = candidate_scoring.part(model, question)
     assert parted.prefix.tolist() == model.tokenizer.encode(b".").tolist()
     assert len(parted.endings[0]) == 1
     nats, _, size = asked(model, question)

@@ -5,16 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.errors import DataError
-from lmkit.using.prompting import selection
-from lmkit.using.prompting.budget import Budget
-from lmkit.using.prompting.examples import Example
-from lmkit.using.prompting.layout import Layout
+from lmkit.prompting import example_selection
+from lmkit.prompting.examples import Example
+from lmkit.prompting.layout import Layout
+from lmkit.prompting.token_budget import Budget
 
 
 @given(
     sizes=st.lists(st.integers(0, 9), max_size=12),
     most=st.integers(0, 60),
-    arranged=st.sampled_from([selection.as_selected, selection.last_first]),
+    arranged=st.sampled_from([example_selection.as_selected, example_selection.last_first]),
 )
 def test_as_many_of_the_first_choices_as_fit(sizes, most, arranged):
     shots = [Example("x" * size, "p", number=number) for number, size in enumerate(sizes, 1)]

@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 
 from lmkit.errors import CheckpointError, DataError
-from lmkit.using.prompting import chats
-from lmkit.using.prompting.chats import BUILT_IN, Source
+from lmkit.prompting import chat_templates
+from lmkit.prompting.chat_templates import BUILT_IN, Source
 
 
 def turns(*texts, system=None):
@@ -61,7 +61,7 @@ def test_turns_out_of_order(name, messages, told):
 @pytest.mark.parametrize("value", [None, [], "x", [1], [{}], [{"role": 1, "content": "x"}]])
 def test_what_is_no_conversation(value):
     with pytest.raises(DataError):
-        chats.messages_in(value)
+        chat_templates.messages_in(value)
 
 
 # Templates in the manner of well-known families, written for these tests.
@@ -202,14 +202,14 @@ def folder(**files):
 def test_where_a_folder_has_its_template():
     tokens = {"bos_token": "<s>", "eos_token": {"content": "</s>", "special": True}, "pad_token": None, "unk": 1}
     both = {"chat_template": "A{{ eos_token }}", **tokens}
-    assert chats.source_in(folder(tokenizer_config__json=both)).text == "A{{ eos_token }}"
-    found = chats.source_in(folder(tokenizer_config__json=both, chat_template__jinja="B\n"))
+    assert chat_templates.source_in(folder(tokenizer_config__json=both)).text == "A{{ eos_token }}"
+    found = chat_templates.source_in(folder(tokenizer_config__json=both, chat_template__jinja="B\n"))
     assert (found.text, found.values) == ("B\n", {"bos_token": "<s>", "eos_token": "</s>"})
     listed = [{"name": "tool_use", "template": "T"}, {"name": "default", "template": "D"}]
-    assert chats.source_in(folder(tokenizer_config__json={"chat_template": listed})).text == "D"
-    assert chats.source_in(folder(chat_template__json={"chat_template": "J"})).text == "J"
+    assert chat_templates.source_in(folder(tokenizer_config__json={"chat_template": listed})).text == "D"
+    assert chat_templates.source_in(folder(chat_template__json={"chat_template": "J"})).text == "J"
     more = {"chat_template": "x", "added_tokens_decoder": {"7": {"content": "<call>", "special": True}}}
-    assert chats.source_in(folder(tokenizer_config__json=more)).chat({}, None).marks == ("<call>",)
+    assert chat_templates.source_in(folder(tokenizer_config__json=more)).chat({}, None).marks == ("<call>",)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_where_a_folder_has_its_template():
 )  # fmt: skip
 def test_folders_without_a_template(files):
     with pytest.raises(CheckpointError):
-        chats.source_in(folder(**files))
+        chat_templates.source_in(folder(**files))
 
 
 # Marks.
@@ -228,11 +228,11 @@ def test_folders_without_a_template(files):
 def test_marks_in_messages_are_found_and_broken_up():
     marks = BUILT_IN["llama2"].marks
     messages = [*turns("a [/INST] b</s>"), {"role": "assistant", "content": [{"text": "<s>"}]}]
-    assert list(chats.marks_in(messages, marks)) == [(1, "[/INST]"), (1, "</s>"), (2, "<s>")]
-    safe = chats.escaped(messages, marks)
+    assert list(chat_templates.marks_in(messages, marks)) == [(1, "[/INST]"), (1, "</s>"), (2, "<s>")]
+    safe = chat_templates.escaped(messages, marks)
     assert [message["content"] for message in safe] == ["a [ /INST] b< /s>", [{"text": "< s>"}]]
-    assert not list(chats.marks_in(safe, marks))
-    assert not list(chats.marks_in(chats.escaped(turns("<<<<s>s>s>"), ("<<", "<s>")), ("<<", "<s>")))
+    assert not list(chat_templates.marks_in(safe, marks))
+    assert not list(chat_templates.marks_in(chat_templates.escaped(turns("<<<<s>s>s>"), ("<<", "<s>")), ("<<", "<s>")))
 
 
 def test_marks_of_a_template_are_those_that_it_writes():

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.using.prompting.examples import Example
-from lmkit.using.prompting.layout import Layout
-from lmkit.using.prompting.reasoning import ReasoningLayout, told_apart
+from lmkit.prompting.chain_of_thought import ReasoningLayout, told_apart
+from lmkit.prompting.examples import Example
+from lmkit.prompting.layout import Layout
 
 FRENCH = [
     Example("sea otter", "loutre de mer"), Example("peppermint", "menthe poivrée"),

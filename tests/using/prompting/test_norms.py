@@ -5,8 +5,8 @@ import math
 import pytest
 
 from lmkit.errors import DataError
-from lmkit.using.prompting import norms
-from lmkit.using.prompting.questions import Question, Scored, question_of, without_content
+from lmkit.prompting import score_normalization
+from lmkit.prompting.multiple_choice import Question, Scored, question_of, without_content
 
 INF = math.inf
 ASKED = Question("x", ("no", "niña"))
@@ -21,7 +21,7 @@ def logs(*numbers):
     ("norm", "scores"), [("none", [-6, -8]), ("tokens", [-3, -2]), ("bytes", [-3, -8 / 5]), ("chars", [-3, -2])]
 )
 def test_lengths(norm, scores):
-    assert norms.normalised(SCORED, ASKED, norm) == pytest.approx(scores)
+    assert score_normalization.normalised(SCORED, ASKED, norm) == pytest.approx(scores)
 
 
 @pytest.mark.parametrize(
@@ -30,41 +30,41 @@ def test_lengths(norm, scores):
 def test_lengths_count_the_text_behind_the_answer(norm, scores):
     """Candidate and tail are what the model scores, so that all units count both."""
     asked = Question("x", ("no", "niña"), joint=" ", after="\u00e1s")
-    assert norms.normalised(SCORED, asked, norm) == pytest.approx(scores)
+    assert score_normalization.normalised(SCORED, asked, norm) == pytest.approx(scores)
 
 
 def test_an_answer_of_no_length_is_no_division_by_zero():
-    for norm in norms.FREE:
-        assert norms.normalised(Scored((0.0,), (0,)), Question("", ("",)), norm) == [0.0]
+    for norm in score_normalization.FREE:
+        assert score_normalization.normalised(Scored((0.0,), (0,)), Question("", ("",)), norm) == [0.0]
 
 
 def test_mutual_information_is_a_difference():
-    beside = norms.Beside(alone=[-1.0, -7.0], domain=[-6.0, -2.0])
-    assert norms.normalised(SCORED, ASKED, "pmi", beside) == [-5.0, -1.0]
-    assert norms.normalised(SCORED, ASKED, "domain", beside) == [0.0, -6.0]
+    beside = score_normalization.Beside(alone=[-1.0, -7.0], domain=[-6.0, -2.0])
+    assert score_normalization.normalised(SCORED, ASKED, "pmi", beside) == [-5.0, -1.0]
+    assert score_normalization.normalised(SCORED, ASKED, "domain", beside) == [0.0, -6.0]
 
 
 def test_what_is_impossible_is_no_nan():
-    beside = norms.Beside(alone=[-INF, -INF])
-    assert norms.normalised(Scored((-INF, -3.0), (1, 1)), ASKED, "pmi", beside) == [-INF, INF]
-    assert norms.proportions([-INF, -INF]) == pytest.approx(logs(0.5, 0.5))
-    assert norms.proportions([-INF, INF]) == [-INF, 0.0]
-    assert norms.calibrated(logs(0, 0.1), [logs(0, 0.3)]) == [-INF, 0.0]
+    beside = score_normalization.Beside(alone=[-INF, -INF])
+    assert score_normalization.normalised(Scored((-INF, -3.0), (1, 1)), ASKED, "pmi", beside) == [-INF, INF]
+    assert score_normalization.proportions([-INF, -INF]) == pytest.approx(logs(0.5, 0.5))
+    assert score_normalization.proportions([-INF, INF]) == [-INF, 0.0]
+    assert score_normalization.calibrated(logs(0, 0.1), [logs(0, 0.3)]) == [-INF, 0.0]
 
 
 def test_calibration_by_hand():
     # p = (.9, .1); contents give (.8, .2) and (.6, .4), on average (.7, .3); .9/.7 : .1/.3 = 27 : 7
-    found = norms.calibrated(logs(0.09, 0.01), [logs(0.4, 0.1), logs(0.03, 0.02)])
+    found = score_normalization.calibrated(logs(0.09, 0.01), [logs(0.4, 0.1), logs(0.03, 0.02)])
     assert found == pytest.approx(logs(27 / 34, 7 / 34))
 
 
 def test_a_bias_towards_an_answer_is_taken_away():
-    assert norms.calibrated(logs(0.6, 0.3), [logs(0.2, 0.1)]) == pytest.approx(logs(0.5, 0.5))
+    assert score_normalization.calibrated(logs(0.6, 0.3), [logs(0.2, 0.1)]) == pytest.approx(logs(0.5, 0.5))
 
 
 @pytest.mark.parametrize(("scores", "chosen"), [([1, 2, 2], 1), ([0, 0], 0), ([-INF, -INF], 0), ([-INF, -9], 1)])
 def test_ties_go_to_the_first(scores, chosen):
-    assert norms.best(scores) == chosen
+    assert score_normalization.best(scores) == chosen
 
 
 # What else is asked.
@@ -81,17 +81,17 @@ def test_the_last_of_a_text_is_replaced():
 
 def test_questions_of_norms():
     asked = Question("a b =>", ("x", "y"), " ", place="f:1")
-    assert norms.questions(asked, norms.FREE, None, ("",), None) == [asked]
+    assert score_normalization.questions(asked, score_normalization.FREE, None, ("",), None) == [asked]
     alone, domain = Question("", ("x", "y"), " "), Question("D:", ("x", "y"), " ")
     several = [asked, alone, domain, Question("a N/A =>", ("x", "y"), " "), Question("a  =>", ("x", "y"), " ")]
-    assert norms.questions(asked, norms.NORMS, "D: ", ("N/A", ""), "b") == several
+    assert score_normalization.questions(asked, score_normalization.NORMS, "D: ", ("N/A", ""), "b") == several
     scored = [Scored(tuple(nats), (1, 1)) for nats in ([-1, -2], [-3, -5], [-2, -2], logs(0.5, 0.5), logs(0.5, 0.5))]
-    found = norms.all_normalised(asked, scored, norms.NORMS)
+    found = score_normalization.all_normalised(asked, scored, score_normalization.NORMS)
     assert (found["none"], found["pmi"], found["domain"]) == ([-1, -2], [2, 3], [1, 0])
-    assert found["calibrated"] == pytest.approx(norms.proportions([-1, -2]))
+    assert found["calibrated"] == pytest.approx(score_normalization.proportions([-1, -2]))
     for text in (None, "", "zebra", 7):
         with pytest.raises(DataError, match="f:1: no `input`"):
-            norms.questions(asked, ("calibrated",), None, ("",), text)
+            score_normalization.questions(asked, ("calibrated",), None, ("",), text)
 
 
 def test_prompts_end_in_no_space():

@@ -4,7 +4,7 @@ import pytest
 
 from lmkit.commands.models import open_tokenizer
 from lmkit.generation.prompt_encoding import seen
-from lmkit.using.prompting.counting import size_in
+from lmkit.prompting.token_counts import size_in
 
 TEXT = "the cat sat\nthe mat \n\na dog =>"
 

@@ -12,8 +12,8 @@ from rounding import assert_close
 
 from lmkit.data.normal_form import normal_form
 from lmkit.errors import DataError
-from lmkit.using.prompting import selection, similarity
-from lmkit.using.prompting.examples import Example, Pool, labels_of, same_item
+from lmkit.prompting import example_selection, example_similarity
+from lmkit.prompting.examples import Example, Pool, labels_of, same_item
 
 TEXTS = st.text(st.sampled_from("aAbﬁ ß\t"), max_size=4)
 NAMES = st.none() | st.sampled_from([1, 2, "1", "x", 2.0])
@@ -22,14 +22,20 @@ MANY = st.lists(ONE, max_size=9).map(
     lambda found: [Example(one.input, one.output, one.id, number) for number, one in enumerate(found, 1)]
 )
 SELECTORS = {
-    "first": lambda examples, seed: selection.InOrder(examples),
-    "shuffled": selection.shuffled,
-    "random": lambda examples, seed: selection.Random(examples, selection.Draws(seed)),
-    "random-per-item": lambda examples, seed: selection.Random(examples, selection.Draws(seed, per_item=True)),
-    "balanced": lambda examples, seed: selection.Balanced(examples, selection.Draws(seed)),
-    "balanced-per-item": lambda examples, seed: selection.Balanced(examples, selection.Draws(seed, per_item=True)),
-    "words": lambda examples, seed: similarity.Similar(examples, similarity.BM25(examples)),
-    "vectors": lambda examples, seed: similarity.Similar(examples, similarity.Cosines(examples, letters)),
+    "first": lambda examples, seed: example_selection.InOrder(examples),
+    "shuffled": example_selection.shuffled,
+    "random": lambda examples, seed: example_selection.Random(examples, example_selection.Draws(seed)),
+    "random-per-item": lambda examples, seed: example_selection.Random(
+        examples, example_selection.Draws(seed, per_item=True)
+    ),
+    "balanced": lambda examples, seed: example_selection.Balanced(examples, example_selection.Draws(seed)),
+    "balanced-per-item": lambda examples, seed: example_selection.Balanced(
+        examples, example_selection.Draws(seed, per_item=True)
+    ),
+    "words": lambda examples, seed: example_similarity.Similar(examples, example_similarity.BM25(examples)),
+    "vectors": lambda examples, seed: example_similarity.Similar(
+        examples, example_similarity.Cosines(examples, letters)
+    ),
 }
 
 
@@ -81,11 +87,11 @@ def test_what_is_one_item():
 
 
 def test_draws_take_every_order_alike():
-    orders = Counter(tuple(selection.drawn(seed, "key", 3)) for seed in range(6000))
+    orders = Counter(tuple(example_selection.drawn(seed, "key", 3)) for seed in range(6000))
     assert len(orders) == 6
     statistic = sum((count - 1000) ** 2 / 1000 for count in orders.values())
     assert statistic < 25  # chi-square of 5 degrees, p = 1e-4
-    assert sorted(selection.drawn(3, "key", 500)) == list(range(500))
+    assert sorted(example_selection.drawn(3, "key", 500)) == list(range(500))
 
 
 def examples_of(labels):
@@ -94,17 +100,21 @@ def examples_of(labels):
 
 def test_one_draw_serves_all_items_and_one_each_hangs_on_the_id():
     examples = examples_of("p" * 30)
-    shared, each = selection.Draws(5), selection.Draws(5, per_item=True)
+    shared, each = example_selection.Draws(5), example_selection.Draws(5, per_item=True)
     items = [Example(f"item {number}", id=number) for number in range(20)]
-    for make in (selection.Random, selection.Balanced):
+    for make in (example_selection.Random, example_selection.Balanced):
         together, apart = make(examples, shared), make(examples, each)
         assert len({tuple(one.number for one in together.select(item, 4)) for item in items}) == 1
         chosen = {item.id: apart.select(item, 4) for item in items}
         assert len({tuple(one.number for one in found) for found in chosen.values()}) > 15
         renumbered = [Example("other text", id=str(item.id), number=99) for item in reversed(items)]
         assert {int(item.id): make(examples, each).select(item, 4) for item in renumbered} == chosen
-    assert selection.Random(examples, shared).select(items[0], 9) == selection.shuffled(examples, 5).select(items[0], 9)
-    assert selection.shuffled(examples, 6).select(items[0], 9) != selection.shuffled(examples, 5).select(items[0], 9)
+    assert example_selection.Random(examples, shared).select(items[0], 9) == example_selection.shuffled(
+        examples, 5
+    ).select(items[0], 9)
+    assert example_selection.shuffled(examples, 6).select(items[0], 9) != example_selection.shuffled(
+        examples, 5
+    ).select(items[0], 9)
 
 
 @given(
@@ -117,7 +127,7 @@ def test_balanced_takes_each_label_in_turn(labels, seed, per_item, own):
     examples = examples_of(labels)
     item = examples[own] if own < len(examples) else Example("new", id="new")
     others = [one for one in examples if one is not item]
-    selector = selection.Balanced(examples, selection.Draws(seed, per_item=per_item))
+    selector = example_selection.Balanced(examples, example_selection.Draws(seed, per_item=per_item))
     there = Counter(one.output for one in others)
     for count in range(len(others) + 1):
         shown = Counter(one.output for one in selector.select(item, count))
@@ -127,22 +137,22 @@ def test_balanced_takes_each_label_in_turn(labels, seed, per_item, own):
 
 def test_names_are_ids_or_numbers():
     examples = [Example("a", id="x", number=1), Example("b", number=2), Example("c", id=2, number=3)]
-    assert [one.input for one in selection.named(examples, ["x", "2"])] == ["a", "c"]
-    assert [one.input for one in selection.named(examples, ["3", "1"])] == ["c", "a"]
+    assert [one.input for one in example_selection.named(examples, ["x", "2"])] == ["a", "c"]
+    assert [one.input for one in example_selection.named(examples, ["3", "1"])] == ["c", "a"]
     with pytest.raises(DataError, match="no example is called 'y', '9'"):
-        selection.named(examples, ["x", "y", "9"])
+        example_selection.named(examples, ["x", "y", "9"])
     with pytest.raises(DataError, match="named twice"):
-        selection.named(examples, ["x", "1"])
+        example_selection.named(examples, ["x", "1"])
 
 
 def test_arrangements():
     shots = examples_of("pqr")
     item = Example("item", id=1)
-    assert selection.as_selected(shots, item) == shots
-    assert selection.last_first(shots, item) == shots[::-1]
+    assert example_selection.as_selected(shots, item) == shots
+    assert example_selection.last_first(shots, item) == shots[::-1]
     orders = set()
     for seed in range(60):
-        arranged = selection.at_random(selection.Draws(seed))(shots, item)
+        arranged = example_selection.at_random(example_selection.Draws(seed))(shots, item)
         orders.add("".join(one.output for one in arranged))
     assert len(orders) == 6
 
@@ -169,25 +179,25 @@ WORDS = st.lists(st.sampled_from(["el", "La", "mar,", "azul", "mar"]), max_size=
 @given(texts=st.lists(WORDS, min_size=1, max_size=8).filter(any), query=WORDS)
 def test_words_are_weighed_by_bm25(texts, query):
     examples = [Example(text, "p", number=number) for number, text in enumerate(texts, 1)]
-    found = similarity.BM25(examples)(Example(query))
+    found = example_similarity.BM25(examples)(Example(query))
     assert found.tolist() == pytest.approx(bm25(texts, query), rel=1e-12)
 
 
 @given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 2.0]), max_size=12), st.integers(1, 14))
 def test_the_highest_come_first_and_of_equals_the_earlier(scores, count):
     order = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
-    assert similarity.highest(np.array(scores), count) == order[:count]
+    assert example_similarity.highest(np.array(scores), count) == order[:count]
 
 
 def test_vectors_are_compared_by_angle():
     examples = [Example(text, "p", number=number) for number, text in enumerate(["b", "aab", "?", "abb", "aaaaab"], 1)]
-    cosines = similarity.Cosines(examples, letters)
+    cosines = example_similarity.Cosines(examples, letters)
     expected = [0, 2 / math.sqrt(5), 0, 1 / math.sqrt(5), 5 / math.sqrt(26)]
     assert_close(cosines(Example("a")), expected)
-    chosen = similarity.Similar(examples, cosines).select(Example("aa"), 4)
+    chosen = example_similarity.Similar(examples, cosines).select(Example("aa"), 4)
     assert [one.input for one in chosen] == ["aaaaab", "aab", "abb", "b"]
     assert cosines(Example("!")).tolist() == [0] * 5
-    assert similarity.Cosines(examples[2:3], letters)(Example("a")).tolist() == [0]
+    assert example_similarity.Cosines(examples[2:3], letters)(Example("a")).tolist() == [0]
 
 
 def test_labels_come_in_order_of_first_appearance():

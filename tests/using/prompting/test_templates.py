@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from lmkit import isolation
 from lmkit.edge import limited_process
 from lmkit.errors import DataError
-from lmkit.using.prompting import formats, sandbox, slots
-from lmkit.using.prompting.sandbox import Template, TemplateError
+from lmkit.prompting import jinja_sandbox, named_templates, slot_templates
+from lmkit.prompting.jinja_sandbox import Template, TemplateError
 
 COURSE = "[X]. En general la pelicula me parecio [Z]."
 TEXTS = st.text(alphabet="[XZ]: a\t\né:", max_size=12)
 
 
 def filled(template, **fields):
-    return slots.parse(template).fill(lambda name: slots.text_in(fields, name))
+    return slot_templates.parse(template).fill(lambda name: slot_templates.text_in(fields, name))
 
 
 # Slots.
@@ -52,7 +52,7 @@ def test_without_a_slot_the_answer_goes_to_the_end_and_spaces_before_it_are_the_
 
 def test_what_goes_wrong_with_slots():
     with pytest.raises(DataError, match="twice"):
-        slots.parse("[Z] [X] [Z]")
+        slot_templates.parse("[Z] [X] [Z]")
     with pytest.raises(DataError, match="no field 'b'"):
         filled("[X:b]", a="x")
     with pytest.raises(DataError, match="no field 'input' or 'text' or 'question'"):
@@ -67,7 +67,7 @@ def test_what_goes_wrong_with_slots():
 
 
 def rendered(name, **fields):
-    return formats.render(formats.FORMATS[name], fields)
+    return named_templates.render(named_templates.FORMATS[name], fields)
 
 
 def test_each_format_to_the_byte():
@@ -101,16 +101,16 @@ def test_an_instruction_without_an_input_has_no_empty_block():
 
 
 def test_similar_texts_come_in_both_orders():
-    orders = formats.both_orders({"sentence1": "x", "sentence2": "y", "k": 1})
-    assert [(order, formats.render(formats.FORMATS["gpt1"], fields).text) for order, fields in orders] == [
+    orders = named_templates.both_orders({"sentence1": "x", "sentence2": "y", "k": 1})
+    assert [(order, named_templates.render(named_templates.FORMATS["gpt1"], fields).text) for order, fields in orders] == [
         ("ab", "[START] x [DELIM] y [EXTRACT]"), ("ba", "[START] y [DELIM] x [EXTRACT]"),
     ]  # fmt: skip
     with pytest.raises(DataError, match="two texts"):
-        formats.both_orders({"a": "x"})
+        named_templates.both_orders({"a": "x"})
 
 
 def test_letters_go_on_after_z():
-    found = list(islice(formats.letters(), 26 * 27 + 1))
+    found = list(islice(named_templates.letters(), 26 * 27 + 1))
     assert found[:2] + found[25:29] + found[-2:] == ["A", "B", "Z", "AA", "AB", "AC", "ZZ", "AAA"]
     assert len(set(found)) == len(found)
 
@@ -130,20 +130,20 @@ def test_letters_go_on_after_z():
 )
 def test_the_right_choice_by_text_letter_or_number(choices, said, text, letter):
     record = {"choices": choices, **said}
-    assert formats.right_choice(record, "text") == text
-    assert formats.right_choice(record, "letter") == letter
+    assert named_templates.right_choice(record, "text") == text
+    assert named_templates.right_choice(record, "letter") == letter
 
 
 def test_what_goes_wrong_with_choices():
     for said in ("z", 2, "C", -1):
         with pytest.raises(DataError, match="none of the choices"):
-            formats.right_choice({"choices": ["x", "y"], "answer": said}, "text")
+            named_templates.right_choice({"choices": ["x", "y"], "answer": said}, "text")
     for choices, said in (([1, 0], 0), (["x", "y", "x"], "x")):
         with pytest.raises(DataError, match="could be choice"):
-            formats.right_choice({"choices": choices, "answer": said}, "letter")
+            named_templates.right_choice({"choices": choices, "answer": said}, "letter")
     with pytest.raises(DataError, match="the same"):
-        formats.candidates({"choices": ["x", "x"]}, "text")
-    assert formats.candidates({"choices": ["x", "x"]}, "letter") == ["A", "B"]
+        named_templates.candidates({"choices": ["x", "x"]}, "text")
+    assert named_templates.candidates({"choices": ["x", "x"]}, "letter") == ["A", "B"]
     for choices in ("xy", None, ["x"], {"x": 1}):
         with pytest.raises(DataError, match="no list"):
             rendered("t0-mcq", question="", context="", choices=choices)
@@ -228,7 +228,7 @@ def ended(source, monkeypatch):
     monkeypatch.setattr(limited_process, "LIMITS", limited_process.Limits(0.5, 64 << 20))
     started = limited_process.Workers()
     with started, isolation.started_by(started.start), pytest.raises(isolation.LimitError) as ended:
-        sandbox.LimitedTemplate(source, name="t.j2").render({"x": "abc", "items": ["a"]})
+        jinja_sandbox.LimitedTemplate(source, name="t.j2").render({"x": "abc", "items": ["a"]})
     return str(ended.value).removeprefix("t.j2: ")
 
 
@@ -254,7 +254,9 @@ def test_memory_is_limited(source, monkeypatch):
     )
 )
 def test_values_reach_a_template_as_they_are(value):
-    assert sandbox.LimitedTemplate("{{ x }}", name="t").render({"x": value}) == Template("{{ x }}").render({"x": value})
+    assert jinja_sandbox.LimitedTemplate("{{ x }}", name="t").render({"x": value}) == Template("{{ x }}").render(
+        {"x": value}
+    )
 
 
 def test_errors_name_the_line_of_the_template():
@@ -262,12 +264,12 @@ def test_errors_name_the_line_of_the_template():
         Template("a\n\n{{ y }}\n").render({})
     with pytest.raises(TemplateError, match=r"^line 2: "):
         Template("a\n{% bad %}")
-    assert Template("{{ x }}").render({"x": "y" * sandbox.LIMIT}) == "y" * sandbox.LIMIT
+    assert Template("{{ x }}").render({"x": "y" * jinja_sandbox.LIMIT}) == "y" * jinja_sandbox.LIMIT
 
 
 def located(source, **fields):
     render = Template(source).render
-    (filled,) = slots.located_each(lambda records: map(render, records), [fields])
+    (filled,) = slot_templates.located_each(lambda records: map(render, records), [fields])
     return filled
 
 

@@ -13,7 +13,7 @@ from lmkit.generation.beam_search import Beams, BeamSearch
 from lmkit.generation.engine import Generated, Generator, OneByOne, Request
 from lmkit.generation.filter_chain import Chain
 from lmkit.generation.sampler import Chooser
-from lmkit.using.prompting.thoughts import Path, continuing, search
+from lmkit.prompting.tree_of_thoughts import Path, continuing, search
 
 NONE = np.zeros(0, dtype=np.int32)
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from lmkit.errors import DataError
-from lmkit.using.prompting.verbalizers import verbalizer_of
+from lmkit.prompting.verbalizers import verbalizer_of
 
 DECK = [("+", ["buena", "bacan"]), ("-", ["mala", "horrible"])]
 CANDIDATES = ("buena", "mala", "terrible", "bacan")

@@ -26,8 +26,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from lmkit.errors import DataError
-from lmkit.using.prompting.layout import open_ended
-from lmkit.using.prompting.questions import Question, Scored, without_content
+from lmkit.prompting.layout import open_ended
+from lmkit.prompting.multiple_choice import Question, Scored, without_content
 
 FREE = ("none", "tokens", "bytes", "chars")
 """Norms that ask the model nothing more."""

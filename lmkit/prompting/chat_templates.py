@@ -22,8 +22,8 @@ from lmkit.architectures.published_settings import (
     json_in,
 )
 from lmkit.errors import CheckpointError, DataError
-from lmkit.using.prompting.sandbox import LimitedTemplate
-from lmkit.using.prompting.slots import Filled, ended
+from lmkit.prompting.jinja_sandbox import LimitedTemplate
+from lmkit.prompting.slot_templates import Filled, ended
 
 if TYPE_CHECKING:
     from lmkit.checkpoint import Buffer

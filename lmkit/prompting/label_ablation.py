@@ -13,11 +13,11 @@ import numpy as np
 
 from lmkit.errors import DataError
 from lmkit.metrics.bootstrap import Difference, Interval, Sampling, interval, paired_difference
+from lmkit.prompting.example_selection import Selector, shuffled
+from lmkit.prompting.examples import Example, labels_of
+from lmkit.prompting.layout import Laid, Layout
+from lmkit.prompting.multiple_choice import Question
 from lmkit.protocols import Bool
-from lmkit.using.prompting.examples import Example, labels_of
-from lmkit.using.prompting.layout import Laid, Layout
-from lmkit.using.prompting.questions import Question
-from lmkit.using.prompting.selection import Selector, shuffled
 
 ARMS = ("gold", "random", "flipped", "none")
 

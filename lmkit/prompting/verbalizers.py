@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmkit.errors import DataError
-from lmkit.using.prompting.norms import total
+from lmkit.prompting.score_normalization import total
 
 WAYS = ("sum", "max")
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lmkit.using.prompting.examples import Example
-from lmkit.using.prompting.layout import Laid, open_ended
+from lmkit.prompting.examples import Example
+from lmkit.prompting.layout import Laid, open_ended
 
 RESULT = "####"
 _MARK = re.compile(r"<<[^<>\n]*>>")

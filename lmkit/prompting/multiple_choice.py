@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from lmkit.using.prompting.layout import open_ended
-from lmkit.using.prompting.slots import ANSWER
+from lmkit.prompting.layout import open_ended
+from lmkit.prompting.slot_templates import ANSWER
 
 
 @dataclass(frozen=True)

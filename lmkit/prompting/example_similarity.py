@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from lmkit.prompting.example_selection import taken
+from lmkit.prompting.examples import Example, Pool
 from lmkit.protocols import F64, I64
-from lmkit.using.prompting.examples import Example, Pool
-from lmkit.using.prompting.selection import taken
 
 K1, B = 1.2, 0.75
 _WORD = re.compile(r"\w+")

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from lmkit.errors import DataError
-from lmkit.using.prompting.examples import INPUTS
-from lmkit.using.prompting.layout import open_ended
+from lmkit.prompting.examples import INPUTS
+from lmkit.prompting.layout import open_ended
 
 ANSWER = "[Z]"
 _SLOT = re.compile(r"\[X(?::([^\[\]]+))?\]|\[Z\]")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from lmkit.using.prompting.examples import Example
+from lmkit.prompting.examples import Example
 
 
 class Laid(NamedTuple):

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lmkit.errors import DataError
-from lmkit.using.prompting.examples import Example
-from lmkit.using.prompting.layout import Laid, Layable
-from lmkit.using.prompting.selection import Arrangement
+from lmkit.prompting.example_selection import Arrangement
+from lmkit.prompting.examples import Example
+from lmkit.prompting.layout import Laid, Layable
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from lmkit.data.keyed_random import stream_of
 from lmkit.errors import DataError
-from lmkit.using.prompting.examples import Example, Pool
+from lmkit.prompting.examples import Example, Pool
 
 SHOTS = "shots"
 """What orders of examples are drawn as."""

@@ -18,10 +18,10 @@ import numpy as np
 
 from lmkit.data.sequences import encode_prompt
 from lmkit.errors import DataError, LmkitError
+from lmkit.prompting.multiple_choice import Question, Scored
+from lmkit.prompting.prefix_scoring import trunk_of
+from lmkit.prompting.score_normalization import NORMS, best, normalised
 from lmkit.protocols import I32, Trunk
-from lmkit.using.prompting.norms import NORMS, best, normalised
-from lmkit.using.prompting.questions import Question, Scored
-from lmkit.using.prompting.trunks import trunk_of
 
 __all__ = [
     "NORMS", "Parted", "Question", "Scored", "best", "expect_room", "normalised", "part", "reads_lines", "score",

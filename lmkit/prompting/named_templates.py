@@ -13,8 +13,8 @@ from string import ascii_uppercase
 from typing import Any
 
 from lmkit.errors import DataError
-from lmkit.using.prompting.examples import INPUTS, OUTPUTS
-from lmkit.using.prompting.slots import Filled, as_text, parse
+from lmkit.prompting.examples import INPUTS, OUTPUTS
+from lmkit.prompting.slot_templates import Filled, as_text, parse
 
 SIMILARITY = "similarity"
 
