@@ -221,9 +221,9 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
     import typer
 
     from lmkit.commands.options import Run
-    from lmkit.edge import mapping, streams
-    from lmkit.edge import settings as yaml_settings
-    from lmkit.edge.terminal import Terminal
+    from lmkit.io import config_file as yaml_settings
+    from lmkit.io import mapped_files, streams
+    from lmkit.io.terminal import Terminal
 
     def read_config(context: typer.Context, value: str | None) -> str | None:
         if value is not None:
@@ -251,7 +251,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         read = _files_read(invocation, options)
         for output in [options.get("output"), *(options[key] for key in WRITTEN if isinstance(options.get(key), str))]:
             streams.spare_inputs(output, [shared["config"], *read])
-        mapping.program = f"lmkit {name}"
+        mapped_files.program = f"lmkit {name}"
         Terminal.current = terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         with _Isolation() as isolated, isolation.started_by(isolated.start):
             try:
@@ -291,7 +291,7 @@ class _Isolation(ExitStack):
     def start(self, job: isolation.Job) -> isolation.Worker:
         """See `limited_process.Workers.start`."""
         if self._workers is None:
-            from lmkit.edge.limited_process import Workers
+            from lmkit.io.limited_process import Workers
 
             self._workers = self.enter_context(Workers())
         worker: isolation.Worker = self._workers.start(job)
@@ -373,7 +373,7 @@ def _prepare_numpy(words: Sequence[str]) -> None:
     """Sets what numpy reads from the environment when it is imported."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # its own threads would make sums depend on their number
     if typed_command(words) in SORTING and not {"--help", "-h"}.intersection(words):
-        from lmkit.edge import processor
+        from lmkit.io import processor
 
         processor.choose_sorts()
 
@@ -421,7 +421,7 @@ def _explained(words: Sequence[str], name: str | None) -> int:
     try:
         return _parse_and_run(words, name)
     except (LmkitError, OSError):
-        mapping = sys.modules.get("lmkit.edge.mapping")
+        mapping = sys.modules.get("lmkit.io.mapped_files")
         if mapping is not None and (truncation := mapping.truncation()) is not None:
             raise truncation from None
         raise
@@ -490,7 +490,7 @@ def _abandon_stdout() -> None:
 
 
 def _tell(program: str, message: str, hint: str | None = None) -> None:
-    from lmkit.edge.terminal import visible
+    from lmkit.io.terminal import visible
 
     print(visible(f"{program}: {' '.join(message.splitlines())}"), file=sys.stderr)
     if hint:

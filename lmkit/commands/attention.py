@@ -6,9 +6,9 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, ModelOption, Output, Run, choice
-from lmkit.edge import streams
-from lmkit.edge.records import Table, to_json
 from lmkit.errors import CheckpointError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import Table, to_json
 
 LARGEST = 10_000
 

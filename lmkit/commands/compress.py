@@ -8,9 +8,9 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands import scoring
 from lmkit.commands.options import Json, ModelOption, Output, Run
-from lmkit.edge import streams
-from lmkit.edge.records import to_json
 from lmkit.errors import CheckpointError, DataError
+from lmkit.io import streams
+from lmkit.io.records import to_json
 
 AnyFile = Annotated[
     str | None,

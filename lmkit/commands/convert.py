@@ -10,9 +10,9 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Output, Run, choice
 from lmkit.commands.provenance import checkpoint_bytes, origin
-from lmkit.edge import gguf_files, streams
-from lmkit.edge.folders import Folder, write_folder
 from lmkit.errors import CheckpointError, UsageError
+from lmkit.io import gguf, streams
+from lmkit.io.folders import Folder, write_folder
 
 VECTORS = {"word2vec": "text", "word2vec-bin": "bin", "glove": "glove", "projector": "projector"}
 """Formats of word vectors, and how `w2v export` calls them."""
@@ -63,7 +63,7 @@ def convert(
     if to is None:
         to = LM if kind is None else _BY_KIND.get(kind, HUGGINGFACE)
     _check(streams.display(name), kind, to)
-    if bytes(data[:4]) == gguf_files.MAGIC:
+    if bytes(data[:4]) == gguf.MAGIC:
         _from_gguf(name, data, to, output)
     elif to == HUGGINGFACE:
         from lmkit import kinds
@@ -143,7 +143,7 @@ def _from_gguf(name: str, data: memoryview, to: str, output: str | None) -> None
 
     if to not in (LM, HUGGINGFACE) or name == streams.STDIN:
         raise UsageError("a GGUF file is read by its name and becomes lm or huggingface")
-    weights = kinds.weights_in_gguf(*gguf_files.read(name), name)
+    weights = kinds.weights_in_gguf(*gguf.read(name), name)
     if to == HUGGINGFACE:
         _write_folder(weights, name, output)
         return

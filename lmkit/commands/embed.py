@@ -9,9 +9,9 @@ from lmkit.commands import models as opening
 from lmkit.commands import scoring
 from lmkit.commands.options import EncodingErrors, Files, Json, ModelOption, Output, Run, choice
 from lmkit.commands.w2v.options import tell_made
-from lmkit.edge import streams
-from lmkit.edge.records import Table, cell
 from lmkit.errors import CheckpointError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import Table, cell
 
 
 def embed(

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from lmkit.edge import streams
-from lmkit.edge.records import to_json
 from lmkit.errors import OutputError
+from lmkit.io import streams
+from lmkit.io.records import to_json
 
 
 class EventLog:

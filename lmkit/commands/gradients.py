@@ -5,9 +5,9 @@ from typing import Any
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
-from lmkit.edge import streams
-from lmkit.edge.records import Table
 from lmkit.errors import CheckpointError
+from lmkit.io import streams
+from lmkit.io.records import Table
 
 BLOCKS = 16  # of the text, at most
 

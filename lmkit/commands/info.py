@@ -7,10 +7,10 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, Output, Run
-from lmkit.edge import streams
-from lmkit.edge.folders import Folder
-from lmkit.edge.records import cell, to_json
 from lmkit.errors import CheckpointError, UnmetError, UsageError
+from lmkit.io import streams
+from lmkit.io.folders import Folder
+from lmkit.io.records import cell, to_json
 
 INTACT, UNPROTECTED = "intact", "no digests"
 """What --verify finds where it finds no damage."""

@@ -5,8 +5,8 @@ from typing import Any
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
-from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
 
 AUTO = "auto"
 

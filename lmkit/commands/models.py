@@ -7,10 +7,10 @@ from importlib import import_module
 from typing import Any
 
 from lmkit.commands.options import TOKENS, Run
-from lmkit.edge import limits, streams
-from lmkit.edge.folders import Folder
-from lmkit.edge.terminal import Terminal
 from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
+from lmkit.io import size_limits, streams
+from lmkit.io.folders import Folder
+from lmkit.io.terminal import Terminal
 
 BIG = 64 << 20  # bytes of a model from which on several threads pay
 
@@ -260,7 +260,7 @@ def text_reader(
     errors: str, *, raw: bool = False, eager: bool = False, block: int = streams.BLOCK
 ) -> streams.TextReader:
     """A reader of texts; `errors` as --encoding-errors has it, `raw` for tokens that take any bytes."""
-    longest = limits.RECORD if eager else limits.LINE
+    longest = size_limits.RECORD if eager else size_limits.LINE
     return streams.TextReader(
         replace=errors == "replace", forgiving=True, raw=raw, eager=eager, block=block, longest=longest
     )

@@ -21,10 +21,10 @@ from lmkit.commands.options import (
     Run,
     Window,
 )
-from lmkit.edge import streams
-from lmkit.edge.records import Table, cell
-from lmkit.edge.terminal import bars
 from lmkit.errors import UsageError
+from lmkit.io import streams
+from lmkit.io.records import Table, cell
+from lmkit.io.terminal import bars
 
 ROUNDING = 1e-3
 """How far from 1 the sum of probabilities may be in a file of rounded digits."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from lmkit.edge.terminal import Terminal
+from lmkit.io.terminal import Terminal
 
 
 class Mark(NamedTuple):

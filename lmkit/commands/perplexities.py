@@ -7,9 +7,9 @@ from typing import Any
 from lmkit.commands import models as opening
 from lmkit.commands import scoring
 from lmkit.commands.options import Run
-from lmkit.edge import streams
-from lmkit.edge.records import Table, cell
-from lmkit.edge.terminal import is_terminal, table
+from lmkit.io import streams
+from lmkit.io.records import Table, cell
+from lmkit.io.terminal import is_terminal, table
 
 COLUMNS = (
     "perplexity", "perplexity_known", "tokens", "unknown_tokens", "nats",

@@ -25,9 +25,9 @@ from lmkit.commands.options import (
     Threads,
 )
 from lmkit.commands.perplexities import Scored, Shown, best_first
-from lmkit.edge import streams
-from lmkit.edge.records import Table, cell, to_json
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import Table, cell, to_json
 
 BLOCK = 1 << 20  # enough for one task, small enough to share among threads
 

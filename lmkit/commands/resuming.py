@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from lmkit.commands import models as opening
-from lmkit.edge import streams
 from lmkit.errors import CheckpointError, UsageError
+from lmkit.io import streams
 
 KIND = "training-state"
 

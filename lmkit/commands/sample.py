@@ -14,8 +14,8 @@ from lmkit.commands.generation.searching import Searching
 from lmkit.commands.grouped import with_groups
 from lmkit.commands.options import Device, ModelOption, Output, Run, Seed
 from lmkit.commands.sections import in_sections
-from lmkit.edge import streams
 from lmkit.errors import UsageError
+from lmkit.io import streams
 
 
 @in_sections(own.SECTIONS)

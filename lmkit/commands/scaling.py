@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from lmkit.commands.options import Json, Output, Run, suggested
-from lmkit.edge import streams
-from lmkit.edge.records import Table
 from lmkit.errors import UsageError
+from lmkit.io import streams
+from lmkit.io.records import Table
 
 PRESETS = (
     "gpt1", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "bert-base", "bert-large", "llama-7b", "llama-13b",

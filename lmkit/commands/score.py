@@ -23,9 +23,9 @@ from lmkit.commands.options import (
     Run,
     Stride,
 )
-from lmkit.edge import streams
-from lmkit.edge.records import Table
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import Table
 
 
 def score(

@@ -7,8 +7,8 @@ from typing import Any
 from lmkit.commands.models import has_torch, open_language_model, size_of_model
 from lmkit.commands.models import use_threads as use_model_threads
 from lmkit.commands.options import Run
-from lmkit.edge import streams
 from lmkit.errors import MissingError, UsageError
+from lmkit.io import streams
 
 SHOWN = 10  # unknown words that are named
 

@@ -13,8 +13,8 @@ from lmkit.commands.options import ADJUSTABLE, UNRECORDED, Run
 from lmkit.commands.provenance import checkpoint_bytes, origin
 from lmkit.commands.resuming import StateFile
 from lmkit.commands.stopping import asked_to_stop
-from lmkit.edge import streams
 from lmkit.errors import Diverged, OutputError, Status, Stopped
+from lmkit.io import streams
 
 
 class RunOptions(Protocol):

@@ -10,7 +10,7 @@ from conftest import without_context_notice
 from random_weights import random_weights
 
 from lmkit.checkpoint import serialize
-from lmkit.edge.limited_process import Limits
+from lmkit.io.limited_process import Limits
 from lmkit.tokenization.tokenizers import ByteTokenizer
 
 pytest.importorskip("llguidance")
@@ -131,7 +131,7 @@ def test_without_the_engine_its_installation_is_told(fails, bytes_model, monkeyp
 
 
 def test_a_schema_that_takes_for_ever_ends(fails, bytes_model, monkeypatch):
-    monkeypatch.setattr("lmkit.edge.limited_process.LIMITS", Limits(2.0))
+    monkeypatch.setattr("lmkit.io.limited_process.LIMITS", Limits(2.0))
     schema = '{"type": "integer", "multipleOf": 1000003}'
     done = fails(3, "sample", "-m", bytes_model, "--json-schema", schema)
     assert "--json-schema: not done within 2 s, the limit" in done.stderr

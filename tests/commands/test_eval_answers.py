@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lmkit.edge.limited_process import Limits
+from lmkit.io.limited_process import Limits
 
 COT = b"The answer is 27.\nThey had 23 - 20 = 3. 3 + 6 = 9. The answer is 9.\n"
 PATTERN = r"The answer is (.*?)\."
@@ -149,7 +149,7 @@ def test_bad_patterns(pattern, message, fails):
 
 
 def test_a_pattern_that_takes_for_ever_ends(fails, write, monkeypatch):
-    monkeypatch.setattr("lmkit.edge.limited_process.LIMITS", Limits(1.0))
+    monkeypatch.setattr("lmkit.io.limited_process.LIMITS", Limits(1.0))
     write("gold.txt", b"a\na\n")
     texts = b"a\n" + b"a" * 60 + b"!\n"
     done = fails(3, "eval", "answers", "--extract", "(a+)+$", "--gold", "gold.txt", stdin=texts)

@@ -14,8 +14,8 @@ from lmkit.cli import function_of
 from lmkit.commands.eventlog import EventLog
 from lmkit.commands.options import ADJUSTABLE, UNRECORDED, Run
 from lmkit.commands.session import Point, Session, state_file
-from lmkit.edge.terminal import Terminal
 from lmkit.errors import CheckpointError, Diverged, OutputError, Stopped, UsageError
+from lmkit.io.terminal import Terminal
 
 NEURAL = {
     UNRECORDED: {

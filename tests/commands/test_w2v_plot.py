@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from lmkit.edge.figures import unobstructed
+from lmkit.io.plots import unobstructed
 
 WORDS = ["king", "queen", "man", "</script><b>", "$x$", "ñandú"]
 TEXT = "".join(f"{word} {n % 2} {n} {n * n % 5}\n" for n, word in enumerate(WORDS, 1)).encode()

@@ -150,7 +150,7 @@ def test_auto_negatives_depend_on_the_size(words, expected):
 
     from lmkit.commands.options import Run
     from lmkit.commands.w2v.running import Running, plan_of
-    from lmkit.edge.terminal import Terminal
+    from lmkit.io.terminal import Terminal
 
     told = io.StringIO()
     running = Running(None, {"loss": "negative-sampling"}, None, False, None, False, 0.0, None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lmkit.checkpoint import serialize
 from lmkit.counting.storage import Memory
-from lmkit.edge.scratch import Disk
+from lmkit.io.temp_storage import Disk
 from lmkit.ngram.backoff_estimation import Settings, estimate, uniform
 from lmkit.ngram.backoff_model import NGram
 from lmkit.ngram.corpus import count_corpus

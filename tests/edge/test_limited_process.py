@@ -11,9 +11,9 @@ import time
 import pytest
 
 from lmkit import isolation
-from lmkit.edge import limited_process
-from lmkit.edge.limited_process import LimitedProcess, LimitedWorker, Limits
 from lmkit.errors import CheckpointError, DataError
+from lmkit.io import limited_process
+from lmkit.io.limited_process import LimitedProcess, LimitedWorker, Limits
 from lmkit.isolation import Job, LimitError
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone has this")

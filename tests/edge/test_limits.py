@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit import checkpoint, kinds
-from lmkit.edge import limits, streams
-from lmkit.edge.limits import Limit
 from lmkit.errors import CheckpointError, DataError
+from lmkit.io import size_limits, streams
+from lmkit.io.size_limits import Limit
 from lmkit.ngram import arpa
 
 PACKERS = {"plain": bytes, "gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
@@ -47,8 +47,8 @@ def peak(*words):
 def small(monkeypatch):
     """Limits of a few bytes."""
     for name in ("YAML", "TEMPLATE", "DOCUMENT", "TOKENIZER", "TABLE", "WHOLE"):
-        old = getattr(limits, name)
-        monkeypatch.setattr(limits, name, Limit(100, old.what, old.hint))
+        old = getattr(size_limits, name)
+        monkeypatch.setattr(size_limits, name, Limit(100, old.what, old.hint))
     monkeypatch.setattr(streams, "SNIFF", 16)
     monkeypatch.setattr(streams, "BLOCK", 7)
 
@@ -71,10 +71,10 @@ def header(**tensors):
 def test_a_limit_is_exact(name, size, small, write):
     path = str(write("file", PACKERS[name](b"x" * size)))
     if size <= 100:
-        assert bytes(streams.read_limited(path, limits.DOCUMENT)) == b"x" * size
+        assert bytes(streams.read_limited(path, size_limits.DOCUMENT)) == b"x" * size
         return
     with pytest.raises(DataError, match=r"file: longer than 100 bytes, the limit for JSON files") as raised:
-        streams.read_limited(path, limits.DOCUMENT)
+        streams.read_limited(path, size_limits.DOCUMENT)
     assert raised.value.hint == "make sure that this is the file you mean"
     if name != "plain":
         with pytest.raises(DataError, match="longer than 100 bytes"):
@@ -138,7 +138,7 @@ def test_an_endless_pipe_is_read_no_further_than_a_limit(small, work):
     thread = threading.Thread(target=pour)
     thread.start()
     with pytest.raises(DataError, match="pipe: longer than"):
-        streams.read_limited("pipe", limits.YAML)
+        streams.read_limited("pipe", size_limits.YAML)
     thread.join()
     assert sum(sent) < 1 << 20
 
@@ -274,7 +274,7 @@ LINES = {
 @pytest.mark.parametrize("command", LINES)
 def test_commands_name_a_line_that_is_too_long(command, fails, shelf, write, monkeypatch):
     for name in ("RECORD", "LINE"):
-        monkeypatch.setattr(limits, name, Limit(100, name, "split it"))
+        monkeypatch.setattr(size_limits, name, Limit(100, name, "split it"))
     monkeypatch.setattr(streams, "BLOCK", 50)
     text = b"a b " * 50
     write("text.txt", text)

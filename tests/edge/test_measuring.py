@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.edge import compressors, numbers, streams
-from lmkit.edge.streams import TextReader
 from lmkit.errors import DataError, UsageError
+from lmkit.io import compressors, number_tables, streams
+from lmkit.io.streams import TextReader
 
 TEXT = st.text(st.sampled_from("ab é€😀\ufeff\r\n\0 "), max_size=40)
 
@@ -107,7 +107,7 @@ def test_names_of_compressors():
 
 def read(function, text, write):
     name = str(write("x", text))
-    return function(name if function is numbers.matrix else [name], TextReader())
+    return function(name if function is number_tables.matrix else [name], TextReader())
 
 
 @pytest.mark.parametrize(
@@ -116,24 +116,24 @@ def read(function, text, write):
      (b"-0", [0], 1), (b"", [], None)],
 )  # fmt: skip
 def test_weights(text, values, line, write):
-    assert read(numbers.weights, text, write) == (values, f"x:{line}" if line else "x")
+    assert read(number_tables.weights, text, write) == (values, f"x:{line}" if line else "x")
 
 
 @pytest.mark.parametrize("text", [b"-1", b"nan", b"inf", b"1e999", b"x", b"0x1", b"1_0", b"a\t1", b"1 x", b"1\tnan"])
 def test_what_is_no_weight(text, write):
     with pytest.raises(DataError, match=r"^x:2: "):
-        read(numbers.weights, b"1\n" + text, write)
+        read(number_tables.weights, b"1\n" + text, write)
 
 
 def test_counts(write):
-    assert list(read(numbers.counts, b"3\n\n3\n0\n", write).values()) == [3, 3, 0]
-    assert read(numbers.counts, b"a\t1\nb c\t2\na\t4\n", write) == {b"a": 5, b"b c": 2}
+    assert list(read(number_tables.counts, b"3\n\n3\n0\n", write).values()) == [3, 3, 0]
+    assert read(number_tables.counts, b"a\t1\nb c\t2\na\t4\n", write) == {b"a": 5, b"b c": 2}
 
 
 @pytest.mark.parametrize("text", [b"a\t-1", b"1.5", b"a", b"a\t", b"9999999999999999999", "٣".encode()])
 def test_what_is_no_count(text, write):
     with pytest.raises(DataError, match=r"^x:2: "):
-        read(numbers.counts, b"1\n" + text, write)
+        read(number_tables.counts, b"1\n" + text, write)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_what_is_no_count(text, write):
              b"X A B\nx 1 2\ny 3 4\n"]
 )  # fmt: skip
 def test_matrices(text, write):
-    rows, place = read(numbers.matrix, text, write)
+    rows, place = read(number_tables.matrix, text, write)
     assert rows == [[1, 2], [3, 4]]
     assert place == f"x:{text.rstrip().count(10) + 1}"
 
@@ -151,4 +151,4 @@ def test_matrices(text, write):
 )
 def test_what_is_no_matrix(text, write):
     with pytest.raises(DataError, match=r"^x:2: "):
-        read(numbers.matrix, text, write)
+        read(number_tables.matrix, text, write)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lmkit import cli
-from lmkit.edge import processor
+from lmkit.io import processor
 
 CPUINFO = """\
 processor\t: 0

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from lmkit.edge import replacement
-from lmkit.edge.folders import write_folder
-from lmkit.edge.streams import open_output
+from lmkit.io import atomic_replacement
+from lmkit.io.folders import write_folder
+from lmkit.io.streams import open_output
 
 WRITER = """
 import os, sys
@@ -154,7 +154,7 @@ def test_long_names_that_begin_alike_have_other_temporary_names(killed, work):
 
 def test_one_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(monkeypatch, work):
     monkeypatch.delattr(os, "O_TMPFILE", raising=False)
-    lock, removed = replacement._lock, []
+    lock, removed = atomic_replacement._lock, []
 
     def late(handle):
         if not removed:
@@ -162,7 +162,7 @@ def test_one_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(monke
             os.unlink(removed[0])
         lock(handle)
 
-    monkeypatch.setattr(replacement, "_lock", late)
+    monkeypatch.setattr(atomic_replacement, "_lock", late)
     written("file")
     assert len(removed) == 1
     assert os.listdir(work) == ["file"]

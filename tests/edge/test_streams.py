@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmkit.edge import streams
-from lmkit.edge.streams import Output, TextReader, open_input, open_output
 from lmkit.errors import DataError, OutputError, UsageError
+from lmkit.io import streams
+from lmkit.io.streams import Output, TextReader, open_input, open_output
 
 TEXT = "".join(f"line {number} of many é\n" for number in range(3000)).encode()
 PACKERS = {

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.edge import scratch, terminal
-from lmkit.edge.records import Table, cell, to_json
-from lmkit.edge.streams import Output
-from lmkit.edge.terminal import Terminal, VisibleStream, is_terminal, table
 from lmkit.errors import UsageError
+from lmkit.io import temp_storage, terminal
+from lmkit.io.records import Table, cell, to_json
+from lmkit.io.streams import Output
+from lmkit.io.terminal import Terminal, VisibleStream, is_terminal, table
 
 
 class Screen(io.StringIO):
@@ -225,7 +225,7 @@ def test_tables_of_records():
      ("2gb", 2 << 30), ("1T", 1 << 40), ("1.5G", 3 << 29), ("0.5k", 512), ("7B", 7)],
 )  # fmt: skip
 def test_sizes_of_memory(text, size):
-    assert scratch.memory_size(text) == size
+    assert temp_storage.memory_size(text) == size
 
 
 @pytest.mark.parametrize(
@@ -253,17 +253,17 @@ def test_sizes_of_memory(text, size):
 )
 def test_sizes_that_are_none(text):
     with pytest.raises(UsageError, match="--memory"):
-        scratch.memory_size(text)
+        temp_storage.memory_size(text)
 
 
 def test_half_of_what_is_free_by_default():
-    size = scratch.memory_size(None)
+    size = temp_storage.memory_size(None)
     assert size >= 128 << 20
-    assert scratch.free_memory() >= 256 << 20
+    assert temp_storage.free_memory() >= 256 << 20
 
 
 def test_arrays_on_disk(work):
-    disk = scratch.Disk(str(work))
+    disk = temp_storage.Disk(str(work))
     writer = disk.writer(np.int64)
     for begin in range(0, 10_000, 1000):
         writer.append(np.arange(begin, begin + 1000, dtype=np.int32))
@@ -277,10 +277,10 @@ def test_arrays_on_disk(work):
 
 
 def test_folders_for_arrays(tmp_path, monkeypatch, write):
-    assert scratch.Disk().folder == str(tmp_path / "tmp")
+    assert temp_storage.Disk().folder == str(tmp_path / "tmp")
     for folder in ("none", str(write("file", b""))):
         with pytest.raises(UsageError, match="--temp-dir"):
-            scratch.Disk(folder)
+            temp_storage.Disk(folder)
 
 
 # What a terminal would obey.

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.edge.scratch import Disk
 from lmkit.errors import DataError
+from lmkit.io.temp_storage import Disk
 from lmkit.word_vectors.corpus import Stream, corpus_of, encode
 from lmkit.word_vectors.phrases import join, scores
 

@@ -9,8 +9,8 @@ import pytest
 
 from lmkit.architectures import gguf as families
 from lmkit.architectures.transformer import Transformer
-from lmkit.edge import gguf_files
 from lmkit.errors import CheckpointError
+from lmkit.io import gguf as gguf_files
 from lmkit.tokenization.bpe.byte_characters import BYTE_TO_CHARACTER
 
 gguf = pytest.importorskip("gguf")

@@ -139,7 +139,7 @@ EVERY = [(name, settings) for name, several in SHAPES.items() for settings in se
 
 def written(weights: Weights, path: Path) -> dict[str, bytes]:
     from lmkit.architectures.huggingface.export import write
-    from lmkit.edge.folders import write_folder
+    from lmkit.io.folders import write_folder
 
     write_folder(str(path), write(weights))
     return files_of(path)

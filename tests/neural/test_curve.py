@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.edge import figures
+from lmkit.io import plots
 
 pytest.importorskip("matplotlib")
 
@@ -48,7 +48,7 @@ def test_with_a_log_the_whole_of_a_resumed_run_is_drawn(lmkit, write, work, monk
     from lmkit.commands.train.curve import Curve
 
     drawn = []
-    monkeypatch.setattr(figures, "write_training", lambda figure, name: drawn.append(figure))
+    monkeypatch.setattr(plots, "write_training", lambda figure, name: drawn.append(figure))
     curve = Curve("a.svg", "title", 1.0)
     events = [
         {"event": "step", "step": 1, "nats": 3.0, "lr": 0.1},
@@ -65,15 +65,15 @@ def test_with_a_log_the_whole_of_a_resumed_run_is_drawn(lmkit, write, work, monk
 
 
 def test_lines_have_a_point_for_each_step(work):
-    many = figures.Points(list(range(1, 41)), [3 + (-1) ** n / n for n in range(1, 41)])
-    few = figures.Points([20, 40], [3.1, 3.0])
-    figures.write_training(figures.TrainingFigure("t", many, few, many, 1.4), "a.svg")
+    many = plots.Points(list(range(1, 41)), [3 + (-1) ** n / n for n in range(1, 41)])
+    few = plots.Points([20, 40], [3.1, 3.0])
+    plots.write_training(plots.TrainingFigure("t", many, few, many, 1.4), "a.svg")
     assert lines((work / "a.svg").read_bytes())[0] == 40
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=200))
 def test_averages_keep_ends_and_stay_within(values):
-    found = figures.averaged(values)
+    found = plots.averaged(values)
     assert len(found) == len(values)
     assert found[0] == pytest.approx(values[0])
     assert found[-1] == pytest.approx(values[-1])
@@ -81,7 +81,7 @@ def test_averages_keep_ends_and_stay_within(values):
 
 
 def test_averages_of_a_straight_line_are_the_line():
-    assert figures.averaged(list(range(100))) == pytest.approx(list(range(100)))
+    assert plots.averaged(list(range(100))) == pytest.approx(list(range(100)))
 
 
 def test_what_cannot_be_drawn_is_told_before_training(fails, write, monkeypatch):

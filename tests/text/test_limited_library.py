@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from lmkit import isolation
-from lmkit.edge import limited_process
 from lmkit.errors import CheckpointError, DataError
+from lmkit.io import limited_process
 from lmkit.tokenization import limited_library
 from lmkit.tokenization.bpe.encoding import Options
 from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer

@@ -11,8 +11,8 @@ from lmkit.commands import models as opening
 from lmkit.commands.bpe.texts import make_scheme
 from lmkit.commands.options import ModelOption, Output, Run, choice
 from lmkit.commands.provenance import checkpoint_bytes, origin
-from lmkit.edge import limits, streams
 from lmkit.errors import CheckpointError, UsageError
+from lmkit.io import size_limits, streams
 
 IMPORTED = ("tokenizer.json", "gpt2", "tiktoken", "sentencepiece", "subword-nmt")
 EXPORTED = ("tokenizer.json", "gpt2", "tiktoken", "subword-nmt")
@@ -143,11 +143,11 @@ def _content(name: str, *, known: bool) -> bytes:
     from lmkit.tokenization.formats.detection import begins_like_one
 
     def extent(start: bytearray) -> int:
-        return limits.TOKENIZER.size + 1 if known or begins_like_one(bytes(start)) else 0
+        return size_limits.TOKENIZER.size + 1 if known or begins_like_one(bytes(start)) else 0
 
     data = streams.read_whole(name, extent)
-    if len(data) > limits.TOKENIZER.size:
-        raise limits.TOKENIZER.error(streams.display(name))
+    if len(data) > size_limits.TOKENIZER.size:
+        raise size_limits.TOKENIZER.error(streams.display(name))
     return bytes(data)
 
 
@@ -176,7 +176,7 @@ def _read(
     if form == "tokenizer.json":
         said = None
         if config is not None:
-            said = bytes(streams.read_limited(config, limits.DOCUMENT))
+            said = bytes(streams.read_limited(config, size_limits.DOCUMENT))
             with opening.about(config):
                 tokenizer_json.said_roles({}, said)
         with opening.about(names[0]):

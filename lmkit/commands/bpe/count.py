@@ -4,7 +4,7 @@ from lmkit.commands import models as opening
 from lmkit.commands.bpe.texts import Level, Normalize, Pattern, count_pretokens, make_scheme
 from lmkit.commands.options import EncodingErrors, Files, Output, Run
 from lmkit.commands.provenance import checkpoint_bytes, origin
-from lmkit.edge import streams
+from lmkit.io import streams
 
 
 def count(

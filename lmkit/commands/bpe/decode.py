@@ -9,8 +9,8 @@ from lmkit.commands import models as opening
 from lmkit.commands.bpe.encode import Marker
 from lmkit.commands.bpe.texts import TokenizerOption, as_they_are
 from lmkit.commands.options import Files, Output, Run, choice
-from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
 
 HEAD = 1 << 16  # bytes in which the header of an array has to be
 

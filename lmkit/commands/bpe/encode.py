@@ -9,9 +9,9 @@ from lmkit.commands import models as opening
 from lmkit.commands.bpe.texts import TokenizerOption, as_they_are
 from lmkit.commands.bpe.vocabularies import allowed_pieces, read_vocabulary
 from lmkit.commands.options import EncodingErrors, Files, Json, Output, ParseSpecial, Run, Seed, choice
-from lmkit.edge import limits, streams
-from lmkit.edge.records import to_json
 from lmkit.errors import UsageError
+from lmkit.io import size_limits, streams
+from lmkit.io.records import to_json
 from lmkit.tokenization.bpe.scheme import MARKERS
 
 FORMS = ("ids", "pieces", "text", "npy")
@@ -186,7 +186,7 @@ class _Text:
     def _parts(self) -> Iterator[tuple[Any, Any]]:
         if self._encoder is None or self._tokenizer.kind != "bpe" or self._tokenizer.ends_words:
             reader = opening.text_reader(self._errors, raw=self._tokenizer.takes_bytes, eager=True)
-            reader.longest = limits.LINE
+            reader.longest = size_limits.LINE
             encode = self._tokenizer.encode_block
             if self._encoder is not None:
                 encode = lambda block: self._encoder.encode(self._encoder.scan(block))  # noqa: E731
@@ -258,7 +258,7 @@ def _write_array(out: streams.Output, tokenizer: Any, text: _Text) -> None:
 
     import numpy as np
 
-    from lmkit.edge.scratch import Disk
+    from lmkit.io.temp_storage import Disk
     from lmkit.tokenization.line_ends import with_line_ends
 
     dtype = np.dtype("<u2" if tokenizer.size <= 1 << 16 else "<u4")

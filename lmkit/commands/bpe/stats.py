@@ -6,9 +6,9 @@ from typing import Any
 from lmkit.commands import models as opening
 from lmkit.commands.bpe.texts import TokenizerOption
 from lmkit.commands.options import EncodingErrors, Files, Json, Output, Run
-from lmkit.edge import streams
-from lmkit.edge.records import cell, to_json
 from lmkit.errors import DataError
+from lmkit.io import streams
+from lmkit.io.records import cell, to_json
 
 
 def stats(

@@ -8,8 +8,8 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run, choice, suggested
 from lmkit.commands.provenance import Hashed
-from lmkit.edge import limits, streams
 from lmkit.errors import CheckpointError, DataError, UsageError
+from lmkit.io import size_limits, streams
 from lmkit.isolation import LimitError
 from lmkit.tokenization.bpe.scheme import PATTERNS
 
@@ -109,7 +109,7 @@ def _extent(start: bytearray) -> int:
 
     if checkpoint.is_checkpoint(start[:9]):
         return checkpoint.extent(start)
-    return limits.TABLE.size + 1 if b"\n" in start else 0
+    return size_limits.TABLE.size + 1 if b"\n" in start else 0
 
 
 def read_counts(files: Sequence[str], scheme: Any, *, given: bool) -> tuple[Any, list[dict[str, Any]]]:
@@ -127,8 +127,8 @@ def read_counts(files: Sequence[str], scheme: Any, *, given: bool) -> tuple[Any,
     records = []
     for name in files:
         data = streams.read_whole(name, _extent)
-        if len(data) > limits.TABLE.size and not checkpoint.is_checkpoint(data[:9]):
-            raise limits.TABLE.error(streams.display(name))
+        if len(data) > size_limits.TABLE.size and not checkpoint.is_checkpoint(data[:9]):
+            raise size_limits.TABLE.error(streams.display(name))
         records.append({"counts": sha256(data).hexdigest()})
         with opening.about(name):
             if checkpoint.is_checkpoint(data[:9]):

@@ -3,8 +3,8 @@
 from typing import Any
 
 from lmkit.commands import models as opening
-from lmkit.edge import streams
 from lmkit.errors import DataError
+from lmkit.io import streams
 
 
 def _listed(name: str) -> list[tuple[bytes, int | None]]:

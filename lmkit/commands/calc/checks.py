@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.options import Run
-from lmkit.edge import streams, trial
-from lmkit.edge.records import Table, to_json
 from lmkit.errors import Status, UsageError
+from lmkit.io import exercise_runner, streams
+from lmkit.io.records import Table, to_json
 
 SECONDS = 5.0
 Check = Annotated[
@@ -40,7 +40,7 @@ def check(
     with streams.open_output(output, inputs=[name]) as out:
         table = Table(out, ("case", "expected", "got", "ok", "fault"), as_json=as_json)
         for case in cases:
-            answer = trial.call(name, function, case.arguments, SECONDS)
+            answer = exercise_runner.call(name, function, case.arguments, SECONDS)
             wrong = answer.fault or fault(case.expected, answer.got)
             ok = wrong is None
             right += ok

@@ -6,9 +6,9 @@ import typer
 
 from lmkit.commands.calc.values import Fields, Values, answer, each, numbers
 from lmkit.commands.options import Output, Run, choice
-from lmkit.edge import streams
-from lmkit.edge.records import to_json
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import to_json
 
 
 def layernorm(

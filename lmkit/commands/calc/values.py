@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands import models as opening
-from lmkit.edge import streams
-from lmkit.edge.records import to_json
 from lmkit.errors import DataError
+from lmkit.io import streams
+from lmkit.io.records import to_json
 
 Values = Annotated[
     list[str] | None,

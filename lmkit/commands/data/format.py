@@ -6,9 +6,9 @@ import typer
 
 from lmkit.commands.options import Json, Output, Run, choice
 from lmkit.commands.prompt import items, styles
-from lmkit.edge import streams
-from lmkit.edge.records import to_json
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import to_json
 
 STYLES = ("instruct", "t5", "gpt1", "bert")
 TAUGHT = ("instruct", "t5")

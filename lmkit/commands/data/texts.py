@@ -7,9 +7,9 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import TOKENS, EncodingErrors, Files, Json, Output, Run, Tokens, choice
-from lmkit.edge import streams
-from lmkit.edge.records import to_json
 from lmkit.errors import CheckpointError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import to_json
 
 
 def text(

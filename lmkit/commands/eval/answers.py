@@ -24,9 +24,9 @@ from lmkit.commands.options import (
     Run,
     Seed,
 )
-from lmkit.edge import streams
-from lmkit.edge.records import to_json
 from lmkit.errors import DataError
+from lmkit.io import streams
+from lmkit.io.records import to_json
 
 PREDICTED = ("text", "answer", "prediction")
 _SHOWN = 10  # wrong steps that are told

@@ -19,9 +19,9 @@ from lmkit.commands.options import (
     Seed,
     choice,
 )
-from lmkit.edge import streams
-from lmkit.edge.records import to_json
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import to_json
 
 TOKENIZERS = ("13a", "none", "intl", "char", "zh")
 PREDICTED = ("text", "answer", "prediction")

@@ -21,9 +21,9 @@ from lmkit.commands.options import (
     Run,
     Seed,
 )
-from lmkit.edge import streams
-from lmkit.edge.records import to_json
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import to_json
 
 PREDICTED = ("label", "prediction", "answer")
 _WIDEST = 2000  # labels that a table of confusions may have

@@ -20,8 +20,8 @@ from lmkit.commands.options import (
     Run,
     Seed,
 )
-from lmkit.edge import streams
-from lmkit.edge.records import to_json
+from lmkit.io import streams
+from lmkit.io.records import to_json
 
 PREDICTED = ("text", "answer", "prediction", "label")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from lmkit import __version__
 from lmkit.commands.options import Run
-from lmkit.edge import streams
-from lmkit.edge.records import Table, cell
-from lmkit.edge.terminal import is_terminal, table
+from lmkit.io import streams
+from lmkit.io.records import Table, cell
+from lmkit.io.terminal import is_terminal, table
 
 _PLAIN = ("metric", "value", "low", "high")
 _COMPARED = ("against", "difference", "difference_low", "difference_high", "p")

@@ -8,9 +8,9 @@ from typing import Any
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.commands.prompt import inputs
-from lmkit.edge import streams
-from lmkit.edge.records import from_json
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import from_json
 
 GOLD = ("gold", "label", "output", "answer", "answers")
 _SHOWN = 5  # names of items that a message lists

@@ -20,9 +20,9 @@ from lmkit.commands.options import (
     Run,
     Seed,
 )
-from lmkit.edge import streams
-from lmkit.edge.records import to_json
 from lmkit.errors import DataError, UnmetError
+from lmkit.io import streams
+from lmkit.io.records import to_json
 
 PREDICTED = ("prediction", "score", "label", "answer")
 

@@ -10,10 +10,10 @@ import typer
 from lmkit import __version__
 from lmkit.commands import models as opening
 from lmkit.commands.options import TOKENS, EncodingErrors, Files, Json, Output, Run, Seed, Tokens
-from lmkit.edge import fields, streams
-from lmkit.edge.records import Table, cell
-from lmkit.edge.terminal import is_terminal, table
 from lmkit.errors import DataError
+from lmkit.io import jsonl_fields, streams
+from lmkit.io.records import Table, cell
+from lmkit.io.terminal import is_terminal, table
 
 
 def text(
@@ -110,7 +110,7 @@ def _encoded(name: str, blocks: Iterator[bytes], field: str | None, learner: Any
 
     texts = Texts()
     lines = (block[:-1].split(b"\n") for block in blocks)
-    for found in lines if field is None else fields.texts(name, blocks, field):
+    for found in lines if field is None else jsonl_fields.texts(name, blocks, field):
         if found:
             texts.add(found, *encode(learner, found, words=words))
     return texts

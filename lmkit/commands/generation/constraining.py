@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmkit.commands.options import choice
-from lmkit.edge import limits, streams
 from lmkit.errors import DataError, UnmetError, UsageError
+from lmkit.io import size_limits, streams
 from lmkit.isolation import LimitError
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class _About:
 
 def _decoded(name: str) -> str:
     try:
-        return bytes(streams.read_limited(name, limits.DOCUMENT)).removeprefix(streams.BOM).decode()
+        return bytes(streams.read_limited(name, size_limits.DOCUMENT)).removeprefix(streams.BOM).decode()
     except UnicodeDecodeError as error:
         raise DataError(
             f"{streams.display(name)}: not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start + 1}"

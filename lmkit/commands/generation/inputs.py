@@ -6,9 +6,9 @@ from typing import Any
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
-from lmkit.edge import streams
-from lmkit.edge.records import from_json, take_id
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import from_json, take_id
 
 FORMS = ("auto", "text", "jsonl")
 _RECORDS = (".jsonl", ".ndjson")

@@ -12,11 +12,11 @@ from lmkit.commands.generation.filtering import Choosing
 from lmkit.commands.generation.options import Showing
 from lmkit.commands.generation.searching import Search
 from lmkit.commands.options import Run
-from lmkit.edge.streams import Output
 from lmkit.generation import prompt_encoding, workers
 from lmkit.generation.batching import is_batched
 from lmkit.generation.engine import Generator, OneByOne, Stepper, Together
 from lmkit.generation.speculative_decoding import Speculation
+from lmkit.io.streams import Output
 
 
 class Maker:

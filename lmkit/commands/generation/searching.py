@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.options import Run
-from lmkit.edge.records import cell
-from lmkit.edge.streams import Output
 from lmkit.errors import UsageError
+from lmkit.io.records import cell
+from lmkit.io.streams import Output
 
 DIVERSITY = 0.5  # nats, where --diversity does not say
 CANDIDATES = 4  # of contrastive search, where -k does not say

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from lmkit.commands.generation.running import Label
-from lmkit.edge.records import to_json
-from lmkit.edge.streams import Output
 from lmkit.generation.engine import Generated, Grown, Request
+from lmkit.io.records import to_json
+from lmkit.io.streams import Output
 
 
 class Teller(Protocol):

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from lmkit.commands.generation.running import Label
-from lmkit.edge.records import Table
-from lmkit.edge.streams import Output
 from lmkit.generation import log_softmax
 from lmkit.generation.engine import Generated, Grown
 from lmkit.generation.filters import Candidates
+from lmkit.io.records import Table
+from lmkit.io.streams import Output
 from lmkit.protocols import F64
 
 Watch = Callable[[F64, Candidates, int], Mapping[str, Any]]

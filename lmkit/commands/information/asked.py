@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmkit.commands.options import Run
-from lmkit.edge import streams
-from lmkit.edge.records import Table
 from lmkit.errors import UsageError
+from lmkit.io import streams
+from lmkit.io.records import Table
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from lmkit.commands.options import (
     Unit,
     choice,
 )  # fmt: skip
-from lmkit.edge import streams
 from lmkit.errors import UsageError
+from lmkit.io import streams
 
 
 def entropy(

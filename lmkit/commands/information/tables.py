@@ -5,8 +5,8 @@ from typing import Any
 
 from lmkit.commands import models as opening
 from lmkit.commands.information.asked import Asked, correction, show, tell_infinite
-from lmkit.edge import streams
 from lmkit.errors import DataError
+from lmkit.io import streams
 
 HINT = "--normalize rescales weights"
 
@@ -35,10 +35,10 @@ def probabilities(asked: Asked, out: streams.Output) -> None:
 
 
 def _distribution(asked: Asked, names: Sequence[str]) -> Any:
-    from lmkit.edge import numbers
     from lmkit.information.measures import distribution
+    from lmkit.io import number_tables
 
-    weights, place = numbers.weights(names, _lines(asked))
+    weights, place = number_tables.weights(names, _lines(asked))
     return _at(place, lambda: distribution(weights, rescale=asked.normalize, hint=HINT))
 
 
@@ -60,9 +60,9 @@ def counts(asked: Asked, out: streams.Output) -> None:
 
 
 def _counts(asked: Asked, names: Sequence[str]) -> dict[bytes, int]:
-    from lmkit.edge import numbers
+    from lmkit.io import number_tables
 
-    found = numbers.counts(names, _lines(asked))
+    found = number_tables.counts(names, _lines(asked))
     if not any(found.values()):
         raise DataError(f"{streams.display(names[-1])}: nothing was counted: no count is above 0")
     return found
@@ -79,10 +79,10 @@ def _aligned(counted: dict[bytes, int], others: dict[bytes, int]) -> tuple[Any, 
 
 def joint(asked: Asked, out: streams.Output) -> None:
     """`--joint`."""
-    from lmkit.edge import numbers
     from lmkit.information.measures import Joint, joint_distribution
+    from lmkit.io import number_tables
 
-    rows, place = numbers.matrix(asked.inputs[0], _lines(asked))
+    rows, place = number_tables.matrix(asked.inputs[0], _lines(asked))
     found = Joint.of(_at(place, lambda: joint_distribution(rows, rescale=asked.normalize, hint=HINT)))
     say = asked.information
     record = {

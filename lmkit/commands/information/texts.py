@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from lmkit.commands import models as opening
 from lmkit.commands import scoring
 from lmkit.commands.information.asked import Asked, correction, show, tell_infinite
-from lmkit.edge import streams
-from lmkit.edge.records import Table
 from lmkit.errors import DataError
+from lmkit.io import streams
+from lmkit.io.records import Table
 
 PIECE = 1 << 20
 """Bytes of a text counted at a time: what numpy makes of it still fits the cache."""
@@ -18,8 +18,8 @@ class _Text:
     """A text on its way through a unit of symbols, measured as it passes."""
 
     def __init__(self, asked: Asked, compressors: Sequence[str] = (), *, live: bool = False) -> None:
-        from lmkit.edge.compressors import Sizes
         from lmkit.information.symbols import unit_of
+        from lmkit.io.compressors import Sizes
 
         self._asked, self._live = asked, live
         self.unit = asked.unit_of or "byte"
@@ -66,8 +66,8 @@ class _Part(NamedTuple):
 
 
 def _counter(asked: Asked, text: _Text) -> Any:
-    from lmkit.edge.scratch import Disk, memory_size
     from lmkit.information.block_entropy import BlockCounts, SymbolCounts
+    from lmkit.io.temp_storage import Disk, memory_size
 
     size = memory_size(asked.memory)
     if not asked.order:
@@ -108,7 +108,7 @@ def _finished(asked: Asked, text: _Text, names: Sequence[str], counter: Any) -> 
 
 def entropy_of_text(asked: Asked, out: streams.Output) -> None:
     """A text as it is, with `--compare` beside its sizes under compressors."""
-    from lmkit.edge import compressors
+    from lmkit.io import compressors
 
     text = _Text(asked, compressors.names(asked.compare) if asked.compare is not None else ())
     parts = _parts(asked, text)

@@ -9,8 +9,8 @@ from lmkit.commands import models as opening
 from lmkit.commands.ngram.count import count_bytes
 from lmkit.commands.options import ModelOption, Output, Run
 from lmkit.commands.provenance import checkpoint_bytes, origin
-from lmkit.edge import streams
 from lmkit.errors import CheckpointError, DataError, UsageError
+from lmkit.io import streams
 
 
 def import_(

@@ -9,8 +9,8 @@ from lmkit.commands import models as opening
 from lmkit.commands.ngram.texts import MaxVocab, MinCount, Order, VocabFile, count_texts
 from lmkit.commands.options import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.commands.provenance import origin
-from lmkit.edge import streams
 from lmkit.errors import MissingError, UsageError
+from lmkit.io import streams
 
 
 def count(
@@ -91,7 +91,7 @@ def count_bytes(file: Any) -> Iterator[Any]:
 
 def count_piece(settings: dict[str, Any]) -> bytes:
     """One file's counts, as the bytes of a count file: the task that an engine places."""
-    from lmkit.edge.terminal import Terminal
+    from lmkit.io.terminal import Terminal
     from lmkit.ngram.count_file import CountFile
 
     run = Run("ngram count", settings, Terminal(quiet=True))

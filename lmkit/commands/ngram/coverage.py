@@ -7,8 +7,8 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.ngram.texts import make_learner
 from lmkit.commands.options import EncodingErrors, Json, Output, Run, Threads, Tokens
-from lmkit.edge import streams
-from lmkit.edge.records import Table
+from lmkit.io import streams
+from lmkit.io.records import Table
 
 COLUMNS = ("order", "tokens", "tokens_seen", "coverage", "types", "types_seen", "types_coverage")
 
@@ -36,7 +36,7 @@ def coverage(
     """
     import numpy as np
 
-    from lmkit.edge.scratch import Disk, memory_size
+    from lmkit.io.temp_storage import Disk, memory_size
     from lmkit.ngram.corpus import count_corpus
     from lmkit.ngram.ngram_lookup import find_grams
     from lmkit.ngram.tables import words_of

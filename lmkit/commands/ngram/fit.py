@@ -14,8 +14,8 @@ from lmkit.commands.ngram.texts import (
 )
 from lmkit.commands.options import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.commands.provenance import checkpoint_bytes, origin
-from lmkit.edge import streams
 from lmkit.errors import CheckpointError, DataError, UsageError
+from lmkit.io import streams
 from lmkit.ngram.smoothing_methods import ALIASES, CLOSED, METHODS, SINGLE_DISCOUNT, thresholds
 
 

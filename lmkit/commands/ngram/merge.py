@@ -8,8 +8,8 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.ngram.count import count_bytes
 from lmkit.commands.options import Memory, Output, Run, TempDir
-from lmkit.edge import streams
 from lmkit.errors import CheckpointError, UsageError
+from lmkit.io import streams
 
 
 def merge(
@@ -33,7 +33,7 @@ def merge(
       lmkit ngram merge part-*.lm | lmkit ngram fit --from-counts -o model.lm
     """
     from lmkit.counting.storage import Memory as InMemory
-    from lmkit.edge.scratch import Disk, memory_size
+    from lmkit.io.temp_storage import Disk, memory_size
 
     names = list(files or [streams.STDIN])
     opening.one_stdin(*names)

@@ -9,8 +9,8 @@ from lmkit.commands import models as opening
 from lmkit.commands.mixing import typed_weights
 from lmkit.commands.options import EncodingErrors, ModelsOption, Output, Run
 from lmkit.commands.provenance import checkpoint_bytes, origin
-from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
 
 
 def mix(

@@ -8,8 +8,8 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import ModelOption, Output, Run
 from lmkit.commands.provenance import checkpoint_bytes, origin
-from lmkit.edge import streams
 from lmkit.errors import UsageError
+from lmkit.io import streams
 
 
 def prune(

@@ -8,10 +8,10 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Bare, Json, ModelOption, Output, Run
-from lmkit.edge import streams
-from lmkit.edge.records import Table
-from lmkit.edge.terminal import is_terminal
 from lmkit.errors import DataError
+from lmkit.io import streams
+from lmkit.io.records import Table
+from lmkit.io.terminal import is_terminal
 
 COLUMNS = ("context", "word", "probability", "log10", "order")
 

@@ -9,8 +9,8 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import TOKENS, Run
 from lmkit.commands.provenance import Hashed
-from lmkit.edge import streams
 from lmkit.errors import CheckpointError, UsageError
+from lmkit.io import streams
 
 Order = Annotated[
     int, typer.Option("--order", metavar="N", min=0, max=20, help="Longest n-gram; 0 is the uniform model.")
@@ -66,7 +66,7 @@ def count_texts(
     min_count: int, memory: str | None, temp_dir: str | None, encoding_errors: str, threads: int,
 ) -> tuple[Any, Any, dict[str, Any], Any]:  # fmt: skip
     """Counts, tokenizer, the record of the input and where the counts live, of texts read in order."""
-    from lmkit.edge.scratch import Disk, memory_size
+    from lmkit.io.temp_storage import Disk, memory_size
     from lmkit.ngram.corpus import count_corpus
 
     if (vocab is not None or tokens not in TOKENS) and (max_vocab is not None or min_count > 1):

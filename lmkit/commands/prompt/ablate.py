@@ -23,9 +23,9 @@ from lmkit.commands.options import (
     Window,
 )
 from lmkit.commands.prompt import choices, deciding, finished, inputs, making, options
-from lmkit.edge import streams
-from lmkit.edge.records import to_json
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import to_json
 
 if TYPE_CHECKING:
     from lmkit.prompting.examples import Example

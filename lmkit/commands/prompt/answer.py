@@ -11,9 +11,9 @@ from lmkit.commands.grouped import with_groups
 from lmkit.commands.options import Bos, Json, ModelOption, Output, ParseSpecial, Run, Threads, Window
 from lmkit.commands.prompt import choices, deciding, finished, options
 from lmkit.commands.prompt.asking import Asking, Item
-from lmkit.edge import streams
-from lmkit.edge.records import to_json
 from lmkit.errors import UsageError
+from lmkit.io import streams
+from lmkit.io.records import to_json
 from lmkit.prompting.score_normalization import FREE, NORMS
 
 

@@ -11,9 +11,9 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, Output, Run, suggested
 from lmkit.commands.prompt import items
-from lmkit.edge import documents, limits, streams
-from lmkit.edge.folders import Folder
 from lmkit.errors import CheckpointError, DataError, LmkitError, UsageError
+from lmkit.io import size_limits, streams, yaml_json
+from lmkit.io.folders import Folder
 from lmkit.prompting import chat_templates
 from lmkit.prompting.examples import INPUTS, OUTPUTS
 from lmkit.prompting.slot_templates import Filled, as_text
@@ -165,7 +165,7 @@ def _shape(
         return _of_model(name, None).chat(variables, today, name)
     values = {} if model is None else _of_model(model, None, needed=False).values
     try:
-        text = documents.text(name, limits.TEMPLATE)
+        text = yaml_json.text(name, size_limits.TEMPLATE)
         return chat_templates.Source(text, values).chat(variables, today, streams.display(name))
     except DataError as error:
         shown = streams.display(name)

@@ -10,8 +10,8 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run, choice
 from lmkit.commands.prompt.asking import distinct
-from lmkit.edge import documents, streams
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams, yaml_json
 
 Candidates = Annotated[
     list[str] | None,
@@ -73,7 +73,7 @@ def verbalizer_in(name: str) -> Any:
 
     with opening.about(name):
         try:
-            pairs = json.loads(documents.text(name), object_pairs_hook=_Pairs)
+            pairs = json.loads(yaml_json.text(name), object_pairs_hook=_Pairs)
         except json.JSONDecodeError as error:
             raise DataError(f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
         except (ValueError, RecursionError):

@@ -6,8 +6,8 @@ from typing import Any
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
-from lmkit.edge import streams
 from lmkit.errors import CheckpointError, DataError, UsageError
+from lmkit.io import streams
 from lmkit.prompting.examples import Example, Pool
 
 

@@ -10,8 +10,8 @@ from lmkit.commands.options import EncodingErrors, Json, Output, Run, Seed
 from lmkit.commands.prompt import inputs, making, options
 from lmkit.commands.prompt.choosing import Chooser, Choosing
 from lmkit.commands.sections import in_sections
-from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
 from lmkit.prompting.examples import Example
 
 LAYOUT = ("no_reasoning", "question", "answer", "conclusion", "trigger", "keep_marks", "instruction", "example_sep")

@@ -10,8 +10,8 @@ import typer
 
 from lmkit.commands.options import Run, choice
 from lmkit.commands.prompt import finished
-from lmkit.edge import streams
 from lmkit.errors import UsageError
+from lmkit.io import streams
 from lmkit.prompting.score_normalization import CONTENT_FREE, NORMS, best
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, Output, Run, choice
 from lmkit.commands.prompt import items
-from lmkit.edge import documents, streams
-from lmkit.edge.records import to_json
 from lmkit.errors import DataError, UnmetError, UsageError
+from lmkit.io import streams, yaml_json
+from lmkit.io.records import to_json
 from lmkit.prompting import event_extraction
 from lmkit.prompting.examples import OUTPUTS
 from lmkit.prompting.slot_templates import as_text, ended, text_in
@@ -69,7 +69,7 @@ def extract(
         raise UsageError("no frames", hint="--frames FILE")
     names = list(files or [streams.STDIN])
     opening.one_stdin(frames, *names)
-    document = documents.read(frames)
+    document = yaml_json.read(frames)
     with opening.about(frames):
         asked = event_extraction.frames_in(document)
     source = items.Items(run, "jsonl" if check_answers and form == "auto" else form, ("input",))

@@ -5,7 +5,7 @@ from lmkit.commands.options import EncodingErrors, Json, Output, Run, Seed
 from lmkit.commands.prompt import inputs, making, options
 from lmkit.commands.prompt.choosing import Chooser, Choosing
 from lmkit.commands.sections import in_sections
-from lmkit.edge import streams
+from lmkit.io import streams
 
 
 @in_sections({**options.SECTIONS, "Layout": ("instruction", "sep", "example_sep"), "Output": ("json", "output")})

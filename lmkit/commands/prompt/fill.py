@@ -7,9 +7,9 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, Output, Run, choice, suggested
 from lmkit.commands.prompt import filling, items, styles, templates
-from lmkit.edge import streams
-from lmkit.edge.records import Table
 from lmkit.errors import UsageError
+from lmkit.io import streams
+from lmkit.io.records import Table
 from lmkit.prompting import named_templates
 
 

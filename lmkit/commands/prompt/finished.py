@@ -13,9 +13,9 @@ import typer
 
 from lmkit import __version__
 from lmkit.commands.options import Run
-from lmkit.edge import streams
-from lmkit.edge.journals import Journal, open_journal
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
+from lmkit.io.journal import Journal, open_journal
 
 HEADER = b'{"lmkit": "finished items", "format": 1}\n'
 

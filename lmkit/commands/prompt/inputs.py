@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
-from lmkit.edge import streams
-from lmkit.edge.records import from_json, take_id, to_json
 from lmkit.errors import DataError
+from lmkit.io import streams
+from lmkit.io.records import from_json, take_id, to_json
 from lmkit.prompting.examples import INPUTS, OUTPUTS, Example
 
 GROUP = 256  # lines that are worked on together, at most

@@ -9,9 +9,9 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.commands.prompt import inputs, options
-from lmkit.edge import streams
-from lmkit.edge.records import from_json, to_json
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import from_json, to_json
 from lmkit.prompting.slot_templates import Filled, as_text
 
 Files = Annotated[

@@ -8,9 +8,9 @@ from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.commands.prompt import inputs
 from lmkit.commands.prompt.choosing import Chooser
-from lmkit.edge.records import to_json
-from lmkit.edge.streams import Output
 from lmkit.errors import UsageError
+from lmkit.io.records import to_json
+from lmkit.io.streams import Output
 from lmkit.prompting.examples import Example, labels_of
 from lmkit.prompting.slot_templates import ANSWER
 

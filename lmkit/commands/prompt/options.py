@@ -7,7 +7,7 @@ import typer
 
 from lmkit.commands.options import choice
 from lmkit.commands.prompt.inputs import FORMS
-from lmkit.edge import streams
+from lmkit.io import streams
 
 WAYS = ("first", "random", "balanced", "similar", "fixed")
 ARRANGEMENTS = ("selected", "reversed", "random")

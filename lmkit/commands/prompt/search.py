@@ -13,9 +13,9 @@ from lmkit.commands.eval import figures
 from lmkit.commands.grouped import with_groups
 from lmkit.commands.options import Json, Level, ModelOption, Output, Resamples, Run, Seed, Threads, Window
 from lmkit.commands.prompt import choices, deciding, filling, finished, items, templates
-from lmkit.edge import streams
-from lmkit.edge.records import to_json
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import to_json
 
 if TYPE_CHECKING:
     from lmkit.metrics.bootstrap import Difference, Interval, Sampling

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from lmkit.commands.prompt import options
-from lmkit.edge import documents, limits, streams
 from lmkit.errors import DataError, UsageError
+from lmkit.io import size_limits, streams, yaml_json
 from lmkit.prompting import slot_templates
 from lmkit.prompting.examples import INPUTS
 from lmkit.prompting.slot_templates import Filled
@@ -28,7 +28,9 @@ def renderer(template: str) -> Render:
     DataError, without a place, for records that it can't be filled with.
     """
     name = file_of(template)
-    text = options.unescaped(template) if name is None else documents.text(name, limits.TEMPLATE).removesuffix("\n")
+    text = (
+        options.unescaped(template) if name is None else yaml_json.text(name, size_limits.TEMPLATE).removesuffix("\n")
+    )
     try:
         if (name or "").endswith(JINJA) or "{{" in text or "{%" in text:
             return _by_jinja(text, "--template" if name is None else streams.display(name))

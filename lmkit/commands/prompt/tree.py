@@ -28,9 +28,9 @@ from lmkit.commands.options import (
 )
 from lmkit.commands.prompt import voting
 from lmkit.commands.sections import in_sections
-from lmkit.edge import streams
-from lmkit.edge.records import to_json
 from lmkit.errors import UsageError
+from lmkit.io import streams
+from lmkit.io.records import to_json
 
 if TYPE_CHECKING:
     from lmkit.prompting.tree_of_thoughts import Path

@@ -3,7 +3,7 @@
 from lmkit.commands import models as opening
 from lmkit.commands.options import EncodingErrors, Json, Output, Run
 from lmkit.commands.prompt import inputs, making, options
-from lmkit.edge import streams
+from lmkit.io import streams
 
 
 def zero_shot(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from lmkit.edge import figures
+from lmkit.io import plots
 
 
 class Curve:
@@ -43,14 +43,14 @@ class Curve:
         if self._name is None or not self._steps:
             return
         steps, nats, rates = (list(values) for values in zip(*self._steps, strict=True))
-        figure = figures.TrainingFigure(
+        figure = plots.TrainingFigure(
             self._title,
-            loss=figures.Points(steps, nats),
-            validation=figures.Points(*_columns(self._evaluations)),
-            rate=figures.Points(steps, rates),
+            loss=plots.Points(steps, nats),
+            validation=plots.Points(*_columns(self._evaluations)),
+            rate=plots.Points(steps, rates),
             bits_per_nat=self._bits_per_nat,
         )
-        figures.write_training(figure, self._name)
+        plots.write_training(figure, self._name)
 
 
 def _columns(pairs: list[tuple[int, float]]) -> tuple[list[Any], list[Any]]:

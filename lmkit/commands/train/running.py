@@ -15,9 +15,9 @@ from lmkit.commands.train import searching
 from lmkit.commands.train.options import Training
 from lmkit.commands.train.setup import MakeSettings, Setup
 from lmkit.commands.train.telling import Teller
-from lmkit.edge import streams
-from lmkit.edge.terminal import Terminal
 from lmkit.errors import CheckpointError, DataError, Diverged, OutputError, Stopped, UsageError
+from lmkit.io import streams
+from lmkit.io.terminal import Terminal
 
 
 def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings, *, time_steps: int) -> None:

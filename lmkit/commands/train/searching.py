@@ -5,9 +5,9 @@ from typing import Any
 
 from lmkit.commands.train.options import Training
 from lmkit.commands.train.setup import STEPS, Setup, schedule
-from lmkit.edge import streams
-from lmkit.edge.records import Table
 from lmkit.errors import UsageError
+from lmkit.io import streams
+from lmkit.io.records import Table
 
 RATES = ("step", "lr", "matrix_lr", "nats", "smoothed")
 
@@ -104,11 +104,11 @@ def find_batch(setup: Setup) -> None:
 def _memory(training: Training, device: Any) -> int:
     """Bytes that training may take."""
     if training.mem_limit is not None or device.type != "cuda":
-        from lmkit.edge import scratch
+        from lmkit.io import temp_storage
 
         if training.mem_limit is not None:
-            return scratch.memory_size(training.mem_limit, "--mem-limit")
-        return scratch.free_memory()
+            return temp_storage.memory_size(training.mem_limit, "--mem-limit")
+        return temp_storage.free_memory()
     import torch
 
     return int(torch.cuda.mem_get_info(device)[0])

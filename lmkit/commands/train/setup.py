@@ -9,8 +9,8 @@ from typing import Any
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run
 from lmkit.commands.train.options import Training
-from lmkit.edge import figures, streams
 from lmkit.errors import UsageError
+from lmkit.io import plots, streams
 
 STEPS = 500
 NO_WORDS = "--embeddings has vectors of words: it goes with --tokens word"
@@ -87,7 +87,7 @@ class Setup:
         """Raises UsageError where one file is named for two things, MissingError where no figure can be drawn."""
         training = self.training
         if training.plot is not None:
-            figures.check(training.plot)
+            plots.check(training.plot)
         outputs = [name for name in (training.output, training.log, training.plot) if name not in (None, streams.STDIN)]
         if len(set(outputs)) < len(outputs):
             raise UsageError("-o, --log and --plot name one file for two things")

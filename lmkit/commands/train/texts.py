@@ -11,8 +11,8 @@ from lmkit.commands import models as opening
 from lmkit.commands.ngram.texts import make_learner
 from lmkit.commands.options import TOKENS, Run
 from lmkit.commands.train.options import Training
-from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
 
 
 @dataclass(frozen=True)

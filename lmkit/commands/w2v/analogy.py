@@ -8,8 +8,8 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, ModelOption, Output, Run
 from lmkit.commands.w2v.options import Answers, BareWords, Limit, Method, Queries, Query, Top, lines, open_space
-from lmkit.edge import streams
 from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
 
 HINT = "a query is `A B C`, or `+A -B` and so on: words to add and words to subtract"
 

@@ -8,9 +8,9 @@ import typer
 
 from lmkit.commands.options import Json, ModelOption, Output, Run
 from lmkit.commands.w2v.options import open_space, tell_made
-from lmkit.edge import numbers, streams
-from lmkit.edge.records import Table, to_json
 from lmkit.errors import DataError, Status, UsageError
+from lmkit.io import number_tables, streams
+from lmkit.io.records import Table, to_json
 
 
 def compare(
@@ -23,7 +23,7 @@ def compare(
         str | None,
         typer.Option(
             "--matrix", metavar="FILE", show_default=False,
-            help="Instead of a model a table: a word and its numbers, such as counts, a line; `-`: stdin.",
+            help="Instead of a model a table: a word and its number_tables, such as counts, a line; `-`: stdin.",
         ),
     ] = None,
     assert_: Annotated[
@@ -73,7 +73,7 @@ def _of_matrix(name: str, words: Sequence[str] | None) -> tuple[list[str], Any]:
     """Labels and rows of a table, those of some words if they are named. Raises DataError for others."""
     import numpy as np
 
-    labels, rows = numbers.labelled(name, streams.TextReader())
+    labels, rows = number_tables.labelled(name, streams.TextReader())
     places = {label: place for place, label in enumerate(labels)}
     missing = [repr(word) for word in words or [] if word not in places]
     if missing:

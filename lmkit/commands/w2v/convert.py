@@ -10,9 +10,9 @@ from lmkit.commands import models as opening
 from lmkit.commands.options import EncodingErrors, ModelOption, Output, Run, choice
 from lmkit.commands.provenance import Hashed, checkpoint_bytes, origin
 from lmkit.commands.w2v.options import open_space
-from lmkit.edge import streams
-from lmkit.edge.folders import write_folder
 from lmkit.errors import UsageError
+from lmkit.io import streams
+from lmkit.io.folders import write_folder
 
 
 def import_(

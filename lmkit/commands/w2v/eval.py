@@ -8,9 +8,9 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, ModelOption, Output, Run, choice
 from lmkit.commands.w2v.options import Method, open_space, tell_made
-from lmkit.edge import streams
-from lmkit.edge.records import Table
 from lmkit.errors import DataError
+from lmkit.io import streams
+from lmkit.io.records import Table
 
 FREQUENT = 30_000
 ANALOGIES = ("section", "correct", "total", "accuracy", "questions")

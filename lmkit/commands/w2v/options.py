@@ -7,9 +7,9 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Run, choice
-from lmkit.edge import streams
-from lmkit.edge.records import Table, cell
 from lmkit.errors import CheckpointError, DataError
+from lmkit.io import streams
+from lmkit.io.records import Table, cell
 
 SHOWN = 5  # words that are named on one line
 

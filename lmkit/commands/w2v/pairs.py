@@ -7,8 +7,8 @@ import typer
 
 from lmkit.commands import models as opening
 from lmkit.commands.options import Bare, EncodingErrors, Files, Json, Output, Run, WordWindow
-from lmkit.edge import streams
-from lmkit.edge.records import Table
+from lmkit.io import streams
+from lmkit.io.records import Table
 
 BLOCK = 1 << 16  # all pairs of a block are written at once
 

@@ -8,9 +8,9 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, ModelOption, Output, Run, Seed, choice
 from lmkit.commands.w2v.options import Top, open_space
-from lmkit.edge import figures, pages, streams
-from lmkit.edge.records import Table
 from lmkit.errors import DataError, UsageError
+from lmkit.io import html, plots, streams
+from lmkit.io.records import Table
 
 MOST = 2000
 """Words that t-SNE takes: memory and time grow with their square."""
@@ -63,9 +63,9 @@ def plot(
     if words is not None and around is not None:
         raise UsageError("--words and --around exclude each other")
     kind = (output or "").rpartition(".")[2].lower()
-    if kind in figures.FORMATS:
-        figures.check(output or "")
-    if json and kind in (*figures.FORMATS, "html"):
+    if kind in plots.FORMATS:
+        plots.check(output or "")
+    if json and kind in (*plots.FORMATS, "html"):
         raise UsageError(f"--json is a table, {output} is none")
     name = model if model is not None else streams.STDIN
     opening.one_stdin(name, words)
@@ -77,13 +77,13 @@ def plot(
     title = {"pca": "principal components", "tsne": "t-SNE"}[projection]
     what = f"{len(ids)} words" if around is None else f"{around} and {len(ids) - 1} words near it"
     marked = frozenset([0] if around is not None else [])
-    shown = figures.MapFigure(f"{what}, {title}", labels, figures.Points(*places.T.tolist()), marked)
-    if kind in figures.FORMATS:
-        figures.write_map(shown, output or "")
+    shown = plots.MapFigure(f"{what}, {title}", labels, plots.Points(*places.T.tolist()), marked)
+    if kind in plots.FORMATS:
+        plots.write_map(shown, output or "")
         return
     with streams.open_output(output, inputs=[name, words]) as out:
         if kind == "html":
-            out.write(pages.word_map(shown))
+            out.write(html.word_map(shown))
             return
         table = Table(out, ("word", "x", "y"), as_json=json)
         table.rows({"word": word, "x": x, "y": y} for word, (x, y) in zip(labels, places.tolist(), strict=True))

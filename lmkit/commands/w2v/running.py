@@ -12,9 +12,9 @@ from lmkit.commands.resuming import StateFile
 from lmkit.commands.session import Point, Resumable, Session, state_file
 from lmkit.commands.w2v.telling import Teller
 from lmkit.commands.w2v.texts import Reading, Texts, read_texts
-from lmkit.edge import streams
-from lmkit.edge.records import Table
 from lmkit.errors import UsageError
+from lmkit.io import streams
+from lmkit.io.records import Table
 
 MANY_WORDS = 1_000_000  # from here on fewer negatives do
 FEW, SOME = 5, 15

@@ -8,7 +8,7 @@ import typer
 from lmkit.commands import models as opening
 from lmkit.commands.options import Json, ModelOption, Output, Run
 from lmkit.commands.w2v.options import Answers, BareWords, Limit, Query, Top, lines, open_space
-from lmkit.edge import streams
+from lmkit.io import streams
 
 AT_ONCE = 1024
 

@@ -43,7 +43,7 @@ class Texts:
 
 def read_texts(run: Run, reading: Reading) -> Texts:
     """Reads everything, once. Raises DataError where too few words are left."""
-    from lmkit.edge.scratch import Disk, memory_size
+    from lmkit.io.temp_storage import Disk, memory_size
     from lmkit.word_vectors import corpus, phrases
 
     reader = opening.text_reader(reading.encoding_errors)

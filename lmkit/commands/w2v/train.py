@@ -23,8 +23,8 @@ from lmkit.commands.options import (
 )
 from lmkit.commands.w2v.running import Running, print_updates, run_training
 from lmkit.commands.w2v.texts import Reading
-from lmkit.edge import streams
 from lmkit.errors import UsageError
+from lmkit.io import streams
 
 AUTO = "auto"
 BUCKETS, MOST_BUCKETS = 2_000_000, 2**31 - 1  # fastText's number, and what an id has room for

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit import isolation
-from lmkit.edge import limited_process
 from lmkit.errors import DataError
+from lmkit.io import limited_process
 from lmkit.tokenization.bpe import expressions
 from lmkit.tokenization.bpe.expressions import Splitter
 from lmkit.tokenization.bpe.pretokenization import INSIDE, find

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit import isolation
-from lmkit.edge import limited_process
 from lmkit.errors import DataError
+from lmkit.io import limited_process
 from lmkit.prompting import jinja_sandbox, named_templates, slot_templates
 from lmkit.prompting.jinja_sandbox import Template, TemplateError
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from lmkit.edge.streams import reason
 from lmkit.errors import DataError, OutputError, UsageError
+from lmkit.io.streams import reason
 
 
 class Journal:

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from lmkit import errors
-from lmkit.edge.limited_service import BUG, DONE, HEADER, MEMORY
+from lmkit.io.limited_service import BUG, DONE, HEADER, MEMORY
 from lmkit.isolation import Job, LimitError
 
 _CODE = "import sys; sys.path[:] = sys.argv[1:]; from lmkit.edge.limited_service import main; main()"

@@ -4,7 +4,7 @@ import html
 import json
 from importlib.resources import files
 
-from lmkit.edge.figures import MapFigure
+from lmkit.io.plots import MapFigure
 
 
 def word_map(figure: MapFigure) -> bytes:
@@ -13,7 +13,7 @@ def word_map(figure: MapFigure) -> bytes:
         "words": list(figure.words), "x": list(figure.points.x), "y": list(figure.points.y),
         "marked": sorted(figure.marked),
     }  # fmt: skip
-    page = files("lmkit.edge").joinpath("wordmap.html").read_text(encoding="utf-8")
+    page = files("lmkit.io").joinpath("wordmap.html").read_text(encoding="utf-8")
     head, _, tail = page.partition("@DATA@")
     shown = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")  # no word ends the script
     return f"{head.replace('@TITLE@', html.escape(figure.title))}{shown}{tail}".encode(errors="replace")

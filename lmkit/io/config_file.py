@@ -4,9 +4,9 @@ from collections.abc import Container, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from lmkit.edge import documents, limits, streams
-from lmkit.edge.streams import STDIN
 from lmkit.errors import UsageError
+from lmkit.io import size_limits, streams, yaml_json
+from lmkit.io.streams import STDIN
 
 
 def read(name: str, known: Iterable[str], several: Container[str] = (), flags: Container[str] = ()) -> dict[str, Any]:
@@ -18,10 +18,10 @@ def read(name: str, known: Iterable[str], several: Container[str] = (), flags: C
     """
     if name == STDIN:
         raise UsageError("--config takes a file, not stdin")
-    text = bytes(streams.read_limited(name, limits.YAML))
+    text = bytes(streams.read_limited(name, size_limits.YAML))
     try:
-        settings, node = documents.yaml_value(text)
-    except documents.YamlError as error:
+        settings, node = yaml_json.yaml_value(text)
+    except yaml_json.YamlError as error:
         raise UsageError(f"{error.place(name)}: not YAML{error.reason}") from None
     _refuse_repeated(node, name)
     if settings is None:

@@ -6,8 +6,8 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lmkit.edge.streams import zstandard
 from lmkit.errors import UsageError
+from lmkit.io.streams import zstandard
 
 COMPRESSORS: Mapping[str, Callable[[], Any]] = {
     "gzip": lambda: zlib.compressobj(6, zlib.DEFLATED, 31),

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from lmkit.edge import streams
 from lmkit.errors import DataError
+from lmkit.io import streams
 
 
 def texts(name: str, blocks: Iterable[bytes], field: str) -> Iterator[list[bytes]]:

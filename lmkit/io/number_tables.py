@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from lmkit.edge import streams
 from lmkit.errors import DataError
+from lmkit.io import streams
 
 MOST = 1 << 63
 

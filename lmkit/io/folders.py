@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from lmkit.edge import limits, streams
-from lmkit.edge.replacement import new_folder
 from lmkit.errors import CheckpointError, DataError, OutputError, UsageError
+from lmkit.io import size_limits, streams
+from lmkit.io.atomic_replacement import new_folder
 
 TENSORS = ".safetensors"  # files of any size
 TOKENIZERS = ("tokenizer", "vocab", "merges", "added_tokens")
@@ -40,7 +40,9 @@ class Folder(Mapping[str, memoryview]):
 
     def _mapped(self, file: str) -> memoryview:
         data = streams.read_mapped(os.path.join(self.name, file))
-        limit = limits.TOKENIZER if file.startswith(TOKENIZERS) or not file.endswith(".json") else limits.DOCUMENT
+        limit = (
+            size_limits.TOKENIZER if file.startswith(TOKENIZERS) or not file.endswith(".json") else size_limits.DOCUMENT
+        )
         if not file.endswith(TENSORS) and len(data) > limit.size:
             raise limit.error(file)
         return data

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from lmkit.edge import streams
 from lmkit.errors import MissingError, OutputError, UsageError
+from lmkit.io import streams
 
 INCHES = (8.0, 5.0)
 FORMATS = ("png", "svg")

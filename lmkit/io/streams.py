@@ -16,11 +16,11 @@ from pathlib import Path
 from time import monotonic
 from typing import IO, Any, BinaryIO, cast
 
-from lmkit.edge import limits
-from lmkit.edge.mapping import map_file
-from lmkit.edge.replacement import replacing
-from lmkit.edge.terminal import VisibleStream, is_terminal
 from lmkit.errors import DataError, MissingError, OutputError, UsageError
+from lmkit.io import size_limits
+from lmkit.io.atomic_replacement import replacing
+from lmkit.io.mapped_files import map_file
+from lmkit.io.terminal import VisibleStream, is_terminal
 
 STDIN = "-"
 BLOCK = 4 << 20
@@ -124,7 +124,7 @@ class TextReader:
     raw: bool = False
     eager: bool = False
     block: int = BLOCK
-    longest: limits.Limit | None = None
+    longest: size_limits.Limit | None = None
     tap: Callable[[bytes], None] | None = None
     replaced: int = field(default=0, init=False)
     replaced_in: set[str] = field(default_factory=set, init=False)
@@ -198,7 +198,7 @@ class TextReader:
 
         Raises DataError, which names the place, before more than `longest` is held between two separators.
         """
-        longest = self.longest or limits.RECORD
+        longest = self.longest or size_limits.RECORD
         rest: list[bytes] = []
         held = 0
         for piece in pieces:
@@ -354,13 +354,13 @@ def read_whole(name: str, extent: Extent | None = None) -> memoryview:
     with open_input(name) as stream:
         if extent is not None:
             return _read_to(stream, extent)
-        data = _read_to(stream, lambda _: limits.WHOLE.size + 1)
-    if len(data) > limits.WHOLE.size:
-        raise limits.WHOLE.error(display(name))
+        data = _read_to(stream, lambda _: size_limits.WHOLE.size + 1)
+    if len(data) > size_limits.WHOLE.size:
+        raise size_limits.WHOLE.error(display(name))
     return data
 
 
-def read_limited(name: str, limit: limits.Limit) -> memoryview:
+def read_limited(name: str, limit: size_limits.Limit) -> memoryview:
     """All bytes of a file or stdin, however it is stored. Raises DataError where they are more than the limit."""
     data = read_whole(name, lambda _: limit.size + 1)
     if len(data) > limit.size:

@@ -3,17 +3,17 @@
 import json
 from typing import Any
 
-from lmkit.edge import limits, streams
 from lmkit.errors import DataError
+from lmkit.io import size_limits, streams
 
 
-def text(name: str, limit: limits.Limit | None = None) -> str:
+def text(name: str, limit: size_limits.Limit | None = None) -> str:
     r"""A whole small file, `\r\n` as `\n`, without a byte order mark.
 
     Raises DataError where it is not there, longer than the limit, or not UTF-8.
     """
     try:
-        whole = bytes(streams.read_limited(name, limit or limits.DOCUMENT)).removeprefix(streams.BOM).decode()
+        whole = bytes(streams.read_limited(name, limit or size_limits.DOCUMENT)).removeprefix(streams.BOM).decode()
     except UnicodeDecodeError as error:
         wrong = f"byte 0x{error.object[error.start]:02x} at {error.start + 1}"
         raise DataError(f"{streams.display(name)}: not UTF-8 ({wrong})") from None
@@ -28,8 +28,8 @@ def read(name: str) -> Any:
             return json.loads(written, object_pairs_hook=lambda pairs: _once(shown, pairs))
         except (ValueError, RecursionError):
             pass  # YAML has braces and brackets too
-    if len(written) > limits.YAML.size:
-        raise limits.YAML.error(shown)
+    if len(written) > size_limits.YAML.size:
+        raise size_limits.YAML.error(shown)
     try:
         value, node = yaml_value(written)
     except YamlError as error:

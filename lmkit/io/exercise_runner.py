@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lmkit.edge.descendants import adopted
-from lmkit.edge.limited_process import LIMITS, EndedError, LimitedProcess
+from lmkit.io.descendants import adopted
+from lmkit.io.limited_process import LIMITS, EndedError, LimitedProcess
 from lmkit.isolation import Handler, Job, LimitError, Settings
 
 LARGEST = 1 << 20  # bytes of an answer
