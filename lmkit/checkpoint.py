@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from lmkit import digests, layout
+from lmkit import digests, safetensors_layout
 from lmkit.digests import Array, Buffer, CheckedArray, Guard
 from lmkit.errors import CheckpointError
-from lmkit.layout import (
+from lmkit.safetensors_layout import (
     BFLOAT16,
     DTYPES,
     NAMES,
@@ -154,10 +154,10 @@ def _digest(
 
 def _digests(name: str, tensor: Array | Streamed) -> Array:
     if isinstance(tensor, Streamed):
-        return digests.of_bytes(layout.pieces_of(name, tensor))
+        return digests.of_bytes(safetensors_layout.pieces_of(name, tensor))
     if tensor.flags.c_contiguous and tensor.dtype.newbyteorder("<") == tensor.dtype:
-        return digests.of_whole(layout.bytes_of(tensor))
-    return digests.of_bytes(layout.slices(tensor))
+        return digests.of_whole(safetensors_layout.bytes_of(tensor))
+    return digests.of_bytes(safetensors_layout.slices(tensor))
 
 
 def parse(data: Buffer, name: str = "") -> Checkpoint:
@@ -168,9 +168,9 @@ def parse(data: Buffer, name: str = "") -> Checkpoint:
     Raises CheckpointError for anything that is not a whole, well-formed checkpoint.
     """
     view = memoryview(data)
-    header, text, begin = layout.read_header(view)
+    header, text, begin = safetensors_layout.read_header(view)
     metadata = header.pop("__metadata__", {})
-    stored = layout.tensors_in(header, view[begin:])
+    stored = safetensors_layout.tensors_in(header, view[begin:])
     mark = _metadata(metadata, "lmkit")
     values: dict[str, Any] = {key: _metadata(metadata, key) for key in VALUES}
     kind, number = mark.get("kind"), mark.get("format")
@@ -214,7 +214,7 @@ def _metadata(metadata: object, key: str) -> dict[str, Any]:
     text = metadata.get(key, "{}") if isinstance(metadata, dict) else "{}"
     try:
         value = (
-            json.loads(text, object_pairs_hook=layout.once, parse_constant=layout.no_number)
+            json.loads(text, object_pairs_hook=safetensors_layout.once, parse_constant=safetensors_layout.no_number)
             if isinstance(text, str)
             else None
         )

@@ -9,7 +9,7 @@ import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit import checkpoint, digests, kinds
+from lmkit import checkpoint, digests, registry
 from lmkit.checkpoint import Checkpoint
 from lmkit.digests import BLOCK, CheckedArray, Guard
 from lmkit.errors import CheckpointError
@@ -47,7 +47,7 @@ def file(shelf, lmkit, tmp_path_factory):
 
 def answer(data):
     """All that a checkpoint says of a text, in bytes, and what identifies it."""
-    model = kinds.load(memoryview(data), "file")
+    model = registry.load(memoryview(data), "file")
     content = checkpoint.parse(data)
     said = [content.digest, content.config, content.tokenizer, content.origin, content.card]
     if hasattr(model, "score_many"):

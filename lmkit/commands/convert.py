@@ -66,9 +66,9 @@ def convert(
     if bytes(data[:4]) == gguf.MAGIC:
         _from_gguf(name, data, to, output)
     elif to == HUGGINGFACE:
-        from lmkit import kinds
+        from lmkit import registry
 
-        _write_folder(kinds.weights_of(data, streams.display(name), opening.unprotected(name)), name, output)
+        _write_folder(registry.weights_of(data, streams.display(name), opening.unprotected(name)), name, output)
     elif name == streams.STDIN:
         raise UsageError(
             f"--to {to} wants the input as a file", hint="`ngram`, `bpe` and `w2v` import and export read stdin"
@@ -123,27 +123,27 @@ def _kind(data: memoryview, name: str) -> str | None:
 
 
 def _from_folder(name: str, to: str, output: str | None) -> None:
-    from lmkit import kinds
+    from lmkit import registry
 
     files = Folder(name)
     if to == HUGGINGFACE:
-        _write_folder(kinds.weights_in(files, name), name, output)
+        _write_folder(registry.weights_in(files, name), name, output)
         return
     if to != LM:
         raise UsageError(f"{name} is a folder, which becomes lm or huggingface, not {to}")
     with streams.open_output(output, binary=True, inputs=[os.path.join(name, file) for file in files]) as out:
-        weights = kinds.weights_in(files, name)
+        weights = registry.weights_in(files, name)
         record = origin("convert", {}, list(_records(files)))
         for piece in checkpoint_bytes(weights, record):
             out.write(piece)
 
 
 def _from_gguf(name: str, data: memoryview, to: str, output: str | None) -> None:
-    from lmkit import kinds
+    from lmkit import registry
 
     if to not in (LM, HUGGINGFACE) or name == streams.STDIN:
         raise UsageError("a GGUF file is read by its name and becomes lm or huggingface")
-    weights = kinds.weights_in_gguf(*gguf.read(name), name)
+    weights = registry.weights_in_gguf(*gguf.read(name), name)
     if to == HUGGINGFACE:
         _write_folder(weights, name, output)
         return

@@ -138,12 +138,12 @@ def _is_parameter(name: str, dtype: str) -> bool:
 
 
 def _describe_folder(name: str) -> dict[str, Any]:
-    from lmkit import kinds
+    from lmkit import registry
     from lmkit.tokenization import tokenizers
 
     files = Folder(name)
-    found = kinds.description_of(files, name)
-    settings, usage = found.settings, kinds.usage_in(files, found, name)
+    found = registry.description_of(files, name)
+    settings, usage = found.settings, registry.usage_in(files, found, name)
     own = {"text": usage.form.to_json(), **usage.published.to_config()}
     return {
         "kind": settings.kind,
@@ -158,9 +158,9 @@ def _describe_folder(name: str) -> dict[str, Any]:
 
 
 def _describe_arpa(data: memoryview, name: str) -> dict[str, Any]:
-    from lmkit import kinds
+    from lmkit import registry
 
-    model = kinds.load(data, streams.display(name))
+    model = registry.load(data, streams.display(name))
     if not hasattr(model, "tables"):
         raise CheckpointError(f"{streams.display(name)}: neither a checkpoint nor an ARPA file")
     tables = model.tables

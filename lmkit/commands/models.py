@@ -106,11 +106,11 @@ def about(name: str) -> Iterator[None]:
 
 def open_any(name: str) -> Any:
     """Whatever a checkpoint, an ARPA file or a folder of Hugging Face's transformers holds."""
-    from lmkit import kinds
+    from lmkit import registry
 
     if is_folder(name):
-        return kinds.load_folder(Folder(name), name)
-    return kinds.load(read_model(name), streams.display(name), unprotected(name))
+        return registry.load_folder(Folder(name), name)
+    return registry.load(read_model(name), streams.display(name), unprotected(name))
 
 
 def unprotected(name: str) -> Callable[[Any], None]:
@@ -131,10 +131,10 @@ def read_model(name: str) -> memoryview:
 
     Raises CheckpointError where a compressed file or a pipe holds more than it claims.
     """
-    from lmkit import kinds
+    from lmkit import registry
 
     with about(name):
-        return streams.read_whole(name, kinds.extent)
+        return streams.read_whole(name, registry.extent)
 
 
 def is_folder(name: str) -> bool:
@@ -144,15 +144,15 @@ def is_folder(name: str) -> bool:
 
 def open_tokenizer(name: str) -> Any:
     """The tokenizer of any checkpoint or folder. Raises CheckpointError where there is none."""
-    from lmkit import kinds
+    from lmkit import registry
     from lmkit.checkpoint import is_checkpoint
 
     if is_folder(name):
-        return kinds.tokenizer_in(Folder(name), name)
+        return registry.tokenizer_in(Folder(name), name)
     data, shown = read_model(name), streams.display(name)
     if is_checkpoint(data[:9]):
-        return kinds.tokenizer_of(data, shown, unprotected(name))
-    return tokenizer_of(kinds.load(data, shown), name)
+        return registry.tokenizer_of(data, shown, unprotected(name))
+    return tokenizer_of(registry.load(data, shown), name)
 
 
 def tokenizer_of(opened: Any, name: str) -> Any:

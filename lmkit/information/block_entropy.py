@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lmkit.counting.storage import Memory, Storage
+from lmkit.array_storage import Memory, Storage
 from lmkit.information.measures import CORRECTIONS, SUPPORT, Spectrum
 from lmkit.information.sorted_runs import Runs, Shelf, merged, summed
 from lmkit.protocols import I64, U64

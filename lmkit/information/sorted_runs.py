@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.counting.storage import Storage
+from lmkit.array_storage import Storage
 from lmkit.protocols import I64, U64
 
 STEP = 1 << 18  # keys of all runs together that are merged at a time

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lmkit.counting.storage import Memory, Storage
+from lmkit.array_storage import Memory, Storage
 from lmkit.errors import DataError
 from lmkit.ngram.smoothing import (
     AddK,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmkit.counting.storage import Memory, Storage
+from lmkit.array_storage import Memory, Storage
 from lmkit.data.parallel_map import in_order
 from lmkit.ngram.counting import count_sentences, mark
 from lmkit.ngram.merging import merge, move, remap

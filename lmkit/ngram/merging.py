@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lmkit.counting.storage import Array, Memory, Storage
+from lmkit.array_storage import Array, Memory, Storage
 from lmkit.errors import UsageError
 from lmkit.ngram.tables import SHIFT, WORD, Counts, Level, make_key, sorting
 from lmkit.protocols import I32, I64, Ints

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lmkit import kinds
+from lmkit import registry
 from lmkit.checkpoint import serialize
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "using"))
@@ -21,7 +21,7 @@ def two(shelf):
 @pytest.fixture
 def stream(opened, write, monkeypatch):
     """A model of characters that reads over line ends, with the tokens of the n-gram models of the shelf."""
-    monkeypatch.setitem(kinds.KINDS, "bigram", ("bigrams", "BigramModel"))
+    monkeypatch.setitem(registry.KINDS, "bigram", ("bigrams", "BigramModel"))
     model = bigram(opened("char-witten-bell.lm").tokenizer, "stream")
     return write("stream.lm", b"".join(bytes(piece) for piece in serialize(model.to_checkpoint({}))))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lmkit import kinds
+from lmkit import registry
 from lmkit.architectures.feedforward import FeedForward
 from lmkit.architectures.neural_model import Weights
 from lmkit.architectures.recurrent import Recurrent
@@ -25,7 +25,7 @@ CHARS = tokenizer_of("char", "ab é")
 @pytest.fixture
 def save(write, monkeypatch):
     """Writes a checkpoint of a model written by hand, which commands then open."""
-    monkeypatch.setitem(kinds.KINDS, "bigram", ("bigrams", "BigramModel"))
+    monkeypatch.setitem(registry.KINDS, "bigram", ("bigrams", "BigramModel"))
 
     def save(name, model):
         return write(name, b"".join(bytes(piece) for piece in serialize(model.to_checkpoint({}))))

@@ -8,8 +8,8 @@ import numpy as np
 import oracle
 from hypothesis import strategies as st
 
+from lmkit.array_storage import Memory
 from lmkit.checkpoint import serialize
-from lmkit.counting.storage import Memory
 from lmkit.io.temp_storage import Disk
 from lmkit.ngram.backoff_estimation import Settings, estimate, uniform
 from lmkit.ngram.backoff_model import NGram

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.counting.storage import Memory
+from lmkit.array_storage import Memory
 from lmkit.information import block_entropy, sorted_runs
 from lmkit.information.block_entropy import BlockCounts, SymbolCounts, counts_of, in_window, windows
 from lmkit.information.measures import Spectrum

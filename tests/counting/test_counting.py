@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import MARKED, TidyDisk, as_words, check, same, serialized
 
-from lmkit.counting.storage import Memory
+from lmkit.array_storage import Memory
 from lmkit.ngram import corpus, counting
 from lmkit.ngram.corpus import count_corpus
 from lmkit.ngram.counting import count_sentences, mark

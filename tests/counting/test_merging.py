@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import MARKED, TidyDisk, check, same
 
+from lmkit.array_storage import Memory
 from lmkit.checkpoint import parse
 from lmkit.commands.ngram.count import count_bytes
 from lmkit.commands.ngram.merge import merged
-from lmkit.counting.storage import Memory
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.ngram import merging
 from lmkit.ngram.corpus import count_corpus

@@ -9,7 +9,7 @@ import small_models as small
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from lmkit.counting.storage import Memory
+from lmkit.array_storage import Memory
 from lmkit.errors import CheckpointError, DataError
 from lmkit.ngram import static_mixing
 from lmkit.ngram.backoff_estimation import Settings, estimate

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmkit import kinds
+from lmkit import registry
 from lmkit.errors import CheckpointError
 from lmkit.ngram.probability_sums import LARGEST, excess
 
@@ -42,7 +42,7 @@ SENTENCES = ["a b", "a a", "b a a", "zz a", "", "b a b a b", "a b zz b a", "zz",
 
 
 def opened(text):
-    return kinds.load(memoryview(text.encode()), "x.arpa")
+    return registry.load(memoryview(text.encode()), "x.arpa")
 
 
 @pytest.fixture

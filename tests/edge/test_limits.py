@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit import checkpoint, kinds
+from lmkit import checkpoint, registry
 from lmkit.errors import CheckpointError, DataError
 from lmkit.io import size_limits, streams
 from lmkit.io.size_limits import Limit
@@ -86,7 +86,7 @@ def test_a_limit_is_exact(name, size, small, write):
 def test_no_more_of_a_checkpoint_is_read_than_it_claims(name, extra, small, write):
     start = header(a=50, b=7)
     path = str(write("file", PACKERS[name](start + bytes(57 + extra))))
-    data = streams.read_whole(path, kinds.extent)
+    data = streams.read_whole(path, registry.extent)
     assert len(data) == (len(start) + 57 + (min(extra, 1) if name != "plain" else extra))
     if extra:
         with pytest.raises(CheckpointError, match="after the last tensor"):
@@ -98,15 +98,15 @@ def test_no_more_of_a_checkpoint_is_read_than_it_claims(name, extra, small, writ
 @pytest.mark.parametrize("start", [b"", b"{", bytes(20), b"\xff" * 9 + b"{", (1 << 62).to_bytes(8, "little") + b"{"])
 def test_of_what_is_no_model_only_the_first_block_is_read(start, small, write):
     path = str(write("file", gzip.compress(start + bytes(100_000))))
-    assert len(streams.read_whole(path, kinds.extent)) <= 16
-    assert len(streams.read_whole("/dev/zero", kinds.extent)) == 16
+    assert len(streams.read_whole(path, registry.extent)) <= 16
+    assert len(streams.read_whole("/dev/zero", registry.extent)) == 16
 
 
 @pytest.mark.parametrize("cut", range(0, 200, 3))
 def test_a_checkpoint_that_is_cut_off_is_read_to_its_end(cut, small, write):
     whole = header(a=50, b=7) + bytes(57)
     path = str(write("file", gzip.compress(whole[:cut])))
-    assert bytes(streams.read_whole(path, kinds.extent)) == whole[:cut]
+    assert bytes(streams.read_whole(path, registry.extent)) == whole[:cut]
 
 
 def test_an_arpa_file_has_no_more_lines_than_it_counts(shelf, write, monkeypatch):
@@ -115,12 +115,12 @@ def test_an_arpa_file_has_no_more_lines_than_it_counts(shelf, write, monkeypatch
     monkeypatch.setattr(arpa, "PIECE", 1 << 12)
     monkeypatch.setattr(streams, "SNIFF", 1 << 12)
     path = str(write("file", gzip.compress(text)))
-    assert bytes(streams.read_whole(path, kinds.extent)) == text
+    assert bytes(streams.read_whole(path, registry.extent)) == text
     begin = b"\\data\\\nngram 1=2\n\n\\1-grams:\n"
     with pytest.raises(CheckpointError, match="line 5: longer than"):
-        streams.read_whole(str(write("zeros", gzip.compress(begin + bytes(100_000)))), kinds.extent)
+        streams.read_whole(str(write("zeros", gzip.compress(begin + bytes(100_000)))), registry.extent)
     with pytest.raises(CheckpointError, match="the most that its counts of n-grams allow"):
-        streams.read_whole(str(write("blank", gzip.compress(begin + b"\n" * 100_000))), kinds.extent)
+        streams.read_whole(str(write("blank", gzip.compress(begin + b"\n" * 100_000))), registry.extent)
 
 
 def test_an_endless_pipe_is_read_no_further_than_a_limit(small, work):

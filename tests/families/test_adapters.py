@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lmkit import checkpoint, kinds
+from lmkit import checkpoint, registry
 from lmkit.architectures.adapters import Adapter, AdapterWeights
 from lmkit.architectures.neural_model import Weights
 from lmkit.architectures.recurrent import Recurrent
@@ -55,7 +55,7 @@ def test_merging_adds_what_the_adapter_does_beside(settings, targets):
         beside = before.astype(np.float64) @ x + 2.0 * (b.astype(np.float64) @ (a.astype(np.float64) @ x))
         np.testing.assert_allclose(merged.tensors[name] @ x, beside, rtol=1e-5, atol=1e-5)
     assert saved(merged) == saved(merged)
-    assert kinds.load(saved(merged), "merged.lm").kind == settings.kind
+    assert registry.load(saved(merged), "merged.lm").kind == settings.kind
 
 
 @every_model
@@ -71,7 +71,7 @@ def test_an_adapter_before_training_changes_nothing(settings, targets):
 def test_a_file_holds_it_to_the_byte(settings, targets):
     own = adapter_of(model_of(settings), targets)
     data = saved(own)
-    again = kinds.load(data, "adapter.lm")
+    again = registry.load(data, "adapter.lm")
     assert isinstance(again, AdapterWeights)
     assert again.adapter == own.adapter
     assert again.parent == own.parent

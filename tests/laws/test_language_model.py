@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rounding import assert_nats
 
-from lmkit import checkpoint, kinds
+from lmkit import checkpoint, registry
 from lmkit.data.keyed_random import stream_of, uniforms
 from lmkit.data.sequences import decode_text
 from lmkit.evaluation import perplexity
@@ -170,7 +170,7 @@ def test_equal_histories_give_equal_states(model):
 def test_saving_and_loading_changes_nothing(model, model_name):
     record = {"command": "test"}
     data = b"".join(checkpoint.serialize(model.to_checkpoint(record)))
-    again = kinds.load(memoryview(data), model_name)
+    again = registry.load(memoryview(data), model_name)
     assert b"".join(checkpoint.serialize(again.to_checkpoint(record))) == data
     ids, ends = laid_out(sentences(model))
     assert again.score_many(ids, ends).tobytes() == model.score_many(ids, ends).tobytes()

@@ -153,7 +153,7 @@ def _thresholds(prune: str | None, order: int) -> list[int]:
 
 
 def _read_counts(inputs: list[str], order: int, run: Run) -> tuple[Any, Any, dict[str, Any], Any]:
-    from lmkit.counting.storage import Memory as InMemory
+    from lmkit.array_storage import Memory as InMemory
     from lmkit.ngram.tables import Counts
 
     if len(inputs) > 1:

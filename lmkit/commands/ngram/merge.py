@@ -32,7 +32,7 @@ def merge(
       lmkit ngram merge monday.lm tuesday.lm -o counts.lm
       lmkit ngram merge part-*.lm | lmkit ngram fit --from-counts -o model.lm
     """
-    from lmkit.counting.storage import Memory as InMemory
+    from lmkit.array_storage import Memory as InMemory
     from lmkit.io.temp_storage import Disk, memory_size
 
     names = list(files or [streams.STDIN])
@@ -48,13 +48,13 @@ def merge(
 
 def merged(data: Sequence[memoryview], names: Sequence[str], storage: Any = None) -> Any:
     """The sum of count files, as a CountFile. Raises CheckpointError and UsageError where they don't add up."""
-    from lmkit import kinds
+    from lmkit import registry
     from lmkit.ngram.count_file import CountFile
     from lmkit.ngram.merging import merge as add_up
     from lmkit.ngram.merging import move, remap
     from lmkit.tokenization.vocabulary_union import unite_tokenizers
 
-    files = [kinds.load(view, name, opening.unprotected(name)) for view, name in zip(data, names, strict=True)]
+    files = [registry.load(view, name, opening.unprotected(name)) for view, name in zip(data, names, strict=True)]
     for file, name in zip(files, names, strict=True):
         if file.kind != CountFile.kind:
             raise CheckpointError(f"{name}: of kind {file.kind}, not a count file")
