@@ -64,7 +64,7 @@ def own(file: str, batch: int, tokens: int) -> dict[str, float]:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the command has it
     import numpy as np
 
-    from lmkit.commands.models import open_language_model, processes, use_threads
+    from lmkit.commands.loading.models import open_language_model, processes, use_threads
 
     use_threads(None, file)
     count = processes(None, file)

@@ -21,7 +21,7 @@ def make(file: str, output: str) -> None:
     from lmkit.architectures.neural_model import Weights
     from lmkit.architectures.transformer import Transformer
     from lmkit.checkpoint import serialize
-    from lmkit.commands.models import open_tokenizer
+    from lmkit.commands.loading.models import open_tokenizer
     from lmkit.data.sequences import TextForm
 
     tokenizer = open_tokenizer(file)

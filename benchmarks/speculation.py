@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lmkit.commands.models import open_language_model
+from lmkit.commands.loading.models import open_language_model
 from lmkit.data.keyed_random import stream_of
 from lmkit.generation import batching, prompt_encoding
 from lmkit.generation.draft_models import Lookup, ModelDraft

@@ -40,7 +40,7 @@ COMMANDS = {
     "sample": Command("lmkit.commands.sample", "sample", "Generate text from any model."),
     "embed": Command("lmkit.commands.embed", "embed", "Vectors of lines or of tokens, from any model that has them."),
     "attention": Command("lmkit.commands.attention", "attention", "What each token of a text attends to."),
-    "entropy": Command("lmkit.commands.information.entropy", "entropy", "Entropies of distributions and of texts."),
+    "entropy": Command("lmkit.commands.entropy.entropy", "entropy", "Entropies of distributions and of texts."),
     "compress": Command("lmkit.commands.compress", "compress", "Compress a text with any model."),
     "decompress": Command("lmkit.commands.compress", "decompress", "Restore a compressed text."),
     "info": Command("lmkit.commands.info", "info", "What a checkpoint is: kind, sizes, tokens, provenance."),
@@ -164,7 +164,7 @@ def build(loaded: Sequence[str]) -> Any:
     """The parser; only the commands in `loaded` bring their options with them."""
     import typer
 
-    from lmkit.commands.sections import command_class
+    from lmkit.commands.options.help_sections import command_class
 
     settings: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
     plain: dict[str, Any] = {
@@ -220,7 +220,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
     """`function` with the options that every command has; its first parameter becomes the Run."""
     import typer
 
-    from lmkit.commands.options import Run
+    from lmkit.commands.options.standard import Run
     from lmkit.io import config_file as yaml_settings
     from lmkit.io import mapped_files, streams
     from lmkit.io.terminal import Terminal

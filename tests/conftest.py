@@ -294,7 +294,7 @@ class Shelf:
         """A neural model with random weights over the characters of the corpus."""
         from random_weights import random_weights
 
-        from lmkit.commands.models import open_tokenizer
+        from lmkit.commands.loading.models import open_tokenizer
 
         tokenizer = open_tokenizer(str(self["char-witten-bell.lm"]))
         weights = random_weights(kind, tokenizer, by=by, **settings)
@@ -372,7 +372,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
 @pytest.fixture(scope="session")
 def opened(shelf: Shelf) -> Callable[[str], Any]:
     """A language model of the shelf, opened once."""
-    from lmkit.commands.models import open_language_model
+    from lmkit.commands.loading.models import open_language_model
 
     models: dict[str, Any] = {}
 

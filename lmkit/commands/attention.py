@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import Json, ModelOption, Output, Run, choice
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Json, ModelOption, Output, Run, choice
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table, to_json

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands import scoring
-from lmkit.commands.options import Json, ModelOption, Output, Run
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import scoring_models
+from lmkit.commands.options.standard import Json, ModelOption, Output, Run
 from lmkit.errors import CheckpointError, DataError
 from lmkit.io import streams
 from lmkit.io.records import to_json
@@ -83,7 +83,7 @@ def _run(run: Run, verb: str, file: str | None, model: str | None, *, json: bool
             except text_codec.OtherModelError as error:
                 raise CheckpointError(f"{streams.display(text)}: {error}") from None
     if opened.form.by in ("stream", "file"):
-        scoring.Windows(run, streams.display(names[0]), opened).tell(sizes.tokens + sizes.lines)
+        scoring_models.Windows(run, streams.display(names[0]), opened).tell(sizes.tokens + sizes.lines)
     _tell(run, sizes, opening.signature(opened, {"coding": text_codec.VERSION}), as_json=json)
 
 

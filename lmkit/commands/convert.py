@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import Output, Run, choice
-from lmkit.commands.provenance import checkpoint_bytes, origin
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading.provenance import checkpoint_bytes, origin
+from lmkit.commands.options.standard import Output, Run, choice
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import gguf, streams
 from lmkit.io.folders import Folder, write_folder

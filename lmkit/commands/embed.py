@@ -5,10 +5,10 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands import scoring
-from lmkit.commands.options import EncodingErrors, Files, Json, ModelOption, Output, Run, choice
-from lmkit.commands.w2v.options import tell_made
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import scoring_models
+from lmkit.commands.options.standard import EncodingErrors, Files, Json, ModelOption, Output, Run, choice
+from lmkit.commands.w2v.query_words import tell_made
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table, cell
@@ -83,7 +83,7 @@ def embed(
             records = _of_lines(lines, lambda line: _bag(tokenizer, line))
             _show(out, records, by_token=by_token, cosine=cosine, as_json=json)
             return
-        windows = scoring.Windows(run, streams.display(names[0]), opened)
+        windows = scoring_models.Windows(run, streams.display(names[0]), opened)
         vectors = _Vectors(opened, names[0], windows, static=not contextual)
         records = (
             _of_tokens(tokenizer, vectors, lines, token) if by_token else _of_lines(lines, _pooling(vectors, pool))
@@ -132,7 +132,7 @@ class _Vectors:
     Word vectors with n-grams have some for unknown words too; `made` are the words of which that is so.
     """
 
-    def __init__(self, model: Any, name: str, windows: scoring.Windows, *, static: bool) -> None:
+    def __init__(self, model: Any, name: str, windows: scoring_models.Windows, *, static: bool) -> None:
         if not hasattr(model, "vectors"):
             raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no vectors")
         self._model, self._name, self._windows, self._static = model, name, windows, static

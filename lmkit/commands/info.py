@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import Json, Output, Run
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Json, Output, Run
 from lmkit.errors import CheckpointError, UnmetError, UsageError
 from lmkit.io import streams
 from lmkit.io.folders import Folder
@@ -76,7 +76,7 @@ def info(
     if gradients:
         if tensors or verify:
             raise UsageError(f"--gradients and --{'tensors' if tensors else 'verify'} exclude each other")
-        from lmkit.commands.gradients import print_gradients
+        from lmkit.commands.info_gradients import print_gradients
 
         print_gradients(run, name, text or streams.STDIN, 64 if distance is None else distance, json, output)
         return

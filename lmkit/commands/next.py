@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands import scoring
-from lmkit.commands.generation.filtering import Filters
-from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import (
+from lmkit.commands.generation.sampling import Filters
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import scoring_models
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import (
     Bos,
     Device,
     Json,
@@ -79,10 +79,10 @@ def next_token(
     from lmkit.generation import log_softmax, prompt_encoding
 
     chain = filters.filtering.chain()
-    opened = opening.with_special(scoring.open_generating_model(name, device), parse_special)
+    opened = opening.with_special(scoring_models.open_generating_model(name, device), parse_special)
     opened = opening.with_bos(opened, bos)
     data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
-    scoring.tell_unknown(run, opened, data)
+    scoring_models.tell_unknown(run, opened, data)
     state = prompt_encoding.state_after(opened, prompt_encoding.seen(opened, data, window=window))
     logs = opened.next(state)
     if filters.filtering.used:

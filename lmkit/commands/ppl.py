@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import mixing, scoring
-from lmkit.commands import models as opening
-from lmkit.commands.options import (
+from lmkit.commands.loading import mixtures, scoring_models
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import (
     Bare,
     BatchTokens,
     Bos,
@@ -24,7 +24,7 @@ from lmkit.commands.options import (
     Stride,
     Threads,
 )
-from lmkit.commands.perplexities import Scored, Shown, best_first
+from lmkit.commands.reports.perplexity import Scored, Shown, best_first
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table, cell, to_json
@@ -95,25 +95,25 @@ def ppl(
     opening.one_stdin(*names, *texts, mix_text)
     if explain and (bare or len(names) > 1):
         raise UsageError("--explain is about one model, and not a bare number")
-    weights = mixing.asked(mix, mix_text, len(names))
+    weights = mixtures.asked(mix, mix_text, len(names))
     if bos == "never" and mix is not None:
         raise UsageError("--bos never and --mix cannot be combined", hint="a mixture predicts every token")
     if no_eos and mix is not None:
         raise UsageError("--no-eos and --mix exclude each other", hint="a mixture reads the whole text")
-    asked = scoring.Asked(stride, batch_tokens, device)
+    asked = scoring_models.Asked(stride, batch_tokens, device)
     with streams.open_output(output, inputs=[*names, *texts, mix_text]) as out:
-        models = [opening.with_bos(one, bos) for one in scoring.open_scoring_models(names, asked)]
+        models = [opening.with_bos(one, bos) for one in scoring_models.open_scoring_models(names, asked)]
         _check_ends(names, models, no_eos=no_eos, explain=explain)
-        scoring.use_threads(threads, names, models)
+        scoring_models.use_threads(threads, names, models)
         reader = opening.text_reader(encoding_errors, raw=opening.all_take_bytes(models), block=BLOCK)
         if explain:
             _explain(run, out, models[0], reader, texts, eos=not no_eos, as_json=json)
             return
         scored = _scored(run, names, models, asked, eos=not no_eos)
         if mix is not None:
-            mixture = mixing.mixture_of(run, models, weights, reader, mix_text)
+            mixture = mixtures.mixture_of(run, models, weights, reader, mix_text)
             more = {"weights": mixture.weights.tolist()}
-            scored.append(Scored(run, "mixture", mixture, scoring.conditions(mixture, asked, eos=True), **more))
+            scored.append(Scored(run, "mixture", mixture, scoring_models.conditions(mixture, asked, eos=True), **more))
         shown = Shown(run, out, as_json=json, bare=bare, several_models=len(scored) > 1)
         with run.terminal.progress("scoring", streams.size_of(texts)) as progress:
             for text in texts:
@@ -155,10 +155,12 @@ def _check_ends(names: Sequence[str], models: Sequence[Any], *, no_eos: bool, ex
             )
 
 
-def _scored(run: Run, names: Sequence[str], models: Sequence[Any], asked: scoring.Asked, *, eos: bool) -> list[Scored]:
+def _scored(
+    run: Run, names: Sequence[str], models: Sequence[Any], asked: scoring_models.Asked, *, eos: bool
+) -> list[Scored]:
     """The models with their signatures."""
     return [
-        Scored(run, streams.display(name), model, scoring.conditions(model, asked, eos=eos))
+        Scored(run, streams.display(name), model, scoring_models.conditions(model, asked, eos=eos))
         for name, model in zip(names, models, strict=True)
     ]
 

@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from lmkit.commands import models as opening
-from lmkit.commands import scoring
-from lmkit.commands.generation import inputs, searching
-from lmkit.commands.generation import options as own
-from lmkit.commands.generation.constraining import Constraining, Verdicts
-from lmkit.commands.generation.defaults import Settled, settled
-from lmkit.commands.generation.drafting import Drafting
-from lmkit.commands.generation.filtering import Choosing
-from lmkit.commands.generation.searching import Searching
-from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import Device, ModelOption, Output, Run, Seed
-from lmkit.commands.sections import in_sections
+from lmkit.commands.generation import search as search_options
+from lmkit.commands.generation.constraints import Constraining, Verdicts
+from lmkit.commands.generation.model_defaults import Settled, settled
+from lmkit.commands.generation.sampling import Choosing
+from lmkit.commands.generation.search import Searching
+from lmkit.commands.generation.speculative import Drafting
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import scoring_models
+from lmkit.commands.options import generation as own
+from lmkit.commands.options.help_sections import in_sections
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import Device, ModelOption, Output, Run, Seed
+from lmkit.commands.records import prompts
 from lmkit.errors import UsageError
 from lmkit.io import streams
 
@@ -91,7 +92,7 @@ def sample(
     def open_model() -> Any:
         opening.one_stdin(name, *(files or []), constraining.file, drafting.draft)
         opening.use_threads(threads, name)
-        return scoring.open_generating_model(name, device)
+        return scoring_models.open_generating_model(name, device)
 
     opened = open_model() if defaults else None
     if defaults:  # what is wrong with options is said before a model is opened, where it does not depend on one
@@ -102,41 +103,43 @@ def sample(
     choosing.check()
     limits = dict.fromkeys(constraining.options, True)
     watched = {"--logprobs": showing.logprobs is not None}
-    search = searching.search(
+    search = search_options.search(
         searching_, explain=showing.explain, number=number, top_k=choosing.top_k,
         others={**choosing.drawing(), **limits, **watched},
     )  # fmt: skip
     mirostat = {"--mirostat": choosing.mirostat is not None}
     drafting.check({**searching_.named, **limits, **watched, **mirostat, "--explain": showing.explain})
-    inputs.check(source.prompt, files, source.form)
-    as_records = showing.json or inputs.has_records(files, source.form)
+    prompts.check(source.prompt, files, source.form)
+    as_records = showing.json or prompts.has_records(files, source.form)
     showing.check(as_records=as_records)
     if "" in (stop or []):
         raise UsageError("--stop with no text would stop everything")
     opened = open_model() if opened is None else opened
-    from lmkit.commands.generation import making, running
+    from lmkit.commands.generation import factory, requests
 
     opened = opening.with_bos(opening.with_special(opened, source.parse_special), source.bos)
     verdicts = Verdicts(opened, constraining)
     with streams.open_output(output, inputs=[name, *(files or [])], live=True) as out:
         with opening.about(name):
-            maker = making.Maker(
+            maker = factory.Maker(
                 run, opened, choosing, search, drafting, showing, verdicts, number=number, most=max_tokens,
                 stops=[streams.argument_bytes(text, raw=True) for text in stop or []],
                 batch=batch if number > 1 or files else 1, growing=not as_records,
                 processes=opening.processes(threads, name) if device == "cpu" else 1,
             )  # fmt: skip
         teller = maker.teller(out, as_records=as_records, files=bool(files))
-        asking = running.Asking(
+        asking = requests.Asking(
             opened, seed, 1 if searching_.beam else number, source.window,
             lambda prompt: {"constraint": verdicts.constraint(prompt.record), "control": choosing.control()},
         )  # fmt: skip
         if not files:
-            scoring.tell_unknown(run, opened, streams.argument_bytes(source.prompt, raw=opened.tokenizer.takes_bytes))
-        windows = scoring.Windows(run, streams.display(name), opened)
-        for event in running.events(maker.generator, asking, inputs.asked(run, source, files, opened)):
+            scoring_models.tell_unknown(
+                run, opened, streams.argument_bytes(source.prompt, raw=opened.tokenizer.takes_bytes)
+            )
+        windows = scoring_models.Windows(run, streams.display(name), opened)
+        for event in requests.events(maker.generator, asking, prompts.asked(run, source, files, opened)):
             teller.take(event)
-            if running.is_done(event):
+            if requests.is_done(event):
                 windows.tell(len(event.request.prompt) + len(event.ids) + len(event.closing))
                 verdicts.take(event, event.request.label.id)
     maker.tell()

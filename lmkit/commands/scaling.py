@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lmkit.commands.options import Json, Output, Run, suggested
+from lmkit.commands.options.standard import Json, Output, Run, suggested
 from lmkit.errors import UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import mixing, scoring
-from lmkit.commands import models as opening
-from lmkit.commands.options import (
+from lmkit.commands.loading import mixtures, scoring_models
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import (
     Bare,
     BatchTokens,
     Bos,
@@ -83,20 +83,20 @@ def score(
         raise UsageError("--pairs names the texts; FILEs do not go with it")
     names, texts = opening.sources(model or [], [pairs] if pairs is not None else files)
     opening.one_stdin(*names, *texts, mix_text)
-    weights = mixing.asked(mix, mix_text, len(names))
+    weights = mixtures.asked(mix, mix_text, len(names))
     if len(names) > 1 and mix is None:
         raise UsageError("a line gets one answer, from one model", hint="--mix WEIGHTS makes one of several")
-    asked = scoring.Asked(stride, batch_tokens, device)
+    asked = scoring_models.Asked(stride, batch_tokens, device)
     if bos == "never" and mix is not None:
         raise UsageError("--bos never and --mix cannot be combined", hint="a mixture predicts every token")
-    models = [opening.with_bos(one, bos) for one in scoring.open_scoring_models(names, asked)]
-    scoring.use_threads(None, names, models)
+    models = [opening.with_bos(one, bos) for one in scoring_models.open_scoring_models(names, asked)]
+    scoring_models.use_threads(None, names, models)
     opened = models[0]
     if mix is not None:
         development = opening.text_reader(encoding_errors, raw=opening.all_take_bytes(models))
-        opened = mixing.mixture_of(run, models, weights, development, mix_text)
+        opened = mixtures.mixture_of(run, models, weights, development, mix_text)
     opening.tell_not_probabilities(run, "the mixture" if mix is not None else names[0], opened)
-    signature = opening.signature(opened, scoring.conditions(opened, asked, eos=not no_eos))
+    signature = opening.signature(opened, scoring_models.conditions(opened, asked, eos=not no_eos))
     reader = opening.text_reader(encoding_errors, raw=opened.tokenizer.takes_bytes, eager=True)
     with streams.open_output(output, inputs=[*names, *texts, mix_text]) as out:
         if not (json or bare):
@@ -119,7 +119,7 @@ def _lines(
 ) -> Iterator[Any]:
     from lmkit.evaluation.perplexity import lines_of
 
-    windows = scoring.Windows(run, streams.display(name), model)
+    windows = scoring_models.Windows(run, streams.display(name), model)
     for text in texts:
         for line in lines_of(model, reader.blocks(text), eos=eos):
             windows.tell(len(line.ids))

@@ -116,7 +116,7 @@ def attention(*_):
 @LINUX
 @pytest.mark.parametrize("endless", [False, True])
 def test_what_a_file_starts_ends_with_it(endless, lmkit, write, work, monkeypatch):
-    monkeypatch.setattr("lmkit.commands.calc.checks.SECONDS", 2.0)
+    monkeypatch.setattr("lmkit.commands.calc.exercise_check.SECONDS", 2.0)
     cases = EXERCISES["attention"][:1]
     monkeypatch.setitem(EXERCISES, "attention", cases)
     done = lmkit("calc", "attention", "--check", write("lab.py", ESCAPED.replace(b"ENDLESS", str(endless).encode())))
@@ -137,7 +137,7 @@ def test_memory_is_limited(lmkit, write, monkeypatch):
 
 
 def test_an_endless_loop_ends(lmkit, write, monkeypatch):
-    monkeypatch.setattr("lmkit.commands.calc.checks.SECONDS", 0.2)
+    monkeypatch.setattr("lmkit.commands.calc.exercise_check.SECONDS", 0.2)
     text = b"import os\nif os.fork():\n    pass\nwhile True: pass"
     done = lmkit("calc", "attention", "--check", write("lab.py", text))
     assert {row["fault"] for row in done.rows} == {"not done within 0.2 s, the limit"}

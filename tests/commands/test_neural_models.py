@@ -11,7 +11,7 @@ from rounding import allowance, assert_nats, shape_of, spread
 
 from lmkit.architectures.transformer import Transformer
 from lmkit.checkpoint import serialize
-from lmkit.commands.models import open_language_model, open_tokenizer, use_threads
+from lmkit.commands.loading.models import open_language_model, open_tokenizer, use_threads
 from lmkit.inference import thread_pool
 
 EVERY = ("transformer.lm", "transformer-stream.lm", "lstm.lm", "gru-stream.lm", "mingru-file.lm", "ffn-documents.lm")

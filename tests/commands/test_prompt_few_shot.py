@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lmkit.commands.prompt.options import unescaped
+from lmkit.commands.options.prompting import unescaped
 
 FRENCH = "sea otter\tloutre de mer\npeppermint\tmenthe poivrée\nplush girafe\tgirafe peluche\n".encode()
 MANY = b"".join(b"text %d of many\t%s\n" % (number, b"pos" if number % 3 else b"neg") for number in range(1, 31))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lmkit.commands import models as opening
+from lmkit.commands.loading import models as opening
 from tests.families.published_models import generated, saved, torch, transformers
 
 

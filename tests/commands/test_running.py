@@ -1,7 +1,7 @@
 """Runs of generators over prompts."""
 
-from lmkit.commands.generation.inputs import Prompt
-from lmkit.commands.generation.running import Asking, events
+from lmkit.commands.generation.requests import Asking, events
+from lmkit.commands.records.prompts import Prompt
 from lmkit.data.sequences import TextForm
 from lmkit.generation.engine import Generated, Request
 from lmkit.tokenization.tokenizers import ByteTokenizer

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import NEURAL, without_context_notice
 
-from lmkit.commands.models import open_language_model
+from lmkit.commands.loading.models import open_language_model
 
 BATCHED = ("witten-bell-3.lm", "lstm.lm", "transformer.lm", "gru-stream.lm", "ffn.lm")
 

@@ -11,9 +11,9 @@ import pytest
 
 from lmkit import checkpoint
 from lmkit.cli import function_of
-from lmkit.commands.eventlog import EventLog
-from lmkit.commands.options import ADJUSTABLE, UNRECORDED, Run
-from lmkit.commands.session import Point, Session, state_file
+from lmkit.commands.options.standard import ADJUSTABLE, UNRECORDED, Run
+from lmkit.commands.training_run.event_log import EventLog
+from lmkit.commands.training_run.session import Point, Session, state_file
 from lmkit.errors import CheckpointError, Diverged, OutputError, Stopped, UsageError
 from lmkit.io.terminal import Terminal
 

@@ -8,7 +8,7 @@ import pytest
 from rounding import assert_close
 
 from lmkit import checkpoint
-from lmkit.commands.models import open_tokenizer
+from lmkit.commands.loading.models import open_tokenizer
 
 SMALL = {
     "transformer": ["--layers", "1", "--width", "8", "--heads", "2", "--context", "8"],
@@ -90,7 +90,7 @@ def test_the_same_command_gives_the_same_bytes(kind, train, lmkit, work):
      "--evaluate-every", "1", "--select-by", "loss"])],
 )  # fmt: skip
 def test_a_stopped_run_goes_on_to_the_same_bytes_and_log(kind, more, train, lmkit, work):
-    from lmkit.commands.session import Session
+    from lmkit.commands.training_run.session import Session
     from lmkit.errors import Status, Stopped
 
     train(kind, *more, "--steps", "6", "--log", "whole.jsonl")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lmkit import checkpoint
-from lmkit.commands.w2v.running import MANY_WORDS
+from lmkit.commands.w2v.session import MANY_WORDS
 from lmkit.word_vectors import sharding, trainer
 
 TINY = ["--dim", "8", "--min-count", "1", "--epochs", "2", "--negatives", "3", "--sample", "0"]
@@ -148,8 +148,8 @@ def test_phrases_become_words(write, lmkit):
 def test_auto_negatives_depend_on_the_size(words, expected):
     import io
 
-    from lmkit.commands.options import Run
-    from lmkit.commands.w2v.running import Running, plan_of
+    from lmkit.commands.options.standard import Run
+    from lmkit.commands.w2v.session import Running, plan_of
     from lmkit.io.terminal import Terminal
 
     told = io.StringIO()

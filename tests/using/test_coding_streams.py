@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from random_weights import random_weights
 from test_coding import AWKWARD, TEXT, there_and_back
 
-from lmkit.commands.models import open_tokenizer
+from lmkit.commands.loading.models import open_tokenizer
 from lmkit.compression import byte_fallback, text_codec
 from lmkit.data.sequences import TextForm
 from lmkit.errors import DataError

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.bpe.texts import make_scheme
-from lmkit.commands.options import ModelOption, Output, Run, choice
-from lmkit.commands.provenance import checkpoint_bytes, origin
+from lmkit.commands.bpe.pretoken_counting import make_scheme
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading.provenance import checkpoint_bytes, origin
+from lmkit.commands.options.standard import ModelOption, Output, Run, choice
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import size_limits, streams
 

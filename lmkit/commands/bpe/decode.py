@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
 from lmkit.commands.bpe.encode import Marker
-from lmkit.commands.bpe.texts import TokenizerOption, as_they_are
-from lmkit.commands.options import Files, Output, Run, choice
+from lmkit.commands.bpe.pretoken_counting import TokenizerOption, as_they_are
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Files, Output, Run, choice
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 

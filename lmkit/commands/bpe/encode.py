@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.bpe.texts import TokenizerOption, as_they_are
+from lmkit.commands.bpe.pretoken_counting import TokenizerOption, as_they_are
 from lmkit.commands.bpe.vocabularies import allowed_pieces, read_vocabulary
-from lmkit.commands.options import EncodingErrors, Files, Json, Output, ParseSpecial, Run, Seed, choice
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import EncodingErrors, Files, Json, Output, ParseSpecial, Run, Seed, choice
 from lmkit.errors import UsageError
 from lmkit.io import size_limits, streams
 from lmkit.io.records import to_json

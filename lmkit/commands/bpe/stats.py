@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from lmkit.commands import models as opening
-from lmkit.commands.bpe.texts import TokenizerOption
-from lmkit.commands.options import EncodingErrors, Files, Json, Output, Run
+from lmkit.commands.bpe.pretoken_counting import TokenizerOption
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import EncodingErrors, Files, Json, Output, Run
 from lmkit.errors import DataError
 from lmkit.io import streams
 from lmkit.io.records import cell, to_json

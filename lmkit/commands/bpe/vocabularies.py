@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lmkit.commands import models as opening
+from lmkit.commands.loading import models as opening
 from lmkit.errors import DataError
 from lmkit.io import streams
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.calc.checks import Check, check
-from lmkit.commands.calc.values import Fields, Values, answer, each
-from lmkit.commands.options import Json, Output, Run, choice
+from lmkit.commands.calc.exercise_check import Check, check
+from lmkit.commands.calc.json_arrays import Fields, Values, answer, each
+from lmkit.commands.options.standard import Json, Output, Run, choice
 from lmkit.errors import DataError
 
 MATRICES = {"scaled": (), "dot": (), "general": ("w_a",), "concat": ("w_a", "v_a")}

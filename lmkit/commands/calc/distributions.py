@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.calc.checks import Check, check
-from lmkit.commands.calc.values import Values, each, has, numbers
-from lmkit.commands.options import Json, Output, Run, Temperature, Unit
+from lmkit.commands.calc.exercise_check import Check, check
+from lmkit.commands.calc.json_arrays import Values, each, has, numbers
+from lmkit.commands.options.standard import Json, Output, Run, Temperature, Unit
 from lmkit.errors import DataError
 
 

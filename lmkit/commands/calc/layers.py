@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.calc.values import Fields, Values, answer, each, numbers
-from lmkit.commands.options import Output, Run, choice
+from lmkit.commands.calc.json_arrays import Fields, Values, answer, each, numbers
+from lmkit.commands.options.standard import Output, Run, choice
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import to_json

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import TOKENS, EncodingErrors, Files, Json, Output, Run, Tokens, choice
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import TOKENS, EncodingErrors, Files, Json, Output, Run, Tokens, choice
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import to_json

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands import patterns
-from lmkit.commands.eval import figures, reading
-from lmkit.commands.options import (
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options import regex
+from lmkit.commands.options.standard import (
     Against,
     Bare,
     Gold,
@@ -24,6 +23,8 @@ from lmkit.commands.options import (
     Run,
     Seed,
 )
+from lmkit.commands.records import predictions
+from lmkit.commands.reports import metrics
 from lmkit.errors import DataError
 from lmkit.io import streams
 from lmkit.io.records import to_json
@@ -36,9 +37,9 @@ def answers(
     run: Run,
     file: Predictions = streams.STDIN,
     gold: Gold = None,
-    extract: patterns.Extract = None,
+    extract: regex.Extract = None,
     last: Annotated[bool, typer.Option("--last", help="The last match of --extract, not the first.")] = False,
-    numbers: patterns.Numbers = False,
+    numbers: regex.Numbers = False,
     vote: Annotated[
         bool, typer.Option("--vote", help="Of texts of one id, the answer that most of them have is the answer.")
     ] = False,
@@ -86,15 +87,15 @@ def answers(
     from lmkit.metrics.answer_extraction import Rules
 
     opening.one_stdin(file, gold, against)
-    rules = Rules(patterns.extractor(extract, last=last), numbers=numbers)
+    rules = Rules(regex.extractor(extract, last=last), numbers=numbers)
     sampling = bootstrap.Sampling(seed, 0 if bare else resamples, level)
     with streams.open_output(output, inputs=[file, gold, against]) as out:
-        fields = reading.Fields(PREDICTED, field)
-        wanted = reading.Fields(reading.GOLD, gold_field, "--gold-field", several=True)
+        fields = predictions.Fields(PREDICTED, field)
+        wanted = predictions.Fields(predictions.GOLD, gold_field, "--gold-field", several=True)
 
         def judged(name: str) -> list[_Item]:
-            items = reading.read(run, name, fields)
-            golds = reading.gold_of(run, name, items, gold, wanted, samples=True)
+            items = predictions.read(run, name, fields)
+            golds = predictions.gold_of(run, name, items, gold, wanted, samples=True)
             return _judged(rules, name, items, golds, vote=vote)
 
         found = judged(file)
@@ -106,19 +107,19 @@ def answers(
             return
         summary: dict[str, Any] = {"accuracy": accuracy.value, "n": len(found)}
         summary |= {"without_answer": sum(one.judged.answer is None for one in found)}
-        summary |= {"intervals": figures.bounds({"accuracy": accuracy})}
-        rows = figures.rows({"accuracy": accuracy})
+        summary |= {"intervals": metrics.bounds({"accuracy": accuracy})}
+        rows = metrics.rows({"accuracy": accuracy})
         if second is not None:
             difference = bootstrap.paired_difference(_right(found), _right(second), seed, resamples, level)
             other = bootstrap.interval(_right(second), resamples=0).value
-            summary |= {"against": {"accuracy": other}, "differences": figures.apart({"accuracy": difference})}
-            rows = figures.rows({"accuracy": accuracy}, {"accuracy": other}, {"accuracy": difference})
+            summary |= {"against": {"accuracy": other}, "differences": metrics.apart({"accuracy": difference})}
+            rows = metrics.rows({"accuracy": accuracy}, {"accuracy": other}, {"accuracy": difference})
         wrong = _check_steps(run, found) if check_arithmetic else None
         if wrong is not None:
             summary |= {"steps": wrong.steps, "wrong_steps": sum(map(len, wrong.found))}
-        signature = figures.signature("answers", sampling, _signature(extract, rules, vote=vote))
+        signature = metrics.signature("answers", sampling, _signature(extract, rules, vote=vote))
         if not json:
-            figures.show(run, out, rows, signature)
+            metrics.show(run, out, rows, signature)
             return
         for place, one in enumerate(found):
             steps = {} if wrong is None else {"wrong_steps": wrong.found[place]}
@@ -139,7 +140,7 @@ def _signature(extract: str | None, rules: Any, *, vote: bool) -> dict[str, obje
 class _Item:
     """An item: its texts, what is right for it, and what was found."""
 
-    texts: list[reading.Item]
+    texts: list[predictions.Item]
     gold: tuple[str, ...]
     judged: Any
 
@@ -157,7 +158,9 @@ def _right(items: Sequence[_Item]) -> list[float]:
     return [float(one.judged.correct) for one in items]
 
 
-def _judged(rules: Any, name: str, items: list[reading.Item], golds: list[reading.Item], *, vote: bool) -> list[_Item]:
+def _judged(
+    rules: Any, name: str, items: list[predictions.Item], golds: list[predictions.Item], *, vote: bool
+) -> list[_Item]:
     """What becomes of each text, or with `vote` of the texts of each id."""
     from lmkit.metrics.answer_extraction import judge
 
@@ -177,7 +180,7 @@ def _judged(rules: Any, name: str, items: list[reading.Item], golds: list[readin
     return found
 
 
-def _found(rules: Any, items: list[reading.Item]) -> list[Any]:
+def _found(rules: Any, items: list[predictions.Item]) -> list[Any]:
     """The answer in each text. Raises LimitError with the text's place."""
     found = []
     answers = rules.answers([item.value for item in items])
@@ -190,15 +193,15 @@ def _found(rules: Any, items: list[reading.Item]) -> list[Any]:
 def _aligned(found: list[_Item], others: list[_Item], file: str, against: str) -> list[_Item]:
     """A second system's items in the order of the first's: by ids that are there once, else as they come."""
 
-    def named(items: list[_Item]) -> list[reading.Item]:
+    def named(items: list[_Item]) -> list[predictions.Item]:
         ids = [one.texts[0].id for one in items]
         unique = len(set(ids)) == len(ids)
         return [
-            reading.Item((str(place),), one.texts[0].id if unique else None, one.texts[0].place)
+            predictions.Item((str(place),), one.texts[0].id if unique else None, one.texts[0].place)
             for place, one in enumerate(items)
         ]
 
-    return [others[int(item.value)] for item in reading.aligned(named(found), named(others), file, against)]
+    return [others[int(item.value)] for item in predictions.aligned(named(found), named(others), file, against)]
 
 
 def _tell_missing(run: Run, found: Sequence[_Item]) -> None:

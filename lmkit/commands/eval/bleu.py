@@ -4,9 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.eval import figures, reading
-from lmkit.commands.options import (
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import (
     Against,
     Bare,
     Json,
@@ -19,6 +18,8 @@ from lmkit.commands.options import (
     Seed,
     choice,
 )
+from lmkit.commands.records import predictions
+from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import to_json
@@ -80,10 +81,10 @@ def bleu(
     sampling = bootstrap.Sampling(seed, 0 if bare else resamples, level)
     with streams.open_output(output, inputs=[file, against, *references]) as out:
         names = [file, *([against] if against is not None else [])]
-        fields = reading.Fields(PREDICTED, field)
-        systems = [[item.value for item in reading.read(run, name, fields)] for name in names]
-        wanted = reading.Fields(("text", *reading.GOLD))
-        right = [[item.value for item in reading.read(run, name, wanted)] for name in references]
+        fields = predictions.Fields(PREDICTED, field)
+        systems = [[item.value for item in predictions.read(run, name, fields)] for name in names]
+        wanted = predictions.Fields(("text", *predictions.GOLD))
+        right = [[item.value for item in predictions.read(run, name, wanted)] for name in references]
         _check_lengths([*names, *references], [*systems, *right])
         found = bleu_scores.measure(systems, right, tokenize=tokenize, lowercase=lowercase, sampling=sampling)
         if bare:
@@ -92,15 +93,15 @@ def bleu(
         intervals = {name: one.interval for name, one in found.items()}
         others = {name: one.against for name, one in found.items()} if against is not None else None
         differences = {name: one.difference for name, one in found.items()} if against is not None else None
-        own = figures.signature("bleu", sampling)
+        own = metrics.signature("bleu", sampling)
         if not json:
             signatures = [f"{one.signature.replace('|version:', '|sacrebleu:')}|{own}" for one in found.values()]
-            figures.show(run, out, figures.rows(intervals, others, differences), signatures)
+            metrics.show(run, out, metrics.rows(intervals, others, differences), signatures)
             return
         record: dict[str, Any] = {name: one.value for name, one in intervals.items()}
-        record |= {"n": len(systems[0]), "intervals": figures.bounds(intervals)}
+        record |= {"n": len(systems[0]), "intervals": metrics.bounds(intervals)}
         if differences is not None:
-            record |= {"against": others, "differences": figures.apart(differences)}
+            record |= {"against": others, "differences": metrics.apart(differences)}
         record["signatures"] = {name: one.signature for name, one in found.items()}
         out.line(to_json({**record, "signature": own}))
 

@@ -5,9 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.eval import figures, reading
-from lmkit.commands.options import (
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import (
     Against,
     Bare,
     Gold,
@@ -21,6 +20,8 @@ from lmkit.commands.options import (
     Run,
     Seed,
 )
+from lmkit.commands.records import predictions
+from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import to_json
@@ -89,10 +90,16 @@ def classify(
         raise UsageError("--confusion and --classes exclude each other", hint="--json has both")
     sampling = bootstrap.Sampling(seed, resamples, level)
     with streams.open_output(output, inputs=[file, gold, against]) as out:
-        fields = reading.Fields(PREDICTED, field)
-        items = reading.read(run, file, fields)
-        golds = reading.gold_of(run, file, items, gold, reading.Fields(reading.GOLD, gold_field, "--gold-field"))
-        second = None if against is None else reading.aligned(items, reading.read(run, against, fields), file, against)
+        fields = predictions.Fields(PREDICTED, field)
+        items = predictions.read(run, file, fields)
+        golds = predictions.gold_of(
+            run, file, items, gold, predictions.Fields(predictions.GOLD, gold_field, "--gold-field")
+        )
+        second = (
+            None
+            if against is None
+            else predictions.aligned(items, predictions.read(run, against, fields), file, against)
+        )
         right, predicted = [one.value.strip() for one in golds], [item.value.strip() for item in items]
         more = [] if positive is None else [positive]
         found = classification.cells(right, predicted, more)
@@ -103,7 +110,7 @@ def classify(
         measures = _Measured(found, positive, sampling)
         if second is not None:
             measures.compare(right, predicted, [item.value.strip() for item in second], more)
-        signature = figures.signature("classify", sampling, {"labels": found.size})
+        signature = metrics.signature("classify", sampling, {"labels": found.size})
         if json:
             out.line(to_json(measures.record(signature, confusion=confusion)))
             return
@@ -113,9 +120,9 @@ def classify(
             rows = [
                 (one.label, one.precision, one.recall, one.f1, one.support) for one in classification.classes(found)
             ]
-            figures.show_table(run, out, ("label", "precision", "recall", "f1", "support"), rows)
+            metrics.show_table(run, out, ("label", "precision", "recall", "f1", "support"), rows)
         if not (confusion or classes):
-            figures.show(run, out, figures.rows(measures.intervals, measures.others, measures.differences), signature)
+            metrics.show(run, out, metrics.rows(measures.intervals, measures.others, measures.differences), signature)
 
 
 class _Measured:
@@ -161,13 +168,13 @@ class _Measured:
         values = {name: one.value for name, one in self.intervals.items() if one is not None}
         main = {name: values.pop(name) for name in classification.MEASURES}
         record: dict[str, Any] = {**main, "n": self._found.total, **values}
-        record["intervals"] = figures.bounds(self.intervals)
+        record["intervals"] = metrics.bounds(self.intervals)
         record["classes"] = [vars(one) for one in classification.classes(self._found)]
         if confusion:
             _check_size(self._found)
             record["confusion"] = {"labels": list(self._found.labels), "table": self._found.table.tolist()}
         if self.differences is not None:
-            record |= {"against": self.others, "differences": figures.apart(self.differences)}
+            record |= {"against": self.others, "differences": metrics.apart(self.differences)}
             record["sign_test"] = self._sign_test
         return {**record, "signature": signature}
 
@@ -182,7 +189,7 @@ def _show_confusion(run: Run, out: streams.Output, found: Any) -> None:
     """Right labels down, predicted ones across."""
     _check_size(found)
     rows = [(label, *row) for label, row in zip(found.labels, found.table.tolist(), strict=True)]
-    figures.show_table(run, out, ("gold", *found.labels), rows)
+    metrics.show_table(run, out, ("gold", *found.labels), rows)
 
 
 def _tell(run: Run, found: Any) -> None:

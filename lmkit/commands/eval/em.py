@@ -4,9 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.eval import figures, reading
-from lmkit.commands.options import (
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import (
     Against,
     Bare,
     Gold,
@@ -20,6 +19,8 @@ from lmkit.commands.options import (
     Run,
     Seed,
 )
+from lmkit.commands.records import predictions
+from lmkit.commands.reports import metrics
 from lmkit.io import streams
 from lmkit.io.records import to_json
 
@@ -66,7 +67,7 @@ def em(
     normal = exact_match.Normal(tuple(word for word in articles.lower().split(",") if word))
     sampling = bootstrap.Sampling(seed, resamples, level)
 
-    def scores(items: list[reading.Item]) -> dict[str, list[float]]:
+    def scores(items: list[predictions.Item]) -> dict[str, list[float]]:
         pairs = list(zip((item.value for item in items), golds, strict=True))
         return {
             "exact_match": [float(exact_match.exact_match(one, right, normal)) for one, right in pairs],
@@ -74,13 +75,13 @@ def em(
         }
 
     with streams.open_output(output, inputs=[file, gold, against]) as out:
-        fields = reading.Fields(PREDICTED, field)
-        items = reading.read(run, file, fields)
-        wanted = reading.Fields(("answers", *reading.GOLD), gold_field, "--gold-field", several=True)
-        golds = [one.values for one in reading.gold_of(run, file, items, gold, wanted)]
+        fields = predictions.Fields(PREDICTED, field)
+        items = predictions.read(run, file, fields)
+        wanted = predictions.Fields(("answers", *predictions.GOLD), gold_field, "--gold-field", several=True)
+        golds = [one.values for one in predictions.gold_of(run, file, items, gold, wanted)]
         systems = [scores(items)]
         if against is not None:
-            systems.append(scores(reading.aligned(items, reading.read(run, against, fields), file, against)))
+            systems.append(scores(predictions.aligned(items, predictions.read(run, against, fields), file, against)))
         intervals = {
             name: bootstrap.interval(values, seed, 0 if bare else resamples, level)
             for name, values in systems[0].items()
@@ -89,18 +90,18 @@ def em(
             out.line(repr(intervals["exact_match"].value))
             return
         record: dict[str, Any] = {name: one.value for name, one in intervals.items()}
-        record |= {"n": len(items), "intervals": figures.bounds(intervals)}
-        rows = figures.rows(intervals)
+        record |= {"n": len(items), "intervals": metrics.bounds(intervals)}
+        rows = metrics.rows(intervals)
         if against is not None:
             values = {name: bootstrap.interval(one, resamples=0).value for name, one in systems[1].items()}
             differences = {
                 name: bootstrap.paired_difference(one, systems[1][name], seed, resamples, level)
                 for name, one in systems[0].items()
             }
-            record |= {"against": values, "differences": figures.apart(differences)}
-            rows = figures.rows(intervals, values, differences)
-        signature = figures.signature("em", sampling, {"normal": "squad", "articles": ",".join(normal.articles)})
+            record |= {"against": values, "differences": metrics.apart(differences)}
+            rows = metrics.rows(intervals, values, differences)
+        signature = metrics.signature("em", sampling, {"normal": "squad", "articles": ",".join(normal.articles)})
         if json:
             out.line(to_json({**record, "signature": signature}))
         else:
-            figures.show(run, out, rows, signature)
+            metrics.show(run, out, rows, signature)

@@ -4,9 +4,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from lmkit.commands import models as opening
-from lmkit.commands.eval import figures, reading
-from lmkit.commands.options import (
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import (
     Against,
     Bare,
     Gold,
@@ -20,6 +19,8 @@ from lmkit.commands.options import (
     Run,
     Seed,
 )
+from lmkit.commands.records import predictions
+from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UnmetError
 from lmkit.io import streams
 from lmkit.io.records import to_json
@@ -64,13 +65,15 @@ def regress(
     sampling = bootstrap.Sampling(seed, resamples, level)
     infinite = np.errstate(over="ignore", invalid="ignore")  # squares of numbers such as 1e308 are infinite
     with streams.open_output(output, inputs=[file, gold, against]) as out, infinite:
-        fields = reading.Fields(PREDICTED, field)
-        items = reading.read(run, file, fields)
-        golds = reading.gold_of(run, file, items, gold, reading.Fields(reading.GOLD, gold_field, "--gold-field"))
+        fields = predictions.Fields(PREDICTED, field)
+        items = predictions.read(run, file, fields)
+        golds = predictions.gold_of(
+            run, file, items, gold, predictions.Fields(predictions.GOLD, gold_field, "--gold-field")
+        )
         right = _numbers((one.value for one in golds), [one.place for one in golds], "what is right, ")
         systems = [_numbers((item.value for item in items), [item.place for item in items])]
         if against is not None:
-            others = reading.aligned(items, reading.read(run, against, fields), file, against)
+            others = predictions.aligned(items, predictions.read(run, against, fields), file, against)
             systems.append(_numbers((item.value for item in others), [item.place for item in others]))
         values = [regression.measured(right, system) for system in systems]
         if bare:
@@ -82,18 +85,18 @@ def regress(
         ones = np.ones(len(right), dtype=np.int64)
         drawn = [bootstrap.gathered(regression.Sampled(right, system), ones, sampling) for system in systems]
         intervals = bootstrap.intervals(values[0], drawn[0], level)
-        record: dict[str, Any] = {**values[0], "n": len(right), "intervals": figures.bounds(intervals)}
-        rows = figures.rows(intervals)
+        record: dict[str, Any] = {**values[0], "n": len(right), "intervals": metrics.bounds(intervals)}
+        rows = metrics.rows(intervals)
         if against is not None:
             least = bootstrap.least_p(int((systems[0] != systems[1]).sum()))
             differences = bootstrap.differences((values[0], values[1]), (drawn[0], drawn[1]), level, least)
-            record |= {"against": values[1], "differences": figures.apart(differences)}
-            rows = figures.rows(intervals, values[1], differences)
-        signature = figures.signature("regress", sampling)
+            record |= {"against": values[1], "differences": metrics.apart(differences)}
+            rows = metrics.rows(intervals, values[1], differences)
+        signature = metrics.signature("regress", sampling)
         if json:
             out.line(to_json({**record, "signature": signature}))
         else:
-            figures.show(run, out, rows, signature)
+            metrics.show(run, out, rows, signature)
 
 
 def _numbers(texts: Iterable[str], places: list[str], what: str = "") -> Any:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from lmkit import __version__
-from lmkit.commands import models as opening
-from lmkit.commands.options import TOKENS, EncodingErrors, Files, Json, Output, Run, Seed, Tokens
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import TOKENS, EncodingErrors, Files, Json, Output, Run, Seed, Tokens
 from lmkit.errors import DataError
 from lmkit.io import jsonl_fields, streams
 from lmkit.io.records import Table, cell

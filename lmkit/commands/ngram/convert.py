@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.ngram.count import count_bytes
-from lmkit.commands.options import ModelOption, Output, Run
-from lmkit.commands.provenance import checkpoint_bytes, origin
+from lmkit.commands.options.standard import ModelOption, Output, Run
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.io import streams
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.ngram.texts import MaxVocab, MinCount, Order, VocabFile, count_texts
-from lmkit.commands.options import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
-from lmkit.commands.provenance import origin
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading.provenance import origin
+from lmkit.commands.ngram.counting import MaxVocab, MinCount, Order, VocabFile, count_texts
+from lmkit.commands.options.standard import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.errors import MissingError, UsageError
 from lmkit.io import streams
 

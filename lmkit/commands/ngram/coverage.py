@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.ngram.texts import make_learner
-from lmkit.commands.options import EncodingErrors, Json, Output, Run, Threads, Tokens
+from lmkit.commands.loading import models as opening
+from lmkit.commands.ngram.counting import make_learner
+from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run, Threads, Tokens
 from lmkit.io import streams
 from lmkit.io.records import Table
 

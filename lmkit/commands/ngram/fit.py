@@ -4,16 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.ngram.texts import (
-    MaxVocab,
-    MinCount,
-    Order,
-    VocabFile,
-    count_texts,
-)
-from lmkit.commands.options import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
-from lmkit.commands.provenance import checkpoint_bytes, origin
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading.provenance import checkpoint_bytes, origin
+from lmkit.commands.ngram.counting import MaxVocab, MinCount, Order, VocabFile, count_texts
+from lmkit.commands.options.standard import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.io import streams
 from lmkit.ngram.smoothing_methods import ALIASES, CLOSED, METHODS, SINGLE_DISCOUNT, thresholds

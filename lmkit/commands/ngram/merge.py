@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
+from lmkit.commands.loading import models as opening
 from lmkit.commands.ngram.count import count_bytes
-from lmkit.commands.options import Memory, Output, Run, TempDir
+from lmkit.commands.options.standard import Memory, Output, Run, TempDir
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import streams
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.mixing import typed_weights
-from lmkit.commands.options import EncodingErrors, ModelsOption, Output, Run
-from lmkit.commands.provenance import checkpoint_bytes, origin
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading.mixtures import typed_weights
+from lmkit.commands.loading.provenance import checkpoint_bytes, origin
+from lmkit.commands.options.standard import EncodingErrors, ModelsOption, Output, Run
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 

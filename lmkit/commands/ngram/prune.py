@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import ModelOption, Output, Run
-from lmkit.commands.provenance import checkpoint_bytes, origin
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading.provenance import checkpoint_bytes, origin
+from lmkit.commands.options.standard import ModelOption, Output, Run
 from lmkit.errors import UsageError
 from lmkit.io import streams
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import Bare, Json, ModelOption, Output, Run
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Bare, Json, ModelOption, Output, Run
 from lmkit.errors import DataError
 from lmkit.io import streams
 from lmkit.io.records import Table

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.eval import figures
-from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import (
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options import prompting
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import (
     EncodingErrors,
     Json,
     Level,
@@ -22,7 +22,10 @@ from lmkit.commands.options import (
     Threads,
     Window,
 )
-from lmkit.commands.prompt import choices, deciding, finished, inputs, making, options
+from lmkit.commands.prompt import answer_scorer, prompt_writer, result_cache
+from lmkit.commands.prompt import labels as label_options
+from lmkit.commands.records import examples as example_records
+from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import to_json
@@ -92,26 +95,26 @@ class Asked:
 @with_groups()
 def ablate(
     run: Run,
-    shots: options.Shots,
+    shots: prompting.Shots,
     files: Dev = None,
     model: ModelOption = None,
     *,
     asked: Asked,
-    instruction: options.Instruction = "",
-    sep: options.Sep = " => ",
-    example_sep: options.ExampleSep = r"\n",
+    instruction: prompting.Instruction = "",
+    sep: prompting.Sep = " => ",
+    example_sep: prompting.ExampleSep = r"\n",
     candidates: Candidates = None,
-    deciding_: deciding.Deciding,
+    deciding_: answer_scorer.Deciding,
     resamples: Resamples = 1000,
     level: Level = 0.95,
     seed: Seed = 0,
     window: Window = False,
-    form: options.ItemsForm = "auto",
-    shots_form: options.ShotsForm = "auto",
-    input_field: options.InputField = None,
-    output_field: options.OutputField = None,
+    form: prompting.ItemsForm = "auto",
+    shots_form: prompting.ShotsForm = "auto",
+    input_field: prompting.InputField = None,
+    output_field: prompting.OutputField = None,
     encoding_errors: EncodingErrors = "strict",
-    cache: finished.Cache = None,
+    cache: result_cache.Cache = None,
     threads: Threads = None,
     items_file: Items = None,
     json: Json = False,
@@ -148,20 +151,22 @@ def ablate(
     from lmkit.prompting.examples import labels_of
     from lmkit.prompting.layout import Layout
 
-    fields = inputs.fields_of(input_field, output_field)
-    examples = making.read(run, shots, shots_form, fields, encoding_errors)
-    items = list(_labelled(inputs.items(run, texts, form, fields=fields, errors=encoding_errors, otherwise="tsv")))
-    layout = Layout(*map(options.unescaped, (instruction, sep, example_sep)))
-    answers = choices.named(candidates, None) or tuple(labels_of(examples))
+    fields = example_records.fields_of(input_field, output_field)
+    examples = prompt_writer.read(run, shots, shots_form, fields, encoding_errors)
+    items = list(
+        _labelled(example_records.items(run, texts, form, fields=fields, errors=encoding_errors, otherwise="tsv"))
+    )
+    layout = Layout(*map(prompting.unescaped, (instruction, sep, example_sep)))
+    answers = label_options.named(candidates, None) or tuple(labels_of(examples))
     opened = opening.open_language_model(model)
-    finished.spare_inputs(cache, [model, shots, *texts])
+    result_cache.spare_inputs(cache, [model, shots, *texts])
     with ExitStack() as stack:
         out = stack.enter_context(streams.open_output(output, inputs=[model, shots, *texts]))
         listed = (
             stack.enter_context(streams.open_output(items_file, inputs=[model, shots, *texts])) if items_file else None
         )
-        done = stack.enter_context(finished.open_finished(run, cache))
-        decider = deciding.Decider(run, opened, deciding_, [deciding_.norm], done, window=window)
+        done = stack.enter_context(result_cache.open_finished(run, cache))
+        decider = answer_scorer.Decider(run, opened, deciding_, [deciding_.norm], done, window=window)
         total = len(arms) * len(counts) * asked.seeds * len(items)
         progress = stack.enter_context(run.terminal.progress("answers", total, unit=""))
         trials = label_ablation.trials(examples, items, layout, arms=arms, counts=counts, seeds=range(asked.seeds))
@@ -174,7 +179,7 @@ def ablate(
             if listed is not None:
                 listed.answer(_listing(group, [answers[place] for place in chosen]))
             progress.advance(len(group))
-        choices.tell_strangers(run, sum(choices.is_stranger(item.output, answers) for item in items))
+        label_options.tell_strangers(run, sum(label_options.is_stranger(item.output, answers) for item in items))
         sampling = Sampling(seed, resamples, level)
         outcomes = _outcomes(right, sampling)
         _show(run, out, outcomes, _signature(opened, deciding_, asked, sampling), as_json=json)
@@ -228,22 +233,22 @@ def _outcomes(right: dict[tuple[str, int], list[list[bool]]], sampling: Any) -> 
     ]  # fmt: skip
 
 
-def _signature(model: Any, decision: deciding.Deciding, asked: Asked, sampling: Any) -> str:
+def _signature(model: Any, decision: answer_scorer.Deciding, asked: Asked, sampling: Any) -> str:
     parts = {"model": model.digest[:8], "norm": decision.norm, "seeds": str(asked.seeds)}
-    return figures.signature("ablate", sampling, parts)
+    return metrics.signature("ablate", sampling, parts)
 
 
 def _show(run: Run, out: streams.Output, outcomes: "Sequence[Outcome]", signature: str, *, as_json: bool) -> None:
     if not as_json:
-        figures.show(run, out, [dict(zip(COLUMNS, _row(one), strict=True)) for one in outcomes], signature)
+        metrics.show(run, out, [dict(zip(COLUMNS, _row(one), strict=True)) for one in outcomes], signature)
         return
     for one in outcomes:
         apart = one.difference
         record = {
             "arm": one.arm, "k": one.count, "seeds": one.seeds, "n": one.items, "accuracy": one.accuracy.value,
-            "interval": figures.ends(one.accuracy), "by_seed": one.by_seed,
+            "interval": metrics.ends(one.accuracy), "by_seed": one.by_seed,
             "difference": None if apart is None else apart.value,
-            "difference_interval": figures.ends(apart),
+            "difference_interval": metrics.ends(apart),
             "p": None if apart is None else apart.p, "signature": signature,
         }  # fmt: skip
         out.line(to_json(record))

@@ -5,12 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands import scoring
-from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import Bos, Json, ModelOption, Output, ParseSpecial, Run, Threads, Window
-from lmkit.commands.prompt import choices, deciding, finished, options
-from lmkit.commands.prompt.asking import Asking, Item
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import scoring_models
+from lmkit.commands.options import prompting
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import Bos, Json, ModelOption, Output, ParseSpecial, Run, Threads, Window
+from lmkit.commands.prompt import answer_scorer, result_cache
+from lmkit.commands.prompt import labels as label_options
+from lmkit.commands.records.questions import Asking, Item
 from lmkit.errors import UsageError
 from lmkit.io import streams
 from lmkit.io.records import to_json
@@ -39,8 +41,8 @@ def answer(
             help="A prompt, as it is: the answer goes where it has [Z], or to its end.",
         ),
     ] = None,
-    candidates: choices.Candidates = None,
-    candidates_file: choices.CandidatesFile = None,
+    candidates: label_options.Candidates = None,
+    candidates_file: label_options.CandidatesFile = None,
     joint: Annotated[
         str,
         typer.Option(
@@ -49,10 +51,10 @@ def answer(
             help=r"Stands before answers where a record has no `joint`; `\n`, `\t` and `\\` are read.",
         ),
     ] = "",
-    verbalizer: choices.VerbalizerFile = None,
-    aggregate: choices.Aggregate = "sum",
-    strict: choices.Strict = False,
-    deciding_: deciding.Deciding,
+    verbalizer: label_options.VerbalizerFile = None,
+    aggregate: label_options.Aggregate = "sum",
+    strict: label_options.Strict = False,
+    deciding_: answer_scorer.Deciding,
     norms: Annotated[
         str,
         typer.Option(
@@ -62,7 +64,7 @@ def answer(
     parse_special: ParseSpecial = False,
     bos: Bos = "auto",
     window: Window = False,
-    cache: finished.Cache = None,
+    cache: result_cache.Cache = None,
     threads: Threads = None,
     json: Json = False,
     output: Output = None,
@@ -95,20 +97,20 @@ def answer(
     opening.use_threads(opening.core_count(threads), name)
     labelling = None
     if verbalizer is not None:
-        labelling = choices.Labelling(run, verbalizer, choices.verbalizer_in(verbalizer), aggregate, strict)
-    given = choices.named(candidates, candidates_file)
+        labelling = label_options.Labelling(run, verbalizer, label_options.verbalizer_in(verbalizer), aggregate, strict)
+    given = label_options.named(candidates, candidates_file)
     if labelling is not None and given is not None:
         labelling.check(given)
-    asking = Asking(given, labelling.verbalizer.words if labelling is not None else None, options.unescaped(joint))
+    asking = Asking(given, labelling.verbalizer.words if labelling is not None else None, prompting.unescaped(joint))
     opened = opening.with_bos(opening.with_special(opening.open_language_model(name), parse_special), bos)
     inputs = [name, verbalizer, candidates_file, *texts]
-    finished.spare_inputs(cache, inputs)
+    result_cache.spare_inputs(cache, inputs)
     with (
         streams.open_output(output, inputs=[*inputs, cache], live=True) as out,
-        finished.open_finished(run, cache) as done,
+        result_cache.open_finished(run, cache) as done,
         run.terminal.progress("answers", None if prompt is not None else streams.size_of(texts)) as progress,
     ):
-        decider = deciding.Decider(
+        decider = answer_scorer.Decider(
             run, opened, deciding_, shown, done, window=window, sparing=norms == "all", parting="a --joint such as ' '"
         )
         answers = _Answers(decider, labelling)
@@ -116,10 +118,10 @@ def answer(
             iter([[asking.only(streams.argument_text(prompt))]]) if prompt is not None else asking.groups(run, texts)
         )
         if prompt is not None:
-            scoring.tell_unknown(run, opened, streams.argument_text(prompt).replace("[Z]", " ").encode())
+            scoring_models.tell_unknown(run, opened, streams.argument_text(prompt).replace("[Z]", " ").encode())
         for records in answers.records(groups, progress):
             out.answer("".join(to_json(record) + "\n" for record in records).encode())
-        choices.tell_strangers(run, answers.strangers)
+        label_options.tell_strangers(run, answers.strangers)
 
 
 def _named(model: str | None, files: list[str] | None, prompt: str | None) -> tuple[str, list[str]]:
@@ -130,7 +132,7 @@ def _named(model: str | None, files: list[str] | None, prompt: str | None) -> tu
     return name, texts
 
 
-def _shown(options: deciding.Deciding, norms: str) -> tuple[str, ...]:
+def _shown(options: answer_scorer.Deciding, norms: str) -> tuple[str, ...]:
     """The norms whose scores are wanted, in their order. Raises UsageError."""
     wanted = {options.norm, *FREE}
     if norms == "all":
@@ -150,7 +152,7 @@ def _shown(options: deciding.Deciding, norms: str) -> tuple[str, ...]:
 class _Answers:
     """Items to records with answers."""
 
-    def __init__(self, decider: deciding.Decider, labelling: choices.Labelling | None) -> None:
+    def __init__(self, decider: answer_scorer.Decider, labelling: label_options.Labelling | None) -> None:
         self._decider, self._labelling = decider, labelling
         self._answered = 0
         self.strangers = 0
@@ -175,7 +177,7 @@ class _Answers:
         chosen = label = candidates[self._decider.best(by_norm)]
         record: dict[str, Any] = {"id": item.id, "answer": chosen, "label": label}
         labels = self._labelling.verbalizer.labels.values() if self._labelling is not None else ()
-        self.strangers += choices.is_stranger(item.record.get("gold"), candidates, labels)
+        self.strangers += label_options.is_stranger(item.record.get("gold"), candidates, labels)
         record["scores"] = {one: {way: by_norm[way][at] for way in by_norm} for at, one in enumerate(candidates)}
         if self._labelling is not None:
             label, scores = self._labelling.label(candidates, by_norm, self._decider.norm)

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import Json, Output, Run, suggested
-from lmkit.commands.prompt import items
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Json, Output, Run, suggested
+from lmkit.commands.records import items
 from lmkit.errors import CheckpointError, DataError, LmkitError, UsageError
 from lmkit.io import size_limits, streams, yaml_json
 from lmkit.io.folders import Folder

@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import EncodingErrors, Json, Output, Run, Seed
-from lmkit.commands.prompt import inputs, making, options
-from lmkit.commands.prompt.choosing import Chooser, Choosing
-from lmkit.commands.sections import in_sections
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options import prompting
+from lmkit.commands.options.help_sections import in_sections
+from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run, Seed
+from lmkit.commands.prompt import prompt_writer
+from lmkit.commands.prompt.demonstrations import Chooser, Choosing
+from lmkit.commands.records import examples as example_records
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.prompting.examples import Example
@@ -17,7 +19,7 @@ from lmkit.prompting.examples import Example
 LAYOUT = ("no_reasoning", "question", "answer", "conclusion", "trigger", "keep_marks", "instruction", "example_sep")
 
 
-@in_sections({**options.SECTIONS, "Layout": LAYOUT, "Output": ("json", "output")})
+@in_sections({**prompting.SECTIONS, "Layout": LAYOUT, "Output": ("json", "output")})
 def cot(
     run: Run,
     shots: Annotated[
@@ -26,13 +28,13 @@ def cot(
             metavar="[SHOTS]", show_default=False, help="Examples with their reasoning, JSON Lines; `-`: stdin."
         ),
     ] = None,
-    files: options.Items = None,
-    count: options.Count = None,
-    select: options.Select = "first",
-    ids: options.Ids = None,
-    similar_by: options.SimilarBy = None,
-    per_item: options.PerItem = False,
-    arrange: options.Arrange = "selected",
+    files: prompting.Items = None,
+    count: prompting.Count = None,
+    select: prompting.Select = "first",
+    ids: prompting.Ids = None,
+    similar_by: prompting.SimilarBy = None,
+    per_item: prompting.PerItem = False,
+    arrange: prompting.Arrange = "selected",
     seed: Seed = 0,
     no_reasoning: Annotated[
         bool, typer.Option("--no-reasoning", help="Standard prompting: the same examples without their reasoning.")
@@ -48,15 +50,15 @@ def cot(
         str, typer.Option("--trigger", metavar="TEXT", help="How answers begin where no examples are shown.")
     ] = "Let's think step by step.",
     keep_marks: Annotated[bool, typer.Option("--keep-marks", help="Leave GSM8K's `<<48/2=24>>` in reasoning.")] = False,
-    instruction: options.Instruction = "",
-    example_sep: options.ExampleSep = r"\n\n",
-    model: options.CountedBy = None,
-    max_tokens: options.MaxTokens = None,
-    room: options.Room = 0,
-    form: options.ItemsForm = "auto",
-    shots_form: options.ShotsForm = "auto",
-    input_field: options.InputField = None,
-    output_field: options.OutputField = None,
+    instruction: prompting.Instruction = "",
+    example_sep: prompting.ExampleSep = r"\n\n",
+    model: prompting.CountedBy = None,
+    max_tokens: prompting.MaxTokens = None,
+    room: prompting.Room = 0,
+    form: prompting.ItemsForm = "auto",
+    shots_form: prompting.ShotsForm = "auto",
+    input_field: prompting.InputField = None,
+    output_field: prompting.OutputField = None,
     encoding_errors: EncodingErrors = "strict",
     json: Json = False,
     output: Output = None,
@@ -79,9 +81,9 @@ def cot(
     if shots is None and (count or ids is not None):
         raise UsageError("no SHOTS to choose examples from")
     if shots is not None and count is None and select != "fixed":
-        count = options.EXAMPLES
+        count = prompting.EXAMPLES
     choosing = Choosing(count, select, ids, similar_by, per_item, arrange, seed)
-    length = making.Length(model, max_tokens, room)
+    length = prompt_writer.Length(model, max_tokens, room)
     choosing.check()
     length.check()
     texts = list(files or [streams.STDIN])
@@ -89,24 +91,24 @@ def cot(
 
     from lmkit.prompting.chain_of_thought import ReasoningLayout, told_apart
 
-    parts = map(options.unescaped, (instruction, question, answer, conclusion, example_sep, trigger))
+    parts = map(prompting.unescaped, (instruction, question, answer, conclusion, example_sep, trigger))
     layout = ReasoningLayout(not no_reasoning, *parts)
     with streams.open_output(output, inputs=[shots, model, similar_by, *texts]) as out:
-        fields = inputs.fields_of(input_field, output_field)
+        fields = example_records.fields_of(input_field, output_field)
         examples: list[Example] = []
         if shots is not None:
             found = _shots(run, shots, shots_form, fields, encoding_errors)
             examples = list(_reasoned([told_apart(one, keep_marks=keep_marks) for one in found], not no_reasoning))
         chooser = Chooser(run, choosing, examples, shots or "")
-        maker = making.Maker(layout, chooser, length.budget(), making.labels_in(examples))
-        items = inputs.items(run, texts, form, fields=fields, errors=encoding_errors)
+        maker = prompt_writer.Maker(layout, chooser, length.budget(), prompt_writer.labels_in(examples))
+        items = example_records.items(run, texts, form, fields=fields, errors=encoding_errors)
         maker.write(run, map(told_apart, items), out)
 
 
-def _shots(run: Run, name: str, form: str, fields: inputs.Fields, errors: str) -> list[Example]:
+def _shots(run: Run, name: str, form: str, fields: example_records.Fields, errors: str) -> list[Example]:
     """The examples of SHOTS. Raises DataError, which says where questions go, as it may be these that were named."""
     try:
-        return making.read(run, name, form, fields, errors)
+        return prompt_writer.read(run, name, form, fields, errors)
     except DataError as error:
         if not str(error).endswith(": no output"):
             raise

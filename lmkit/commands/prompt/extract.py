@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import Json, Output, Run, choice
-from lmkit.commands.prompt import items
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Json, Output, Run, choice
+from lmkit.commands.records import items
 from lmkit.errors import DataError, UnmetError, UsageError
 from lmkit.io import streams, yaml_json
 from lmkit.io.records import to_json

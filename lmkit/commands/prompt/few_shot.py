@@ -1,35 +1,37 @@
 """`lmkit prompt few-shot`: prompts that show examples."""
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import EncodingErrors, Json, Output, Run, Seed
-from lmkit.commands.prompt import inputs, making, options
-from lmkit.commands.prompt.choosing import Chooser, Choosing
-from lmkit.commands.sections import in_sections
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options import prompting
+from lmkit.commands.options.help_sections import in_sections
+from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run, Seed
+from lmkit.commands.prompt import prompt_writer
+from lmkit.commands.prompt.demonstrations import Chooser, Choosing
+from lmkit.commands.records import examples as example_records
 from lmkit.io import streams
 
 
-@in_sections({**options.SECTIONS, "Layout": ("instruction", "sep", "example_sep"), "Output": ("json", "output")})
+@in_sections({**prompting.SECTIONS, "Layout": ("instruction", "sep", "example_sep"), "Output": ("json", "output")})
 def few_shot(
     run: Run,
-    shots: options.Shots,
-    files: options.Items = None,
-    count: options.Count = None,
-    select: options.Select = "first",
-    ids: options.Ids = None,
-    similar_by: options.SimilarBy = None,
-    per_item: options.PerItem = False,
-    arrange: options.Arrange = "selected",
+    shots: prompting.Shots,
+    files: prompting.Items = None,
+    count: prompting.Count = None,
+    select: prompting.Select = "first",
+    ids: prompting.Ids = None,
+    similar_by: prompting.SimilarBy = None,
+    per_item: prompting.PerItem = False,
+    arrange: prompting.Arrange = "selected",
     seed: Seed = 0,
-    instruction: options.Instruction = "",
-    sep: options.Sep = " => ",
-    example_sep: options.ExampleSep = r"\n",
-    model: options.CountedBy = None,
-    max_tokens: options.MaxTokens = None,
-    room: options.Room = 0,
-    form: options.ItemsForm = "auto",
-    shots_form: options.ShotsForm = "auto",
-    input_field: options.InputField = None,
-    output_field: options.OutputField = None,
+    instruction: prompting.Instruction = "",
+    sep: prompting.Sep = " => ",
+    example_sep: prompting.ExampleSep = r"\n",
+    model: prompting.CountedBy = None,
+    max_tokens: prompting.MaxTokens = None,
+    room: prompting.Room = 0,
+    form: prompting.ItemsForm = "auto",
+    shots_form: prompting.ShotsForm = "auto",
+    input_field: prompting.InputField = None,
+    output_field: prompting.OutputField = None,
     encoding_errors: EncodingErrors = "strict",
     json: Json = False,
     output: Output = None,
@@ -53,9 +55,9 @@ def few_shot(
       lmkit prompt few-shot -k 8 -m model.lm --max-tokens 1024 --room 16 shots.tsv inputs.txt
     """
     if count is None and select != "fixed":
-        count = options.EXAMPLES
+        count = prompting.EXAMPLES
     choosing = Choosing(count, select, ids, similar_by, per_item, arrange, seed)
-    length = making.Length(model, max_tokens, room)
+    length = prompt_writer.Length(model, max_tokens, room)
     choosing.check()
     length.check()
     texts = list(files or [streams.STDIN])
@@ -63,10 +65,10 @@ def few_shot(
 
     from lmkit.prompting.layout import Layout
 
-    layout = Layout(*map(options.unescaped, (instruction, sep, example_sep)))
+    layout = Layout(*map(prompting.unescaped, (instruction, sep, example_sep)))
     with streams.open_output(output, inputs=[shots, model, similar_by, *texts]) as out:
-        fields = inputs.fields_of(input_field, output_field)
-        examples = making.read(run, shots, shots_form, fields, encoding_errors)
+        fields = example_records.fields_of(input_field, output_field)
+        examples = prompt_writer.read(run, shots, shots_form, fields, encoding_errors)
         chooser = Chooser(run, choosing, examples, shots)
-        maker = making.Maker(layout, chooser, length.budget(), making.labels_in(examples))
-        maker.write(run, inputs.items(run, texts, form, fields=fields, errors=encoding_errors), out)
+        maker = prompt_writer.Maker(layout, chooser, length.budget(), prompt_writer.labels_in(examples))
+        maker.write(run, example_records.items(run, texts, form, fields=fields, errors=encoding_errors), out)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.eval import figures
-from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import Json, Level, ModelOption, Output, Resamples, Run, Seed, Threads, Window
-from lmkit.commands.prompt import choices, deciding, filling, finished, items, templates
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import Json, Level, ModelOption, Output, Resamples, Run, Seed, Threads, Window
+from lmkit.commands.prompt import answer_scorer, labels, result_cache, template_filling, templates
+from lmkit.commands.records import items
+from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import to_json
@@ -68,14 +69,14 @@ def search(
     test: Test = None,
     form: items.Form = "auto",
     columns: items.Columns = None,
-    candidates: choices.Candidates = None,
-    candidates_file: choices.CandidatesFile = None,
-    deciding_: deciding.Deciding,
+    candidates: labels.Candidates = None,
+    candidates_file: labels.CandidatesFile = None,
+    deciding_: answer_scorer.Deciding,
     resamples: Resamples = 1000,
     level: Level = 0.95,
     seed: Seed = 0,
     window: Window = False,
-    cache: finished.Cache = None,
+    cache: result_cache.Cache = None,
     threads: Threads = None,
     json: Json = False,
     output: Output = None,
@@ -106,21 +107,21 @@ def search(
 
     from lmkit.metrics.bootstrap import Sampling
 
-    given = choices.named(candidates, candidates_file)
+    given = labels.named(candidates, candidates_file)
     opened = opening.open_language_model(model)
     inputs = [model, dev, test, candidates_file, *templates]
-    finished.spare_inputs(cache, inputs)
+    result_cache.spare_inputs(cache, inputs)
     with ExitStack() as stack:
         out = stack.enter_context(streams.open_output(output, inputs=inputs))
-        done = stack.enter_context(finished.open_finished(run, cache))
-        decider = deciding.Decider(run, opened, deciding_, [deciding_.norm], done, window=window)
+        done = stack.enter_context(result_cache.open_finished(run, cache))
+        decider = answer_scorer.Decider(run, opened, deciding_, [deciding_.norm], done, window=window)
         asking = _Asking(run, decider, form, columns, given)
         tried = [asking.tried(name, maker, dev) for name, maker in makers.items()]
         best = max(tried, key=lambda one: one.accuracy)
         tried.sort(key=lambda one: -one.accuracy)
         if test is not None:
             tried.append(asking.tried(best.template, makers[best.template], test))
-        choices.tell_strangers(run, len(asking.strangers))
+        labels.tell_strangers(run, len(asking.strangers))
         parts = {"model": opened.digest[:8], "norm": deciding_.norm}
         _show(run, out, tried, Sampling(seed, resamples, level), parts, as_json=json)
 
@@ -128,15 +129,15 @@ def search(
 def _maker(name: str) -> Any:
     """What makes prompts by a template. Raises UsageError, or DataError of its file."""
     if os.path.isfile(name) or name.endswith(templates.JINJA):
-        return filling.maker_of(f"@{name}")
-    return filling.maker_of(name)
+        return template_filling.maker_of(f"@{name}")
+    return template_filling.maker_of(name)
 
 
 class _Asking:
     """Asks about the items of a file by a template."""
 
     def __init__(
-        self, run: Run, decider: deciding.Decider, form: str, columns: str | None, given: tuple[str, ...] | None
+        self, run: Run, decider: answer_scorer.Decider, form: str, columns: str | None, given: tuple[str, ...] | None
     ) -> None:
         self._run, self._decider, self._form, self._columns, self._given = run, decider, form, columns, given
         self._labels: tuple[str, ...] = ()
@@ -159,7 +160,7 @@ class _Asking:
         self.strangers |= {
             question.place
             for (question, _), gold in zip(questions, golds, strict=True)
-            if choices.is_stranger(gold, question.candidates)
+            if labels.is_stranger(gold, question.candidates)
         }
         with self._run.terminal.progress(name, len(made), unit="") as progress:
             scored = self._decider.chosen(questions, lambda _: progress.advance(1))
@@ -181,20 +182,20 @@ class _Asking:
 def _show(
     run: Run, out: streams.Output, tried: Sequence[Tried], sampling: "Sampling", parts: dict[str, str], *, as_json: bool
 ) -> None:
-    signature = figures.signature("search", sampling, parts)
+    signature = metrics.signature("search", sampling, parts)
     rows = [(one, *_measured(one, tried[0], sampling)) for one in tried]
     if not as_json:
         shown = [
             dict(zip(COLUMNS, (one.template, *own, *(apart or (None,) * 4), len(one.right), one.on), strict=True))
             for one, own, apart in rows
         ]
-        figures.show(run, out, shown, signature)
+        metrics.show(run, out, shown, signature)
         return
     for one, own, apart in rows:
         record = {
-            "template": one.template, "accuracy": own.value, "interval": figures.ends(own),
+            "template": one.template, "accuracy": own.value, "interval": metrics.ends(own),
             "difference": None if apart is None else apart.value,
-            "difference_interval": figures.ends(apart),
+            "difference_interval": metrics.ends(apart),
             "p": None if apart is None else apart.p, "n": len(one.right), "on": one.on, "signature": signature,
         }  # fmt: skip
         out.line(to_json(record))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from lmkit.commands.prompt import options
+from lmkit.commands.options import prompting
 from lmkit.errors import DataError, UsageError
 from lmkit.io import size_limits, streams, yaml_json
 from lmkit.prompting import slot_templates
@@ -29,7 +29,7 @@ def renderer(template: str) -> Render:
     """
     name = file_of(template)
     text = (
-        options.unescaped(template) if name is None else yaml_json.text(name, size_limits.TEMPLATE).removesuffix("\n")
+        prompting.unescaped(template) if name is None else yaml_json.text(name, size_limits.TEMPLATE).removesuffix("\n")
     )
     try:
         if (name or "").endswith(JINJA) or "{{" in text or "{%" in text:

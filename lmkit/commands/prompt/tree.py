@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands import patterns, scoring
-from lmkit.commands.generation import inputs
-from lmkit.commands.generation import options as generating
-from lmkit.commands.generation.filtering import Filters
-from lmkit.commands.generation.searching import LengthPenalty
-from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import (
+from lmkit.commands.generation.sampling import Filters
+from lmkit.commands.generation.search import LengthPenalty
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import scoring_models
+from lmkit.commands.options import generation as generating
+from lmkit.commands.options import regex
+from lmkit.commands.options.help_sections import in_sections
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import (
     Device,
     EncodingErrors,
     Json,
@@ -26,8 +27,8 @@ from lmkit.commands.options import (
     Seed,
     Window,
 )
-from lmkit.commands.prompt import voting
-from lmkit.commands.sections import in_sections
+from lmkit.commands.prompt import self_consistency as voting
+from lmkit.commands.records import prompts
 from lmkit.errors import UsageError
 from lmkit.io import streams
 from lmkit.io.records import to_json
@@ -95,15 +96,15 @@ class Voting:
     """The options of votes."""
 
     self_consistency: SelfConsistency = 0
-    extract: patterns.Extract = None
-    numbers: patterns.Numbers = False
+    extract: regex.Extract = None
+    numbers: regex.Numbers = False
 
     @property
     def rules(self) -> Any:
         """How answers are found and compared. Raises UsageError for a pattern that is none."""
         from lmkit.metrics.answer_extraction import Rules
 
-        return Rules(patterns.extractor(self.extract), numbers=self.numbers)
+        return Rules(regex.extractor(self.extract), numbers=self.numbers)
 
 
 @in_sections(SECTIONS)
@@ -161,15 +162,15 @@ def tree(
     opening.one_stdin(model, *names)
     opening.use_threads(threads, model)
     rules = voting_.rules if voting_.self_consistency else None
-    opened = opening.with_special(scoring.open_generating_model(model, device), parse_special)
+    opened = opening.with_special(scoring_models.open_generating_model(model, device), parse_special)
     if prompt is not None:
-        scoring.tell_unknown(run, opened, streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes))
+        scoring_models.tell_unknown(run, opened, streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes))
     ends = ["\n"] if stop is None and rules is None else stop or []
     more: dict[str, Any] = {
         "most": max_tokens, "stops": [streams.argument_bytes(text, raw=True) for text in ends], "seed": seed
     }  # fmt: skip
     with streams.open_output(output, inputs=[model, *names], live=True) as out:
-        windows = scoring.Windows(run, streams.display(model), opened)
+        windows = scoring_models.Windows(run, streams.display(model), opened)
         with opening.about(model):
             teller: _Thinker | voting.Voter
             if rules is None:
@@ -194,16 +195,16 @@ def _asked(run: Run, prompt: str | None, names: list[str], errors: str, model: A
     """The prompts, in groups that are there at once."""
     raw = model.tokenizer.takes_bytes
     if prompt is not None:
-        yield [inputs.Prompt(streams.argument_bytes(prompt, raw=raw), 1)]
+        yield [prompts.Prompt(streams.argument_bytes(prompt, raw=raw), 1)]
         return
-    yield from inputs.Prompts(run, names, "jsonl", errors=errors, raw=raw).groups()
+    yield from prompts.Prompts(run, names, "jsonl", errors=errors, raw=raw).groups()
 
 
 class _Thinker:
     """Searches after prompts, as options ask for it."""
 
     def __init__(
-        self, model: Any, growing: Growing, filters: Filters, windows: scoring.Windows, *, most: int,
+        self, model: Any, growing: Growing, filters: Filters, windows: scoring_models.Windows, *, most: int,
         stops: list[bytes], seed: int,
     ) -> None:  # fmt: skip
         from lmkit.generation import prompt_encoding
@@ -219,7 +220,7 @@ class _Thinker:
             never = prompt_encoding.never(model, unknown=False)
             self._generator = BeamSearch(model, beams, most=most, stops=stops, never=never)
 
-    def record(self, prompt: inputs.Prompt, *, window: bool) -> dict[str, Any]:
+    def record(self, prompt: prompts.Prompt, *, window: bool) -> dict[str, Any]:
         """The best path after a prompt, and what was kept on the way if that is asked for."""
         from lmkit.data import keyed_random
         from lmkit.generation import prompt_encoding

@@ -1,22 +1,24 @@
 """`lmkit prompt zero-shot`: prompts that show no examples."""
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import EncodingErrors, Json, Output, Run
-from lmkit.commands.prompt import inputs, making, options
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options import prompting
+from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run
+from lmkit.commands.prompt import prompt_writer
+from lmkit.commands.records import examples
 from lmkit.io import streams
 
 
 def zero_shot(
     run: Run,
-    files: options.Items = None,
-    instruction: options.Instruction = "",
-    sep: options.Sep = " => ",
-    model: options.CountedBy = None,
-    max_tokens: options.MaxTokens = None,
-    room: options.Room = 0,
-    form: options.ItemsForm = "auto",
-    input_field: options.InputField = None,
-    output_field: options.OutputField = None,
+    files: prompting.Items = None,
+    instruction: prompting.Instruction = "",
+    sep: prompting.Sep = " => ",
+    model: prompting.CountedBy = None,
+    max_tokens: prompting.MaxTokens = None,
+    room: prompting.Room = 0,
+    form: prompting.ItemsForm = "auto",
+    input_field: prompting.InputField = None,
+    output_field: prompting.OutputField = None,
     encoding_errors: EncodingErrors = "strict",
     json: Json = False,
     output: Output = None,
@@ -30,15 +32,15 @@ def zero_shot(
       lmkit prompt zero-shot --instruction 'Translate English to French:' < words.txt
       lmkit prompt zero-shot --sep '\nSentiment: ' reviews.jsonl > prompts.jsonl
     """
-    length = making.Length(model, max_tokens, room)
+    length = prompt_writer.Length(model, max_tokens, room)
     length.check()
     texts = list(files or [streams.STDIN])
     opening.one_stdin(model, *texts)
 
     from lmkit.prompting.layout import Layout
 
-    layout = Layout(options.unescaped(instruction), options.unescaped(sep))
+    layout = Layout(prompting.unescaped(instruction), prompting.unescaped(sep))
     with streams.open_output(output, inputs=[model, *texts]) as out:
-        maker = making.Maker(layout, None, length.budget(), [])
-        fields = inputs.fields_of(input_field, output_field)
-        maker.write(run, inputs.items(run, texts, form, fields=fields, errors=encoding_errors), out)
+        maker = prompt_writer.Maker(layout, None, length.budget(), [])
+        fields = examples.fields_of(input_field, output_field)
+        maker.write(run, examples.items(run, texts, form, fields=fields, errors=encoding_errors), out)

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.grouped import with_groups
-from lmkit.commands.options import Files, Run
-from lmkit.commands.train.options import Training
-from lmkit.commands.train.running import train
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import Files, Run
+from lmkit.commands.options.training import Training
+from lmkit.commands.training_run.neural_session import train
 
 TIME = 64  # tokens of a row: each of them is an example of its own
 

@@ -5,9 +5,9 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import Json, ModelOption, Output, Run
-from lmkit.commands.w2v.options import Answers, BareWords, Limit, Method, Queries, Query, Top, lines, open_space
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Json, ModelOption, Output, Run
+from lmkit.commands.w2v.query_words import Answers, BareWords, Limit, Method, Queries, Query, Top, lines, open_space
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 

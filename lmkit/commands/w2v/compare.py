@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.options import Json, ModelOption, Output, Run
-from lmkit.commands.w2v.options import open_space, tell_made
+from lmkit.commands.options.standard import Json, ModelOption, Output, Run
+from lmkit.commands.w2v.query_words import open_space, tell_made
 from lmkit.errors import DataError, Status, UsageError
 from lmkit.io import number_tables, streams
 from lmkit.io.records import Table, to_json

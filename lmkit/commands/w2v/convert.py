@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import EncodingErrors, ModelOption, Output, Run, choice
-from lmkit.commands.provenance import Hashed, checkpoint_bytes, origin
-from lmkit.commands.w2v.options import open_space
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading.provenance import Hashed, checkpoint_bytes, origin
+from lmkit.commands.options.standard import EncodingErrors, ModelOption, Output, Run, choice
+from lmkit.commands.w2v.query_words import open_space
 from lmkit.errors import UsageError
 from lmkit.io import streams
 from lmkit.io.folders import write_folder

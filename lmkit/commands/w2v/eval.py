@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import Json, ModelOption, Output, Run, choice
-from lmkit.commands.w2v.options import Method, open_space, tell_made
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Json, ModelOption, Output, Run, choice
+from lmkit.commands.w2v.query_words import Method, open_space, tell_made
 from lmkit.errors import DataError
 from lmkit.io import streams
 from lmkit.io.records import Table

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import Bare, EncodingErrors, Files, Json, Output, Run, WordWindow
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Bare, EncodingErrors, Files, Json, Output, Run, WordWindow
 from lmkit.io import streams
 from lmkit.io.records import Table
 

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import Json, ModelOption, Output, Run, Seed, choice
-from lmkit.commands.w2v.options import Top, open_space
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Json, ModelOption, Output, Run, Seed, choice
+from lmkit.commands.w2v.query_words import Top, open_space
 from lmkit.errors import DataError, UsageError
 from lmkit.io import html, plots, streams
 from lmkit.io.records import Table

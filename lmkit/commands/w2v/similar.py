@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import Json, ModelOption, Output, Run
-from lmkit.commands.w2v.options import Answers, BareWords, Limit, Query, Top, lines, open_space
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Json, ModelOption, Output, Run
+from lmkit.commands.w2v.query_words import Answers, BareWords, Limit, Query, Top, lines, open_space
 from lmkit.io import streams
 
 AT_ONCE = 1024

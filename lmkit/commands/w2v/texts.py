@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import Run
-from lmkit.commands.provenance import Hashed
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading.provenance import Hashed
+from lmkit.commands.options.standard import Run
 
 AN_ID = 8  # bytes of memory that an id may need: its own, and as many while ids are renumbered
 

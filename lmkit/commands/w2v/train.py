@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from lmkit.commands import models as opening
-from lmkit.commands.options import (
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import (
     ADJUSTABLE,
     UNRECORDED,
     Embeddings,
@@ -21,7 +21,7 @@ from lmkit.commands.options import (
     Threads,
     choice,
 )
-from lmkit.commands.w2v.running import Running, print_updates, run_training
+from lmkit.commands.w2v.session import Running, print_updates, run_training
 from lmkit.commands.w2v.texts import Reading
 from lmkit.errors import UsageError
 from lmkit.io import streams

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lmkit.commands.models import open_tokenizer
+from lmkit.commands.loading.models import open_tokenizer
 from lmkit.generation.prompt_encoding import seen
 from lmkit.prompting.token_counts import size_in
 

@@ -1,0 +1,153 @@
+"""What the commands of `bpe` share: options of pre-tokens, texts as they are, tokenizers out of checkpoints."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading.provenance import Hashed
+from lmkit.commands.options.standard import Run, choice, suggested
+from lmkit.errors import CheckpointError, DataError, UsageError
+from lmkit.io import size_limits, streams
+from lmkit.isolation import LimitError
+from lmkit.tokenization.bpe.scheme import PATTERNS
+
+PIECE = 1 << 20  # bytes read at a time
+
+Level = Annotated[
+    str,
+    typer.Option(
+        "--level", metavar="LEVEL", callback=choice("byte", "char"),
+        help="What merges start from: `byte`, any bytes; `char`, the characters of words and a mark at their end.",
+    ),
+]  # fmt: skip
+Pattern = Annotated[
+    str | None,
+    typer.Option(
+        "--pattern", metavar="NAME", callback=suggested(*PATTERNS), show_default="gpt2; whitespace at level char",
+        help="What merges do not cross: `gpt2`, `gpt4`, `whitespace`, `none`, or a regular expression.",
+    ),
+]  # fmt: skip
+Normalize = Annotated[
+    str,
+    typer.Option(
+        "--normalize", metavar="FORMS", help="Normal forms in order: `none`, or of `nfc`, `nfkc`, `lowercase`."
+    ),
+]
+TokenizerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", metavar="MODEL", show_default=False,
+        help="Any checkpoint, for its tokenizer; `-`, or none while texts are files: stdin.",
+    ),
+]  # fmt: skip
+
+
+def make_scheme(level: str, pattern: str | None, normalize: str) -> Any:
+    """How text is to be treated. Raises UsageError for what does not go together."""
+    from lmkit.tokenization.bpe.scheme import END_OF_WORD, NORMALIZERS, PATTERNS, Scheme
+
+    forms = tuple(form for form in normalize.replace(",", " ").split() if form != "none")
+    for form in forms:
+        if form not in NORMALIZERS:
+            raise UsageError(f"--normalize: {form!r} is not one of {', '.join(NORMALIZERS)}")
+    if level == "char":
+        if pattern not in (None, "whitespace"):
+            raise UsageError("--level char parts words at white space; --pattern is for --level byte")
+        return Scheme(level="char", pattern="whitespace", normalize=forms, end_of_word=END_OF_WORD)
+    if pattern is not None and pattern not in PATTERNS:
+        _check_expression(pattern)
+    return Scheme(pattern=pattern or "gpt2", normalize=forms)
+
+
+def _check_expression(pattern: str) -> None:
+    """Raises UsageError where a regular expression is none, or looks like a name that nobody knows."""
+    from lmkit.tokenization.bpe.expressions import splitter
+
+    if not pattern or pattern.replace("-", "").replace("_", "").isalnum():
+        raise UsageError(f"--pattern {pattern!r} is none of {', '.join(PATTERNS)}, and no regular expression")
+    try:
+        splitter(pattern)
+    except LimitError as error:
+        raise LimitError(f"--pattern: {error}") from None
+    except DataError as error:
+        raise UsageError(f"--pattern is neither a known name nor a regular expression: {error}") from None
+
+
+def as_they_are(run: Run, files: Sequence[str], title: str) -> Iterator[bytes]:
+    """The bytes of several files as one stream, in pieces as they come."""
+    with run.terminal.progress(title, streams.size_of(files)) as progress:
+        for name in files:
+            yield from progress.over(opening.warned(run, name, streams.chunks(name, size=PIECE)))
+
+
+def count_pretokens(run: Run, files: Sequence[str], scheme: Any, encoding_errors: str) -> tuple[Any, dict[str, Any]]:
+    """Distinct pre-tokens with their counts, and the record of the input. Raises DataError for an empty text."""
+    from lmkit.tokenization.bpe.chunks import blocks
+    from lmkit.tokenization.bpe.pretoken_counts import Counter
+
+    counter = Counter(scheme)
+    if scheme.level == "char":
+        reader = opening.text_reader(encoding_errors)
+        hashed = Hashed(opening.blocks_of(run, reader, files, "counting"))
+        parts: Iterator[bytes] = iter(hashed)
+    else:
+        hashed = Hashed(as_they_are(run, files, "counting"))
+        parts = blocks(hashed, scheme, lines=True)
+    for part in parts:
+        counter.add(counter.scan(part))
+    counts = counter.total()
+    if not len(counts):
+        raise DataError("no text to learn from: the input is empty")
+    return counts, hashed.record()
+
+
+def _extent(start: bytearray) -> int:
+    """How many bytes to read of a file of counts, a checkpoint or a table, that begins so."""
+    from lmkit import checkpoint
+
+    if checkpoint.is_checkpoint(start[:9]):
+        return checkpoint.extent(start)
+    return size_limits.TABLE.size + 1 if b"\n" in start else 0
+
+
+def read_counts(files: Sequence[str], scheme: Any, *, given: bool) -> tuple[Any, list[dict[str, Any]]]:
+    """The sum of files of counts, in order, and the record of each; text files hold a word and its count a line.
+
+    `scheme` is for those, and that of checkpoints must be the same if it was `given`. Raises
+    DataError and UsageError where they don't add up.
+    """
+    from hashlib import sha256
+
+    from lmkit import checkpoint
+    from lmkit.tokenization.bpe.pretoken_counts import Counter, PretokenCounts, from_table
+
+    counter = None
+    records = []
+    for name in files:
+        data = streams.read_whole(name, _extent)
+        if len(data) > size_limits.TABLE.size and not checkpoint.is_checkpoint(data[:9]):
+            raise size_limits.TABLE.error(streams.display(name))
+        records.append({"counts": sha256(data).hexdigest()})
+        with opening.about(name):
+            if checkpoint.is_checkpoint(data[:9]):
+                content = checkpoint.parse(data)
+                opening.unprotected(name)(content)
+                if content.kind != PretokenCounts.kind:
+                    raise CheckpointError(f"of kind {content.kind}, not counts of `lmkit bpe count`")
+                counts = PretokenCounts.from_checkpoint(content)
+                if given and counts.scheme != scheme:
+                    raise UsageError(
+                        "its pre-tokens were counted with other options",
+                        hint="leave out --level, --pattern and --normalize, or count again with them",
+                    )
+            else:
+                text = bytes(data)
+                counts = from_table(text.removesuffix(b"\n").split(b"\n") if text else [], scheme)
+            counter = counter or Counter(counts.scheme)
+            counter.merge(counts)
+    total = counter.total() if counter else None
+    if total is None or not len(total):
+        raise DataError("no counts to learn from: the input is empty")
+    return total, records

@@ -1,0 +1,91 @@
+"""`lmkit calc sgns` and `w2v-softmax`: what word vectors are trained to make small."""
+
+from typing import Any
+
+from lmkit.commands.calc.json_arrays import Fields, Values, answer, each
+from lmkit.commands.options.standard import Output, Run, WordWindow
+from lmkit.errors import DataError
+
+
+def sgns(run: Run, values: Values = None, output: Output = None) -> None:
+    """Loss of skip-gram with negative sampling, and its gradients.
+
+    -log s(u_o v_c) - sum_k log s(-u_k v_c), s the logistic function. Each line is an object of
+    `v_c`, the vector of the centre, `u_o`, that of a word of its context, and `negatives`, rows that
+    are those of other words. The answer has the loss in `nats` and `gradients`, by the same names.
+    One JSON value a line in, one out.
+
+    Slides are seen that write the second term with the v of another word: it is the centre's in
+    both, as in the paper.
+
+    Examples:
+      lmkit calc sgns '{"v_c": [1, 0], "u_o": [2, 0], "negatives": [[1, 1], [-1, 0]]}'
+      echo '{"v_c": [1], "u_o": [0], "negatives": [[0]]}' | lmkit calc sgns
+    """
+    import numpy as np
+
+    with np.errstate(all="ignore"):  # what is too large is told by `answer`
+        each(values, output, _sgns)
+
+
+def _sgns(value: Any) -> dict[str, Any]:
+    from lmkit.word_vectors.exact_losses import negative_sampling
+
+    fields = Fields(value, ("v_c", "u_o", "negatives"))
+    centre = fields.vector("v_c")
+    loss = negative_sampling(centre, fields.vector("u_o", len(centre)), fields.rows("negatives", len(centre)))
+    gradients = answer({"v_c": loss.centre, "u_o": loss.context, "negatives": loss.negatives})
+    return {"nats": _finite(loss.nats), "gradients": gradients}
+
+
+def w2v_softmax(
+    run: Run,
+    values: Values = None,
+    window: WordWindow = 2,
+    output: Output = None,
+) -> None:
+    """Probabilities of context words by softmax, and the cost of a text.
+
+    P(a|b) = exp(u_a v_b) / sum_w exp(u_w v_b). Each line is an object of `v`, the vectors of centres, and
+    `u`, those of all words as context, arrays of rows (a plain array is one row). The answer has
+    `probabilities`, a row for each centre.
+
+    With `text`, the numbers of words from 0 in order, it has J = -1/T log L as well, in `nats`, where
+    L is the product of P(w_t+j | w_t) over all T words and their neighbours in the --window, and
+    `gradients` of J by `v` and `u`. One JSON value a line in, one out.
+
+    Examples:
+      lmkit calc w2v-softmax '{"v": [1, 0], "u": [[1, 0], [0, 1], [1, 1]]}'
+      lmkit calc w2v-softmax --window 1 '{"v": [[1], [0]], "u": [[0], [1]], "text": [0, 1, 1]}'
+    """
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        each(values, output, lambda value: _softmax(value, window))
+
+
+def _softmax(value: Any, window: int) -> dict[str, Any]:
+    import numpy as np
+
+    from lmkit.word_vectors import exact_losses
+
+    fields = Fields(value, ("v", "u"), ("text",))
+    centres = fields.rows("v")
+    contexts = fields.rows("u", centres.shape[1])
+    found = answer({"probabilities": np.exp(exact_losses.log_probabilities(centres, contexts))})
+    ids = fields.vector("text")
+    if ids is None:
+        return found
+    if len(centres) != len(contexts):
+        raise DataError(f"v has {len(centres)} rows, u {len(contexts)}: a text needs both vectors of each word")
+    if not (np.isin(ids, np.arange(len(centres)))).all():
+        raise DataError(f"text: words are whole numbers from 0 to {len(centres) - 1}")
+    loss = exact_losses.softmax_loss(centres, contexts, ids.astype(np.int64), window)
+    gradients = answer({"v": loss.centres, "u": loss.contexts})
+    return {**found, "nats": _finite(loss.nats), "gradients": gradients}
+
+
+def _finite(nats: float) -> float:
+    import numpy as np
+
+    return float(answer({"nats": np.array(nats)})["nats"])

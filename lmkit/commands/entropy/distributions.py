@@ -1,0 +1,98 @@
+"""Entropies of distributions in files: probabilities, counts, a joint table."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lmkit.commands.entropy.request import Asked, correction, show, tell_infinite
+from lmkit.commands.loading import models as opening
+from lmkit.errors import DataError
+from lmkit.io import streams
+
+HINT = "--normalize rescales weights"
+
+
+def _at(place: str, make: Callable[[], Any]) -> Any:
+    """The result, or its DataError with the place in front."""
+    try:
+        return make()
+    except DataError as error:
+        raise DataError(f"{place}: {error}", hint=error.hint) from None
+
+
+def probabilities(asked: Asked, out: streams.Output) -> None:
+    """`--probs`, alone or `--against` others in the same order."""
+    from lmkit.information.measures import Pair, entropy
+
+    p = _distribution(asked, asked.inputs)
+    sizes = {"symbols": len(p), "distinct": int((p > 0).sum())}
+    if asked.against is None:
+        show(asked, out, {**asked.answer(entropy(p)), **sizes})
+        return
+    q = _distribution(asked, [asked.against])
+    if len(p) != len(q):
+        raise DataError(f"{streams.display(asked.against)}: {len(q)} probabilities against {len(p)}")
+    show(asked, out, {**asked.pair(Pair(p, q)), **sizes})
+
+
+def _distribution(asked: Asked, names: Sequence[str]) -> Any:
+    from lmkit.information.measures import distribution
+    from lmkit.io import number_tables
+
+    weights, place = number_tables.weights(names, _lines(asked))
+    return _at(place, lambda: distribution(weights, rescale=asked.normalize, hint=HINT))
+
+
+def counts(asked: Asked, out: streams.Output) -> None:
+    """`--counts`, alone or `--against` others."""
+    from lmkit.information.measures import CORRECTIONS, Pair, Spectrum
+
+    counted = _counts(asked, asked.inputs)
+    sample = Spectrum.of(counted.values())
+    sizes = {"symbols": sample.total, "distinct": sample.distinct}
+    if asked.against is None:
+        answer = asked.answer(CORRECTIONS[asked.correction](sample))
+        show(asked, out, {**answer, **sizes, **correction(asked, CORRECTIONS["none"](sample))})
+        return
+    others = _counts(asked, [asked.against])
+    pair = Pair.of_counts(*_aligned(counted, others), add=asked.add)
+    tell_infinite(asked, pair)
+    show(asked, out, {**asked.pair(pair), **sizes, "add": asked.add})
+
+
+def _counts(asked: Asked, names: Sequence[str]) -> dict[bytes, int]:
+    from lmkit.io import number_tables
+
+    found = number_tables.counts(names, _lines(asked))
+    if not any(found.values()):
+        raise DataError(f"{streams.display(names[-1])}: nothing was counted: no count is above 0")
+    return found
+
+
+def _aligned(counted: dict[bytes, int], others: dict[bytes, int]) -> tuple[Any, Any]:
+    """The counts of two samples over the symbols of both."""
+    import numpy as np
+
+    symbols = list({**counted, **others})
+    one, other = ([found.get(symbol, 0) for symbol in symbols] for found in (counted, others))
+    return np.array(one), np.array(other)
+
+
+def joint(asked: Asked, out: streams.Output) -> None:
+    """`--joint`."""
+    from lmkit.information.measures import Joint, joint_distribution
+    from lmkit.io import number_tables
+
+    rows, place = number_tables.matrix(asked.inputs[0], _lines(asked))
+    found = Joint.of(_at(place, lambda: joint_distribution(rows, rescale=asked.normalize, hint=HINT)))
+    say = asked.information
+    record = {
+        **asked.answer(found.x), "joint": say(found.joint), "conditional": say(found.y_given_x),
+        "mutual_information": say(found.mutual_information), "normalised_mutual_information": found.normalised,
+        "entropy_x": say(found.x), "entropy_y": say(found.y),
+        "y_given_x": say(found.y_given_x), "x_given_y": say(found.x_given_y),
+    }  # fmt: skip
+    show(asked, out, record, bare="joint")
+
+
+def _lines(asked: Asked) -> streams.TextReader:
+    return opening.text_reader(asked.errors)

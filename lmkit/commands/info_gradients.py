@@ -1,0 +1,55 @@
+"""`lmkit info --gradients`: how far back in a text a neural model's errors reach."""
+
+from itertools import islice
+from typing import Any
+
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Run
+from lmkit.errors import CheckpointError
+from lmkit.io import streams
+from lmkit.io.records import Table
+
+BLOCKS = 16  # of the text, at most
+
+
+def print_gradients(run: Run, name: str, text: str, distance: int, json: bool, output: str | None) -> None:
+    """Norms by distance, of everything that the gradient is taken by."""
+    opening.one_stdin(name, text)
+    model = opening.open_language_model(name)
+    if not hasattr(model, "weights"):
+        raise CheckpointError(
+            f"{streams.display(name)}: of kind {model.kind}, which has no gradients; neural models have"
+        )
+    streams.spare_inputs(output, [name, text])
+    ids = _ids(run, model, text)
+    with opening.about(text):
+        found = _norms(model.weights, ids, distance + 1)
+    with streams.open_output(output) as out:
+        table = Table(out, ("of", "distance", "norm", "relative"), as_json=json)
+        for of, norms in found.items():
+            for place, norm in enumerate(norms.tolist()):
+                relative = norm / norms[0].item() if norms[0] else None
+                table.row({"of": of, "distance": place, "norm": norm, "relative": relative})
+
+
+def _ids(run: Run, model: Any, text: str) -> Any:
+    """The tokens of a text, of the first part of a very long one."""
+    import numpy as np
+
+    from lmkit.data.sequences import sequences
+
+    reader = streams.TextReader(raw=model.tokenizer.takes_bytes)
+    blocks = islice(opening.text_for(run, reader, text, [model]), BLOCKS)
+    parts = [ids for ids, _ in sequences(model.tokenizer, model.form, blocks)]
+    return np.concatenate([np.zeros(0, np.int32), *parts])
+
+
+def _norms(weights: Any, ids: Any, time: int) -> Any:
+    opening.needs_torch("gradients are computed")
+    from lmkit.nn import factory
+    from lmkit.training import gradient_norms
+
+    if weights.settings.sequence_limit is not None:
+        time = min(time, weights.settings.sequence_limit)
+    inputs, targets = gradient_norms.windows(ids, time)
+    return gradient_norms.by_distance(factory.loaded(weights), inputs, targets, weights.form.start)

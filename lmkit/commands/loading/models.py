@@ -1,0 +1,302 @@
+"""Opening models and texts for commands: which name is stdin, what is shown while reading."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from lmkit.commands.options.standard import TOKENS, Run
+from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
+from lmkit.io import size_limits, streams
+from lmkit.io.folders import Folder
+from lmkit.io.terminal import Terminal
+
+BIG = 64 << 20  # bytes of a model from which on several threads pay
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is there and can be loaded, which takes a while."""
+    try:
+        import_module("lmkit.nn.network")
+    except ImportError:
+        return False
+    return True
+
+
+def needs_torch(what: str) -> None:
+    """Raises MissingError where PyTorch is not there; `what` is done with it."""
+    if not has_torch():
+        raise MissingError(f"{what} with PyTorch", hint="pip install 'lmkit-cli[torch]'")
+
+
+def core_count(threads: int | None) -> int:
+    """Threads to use: those asked for, else one for each core this process may use."""
+    if threads is not None:
+        return threads
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def use_threads(threads: int | None, model: str) -> None:
+    """Sets how many threads multiply in numpy: those asked for, else one for all but big models."""
+    from lmkit.inference import thread_pool
+
+    thread_pool.use(_asked(threads) if threads is not None or _is_big(model) else 1)
+
+
+def one_thread() -> None:
+    """From now on numpy multiplies with one thread, and no other is left, as none comes along into other processes."""
+    from lmkit.inference import thread_pool
+
+    thread_pool.rest()
+
+
+def processes(threads: int | None, model: str) -> int:
+    """How many processes may share texts: as many as threads; for big models one, whose products these share."""
+    return 1 if _is_big(model) else _asked(threads)
+
+
+def _is_big(model: str) -> bool:
+    return size_of_model(model) >= BIG
+
+
+def size_of_model(name: str) -> int:
+    """Bytes of a checkpoint, or of the weights in a folder; 0 where that is not known, as of stdin."""
+    names = [name]
+    if is_folder(name):
+        names = [os.path.join(name, file) for file in streams.names_in(name) if file.endswith(".safetensors")]
+    return streams.size_of(names) or 0
+
+
+def _asked(threads: int | None) -> int:
+    """Threads asked for, by an option or as numerical libraries are asked, or all cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return (
+        int(asked) if threads is None and asked.isdecimal() and len(asked) < 10 and int(asked) else core_count(threads)
+    )
+
+
+def sources(models: Sequence[str], files: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Names of models and of texts; stdin serves what is not named. Raises UsageError where both want it."""
+    if not models and not files:
+        raise UsageError("no model", hint="name one with -m MODEL, or give texts as FILEs and the model on stdin")
+    models = list(models) or [streams.STDIN]
+    texts = list(files or []) or [streams.STDIN]
+    one_stdin(*models, *texts)
+    return models, texts
+
+
+def one_stdin(*names: str | None) -> None:
+    """Raises UsageError where stdin is named more than once."""
+    if names.count(streams.STDIN) > 1:
+        raise UsageError("stdin is wanted for two things at once", hint="name a file for one of them")
+
+
+@contextmanager
+def about(name: str) -> Iterator[None]:
+    """Puts a file's name in front of what is wrong with it, unless it is there already, with a line."""
+    shown = streams.display(name)
+    try:
+        yield
+    except LmkitError as error:
+        if str(error).startswith(f"{shown}:"):
+            raise
+        raise type(error)(f"{shown}: {error}", hint=error.hint) from None
+
+
+def open_any(name: str) -> Any:
+    """Whatever a checkpoint, an ARPA file or a folder of Hugging Face's transformers holds."""
+    from lmkit import registry
+
+    if is_folder(name):
+        return registry.load_folder(Folder(name), name)
+    return registry.load(read_model(name), streams.display(name), unprotected(name))
+
+
+def unprotected(name: str) -> Callable[[Any], None]:
+    """What warns of a checkpoint that has no digests."""
+
+    def seen(content: Any) -> None:
+        if not content.protected and Terminal.current is not None:
+            shown = streams.display(name)
+            Terminal.current.notice_once(
+                f"{shown}: written by an earlier lmkit without digests, damage is not detected"
+            )
+
+    return seen
+
+
+def read_model(name: str) -> memoryview:
+    """The bytes of a checkpoint or ARPA file; of what is neither the first, if it is compressed or no file.
+
+    Raises CheckpointError where a compressed file or a pipe holds more than it claims.
+    """
+    from lmkit import registry
+
+    with about(name):
+        return streams.read_whole(name, registry.extent)
+
+
+def is_folder(name: str) -> bool:
+    """Whether a model is a folder."""
+    return name != streams.STDIN and os.path.isdir(name)
+
+
+def open_tokenizer(name: str) -> Any:
+    """The tokenizer of any checkpoint or folder. Raises CheckpointError where there is none."""
+    from lmkit import registry
+    from lmkit.checkpoint import is_checkpoint
+
+    if is_folder(name):
+        return registry.tokenizer_in(Folder(name), name)
+    data, shown = read_model(name), streams.display(name)
+    if is_checkpoint(data[:9]):
+        return registry.tokenizer_of(data, shown, unprotected(name))
+    return tokenizer_of(registry.load(data, shown), name)
+
+
+def tokenizer_of(opened: Any, name: str) -> Any:
+    """The tokenizer of what a checkpoint holds. Raises CheckpointError where there is none."""
+    tokenizer = getattr(opened, "tokenizer", None)
+    if tokenizer is None:
+        raise CheckpointError(f"{streams.display(name)}: of kind {opened.kind}, it has no tokenizer")
+    return tokenizer
+
+
+def named_tokenizer(name: str) -> Any:
+    """The tokenizer that --tokens names, beside TOKENS. Raises UsageError where there is no such file."""
+    if name != streams.STDIN and not os.path.exists(name):
+        raise UsageError(f"--tokens {name!r} is none of {', '.join(TOKENS)}, and no file")
+    return open_tokenizer(name)
+
+
+def open_kind(name: str, *wanted: str) -> Any:
+    """A checkpoint of one of the wanted kinds. Raises CheckpointError for others."""
+    model = open_any(name)
+    if model.kind not in wanted:
+        raise CheckpointError(
+            f"{streams.display(name)}: of kind {model.kind}, this command takes {' or '.join(wanted)}"
+        )
+    return model
+
+
+def open_distribution(name: str) -> Any:
+    """Open an n-gram model, not of stupid backoff, whose tables hold together, to be worked on as a whole."""
+    model = open_kind(name, "ngram")
+    if model.unseen:
+        raise CheckpointError(f"{streams.display(name)}: its scores are not probabilities, which this takes")
+    with about(name):
+        model.check()
+    return model
+
+
+def open_language_model(name: str) -> Any:
+    """A model that gives the next token's distribution."""
+    model = open_any(name)
+    if not hasattr(model, "score_many"):
+        hint = "`lmkit ngram fit --from-counts` makes a model of it" if model.kind == "ngram-counts" else None
+        raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, not a language model", hint=hint)
+    return model
+
+
+def tell_not_probabilities(run: Run, name: str, model: Any) -> None:
+    """Says so where a model's scores need not sum to one."""
+    if not model.normalised:
+        run.terminal.notice(f"{streams.display(name)}: its scores are not probabilities; compare with care")
+
+
+def with_special(model: Any, asked: bool) -> Any:
+    """The model, to which names of special tokens in a prompt mean these tokens if `asked`. Raises UsageError."""
+    if not asked:
+        return model
+    from copy import copy
+    from dataclasses import replace
+
+    parsing = getattr(model.tokenizer, "parsing", None)
+    if parsing is None or not hasattr(model, "weights"):
+        kind = model.kind if parsing is not None else f"{model.tokenizer.kind} tokenizer"
+        raise UsageError(f"--parse-special is for neural models with merges, not for a {kind}")
+    made = copy(model)
+    made.weights = replace(model.weights, tokenizer=parsing())
+    return made
+
+
+def generation_of(model: Any) -> Mapping[str, Any]:
+    """The settings of generation that a model's makers publish. Raises CheckpointError where there are none."""
+    generation: Mapping[str, Any] = model.weights.published.generation if hasattr(model, "weights") else {}
+    if not generation:
+        raise CheckpointError("it has no settings of generation", hint="leave --defaults out")
+    return generation
+
+
+def with_bos(model: Any, asked: str) -> Any:
+    """The model, its start token where --bos says: `auto` leaves that to the model. Raises UsageError."""
+    if asked == "auto" or (asked == "always" and model.form.bos == "always"):
+        return model
+    from copy import copy
+    from dataclasses import replace
+
+    if model.kind != "transformer" or model.form.line_end is not None:
+        raise UsageError(
+            f"--bos {asked} is for published transformers: this {model.kind} was trained with its start token"
+        )
+    made = copy(model)
+    made.form = replace(model.form, bos=asked)
+    made.weights = replace(model.weights, form=made.form)
+    return made
+
+
+def all_take_bytes(models: Sequence[Any]) -> bool:
+    """Whether any bytes are a text to all of the models."""
+    return all(model.tokenizer.takes_bytes for model in models)
+
+
+def signature(model: Any, more: Mapping[str, str]) -> str:
+    """How a score came about, in one string: same signature and same text, same number."""
+    return "|".join(f"{key}:{value}" for key, value in {**model.signature, **more}.items())
+
+
+def text_reader(
+    errors: str, *, raw: bool = False, eager: bool = False, block: int = streams.BLOCK
+) -> streams.TextReader:
+    """A reader of texts; `errors` as --encoding-errors has it, `raw` for tokens that take any bytes."""
+    longest = size_limits.RECORD if eager else size_limits.LINE
+    return streams.TextReader(
+        replace=errors == "replace", forgiving=True, raw=raw, eager=eager, block=block, longest=longest
+    )
+
+
+def text_for(run: Run, reader: streams.TextReader, name: str, models: Sequence[Any]) -> Iterator[bytes]:
+    """The blocks of one text: whole lines, or the text as it is where line ends are text to one of the models."""
+    if any(model.form.line_end is None for model in models):
+        return warned(run, name, reader.pieces(name, separators=b"\n"))
+    return warned(run, name, reader.blocks(name))
+
+
+def blocks_of(run: Run, reader: streams.TextReader, files: Sequence[str], title: str) -> Iterator[bytes]:
+    """The blocks of several texts in order, with progress on stderr."""
+    with run.terminal.progress(title, streams.size_of(files)) as progress:
+        for name in files:
+            yield from progress.over(warned(run, name, reader.blocks(name)))
+    tell_replaced(run, reader)
+
+
+def warned(run: Run, name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same pieces of a text; says so where it looks like a checkpoint."""
+    from lmkit.checkpoint import is_checkpoint
+
+    first = next(pieces, b"")
+    if is_checkpoint(first[:9]):
+        run.terminal.notice(f"{streams.display(name)}: a checkpoint, taken for a text")
+    if first:
+        yield first
+        yield from pieces
+
+
+def tell_replaced(run: Run, reader: streams.TextReader) -> None:
+    """Says how many invalid bytes were replaced, if any, and where."""
+    if reader.replaced:
+        first, *more = sorted(map(streams.display, reader.replaced_in))
+        place = f"{first} and {len(more)} more" if more else first
+        sequences = "sequence" if reader.replaced == 1 else "sequences"
+        run.terminal.notice(f"{place}: {reader.replaced} invalid byte {sequences} replaced by U+FFFD")

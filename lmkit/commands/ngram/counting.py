@@ -1,0 +1,86 @@
+"""What `ngram count` and `ngram fit` share: options, and from texts to counts."""
+
+import os
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading.provenance import Hashed
+from lmkit.commands.options.standard import TOKENS, Run
+from lmkit.errors import CheckpointError, UsageError
+from lmkit.io import streams
+
+Order = Annotated[
+    int, typer.Option("--order", metavar="N", min=0, max=20, help="Longest n-gram; 0 is the uniform model.")
+]
+MaxVocab = Annotated[
+    int | None,
+    typer.Option("--max-vocab", metavar="N", min=1, help="Keep the N most frequent tokens; others count as `<unk>`."),
+]
+MinCount = Annotated[
+    int, typer.Option("--min-count", metavar="N", min=1, help="Tokens seen less often count as `<unk>`.")
+]
+VocabFile = Annotated[
+    str | None,
+    typer.Option(
+        "--vocab", metavar="FILE", help="Take the vocabulary from FILE, an entry a line; others count as `<unk>`."
+    ),
+]
+
+
+def make_learner(tokens: str, vocab: str | None) -> Any:
+    """A learner of tokens; or a tokenizer that is given, by its checkpoint or by a vocabulary read from a file.
+
+    Raises UsageError where both are, CheckpointError where a tokenizer can't serve n-gram models.
+    """
+    from lmkit.tokenization import tokenizers
+
+    if tokens not in tokenizers.KINDS:
+        if vocab is not None:
+            raise UsageError("--tokens FILE has a vocabulary of its own; --vocab is for words, characters and bytes")
+        if tokens != streams.STDIN and not os.path.exists(tokens):
+            raise UsageError(f"--tokens {tokens!r} is none of {', '.join(tokenizers.KINDS)}, and no file")
+        return tokenizers.Fixed(_with_sentence_marks(tokens))
+    if vocab is None:
+        return tokenizers.learner(tokens)
+    entries = list(streams.TextReader().lines(vocab))
+    with opening.about(vocab):
+        return tokenizers.Fixed(tokenizers.from_list(tokens, entries))
+
+
+def _with_sentence_marks(name: str) -> Any:
+    """The tokenizer of a checkpoint. Raises CheckpointError where its special tokens are not those of n-grams."""
+    tokenizer = opening.open_tokenizer(name)
+    if dict(tokenizer.specials) != {"unk": 0, "bos": 1, "eos": 2}:
+        raise CheckpointError(
+            f"{streams.display(name)}: n-grams need `<unk>`, `<s>` and `</s>` as ids 0, 1 and 2, which this lacks",
+            hint="`lmkit bpe train` makes tokenizers that have them",
+        )
+    return tokenizer
+
+
+def count_texts(
+    run: Run, files: Sequence[str], *, order: int, tokens: str, vocab: str | None, max_vocab: int | None,
+    min_count: int, memory: str | None, temp_dir: str | None, encoding_errors: str, threads: int,
+) -> tuple[Any, Any, dict[str, Any], Any]:  # fmt: skip
+    """Counts, tokenizer, the record of the input and where the counts live, of texts read in order."""
+    from lmkit.io.temp_storage import Disk, memory_size
+    from lmkit.ngram.corpus import count_corpus
+
+    if (vocab is not None or tokens not in TOKENS) and (max_vocab is not None or min_count > 1):
+        raise UsageError("the vocabulary is given; that does not go with --max-vocab or --min-count")
+    learner = make_learner(tokens, vocab)
+    reader = opening.text_reader(encoding_errors, raw=learner.takes_bytes)
+    blocks = Hashed(opening.blocks_of(run, reader, files, "counting"))
+    counted = count_corpus(
+        blocks, learner, order, memory=memory_size(memory),
+        spill=lambda: Disk(temp_dir), threads=threads, max_vocab=max_vocab, min_count=min_count,
+        stage=run.terminal.stage,
+    )  # fmt: skip
+    if counted.dropped:
+        run.terminal.notice(f"{counted.dropped} words spelled <s> or </s> were dropped")
+    if counted.runs > 1:
+        run.terminal.detail(f"counted in {counted.runs} runs on disk")
+    return counted.counts, counted.tokenizer, blocks.record(), counted.storage

@@ -1,0 +1,144 @@
+"""Items as templates see them, fields by name: of lines, of TSV with named columns, of records. And what goes out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options import prompting
+from lmkit.commands.options.standard import Run
+from lmkit.commands.records import examples
+from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import from_json, to_json
+from lmkit.prompting.slot_templates import Filled, as_text
+
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FILE]...", help="Items: lines, TSV or JSON Lines; `-` or none: stdin.", show_default=False
+    ),
+]
+Form = prompting.ItemsForm
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns", metavar="LIST", show_default="those of a format, else input,output",
+        help="Names of a TSV's columns, parted by commas; a plain line is the first.",
+    ),
+]  # fmt: skip
+Bare = Annotated[bool, typer.Option("--bare", "-b", help="Print only the prompts, as text.")]
+
+
+def expect_one_form(*, bare: bool, json: bool) -> None:
+    """Raises UsageError where prompts are wanted as text and as records."""
+    if bare and json:
+        raise UsageError("--bare and --json exclude each other")
+
+
+OWN = ("prompt", "joint", "slot")
+"""Fields of records that say of an earlier prompt what no longer holds."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item's fields, its name, and where it was read."""
+
+    fields: Mapping[str, Any]
+    id: Any
+    place: str
+
+
+class Items:
+    """The items of files in order, as they come; those without an `id` are numbered through all files."""
+
+    def __init__(self, run: Run, form: str, columns: Sequence[str]) -> None:
+        self._run, self._form, self._columns = run, form, columns
+        self._number = 0
+
+    def of(self, files: Sequence[str] | None) -> Iterator[Item]:
+        """The items. Raises DataError naming file and line."""
+        for group in self.groups(files):
+            yield from group
+
+    def groups(self, files: Sequence[str] | None) -> Iterator[list[Item]]:
+        """The same in groups that are there at once. Those before one that is wrong come before the DataError."""
+        texts = examples.Texts(self._run)
+        for name in files or [streams.STDIN]:
+            form = examples.form_of(name, self._form, "text")
+            for lines in examples.groups_of_lines(self._run, name):
+                group: list[Item] = []
+                try:
+                    group.extend(self._items(lines, form, texts))
+                except DataError:
+                    yield group
+                    raise
+                yield group
+        texts.close()
+
+    def _items(self, lines: Sequence[tuple[str, bytes]], form: str, texts: examples.Texts) -> Iterator[Item]:
+        for place, line in lines:
+            if form == "jsonl" and not line.strip():
+                continue
+            self._number += 1
+            if form == "text":
+                texts.see(place, line, self._form)
+            fields = from_json(line, place) if form == "jsonl" else self._row(line.decode(), form, place)
+            yield Item(fields, self._number if fields.get("id") is None else fields["id"], place)
+
+    def _row(self, line: str, form: str, place: str) -> dict[str, Any]:
+        values = line.split("\t") if form == "tsv" else [line]
+        if len(values) > len(self._columns):
+            wanted = ", ".join(self._columns)
+            raise DataError(
+                f"{place}: {len(values)} fields, and the columns are {wanted}", hint="--columns names others"
+            )
+        return dict(zip(self._columns, values, strict=False))
+
+
+def columns_of(asked: str | None, otherwise: Sequence[str]) -> list[str]:
+    """The names of --columns. Raises UsageError for one that is empty or stands twice."""
+    names = list(otherwise) if asked is None else asked.split(",")
+    if "" in names or len(set(names)) < len(names):
+        raise UsageError(f"--columns {asked!r} is no list of different names")
+    return names
+
+
+def typed_once(text: str | None, files: Sequence[str] | None, option: str, column: str) -> Item | None:
+    """The one item that an option gives, if it does, as a line would. Raises UsageError where there are FILEs too."""
+    if text is None:
+        return None
+    if files:
+        raise UsageError(f"{option} and FILEs exclude each other")
+    return Item({column: streams.argument_text(text)}, 1, option)
+
+
+class Prompts:
+    """Writes prompts: as records, with what their items had behind them, or bare."""
+
+    def __init__(self, out: streams.Output, *, bare: bool) -> None:
+        self._out, self._bare = out, bare
+
+    def write(self, item: Item, filled: Filled, more: Mapping[str, Any], *, gone: Sequence[str] = ()) -> None:
+        """A prompt with `more` fields; fields in `gone` do not pass through. Raises DataError for what is no text."""
+        try:
+            text = filled.text.encode()
+        except UnicodeEncodeError:
+            raise DataError(f"{item.place}: half a surrogate pair, which is no character") from None
+        if self._bare:
+            self._out.answer(text + b"\n")
+            return
+        record = {"id": item.id, **filled.fields(), **more}
+        left = {key: value for key, value in item.fields.items() if key not in (*record, *OWN, *gone)}
+        self._out.line(to_json({**record, **left}))
+
+
+def output_in(item: Item, names: Sequence[str]) -> tuple[str | None, str | None]:
+    """What is right for an item and the field that says so, the first of `names` that is there. Raises DataError."""
+    name = next((one for one in names if item.fields.get(one) is not None), None)
+    if name is None:
+        return None, None
+    with opening.about(item.place):
+        return as_text(item.fields[name], name), name

@@ -1,0 +1,243 @@
+"""What `lmkit eval` reads: predictions and right answers, of lines, TSV and JSON Lines, and which belong together."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Run
+from lmkit.commands.records import examples
+from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import from_json
+
+GOLD = ("gold", "label", "output", "answer", "answers")
+_SHOWN = 5  # names of items that a message lists
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a file says of one item."""
+
+    values: tuple[str, ...]
+    id: str | None
+    """What it is known by, as a text; None where it has no name."""
+    place: str
+    gold: tuple[str, ...] | None = None
+    """What its record says is right."""
+    name: Any = None
+    """Its id as its record has it."""
+
+    @property
+    def value(self) -> str:
+        """The value, where there is one only."""
+        return self.values[0]
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Where a value is: the first of these fields of a record, or the one asked for."""
+
+    names: tuple[str, ...]
+    asked: str | None = None
+    option: str = "--field"
+    several: bool = False
+    """Whether there may be several values: a list in a record, all fields of TSV."""
+
+
+def read(run: Run, name: str, fields: Fields) -> list[Item]:
+    """The items of a file. Raises DataError where a line is not what the first ones are."""
+    lines = _lines(run, name)
+    form = examples.form_of(name, "auto", "")
+    first = list[tuple[str, bytes]]()
+    if not form:
+        for place, line in lines:
+            first.append((place, line))
+            if line.strip():
+                break
+        form = _guessed(first[-1]) if first else "text"
+    found = list(_items(chain(first, lines), form, fields))
+    if not found:
+        raise DataError(f"{streams.display(name)}: nothing to judge: the input is empty")
+    if form in ("text", "tsv") and fields.asked is None:
+        _tell_header(run, found, fields)
+    return found
+
+
+def _tell_header(run: Run, found: Sequence[Item], fields: Fields) -> None:
+    """Says so where the first line looks like a header, which it is for a named field only."""
+    first = found[0]
+    columns = {part.strip() for value in first.values for part in value.split("\t")}
+    names = [name for name in fields.names if name in columns]
+    if names and len(found) > 1 and all(item.values != first.values for item in found[1:]):
+        run.terminal.notice(
+            f"{first.place}: {names[0]!r} looks like a header, and is taken for an item; "
+            f"{fields.option} {names[0]} takes that column"
+        )
+
+
+def _lines(run: Run, name: str) -> Iterator[tuple[str, bytes]]:
+    """The lines of a file with their places."""
+    shown, number = streams.display(name), 0
+    for block in opening.warned(run, name, streams.TextReader().blocks(name)):
+        for line in block[:-1].split(b"\n"):
+            number += 1
+            yield f"{shown}:{number}", line
+
+
+def _guessed(first: tuple[str, bytes]) -> str:
+    """Whether lines are records or text, by the first that is not blank."""
+    place, line = first
+    if not line.lstrip().startswith(b"{"):
+        return "text"
+    try:
+        from_json(line, place)
+    except DataError:
+        return "text"
+    return "jsonl"
+
+
+def _items(lines: Iterator[tuple[str, bytes]], form: str, fields: Fields) -> Iterator[Item]:
+    if form == "tsv" or (form == "text" and fields.asked is not None):
+        yield from _of_table(lines, fields)
+        return
+    for place, line in lines:
+        if form == "text":
+            yield Item((line.decode(),), None, place)
+        elif line.strip():
+            record = from_json(line, place)
+            values = _of_record(record, fields, place)
+            gold = _texts(record["gold"]) if "gold" in record else None
+            yield Item(values, _key(record.get("id")), place, gold, record.get("id"))
+
+
+def _of_table(lines: Iterator[tuple[str, bytes]], fields: Fields) -> Iterator[Item]:
+    """The items of TSV: a field by its number from 1, by its name in the header, or the last."""
+    wanted = -1
+    if fields.asked is not None and not fields.asked.isdecimal():
+        place, line = next(lines, ("", b""))
+        header = line.decode().split("\t")
+        if fields.asked not in header:
+            shown = ", ".join(map(repr, header[:8]))
+            raise DataError(f"{place}: no column {fields.asked!r}", hint=f"the header has {shown}")
+        wanted = header.index(fields.asked)
+    elif fields.asked is not None:
+        wanted = int(fields.asked) - 1 if len(fields.asked) < 10 else -1
+        if wanted < 0:
+            raise UsageError(f"{fields.option} {fields.asked[:20]}: columns are numbered from 1 to 999999999")
+    for place, line in lines:
+        found = line.decode().split("\t")
+        if wanted >= len(found):
+            raise DataError(f"{place}: {len(found)} columns, and {fields.option} names number {wanted + 1}")
+        every = fields.several and fields.asked is None
+        yield Item(tuple(found) if every else (found[wanted],), None, place)
+
+
+def _of_record(record: dict[str, Any], fields: Fields, place: str) -> tuple[str, ...]:
+    """The value of a record, or its values."""
+    names = (fields.asked,) if fields.asked is not None else fields.names
+    for name in names:
+        if name in record:
+            values = _texts(record[name])
+            if values is None or (len(values) != 1 and not fields.several):
+                raise DataError(f"{place}: the field {name!r} is not {'texts' if fields.several else 'a text'}")
+            return values
+    wanted = " or ".join(map(repr, names))
+    there = ", ".join(map(repr, list(record)[:8]))
+    raise DataError(f"{place}: no field {wanted}", hint=f"{fields.option} NAME; there is {there}" if record else None)
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    """A text or a number as text, or a list of such; None for anything else."""
+    if isinstance(value, list):
+        parts = [_texts(part) for part in value if not isinstance(part, list)]
+        if len(parts) < len(value) or None in parts:
+            return None
+        return tuple(text for part in parts if part for text in part)
+    if isinstance(value, bool):
+        return ("true" if value else "false",)
+    if isinstance(value, str):
+        return (value.encode(errors="replace").decode(),)  # half of a surrogate pair can't be printed
+    return (str(value),) if isinstance(value, int | float) else None
+
+
+def _key(known_by: Any) -> str | None:
+    """An id as a text: 7, 7.0 and "7" are one."""
+    if known_by is None:
+        return None
+    return str(int(known_by)) if isinstance(known_by, float) and known_by.is_integer() else str(known_by)
+
+
+def gold_of(
+    run: Run, name: str, items: Sequence[Item], gold: str | None, fields: Fields, *, samples: bool = False
+) -> list[Item]:
+    """What is right for each item, and where it stands: of the file `gold`, or else as the items themselves say.
+
+    `samples`: several items may be of one id. Raises DataError where there is none for one, or one is left over.
+    """
+    if gold is not None:
+        return _matched(items, read(run, gold, fields), name, gold, samples=samples)
+    found = list[Item]()
+    for item in items:
+        if not item.gold or (len(item.gold) > 1 and not fields.several):
+            raise DataError(f"{item.place}: no `gold`, so what is right is not known", hint="name it with --gold FILE")
+        found.append(Item(item.gold, item.id, item.place))
+    return found
+
+
+def aligned(items: Sequence[Item], others: Sequence[Item], name: str, other: str) -> list[Item]:
+    """A second system's items in the order of the first's."""
+    return _matched(items, others, name, other, samples=False)
+
+
+def _matched(items: Sequence[Item], right: Sequence[Item], name: str, other: str, *, samples: bool) -> list[Item]:
+    shown, others = streams.display(name), streams.display(other)
+    named, right_named = _named(items), _named(right)
+    if named and not samples:
+        _once(items)
+    if named and right_named:
+        _once(right)
+        by_id = {item.id: item for item in right}
+        _complete([item for item in items if item.id not in by_id], shown, len(items), others)
+        known = {item.id for item in items}
+        _complete([item for item in right if item.id not in known], others, len(right), shown)
+        return [by_id[item.id] for item in items]
+    order = list(range(len(items)))
+    if named and samples:
+        numbers = {known_by: number for number, known_by in enumerate(dict.fromkeys(item.id for item in items))}
+        order = [numbers[item.id] for item in items]
+    count = max(order) + 1
+    if count != len(right):
+        items_ = "item" if count == 1 else "items"
+        raise DataError(f"{shown} has {count} {items_} and {others} has {len(right)}: they do not belong together")
+    return [right[place] for place in order]
+
+
+def _named(items: Sequence[Item]) -> bool:
+    """Whether all items have an id; raises DataError where some have, and others not."""
+    without = [item for item in items if item.id is None]
+    if without and len(without) < len(items):
+        raise DataError(
+            f"{without[0].place}: no `id`, which {len(items) - len(without)} of {len(items)} records have, "
+            "so what belongs to it is not known",
+            hint="give each record an `id`, or none",
+        )
+    return not without
+
+
+def _once(items: Sequence[Item]) -> None:
+    seen = dict[str | None, Item]()
+    for item in items:
+        if item.id in seen:
+            raise DataError(f"{item.place}: the id {str(item.id)[:40]!r} was there before, at {seen[item.id].place}")
+        seen[item.id] = item
+
+
+def _complete(missing: Sequence[Item], here: str, total: int, there: str) -> None:
+    """Raises DataError where items of one file are not in the other."""
+    if missing:
+        names = ", ".join(repr(str(item.id)[:40]) for item in missing[:_SHOWN]) + (
+            ", ..." if len(missing) > _SHOWN else ""
+        )
+        raise DataError(f"{there} has nothing for {len(missing)} of {total} items of {here}: id {names}")

@@ -1,0 +1,131 @@
+"""Prompts as questions with candidates: from records, or the one of --prompt."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Run
+from lmkit.errors import DataError, UsageError
+from lmkit.io import streams
+from lmkit.io.records import from_json, take_id
+from lmkit.prompting.multiple_choice import Question, question_of
+from lmkit.prompting.slot_templates import ANSWER
+
+TOGETHER = 256  # records that are worked on together, at most
+OWN = ("prompt", "joint", "slot")  # fields that do not pass through
+
+
+@dataclass(frozen=True)
+class Item:
+    """A question, and what else its record has."""
+
+    question: Question
+    id: Any
+    record: Mapping[str, Any] = field(default_factory=dict)
+    size: int = 0
+    """Bytes of its line."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What options say of all prompts: the candidates, if they are the same for all, and what stands before these."""
+
+    candidates: tuple[str, ...] | None = None
+    words: tuple[str, ...] | None = None
+    """Those of a verbalizer, where nobody names candidates."""
+    joint: str = ""
+
+    def only(self, prompt: str) -> Item:
+        """The prompt of --prompt. Raises UsageError without candidates, or for more than one [Z]."""
+        candidates = self.candidates or self.words
+        if candidates is None:
+            raise UsageError("no answers to choose from", hint="--candidates good,bad")
+        if prompt.count(ANSWER) > 1:
+            raise UsageError(f"--prompt has {prompt.count(ANSWER)} places {ANSWER}")
+        slot = prompt.find(ANSWER) if ANSWER in prompt else None
+        return Item(question_of(prompt, candidates, self.joint, slot), 1)
+
+    def groups(self, run: Run, files: Sequence[str]) -> Iterator[list[Item]]:
+        """The prompts of files in order, those together that are there at once. Raises DataError."""
+        before = 0
+        reader = streams.TextReader(eager=True)
+        for name in files:
+            number = 0
+            for block in opening.warned(run, name, reader.blocks(name)):
+                lines = block[:-1].split(b"\n")
+                for begin in range(0, len(lines), TOGETHER):
+                    some = enumerate(lines[begin : begin + TOGETHER], number + begin + 1)
+                    place = streams.display(name)
+                    yield [
+                        self._item(from_json(line, f"{place}:{at}"), f"{place}:{at}", before + at, len(line) + 1)
+                        for at, line in some
+                        if line.strip()
+                    ]
+                number += len(lines)
+            before += number
+
+    def _item(self, record: dict[str, Any], place: str, number: int, size: int) -> Item:
+        prompt = record.get("prompt")
+        if not isinstance(prompt, str):
+            raise DataError(f"{place}: no `prompt` that is a text", hint='a record such as {"prompt": "Once"}')
+        known_by, joint = take_id(record, place), record.get("joint", self.joint)
+        if not isinstance(joint, str):
+            raise DataError(f"{place}: its `joint` is no text")
+        question = question_of(prompt, self._candidates(record, place), joint, _slot(record, prompt, place), place)
+        try:
+            "".join((prompt, joint, *question.candidates)).encode()
+        except UnicodeEncodeError:
+            raise DataError(f"{place}: it has half a surrogate pair, which is no character") from None
+        return Item(
+            question,
+            number if known_by is None else known_by,
+            {key: value for key, value in record.items() if key not in OWN},
+            size,
+        )
+
+    def _candidates(self, record: Mapping[str, Any], place: str) -> tuple[str, ...]:
+        """Those of the options, or of the record's `candidates`, or of the verbalizer, or the record's `labels`."""
+        if self.candidates is not None:
+            return self.candidates
+        if "candidates" in record:
+            return _texts(record["candidates"], f"{place}: its `candidates`")
+        if self.words is not None:
+            return self.words
+        if "labels" in record:
+            return _texts(record["labels"], f"{place}: its `labels`")
+        raise DataError(f"{place}: no answers to choose from", hint="--candidates good,bad; or `candidates` in records")
+
+
+def _slot(record: Mapping[str, Any], prompt: str, place: str) -> int | None:
+    """Where in a prompt its [Z] is, if it has one. Raises DataError where that is not clear."""
+    if "slot" not in record:
+        if prompt.count(ANSWER) > 1:
+            raise DataError(
+                f"{place}: {prompt.count(ANSWER)} places {ANSWER}", hint="`slot` says at which character it is"
+            )
+        return prompt.find(ANSWER) if ANSWER in prompt else None
+    slot = record["slot"]
+    if slot is None:
+        return None
+    if type(slot) is not int or slot < 0 or prompt[slot : slot + len(ANSWER)] != ANSWER:
+        raise DataError(f"{place}: its `slot` is not where a {ANSWER} is")
+    return slot
+
+
+def _texts(values: object, what: str) -> tuple[str, ...]:
+    if not isinstance(values, list) or not values:
+        raise DataError(f"{what} are no list of texts")
+    if any(isinstance(value, bool) or not isinstance(value, str | int | float) for value in values):
+        raise DataError(f"{what} are not all texts")
+    return distinct(tuple(map(str, values)), what)
+
+
+def distinct(candidates: tuple[str, ...], what: str) -> tuple[str, ...]:
+    """The same candidates. Raises DataError where one is there twice."""
+    seen: set[str] = set()
+    for one in candidates:
+        if one in seen:
+            raise DataError(f"{what} have {one!r} twice")
+        seen.add(one)
+    return candidates

@@ -1,0 +1,114 @@
+"""`--print-schedule`, `--find-lr`, `--find-batch`: what is told of a run in place of training."""
+
+import os
+from typing import Any
+
+from lmkit.commands.options.training import Training
+from lmkit.commands.training_run.setup import STEPS, Setup, schedule
+from lmkit.errors import UsageError
+from lmkit.io import streams
+from lmkit.io.records import Table
+
+RATES = ("step", "lr", "matrix_lr", "nats", "smoothed")
+
+
+def check(training: Training) -> None:
+    """Raises UsageError for options that do not go with a search, or only with one."""
+    asked = [name for name in ("print_schedule", "find_lr", "find_batch") if getattr(training, name)]
+    named = ["--" + name.replace("_", "-") for name in asked]
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(named)} exclude each other")
+    if training.mem_limit is not None and not training.find_batch:
+        raise UsageError("--mem-limit goes with --find-batch")
+    if training.json and not asked:
+        raise UsageError("--json goes with --print-schedule, --find-lr or --find-batch")
+    if asked and (training.resume or training.log or training.plot):
+        raise UsageError(f"{named[0]} trains nothing; that does not go with --resume, --log or --plot")
+    if asked and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(f"{named[0]} is for one process, not for torchrun")
+    if (training.find_lr or training.print_schedule) and training.budget:
+        raise UsageError(f"{named[0]} takes --steps, not --budget")
+
+
+def print_schedule(training: Training) -> None:
+    """Every step's learning rate, without text, model or torch."""
+    rates, total = schedule(training), training.steps or STEPS
+    with streams.open_output(training.output) as out:
+        table = Table(out, ("step", "lr"), as_json=training.json)
+        for step in range(1, total + 1):
+            table.row({"step": step, "lr": training.lr * rates.factor(step, total)})
+
+
+def find_lr(setup: Setup) -> None:
+    """The curve of rising learning rates, and a last row with what to take."""
+    from dataclasses import replace
+
+    from lmkit.training import lr_finder
+
+    training = setup.training
+    steps = training.steps or lr_finder.RATE_STEPS
+    plan = replace(
+        setup.plan(1), steps=steps, schedule=lr_finder.Rising(), evaluate_every=0, patience=0, select_by=None
+    )  # fmt: skip
+    trainer = setup.trainer(setup.batches(), plan)
+    curve: list[Any] = []
+
+    def rates(factor: float) -> dict[str, float]:
+        return {"lr": factor * training.lr, "matrix_lr": factor * training.matrix_lr}
+
+    with (
+        streams.open_output(training.output, inputs=setup.inputs) as out,
+        setup.run.terminal.progress("trying rates", steps, "") as progress,
+    ):
+        table = Table(out, RATES, as_json=training.json)
+        for tried in lr_finder.learning_rates(trainer):
+            curve.append(tried)
+            record = {"step": tried.step, **rates(tried.factor), "nats": tried.nats, "smoothed": tried.smoothed}
+            table.row(record)
+            progress.advance(1, f"{tried.nats:.3f} nats")
+        best = rates(lr_finder.suggestion(curve))
+        table.row({"step": "suggestion", **best})
+    more = "" if len(curve) == steps else f"; the loss was lost at step {len(curve)}"
+    if min(curve, key=lambda tried: tried.smoothed) is curve[-1]:
+        more = "; the loss still fell at the highest rate: begin with higher ones to see more"
+    setup.run.terminal.notice(f"try --lr {best['lr']:.2g} --matrix-lr {best['matrix_lr']:.2g}{more}")
+
+
+def find_batch(setup: Setup) -> None:
+    """The largest batch that fits, its bytes and the bytes there are."""
+    from lmkit.nn.language_model import device_named
+    from lmkit.training import lr_finder
+
+    training = setup.training
+    device = device_named(training.device)
+    memory = _memory(training, device)
+    corpus = setup.texts.training
+    time = min(setup.time_steps, corpus.tokens)
+    most = -(-corpus.tokens // time)
+    plan = setup.plan(1)
+
+    def measure(rows: int) -> int:
+        return lr_finder.step_bytes(lambda batches: setup.trainer(batches, plan), rows, time)
+
+    fit = None
+    with streams.open_output(training.output, inputs=setup.inputs) as out:
+        for fit in lr_finder.largest_batch(measure, memory, most):
+            setup.run.terminal.detail(f"a batch of {fit.rows:,}: {fit.bytes:,} bytes")
+        assert fit is not None
+        table = Table(out, ("batch", "bytes", "memory"), as_json=training.json)
+        table.row({"batch": fit.rows, "bytes": fit.bytes, "memory": memory})
+    if fit.rows == most:
+        setup.run.terminal.notice(f"a batch of {most:,} is all of the text at once")
+
+
+def _memory(training: Training, device: Any) -> int:
+    """Bytes that training may take."""
+    if training.mem_limit is not None or device.type != "cuda":
+        from lmkit.io import temp_storage
+
+        if training.mem_limit is not None:
+            return temp_storage.memory_size(training.mem_limit, "--mem-limit")
+        return temp_storage.free_memory()
+    import torch
+
+    return int(torch.cuda.mem_get_info(device)[0])

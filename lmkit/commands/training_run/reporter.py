@@ -1,0 +1,83 @@
+"""What is told of a training run while it goes on: progress and notices on stderr, events in a log."""
+
+import math
+from typing import Any
+
+from lmkit.commands.options.standard import Run
+from lmkit.commands.training_run.event_log import EventLog
+from lmkit.commands.training_run.learning_curve import Curve
+
+LN2 = math.log(2.0)
+
+
+class Teller:
+    """Tells people and the log what happens; `texts` and `settings` say what numbers mean."""
+
+    def __init__(
+        self, run: Run, plan: Any, texts: Any, settings: Any, log: str | None, plot: str | None, *,
+        speaks: bool,
+    ) -> None:  # fmt: skip
+        self.log = EventLog(log)
+        title = f"{settings.kind}, {settings.parameters:,} parameters, {texts.tokenizer.size:,} tokens"
+        self.curve = Curve(plot, title, 1 / (LN2 * texts.training.bytes_per_token))
+        self.evaluation: Any = None
+        self._run, self._plan, self._texts, self._settings, self._speaks = run, plan, texts, settings, speaks
+        amount = plan.steps if plan.steps is not None else math.ceil(plan.seconds)
+        self._progress = run.terminal.progress("training", amount, "")
+        self._before = 0.0
+
+    def notice(self, text: str) -> None:
+        """One line for people, from one process of several."""
+        if self._speaks:
+            self._run.terminal.notice(text)
+
+    def begins(self, tokens_a_step: int) -> None:
+        """The size of what is about to happen."""
+        plan, corpus = self._plan, self._texts.training
+        length = f"{plan.steps} steps" if plan.steps is not None else f"{plan.seconds:g} s"
+        self.notice(
+            f"{self._settings.kind}: {self._settings.parameters:,} parameters, "
+            f"a vocabulary of {self._texts.tokenizer.size:,}; "
+            f"{length} of {tokens_a_step:,} tokens from {corpus.tokens:,}"
+        )
+
+    def evaluated(self, event: Any, *, last: bool) -> None:
+        """The validation text was scored."""
+        self.evaluation = event
+        nats = event.numbers["nats"]
+        per_byte = nats / LN2 / self._texts.validation.bytes_per_token
+        self.log.write(event, "evaluation", nats=nats, bits_per_byte=per_byte, accuracy=event.numbers["accuracy"])
+        self.curve.evaluated(event.step, nats)
+        if not last:
+            self.notice(f"step {event.step}: validation {nats:.4f} nats, {per_byte:.4f} bits a byte")
+
+    def stepped(self, event: Any) -> None:
+        """A step was taken."""
+        nats = event.numbers["nats"]
+        per_byte = nats / LN2 / self._texts.training.bytes_per_token
+        clipped = min(event.norm, self._plan.clip or math.inf)
+        self.log.write(
+            event, "step", nats=nats, bits_per_byte=per_byte, lr=event.rate, gradient_norm=clipped,
+            gradient_norm_before=event.norm,
+        )  # fmt: skip
+        self.curve.stepped(event.step, nats, event.rate)
+        if self._speaks:
+            spent = 1 if self._plan.steps is not None else event.seconds - self._before
+            rate = event.tokens / event.seconds
+            self._progress.advance(spent, f"{nats:.3f} nats  {per_byte:.3f} bits a byte  {rate:,.0f} tokens/s")
+        self._before = event.seconds
+
+    def ended(self, trainer: Any, metrics: dict[str, float]) -> None:
+        """What the run took and what came of it."""
+        self._run.terminal.clear()
+        rate = trainer.tokens / trainer.seconds if trainer.seconds else 0.0
+        text = f"{trainer.step} steps, {trainer.tokens:,} tokens in {trainer.seconds:.1f} s ({rate:,.0f} a second)"
+        if metrics:
+            per_byte = metrics["nats"] / LN2 / self._texts.validation.bytes_per_token
+            how = "state carried along" if self._texts.form.by in ("stream", "file") else "each from its beginning"
+            if self._settings.sequence_limit is not None:
+                how = f"windows of {self._settings.sequence_limit}, each on its own"
+            elif self._settings.context is not None:
+                how = f"contexts of {self._settings.context}"
+            text += f"; validation {metrics['nats']:.4f} nats a token, {per_byte:.4f} bits a byte ({how})"
+        self.notice(text)

@@ -1,0 +1,105 @@
+"""The file from which a stopped training run goes on: OUTPUT.state, a checkpoint of its own kind."""
+
+import json
+import os
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from typing import Any
+
+from lmkit.commands.loading import models as opening
+from lmkit.errors import CheckpointError, UsageError
+from lmkit.io import streams
+
+KIND = "training-state"
+
+
+class StateFile:
+    """Where a run's state is kept; nowhere for a run whose checkpoint goes to stdout or to a device.
+
+    `may_change` names settings that may be others when a run goes on.
+    """
+
+    def __init__(self, output: str | None, may_change: Collection[str] = ()) -> None:
+        self._may_change = set(may_change)
+        kept = output not in (None, streams.STDIN) and (os.path.isfile(output) or not os.path.exists(output))
+        self.name = f"{output}.state" if kept else None
+
+    def save(self, trainer: Any, fingerprint: Mapping[str, Any], *, writes: bool) -> bool:
+        """Writes the state, atomically; every process takes part, one `writes`. Raises OutputError.
+
+        The fingerprint is what the run was asked to do, as a JSON object.
+        """
+        from lmkit.checkpoint import Checkpoint, serialize
+
+        if self.name is None:
+            return False
+        numbers, arrays = trainer.state()
+        if not writes:
+            return False
+        content = Checkpoint(KIND, {**numbers, "fingerprint": fingerprint}, arrays)
+        with streams.open_output(self.name, binary=True) as out:
+            for piece in serialize(content):
+                out.write(piece)
+        return True
+
+    def load(self, trainer: Any, fingerprint: Mapping[str, Any]) -> list[str] | None:
+        """Takes up the state on disk; None if there is none. Gives the names of settings that are others now.
+
+        Raises CheckpointError where it is of another run.
+        """
+        if self.name is None:
+            raise UsageError("--resume goes on from OUTPUT.state, so it needs -o OUTPUT")
+        if not os.path.exists(self.name):
+            return None
+        with opening.about(self.name):
+            content = _whole(opening.read_model(self.name))
+            opening.unprotected(self.name)(content)
+            if content.kind != KIND:
+                raise CheckpointError(f"of kind {content.kind}, not the state of a training run")
+            other = _differences(content.config.get("fingerprint"), json.loads(json.dumps(fingerprint)))
+            if set(other) - self._may_change:
+                raise CheckpointError(
+                    f"the state of another run: {', '.join(other)} differ", hint="remove it to begin anew"
+                )
+            try:
+                trainer.resume(content.config, dict(content.tensors))
+            except (KeyError, ValueError, TypeError, RuntimeError) as error:
+                raise CheckpointError(f"damaged state: {error}", hint="remove it to begin anew") from None
+        return other
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a state to go on from."""
+        return self.name is not None and os.path.exists(self.name)
+
+    def expect_none(self) -> None:
+        """Raises UsageError where a run was stopped and may go on."""
+        if self.exists:
+            raise UsageError(
+                f"{self.name} is there, from a run that was stopped",
+                hint="--resume goes on from it; remove it to begin anew",
+            )
+
+    def remove(self) -> None:
+        """Drops what is no longer needed."""
+        if self.name is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(self.name)
+
+
+def _whole(data: memoryview) -> Any:
+    """What a state holds, all of it compared with its digests. Raises CheckpointError."""
+    from lmkit.checkpoint import parse
+
+    try:
+        content = parse(data)
+        content.check()
+    except CheckpointError as error:
+        raise CheckpointError(str(error), hint=error.hint or "remove it to begin anew") from None
+    return content
+
+
+def _differences(before: object, now: Mapping[str, Any]) -> list[str]:
+    """Which settings are not what they were."""
+    before = before if isinstance(before, dict) else {}
+    return [key for key in sorted({*now, *before}) if now.get(key) != before.get(key)]

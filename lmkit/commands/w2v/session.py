@@ -1,0 +1,230 @@
+"""One training of word vectors from options to checkpoint: watched, saved, and stopped when asked."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Run
+from lmkit.commands.training_run.event_log import EventLog
+from lmkit.commands.training_run.session import Point, Resumable, Session, state_file
+from lmkit.commands.training_run.state_file import StateFile
+from lmkit.commands.w2v.reporter import Teller
+from lmkit.commands.w2v.texts import Reading, Texts, read_texts
+from lmkit.errors import UsageError
+from lmkit.io import streams
+from lmkit.io.records import Table
+
+MANY_WORDS = 1_000_000  # from here on fewer negatives do
+FEW, SOME = 5, 15
+
+
+@dataclass(frozen=True)
+class Running:
+    """How to train: fields of a Plan but for the negatives, None: by the text; where to begin, what to write."""
+
+    negatives: int | None
+    settings: Mapping[str, Any]
+    embeddings: str | None
+    hogwild: bool
+    log: str | None
+    resume: bool
+    save_every: float
+    output: str | None
+
+
+def run_training(run: Run, reading: Reading, running: Running) -> None:
+    """Reads texts, trains, writes a checkpoint."""
+    _spare_files(reading, running)
+    state = state_file(run, running)
+    start = opening.open_kind(running.embeddings, "w2v") if running.embeddings is not None else None
+    if start is not None and (found := start.centre.shape[1]) != (wanted := running.settings["dim"]):
+        raise UsageError(
+            f"{streams.display(str(running.embeddings))}: vectors of {found} numbers, not of --dim {wanted}"
+        )
+    texts = read_texts(run, reading)
+    VectorSession(run, reading, running, texts, start, state).go()
+
+
+def _spare_files(reading: Reading, running: Running) -> None:
+    """Raises what would be wrong with the outputs in the end, before anything is read."""
+    streams.expect_output(running.output, binary=True)
+    if running.log is not None and running.log == running.output:
+        raise UsageError("-o and --log name one file for two things")
+    for name in (running.output, running.log):
+        streams.spare_inputs(name, [*reading.files, running.embeddings])
+
+
+def plan_of(run: Run, running: Running, words: int) -> Any:
+    """The settings of a training on a text of so many words."""
+    from lmkit.word_vectors.training_plan import Plan
+
+    negatives = running.negatives
+    if negatives is None:
+        negatives = FEW if words >= MANY_WORDS else SOME
+        if running.settings["loss"] == "negative-sampling":
+            than = "no less" if words >= MANY_WORDS else "less"
+            run.terminal.notice(f"{negatives} negatives: the text has {than} than {MANY_WORDS:,} words")
+    return Plan(negatives=negatives, **running.settings)
+
+
+class VectorSession(Session):
+    """A run of word vectors: its texts, where it stands, and what is reported of it."""
+
+    product = "vectors"
+    advice = "a lower --lr"
+    keeps_diverged = False
+
+    def __init__(
+        self, run: Run, reading: Reading, running: Running, texts: Texts, start: Any, state: StateFile
+    ) -> None:
+        from lmkit.word_vectors.training_plan import initial
+
+        super().__init__(run, running, state)
+        self._reading, self._running, self._texts, self._start = reading, running, texts, start
+        self._plan = plan_of(run, running, texts.corpus.words)
+        self._state = initial(len(texts.vocabulary), self._plan, texts.corpus.rows)
+        self._vectors: Any = None
+        self._words, self._nats, self._seconds = 0, 0.0, 0.0
+        self._teller = Teller(run, self._plan, len(texts.vocabulary), texts.corpus.words, running.log)
+        if start is not None:
+            self._take_up_vectors()
+
+    def _take_up_vectors(self) -> None:
+        """Begins with vectors that are there; says for how many words."""
+        from lmkit.word_vectors.corpus import begin_with
+
+        shared = begin_with(self._state, self._texts.vocabulary, self._start, self._texts.composition)
+        name, size = streams.display(str(self._running.embeddings)), len(self._texts.vocabulary) - 3
+        self.run.terminal.notice(f"{shared:,} of {size:,} words begin with the vectors of {name}")
+
+    @property
+    def log(self) -> EventLog:
+        """See `Session.log`."""
+        return self._teller.log
+
+    @property
+    def point(self) -> Point:
+        """See `Session.point`: steps are rounds, tokens are words."""
+        return Point(self._state.rounds, self._words, self._seconds)
+
+    @property
+    def resumable(self) -> Resumable:
+        """See `Session.resumable`."""
+        return self
+
+    def place(self, *, resumed: bool) -> str:
+        """See `Session.place`."""
+        return f"after {self._words:,} words"
+
+    def begin(self) -> None:
+        """See `Session.begin`."""
+        self._teller.begins(self._words)
+
+    def take_up(self, log: Sequence[str]) -> None:
+        """See `Session.take_up`; there is no curve."""
+
+    def train(self) -> Iterator[None]:
+        """See `Session.train`."""
+        from lmkit.word_vectors.trainer import train
+        from lmkit.word_vectors.training_plan import Compiled, Compiling, Progress
+
+        events = train(
+            self._texts.corpus, self._plan, self._state, threads=self._reading.threads, hogwild=self._running.hogwild
+        )
+        before, begun = self._seconds, time.monotonic()
+        for event in events:
+            if isinstance(event, Compiling):
+                self._teller.compiling()
+            elif isinstance(event, Compiled):
+                begun = time.monotonic()
+                self._teller.compiled(event.seconds, self.point)
+            elif isinstance(event, Progress):
+                self._state, self._words, self._nats = event.state, event.words, event.nats
+                self._seconds = before + time.monotonic() - begun
+                self._teller.progressed(event, self.point)
+                if event.words < event.total:
+                    yield
+            else:
+                self._vectors = event
+
+    def draw(self) -> None:
+        """See `Session.draw`; there is no curve."""
+
+    def model(self) -> Any:
+        """See `Session.model`."""
+        from lmkit.word_vectors.vector_space import VectorSpace
+
+        reading, corpus, vectors = self._reading, self._texts.corpus, self._vectors
+        learned = {key: value for key, value in asdict(self._plan).items() if key not in ("chunk", "workers")}
+        config = {**learned, "min_count": reading.min_count, "phrases": reading.phrases}
+        centre, made = vectors.centre, self._texts.composition
+        ngrams = None
+        if made is not None:
+            centre, ngrams = made.words(vectors.centre), made.ngrams(vectors.centre)
+        return VectorSpace(self._texts.vocabulary, centre, vectors.context, corpus.counts, config, ngrams=ngrams)
+
+    def end(self) -> None:
+        """See `Session.end`."""
+        self._teller.ended(self.point, self._nats)
+
+    # As what a state is of.
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """See `Resumable.state`."""
+        numbers = {"rounds": self._state.rounds, "words": self._words, "nats": self._nats, "seconds": self._seconds}
+        return numbers, self._state.vectors._asdict()
+
+    def resume(self, numbers: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+        """See `Resumable.resume`. Raises ValueError for other vectors."""
+        from lmkit.word_vectors.training_plan import State, Vectors
+
+        vectors = Vectors(arrays["centre"], arrays["context"])
+        if any(new.shape != old.shape for new, old in zip(vectors, self._state.vectors, strict=True)):
+            raise ValueError("vectors of another shape")
+        self._state = State(vectors, int(numbers["rounds"]))
+        self._words, self._nats = int(numbers["words"]), float(numbers["nats"])
+        self._seconds = float(numbers["seconds"])
+
+    # What is recorded of it.
+
+    def inputs(self) -> Sequence[dict[str, Any]]:
+        """See `Session.inputs`."""
+        return [self._texts.record]
+
+    def recorded(self) -> dict[str, Any]:
+        """See `Session.recorded`; options of subwords only where there are any."""
+        without = () if self._texts.composition is not None else ("subwords", "buckets")
+        return {key: value for key, value in super().recorded().items() if key not in without}
+
+    def conditions(self) -> dict[str, Any]:
+        """See `Session.conditions`."""
+        begun = self._start.digest if self._start is not None else None
+        return {"texts": self._texts.record, "begun with": begun, **self._code()}
+
+    def outcome(self) -> dict[str, Any]:
+        """See `Session.outcome`."""
+        begun = {"embeddings": self._start.digest} if self._start is not None else {}
+        trained = {"words": self._words, "rounds": self._state.rounds, "nats": self._nats}
+        return {"versions": self._code(), **begun, "trained": trained}
+
+    def _code(self) -> dict[str, str]:
+        """The version of what compiled the training; another one may round otherwise."""
+        from importlib.metadata import version
+
+        from lmkit.word_vectors.trainer import compiled
+
+        return {"numba": version("numba")} if compiled(self._plan) else {}
+
+
+def print_updates(run: Run, reading: Reading, running: Running) -> None:
+    """How many vectors one step changes."""
+    from lmkit.word_vectors.update_counts import count_updates
+
+    texts = read_texts(run, reading)
+    centre, context = count_updates(texts.corpus, plan_of(run, running, texts.corpus.words))
+    with streams.open_output(running.output) as out:
+        table = Table(out, ("vectors", "changed"), as_json=False)
+        for name, changed in (("centre", centre), ("context", context), ("both", centre + context)):
+            table.row({"vectors": name, "changed": changed})
