@@ -100,13 +100,13 @@ COMMANDS = {
     ),
     "calc entropy": Command(f"{CALC}.distributions", "entropy", "Entropy of probabilities."),
     "calc perplexity": Command(f"{CALC}.distributions", "perplexity", "Perplexity of the log-probabilities of tokens."),
-    "calc rnn-step": Command(f"{CALC}.cells", "rnn_step", "One step of a simple recurrent network."),
-    "calc lstm-step": Command(f"{CALC}.cells", "lstm_step", "One step of an LSTM."),
-    "calc gru-step": Command(f"{CALC}.cells", "gru_step", "One step of a GRU."),
+    "calc rnn-step": Command(f"{CALC}.rnn_cells", "rnn_step", "One step of a simple recurrent network."),
+    "calc lstm-step": Command(f"{CALC}.rnn_cells", "lstm_step", "One step of an LSTM."),
+    "calc gru-step": Command(f"{CALC}.rnn_cells", "gru_step", "One step of a GRU."),
     "calc attention": Command(f"{CALC}.attention", "attention", "Attention of queries to keys, and what they get."),
-    "calc sgns": Command(f"{CALC}.vectors", "sgns", "Loss of skip-gram with negative sampling, and its gradients."),
+    "calc sgns": Command(f"{CALC}.word2vec", "sgns", "Loss of skip-gram with negative sampling, and its gradients."),
     "calc w2v-softmax": Command(
-        f"{CALC}.vectors", "w2v_softmax", "Probabilities of context words by softmax, and the cost of a text."
+        f"{CALC}.word2vec", "w2v_softmax", "Probabilities of context words by softmax, and the cost of a text."
     ),
     "calc layernorm": Command(f"{CALC}.layers", "layernorm", "Numbers normed as a layer norm does."),
     "calc posenc": Command(f"{CALC}.layers", "posenc", "The sinusoidal encoding of a position."),

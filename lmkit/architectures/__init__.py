@@ -1,4 +1,1 @@
-"""What neural models are, before anything runs them: settings, names and shapes of tensors, how they read text.
-
-Shared by `neural`, which trains with torch, and `inference`, which answers with numpy; imports neither.
-"""
+"""Configs, tensor names and shapes of neural models, for `nn` (torch) and `inference` (numpy); imports neither."""

@@ -1,1 +1,1 @@
-"""Things done with any model, through the protocols only."""
+"""Perplexity of any model through the protocols: totals, mixtures, pooled vectors."""

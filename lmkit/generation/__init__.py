@@ -1,1 +1,1 @@
-"""Texts made with any model: filters of distributions, draws, search, and the loop around them."""
+"""Decoding with any model: filters, sampling, search, and the generation loop."""

@@ -1,1 +1,1 @@
-"""The only room that knows files, pipes, terminals and YAML."""
+"""The only package that knows files, pipes, terminals and YAML."""

@@ -1,1 +1,1 @@
-"""How good answers are: measures of predictions against what is right, and how sure these are."""
+"""Metrics of predictions against gold: accuracy, F1, correlation, BLEU, and their intervals."""

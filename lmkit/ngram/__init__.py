@@ -1,1 +1,1 @@
-"""N-grams: counting, smoothing, lookup. numpy only; strangers to the neural and embedding rooms."""
+"""N-gram models: counting, smoothing, back-off lookup. numpy only."""

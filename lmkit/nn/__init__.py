@@ -1,4 +1,4 @@
-"""Neural models in torch: training, scoring in batches, GPUs. The only room that imports torch."""
+"""Neural networks in torch: bodies, batch scoring, GPUs. With `training` the only package that imports torch."""
 
 import os
 

@@ -1,1 +1,1 @@
-"""Prompts: made of examples and templates, answered by any model, and what comes of it measured."""
+"""Prompts: templates, demonstrations, candidate scoring with any model."""

@@ -1,1 +1,1 @@
-"""Text to token ids and back; knows bytes and arrays, no files and no models."""
+"""Text to token ids and back. Knows bytes and arrays, no files and no models."""

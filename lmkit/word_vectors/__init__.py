@@ -1,1 +1,1 @@
-"""Vectors of words: spaces of them, and how they are learned."""
+"""Word vectors: training, files, vector spaces and their test sets."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from published_models import generated, saved, torch, transformers
 
 from lmkit.commands.loading import models as opening
-from tests.families.published_models import generated, saved, torch, transformers
 
 
 @pytest.fixture(autouse=True)
@@ -195,10 +195,11 @@ def test_a_folder_is_as_big_as_its_weights(folder: Path) -> None:
 
 def test_matrices_of_a_folder_are_multiplied_by_rows(tmp_path: Path) -> None:
     """And answers are those of the same model as a checkpoint, to the last bit."""
+    from published_models import files_of
+
+    from lmkit.architectures.huggingface import folder as reading
     from lmkit.inference.linear import row_major
     from lmkit.inference.transformer import TransformerModel
-    from tests.families.test_published import files_of
-    from tests.families.test_published import folder as reading
 
     saved(tmp_path / "model", 4)  # of GPT-2's shape, whose matrices lie in columns
     weights = reading.read(files_of(tmp_path / "model"))
@@ -215,9 +216,10 @@ def test_matrices_of_a_folder_are_multiplied_by_rows(tmp_path: Path) -> None:
 
 
 def test_torch_draws_no_weights_that_are_thrown_away(tmp_path: Path) -> None:
+    from published_models import files_of
+
+    from lmkit.architectures.huggingface import folder as reading
     from lmkit.nn import factory
-    from tests.families.test_published import files_of
-    from tests.families.test_published import folder as reading
 
     saved(tmp_path / "model", 4)
     weights = reading.read(files_of(tmp_path / "model"))

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from built import TOKENIZER, VOCABULARY, build
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_weights import random_weights
 from rounding import allowance, assert_close, assert_nats, shape_of, spread
+from small_networks import TOKENIZER, VOCABULARY, build
 
 from lmkit.errors import CheckpointError, UsageError
 

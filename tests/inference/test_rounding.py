@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from built import build
 from rounding import allowance, assert_close, assert_nats, shape_of, spread
+from small_networks import build
 from test_models import SMALL, all_settings, every_model, some_ids
 
 ORDERED = [case for case in all_settings() if "sinusoidal" not in case.id and case.values[0] != "ffn"]

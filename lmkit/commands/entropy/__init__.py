@@ -1,1 +1,1 @@
-"""`lmkit entropy`: the command, and what it does with distributions and with texts."""
+"""`lmkit entropy`: distributions and texts."""

@@ -1,1 +1,1 @@
-"""What `lmkit sample` is made of: prompts from options and files, runs of them, and how their texts are told."""
+"""Building, running and writing generation for `sample`, `next` and `prompt tree`."""

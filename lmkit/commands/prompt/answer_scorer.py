@@ -56,8 +56,8 @@ class Decider:
     """Scores questions by norms with a model; what is finished is not asked again."""
 
     def __init__(
-        self, run: Run, model: Any, options: Deciding, norms: Sequence[str], done: result_cache.Finished, *, window: bool,
-        sparing: bool = False, parting: str = "a space",
+        self, run: Run, model: Any, options: Deciding, norms: Sequence[str], done: result_cache.Finished, *,
+        window: bool, sparing: bool = False, parting: str = "a space",
     ) -> None:  # fmt: skip
         """`sparing` leaves `calibrated` out, unless it decides, of questions that have no text to replace.
 

@@ -37,7 +37,7 @@ def fill(
     ] = "text",
     form: items.Form = "auto",
     columns: items.Columns = None,
-    list_: Annotated[bool, typer.Option("--list", help="List the named named_templates, with an example of each.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the named formats, with an example of each.")] = False,
     bare: items.Bare = False,
     json: Json = False,
     output: Output = None,

@@ -1,0 +1,1 @@
+"""Opening models, mixtures and texts for commands."""

@@ -1,0 +1,1 @@
+"""Records in lines, TSV and JSON Lines: prompts, examples, questions, predictions."""

@@ -1,0 +1,1 @@
+"""Reports of perplexities and metrics."""

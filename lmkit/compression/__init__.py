@@ -1,0 +1,1 @@
+"""Arithmetic coding with any model."""

@@ -1,0 +1,1 @@
+"""Information theory of distributions and texts: entropies, divergences, block counts. numpy only."""
