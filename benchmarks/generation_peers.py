@@ -29,9 +29,9 @@ def timed(run: Callable[[], object]) -> dict[str, float]:
 def make(file: str, kind: str, layers: int, width: int, heads: int, context: int, vocabulary: int) -> dict[str, float]:
     import numpy as np
 
-    from lmkit.architectures.neural_model import FAMILIES, Weights
+    from lmkit.architectures.neural_model import FAMILIES, LoadedModel
     from lmkit.checkpoint import serialize
-    from lmkit.data.sequences import TextForm
+    from lmkit.data.sequences import TextFormat
     from lmkit.tokenization.tokenizers import CharTokenizer
     from lmkit.tokenization.vocabulary import Vocabulary
 
@@ -53,7 +53,7 @@ def make(file: str, kind: str, layers: int, width: int, heads: int, context: int
         )
         if "norm" in name and name.endswith("weight"):
             tensors[name] += 1
-    weights = Weights(settings, TextForm.of("stream", tokenizer), tokenizer, tensors)
+    weights = LoadedModel(settings, TextFormat.of("stream", tokenizer), tokenizer, tensors)
     with open(file, "wb") as out:
         for part in serialize(weights.to_checkpoint({"command": "benchmark"})):
             out.write(part)
@@ -70,21 +70,21 @@ def own(file: str, batch: int, tokens: int) -> dict[str, float]:
     count = processes(None, file)
     from lmkit.data.keyed_random import stream_of
     from lmkit.generation import prompt_encoding, workers
-    from lmkit.generation.engine import Generator, OneByOne, Request, Together
+    from lmkit.generation.engine import BatchedStepper, Generator, Request, SequentialStepper
     from lmkit.generation.filter_chain import Filtering
-    from lmkit.generation.sampler import Chooser
+    from lmkit.generation.sampler import Sampler
 
     model = open_language_model(file)
     never = {*prompt_encoding.never(model, unknown=False), *prompt_encoding.ends_of(model.form)}
-    chooser = Chooser(Filtering(top_k=TOP).chain(), never=sorted(never))
+    chooser = Sampler(Filtering(top_k=TOP).chain(), never=sorted(never))
     start, none = model.start(), np.zeros(0, dtype=np.int32)
     requests = [Request(stream_of(0, "0", row), none, model.start) for row in range(batch)]
 
     def texts() -> None:
         if workers.pay(count, batch):
-            stepper = workers.Workers(model, partial(Together, model, chooser), most=tokens, count=count)
+            stepper = workers.Workers(model, partial(BatchedStepper, model, chooser), most=tokens, count=count)
         else:
-            stepper = Together(model, chooser) if batch > 1 else OneByOne(model, chooser)
+            stepper = BatchedStepper(model, chooser) if batch > 1 else SequentialStepper(model, chooser)
         for _ in Generator(model, stepper, most=tokens, batch=batch, growing=False).run(requests):
             pass
 

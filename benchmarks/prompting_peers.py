@@ -18,23 +18,23 @@ SHAPE = {
 def make(file: str, output: str) -> None:
     import numpy as np
 
-    from lmkit.architectures.neural_model import Weights
-    from lmkit.architectures.transformer import Transformer
+    from lmkit.architectures.neural_model import LoadedModel
+    from lmkit.architectures.transformer import TransformerConfig
     from lmkit.checkpoint import serialize
     from lmkit.commands.loading.models import open_tokenizer
-    from lmkit.data.sequences import TextForm
+    from lmkit.data.sequences import TextFormat
 
     tokenizer = open_tokenizer(file)
-    settings = Transformer(vocabulary=tokenizer.size, **SHAPE)
+    settings = TransformerConfig(vocabulary=tokenizer.size, **SHAPE)
     rng = np.random.default_rng(0)
     tensors = {}
     for name, shape in settings.shapes().items():
         tensors[name] = rng.standard_normal(shape, dtype=np.float32) * np.float32(0.05)
         if "norm" in name and name.endswith("weight"):
             tensors[name] += 1
-    form = TextForm("stream", tokenizer.specials["bos"], None, None)  # as exported folders begin texts
+    form = TextFormat("stream", tokenizer.specials["bos"], None, None)  # as exported folders begin texts
     with open(output, "wb") as out:
-        for part in serialize(Weights(settings, form, tokenizer, tensors).to_checkpoint({"command": "benchmark"})):
+        for part in serialize(LoadedModel(settings, form, tokenizer, tensors).to_checkpoint({"command": "benchmark"})):
             out.write(part)
 
 

@@ -18,9 +18,9 @@ from lmkit.commands.loading.models import open_language_model
 from lmkit.data.keyed_random import stream_of
 from lmkit.generation import batching, prompt_encoding
 from lmkit.generation.draft_models import Lookup, ModelDraft
-from lmkit.generation.engine import Generated, Generator, OneByOne, Request
+from lmkit.generation.engine import Completion, Generator, Request, SequentialStepper
 from lmkit.generation.filter_chain import Filtering
-from lmkit.generation.sampler import Chooser
+from lmkit.generation.sampler import Sampler
 from lmkit.generation.speculative_decoding import Speculation, Tally
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24)
@@ -57,7 +57,7 @@ def drafts(options: argparse.Namespace) -> None:
     print("way\tdraft\ttokens\ttokens_per_s\ttokens_per_cpu_s\tproposed\taccepted\tpasses\talone")
     for way, settings in WAYS.items():
         never = prompt_encoding.never(model, unknown=False)
-        chooser = Chooser(Filtering(**settings).chain(), never=never, greedy=way == "greedy")
+        chooser = Sampler(Filtering(**settings).chain(), never=never, greedy=way == "greedy")
         begins: dict[str, list[Any]] = {"none": [], "lookup": [lambda place: Lookup(place, 3)]}
         if draft is not None:
             guess = _guess(draft, chooser, model)
@@ -66,13 +66,13 @@ def drafts(options: argparse.Namespace) -> None:
         texts, tallies = {}, {}
         for _ in range(options.rounds):
             for name, begin in begins.items():
-                stepper = Speculation(model, chooser, begin) if begin else OneByOne(model, chooser)
+                stepper = Speculation(model, chooser, begin) if begin else SequentialStepper(model, chooser)
                 state = prompt_encoding.state_after(model, ids)
                 wall, cpu = time.perf_counter(), time.process_time()
                 run = Generator(model, stepper, most=options.tokens).run(
                     [Request(stream_of(0, "0", 0), ids, lambda at=state: at)]
                 )
-                texts[name] = next(event.ids for event in run if isinstance(event, Generated))
+                texts[name] = next(event.ids for event in run if isinstance(event, Completion))
                 spent = time.perf_counter() - wall, time.process_time() - cpu
                 least[name] = min(least[name][0], spent[0]), min(least[name][1], spent[1])
                 tallies[name] = stepper.tally if isinstance(stepper, Speculation) else Tally()
@@ -84,7 +84,7 @@ def drafts(options: argparse.Namespace) -> None:
             print(f"{way}\t{name}\t{count}\t{count / wall:.1f}\t{count / cpu:.1f}\t{told}", flush=True)
 
 
-def _guess(draft: Any, chooser: Chooser, model: Any) -> Any:
+def _guess(draft: Any, chooser: Sampler, model: Any) -> Any:
     return lambda place: ModelDraft(draft, chooser, model.form.line_end, place)
 
 

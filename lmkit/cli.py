@@ -122,7 +122,7 @@ SPREAD = {
 SORTING = frozenset(
     {"ngram count", "ngram merge", "ngram fit", "ngram mix", "ngram import", "bpe train", "w2v train", "entropy"}
 )
-"""Commands that mostly sort; see `edge.processor`. `bpe encode` is not one: AVX-512 is good for what it does."""
+"""Commands that mostly sort; see `io.processor`. `bpe encode` is not one: AVX-512 is good for what it does."""
 GROUPS = {
     "ngram": "N-gram models: count, smooth, look up, prune, mix.",
     "bpe": "Byte-pair encoding: train, encode, decode.",

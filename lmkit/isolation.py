@@ -2,7 +2,7 @@
 
 A service is a function of a module of lmkit: given settings, it returns what answers requests, bytes for bytes. Code of
 the core asks a `Worker` and knows no processes. By default a worker answers in this process, without limits;
-the command line starts workers that are processes with limits of time and memory (`lmkit.edge.limited_process`).
+the command line starts workers that are processes with limits of time and memory (`lmkit.io.limited_process`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

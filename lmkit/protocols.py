@@ -23,11 +23,11 @@ Ints = npt.NDArray[np.signedinteger[Any]]
 Floats = npt.NDArray[np.floating[Any]]
 Bool = npt.NDArray[np.bool_]
 
-Stage = Callable[[str, int], Callable[[int], None]]
+ProgressCallback = Callable[[str, int], Callable[[int], None]]
 """Told of a stage of long work, its name and size, it gives a function to be told of what is done."""
 
 
-def untold(_name: str, _size: int) -> Callable[[int], None]:
+def no_progress(_name: str, _size: int) -> Callable[[int], None]:
     """A Stage for work that nobody watches."""
     return lambda _done: None
 
@@ -72,7 +72,7 @@ class Tokenizer(Protocol):
         """What one id stands for, as UTF-8."""
 
 
-class Factor(NamedTuple):
+class TokenScore(NamedTuple):
     """One factor of a text's probability: the token, the context seen before it, the order that answered, nats.
 
     The order of a neural model is the length of that context, its start token included.
@@ -84,8 +84,8 @@ class Factor(NamedTuple):
     nats: float
 
 
-class Form(Protocol):
-    """How text becomes the sequences that a model reads; see `text.sequences.TextForm`."""
+class SequenceFormat(Protocol):
+    """How text becomes the sequences that a model reads; see `data.sequences.TextFormat`."""
 
     @property
     def by(self) -> str:
@@ -129,7 +129,7 @@ class LanguageModel(Protocol):
         """The tokenizer that the model was fitted with."""
 
     @property
-    def form(self) -> Form:
+    def form(self) -> SequenceFormat:
         """How it reads text."""
 
     @property
@@ -163,7 +163,7 @@ class LanguageModel(Protocol):
         """
 
 
-class Rows(Protocol):
+class DecodingBatch(Protocol):
     """Texts that go on side by side, one row each; changed in place."""
 
     def __len__(self) -> int:
@@ -182,14 +182,14 @@ class Rows(Protocol):
         """The texts after these states go on too, as the last rows."""
 
 
-class Batched(Protocol):
+class SupportsBatching(Protocol):
     """A LanguageModel that does several steps at once, faster than one by one, and all but exactly so."""
 
     @property
     def tolerance(self) -> float:
         """How far a log-probability may be from the one that single steps give, for each nat that they span."""
 
-    def rows(self, states: Sequence[State]) -> Rows:
+    def rows(self, states: Sequence[State]) -> DecodingBatch:
         """The texts after these states, side by side."""
 
     def follow(self, state: State, ids: I32) -> list[State]:
@@ -199,7 +199,7 @@ class Batched(Protocol):
         """Log-probability in nats of every token after each state, (B, V)."""
 
 
-class Trunk(Protocol):
+class PrefixCache(Protocol):
     """The beginning of the texts that are asked about, as far as it was run; it remembers that of the last."""
 
     def endings(self, prefix: I32, endings: Sequence[I32]) -> list[F64]:
@@ -210,14 +210,14 @@ class Trunk(Protocol):
         """
 
 
-class Branching(Protocol):
+class SupportsPrefixCache(Protocol):
     """A LanguageModel that tells of several endings after a prefix, and of prefixes that begin alike, at less cost."""
 
-    def trunk(self) -> Trunk:
+    def trunk(self) -> PrefixCache:
         """An empty one."""
 
 
-class Embedding(Protocol):
+class HasEmbeddings(Protocol):
     """Vectors of tokens: D numbers each, alone or where they stand."""
 
     @property
@@ -231,14 +231,14 @@ class Embedding(Protocol):
         """The hidden state at each token of a sequence, (N,) to (N, D'): what the next is predicted from."""
 
 
-class Hidden(Protocol):
+class HasHiddenStates(Protocol):
     """A LanguageModel whose states have vectors."""
 
     def hidden(self, state: State) -> F32:
-        """What the next token is predicted from, (D,); after a token it is that token's of `Embedding.vectors`."""
+        """What the next token is predicted from, (D,); after a token it is that token's of `HasEmbeddings.vectors`."""
 
 
-class Attentive(Protocol):
+class HasAttention(Protocol):
     """What each token of a sequence takes from each."""
 
     def attention(self, ids: I32) -> F32:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lmkit.checkpoint import Checkpoint
-from lmkit.data.sequences import TextForm, sequences
+from lmkit.data.sequences import TextFormat, sequences
 from lmkit.tokenization import tokenizers
 from lmkit.tokenization.tokenizers import ByteTokenizer, CharTokenizer, WordTokenizer
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
@@ -60,7 +60,7 @@ class BigramModel:
     @classmethod
     def from_checkpoint(cls, content):
         tokenizer = tokenizers.load(content)
-        form = TextForm.from_json(content.config["text"], tokenizer.size)
+        form = TextFormat.from_json(content.config["text"], tokenizer.size)
         return cls(tokenizer, form, content.array("table", "F64", (tokenizer.size, tokenizer.size)))
 
 
@@ -75,7 +75,7 @@ def bigram(tokenizer, by, seed=0, stretch=3):
     """Random probabilities of every token after every token."""
     table = np.random.default_rng(seed).normal(size=(tokenizer.size, tokenizer.size))
     table -= np.log(np.exp(table).sum(axis=1, keepdims=True))
-    return BigramModel(tokenizer, TextForm.of(by, tokenizer), table, stretch)
+    return BigramModel(tokenizer, TextFormat.of(by, tokenizer), table, stretch)
 
 
 def stepped(model, ids, ends=()):

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from lmkit.data.builtin_text import sentences
-from lmkit.data.sequences import TextForm
+from lmkit.data.sequences import TextFormat
 from lmkit.tokenization.bpe.pretoken_counts import Counter
 from lmkit.tokenization.bpe.scheme import Scheme
 from lmkit.tokenization.bpe.trainer import fit
@@ -92,8 +92,8 @@ class RandomModel:
 
     def __init__(self, name, by="line", seed=0, end=True, sharpness=3.0):
         self.tokenizer = tokenizer(name)
-        form = TextForm.of(by, self.tokenizer)
-        self.form = form if end else TextForm("stream", form.start, None, None)
+        form = TextFormat.of(by, self.tokenizer)
+        self.form = form if end else TextFormat("stream", form.start, None, None)
         self._seed, self._sharpness = seed, sharpness
 
     def start(self):

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from lmkit.architectures.neural_model import FAMILIES, Weights
-from lmkit.data.sequences import TextForm
+from lmkit.architectures.neural_model import FAMILIES, LoadedModel
+from lmkit.data.sequences import TextFormat
 
 
 def random_tensors(settings, seed=0):
@@ -23,4 +23,4 @@ def random_tensors(settings, seed=0):
 def random_weights(kind, tokenizer, *, by="line", seed=0, vocabulary=None, **settings):
     """A model of a kind over a tokenizer; more ids than that has, if asked for."""
     made = FAMILIES[kind](vocabulary=vocabulary or tokenizer.size, **settings)
-    return Weights(made, TextForm.of(by, tokenizer), tokenizer, random_tensors(made, seed))
+    return LoadedModel(made, TextFormat.of(by, tokenizer), tokenizer, random_tensors(made, seed))

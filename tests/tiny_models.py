@@ -1,8 +1,8 @@
 """Settings of tiny models of every family."""
 
-from lmkit.architectures.feedforward import FeedForward
-from lmkit.architectures.recurrent import Recurrent
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.feedforward import FFNConfig
+from lmkit.architectures.recurrent import RNNConfig
+from lmkit.architectures.transformer import TransformerConfig
 
 VOCABULARY = 11
 SMALL = {
@@ -13,5 +13,5 @@ SMALL = {
 
 
 def settings_of(kind, **more):
-    family = {"ffn": FeedForward, "rnn": Recurrent, "transformer": Transformer}[kind]
+    family = {"ffn": FFNConfig, "rnn": RNNConfig, "transformer": TransformerConfig}[kind]
     return family(**{"vocabulary": VOCABULARY, **SMALL[kind], **more})

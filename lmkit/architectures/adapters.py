@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lmkit.architectures.config import Settings, Shapes
-from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.config import ModelConfig, Shapes
+from lmkit.architectures.neural_model import LoadedModel
 from lmkit.checkpoint import Array, Checkpoint
 from lmkit.errors import CheckpointError, UsageError
 
@@ -37,7 +37,7 @@ class Adapter:
         if not self.targets:
             raise UsageError("an adapter without targets")
 
-    def matrices(self, settings: Settings) -> list[str]:
+    def matrices(self, settings: ModelConfig) -> list[str]:
         """Return the names of the matrices of a model that are adapted. Raises UsageError for a target without one."""
         found = settings.matrices()
         parts = {name: name.split(".") for name in found}
@@ -46,7 +46,7 @@ class Adapter:
                 raise UsageError(f"the model has no matrix {target!r}")
         return [name for name in found if not set(self.targets).isdisjoint(parts[name])]
 
-    def shapes(self, settings: Settings) -> Shapes:
+    def shapes(self, settings: ModelConfig) -> Shapes:
         """Name and shape of every A and B for a model: `NAME.lora_a` and `NAME.lora_b` for the matrix `NAME`."""
         shapes: Shapes = {}
         of_model = settings.body_shapes()
@@ -107,7 +107,7 @@ class AdapterWeights:
         }
         return cls(adapter, parent, tensors, checkpoint.digest)
 
-    def merged_into(self, weights: Weights) -> Weights:
+    def merged_into(self, weights: LoadedModel) -> LoadedModel:
         """Return the model with the adapter merged into it. Raises CheckpointError for a model that is not its own."""
         if weights.digest != self.parent:
             raise CheckpointError(

@@ -17,7 +17,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(ABC):
+class ModelConfig(ABC):
     """The settings of a model; all that its tensors' names and shapes depend on.
 
     Raises UsageError where they make no model.

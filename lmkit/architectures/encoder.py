@@ -7,11 +7,11 @@ behind the branches (`post` in `transformer`), attention reaching both ways; a p
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lmkit.architectures.config import Settings, Shapes, linear
+from lmkit.architectures.config import ModelConfig, Shapes, linear
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encoder(Settings):
+class EncoderConfig(ModelConfig):
     """Settings of an encoder-only transformer. Heads part the width, so that no shape depends on them."""
 
     kind: ClassVar[str] = "encoder"
@@ -27,7 +27,7 @@ class Encoder(Settings):
     segments: int = 2
 
     def body_shapes(self) -> Shapes:
-        """See `Settings.body_shapes`; a head for a task is apart."""
+        """See `ModelConfig.body_shapes`; a head for a task is apart."""
         shapes: Shapes = {
             "embed_tokens.weight": (self.vocabulary, self.width),
             "embed_positions.weight": (self.context, self.width),
@@ -51,5 +51,5 @@ class Encoder(Settings):
         return {f"{name}.weight": (self.width,), f"{name}.bias": (self.width,)}
 
     def matrices(self) -> list[str]:
-        """See `Settings.matrices`."""
+        """See `ModelConfig.matrices`."""
         return [name for name in self.body_shapes() if name.endswith("_proj.weight")]

@@ -7,12 +7,12 @@ y = b + W x + U tanh(d + H x)             logits; W only with `direct`
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lmkit.architectures.config import Settings, Shapes
+from lmkit.architectures.config import ModelConfig, Shapes
 from lmkit.architectures.heads import LanguageModelHead
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeedForward(Settings):
+class FFNConfig(ModelConfig):
     """Settings of a feed-forward n-gram model."""
 
     kind: ClassVar[str] = "ffn"
@@ -30,14 +30,14 @@ class FeedForward(Settings):
 
     @property
     def head(self) -> LanguageModelHead:
-        """See `Settings.head`: b + U h of the hidden layer h, and W x with `direct`."""
+        """See `ModelConfig.head`: b + U h of the hidden layer h, and W x with `direct`."""
         seen = self.context * self.width
         return LanguageModelHead(
             vocabulary=self.vocabulary, width=self.hidden, bias=True, direct=seen if self.direct else 0
         )
 
     def body_shapes(self) -> Shapes:
-        """See `Settings.body_shapes`."""
+        """See `ModelConfig.body_shapes`."""
         return {
             "embed_tokens.weight": (self.vocabulary, self.width),
             "hidden.weight": (self.hidden, self.context * self.width),
@@ -45,5 +45,5 @@ class FeedForward(Settings):
         }
 
     def matrices(self) -> list[str]:
-        """See `Settings.matrices`."""
+        """See `ModelConfig.matrices`."""
         return ["hidden.weight"]

@@ -12,10 +12,10 @@ import numpy as np
 
 from lmkit.architectures import published_settings
 from lmkit.architectures.huggingface.configuration import LLAMA, QWEN2, QWEN3, settings_of
-from lmkit.architectures.neural_model import Weights
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.neural_model import LoadedModel
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.checkpoint import Array
-from lmkit.data.sequences import ALONE, ALWAYS, TextForm
+from lmkit.data.sequences import ALONE, ALWAYS, TextFormat
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
 from lmkit.tokenization.formats import tokenizer_json
@@ -50,7 +50,7 @@ class Tensor(Protocol):
         """The numbers, float32."""
 
 
-def read(values: Mapping[str, Any], tensors: Mapping[str, Any]) -> Weights:
+def read(values: Mapping[str, Any], tensors: Mapping[str, Any]) -> LoadedModel:
     """The model of a file. Raises CheckpointError naming what can't be run exactly, or is absent."""
     architecture = values.get("general.architecture")
     if architecture not in ARCHITECTURES:
@@ -63,20 +63,20 @@ def read(values: Mapping[str, Any], tensors: Mapping[str, Any]) -> Weights:
     form = _form(values, tokenizer.size)
     if tokenizer.size > settings.vocabulary:
         raise CheckpointError(f"its tokenizer has {tokenizer.size} tokens, its model {settings.vocabulary}")
-    return Weights(settings, form, tokenizer, arrays, published=published_settings.in_gguf(values))
+    return LoadedModel(settings, form, tokenizer, arrays, published=published_settings.in_gguf(values))
 
 
-def _form(values: Mapping[str, Any], size: int) -> TextForm:
+def _form(values: Mapping[str, Any], size: int) -> TextFormat:
     """How the model reads text. Raises CheckpointError where no text could begin."""
     start = values.get("tokenizer.ggml.bos_token_id", values.get("tokenizer.ggml.eos_token_id"))
     if type(start) is not int or not 0 <= start < size:
         raise CheckpointError("no token to begin texts with")
     adds = values.get("tokenizer.ggml.add_bos_token", values.get("tokenizer.ggml.pre") in _WITH_START)
     ends = published_settings.ends_in_gguf(values, size)
-    return TextForm("stream", start, None, ends=ends, bos=ALWAYS if adds else ALONE)
+    return TextFormat("stream", start, None, ends=ends, bos=ALWAYS if adds else ALONE)
 
 
-def _settings(architecture: str, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Transformer:
+def _settings(architecture: str, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> TransformerConfig:
     def said(key: str, otherwise: object = None) -> Any:
         return values.get(f"{architecture}.{key}", otherwise)
 
@@ -105,7 +105,7 @@ def _short(number: Any) -> Any:
 
 
 def _array(
-    name: str, shape: tuple[int, ...], settings: Transformer, architecture: str, tensors: Mapping[str, Any]
+    name: str, shape: tuple[int, ...], settings: TransformerConfig, architecture: str, tensors: Mapping[str, Any]
 ) -> Array:
     """One of our tensors."""
     theirs = _name(name)

@@ -49,7 +49,7 @@ class LanguageModelHead(Head):
     """How many numbers x has; 0: no U."""
 
     def shapes(self) -> Shapes:
-        """See `Head.shapes`."""
+        """See `LMHead.shapes`."""
         shapes = linear("lm_head", self.vocabulary, self.width, self.bias)
         if self.tied:
             del shapes["lm_head.weight"]
@@ -57,7 +57,7 @@ class LanguageModelHead(Head):
 
     @property
     def products(self) -> int:
-        """See `Head.products`; without those of U."""
+        """See `LMHead.products`; without those of U."""
         return math.prod((self.vocabulary, self.width))
 
 

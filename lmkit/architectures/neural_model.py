@@ -9,29 +9,31 @@ import numpy as np
 
 from lmkit import __version__
 from lmkit.architectures import published_settings
-from lmkit.architectures.config import Settings
-from lmkit.architectures.feedforward import FeedForward
+from lmkit.architectures.config import ModelConfig
+from lmkit.architectures.feedforward import FFNConfig
 from lmkit.architectures.heads import LM, head_kind
 from lmkit.architectures.published_settings import NOTHING, Published
-from lmkit.architectures.recurrent import Recurrent
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.recurrent import RNNConfig
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.checkpoint import Array, Checkpoint
-from lmkit.data.sequences import NEVER, TextForm, sequences
+from lmkit.data.sequences import NEVER, TextFormat, sequences
 from lmkit.errors import CheckpointError
-from lmkit.protocols import F32, F64, I32, I64, Factor, State, Tokenizer
+from lmkit.protocols import F32, F64, I32, I64, State, Tokenizer, TokenScore
 from lmkit.tokenization import tokenizers
 
-FAMILIES: Mapping[str, type[Settings]] = {family.kind: family for family in (FeedForward, Recurrent, Transformer)}
+FAMILIES: Mapping[str, type[ModelConfig]] = {
+    family.kind: family for family in (FFNConfig, RNNConfig, TransformerConfig)
+}
 BATCH_TOKENS = 1 << 12
 POOL = 1 << 16  # tokens of small documents that are scored together
 
 
 @dataclass(frozen=True)
-class Weights:
-    """A neural model as a file holds it: tensors of float32 by the names of `Settings.shapes`."""
+class LoadedModel:
+    """A neural model as a file holds it: tensors of float32 by the names of `ModelConfig.shapes`."""
 
-    settings: Settings
-    form: TextForm
+    settings: ModelConfig
+    form: TextFormat
     tokenizer: Tokenizer
     tensors: Mapping[str, Array]
     digest: str = ""
@@ -45,7 +47,7 @@ class Weights:
         return Checkpoint(self.settings.kind, config, tensors, tokenizer, origin)
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint) -> "Weights":
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> "LoadedModel":
         """The model in a checkpoint, of head `lm`; its arrays stay where they are. Raises CheckpointError."""
         settings = FAMILIES[checkpoint.kind].from_json(checkpoint.config)
         if (kind := head_kind(checkpoint.config)) != LM:
@@ -53,7 +55,7 @@ class Weights:
         tokenizer = tokenizers.load(checkpoint)
         if settings.vocabulary < tokenizer.size:
             raise CheckpointError(f"damaged checkpoint: {tokenizer.size} tokens, {settings.vocabulary} in the model")
-        form = TextForm.from_json(checkpoint.config.get("text"), tokenizer.size)
+        form = TextFormat.from_json(checkpoint.config.get("text"), tokenizer.size)
         shapes = settings.shapes()
         checkpoint.check(shapes)
         tensors = {name: checkpoint.array(name, "F32", shape) for name, shape in shapes.items()}
@@ -62,7 +64,7 @@ class Weights:
 
 
 class NeuralModel(ABC):
-    """A LanguageModel over `Weights`; families say how they score and step.
+    """A LanguageModel over `LoadedModel`; families say how they score and step.
 
     `stride` is how far windows of a transformer move on, half its context if not given;
     `batch_tokens` how many tokens are run at once at most, on which no result depends.
@@ -71,7 +73,7 @@ class NeuralModel(ABC):
 
     normalised = True
 
-    def __init__(self, weights: Weights, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
+    def __init__(self, weights: LoadedModel, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
         self.weights = weights
         self.batch_tokens = batch_tokens
         self.settings = weights.settings
@@ -89,7 +91,7 @@ class NeuralModel(ABC):
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> Self:
         """The model in a checkpoint. Raises CheckpointError."""
-        return cls(Weights.from_checkpoint(checkpoint))
+        return cls(LoadedModel.from_checkpoint(checkpoint))
 
     def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:
         """The model as a file's content."""
@@ -135,7 +137,7 @@ class NeuralModel(ABC):
     def after(self, ids: I32) -> State:
         """The state after the tokens of a prompt, at most `prompt_limit`: as by `advance`, but together.
 
-        Transformers put the start token in front only where the form says so; see `TextForm.begun`.
+        Transformers put the start token in front only where the form says so; see `TextFormat.begun`.
         """
         state = self.start()
         for token in ids.tolist():
@@ -146,7 +148,7 @@ class NeuralModel(ABC):
         """Where the context of the token at a place of a document begins: 0 is the start token."""
         return self._window.begin(place) if self._window is not None else 0
 
-    def explain(self, ids: Sequence[int]) -> list[Factor]:
+    def explain(self, ids: Sequence[int]) -> list[TokenScore]:
         """The factors of one sentence's probability, each with the tokens that the model saw."""
         nats = self.score_many(np.array(ids, dtype=np.int32), np.array([len(ids)], dtype=np.int64)).tolist()
         given = int(self.form.bos == NEVER)
@@ -154,7 +156,8 @@ class NeuralModel(ABC):
         places = range(-given, len(ids) - given)
         seen = [tuple(history[self.seen_from(place) : place + 1]) if place >= 0 else () for place in places]
         return [
-            Factor(token, context, len(context), value) for token, context, value in zip(ids, seen, nats, strict=True)
+            TokenScore(token, context, len(context), value)
+            for token, context, value in zip(ids, seen, nats, strict=True)
         ]
 
     @abstractmethod
@@ -169,7 +172,7 @@ class NeuralModel(ABC):
         """
 
     def table(self) -> F32:
-        """See `Embedding.table`."""
+        """See `HasEmbeddings.table`."""
         table: F32 = self.weights.tensors["embed_tokens.weight"]
         return table
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.protocols import F32, F64
 
 
@@ -20,7 +20,7 @@ def sinusoidal(positions: F64, width: int, *, first: int = 0) -> F64:
     return table[:, :width]
 
 
-def frequencies(settings: Transformer) -> F64:
+def frequencies(settings: TransformerConfig) -> F64:
     """Angle by which a pair of numbers turns from one position to the next, (head_width / 2,). Su et al. (2021)."""
     half = np.arange(settings.head_width // 2)
     angles: F64 = settings.rope_theta ** (-2.0 * half / settings.head_width)
@@ -34,7 +34,7 @@ def frequencies(settings: Transformer) -> F64:
     return (1 - share) * angles / scaling["factor"] + share * angles
 
 
-def rotary(settings: Transformer, begin: int, end: int) -> tuple[F32, F32]:
+def rotary(settings: TransformerConfig, begin: int, end: int) -> tuple[F32, F32]:
     """Cosines and sines of the angles of positions `begin` to `end`, each (end - begin, head_width / 2)."""
     angles = np.outer(np.arange(begin, end), frequencies(settings))
     return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from lmkit.architectures.encoder import Encoder
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.encoder import EncoderConfig
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.errors import UsageError
 
 _OF_GPT: Mapping[str, Any] = {
@@ -25,19 +25,21 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
 """What each small shape changes in the settings' own; `fast` is Qwen3's kind of block."""
 
 
-def transformer(name: str, *, vocabulary: int, context: int, **changes: Any) -> Transformer:
+def transformer(name: str, *, vocabulary: int, context: int, **changes: Any) -> TransformerConfig:
     """A small transformer of a known kind, `fast`, `gpt2` or `llama`, but for some settings.
 
     Raises UsageError for other names, and where settings make no model.
     """
     if name not in SMALL:
         raise UsageError(f"no preset {name!r}", hint=f"there are {', '.join(SMALL)}")
-    return Transformer(vocabulary=vocabulary, context=context, **{**SMALL[name], **changes})
+    return TransformerConfig(vocabulary=vocabulary, context=context, **{**SMALL[name], **changes})
 
 
-def _gpt(layers: int, width: int, *, vocabulary: int = 50257, context: int = 1024, norm: str = "pre") -> Transformer:
+def _gpt(
+    layers: int, width: int, *, vocabulary: int = 50257, context: int = 1024, norm: str = "pre"
+) -> TransformerConfig:
     """GPT and GPT-2; heads have 64 numbers."""
-    return Transformer(
+    return TransformerConfig(
         vocabulary=vocabulary, context=context, layers=layers, width=width, hidden=4 * width, norm=norm,
         heads=width // 64, kv_heads=width // 64, head_width=64, **_OF_GPT,
     )  # fmt: skip
@@ -45,10 +47,10 @@ def _gpt(layers: int, width: int, *, vocabulary: int = 50257, context: int = 102
 
 def _llama(
     vocabulary: int, layers: int, width: int, hidden: int, heads: int, kv_heads: int, context: int, **more: Any
-) -> Transformer:
+) -> TransformerConfig:
     """Llama and its relatives, whose heads part the width unless `head_width` says otherwise."""
     more = {"head_width": width // heads, **more}
-    return Transformer(
+    return TransformerConfig(
         vocabulary=vocabulary, layers=layers, width=width, hidden=hidden,
         heads=heads, kv_heads=kv_heads, context=context, **more,
     )  # fmt: skip
@@ -56,14 +58,14 @@ def _llama(
 
 _qwen3 = partial(_llama, 151936, head_width=128, query_key_norm=True, rope_theta=1e6, context=40960)
 _smollm2 = partial(_llama, 49152, tied=True, rope_theta=1e5, context=8192, norm_epsilon=1e-5)
-PUBLISHED: Mapping[str, Callable[[], Transformer | Encoder]] = {
+PUBLISHED: Mapping[str, Callable[[], TransformerConfig | EncoderConfig]] = {
     "gpt1": lambda: _gpt(12, 768, vocabulary=40478, context=512, norm="post"),
     "gpt2": lambda: _gpt(12, 768),
     "gpt2-medium": lambda: _gpt(24, 1024),
     "gpt2-large": lambda: _gpt(36, 1280),
     "gpt2-xl": lambda: _gpt(48, 1600),
-    "bert-base": lambda: Encoder(vocabulary=30522),
-    "bert-large": lambda: Encoder(vocabulary=30522, layers=24, width=1024, heads=16, hidden=4096),
+    "bert-base": lambda: EncoderConfig(vocabulary=30522),
+    "bert-large": lambda: EncoderConfig(vocabulary=30522, layers=24, width=1024, heads=16, hidden=4096),
     "llama-7b": lambda: _llama(32000, 32, 4096, 11008, 32, 32, 2048),
     "llama-13b": lambda: _llama(32000, 40, 5120, 13824, 40, 40, 2048),
     "llama-3-8b": lambda: _llama(128256, 32, 4096, 14336, 32, 8, 8192, rope_theta=5e5, norm_epsilon=1e-5),
@@ -77,7 +79,7 @@ PUBLISHED: Mapping[str, Callable[[], Transformer | Encoder]] = {
 """The settings of published models, made when asked for."""
 
 
-def published(name: str) -> Transformer | Encoder:
+def published(name: str) -> TransformerConfig | EncoderConfig:
     """The settings of a published model. Raises UsageError for a name that is not in PUBLISHED."""
     if name not in PUBLISHED:
         raise UsageError(f"no preset {name!r}", hint=f"there are {', '.join(PUBLISHED)}")

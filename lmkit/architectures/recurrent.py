@@ -15,14 +15,14 @@ The logits are W h_t + b of the last layer; with `tied`, W is the table of embed
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lmkit.architectures.config import Settings, Shapes
+from lmkit.architectures.config import ModelConfig, Shapes
 from lmkit.architectures.heads import LanguageModelHead
 
 GATES = {"elman": 1, "lstm": 4, "gru": 3, "mingru": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recurrent(Settings):
+class RNNConfig(ModelConfig):
     """Settings of a recurrent model."""
 
     kind: ClassVar[str] = "rnn"
@@ -46,11 +46,11 @@ class Recurrent(Settings):
 
     @property
     def head(self) -> LanguageModelHead:
-        """See `Settings.head`."""
+        """See `ModelConfig.head`."""
         return LanguageModelHead(vocabulary=self.vocabulary, width=self.width, bias=self.bias, tied=self.tied)
 
     def body_shapes(self) -> Shapes:
-        """See `Settings.body_shapes`."""
+        """See `ModelConfig.body_shapes`."""
         rows = self.gates * self.width
         shapes: Shapes = {"embed_tokens.weight": (self.vocabulary, self.width)}
         for layer in range(self.layers):
@@ -64,5 +64,5 @@ class Recurrent(Settings):
         return shapes
 
     def matrices(self) -> list[str]:
-        """See `Settings.matrices`."""
+        """See `ModelConfig.matrices`."""
         return [name for name in self.body_shapes() if ".weight_" in name]

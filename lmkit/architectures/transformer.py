@@ -28,13 +28,13 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lmkit.architectures.config import Settings, Shapes, linear
+from lmkit.architectures.config import ModelConfig, Shapes, linear
 from lmkit.architectures.heads import LanguageModelHead
 from lmkit.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transformer(Settings):
+class TransformerConfig(ModelConfig):
     """Settings of a decoder-only transformer."""
 
     kind: ClassVar[str] = "transformer"
@@ -85,11 +85,11 @@ class Transformer(Settings):
 
     @property
     def head(self) -> LanguageModelHead:
-        """See `Settings.head`."""
+        """See `ModelConfig.head`."""
         return LanguageModelHead(vocabulary=self.vocabulary, width=self.width, tied=self.tied)
 
     def body_shapes(self) -> Shapes:
-        """See `Settings.body_shapes`; names as Llama's in Hugging Face folders, without `model.` in front."""
+        """See `ModelConfig.body_shapes`; names as Llama's in Hugging Face folders, without `model.` in front."""
         shapes: Shapes = {"embed_tokens.weight": (self.vocabulary, self.width)}
         if self.positions == "learned":
             shapes["embed_positions.weight"] = (self.context, self.width)
@@ -118,12 +118,12 @@ class Transformer(Settings):
         return own | ({f"{name}.bias": (width,)} if self.normalisation == "layernorm" else {})
 
     def matrices(self) -> list[str]:
-        """See `Settings.matrices`."""
+        """See `ModelConfig.matrices`."""
         return [name for name in self.body_shapes() if name.endswith("_proj.weight")]
 
     @property
     def forward_flops(self) -> int:
-        """See `Settings.forward_flops`; with the products of attention over a whole context."""
+        """See `ModelConfig.forward_flops`; with the products of attention over a whole context."""
         return super().forward_flops + 4 * self.layers * self.heads * self.head_width * self.context
 
 

@@ -83,7 +83,7 @@ def _run(run: Run, verb: str, file: str | None, model: str | None, *, json: bool
             except text_codec.OtherModelError as error:
                 raise CheckpointError(f"{streams.display(text)}: {error}") from None
     if opened.form.by in ("stream", "file"):
-        scoring_models.Windows(run, streams.display(names[0]), opened).tell(sizes.tokens + sizes.lines)
+        scoring_models.ContextNotice(run, streams.display(names[0]), opened).tell(sizes.tokens + sizes.lines)
     _tell(run, sizes, opening.signature(opened, {"coding": text_codec.VERSION}), as_json=json)
 
 

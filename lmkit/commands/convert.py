@@ -118,7 +118,7 @@ def _kind(data: memoryview, name: str) -> str | None:
 
     if not checkpoint.is_checkpoint(data[:9]):
         return None
-    with opening.about(name):
+    with opening.error_context(name):
         return checkpoint.parse(data).kind
 
 
@@ -166,7 +166,7 @@ def _write_folder(weights: Any, name: str, output: str | None) -> None:
 
     if output in (None, streams.STDIN):
         raise UsageError("a folder is several files", hint="name a new one with -o")
-    with opening.about(name):
+    with opening.error_context(name):
         files = write(weights)
     write_folder(str(output), files)
 

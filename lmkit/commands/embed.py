@@ -83,7 +83,7 @@ def embed(
             records = _of_lines(lines, lambda line: _bag(tokenizer, line))
             _show(out, records, by_token=by_token, cosine=cosine, as_json=json)
             return
-        windows = scoring_models.Windows(run, streams.display(names[0]), opened)
+        windows = scoring_models.ContextNotice(run, streams.display(names[0]), opened)
         vectors = _Vectors(opened, names[0], windows, static=not contextual)
         records = (
             _of_tokens(tokenizer, vectors, lines, token) if by_token else _of_lines(lines, _pooling(vectors, pool))
@@ -99,7 +99,7 @@ def _bow_of_words(
     from lmkit.evaluation.pooling import bags_of_words
 
     texts = list(files or [streams.STDIN])
-    opening.one_stdin(*texts)
+    opening.check_single_stdin(*texts)
     with streams.open_output(output, inputs=texts) as out:
         lines = list(_lines(run, opening.text_reader(encoding_errors), texts))
         bags = iter(bags_of_words(lines))
@@ -107,7 +107,7 @@ def _bow_of_words(
 
 
 def _lines(run: Run, reader: streams.TextReader, texts: list[str]) -> Iterator[bytes]:
-    for block in opening.blocks_of(run, reader, texts, "reading"):
+    for block in opening.read_blocks(run, reader, texts, "reading"):
         yield from block[:-1].split(b"\n")
 
 
@@ -132,7 +132,7 @@ class _Vectors:
     Word vectors with n-grams have some for unknown words too; `made` are the words of which that is so.
     """
 
-    def __init__(self, model: Any, name: str, windows: scoring_models.Windows, *, static: bool) -> None:
+    def __init__(self, model: Any, name: str, windows: scoring_models.ContextNotice, *, static: bool) -> None:
         if not hasattr(model, "vectors"):
             raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no vectors")
         self._model, self._name, self._windows, self._static = model, name, windows, static
@@ -144,7 +144,7 @@ class _Vectors:
         ids = self._model.tokenizer.encode(line)
         if not self._static:
             self._windows.tell(len(ids) + 1)
-        with opening.about(self._name):
+        with opening.error_context(self._name):
             vectors = token_vectors(self._model, ids, static=self._static)
         made = self._model.made(line) if hasattr(self._model, "made") else {}
         for place, (word, vector) in made.items():

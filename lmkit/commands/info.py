@@ -109,7 +109,7 @@ def _describe(name: str, *, verify: bool) -> dict[str, Any]:
     data = opening.read_model(name)
     if not checkpoint.is_checkpoint(data[:9]):
         return {**_describe_arpa(data, name), **unprotected}
-    with opening.about(name):
+    with opening.error_context(name):
         content = checkpoint.parse(data)
         if verify:
             content.check()

@@ -14,7 +14,7 @@ BLOCKS = 16  # of the text, at most
 
 def print_gradients(run: Run, name: str, text: str, distance: int, json: bool, output: str | None) -> None:
     """Norms by distance, of everything that the gradient is taken by."""
-    opening.one_stdin(name, text)
+    opening.check_single_stdin(name, text)
     model = opening.open_language_model(name)
     if not hasattr(model, "weights"):
         raise CheckpointError(
@@ -22,7 +22,7 @@ def print_gradients(run: Run, name: str, text: str, distance: int, json: bool, o
         )
     streams.spare_inputs(output, [name, text])
     ids = _ids(run, model, text)
-    with opening.about(text):
+    with opening.error_context(text):
         found = _norms(model.weights, ids, distance + 1)
     with streams.open_output(output) as out:
         table = Table(out, ("of", "distance", "norm", "relative"), as_json=json)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.generation.sampling import Filters
+from lmkit.commands.generation.sampling import FilterOptions
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
 from lmkit.commands.options.option_groups import with_groups
@@ -42,7 +42,7 @@ def next_token(
     ] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Draw each probability as a bar.")] = False,
     *,
-    filters: Filters,
+    filters: FilterOptions,
     parse_special: ParseSpecial = False,
     bos: Bos = "auto",
     window: Window = False,

@@ -24,7 +24,7 @@ from lmkit.commands.options.standard import (
     Stride,
     Threads,
 )
-from lmkit.commands.reports.perplexity import Scored, Shown, best_first
+from lmkit.commands.reports.perplexity import ModelScore, ScoreReport, rank_models
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table, cell, to_json
@@ -92,7 +92,7 @@ def ppl(
       lmkit ppl -m neural.lm -m ngram.lm --mix auto --mix-text dev.txt test.txt
     """
     names, texts = opening.sources([*(model or []), *(compare or [])], files)
-    opening.one_stdin(*names, *texts, mix_text)
+    opening.check_single_stdin(*names, *texts, mix_text)
     if explain and (bare or len(names) > 1):
         raise UsageError("--explain is about one model, and not a bare number")
     weights = mixtures.asked(mix, mix_text, len(names))
@@ -100,7 +100,7 @@ def ppl(
         raise UsageError("--bos never and --mix cannot be combined", hint="a mixture predicts every token")
     if no_eos and mix is not None:
         raise UsageError("--no-eos and --mix exclude each other", hint="a mixture reads the whole text")
-    asked = scoring_models.Asked(stride, batch_tokens, device)
+    asked = scoring_models.ScoringOptions(stride, batch_tokens, device)
     with streams.open_output(output, inputs=[*names, *texts, mix_text]) as out:
         models = [opening.with_bos(one, bos) for one in scoring_models.open_scoring_models(names, asked)]
         _check_ends(names, models, no_eos=no_eos, explain=explain)
@@ -113,8 +113,10 @@ def ppl(
         if mix is not None:
             mixture = mixtures.mixture_of(run, models, weights, reader, mix_text)
             more = {"weights": mixture.weights.tolist()}
-            scored.append(Scored(run, "mixture", mixture, scoring_models.conditions(mixture, asked, eos=True), **more))
-        shown = Shown(run, out, as_json=json, bare=bare, several_models=len(scored) > 1)
+            scored.append(
+                ModelScore(run, "mixture", mixture, scoring_models.signature_parts(mixture, asked, eos=True), **more)
+            )
+        shown = ScoreReport(run, out, as_json=json, bare=bare, several_models=len(scored) > 1)
         with run.terminal.progress("scoring", streams.size_of(texts)) as progress:
             for text in texts:
                 blocks = progress.over(opening.text_for(run, reader, text, models))
@@ -125,14 +127,14 @@ def ppl(
                         shown.add(one.record(streams.display(text), part))
         if not (scored[0].total.tokens and scored[0].total.bytes):  # nothing but the end of a document is no text
             raise DataError("no text to score: the input is empty")
-        ordered = best_first(run, scored) if compare else scored
+        ordered = rank_models(run, scored) if compare else scored
         if bare and compare:
             out.line(ordered[0].name)
             return
         for one in ordered:
             shown.add(one.record("total" if len(texts) > 1 else streams.display(texts[0]), one.total), last=True)
             one.tell_impossible()
-        opening.tell_replaced(run, reader)
+        opening.warn_replaced_bytes(run, reader)
         shown.finish()
 
 
@@ -156,17 +158,17 @@ def _check_ends(names: Sequence[str], models: Sequence[Any], *, no_eos: bool, ex
 
 
 def _scored(
-    run: Run, names: Sequence[str], models: Sequence[Any], asked: scoring_models.Asked, *, eos: bool
-) -> list[Scored]:
+    run: Run, names: Sequence[str], models: Sequence[Any], asked: scoring_models.ScoringOptions, *, eos: bool
+) -> list[ModelScore]:
     """The models with their signatures."""
     return [
-        Scored(run, streams.display(name), model, scoring_models.conditions(model, asked, eos=eos))
+        ModelScore(run, streams.display(name), model, scoring_models.signature_parts(model, asked, eos=eos))
         for name, model in zip(names, models, strict=True)
     ]
 
 
 def _evaluate(
-    scored: Sequence[Scored], blocks: Iterator[bytes], *, mixture: bool, eos: bool, threads: int | None
+    scored: Sequence[ModelScore], blocks: Iterator[bytes], *, mixture: bool, eos: bool, threads: int | None
 ) -> list[Any]:
     """A text's totals under each model, read once."""
     from lmkit.evaluation.mixture import evaluate_each
@@ -186,7 +188,7 @@ def _explain(
 
     lines = Table(out, ("line", "tokens", "nats", "probability", "perplexity", "text"), as_json=as_json)
     everything = []
-    for number, line in enumerate(lines_of(model, opening.blocks_of(run, reader, texts, "scoring"), eos=eos), 1):
+    for number, line in enumerate(lines_of(model, opening.read_blocks(run, reader, texts, "scoring"), eos=eos), 1):
         everything.append(line)
         lines.row(
             {

@@ -3,11 +3,11 @@
 from typing import Any
 
 from lmkit.commands.generation import search as search_options
-from lmkit.commands.generation.constraints import Constraining, Verdicts
+from lmkit.commands.generation.constraints import ConstraintOptions, ConstraintReport
 from lmkit.commands.generation.model_defaults import Settled, settled
-from lmkit.commands.generation.sampling import Choosing
-from lmkit.commands.generation.search import Searching
-from lmkit.commands.generation.speculative import Drafting
+from lmkit.commands.generation.sampling import SamplingOptions
+from lmkit.commands.generation.search import SearchOptions
+from lmkit.commands.generation.speculative import SpeculativeOptions
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
 from lmkit.commands.options import generation as own
@@ -26,20 +26,20 @@ def sample(
     files: own.Prompts = None,
     model: ModelOption = None,
     *,
-    source: own.Source,
+    source: own.InputOptions,
     number: own.Number = 1,
     max_tokens: own.MaxTokens = 100,
     stop: own.Stop = None,
     seed: Seed = 0,
-    choosing: Choosing,
-    searching_: Searching,
-    constraining: Constraining,
+    choosing: SamplingOptions,
+    searching_: SearchOptions,
+    constraining: ConstraintOptions,
     defaults: own.Defaults = False,
     batch: own.Batch = 32,
-    drafting: Drafting,
+    drafting: SpeculativeOptions,
     threads: own.Threads = None,
     device: Device = "cpu",
-    showing: own.Showing,
+    showing: own.OutputOptions,
     output: Output = None,
 ) -> None:
     r"""Generate text from any model.
@@ -90,14 +90,14 @@ def sample(
     name = model if model is not None else streams.STDIN
 
     def open_model() -> Any:
-        opening.one_stdin(name, *(files or []), constraining.file, drafting.draft)
+        opening.check_single_stdin(name, *(files or []), constraining.file, drafting.draft)
         opening.use_threads(threads, name)
         return scoring_models.open_generating_model(name, device)
 
     opened = open_model() if defaults else None
     if defaults:  # what is wrong with options is said before a model is opened, where it does not depend on one
         asked = Settled(choosing, searching_, max_tokens, stop or [])
-        with opening.about(name):
+        with opening.error_context(name):
             found = settled(run, opening.generation_of(opened), asked)
         choosing, searching_, max_tokens, stop = found.choosing, found.searching, found.max_tokens, [*found.stop]
     choosing.check()
@@ -118,17 +118,17 @@ def sample(
     from lmkit.commands.generation import factory, requests
 
     opened = opening.with_bos(opening.with_special(opened, source.parse_special), source.bos)
-    verdicts = Verdicts(opened, constraining)
+    verdicts = ConstraintReport(opened, constraining)
     with streams.open_output(output, inputs=[name, *(files or [])], live=True) as out:
-        with opening.about(name):
-            maker = factory.Maker(
+        with opening.error_context(name):
+            maker = factory.GeneratorFactory(
                 run, opened, choosing, search, drafting, showing, verdicts, number=number, most=max_tokens,
                 stops=[streams.argument_bytes(text, raw=True) for text in stop or []],
                 batch=batch if number > 1 or files else 1, growing=not as_records,
                 processes=opening.processes(threads, name) if device == "cpu" else 1,
             )  # fmt: skip
         teller = maker.teller(out, as_records=as_records, files=bool(files))
-        asking = requests.Asking(
+        asking = requests.RequestBuilder(
             opened, seed, 1 if searching_.beam else number, source.window,
             lambda prompt: {"constraint": verdicts.constraint(prompt.record), "control": choosing.control()},
         )  # fmt: skip
@@ -136,10 +136,10 @@ def sample(
             scoring_models.tell_unknown(
                 run, opened, streams.argument_bytes(source.prompt, raw=opened.tokenizer.takes_bytes)
             )
-        windows = scoring_models.Windows(run, streams.display(name), opened)
-        for event in requests.events(maker.generator, asking, prompts.asked(run, source, files, opened)):
+        windows = scoring_models.ContextNotice(run, streams.display(name), opened)
+        for event in requests.run_requests(maker.generator, asking, prompts.asked(run, source, files, opened)):
             teller.take(event)
-            if requests.is_done(event):
+            if requests.is_finished(event):
                 windows.tell(len(event.request.prompt) + len(event.ids) + len(event.closing))
                 verdicts.take(event, event.request.label.id)
     maker.tell()

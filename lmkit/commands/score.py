@@ -82,11 +82,11 @@ def score(
     if pairs is not None and files:
         raise UsageError("--pairs names the texts; FILEs do not go with it")
     names, texts = opening.sources(model or [], [pairs] if pairs is not None else files)
-    opening.one_stdin(*names, *texts, mix_text)
+    opening.check_single_stdin(*names, *texts, mix_text)
     weights = mixtures.asked(mix, mix_text, len(names))
     if len(names) > 1 and mix is None:
         raise UsageError("a line gets one answer, from one model", hint="--mix WEIGHTS makes one of several")
-    asked = scoring_models.Asked(stride, batch_tokens, device)
+    asked = scoring_models.ScoringOptions(stride, batch_tokens, device)
     if bos == "never" and mix is not None:
         raise UsageError("--bos never and --mix cannot be combined", hint="a mixture predicts every token")
     models = [opening.with_bos(one, bos) for one in scoring_models.open_scoring_models(names, asked)]
@@ -96,7 +96,7 @@ def score(
         development = opening.text_reader(encoding_errors, raw=opening.all_take_bytes(models))
         opened = mixtures.mixture_of(run, models, weights, development, mix_text)
     opening.tell_not_probabilities(run, "the mixture" if mix is not None else names[0], opened)
-    signature = opening.signature(opened, scoring_models.conditions(opened, asked, eos=not no_eos))
+    signature = opening.signature(opened, scoring_models.signature_parts(opened, asked, eos=not no_eos))
     reader = opening.text_reader(encoding_errors, raw=opened.tokenizer.takes_bytes, eager=True)
     with streams.open_output(output, inputs=[*names, *texts, mix_text]) as out:
         if not (json or bare):
@@ -119,12 +119,12 @@ def _lines(
 ) -> Iterator[Any]:
     from lmkit.evaluation.perplexity import lines_of
 
-    windows = scoring_models.Windows(run, streams.display(name), model)
+    windows = scoring_models.ContextNotice(run, streams.display(name), model)
     for text in texts:
         for line in lines_of(model, reader.blocks(text), eos=eos):
             windows.tell(len(line.ids))
             yield line
-    opening.tell_replaced(run, reader)
+    opening.warn_replaced_bytes(run, reader)
 
 
 def _text(data: bytes) -> str:

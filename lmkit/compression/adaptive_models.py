@@ -6,7 +6,7 @@ Written once for both directions: a decoder ignores the value that it is given.
 from lmkit.compression.arithmetic_coder import BIT, Coder, DamagedError
 
 
-class Flag:
+class AdaptiveBit:
     """A choice between two: 0 has `first` parts, 1 has `second`, and what comes gets `GAIN` more."""
 
     GAIN = 64
@@ -21,7 +21,7 @@ class Flag:
         return value
 
 
-class Bytes:
+class AdaptiveBytes:
     """Pieces of bytes, each with its end; nine choices between two a byte: whether one follows, and its bits.
 
     A bit's probability is estimated after 0, 1 and 2 bytes; each estimate trusts the one of the

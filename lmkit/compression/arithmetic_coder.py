@@ -185,7 +185,7 @@ class Decoder:
             self._words += 1
 
     def finish(self) -> None:
-        """Raises DamagedError unless the bytes end as `Encoder.finish` would have ended them here."""
+        """Raises DamagedError unless the bytes end as `EncoderConfig.finish` would have ended them here."""
         count = _end_bytes(self._size)
         if self._missing != _BYTES - count or self._offset >> (WIDTH - 8 * count):
             raise DamagedError("damaged: the text ends where the file does not")

@@ -17,7 +17,7 @@ _UNLIKELY = ("\ufffd", "\uffff", "\U0010ffff")
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
-class Speller:
+class ByteFallbackSegmenter:
     """Finds runs and raw bytes of a line's parts in order.
 
     The rule that readers rely on: a line is its runs, each as `Tokenizer.decode` spells it, and

@@ -4,22 +4,22 @@ A blank line ends a document of models that read documents between blank lines: 
 further blank lines next to nothing. White space makes no line blank here, since it must come back. Knows no files.
 """
 
-from lmkit.compression.adaptive_models import Flag
+from lmkit.compression.adaptive_models import AdaptiveBit
 from lmkit.compression.arithmetic_coder import Coder
 from lmkit.compression.quantized_distributions import Distributions, Node
-from lmkit.protocols import Form
+from lmkit.protocols import SequenceFormat
 
 
 class LineContexts:
     """Where a model is at the beginning of each line; a decoder ignores what it is given."""
 
-    def __init__(self, coder: Coder, distributions: Distributions, form: Form | None) -> None:
+    def __init__(self, coder: Coder, distributions: Distributions, form: SequenceFormat | None) -> None:
         """Lines follow each other as the form says; without one each is the first of a text."""
         self._coder, self._distributions = coder, distributions
         self._form = form
         self.node: Node | None = None
         """Where the model is after the lines so far; None at the beginning of a document."""
-        self._blank = Flag(4, 1)
+        self._blank = AdaptiveBit(4, 1)
 
     @property
     def document_end(self) -> int | None:

@@ -118,7 +118,7 @@ class Sparse:
         return self._tokens[coder.choose(self._ends, place)]
 
 
-class Rounding:
+class Quantizer:
     """Makes integers of distributions over one vocabulary; the first one it meets is what others may share."""
 
     LARGE = 1 << 10  # tokens; below, sharing gains nothing
@@ -206,7 +206,7 @@ class Distributions:
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model
-        self._rounding = Rounding(model.tokenizer.size, model.tokenizer.specials.get("unk"))
+        self._rounding = Quantizer(model.tokenizer.size, model.tokenizer.specials.get("unk"))
         self._rounding.integers(model.next(model.start()))
         self._nodes: dict[State, Node] = {}
         self._room = ROOM

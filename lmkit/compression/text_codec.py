@@ -44,9 +44,9 @@ from itertools import chain
 
 import numpy as np
 
-from lmkit.compression.adaptive_models import Bytes, Flag
+from lmkit.compression.adaptive_models import AdaptiveBit, AdaptiveBytes
 from lmkit.compression.arithmetic_coder import Coder, DamagedError, Decoder, Encoder
-from lmkit.compression.byte_fallback import RUN, Speller
+from lmkit.compression.byte_fallback import RUN, ByteFallbackSegmenter
 from lmkit.compression.line_contexts import LineContexts
 from lmkit.compression.quantized_distributions import Distributions, Node
 from lmkit.data.sequences import reaches_over_lines
@@ -108,14 +108,16 @@ class _Shared:
         self.coder, self.sizes = coder, sizes
         self.distributions = Distributions(model)
         self.has_lines = not stream or model.form.line_end is not None
-        self.speller = Speller(model.tokenizer, None if self.has_lines else partial(_as_it_is, model.tokenizer))
+        self.speller = ByteFallbackSegmenter(
+            model.tokenizer, None if self.has_lines else partial(_as_it_is, model.tokenizer)
+        )
         if self.has_lines:
             self.lines = LineContexts(coder, self.distributions, model.form if stream else None)
             line_end = model.form.line_end if stream else None
             self.line_end = model.tokenizer.specials["eos"] if line_end is None else line_end
-        self._named = Flag(1, 4)  # 0: raw bytes, 1: the unknown token's own name
-        self._returned = Flag(4, 1)
-        self._bytes = Bytes()
+        self._named = AdaptiveBit(1, 4)  # 0: raw bytes, 1: the unknown token's own name
+        self._returned = AdaptiveBit(4, 1)
+        self._bytes = AdaptiveBytes()
         self._items = 0
 
     def token(self, node: Node, token: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lmkit.errors import CheckpointError, DataError
-from lmkit.protocols import I32, I64, Form, Tokenizer
+from lmkit.protocols import I32, I64, SequenceFormat, Tokenizer
 from lmkit.tokenization.line_ends import Part, with_line_ends
 
 WAYS = ("stream", "line", "file", "blank-line")
@@ -25,7 +25,7 @@ The last is no property of a model: it is asked for, and leaves the first token 
 
 
 @dataclass(frozen=True)
-class TextForm:
+class TextFormat:
     """What stands where a text begins, where a line ends and where a document ends."""
 
     by: str
@@ -41,7 +41,7 @@ class TextForm:
     """Where `start` is put: one of BOS."""
 
     @classmethod
-    def of(cls, by: str, tokenizer: Tokenizer) -> "TextForm":
+    def of(cls, by: str, tokenizer: Tokenizer) -> "TextFormat":
         """The form of a model trained here: `</s>` ends lines; documents of many lines lie between `<s>`."""
         specials = tokenizer.specials
         start = specials["eos"] if by == "stream" else specials["bos"]
@@ -76,7 +76,7 @@ class TextForm:
         return {name: value for name, value in asdict(self).items() if name not in ("ends", "bos")} | optional
 
     @classmethod
-    def from_json(cls, values: object, size: int) -> "TextForm":
+    def from_json(cls, values: object, size: int) -> "TextFormat":
         """The form out of a checkpoint with `size` tokens. Raises CheckpointError where it is none."""
 
         def is_token(value: object) -> bool:
@@ -93,12 +93,12 @@ class TextForm:
         raise CheckpointError("damaged checkpoint: how the model reads text makes no sense")
 
 
-def reaches_over_lines(form: Form) -> bool:
+def reaches_over_lines(form: SequenceFormat) -> bool:
     """Whether contexts reach over line ends, so that one line tells something of the next."""
     return form.continuous or form.line_end is None
 
 
-def sequences(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> Iterator[Part]:
+def sequences(tokenizer: Tokenizer, form: TextFormat, blocks: Iterable[bytes]) -> Iterator[Part]:
     """The ids of one text given in blocks of whole lines, and where its documents end."""
     if form.line_end is None:
         return _kept(tokenizer, form, blocks)
@@ -113,11 +113,11 @@ def _none() -> I64:
     return np.zeros(0, dtype=np.int64)
 
 
-def _ending(form: TextForm) -> I32:
+def _ending(form: TextFormat) -> I32:
     return np.array([] if form.document_end is None else [form.document_end], dtype=np.int32)
 
 
-def _whole(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> Iterator[Part]:
+def _whole(tokenizer: Tokenizer, form: TextFormat, blocks: Iterable[bytes]) -> Iterator[Part]:
     """One document."""
     assert form.line_end is not None
     for block in blocks:
@@ -126,7 +126,7 @@ def _whole(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> Ite
     yield last, np.array([len(last)])
 
 
-def _kept(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> Iterator[Part]:
+def _kept(tokenizer: Tokenizer, form: TextFormat, blocks: Iterable[bytes]) -> Iterator[Part]:
     """One document whose line ends are text."""
     from lmkit.tokenization.stream_encoding import ids_of
 
@@ -136,7 +136,7 @@ def _kept(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> Iter
     yield last, np.array([len(last)])
 
 
-def _between_blanks(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes]) -> Iterator[Part]:
+def _between_blanks(tokenizer: Tokenizer, form: TextFormat, blocks: Iterable[bytes]) -> Iterator[Part]:
     """Documents between blank lines; blank lines themselves are left out."""
     assert form.line_end is not None
     ending = _ending(form)
@@ -160,7 +160,7 @@ def _between_blanks(tokenizer: Tokenizer, form: TextForm, blocks: Iterable[bytes
         yield ending, np.array([len(ending)])
 
 
-def encode_prompt(tokenizer: Tokenizer, form: Form, text: bytes) -> I32:
+def encode_prompt(tokenizer: Tokenizer, form: SequenceFormat, text: bytes) -> I32:
     """Ids of the beginning of a document; its last line is not ended. Line ends only where the form has them.
 
     A token that begins every document is left out, where the text has it by its name.
@@ -170,7 +170,7 @@ def encode_prompt(tokenizer: Tokenizer, form: Form, text: bytes) -> I32:
     return ids[1:] if named else ids
 
 
-def _prompt_ids(tokenizer: Tokenizer, form: Form, text: bytes) -> I32:
+def _prompt_ids(tokenizer: Tokenizer, form: SequenceFormat, text: bytes) -> I32:
     if form.line_end is None:
         from lmkit.tokenization.stream_encoding import ids_of
 
@@ -180,7 +180,7 @@ def _prompt_ids(tokenizer: Tokenizer, form: Form, text: bytes) -> I32:
     return np.concatenate([*whole, tokenizer.encode(last)]).astype(np.int32)
 
 
-def decode_text(tokenizer: Tokenizer, form: Form, ids: Iterable[int]) -> bytes:
+def decode_text(tokenizer: Tokenizer, form: SequenceFormat, ids: Iterable[int]) -> bytes:
     """The text that ids spell, line ends and all; special tokens that are no line ends as their names."""
     if form.line_end is None or not form.continuous:
         return tokenizer.decode(list(ids))

@@ -12,11 +12,11 @@ from copy import copy
 import numpy as np
 
 from lmkit import __version__
-from lmkit.data.sequences import TextForm
+from lmkit.data.sequences import TextFormat
 from lmkit.errors import DataError
 from lmkit.evaluation.parallel_readers import in_step
 from lmkit.evaluation.perplexity import Totals, measured, totals_of
-from lmkit.protocols import F64, I32, I64, Bool, Form, LanguageModel, State, Tokenizer
+from lmkit.protocols import F64, I32, I64, Bool, LanguageModel, SequenceFormat, State, Tokenizer
 from lmkit.tokenization.tokenizers import KINDS
 from lmkit.tokenization.vocabulary import UNK
 from lmkit.tokenization.vocabulary_union import unite_tokenizers
@@ -233,7 +233,7 @@ def _united(tokenizers: Sequence[Tokenizer]) -> tuple[Tokenizer, list[I32]]:
     return unite_tokenizers(tokenizers)
 
 
-def _form(models: Sequence[LanguageModel]) -> TextForm:
+def _form(models: Sequence[LanguageModel]) -> TextFormat:
     """How the mixture reads: over line ends where any of the models does. Raises DataError."""
     forms = [model.form for model in models]
     first = forms[0]
@@ -243,9 +243,9 @@ def _form(models: Sequence[LanguageModel]) -> TextForm:
                 f"model 1 reads a text by {first.by} and model {number} by {form.by}: their tokens don't line up"
             )
     leader = next((form for form in forms if form.continuous), first)
-    return TextForm(leader.by, leader.start, leader.line_end, leader.document_end, tuple(leader.ends), leader.bos)
+    return TextFormat(leader.by, leader.start, leader.line_end, leader.document_end, tuple(leader.ends), leader.bos)
 
 
-def _sequence(form: Form) -> tuple[object, ...]:
+def _sequence(form: SequenceFormat) -> tuple[object, ...]:
     """What the sequence of tokens depends on: lines and their ends are the same to a stream and to lines."""
     return "line" if form.by == "stream" else form.by, form.line_end, form.document_end

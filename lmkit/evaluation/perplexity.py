@@ -17,7 +17,7 @@ import numpy as np
 from lmkit.data.parallel_map import in_order
 from lmkit.data.sequences import reaches_over_lines
 from lmkit.evaluation.parallel_readers import in_step
-from lmkit.protocols import F64, I32, I64, Factor, LanguageModel
+from lmkit.protocols import F64, I32, I64, LanguageModel, TokenScore
 from lmkit.tokenization.line_ends import with_line_ends
 from lmkit.tokenization.words import is_separator
 
@@ -250,7 +250,7 @@ def factors_of(model: Any, line: Line) -> Sequence[Any]:
     if hasattr(model, "explain"):
         explained: Sequence[Any] = model.explain(ids)
         return explained
-    return [Factor(token, tuple(ids[:at]), at + 1, line.nats[at].item()) for at, token in enumerate(ids)]
+    return [TokenScore(token, tuple(ids[:at]), at + 1, line.nats[at].item()) for at, token in enumerate(ids)]
 
 
 def three_perplexities(model: LanguageModel, lines: Iterable[Line]) -> dict[str, float]:

@@ -10,13 +10,13 @@ import numpy as np
 
 from lmkit.data.sequences import encode_prompt
 from lmkit.errors import CheckpointError
-from lmkit.protocols import F32, F64, I32, I64, Embedding, Floats, Form
+from lmkit.protocols import F32, F64, I32, I64, Floats, HasEmbeddings, SequenceFormat
 from lmkit.tokenization.words import split
 
 POOLS = ("mean", "last")
 
 
-def token_vectors(model: Embedding, ids: I32, *, static: bool) -> F32:
+def token_vectors(model: HasEmbeddings, ids: I32, *, static: bool) -> F32:
     """The vector of each token where it stands, or, `static`, wherever it stands, (N,) to (N, D).
 
     Raises CheckpointError where weights give no numbers.
@@ -59,12 +59,12 @@ def cosine(one: Floats, other: Floats) -> float:
     return min(1.0, max(-1.0, float(one @ other) / lengths)) if lengths else 0.0
 
 
-def text_vector(model: Embedding, text: str) -> F64 | None:
+def text_vector(model: HasEmbeddings, text: str) -> F64 | None:
     """The mean of the vectors of a text's tokens where they stand, (D,); None for a text of none.
 
     Line ends are read as the model reads them, and as spaces where it reads each line by itself.
     """
-    form: Form | None = getattr(model, "form", None)
+    form: SequenceFormat | None = getattr(model, "form", None)
     if form is None or not form.continuous:
         ids = model.tokenizer.encode(text.replace("\n", " ").encode())
     else:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lmkit.protocols import F64, I32, Floats, LanguageModel, Rows, State
+from lmkit.protocols import F64, I32, DecodingBatch, Floats, LanguageModel, State
 
 WIDEST = 100.0  # nats
 
@@ -21,19 +21,19 @@ class StateRows:
         return len(self.states)
 
     def next(self) -> Floats:
-        """See `Rows.next`."""
+        """See `DecodingBatch.next`."""
         return np.stack([self._model.next(state) for state in self.states])
 
     def advance(self, tokens: Sequence[int]) -> None:
-        """See `Rows.advance`."""
+        """See `DecodingBatch.advance`."""
         self.states = [self._model.advance(state, int(token)) for state, token in zip(self.states, tokens, strict=True)]
 
     def take(self, rows: Sequence[int]) -> None:
-        """See `Rows.take`."""
+        """See `DecodingBatch.take`."""
         self.states = [self.states[row] for row in rows]
 
     def join(self, states: Sequence[State]) -> None:
-        """See `Rows.join`."""
+        """See `DecodingBatch.join`."""
         self.states.extend(states)
 
 
@@ -57,9 +57,9 @@ def errors(model: Any, logs: Floats) -> F64:
     return np.clip(spans, 1.0, WIDEST) * float(model.tolerance)
 
 
-def rows_of(model: Any, states: Sequence[State]) -> Rows:
+def rows_of(model: Any, states: Sequence[State]) -> DecodingBatch:
     """The states as rows that go on side by side."""
-    rows: Rows = model.rows(states) if is_batched(model) else StateRows(model, states)
+    rows: DecodingBatch = model.rows(states) if is_batched(model) else StateRows(model, states)
     return rows
 
 

@@ -1,6 +1,6 @@
 """Texts on their way in a search: what each goes on from, how probable it is, and what single steps say of that.
 
-Sums of several steps at once may be wrong by some error; `Exact` replaces them by those of single steps.
+Sums of several steps at once may be wrong by some error; `ExactScorer` replaces them by those of single steps.
 
 Shapes: B texts, V vocabulary.
 """
@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from lmkit.generation.stop_strings import Transcript
+from lmkit.generation.stop_strings import StopStringMatcher
 from lmkit.protocols import F64, Floats, State
 
 
@@ -26,7 +26,7 @@ class Hypothesis:
     error: float
     row: int = 0
     """Where its model's state is, among the rows run side by side."""
-    transcript: Transcript | None = None
+    transcript: StopStringMatcher | None = None
     """What it spells, where stop strings are looked for."""
     reason: str = ""
     """Why it ended, once it has."""

@@ -26,7 +26,7 @@ class Group:
     ended: list[Hypothesis] = field(default_factory=list)
 
 
-class Worth:
+class BeamScorer:
     """Scores of texts of at most `most` tokens, and bounds of them where sums may be wrong."""
 
     def __init__(self, alpha: float, most: int, exact: Exact) -> None:

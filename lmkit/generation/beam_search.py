@@ -29,11 +29,11 @@ from lmkit.data.sequences import decode_text
 from lmkit.errors import DataError, UsageError
 from lmkit.generation import batching
 from lmkit.generation.beam_hypotheses import Exact, Hypothesis, doubtful, leading
-from lmkit.generation.beam_scores import Group, Worth
-from lmkit.generation.engine import Generated, Request
+from lmkit.generation.beam_scores import BeamScorer, Group
+from lmkit.generation.engine import Completion, Request
 from lmkit.generation.prompt_encoding import ends_of
-from lmkit.generation.sampler import Penalty, Place
-from lmkit.generation.stop_strings import Transcript
+from lmkit.generation.sampler import Penalty, Position
+from lmkit.generation.stop_strings import StopStringMatcher
 from lmkit.protocols import F64, Bool
 
 MOST = 1 << 27  # continuations ranked at once
@@ -69,7 +69,7 @@ class Kept(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Found(Generated):
+class Found(Completion):
     """A text found."""
 
     alpha: float = 0.0
@@ -121,12 +121,12 @@ class _Search:
         kept = beams.number if beams.groups == 1 else width
         self._groups = [Group(width, kept, [self._root()]) for _ in range(beams.groups)]
         self._greedy = Group(1, 1, [self._root()], greedy=True)
-        self._worth = Worth(beams.alpha, asked.most, self._exact)
+        self._worth = BeamScorer(beams.alpha, asked.most, self._exact)
         self._trace: list[list[Kept]] = []
         self._length = 0
 
     def _root(self) -> Hypothesis:
-        transcript = Transcript(self._asked.model.tokenizer, self._asked.model.form, self._asked.stops)
+        transcript = StopStringMatcher(self._asked.model.tokenizer, self._asked.model.form, self._asked.stops)
         text = transcript if self._asked.stops else None
         return Hypothesis(None, -1, 0, 0.0, 0.0, transcript=text, state=self._request.state)
 
@@ -172,7 +172,9 @@ class _Search:
         if not self._asked.penalties:
             return logs
         standing = {text.row: text for group in (*self._groups, self._greedy) for text in group.live}
-        places = [Place(self._request.stream, self._request.prompt, standing[row].tokens()) for row in range(len(logs))]
+        places = [
+            Position(self._request.stream, self._request.prompt, standing[row].tokens()) for row in range(len(logs))
+        ]
         before = _masses(logs)
         for penalty in self._asked.penalties:
             logs = penalty(logs, places).astype(np.float64)

@@ -16,7 +16,7 @@ from lmkit.errors import DataError
 from lmkit.generation.grammars import Checker, Grammar, byte_tokenizer, compiled, grammar_in, tokenizer
 from lmkit.generation.prompt_encoding import ends_of
 from lmkit.protocols import Bool
-from lmkit.tokenization.token_bytes import Additions, Joint, additions_of
+from lmkit.tokenization.token_bytes import Context, TokenBytes, token_bytes_of
 
 NOTHING_FITS = "NoExtension"  # the beginning of what the engine says where no token fits
 SHOWN = 40  # bytes of a text in a message
@@ -25,23 +25,23 @@ SHOWN = 40  # bytes of a text in a message
 class Vocabulary:
     """A model's tokens as the engine knows them."""
 
-    def __init__(self, additions: Additions, ends: Sequence[int]) -> None:
+    def __init__(self, additions: TokenBytes, ends: Sequence[int]) -> None:
         self.additions = additions
         self.ends = list(ends)
         self.size = len(additions.first)
         self._stride = -(-self.size // 8) * 8  # whole bytes of a mask
-        self._blocks = [0] * len(Joint)
+        self._blocks = [0] * len(Context)
         spelled: list[bytes] = []
         for joint in additions.joints:
             self._blocks[joint] = len(spelled)
             spelled += [*additions.at(joint), *([b""] * (self._stride - self.size))]
         self.tokens = tokenizer(spelled)
 
-    def named(self, token: int, joint: Joint) -> int:
+    def named(self, token: int, joint: Context) -> int:
         """A token at a joint, as the engine counts them."""
         return self._blocks[joint] + token
 
-    def mask(self, matcher: Any, joint: Joint) -> Bool:
+    def mask(self, matcher: Any, joint: Context) -> Bool:
         """The tokens that may follow, (V,); those that end texts where this one is complete. Raises DataError."""
         begin = self._blocks[joint] // 8
         packed = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)[begin : begin + self._stride // 8]
@@ -55,11 +55,11 @@ class Vocabulary:
         return mask
 
     @cached_property
-    def _spellings(self) -> list[tuple[frozenset[bytes], dict[bytes, set[Joint]]]]:
+    def _spellings(self) -> list[tuple[frozenset[bytes], dict[bytes, set[Context]]]]:
         """At each joint: what can be added, and what then stands before the next token."""
         found = []
-        for joint in Joint:
-            after: dict[bytes, set[Joint]] = {}
+        for joint in Context:
+            after: dict[bytes, set[Context]] = {}
             for token, spelling in enumerate(self.additions.at(joint)):
                 if spelling:
                     after.setdefault(spelling, set()).add(self.additions.after(token))
@@ -69,8 +69,8 @@ class Vocabulary:
     def spells(self, text: bytes) -> bool:
         """Whether some tokens spell a text."""
         longest = max((len(spelling) for spellings, _ in self._spellings for spelling in spellings), default=0)
-        reached: list[set[Joint]] = [set() for _ in range(len(text) + 1)]
-        reached[0].add(Joint.START)
+        reached: list[set[Context]] = [set() for _ in range(len(text) + 1)]
+        reached[0].add(Context.START)
         for begin in range(len(text)):
             for joint in reached[begin]:
                 spellings, after = self._spellings[joint]
@@ -80,17 +80,17 @@ class Vocabulary:
         return bool(reached[-1])
 
 
-class Held:
+class ConstraintState:
     """One text, held to a grammar; see `choosing.Constraint`."""
 
     def __init__(self, vocabulary: Vocabulary, grammar: Grammar, matcher: Any, mask: Bool) -> None:
         self.grammar = grammar
         self._vocabulary = vocabulary
         self._matcher = matcher
-        self._joint = Joint.START
+        self._joint = Context.START
         self._text = b""
         self._mask = mask
-        self._ahead: tuple[int, Any, Joint, Bool] | None = None
+        self._ahead: tuple[int, Any, Context, Bool] | None = None
 
     @property
     def complete(self) -> bool:
@@ -129,7 +129,7 @@ class Held:
             self._matcher, self._joint, self._mask = self._after(token)
         self._ahead = None
 
-    def _after(self, token: int) -> tuple[Any, Joint, Bool]:
+    def _after(self, token: int) -> tuple[Any, Context, Bool]:
         matcher = self._matcher.deep_copy()
         matcher.consume_token(self._vocabulary.named(token, self._joint))
         joint = self._vocabulary.additions.after(token)
@@ -151,13 +151,13 @@ class Grammars:
     @cached_property
     def _vocabulary(self) -> Vocabulary:
         form = self._model.form
-        return Vocabulary(additions_of(self._model.tokenizer, form), ends_of(form))
+        return Vocabulary(token_bytes_of(self._model.tokenizer, form), ends_of(form))
 
     @cached_property
     def _checker(self) -> Checker:
         return Checker()
 
-    def constraint(self, grammar: Grammar) -> Held:
+    def constraint(self, grammar: Grammar) -> ConstraintState:
         """A constraint at the beginning of a text. Raises DataError where the grammar is wrong or can't be met."""
         if grammar.key not in self._begun:
             self._checker.check(grammar)
@@ -165,11 +165,11 @@ class Grammars:
             for text in grammar.value if grammar.kind == "choice" else ():
                 if not self._vocabulary.spells(text.encode()):
                     raise DataError(f"the model has no tokens that spell the choice {text!r}")
-            self._begun[grammar.key] = matcher, self._vocabulary.mask(matcher, Joint.START)
+            self._begun[grammar.key] = matcher, self._vocabulary.mask(matcher, Context.START)
         matcher, mask = self._begun[grammar.key]
-        return Held(self._vocabulary, grammar, matcher.deep_copy(), mask.copy())
+        return ConstraintState(self._vocabulary, grammar, matcher.deep_copy(), mask.copy())
 
-    def constraint_of(self, record: Mapping[str, Any]) -> Held | None:
+    def constraint_of(self, record: Mapping[str, Any]) -> ConstraintState | None:
         """The constraint that a record asks for, if it does; see `grammars.grammar_in`."""
         grammar = grammar_in(record)
         if grammar is None:

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lmkit.errors import CheckpointError
-from lmkit.generation.engine import Row
+from lmkit.generation.engine import ActiveSequence
 from lmkit.generation.filter_chain import Chain
-from lmkit.generation.sampler import Chooser
+from lmkit.generation.sampler import Sampler
 from lmkit.protocols import F64, Floats, State
 
 
@@ -40,7 +40,7 @@ class Weighed(NamedTuple):
 class _Text:
     """A row, its state, and the directions of all hidden states before."""
 
-    row: Row
+    row: ActiveSequence
     state: State
     past: F64
     length: int
@@ -58,7 +58,7 @@ class Contrastive:
     The model answers `protocols.Hidden` and `protocols.Embedding`. Raises CheckpointError for one that does not.
     """
 
-    def __init__(self, model: Any, chooser: Chooser, alpha: float, *, explain: bool = False) -> None:
+    def __init__(self, model: Any, chooser: Sampler, alpha: float, *, explain: bool = False) -> None:
         if not (hasattr(model, "hidden") and hasattr(model, "vectors")):
             raise CheckpointError(
                 "it has no hidden states, which contrastive search compares", hint="--beam works on every model"
@@ -66,7 +66,7 @@ class Contrastive:
         self._model, self._chooser, self._alpha, self._explain = model, chooser, alpha, explain
         self._texts: list[_Text] = []
 
-    def join(self, rows: Sequence[Row]) -> None:
+    def join(self, rows: Sequence[ActiveSequence]) -> None:
         """See `Stepper.join`."""
         for row in rows:
             width = len(self._model.hidden(row.request.state))

@@ -11,7 +11,7 @@ import numpy as np
 from lmkit.errors import CheckpointError, DataError
 from lmkit.generation import prompt_encoding
 from lmkit.generation.filters import Candidates
-from lmkit.generation.sampler import Chooser, Place
+from lmkit.generation.sampler import Position, Sampler
 from lmkit.protocols import State, Tokenizer
 
 LEVELS = 8  # steps in which a draft's certainty is told
@@ -37,7 +37,7 @@ class Draft(Protocol):
         """The next tokens, each given those before; as many as are asked for, or fewer."""
 
 
-Begin = Callable[[Place], Draft]
+Begin = Callable[[Position], Draft]
 """A draft for the text that begins at a place."""
 
 
@@ -49,7 +49,7 @@ class Lookup:
     has been guessed to: a text that repeats itself is found out after one round.
     """
 
-    def __init__(self, place: Place, longest: int) -> None:
+    def __init__(self, place: Position, longest: int) -> None:
         self._longest = longest
         self._ids: list[int] = []
         self._behind: dict[tuple[int, ...], int] = {}
@@ -90,7 +90,7 @@ class ModelDraft:
     It may read texts otherwise: a model of lines begins afresh behind each line end.
     """
 
-    def __init__(self, model: Any, chooser: Chooser, line_end: int | None, place: Place) -> None:
+    def __init__(self, model: Any, chooser: Sampler, line_end: int | None, place: Position) -> None:
         self._model, self._chooser, self._place = model, chooser, place
         self._line_end = None if model.form.continuous else line_end
         most = getattr(model, "prompt_limit", None)

@@ -16,8 +16,8 @@ import numpy as np
 from lmkit.generation import batching
 from lmkit.generation.filters import Candidates
 from lmkit.generation.prompt_encoding import ends_of
-from lmkit.generation.sampler import Chooser, Constraint, Control, NothingFollows, Place
-from lmkit.generation.stop_strings import Transcript
+from lmkit.generation.sampler import AdaptiveFilter, Constraint, NoCandidateError, Position, Sampler
+from lmkit.generation.stop_strings import StopStringMatcher
 from lmkit.protocols import F64, I32, Floats, State
 
 CACHED = 1 << 24
@@ -35,8 +35,8 @@ class Request:
     constraint: Constraint | None = None
     label: Any = None
     """Whatever the caller knows it by."""
-    control: Control | None = None
-    """Where there is one, the text is to be run by `OneByOne`."""
+    control: AdaptiveFilter | None = None
+    """Where there is one, the text is to be run by `SequentialStepper`."""
 
     @cached_property
     def state(self) -> State:
@@ -45,7 +45,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Generated:
+class Completion:
     """One continuation: its ids without the one that ended it, and why it ended (`eos`, `stop`, `length`)."""
 
     request: Request
@@ -61,7 +61,7 @@ class Generated:
         return float(batching.score_after(model, self.request.state, [*self.ids, *self.closing]).sum())
 
 
-class Grown(NamedTuple):
+class TextDelta(NamedTuple):
     """More of the text that is told at the moment."""
 
     request: Request
@@ -69,7 +69,7 @@ class Grown(NamedTuple):
 
 
 @dataclass
-class Row:
+class ActiveSequence:
     """A text that goes on token by token."""
 
     request: Request
@@ -77,24 +77,24 @@ class Row:
     trace: list[Any] = field(default_factory=list)
 
     @cached_property
-    def place(self) -> Place:
+    def place(self) -> Position:
         """Where its next token is chosen, now and later: it knows the row's own list of tokens."""
         request = self.request
-        return Place(request.stream, request.prompt, self.ids, request.constraint, request.control)
+        return Position(request.stream, request.prompt, self.ids, request.constraint, request.control)
 
 
 @dataclass(kw_only=True)
-class Text(Row):
+class GeneratingText(ActiveSequence):
     """A row that knows when it ends."""
 
-    transcript: Transcript
+    transcript: StopStringMatcher
     finish_reason: str = ""
     closing: tuple[int, ...] = ()
-    failure: NothingFollows | None = None
+    failure: NoCandidateError | None = None
 
-    def take(self, tokens: Sequence[int] | NothingFollows, ends: Sequence[int], most: int) -> None:
+    def take(self, tokens: Sequence[int] | NoCandidateError, ends: Sequence[int], most: int) -> None:
         """Adds tokens until it ends: by a token that ends texts, a stop string, its constraint or its length."""
-        if isinstance(tokens, NothingFollows):
+        if isinstance(tokens, NoCandidateError):
             self.finish_reason, self.failure = "failure", tokens
             return
         constraint, control = self.request.constraint, self.request.control
@@ -118,20 +118,20 @@ class Text(Row):
 class Stepper(Protocol):
     """Goes on with rows."""
 
-    def step(self) -> Sequence[Sequence[int] | NothingFollows]:
+    def step(self) -> Sequence[Sequence[int] | NoCandidateError]:
         """The next tokens of each row, one at least, or that there is none. Those of one row alone may raise that."""
 
     def keep(self, rows: Sequence[int]) -> None:
         """Only these rows go on, behind the tokens that the last step gave."""
 
-    def join(self, rows: Sequence[Row]) -> None:
+    def join(self, rows: Sequence[ActiveSequence]) -> None:
         """More rows."""
 
 
-class Alone:
+class ExactState:
     """A text run by single steps: what counts where there is doubt."""
 
-    def __init__(self, model: Any, row: Row) -> None:
+    def __init__(self, model: Any, row: ActiveSequence) -> None:
         self._model, self._row = model, row
         self._state = row.request.state
         self._count = 0
@@ -144,39 +144,39 @@ class Alone:
         return self._state
 
 
-Watch = Callable[[F64, Candidates, int], Any]
+StepTracer = Callable[[F64, Candidates, int], Any]
 """Told of the model's log-probabilities (V,), the candidates and the token drawn: what is kept of a step."""
 
 
-class OneByOne:
+class SequentialStepper:
     """Steps of single states, which may be watched."""
 
-    def __init__(self, model: Any, chooser: Chooser, watch: Watch | None = None) -> None:
+    def __init__(self, model: Any, chooser: Sampler, watch: StepTracer | None = None) -> None:
         self._model, self._chooser, self._watch = model, chooser, watch
-        self._rows: list[tuple[Row, Alone]] = []
+        self._rows: list[tuple[ActiveSequence, ExactState]] = []
         self._known: dict[State, tuple[F64, Candidates]] = {}
         self._keeps = not chooser.penalties and _is_key(model.start())
 
-    def join(self, rows: Sequence[Row]) -> None:
+    def join(self, rows: Sequence[ActiveSequence]) -> None:
         """See `Stepper.join`."""
-        self._rows += [(row, Alone(self._model, row)) for row in rows]
+        self._rows += [(row, ExactState(self._model, row)) for row in rows]
 
     def keep(self, rows: Sequence[int]) -> None:
         """See `Stepper.keep`."""
         if len(rows) < len(self._rows):
             self._rows = [self._rows[row] for row in rows]
 
-    def step(self) -> list[list[int] | NothingFollows]:
+    def step(self) -> list[list[int] | NoCandidateError]:
         """See `Stepper.step`."""
         return [self._next(row, alone) for row, alone in self._rows]
 
-    def _next(self, row: Row, alone: Alone) -> list[int] | NothingFollows:
+    def _next(self, row: ActiveSequence, alone: ExactState) -> list[int] | NoCandidateError:
         try:
             return [self._token(row, alone)]
-        except NothingFollows as failure:
+        except NoCandidateError as failure:
             return failure
 
-    def _token(self, row: Row, alone: Alone) -> int:
+    def _token(self, row: ActiveSequence, alone: ExactState) -> int:
         place, constraint = row.place, row.request.constraint
         raw, candidates = self._candidates(alone.state(), place)
         token = int(self._chooser.draw(candidates, [place])[0][0])
@@ -187,7 +187,7 @@ class OneByOne:
             row.trace.append(self._watch(raw, candidates, token))
         return token
 
-    def _candidates(self, state: State, place: Place) -> tuple[F64, Candidates]:
+    def _candidates(self, state: State, place: Position) -> tuple[F64, Candidates]:
         """What may come next; of states met again it is known, where it hangs on nothing else."""
         if not self._keeps or place.constraint is not None or place.control is not None:
             return self._computed(state, place)
@@ -199,7 +199,7 @@ class OneByOne:
             self._known[state] = known
         return known
 
-    def _computed(self, state: State, place: Place) -> tuple[F64, Candidates]:
+    def _computed(self, state: State, place: Position) -> tuple[F64, Candidates]:
         raw = self._model.next(state)
         return raw, self._chooser.candidates(raw[None], [place])
 
@@ -213,35 +213,37 @@ def _is_key(state: State) -> bool:
     return True
 
 
-class Together:
+class BatchedStepper:
     """Steps of many rows at once."""
 
-    def __init__(self, model: Any, chooser: Chooser) -> None:
+    def __init__(self, model: Any, chooser: Sampler) -> None:
         self._model, self._chooser = model, chooser
         self._rows = batching.rows_of(model, [])
-        self._alone: list[tuple[Row, Alone]] = []
+        self._alone: list[tuple[ActiveSequence, ExactState]] = []
 
-    def join(self, rows: Sequence[Row]) -> None:
+    def join(self, rows: Sequence[ActiveSequence]) -> None:
         """See `Stepper.join`."""
         self._rows.join([row.request.state for row in rows])
-        self._alone += [(row, Alone(self._model, row)) for row in rows]
+        self._alone += [(row, ExactState(self._model, row)) for row in rows]
 
-    def step(self) -> list[list[int] | NothingFollows]:
+    def step(self) -> list[list[int] | NoCandidateError]:
         """See `Stepper.step`."""
         logs = self._rows.next()
         error = float(batching.errors(self._model, logs).max())
         try:
             return [[token] for token in self._chosen(logs, self._alone, error)]
-        except NothingFollows:
+        except NoCandidateError:
             return [self._next(logs[row : row + 1], alone, error) for row, alone in enumerate(self._alone)]
 
-    def _next(self, log: Floats, alone: tuple[Row, Alone], error: float) -> list[int] | NothingFollows:
+    def _next(
+        self, log: Floats, alone: tuple[ActiveSequence, ExactState], error: float
+    ) -> list[int] | NoCandidateError:
         try:
             return self._chosen(log, [alone], error)
-        except NothingFollows as failure:
+        except NoCandidateError as failure:
             return failure
 
-    def _chosen(self, logs: Floats, rows: Sequence[tuple[Row, Alone]], error: float) -> list[int]:
+    def _chosen(self, logs: Floats, rows: Sequence[tuple[ActiveSequence, ExactState]], error: float) -> list[int]:
         """A token of each row. Raises NothingFollows."""
         places = [row.place for row, _ in rows]
         tokens, sure = self._chooser(logs, places, error)
@@ -271,14 +273,14 @@ class Generator:
         self._most, self._stops, self._batch = most, stops, batch
         self._ends = ends_of(model.form)
 
-    def run(self, requests: Iterable[Request]) -> Iterator[Grown | Generated]:
+    def run(self, requests: Iterable[Request]) -> Iterator[TextDelta | Completion]:
         """Each request's text as it grows, and when it is done; in the order of the requests.
 
         Raises NothingFollows at the first that nothing can follow, when all before it are told.
         """
         waiting = iter(requests)
-        active: list[Text] = []
-        untold: list[Text] = []
+        active: list[GeneratingText] = []
+        untold: list[GeneratingText] = []
         while True:
             new = [self._row(request) for request in islice(waiting, self._batch - len(active))]
             begun = [row for row in new if not row.finish_reason]
@@ -297,23 +299,25 @@ class Generator:
             yield from self._told(untold)
             self._stepper.keep(going)
 
-    def _row(self, request: Request) -> Text:
-        row = Text(request, transcript=Transcript(self._model.tokenizer, self._model.form, self._stops))
+    def _row(self, request: Request) -> GeneratingText:
+        row = GeneratingText(
+            request, transcript=StopStringMatcher(self._model.tokenizer, self._model.form, self._stops)
+        )
         if request.constraint is not None and request.constraint.finished:  # nothing is all that it may be
             row.finish_reason = "stop"
         return row
 
-    def _told(self, untold: list[Text]) -> Iterator[Grown | Generated]:
+    def _told(self, untold: list[GeneratingText]) -> Iterator[TextDelta | Completion]:
         """What can be told of the rows that came first; those told to their end are left out."""
         while untold:
             row = untold[0]
             if self._growing:
                 text = row.transcript.rest() if row.finish_reason else row.transcript.settled()
                 if text:
-                    yield Grown(row.request, text)
+                    yield TextDelta(row.request, text)
             if not row.finish_reason:
                 return
             if row.failure is not None:
                 raise row.failure
-            yield Generated(row.request, row.ids, row.transcript.text, row.finish_reason, row.trace, row.closing)
+            yield Completion(row.request, row.ids, row.transcript.text, row.finish_reason, row.trace, row.closing)
             untold.pop(0)

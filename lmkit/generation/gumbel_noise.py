@@ -73,7 +73,7 @@ def late(streams: Sequence[int], steps: Sequence[int], size: int) -> F64:
     return np.log(np.negative(numbers, out=numbers), out=numbers)
 
 
-class Ahead:
+class NoisePrefetch:
     """`late` of small vocabularies; of a text alone for several coming steps at once."""
 
     def __init__(self) -> None:

@@ -12,14 +12,14 @@ from typing import Literal
 
 import numpy as np
 
-from lmkit.generation.sampler import Place
+from lmkit.generation.sampler import Position
 from lmkit.protocols import Floats, Ints
 
 Scope = Literal["all", "output"] | int
 """Which tokens count: the prompt and the output, the output alone, or the last so many of the two."""
 
 
-def in_scope(place: Place, scope: Scope) -> Ints:
+def in_scope(place: Position, scope: Scope) -> Ints:
     """The tokens that count at a place, (T,), in their order."""
     if scope == "output" or not len(place.prompt):
         ids = place.ids[-scope:] if isinstance(scope, int) else place.ids
@@ -47,7 +47,7 @@ class Repetition:
         """How many times larger errors may become."""
         return max(1.0, self.theta)
 
-    def __call__(self, logs: Floats, places: Sequence[Place]) -> Floats:
+    def __call__(self, logs: Floats, places: Sequence[Position]) -> Floats:
         """See `choosing.Penalty`."""
         for row, place in zip(logs, places, strict=True):
             seen = in_scope(place, self.scope)
@@ -67,7 +67,7 @@ class Presence:
     scope: Scope = "all"
     growth: float = 1.0
 
-    def __call__(self, logs: Floats, places: Sequence[Place]) -> Floats:
+    def __call__(self, logs: Floats, places: Sequence[Position]) -> Floats:
         """See `choosing.Penalty`."""
         for row, place in zip(logs, places, strict=True):
             seen = in_scope(place, self.scope)
@@ -87,7 +87,7 @@ class NoRepeat:
     scope: Scope = "all"
     growth: float = 1.0
 
-    def __call__(self, logs: Floats, places: Sequence[Place]) -> Floats:
+    def __call__(self, logs: Floats, places: Sequence[Position]) -> Floats:
         """See `choosing.Penalty`."""
         for row, place in zip(logs, places, strict=True):
             row[_completions(in_scope(place, self.scope), self.size)] = -np.inf

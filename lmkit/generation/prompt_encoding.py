@@ -4,10 +4,10 @@ from typing import Any
 
 from lmkit.data.sequences import encode_prompt
 from lmkit.errors import DataError
-from lmkit.protocols import I32, Form, LanguageModel, State
+from lmkit.protocols import I32, LanguageModel, SequenceFormat, State
 
 
-def ends_of(form: Form) -> tuple[int, ...]:
+def ends_of(form: SequenceFormat) -> tuple[int, ...]:
     """The tokens that end what is generated, in order; none: nothing does."""
     own = form.document_end if form.continuous or form.line_end is None else form.line_end
     return tuple(sorted({*form.ends, *(() if own is None else (own,))}))

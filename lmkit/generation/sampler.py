@@ -16,7 +16,7 @@ from lmkit.generation.filters import Candidates
 from lmkit.protocols import F32, I32, Bool, Floats
 
 
-class NothingFollows(DataError):
+class NoCandidateError(DataError):
     """At some place of a text, told by its stream, no token may come next."""
 
     def __init__(self, stream: int, where: str = "", hint: str | None = None) -> None:
@@ -45,7 +45,7 @@ class Constraint(Protocol):
         """Whether the text is valid and nothing but its end may follow."""
 
 
-class Control(Protocol):
+class AdaptiveFilter(Protocol):
     """What narrows a text's candidates by what was drawn before; changed in place. Needs exact numbers."""
 
     def keep(self, given: Candidates) -> Candidates:
@@ -55,14 +55,14 @@ class Control(Protocol):
         """The token that was drawn of what was kept last."""
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where a token is chosen: in which text, after which tokens."""
 
     stream: int
     prompt: I32
     ids: Sequence[int]
     constraint: Constraint | None = None
-    control: Control | None = None
+    control: AdaptiveFilter | None = None
 
 
 class Penalty(Protocol):
@@ -72,11 +72,11 @@ class Penalty(Protocol):
     def growth(self) -> float:
         """How many times larger it may make errors of log-probabilities."""
 
-    def __call__(self, logs: Floats, places: Sequence[Place]) -> Floats:
+    def __call__(self, logs: Floats, places: Sequence[Position]) -> Floats:
         """From log-probabilities (B, V) and where they hold to others, not normalised; in place."""
 
 
-class Chooser:
+class Sampler:
     """Names the next token of each of some places."""
 
     def __init__(
@@ -87,10 +87,10 @@ class Chooser:
         self._never = list(never)
         self._greedy = greedy
         self._growth = math.prod(penalty.growth for penalty in penalties)
-        self._ahead = gumbel_noise.Ahead()
+        self._ahead = gumbel_noise.NoisePrefetch()
         self._forbidden: F32 = np.zeros(0, dtype=np.float32)
 
-    def candidates(self, logs: Floats, places: Sequence[Place], error: float = 0.0) -> Candidates:
+    def candidates(self, logs: Floats, places: Sequence[Position], error: float = 0.0) -> Candidates:
         """What may come next at each place, given log-probabilities (B, V). Raises NothingFollows where nothing may."""
         if logs.shape[1] != len(self._forbidden):
             self._forbidden = np.zeros(logs.shape[1], dtype=np.float32)
@@ -106,11 +106,11 @@ class Chooser:
         best = np.maximum.reduce(logs, axis=1).tolist()
         if -math.inf in best:
             hint = "penalties may have left none: see --no-repeat-ngram and --penalty-scope" if self.penalties else None
-            raise NothingFollows(places[best.index(-math.inf)].stream, hint=hint)
+            raise NoCandidateError(places[best.index(-math.inf)].stream, hint=hint)
         left = self.chain(logs, error * self._growth)
         return left if len(places) > 1 or places[0].control is None else places[0].control.keep(left)
 
-    def draw(self, candidates: Candidates, places: Sequence[Place]) -> tuple[Any, Any]:
+    def draw(self, candidates: Candidates, places: Sequence[Position]) -> tuple[Any, Any]:
         """One token of each place's candidates, (B,), and whether it is the one whatever errors their logs have."""
         logs = candidates.logs
         if self._greedy:
@@ -128,7 +128,7 @@ class Chooser:
             sure &= candidates.sure[np.arange(len(won)), won]
         return candidates.token(won), sure
 
-    def __call__(self, logs: Floats, places: Sequence[Place], error: float = 0.0) -> tuple[Any, Any]:
+    def __call__(self, logs: Floats, places: Sequence[Position], error: float = 0.0) -> tuple[Any, Any]:
         """As `draw`, of the candidates; where the constraint finds that a token leads nowhere, of the others."""
         tokens, sure = self.draw(self.candidates(logs, places, error), places)
         for row, place in enumerate(places):

@@ -18,9 +18,9 @@ import numpy as np
 
 from lmkit.generation import batching
 from lmkit.generation.draft_models import Begin, Draft, Proposal
-from lmkit.generation.engine import Alone, Row
+from lmkit.generation.engine import ActiveSequence, ExactState
 from lmkit.generation.prompt_encoding import ends_of
-from lmkit.generation.sampler import Chooser
+from lmkit.generation.sampler import Sampler
 from lmkit.protocols import I32
 
 MOST = 15
@@ -56,7 +56,7 @@ class Tally:
     alone: int = 0
 
 
-class Pace:
+class DraftLengthController:
     """How many of a draft's proposals are worth a look: decided by how often such were right, never by a clock.
 
     Proposals with chances c_1, c_2, ... are expected to give 1 + c_1 + c_1 c_2 + ... tokens; as many are taken
@@ -103,19 +103,19 @@ class Pace:
 class _Text:
     """A row, the state before its last token, and those who guess how it goes on."""
 
-    row: Row
-    alone: Alone
+    row: ActiveSequence
+    alone: ExactState
     drafts: list[Draft]
     state: Any
     known: int = 0
-    paces: list[Pace] = field(default_factory=list)
+    paces: list[DraftLengthController] = field(default_factory=list)
 
 
 class Speculation:
     """A `Stepper` whose rows go on one after another, each by several tokens where drafts guess them."""
 
     def __init__(
-        self, model: Any, chooser: Chooser, drafts: Sequence[Begin], *, most: int = MOST, cost: Cost | None = None
+        self, model: Any, chooser: Sampler, drafts: Sequence[Begin], *, most: int = MOST, cost: Cost | None = None
     ) -> None:
         self._model, self._chooser, self._drafts = model, chooser, drafts
         self._most = most
@@ -124,12 +124,12 @@ class Speculation:
         self._texts: list[_Text] = []
         self.tally = Tally()
 
-    def join(self, rows: Sequence[Row]) -> None:
+    def join(self, rows: Sequence[ActiveSequence]) -> None:
         """See `Stepper.join`."""
         for row in rows:
             drafts = [begin(row.place) for begin in self._drafts]
-            paces = [Pace(self._most, self._cost) for _ in drafts]
-            self._texts.append(_Text(row, Alone(self._model, row), drafts, row.request.state, paces=paces))
+            paces = [DraftLengthController(self._most, self._cost) for _ in drafts]
+            self._texts.append(_Text(row, ExactState(self._model, row), drafts, row.request.state, paces=paces))
 
     def keep(self, rows: Sequence[int]) -> None:
         """See `Stepper.keep`."""

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from copy import copy
 
-from lmkit.protocols import Form, Tokenizer
-from lmkit.tokenization.streaming_decoder import Growing
+from lmkit.protocols import SequenceFormat, Tokenizer
+from lmkit.tokenization.streaming_decoder import StreamingDecoder
 
 
-class Transcript:
+class StopStringMatcher:
     """What a continuation's tokens spell so far.
 
     Stop strings are looked for in bytes, wherever tokens part them; the first to be complete ends the text
     before it, of several that one token completes the one that begins first.
     """
 
-    def __init__(self, tokenizer: Tokenizer, form: Form, stops: Sequence[bytes] = ()) -> None:
-        self._growing = Growing(tokenizer, form)
+    def __init__(self, tokenizer: Tokenizer, form: SequenceFormat, stops: Sequence[bytes] = ()) -> None:
+        self._growing = StreamingDecoder(tokenizer, form)
         self._waiting: list[int] = []  # tokens not yet spelled, as nobody has asked
         self._stops = stops
         self._longest = max(map(len, stops), default=0)
@@ -40,14 +40,14 @@ class Transcript:
             del text[min(places) :]
         return bool(places)
 
-    def _grown(self) -> Growing:
+    def _grown(self) -> StreamingDecoder:
         """The text of all tokens."""
         if self._waiting:
             self._growing.add(self._waiting)
             self._waiting = []
         return self._growing
 
-    def branch(self) -> "Transcript":
+    def branch(self) -> "StopStringMatcher":
         """Another that goes on from here."""
         other = copy(self)
         other._growing = self._grown().branch()

@@ -20,9 +20,9 @@ import numpy as np
 
 from lmkit.errors import CheckpointError, LmkitError, ProcessError
 from lmkit.generation import prompt_encoding
-from lmkit.generation.engine import Request, Row, Stepper, Text
-from lmkit.generation.sampler import NothingFollows
-from lmkit.generation.stop_strings import Transcript
+from lmkit.generation.engine import ActiveSequence, GeneratingText, Request, Stepper
+from lmkit.generation.sampler import NoCandidateError
+from lmkit.generation.stop_strings import StopStringMatcher
 
 LEAST = 8
 """Texts for which a process pays."""
@@ -44,10 +44,10 @@ class Share:
         self._stepper = make()
         self.model, self._most, self._stops = model, most, stops
         self._ends = prompt_encoding.ends_of(model.form)
-        self._rows: list[Text] = []
+        self._rows: list[GeneratingText] = []
         self._going: list[int] = []
 
-    def run(self, kept: Sequence[int], joined: Sequence[Request], steps: int) -> list[list[int] | NothingFollows]:
+    def run(self, kept: Sequence[int], joined: Sequence[Request], steps: int) -> list[list[int] | NoCandidateError]:
         """The next tokens of each text, up to `steps` or its end, or until a fourth of all ended; or that none is.
 
         Only those `kept`, by their places of before, none of them ended, go on, and those `joined` behind them.
@@ -80,7 +80,9 @@ class Share:
 
     def _join(self, requests: Sequence[Request]) -> None:
         form, tokenizer = self.model.form, self.model.tokenizer
-        rows = [Text(request, transcript=Transcript(tokenizer, form, self._stops)) for request in requests]
+        rows = [
+            GeneratingText(request, transcript=StopStringMatcher(tokenizer, form, self._stops)) for request in requests
+        ]
         if rows:
             self._stepper.join(rows)
         self._going += range(len(self._rows), len(self._rows) + len(rows))
@@ -110,7 +112,7 @@ class Worker:
         except OSError:
             raise _gone() from None
 
-    def found(self) -> list[list[int] | NothingFollows]:
+    def found(self) -> list[list[int] | NoCandidateError]:
         """What `Share.run` gives. Raises as it does, and ProcessError."""
         try:
             answer = json.loads(self._lines.readline() or "null")
@@ -121,7 +123,8 @@ class Worker:
         if "message" in answer:
             raise CheckpointError(answer["message"], hint=answer["hint"])
         return [
-            row if isinstance(row, list) else NothingFollows(row["stream"], hint=row["hint"]) for row in answer["rows"]
+            row if isinstance(row, list) else NoCandidateError(row["stream"], hint=row["hint"])
+            for row in answer["rows"]
         ]
 
 
@@ -191,10 +194,10 @@ class Workers:
         self._others: list[Worker] = []
         self._places: list[tuple[int, int]] = []  # whose each row is, and which: bound ones come first, then ours
         self._kept: list[list[int]] = [[], []]
-        self._joined: list[list[Row]] = [[], []]
+        self._joined: list[list[ActiveSequence]] = [[], []]
         self._steps = 1
 
-    def join(self, rows: Sequence[Row]) -> None:
+    def join(self, rows: Sequence[ActiveSequence]) -> None:
         """See `Stepper.join`."""
         bound = [row.request.constraint is not None or row.request.control is not None for row in rows]
         if not self._others:
@@ -213,7 +216,7 @@ class Workers:
             self._kept.append([])
             self._joined.append([])
 
-    def step(self) -> list[Sequence[int] | NothingFollows]:
+    def step(self) -> list[Sequence[int] | NoCandidateError]:
         """See `Stepper.step`."""
         requests = [[row.request for row in joined] for joined in self._joined]
         for worker, kept, joined in zip(self._others, self._kept[2:], requests[2:], strict=True):
@@ -226,7 +229,7 @@ class Workers:
             self._bound.join(self._joined[0])
         bound = self._bound.step() if self._kept[0] or self._joined[0] else []
         others = [worker.found() for worker in self._others]
-        found: list[Sequence[Sequence[int] | NothingFollows]] = [bound, own, *others]
+        found: list[Sequence[Sequence[int] | NoCandidateError]] = [bound, own, *others]
         return [found[owner][place] for owner, place in self._places]
 
     def keep(self, rows: Sequence[int]) -> None:

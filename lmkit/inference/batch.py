@@ -28,11 +28,11 @@ class TransformerRows:
         return len(self._places)
 
     def next(self) -> F32:
-        """See `Rows.next`."""
+        """See `DecodingBatch.next`."""
         return self._decoder.head.next_many(self._outputs[self._places])
 
     def advance(self, tokens: Sequence[int]) -> None:
-        """See `Rows.advance`."""
+        """See `DecodingBatch.advance`."""
         count = len(self)
         if not count:
             return
@@ -55,7 +55,7 @@ class TransformerRows:
             self._decoder.begin(self._cache, rows, self._cache.tokens[rows, self._stride : self._context])
 
     def take(self, rows: Sequence[int]) -> None:
-        """See `Rows.take`."""
+        """See `DecodingBatch.take`."""
         self._cache.reserve(len(rows), 0, self._context)
         outputs = self._outputs[[self._places[row] for row in rows]]
         self._places, copies = moves([self._places[row] for row in rows])
@@ -65,7 +65,7 @@ class TransformerRows:
         self._outputs[self._places] = outputs
 
     def join(self, states: Sequence[State]) -> None:
-        """See `Rows.join`."""
+        """See `DecodingBatch.join`."""
         if not states:
             return
         begin = len(self)

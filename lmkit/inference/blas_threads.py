@@ -85,7 +85,7 @@ class Matrix:
 
     def dot(self, x: F32, out: F32) -> None:
         """W x, (I,) to (M,), with the same bits whatever the number of threads."""
-        threads = thread_pool.hands()
+        threads = thread_pool.thread_count()
         if threads == 1 or self._weight.size < SHARED or setter() is None:
             np.dot(self._weight, x, out)
         elif threads not in self._alike:

@@ -1,13 +1,13 @@
-"""The feed-forward n-gram model in numpy; see `families.feedforward` for its formula. Knows no files."""
+"""The feed-forward n-gram model in numpy; see `architectures.feedforward` for its formula. Knows no files."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from lmkit.architectures.feedforward import FeedForward
-from lmkit.architectures.neural_model import BATCH_TOKENS, NeuralModel, Weights
+from lmkit.architectures.feedforward import FFNConfig
+from lmkit.architectures.neural_model import BATCH_TOKENS, LoadedModel, NeuralModel
 from lmkit.inference.functional import linear
-from lmkit.inference.linear import Head, tolerance
+from lmkit.inference.linear import LMHead, tolerance
 from lmkit.protocols import F32, F64, I32, I64
 
 State = tuple[int, ...]
@@ -17,9 +17,9 @@ State = tuple[int, ...]
 class FeedForwardModel(NeuralModel):
     """A LanguageModel that sees the last n tokens."""
 
-    settings: FeedForward
+    settings: FFNConfig
 
-    def __init__(self, weights: Weights, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
+    def __init__(self, weights: LoadedModel, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
         super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
         tensors = weights.tensors
         self.tolerance = tolerance(1, self.settings.context * self.settings.width)
@@ -28,7 +28,7 @@ class FeedForwardModel(NeuralModel):
         self._direct: F32 | None = tensors.get("direct.weight")
         head: F32 = tensors["lm_head.weight"]
         joined = head if self._direct is None else np.concatenate((head, self._direct), axis=1)
-        self.head = Head(joined, tensors["lm_head.bias"], self.tokenizer.size)
+        self.head = LMHead(joined, tensors["lm_head.bias"], self.tokenizer.size)
 
     def outputs(self, contexts: I32) -> F32:
         """What the head multiplies: tanh(d + H x), and x where it is wanted, for contexts (..., n)."""
@@ -62,16 +62,16 @@ class FeedForwardModel(NeuralModel):
     # Several steps at once.
 
     def rows(self, states: Sequence[State]) -> "FeedForwardRows":
-        """See `Batched.rows`."""
+        """See `SupportsBatching.rows`."""
         return FeedForwardRows(self, states)
 
     def follow(self, state: State, ids: I32) -> list[State]:
-        """See `Batched.follow`."""
+        """See `SupportsBatching.follow`."""
         history = (*state, *ids.tolist())
         return [history[place : place + len(state)] for place in range(1, len(ids) + 1)]
 
     def next_many(self, states: Sequence[State]) -> F32:
-        """See `Batched.next_many`."""
+        """See `SupportsBatching.next_many`."""
         return self.rows(states).next()
 
     # Many tokens at a time.
@@ -106,11 +106,11 @@ class FeedForwardModel(NeuralModel):
     # What is inside.
 
     def hidden(self, state: State) -> F32:
-        """See `Hidden.hidden`."""
+        """See `HasHiddenStates.hidden`."""
         return self.outputs(np.array(state, dtype=np.int32))[: self.settings.hidden]
 
     def vectors(self, ids: I32) -> F32:
-        """See `Embedding.vectors`: the hidden layer, (N, H)."""
+        """See `HasEmbeddings.vectors`: the hidden layer, (N, H)."""
         if not len(ids):
             return np.zeros((0, self.settings.hidden), dtype=np.float32)
         width = self.settings.context
@@ -131,19 +131,19 @@ class FeedForwardRows:
         return len(self._contexts)
 
     def next(self) -> F32:
-        """See `Rows.next`."""
+        """See `DecodingBatch.next`."""
         return self._model.head.next_many(self._model.outputs(self._contexts))
 
     def advance(self, tokens: Sequence[int]) -> None:
-        """See `Rows.advance`."""
+        """See `DecodingBatch.advance`."""
         new = np.array(tokens, dtype=np.int32)[:, None]
         self._contexts = np.concatenate((self._contexts[:, 1:], new), axis=1)
 
     def take(self, rows: Sequence[int]) -> None:
-        """See `Rows.take`."""
+        """See `DecodingBatch.take`."""
         self._contexts = self._contexts[np.array(rows, dtype=np.int64)]
 
     def join(self, states: Sequence[State]) -> None:
-        """See `Rows.join`."""
+        """See `DecodingBatch.join`."""
         if states:
             self._contexts = np.concatenate((self._contexts, np.array(states, dtype=np.int32)))

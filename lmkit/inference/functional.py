@@ -1,7 +1,7 @@
 """The functions that neural models are made of, on numpy arrays of any float type. Knows no model and no file.
 
 Shapes: ... any leading axes, which are batched over; I inputs, D outputs of a layer, T queries, S keys, E numbers
-in a value. Matrices are (outputs, inputs); rows of gates lie as in `families.recurrent`.
+in a value. Matrices are (outputs, inputs); rows of gates lie as in `architectures.recurrent`.
 """
 
 import math

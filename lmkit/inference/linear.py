@@ -49,11 +49,11 @@ def row_major(weight: F32) -> F32:
             some = slice(begin, min(begin + COLUMNS, columns.stop))
             turned[:, some] = weight[:, some]
 
-    thread_pool.run([partial(copy, columns) for columns in thread_pool.parted(weight.shape[1], thread_pool.BLOCKS)])
+    thread_pool.run([partial(copy, columns) for columns in thread_pool.row_blocks(weight.shape[1], thread_pool.BLOCKS)])
     return turned
 
 
-class Products:
+class Matmul:
     """W x of single vectors, (D,) to (M,), with the same bits whatever the number of threads."""
 
     def __init__(self, weights: Sequence[F32]) -> None:
@@ -66,7 +66,7 @@ class Products:
     def __call__(self, x: F32) -> F32:
         """All products, end to end."""
         found: F32
-        if self._only is not None and (thread_pool.hands() == 1 or self._only.size < blas_threads.SHARED):
+        if self._only is not None and (thread_pool.thread_count() == 1 or self._only.size < blas_threads.SHARED):
             found = self._only.dot(x)
             return found
         found = np.empty(self._size, dtype=np.float32)
@@ -99,7 +99,7 @@ def _parts(weight: F32, count: int) -> list[slice]:
     """How a matrix is parted that `count` vectors are multiplied by: for few in strips that a cache holds for all."""
     if count > FEW:
         pieces = max(1, weight.size // blas_threads.SHARED)
-        return thread_pool.parted(len(weight), min(thread_pool.BLOCKS, 1 << pieces.bit_length() - 1))
+        return thread_pool.row_blocks(len(weight), min(thread_pool.BLOCKS, 1 << pieces.bit_length() - 1))
     step = max(LANES, STRIP // weight.shape[1] // LANES * LANES)
     return [slice(begin, min(begin + step, len(weight))) for begin in range(0, len(weight), step)]
 
@@ -114,7 +114,7 @@ def _part(rows: F32, weight: F32, bias: F32 | None, made: F32) -> None:
         made += bias
 
 
-class Joint:
+class FusedLinear:
     """Linear maps of the same input as one map, (..., I) to (..., M), their outputs end to end."""
 
     def __init__(self, weights: Sequence[F32], biases: Sequence[F32] = ()) -> None:
@@ -122,7 +122,7 @@ class Joint:
         small = sum(weight.nbytes for weight in weights) <= JOINED
         joined = [np.concatenate(weights)] if small and len(weights) > 1 else weights
         few = len(joined) == 1 and joined[0].size < blas_threads.SHARED
-        self._products = joined[0].dot if few else Products(joined)
+        self._products = joined[0].dot if few else Matmul(joined)
         self._weights = joined
         self._bias = np.concatenate(biases) if biases else None
         self._turned = np.ascontiguousarray(joined[0].T) if few else None  # faster with several vectors
@@ -140,14 +140,14 @@ class Joint:
         return y
 
 
-class Head:
+class LMHead:
     """The last linear map, and log-probabilities of what it gives; `next` leaves out ids from `size` on."""
 
     def __init__(self, weight: F32, bias: F32 | None, size: int) -> None:
         self._weight = weight
         self._bias = bias
         self._size = size
-        self._products = weight.dot if weight.size < blas_threads.SHARED else Products([weight])
+        self._products = weight.dot if weight.size < blas_threads.SHARED else Matmul([weight])
 
     def next(self, x: F32) -> F64:
         """Log-probability in nats of every token, (D,) to (size,). Raises CheckpointError where they are no numbers."""

@@ -38,7 +38,7 @@ class TransformerTrunk:
         self._ends: list[int] = []  # where the blocks in the cache end
 
     def endings(self, prefix: I32, endings: Sequence[I32]) -> list[F64]:
-        """See `Trunk.endings`. Raises DataError for an ending that no context holds."""
+        """See `PrefixCache.endings`. Raises DataError for an ending that no context holds."""
         if not endings:
             return []
         longest = max(map(len, endings))

@@ -1,4 +1,4 @@
-"""Recurrent models in numpy; see `families.recurrent` for the formulas of their cells. Knows no files.
+"""Recurrent models in numpy; see `architectures.recurrent` for the formulas of their cells. Knows no files.
 
 Shapes: B sentences, T time, D width, G gates.
 """
@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lmkit.architectures.neural_model import BATCH_TOKENS, NeuralModel, Weights
-from lmkit.architectures.recurrent import Recurrent
+from lmkit.architectures.neural_model import BATCH_TOKENS, LoadedModel, NeuralModel
+from lmkit.architectures.recurrent import RNNConfig
 from lmkit.inference import functional
-from lmkit.inference.linear import Head, tolerance
+from lmkit.inference.linear import LMHead, tolerance
 from lmkit.protocols import F32, F64, I32, I64
 
 TABLE = 1 << 20  # numbers in the first layer's products with all embeddings, where these are worked out beforehand
@@ -64,7 +64,7 @@ def each(x: F32, turned: F32) -> F32:
 class Layer:
     """One layer: from products of its inputs and what it keeps to what it keeps next."""
 
-    def __init__(self, settings: Recurrent, weights: Weights, number: int) -> None:
+    def __init__(self, settings: RNNConfig, weights: LoadedModel, number: int) -> None:
         own = {name: weights.tensors.get(f"layers.{number}.{name}") for name in ("weight_ih", "weight_hh")}
         biases = {name: weights.tensors.get(f"layers.{number}.{name}") for name in ("bias_ih", "bias_hh")}
         weight: F32 = own["weight_ih"]  # type: ignore[assignment]
@@ -104,15 +104,15 @@ class Layer:
 class RecurrentModel(NeuralModel):
     """A LanguageModel that carries what it keeps over any length."""
 
-    settings: Recurrent
+    settings: RNNConfig
 
-    def __init__(self, weights: Weights, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
+    def __init__(self, weights: LoadedModel, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
         super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
         tensors, settings = weights.tensors, self.settings
         self._embeddings: F32 = tensors["embed_tokens.weight"]
         self._layers = [Layer(settings, weights, number) for number in range(settings.layers)]
         head = self._embeddings if settings.tied else tensors["lm_head.weight"]
-        self.head = Head(head, tensors.get("lm_head.bias"), self.tokenizer.size)
+        self.head = LMHead(head, tensors.get("lm_head.bias"), self.tokenizer.size)
         self.tolerance = tolerance(1, settings.width)  # of the head alone, as what is kept is exact
         self._table: F32 | None = None
         if settings.vocabulary * settings.gates * settings.width <= TABLE:
@@ -159,11 +159,11 @@ class RecurrentModel(NeuralModel):
     # Several steps at once.
 
     def rows(self, states: Sequence[State]) -> "RecurrentRows":
-        """See `Batched.rows`."""
+        """See `SupportsBatching.rows`."""
         return RecurrentRows(self, states, self._empty(0))
 
     def follow(self, state: State, ids: I32) -> list[State]:
-        """See `Batched.follow`; each step needs the one before it."""
+        """See `SupportsBatching.follow`; each step needs the one before it."""
         found: list[State] = []
         for token in ids.tolist():
             state = self.advance(state, token)
@@ -171,7 +171,7 @@ class RecurrentModel(NeuralModel):
         return found
 
     def next_many(self, states: Sequence[State]) -> F32:
-        """See `Batched.next_many`."""
+        """See `SupportsBatching.next_many`."""
         outputs = [
             np.zeros((0, self.settings.width), dtype=np.float32),
             *(state.memories[-1][0][None] for state in states),
@@ -232,11 +232,11 @@ class RecurrentModel(NeuralModel):
     # What is inside.
 
     def hidden(self, state: State) -> F32:
-        """See `Hidden.hidden`."""
+        """See `HasHiddenStates.hidden`."""
         return state.memories[-1][0]
 
     def vectors(self, ids: I32) -> F32:
-        """See `Embedding.vectors`: outputs of the last layer."""
+        """See `HasEmbeddings.vectors`: outputs of the last layer."""
         inputs = np.concatenate((np.array([self.form.start], dtype=np.int32), ids))
         found, memories = [], self._empty()
         for begin in range(0, len(inputs), self.batch_tokens):
@@ -256,20 +256,20 @@ class RecurrentRows:
         return len(self._memories[0][0])
 
     def next(self) -> F32:
-        """See `Rows.next`."""
+        """See `DecodingBatch.next`."""
         return self._model.head.next_many(self._memories[-1][0])
 
     def advance(self, tokens: Sequence[int]) -> None:
-        """See `Rows.advance`."""
+        """See `DecodingBatch.advance`."""
         self._memories = self._model.stepped(self._memories, np.array(tokens, dtype=np.int64))
 
     def take(self, rows: Sequence[int]) -> None:
-        """See `Rows.take`."""
+        """See `DecodingBatch.take`."""
         chosen = np.array(rows, dtype=np.int64)
         self._memories = tuple(tuple(part[chosen] for part in memory) for memory in self._memories)
 
     def join(self, states: Sequence[State]) -> None:
-        """See `Rows.join`."""
+        """See `DecodingBatch.join`."""
         if states:
             several = [
                 self._memories,

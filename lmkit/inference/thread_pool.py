@@ -22,7 +22,7 @@ ROWS = 16
 Job = Callable[[], Any]
 
 
-class _Crew:
+class _ThreadPool:
     """The threads beside the one that asks, which start when they are first needed."""
 
     def __init__(self) -> None:
@@ -82,8 +82,8 @@ def _work(wanted: "SimpleQueue[Sequence[Job] | None]", done: "SimpleQueue[BaseEx
                 done.put(failure)
 
 
-_crew = _Crew()
-run, rest = _crew.run, _crew.rest
+_crew = _ThreadPool()
+run, shutdown = _crew.run, _crew.rest
 
 
 def use(threads: int) -> None:
@@ -91,12 +91,12 @@ def use(threads: int) -> None:
     _crew.size = threads
 
 
-def parted(rows: int, blocks: int) -> list[slice]:
+def row_blocks(rows: int, blocks: int) -> list[slice]:
     """Rows in at most so many blocks, each but the last of a multiple of ROWS."""
     step = -(-rows // (blocks * ROWS)) * ROWS
     return [slice(begin, min(begin + step, rows)) for begin in range(0, rows, step)]
 
 
-def hands() -> int:
+def thread_count() -> int:
     """How many threads share products."""
     return _crew.size

@@ -1,6 +1,6 @@
 """The transformer in numpy: states that share keys and values, windows that roll on. Knows no files.
 
-Past the context T, stepping follows the windows of `families.windows`: when a window is full, the
+Past the context T, stepping follows the windows of `architectures.sliding_window`: when a window is full, the
 last T - S inputs are run again as the beginning of the next, for stride S.
 """
 
@@ -10,8 +10,8 @@ from itertools import groupby, islice
 import numpy as np
 
 from lmkit.architectures import sliding_window
-from lmkit.architectures.neural_model import BATCH_TOKENS, NeuralModel, Weights
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.neural_model import BATCH_TOKENS, LoadedModel, NeuralModel
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.errors import UsageError
 from lmkit.inference.batch import TransformerRows
 from lmkit.inference.kv_cache import State
@@ -25,9 +25,9 @@ from lmkit.protocols import F32, F64, I32, I64
 class TransformerModel(NeuralModel):
     """A LanguageModel that sees the tokens of a window."""
 
-    settings: Transformer
+    settings: TransformerConfig
 
-    def __init__(self, weights: Weights, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
+    def __init__(self, weights: LoadedModel, *, stride: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
         super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
         self._decoder = Decoder(folded(weights))
         self.tolerance = tolerance(self.settings.layers, self.settings.width)
@@ -67,11 +67,11 @@ class TransformerModel(NeuralModel):
     # Several steps at once.
 
     def rows(self, states: Sequence[State]) -> TransformerRows:
-        """See `Batched.rows`."""
+        """See `SupportsBatching.rows`."""
         return TransformerRows(self._decoder, states, self.settings.context, self.stride, self.batch_tokens)
 
     def follow(self, state: State, ids: I32) -> list[State]:
-        """See `Batched.follow`: up to the end of a window together, into the next by a step."""
+        """See `SupportsBatching.follow`: up to the end of a window together, into the next by a step."""
         found: list[State] = []
         while len(ids):
             room = self.settings.context - state.length
@@ -87,12 +87,12 @@ class TransformerModel(NeuralModel):
         return found
 
     def next_many(self, states: Sequence[State]) -> F32:
-        """See `Batched.next_many`."""
+        """See `SupportsBatching.next_many`."""
         outputs = [np.zeros((0, self.settings.width), dtype=np.float32), *(state.output[None] for state in states)]
         return self._decoder.head.next_many(np.concatenate(outputs))
 
     def trunk(self) -> TransformerTrunk:
-        """See `Branching.trunk`."""
+        """See `SupportsPrefixCache.trunk`."""
         line_end, piece = self.form.line_end, self.tokenizer.piece
         return TransformerTrunk(
             self._decoder, self.form.begun, self.settings.context,
@@ -121,11 +121,11 @@ class TransformerModel(NeuralModel):
     # What is inside.
 
     def hidden(self, state: State) -> F32:
-        """See `Hidden.hidden`."""
+        """See `HasHiddenStates.hidden`."""
         return state.output
 
     def vectors(self, ids: I32) -> F32:
-        """See `Embedding.vectors`; each token sees what fits into its window."""
+        """See `HasEmbeddings.vectors`; each token sees what fits into its window."""
         inputs = self.form.begun(ids)
         longer = np.append(inputs, np.int32(self.form.start))  # a window's inputs leave out what it predicts last
         several = sliding_window.windows(None, [longer], self.settings.context, self.stride)
@@ -137,7 +137,7 @@ class TransformerModel(NeuralModel):
         return np.concatenate(found)[len(inputs) - len(ids) :]
 
     def attention(self, ids: I32) -> F32:
-        """See `Attentive.attention`. Raises UsageError for more tokens than the context."""
+        """See `HasAttention.attention`. Raises UsageError for more tokens than the context."""
         inputs = self.form.begun(ids)
         if len(inputs) > self.settings.context:
             begun = ", the first to start with," if len(inputs) > len(ids) else ""

@@ -1,4 +1,4 @@
-"""The arithmetic of a decoder-only transformer in numpy; see `families.transformer`. Knows no text and no windows.
+"""The arithmetic of a decoder-only transformer in numpy; see `architectures.transformer`. Knows no text and no windows.
 
 Shapes: ... any leading axes, T tokens, S tokens that are seen, D width, H heads, G heads of keys and values,
 E numbers in a head, V vocabulary.
@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from lmkit.architectures import positions
-from lmkit.architectures.neural_model import Weights
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.neural_model import LoadedModel
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.inference import functional, thread_pool
 from lmkit.inference.kv_cache import CAPACITY, Cache, RowCache
-from lmkit.inference.linear import Head, Joint
+from lmkit.inference.linear import FusedLinear, LMHead
 from lmkit.protocols import F32, I32, I64, Bool
 
 QUERIES = 128  # queries whose scores are worked out at once
@@ -29,14 +29,14 @@ Attend = Callable[[int, F32, F32, F32], F32]
 class Block:
     """One layer: attention and feed-forward, and how both join the residual stream."""
 
-    def __init__(self, weights: Weights, number: int) -> None:
+    def __init__(self, weights: LoadedModel, number: int) -> None:
         settings = self._settings = _settings(weights)
         tensors = weights.tensors
         begin = f"layers.{number}."
 
-        def joint(*names: str) -> Joint:
+        def joint(*names: str) -> FusedLinear:
             biases = [tensors[f"{begin}{name}.bias"] for name in names if f"{begin}{name}.bias" in tensors]
-            return Joint([tensors[f"{begin}{name}.weight"] for name in names], biases)
+            return FusedLinear([tensors[f"{begin}{name}.weight"] for name in names], biases)
 
         self._number = number
         self._norm_of_attention = Norm(weights, f"{begin}input_layernorm")
@@ -54,7 +54,7 @@ class Block:
         self._shape = settings.heads + 2 * settings.kv_heads, settings.head_width
 
     @staticmethod
-    def _norms_of_heads(weights: Weights, begin: str) -> F32 | None:
+    def _norms_of_heads(weights: LoadedModel, begin: str) -> F32 | None:
         """The norms' weights of every head of queries and keys, (H + G, E), if they have some."""
         settings = _settings(weights)
         if not settings.query_key_norm:
@@ -89,15 +89,15 @@ class Block:
         return self._output(attend(self._number, both[..., : self._queries, :], both[..., self._queries :, :], values))
 
 
-def _settings(weights: Weights) -> Transformer:
-    assert isinstance(weights.settings, Transformer)
+def _settings(weights: LoadedModel) -> TransformerConfig:
+    assert isinstance(weights.settings, TransformerConfig)
     return weights.settings
 
 
 class Norm:
     """A layernorm or an rmsnorm with its weights, if they are not folded into what follows."""
 
-    def __init__(self, weights: Weights, name: str) -> None:
+    def __init__(self, weights: LoadedModel, name: str) -> None:
         settings = _settings(weights)
         self._weight = weights.tensors.get(f"{name}.weight")
         self._bias = weights.tensors.get(f"{name}.bias")
@@ -122,7 +122,7 @@ def _swiglu(both: F32) -> F32:
 class Decoder:
     """All layers between tokens and what the head multiplies."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: LoadedModel) -> None:
         settings = _settings(weights)
         tensors = weights.tensors
         self._settings = settings
@@ -135,7 +135,7 @@ class Decoder:
         self._learned: F32 | None = tensors.get("embed_positions.weight")
         self._tables: tuple[F32, ...] = ()
         head = self._embeddings if settings.tied else tensors["lm_head.weight"]
-        self.head = Head(head, None, weights.tokenizer.size)
+        self.head = LMHead(head, None, weights.tokenizer.size)
 
     def cache(self) -> Cache:
         """An empty cache."""
@@ -261,7 +261,7 @@ class Decoder:
         cache.lengths[:count] += 1
         all_keys, all_values = cache.keys[:, :count, :, :end], cache.values[:, :count, :, :end]
         turned = all_keys.swapaxes(3, 4)
-        parts = thread_pool.parted(count, thread_pool.hands())
+        parts = thread_pool.row_blocks(count, thread_pool.thread_count())
         unseen: F32 | None = None
         at: Any = np.s_[:, :, end - 1]
         if int(lengths.min()) + 1 < end:

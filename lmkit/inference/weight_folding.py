@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lmkit.architectures.neural_model import Weights
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.neural_model import LoadedModel
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.protocols import F32
 
 SMALL = 1 << 22
@@ -26,14 +26,14 @@ _READERS = {
 _WRITERS = ("self_attn.o_proj", "mlp.down_proj")
 
 
-def folded(weights: Weights) -> Weights:
+def folded(weights: LoadedModel) -> LoadedModel:
     """Weights of the same function: norms of layers have none of their own, and layernorms are rmsnorms.
 
     The sums are those of float64, rounded once. Models that are big, have no residual stream, or norms elsewhere,
     stay as they are; so do layernorms where sinusoidal positions are added, whose mean is not zero.
     """
     settings, tensors = weights.settings, dict(weights.tensors)
-    assert isinstance(settings, Transformer)
+    assert isinstance(settings, TransformerConfig)
     if settings.norm != "pre" or not settings.residual or sum(tensor.size for tensor in tensors.values()) > SMALL:
         return weights
     for layer in range(settings.layers):

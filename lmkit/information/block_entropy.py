@@ -7,7 +7,7 @@ symbol given the k before it never rises with k.
 A position's block is read backwards, so that the shorter blocks that end there are prefixes of
 its key: one sort of the longest blocks groups those of every length. A key packs the symbols
 into 64 bits; where they do not fit, each length has keys of its own, 64-bit hashes as words
-have them (see `text/words`).
+have them (see `tokenization/words`).
 
 Shapes: N symbols of a piece, P positions, L = K + 1 symbols of the longest block, U distinct blocks.
 """

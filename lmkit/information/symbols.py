@@ -1,7 +1,7 @@
 """Text as a stream of symbols: bytes, characters, words, lines or tokens, each a number. Knows no files.
 
 The text is taken as it is: line ends are bytes and characters like others. Words are those of
-`text/words` and lines are without their ends; a history of words or tokens goes on over the end
+`tokenization/words` and lines are without their ends; a history of words or tokens goes on over the end
 of a line.
 """
 

@@ -75,7 +75,7 @@ class _FileWriter:
 
 
 class Disk:
-    """Storage in a folder; see `lmkit.counting.storage.Storage`."""
+    """Storage in a folder; see `lmkit.array_storage.Storage`."""
 
     def __init__(self, folder: str | None = None) -> None:
         self.folder = folder or tempfile.gettempdir()

@@ -5,7 +5,7 @@
                                                                               Welleck et al. 2020, seq-rep-n
     type-token ratio = distinct tokens / tokens, so that it is distinct-1
     duplicates  = texts that are equal to one before, byte by byte / texts
-    self-BLEU                                                                 see `using.self_bleu`
+    self-BLEU                                                                 see `metrics.self_bleu`
 
 Li et al. divide by tokens, others by n-grams, so that 1 is reached; so do we. n-grams lie within texts. All
 is exact: ids of all tokens are kept, and n-grams are told apart by sorting. Knows no files.

@@ -28,7 +28,7 @@ from lmkit.ngram.smoothing import (
 )
 from lmkit.ngram.smoothing_methods import thresholds
 from lmkit.ngram.tables import SHIFT, WORD, Counts, Level, beginning_with, context_cuts, context_starts
-from lmkit.protocols import F64, I64, Bool, Floats, Ints, Stage, untold
+from lmkit.protocols import F64, I64, Bool, Floats, Ints, ProgressCallback, no_progress
 from lmkit.tokenization.vocabulary import BOS, UNK
 
 CHUNK = 1 << 18
@@ -87,7 +87,9 @@ class Estimate:
         return {"smoothing_parameters": [list(map(float, values)) for values in self.parameters]}
 
 
-def estimate(counts: Counts, settings: Settings, storage: Storage | None = None, stage: Stage = untold) -> Estimate:
+def estimate(
+    counts: Counts, settings: Settings, storage: Storage | None = None, stage: ProgressCallback = no_progress
+) -> Estimate:
     """Smooths counts into a backoff model.
 
     Raises DataError where there is nothing to count, UsageError for pruning thresholds that decrease.

@@ -15,13 +15,13 @@ import numpy as np
 
 from lmkit import __version__
 from lmkit.checkpoint import Array, Checkpoint, Streamed
-from lmkit.data.sequences import TextForm, sequences
+from lmkit.data.sequences import TextFormat, sequences
 from lmkit.digests import CheckedArray
 from lmkit.errors import CheckpointError
 from lmkit.ngram.backoff_estimation import Table
 from lmkit.ngram.ngram_lookup import CheckedTable
 from lmkit.ngram.tables import SHIFT, WORD, find_keys
-from lmkit.protocols import F64, I32, I64, Bool, Factor, Tokenizer
+from lmkit.protocols import F64, I32, I64, Bool, Tokenizer, TokenScore
 from lmkit.tokenization import tokenizers
 from lmkit.tokenization.vocabulary import BOS, EOS
 
@@ -58,9 +58,9 @@ class NGram:
         return self._tokenizer
 
     @property
-    def form(self) -> TextForm:
+    def form(self) -> TextFormat:
         """Every line is a sentence between `<s>` and `</s>`."""
-        return TextForm("line", BOS, EOS)
+        return TextFormat("line", BOS, EOS)
 
     @property
     def order(self) -> int:
@@ -195,7 +195,7 @@ class NGram:
             orders[places] = order
         return orders[real]
 
-    def explain(self, ids: Sequence[int]) -> list[Factor]:
+    def explain(self, ids: Sequence[int]) -> list[TokenScore]:
         """The factors of one sentence's probability, each with its context and the order that answered."""
         array = np.array(ids, dtype=np.int32)
         ends = np.array([len(ids)], dtype=np.int64)
@@ -203,7 +203,7 @@ class NGram:
         history = [BOS, *ids]
         width = max(0, len(self.checked) - 1)
         return [
-            Factor(token, tuple(history[max(0, at + 1 - width) : at + 1]), order, value)
+            TokenScore(token, tuple(history[max(0, at + 1 - width) : at + 1]), order, value)
             for at, (token, order, value) in enumerate(zip(ids, orders.tolist(), nats.tolist(), strict=True))
         ]
 

@@ -14,7 +14,7 @@ from lmkit.data.parallel_map import in_order
 from lmkit.ngram.counting import count_sentences, mark
 from lmkit.ngram.merging import merge, move, remap
 from lmkit.ngram.tables import Counts
-from lmkit.protocols import I32, Stage, Tokenizer, untold
+from lmkit.protocols import I32, ProgressCallback, Tokenizer, no_progress
 from lmkit.tokenization import tokenizers
 from lmkit.tokenization.tokenizers import CharTokenizer, Learner, WordTokenizer
 
@@ -36,7 +36,7 @@ class Counted:
 
 def count_corpus(
     blocks: Iterable[bytes], learner: Learner, order: int, *, memory: int, spill: Callable[[], Storage],
-    threads: int = 1, max_vocab: int | None = None, min_count: int = 1, stage: Stage = untold,
+    threads: int = 1, max_vocab: int | None = None, min_count: int = 1, stage: ProgressCallback = no_progress,
 ) -> Counted:  # fmt: skip
     """Counts n-grams up to `order` (at least the unigrams) of whole lines.
 

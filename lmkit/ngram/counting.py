@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lmkit.ngram.tables import SHIFT, Counts, Level
-from lmkit.protocols import I32, I64, U64, Ints, Stage, untold
+from lmkit.protocols import I32, I64, U64, Ints, ProgressCallback, no_progress
 from lmkit.tokenization.vocabulary import BOS, EOS
 
 PART = 1 << 18
@@ -42,7 +42,9 @@ class _Part(NamedTuple):
     suffix: I32
 
 
-def count_sentences(text: I32, order: int, size: int, threads: int = 1, stage: Stage = untold) -> Counts:
+def count_sentences(
+    text: I32, order: int, size: int, threads: int = 1, stage: ProgressCallback = no_progress
+) -> Counts:
     """Counts of orders 1 to `order` in marked text.
 
     No n-gram crosses a sentence; each sentence is preceded by a single `<s>`, so that a k-gram

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmkit.nn.kv_cache import Memory
+from lmkit.nn.kv_cache import KVCache
 from lmkit.nn.network import ROW_AXIS, Network
 from lmkit.protocols import F32
 
@@ -21,19 +21,19 @@ class WindowedRows:
     def __init__(self, network: Network, context: int, stride: int, size: int) -> None:
         self._network, self._context, self._stride, self._size = network, context, stride, size
         self._seen: list[tuple[int, ...]] = []
-        self._memory = Memory(_transformer(network), 0, network.device)
+        self._memory = KVCache(_transformer(network), 0, network.device)
         self._hidden = network.embed_tokens.weight[:0]  # (B, D)
 
     def __len__(self) -> int:
         return len(self._seen)
 
     def next(self) -> F32:
-        """See `Rows.next`."""
+        """See `DecodingBatch.next`."""
         return distributions(self._network, self._hidden, self._size)
 
     @torch.inference_mode()
     def advance(self, tokens: Sequence[int]) -> None:
-        """See `Rows.advance`."""
+        """See `DecodingBatch.advance`."""
         full = [row for row, seen in enumerate(self._seen) if len(seen) == self._context]
         self._seen = [(*seen, int(token)) for seen, token in zip(self._seen, tokens, strict=True)]
         if full:  # their windows move on, and they are run again
@@ -55,20 +55,20 @@ class WindowedRows:
 
     @torch.inference_mode()
     def take(self, rows: Sequence[int]) -> None:
-        """See `Rows.take`."""
+        """See `DecodingBatch.take`."""
         self._seen = [self._seen[row] for row in rows]
         self._memory.take(rows)
         self._hidden = self._hidden[list(rows)]
 
     def join(self, states: Sequence[Any]) -> None:
-        """See `Rows.join`."""
+        """See `DecodingBatch.join`."""
         self._join([state.seen for state in states])
 
     @torch.inference_mode()
     def _join(self, several: Sequence[tuple[int, ...]]) -> None:
         """More rows, whose windows hold these tokens."""
         for seen in several:
-            memory = Memory(_transformer(self._network), 1, self._network.device, len(seen))
+            memory = KVCache(_transformer(self._network), 1, self._network.device, len(seen))
             hidden, _ = self._network(torch.tensor([seen], device=self._network.device), memory)
             self._memory.join(memory)
             self._seen.append(seen)
@@ -88,19 +88,19 @@ class StatefulRows:
         return self._rows
 
     def next(self) -> F32:
-        """See `Rows.next`."""
+        """See `DecodingBatch.next`."""
         return distributions(self._network, self._hidden, self._size)
 
     @torch.inference_mode()
     def advance(self, tokens: Sequence[int]) -> None:
-        """See `Rows.advance`."""
+        """See `DecodingBatch.advance`."""
         ids = torch.tensor([[int(token)] for token in tokens], device=self._network.device)
         hidden, self._state = self._network(ids, self._state)
         self._hidden = hidden[:, -1]
 
     @torch.inference_mode()
     def take(self, rows: Sequence[int]) -> None:
-        """See `Rows.take`."""
+        """See `DecodingBatch.take`."""
         self._rows = len(rows)
         if rows:
             index = torch.tensor(rows, device=self._network.device)
@@ -109,7 +109,7 @@ class StatefulRows:
 
     @torch.inference_mode()
     def join(self, states: Sequence[Any]) -> None:
-        """See `Rows.join`."""
+        """See `DecodingBatch.join`."""
         if not states:
             return
         hidden = torch.stack([state[0] for state in states])

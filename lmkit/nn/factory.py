@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
-from lmkit.architectures.config import Settings
-from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.config import ModelConfig
+from lmkit.architectures.neural_model import LoadedModel
 from lmkit.nn.feedforward import FeedForwardNetwork
 from lmkit.nn.network import Network
 from lmkit.nn.recurrent import RecurrentNetwork
@@ -40,12 +40,12 @@ class _Unfilled(TorchFunctionMode):
         return None if fills else func(*args, **(kwargs or {}))
 
 
-def network(settings: Settings, **options: Any) -> Network:
+def network(settings: ModelConfig, **options: Any) -> Network:
     """A network whose weights are not yet filled."""
     return NETWORKS[settings.kind](settings, **options)
 
 
-def fresh(settings: Settings, *, seed: int, **options: Any) -> Network:
+def initialised(settings: ModelConfig, *, seed: int, **options: Any) -> Network:
     """A network with its first weights."""
     made = network(settings, **options)
     made.initialise(torch.Generator().manual_seed(seed % SEEDS))
@@ -58,7 +58,7 @@ def embed(made: Network, tokens: Ints, vectors: F32) -> None:
         made.embed_tokens.weight[torch.from_numpy(tokens)] = torch.from_numpy(vectors)
 
 
-def loaded(weights: Weights, **options: Any) -> Network:
+def loaded(weights: LoadedModel, **options: Any) -> Network:
     """A network with the weights of a checkpoint; no first values are made for these to replace."""
     with _Unfilled():
         made = network(weights.settings, **options)

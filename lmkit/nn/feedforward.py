@@ -1,4 +1,4 @@
-"""The feed-forward n-gram model of Bengio et al. (2003); see `families.feedforward`.
+"""The feed-forward n-gram model of Bengio et al. (2003); see `architectures.feedforward`.
 
 B batch, T time, n context, D width, H hidden, V vocabulary.
 """
@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmkit.architectures.feedforward import FeedForward
-from lmkit.nn.network import Network, Place, normal, uniform
+from lmkit.architectures.feedforward import FFNConfig
+from lmkit.nn.network import Network, ParameterSlice, normal, uniform
 
 
 class FeedForwardNetwork(Network):
     """y = b + W x + U tanh(d + H x), x the embeddings of the n tokens before, end to end."""
 
-    def __init__(self, settings: FeedForward, dropout: float = 0.0) -> None:
+    def __init__(self, settings: FFNConfig, dropout: float = 0.0) -> None:
         super().__init__()
-        self.settings: FeedForward = settings
-        self.places = {name: Place(name) for name in settings.shapes()}
+        self.settings: FFNConfig = settings
+        self.places = {name: ParameterSlice(name) for name in settings.shapes()}
         seen = settings.context * settings.width
         self.embed_tokens = nn.Embedding(settings.vocabulary, settings.width)
         self.hidden = nn.Linear(seen, settings.hidden)

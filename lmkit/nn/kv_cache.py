@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.transformer import TransformerConfig
 
-Remember = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+UpdateKV = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 """From new keys and values, (B, K, T, W), to all, (B, K, S, W), and which of them each may see, (B, 1, T, S)."""
 CAPACITY = 64  # places at first
 
 
-class Memory:
+class KVCache:
     """Keys and values, (L, B, K, capacity, W), of which the first `lengths[b]` of row b count; changed in place."""
 
-    def __init__(self, settings: Transformer, rows: int, device: torch.device, capacity: int = CAPACITY) -> None:
+    def __init__(self, settings: TransformerConfig, rows: int, device: torch.device, capacity: int = CAPACITY) -> None:
         self._settings = settings
         shape = (settings.layers, rows, settings.kv_heads, capacity, settings.head_width)
         self.keys = torch.zeros(shape, device=device)
@@ -35,7 +35,7 @@ class Memory:
         self._mask = (seen <= self._places[:, :, None])[:, None]
         return self._places
 
-    def of_layer(self, number: int) -> Remember:
+    def of_layer(self, number: int) -> UpdateKV:
         """How a layer remembers what was begun."""
 
         def remember(keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -52,7 +52,7 @@ class Memory:
         self.keys, self.values = self.keys[:, index], self.values[:, index]
         self.lengths = self.lengths[index]
 
-    def join(self, other: "Memory") -> None:
+    def join(self, other: "KVCache") -> None:
         """The rows of another go on too, as the last ones."""
         size = max(self.keys.shape[3], other.keys.shape[3])
         self._reserve(size)

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from lmkit.architectures import sliding_window
-from lmkit.architectures.neural_model import BATCH_TOKENS, NeuralModel, Weights
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.neural_model import BATCH_TOKENS, LoadedModel, NeuralModel
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.errors import MissingError, UsageError
 from lmkit.nn.batch import StatefulRows, WindowedRows, distributions, each_tensor
 from lmkit.nn.factory import loaded
@@ -34,7 +34,7 @@ def device_named(name: str) -> torch.device:
 
 
 def open_model(
-    weights: Weights, *, device: str = "cpu", stride: int | None = None, batch_tokens: int = BATCH_TOKENS
+    weights: LoadedModel, *, device: str = "cpu", stride: int | None = None, batch_tokens: int = BATCH_TOKENS
 ) -> NeuralModel:
     """The torch model of a checkpoint."""
     network = loaded(weights).to(device_named(device)).eval()
@@ -42,7 +42,7 @@ def open_model(
 
 
 def of_network(
-    network: Network, weights: Weights, *, stride: int | None, batch_tokens: int, count_correct: bool = False,
+    network: Network, weights: LoadedModel, *, stride: int | None, batch_tokens: int, count_correct: bool = False,
 ) -> "TorchModel":  # fmt: skip
     """A model that answers with a network as it is now, whatever the tensors of `weights` say."""
     kind = StatefulModel if weights.settings.stateful else WindowedModel
@@ -55,7 +55,8 @@ class TorchModel(NeuralModel):
     tolerance = 1e-4
 
     def __init__(
-        self, network: Network, weights: Weights, *, stride: int | None, batch_tokens: int, count_correct: bool = False,
+        self, network: Network, weights: LoadedModel, *, stride: int | None, batch_tokens: int,
+        count_correct: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
         self._count_correct = count_correct
@@ -96,7 +97,7 @@ class Window(NamedTuple):
 class WindowedModel(TorchModel):
     """A transformer: what it sees is limited, so that windows roll over long texts."""
 
-    settings: Transformer
+    settings: TransformerConfig
 
     @torch.inference_mode()
     def _run(self, inputs: I32, targets: I32) -> F64:
@@ -148,14 +149,14 @@ class WindowedModel(TorchModel):
     # Several steps at once; see `protocols.Batched`.
 
     def rows(self, states: Sequence[Window]) -> WindowedRows:
-        """See `Batched.rows`."""
+        """See `SupportsBatching.rows`."""
         rows = WindowedRows(self.network, self.settings.context, self.stride, self.tokenizer.size)
         rows.join(states)
         return rows
 
     @torch.inference_mode()
     def follow(self, state: Window, ids: I32) -> list[Window]:
-        """See `Batched.follow`; a window is run once for all tokens that fit into it."""
+        """See `SupportsBatching.follow`; a window is run once for all tokens that fit into it."""
         found: list[Window] = []
         for token in ids.tolist():
             state = self.advance(state, token)
@@ -168,7 +169,7 @@ class WindowedModel(TorchModel):
         return found
 
     def next_many(self, states: Sequence[Window]) -> F32:
-        """See `Batched.next_many`."""
+        """See `SupportsBatching.next_many`."""
         hidden = torch.stack([self._hidden(state) for state in states])
         return distributions(self.network, hidden, self.tokenizer.size)
 
@@ -248,13 +249,13 @@ class StatefulModel(TorchModel):
     # Several steps at once; see `protocols.Batched`.
 
     def rows(self, states: Sequence[State]) -> StatefulRows:
-        """See `Batched.rows`."""
+        """See `SupportsBatching.rows`."""
         rows = StatefulRows(self.network, self.tokenizer.size)
         rows.join(states)
         return rows
 
     def follow(self, state: State, ids: I32) -> list[State]:
-        """See `Batched.follow`."""
+        """See `SupportsBatching.follow`."""
         found = []
         for token in ids.tolist():
             state = self.advance(state, token)
@@ -262,7 +263,7 @@ class StatefulModel(TorchModel):
         return found
 
     def next_many(self, states: Sequence[State]) -> F32:
-        """See `Batched.next_many`."""
+        """See `SupportsBatching.next_many`."""
         return distributions(self.network, torch.stack([state[0] for state in states]), self.tokenizer.size)
 
 

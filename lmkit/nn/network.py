@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmkit.architectures.config import Settings
+from lmkit.architectures.config import ModelConfig
 from lmkit.checkpoint import Array
 from lmkit.nn.sharded_tensors import gather_tensor, shard_tensor
 
@@ -21,7 +21,7 @@ ROW_AXIS = -2
 """The axis of rows in every tensor of a state, (..., B, N)."""
 
 
-class Place(NamedTuple):
+class ParameterSlice(NamedTuple):
     """A parameter of a module, and the rows of it that belong to one tensor; None: all of them."""
 
     parameter: str
@@ -36,9 +36,9 @@ class Place(NamedTuple):
 class Network(nn.Module, ABC):
     """A language model's network. `forward` gives hidden vectors, `logits` what they say of the next token."""
 
-    settings: Settings
+    settings: ModelConfig
     embed_tokens: nn.Embedding
-    places: Mapping[str, Place]
+    places: Mapping[str, ParameterSlice]
     """Where this module keeps the tensor of every name of the family's."""
 
     def initial(self, rows: int, start: int) -> State:

@@ -1,4 +1,4 @@
-"""Recurrent networks; the formulas stand in `families.recurrent`.
+"""Recurrent networks; the formulas stand in `architectures.recurrent`.
 
 B batch, T time, D width, V vocabulary, L layers.
 """
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmkit.architectures.recurrent import Recurrent
-from lmkit.nn.network import Network, Place, State, normal, uniform
+from lmkit.architectures.recurrent import RNNConfig
+from lmkit.nn.network import Network, ParameterSlice, State, normal, uniform
 
 CELLS = {"elman": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -20,9 +20,9 @@ CELLS = {"elman": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 class RecurrentNetwork(Network):
     """Embeddings, layers of cells, a head."""
 
-    def __init__(self, settings: Recurrent, dropout: float = 0.0) -> None:
+    def __init__(self, settings: RNNConfig, dropout: float = 0.0) -> None:
         super().__init__()
-        self.settings: Recurrent = settings
+        self.settings: RNNConfig = settings
         self.embed_tokens = nn.Embedding(settings.vocabulary, settings.width)
         self.lm_head = None if settings.tied else nn.Linear(settings.width, settings.vocabulary, bias=False)
         self.head_bias = nn.Parameter(torch.empty(settings.vocabulary)) if settings.bias else None
@@ -32,7 +32,7 @@ class RecurrentNetwork(Network):
         else:
             self.cells = CELLS[settings.cell](size, size, settings.layers, bias=settings.bias, dropout=between)
         self.dropout = dropout
-        self.places = {name: Place(_place(name)) for name in settings.shapes()}
+        self.places = {name: ParameterSlice(_place(name)) for name in settings.shapes()}
 
     def initialise(self, generator: torch.Generator) -> None:
         """Embeddings of deviation 1 (tied: 1/sqrt D), even cells, forget gates open (bias 1), a head of zeros."""

@@ -1,4 +1,4 @@
-"""The decoder-only transformer; the formulas stand in `families.transformer`.
+"""The decoder-only transformer; the formulas stand in `architectures.transformer`.
 
 B batch, T time, D width, H heads, K heads of keys and values, W head width, V vocabulary.
 """
@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmkit.architectures.positions import rotary, sinusoidal
-from lmkit.architectures.transformer import Transformer
-from lmkit.nn.kv_cache import Memory, Remember
-from lmkit.nn.network import Network, Place, State, normal, uniform
+from lmkit.architectures.transformer import TransformerConfig
+from lmkit.nn.kv_cache import KVCache, UpdateKV
+from lmkit.nn.network import Network, ParameterSlice, State, normal, uniform
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": lambda x: functional.gelu(x, approximate="tanh"),
@@ -27,7 +27,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 class Attention(nn.Module):
     """Causal self-attention: softmax(q k / sqrt W) v over the positions up to each."""
 
-    def __init__(self, settings: Transformer) -> None:
+    def __init__(self, settings: TransformerConfig) -> None:
         super().__init__()
         self.settings = settings
         queries, keys = settings.heads * settings.head_width, settings.kv_heads * settings.head_width
@@ -38,7 +38,7 @@ class Attention(nn.Module):
             self.q_norm = nn.RMSNorm(settings.head_width, eps=settings.norm_epsilon)
             self.k_norm = nn.RMSNorm(settings.head_width, eps=settings.norm_epsilon)
 
-    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor] | None, remember: Remember | None = None) -> Tensor:
+    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor] | None, remember: UpdateKV | None = None) -> Tensor:
         """From (B, T, D) to (B, T, D); `turns` are the cosines and sines of rotary positions."""
         rows, time = x.shape[:2]
         heads, groups, width = self.settings.heads, self.settings.kv_heads, self.settings.head_width
@@ -73,7 +73,7 @@ def turned(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
 class FeedForwardBranch(nn.Module):
     """Two linear maps with an activation between, or SwiGLU's three."""
 
-    def __init__(self, settings: Transformer) -> None:
+    def __init__(self, settings: TransformerConfig) -> None:
         super().__init__()
         bias = settings.bias == "all"
         maps = 2 if _gated(settings) else 1
@@ -93,11 +93,11 @@ class FeedForwardBranch(nn.Module):
         return out
 
 
-def _gated(settings: Transformer) -> bool:
+def _gated(settings: TransformerConfig) -> bool:
     return settings.activation == "swiglu"
 
 
-def _norm(settings: Transformer) -> nn.Module:
+def _norm(settings: TransformerConfig) -> nn.Module:
     kind = nn.RMSNorm if settings.normalisation == "rmsnorm" else nn.LayerNorm
     return kind(settings.width, eps=settings.norm_epsilon)
 
@@ -105,7 +105,7 @@ def _norm(settings: Transformer) -> nn.Module:
 class Block(nn.Module):
     """Attention and feed-forward, joined to the residual stream as `norm` says."""
 
-    def __init__(self, settings: Transformer, dropout: float) -> None:
+    def __init__(self, settings: TransformerConfig, dropout: float) -> None:
         super().__init__()
         self.norm, self.residual, self.dropout = settings.norm, settings.residual, dropout
         self.input_layernorm = _norm(settings)
@@ -113,7 +113,7 @@ class Block(nn.Module):
         self.post_attention_layernorm = _norm(settings)
         self.mlp = FeedForwardBranch(settings)
 
-    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor] | None, remember: Remember | None = None) -> Tensor:
+    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor] | None, remember: UpdateKV | None = None) -> Tensor:
         """From (B, T, D) to (B, T, D)."""
         seen = self.input_layernorm(x) if self.norm == "pre" else x
         x = self._join(x, self.self_attn(seen, turns, remember), self.input_layernorm)
@@ -129,7 +129,7 @@ class Block(nn.Module):
         return norm(joined) if self.norm == "post" else joined
 
 
-def _place(name: str, settings: Transformer) -> Place:
+def _place(name: str, settings: TransformerConfig) -> ParameterSlice:
     """Queries, keys and values lie in one parameter, gate and up in another."""
     queries, keys = settings.heads * settings.head_width, settings.kv_heads * settings.head_width
     sections = {
@@ -142,8 +142,8 @@ def _place(name: str, settings: Transformer) -> Place:
         sections |= {"up_proj": ("up_proj", settings.hidden, 2 * settings.hidden)}
     for section, (parameter, begin, end) in sections.items():
         if f".{section}." in name:
-            return Place(name.replace(section, parameter), begin, end)
-    return Place(name)
+            return ParameterSlice(name.replace(section, parameter), begin, end)
+    return ParameterSlice(name)
 
 
 class TransformerNetwork(Network):
@@ -153,9 +153,9 @@ class TransformerNetwork(Network):
     sines: Tensor
     table: Tensor
 
-    def __init__(self, settings: Transformer, dropout: float = 0.0) -> None:
+    def __init__(self, settings: TransformerConfig, dropout: float = 0.0) -> None:
         super().__init__()
-        self.settings: Transformer = settings
+        self.settings: TransformerConfig = settings
         self.places = {name: _place(name, settings) for name in settings.shapes()}
         self.dropout = dropout
         self.embed_tokens = nn.Embedding(settings.vocabulary, settings.width)
@@ -200,7 +200,7 @@ class TransformerNetwork(Network):
         else:
             uniform(tensor, generator, math.sqrt(3.0 / tensor.shape[1]))
 
-    def forward(self, ids: Tensor, state: Memory | None = None) -> tuple[Tensor, State]:
+    def forward(self, ids: Tensor, state: KVCache | None = None) -> tuple[Tensor, State]:
         """See `Network.forward`; no place may be beyond the context. The state is changed in place."""
         time = ids.shape[1]
         places: Any = slice(0, time) if state is None else state.begin(time)

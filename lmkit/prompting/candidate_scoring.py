@@ -19,13 +19,24 @@ import numpy as np
 from lmkit.data.sequences import encode_prompt
 from lmkit.errors import DataError, LmkitError
 from lmkit.prompting.multiple_choice import Question, Scored
-from lmkit.prompting.prefix_scoring import trunk_of
+from lmkit.prompting.prefix_scoring import prefix_scorer_of
 from lmkit.prompting.score_normalization import NORMS, best, normalised
-from lmkit.protocols import I32, Trunk
+from lmkit.protocols import I32, PrefixCache
 
 __all__ = [
-    "NORMS", "Parted", "Question", "Scored", "best", "expect_room", "normalised", "part", "reads_lines", "score",
-    "score_each", "seen", "trunk_of",
+    "NORMS",
+    "Parted",
+    "Question",
+    "Scored",
+    "best",
+    "expect_room",
+    "normalised",
+    "part",
+    "prefix_scorer_of",
+    "reads_lines",
+    "score",
+    "score_all",
+    "seen",
 ]  # fmt: skip
 
 TOGETHER = 256
@@ -99,15 +110,15 @@ def score(model: Any, questions: Iterable[Question], *, window: bool = False) ->
     Questions are taken some at a time, to have those that begin alike one after another. Raises DataError, which
     names the question's place, for one beyond the model's context unless `window`: then its last tokens are seen.
     """
-    trunk = trunk_of(model)
+    trunk = prefix_scorer_of(model)
     remaining = iter(questions)
     while some := list(islice(remaining, TOGETHER)):
-        found = dict(score_each(model, [trunk], some, window=window))
+        found = dict(score_all(model, [trunk], some, window=window))
         yield from (found[place] for place in range(len(some)))
 
 
-def score_each(
-    model: Any, trunks: Sequence[Trunk], questions: Sequence[Question], *, window: bool = False
+def score_all(
+    model: Any, trunks: Sequence[PrefixCache], questions: Sequence[Question], *, window: bool = False
 ) -> Iterator[tuple[int, Scored]]:
     """The same of questions in the order in which they are done, each with its place among them.
 
@@ -118,7 +129,7 @@ def score_each(
     share = -(-len(order) // len(trunks))
     lanes = [order[begin : begin + share] for begin in range(0, len(order), share or 1)]
 
-    def scored(trunk: Trunk, place: int) -> Scored:
+    def scored(trunk: PrefixCache, place: int) -> Scored:
         prefix, endings = parted[place]
         with np.errstate(all="ignore"):  # which is each thread's own
             nats = trunk.endings(prefix, endings)

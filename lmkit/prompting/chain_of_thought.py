@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lmkit.prompting.examples import Example
-from lmkit.prompting.layout import Laid, open_ended
+from lmkit.prompting.layout import Prompt, open_ended
 
 RESULT = "####"
 _MARK = re.compile(r"<<[^<>\n]*>>")
@@ -46,7 +46,7 @@ class ReasoningLayout:
     example_sep: str = "\n\n"
     trigger: str = "Let's think step by step."
 
-    def lay(self, shots: Sequence[Example], item: Example) -> Laid:
+    def lay(self, shots: Sequence[Example], item: Example) -> Prompt:
         """See `layout.Layable.lay`."""
         end = self.trigger if self.reasoning and not shots else ""
         text = self.example_sep.join([*map(self._shown, shots), f"{self.question}{item.input}{self.answer}{end}"])

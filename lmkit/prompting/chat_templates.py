@@ -23,7 +23,7 @@ from lmkit.architectures.published_settings import (
 )
 from lmkit.errors import CheckpointError, DataError
 from lmkit.prompting.jinja_sandbox import LimitedTemplate
-from lmkit.prompting.slot_templates import Filled, ended
+from lmkit.prompting.slot_templates import FilledTemplate, ended
 
 if TYPE_CHECKING:
     from lmkit.checkpoint import Buffer
@@ -48,13 +48,15 @@ class Chat:
     write_each: Callable[[Sequence[tuple[Messages, bool, Mapping[str, Any]]]], Iterator[str]] | None = None
     """The same of several conversations, where that is quicker."""
 
-    def render_each(self, turns: Sequence[tuple[Messages, bool, Mapping[str, Any]]]) -> Iterator[Filled]:
+    def render_each(self, turns: Sequence[tuple[Messages, bool, Mapping[str, Any]]]) -> Iterator[FilledTemplate]:
         """The prompt of each of several conversations; those before one that fails come before its DataError."""
         if self.write_each is not None:
             return map(ended, self.write_each(turns))
         return (ended(self.write(*turn)) for turn in turns)
 
-    def render(self, messages: Messages, *, going_on: bool = True, values: Mapping[str, Any] | None = None) -> Filled:
+    def render(
+        self, messages: Messages, *, going_on: bool = True, values: Mapping[str, Any] | None = None
+    ) -> FilledTemplate:
         """The prompt that asks for the assistant's next turn, or just what was said, if not `going_on`.
 
         `values` are what else a record tells a template, such as its `tools`. Raises DataError.

@@ -15,7 +15,7 @@ from lmkit.errors import DataError
 from lmkit.metrics.bootstrap import Difference, Interval, Sampling, interval, paired_difference
 from lmkit.prompting.example_selection import Selector, shuffled
 from lmkit.prompting.examples import Example, labels_of
-from lmkit.prompting.layout import Laid, Layout
+from lmkit.prompting.layout import Layout, Prompt
 from lmkit.prompting.multiple_choice import Question
 from lmkit.protocols import Bool
 
@@ -31,7 +31,7 @@ class Trial:
     seed: int
     item: Example
     shots: tuple[Example, ...]
-    laid: Laid
+    laid: Prompt
 
     def question(self, candidates: tuple[str, ...]) -> Question:
         """What is asked: which of the candidates comes next."""

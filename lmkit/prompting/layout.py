@@ -7,24 +7,24 @@ from typing import NamedTuple, Protocol
 from lmkit.prompting.examples import Example
 
 
-class Laid(NamedTuple):
+class Prompt(NamedTuple):
     """A prompt, which ends in no space, and the `joint`: what stands between it and an answer."""
 
     text: str
     joint: str
 
 
-class Layable(Protocol):
+class PromptLayout(Protocol):
     """Puts examples and an item into a prompt."""
 
-    def lay(self, shots: Sequence[Example], item: Example) -> Laid:
+    def lay(self, shots: Sequence[Example], item: Example) -> Prompt:
         """The prompt with these examples in this order; the spaces and tabs that end it become the joint."""
 
 
-def open_ended(text: str) -> Laid:
+def open_ended(text: str) -> Prompt:
     """A prompt whose answer comes at its end: spaces and tabs there are the joint, a line end stays."""
     kept = text.rstrip(" \t")
-    return Laid(kept, text[len(kept) :])
+    return Prompt(kept, text[len(kept) :])
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Layout:
     sep: str = " => "
     example_sep: str = "\n"
 
-    def lay(self, shots: Sequence[Example], item: Example) -> Laid:
-        """See `Layable.lay`; an example without an output is its input alone."""
+    def lay(self, shots: Sequence[Example], item: Example) -> Prompt:
+        """See `PromptLayout.lay`; an example without an output is its input alone."""
         parts = [shot.input if shot.output is None else f"{shot.input}{self.sep}{shot.output}" for shot in shots]
         text = self.example_sep.join([*parts, item.input + self.sep])
         return open_ended(f"{self.instruction}\n{text}" if self.instruction else text)

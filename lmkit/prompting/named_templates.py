@@ -14,7 +14,7 @@ from typing import Any
 
 from lmkit.errors import DataError
 from lmkit.prompting.examples import INPUTS, OUTPUTS
-from lmkit.prompting.slot_templates import Filled, as_text, parse
+from lmkit.prompting.slot_templates import FilledTemplate, as_text, parse
 
 SIMILARITY = "similarity"
 
@@ -72,7 +72,7 @@ OPTIONAL = ("b", "input")
 """Fields that a record need not have, or may have empty; another template serves then."""
 
 
-def render(style: Format, record: Mapping[str, Any]) -> Filled:
+def render(style: Format, record: Mapping[str, Any]) -> FilledTemplate:
     """The prompt of a record. Raises DataError where a field is missing, or no text."""
     templates = [parse(text) for text in style.templates]
     for template in templates:

@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from lmkit.protocols import F64, I32, LanguageModel, State, Trunk
+from lmkit.protocols import F64, I32, LanguageModel, PrefixCache, State
 
 
-def trunk_of(model: Any) -> Trunk:
-    """The model's own, if it is `Branching`; states for others whose steps are arithmetic, else whole sentences."""
+def prefix_scorer_of(model: Any) -> PrefixCache:
+    """Return the model's own prefix cache; states for others whose steps are arithmetic, else whole sentences."""
     if hasattr(model, "trunk"):
-        own: Trunk = model.trunk()
+        own: PrefixCache = model.trunk()
         return own
     looks_up = hasattr(model, "score_many") and not hasattr(model, "rows")
-    return SentenceTrunk(model) if looks_up else StateTrunk(model)
+    return SentencePrefixScorer(model) if looks_up else StatePrefixScorer(model)
 
 
-class StateTrunk:
+class StatePrefixScorer:
     """The states after each token of the last prefix; others go on from where they part from it, by single steps."""
 
     def __init__(self, model: LanguageModel) -> None:
@@ -29,7 +29,7 @@ class StateTrunk:
         self._states: list[State] = [model.start()]
 
     def endings(self, prefix: I32, endings: Sequence[I32]) -> list[F64]:
-        """See `Trunk.endings`."""
+        """See `PrefixCache.endings`."""
         tokens = prefix.tolist()
         kept = 0
         while kept < min(len(tokens), len(self._tokens)) and tokens[kept] == self._tokens[kept]:
@@ -51,14 +51,14 @@ class StateTrunk:
         return nats
 
 
-class SentenceTrunk:
+class SentencePrefixScorer:
     """Remembers nothing: prefixes are scored with every ending, by a model that looks tokens up at little cost."""
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model
 
     def endings(self, prefix: I32, endings: Sequence[I32]) -> list[F64]:
-        """See `Trunk.endings`."""
+        """See `PrefixCache.endings`."""
         texts = [np.concatenate((prefix, ending)) for ending in endings]
         ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
         nats = self._model.score_many(np.concatenate([np.zeros(0, np.int32), *texts]).astype(np.int32), ends)

@@ -37,7 +37,7 @@ CONTENT_FREE = ("N/A", "", "[MASK]")
 """What stands for a text without content. Zhao et al. (2021), section 5."""
 
 
-class Beside(NamedTuple):
+class Baselines(NamedTuple):
     """Nats of the same candidates after other texts: none, a domain's, and several without content."""
 
     alone: Sequence[float] | None = None
@@ -45,7 +45,7 @@ class Beside(NamedTuple):
     content_free: Sequence[Sequence[float]] = ()
 
 
-def normalised(scored: Scored, question: Question, norm: str, beside: Beside | None = None) -> list[float]:
+def normalised(scored: Scored, question: Question, norm: str, beside: Baselines | None = None) -> list[float]:
     """Return the scores of a question's candidates, (C,), by the norm, in nats (for each unit).
 
     `question` is the question as the model sees it; `beside` has what the dearer norms are made from.
@@ -98,7 +98,7 @@ def all_normalised(question: Question, scored: Sequence[Scored], norms: Sequence
     """
     own, *others = scored
     nats = iter([one.nats for one in others])
-    beside = Beside(next(nats) if "pmi" in norms else None, next(nats) if "domain" in norms else None, list(nats))
+    beside = Baselines(next(nats) if "pmi" in norms else None, next(nats) if "domain" in norms else None, list(nats))
     return {norm: normalised(own, question, norm, beside) for norm in norms}
 
 

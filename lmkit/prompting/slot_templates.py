@@ -14,7 +14,7 @@ ANSWER = "[Z]"
 _SLOT = re.compile(r"\[X(?::([^\[\]]+))?\]|\[Z\]")
 
 
-class Filled(NamedTuple):
+class FilledTemplate(NamedTuple):
     """A prompt, what stands between it and an answer (`joint`), and where its `[Z]` is, None at its end."""
 
     text: str
@@ -30,9 +30,9 @@ class Filled(NamedTuple):
         return record
 
 
-def ended(text: str) -> Filled:
+def ended(text: str) -> FilledTemplate:
     """A prompt that the answer ends; the spaces and tabs at its end become the joint."""
-    return Filled(*open_ended(text), None)
+    return FilledTemplate(*open_ended(text), None)
 
 
 class Slot(NamedTuple):
@@ -52,14 +52,14 @@ class Template:
         """The places for fields."""
         return [part for part in self.parts if isinstance(part, Slot)]
 
-    def fill(self, values: Callable[[str | None], str]) -> Filled:
+    def fill(self, values: Callable[[str | None], str]) -> FilledTemplate:
         """The prompt with what `values` says of each name, None for `[X]`."""
         text, slot = "", None
         for part in self.parts:
             if part is None:
                 slot = len(text)
             text += ANSWER if part is None else values(part.name) if isinstance(part, Slot) else part
-        return ended(text) if slot is None else Filled(text, "", slot)
+        return ended(text) if slot is None else FilledTemplate(text, "", slot)
 
 
 @lru_cache(maxsize=64)
@@ -93,7 +93,7 @@ def as_text(value: Any, name: str) -> str:
 RenderEach = Callable[[Iterable[Mapping[str, Any]]], Iterator[str]]
 
 
-def located_each(render: RenderEach, records: Sequence[Mapping[str, Any]]) -> Iterator[Filled]:
+def located_each(render: RenderEach, records: Sequence[Mapping[str, Any]]) -> Iterator[FilledTemplate]:
     """Prompts that something else than a Template makes of records; `[Z]` is its own, and not a record's text.
 
     Where a text has `[Z]` it is made a second time, of a record whose brackets and Zs are other
@@ -113,13 +113,13 @@ def located_each(render: RenderEach, records: Sequence[Mapping[str, Any]]) -> It
         raise failure
 
 
-def _located(text: str, hidden: str) -> Filled:
+def _located(text: str, hidden: str) -> FilledTemplate:
     if hidden.translate(_SHOWN) != text:
         raise DataError(f"its text depends on brackets in the data, so that the place of {ANSWER} is not known")
     count = hidden.count(ANSWER)
     if count > 1:
         raise DataError(f"{ANSWER} stands {count} times in the prompt, and an answer goes to one place")
-    return Filled(text, "", hidden.index(ANSWER)) if count else ended(text)
+    return FilledTemplate(text, "", hidden.index(ANSWER)) if count else ended(text)
 
 
 _HIDDEN = str.maketrans("[Z]", "\ufdd0\ufdd1\ufdd2")  # noncharacters, which no text has

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from lmkit.errors import DataError
 from lmkit.prompting.example_selection import Arrangement
 from lmkit.prompting.examples import Example
-from lmkit.prompting.layout import Laid, Layable
+from lmkit.prompting.layout import Prompt, PromptLayout
 
 
 @dataclass
@@ -25,15 +25,15 @@ class Budget:
     """In how many prompts so many examples are of so many."""
 
     def fitted(
-        self, layout: Layable, arranged: Arrangement, shots: list[Example], item: Example
-    ) -> tuple[Laid, list[Example]]:
+        self, layout: PromptLayout, arranged: Arrangement, shots: list[Example], item: Example
+    ) -> tuple[Prompt, list[Example]]:
         """The prompt and its examples in their order there. Raises DataError where the item alone is too long."""
 
-        def laid(count: int) -> tuple[Laid, list[Example]]:
+        def laid(count: int) -> tuple[Prompt, list[Example]]:
             some = arranged(shots[:count], item)
             return layout.lay(some, item), some
 
-        def fits(found: tuple[Laid, list[Example]]) -> bool:
+        def fits(found: tuple[Prompt, list[Example]]) -> bool:
             return self.size(found[0].text) <= self.most
 
         best = laid(len(shots))

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from lmkit.data.sequences import encode_prompt
-from lmkit.protocols import Form, Tokenizer
+from lmkit.protocols import SequenceFormat, Tokenizer
 
 
-def size_in(tokenizer: Tokenizer, form: Form | None) -> Callable[[str], int]:
+def size_in(tokenizer: Tokenizer, form: SequenceFormat | None) -> Callable[[str], int]:
     """Tokens of a text as a model of this form reads it, the one that begins every text not counted.
 
     A line end is a token where each line is read by itself, and to words, characters and bytes without a model; to

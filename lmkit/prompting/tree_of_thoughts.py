@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmkit.data.sequences import decode_text
-from lmkit.generation.engine import Generated
+from lmkit.generation.engine import Completion
 from lmkit.protocols import State
 
 
@@ -34,7 +34,7 @@ class Path:
         return self.nats / float(max(1, len(self.ids)) ** alpha)
 
 
-Continue = Callable[[Path], Iterable[Generated]]
+Continue = Callable[[Path], Iterable[Completion]]
 """Thoughts that may follow a path."""
 
 
@@ -77,7 +77,7 @@ def _followed(model: Any, path: Path, continue_: Continue, stops: Sequence[bytes
         yield Path(state, (*path.thoughts, _text_of(model, thought, stops)), (*path.ids, *ids), nats, reason)
 
 
-def _text_of(model: Any, thought: Generated, stops: Sequence[bytes]) -> bytes:
+def _text_of(model: Any, thought: Completion, stops: Sequence[bytes]) -> bytes:
     """A thought's text; see `search`."""
     if thought.finish_reason != "stop" or not stops:
         return thought.text
@@ -96,10 +96,10 @@ def _after(model: Any, state: State, ids: Sequence[int]) -> State:
 def continuing(model: Any, generator: Any, request: Callable[[Path, int], Any], number: int) -> Continue:
     """Thoughts made by a generator: `request` makes the requests of a path, one for each number."""
 
-    def continue_(path: Path) -> Iterator[Generated]:
+    def continue_(path: Path) -> Iterator[Completion]:
         requests = [request(path, place) for place in range(number)]
         for event in generator.run(requests):
-            if isinstance(event, Generated):
+            if isinstance(event, Completion):
                 yield event
 
     return continue_

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping
 
-from lmkit.architectures.config import Settings
-from lmkit.architectures.encoder import Encoder
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.config import ModelConfig
+from lmkit.architectures.encoder import EncoderConfig
+from lmkit.architectures.transformer import TransformerConfig
 
 PARTS = ("embeddings", "attention", "feed_forward", "norms", "head")
 
@@ -20,7 +20,7 @@ def ngram_free_parameters(vocabulary: int, order: int) -> int:
     return int(vocabulary ** (order - 1) * (vocabulary - 1)) if order else 0
 
 
-def parameters_by_part(settings: Settings) -> Mapping[str, int]:
+def parameters_by_part(settings: ModelConfig) -> Mapping[str, int]:
     """How many parameters each of PARTS of a transformer has; together they are `settings.parameters`.
 
     The head of a tied model has none of its own; an encoder's is its pooler.
@@ -41,7 +41,7 @@ def _part(name: str) -> str:
     return "feed_forward" if ".mlp." in name else "head"
 
 
-def forward_flops(settings: Transformer | Encoder) -> int:
+def forward_flops(settings: TransformerConfig | EncoderConfig) -> int:
     """Floating-point operations of one pass for one token, in the mean over a full context of T.
 
     2 for each weight of the matrices and of a decoder's head, and 4 for each number of the heads of q
@@ -50,7 +50,7 @@ def forward_flops(settings: Transformer | Encoder) -> int:
     """
     shapes = settings.shapes()
     weights = sum(math.prod(shapes[name]) for name in settings.matrices())
-    if isinstance(settings, Encoder):
+    if isinstance(settings, EncoderConfig):
         return 2 * weights + 4 * settings.layers * settings.width * settings.context
     queries = settings.heads * settings.head_width
     head = settings.vocabulary * settings.width

@@ -134,7 +134,7 @@ def _normalized(document: Mapping[str, Any], pieces: Sequence[str]) -> Mapping[s
 
 
 class ForeignEncoder:
-    """Encodes blocks with the tokenizers library; `scan` and `encode` as those of `Encoder`.
+    """Encodes blocks with the tokenizers library; `scan` and `encode` as those of `EncoderConfig`.
 
     `parse`: whether names of special tokens mean these tokens.
     """

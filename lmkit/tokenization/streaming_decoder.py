@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any, Protocol
 
-from lmkit.protocols import Form, Tokenizer
+from lmkit.protocols import SequenceFormat, Tokenizer
 
 _CONTEXT = 3  # tokens that stand before those decoded
 _REPLACEMENT = "\ufffd".encode()
@@ -28,13 +28,13 @@ class _Line(Protocol):
         """Another that goes on from here."""
 
 
-class Growing:
+class StreamingDecoder:
     """What ids spell, line ends and all: after each the text of `sequences.decode_text`.
 
     `text`: all of it. `firm`: how many bytes of it stay, whatever comes.
     """
 
-    def __init__(self, tokenizer: Tokenizer, form: Form) -> None:
+    def __init__(self, tokenizer: Tokenizer, form: SequenceFormat) -> None:
         self._tokenizer = tokenizer
         self._line_end = form.line_end if form.continuous else None
         self._line = _line(tokenizer)
@@ -60,7 +60,7 @@ class Growing:
                 self.text[self._begin + place :] = new
             self.firm = self._begin + self._line.firm
 
-    def branch(self) -> "Growing":
+    def branch(self) -> "StreamingDecoder":
         """Another that goes on from here."""
         other = copy(self)
         other.text, other._line = bytearray(self.text), self._line.branch()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lmkit.protocols import Bool, Form, Tokenizer
+from lmkit.protocols import Bool, SequenceFormat, Tokenizer
 from lmkit.tokenization.bpe.tokenizer import BPETokenizer
 from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
 
@@ -15,7 +15,7 @@ Spellings = Sequence[bytes | None]
 """A token's bytes, (V,); None for one that no text has."""
 
 
-class Joint(IntEnum):
+class Context(IntEnum):
     """What stands before a token: nothing on its line, text, or text that a space parts from what follows."""
 
     START = 0
@@ -24,7 +24,7 @@ class Joint(IntEnum):
 
 
 @dataclass(frozen=True)
-class Additions:
+class TokenBytes:
     """What V tokens add.
 
     first     at the start of a text or line, (V,)
@@ -38,36 +38,36 @@ class Additions:
     parting: Bool
     line_end: int | None = None
 
-    def at(self, joint: Joint) -> list[bytes]:
+    def at(self, joint: Context) -> list[bytes]:
         """What each token adds at a joint, (V,); nothing for one that no text has."""
         return [self.at_one(token, joint) for token in range(len(self.first))]
 
-    def at_one(self, token: int, joint: Joint) -> bytes:
+    def at_one(self, token: int, joint: Context) -> bytes:
         """What one token adds at a joint."""
         if token == self.line_end:
             return b"\n"
-        spelling = self.first[token] if joint == Joint.START else self.inside[token]
-        return b"" if spelling is None else (b" " if joint == Joint.PARTED else b"") + spelling
+        spelling = self.first[token] if joint == Context.START else self.inside[token]
+        return b"" if spelling is None else (b" " if joint == Context.PARTED else b"") + spelling
 
-    def after(self, token: int) -> Joint:
+    def after(self, token: int) -> Context:
         """What stands before the next token."""
         if token == self.line_end:
-            return Joint.START
-        return Joint.PARTED if self.parting[token] else Joint.INSIDE
+            return Context.START
+        return Context.PARTED if self.parting[token] else Context.INSIDE
 
     @property
-    def joints(self) -> list[Joint]:
+    def joints(self) -> list[Context]:
         """The joints that texts have; where tokens spell the same at all, the first alone."""
-        behind = {Joint.PARTED if parts else Joint.INSIDE for parts in np.unique(self.parting).tolist()}
-        return [Joint.START, *(joint for joint in sorted(behind) if self.at(joint) != self.at(Joint.START))]
+        behind = {Context.PARTED if parts else Context.INSIDE for parts in np.unique(self.parting).tolist()}
+        return [Context.START, *(joint for joint in sorted(behind) if self.at(joint) != self.at(Context.START))]
 
 
-def additions_of(tokenizer: Tokenizer, form: Form) -> Additions:
+def token_bytes_of(tokenizer: Tokenizer, form: SequenceFormat) -> TokenBytes:
     """What a tokenizer's tokens add to texts of a form; special tokens nothing, as texts have none."""
     names = set(tokenizer.specials.values()) | set(getattr(tokenizer, "names", {}).values())
     first, inside, parting = _spelled(tokenizer, names)
     line_end = form.line_end if form.continuous else None
-    return Additions(first, inside, parting, line_end)
+    return TokenBytes(first, inside, parting, line_end)
 
 
 def _spelled(tokenizer: Tokenizer, names: set[int]) -> tuple[Spellings, Spellings, Bool]:

@@ -71,7 +71,7 @@ class Corpus:
         return self.bytes / max(1, len(self.ids))
 
 
-class Crops:
+class RandomCrops:
     """Stretches of T tokens cut from one sequence at a random phase, each once an epoch, in random order."""
 
     def __init__(self, ids: Ints, start: int, rows: int, time: int, seed: int) -> None:
@@ -95,7 +95,7 @@ class Crops:
         return next_tokens(inputs, targets)
 
 
-class Lanes:
+class ContiguousStreams:
     """B stretches of one sequence, read side by side from end to end, T tokens at a time.
 
     Each epoch starts elsewhere in the sequence.
@@ -120,7 +120,7 @@ class Lanes:
         return next_tokens(inputs, self._ids[taken % len(self._ids)].astype(np.int32), fresh=chunk == 0)
 
 
-class Documents:
+class DocumentBatches:
     """Documents a row each, cut where they are longer than T; rows of like length are batched, batches shuffled."""
 
     def __init__(self, corpus: Corpus, start: int, rows: int, time: int, seed: int) -> None:

@@ -15,7 +15,7 @@ from lmkit.training.objectives.objective import Loss, Objective, Tensors
 
 
 @dataclass(frozen=True)
-class World:
+class ProcessGroup:
     """Which of how many processes this is."""
 
     rank: int = 0
@@ -86,11 +86,11 @@ def _blocks(module: nn.Module) -> list[nn.Module]:
     return list(layers) if isinstance(layers, nn.ModuleList) else []
 
 
-def join(device: str, *, shard: bool) -> World:
+def join(device: str, *, shard: bool) -> ProcessGroup:
     """The world that torchrun's environment tells of; gloo on a CPU, NCCL on GPUs."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 and not shard:
-        return World()
+        return ProcessGroup()
     rank, local = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
     if device == "cuda":
         torch.cuda.set_device(local)
@@ -98,7 +98,7 @@ def join(device: str, *, shard: bool) -> World:
         os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
         os.environ.setdefault("MASTER_PORT", "0")
     torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo", rank=rank, world_size=size)
-    return World(rank, size)
+    return ProcessGroup(rank, size)
 
 
 class NetworkWithObjective(nn.Module):
@@ -130,7 +130,7 @@ class SharedNetwork:
     """A network to score with while its weights are shared out among processes: these are gathered when it is asked."""
 
     def __init__(self, network: Network, module: Any) -> None:
-        """`module` is what `World.wrap` made of the NetworkWithObjective."""
+        """`module` is what `ProcessGroup.wrap` made of the NetworkWithObjective."""
         self.device, self.initial = network.device, network.initial
         self._module = module
 

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from lmkit.errors import Diverged, LmkitError, Status
 from lmkit.training.batches import Batch, next_tokens
-from lmkit.training.trainer import Stepped, Trainer
+from lmkit.training.trainer import Trainer, TrainStep
 
 LOWEST, HIGHEST = 1e-3, 10.0  # of the rates given
 RATE_STEPS = 100
@@ -56,7 +56,7 @@ def learning_rates(trainer: Trainer) -> Iterator[Tried]:
     rising = Rising()
     try:
         for event in trainer.run():
-            if not isinstance(event, Stepped):
+            if not isinstance(event, TrainStep):
                 continue
             weight = SMOOTHING * weight + 1 - SMOOTHING
             average = SMOOTHING * average + (1 - SMOOTHING) * event.loss

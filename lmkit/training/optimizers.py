@@ -23,7 +23,7 @@ before make of [0.01, 1]; together they take that to [0.73, 1.27]. After Amsel e
 
 
 @dataclass(frozen=True)
-class Rates:
+class LearningRates:
     """Peak learning rates: of AdamW for embeddings, heads, biases and norms, of Muon for matrices; and decay."""
 
     adam: float

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from lmkit.training.optimizers import Rates
+from lmkit.training.optimizers import LearningRates
 from lmkit.training.schedules import Schedule
 
 
@@ -13,7 +13,7 @@ class Plan:
     steps: int | None = None
     seconds: float | None = None
     optimizer: str = "muon"
-    rates: Rates = field(default_factory=lambda: Rates(0.02, 0.04))
+    rates: LearningRates = field(default_factory=lambda: LearningRates(0.02, 0.04))
     schedule: Schedule = field(default_factory=Schedule)
     clip: float | None = 1.0
     accumulate: int = 1

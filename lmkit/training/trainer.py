@@ -25,7 +25,7 @@ from lmkit.nn.network import ROW_AXIS, Network, State, to_array
 from lmkit.nn.sharded_tensors import shard_tensor
 from lmkit.protocols import I64
 from lmkit.training.batches import Batch, Batches
-from lmkit.training.distributed import NetworkWithObjective, SharedNetwork, World
+from lmkit.training.distributed import NetworkWithObjective, ProcessGroup, SharedNetwork
 from lmkit.training.objectives.objective import Arrays, Objective
 from lmkit.training.optimizers import AdamW, Muon, clip
 from lmkit.training.plan import Plan
@@ -35,7 +35,7 @@ HIGHEST_RATE = 1e30  # what float32 can be multiplied by a few times
 
 
 @dataclass(frozen=True)
-class Stepped:
+class TrainStep:
     """One step of `total`: means over its predictions before it moves the weights, by name; the gradient's norm.
 
     `tokens` counts the predictions of all steps so far.
@@ -56,7 +56,7 @@ class Stepped:
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class Evaluation:
     """A validation at a step: its numbers by name, and whether they are the best so far."""
 
     step: int
@@ -66,7 +66,7 @@ class Evaluated:
     best: bool
 
 
-Event = Stepped | Evaluated
+Event = TrainStep | Evaluation
 
 
 class Trainer:
@@ -75,12 +75,12 @@ class Trainer:
     def __init__(
         self, network: Network, objective: Objective, batches: Batches, plan: Plan, *,
         validation: Validation | None = None,
-        world: World | None = None, shard: bool = False, compiled: bool = False,
+        world: ProcessGroup | None = None, shard: bool = False, compiled: bool = False,
     ) -> None:  # fmt: skip
         """Begin with the network as it is; `shard`: its weights are split among the processes of the world."""
         self.network, self.plan, self._objective, self._batches = network, plan, objective, batches
         self._validation = validation
-        self._world = world or World()
+        self._world = world or ProcessGroup()
         self._device = network.device
         module = NetworkWithObjective(network, objective, plan.precision)
         self._module: Any = self._world.wrap(module, shard=shard, methods=("hidden", "logits"))
@@ -139,7 +139,7 @@ class Trainer:
         every = self.plan.evaluate_every
         return self.finished or bool(every and self.step % every == 0)
 
-    def _evaluate(self) -> Evaluated:
+    def _evaluate(self) -> Evaluation:
         """Validates the network. Raises Diverged where a number is none."""
         assert self._validation is not None
         self.network.eval()
@@ -157,9 +157,9 @@ class Trainer:
             self.best = {"merit": merit, "step": self.step, **numbers}
             if self.plan.select_by:
                 self._best_weights = self.network.to_arrays()
-        return Evaluated(self.step, self.tokens, self.seconds, numbers, better)
+        return Evaluation(self.step, self.tokens, self.seconds, numbers, better)
 
-    def _take_step(self) -> Stepped:
+    def _take_step(self) -> TrainStep:
         """One step. Raises Diverged, with everything as it was before, where the loss is no number."""
         begun = time.perf_counter()
         self.network.train()
@@ -179,7 +179,7 @@ class Trainer:
         self.tokens += batch.weight
         spent = self.seconds + time.perf_counter() - begun
         (self.seconds,) = self._world.summed([spent if self._world.first else 0.0])  # one clock for all
-        return Stepped(
+        return TrainStep(
             self.step, self.total, self.tokens, self.seconds, numbers, factor * self.plan.rates.adam, norm
         )  # fmt: skip
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.neural_model import LoadedModel
 from lmkit.nn.language_model import of_network
 from lmkit.nn.network import Network
 from lmkit.training.batches import Corpus
@@ -24,7 +24,7 @@ class NextTokenValidation:
     sequence is scored in stretches of the context, each alone where the network has no state.
     """
 
-    weights: Weights
+    weights: LoadedModel
     corpus: Corpus
 
     def __call__(self, network: Network) -> Mapping[str, float]:

@@ -26,7 +26,7 @@ from lmkit.word_vectors.vector_space import VectorSpace
 class Stream:
     """Ids in pieces of whole lines: in memory up to `most` of them, beyond that where `spill` has room.
 
-    `spill` gives a storage whose `writer` makes arrays, as `edge.scratch.Disk` does.
+    `spill` gives a storage whose `writer` makes arrays, as `io.temp_storage.Disk` does.
     """
 
     def __init__(self, most: int, spill: Callable[[], Any]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from lmkit.protocols import F32, F64, I32, U8
 from lmkit.word_vectors.alias_sampling import alias_table, packed
 from lmkit.word_vectors.sharding import Chunk, share
-from lmkit.word_vectors.training_plan import Corpus, Plan, keep_probabilities, noise
+from lmkit.word_vectors.training_plan import Corpus, TrainingConfig, keep_probabilities, noise
 
 Tables = Sequence[F32]
 """Rows that centre vectors are made of, and those of vectors as context."""
@@ -49,9 +49,9 @@ class Kernel(Protocol):
 
 
 class CompiledKernel:
-    """Negative sampling in `lmkit.embedding.compiled`."""
+    """Negative sampling in `lmkit.word_vectors.numba_kernels`."""
 
-    def __init__(self, corpus: Corpus, plan: Plan) -> None:
+    def __init__(self, corpus: Corpus, plan: TrainingConfig) -> None:
         self.plan, self.known = plan, _misses()
         self.width = -(-plan.dim // 8) * 8
         self.keep = keep_probabilities(corpus.counts, plan.sample).astype(np.float32)

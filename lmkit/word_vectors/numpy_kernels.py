@@ -14,7 +14,7 @@ import numpy as np
 from lmkit.protocols import F32, F64, I32, U8, Bool, Floats
 from lmkit.word_vectors.losses import negative_sampling, softmax
 from lmkit.word_vectors.sharding import Chunk, share
-from lmkit.word_vectors.training_plan import FIRST_WORD, Corpus, Plan, keep_probabilities, noise
+from lmkit.word_vectors.training_plan import FIRST_WORD, Corpus, TrainingConfig, keep_probabilities, noise
 from lmkit.word_vectors.windows import Lines
 
 BATCH = 128  # in small vocabularies, a quarter of the words: too many changes of one row at once overshoot
@@ -33,7 +33,7 @@ class Batch(NamedTuple):
 class NumpyKernel:
     """A `kernels.Kernel` for every plan."""
 
-    def __init__(self, corpus: Corpus, plan: Plan) -> None:
+    def __init__(self, corpus: Corpus, plan: TrainingConfig) -> None:
         self.plan = plan
         self.width, self.parts = plan.dim, corpus.parts
         self.keep = keep_probabilities(corpus.counts, plan.sample)

@@ -5,7 +5,7 @@ Shapes: N points, D numbers in a vector.
 
 import numpy as np
 
-from lmkit.protocols import F64, Floats, Stage, untold
+from lmkit.protocols import F64, Floats, ProgressCallback, no_progress
 
 EXAGGERATION, EARLY = 12.0, 250
 """Points attract each other so many times more in so many steps at first, so that groups find together."""
@@ -29,7 +29,12 @@ def principal(vectors: Floats) -> F64:
 
 
 def tsne(
-    vectors: Floats, *, perplexity: float = 30.0, steps: int = 1000, draw: np.random.Generator, stage: Stage = untold
+    vectors: Floats,
+    *,
+    perplexity: float = 30.0,
+    steps: int = 1000,
+    draw: np.random.Generator,
+    stage: ProgressCallback = no_progress,
 ) -> F64:
     """t-distributed stochastic neighbour embedding, exact, (N, D) to (N, 2).
 

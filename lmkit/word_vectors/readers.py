@@ -20,7 +20,7 @@ import numpy as np
 from lmkit.errors import DataError
 from lmkit.protocols import F32, I64, U8
 from lmkit.word_vectors.float_parsing import parse
-from lmkit.word_vectors.word_order import Listing
+from lmkit.word_vectors.word_order import WordOrder
 
 FORMATS = TEXT, BINARY, GLOVE = ("text", "bin", "glove")
 SNIFF = 1 << 20
@@ -93,14 +93,14 @@ def _shown(data: bytes) -> str:
 # Text.
 
 
-def read_text(blocks: Iterable[bytes], *, header: bool) -> Listing:
+def read_text(blocks: Iterable[bytes], *, header: bool) -> WordOrder:
     """Words and vectors of a text in blocks of whole lines, of `text` with a header or else `glove`.
 
     Empty lines are passed over. Raises DataError that names the line: rows too short or too
     long, what is no number or not finite, another number of words than the header says.
     """
     count, width, line, blocks = _begin(iter(blocks), header)
-    listing, met = Listing(width), 0
+    listing, met = WordOrder(width), 0
     for block in blocks:
         words, vectors = _Block(block, line).rows(width)
         met += len(words)
@@ -204,7 +204,7 @@ class _Block:
 # Binary.
 
 
-def read_binary(chunks: Iterable[bytes], *, replace: bool = False) -> Listing:
+def read_binary(chunks: Iterable[bytes], *, replace: bool = False) -> WordOrder:
     """Words and vectors of a binary file in pieces of any size; `replace`: bytes that are not UTF-8, by U+FFFD.
 
     Raises DataError that names the word by its number: a file that ends before its last word or goes
@@ -216,7 +216,7 @@ def read_binary(chunks: Iterable[bytes], *, replace: bool = False) -> Listing:
         data += piece
     first, _, data = data.partition(b"\n")
     count, width = _sizes(first)
-    listing, met = Listing(width), 0
+    listing, met = WordOrder(width), 0
     for piece in chain([b""], chunks):
         data += piece
         words, vectors, data = _unpacked(data, width, count - met)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.word_vectors.training_plan import Plan
+from lmkit.word_vectors.training_plan import TrainingConfig
 
 SHORT = 200_000  # ids below which one worker has a corpus for itself
 WORKERS = 2
@@ -36,16 +36,16 @@ class Chunk(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rounds:
+class Shards:
     """The chunks of a training."""
 
-    plan: Plan
+    plan: TrainingConfig
     length: int
     workers: int
     chunks: int
 
     @classmethod
-    def of(cls, plan: Plan, length: int, size: int) -> "Rounds":
+    def of(cls, plan: TrainingConfig, length: int, size: int) -> "Shards":
         """Chunks for a stream of `length` ids and a vocabulary of `size` words.
 
         They have an id for each word: longer ones learn less, and shorter ones cost more sums.

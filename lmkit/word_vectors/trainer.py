@@ -17,16 +17,16 @@ from lmkit.errors import DataError, Diverged
 from lmkit.protocols import F32, F64
 from lmkit.word_vectors.kernels import CompiledKernel, Kernel
 from lmkit.word_vectors.numpy_kernels import NumpyKernel
-from lmkit.word_vectors.sharding import Rounds
-from lmkit.word_vectors.training_plan import (  # fmt: skip
+from lmkit.word_vectors.sharding import Shards
+from lmkit.word_vectors.training_plan import (
     FIRST_WORD,
     Compiled,
     Compiling,
     Corpus,
     Event,
-    Plan,
     Progress,
     State,
+    TrainingConfig,
     Vectors,
     initial,
 )
@@ -35,13 +35,13 @@ OFTEN = 0.05
 """Seconds between two looks at whether code is being compiled."""
 
 
-def compiled(plan: Plan) -> bool:
+def compiled(plan: TrainingConfig) -> bool:
     """Whether a training would run as compiled code: negative sampling, where numba is installed."""
     return plan.loss == "negative-sampling" and find_spec("numba") is not None
 
 
 def train(
-    corpus: Corpus, plan: Plan, state: State | None = None, *, threads: int = 1, hogwild: bool = False,
+    corpus: Corpus, plan: TrainingConfig, state: State | None = None, *, threads: int = 1, hogwild: bool = False,
 ) -> Iterator[Event]:  # fmt: skip
     """Trains vectors: yields Progress after each round and at last Vectors, each (V, D).
 
@@ -57,7 +57,7 @@ def train(
         raise DataError("nothing to train with: the corpus has fewer than two different words")
     kernel: Kernel = CompiledKernel(corpus, plan) if compiled(plan) else NumpyKernel(corpus, plan)
     state = initial(len(corpus.counts), plan, corpus.rows) if state is None else state
-    rounds = Rounds.of(plan, len(corpus.ids), (len(corpus.counts) + corpus.rows) // 2)
+    rounds = Shards.of(plan, len(corpus.ids), (len(corpus.counts) + corpus.rows) // 2)
     with ThreadPoolExecutor(threads) as pool:
         yield from _compile(kernel, pool)
         parts = -(-threads // rounds.workers) if hogwild else 1
@@ -116,7 +116,7 @@ class _Team:
         with np.errstate(over="ignore", invalid="ignore"):
             return bool(np.isfinite(self.base.sum()))
 
-    def work(self, corpus: Corpus, rounds: Rounds, number: int) -> F64:
+    def work(self, corpus: Corpus, rounds: Shards, number: int) -> F64:
         """One round: what was found by all."""
         jobs: list[Future[F64]] = []
         for worker, chunk in enumerate(rounds[number]):

@@ -22,7 +22,7 @@ _AT_ONCE = 1 << 16  # rows of words that are gathered at once
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingConfig:
     """The settings of a training. Raises UsageError if they can't be.
 
     architecture  `skipgram`: a word predicts each neighbour; `cbow`: all neighbours together predict the word
@@ -190,7 +190,7 @@ Event = Compiling | Compiled | Progress | Vectors
 """What `training.train` yields: perhaps Compiling and Compiled, Progress after each round, at last Vectors."""
 
 
-def initial(size: int, plan: Plan, rows: int | None = None) -> State:
+def initial(size: int, plan: TrainingConfig, rows: int | None = None) -> State:
     """Where a training begins: centre vectors uniform in (-2/D, 2/D), context vectors zero.
 
     This is four times as wide as word2vec has it and twice as gensim does: in few epochs more is learned. Where there

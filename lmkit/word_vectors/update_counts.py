@@ -5,10 +5,10 @@ import numpy as np
 from lmkit.errors import DataError
 from lmkit.protocols import F64, I32, Bool
 from lmkit.word_vectors.numpy_kernels import Batch, NumpyKernel
-from lmkit.word_vectors.training_plan import FIRST_WORD, Corpus, Plan, noise
+from lmkit.word_vectors.training_plan import FIRST_WORD, Corpus, TrainingConfig, noise
 
 
-def count_updates(corpus: Corpus, plan: Plan) -> tuple[int, int]:
+def count_updates(corpus: Corpus, plan: TrainingConfig) -> tuple[int, int]:
     """Vectors as centre and as context that are other ones after a step with the first pair of neighbours.
 
     The step is from random vectors, since the context vectors with which training begins are zero and move

@@ -37,7 +37,7 @@ class Neighbour(NamedTuple):
     score: float
 
 
-class Asked(NamedTuple):
+class VectorQuery(NamedTuple):
     """Words that are asked for, and how they are known.
 
     ids      of each, -1 for one that the space made a vector for of its characters
@@ -50,7 +50,7 @@ class Asked(NamedTuple):
     made: list[bytes]
 
     @classmethod
-    def joined(cls, several: Sequence["Asked"]) -> "Asked":
+    def joined(cls, several: Sequence["VectorQuery"]) -> "VectorQuery":
         """All words of several."""
         ids, vectors, made = zip(*several, strict=True) if several else ((), (np.zeros((0, 0)),), ())
         return cls([*chain(*ids)], np.concatenate(vectors), [*chain(*made)])
@@ -148,11 +148,11 @@ class VectorSpace:
     # As an Embedding.
 
     def table(self) -> F32:
-        """See `Embedding.table`."""
+        """See `HasEmbeddings.table`."""
         return self.centre
 
     def vectors(self, ids: I32) -> F32:
-        """See `Embedding.vectors`: those of the words, whatever stands beside them."""
+        """See `HasEmbeddings.vectors`: those of the words, whatever stands beside them."""
         vectors: F32 = self._centre[ids]
         return vectors
 
@@ -173,7 +173,7 @@ class VectorSpace:
         _refuse([word for word, token in zip(words, ids.tolist(), strict=True) if token < 0])
         return ids
 
-    def ask(self, words: Sequence[bytes]) -> Asked:
+    def ask(self, words: Sequence[bytes]) -> VectorQuery:
         """Vectors of words, of unknown ones made of their n-grams. Raises DataError that names those without."""
         ids = self.find(words)
         vectors, missing = self._centre[ids].astype(np.float64), []
@@ -185,7 +185,7 @@ class VectorSpace:
             else:
                 vectors[place] = made
         _refuse(missing)
-        return Asked(ids.tolist(), vectors, [words[place] for place in unknown])
+        return VectorQuery(ids.tolist(), vectors, [words[place] for place in unknown])
 
     def vector_of(self, word: bytes) -> F64 | None:
         """The vector of any word, (D,): its own, or else one of its n-grams; None where there is neither."""

@@ -16,7 +16,7 @@ PLACES = "special_places"
 """The setting that says which words, from 0, a file's `<unk>`, `<s>` and `</s>` were; they have ids of their own."""
 
 
-class Listing:
+class WordOrder:
     """Words gathered in order; of a word met twice the first vector is kept.
 
     words       how many were kept

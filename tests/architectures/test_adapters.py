@@ -5,17 +5,17 @@ import pytest
 
 from lmkit import checkpoint, registry
 from lmkit.architectures.adapters import Adapter, AdapterWeights
-from lmkit.architectures.neural_model import Weights
-from lmkit.architectures.recurrent import Recurrent
-from lmkit.architectures.transformer import Transformer
-from lmkit.data.sequences import TextForm
+from lmkit.architectures.neural_model import LoadedModel
+from lmkit.architectures.recurrent import RNNConfig
+from lmkit.architectures.transformer import TransformerConfig
+from lmkit.data.sequences import TextFormat
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.tokenization.tokenizers import ByteTokenizer
 
-TRANSFORMER = Transformer(
+TRANSFORMER = TransformerConfig(
     vocabulary=ByteTokenizer().size, layers=2, width=6, heads=2, kv_heads=1, head_width=4, hidden=10, context=8
 )
-RECURRENT = Recurrent(vocabulary=ByteTokenizer().size, layers=2, width=6, cell="gru")
+RECURRENT = RNNConfig(vocabulary=ByteTokenizer().size, layers=2, width=6, cell="gru")
 CASES = [(TRANSFORMER, ("q_proj", "down_proj")), (RECURRENT, ("weight_hh",))]
 every_model = pytest.mark.parametrize(("settings", "targets"), CASES, ids=lambda value: getattr(value, "kind", None))
 
@@ -30,8 +30,8 @@ def saved(content):
 
 
 def model_of(settings):
-    made = Weights(settings, TextForm("stream", 1, 10), ByteTokenizer(), random_arrays(settings.shapes(), 0))
-    return Weights.from_checkpoint(checkpoint.parse(saved(made)))
+    made = LoadedModel(settings, TextFormat("stream", 1, 10), ByteTokenizer(), random_arrays(settings.shapes(), 0))
+    return LoadedModel.from_checkpoint(checkpoint.parse(saved(made)))
 
 
 def adapter_of(model, targets, **options):

@@ -3,16 +3,16 @@
 import pytest
 
 from lmkit.architectures.context_window import ContextWindow
-from lmkit.architectures.encoder import Encoder
-from lmkit.architectures.feedforward import FeedForward
-from lmkit.architectures.recurrent import Recurrent
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.encoder import EncoderConfig
+from lmkit.architectures.feedforward import FFNConfig
+from lmkit.architectures.recurrent import RNNConfig
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.errors import UsageError
 
-FFN = FeedForward(vocabulary=11, context=3)
-RNN = Recurrent(vocabulary=11)
-TRANSFORMER = Transformer(vocabulary=11, context=9)
-ENCODER = Encoder(vocabulary=11, context=16)
+FFN = FFNConfig(vocabulary=11, context=3)
+RNN = RNNConfig(vocabulary=11)
+TRANSFORMER = TransformerConfig(vocabulary=11, context=9)
+ENCODER = EncoderConfig(vocabulary=11, context=16)
 
 
 @pytest.mark.parametrize(

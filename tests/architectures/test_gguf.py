@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lmkit.architectures import gguf as families
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.errors import CheckpointError
 from lmkit.io import gguf as gguf_files
 from lmkit.tokenization.bpe.byte_characters import BYTE_TO_CHARACTER
@@ -48,7 +48,7 @@ def turned(array: Any, head_width: int) -> Any:
 def write(path: Path, architecture: str = "llama", quantized: Any = None, **changes: Any) -> tuple[Any, Any]:
     """A random model as a GGUF file; gives its settings and tensors."""
     shape = {**SHAPE, **changes.pop("shape", {})}
-    settings = Transformer(**shape)
+    settings = TransformerConfig(**shape)
     random = np.random.default_rng(3)
     tensors = {name: random.normal(size=shape).astype(np.float32) for name, shape in settings.shapes().items()}
     writer = gguf.GGUFWriter(path, architecture)

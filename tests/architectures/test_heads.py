@@ -6,25 +6,25 @@ import numpy as np
 import pytest
 
 from lmkit import checkpoint
-from lmkit.architectures.encoder import Encoder
-from lmkit.architectures.feedforward import FeedForward
-from lmkit.architectures.neural_model import Weights
-from lmkit.architectures.recurrent import Recurrent
-from lmkit.architectures.transformer import Transformer
-from lmkit.data.sequences import TextForm
+from lmkit.architectures.encoder import EncoderConfig
+from lmkit.architectures.feedforward import FFNConfig
+from lmkit.architectures.neural_model import LoadedModel
+from lmkit.architectures.recurrent import RNNConfig
+from lmkit.architectures.transformer import TransformerConfig
+from lmkit.data.sequences import TextFormat
 from lmkit.errors import CheckpointError
 from lmkit.tokenization.tokenizers import ByteTokenizer
 
 SMALL = {"layers": 1, "width": 4}
 HEADS = {"heads": 1, "kv_heads": 1, "head_width": 4, "hidden": 6, "context": 8}
 MODELS = [
-    (FeedForward, {"context": 2, "width": 3, "hidden": 5}, "9df8141f38be9f2b"),
-    (FeedForward, {"context": 2, "width": 3, "hidden": 5, "direct": True}, "af8a90240200a0c1"),
-    (Recurrent, {**SMALL, "cell": "gru"}, "56cbf26e0515c94e"),
-    (Recurrent, {**SMALL, "cell": "mingru", "bias": False, "tied": True}, "9cc569743be4182b"),
-    (Transformer, {**SMALL, **HEADS}, "66b933ebb4acdfa4"),
+    (FFNConfig, {"context": 2, "width": 3, "hidden": 5}, "9df8141f38be9f2b"),
+    (FFNConfig, {"context": 2, "width": 3, "hidden": 5, "direct": True}, "af8a90240200a0c1"),
+    (RNNConfig, {**SMALL, "cell": "gru"}, "56cbf26e0515c94e"),
+    (RNNConfig, {**SMALL, "cell": "mingru", "bias": False, "tied": True}, "9cc569743be4182b"),
+    (TransformerConfig, {**SMALL, **HEADS}, "66b933ebb4acdfa4"),
     (
-        Transformer,
+        TransformerConfig,
         {**SMALL, **HEADS, "tied": True, "normalisation": "layernorm", "positions": "learned"},
         "07d76e416eef7504",
     ),
@@ -43,7 +43,7 @@ def file_of(settings):
         count = int(np.prod(shape))
         arrays[name] = np.arange(size, size + count, dtype=np.float32).reshape(shape)
         size += count
-    weights = Weights(settings, TextForm("stream", 1, 10), ByteTokenizer(), arrays)
+    weights = LoadedModel(settings, TextFormat("stream", 1, 10), ByteTokenizer(), arrays)
     return b"".join(map(bytes, checkpoint.serialize(weights.to_checkpoint({}))))
 
 
@@ -61,7 +61,7 @@ def test_files_of_language_models_are_those_of_the_first_release(family, options
     content = checkpoint.parse(memoryview(data))
     assert content_digest(content) == digest
     assert not {"body", "head", "adapters"} & set(content.config)
-    again = Weights.from_checkpoint(content).to_checkpoint({})
+    again = LoadedModel.from_checkpoint(content).to_checkpoint({})
     assert b"".join(map(bytes, checkpoint.serialize(again))) == data
 
 
@@ -77,7 +77,7 @@ def test_tensors_are_those_of_the_body_and_then_those_of_the_head(family, option
 
 
 def test_an_encoder_is_a_body_alone():
-    assert Encoder(vocabulary=11).head is None
+    assert EncoderConfig(vocabulary=11).head is None
 
 
 def test_a_head_may_be_named_and_another_one_is_refused():
@@ -92,7 +92,7 @@ def test_a_head_may_be_named_and_another_one_is_refused():
             content.kind, {**content.config, "head": head}, content.tensors, content.tokenizer, {}
         )
         if error is None:
-            assert Weights.from_checkpoint(named).settings.head.kind == "lm"
+            assert LoadedModel.from_checkpoint(named).settings.head.kind == "lm"
         else:
             with pytest.raises(CheckpointError, match=error):
-                Weights.from_checkpoint(named)
+                LoadedModel.from_checkpoint(named)

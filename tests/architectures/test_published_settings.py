@@ -12,16 +12,16 @@ from published_models import PROMPTS, files_of, generated, saved, torch, transfo
 
 from lmkit.architectures import published_settings
 from lmkit.architectures.huggingface import folder
-from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.neural_model import LoadedModel
 from lmkit.architectures.published_settings import Published
 from lmkit.checkpoint import parse
-from lmkit.data.sequences import ALONE, ALWAYS, NEVER, TextForm, encode_prompt
+from lmkit.data.sequences import ALONE, ALWAYS, NEVER, TextFormat, encode_prompt
 from lmkit.errors import CheckpointError, DataError
 from lmkit.generation import prompt_encoding
 from lmkit.generation.beam_search import Beams, BeamSearch
-from lmkit.generation.engine import Generated, Generator, OneByOne, Request, Together
+from lmkit.generation.engine import BatchedStepper, Completion, Generator, Request, SequentialStepper
 from lmkit.generation.filter_chain import Filtering
-from lmkit.generation.sampler import Chooser
+from lmkit.generation.sampler import Sampler
 
 FEW = (0, 1)
 TWENTY = [seed if seed in FEW else pytest.param(seed, marks=pytest.mark.slow) for seed in range(20)]
@@ -49,13 +49,13 @@ def requests_of(model: Any, texts: Any = PROMPTS) -> list[Request]:
     return found
 
 
-def chooser_of(model: Any, *, greedy: bool = True) -> Chooser:
-    return Chooser(Filtering().chain(), never=prompt_encoding.never(model, unknown=False), greedy=greedy)
+def chooser_of(model: Any, *, greedy: bool = True) -> Sampler:
+    return Sampler(Filtering().chain(), never=prompt_encoding.never(model, unknown=False), greedy=greedy)
 
 
-def texts_of(model: Any, stepper: Any, requests: list[Request], **options: Any) -> dict[str, Generated]:
+def texts_of(model: Any, stepper: Any, requests: list[Request], **options: Any) -> dict[str, Completion]:
     events = Generator(model, stepper, most=30, **options).run(requests)
-    return {event.request.label: event for event in events if isinstance(event, Generated)}
+    return {event.request.label: event for event in events if isinstance(event, Completion)}
 
 
 @pytest.mark.parametrize("seed", TWENTY)
@@ -63,13 +63,13 @@ def test_texts_are_those_of_transformers_to_the_token(seed: int, tmp_path: Path)
     theirs, words = saved(tmp_path / "model", seed)
     model = model_of(tmp_path / "model")
     expected = {text: generated(theirs, words, text) for text in PROMPTS}
-    for make in (OneByOne, Together):
+    for make in (SequentialStepper, BatchedStepper):
         found = texts_of(model, make(model, chooser_of(model)), requests_of(model), batch=4)
         assert {text: [*one.ids, *one.closing] for text, one in found.items()} == expected
     ends = prompt_encoding.ends_of(model.form)
     for tokens in expected.values():
         assert not set(tokens[:-1]) & set(ends)
-    drawn = texts_of(model, OneByOne(model, chooser_of(model, greedy=False)), requests_of(model))
+    drawn = texts_of(model, SequentialStepper(model, chooser_of(model, greedy=False)), requests_of(model))
     for one in drawn.values():
         assert not set(one.ids) & set(ends)
         assert (one.finish_reason == "eos") == bool(one.closing) == (len(one.ids) < 30)
@@ -120,7 +120,7 @@ def test_rolling_likelihood_is_that_of_the_harness(tmp_path: Path) -> None:
         assert nats(model) == pytest.approx(each, abs=1e-4)
 
 
-def _both(weights: Weights) -> list[Any]:
+def _both(weights: LoadedModel) -> list[Any]:
     """The model in numpy and in torch."""
     from lmkit.inference.transformer import TransformerModel
     from lmkit.nn.language_model import open_model
@@ -201,7 +201,7 @@ def test_a_checkpoint_and_a_folder_carry_it_all(tmp_path: Path, lmkit: Callable[
     assert sorted(first.published.chat_templates) == ["default", "tool_use"]
     assert lmkit("convert", tmp_path / "model", "-o", tmp_path / "model.lm").status == 0
     content = parse((tmp_path / "model.lm").read_bytes())
-    second = Weights.from_checkpoint(content)
+    second = LoadedModel.from_checkpoint(content)
     assert (second.form, second.published) == (first.form, first.published)
     assert lmkit("convert", tmp_path / "model.lm", "-o", tmp_path / "out").status == 0
     third = folder.read(files_of(tmp_path / "out"))
@@ -235,12 +235,12 @@ def test_a_folder_written_anew_begins_and_ends_texts_as_before(seed: int, tmp_pa
 
 
 def test_forms_of_models_trained_here_are_written_as_ever() -> None:
-    form = TextForm("stream", 2, 2)
+    form = TextFormat("stream", 2, 2)
     assert form.to_json() == {"by": "stream", "start": 2, "line_end": 2, "document_end": None}
-    other = TextForm("stream", 1, None, ends=(3, 2), bos=ALONE)
+    other = TextFormat("stream", 1, None, ends=(3, 2), bos=ALONE)
     assert other.to_json()["ends"] == [3, 2]
     for one in (form, other):
-        assert TextForm.from_json(json.loads(json.dumps(one.to_json())), 9) == one
+        assert TextFormat.from_json(json.loads(json.dumps(one.to_json())), 9) == one
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_forms_of_models_trained_here_are_written_as_ever() -> None:
 def test_damaged_forms_are_refused(changes: Mapping[str, Any]) -> None:
     values = {"by": "stream", "start": 2, "line_end": None, "document_end": None, **changes}
     with pytest.raises(CheckpointError):
-        TextForm.from_json(values, 9)
+        TextFormat.from_json(values, 9)
 
 
 @pytest.mark.parametrize(

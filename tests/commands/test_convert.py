@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lmkit.architectures.neural_model import Weights
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.neural_model import LoadedModel
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.checkpoint import parse, serialize
-from lmkit.data.sequences import TextForm
+from lmkit.data.sequences import TextFormat
 from lmkit.tokenization.tokenizers import from_list
 
 FILES = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
@@ -22,10 +22,10 @@ def checkpoint(**changes: Any) -> bytes:
     """A small transformer over characters."""
     tokenizer = from_list("char", [b"a", b"b", b" "])
     shape = {"vocabulary": 6, "layers": 1, "width": 8, "heads": 2, "kv_heads": 1, "head_width": 4, "hidden": 5}
-    settings = Transformer(**{**shape, "context": 7, **changes})
+    settings = TransformerConfig(**{**shape, "context": 7, **changes})
     random = np.random.default_rng(0)
     tensors = {name: random.normal(size=shape).astype(np.float32) for name, shape in settings.shapes().items()}
-    weights = Weights(settings, TextForm.of("stream", tokenizer), tokenizer, tensors)
+    weights = LoadedModel(settings, TextFormat.of("stream", tokenizer), tokenizer, tensors)
     return b"".join(map(bytes, serialize(weights.to_checkpoint({}))))
 
 

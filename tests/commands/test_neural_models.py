@@ -9,7 +9,7 @@ from conftest import without_digests
 from random_weights import random_weights
 from rounding import allowance, assert_nats, shape_of, spread
 
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.checkpoint import serialize
 from lmkit.commands.loading.models import open_language_model, open_tokenizer, use_threads
 from lmkit.inference import thread_pool
@@ -147,9 +147,10 @@ def test_info_counts_parameters(name, lmkit, shelf):
 
 @pytest.mark.parametrize("heads", [1, 2, 4])
 def test_heads_do_not_change_the_count(heads):
-    same = Transformer(vocabulary=9, width=16, heads=heads, kv_heads=heads, head_width=16 // heads, hidden=8)
+    same = TransformerConfig(vocabulary=9, width=16, heads=heads, kv_heads=heads, head_width=16 // heads, hidden=8)
     assert (
-        same.parameters == Transformer(vocabulary=9, width=16, heads=1, kv_heads=1, head_width=16, hidden=8).parameters
+        same.parameters
+        == TransformerConfig(vocabulary=9, width=16, heads=1, kv_heads=1, head_width=16, hidden=8).parameters
     )
 
 
@@ -193,7 +194,7 @@ def test_how_many_threads(threads, size, asked, expected, work, monkeypatch):
     with open("file", "wb") as out:
         out.truncate(size)
     use_threads(threads, "file")
-    assert thread_pool.hands() == expected
+    assert thread_pool.thread_count() == expected
     thread_pool.use(1)
 
 

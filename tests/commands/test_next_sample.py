@@ -9,7 +9,7 @@ from conftest import NEURAL
 
 from lmkit.data.keyed_random import stream_of, uniforms
 from lmkit.errors import CheckpointError
-from lmkit.inference.linear import Head
+from lmkit.inference.linear import LMHead
 
 TIES = b"""\\data\\
 ngram 1=6
@@ -165,7 +165,7 @@ def test_probabilities_are_the_softmax_of_logits(name, lmkit, shelf, opened):
 def test_logits_of_any_size():
     """Ten thousand is no number that exp knows."""
     weight = np.array([[1e4], [-1e4], [0], [1e4]], dtype=np.float32)
-    head, x = Head(weight, None, 3), np.ones(1, dtype=np.float32)
+    head, x = LMHead(weight, None, 3), np.ones(1, dtype=np.float32)
     assert head.logits(x).tolist() == [1e4, -1e4, 0]
     assert head.next(x).tolist() == pytest.approx([-math.log(2), -2e4 - math.log(2), -1e4 - math.log(2)])
     with pytest.raises(CheckpointError):

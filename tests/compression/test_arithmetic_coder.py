@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.compression.adaptive_models import Bytes, Flag
+from lmkit.compression.adaptive_models import AdaptiveBit, AdaptiveBytes
 from lmkit.compression.arithmetic_coder import BIT, Decoder, Encoder
 from lmkit.errors import DataError
 
@@ -131,17 +131,17 @@ def test_a_decoder_does_not_go_on_for_ever():
 
 @given(st.lists(st.binary(max_size=12), max_size=8))
 def test_pieces_of_bytes(pieces):
-    encoder, learned = Encoder(), Bytes()
+    encoder, learned = Encoder(), AdaptiveBytes()
     for piece in pieces:
         assert learned.code(encoder, piece, 12) == piece
     data = encoder.finish()
-    decoder, learned = Decoder([data]), Bytes()
+    decoder, learned = Decoder([data]), AdaptiveBytes()
     assert [learned.code(decoder, b"", 12) for _ in pieces] == pieces
     decoder.finish()
 
 
 def test_pieces_are_learned():
-    encoder, learned = Encoder(), Bytes()
+    encoder, learned = Encoder(), AdaptiveBytes()
     costs = []
     for _ in range(50):
         before = encoder.bits
@@ -153,32 +153,32 @@ def test_pieces_are_learned():
 
 
 def test_what_is_learned_is_bounded(monkeypatch):
-    monkeypatch.setattr(Bytes, "MOST", 50)
+    monkeypatch.setattr(AdaptiveBytes, "MOST", 50)
     pieces = [bytes(range(start, start + 20)) for start in range(0, 200, 20)]
-    encoder, learned = Encoder(), Bytes()
+    encoder, learned = Encoder(), AdaptiveBytes()
     for piece in pieces:
         learned.code(encoder, piece, 20)
         assert len(learned._seen) <= 53
-    decoder, learned = Decoder([encoder.finish()]), Bytes()
+    decoder, learned = Decoder([encoder.finish()]), AdaptiveBytes()
     assert [learned.code(decoder, b"", 20) for _ in pieces] == pieces
 
 
 def test_a_piece_without_end_is_damage():
-    encoder, learned = Encoder(), Bytes()
+    encoder, learned = Encoder(), AdaptiveBytes()
     learned.code(encoder, b"x" * 20, 20)
     with pytest.raises(DataError, match="without end"):
-        Bytes().code(Decoder([encoder.finish()]), b"", 19)
+        AdaptiveBytes().code(Decoder([encoder.finish()]), b"", 19)
 
 
 @given(st.lists(st.integers(0, 1), max_size=50))
 def test_flags(values):
     """Parts 1 and 4 at first, 64 more for each that comes: the cost is a product of fractions."""
-    encoder, flag = Encoder(), Flag(1, 4)
+    encoder, flag = Encoder(), AdaptiveBit(1, 4)
     counts, expected = [1, 4], 0.0
     for value in values:
         flag.code(encoder, value)
         expected -= math.log2(counts[value] / sum(counts))
         counts[value] += 64
     assert encoder.bits == pytest.approx(expected, abs=1e-9)
-    decoder, flag = Decoder([encoder.finish()]), Flag(1, 4)
+    decoder, flag = Decoder([encoder.finish()]), AdaptiveBit(1, 4)
     assert [flag.code(decoder, 0) for _ in values] == values

@@ -14,7 +14,7 @@ from test_text_codec import AWKWARD, TEXT, there_and_back
 
 from lmkit.commands.loading.models import open_tokenizer
 from lmkit.compression import byte_fallback, text_codec
-from lmkit.data.sequences import TextForm
+from lmkit.data.sequences import TextFormat
 from lmkit.errors import DataError
 from lmkit.evaluation import perplexity
 from lmkit.inference.recurrent import RecurrentModel
@@ -71,7 +71,7 @@ def with_line_ends_as_text(tokenizer, *, recurrent):
     """A model with random weights that reads texts as they are, as those in folders of Hugging Face's do."""
     kind, shape = ("rnn", {"width": 6}) if recurrent else ("transformer", SHAPE)
     weights = random_weights(kind, tokenizer, by="stream", **shape)
-    weights = dataclasses.replace(weights, form=TextForm("stream", tokenizer.specials.get("eos", 0), None))
+    weights = dataclasses.replace(weights, form=TextFormat("stream", tokenizer.specials.get("eos", 0), None))
     return (RecurrentModel if recurrent else TransformerModel)(weights)
 
 

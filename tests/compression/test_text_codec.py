@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lmkit.compression import byte_fallback, quantized_distributions, text_codec
-from lmkit.compression.quantized_distributions import Rounding, exponentials
-from lmkit.data.sequences import TextForm
+from lmkit.compression.quantized_distributions import Quantizer, exponentials
+from lmkit.data.sequences import TextFormat
 from lmkit.errors import CheckpointError, DataError
 from lmkit.evaluation import perplexity
 
@@ -134,7 +134,7 @@ def test_distributions_as_what_differs(name, opened, monkeypatch, shelf):
     made = []
     for kind in (quantized_distributions.Sparse, quantized_distributions.Dense):
         monkeypatch.setattr(kind, "choose", counting(kind.choose, made))
-    monkeypatch.setattr(Rounding, "LARGE", 2)
+    monkeypatch.setattr(Quantizer, "LARGE", 2)
     after = [len(there_and_back(model, text, 1 << 16)) for text in texts]
     assert np.abs(np.subtract(after, before)).max() <= 1
     assert "Sparse" in made or name in ("mle-2.lm", "open-mle.lm")
@@ -224,7 +224,7 @@ class Last:
     def __init__(self, tokenizer):
         self.tokenizer = tokenizer
         self.signature = {"kind": "last"}
-        self.form = TextForm("line", 0, 0)
+        self.form = TextFormat("line", 0, 0)
 
     def start(self):
         return np.array([0])
@@ -301,7 +301,7 @@ def test_distributions_keep_their_probabilities(unk, size):
     few[[8, 9]] = -np.inf
     spiked = first - 15.0
     spiked[40] = 3.0
-    rounding = Rounding(size, unk)
+    rounding = Quantizer(size, unk)
     kinds = []
     for logs in (first, few, spiked, rng.normal(size=size) * 4, first):
         logs = logs - np.log(np.exp(logs).sum())

@@ -9,7 +9,7 @@ from bigrams import BigramModel, bigram, stepped, tokenizer_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.data.sequences import TextForm, sequences
+from lmkit.data.sequences import TextFormat, sequences
 from lmkit.evaluation import perplexity
 from lmkit.evaluation.parallel_readers import in_step
 from lmkit.evaluation.perplexity import Totals, evaluate, evaluate_all, evaluate_block
@@ -75,7 +75,7 @@ def test_a_stream_by_hand():
     table = np.full((4, 4), -np.inf)
     table[2, [3, 2]] = np.log([0.75, 0.25])
     table[3, [3, 2]] = np.log([0.25, 0.75])
-    model = BigramModel(tokenizer, TextForm.of("stream", tokenizer), table)
+    model = BigramModel(tokenizer, TextFormat.of("stream", tokenizer), table)
     found = total(evaluate(model, [b"a\n\n", b"aa\n"]))
     assert found.nats == pytest.approx(math.log(0.75 * 0.75 * 0.25 * 0.75 * 0.25 * 0.75))
     assert (found.tokens, found.characters, found.impossible) == (6, 6, [])
@@ -86,7 +86,7 @@ def test_what_can_not_be_is_named():
     tokenizer = tokenizer_of("char", "ab")
     table = np.full((5, 5), -math.log(4))
     table[3, 4] = -np.inf
-    model = BigramModel(tokenizer, TextForm.of("stream", tokenizer), table)
+    model = BigramModel(tokenizer, TextFormat.of("stream", tokenizer), table)
     found = total(evaluate(model, [b"ab\n"]))
     assert found.perplexity == math.inf
     assert found.impossible == [(4,)]
@@ -95,7 +95,7 @@ def test_what_can_not_be_is_named():
 class AsItIs:
     """A model of bytes to which line ends are text: every byte costs one bit."""
 
-    form = TextForm("stream", 0, None)
+    form = TextFormat("stream", 0, None)
     tokenizer = tokenizer_of("byte")
 
     def read(self, blocks):

@@ -8,7 +8,7 @@ from bigrams import bigram, stepped, tokenizer_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.data.sequences import TextForm, sequences
+from lmkit.data.sequences import TextFormat, sequences
 from lmkit.errors import DataError
 from lmkit.evaluation import mixture
 from lmkit.evaluation.mixture import Mixture, best_weights, evaluate_each, maximise, mixed
@@ -184,7 +184,7 @@ def test_tokens_that_do_not_line_up(first, second):
 
 def test_line_ends_that_are_text_do_not_go_with_tokens_for_them():
     first, second = bigram(CHARS, "stream"), bigram(CHARS, "stream")
-    second.form = TextForm("stream", 2, None)
+    second.form = TextFormat("stream", 2, None)
     with pytest.raises(DataError, match="line up"):
         Mixture([first, second], WEIGHTS)
 

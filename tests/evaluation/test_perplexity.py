@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.data.sequences import TextForm
+from lmkit.data.sequences import TextFormat
 from lmkit.evaluation import perplexity
 from lmkit.evaluation.perplexity import Totals, measure
 from lmkit.scaling import model_sizes
@@ -88,7 +88,7 @@ def test_adding_up():
 class Halving:
     """Each token has half the probability of the one before; nothing else matters."""
 
-    form = TextForm("line", 1, 2)
+    form = TextFormat("line", 1, 2)
 
     class tokenizer:  # noqa: N801
         specials = MappingProxyType({"unk": 0, "bos": 1, "eos": 2})

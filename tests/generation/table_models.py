@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from lmkit.data.sequences import TextForm
+from lmkit.data.sequences import TextFormat
 from lmkit.generation.batching import StateRows
 
 UNK, BOS, EOS = 0, 1, 2
@@ -29,7 +29,7 @@ class Table:
     """log p(w | the last `order` tokens), each row drawn when it is first asked for."""
 
     normalised = True
-    form = TextForm("line", BOS, EOS)
+    form = TextFormat("line", BOS, EOS)
 
     def __init__(self, size, order, draw):
         self.tokenizer = Letters(size)

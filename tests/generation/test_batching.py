@@ -8,9 +8,9 @@ import pytest
 from lmkit.data.keyed_random import stream_of
 from lmkit.generation import batching, prompt_encoding
 from lmkit.generation.batching import StateRows
-from lmkit.generation.engine import Generated, Generator, OneByOne, Request, Together
+from lmkit.generation.engine import BatchedStepper, Completion, Generator, Request, SequentialStepper
 from lmkit.generation.filter_chain import Filtering
-from lmkit.generation.sampler import Chooser
+from lmkit.generation.sampler import Sampler
 
 MODELS = (
     "transformer.lm", "transformer-stream.lm", "lstm.lm", "gru-stream.lm", "mingru-file.lm", "ffn.lm",
@@ -27,7 +27,7 @@ WAYS = {
 
 def chooser(model, way):
     chain = Filtering(**(WAYS[way] or {})).chain()
-    return Chooser(chain, never=prompt_encoding.never(model, unknown=False), greedy=WAYS[way] is None)
+    return Sampler(chain, never=prompt_encoding.never(model, unknown=False), greedy=WAYS[way] is None)
 
 
 def requests(model, count=9):
@@ -41,7 +41,7 @@ def requests(model, count=9):
 def generated(model, stepper, batch, most=25):
     """Ids by label; texts end at different lengths, as some reach the end of a line."""
     events = Generator(model, stepper, most=most, batch=batch).run(requests(model))
-    done = [event for event in events if isinstance(event, Generated)]
+    done = [event for event in events if isinstance(event, Completion)]
     assert [event.request.label for event in done] == list(range(9))
     return [event.ids for event in done]
 
@@ -50,9 +50,9 @@ def generated(model, stepper, batch, most=25):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_text_is_the_same_in_any_company(name, way, opened):
     model = opened(name)
-    expected = generated(model, OneByOne(model, chooser(model, way)), 1)
+    expected = generated(model, SequentialStepper(model, chooser(model, way)), 1)
     for batch in (1, 2, 7, 32):
-        assert generated(model, Together(model, chooser(model, way)), batch) == expected
+        assert generated(model, BatchedStepper(model, chooser(model, way)), batch) == expected
 
 
 class Noisy:
@@ -88,8 +88,8 @@ class NoisyRows(StateRows):
 def test_errors_of_rows_change_no_text(name, tolerance, way, opened):
     model = opened(name)
     noisy = Noisy(model, tolerance)
-    expected = generated(model, OneByOne(model, chooser(model, way)), 1)
-    assert generated(noisy, Together(noisy, chooser(model, way)), 7) == expected
+    expected = generated(model, SequentialStepper(model, chooser(model, way)), 1)
+    assert generated(noisy, BatchedStepper(noisy, chooser(model, way)), 7) == expected
     assert noisy.asked > 0 or tolerance == 1e-3
 
 
@@ -97,7 +97,7 @@ def test_errors_that_are_not_told_change_texts(opened, monkeypatch):
     """So the law above can fail."""
     model = opened("transformer.lm")
     noisy = Noisy(model, 0.5)
-    together = Together(noisy, chooser(model, "ancestral"))
+    together = BatchedStepper(noisy, chooser(model, "ancestral"))
     monkeypatch.setattr(batching, "errors", lambda _, logs: np.zeros(len(logs)))
-    expected = generated(model, OneByOne(model, chooser(model, "ancestral")), 1)
+    expected = generated(model, SequentialStepper(model, chooser(model, "ancestral")), 1)
     assert generated(noisy, together, 7) != expected

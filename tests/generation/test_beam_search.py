@@ -12,9 +12,9 @@ from table_models import BOS, EOS, Noisy, Table, enumerated
 from lmkit.errors import DataError, UsageError
 from lmkit.generation import batching
 from lmkit.generation.beam_search import Beams, BeamSearch
-from lmkit.generation.engine import Generated, Generator, OneByOne, Request
+from lmkit.generation.engine import Completion, Generator, Request, SequentialStepper
 from lmkit.generation.filter_chain import Chain
-from lmkit.generation.sampler import Chooser
+from lmkit.generation.sampler import Sampler
 
 EVEN = [0.0, 0.1, 0.25, 0.25, 0.5, 0.5, 1.0]
 ALPHAS = st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.0, -0.7])
@@ -66,8 +66,8 @@ def sequences(texts):
 
 
 def greedy(model, most, stops=()):
-    generator = Generator(model, OneByOne(model, Chooser(Chain(), greedy=True)), most=most, stops=stops)
-    return [event for event in generator.run([request(model)]) if isinstance(event, Generated)]
+    generator = Generator(model, SequentialStepper(model, Sampler(Chain(), greedy=True)), most=most, stops=stops)
+    return [event for event in generator.run([request(model)]) if isinstance(event, Completion)]
 
 
 # Against enumeration.

@@ -15,9 +15,9 @@ from lmkit.data.keyed_random import stream_of
 from lmkit.errors import DataError
 from lmkit.generation import prompt_encoding
 from lmkit.generation.batching import StateRows
-from lmkit.generation.engine import Generated, Generator, OneByOne, Request, Together
+from lmkit.generation.engine import BatchedStepper, Completion, Generator, Request, SequentialStepper
 from lmkit.generation.filter_chain import Filtering
-from lmkit.generation.sampler import Chooser
+from lmkit.generation.sampler import Sampler
 
 pytest.importorskip("llguidance")
 
@@ -31,14 +31,14 @@ INPUT = "armed men shot at the bus and robbed the 3 niños"
 def texts(model, grammar, number=3, most=400, together=False, grammars=None, seed=0, **filtered):
     """What a model writes under a grammar."""
     grammars = grammars or Grammars(model)
-    chooser = Chooser(Filtering(**filtered).chain(), never=prompt_encoding.never(model, unknown=True))
-    stepper = Together(model, chooser) if together else OneByOne(model, chooser)
+    chooser = Sampler(Filtering(**filtered).chain(), never=prompt_encoding.never(model, unknown=True))
+    stepper = BatchedStepper(model, chooser) if together else SequentialStepper(model, chooser)
     requests = [
         Request(stream_of(seed, "0", index), np.zeros(0, np.int32), model.start, grammars.constraint(grammar))
         for index in range(number)
     ]
     found = list(Generator(model, stepper, most=most, batch=4 if together else 1).run(requests))
-    return [event for event in found if isinstance(event, Generated)]
+    return [event for event in found if isinstance(event, Completion)]
 
 
 def regex(pattern):

@@ -10,8 +10,8 @@ from table_models import Table
 from lmkit.errors import CheckpointError
 from lmkit.generation import prompt_encoding
 from lmkit.generation.contrastive import Contrastive, most_probable
-from lmkit.generation.engine import Generated, Generator, Request
-from lmkit.generation.sampler import Chooser
+from lmkit.generation.engine import Completion, Generator, Request
+from lmkit.generation.sampler import Sampler
 
 NEURAL = ["transformer.lm", "transformer-stream.lm", "lstm.lm", "gru-stream.lm", "mingru-file.lm", "ffn.lm",
           "ffn-documents.lm"]  # fmt: skip
@@ -19,10 +19,10 @@ NEURAL = ["transformer.lm", "transformer-stream.lm", "lstm.lm", "gru-stream.lm",
 
 def generated(model, prompt, alpha, k, most=10, explain=False, batch=1):
     ids = prompt_encoding.seen(model, prompt)
-    stepper = Contrastive(model, Chooser(most_probable(k), never=[0]), alpha, explain=explain)
+    stepper = Contrastive(model, Sampler(most_probable(k), never=[0]), alpha, explain=explain)
     generator = Generator(model, stepper, most=most, batch=batch)
     requests = [Request(0, ids, partial(prompt_encoding.state_after, model, ids)) for _ in range(batch)]
-    return [event for event in generator.run(requests) if isinstance(event, Generated)]
+    return [event for event in generator.run(requests) if isinstance(event, Completion)]
 
 
 def cosine(one, other):
@@ -77,4 +77,4 @@ def test_hidden_states_are_the_vectors_of_the_last_token(name, opened):
 
 def test_models_without_hidden_states():
     with pytest.raises(CheckpointError, match="hidden states"):
-        Contrastive(Table(4, 0, lambda: [1, 1]), Chooser(most_probable(2)), 0.5)
+        Contrastive(Table(4, 0, lambda: [1, 1]), Sampler(most_probable(2)), 0.5)

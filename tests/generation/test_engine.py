@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from lmkit.data.keyed_random import stream_of
-from lmkit.data.sequences import TextForm
+from lmkit.data.sequences import TextFormat
 from lmkit.errors import DataError
 from lmkit.generation import prompt_encoding
-from lmkit.generation.engine import Generated, Generator, OneByOne, Request, Together
+from lmkit.generation.engine import BatchedStepper, Completion, Generator, Request, SequentialStepper
 from lmkit.generation.filter_chain import Filtering
-from lmkit.generation.sampler import Chooser
+from lmkit.generation.sampler import Sampler
 
 
 class Pieces:
@@ -33,7 +33,7 @@ class Alternating:
     """x and y in turn; the third word may be the last. States are lists, which can't be keys."""
 
     tokenizer = Pieces()
-    form = TextForm("line", 1, 2)
+    form = TextFormat("line", 1, 2)
 
     def start(self):
         return []
@@ -54,15 +54,15 @@ class Continuous(Alternating):
     """The same for texts of several lines."""
 
     def __init__(self, *form):
-        self.form = TextForm(*form)
+        self.form = TextFormat(*form)
 
 
-def texts(model, number, *, most=6, stops=(), stepper=OneByOne, batch=1, unknown=False, **asked):
-    chooser = Chooser(Filtering(**asked).chain(), never=prompt_encoding.never(model, unknown=unknown))
+def texts(model, number, *, most=6, stops=(), stepper=SequentialStepper, batch=1, unknown=False, **asked):
+    chooser = Sampler(Filtering(**asked).chain(), never=prompt_encoding.never(model, unknown=unknown))
     generator = Generator(model, stepper(model, chooser), most=most, stops=stops, batch=batch)
     empty = np.zeros(0, np.int32)
     requests = (Request(stream_of(0, "0", n), empty, model.start) for n in range(number))
-    return [event for event in generator.run(requests) if isinstance(event, Generated)]
+    return [event for event in generator.run(requests) if isinstance(event, Completion)]
 
 
 def test_models_of_any_family_are_sampled():
@@ -81,7 +81,7 @@ def test_ends_and_stops():
 
 def test_texts_are_the_same_alone_and_together():
     alone = [(done.ids, done.finish_reason) for done in texts(Alternating(), 20, temperature=3.0, unknown=True)]
-    together = texts(Alternating(), 20, temperature=3.0, unknown=True, stepper=Together, batch=7)
+    together = texts(Alternating(), 20, temperature=3.0, unknown=True, stepper=BatchedStepper, batch=7)
     assert [(done.ids, done.finish_reason) for done in together] == alone
     assert any(0 in ids for ids, _ in alone)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lmkit.data.keyed_random import stream_of, uniforms
 from lmkit.generation import gumbel_noise
 from lmkit.generation.filter_chain import Filtering
-from lmkit.generation.sampler import Chooser, Place
+from lmkit.generation.sampler import Position, Sampler
 
 DRAWS = 100_000
 CRITICAL = {1: 15.137, 2: 18.421, 3: 21.108, 4: 23.513, 5: 25.745}
@@ -75,7 +75,7 @@ def test_few_winners_are_in_doubt():
 
 @given(stream=st.integers(0, 2**64 - 1), step=st.integers(0, 10**6), size=st.integers(1, 1500), data=st.data())
 def test_numbers_made_ahead_are_the_same(stream, step, size, data):
-    ahead = gumbel_noise.Ahead()
+    ahead = gumbel_noise.NoisePrefetch()
     for another in (step, step + data.draw(st.integers(0, 40)), step):
         numbers = uniforms([stream], [another], np.arange(size))
         np.testing.assert_array_equal(ahead.late([stream], [another], size), np.log(-np.log1p(-numbers)))
@@ -83,9 +83,9 @@ def test_numbers_made_ahead_are_the_same(stream, step, size, data):
 
 @given(logs=LOGS, streams=st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=5), k=st.integers(0, 4))
 def test_texts_draw_the_same_alone_and_together(logs, streams, k):
-    chooser = Chooser(Filtering(top_k=k).chain())
+    chooser = Sampler(Filtering(top_k=k).chain())
     prompt = np.zeros(0, np.int32)
-    places = [Place(stream, prompt, [0] * step) for step, stream in enumerate(streams)]
+    places = [Position(stream, prompt, [0] * step) for step, stream in enumerate(streams)]
     together = chooser(np.tile(logs, (len(places), 1)), places)[0].tolist()
     assert [int(chooser(np.array([logs]), [place])[0][0]) for place in places] == together
 

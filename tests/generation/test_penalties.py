@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lmkit.generation.filter_chain import Chain, Filtering
 from lmkit.generation.mirostat import Mirostat
 from lmkit.generation.penalties import NoRepeat, Presence, Repetition
-from lmkit.generation.sampler import Chooser, Place
+from lmkit.generation.sampler import Position, Sampler
 
 SIZE = 4
 IDS = st.lists(st.integers(0, SIZE - 1), max_size=9)
@@ -24,7 +24,7 @@ def scoped(prompt, ids, scope):
 
 
 def apply(penalty, *texts, logs=FOUR):
-    places = [Place(0, np.array(prompt, np.int32), ids) for prompt, ids in texts]
+    places = [Position(0, np.array(prompt, np.int32), ids) for prompt, ids in texts]
     return penalty(np.tile(logs, (len(places), 1)), places)
 
 
@@ -66,8 +66,8 @@ def test_float32_stays_float32():
 def test_what_is_sure_is_so_whatever_the_errors(prompt, ids, data):
     """Errors grow as log-probabilities do."""
     error = 0.05
-    chooser = Chooser(Filtering(top_k=2).chain(), penalties=[Repetition(2.0), Presence(0.3, 0.1)], greedy=True)
-    place = Place(0, np.array(prompt, np.int32), ids)
+    chooser = Sampler(Filtering(top_k=2).chain(), penalties=[Repetition(2.0), Presence(0.3, 0.1)], greedy=True)
+    place = Position(0, np.array(prompt, np.int32), ids)
     base = np.log(np.array([0.3, 0.29, 0.26, 0.15]))
     off = error * np.array([data.draw(st.sampled_from([-1.0, 1.0]) | st.floats(-1, 1)) for _ in base])
     (wrong,), (sure,) = chooser(base[None], [place], error)

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from random_weights import random_weights
 
 from lmkit.data.keyed_random import stream_of, uniforms
-from lmkit.data.sequences import TextForm
+from lmkit.data.sequences import TextFormat
 from lmkit.errors import CheckpointError
 from lmkit.generation import draft_models, gumbel_noise, prompt_encoding
 from lmkit.generation.batching import StateRows
 from lmkit.generation.draft_models import Lookup, ModelDraft, Proposal
-from lmkit.generation.engine import Generated, Generator, OneByOne, Request
+from lmkit.generation.engine import Completion, Generator, Request, SequentialStepper
 from lmkit.generation.filter_chain import Filtering
-from lmkit.generation.sampler import Chooser, Place
-from lmkit.generation.speculative_decoding import Pace, Speculation, cost_of_pass
+from lmkit.generation.sampler import Position, Sampler
+from lmkit.generation.speculative_decoding import DraftLengthController, Speculation, cost_of_pass
 from lmkit.inference.transformer import TransformerModel
 
 LETTERS = tokenizer_of("char", "abcdefgh")
@@ -62,7 +62,7 @@ def chooser_of(model, way, penalties=()):
     way = dict(way)
     greedy = way.pop("greedy", False)
     never = prompt_encoding.never(model, unknown=False)
-    return Chooser(Filtering(**way).chain(), never=never, greedy=greedy, penalties=penalties)
+    return Sampler(Filtering(**way).chain(), never=never, greedy=greedy, penalties=penalties)
 
 
 def generated(model, stepper, *, prompt=(), samples=2, most=30, stops=(), seed=0):
@@ -72,12 +72,12 @@ def generated(model, stepper, *, prompt=(), samples=2, most=30, stops=(), seed=0
         for number in range(samples)
     ]
     found = Generator(model, stepper, most=most, stops=stops).run(requests)
-    return [(done.ids, done.text, done.finish_reason) for done in found if isinstance(done, Generated)]
+    return [(done.ids, done.text, done.finish_reason) for done in found if isinstance(done, Completion)]
 
 
 def with_and_without(model, begins, chooser, **how):
     speculation = Speculation(model, chooser, begins, most=how.pop("proposed", 5), cost=free)
-    alone = generated(model, OneByOne(model, chooser), **how)
+    alone = generated(model, SequentialStepper(model, chooser), **how)
     assert generated(model, speculation, **how) == alone
     assert 0 <= speculation.tally.accepted <= speculation.tally.proposed
     return alone, speculation.tally
@@ -140,7 +140,7 @@ def test_random_tables_with_zeros_and_ties(tables, way, seed, proposed, coarse):
         table = np.array(weights).reshape(6, 6)
         table[:, 3] += 0.01  # something may always follow
         with np.errstate(divide="ignore"):
-            models.append(kind(tokenizer, TextForm.of("line", tokenizer), np.log(table / table.sum(1)[:, None])))
+            models.append(kind(tokenizer, TextFormat.of("line", tokenizer), np.log(table / table.sum(1)[:, None])))
     model, draft = models
     chooser = chooser_of(model, way)
     begins = [drafting(draft, chooser, model), looking(2)]
@@ -151,7 +151,7 @@ def test_where_rounding_could_decide_the_text_is_run_alone():
     tokenizer = tokenizer_of("char", "abcdefgh")
     table = np.random.default_rng(0).normal(size=(11, 11), scale=0.1)
     table -= np.log(np.exp(table).sum(axis=1, keepdims=True))
-    model = Coarse(tokenizer, TextForm.of("line", tokenizer), table)
+    model = Coarse(tokenizer, TextFormat.of("line", tokenizer), table)
     for way in WAYS:
         chooser = chooser_of(model, way)
         _, tally = with_and_without(model, [drafting(model, chooser, model)], chooser, samples=5)
@@ -184,7 +184,7 @@ def test_a_run_of_right_proposals_is_cut_at_the_longest_length(most):
 def test_stops_and_ends_within_a_run():
     model = bigram(LETTERS, "line", seed=3)
     chooser = chooser_of(model, {})
-    (_, text, _), *_ = generated(model, OneByOne(model, chooser), samples=1)
+    (_, text, _), *_ = generated(model, SequentialStepper(model, chooser), samples=1)
     assert len(text) > 4
     for place in range(len(text) - 1):
         with_and_without(model, [drafting(model, chooser, model)], chooser, stops=[text[place : place + 2]])
@@ -200,7 +200,7 @@ def test_frequencies_are_the_models():
     tokenizer = tokenizer_of("char", "ab")
     rng = np.random.default_rng(5)
     tables = [rng.dirichlet(np.ones(5), size=5) for _ in range(2)]
-    model, draft = (BigramModel(tokenizer, TextForm.of("line", tokenizer), np.log(table)) for table in tables)
+    model, draft = (BigramModel(tokenizer, TextFormat.of("line", tokenizer), np.log(table)) for table in tables)
     chooser = chooser_of(model, {})
     draws, most = 2000, 2
     stepper = Speculation(model, chooser, [drafting(draft, chooser, model)], most=3, cost=free)
@@ -272,7 +272,7 @@ def some(draft, count):
 
 
 def test_lookup_finds_the_longest_run_and_its_last_place():
-    place = Place(0, np.array([1, 2, 3, 9, 2, 3, 8, 7, 2], dtype=np.int32), [])
+    place = Position(0, np.array([1, 2, 3, 9, 2, 3, 8, 7, 2], dtype=np.int32), [])
     draft = Lookup(place, 3)
     assert some(draft, 3) == [3, 8, 7]
     draft.follow([3])
@@ -286,14 +286,14 @@ def test_lookup_finds_the_longest_run_and_its_last_place():
 
 
 def test_lookup_of_a_text_that_repeats_one_token():
-    assert some(Lookup(Place(0, np.array([4, 4], dtype=np.int32), []), 3), 4) == [4, 4, 4, 4]
-    assert some(Lookup(Place(0, np.array([4], dtype=np.int32), []), 3), 4) == []
-    assert some(Lookup(Place(0, np.zeros(0, dtype=np.int32), []), 3), 4) == []
+    assert some(Lookup(Position(0, np.array([4, 4], dtype=np.int32), []), 3), 4) == [4, 4, 4, 4]
+    assert some(Lookup(Position(0, np.array([4], dtype=np.int32), []), 3), 4) == []
+    assert some(Lookup(Position(0, np.zeros(0, dtype=np.int32), []), 3), 4) == []
 
 
 @given(ids=st.lists(st.integers(0, 3), max_size=40), longest=st.integers(1, 5), cut=st.integers(0, 40))
 def test_lookup_against_its_definition(ids, longest, cut):
-    draft = Lookup(Place(0, np.array(ids[:cut], dtype=np.int32), []), longest)
+    draft = Lookup(Position(0, np.array(ids[:cut], dtype=np.int32), []), longest)
     draft.follow(ids[cut:])
     expected = None
     for length in range(1, longest + 1):
@@ -313,7 +313,7 @@ def test_lookup_against_its_definition(ids, longest, cut):
 def test_a_draft_goes_on_from_what_was_right():
     model = bigram(LETTERS, "line")
     chooser = chooser_of(model, {})
-    place = Place(7, np.array([3, 4], dtype=np.int32), [])
+    place = Position(7, np.array([3, 4], dtype=np.int32), [])
     draft = ModelDraft(model, chooser, model.form.line_end, place)
     first = some(draft, 4)
     for taken in (0, 2, 4):
@@ -329,9 +329,9 @@ def test_a_draft_of_lines_begins_afresh_behind_a_line_end():
     target, draft = bigram(LETTERS, "stream"), TransformerModel(transformer(by="line", context=30))
     chooser = chooser_of(target, {})
     end = target.form.line_end
-    fresh = some(ModelDraft(draft, chooser, end, Place(3, np.zeros(0, dtype=np.int32), [])), 1)
+    fresh = some(ModelDraft(draft, chooser, end, Position(3, np.zeros(0, dtype=np.int32), [])), 1)
     for prompt, ids in (([5, 6, end], []), ([5], [end]), ([4, end, 3, end], [])):
-        place = Place(3, np.array(prompt, dtype=np.int32), ids)
+        place = Position(3, np.array(prompt, dtype=np.int32), ids)
         one = ModelDraft(draft, chooser, end, place)
         state = draft.next(one._states[0])
         np.testing.assert_array_equal(state, draft.next(draft.start()))
@@ -342,7 +342,7 @@ def test_a_draft_that_thinks_nothing_possible_proposes_nothing():
     tokenizer = tokenizer_of("char", "ab")
     table = np.full((5, 5), -np.inf)
     table[:, 0] = 0.0  # the unknown token alone
-    draft = BigramModel(tokenizer, TextForm.of("line", tokenizer), table)
+    draft = BigramModel(tokenizer, TextFormat.of("line", tokenizer), table)
     model = bigram(tokenizer, "line")
     chooser = chooser_of(model, {})
     _, tally = with_and_without(model, [drafting(draft, chooser, model)], chooser)
@@ -366,17 +366,17 @@ def proposals(chance, token=1):
 
 
 def test_pace_takes_what_is_worth_it():
-    assert Pace(15, cost_of_pass).worth(proposals(0.05), ())[2] == 0
-    assert Pace(15, cost_of_pass).worth(proposals(1.0), ())[2] == 15
-    assert 0 < Pace(15, cost_of_pass).worth(proposals(0.8), ())[2] < 15
-    value, found, taken = Pace(4, free).worth(proposals(0.5), ())
+    assert DraftLengthController(15, cost_of_pass).worth(proposals(0.05), ())[2] == 0
+    assert DraftLengthController(15, cost_of_pass).worth(proposals(1.0), ())[2] == 15
+    assert 0 < DraftLengthController(15, cost_of_pass).worth(proposals(0.8), ())[2] < 15
+    value, found, taken = DraftLengthController(4, free).worth(proposals(0.5), ())
     assert (value, len(found), taken) == (1 + 0.5 + 0.25 + 0.125 + 0.0625, 4, 4)
-    assert Pace(15, free).worth(proposals(1.0, token=9), (9,))[2] == 1  # nothing behind the end
-    assert Pace(15, free).worth(iter(()), ()) == (1.0, [], 0)
+    assert DraftLengthController(15, free).worth(proposals(1.0, token=9), (9,))[2] == 1  # nothing behind the end
+    assert DraftLengthController(15, free).worth(iter(()), ()) == (1.0, [], 0)
 
 
 def test_pace_learns():
-    pace = Pace(15, cost_of_pass)
+    pace = DraftLengthController(15, cost_of_pass)
     some = [Proposal(1, 0.9, ("test", 0))] * 3
     for _ in range(30):
         pace.learn(some, [2, 1])

@@ -12,10 +12,10 @@ from table_models import Noisy, Table
 from lmkit.data.keyed_random import stream_of
 from lmkit.errors import CheckpointError, ProcessError
 from lmkit.generation import prompt_encoding, workers
-from lmkit.generation.engine import Generated, Generator, OneByOne, Request, Together
+from lmkit.generation.engine import BatchedStepper, Completion, Generator, Request, SequentialStepper
 from lmkit.generation.filter_chain import Filtering
 from lmkit.generation.penalties import NoRepeat
-from lmkit.generation.sampler import Chooser, NothingFollows
+from lmkit.generation.sampler import NoCandidateError, Sampler
 
 TEXTS = 30
 MODELS = ("transformer.lm", "lstm.lm", "gru-stream.lm", "ffn-documents.lm", "modified-kneser-ney-3.lm")
@@ -29,7 +29,7 @@ def small_shares(monkeypatch):
 
 def chooser_of(model, **more):
     chain = Filtering(temperature=0.9, top_p=0.95).chain()
-    return Chooser(chain, never=prompt_encoding.never(model, unknown=False), **more)
+    return Sampler(chain, never=prompt_encoding.never(model, unknown=False), **more)
 
 
 def requests(model, count=TEXTS):
@@ -42,13 +42,13 @@ def requests(model, count=TEXTS):
 
 def told(model, stepper, batch, asked, *, most=40, stops=()):
     events = Generator(model, stepper, most=most, stops=stops, batch=batch).run(asked)
-    done = [event for event in events if isinstance(event, Generated)]
+    done = [event for event in events if isinstance(event, Completion)]
     assert [event.request.label for event in done] == list(range(len(done)))
     return [(event.ids, event.text, event.finish_reason) for event in done]
 
 
 def shared(model, chooser, count, *, most=40, stops=()):
-    make = partial(Together if hasattr(model, "rows") else OneByOne, model, chooser)
+    make = partial(BatchedStepper if hasattr(model, "rows") else SequentialStepper, model, chooser)
     return workers.Workers(model, make, most=most, stops=stops, count=count)
 
 
@@ -56,7 +56,7 @@ def shared(model, chooser, count, *, most=40, stops=()):
 @pytest.mark.parametrize("name", MODELS)
 def test_texts_are_the_same(name, stops, opened):
     model = opened(name)
-    expected = told(model, OneByOne(model, chooser_of(model)), 1, requests(model), stops=stops)
+    expected = told(model, SequentialStepper(model, chooser_of(model)), 1, requests(model), stops=stops)
     assert stops or "stream" in name or any(reason != "length" for _, _, reason in expected)
     for count, batch in ((2, 4), (2, 32), (3, 9), (5, 8)):
         stepper = shared(model, chooser_of(model), count, stops=stops)
@@ -95,14 +95,14 @@ def test_texts_with_constraints_stay_with_the_others(opened):
             held = Digits(model.tokenizer.size, length) if request.label % 3 == 0 else None
             yield Request(request.stream, request.prompt, request.after, held, request.label)
 
-    expected = told(model, OneByOne(model, chooser_of(model)), 1, asked())
+    expected = told(model, SequentialStepper(model, chooser_of(model)), 1, asked())
     assert told(model, shared(model, chooser_of(model), 2), 12, asked()) == expected
 
 
 def test_penalties_see_what_a_text_has(opened):
     model = opened("transformer-stream.lm")
     chooser = chooser_of(model, penalties=[NoRepeat(2, "all")])
-    expected = told(model, OneByOne(model, chooser), 1, requests(model))
+    expected = told(model, SequentialStepper(model, chooser), 1, requests(model))
     assert told(model, shared(model, chooser, 3), 16, requests(model)) == expected
 
 
@@ -123,9 +123,9 @@ def test_texts_before_one_that_nothing_can_follow_are_told(seed):
         done = []
         try:
             for event in Generator(model, stepper, most=20, batch=batch).run(asked):
-                if isinstance(event, Generated):
+                if isinstance(event, Completion):
                     done.append(event.ids)
-        except NothingFollows as failure:
+        except NoCandidateError as failure:
             return done, failure.stream
         return done, None
 
@@ -135,12 +135,12 @@ def test_texts_before_one_that_nothing_can_follow_are_told(seed):
             for text in range(TEXTS)
         ]
 
-    chooser = Chooser(Filtering().chain())
-    done, stream = until_failure(OneByOne(model, chooser), 1, asked())
+    chooser = Sampler(Filtering().chain())
+    done, stream = until_failure(SequentialStepper(model, chooser), 1, asked())
     assert stream == asked()[len(done)].stream
     for batch in (2, 5, 32):
-        assert until_failure(OneByOne(model, chooser), batch, asked()) == (done, stream)
-        assert until_failure(Together(Noisy(model, 1e-6, 0), chooser), batch, asked()) == (done, stream)
+        assert until_failure(SequentialStepper(model, chooser), batch, asked()) == (done, stream)
+        assert until_failure(BatchedStepper(Noisy(model, 1e-6, 0), chooser), batch, asked()) == (done, stream)
         assert until_failure(shared(model, chooser, 3), batch, asked()) == (done, stream)
 
 
@@ -158,7 +158,7 @@ class Broken(Table):
 def test_what_fails_elsewhere_fails_here():
     model = Broken(6, 3, lambda: [0.0, 1.0, 1.0, 2.0])
     with pytest.raises(CheckpointError, match="damaged") as caught:
-        told(model, shared(model, Chooser(Filtering().chain()), 2), 8, requests(model))
+        told(model, shared(model, Sampler(Filtering().chain()), 2), 8, requests(model))
     assert caught.value.hint == "mend it"
 
 

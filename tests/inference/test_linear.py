@@ -6,7 +6,7 @@ from rounding import assert_close
 
 from lmkit.errors import CheckpointError
 from lmkit.inference import linear, thread_pool
-from lmkit.inference.linear import JOINED, Head, Joint, Products, products
+from lmkit.inference.linear import JOINED, FusedLinear, LMHead, Matmul, products
 
 SHAPES = [(65, 128), (344, 1536), (500, 1000), (1000, 1000), (768, 3072), (513, 700), (9001, 96), (1, 7)]
 
@@ -18,7 +18,7 @@ def matrix(rows, columns):
 @pytest.mark.parametrize(("rows", "columns"), SHAPES)
 def test_products(rows, columns):
     weight, x = matrix(rows, columns), matrix(columns, 1)[:, 0]
-    assert_close(Products([weight, weight])(x), np.tile(weight.astype(float) @ x, 2), width=columns)
+    assert_close(Matmul([weight, weight])(x), np.tile(weight.astype(float) @ x, 2), width=columns)
 
 
 def test_large_maps_are_not_joined_and_give_the_same():
@@ -27,13 +27,13 @@ def test_large_maps_are_not_joined_and_give_the_same():
     assert sum(weight.nbytes for weight in weights) > JOINED
     x = matrix(5, 700)
     expected = np.concatenate([x @ weight.T + bias for weight, bias in zip(weights, biases, strict=True)], axis=1)
-    assert_close(Joint(weights, biases)(x), expected, width=700)
+    assert_close(FusedLinear(weights, biases)(x), expected, width=700)
     for row, wanted in zip(x, expected, strict=True):
-        assert_close(Joint(weights, biases)(row), wanted, width=700)
+        assert_close(FusedLinear(weights, biases)(row), wanted, width=700)
 
 
 def test_many_distributions_are_worked_out_in_parts():
-    head = Head(matrix(70001, 3), matrix(70001, 1)[:, 0], 70000)
+    head = LMHead(matrix(70001, 3), matrix(70001, 1)[:, 0], 70000)
     x = matrix(4, 3)
     assert_close(head.next_many(x), [head.next(row) for row in x], width=3)
     assert head.next_many(x).dtype == np.float32
@@ -54,7 +54,7 @@ def test_the_number_of_threads_changes_no_bit(count, threads):
         made = []
         for rows, columns in SHAPES:
             weights = [matrix(rows, columns), matrix(rows + 1, columns)]
-            made += [Products(weights)(matrix(columns, 1)[:, 0])]
+            made += [Matmul(weights)(matrix(columns, 1)[:, 0])]
             made += [products(matrix(several, columns), weights) for several in (1, 2, 3, 4, 33)]
         return made
 
@@ -84,7 +84,7 @@ def test_what_fails_in_a_thread_is_raised(threads):
 
 @pytest.mark.parametrize(("rows", "blocks"), [(1, 8), (16, 2), (17, 2), (100, 3), (50257, 8), (768, 8)])
 def test_rows_are_parted_evenly(rows, blocks):
-    parts = thread_pool.parted(rows, blocks)
+    parts = thread_pool.row_blocks(rows, blocks)
     assert [row for part in parts for row in range(part.start, part.stop)] == list(range(rows))
     assert len(parts) <= blocks
     assert all((part.stop - part.start) % thread_pool.ROWS == 0 for part in parts[:-1])
@@ -92,7 +92,7 @@ def test_rows_are_parted_evenly(rows, blocks):
 
 def test_threads_share_the_rows_of_distributions(threads):
     """Without a word where numbers are wrong, but for the error."""
-    head, x = Head(matrix(70001, 3), None, 70000), matrix(5, 3)
+    head, x = LMHead(matrix(70001, 3), None, 70000), matrix(5, 3)
     alone = head.next_many(x)
     threads(3)
     np.testing.assert_array_equal(head.next_many(x), alone)
@@ -105,7 +105,7 @@ def test_threads_share_the_rows_of_distributions(threads):
 def test_several_tokens_after_a_vector_are_as_probable_as_by_themselves(most, monkeypatch):
     monkeypatch.setattr(linear, "SCORES", most)
     rng = np.random.default_rng(3)
-    head = linear.Head(rng.normal(size=(20, 6)).astype(np.float32), rng.normal(size=20).astype(np.float32), 18)
+    head = linear.LMHead(rng.normal(size=(20, 6)).astype(np.float32), rng.normal(size=20).astype(np.float32), 18)
     x = rng.normal(size=(5, 6)).astype(np.float32)
     rows = np.array([0, 4, 4, 2, 0, 4], dtype=np.int32)
     targets = np.array([3, 17, 0, 5, 3, 9], dtype=np.int32)

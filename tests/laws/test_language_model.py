@@ -13,9 +13,9 @@ from lmkit.data.keyed_random import stream_of, uniforms
 from lmkit.data.sequences import decode_text
 from lmkit.evaluation import perplexity
 from lmkit.generation import log_softmax, prompt_encoding
-from lmkit.generation.engine import Generated, Generator, OneByOne, Request
+from lmkit.generation.engine import Completion, Generator, Request, SequentialStepper
 from lmkit.generation.filter_chain import Filtering
-from lmkit.generation.sampler import Chooser, Place
+from lmkit.generation.sampler import Position, Sampler
 from lmkit.tokenization.line_ends import with_line_ends
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
@@ -211,22 +211,22 @@ def chi_square(drawn, probabilities):
 
 
 def one_by_one(model, temperature=1.0, *, unknown=False):
-    chooser = Chooser(Filtering(temperature=temperature).chain(), never=prompt_encoding.never(model, unknown=unknown))
-    return OneByOne(model, chooser)
+    chooser = Sampler(Filtering(temperature=temperature).chain(), never=prompt_encoding.never(model, unknown=unknown))
+    return SequentialStepper(model, chooser)
 
 
 def generated(model, stepper, samples, *, seed=0, most=12, batch=1):
     """Continuations of nothing, by the number of their sample."""
     requests = [Request(stream_of(seed, "0", n), np.zeros(0, np.int32), model.start, label=n) for n in samples]
     events = list(Generator(model, stepper, most=most, batch=batch).run(requests))
-    done = {event.request.label: event for event in events if isinstance(event, Generated)}
+    done = {event.request.label: event for event in events if isinstance(event, Completion)}
     assert list(done) == list(samples)
     return done
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_samples_are_as_frequent_as_the_model_says(model, seed):
-    chooser = Chooser(Filtering().chain(), never=prompt_encoding.never(model, unknown=True))
+    chooser = Sampler(Filtering().chain(), never=prompt_encoding.never(model, unknown=True))
     first = int(np.argmax(model.next(model.start())))
     for state in (model.start(), model.advance(model.start(), first)):
         logs = model.next(state)
@@ -234,7 +234,7 @@ def test_samples_are_as_frequent_as_the_model_says(model, seed):
             logs[model.tokenizer.specials["bos"]] = -np.inf  # stands before all text only
         probabilities = np.exp(log_softmax.normalise(logs))
         streams = [stream_of(seed, "test", sample) for sample in range(2000)]
-        places = [Place(stream, np.zeros(0, np.int32), []) for stream in streams]
+        places = [Position(stream, np.zeros(0, np.int32), []) for stream in streams]
         drawn = [int(chooser(logs[None], [place])[0][0]) for place in places]
         statistic, freedom = chi_square(drawn, probabilities)
         assert statistic < critical(freedom)

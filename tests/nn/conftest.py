@@ -24,7 +24,7 @@ def shaken():
     """A network none of whose weights is zero or one, so that each matters."""
 
     def shaken(settings, *, seed=0, scale=0.4, **options):
-        made = factory.fresh(settings, seed=seed, **options)
+        made = factory.initialised(settings, seed=seed, **options)
         generator = np.random.default_rng(seed)
         arrays = {
             name: array + generator.normal(0, scale, array.shape).astype(np.float32)

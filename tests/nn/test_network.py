@@ -66,7 +66,7 @@ def test_transformer_formula(name, value, others, tiny, shaken, said):
 @given(st.fixed_dictionaries({name: st.sampled_from(values) for name, values in SHAPES.items()}))
 def test_transformer_formula_in_any_combination(chosen):
     of_model = tiny_models.settings_of("transformer", layers=1, **chosen)
-    network = factory.fresh(of_model, seed=1)
+    network = factory.initialised(of_model, seed=1)
     generator = np.random.default_rng(1)
     network.load_arrays({name: generator.normal(0, 0.5, shape) for name, shape in of_model.shapes().items()})
     with torch.no_grad():
@@ -77,7 +77,7 @@ def test_transformer_formula_in_any_combination(chosen):
 
 def test_a_network_has_the_tensors_of_its_family(tiny):
     for one in [tiny("ffn", direct=True), *(tiny("rnn", cell=cell) for cell in CELLS), tiny("transformer")]:
-        arrays = factory.fresh(one, seed=0).to_arrays()
+        arrays = factory.initialised(one, seed=0).to_arrays()
         assert {name: array.shape for name, array in arrays.items()} == one.shapes()
         assert sum(array.size for array in arrays.values()) == one.parameters
 
@@ -229,18 +229,18 @@ def test_rows_do_not_see_each_other(kind, tiny, shaken, said):
 
 @pytest.mark.parametrize("kind", ["ffn", "rnn", "transformer"])
 def test_an_untied_network_begins_even(kind, tiny, said):
-    assert (said(factory.fresh(tiny(kind), seed=3), IDS) == 0).all()
+    assert (said(factory.initialised(tiny(kind), seed=3), IDS) == 0).all()
 
 
 def test_first_weights_come_from_the_seed(tiny):
     for kind in ("ffn", "rnn", "transformer"):
-        one, same, other = (factory.fresh(tiny(kind), seed=seed).to_arrays() for seed in (1, 1, 2))
+        one, same, other = (factory.initialised(tiny(kind), seed=seed).to_arrays() for seed in (1, 1, 2))
         assert all((one[name] == same[name]).all() for name in one)
         assert any((one[name] != other[name]).any() for name in one)
 
 
 def test_the_forget_gates_of_an_lstm_begin_open(tiny):
-    bias = factory.fresh(tiny("rnn"), seed=0).to_arrays()["layers.1.bias_ih"].reshape(4, -1)
+    bias = factory.initialised(tiny("rnn"), seed=0).to_arrays()["layers.1.bias_ih"].reshape(4, -1)
     assert bias.sum(axis=1).tolist() == [0, 8, 0, 0]
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from rounding import assert_nats
 from tiny_models import settings_of
 
-from lmkit.architectures.neural_model import Weights
-from lmkit.data.sequences import TextForm
+from lmkit.architectures.neural_model import LoadedModel
+from lmkit.data.sequences import TextFormat
 from lmkit.nn.language_model import of_network
 
 SETTINGS = {
@@ -38,7 +38,7 @@ def model_of(shaken):
     def model_of(name):
         if name not in made:
             network = shaken(SETTINGS[name])
-            weights = Weights(SETTINGS[name], TextForm("stream", 2, 2), ElevenTokens(), network.to_arrays())
+            weights = LoadedModel(SETTINGS[name], TextFormat("stream", 2, 2), ElevenTokens(), network.to_arrays())
             made[name] = of_network(network.eval(), weights, stride=None, batch_tokens=64)
         return made[name]
 

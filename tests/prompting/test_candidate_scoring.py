@@ -8,16 +8,16 @@ from random_models import MAKERS, RandomModel, tokenizer
 from random_weights import random_weights
 from rounding import assert_nats
 
-from lmkit.architectures.neural_model import Weights
-from lmkit.data.sequences import TextForm, encode_prompt
+from lmkit.architectures.neural_model import LoadedModel
+from lmkit.data.sequences import TextFormat, encode_prompt
 from lmkit.errors import DataError
 from lmkit.generation import prompt_encoding
 from lmkit.inference import prefix_cache, thread_pool
 from lmkit.inference.recurrent import RecurrentModel
 from lmkit.inference.transformer import TransformerModel
 from lmkit.prompting import candidate_scoring
-from lmkit.prompting.candidate_scoring import Question, score_each
-from lmkit.prompting.prefix_scoring import StateTrunk, trunk_of
+from lmkit.prompting.candidate_scoring import Question, score_all
+from lmkit.prompting.prefix_scoring import StatePrefixScorer, prefix_scorer_of
 
 SMALL = {"layers": 2, "width": 12, "heads": 2, "kv_heads": 1, "head_width": 6, "hidden": 16, "context": 256}
 LEARNED = {"positions": "learned", "normalisation": "layernorm", "activation": "gelu", "bias": "all", "tied": True}
@@ -33,9 +33,9 @@ def lstm(name, by="stream"):
 
 def line_ends_as_text(model):
     """The same model over texts whose line ends are text."""
-    form = TextForm("stream", model.form.start, None, None)
+    form = TextFormat("stream", model.form.start, None, None)
     weights = model.weights
-    return type(model)(Weights(weights.settings, form, weights.tokenizer, weights.tensors))
+    return type(model)(LoadedModel(weights.settings, form, weights.tokenizer, weights.tensors))
 
 
 def score(model, *questions, **options):
@@ -187,7 +187,7 @@ def test_no_bit_hangs_on_threads():
 @pytest.mark.parametrize("own", [{}, LEARNED, {"positions": "sinusoidal"}], ids=["rope", "learned", "sinusoidal"])
 def test_what_is_shared_is_run_once(own):
     model, same = transformer("char", **own), transformer("char", **own)
-    found, stepped = model.trunk(), StateTrunk(same)
+    found, stepped = model.trunk(), StatePrefixScorer(same)
     run = []
     extend = found._decoder.extend
 
@@ -224,7 +224,7 @@ def test_many_endings_are_run_in_parts(most, monkeypatch):
     asked = model.trunk()
     found = asked.endings(prefix, endings)
     assert [len(some) for some in found] == [len(some) for some in endings]
-    for one, other in zip(found, StateTrunk(model).endings(prefix, endings), strict=True):
+    for one, other in zip(found, StatePrefixScorer(model).endings(prefix, endings), strict=True):
         assert_nats(model, one, other)
     again = asked.endings(prefix, endings)
     assert all((one == other).all() for one, other in zip(found, again, strict=True))
@@ -290,12 +290,12 @@ def test_a_token_that_spans_the_joint_counts_with_the_answer():
 
 def test_no_questions_no_scores():
     assert score(RandomModel("char")) == []
-    assert trunk_of(transformer("char")).endings(np.array([3, 4], np.int32), []) == []
+    assert prefix_scorer_of(transformer("char")).endings(np.array([3, 4], np.int32), []) == []
 
 
 @pytest.mark.parametrize("hands", [2, 3, 8])
 def test_threads_change_no_bit(hands):
     model = transformer("char")
     questions = [Question(f"the {word} sat", ("a", "b", "")) for word in ("cat", "dog", "cat", "bird", "mat")]
-    alone = dict(score_each(model, [trunk_of(model)], questions))
-    assert dict(score_each(model, [trunk_of(model) for _ in range(hands)], questions)) == alone
+    alone = dict(score_all(model, [prefix_scorer_of(model)], questions))
+    assert dict(score_all(model, [prefix_scorer_of(model) for _ in range(hands)], questions)) == alone

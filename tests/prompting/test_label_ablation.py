@@ -6,7 +6,7 @@ from bigrams import BigramModel, bigram, tokenizer_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.data.sequences import TextForm
+from lmkit.data.sequences import TextFormat
 from lmkit.errors import DataError
 from lmkit.metrics.bootstrap import Sampling
 from lmkit.prompting.candidate_scoring import best, score
@@ -123,7 +123,7 @@ WORDS = ["big", "small", "=>", ".", "a", "b", *map(str, range(18))]
 
 
 def test_a_model_that_copies_shown_labels_is_right_by_right_ones_and_wrong_by_flipped_ones():
-    found = accuracies(Copying(tokenizer_of("word", WORDS), TextForm("stream", 1, 2), None))
+    found = accuracies(Copying(tokenizer_of("word", WORDS), TextFormat("stream", 1, 2), None))
     assert found["gold"] == 1.0
     assert found["flipped"] == 0.0
     assert abs(found["random"] - 0.5) < 4 * (0.25 / 20) ** 0.5  # 10 seeds, two kinds each, that are right or wrong

@@ -39,13 +39,13 @@ def test_an_answer_of_no_length_is_no_division_by_zero():
 
 
 def test_mutual_information_is_a_difference():
-    beside = score_normalization.Beside(alone=[-1.0, -7.0], domain=[-6.0, -2.0])
+    beside = score_normalization.Baselines(alone=[-1.0, -7.0], domain=[-6.0, -2.0])
     assert score_normalization.normalised(SCORED, ASKED, "pmi", beside) == [-5.0, -1.0]
     assert score_normalization.normalised(SCORED, ASKED, "domain", beside) == [0.0, -6.0]
 
 
 def test_what_is_impossible_is_no_nan():
-    beside = score_normalization.Beside(alone=[-INF, -INF])
+    beside = score_normalization.Baselines(alone=[-INF, -INF])
     assert score_normalization.normalised(Scored((-INF, -3.0), (1, 1)), ASKED, "pmi", beside) == [-INF, INF]
     assert score_normalization.proportions([-INF, -INF]) == pytest.approx(logs(0.5, 0.5))
     assert score_normalization.proportions([-INF, INF]) == [-INF, 0.0]

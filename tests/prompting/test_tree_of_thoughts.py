@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from lmkit.generation import prompt_encoding
 from lmkit.generation.beam_search import Beams, BeamSearch
-from lmkit.generation.engine import Generated, Generator, OneByOne, Request
+from lmkit.generation.engine import Completion, Generator, Request, SequentialStepper
 from lmkit.generation.filter_chain import Chain
-from lmkit.generation.sampler import Chooser
+from lmkit.generation.sampler import Sampler
 from lmkit.prompting.tree_of_thoughts import Path, continuing, search
 
 NONE = np.zeros(0, dtype=np.int32)
@@ -76,10 +76,10 @@ def test_thoughts_of_several_tokens_make_the_same_texts(seed, depth, most):
 def test_one_path_is_greedy(seed, depth):
     model = model_of(seed)
     path = searched(model, breadth=1, branch=1, depth=depth, most=2)[-1][0]
-    chooser = Chooser(Chain([]), never=never(model), greedy=True)
+    chooser = Sampler(Chain([]), never=never(model), greedy=True)
     requests = [Request(0, NONE, model.start)]
-    events = Generator(model, OneByOne(model, chooser), most=2 * depth).run(requests)
-    greedy = next(event for event in events if isinstance(event, Generated))
+    events = Generator(model, SequentialStepper(model, chooser), most=2 * depth).run(requests)
+    greedy = next(event for event in events if isinstance(event, Completion))
     assert path.ids == (*greedy.ids, *greedy.closing)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as Library
 
-from lmkit.data.sequences import TextForm, decode_text, sequences
+from lmkit.data.sequences import TextFormat, decode_text, sequences
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
 from lmkit.tokenization.formats import line_ends
@@ -54,7 +54,7 @@ def tokenizer(request: Any) -> Tokenizer:
 
 def trained_ids(tokenizer: Tokenizer, text: str, line_end: int) -> list[int]:
     """What a model trained here reads: as `TextReader` hands it over, each line and its end."""
-    form = TextForm("stream", line_end, line_end)
+    form = TextFormat("stream", line_end, line_end)
     block = (text if text.endswith("\n") or not text else text + "\n").replace("\r\n", "\n").encode()
     ids = np.concatenate([part for part, _ in sequences(tokenizer, form, [block])] or [np.zeros(0)]).tolist()
     return ids if text.endswith("\n") or not text else ids[:-1]
@@ -70,7 +70,7 @@ def test_the_library_reads_a_text_as_the_model_was_trained(tokenizer: Tokenizer,
 def test_the_library_gives_the_text_back(tokenizer: Tokenizer, text: str) -> None:
     library = Library.from_str(line_ends.write(tokenizer, 2).decode())
     ids = library.encode(text).ids
-    ours = decode_text(tokenizer, TextForm("stream", 2, 2), ids)
+    ours = decode_text(tokenizer, TextFormat("stream", 2, 2), ids)
     assert library.decode(ids, skip_special_tokens=False).encode() == ours.decode(errors="replace").encode()
 
 

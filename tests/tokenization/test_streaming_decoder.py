@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_tokenizers import TOY, Scheme, toy, trained
 
-from lmkit.data.sequences import TextForm, decode_text
-from lmkit.generation.stop_strings import Transcript
+from lmkit.data.sequences import TextFormat, decode_text
+from lmkit.generation.stop_strings import StopStringMatcher
 from lmkit.tokenization.formats import tokenizer_json
-from lmkit.tokenization.streaming_decoder import Growing
+from lmkit.tokenization.streaming_decoder import StreamingDecoder
 from lmkit.tokenization.tokenizers import ByteTokenizer, CharTokenizer, WordTokenizer
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 from lmkit.tokenization.wordpiece import ListedTokenizer
@@ -84,7 +84,12 @@ def tokenizer_of(name):
 
 
 def forms():
-    return [TextForm("line", 1, 2), TextForm("stream", 2, 2), TextForm("file", 1, 2, 1), TextForm("stream", 1, None)]
+    return [
+        TextFormat("line", 1, 2),
+        TextFormat("stream", 2, 2),
+        TextFormat("file", 1, 2, 1),
+        TextFormat("stream", 1, None),
+    ]
 
 
 def drawn_ids(data, tokenizer):
@@ -108,7 +113,7 @@ def drawn_ids(data, tokenizer):
 def test_after_each_token_it_is_what_all_spell(name, data):
     tokenizer, form = tokenizer_of(name), data.draw(st.sampled_from(forms()))
     ids = drawn_ids(data, tokenizer)
-    growing = Growing(tokenizer, form)
+    growing = StreamingDecoder(tokenizer, form)
     firm = b""
     for place, token in enumerate(ids):
         growing.branch().add(ids[:1])  # which changes nothing here
@@ -119,7 +124,7 @@ def test_after_each_token_it_is_what_all_spell(name, data):
         assert growing.firm >= len(firm)
         firm = text[: growing.firm]
     cut = data.draw(st.integers(0, len(ids)))
-    together = Growing(tokenizer, form)
+    together = StreamingDecoder(tokenizer, form)
     together.add(ids[:cut])
     together.add(ids[cut:])
     assert (together.text, together.firm) == (growing.text, growing.firm)
@@ -137,7 +142,7 @@ def test_long_texts_are_not_decoded_again_and_again(name):
             decoded.append(len(ids))
             return tokenizer.decode(ids)
 
-    growing = Growing(Counting(), TextForm("line", 1, 2))
+    growing = StreamingDecoder(Counting(), TextFormat("line", 1, 2))
     for number in range(200):
         growing.add([3 + number % 10])
     assert max(decoded) < 12
@@ -167,7 +172,7 @@ def test_settled_pieces_make_the_text_before_the_first_stop(name, data):
     stop = st.one_of(parts, st.sampled_from([b"aab", b"ab", b"\n", b" ", "ñ".encode(), b"\xb1", b"a a"]))
     stops = data.draw(st.lists(stop.filter(bool), max_size=3))
     expected, count = cut(tokenizer, form, ids, stops)
-    transcript, told = Transcript(tokenizer, form, stops), b""
+    transcript, told = StopStringMatcher(tokenizer, form, stops), b""
     asked = data.draw(st.booleans())
     for place, token in enumerate(ids):
         ended = transcript.add(token)
@@ -183,7 +188,7 @@ def test_settled_pieces_make_the_text_before_the_first_stop(name, data):
 
 def spelled(text, *stops):
     """A text of characters, told as it comes; and what is left when it has ended."""
-    transcript = Transcript(ByteTokenizer(), TextForm("line", 1, 2), stops)
+    transcript = StopStringMatcher(ByteTokenizer(), TextFormat("line", 1, 2), stops)
     pieces = []
     for token in ByteTokenizer().encode(text).tolist():
         if transcript.add(token):
@@ -200,6 +205,6 @@ def test_overlaps():
 
 
 def test_of_stops_that_one_token_completes_the_one_that_begins_first():
-    transcript = Transcript(own("word"), TextForm("line", 1, 2), [b"b", b"aa"])
+    transcript = StopStringMatcher(own("word"), TextFormat("line", 1, 2), [b"b", b"aa"])
     assert transcript.add(6)
     assert transcript.text == b""

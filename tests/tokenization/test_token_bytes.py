@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_models import MAKERS, tokenizer
 
-from lmkit.data.sequences import TextForm, decode_text
-from lmkit.tokenization.token_bytes import Joint, additions_of
+from lmkit.data.sequences import TextFormat, decode_text
+from lmkit.tokenization.token_bytes import Context, token_bytes_of
 
 
 def walked(additions, ids):
     """The text of ids by what each adds; None where one adds nothing."""
-    joint, text = Joint.START, b""
+    joint, text = Context.START, b""
     for token in ids:
         added = additions.at_one(token, joint)
         if not added:
@@ -32,8 +32,8 @@ def is_text(data):
 @given(seed=st.integers(0, 1 << 30), size=st.integers(1, 8))
 def test_what_tokens_add_is_what_the_text_becomes(name, by, seed, size):
     known = tokenizer(name)
-    form = TextForm.of(by, known)
-    additions = additions_of(known, form)
+    form = TextFormat.of(by, known)
+    additions = token_bytes_of(known, form)
     ids = np.random.default_rng(seed).integers(0, known.size, size=size).tolist()
     if by == "stream":
         ids = [form.line_end if token % 7 == 0 else token for token in ids]
@@ -45,6 +45,6 @@ def test_what_tokens_add_is_what_the_text_becomes(name, by, seed, size):
 @pytest.mark.parametrize("name", MAKERS)
 def test_but_special_tokens_all_add_something_behind_a_space(name):
     known = tokenizer(name)
-    additions = additions_of(known, TextForm.of("line", known))
-    silent = {token for token in range(known.size) if not additions.at_one(token, Joint.PARTED)}
+    additions = token_bytes_of(known, TextFormat.of("line", known))
+    silent = {token for token in range(known.size) if not additions.at_one(token, Context.PARTED)}
     assert silent == set(known.specials.values())

@@ -7,14 +7,14 @@ import numpy as np
 import tiny_models
 import torch
 
-from lmkit.architectures.neural_model import Weights
-from lmkit.data.sequences import TextForm
+from lmkit.architectures.neural_model import LoadedModel
+from lmkit.data.sequences import TextFormat
 from lmkit.nn import factory
-from lmkit.training.batches import Corpus, Crops, Documents, Lanes
+from lmkit.training.batches import ContiguousStreams, Corpus, DocumentBatches, RandomCrops
 from lmkit.training.distributed import join
 from lmkit.training.objectives.language_modelling import LanguageModelling
 from lmkit.training.plan import Plan
-from lmkit.training.trainer import Stepped, Trainer
+from lmkit.training.trainer import Trainer, TrainStep
 from lmkit.training.validation import NextTokenValidation
 
 IDS = np.random.default_rng(0).integers(3, 11, 200).astype(np.uint16)
@@ -31,15 +31,15 @@ def trainer_of(name, world, *, shard):
     kind, more, plan = CASES[name]
     settings = tiny_models.settings_of(kind, **more)
     if name == "documents":  # of 14 rows the last batch has 2, the one before it 4
-        batches = Documents(Corpus(IDS, ENDS, 200), 2, 3, 16, 0)
+        batches = DocumentBatches(Corpus(IDS, ENDS, 200), 2, 3, 16, 0)
     else:
-        batches = (Crops if kind == "transformer" else Lanes)(IDS, 2, 5, 8, 0)
+        batches = (RandomCrops if kind == "transformer" else ContiguousStreams)(IDS, 2, 5, 8, 0)
 
-    weights = Weights(settings, TextForm("stream", 2, 2), None, {})
+    weights = LoadedModel(settings, TextFormat("stream", 2, 2), None, {})
     held_out = Corpus(IDS[:100], np.array([100]), 100)
     validation = NextTokenValidation(weights, held_out) if "evaluate_every" in plan else None
     return Trainer(
-        factory.fresh(settings, seed=0), LanguageModelling(2), batches, Plan(steps=7, **plan),
+        factory.initialised(settings, seed=0), LanguageModelling(2), batches, Plan(steps=7, **plan),
         validation=validation, world=world, shard=shard,
     )  # fmt: skip
 
@@ -57,7 +57,7 @@ def curve(name, world, *, shard):
     weights, again = trainer.weights(), second.weights()
     return {
         "nats": [event.numbers["nats"] for event in events],
-        "norms": [event.norm for event in events if isinstance(event, Stepped)],
+        "norms": [event.norm for event in events if isinstance(event, TrainStep)],
         "resumed": [event.numbers["nats"] for event in rest]
         == [event.numbers["nats"] for event in events[-len(rest) :]],
         "same": all((weights[key] == again[key]).all() for key in weights),

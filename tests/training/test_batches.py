@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.architectures.sliding_window import UNSCORED
-from lmkit.training.batches import Batch, Corpus, Crops, Documents, Lanes, next_tokens, with_loss_at_end_only
+from lmkit.training.batches import (
+    Batch,
+    ContiguousStreams,
+    Corpus,
+    DocumentBatches,
+    RandomCrops,
+    next_tokens,
+    with_loss_at_end_only,
+)
 
 START = 99
 SIZES = st.integers(1, 60)
@@ -32,7 +40,7 @@ def assert_inputs_stand_before_targets(batch, opens):
 
 @given(SIZES, SIZES, SIZES, st.integers(0, 5))
 def test_crops_take_a_token_once_an_epoch_at_most(length, rows, time, seed):
-    crops = Crops(ids_of(length), START, rows, time, seed)
+    crops = RandomCrops(ids_of(length), START, rows, time, seed)
     each = max(1, length // min(time, length) - 1)
     taken = np.concatenate([crops.batch(number).arrays["targets"] for number in range(-(-3 * each // rows))])[
         : 3 * each
@@ -45,10 +53,10 @@ def test_crops_take_a_token_once_an_epoch_at_most(length, rows, time, seed):
 
 @given(SIZES, SIZES, SIZES, st.integers(0, 5), st.integers(0, 40))
 def test_a_crop_is_told_by_its_number(length, rows, time, seed, number):
-    crops = Crops(ids_of(length), START, rows, time, seed)
+    crops = RandomCrops(ids_of(length), START, rows, time, seed)
     for _ in range(2):  # whatever was asked before
         batch = crops.batch(number)
-        again = Crops(ids_of(length), START, rows, time, seed).batch(number)
+        again = RandomCrops(ids_of(length), START, rows, time, seed).batch(number)
         assert (batch.arrays["targets"] == again.arrays["targets"]).all()
         crops.batch(number + 3)
     assert batch.fresh
@@ -57,17 +65,17 @@ def test_a_crop_is_told_by_its_number(length, rows, time, seed, number):
 
 
 def test_crops_of_a_long_text_have_all_phases_and_orders():
-    crops = Crops(ids_of(1000), START, 9, 100, 0)
+    crops = RandomCrops(ids_of(1000), START, 9, 100, 0)
     epochs = [crops.batch(number).arrays["targets"] for number in range(20)]
     assert len({int(epoch.min()) % 100 for epoch in epochs}) > 10
     assert len({tuple(np.argsort(epoch[:, 0])) for epoch in epochs}) > 10
-    other = Crops(ids_of(1000), START, 9, 100, 1).batch(0).arrays["targets"]
+    other = RandomCrops(ids_of(1000), START, 9, 100, 1).batch(0).arrays["targets"]
     assert (other != epochs[0]).any()
 
 
 @given(SIZES, SIZES, SIZES, st.integers(0, 5), st.integers(0, 2))
 def test_lanes_lie_side_by_side_and_go_on(length, rows, time, seed, epoch):
-    lanes = Lanes(ids_of(length), START, rows, time, seed)
+    lanes = ContiguousStreams(ids_of(length), START, rows, time, seed)
     assert lanes.rows == max(1, min(rows, length // 2))
     each = -(-(length // lanes.rows) // min(time, length // lanes.rows))
     batches = [lanes.batch(epoch * each + number) for number in range(each)]
@@ -83,7 +91,7 @@ def test_lanes_lie_side_by_side_and_go_on(length, rows, time, seed, epoch):
 
 
 def test_lanes_begin_elsewhere_in_each_epoch():
-    lanes = Lanes(ids_of(1000), START, 10, 50, 0)
+    lanes = ContiguousStreams(ids_of(1000), START, 10, 50, 0)
     assert len({int(lanes.batch(2 * epoch).arrays["targets"][0, 0]) for epoch in range(20)}) > 15
 
 
@@ -97,7 +105,7 @@ def corpora(draw):
 
 @given(corpora(), st.integers(1, 8), st.integers(1, 12), st.integers(0, 3), st.integers(0, 2))
 def test_documents_give_every_token_exactly_once_an_epoch(corpus, rows, time, seed, epoch):
-    documents = Documents(corpus, START, rows, time, seed)
+    documents = DocumentBatches(corpus, START, rows, time, seed)
     begins = np.concatenate(([0], corpus.ends[:-1]))
     lengths = corpus.ends - begins
     pieces = int(sum(-(-lengths // time)))
@@ -121,9 +129,9 @@ def test_documents_give_every_token_exactly_once_an_epoch(corpus, rows, time, se
 
 @given(corpora(), st.integers(1, 8), st.integers(1, 12), st.integers(0, 30))
 def test_a_batch_of_documents_is_told_by_its_number(corpus, rows, time, number):
-    documents = Documents(corpus, START, rows, time, 0)
+    documents = DocumentBatches(corpus, START, rows, time, 0)
     documents.batch(0)
-    batch, again = documents.batch(number), Documents(corpus, START, rows, time, 0).batch(number)
+    batch, again = documents.batch(number), DocumentBatches(corpus, START, rows, time, 0).batch(number)
     assert (batch.arrays["targets"] == again.arrays["targets"]).all()
     assert (batch.arrays["inputs"] == again.arrays["inputs"]).all()
 
@@ -131,7 +139,7 @@ def test_a_batch_of_documents_is_told_by_its_number(corpus, rows, time, number):
 def test_documents_of_like_length_are_batched():
     lengths = np.random.default_rng(0).integers(1, 40, 400)
     corpus = Corpus(ids_of(int(lengths.sum())), np.cumsum(lengths), 1)
-    documents = Documents(corpus, START, 8, 40, 0)
+    documents = DocumentBatches(corpus, START, 8, 40, 0)
     batches = one_epoch(documents, 50)
     padding = sum((batch.arrays["targets"] == UNSCORED).mean() for batch in batches) / 50
     assert padding < 0.1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import ranks
 
-from lmkit.training.distributed import World
+from lmkit.training.distributed import ProcessGroup
 
 HERE = Path(__file__).parent
 
@@ -37,7 +37,7 @@ def test_two_processes_learn_what_one_does(way, clean):
         )
         for rank in "01"
     ]  # fmt: skip
-    alone = ranks.main(World(), False)
+    alone = ranks.main(ProcessGroup(), False)
     (out, err), (silent, more) = (process.communicate(timeout=60) for process in both)
     assert [process.returncode for process in both] == [0, 0], err + more
     assert (err, silent, more) == ("", "", "")

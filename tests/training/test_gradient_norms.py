@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from lmkit.architectures.feedforward import FeedForward
-from lmkit.architectures.recurrent import Recurrent
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.feedforward import FFNConfig
+from lmkit.architectures.recurrent import RNNConfig
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.nn import factory
 from lmkit.training.gradient_norms import by_distance, windows
 
@@ -17,7 +17,7 @@ IDS = np.random.default_rng(0).integers(0, 9, 400).astype(np.int32)
 
 def random_network(settings, deviation=0.4):
     """Every tensor random, the head too; double precision."""
-    network = factory.fresh(settings, seed=0).double()
+    network = factory.initialised(settings, seed=0).double()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for tensor in network.parameters():
@@ -27,7 +27,7 @@ def random_network(settings, deviation=0.4):
 
 def cell(kind, layers=1, **tensors):
     """A recurrent network of width 4 whose cells are zero but for the tensors given; its head is random."""
-    network = random_network(Recurrent(vocabulary=9, cell=kind, layers=layers, width=4))
+    network = random_network(RNNConfig(vocabulary=9, cell=kind, layers=layers, width=4))
     own = network.tensors()
     with torch.no_grad():
         for name, tensor in own.items():
@@ -70,12 +70,12 @@ def test_a_cell_keeps_what_its_forget_gate_lets_through():
 # By differences.
 
 NETWORKS = [
-    Recurrent(vocabulary=9, cell="elman", layers=2, width=4),
-    Recurrent(vocabulary=9, cell="lstm", layers=2, width=4),
-    Recurrent(vocabulary=9, cell="gru", layers=2, width=4, bias=False),
-    Recurrent(vocabulary=9, cell="mingru", layers=2, width=4, tied=True),
-    FeedForward(vocabulary=9, context=3, width=4, hidden=5),
-    Transformer(vocabulary=9, context=8, layers=2, width=8, heads=2, kv_heads=1, head_width=4, hidden=8),
+    RNNConfig(vocabulary=9, cell="elman", layers=2, width=4),
+    RNNConfig(vocabulary=9, cell="lstm", layers=2, width=4),
+    RNNConfig(vocabulary=9, cell="gru", layers=2, width=4, bias=False),
+    RNNConfig(vocabulary=9, cell="mingru", layers=2, width=4, tied=True),
+    FFNConfig(vocabulary=9, context=3, width=4, hidden=5),
+    TransformerConfig(vocabulary=9, context=8, layers=2, width=8, heads=2, kv_heads=1, head_width=4, hidden=8),
 ]
 
 
@@ -120,7 +120,8 @@ def test_a_feed_forward_model_sees_its_context_and_nothing_before():
 def test_elman_decays_geometrically_and_an_lstm_with_open_gates_more_slowly():
     small = 0.2
     elman, lstm = (
-        factory.fresh(Recurrent(vocabulary=9, cell=kind, layers=1, width=16), seed=3) for kind in ("elman", "lstm")
+        factory.initialised(RNNConfig(vocabulary=9, cell=kind, layers=1, width=16), seed=3)
+        for kind in ("elman", "lstm")
     )
     relative = []
     for network in (elman, lstm):  # as trained models begin, with a forget bias of 1, and a head that says something

@@ -8,13 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.architectures.feedforward import FeedForward
-from lmkit.architectures.recurrent import Recurrent
+from lmkit.architectures.feedforward import FFNConfig
+from lmkit.architectures.recurrent import RNNConfig
 from lmkit.nn import factory
 from lmkit.training import lr_finder
 from lmkit.training.batches import next_tokens
 from lmkit.training.objectives.language_modelling import LanguageModelling
-from lmkit.training.optimizers import Rates
+from lmkit.training.optimizers import LearningRates
 from lmkit.training.plan import Plan
 from lmkit.training.trainer import Trainer
 
@@ -23,8 +23,8 @@ SMALL = ("--width", 16, "--threads", 1)
 
 
 def trainer(batches, settings=None, **plan):
-    settings = settings or FeedForward(vocabulary=11, context=2, width=8, hidden=8)
-    return Trainer(factory.fresh(settings, seed=1), LanguageModelling(0), batches, Plan(**plan))
+    settings = settings or FFNConfig(vocabulary=11, context=2, width=8, hidden=8)
+    return Trainer(factory.initialised(settings, seed=1), LanguageModelling(0), batches, Plan(**plan))
 
 
 # Learning rates.
@@ -38,7 +38,7 @@ def test_rates_rise_exponentially_from_a_thousandth_to_ten():
 
 def test_the_curve_ends_where_the_loss_is_lost():
     batches = lr_finder.FullRows(2, 4)  # zeros are to be learned; a step much too far forgets it
-    plan = {"steps": 40, "schedule": lr_finder.Rising(), "clip": None, "rates": Rates(50.0, 50.0)}
+    plan = {"steps": 40, "schedule": lr_finder.Rising(), "clip": None, "rates": LearningRates(50.0, 50.0)}
 
     class Both:
         rows = 2
@@ -104,7 +104,7 @@ def test_the_largest_batch_is_found_and_nothing_much_larger_is_tried(flat, slope
 
 @pytest.mark.parametrize("cell", ["elman", "lstm", "mingru"])
 def test_the_memory_of_a_step_is_the_same_each_time_and_grows_with_rows(cell):
-    settings = Recurrent(vocabulary=50, width=16, cell=cell)
+    settings = RNNConfig(vocabulary=50, width=16, cell=cell)
 
     def make(batches):
         return trainer(batches, settings, steps=2)

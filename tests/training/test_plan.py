@@ -9,15 +9,15 @@ import torch
 from rounding import assert_close, shape_of
 
 from lmkit import checkpoint
-from lmkit.architectures.feedforward import FeedForward
-from lmkit.architectures.recurrent import Recurrent
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.feedforward import FFNConfig
+from lmkit.architectures.recurrent import RNNConfig
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.nn import factory
 from lmkit.training.batches import next_tokens
 from lmkit.training.objectives.language_modelling import LanguageModelling
 from lmkit.training.optimizers import clip
 from lmkit.training.plan import Plan
-from lmkit.training.trainer import Evaluated, Stepped, Trainer
+from lmkit.training.trainer import Evaluation, Trainer, TrainStep
 
 TRAIN = ("train", "ffn", "--threads", 1, "--quiet")
 
@@ -35,8 +35,8 @@ class Random:
 
 
 def trainer(batches=None, settings=None, validation=None, **plan):
-    settings = settings or FeedForward(vocabulary=11, context=2, width=8, hidden=8)
-    network, objective = factory.fresh(settings, seed=1), LanguageModelling(0)
+    settings = settings or FFNConfig(vocabulary=11, context=2, width=8, hidden=8)
+    network, objective = factory.initialised(settings, seed=1), LanguageModelling(0)
     return Trainer(network, objective, batches or Random(), Plan(**plan), validation=validation)
 
 
@@ -62,7 +62,7 @@ def test_the_weights_of_the_best_evaluation_are_kept(select_by, step):
     run = trainer(validation=scripted(*RESULTS), steps=8, evaluate_every=2, select_by=select_by)
     at = {}
     for event in run.run():
-        if isinstance(event, Stepped):
+        if isinstance(event, TrainStep):
             at[event.step] = run.network.to_arrays()
     kept = run.weights()
     equal = [number for number, arrays in at.items() if all((arrays[name] == kept[name]).all() for name in kept)]
@@ -101,7 +101,7 @@ def test_patience_ends_a_run_that_makes_no_progress(select_by, last):
     results = ((2.0, 0.3), (1.5, 0.2), (1.8, 0.5), (1.9, 0.4), (1.9, 0.4), (1.0, 0.9))
     run = trainer(validation=scripted(*results), steps=100, evaluate_every=2, select_by=select_by, patience=2)
     *_, event = run.run()
-    assert isinstance(event, Evaluated)
+    assert isinstance(event, Evaluation)
     assert run.step == last
 
 
@@ -160,9 +160,9 @@ def test_clipping_shortens_all_gradients_together():
 @pytest.mark.parametrize(
     "settings",
     [
-        FeedForward(vocabulary=11, context=2, width=8, hidden=8),
-        Recurrent(vocabulary=11, width=8),
-        Transformer(vocabulary=11, context=6, layers=2, width=8, heads=2, kv_heads=2, head_width=4, hidden=16),
+        FFNConfig(vocabulary=11, context=2, width=8, hidden=8),
+        RNNConfig(vocabulary=11, width=8),
+        TransformerConfig(vocabulary=11, context=6, layers=2, width=8, heads=2, kv_heads=2, head_width=4, hidden=16),
     ],
     ids=lambda settings: settings.kind,
 )

@@ -8,18 +8,25 @@ import torch
 from rounding import assert_close, shape_of
 from torch.nn import functional
 
-from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.neural_model import LoadedModel
 from lmkit.architectures.sliding_window import UNSCORED
-from lmkit.data.sequences import TextForm
+from lmkit.data.sequences import TextFormat
 from lmkit.errors import Diverged
 from lmkit.nn import factory
 from lmkit.nn.language_model import of_network
-from lmkit.training.batches import Corpus, Crops, Documents, Lanes, next_tokens, with_loss_at_end_only
+from lmkit.training.batches import (
+    ContiguousStreams,
+    Corpus,
+    DocumentBatches,
+    RandomCrops,
+    next_tokens,
+    with_loss_at_end_only,
+)
 from lmkit.training.objectives.language_modelling import LanguageModelling
-from lmkit.training.optimizers import AdamW, Rates
+from lmkit.training.optimizers import AdamW, LearningRates
 from lmkit.training.plan import Plan
 from lmkit.training.schedules import Schedule
-from lmkit.training.trainer import Evaluated, Stepped, Trainer
+from lmkit.training.trainer import Evaluation, Trainer, TrainStep
 from lmkit.training.validation import NextTokenValidation
 
 START = 2
@@ -41,7 +48,7 @@ IDS = np.tile([5, 3, 7, 10, 4, 6, 3], 40).astype(np.uint16)
 
 
 def crops_or_lanes(kind, rows=4, time=8, ids=IDS):
-    return (Crops if kind == "transformer" else Lanes)(ids, START, rows, time, 0)
+    return (RandomCrops if kind == "transformer" else ContiguousStreams)(ids, START, rows, time, 0)
 
 
 def random_batch(rows=3, time=7, seed=0):
@@ -57,14 +64,14 @@ def tensors_of(batch):
 
 
 def trainer_of(settings, batches, *, steps=8, validation=None, dropout=0.0, network=None, **plan):
-    network = network or factory.fresh(settings, seed=0, dropout=dropout)
+    network = network or factory.initialised(settings, seed=0, dropout=dropout)
     own = {name: plan.pop(name) for name in ("label_smoothing", "teacher_forcing", "loss_at") if name in plan}
     objective = LanguageModelling(START, **own)
     return Trainer(network, objective, batches, Plan(steps=steps, **plan), validation=validation)
 
 
 def losses(trainer):
-    return [event.loss for event in trainer.run() if isinstance(event, Stepped)]
+    return [event.loss for event in trainer.run() if isinstance(event, TrainStep)]
 
 
 # Gradients.
@@ -123,7 +130,7 @@ def test_with_loss_at_the_last_token_no_other_target_matters(tiny):
         ends = np.array([20, 40, 60])
         other = ids.copy()
         other[ends - 2] += change * np.where(other[ends - 2] == 10, -1, 1).astype(np.uint16)
-        batches = Documents(Corpus(other, ends, 60), START, 3, 20, 0)
+        batches = DocumentBatches(Corpus(other, ends, 60), START, 3, 20, 0)
         settings = tiny("ffn", context=1)  # the last target hangs on the token before it, so that is kept
         other[ends - 2] = ids[ends - 2]
         other[ends - 4] += change * np.where(other[ends - 4] == 10, -1, 1).astype(np.uint16)
@@ -134,10 +141,10 @@ def test_with_loss_at_the_last_token_no_other_target_matters(tiny):
 
 @pytest.mark.parametrize("cell", ["elman", "lstm", "mingru"])
 def test_lanes_carry_their_state_and_gradients_stop_between_batches(cell, tiny):
-    settings, lanes = tiny("rnn", cell=cell), Lanes(IDS, START, 4, 5, 0)
+    settings, lanes = tiny("rnn", cell=cell), ContiguousStreams(IDS, START, 4, 5, 0)
     trainer = trainer_of(settings, lanes, steps=6, optimizer="adamw", clip=None, schedule=Schedule("constant", 0))
     found = losses(trainer)
-    network = factory.fresh(settings, seed=0)
+    network = factory.initialised(settings, seed=0)
     by_hand, state = [], None
     adam = AdamW(dict(network.named_parameters()))
     for number in range(6):
@@ -164,7 +171,7 @@ def test_lanes_carry_their_state_and_gradients_stop_between_batches(cell, tiny):
 @every_model
 def test_a_text_that_repeats_itself_is_learned(kind, more, tiny):
     settings = tiny(kind, **{"width": 16, **more, **({"head_width": 8} if kind == "transformer" else {})})
-    found = losses(trainer_of(settings, crops_or_lanes(kind, 8, 12), steps=130, rates=Rates(0.02, 0.04)))
+    found = losses(trainer_of(settings, crops_or_lanes(kind, 8, 12), steps=130, rates=LearningRates(0.02, 0.04)))
     assert found[0] == pytest.approx(math.log(11), abs=0.5)
     needed = 1 if more.get("context") == 1 else 0.25  # one token before does not tell what follows a 3
     assert found[-1] < needed
@@ -173,7 +180,7 @@ def test_a_text_that_repeats_itself_is_learned(kind, more, tiny):
 def test_documents_are_learned(tiny):
     ids = np.tile([5, 6, 7, 3, 2, 9, 4, 2], 20).astype(np.uint16)
     ends = np.flatnonzero(ids == 2) + 1
-    found = losses(trainer_of(tiny("transformer"), Documents(Corpus(ids, ends, 1), START, 8, 6, 0), steps=120))
+    found = losses(trainer_of(tiny("transformer"), DocumentBatches(Corpus(ids, ends, 1), START, 8, 6, 0), steps=120))
     assert np.mean(found[-8:]) < 0.25  # which of two documents it is costs log(2) at the first of 8 or 3 tokens
 
 
@@ -182,7 +189,7 @@ def deep_losses(tiny, *, residual):
     ids = np.tile(np.random.default_rng(0).permutation(11), 30).astype(np.uint16)
     settings = tiny("transformer", layers=12, width=16, head_width=8, hidden=32, residual=residual)
     batches = crops_or_lanes("transformer", 4, 11, ids)
-    return losses(trainer_of(settings, batches, steps=20, optimizer="adamw", rates=Rates(0.01, 0.0)))
+    return losses(trainer_of(settings, batches, steps=20, optimizer="adamw", rates=LearningRates(0.01, 0.0)))
 
 
 def test_deep_networks_need_residual_connections(tiny):
@@ -199,7 +206,7 @@ def recall(cell, tiny):
     ids = np.concatenate([[*row, row[0]] for row in rows]).astype(np.uint16)
     corpus = Corpus(ids, np.cumsum(gaps + 2), 1)
     settings = tiny("rnn", cell=cell, layers=1, width=16)
-    trainer = trainer_of(settings, Documents(corpus, START, 32, 31, 0), steps=300, loss_at="last")
+    trainer = trainer_of(settings, DocumentBatches(corpus, START, 32, 31, 0), steps=300, loss_at="last")
     losses(trainer)
     asked = np.concatenate((generator.integers(3, 7, (200, 1)), generator.integers(7, 10, (200, 29))), axis=1)
     with torch.no_grad():
@@ -224,7 +231,7 @@ def test_label_smoothing_is_trained_on_but_not_told(tiny):
 def test_teacher_forcing_gives_the_models_own_words(tiny):
     """A network that always says 4 meets nothing but the first token and fours."""
     settings = tiny("transformer", positions="none")
-    arrays = factory.fresh(settings, seed=0).to_arrays()
+    arrays = factory.initialised(settings, seed=0).to_arrays()
     met = []
 
     class Watched(LanguageModelling):
@@ -248,7 +255,7 @@ def test_teacher_forcing_gives_the_models_own_words(tiny):
 
 def scored_by(settings, ids):
     """The validation of the command."""
-    weights = Weights(settings, TextForm("stream", START, START), None, {})
+    weights = LoadedModel(settings, TextFormat("stream", START, START), None, {})
     return NextTokenValidation(weights, Corpus(ids, np.array([len(ids)]), len(ids)))
 
 
@@ -258,10 +265,10 @@ def test_a_frozen_models_loss_is_what_scoring_says(kind, more, tiny, shaken):
     ids = np.random.default_rng(0).integers(3, 11, 70).astype(np.uint16)
     ends = np.array([5, 6, 16, 28, 35, 47, 58, 70])
     settings = tiny(kind, **more)
-    batches = Documents(Corpus(ids, ends, 70), START, 8, 12, 0)
-    trainer = trainer_of(settings, batches, steps=1, network=shaken(settings), rates=Rates(0.0, 0.0))
+    batches = DocumentBatches(Corpus(ids, ends, 70), START, 8, 12, 0)
+    trainer = trainer_of(settings, batches, steps=1, network=shaken(settings), rates=LearningRates(0.0, 0.0))
     (loss,) = losses(trainer)
-    weights = Weights(settings, TextForm("line", START, START), None, {})
+    weights = LoadedModel(settings, TextFormat("line", START, START), None, {})
     model = of_network(trainer.network.eval(), weights, stride=None, batch_tokens=16)
     nats = model.score_many(ids.astype(np.int32), ends)
     assert_close(loss, -nats.sum() / 70, **shape_of(settings))
@@ -285,7 +292,7 @@ def same(one, other):
 def test_validation_is_told_in_nats_a_token(tiny):
     settings = tiny("ffn")
     trainer = trainer_of(settings, crops_or_lanes("ffn"), validation=scored_by(settings, IDS[:100]), evaluate_every=4)
-    found = [event for event in trainer.run() if isinstance(event, Evaluated)]
+    found = [event for event in trainer.run() if isinstance(event, Evaluation)]
     assert [event.step for event in found] == [4, 8]
     last = found[-1]
     assert last.numbers == scored_by(settings, IDS[:100])(trainer.network.eval())
@@ -297,7 +304,7 @@ def test_validation_is_told_in_nats_a_token(tiny):
 def test_a_validation_counts_tokens_that_were_the_most_probable(kind, more, tiny, shaken):
     settings = tiny(kind, **more)
     ids, ends = IDS[:70], np.array([10, 11, 30, 70])
-    weights = Weights(settings, TextForm("line", START, START), None, {})
+    weights = LoadedModel(settings, TextFormat("line", START, START), None, {})
     network = shaken(settings).eval()
     numbers = NextTokenValidation(weights, Corpus(ids, ends, 70))(network)
     model = of_network(network, weights, stride=settings.context, batch_tokens=100)
@@ -339,8 +346,8 @@ def test_a_resumed_run_ends_with_the_bytes_of_an_uninterrupted_one(kind, more, o
         numbers, arrays = first.state()
         second = fresh()
         second.resume(numbers, arrays)
-        rest = [event for event in second.run() if isinstance(event, Stepped)]
-        assert [e.loss for e in rest] == [e.loss for e in events if isinstance(e, Stepped) and e.step > stop]
+        rest = [event for event in second.run() if isinstance(event, TrainStep)]
+        assert [e.loss for e in rest] == [e.loss for e in events if isinstance(e, TrainStep) and e.step > stop]
         assert same(second.weights(), whole.weights())
         assert {**second.best} == {**whole.best}
 
@@ -351,7 +358,7 @@ def test_documents_resume_too(kind, more, tiny):
     corpus = Corpus(IDS[:60], ends, 60)
 
     def fresh():
-        return trainer_of(tiny(kind, **more), Documents(corpus, START, 3, 8, 0), accumulate=2, steps=9)
+        return trainer_of(tiny(kind, **more), DocumentBatches(corpus, START, 3, 8, 0), accumulate=2, steps=9)
 
     whole, first, second = fresh(), fresh(), fresh()
     losses(whole)
@@ -383,13 +390,13 @@ def test_a_damaged_state_is_refused(tiny):
 
 @pytest.mark.parametrize(("kind", "more"), [MODELS[1], MODELS[4], MODELS[7]], ids=["ffn", "rnn", "transformer"])
 def test_a_loss_that_is_no_number_stops_before_anything_moves(kind, more, tiny):
-    trainer = trainer_of(tiny(kind, **more), crops_or_lanes(kind), rates=Rates(1e30, 1e30), clip=None)
+    trainer = trainer_of(tiny(kind, **more), crops_or_lanes(kind), rates=LearningRates(1e30, 1e30), clip=None)
     with pytest.raises(Diverged, match="the loss at step 2 is not a number any more"):
         losses(trainer)
     assert trainer.step == 1
     numbers, arrays = trainer.state()
     assert all(np.isfinite(array).all() for array in arrays.values())
-    again = trainer_of(tiny(kind, **more), crops_or_lanes(kind), rates=Rates(1e30, 1e30), clip=None)
+    again = trainer_of(tiny(kind, **more), crops_or_lanes(kind), rates=LearningRates(1e30, 1e30), clip=None)
     again.resume(numbers, arrays)
     with pytest.raises(Diverged):
         losses(again)
@@ -423,6 +430,6 @@ def test_a_budget_of_time_ends_the_run_and_the_schedule(tiny, monkeypatch):
 
 def test_tokens_are_counted_where_they_are_learned(tiny):
     ends = np.cumsum([3, 9, 20])
-    trainer = trainer_of(tiny("ffn"), Documents(Corpus(IDS[:32], ends, 32), START, 8, 40, 0), steps=3)
+    trainer = trainer_of(tiny("ffn"), DocumentBatches(Corpus(IDS[:32], ends, 32), START, 8, 40, 0), steps=3)
     losses(trainer)
     assert trainer.tokens == 3 * 32

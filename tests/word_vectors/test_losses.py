@@ -5,7 +5,7 @@ import pytest
 
 from lmkit.word_vectors.losses import negative_sampling, softmax
 from lmkit.word_vectors.numpy_kernels import Batch, NumpyKernel
-from lmkit.word_vectors.training_plan import Corpus, Plan
+from lmkit.word_vectors.training_plan import Corpus, TrainingConfig
 
 STEP = 1e-6
 
@@ -33,7 +33,7 @@ def test_saturated_products_are_finite():
 
 
 def kernel_and_batch(**settings):
-    plan = Plan(dim=5, window=2, negatives=3, **settings)
+    plan = TrainingConfig(dim=5, window=2, negatives=3, **settings)
     kernel = NumpyKernel(Corpus(np.zeros(0, np.int32), np.array([0, 0, 0, 5, 4, 3, 2, 1])), plan)
     words = np.array([3, 4, 6], dtype=np.int32)
     neighbours = np.array([[4, 5, 4, 3], [3, 7, 6, 5], [5, 5, 5, 5]], dtype=np.int32)

@@ -14,7 +14,7 @@ from lmkit.word_vectors.corpus import begin_with
 from lmkit.word_vectors.numpy_kernels import Batch, NumpyKernel
 from lmkit.word_vectors.sharding import Chunk
 from lmkit.word_vectors.subwords import Ngrams, Subwords, hashed
-from lmkit.word_vectors.training_plan import Corpus, Parts, Plan, Progress, State, Vectors, initial
+from lmkit.word_vectors.training_plan import Corpus, Parts, Progress, State, TrainingConfig, Vectors, initial
 from lmkit.word_vectors.vector_space import VectorSpace
 from lmkit.word_vectors.word_similarity import Pair, judge
 
@@ -105,7 +105,7 @@ def test_a_vector_is_the_mean_of_its_rows(ids):
 
 def test_words_begin_with_the_vectors_of_a_space():
     """Exactly, whatever the n-grams are, and these come along where they are of the same buckets."""
-    vocabulary, plan = vocabulary_of(WORDS), Plan(dim=6)
+    vocabulary, plan = vocabulary_of(WORDS), TrainingConfig(dim=6)
     made = Subwords(3, 4, 1000).compose(vocabulary)
     state = initial(11, plan, made.parts.size)
     table = np.random.default_rng(1).normal(size=(8, 6)).astype(np.float32)
@@ -173,7 +173,7 @@ def test_compiled_steps_change_each_row_by_what_the_mean_changes(settings, negat
     pytest.importorskip("numba")
     from lmkit.word_vectors.kernels import CompiledKernel
 
-    plan = Plan(dim=13, window=2, dynamic=False, negatives=negatives, sample=0, **settings)
+    plan = TrainingConfig(dim=13, window=2, dynamic=False, negatives=negatives, sample=0, **settings)
     line, drawn, rate = [3, 4, 5, 3, 6, 7, 5, 5, 8], 8, 0.1
     corpus = corpus_of([line], random_parts(9, 5))
     kernel = CompiledKernel(corpus, plan)
@@ -210,7 +210,7 @@ def test_compiled_steps_change_each_row_by_what_the_mean_changes(settings, negat
 
 @pytest.mark.parametrize("settings", [*WAYS, {"loss": "softmax"}, {"loss": "softmax", "architecture": "cbow"}])
 def test_steps_in_numpy_change_each_row_by_what_the_means_change(settings):
-    plan, parts = Plan(dim=7, negatives=3, **settings), random_parts(9, 5)
+    plan, parts = TrainingConfig(dim=7, negatives=3, **settings), random_parts(9, 5)
     corpus = corpus_of([[3, 4, 5, 6, 7, 8]], parts)
     rows, context = (table.astype(np.float64) for table in start(corpus, plan))
     means = parts.means(rows, np.arange(9, dtype=np.int32))
@@ -234,7 +234,7 @@ def trained(corpus, plan, state=None, **how):
 
 @pytest.mark.parametrize("settings", WAYS)
 def test_any_number_of_threads_gives_the_same_bytes(either, settings):
-    plan = Plan(dim=20, epochs=2, workers=3, chunk=500, **settings)
+    plan = TrainingConfig(dim=20, epochs=2, workers=3, chunk=500, **settings)
     first, *others = [trained(random_corpus(), plan, threads=threads) for threads in (1, 3)]
     assert all((one == two).all() for other in others for one, two in zip(first, other, strict=True))
     assert [len(table) for table in first] == [73, 53]
@@ -242,7 +242,7 @@ def test_any_number_of_threads_gives_the_same_bytes(either, settings):
 
 
 def test_going_on_from_a_state_gives_the_same_bytes(either):
-    plan, corpus = Plan(dim=12, epochs=3, workers=2, chunk=700), random_corpus()
+    plan, corpus = TrainingConfig(dim=12, epochs=3, workers=2, chunk=700), random_corpus()
     whole = trained(corpus, plan)
     for event in trainer.train(corpus, plan):
         if isinstance(event, Progress) and event.state.rounds == 3:
@@ -258,7 +258,9 @@ def test_unknown_words_are_like_those_that_look_like_them(either, settings, how)
     words = [stem + end for stem in (b"lodur", b"miski") for end in (b"a", b"on", b"ive", b"em", b"ust")]
     made = Subwords(3, 5, 2_000_000).compose(vocabulary_of(words))
     lines = [generator.integers(3, 8, 10) + 5 * generator.integers(0, 2) for _ in range(150)]
-    vectors = trained(corpus_of(lines, made.parts), Plan(dim=16, epochs=8, sample=0, lr=0.05, **settings), **how)
+    vectors = trained(
+        corpus_of(lines, made.parts), TrainingConfig(dim=16, epochs=8, sample=0, lr=0.05, **settings), **how
+    )
     space = VectorSpace(vocabulary_of(words), made.words(vectors.centre), ngrams=made.ngrams(vectors.centre))
     for word, topic in ((b"lodurest", words[:5]), (b"miskiest", words[5:])):
         asked = space.ask([word])

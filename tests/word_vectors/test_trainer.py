@@ -7,15 +7,15 @@ from rounding import assert_close
 from lmkit.errors import DataError, Diverged, UsageError
 from lmkit.word_vectors import exact_losses, trainer
 from lmkit.word_vectors.numpy_kernels import Batch, NumpyKernel
-from lmkit.word_vectors.sharding import Chunk, Rounds
-from lmkit.word_vectors.training_plan import (  # fmt: skip
+from lmkit.word_vectors.sharding import Chunk, Shards
+from lmkit.word_vectors.training_plan import (
     FIRST_WORD,
     LINE_END,
     Compiled,
     Compiling,
     Corpus,
-    Plan,
     Progress,
+    TrainingConfig,
     Vectors,
     initial,
     keep_probabilities,
@@ -66,16 +66,18 @@ SETTINGS = [
 
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_any_number_of_threads_gives_the_same_bytes(either, settings):
-    plan = Plan(dim=20, epochs=2, workers=3, chunk=500, **settings)
+    plan = TrainingConfig(dim=20, epochs=2, workers=3, chunk=500, **settings)
     first, *others = [trained(random_corpus(), plan, threads=threads) for threads in (1, 2, 3)]
     for other in others:
         assert all((one == two).all() for one, two in zip(first, other, strict=True))
     assert np.isfinite(first.centre).all()
-    assert (trained(random_corpus(), Plan(dim=20, epochs=2, workers=3, chunk=500, seed=1)).centre != first.centre).any()
+    assert (
+        trained(random_corpus(), TrainingConfig(dim=20, epochs=2, workers=3, chunk=500, seed=1)).centre != first.centre
+    ).any()
 
 
 def test_a_stream_in_a_file_is_as_good(either, tmp_path):
-    corpus, plan = random_corpus(), Plan(dim=8, epochs=1)
+    corpus, plan = random_corpus(), TrainingConfig(dim=8, epochs=1)
     corpus.ids.tofile(tmp_path / "ids")
     mapped = corpus._replace(ids=np.memmap(tmp_path / "ids", dtype=np.int32, mode="r"))
     assert (trained(mapped, plan).centre == trained(corpus, plan).centre).all()
@@ -93,12 +95,12 @@ def test_without_a_cache_code_is_compiled_all_the_same(monkeypatch):
 
     monkeypatch.setattr(numba_kernels, "without_cache", lambda: calls.append(1))
     monkeypatch.setattr(kernels.CompiledKernel, "_warm_up", full)
-    kernels.CompiledKernel(topics(), Plan()).compile()
+    kernels.CompiledKernel(topics(), TrainingConfig()).compile()
     assert calls == [1]
 
 
 def test_going_on_from_a_state_gives_the_same_bytes(either):
-    plan, corpus = Plan(dim=12, epochs=3, workers=2, chunk=700), random_corpus()
+    plan, corpus = TrainingConfig(dim=12, epochs=3, workers=2, chunk=700), random_corpus()
     whole = trained(corpus, plan)
     for event in trainer.train(corpus, plan):
         if isinstance(event, Progress) and event.state.rounds == 3:
@@ -117,23 +119,26 @@ def apart(centre):
 
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_words_of_one_topic_become_alike(either, settings):
-    centre = trained(topics(), Plan(dim=16, epochs=10, sample=0, lr=0.05, **settings)).centre
+    centre = trained(topics(), TrainingConfig(dim=16, epochs=10, sample=0, lr=0.05, **settings)).centre
     assert apart(centre) > 0.1
     assert not centre[:3].any()
 
 
 @pytest.mark.parametrize("architecture", ["skipgram", "cbow"])
 def test_words_of_one_topic_become_alike_by_softmax(architecture):
-    plan = Plan(dim=16, epochs=10, sample=0, lr=0.05, architecture=architecture, loss="softmax")
+    plan = TrainingConfig(dim=16, epochs=10, sample=0, lr=0.05, architecture=architecture, loss="softmax")
     assert apart(trained(topics(), plan).centre) > 0.1
 
 
 def test_shared_vectors_learn_too(either):
-    assert apart(trained(topics(), Plan(dim=16, epochs=10, sample=0, lr=0.05), threads=3, hogwild=True).centre) > 0.1
+    assert (
+        apart(trained(topics(), TrainingConfig(dim=16, epochs=10, sample=0, lr=0.05), threads=3, hogwild=True).centre)
+        > 0.1
+    )
 
 
 def test_events_tell_of_progress(either):
-    corpus, plan = topics(), Plan(dim=8, epochs=2, workers=2, chunk=1000, sample=0)
+    corpus, plan = topics(), TrainingConfig(dim=8, epochs=2, workers=2, chunk=1000, sample=0)
     events = [event for event in trainer.train(corpus, plan) if not isinstance(event, Compiling | Compiled)]
     steps = events[:-1]
     assert [event.words for event in steps] == sorted({event.words for event in steps})
@@ -170,7 +175,7 @@ def test_compiled_steps_are_the_formulas(settings, negatives):
     pytest.importorskip("numba")
     from lmkit.word_vectors.kernels import CompiledKernel
 
-    plan = Plan(dim=13, window=3, dynamic=False, negatives=negatives, sample=0, **settings)
+    plan = TrainingConfig(dim=13, window=3, dynamic=False, negatives=negatives, sample=0, **settings)
     line, drawn = [3, 4, 5, 3, 6, 7, 5, 5, 8], 8
     corpus = corpus_of([line])
     kernel = CompiledKernel(corpus, plan)
@@ -187,7 +192,7 @@ def test_compiled_steps_are_the_formulas(settings, negatives):
 @pytest.mark.parametrize("negatives", [1, 5, 12])
 def test_a_pair_changes_its_two_vectors_and_those_of_negatives(negatives):
     generator = np.random.default_rng(negatives)
-    corpus, plan = random_corpus(), Plan(dim=7, negatives=negatives)
+    corpus, plan = random_corpus(), TrainingConfig(dim=7, negatives=negatives)
     drawn = 5 + generator.permutation(40)[:negatives]
     vectors = start(len(corpus.counts), plan)
     before = vectors.copy()
@@ -203,7 +208,7 @@ def test_compiled_code_changes_no_other_rows(architecture):
     pytest.importorskip("numba")
     from lmkit.word_vectors.kernels import CompiledKernel
 
-    corpus, plan = random_corpus(), Plan(dim=8, negatives=5, sample=0, architecture=architecture)
+    corpus, plan = random_corpus(), TrainingConfig(dim=8, negatives=5, sample=0, architecture=architecture)
     kernel = CompiledKernel(corpus, plan)
     kernel.table[:] = np.uint64(9)
     vectors = start(len(corpus.counts), plan)
@@ -224,7 +229,7 @@ def test_marked_changes_are_summed_as_all_are(replicas):
     marked = (generator.random((replicas, 30)) < 0.2).astype(np.uint8)
     moved = base + marked[..., None] * generator.normal(size=(replicas, 30, 8)).astype(np.float32)
     expected = base + min(1, 2 / replicas) * (moved - base).sum(axis=0)
-    for kernel in (CompiledKernel(corpus, Plan(dim=8)), NumpyKernel(corpus, Plan(dim=8))):
+    for kernel in (CompiledKernel(corpus, TrainingConfig(dim=8)), NumpyKernel(corpus, TrainingConfig(dim=8))):
         whole, parts, marks_left = base.copy(), moved.copy(), marked.copy()
         for rows in ((0, 13), (13, 30)):
             kernel.combine(whole, parts, marks_left, *rows)
@@ -235,11 +240,11 @@ def test_marked_changes_are_summed_as_all_are(replicas):
 
 def test_changed_rows_of_a_pair():
     corpus = corpus_of([[5], [3, 4], *([word] for word in range(3, 40))])
-    assert count_updates(corpus, Plan(dim=4, negatives=1, seed=2)) == (1, 2)
-    assert count_updates(corpus, Plan(dim=4, negatives=5, seed=2)) == (1, 6)
-    assert count_updates(corpus, Plan(dim=4, loss="softmax")) == (1, 37)
+    assert count_updates(corpus, TrainingConfig(dim=4, negatives=1, seed=2)) == (1, 2)
+    assert count_updates(corpus, TrainingConfig(dim=4, negatives=5, seed=2)) == (1, 6)
+    assert count_updates(corpus, TrainingConfig(dim=4, loss="softmax")) == (1, 37)
     with pytest.raises(DataError, match="no line has two words"):
-        count_updates(corpus_of([[3], [4]]), Plan())
+        count_updates(corpus_of([[3], [4]]), TrainingConfig())
 
 
 def mean_loss(ids, vectors, window):
@@ -267,14 +272,14 @@ def test_the_objective_by_hand_for_two_words():
 
 
 def test_training_with_softmax_lowers_the_objective():
-    corpus, plan = topics(100), Plan(dim=8, loss="softmax", sample=0, epochs=4, lr=0.1)
+    corpus, plan = topics(100), TrainingConfig(dim=8, loss="softmax", sample=0, epochs=4, lr=0.1)
     begun = mean_loss(corpus.ids, initial(len(corpus.counts), plan).vectors, plan.window)
     assert mean_loss(corpus.ids, trained(corpus, plan), plan.window) < 0.9 * begun
 
 
 @pytest.mark.parametrize(("length", "workers", "chunk", "epochs"), [(10, 1, 3, 2), (101, 3, 10, 4), (7, 2, 100, 1)])
 def test_rounds_read_everything_once_an_epoch(length, workers, chunk, epochs):
-    rounds = Rounds.of(Plan(workers=workers, chunk=chunk, epochs=epochs), length, 10)
+    rounds = Shards.of(TrainingConfig(workers=workers, chunk=chunk, epochs=epochs), length, 10)
     read = [place for number in range(len(rounds)) for part in rounds[number] for place in range(part.begin, part.end)]
     assert read == list(range(length)) * epochs
     parts = [part for number in range(len(rounds)) for part in rounds[number]]
@@ -294,10 +299,10 @@ def test_shares_of_words():
 
 def test_what_cannot_be_trained_is_refused(either):
     with pytest.raises(DataError, match="fewer than two"):
-        trained(corpus_of([[3, 3, 3]]), Plan())
+        trained(corpus_of([[3, 3, 3]]), TrainingConfig())
     with pytest.raises(Diverged, match="too high"):
-        trained(random_corpus(), Plan(dim=4, lr=1e30))
+        trained(random_corpus(), TrainingConfig(dim=4, lr=1e30))
     with pytest.raises(UsageError, match="dim must be at least 1"):
-        Plan(dim=0)
+        TrainingConfig(dim=0)
     with pytest.raises(UsageError, match="none of sum, mean"):
-        Plan(combine="max")
+        TrainingConfig(combine="max")

@@ -1,4 +1,4 @@
-"""Folders of Hugging Face's transformers: their config.json, names of tensors and tokenizer files, as `Weights`.
+"""Folders of Hugging Face's transformers: their config.json, names of tensors and tokenizer files, as `LoadedModel`.
 
 Knows names and bytes of files, and opens none.
 """

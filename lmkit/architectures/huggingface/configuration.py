@@ -2,14 +2,14 @@
 
 The architectures are GPT-2 (Radford et al. 2019) and Llama (Touvron et al. 2023) with its kin
 Mistral, Qwen2 and Qwen3. Version 4 of transformers writes `rope_theta`, `rope_scaling` and
-`torch_dtype`, version 5 `rope_parameters` and `dtype`; both are read. What `Transformer` can't
+`torch_dtype`, version 5 `rope_parameters` and `dtype`; both are read. What `TransformerConfig` can't
 run exactly is refused by name.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from lmkit.architectures.transformer import SCALING, Transformer
+from lmkit.architectures.transformer import SCALING, TransformerConfig
 from lmkit.errors import CheckpointError, UsageError
 
 GPT2 = "GPT2LMHeadModel"
@@ -59,7 +59,7 @@ def architecture(config: Mapping[str, Any]) -> str:
     raise CheckpointError(f"architecture {what!r} is not one of {', '.join(KINDS)}")
 
 
-def settings_of(config: Mapping[str, Any]) -> Transformer:
+def settings_of(config: Mapping[str, Any]) -> TransformerConfig:
     """The settings that a config.json says. Raises CheckpointError naming what can't be run exactly."""
     name = architecture(config)
     if config.get("quantization_config") is not None:
@@ -103,7 +103,7 @@ def _width_of_heads(width: int, heads: int) -> int:
     return width // heads
 
 
-def _gpt2(values: Mapping[str, Any]) -> Transformer:
+def _gpt2(values: Mapping[str, Any]) -> TransformerConfig:
     for key, wanted in (
         ("scale_attn_weights", True),
         ("scale_attn_by_inverse_layer_idx", False),
@@ -115,7 +115,7 @@ def _gpt2(values: Mapping[str, Any]) -> Transformer:
             f"its activation {values['activation_function']!r} is not one that lmkit runs: {', '.join(ACTIVATIONS)}"
         )
     width, heads = _number(values, "n_embd"), _number(values, "n_head")
-    return Transformer(
+    return TransformerConfig(
         vocabulary=_number(values, "vocab_size"), layers=_number(values, "n_layer"), width=width, heads=heads,
         kv_heads=heads, head_width=_width_of_heads(width, heads),
         hidden=4 * width if values["n_inner"] is None else _number(values, "n_inner"),
@@ -125,7 +125,7 @@ def _gpt2(values: Mapping[str, Any]) -> Transformer:
     )  # fmt: skip
 
 
-def _llama(name: str, values: Mapping[str, Any]) -> Transformer:
+def _llama(name: str, values: Mapping[str, Any]) -> TransformerConfig:
     if values["hidden_act"] not in ("silu", "swish"):
         raise CheckpointError(f"its activation {values['hidden_act']!r} is not one that lmkit runs: silu")
     context = _number(values, "max_position_embeddings")
@@ -133,7 +133,7 @@ def _llama(name: str, values: Mapping[str, Any]) -> Transformer:
     width, heads = _number(values, "hidden_size"), _number(values, "num_attention_heads")
     kv_heads = heads if values["num_key_value_heads"] is None else _number(values, "num_key_value_heads")
     theta, scaling = _rotary(values)
-    return Transformer(
+    return TransformerConfig(
         vocabulary=_number(values, "vocab_size"), layers=_number(values, "num_hidden_layers"), width=width,
         heads=heads, kv_heads=kv_heads,
         head_width=_width_of_heads(width, heads) if values["head_dim"] is None else _number(values, "head_dim"),

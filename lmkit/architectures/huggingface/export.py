@@ -4,24 +4,24 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lmkit.architectures.config import Settings
+from lmkit.architectures.config import ModelConfig
 from lmkit.architectures.huggingface import tensors
 from lmkit.architectures.huggingface.configuration import ACTIVATIONS, GPT2, KINDS, LLAMA, MISTRAL, QWEN2, QWEN3
 from lmkit.architectures.huggingface.folder import OWN, TOKENIZER, WEIGHTS
-from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.neural_model import LoadedModel
 from lmkit.architectures.published_settings import CONFIG, GENERATION, first_tokens, to_folder
 from lmkit.architectures.published_settings import TOKENIZER as TOKENIZER_CONFIG
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.checkpoint import serialize_tensors
-from lmkit.data.sequences import ALWAYS, TextForm
+from lmkit.data.sequences import ALWAYS, TextFormat
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
 from lmkit.tokenization.formats import line_ends
 
 
-def architecture_for(settings: Settings) -> str:
+def architecture_for(settings: ModelConfig) -> str:
     """The architecture whose shape a model has. Raises CheckpointError naming the setting that none has."""
-    if not isinstance(settings, Transformer):
+    if not isinstance(settings, TransformerConfig):
         raise CheckpointError(f"of kind {settings.kind}: only transformers have a shape that transformers knows")
     if not settings.residual:
         raise CheckpointError("it has no residual stream (residual false), and no architecture of transformers is so")
@@ -43,7 +43,7 @@ _GPT2_SHAPE = {
 _LLAMA_SHAPE = {"norm": ("pre",), "normalisation": ("rmsnorm",), "activation": ("swiglu",)}
 
 
-def _hold(settings: Transformer, name: str, shape: Mapping[str, tuple[object, ...]]) -> None:
+def _hold(settings: TransformerConfig, name: str, shape: Mapping[str, tuple[object, ...]]) -> None:
     for key, values in shape.items():
         value = getattr(settings, key)
         if value not in values:
@@ -56,7 +56,7 @@ def _hold(settings: Transformer, name: str, shape: Mapping[str, tuple[object, ..
         raise CheckpointError(f"kv heads {settings.kv_heads}: GPT-2 has as many as heads")
 
 
-def _kin(settings: Transformer) -> str:
+def _kin(settings: TransformerConfig) -> str:
     """Which of Llama's kin it is."""
     if settings.query_key_norm:
         if settings.bias != "none":
@@ -71,10 +71,10 @@ def _kin(settings: Transformer) -> str:
     return MISTRAL
 
 
-def write(weights: Weights) -> dict[str, Iterable[bytes | memoryview]]:
+def write(weights: LoadedModel) -> dict[str, Iterable[bytes | memoryview]]:
     """The folder's files, by name, in pieces. Raises CheckpointError where transformers has no such model."""
     name = architecture_for(weights.settings)
-    assert isinstance(weights.settings, Transformer)
+    assert isinstance(weights.settings, TransformerConfig)
     tokenizer = _with_start(line_ends.write(weights.tokenizer, weights.form.line_end), weights)
     special = _special_ids(weights.form, weights.tokenizer)
     config = {
@@ -96,7 +96,7 @@ def _json(value: object) -> Iterator[bytes]:
     yield (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 
-def _config(name: str, settings: Transformer) -> dict[str, Any]:
+def _config(name: str, settings: TransformerConfig) -> dict[str, Any]:
     if name == GPT2:
         theirs = {ours: their for their, ours in reversed(ACTIVATIONS.items())}
         return {
@@ -123,7 +123,7 @@ def _config(name: str, settings: Transformer) -> dict[str, Any]:
     return config
 
 
-def _rotary(settings: Transformer) -> dict[str, Any]:
+def _rotary(settings: TransformerConfig) -> dict[str, Any]:
     """Rotary positions as version 4 of transformers reads them, and as version 5 does."""
     said: dict[str, Any] = {"rope_type": "default"}
     if settings.rope_scaling is not None:
@@ -137,7 +137,7 @@ def _rotary(settings: Transformer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _with_start(data: bytes, weights: Weights) -> bytes:
+def _with_start(data: bytes, weights: LoadedModel) -> bytes:
     """A tokenizer.json that puts the start token in front where the model's form does.
 
     Models whose line ends are tokens read a start token that no text has by a name, and have none in front there.
@@ -160,7 +160,7 @@ def _with_start(data: bytes, weights: Weights) -> bytes:
     return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def _special_ids(form: TextForm, tokenizer: Tokenizer) -> dict[str, int | list[int] | None]:
+def _special_ids(form: TextFormat, tokenizer: Tokenizer) -> dict[str, int | list[int] | None]:
     """What texts begin and end with; a stream that goes on over line ends has no end."""
     if form.line_end is None:
         own = [] if form.document_end is None else [form.document_end]
@@ -170,10 +170,10 @@ def _special_ids(form: TextForm, tokenizer: Tokenizer) -> dict[str, int | list[i
     return {"bos_token_id": form.start, "eos_token_id": form.line_end if form.by == "line" else form.document_end}
 
 
-def _tokenizer_config(weights: Weights) -> dict[str, Any]:
+def _tokenizer_config(weights: LoadedModel) -> dict[str, Any]:
     """Names of special tokens, where text may have them: not in models whose line ends are tokens."""
     settings, tokenizer = weights.settings, weights.tokenizer
-    assert isinstance(settings, Transformer)
+    assert isinstance(settings, TransformerConfig)
     config: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": settings.context,
         "clean_up_tokenization_spaces": False,

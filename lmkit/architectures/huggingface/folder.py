@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from lmkit.architectures import published_settings
 from lmkit.architectures.huggingface import tensors
 from lmkit.architectures.huggingface.configuration import DEFAULTS, GPT2, LLAMA, QWEN2, architecture, settings_of
-from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.neural_model import LoadedModel
 from lmkit.architectures.published_settings import CONFIG, Files, Published
 from lmkit.architectures.published_settings import TOKENIZER as TOKENIZER_CONFIG
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.checkpoint import Stored, stored_tensors
-from lmkit.data.sequences import ALONE, ALWAYS, TextForm
+from lmkit.data.sequences import ALONE, ALWAYS, TextFormat
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
 from lmkit.tokenization.formats import gpt2, line_ends, sentencepiece
@@ -34,7 +34,7 @@ class Description:
 
     architecture: str
     config: Mapping[str, Any]
-    settings: Transformer
+    settings: TransformerConfig
     stored: Mapping[str, Stored]
 
     @property
@@ -86,21 +86,21 @@ def describe(files: Files) -> Description:
     return found
 
 
-def read(files: Files) -> Weights:
+def read(files: Files) -> LoadedModel:
     """The model in a folder. Raises CheckpointError where it can't be run exactly, or is damaged."""
     found = describe(files)
     usage = read_usage(files, found)
     if found.settings.vocabulary < usage.tokenizer.size:
         raise CheckpointError(f"its tokenizer has {usage.tokenizer.size} tokens, its model {found.settings.vocabulary}")
     arrays = tensors.read(found.architecture, found.settings, found.stored, found.without)
-    return Weights(found.settings, usage.form, usage.tokenizer, arrays, found.digest, usage.published)
+    return LoadedModel(found.settings, usage.form, usage.tokenizer, arrays, found.digest, usage.published)
 
 
 class Usage(NamedTuple):
     """What is known of a model's texts: its tokenizer, how it reads them, and what its makers publish beside."""
 
     tokenizer: Tokenizer
-    form: TextForm
+    form: TextFormat
     published: Published
 
 
@@ -110,14 +110,14 @@ def read_usage(files: Files, found: Description) -> Usage:
     beside = published_settings.in_folder(files)
     own = found.config.get(OWN)
     if isinstance(own, dict) and "text" in own:
-        return Usage(tokenizer, TextForm.from_json(own["text"], tokenizer.size), beside)
+        return Usage(tokenizer, TextFormat.from_json(own["text"], tokenizer.size), beside)
     first = _first_token(files, tokenizer)
     start = first if first is not None else _start(found.config, tokenizer, beside)
     if line_end is not None:
-        return Usage(tokenizer, TextForm("stream", start, line_end), beside)
+        return Usage(tokenizer, TextFormat("stream", start, line_end), beside)
     ends = published_settings.ends_in({**DEFAULTS[found.architecture], **found.config}, files, tokenizer.size)
     bos = ALONE if first is None else ALWAYS
-    return Usage(tokenizer, TextForm("stream", start, None, ends=ends, bos=bos), beside)
+    return Usage(tokenizer, TextFormat("stream", start, None, ends=ends, bos=bos), beside)
 
 
 def _first_token(files: Files, tokenizer: Tokenizer) -> int | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lmkit.architectures.config import Shapes
 from lmkit.architectures.huggingface.configuration import GPT2
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.checkpoint import Array, Stored
 from lmkit.errors import CheckpointError
 
@@ -25,7 +25,7 @@ _JOINED = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 _BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")  # not learned, and saved by old versions
 
 
-def names_of(architecture: str, settings: Transformer) -> Iterator[tuple[str, str, Shapes]]:
+def names_of(architecture: str, settings: TransformerConfig) -> Iterator[tuple[str, str, Shapes]]:
     """Each tensor of a file: its name, what it is (`same`, `transposed`, `joined`), and ours that are in it."""
     shapes = settings.shapes()
     for name, shape in shapes.items():
@@ -52,7 +52,9 @@ def _parts(name: str) -> tuple[str, str, str]:
     return layer, inner, end
 
 
-def check(architecture: str, settings: Transformer, stored: Mapping[str, Stored], without: tuple[str, ...]) -> None:
+def check(
+    architecture: str, settings: TransformerConfig, stored: Mapping[str, Stored], without: tuple[str, ...]
+) -> None:
     """Raises CheckpointError where tensors are absent, of another shape or type, or have no place in the model.
 
     `without`: the parts of names whose biases no file has.
@@ -109,7 +111,7 @@ def _bytes(tensor: Stored) -> Array:
 
 
 def read(
-    architecture: str, settings: Transformer, stored: Mapping[str, Stored], without: tuple[str, ...]
+    architecture: str, settings: TransformerConfig, stored: Mapping[str, Stored], without: tuple[str, ...]
 ) -> dict[str, Array]:
     """Our tensors, float32, after `check`; of float32 files they are views."""
     tensors: dict[str, Array] = {}
@@ -127,7 +129,7 @@ def read(
     return tensors
 
 
-def write(architecture: str, settings: Transformer, tensors: Mapping[str, Array]) -> dict[str, Array]:
+def write(architecture: str, settings: TransformerConfig, tensors: Mapping[str, Array]) -> dict[str, Array]:
     """The tensors of a file, float32."""
     written: dict[str, Array] = {}
     for name, how, ours in names_of(architecture, settings):

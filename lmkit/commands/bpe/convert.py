@@ -60,7 +60,7 @@ def import_(
       lmkit bpe import spm.model | lmkit info
     """  # fmt: skip
     names = list(files or [streams.STDIN])
-    opening.one_stdin(*names)
+    opening.check_single_stdin(*names)
     config = None
     if len(names) == 1 and names[0] != streams.STDIN and os.path.isdir(names[0]):
         names, config = _in_folder(names[0])
@@ -110,7 +110,7 @@ def export(
     if form == "gpt2" and output in (None, streams.STDIN):
         raise UsageError("gpt2 is two files", hint="name a folder for them with -o")
     tokenizer = opening.open_tokenizer(name)
-    with opening.about(name):
+    with opening.error_context(name):
         written = _written(form, tokenizer)
     if output is not None and form == "gpt2":
         streams.make_folder(output)
@@ -155,7 +155,7 @@ def _detected(names: Sequence[str], contents: Sequence[bytes]) -> str:
     from lmkit.checkpoint import is_checkpoint
     from lmkit.tokenization.formats.detection import detect
 
-    with opening.about(names[0]):
+    with opening.error_context(names[0]):
         if is_checkpoint(contents[0][:9]):
             raise CheckpointError("a checkpoint already, there is nothing to import")
         return detect(contents)
@@ -177,15 +177,15 @@ def _read(
         said = None
         if config is not None:
             said = bytes(streams.read_limited(config, size_limits.DOCUMENT))
-            with opening.about(config):
+            with opening.error_context(config):
                 tokenizer_json.said_roles({}, said)
-        with opening.about(names[0]):
+        with opening.error_context(names[0]):
             tokenizer = tokenizer_json.read(contents[0], said)
             if tokenizer.kind != "bpe":
                 reason = tokenizer_json.why_foreign(contents[0])
                 run.terminal.detail(f"served by the tokenizers library: {reason}")
             return tokenizer
-    with opening.about(names[0]):
+    with opening.error_context(names[0]):
         if form == "tiktoken":
             return _read_tiktoken(run, contents[0], pattern)
         return sentencepiece.read(contents[0]) if form == "sentencepiece" else subword_nmt.read(contents[0])
@@ -199,11 +199,11 @@ def _read_gpt2(names: Sequence[str], contents: Sequence[bytes], pattern: str | N
         raise UsageError("gpt2 is two files", hint="name vocab.json and merges.txt, or their folder")
     order = (0, 1) if is_json(contents[0]) or not is_json(contents[1]) else (1, 0)
     vocabulary, merges = order
-    with opening.about(names[vocabulary]):
+    with opening.error_context(names[vocabulary]):
         ids = gpt2.read_vocabulary(contents[vocabulary])
-    with opening.about(names[merges]):
+    with opening.error_context(names[merges]):
         _, pairs = gpt2.read_pairs(contents[merges])
-    with opening.about(f"{names[vocabulary]} with {names[merges]}"):
+    with opening.error_context(f"{names[vocabulary]} with {names[merges]}"):
         return gpt2.read(ids, pairs, pattern or "gpt2")
 
 

@@ -27,7 +27,7 @@ def count(
       lmkit bpe train --from-counts --vocab-size 8000 1.lm 2.lm -o bpe.lm
     """
     inputs = list(files or [streams.STDIN])
-    opening.one_stdin(*inputs)
+    opening.check_single_stdin(*inputs)
     scheme = make_scheme(level, pattern, normalize)
     with streams.open_output(output, binary=True, inputs=inputs) as out:
         counts, record = count_pretokens(run, inputs, scheme, encoding_errors)

@@ -198,10 +198,10 @@ def _from_pieces(run: Run, files: list[str], marker: str, output: str | None) ->
         for name in files:
             reader = streams.TextReader(eager=True)
             lines = 0
-            for block in opening.blocks_of(run, reader, [name], "decoding"):
+            for block in opening.read_blocks(run, reader, [name], "decoding"):
                 texts = []
                 for line in block[:-1].split(b"\n"):
                     lines += 1
-                    with opening.about(f"{name}:{lines}"):
+                    with opening.error_context(f"{name}:{lines}"):
                         texts.append(text_of(line, marker))
                 out.answer(b"\n".join(texts) + b"\n")

@@ -99,7 +99,7 @@ def encode(
     if model is None and vocab is None:
         model = streams.STDIN
     inputs = list(files or [streams.STDIN])
-    opening.one_stdin(model, vocab, *inputs)
+    opening.check_single_stdin(model, vocab, *inputs)
     _check(model, vocab, vocab_threshold, unknown, form, marker, json)
     with streams.open_output(output, binary=form == "npy", inputs=[model, vocab, *inputs]) as out:
         tokenizer = read_vocabulary(str(vocab), marker, unknown) if model is None else opening.open_tokenizer(model)
@@ -190,7 +190,7 @@ class _Text:
             encode = self._tokenizer.encode_block
             if self._encoder is not None:
                 encode = lambda block: self._encoder.encode(self._encoder.scan(block))  # noqa: E731
-            for block in opening.blocks_of(self._run, reader, self._files, "encoding"):
+            for block in opening.read_blocks(self._run, reader, self._files, "encoding"):
                 yield encode(block)
             return
         from lmkit.tokenization.bpe.chunks import blocks

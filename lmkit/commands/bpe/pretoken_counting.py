@@ -79,7 +79,7 @@ def as_they_are(run: Run, files: Sequence[str], title: str) -> Iterator[bytes]:
     """The bytes of several files as one stream, in pieces as they come."""
     with run.terminal.progress(title, streams.size_of(files)) as progress:
         for name in files:
-            yield from progress.over(opening.warned(run, name, streams.chunks(name, size=PIECE)))
+            yield from progress.over(opening.warn_if_checkpoint(run, name, streams.chunks(name, size=PIECE)))
 
 
 def count_pretokens(run: Run, files: Sequence[str], scheme: Any, encoding_errors: str) -> tuple[Any, dict[str, Any]]:
@@ -90,7 +90,7 @@ def count_pretokens(run: Run, files: Sequence[str], scheme: Any, encoding_errors
     counter = Counter(scheme)
     if scheme.level == "char":
         reader = opening.text_reader(encoding_errors)
-        hashed = Hashed(opening.blocks_of(run, reader, files, "counting"))
+        hashed = Hashed(opening.read_blocks(run, reader, files, "counting"))
         parts: Iterator[bytes] = iter(hashed)
     else:
         hashed = Hashed(as_they_are(run, files, "counting"))
@@ -130,7 +130,7 @@ def read_counts(files: Sequence[str], scheme: Any, *, given: bool) -> tuple[Any,
         if len(data) > size_limits.TABLE.size and not checkpoint.is_checkpoint(data[:9]):
             raise size_limits.TABLE.error(streams.display(name))
         records.append({"counts": sha256(data).hexdigest()})
-        with opening.about(name):
+        with opening.error_context(name):
             if checkpoint.is_checkpoint(data[:9]):
                 content = checkpoint.parse(data)
                 opening.unprotected(name)(content)

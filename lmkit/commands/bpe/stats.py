@@ -54,7 +54,7 @@ def _record(run: Run, tokenizer: Any, inputs: list[str], errors: str) -> dict[st
     tally = Tally(tokenizer)
     reader = opening.text_reader(errors, raw=tokenizer.takes_bytes)
     sizes = np.zeros(4, dtype=np.int64)
-    for block in opening.blocks_of(run, reader, inputs, "encoding"):
+    for block in opening.read_blocks(run, reader, inputs, "encoding"):
         tally.add(block, tokenizer.encode_block(block)[0])
         sizes += measure(block)
     lines, words, characters, size = sizes.tolist()

@@ -63,7 +63,7 @@ def train(
     from lmkit.tokenization.bpe.trainer import fit
 
     inputs = list(files or [streams.STDIN])
-    opening.one_stdin(*inputs)
+    opening.check_single_stdin(*inputs)
     scheme = make_scheme(level, pattern, normalize)
     names = _names(special or [])
     with streams.open_output(output, binary=True, inputs=inputs) as out:

@@ -36,7 +36,7 @@ def read_vocabulary(name: str, marker: str | None, unknown: str | None) -> Any:
         entries[piece] = value
     if len(set(entries.values())) < len(entries):
         raise DataError(f"{streams.display(name)}: two pieces have the same id")
-    with opening.about(name):
+    with opening.error_context(name):
         return ListedTokenizer(entries, marker or "##", unknown.encode() if unknown is not None else None)
 
 

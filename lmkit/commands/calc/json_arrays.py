@@ -25,7 +25,7 @@ Values = Annotated[
 def each(values: Sequence[str] | None, output: str | None, function: Callable[[Any], Any]) -> None:
     """Answers each value on a line of its own. Raises DataError that names the value's place."""
     sources = list(values or [streams.STDIN])
-    opening.one_stdin(*sources)
+    opening.check_single_stdin(*sources)
     with streams.open_output(output, inputs=[name for name in sources if not _is_json(name)]) as out:
         count = 0
         for count, (place, text) in enumerate(_texts(sources), 1):  # noqa: B007

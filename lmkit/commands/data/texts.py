@@ -71,7 +71,7 @@ def next_(
     from lmkit.data import next_token
 
     names = list(files or [streams.STDIN])
-    opening.one_stdin(tokens, *names)
+    opening.check_single_stdin(tokens, *names)
     if tokens in TOKENS:
         tokenizer, spelling = None, next_token.SPELLINGS[tokens]
         if form == "ids":
@@ -85,7 +85,9 @@ def next_(
     reader = opening.text_reader(encoding_errors, raw=raw, eager=True)
     shown = _ids(tokenizer) if form == "ids" else _texts(spelling)
     with streams.open_output(output, inputs=[tokens, *names]) as out:
-        lines = (line for block in opening.blocks_of(run, reader, names, "reading") for line in block[:-1].split(b"\n"))
+        lines = (
+            line for block in opening.read_blocks(run, reader, names, "reading") for line in block[:-1].split(b"\n")
+        )
         for x, y in next_token.next_tokens(lines, spelling.cut, size, across=by == "stream"):
             out.line(to_json(shown(x, y)))
 

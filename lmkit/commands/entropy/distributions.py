@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lmkit.commands.entropy.request import Asked, correction, show, tell_infinite
+from lmkit.commands.entropy.request import EntropyRequest, correction, show, tell_infinite
 from lmkit.commands.loading import models as opening
 from lmkit.errors import DataError
 from lmkit.io import streams
@@ -19,7 +19,7 @@ def _at(place: str, make: Callable[[], Any]) -> Any:
         raise DataError(f"{place}: {error}", hint=error.hint) from None
 
 
-def probabilities(asked: Asked, out: streams.Output) -> None:
+def probabilities(asked: EntropyRequest, out: streams.Output) -> None:
     """`--probs`, alone or `--against` others in the same order."""
     from lmkit.information.measures import Pair, entropy
 
@@ -34,7 +34,7 @@ def probabilities(asked: Asked, out: streams.Output) -> None:
     show(asked, out, {**asked.pair(Pair(p, q)), **sizes})
 
 
-def _distribution(asked: Asked, names: Sequence[str]) -> Any:
+def _distribution(asked: EntropyRequest, names: Sequence[str]) -> Any:
     from lmkit.information.measures import distribution
     from lmkit.io import number_tables
 
@@ -42,7 +42,7 @@ def _distribution(asked: Asked, names: Sequence[str]) -> Any:
     return _at(place, lambda: distribution(weights, rescale=asked.normalize, hint=HINT))
 
 
-def counts(asked: Asked, out: streams.Output) -> None:
+def counts(asked: EntropyRequest, out: streams.Output) -> None:
     """`--counts`, alone or `--against` others."""
     from lmkit.information.measures import CORRECTIONS, Pair, Spectrum
 
@@ -59,7 +59,7 @@ def counts(asked: Asked, out: streams.Output) -> None:
     show(asked, out, {**asked.pair(pair), **sizes, "add": asked.add})
 
 
-def _counts(asked: Asked, names: Sequence[str]) -> dict[bytes, int]:
+def _counts(asked: EntropyRequest, names: Sequence[str]) -> dict[bytes, int]:
     from lmkit.io import number_tables
 
     found = number_tables.counts(names, _lines(asked))
@@ -77,7 +77,7 @@ def _aligned(counted: dict[bytes, int], others: dict[bytes, int]) -> tuple[Any, 
     return np.array(one), np.array(other)
 
 
-def joint(asked: Asked, out: streams.Output) -> None:
+def joint(asked: EntropyRequest, out: streams.Output) -> None:
     """`--joint`."""
     from lmkit.information.measures import Joint, joint_distribution
     from lmkit.io import number_tables
@@ -94,5 +94,5 @@ def joint(asked: Asked, out: streams.Output) -> None:
     show(asked, out, record, bare="joint")
 
 
-def _lines(asked: Asked) -> streams.TextReader:
+def _lines(asked: EntropyRequest) -> streams.TextReader:
     return opening.text_reader(asked.errors)

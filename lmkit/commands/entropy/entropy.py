@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lmkit.commands.entropy import distributions, texts
-from lmkit.commands.entropy.request import Asked
+from lmkit.commands.entropy.request import EntropyRequest
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import (  # fmt: skip
     Bare,
@@ -146,19 +146,19 @@ def entropy(
     if joint is not None and inputs:
         raise UsageError("--joint names the table; FILEs do not go with it")
     inputs = inputs or [streams.STDIN if joint is None else joint]
-    asked = Asked(
+    asked = EntropyRequest(
         run, inputs, unit=unit, order=order, correction=correction, errors=encoding_errors, normalize=normalize,
         model=model, unit_of=unit_of, against=against, add=add, compare=compare, window=window, step=step or window,
         memory=memory, temp_dir=temp_dir, json=json, bare=bare,
     )  # fmt: skip
     mode = _mode({"--probs": probs, "--counts": counts, "--joint": joint is not None}, asked)
     asked.check(mode, step)
-    opening.one_stdin(*inputs, model, against)
+    opening.check_single_stdin(*inputs, model, against)
     with streams.open_output(output, inputs=[*inputs, model, against]) as out:
         MODES[mode](asked, out)
 
 
-def _mode(named: dict[str, bool], asked: Asked) -> str:
+def _mode(named: dict[str, bool], asked: EntropyRequest) -> str:
     """What is asked for. Raises UsageError where it is two things at once."""
     modes = [name.removeprefix("--") for name, given in named.items() if given]
     if len(modes) > 1:
@@ -172,7 +172,7 @@ def _mode(named: dict[str, bool], asked: Asked) -> str:
     return "text" if asked.window is None else "window"
 
 
-MODES: dict[str, Callable[[Asked, streams.Output], None]] = {
+MODES: dict[str, Callable[[EntropyRequest, streams.Output], None]] = {
     "probs": distributions.probabilities,
     "counts": distributions.counts,
     "joint": distributions.joint,

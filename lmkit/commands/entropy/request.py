@@ -11,7 +11,7 @@ from lmkit.io.records import Table
 
 
 @dataclass(frozen=True)
-class Asked:
+class EntropyRequest:
     """What the user asked for."""
 
     run: Run
@@ -73,7 +73,7 @@ class Asked:
         return {**self.answer(entropy(pair.p)), **figures}
 
 
-def tell_infinite(asked: Asked, pair: Any) -> None:
+def tell_infinite(asked: EntropyRequest, pair: Any) -> None:
     """Says what makes a divergence infinite, and what makes it finite."""
     import math
 
@@ -99,7 +99,7 @@ NAMES = {
 }  # fmt: skip
 
 
-def show(asked: Asked, out: streams.Output, record: dict[str, Any], bare: str = "entropy") -> None:
+def show(asked: EntropyRequest, out: streams.Output, record: dict[str, Any], bare: str = "entropy") -> None:
     """Prints an answer of one record, or only its number named `bare`."""
     if asked.bare:
         out.line(repr(record[bare]))
@@ -107,7 +107,7 @@ def show(asked: Asked, out: streams.Output, record: dict[str, Any], bare: str = 
         Table(out, list(record), as_json=asked.json).row(record)
 
 
-def correction(asked: Asked, bits: float) -> dict[str, Any]:
+def correction(asked: EntropyRequest, bits: float) -> dict[str, Any]:
     """The correction's name, and what the entropy is without it."""
     if asked.correction == "none":
         return {}

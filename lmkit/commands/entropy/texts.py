@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from lmkit.commands.entropy.request import Asked, correction, show, tell_infinite
+from lmkit.commands.entropy.request import EntropyRequest, correction, show, tell_infinite
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
 from lmkit.errors import DataError
@@ -17,7 +17,7 @@ PIECE = 1 << 20
 class _Text:
     """A text on its way through a unit of symbols, measured as it passes."""
 
-    def __init__(self, asked: Asked, compressors: Sequence[str] = (), *, live: bool = False) -> None:
+    def __init__(self, asked: EntropyRequest, compressors: Sequence[str] = (), *, live: bool = False) -> None:
         from lmkit.information.symbols import unit_of
         from lmkit.io.compressors import Sizes
 
@@ -42,7 +42,7 @@ class _Text:
                     made = make(piece)
                     self.passed += len(made)
                     yield made
-        opening.tell_replaced(self._asked.run, self._reader)
+        opening.warn_replaced_bytes(self._asked.run, self._reader)
 
     def _pieces(self, name: str) -> Iterator[bytes]:
         if self.unit in ("line", "token"):
@@ -65,7 +65,7 @@ class _Part(NamedTuple):
     bytes: int
 
 
-def _counter(asked: Asked, text: _Text) -> Any:
+def _counter(asked: EntropyRequest, text: _Text) -> Any:
     from lmkit.information.block_entropy import BlockCounts, SymbolCounts
     from lmkit.io.temp_storage import Disk, memory_size
 
@@ -75,7 +75,7 @@ def _counter(asked: Asked, text: _Text) -> Any:
     return BlockCounts(asked.order, memory=size, spill=lambda: Disk(asked.temp_dir), alphabet=text.symbols_of.alphabet)
 
 
-def _parts(asked: Asked, text: _Text) -> list[_Part]:
+def _parts(asked: EntropyRequest, text: _Text) -> list[_Part]:
     """Each file where there are several and no --compare, and last all of them as one text."""
     total, parts = _counter(asked, text), list[_Part]()
     apart = len(asked.inputs) > 1 and asked.compare is None
@@ -97,7 +97,7 @@ def _parts(asked: Asked, text: _Text) -> list[_Part]:
     return [*parts, _Part("total", orders, text.passed, text.sizes.bytes)]
 
 
-def _finished(asked: Asked, text: _Text, names: Sequence[str], counter: Any) -> list[Any]:
+def _finished(asked: EntropyRequest, text: _Text, names: Sequence[str], counter: Any) -> list[Any]:
     """The statistics that were counted. Raises DataError where there is nothing to count."""
     orders: list[Any] = counter.finish()
     if not orders:
@@ -106,7 +106,7 @@ def _finished(asked: Asked, text: _Text, names: Sequence[str], counter: Any) -> 
     return orders
 
 
-def entropy_of_text(asked: Asked, out: streams.Output) -> None:
+def entropy_of_text(asked: EntropyRequest, out: streams.Output) -> None:
     """A text as it is, with `--compare` beside its sizes under compressors."""
     from lmkit.io import compressors
 
@@ -132,7 +132,7 @@ def entropy_of_text(asked: Asked, out: streams.Output) -> None:
                 table.row(row)
 
 
-def _of_order(asked: Asked, text: _Text, part: _Part, one: Any, *, brief: bool = False) -> dict[str, Any]:
+def _of_order(asked: EntropyRequest, text: _Text, part: _Part, one: Any, *, brief: bool = False) -> dict[str, Any]:
     """The numbers of one order."""
     from lmkit.information.measures import bits_per
 
@@ -148,7 +148,7 @@ def _of_order(asked: Asked, text: _Text, part: _Part, one: Any, *, brief: bool =
     return {**record, **correction(asked, one.entropy())}
 
 
-def _warning(asked: Asked, one: Any, unit: str) -> str | None:
+def _warning(asked: EntropyRequest, one: Any, unit: str) -> str | None:
     """Says that a sample is too small for its order, if it is."""
     if one.supported:
         return None
@@ -159,7 +159,7 @@ def _warning(asked: Asked, one: Any, unit: str) -> str | None:
     return message
 
 
-def _compared(asked: Asked, out: streams.Output, text: _Text, part: _Part, record: dict[str, Any]) -> None:
+def _compared(asked: EntropyRequest, out: streams.Output, text: _Text, part: _Part, record: dict[str, Any]) -> None:
     """The text's entropies and its sizes under compressors, in bits per byte and character."""
     from lmkit.information.measures import bits_per
 
@@ -184,7 +184,7 @@ def _compared(asked: Asked, out: streams.Output, text: _Text, part: _Part, recor
         table.row(row)
 
 
-def against(asked: Asked, out: streams.Output) -> None:
+def against(asked: EntropyRequest, out: streams.Output) -> None:
     """A text and `--against`."""
     from lmkit.information.block_entropy import SymbolCounts
     from lmkit.information.measures import Pair
@@ -203,7 +203,7 @@ def against(asked: Asked, out: streams.Output) -> None:
     show(asked, out, {**asked.pair(pair), **sizes, "distinct": len(pair.p), "add": asked.add, "unit_of": text.unit})
 
 
-def windows(asked: Asked, out: streams.Output) -> None:
+def windows(asked: EntropyRequest, out: streams.Output) -> None:
     """`--window`."""
     from lmkit.information import block_entropy
 
@@ -226,15 +226,15 @@ def windows(asked: Asked, out: streams.Output) -> None:
         raise text.too_short(asked.inputs, f"{held}, fewer than --window {size}")
 
 
-def under_model(asked: Asked, out: streams.Output) -> None:
+def under_model(asked: EntropyRequest, out: streams.Output) -> None:
     """`-m` alone."""
     from lmkit.evaluation.perplexity import Totals, evaluate
 
-    how = scoring_models.Asked()
+    how = scoring_models.ScoringOptions()
     (model,) = scoring_models.open_scoring_models([str(asked.model)], how)
     reader = opening.text_reader(asked.errors, raw=model.tokenizer.takes_bytes, block=PIECE)
     totals, records = Totals(), list[dict[str, Any]]()
-    windows = scoring_models.Windows(asked.run, streams.display(str(asked.model)), model)
+    windows = scoring_models.ContextNotice(asked.run, streams.display(str(asked.model)), model)
     with asked.run.terminal.progress("scoring", streams.size_of(asked.inputs)) as progress:
         for text in asked.inputs:
             own = Totals()
@@ -244,7 +244,7 @@ def under_model(asked: Asked, out: streams.Output) -> None:
                     windows.tell(own.tokens)
             totals.add(own)
             records.append({"file": streams.display(text), **_under(asked, model, how, own)})
-    opening.tell_replaced(asked.run, reader)
+    opening.warn_replaced_bytes(asked.run, reader)
     if not (totals.tokens and totals.bytes):
         raise DataError("no text to score: the input is empty")
     record = _under(asked, model, how, totals)
@@ -256,12 +256,12 @@ def under_model(asked: Asked, out: streams.Output) -> None:
         table.row(row)
 
 
-def _under(asked: Asked, model: Any, how: scoring_models.Asked, totals: Any) -> dict[str, Any]:
+def _under(asked: EntropyRequest, model: Any, how: scoring_models.ScoringOptions, totals: Any) -> dict[str, Any]:
     """The cross-entropy of a text under a model, and its sizes."""
     return {
         "entropy": asked.information(totals.bits_per(totals.tokens)), "unit": asked.unit,
         "perplexity": totals.perplexity, "bits_per_byte": totals.bits_per(totals.bytes),
         "bits_per_character": totals.bits_per(totals.characters), "bits_per_word": totals.bits_per(totals.words),
         "symbols": totals.tokens, "unknown_tokens": totals.unknown_tokens,
-        "signature": opening.signature(model, scoring_models.conditions(model, how, eos=True)),
+        "signature": opening.signature(model, scoring_models.signature_parts(model, how, eos=True)),
     }  # fmt: skip

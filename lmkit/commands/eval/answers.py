@@ -86,7 +86,7 @@ def answers(
     from lmkit.metrics import bootstrap
     from lmkit.metrics.answer_extraction import Rules
 
-    opening.one_stdin(file, gold, against)
+    opening.check_single_stdin(file, gold, against)
     rules = Rules(regex.extractor(extract, last=last), numbers=numbers)
     sampling = bootstrap.Sampling(seed, 0 if bare else resamples, level)
     with streams.open_output(output, inputs=[file, gold, against]) as out:
@@ -185,7 +185,7 @@ def _found(rules: Any, items: list[predictions.Item]) -> list[Any]:
     found = []
     answers = rules.answers([item.value for item in items])
     for item in items:
-        with opening.about(item.place):
+        with opening.error_context(item.place):
             found.append(next(answers))
     return found
 

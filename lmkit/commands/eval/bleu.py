@@ -77,7 +77,7 @@ def bleu(
 
     if not references:
         raise UsageError("no references", hint="--references FILE...")
-    opening.one_stdin(file, against, *references)
+    opening.check_single_stdin(file, against, *references)
     sampling = bootstrap.Sampling(seed, 0 if bare else resamples, level)
     with streams.open_output(output, inputs=[file, against, *references]) as out:
         names = [file, *([against] if against is not None else [])]

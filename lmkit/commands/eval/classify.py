@@ -83,7 +83,7 @@ def classify(
     """
     from lmkit.metrics import bootstrap, classification
 
-    opening.one_stdin(file, gold, against)
+    opening.check_single_stdin(file, gold, against)
     if bare and (confusion or classes):
         raise UsageError("-b prints a number, and --confusion and --classes print tables")
     if confusion and classes:

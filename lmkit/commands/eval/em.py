@@ -63,7 +63,7 @@ def em(
     """
     from lmkit.metrics import bootstrap, exact_match
 
-    opening.one_stdin(file, gold, against)
+    opening.check_single_stdin(file, gold, against)
     normal = exact_match.Normal(tuple(word for word in articles.lower().split(",") if word))
     sampling = bootstrap.Sampling(seed, resamples, level)
 

@@ -61,7 +61,7 @@ def regress(
 
     from lmkit.metrics import bootstrap, regression
 
-    opening.one_stdin(file, gold, against)
+    opening.check_single_stdin(file, gold, against)
     sampling = bootstrap.Sampling(seed, resamples, level)
     infinite = np.errstate(over="ignore", invalid="ignore")  # squares of numbers such as 1e308 are infinite
     with streams.open_output(output, inputs=[file, gold, against]) as out, infinite:

@@ -66,7 +66,7 @@ def text(
     from lmkit.metrics.diversity import Texts
 
     names = list(files or [streams.STDIN])
-    opening.one_stdin(tokens, *names)
+    opening.check_single_stdin(tokens, *names)
     learner = _learner(tokens)
     reader = opening.text_reader(encoding_errors, raw=learner.takes_bytes and field is None)
     measured = partial(_figures, order=order, most=self_bleu_texts, seed=seed)
@@ -75,7 +75,7 @@ def text(
         total = Texts()
         with run.terminal.progress("reading", streams.size_of(names)) as progress:
             for name in names:
-                blocks = progress.over(opening.warned(run, name, reader.blocks(name)))
+                blocks = progress.over(opening.warn_if_checkpoint(run, name, reader.blocks(name)))
                 if field is None:
                     blocks = _told_of_json(run, name, blocks)
                 texts = _encoded(name, blocks, field, learner, words=_by_words(tokens, learner))
@@ -176,7 +176,7 @@ def _signature(tokens: str, learner: Any, order: int, most: int | None, seed: in
 
 def _tell(run: Run, reader: streams.TextReader, tokens: str, learner: Any, total: Any) -> None:
     """Says what was replaced, what was dropped, and what a given tokenizer takes for one and the same token."""
-    opening.tell_replaced(run, reader)
+    opening.warn_replaced_bytes(run, reader)
     if learner.dropped:
         run.terminal.notice(f"{learner.dropped} words spelled <s> or </s> were dropped")
     unknown = None if tokens in TOKENS else learner.tokenizer().specials.get("unk")

@@ -13,8 +13,8 @@ from lmkit.io import size_limits, streams
 from lmkit.isolation import LimitError
 
 if TYPE_CHECKING:
-    from lmkit.generation.constraints import Grammars, Held
-    from lmkit.generation.engine import Generated
+    from lmkit.generation.constraints import ConstraintState, Grammars
+    from lmkit.generation.engine import Completion
     from lmkit.generation.grammars import Grammar
 
 NAMED = 10  # texts that are named in a message
@@ -56,7 +56,7 @@ Format = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Constraining:
+class ConstraintOptions:
     """The options that say what texts are held to. Raises UsageError for several grammars."""
 
     json_schema: JsonSchema = None
@@ -144,10 +144,10 @@ def _parsed(text: str) -> Any:
         raise DataError(f"not JSON that can be read ({str(error).partition(';')[0]})") from None
 
 
-class Verdicts:
+class ConstraintReport:
     """Gives texts their constraints, and keeps account of those that came out otherwise than they should."""
 
-    def __init__(self, model: Any, asked: Constraining) -> None:
+    def __init__(self, model: Any, asked: ConstraintOptions) -> None:
         self._model = model
         self._asked = asked
         self._grammar = asked.wanted()
@@ -159,7 +159,7 @@ class Verdicts:
         if self._grammar is not None:
             self.constraint()  # what is wrong with it is told before anything is written
 
-    def constraint(self, record: Mapping[str, Any] | None = None) -> "Held | None":
+    def constraint(self, record: Mapping[str, Any] | None = None) -> "ConstraintState | None":
         """What the next text is held to: by its record where that says so, else by the options.
 
         Raises DataError, or UsageError, for a grammar that is wrong or that the model's tokens can't spell.
@@ -179,7 +179,7 @@ class Verdicts:
             self._grammars = Grammars(self._model)
         return self._grammars
 
-    def take(self, done: "Generated", name: object) -> None:
+    def take(self, done: "Completion", name: object) -> None:
         """Looks at a text, which goes by a name."""
         self._texts += 1
         if not self.said(done).get("complete", True):
@@ -190,7 +190,7 @@ class Verdicts:
             if not is_format(self._format, done.text):
                 self._misshapen.append(str(name))
 
-    def said(self, done: "Generated") -> dict[str, bool]:
+    def said(self, done: "Completion") -> dict[str, bool]:
         """Whether a text is complete, as its record says it; nothing of one that is held to nothing."""
         constraint: Any = done.request.constraint
         if constraint is None:

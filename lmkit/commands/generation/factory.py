@@ -6,21 +6,21 @@ from typing import Any
 
 from lmkit.commands.generation import search as search_options
 from lmkit.commands.generation import step_trace, writers
-from lmkit.commands.generation.constraints import Verdicts
-from lmkit.commands.generation.sampling import Choosing
-from lmkit.commands.generation.search import Search
-from lmkit.commands.generation.speculative import Drafting, tell
+from lmkit.commands.generation.constraints import ConstraintReport
+from lmkit.commands.generation.sampling import SamplingOptions
+from lmkit.commands.generation.search import SearchPlan
+from lmkit.commands.generation.speculative import SpeculativeOptions, tell
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.generation import Showing
+from lmkit.commands.options.generation import OutputOptions
 from lmkit.commands.options.standard import Run
 from lmkit.generation import prompt_encoding, workers
 from lmkit.generation.batching import is_batched
-from lmkit.generation.engine import Generator, OneByOne, Stepper, Together
+from lmkit.generation.engine import BatchedStepper, Generator, SequentialStepper, Stepper
 from lmkit.generation.speculative_decoding import Speculation
 from lmkit.io.streams import Output
 
 
-class Maker:
+class GeneratorFactory:
     """A generator as it is asked for, and its tellers; `batch` texts at once at most, where that can be.
 
     `growing`: texts are told of as they grow. `processes` may share them.
@@ -29,8 +29,9 @@ class Maker:
     """
 
     def __init__(
-        self, run: Run, model: Any, choosing: Choosing, search: Search | None, drafting: Drafting, showing: Showing,
-        verdicts: Verdicts, *, number: int, most: int, stops: Sequence[bytes], batch: int, processes: int,
+        self, run: Run, model: Any, choosing: SamplingOptions, search: SearchPlan | None,
+        drafting: SpeculativeOptions, showing: OutputOptions,
+        verdicts: ConstraintReport, *, number: int, most: int, stops: Sequence[bytes], batch: int, processes: int,
         growing: bool,
     ) -> None:  # fmt: skip
         self._verdicts = verdicts
@@ -51,32 +52,34 @@ class Maker:
         if drafting.asked:
             stepper = self._speculation = drafting.stepper(model, chooser)
         elif watch is not None or choosing.mirostat is not None:
-            stepper = OneByOne(model, chooser, watch)
+            stepper = SequentialStepper(model, chooser, watch)
         else:
-            make = partial(Together if is_batched(model) and batch > 1 else OneByOne, model, chooser)
+            make = partial(BatchedStepper if is_batched(model) and batch > 1 else SequentialStepper, model, chooser)
             stepper = make()
             if workers.pay(processes, batch):
                 before = opening.one_thread
                 stepper = workers.Workers(model, make, most=most, stops=stops, count=processes, before=before)
-        batch = batch if isinstance(stepper, Together | workers.Workers) else 1
+        batch = batch if isinstance(stepper, BatchedStepper | workers.Workers) else 1
         self.generator = Generator(model, stepper, most=most, stops=stops, batch=batch, growing=growing)
 
-    def teller(self, out: Output, *, as_records: bool, files: bool) -> writers.Teller:
+    def teller(self, out: Output, *, as_records: bool, files: bool) -> writers.Writer:
         """What writes texts, or records, or a table of steps; several texts of each prompt of `files` are numbered."""
         search, model, showing = self._search, self._model, self._showing
         sampled = files and self._number > 1
-        teller: writers.Teller
+        teller: writers.Writer
         if as_records:
-            teller = writers.Records(out, model, self._more, sampled=sampled)
+            teller = writers.JsonlWriter(out, model, self._more, sampled=sampled)
         elif showing.explain and search is None:
             self._run.terminal.notice(f"order {','.join(self._filters) or 'of no filters'}")
-            return step_trace.Steps(out, sampled=sampled)
+            return step_trace.StepTableWriter(out, sampled=sampled)
         else:
             several = files or self._number > 1
-            teller = writers.Texts(out, model, echo=showing.echo, several=several, separator=showing.separator)
+            teller = writers.TextWriter(out, model, echo=showing.echo, several=several, separator=showing.separator)
         if search is None:
             return teller
-        return search_options.Searched(self._run, teller, search, model, out, steps=showing.explain and not as_records)
+        return search_options.SearchWriter(
+            self._run, teller, search, model, out, steps=showing.explain and not as_records
+        )
 
     def _more(self, done: Any) -> dict[str, Any]:
         """What a record says besides of how its text was made."""

@@ -5,8 +5,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lmkit.commands.generation.sampling import Choosing
-from lmkit.commands.generation.search import Searching
+from lmkit.commands.generation.sampling import SamplingOptions
+from lmkit.commands.generation.search import SearchOptions
 from lmkit.commands.options.standard import Run
 from lmkit.errors import CheckpointError
 
@@ -28,8 +28,8 @@ _NEUTRAL: tuple[Any, ...] = (None, False, 0, 1, 0.0, 1.0, [], {})
 class Settled:
     """Options, those that were not given as the model's settings have them."""
 
-    choosing: Choosing
-    searching: Searching
+    choosing: SamplingOptions
+    searching: SearchOptions
     max_tokens: int
     stop: Sequence[str]
 
@@ -50,10 +50,10 @@ def settled(run: Run, generation: Mapping[str, Any], asked: Settled) -> Settled:
     elif not chosen and searched:
         names |= _BEAMS
     values = _values(generation, names, given)
-    own = {name: value for name, value in values.items() if name in Choosing.__dataclass_fields__}
+    own = {name: value for name, value in values.items() if name in SamplingOptions.__dataclass_fields__}
     if not chosen and not draws and not searched:
         own["greedy"] = True
-    more = {name: value for name, value in values.items() if name in Searching.__dataclass_fields__}
+    more = {name: value for name, value in values.items() if name in SearchOptions.__dataclass_fields__}
     others = _values(generation, _OTHERS, given)
     _tell(run, generation, {*names, *_OTHERS, *_DRAWING, *_BEAMS})
     return Settled(

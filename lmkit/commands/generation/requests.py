@@ -11,11 +11,11 @@ from lmkit.commands.records.prompts import Prompt
 from lmkit.data import keyed_random
 from lmkit.errors import LmkitError
 from lmkit.generation import prompt_encoding
-from lmkit.generation.engine import Generated, Generator, Grown, Request
-from lmkit.generation.sampler import NothingFollows
+from lmkit.generation.engine import Completion, Generator, Request, TextDelta
+from lmkit.generation.sampler import NoCandidateError
 
 
-class Label(NamedTuple):
+class RequestId(NamedTuple):
     """What a request came from: which sample of which prompt."""
 
     prompt: Prompt
@@ -28,7 +28,7 @@ class Label(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Asking:
+class RequestBuilder:
     """Makes requests of prompts, `number` of each."""
 
     model: Any
@@ -48,12 +48,12 @@ class Asking:
                 stream = keyed_random.stream_of(self.seed, prompt.key, sample)
                 with _place_of(prompt):
                     more = self.more(prompt)
-                yield Request(stream, ids, after, label=Label(prompt, sample), **more)
+                yield Request(stream, ids, after, label=RequestId(prompt, sample), **more)
 
 
 def _place_of(prompt: Prompt) -> AbstractContextManager[None]:
     """Puts a prompt's place in front of what is wrong with it."""
-    return opening.about(prompt.place) if prompt.place else nullcontext()
+    return opening.error_context(prompt.place) if prompt.place else nullcontext()
 
 
 class Until:
@@ -70,13 +70,18 @@ class Until:
             self.failure = error
 
 
-def is_done(event: Grown | Generated) -> TypeGuard[Generated]:
+def is_finished(event: TextDelta | Completion) -> TypeGuard[Completion]:
     """Whether a text is told to be done."""
-    return isinstance(event, Generated)
+    return isinstance(event, Completion)
 
 
-def events(generator: Generator, asking: Asking, groups: Iterable[Iterable[Prompt]]) -> Iterator[Grown | Generated]:
-    """What becomes of each prompt, in order. Raises DataError as `Asking` does, and where nothing can follow."""
+def run_requests(
+    generator: Generator, asking: RequestBuilder, groups: Iterable[Iterable[Prompt]]
+) -> Iterator[TextDelta | Completion]:
+    """Yield what becomes of each prompt, in order.
+
+    Raises DataError as `RequestBuilder` does, and where nothing can follow.
+    """
     for group in groups:
         requests = Until(asking.requests(group))
         yield from _named(generator, requests)
@@ -84,7 +89,7 @@ def events(generator: Generator, asking: Asking, groups: Iterable[Iterable[Promp
             raise requests.failure
 
 
-def _named(generator: Generator, requests: Iterable[Request]) -> Iterator[Grown | Generated]:
+def _named(generator: Generator, requests: Iterable[Request]) -> Iterator[TextDelta | Completion]:
     """The generator's events; several texts of one request, as beams give them, are numbered."""
     pending: dict[int, Prompt] = {}
     last: Request | None = None
@@ -97,13 +102,13 @@ def _named(generator: Generator, requests: Iterable[Request]) -> Iterator[Grown 
 
     try:
         for event in generator.run(noted()):
-            if isinstance(event, Generated):
+            if isinstance(event, Completion):
                 pending.pop(event.request.stream, None)
                 count = count + 1 if event.request is last else 0
                 last = event.request
                 if count:
-                    event = replace(event, request=replace(last, label=Label(last.label.prompt, count)))
+                    event = replace(event, request=replace(last, label=RequestId(last.label.prompt, count)))
             yield event
-    except NothingFollows as error:
+    except NoCandidateError as error:
         place = pending[error.stream].place if error.stream in pending else ""
-        raise NothingFollows(error.stream, place, error.hint) from None
+        raise NoCandidateError(error.stream, place, error.hint) from None

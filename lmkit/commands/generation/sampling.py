@@ -28,13 +28,13 @@ if TYPE_CHECKING:  # numpy is not needed to find out that options don't go toget
     from lmkit.generation.filter_chain import Filtering
     from lmkit.generation.mirostat import Mirostat
     from lmkit.generation.penalties import NoRepeat, Presence, Repetition, Scope
-    from lmkit.generation.sampler import Chooser
+    from lmkit.generation.sampler import Sampler
 
 RATE = 0.1  # of Mirostat, as in its paper
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filters:
+class FilterOptions:
     """The options of filters."""
 
     temperature: Temperature = 1.0
@@ -57,7 +57,7 @@ class Filters:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choosing(Filters):
+class SamplingOptions(FilterOptions):
     """The options that say how tokens are chosen."""
 
     greedy: own.Greedy = False
@@ -97,7 +97,7 @@ class Choosing(Filters):
         return {f"--{name.replace('_', '-')}": self._typed(name) for name in names}
 
     def _typed(self, name: str) -> bool:
-        return bool(getattr(self, name) != getattr(Choosing, name))
+        return bool(getattr(self, name) != getattr(SamplingOptions, name))
 
     def _apart(self, name: str, others: Sequence[str]) -> None:
         typed = [f"--{each.replace('_', '-')}" for each in [name, *others] if self._typed(each)]
@@ -128,12 +128,12 @@ class Choosing(Filters):
             penalties.append(NoRepeat(self.no_repeat_ngram, scope))
         return penalties
 
-    def chooser(self, never: Sequence[int]) -> "Chooser":
+    def chooser(self, never: Sequence[int]) -> "Sampler":
         """What names the next token. Raises UsageError for an order that is none."""
-        from lmkit.generation.sampler import Chooser
+        from lmkit.generation.sampler import Sampler
 
         greedy = self.greedy or self.temperature == 0
-        return Chooser(self.filtering.chain(), never=never, penalties=self.penalties(), greedy=greedy)
+        return Sampler(self.filtering.chain(), never=never, penalties=self.penalties(), greedy=greedy)
 
     def control(self) -> "Mirostat | None":
         """What holds one text's surprise, if asked for: each text needs its own."""

@@ -60,7 +60,7 @@ Contrastive = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Searching:
+class SearchOptions:
     """The options of searches."""
 
     beam: Beam = 0
@@ -77,7 +77,7 @@ class Searching:
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchPlan:
     """How to search: with beams, or contrastively."""
 
     beam: int = 0
@@ -89,7 +89,9 @@ class Search:
     explain: bool = False
 
 
-def search(asked: Searching, *, explain: bool, number: int, top_k: int, others: Mapping[str, bool]) -> Search | None:
+def search(
+    asked: SearchOptions, *, explain: bool, number: int, top_k: int, others: Mapping[str, bool]
+) -> SearchPlan | None:
     """The search that options ask for, None where they ask for none; `others` are options that draw, and their use.
 
     Raises UsageError where options do not go together.
@@ -114,7 +116,7 @@ def search(asked: Searching, *, explain: bool, number: int, top_k: int, others: 
     if beam % groups:
         raise UsageError(f"--beam {beam} does not part into {groups} equal groups")
     diversity = DIVERSITY if asked.diversity is None else asked.diversity
-    return Search(beam, asked.length_penalty, groups, diversity, asked.keep_greedy, asked.contrastive, explain)
+    return SearchPlan(beam, asked.length_penalty, groups, diversity, asked.keep_greedy, asked.contrastive, explain)
 
 
 def _first(used: Mapping[str, bool]) -> str:
@@ -122,7 +124,7 @@ def _first(used: Mapping[str, bool]) -> str:
 
 
 def runner(
-    asked: Search, model: Any, *, number: int, top_k: int, most: int, stops: Sequence[bytes], never: Sequence[int],
+    asked: SearchPlan, model: Any, *, number: int, top_k: int, most: int, stops: Sequence[bytes], never: Sequence[int],
     penalties: Sequence[Any] = (),
 ) -> Any:  # fmt: skip
     """What runs requests: as `engine.Generator` does; beams give `number` texts for each request.
@@ -132,10 +134,10 @@ def runner(
     from lmkit.generation.beam_search import Beams, BeamSearch
     from lmkit.generation.contrastive import Contrastive, most_probable
     from lmkit.generation.engine import Generator
-    from lmkit.generation.sampler import Chooser
+    from lmkit.generation.sampler import Sampler
 
     if asked.contrastive is not None:
-        chooser = Chooser(most_probable(top_k or CANDIDATES), never=never, penalties=penalties)
+        chooser = Sampler(most_probable(top_k or CANDIDATES), never=never, penalties=penalties)
         stepper = Contrastive(model, chooser, asked.contrastive, explain=asked.explain)
         return Generator(model, stepper, most=most, stops=stops)
     beams = Beams(
@@ -156,13 +158,13 @@ def tell_greedy(run: Run, done: Any, model: Any) -> None:
         )
 
 
-def more(asked: Search, done: Any, model: Any) -> dict[str, Any]:
+def more(asked: SearchPlan, done: Any, model: Any) -> dict[str, Any]:
     """What a record has besides: the score where that is not nats, and the steps."""
     record: dict[str, Any] = {"score": done.score(model)} if asked.length_penalty else {}
     return record | ({"steps": _steps(asked, done, model)} if asked.explain else {})
 
 
-def _steps(asked: Search, done: Any, model: Any) -> list[Any]:
+def _steps(asked: SearchPlan, done: Any, model: Any) -> list[Any]:
     """The steps of a search, their tokens as they are shown."""
 
     def piece(token: int) -> str:
@@ -185,7 +187,7 @@ def _steps(asked: Search, done: Any, model: Any) -> list[Any]:
     ]
 
 
-def lines(asked: Search, done: Any, model: Any) -> list[str]:
+def lines(asked: SearchPlan, done: Any, model: Any) -> list[str]:
     """The steps for people: their number, then what was kept or weighed, parted by tabs, best first."""
     shown = []
     for number, step in enumerate(_steps(asked, done, model), 1):
@@ -204,10 +206,10 @@ def _contrasted(item: Mapping[str, Any]) -> str:
     return f"{cell(item['token'])} {cell(item['score'])} (p {cell(item['probability'])}, cos {cell(item['likeness'])})"
 
 
-class Searched:
+class SearchWriter:
     """Tells of the search itself before the first of the texts that it found for a prompt; see `telling.Teller`."""
 
-    def __init__(self, run: Run, teller: Any, asked: Search, model: Any, out: Output, *, steps: bool) -> None:
+    def __init__(self, run: Run, teller: Any, asked: SearchPlan, model: Any, out: Output, *, steps: bool) -> None:
         self._run, self._teller, self._asked, self._model, self._out = run, teller, asked, model, out
         self._steps = steps
 

@@ -11,7 +11,7 @@ from lmkit.commands.options.standard import Run
 from lmkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from lmkit.generation.sampler import Chooser
+    from lmkit.generation.sampler import Sampler
     from lmkit.generation.speculative_decoding import Speculation
 
 DraftOption = Annotated[
@@ -38,7 +38,7 @@ DraftTokens = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drafting:
+class SpeculativeOptions:
     """The options of drafts."""
 
     draft: DraftOption = None
@@ -61,7 +61,7 @@ class Drafting:
         if wrong:
             raise UsageError(f"{' and '.join([*(name for name in named if named[name]), *wrong])} do not go together")
 
-    def stepper(self, model: Any, chooser: "Chooser") -> "Speculation":
+    def stepper(self, model: Any, chooser: "Sampler") -> "Speculation":
         """What generates with a draft, a lookup or both. Raises CheckpointError for a draft of other tokens."""
         from lmkit.generation import draft_models, speculative_decoding
 
@@ -71,7 +71,7 @@ class Drafting:
             begins.append(lambda place: draft_models.Lookup(place, longest))
         if self.draft is not None:
             opened = opening.open_language_model(self.draft)
-            with opening.about(self.draft):
+            with opening.error_context(self.draft):
                 draft_models.check_same_tokens(model.tokenizer, opened.tokenizer)
             begins.append(lambda place: draft_models.ModelDraft(opened, chooser, model.form.line_end, place))
         return speculative_decoding.Speculation(

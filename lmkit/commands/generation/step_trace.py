@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from lmkit.commands.generation.requests import Label
+from lmkit.commands.generation.requests import RequestId
 from lmkit.generation import log_softmax
-from lmkit.generation.engine import Generated, Grown
+from lmkit.generation.engine import Completion, TextDelta
 from lmkit.generation.filters import Candidates
 from lmkit.io.records import Table
 from lmkit.io.streams import Output
 from lmkit.protocols import F64
 
-Watch = Callable[[F64, Candidates, int], Mapping[str, Any]]
+StepTrace = Callable[[F64, Candidates, int], Mapping[str, Any]]
 
 
-def watch(model: Any, *, most: int | None, explain: bool) -> Watch | None:
+def watch(model: Any, *, most: int | None, explain: bool) -> StepTrace | None:
     """What a step is to be asked for: the `most` probable tokens, and what the filters kept; None: nothing."""
     piece = model.tokenizer.piece
 
@@ -39,25 +39,25 @@ def watch(model: Any, *, most: int | None, explain: bool) -> Watch | None:
     return told if most is not None or explain else None
 
 
-def said(done: Generated) -> dict[str, Any]:
+def said(done: Completion) -> dict[str, Any]:
     """What was kept of the steps of a text, as its record says it."""
     logprobs = [step["logprob"] for step in done.trace if "logprob" in step]
     steps = [{"step": number, **step["step"]} for number, step in enumerate(done.trace, 1) if "step" in step]
     return {**({"logprobs": logprobs} if logprobs else {}), **({"steps": steps} if steps else {})}
 
 
-class Steps:
+class StepTableWriter:
     """The tokens that were kept at each step of each text, a row each; see `telling.Teller`."""
 
     def __init__(self, out: Output, *, sampled: bool = False) -> None:
         columns = ("id", *(("sample",) if sampled else ()), "step", "token", "probability", "drawn")
         self._table = Table(out, columns, as_json=False)
 
-    def take(self, event: Grown | Generated) -> None:
+    def take(self, event: TextDelta | Completion) -> None:
         """See `Teller.take`."""
-        if not isinstance(event, Generated):
+        if not isinstance(event, Completion):
             return
-        label: Label = event.request.label
+        label: RequestId = event.request.label
         for step in said(event)["steps"]:
             for kept in step["kept"]:
                 drawn = "yes" if kept["id"] == step["id"] else "no"

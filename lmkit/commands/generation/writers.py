@@ -4,20 +4,20 @@ from codecs import getincrementaldecoder
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from lmkit.commands.generation.requests import Label
-from lmkit.generation.engine import Generated, Grown, Request
+from lmkit.commands.generation.requests import RequestId
+from lmkit.generation.engine import Completion, Request, TextDelta
 from lmkit.io.records import to_json
 from lmkit.io.streams import Output
 
 
-class Teller(Protocol):
+class Writer(Protocol):
     """Writes what becomes of requests."""
 
-    def take(self, event: Grown | Generated) -> None:
+    def take(self, event: TextDelta | Completion) -> None:
         """More of a text, or its end."""
 
 
-class Texts:
+class TextWriter:
     r"""Each text as it grows, ended as lines are.
 
     Where a text may have several lines and others follow, its line ends are written as `\n`, unless
@@ -32,11 +32,11 @@ class Texts:
         self._request: Request | None = None
         self._begun = False
 
-    def take(self, event: Grown | Generated) -> None:
-        """See `Teller.take`."""
+    def take(self, event: TextDelta | Completion) -> None:
+        """See `Writer.take`."""
         if event.request is not self._request:
             self._begin(event.request)
-        if isinstance(event, Grown):
+        if isinstance(event, TextDelta):
             self._grow(event.text)
         else:
             self._grow(event.text[self._told :])
@@ -77,23 +77,23 @@ class Texts:
         self._request = None
 
 
-class Records:
+class JsonlWriter:
     """Each text as a record, when it is done; `sampled`: several for each prompt of a file are numbered."""
 
     def __init__(
-        self, out: Output, model: Any, more: Callable[[Generated], Mapping[str, Any]], *, sampled: bool = False
+        self, out: Output, model: Any, more: Callable[[Completion], Mapping[str, Any]], *, sampled: bool = False
     ) -> None:
         self._out, self._model, self._sampled = out, model, sampled
         self._more = more
         """What the way in which texts are made adds to a record."""
 
-    def take(self, event: Grown | Generated) -> None:
-        """See `Teller.take`."""
-        if isinstance(event, Generated):
+    def take(self, event: TextDelta | Completion) -> None:
+        """See `Writer.take`."""
+        if isinstance(event, Completion):
             self._out.line(to_json(self._record(event)))
 
-    def _record(self, done: Generated) -> dict[str, Any]:
-        label: Label = done.request.label
+    def _record(self, done: Completion) -> dict[str, Any]:
+        label: RequestId = done.request.label
         prompt = label.prompt
         record = {
             "id": label.id,

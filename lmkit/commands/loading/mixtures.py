@@ -57,7 +57,7 @@ def mixture_of(
         parts = [nats for _, nats in mixture.read_each(measured(_shown(run, reader, text, models), sizes))]
         if not parts or not sizes.bytes:
             raise DataError(f"{streams.display(text)}: no text to tune weights on")
-        with opening.about(text):
+        with opening.error_context(text):
             mixture = mixture.weighted(best_weights(np.concatenate(parts)))
     run.terminal.notice(f"mixture: weights {', '.join(f'{weight:.4f}' for weight in mixture.weights.tolist())}")
     for number, lacking in enumerate(mixture.lacking, 1):

@@ -48,7 +48,7 @@ def one_thread() -> None:
     """From now on numpy multiplies with one thread, and no other is left, as none comes along into other processes."""
     from lmkit.inference import thread_pool
 
-    thread_pool.rest()
+    thread_pool.shutdown()
 
 
 def processes(threads: int | None, model: str) -> int:
@@ -82,18 +82,18 @@ def sources(models: Sequence[str], files: Sequence[str] | None) -> tuple[list[st
         raise UsageError("no model", hint="name one with -m MODEL, or give texts as FILEs and the model on stdin")
     models = list(models) or [streams.STDIN]
     texts = list(files or []) or [streams.STDIN]
-    one_stdin(*models, *texts)
+    check_single_stdin(*models, *texts)
     return models, texts
 
 
-def one_stdin(*names: str | None) -> None:
+def check_single_stdin(*names: str | None) -> None:
     """Raises UsageError where stdin is named more than once."""
     if names.count(streams.STDIN) > 1:
         raise UsageError("stdin is wanted for two things at once", hint="name a file for one of them")
 
 
 @contextmanager
-def about(name: str) -> Iterator[None]:
+def error_context(name: str) -> Iterator[None]:
     """Puts a file's name in front of what is wrong with it, unless it is there already, with a line."""
     shown = streams.display(name)
     try:
@@ -133,7 +133,7 @@ def read_model(name: str) -> memoryview:
     """
     from lmkit import registry
 
-    with about(name):
+    with error_context(name):
         return streams.read_whole(name, registry.extent)
 
 
@@ -185,7 +185,7 @@ def open_distribution(name: str) -> Any:
     model = open_kind(name, "ngram")
     if model.unseen:
         raise CheckpointError(f"{streams.display(name)}: its scores are not probabilities, which this takes")
-    with about(name):
+    with error_context(name):
         model.check()
     return model
 
@@ -269,19 +269,19 @@ def text_reader(
 def text_for(run: Run, reader: streams.TextReader, name: str, models: Sequence[Any]) -> Iterator[bytes]:
     """The blocks of one text: whole lines, or the text as it is where line ends are text to one of the models."""
     if any(model.form.line_end is None for model in models):
-        return warned(run, name, reader.pieces(name, separators=b"\n"))
-    return warned(run, name, reader.blocks(name))
+        return warn_if_checkpoint(run, name, reader.pieces(name, separators=b"\n"))
+    return warn_if_checkpoint(run, name, reader.blocks(name))
 
 
-def blocks_of(run: Run, reader: streams.TextReader, files: Sequence[str], title: str) -> Iterator[bytes]:
+def read_blocks(run: Run, reader: streams.TextReader, files: Sequence[str], title: str) -> Iterator[bytes]:
     """The blocks of several texts in order, with progress on stderr."""
     with run.terminal.progress(title, streams.size_of(files)) as progress:
         for name in files:
-            yield from progress.over(warned(run, name, reader.blocks(name)))
-    tell_replaced(run, reader)
+            yield from progress.over(warn_if_checkpoint(run, name, reader.blocks(name)))
+    warn_replaced_bytes(run, reader)
 
 
-def warned(run: Run, name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def warn_if_checkpoint(run: Run, name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The same pieces of a text; says so where it looks like a checkpoint."""
     from lmkit.checkpoint import is_checkpoint
 
@@ -293,7 +293,7 @@ def warned(run: Run, name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield from pieces
 
 
-def tell_replaced(run: Run, reader: streams.TextReader) -> None:
+def warn_replaced_bytes(run: Run, reader: streams.TextReader) -> None:
     """Says how many invalid bytes were replaced, if any, and where."""
     if reader.replaced:
         first, *more = sorted(map(streams.display, reader.replaced_in))

@@ -14,7 +14,7 @@ SHOWN = 10  # unknown words that are named
 
 
 @dataclass(frozen=True)
-class Asked:
+class ScoringOptions:
     """How neural models are to score, as options say it."""
 
     stride: int | None = None
@@ -28,7 +28,7 @@ class Asked:
         return [name for name, value in given.items() if value is not None] + ["--device"] * (self.device != "cpu")
 
 
-def open_scoring_models(names: Sequence[str], asked: Asked) -> list[Any]:
+def open_scoring_models(names: Sequence[str], asked: ScoringOptions) -> list[Any]:
     """Models that score texts, neural ones in torch where that is installed.
 
     Raises UsageError where options for neural models meet none, or --stride no transformer.
@@ -51,7 +51,7 @@ def open_generating_model(name: str, device: str) -> Any:
     """A model that generates: neural ones in numpy, or in torch on a device other than the CPU."""
     if device == "cpu":
         return open_language_model(name)
-    return open_scoring_models([name], Asked(device=device))[0]
+    return open_scoring_models([name], ScoringOptions(device=device))[0]
 
 
 def use_threads(threads: int | None, names: Sequence[str], models: Sequence[Any]) -> None:
@@ -72,7 +72,7 @@ def context_of(model: Any) -> int | None:
     return limit
 
 
-def _scoring(name: str, model: Any, asked: Asked) -> Any:
+def _scoring(name: str, model: Any, asked: ScoringOptions) -> Any:
     """A neural model as it scores texts: by torch where there is one, else by numpy."""
     context = context_of(model)
     if asked.stride is not None and context is not None and asked.stride > context:
@@ -109,7 +109,7 @@ def tell_unknown(run: Run, model: Any, prompt: bytes) -> None:
         run.terminal.notice(f"--prompt has {what} that the model does not know, read as {name.decode()}: {listed}")
 
 
-class Windows:
+class ContextNotice:
     """Says once that a model sees long texts through windows."""
 
     def __init__(self, run: Run, name: str, model: Any) -> None:
@@ -129,7 +129,7 @@ class Windows:
         self._context = None
 
 
-def conditions(model: Any, asked: Asked, *, eos: bool) -> dict[str, str]:
+def signature_parts(model: Any, asked: ScoringOptions, *, eos: bool) -> dict[str, str]:
     """What a score depends on beside the model, as the signature says it."""
     ends = (
         "text" if model.form.line_end is None else "yes" if eos else "no"

@@ -61,7 +61,7 @@ def count(
     from lmkit.ngram.count_file import CountFile
 
     inputs = list(files or [streams.STDIN])
-    opening.one_stdin(*inputs, vocab, tokens)
+    opening.check_single_stdin(*inputs, vocab, tokens)
     count_threads = opening.core_count(threads)
     settings = {"order": order, "tokens": tokens, "max_vocab": max_vocab, "min_count": min_count}
     with streams.open_output(output, binary=True, inputs=[*inputs, vocab, tokens]) as out:

@@ -46,7 +46,7 @@ def make_learner(tokens: str, vocab: str | None) -> Any:
     if vocab is None:
         return tokenizers.learner(tokens)
     entries = list(streams.TextReader().lines(vocab))
-    with opening.about(vocab):
+    with opening.error_context(vocab):
         return tokenizers.Fixed(tokenizers.from_list(tokens, entries))
 
 
@@ -73,7 +73,7 @@ def count_texts(
         raise UsageError("the vocabulary is given; that does not go with --max-vocab or --min-count")
     learner = make_learner(tokens, vocab)
     reader = opening.text_reader(encoding_errors, raw=learner.takes_bytes)
-    blocks = Hashed(opening.blocks_of(run, reader, files, "counting"))
+    blocks = Hashed(opening.read_blocks(run, reader, files, "counting"))
     counted = count_corpus(
         blocks, learner, order, memory=memory_size(memory),
         spill=lambda: Disk(temp_dir), threads=threads, max_vocab=max_vocab, min_count=min_count,

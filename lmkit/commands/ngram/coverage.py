@@ -41,12 +41,12 @@ def coverage(
     from lmkit.ngram.ngram_lookup import find_grams
     from lmkit.ngram.tables import words_of
 
-    opening.one_stdin(train, test)
+    opening.check_single_stdin(train, test)
 
     def counted(name: str) -> Any:
         learner = make_learner(tokens, None)
         reader = opening.text_reader(encoding_errors, raw=learner.takes_bytes)
-        blocks = opening.blocks_of(run, reader, [name], "counting")
+        blocks = opening.read_blocks(run, reader, [name], "counting")
         cores = opening.core_count(threads)
         return count_corpus(blocks, learner, max_order, memory=memory_size(None), spill=Disk, threads=cores)
 

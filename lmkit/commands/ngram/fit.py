@@ -101,7 +101,7 @@ def fit(
     pruned = _thresholds(prune, max(1, order))
     thread_count = opening.core_count(threads)
     inputs = list(files or [streams.STDIN])
-    opening.one_stdin(*inputs, vocab, heldout, tokens)
+    opening.check_single_stdin(*inputs, vocab, heldout, tokens)
     if from_counts and (tokens != "word" or vocab is not None or max_vocab is not None or min_count > 1):
         raise UsageError("--tokens, --vocab, --max-vocab and --min-count go with texts, not with --from-counts")
     with streams.open_output(output, binary=True, inputs=[*inputs, vocab, heldout, tokens]) as out:
@@ -194,7 +194,7 @@ def _weights(counts: Any, tokenizer: Any, heldout: str | None, run: Run) -> Any:
         return jelinek_mercer.leaving_one_out(counts, tokenizer.size)
     reader = opening.text_reader(run.settings["encoding_errors"], raw=tokenizer.takes_bytes)
     lines = [tokenizer.encode_block(block) for block in reader.blocks(heldout)]
-    opening.tell_replaced(run, reader)
+    opening.warn_replaced_bytes(run, reader)
     if not lines:
         raise DataError(f"{streams.display(heldout)}: no text to tune weights on")
     return jelinek_mercer.on_heldout(counts, tokenizer.size, lines)

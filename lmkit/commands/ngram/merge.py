@@ -36,7 +36,7 @@ def merge(
     from lmkit.io.temp_storage import Disk, memory_size
 
     names = list(files or [streams.STDIN])
-    opening.one_stdin(*names)
+    opening.check_single_stdin(*names)
     with streams.open_output(output, binary=True, inputs=names) as out:
         data = [opening.read_model(name) for name in names]
         large = 2 * sum(map(len, data)) > memory_size(memory)

@@ -49,7 +49,7 @@ def mix(
         raise UsageError("mixing takes two models or more", hint="-m FIRST -m SECOND")
     if weights is not None and tune is not None:
         raise UsageError("--weights and --tune exclude each other")
-    opening.one_stdin(*names, tune)
+    opening.check_single_stdin(*names, tune)
     given = _shares(weights, len(names), log_linear=log_linear)
     with streams.open_output(output, binary=True, inputs=[*names, tune]) as out:
         for piece in _mixed(run, names, given, tune, encoding_errors, log_linear=log_linear):
@@ -97,7 +97,7 @@ def _development_text(run: Run, tokenizer: Any, name: str, errors: str) -> tuple
 
     reader = streams.TextReader(replace=errors == "replace", raw=tokenizer.takes_bytes)
     ids, ends, total = [], [], 0
-    for block in opening.blocks_of(run, reader, [name], "reading"):
+    for block in opening.read_blocks(run, reader, [name], "reading"):
         plain_ids, plain_ends = tokenizer.encode_block(block)
         block_ids, block_ends = with_line_ends(plain_ids, plain_ends, tokenizer.specials["eos"])
         ids.append(block_ids)

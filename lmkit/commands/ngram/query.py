@@ -42,7 +42,7 @@ def query(
       printf 'yo soy\n' | lmkit ngram query -m model.lm -
     """
     name = model if model is not None else streams.STDIN
-    opening.one_stdin(name, *(ngrams or []))
+    opening.check_single_stdin(name, *(ngrams or []))
     opened = opening.open_kind(name, "ngram")
     with streams.open_output(output, inputs=[name]) as out:
         table = Table(out, COLUMNS, as_json=json)

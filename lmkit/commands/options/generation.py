@@ -107,7 +107,7 @@ Batch = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class InputOptions:
     """The options of prompts."""
 
     prompt: Prompt = ""
@@ -119,7 +119,7 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Showing:
+class OutputOptions:
     """The options of what is told of each text."""
 
     echo: Echo = False

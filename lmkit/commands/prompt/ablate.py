@@ -67,7 +67,7 @@ Items = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class AblationOptions:
     """What is to be compared."""
 
     labels: Arms = "gold,random,flipped,none"
@@ -99,12 +99,12 @@ def ablate(
     files: Dev = None,
     model: ModelOption = None,
     *,
-    asked: Asked,
+    asked: AblationOptions,
     instruction: prompting.Instruction = "",
     sep: prompting.Sep = " => ",
     example_sep: prompting.ExampleSep = r"\n",
     candidates: Candidates = None,
-    deciding_: answer_scorer.Deciding,
+    deciding_: answer_scorer.NormalizationOptions,
     resamples: Resamples = 1000,
     level: Level = 0.95,
     seed: Seed = 0,
@@ -142,7 +142,7 @@ def ablate(
     if model is None:
         raise UsageError("no model", hint="name one with -m MODEL")
     texts = list(files or [streams.STDIN])
-    opening.one_stdin(model, shots, *texts)
+    opening.check_single_stdin(model, shots, *texts)
     opening.use_threads(opening.core_count(threads), model)
     deciding_.check()
 
@@ -159,14 +159,14 @@ def ablate(
     layout = Layout(*map(prompting.unescaped, (instruction, sep, example_sep)))
     answers = label_options.named(candidates, None) or tuple(labels_of(examples))
     opened = opening.open_language_model(model)
-    result_cache.spare_inputs(cache, [model, shots, *texts])
+    result_cache.refuse_overwriting_inputs(cache, [model, shots, *texts])
     with ExitStack() as stack:
         out = stack.enter_context(streams.open_output(output, inputs=[model, shots, *texts]))
         listed = (
             stack.enter_context(streams.open_output(items_file, inputs=[model, shots, *texts])) if items_file else None
         )
-        done = stack.enter_context(result_cache.open_finished(run, cache))
-        decider = answer_scorer.Decider(run, opened, deciding_, [deciding_.norm], done, window=window)
+        done = stack.enter_context(result_cache.open_cache(run, cache))
+        decider = answer_scorer.AnswerScorer(run, opened, deciding_, [deciding_.norm], done, window=window)
         total = len(arms) * len(counts) * asked.seeds * len(items)
         progress = stack.enter_context(run.terminal.progress("answers", total, unit=""))
         trials = label_ablation.trials(examples, items, layout, arms=arms, counts=counts, seeds=range(asked.seeds))
@@ -179,7 +179,9 @@ def ablate(
             if listed is not None:
                 listed.answer(_listing(group, [answers[place] for place in chosen]))
             progress.advance(len(group))
-        label_options.tell_strangers(run, sum(label_options.is_stranger(item.output, answers) for item in items))
+        label_options.warn_unknown_labels(
+            run, sum(label_options.is_unknown_label(item.output, answers) for item in items)
+        )
         sampling = Sampling(seed, resamples, level)
         outcomes = _outcomes(right, sampling)
         _show(run, out, outcomes, _signature(opened, deciding_, asked, sampling), as_json=json)
@@ -233,7 +235,7 @@ def _outcomes(right: dict[tuple[str, int], list[list[bool]]], sampling: Any) -> 
     ]  # fmt: skip
 
 
-def _signature(model: Any, decision: answer_scorer.Deciding, asked: Asked, sampling: Any) -> str:
+def _signature(model: Any, decision: answer_scorer.NormalizationOptions, asked: AblationOptions, sampling: Any) -> str:
     parts = {"model": model.digest[:8], "norm": decision.norm, "seeds": str(asked.seeds)}
     return metrics.signature("ablate", sampling, parts)
 

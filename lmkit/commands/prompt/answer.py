@@ -12,7 +12,7 @@ from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Bos, Json, ModelOption, Output, ParseSpecial, Run, Threads, Window
 from lmkit.commands.prompt import answer_scorer, result_cache
 from lmkit.commands.prompt import labels as label_options
-from lmkit.commands.records.questions import Asking, Item
+from lmkit.commands.records.questions import QuestionReader, QuestionRecord
 from lmkit.errors import UsageError
 from lmkit.io import streams
 from lmkit.io.records import to_json
@@ -54,7 +54,7 @@ def answer(
     verbalizer: label_options.VerbalizerFile = None,
     aggregate: label_options.Aggregate = "sum",
     strict: label_options.Strict = False,
-    deciding_: answer_scorer.Deciding,
+    deciding_: answer_scorer.NormalizationOptions,
     norms: Annotated[
         str,
         typer.Option(
@@ -97,20 +97,24 @@ def answer(
     opening.use_threads(opening.core_count(threads), name)
     labelling = None
     if verbalizer is not None:
-        labelling = label_options.Labelling(run, verbalizer, label_options.verbalizer_in(verbalizer), aggregate, strict)
+        labelling = label_options.LabelMapper(
+            run, verbalizer, label_options.verbalizer_in(verbalizer), aggregate, strict
+        )
     given = label_options.named(candidates, candidates_file)
     if labelling is not None and given is not None:
         labelling.check(given)
-    asking = Asking(given, labelling.verbalizer.words if labelling is not None else None, prompting.unescaped(joint))
+    asking = QuestionReader(
+        given, labelling.verbalizer.words if labelling is not None else None, prompting.unescaped(joint)
+    )
     opened = opening.with_bos(opening.with_special(opening.open_language_model(name), parse_special), bos)
     inputs = [name, verbalizer, candidates_file, *texts]
-    result_cache.spare_inputs(cache, inputs)
+    result_cache.refuse_overwriting_inputs(cache, inputs)
     with (
         streams.open_output(output, inputs=[*inputs, cache], live=True) as out,
-        result_cache.open_finished(run, cache) as done,
+        result_cache.open_cache(run, cache) as done,
         run.terminal.progress("answers", None if prompt is not None else streams.size_of(texts)) as progress,
     ):
-        decider = answer_scorer.Decider(
+        decider = answer_scorer.AnswerScorer(
             run, opened, deciding_, shown, done, window=window, sparing=norms == "all", parting="a --joint such as ' '"
         )
         answers = _Answers(decider, labelling)
@@ -121,7 +125,7 @@ def answer(
             scoring_models.tell_unknown(run, opened, streams.argument_text(prompt).replace("[Z]", " ").encode())
         for records in answers.records(groups, progress):
             out.answer("".join(to_json(record) + "\n" for record in records).encode())
-        label_options.tell_strangers(run, answers.strangers)
+        label_options.warn_unknown_labels(run, answers.strangers)
 
 
 def _named(model: str | None, files: list[str] | None, prompt: str | None) -> tuple[str, list[str]]:
@@ -132,7 +136,7 @@ def _named(model: str | None, files: list[str] | None, prompt: str | None) -> tu
     return name, texts
 
 
-def _shown(options: answer_scorer.Deciding, norms: str) -> tuple[str, ...]:
+def _shown(options: answer_scorer.NormalizationOptions, norms: str) -> tuple[str, ...]:
     """The norms whose scores are wanted, in their order. Raises UsageError."""
     wanted = {options.norm, *FREE}
     if norms == "all":
@@ -152,32 +156,32 @@ def _shown(options: answer_scorer.Deciding, norms: str) -> tuple[str, ...]:
 class _Answers:
     """Items to records with answers."""
 
-    def __init__(self, decider: answer_scorer.Decider, labelling: label_options.Labelling | None) -> None:
+    def __init__(self, decider: answer_scorer.AnswerScorer, labelling: label_options.LabelMapper | None) -> None:
         self._decider, self._labelling = decider, labelling
         self._answered = 0
         self.strangers = 0
         """Records of which what is right is no candidate, nor a label."""
 
-    def records(self, groups: Iterable[list[Item]], progress: Any) -> Iterator[list[Any]]:
+    def records(self, groups: Iterable[list[QuestionRecord]], progress: Any) -> Iterator[list[Any]]:
         """The records of each group of items."""
         for items in groups:
             if self._labelling is not None:
                 for item in items:
                     self._labelling.check(item.question.candidates, item.question.place)
 
-            def done(place: int, items: list[Item] = items) -> None:
+            def done(place: int, items: list[QuestionRecord] = items) -> None:
                 self._answered += 1
                 progress.advance(items[place].size, f"{self._answered} items")
 
             scores = self._decider.scores([(item.question, item.record.get("input")) for item in items], done)
             yield [self._record(item, by_norm) for item, by_norm in zip(items, scores, strict=True)]
 
-    def _record(self, item: Item, by_norm: dict[str, list[float]]) -> dict[str, Any]:
+    def _record(self, item: QuestionRecord, by_norm: dict[str, list[float]]) -> dict[str, Any]:
         candidates = item.question.candidates
         chosen = label = candidates[self._decider.best(by_norm)]
         record: dict[str, Any] = {"id": item.id, "answer": chosen, "label": label}
         labels = self._labelling.verbalizer.labels.values() if self._labelling is not None else ()
-        self.strangers += label_options.is_stranger(item.record.get("gold"), candidates, labels)
+        self.strangers += label_options.is_unknown_label(item.record.get("gold"), candidates, labels)
         record["scores"] = {one: {way: by_norm[way][at] for way in by_norm} for at, one in enumerate(candidates)}
         if self._labelling is not None:
             label, scores = self._labelling.label(candidates, by_norm, self._decider.norm)

@@ -37,7 +37,7 @@ ContentFree = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deciding:
+class NormalizationOptions:
     """The options of norms."""
 
     norm: Norm = "none"
@@ -52,11 +52,12 @@ class Deciding:
             raise UsageError("--content-free is about the norm `calibrated`", hint="--norm calibrated")
 
 
-class Decider:
+class AnswerScorer:
     """Scores questions by norms with a model; what is finished is not asked again."""
 
     def __init__(
-        self, run: Run, model: Any, options: Deciding, norms: Sequence[str], done: result_cache.Finished, *,
+        self, run: Run, model: Any, options: NormalizationOptions, norms: Sequence[str],
+        done: result_cache.ResultCache, *,
         window: bool, sparing: bool = False, parting: str = "a space",
     ) -> None:  # fmt: skip
         """`sparing` leaves `calibrated` out, unless it decides, of questions that have no text to replace.
@@ -64,7 +65,7 @@ class Decider:
         `parting` is what the user may put between a prompt and its answers.
         """
         from lmkit.inference import thread_pool
-        from lmkit.prompting.candidate_scoring import trunk_of
+        from lmkit.prompting.candidate_scoring import prefix_scorer_of
 
         self._run, self._model, self._norms, self._done, self._window = run, model, norms, done, window
         self._domain = None if options.domain is None else streams.argument_text(options.domain)
@@ -74,7 +75,9 @@ class Decider:
         self.norm = options.norm
         self._spared = ("calibrated",) if sparing and self.norm != "calibrated" else ()
         self._parting = parting
-        self._trunks = [trunk_of(model) for _ in range(thread_pool.hands() if hasattr(model, "trunk") else 1)]
+        self._trunks = [
+            prefix_scorer_of(model) for _ in range(thread_pool.thread_count() if hasattr(model, "trunk") else 1)
+        ]
         self._told = self._told_alike = False
 
     def scores(

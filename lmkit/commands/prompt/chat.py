@@ -16,7 +16,7 @@ from lmkit.io import size_limits, streams, yaml_json
 from lmkit.io.folders import Folder
 from lmkit.prompting import chat_templates
 from lmkit.prompting.examples import INPUTS, OUTPUTS
-from lmkit.prompting.slot_templates import Filled, as_text
+from lmkit.prompting.slot_templates import FilledTemplate, as_text
 
 TURNS = ("prompt", *INPUTS)
 PASSED = ("tools", "documents")
@@ -101,7 +101,7 @@ def chat(
         raise UsageError("no template", hint=f"-m MODEL, or --template {'|'.join(chat_templates.BUILT_IN)} or a file")
     if strict and escape:
         raise UsageError("--strict and --escape exclude each other")
-    opening.one_stdin(model, template, *(files or [streams.STDIN]))
+    opening.check_single_stdin(model, template, *(files or [streams.STDIN]))
     shape = _shape(model, template, _variables(values or []), _date(day))
     guard = _Guard(run, shape.marks, strict=strict, escape=escape)
     source = items.Items(run, form, ("input",))
@@ -120,7 +120,7 @@ def _turns(
 ) -> Iterator[tuple[chat_templates.Messages, bool, Mapping[str, Any]]]:
     """What the form is given of each item. Raises DataError with the item's place."""
     for item in group:
-        with opening.about(item.place):
+        with opening.error_context(item.place):
             messages = guard.passed(item.place, _messages(item.fields, system))
         more = {key: item.fields[key] for key in PASSED if key in item.fields}
         yield messages, going_on and messages[-1]["role"] != chat_templates.ASSISTANT, more
@@ -130,7 +130,7 @@ def _filled(
     shape: chat_templates.Chat,
     group: Sequence[items.Item],
     turns: Iterator[tuple[chat_templates.Messages, bool, Mapping[str, Any]]],
-) -> Iterator[tuple[items.Item, Filled]]:
+) -> Iterator[tuple[items.Item, FilledTemplate]]:
     """The items with their prompts; those before one that fails come before its error."""
     given, failure = list[tuple[chat_templates.Messages, bool, Mapping[str, Any]]](), None
     try:
@@ -139,7 +139,7 @@ def _filled(
         failure = error
     prompts = shape.render_each(given)
     for item in group[: len(given)]:
-        with opening.about(item.place):
+        with opening.error_context(item.place):
             filled = next(prompts)
         yield item, filled
     if failure is not None:
@@ -180,7 +180,7 @@ def _is_checkpoint(start: bytes) -> bool:
 
 def _names_in(model: str) -> Sequence[str]:
     """The names of a model's templates."""
-    with opening.about(model):
+    with opening.error_context(model):
         return sorted(_published(model).chat_templates)
 
 
@@ -197,7 +197,7 @@ def _published(model: str) -> Any:
 
 def _of_model(model: str, name: str | None, *, needed: bool = True) -> chat_templates.Source:
     """A template of a model, by its name. Raises CheckpointError where it has none, unless it is not `needed`."""
-    with opening.about(model):
+    with opening.error_context(model):
         if opening.is_folder(model) and needed:
             return chat_templates.source_in(Folder(model), name)
         found = _published(model)

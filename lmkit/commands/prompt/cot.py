@@ -10,7 +10,7 @@ from lmkit.commands.options import prompting
 from lmkit.commands.options.help_sections import in_sections
 from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run, Seed
 from lmkit.commands.prompt import prompt_writer
-from lmkit.commands.prompt.demonstrations import Chooser, Choosing
+from lmkit.commands.prompt.demonstrations import DemonstrationSelector, SelectionOptions
 from lmkit.commands.records import examples as example_records
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
@@ -82,12 +82,12 @@ def cot(
         raise UsageError("no SHOTS to choose examples from")
     if shots is not None and count is None and select != "fixed":
         count = prompting.EXAMPLES
-    choosing = Choosing(count, select, ids, similar_by, per_item, arrange, seed)
-    length = prompt_writer.Length(model, max_tokens, room)
+    choosing = SelectionOptions(count, select, ids, similar_by, per_item, arrange, seed)
+    length = prompt_writer.LengthOptions(model, max_tokens, room)
     choosing.check()
     length.check()
     texts = list(files or [streams.STDIN])
-    opening.one_stdin(shots, model, similar_by, *texts)
+    opening.check_single_stdin(shots, model, similar_by, *texts)
 
     from lmkit.prompting.chain_of_thought import ReasoningLayout, told_apart
 
@@ -99,8 +99,8 @@ def cot(
         if shots is not None:
             found = _shots(run, shots, shots_form, fields, encoding_errors)
             examples = list(_reasoned([told_apart(one, keep_marks=keep_marks) for one in found], not no_reasoning))
-        chooser = Chooser(run, choosing, examples, shots or "")
-        maker = prompt_writer.Maker(layout, chooser, length.budget(), prompt_writer.labels_in(examples))
+        chooser = DemonstrationSelector(run, choosing, examples, shots or "")
+        maker = prompt_writer.PromptWriter(layout, chooser, length.budget(), prompt_writer.labels_in(examples))
         items = example_records.items(run, texts, form, fields=fields, errors=encoding_errors)
         maker.write(run, map(told_apart, items), out)
 

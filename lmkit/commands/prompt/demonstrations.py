@@ -12,7 +12,7 @@ from lmkit.prompting.examples import Example, Pool
 
 
 @dataclass(frozen=True)
-class Choosing:
+class SelectionOptions:
     """The options about it."""
 
     count: int | None
@@ -34,10 +34,10 @@ class Choosing:
             raise UsageError(f"--select {self.select} draws nothing --per-item", hint="--select random draws")
 
 
-class Chooser:
+class DemonstrationSelector:
     """Chooses examples for items and arranges them. Raises DataError where there are too few, naming SHOTS."""
 
-    def __init__(self, run: Run, options: Choosing, examples: Sequence[Example], shots: str) -> None:
+    def __init__(self, run: Run, options: SelectionOptions, examples: Sequence[Example], shots: str) -> None:
         from lmkit.prompting import example_selection
 
         self._shown, self._named = streams.display(shots), options.select == "fixed"
@@ -56,13 +56,13 @@ class Chooser:
             "random": example_selection.at_random(draws),
         }[options.arrange]
 
-    def _taken(self, options: Choosing, examples: Sequence[Example]) -> Sequence[Example]:
+    def _taken(self, options: SelectionOptions, examples: Sequence[Example]) -> Sequence[Example]:
         """The examples to choose from: all, or those that are named."""
         from lmkit.prompting import example_selection
 
         if options.ids is None:
             return examples
-        with opening.about(self._shown):
+        with opening.error_context(self._shown):
             return example_selection.named(examples, [name.strip() for name in options.ids.split(",")])
 
     def _too_few(self, message: str) -> DataError:
@@ -84,7 +84,7 @@ def _repeated(count: int) -> str:
     return "1 example is the same as an earlier one" if count == 1 else f"{count} examples are the same as earlier ones"
 
 
-def _selector(options: Choosing, examples: Sequence[Example], draws: Any) -> Any:
+def _selector(options: SelectionOptions, examples: Sequence[Example], draws: Any) -> Any:
     from lmkit.prompting import example_selection, example_similarity
 
     if options.select == "similar":
@@ -107,7 +107,7 @@ def _vector(name: str) -> Callable[[str], Any]:
         raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no vectors")
 
     def vector(text: str) -> Any:
-        with opening.about(name):
+        with opening.error_context(name):
             return text_vector(model, text)
 
     return vector

@@ -68,9 +68,9 @@ def extract(
     if frames is None:
         raise UsageError("no frames", hint="--frames FILE")
     names = list(files or [streams.STDIN])
-    opening.one_stdin(frames, *names)
+    opening.check_single_stdin(frames, *names)
     document = yaml_json.read(frames)
-    with opening.about(frames):
+    with opening.error_context(frames):
         asked = event_extraction.frames_in(document)
     source = items.Items(run, "jsonl" if check_answers and form == "auto" else form, ("input",))
     with streams.open_output(output, inputs=[frames, *names]) as out:
@@ -79,7 +79,7 @@ def extract(
             return
         prompts = items.Prompts(out, bare=bare)
         for item in source.of(names):
-            with opening.about(item.place):
+            with opening.error_context(item.place):
                 text = text_in(item.fields, None)
             filled = ended(event_extraction.prompt(asked, text, language))
             schema = event_extraction.schema(asked, text, trigger_words, max_events)
@@ -94,7 +94,7 @@ def _check(out: streams.Output, source: items.Items, files: Sequence[str], asked
     wrong, count = [], 0
     for item in source.of(files):
         count += 1
-        with opening.about(item.place):
+        with opening.error_context(item.place):
             text, answer = _field(item.fields, "input"), _field(item.fields, "text")
         checked = event_extraction.check(asked, text, answer)
         record = {"id": item.id, "events": checked.events, "valid": not checked.problems, "problems": checked.problems}

@@ -5,7 +5,7 @@ from lmkit.commands.options import prompting
 from lmkit.commands.options.help_sections import in_sections
 from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run, Seed
 from lmkit.commands.prompt import prompt_writer
-from lmkit.commands.prompt.demonstrations import Chooser, Choosing
+from lmkit.commands.prompt.demonstrations import DemonstrationSelector, SelectionOptions
 from lmkit.commands.records import examples as example_records
 from lmkit.io import streams
 
@@ -56,12 +56,12 @@ def few_shot(
     """
     if count is None and select != "fixed":
         count = prompting.EXAMPLES
-    choosing = Choosing(count, select, ids, similar_by, per_item, arrange, seed)
-    length = prompt_writer.Length(model, max_tokens, room)
+    choosing = SelectionOptions(count, select, ids, similar_by, per_item, arrange, seed)
+    length = prompt_writer.LengthOptions(model, max_tokens, room)
     choosing.check()
     length.check()
     texts = list(files or [streams.STDIN])
-    opening.one_stdin(shots, model, similar_by, *texts)
+    opening.check_single_stdin(shots, model, similar_by, *texts)
 
     from lmkit.prompting.layout import Layout
 
@@ -69,6 +69,6 @@ def few_shot(
     with streams.open_output(output, inputs=[shots, model, similar_by, *texts]) as out:
         fields = example_records.fields_of(input_field, output_field)
         examples = prompt_writer.read(run, shots, shots_form, fields, encoding_errors)
-        chooser = Chooser(run, choosing, examples, shots)
-        maker = prompt_writer.Maker(layout, chooser, length.budget(), prompt_writer.labels_in(examples))
+        chooser = DemonstrationSelector(run, choosing, examples, shots)
+        maker = prompt_writer.PromptWriter(layout, chooser, length.budget(), prompt_writer.labels_in(examples))
         maker.write(run, example_records.items(run, texts, form, fields=fields, errors=encoding_errors), out)

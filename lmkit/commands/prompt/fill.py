@@ -76,8 +76,8 @@ def fill(
     if template is None:
         raise UsageError("no template", hint="--template '[X] It was [Z].', --template @FILE, or a name of --list")
     used = templates.file_of(template)
-    opening.one_stdin(used, *(files or [streams.STDIN] if x is None else []))
-    made = template_filling.maker_of(template, task, answers)
+    opening.check_single_stdin(used, *(files or [streams.STDIN] if x is None else []))
+    made = template_filling.filler_of(template, task, answers)
     named = items.columns_of(columns, made.columns)
     one = items.typed_once(x, files, "--x", named[0])
     source = items.Items(run, form, named)

@@ -71,7 +71,7 @@ def verbalizer_in(name: str) -> Any:
     """The verbalizer of a file. Raises DataError where it holds none."""
     from lmkit.prompting.verbalizers import verbalizer_of
 
-    with opening.about(name):
+    with opening.error_context(name):
         try:
             pairs = json.loads(yaml_json.text(name), object_pairs_hook=_Pairs)
         except json.JSONDecodeError as error:
@@ -84,7 +84,7 @@ def verbalizer_in(name: str) -> Any:
 
 
 @dataclass
-class Labelling:
+class LabelMapper:
     """Gives scored candidates their labels, and says once what the verbalizer and the candidates do not share."""
 
     run: Run
@@ -115,14 +115,14 @@ class Labelling:
         return chosen, {label: {way: several[way][label] for way in several} for label in several[norm]}
 
 
-def is_stranger(gold: object, *known: Container[str]) -> bool:
+def is_unknown_label(gold: object, *known: Container[str]) -> bool:
     """Whether what a record has for right is there, and none of the answers known."""
     if isinstance(gold, bool) or not isinstance(gold, str | int | float):
         return False
     return all(str(gold) not in some for some in known)
 
 
-def tell_strangers(run: Run, count: int) -> None:
+def warn_unknown_labels(run: Run, count: int) -> None:
     """Says how many records can't be answered right."""
     if count:
         run.terminal.notice(f"gold of {count} record{'s' if count > 1 else ''} is no candidate")

@@ -6,7 +6,7 @@ from typing import Any
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Run
-from lmkit.commands.prompt.demonstrations import Chooser
+from lmkit.commands.prompt.demonstrations import DemonstrationSelector
 from lmkit.commands.records import examples as example_records
 from lmkit.errors import UsageError
 from lmkit.io.records import to_json
@@ -16,12 +16,12 @@ from lmkit.prompting.slot_templates import ANSWER
 
 LISTED = 20
 """Most distinct outputs that are listed as labels."""
-OWN = ("prompt", "joint", "input", "shots", "dropped", "slot")
+RESERVED_FIELDS = ("prompt", "joint", "input", "shots", "dropped", "slot")
 """Fields that say something of the prompt they stand with, which an item's own would contradict."""
 
 
 @dataclass(frozen=True)
-class Length:
+class LengthOptions:
     """The options about how long a prompt may be."""
 
     model: str | None
@@ -52,10 +52,10 @@ class Length:
         return Budget(self.max_tokens - self.room, size)
 
 
-class Maker:
+class PromptWriter:
     """Makes prompts of items by one layout; with a chooser they show examples, within a budget."""
 
-    def __init__(self, layout: Any, chooser: Chooser | None, budget: Any, labels: Sequence[str]) -> None:
+    def __init__(self, layout: Any, chooser: DemonstrationSelector | None, budget: Any, labels: Sequence[str]) -> None:
         self._layout, self._chooser, self._budget, self._labels = layout, chooser, budget, list(labels)
 
     def record(self, item: Example) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Maker:
             shots = arranged(chosen, item)
             laid = self._layout.lay(shots, item)
         else:
-            with opening.about(item.place):
+            with opening.error_context(item.place):
                 laid, shots = self._budget.fitted(self._layout, arranged, chosen, item)
         record: dict[str, Any] = {"id": item.name, "prompt": laid.text}
         record |= {"joint": laid.joint} if laid.joint else {}
@@ -76,7 +76,9 @@ class Maker:
         record |= {"labels": self._labels} if self._labels else {}
         record |= {"dropped": len(chosen) - len(shots)} if len(shots) < len(chosen) else {}
         record |= {"slot": None} if ANSWER in laid.text else {}
-        return record | {key: value for key, value in item.record.items() if key not in record and key not in OWN}
+        return record | {
+            key: value for key, value in item.record.items() if key not in record and key not in RESERVED_FIELDS
+        }
 
     def write(self, run: Run, items: Iterable[Example], out: Output) -> None:
         """Writes the record of each item as they come, and tells how many examples there was room for."""

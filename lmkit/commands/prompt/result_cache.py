@@ -1,4 +1,4 @@
-"""What is done of long work, kept in the file of --cache so that a run that was stopped goes on: see `edge.journals`.
+"""What is done of long work, kept in the file of --cache so that a run that was stopped goes on: see `io.journal`.
 
 Items are known by keys that hold all that their values hang on: what is asked, of which model, by which lmkit.
 """
@@ -32,7 +32,7 @@ Cache = Annotated[
 MOST = 1 << 14  # values that are remembered where there is no journal
 
 
-class Finished:
+class ResultCache:
     """Values by keys; with a journal they are kept there, without one the last of them while the run lasts."""
 
     def __init__(self, journal: Journal | None = None) -> None:
@@ -60,7 +60,7 @@ class Finished:
         self._values[key] = value
 
 
-def spare_inputs(cache: str | None, inputs: Sequence[str | None]) -> None:
+def refuse_overwriting_inputs(cache: str | None, inputs: Sequence[str | None]) -> None:
     """Raises UsageError where --cache names an input."""
     try:
         streams.spare_inputs(cache, inputs)
@@ -69,15 +69,15 @@ def spare_inputs(cache: str | None, inputs: Sequence[str | None]) -> None:
 
 
 @contextmanager
-def open_finished(run: Run, name: str | None) -> Iterator[Finished]:
+def open_cache(run: Run, name: str | None) -> Iterator[ResultCache]:
     """The finished items of --cache; none without a file. Raises as `open_journal` does."""
     if name is None:
-        yield Finished()
+        yield ResultCache()
         return
     with open_journal(name, HEADER) as journal:
         if journal.torn:
             run.terminal.notice(f"{name}: its last line was not written to the end, and is cut off")
-        yield Finished(journal)
+        yield ResultCache(journal)
 
 
 def key_of(model: Any, *asked: Any) -> str:
@@ -87,7 +87,7 @@ def key_of(model: Any, *asked: Any) -> str:
 
 
 def scores(
-    finished: Finished, model: Any, trunks: Sequence[Any], questions: Sequence[Any], *, window: bool = False
+    finished: ResultCache, model: Any, trunks: Sequence[Any], questions: Sequence[Any], *, window: bool = False
 ) -> Iterator[tuple[int, Any]]:
     """What `answering.score_each` gives, each question with its place, of which finished ones are not asked again.
 
@@ -106,7 +106,7 @@ def scores(
             yield from ((place, _scored(finished[key], questions[place])) for place in places[key])
     pending = [same[0] for key, same in places.items() if key not in finished]
     asked = [questions[place] for place in pending]
-    for number, scored in candidate_scoring.score_each(model, trunks, asked, window=window):
+    for number, scored in candidate_scoring.score_all(model, trunks, asked, window=window):
         key = keys[pending[number]]
         finished[key] = [scored.nats, scored.tokens]
         yield from ((place, scored) for place in places[key])

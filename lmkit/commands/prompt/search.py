@@ -71,7 +71,7 @@ def search(
     columns: items.Columns = None,
     candidates: labels.Candidates = None,
     candidates_file: labels.CandidatesFile = None,
-    deciding_: answer_scorer.Deciding,
+    deciding_: answer_scorer.NormalizationOptions,
     resamples: Resamples = 1000,
     level: Level = 0.95,
     seed: Seed = 0,
@@ -99,7 +99,7 @@ def search(
     if dev is None or model is None:
         raise UsageError("--dev and --model are needed", hint="lmkit prompt search -m MODEL --dev FILE --templates ...")
     deciding_.check()
-    opening.one_stdin(model, dev, test)
+    opening.check_single_stdin(model, dev, test)
     if test is not None and test == dev:
         run.terminal.notice("--test is --dev: what the template was chosen by says little of other items")
     opening.use_threads(opening.core_count(threads), model)
@@ -110,18 +110,18 @@ def search(
     given = labels.named(candidates, candidates_file)
     opened = opening.open_language_model(model)
     inputs = [model, dev, test, candidates_file, *templates]
-    result_cache.spare_inputs(cache, inputs)
+    result_cache.refuse_overwriting_inputs(cache, inputs)
     with ExitStack() as stack:
         out = stack.enter_context(streams.open_output(output, inputs=inputs))
-        done = stack.enter_context(result_cache.open_finished(run, cache))
-        decider = answer_scorer.Decider(run, opened, deciding_, [deciding_.norm], done, window=window)
+        done = stack.enter_context(result_cache.open_cache(run, cache))
+        decider = answer_scorer.AnswerScorer(run, opened, deciding_, [deciding_.norm], done, window=window)
         asking = _Asking(run, decider, form, columns, given)
         tried = [asking.tried(name, maker, dev) for name, maker in makers.items()]
         best = max(tried, key=lambda one: one.accuracy)
         tried.sort(key=lambda one: -one.accuracy)
         if test is not None:
             tried.append(asking.tried(best.template, makers[best.template], test))
-        labels.tell_strangers(run, len(asking.strangers))
+        labels.warn_unknown_labels(run, len(asking.strangers))
         parts = {"model": opened.digest[:8], "norm": deciding_.norm}
         _show(run, out, tried, Sampling(seed, resamples, level), parts, as_json=json)
 
@@ -129,15 +129,20 @@ def search(
 def _maker(name: str) -> Any:
     """What makes prompts by a template. Raises UsageError, or DataError of its file."""
     if os.path.isfile(name) or name.endswith(templates.JINJA):
-        return template_filling.maker_of(f"@{name}")
-    return template_filling.maker_of(name)
+        return template_filling.filler_of(f"@{name}")
+    return template_filling.filler_of(name)
 
 
 class _Asking:
     """Asks about the items of a file by a template."""
 
     def __init__(
-        self, run: Run, decider: answer_scorer.Decider, form: str, columns: str | None, given: tuple[str, ...] | None
+        self,
+        run: Run,
+        decider: answer_scorer.AnswerScorer,
+        form: str,
+        columns: str | None,
+        given: tuple[str, ...] | None,
     ) -> None:
         self._run, self._decider, self._form, self._columns, self._given = run, decider, form, columns, given
         self._labels: tuple[str, ...] = ()
@@ -160,7 +165,7 @@ class _Asking:
         self.strangers |= {
             question.place
             for (question, _), gold in zip(questions, golds, strict=True)
-            if labels.is_stranger(gold, question.candidates)
+            if labels.is_unknown_label(gold, question.candidates)
         }
         with self._run.terminal.progress(name, len(made), unit="") as progress:
             scored = self._decider.chosen(questions, lambda _: progress.advance(1))

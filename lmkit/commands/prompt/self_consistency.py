@@ -4,32 +4,32 @@ from collections.abc import Sequence
 from functools import cache, partial
 from typing import Any
 
-from lmkit.commands.generation.sampling import Filters
+from lmkit.commands.generation.sampling import FilterOptions
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading.scoring_models import Windows
+from lmkit.commands.loading.scoring_models import ContextNotice
 from lmkit.commands.records.prompts import Prompt
 
 
-def drawing(model: Any, filters: Filters, *, number: int, most: int, stops: Sequence[bytes]) -> Any:
+def drawing(model: Any, filters: FilterOptions, *, number: int, most: int, stops: Sequence[bytes]) -> Any:
     """A generator that draws several texts of a prompt together, where the model can."""
     from lmkit.generation import prompt_encoding
     from lmkit.generation.batching import is_batched
-    from lmkit.generation.engine import Generator, OneByOne, Together
-    from lmkit.generation.sampler import Chooser
+    from lmkit.generation.engine import BatchedStepper, Generator, SequentialStepper
+    from lmkit.generation.sampler import Sampler
 
     filtering = filters.filtering
     never = prompt_encoding.never(model, unknown=False)
-    chooser = Chooser(filtering.chain(), never=never, greedy=filtering.temperature == 0)
+    chooser = Sampler(filtering.chain(), never=never, greedy=filtering.temperature == 0)
     together = is_batched(model) and number > 1
-    stepper = Together(model, chooser) if together else OneByOne(model, chooser)
+    stepper = BatchedStepper(model, chooser) if together else SequentialStepper(model, chooser)
     return Generator(model, stepper, most=most, stops=stops, batch=number if together else 1, growing=False)
 
 
-class Voter:
+class SelfConsistency:
     """Draws `number` texts after each prompt and has them vote."""
 
     def __init__(
-        self, model: Any, filters: Filters, rules: Any, windows: Windows, *, number: int, most: int,
+        self, model: Any, filters: FilterOptions, rules: Any, windows: ContextNotice, *, number: int, most: int,
         stops: Sequence[bytes], seed: int,
     ) -> None:  # fmt: skip
         self._model, self._rules, self._windows, self._number, self._seed = model, rules, windows, number, seed
@@ -40,7 +40,7 @@ class Voter:
         from lmkit.metrics.answer_extraction import vote
 
         texts = [text.decode(errors="replace") for text in self._texts(prompt, window=window)]
-        with opening.about(prompt.place or "--prompt"):
+        with opening.error_context(prompt.place or "--prompt"):
             found = list(self._rules.answers(texts))
         forms = [None if one is None else one.form for one in found]
         chosen = vote(forms)
@@ -60,14 +60,14 @@ class Voter:
     def _texts(self, prompt: Prompt, *, window: bool) -> list[bytes]:
         from lmkit.data import keyed_random
         from lmkit.generation import prompt_encoding
-        from lmkit.generation.engine import Generated, Request
+        from lmkit.generation.engine import Completion, Request
 
-        with opening.about(prompt.place or "--prompt"):
+        with opening.error_context(prompt.place or "--prompt"):
             ids = prompt_encoding.seen(self._model, prompt.text, window=window)
         after = cache(partial(prompt_encoding.state_after, self._model, ids))
         requests = [
             Request(keyed_random.stream_of(self._seed, prompt.key, place), ids, after) for place in range(self._number)
         ]
-        made = [event for event in self._generator.run(requests) if isinstance(event, Generated)]
+        made = [event for event in self._generator.run(requests) if isinstance(event, Completion)]
         self._windows.tell(len(ids) + max(len(event.ids) + len(event.closing) for event in made))
         return [event.text for event in made]

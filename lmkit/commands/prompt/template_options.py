@@ -10,7 +10,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.records.items import Item
 from lmkit.errors import UsageError
 from lmkit.prompting import named_templates
-from lmkit.prompting.slot_templates import Filled
+from lmkit.prompting.slot_templates import FilledTemplate
 
 Task = Annotated[
     str | None,
@@ -39,9 +39,9 @@ class Style:
         """What the table says of it."""
         return named_templates.FORMATS[self.name]
 
-    def prompts(self, item: Item) -> list[tuple[Item, Filled]]:
+    def prompts(self, item: Item) -> list[tuple[Item, FilledTemplate]]:
         """The prompts of an item. Raises DataError naming its place."""
-        with opening.about(item.place):
+        with opening.error_context(item.place):
             return [(given, named_templates.render(self.format, given.fields)) for given in self._given(item)]
 
     def _given(self, item: Item) -> list[Item]:

@@ -10,10 +10,10 @@ from lmkit.errors import DataError, UsageError
 from lmkit.io import size_limits, streams, yaml_json
 from lmkit.prompting import slot_templates
 from lmkit.prompting.examples import INPUTS
-from lmkit.prompting.slot_templates import Filled
+from lmkit.prompting.slot_templates import FilledTemplate
 
 JINJA = (".j2", ".jinja", ".jinja2")
-Render = Callable[[Sequence[Mapping[str, Any]]], Iterator[Filled]]
+Render = Callable[[Sequence[Mapping[str, Any]]], Iterator[FilledTemplate]]
 
 
 def file_of(template: str) -> str | None:

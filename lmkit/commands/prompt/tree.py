@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmkit.commands.generation.sampling import Filters
+from lmkit.commands.generation.sampling import FilterOptions
 from lmkit.commands.generation.search import LengthPenalty
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
@@ -75,7 +75,7 @@ Kept = Annotated[bool, typer.Option("--explain", help="Show the paths kept at ea
 
 
 @dataclass(frozen=True, kw_only=True)
-class Growing:
+class TreeOptions:
     """The options of the search."""
 
     breadth: Breadth = 1
@@ -115,12 +115,12 @@ def tree(
     model: ModelOption = None,
     *,
     prompt: OptionalPrompt = None,
-    growing: Growing,
+    growing: TreeOptions,
     voting_: Voting,
     max_tokens: ThoughtTokens = 50,
     stop: generating.Stop = None,
     seed: Seed = 0,
-    filters: Filters,
+    filters: FilterOptions,
     encoding_errors: EncodingErrors = "strict",
     parse_special: ParseSpecial = False,
     window: Window = False,
@@ -159,7 +159,7 @@ def tree(
     names = [] if prompt is not None else list(files or [streams.STDIN])
     if model is None:
         raise UsageError("no model", hint="name one with -m MODEL")
-    opening.one_stdin(model, *names)
+    opening.check_single_stdin(model, *names)
     opening.use_threads(threads, model)
     rules = voting_.rules if voting_.self_consistency else None
     opened = opening.with_special(scoring_models.open_generating_model(model, device), parse_special)
@@ -170,24 +170,26 @@ def tree(
         "most": max_tokens, "stops": [streams.argument_bytes(text, raw=True) for text in ends], "seed": seed
     }  # fmt: skip
     with streams.open_output(output, inputs=[model, *names], live=True) as out:
-        windows = scoring_models.Windows(run, streams.display(model), opened)
-        with opening.about(model):
-            teller: _Thinker | voting.Voter
+        windows = scoring_models.ContextNotice(run, streams.display(model), opened)
+        with opening.error_context(model):
+            teller: _TreeSearcher | voting.SelfConsistency
             if rules is None:
-                teller = _Thinker(opened, growing, filters, windows, **more)
+                teller = _TreeSearcher(opened, growing, filters, windows, **more)
             else:
-                teller = voting.Voter(opened, filters, rules, windows, number=voting_.self_consistency, **more)
+                teller = voting.SelfConsistency(
+                    opened, filters, rules, windows, number=voting_.self_consistency, **more
+                )
         for group in _asked(run, prompt, names, encoding_errors, opened):
             for one in group:
                 out.line(to_json(teller.record(one, window=window)))
 
 
-def _check(growing: Growing, voting_: Voting) -> None:
+def _check(growing: TreeOptions, voting_: Voting) -> None:
     """Raises UsageError for options that do not go together."""
     if not voting_.self_consistency:
         if voting_.extract is not None or voting_.numbers:
             raise UsageError("--extract and --numbers are about votes", hint="--self-consistency N has N texts vote")
-    elif growing != Growing():
+    elif growing != TreeOptions():
         raise UsageError("--self-consistency draws whole texts and has no search", hint="leave --breadth and its like")
 
 
@@ -200,11 +202,12 @@ def _asked(run: Run, prompt: str | None, names: list[str], errors: str, model: A
     yield from prompts.Prompts(run, names, "jsonl", errors=errors, raw=raw).groups()
 
 
-class _Thinker:
+class _TreeSearcher:
     """Searches after prompts, as options ask for it."""
 
     def __init__(
-        self, model: Any, growing: Growing, filters: Filters, windows: scoring_models.Windows, *, most: int,
+        self, model: Any, growing: TreeOptions, filters: FilterOptions, windows: scoring_models.ContextNotice, *,
+        most: int,
         stops: list[bytes], seed: int,
     ) -> None:  # fmt: skip
         from lmkit.generation import prompt_encoding
@@ -227,7 +230,7 @@ class _Thinker:
         from lmkit.generation.engine import Request
         from lmkit.prompting import tree_of_thoughts
 
-        with opening.about(prompt.place or "--prompt"):
+        with opening.error_context(prompt.place or "--prompt"):
             ids = prompt_encoding.seen(self._model, prompt.text, window=window)
             root = tree_of_thoughts.Path(prompt_encoding.state_after(self._model, ids))
 

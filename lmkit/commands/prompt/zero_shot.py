@@ -32,15 +32,15 @@ def zero_shot(
       lmkit prompt zero-shot --instruction 'Translate English to French:' < words.txt
       lmkit prompt zero-shot --sep '\nSentiment: ' reviews.jsonl > prompts.jsonl
     """
-    length = prompt_writer.Length(model, max_tokens, room)
+    length = prompt_writer.LengthOptions(model, max_tokens, room)
     length.check()
     texts = list(files or [streams.STDIN])
-    opening.one_stdin(model, *texts)
+    opening.check_single_stdin(model, *texts)
 
     from lmkit.prompting.layout import Layout
 
     layout = Layout(prompting.unescaped(instruction), prompting.unescaped(sep))
     with streams.open_output(output, inputs=[model, *texts]) as out:
-        maker = prompt_writer.Maker(layout, None, length.budget(), [])
+        maker = prompt_writer.PromptWriter(layout, None, length.budget(), [])
         fields = examples.fields_of(input_field, output_field)
         maker.write(run, examples.items(run, texts, form, fields=fields, errors=encoding_errors), out)

@@ -17,7 +17,7 @@ _RECORD = re.compile(rb"\s*\{\s*\".*\}\s*", re.DOTALL)
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
 
-class Texts:
+class ExampleTexts:
     """Lines that are taken for texts: says where a file looks like something else, and how many lines are empty."""
 
     def __init__(self, run: Run) -> None:
@@ -100,7 +100,7 @@ def items(
 
     `otherwise` is the form of files whose names tell none.
     """
-    before, texts = 0, Texts(run)
+    before, texts = 0, ExampleTexts(run)
     for name in files:
         number = before
         for item in examples(
@@ -123,13 +123,13 @@ def groups_of_lines(run: Run, name: str, errors: str | None = None) -> Iterator[
     """The same in groups of lines that are there at once."""
     reader = streams.TextReader(eager=True) if errors is None else opening.text_reader(errors, eager=True)
     shown, number = streams.display(name), 0
-    for block in opening.warned(run, name, reader.blocks(name)):
+    for block in opening.warn_if_checkpoint(run, name, reader.blocks(name)):
         found = block[:-1].split(b"\n")
         for begin in range(0, len(found), GROUP):
             group = found[begin : begin + GROUP]
             yield [(f"{shown}:{at}", line) for at, line in enumerate(group, number + begin + 1)]
         number += len(found)
-    opening.tell_replaced(run, reader)
+    opening.warn_replaced_bytes(run, reader)
 
 
 def _missing(form: str, fields: Fields) -> str:

@@ -13,7 +13,7 @@ from lmkit.commands.records import examples
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import from_json, to_json
-from lmkit.prompting.slot_templates import Filled, as_text
+from lmkit.prompting.slot_templates import FilledTemplate, as_text
 
 Files = Annotated[
     list[str] | None,
@@ -65,7 +65,7 @@ class Items:
 
     def groups(self, files: Sequence[str] | None) -> Iterator[list[Item]]:
         """The same in groups that are there at once. Those before one that is wrong come before the DataError."""
-        texts = examples.Texts(self._run)
+        texts = examples.ExampleTexts(self._run)
         for name in files or [streams.STDIN]:
             form = examples.form_of(name, self._form, "text")
             for lines in examples.groups_of_lines(self._run, name):
@@ -78,7 +78,7 @@ class Items:
                 yield group
         texts.close()
 
-    def _items(self, lines: Sequence[tuple[str, bytes]], form: str, texts: examples.Texts) -> Iterator[Item]:
+    def _items(self, lines: Sequence[tuple[str, bytes]], form: str, texts: examples.ExampleTexts) -> Iterator[Item]:
         for place, line in lines:
             if form == "jsonl" and not line.strip():
                 continue
@@ -121,7 +121,7 @@ class Prompts:
     def __init__(self, out: streams.Output, *, bare: bool) -> None:
         self._out, self._bare = out, bare
 
-    def write(self, item: Item, filled: Filled, more: Mapping[str, Any], *, gone: Sequence[str] = ()) -> None:
+    def write(self, item: Item, filled: FilledTemplate, more: Mapping[str, Any], *, gone: Sequence[str] = ()) -> None:
         """A prompt with `more` fields; fields in `gone` do not pass through. Raises DataError for what is no text."""
         try:
             text = filled.text.encode()
@@ -140,5 +140,5 @@ def output_in(item: Item, names: Sequence[str]) -> tuple[str | None, str | None]
     name = next((one for one in names if item.fields.get(one) is not None), None)
     if name is None:
         return None, None
-    with opening.about(item.place):
+    with opening.error_context(item.place):
         return as_text(item.fields[name], name), name

@@ -80,7 +80,7 @@ def _tell_header(run: Run, found: Sequence[Item], fields: Fields) -> None:
 def _lines(run: Run, name: str) -> Iterator[tuple[str, bytes]]:
     """The lines of a file with their places."""
     shown, number = streams.display(name), 0
-    for block in opening.warned(run, name, streams.TextReader().blocks(name)):
+    for block in opening.warn_if_checkpoint(run, name, streams.TextReader().blocks(name)):
         for line in block[:-1].split(b"\n"):
             number += 1
             yield f"{shown}:{number}", line

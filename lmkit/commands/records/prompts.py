@@ -75,14 +75,14 @@ class Prompts:
         for name, form in self._files:
             reader, number = (self._json, self._record) if form == "jsonl" else (self._text, self._line)
             lines = 0
-            for block in opening.warned(self._run, name, reader.blocks(name)):
+            for block in opening.warn_if_checkpoint(self._run, name, reader.blocks(name)):
                 new = block[:-1].split(b"\n")
                 places = enumerate(new, lines + 1)
                 yield (p for line, text in places if (p := number(name, line, before + line, text)) is not None)
                 lines += len(new)
             before += lines
-        opening.tell_replaced(self._run, self._text)
-        opening.tell_replaced(self._run, self._json)
+        opening.warn_replaced_bytes(self._run, self._text)
+        opening.warn_replaced_bytes(self._run, self._json)
 
     @staticmethod
     def _line(name: str, line: int, number: int, text: bytes) -> Prompt:

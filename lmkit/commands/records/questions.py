@@ -13,11 +13,11 @@ from lmkit.prompting.multiple_choice import Question, question_of
 from lmkit.prompting.slot_templates import ANSWER
 
 TOGETHER = 256  # records that are worked on together, at most
-OWN = ("prompt", "joint", "slot")  # fields that do not pass through
+RESERVED_FIELDS = ("prompt", "joint", "slot")  # fields that do not pass through
 
 
 @dataclass(frozen=True)
-class Item:
+class QuestionRecord:
     """A question, and what else its record has."""
 
     question: Question
@@ -28,7 +28,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Asking:
+class QuestionReader:
     """What options say of all prompts: the candidates, if they are the same for all, and what stands before these."""
 
     candidates: tuple[str, ...] | None = None
@@ -36,7 +36,7 @@ class Asking:
     """Those of a verbalizer, where nobody names candidates."""
     joint: str = ""
 
-    def only(self, prompt: str) -> Item:
+    def only(self, prompt: str) -> QuestionRecord:
         """The prompt of --prompt. Raises UsageError without candidates, or for more than one [Z]."""
         candidates = self.candidates or self.words
         if candidates is None:
@@ -44,15 +44,15 @@ class Asking:
         if prompt.count(ANSWER) > 1:
             raise UsageError(f"--prompt has {prompt.count(ANSWER)} places {ANSWER}")
         slot = prompt.find(ANSWER) if ANSWER in prompt else None
-        return Item(question_of(prompt, candidates, self.joint, slot), 1)
+        return QuestionRecord(question_of(prompt, candidates, self.joint, slot), 1)
 
-    def groups(self, run: Run, files: Sequence[str]) -> Iterator[list[Item]]:
+    def groups(self, run: Run, files: Sequence[str]) -> Iterator[list[QuestionRecord]]:
         """The prompts of files in order, those together that are there at once. Raises DataError."""
         before = 0
         reader = streams.TextReader(eager=True)
         for name in files:
             number = 0
-            for block in opening.warned(run, name, reader.blocks(name)):
+            for block in opening.warn_if_checkpoint(run, name, reader.blocks(name)):
                 lines = block[:-1].split(b"\n")
                 for begin in range(0, len(lines), TOGETHER):
                     some = enumerate(lines[begin : begin + TOGETHER], number + begin + 1)
@@ -65,7 +65,7 @@ class Asking:
                 number += len(lines)
             before += number
 
-    def _item(self, record: dict[str, Any], place: str, number: int, size: int) -> Item:
+    def _item(self, record: dict[str, Any], place: str, number: int, size: int) -> QuestionRecord:
         prompt = record.get("prompt")
         if not isinstance(prompt, str):
             raise DataError(f"{place}: no `prompt` that is a text", hint='a record such as {"prompt": "Once"}')
@@ -77,10 +77,10 @@ class Asking:
             "".join((prompt, joint, *question.candidates)).encode()
         except UnicodeEncodeError:
             raise DataError(f"{place}: it has half a surrogate pair, which is no character") from None
-        return Item(
+        return QuestionRecord(
             question,
             number if known_by is None else known_by,
-            {key: value for key, value in record.items() if key not in OWN},
+            {key: value for key, value in record.items() if key not in RESERVED_FIELDS},
             size,
         )
 

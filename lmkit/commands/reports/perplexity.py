@@ -17,7 +17,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class Scored:
+class ModelScore:
     """A model with its name, its signature, its running total, and what its records say beside the numbers."""
 
     def __init__(self, run: Run, name: str, model: Any, signature: Mapping[str, str], **more: Any) -> None:
@@ -29,7 +29,7 @@ class Scored:
         self.total = Totals()
         self._more = more
         self._notice = run.terminal.notice
-        self._windows = scoring_models.Windows(run, name, model)
+        self._windows = scoring_models.ContextNotice(run, name, model)
         opening.tell_not_probabilities(run, name, model)
 
     def add(self, totals: Any) -> None:
@@ -72,7 +72,7 @@ def _numbers(totals: Any) -> dict[str, Any]:
     }
 
 
-def best_first(run: Run, scored: Sequence[Scored]) -> list[Scored]:
+def rank_models(run: Run, scored: Sequence[ModelScore]) -> list[ModelScore]:
     """Models by bits per byte of all that they read, fewest first, of equals the first named; tells the best."""
     found = sorted(scored, key=lambda one: one.total.bits_per(one.total.bytes))
     bits = found[0].total.bits_per(found[0].total.bytes)
@@ -80,7 +80,7 @@ def best_first(run: Run, scored: Sequence[Scored]) -> list[Scored]:
     return found
 
 
-class Shown:
+class ScoreReport:
     """Prints records as they come; on a terminal, as a table at the end."""
 
     def __init__(self, run: Run, out: streams.Output, *, as_json: bool, bare: bool, several_models: bool) -> None:

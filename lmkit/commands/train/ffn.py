@@ -37,8 +37,8 @@ def ffn(
     """
 
     def settings(vocabulary: int) -> Any:
-        from lmkit.architectures.feedforward import FeedForward
+        from lmkit.architectures.feedforward import FFNConfig
 
-        return FeedForward(vocabulary=vocabulary, context=context, width=width, hidden=hidden, direct=direct)
+        return FFNConfig(vocabulary=vocabulary, context=context, width=width, hidden=hidden, direct=direct)
 
     train(run, files or [], training, settings, time_steps=TIME)

@@ -47,8 +47,8 @@ def rnn(
     """
 
     def settings(vocabulary: int) -> Any:
-        from lmkit.architectures.recurrent import Recurrent
+        from lmkit.architectures.recurrent import RNNConfig
 
-        return Recurrent(vocabulary=vocabulary, cell=cell, layers=layers, width=width, bias=bias, tied=tied)
+        return RNNConfig(vocabulary=vocabulary, cell=cell, layers=layers, width=width, bias=bias, tied=tied)
 
     train(run, files or [], training, settings, time_steps=bptt)

@@ -11,7 +11,7 @@ from lmkit.commands.options.standard import Run
 from lmkit.commands.options.training import Training
 from lmkit.commands.training_run import lr_finder
 from lmkit.commands.training_run.event_log import EventLog
-from lmkit.commands.training_run.reporter import Teller
+from lmkit.commands.training_run.reporter import TrainingReporter
 from lmkit.commands.training_run.session import Point, Resumable, Session, state_file
 from lmkit.commands.training_run.setup import MakeSettings, Setup
 from lmkit.commands.training_run.state_file import StateFile
@@ -27,7 +27,7 @@ def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings
         lr_finder.print_schedule(training)
         return
     inputs = list(files or [streams.STDIN])
-    opening.one_stdin(*inputs, training.valid, training.tokens, training.embeddings)
+    opening.check_single_stdin(*inputs, training.valid, training.tokens, training.embeddings)
     streams.expect_output(training.output, binary=True)
     opening.needs_torch("neural models are trained")
     make(1)  # what makes no model is told before any text is read
@@ -91,7 +91,7 @@ class NeuralSession(Session):
         batches = setup.batches()
         self._tokens_a_step = batches.rows * time_steps
         self._trainer = setup.trainer(batches, setup.plan(self._tokens_a_step), validates=True, world=self._world)
-        self._teller = Teller(
+        self._teller = TrainingReporter(
             run, self._trainer.plan, self._texts, self._settings, training.log if first else None,
             training.plot if first else None, speaks=first,
         )  # fmt: skip
@@ -136,10 +136,10 @@ class NeuralSession(Session):
 
     def train(self) -> Iterator[None]:
         """See `Session.train`."""
-        from lmkit.training.trainer import Evaluated
+        from lmkit.training.trainer import Evaluation
 
         for event in self._trainer.run():
-            if isinstance(event, Evaluated):
+            if isinstance(event, Evaluation):
                 self._teller.evaluated(event, last=self._trainer.finished)
             else:
                 self._teller.stepped(event)
@@ -157,9 +157,9 @@ class NeuralSession(Session):
 
     def model(self) -> Any:
         """See `Session.model`; every process takes part."""
-        from lmkit.architectures.neural_model import Weights
+        from lmkit.architectures.neural_model import LoadedModel
 
-        return Weights(self._settings, self._texts.form, self._texts.tokenizer, self._trainer.weights())
+        return LoadedModel(self._settings, self._texts.form, self._texts.tokenizer, self._trainer.weights())
 
     def end(self) -> None:
         """See `Session.end`."""

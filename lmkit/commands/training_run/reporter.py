@@ -10,7 +10,7 @@ from lmkit.commands.training_run.learning_curve import Curve
 LN2 = math.log(2.0)
 
 
-class Teller:
+class TrainingReporter:
     """Tells people and the log what happens; `texts` and `settings` say what numbers mean."""
 
     def __init__(

@@ -103,7 +103,7 @@ class Setup:
 
         training = self.training
         device_named(training.device)
-        network = factory.fresh(self.settings, seed=training.seed, dropout=training.dropout)
+        network = factory.initialised(self.settings, seed=training.seed, dropout=training.dropout)
         if self.start is not None:
             factory.embed(network, *self._shared)
         network = network.to(training.device)
@@ -125,12 +125,12 @@ class Setup:
 
     def batches(self) -> Any:
         """What is learned from at each step."""
-        from lmkit.training.batches import Crops, Documents, Lanes
+        from lmkit.training.batches import ContiguousStreams, DocumentBatches, RandomCrops
 
         training, corpus, start = self.training, self.texts.training, self.texts.form.start
         if training.by != "stream" and not training.pack:
-            return Documents(corpus, start, training.batch, self.time_steps, training.seed)
-        kind = {"crops": Crops, "streams": Lanes}[self.settings.batching]
+            return DocumentBatches(corpus, start, training.batch, self.time_steps, training.seed)
+        kind = {"crops": RandomCrops, "streams": ContiguousStreams}[self.settings.batching]
         return kind(corpus.ids, start, training.batch, self.time_steps, training.seed)
 
     def objective(self) -> Any:
@@ -145,7 +145,7 @@ class Setup:
 
     def plan(self, tokens_a_step: int) -> Any:
         """How to train."""
-        from lmkit.training.optimizers import Rates
+        from lmkit.training.optimizers import LearningRates
         from lmkit.training.plan import Plan
 
         t = self.training
@@ -154,17 +154,17 @@ class Setup:
         if not every and (t.select_by or t.patience):
             every = max(1, (steps or STEPS) // 10)
         return Plan(
-            steps=steps, seconds=seconds, optimizer=t.optimizer, rates=Rates(t.lr, t.matrix_lr, t.weight_decay),
+            steps=steps, seconds=seconds, optimizer=t.optimizer, rates=LearningRates(t.lr, t.matrix_lr, t.weight_decay),
             schedule=schedule(t), clip=t.clip or None, accumulate=t.accumulate, evaluate_every=every,
             select_by=t.select_by, patience=t.patience, precision=t.precision, seed=t.seed,
         )  # fmt: skip
 
     def _validation(self) -> Any:
         """How the network does on the validation text; None without one."""
-        from lmkit.architectures.neural_model import Weights
+        from lmkit.architectures.neural_model import LoadedModel
         from lmkit.training.validation import NextTokenValidation
 
         if self.texts.validation is None:
             return None
-        weights = Weights(self.settings, self.texts.form, self.texts.tokenizer, {})
+        weights = LoadedModel(self.settings, self.texts.form, self.texts.tokenizer, {})
         return NextTokenValidation(weights, self.texts.validation)

@@ -51,7 +51,7 @@ class StateFile:
             raise UsageError("--resume goes on from OUTPUT.state, so it needs -o OUTPUT")
         if not os.path.exists(self.name):
             return None
-        with opening.about(self.name):
+        with opening.error_context(self.name):
             content = _whole(opening.read_model(self.name))
             opening.unprotected(self.name)(content)
             if content.kind != KIND:

@@ -51,12 +51,12 @@ class _Encoded:
 
 def read_texts(run: Run, files: Sequence[str], training: Training) -> Texts:
     """Reads and encodes everything. Raises DataError for an empty text."""
-    from lmkit.data.sequences import TextForm
+    from lmkit.data.sequences import TextFormat
 
     _check(training)
     learner = make_learner(training.tokens, None)
     reading: Any = _Learning(learner) if training.tokens in TOKENS else learner.tokenizer()
-    form = TextForm.of(training.by, reading)
+    form = TextFormat.of(training.by, reading)
     text = _encoded(run, files, reading, form, training, raw=learner.takes_bytes)
     if not len(text.ids):
         raise DataError("no text to train on: the input is empty")
@@ -101,7 +101,7 @@ def _encoded(
             yield block
 
     for names in [[name] for name in files] if form.by == "file" else [files]:
-        for part, places in sequences(tokenizer, form, measured(opening.blocks_of(run, reader, names, "reading"))):
+        for part, places in sequences(tokenizer, form, measured(opening.read_blocks(run, reader, names, "reading"))):
             ids.append(part)
             ends.append(places + size)
             size += len(part)

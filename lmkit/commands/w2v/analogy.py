@@ -64,7 +64,7 @@ def analogy(
     name = model if model is not None else streams.STDIN
     source = queries or streams.STDIN
     if signed is None:
-        opening.one_stdin(name, source)
+        opening.check_single_stdin(name, source)
     space = open_space(name)
     with streams.open_output(output, inputs=[name, queries]) as out:
         answers = Answers(run, out, space, as_json=json, bare=bare)

@@ -47,7 +47,7 @@ def import_(
     with streams.open_output(output, binary=True, inputs=[name]) as out:
         with run.terminal.progress("reading", streams.size_of([name])) as progress:
             chunks = Hashed(progress.over(streams.chunks(name, size=streams.BLOCK)))
-            with opening.about(name):
+            with opening.error_context(name):
                 space, format = _read(run, name, iter(chunks), format, encoding_errors)
         record = origin("w2v import", {"format": format}, [chunks.record()])
         for piece in checkpoint_bytes(space, record):
@@ -125,7 +125,7 @@ def export(
     space = open_space(name)
     from lmkit.word_vectors.writers import Export
 
-    with opening.about(name):
+    with opening.error_context(name):
         export = Export(space, which)
         files = export.projector() if format == "projector" else None
     if files is not None:

@@ -37,7 +37,7 @@ def pairs(
       lmkit w2v pairs --window 5 --grouped --json corpus.txt
     """
     names = list(files or [streams.STDIN])
-    opening.one_stdin(*names)
+    opening.check_single_stdin(*names)
     with streams.open_output(output, inputs=names) as out:
         table = Table(out, ("centre", "contexts" if grouped else "context"), as_json=json)
         count = 0
@@ -67,7 +67,9 @@ def _centres(run: Run, names: Sequence[str], errors: str, window: int) -> Iterat
     with run.terminal.progress("reading", streams.size_of(names)) as progress:
         for name in names:
             windows = Windows(window)
-            for piece in progress.over(opening.warned(run, name, reader.pieces(name, separators=SEPARATORS))):
+            for piece in progress.over(
+                opening.warn_if_checkpoint(run, name, reader.pieces(name, separators=SEPARATORS))
+            ):
                 yield windows.take(words_of(piece))
             yield windows.take([None])
-    opening.tell_replaced(run, reader)
+    opening.warn_replaced_bytes(run, reader)

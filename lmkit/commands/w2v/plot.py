@@ -68,7 +68,7 @@ def plot(
     if json and kind in (*plots.FORMATS, "html"):
         raise UsageError(f"--json is a table, {output} is none")
     name = model if model is not None else streams.STDIN
-    opening.one_stdin(name, words)
+    opening.check_single_stdin(name, words)
     streams.spare_inputs(output, [name, words])
     space = open_space(name)
     ids = _chosen(run, space, words, around, top)

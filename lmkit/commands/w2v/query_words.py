@@ -69,7 +69,7 @@ def lines(name: str, parse: Callable[[bytes], Any]) -> Iterator[list[Query]]:
         queries = []
         for line in block[:-1].split(b"\n"):
             number += 1
-            with opening.about(f"{streams.display(name)}:{number}"):
+            with opening.error_context(f"{streams.display(name)}:{number}"):
                 queries.append(Query(line.decode(), parse(line), f"{streams.display(name)}:{number}"))
         yield queries
 

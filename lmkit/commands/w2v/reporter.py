@@ -10,7 +10,7 @@ LONG = 600.0  # seconds from which on it is said
 LARGE = 10_000  # words of a vocabulary that a full softmax takes long for
 
 
-class Teller:
+class TrainingReporter:
     """Tells people and the log what happens."""
 
     def __init__(self, run: Run, plan: Any, size: int, words: int, log: str | None) -> None:

@@ -10,7 +10,7 @@ from lmkit.commands.options.standard import Run
 from lmkit.commands.training_run.event_log import EventLog
 from lmkit.commands.training_run.session import Point, Resumable, Session, state_file
 from lmkit.commands.training_run.state_file import StateFile
-from lmkit.commands.w2v.reporter import Teller
+from lmkit.commands.w2v.reporter import TrainingReporter
 from lmkit.commands.w2v.texts import Reading, Texts, read_texts
 from lmkit.errors import UsageError
 from lmkit.io import streams
@@ -58,7 +58,7 @@ def _spare_files(reading: Reading, running: Running) -> None:
 
 def plan_of(run: Run, running: Running, words: int) -> Any:
     """The settings of a training on a text of so many words."""
-    from lmkit.word_vectors.training_plan import Plan
+    from lmkit.word_vectors.training_plan import TrainingConfig
 
     negatives = running.negatives
     if negatives is None:
@@ -66,7 +66,7 @@ def plan_of(run: Run, running: Running, words: int) -> Any:
         if running.settings["loss"] == "negative-sampling":
             than = "no less" if words >= MANY_WORDS else "less"
             run.terminal.notice(f"{negatives} negatives: the text has {than} than {MANY_WORDS:,} words")
-    return Plan(negatives=negatives, **running.settings)
+    return TrainingConfig(negatives=negatives, **running.settings)
 
 
 class VectorSession(Session):
@@ -87,7 +87,7 @@ class VectorSession(Session):
         self._state = initial(len(texts.vocabulary), self._plan, texts.corpus.rows)
         self._vectors: Any = None
         self._words, self._nats, self._seconds = 0, 0.0, 0.0
-        self._teller = Teller(run, self._plan, len(texts.vocabulary), texts.corpus.words, running.log)
+        self._teller = TrainingReporter(run, self._plan, len(texts.vocabulary), texts.corpus.words, running.log)
         if start is not None:
             self._take_up_vectors()
 

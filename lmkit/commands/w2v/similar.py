@@ -39,15 +39,15 @@ def similar(
     """
     name = model if model is not None else streams.STDIN
     if not words:
-        opening.one_stdin(name, streams.STDIN)
+        opening.check_single_stdin(name, streams.STDIN)
     space = open_space(name)
-    from lmkit.word_vectors.vector_space import Asked
+    from lmkit.word_vectors.vector_space import VectorQuery
 
     with streams.open_output(output, inputs=[name]) as out:
         answers = Answers(run, out, space, as_json=json, bare=bare)
         for queries in _queries(words):
             found = [answers.ask(query, query.words) if query.words else None for query in queries]
-            ids, vectors, _ = Asked.joined([asked for asked in found if asked])
+            ids, vectors, _ = VectorQuery.joined([asked for asked in found if asked])
             near = iter(space.similar(ids, top, limit=limit, vectors=vectors))
             for query, asked in zip(queries, found, strict=True):
                 answers.show(query, next(near) if asked else [])

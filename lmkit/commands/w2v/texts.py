@@ -47,7 +47,7 @@ def read_texts(run: Run, reading: Reading) -> Texts:
     from lmkit.word_vectors import corpus, phrases
 
     reader = opening.text_reader(reading.encoding_errors)
-    blocks = Hashed(opening.blocks_of(run, reader, reading.files, "reading"))
+    blocks = Hashed(opening.read_blocks(run, reader, reading.files, "reading"))
     disk = Disk(reading.temp_dir)
     with corpus.Stream(memory_size(reading.memory) // AN_ID, lambda: disk) as stream:
         encoded = corpus.encode(blocks, stream, reading.threads)

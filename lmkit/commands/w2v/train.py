@@ -207,7 +207,7 @@ def train(
       lmkit w2v train --subwords 3-6 corpus.txt -o vectors.lm
     """
     inputs = list(files or [streams.STDIN])
-    opening.one_stdin(*inputs, embeddings)
+    opening.check_single_stdin(*inputs, embeddings)
     if lr == 0:
         raise UsageError("--lr must be above 0")
     if count_updates and (resume or log or embeddings):

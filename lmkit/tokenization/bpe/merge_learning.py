@@ -9,7 +9,7 @@ on its count only falls; so while pairs of high count are merged, those that sta
 floor need not be kept at all. When only they are left, the floor is lowered and the pairs of the
 text are counted anew. And while a merge has many places, numpy merges them all at once; when
 merges come to have a handful of places each, plain Python is faster. Where numba is installed,
-large texts are left to `lmkit.text.bpe.compiled`, which learns the same merges.
+large texts are left to `lmkit.tokenization.bpe.numba_kernels`, which learns the same merges.
 """
 
 import heapq

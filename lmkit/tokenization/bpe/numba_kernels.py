@@ -1,4 +1,4 @@
-"""Learning merges in compiled code: what `lmkit.text.bpe.training` does, number for number, where numba is installed.
+"""Learning merges in compiled code: what `merge_learning` does, number for number, where numba is installed.
 
 Pairs are looked after here by their numbers, all in flat arrays: a hash table of pairs with
 their counts and places, places chained through a pool, and a heap of pairs. The caller spells

@@ -12,7 +12,7 @@ PATTERNS = ("gpt2", "gpt4", "whitespace", "none")
 NORMALIZERS = ("none", "nfc", "nfkc", "lowercase")
 BEFORE_WORD, GOES_ON, UNFINISHED, END_OF_WORD = ("Ġ", "▁"), ("##", "#"), "@@", "</w>"
 MARKERS = (*BEFORE_WORD, *GOES_ON, UNFINISHED, END_OF_WORD)
-"""Marks that pieces are shown with; see `lmkit.text.bpe.pieces`."""
+"""Marks that pieces are shown with; see `lmkit.tokenization.bpe.piece_markers`."""
 
 
 def is_pattern(pattern: str) -> bool:

@@ -45,7 +45,7 @@ class Objective(ABC):
     """A task to train for, with the settings that are its own."""
 
     merits: ClassVar[Mapping[str, Merit]]
-    """Merits by the names that `Plan.select_by` takes; the first is meant where none is named."""
+    """Merits by the names that `TrainingConfig.select_by` takes; the first is meant where none is named."""
 
     @abstractmethod
     def loss(self, network: Network, batch: Tensors, state: State) -> Loss:

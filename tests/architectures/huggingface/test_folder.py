@@ -11,7 +11,7 @@ import pytest
 from rounding import assert_close, shape_of
 
 from lmkit.architectures.huggingface import folder
-from lmkit.architectures.neural_model import Weights
+from lmkit.architectures.neural_model import LoadedModel
 from lmkit.errors import CheckpointError
 
 torch = pytest.importorskip("torch")
@@ -82,7 +82,7 @@ def ids() -> Any:
     return np.random.default_rng(1).integers(0, VOCABULARY, size=(3, 29))
 
 
-def logits(weights: Weights) -> Any:
+def logits(weights: LoadedModel) -> Any:
     from lmkit.nn.factory import loaded
 
     network = loaded(weights).eval()
@@ -107,16 +107,16 @@ def test_a_folder_gives_the_logits_of_transformers(name: str, tmp_path: Path) ->
 # The way back.
 
 
-def own(settings: Mapping[str, Any], form: Any = None) -> Weights:
+def own(settings: Mapping[str, Any], form: Any = None) -> LoadedModel:
     """A random model of ours over bytes."""
-    from lmkit.architectures.transformer import Transformer
-    from lmkit.data.sequences import TextForm
+    from lmkit.architectures.transformer import TransformerConfig
+    from lmkit.data.sequences import TextFormat
     from lmkit.tokenization.tokenizers import ByteTokenizer
 
-    made = Transformer(**{"vocabulary": 259, "layers": 2, "context": 30, **settings})
+    made = TransformerConfig(**{"vocabulary": 259, "layers": 2, "context": 30, **settings})
     random = np.random.default_rng(5)
     tensors = {name: random.normal(0, 0.3, shape).astype(np.float32) for name, shape in made.shapes().items()}
-    return Weights(made, form or TextForm("stream", 2, 2), ByteTokenizer(), tensors)
+    return LoadedModel(made, form or TextFormat("stream", 2, 2), ByteTokenizer(), tensors)
 
 
 ROPE = {"width": 42, "heads": 3, "kv_heads": 1, "head_width": 10, "hidden": 37}
@@ -137,7 +137,7 @@ SHAPES = {
 EVERY = [(name, settings) for name, several in SHAPES.items() for settings in several]
 
 
-def written(weights: Weights, path: Path) -> dict[str, bytes]:
+def written(weights: LoadedModel, path: Path) -> dict[str, bytes]:
     from lmkit.architectures.huggingface.export import write
     from lmkit.io.folders import write_folder
 
@@ -386,12 +386,12 @@ def test_a_shape_that_transformers_lacks_is_refused_by_name(settings: Any, messa
 
 
 def test_models_of_lines_end_where_a_line_does(tmp_path: Path) -> None:
-    from lmkit.data.sequences import TextForm
+    from lmkit.data.sequences import TextFormat
 
-    form = TextForm("line", 1, 2)
+    form = TextFormat("line", 1, 2)
     files = written(own(ROPE, form), tmp_path / "out")
     config = transformers.GenerationConfig.from_pretrained(tmp_path / "out")
     assert (config.bos_token_id, config.eos_token_id) == (1, 2)
     assert folder.read(files).form == form
     bare = edited(files, lmkit=None)
-    assert folder.read(bare).form == TextForm("stream", 1, 2)
+    assert folder.read(bare).form == TextFormat("stream", 1, 2)

@@ -8,12 +8,12 @@ import pytest
 from bigrams import bigram, stepped, tokenizer_of
 
 from lmkit import registry
-from lmkit.architectures.feedforward import FeedForward
-from lmkit.architectures.neural_model import Weights
-from lmkit.architectures.recurrent import Recurrent
-from lmkit.architectures.transformer import Transformer
+from lmkit.architectures.feedforward import FFNConfig
+from lmkit.architectures.neural_model import LoadedModel
+from lmkit.architectures.recurrent import RNNConfig
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.checkpoint import serialize
-from lmkit.data.sequences import TextForm
+from lmkit.data.sequences import TextFormat
 
 TEXT = "ab é\n\nzb\r\na a".encode()
 CHARS = tokenizer_of("char", "ab é")
@@ -38,14 +38,14 @@ def neural(save):
     def neural(name, settings, by="stream"):
         rng = np.random.default_rng(0)
         tensors = {key: rng.normal(size=shape).astype(np.float32) * 0.3 for key, shape in settings.shapes().items()}
-        return save(name, Weights(settings, TextForm.of(by, CHARS), CHARS, tensors))
+        return save(name, LoadedModel(settings, TextFormat.of(by, CHARS), CHARS, tensors))
 
     return neural
 
 
 def transformer(**more):
     shape = {"vocabulary": CHARS.size, "layers": 1, "width": 8, "heads": 2, "kv_heads": 2, "head_width": 4}
-    return Transformer(**{**shape, "hidden": 8, "context": 6, **more})
+    return TransformerConfig(**{**shape, "hidden": 8, "context": 6, **more})
 
 
 @pytest.mark.parametrize("by", ["stream", "file", "blank-line"])
@@ -155,7 +155,7 @@ def test_strides_and_batches(torch, lmkit, neural, monkeypatch):
 
 def test_torch_and_numpy_agree(lmkit, neural, monkeypatch):
     pytest.importorskip("torch")
-    options = ["-m", neural("t.lm", transformer()), "-m", neural("r.lm", Recurrent(vocabulary=CHARS.size), by="file")]
+    options = ["-m", neural("t.lm", transformer()), "-m", neural("r.lm", RNNConfig(vocabulary=CHARS.size), by="file")]
     with_torch = lmkit("ppl", "--json", *options, stdin=TEXT)
     without_torch(monkeypatch)
     without = lmkit("ppl", "--json", *options, stdin=TEXT)
@@ -167,11 +167,11 @@ def test_torch_and_numpy_agree(lmkit, neural, monkeypatch):
 
 def test_torch_and_numpy_explain_alike(lmkit, neural, monkeypatch):
     pytest.importorskip("torch")
-    feedforward = FeedForward(vocabulary=CHARS.size, width=4, hidden=4)
+    feedforward = FFNConfig(vocabulary=CHARS.size, width=4, hidden=4)
     models = [
         neural("t.lm", transformer()),
         neural("f.lm", feedforward),
-        neural("r.lm", Recurrent(vocabulary=CHARS.size)),
+        neural("r.lm", RNNConfig(vocabulary=CHARS.size)),
     ]
 
     def contexts():
@@ -190,7 +190,7 @@ def test_options_for_neural_models(fails, neural, shelf):
         assert f"{option} is about neural models" in fails(2, "ppl", option, "3", "-m", shelf["juan.lm"], "x").stderr
         assert "range" in fails(2, "ppl", option, "0", "-m", model, "x").stderr
     assert "more than the context of t.lm, 6" in fails(2, "score", "--stride", "7", "-m", model, "x").stderr
-    done = fails(2, "ppl", "--stride", "2", "-m", neural("r.lm", Recurrent(vocabulary=CHARS.size)), "x")
+    done = fails(2, "ppl", "--stride", "2", "-m", neural("r.lm", RNNConfig(vocabulary=CHARS.size)), "x")
     assert "windows of transformers" in done.stderr
     assert "not one of cpu, cuda, mps" in fails(2, "ppl", "--device", "tpu", "-m", model, "x").stderr
 

@@ -331,7 +331,7 @@ def test_finished_items_are_not_asked_again(lmkit, long, work, monkeypatch):
     def unasked(*_):
         raise AssertionError
 
-    monkeypatch.setattr(prefix_scoring.StateTrunk, "endings", unasked)
+    monkeypatch.setattr(prefix_scoring.StatePrefixScorer, "endings", unasked)
     assert lmkit(*long, "--cache", "c").stdout == whole.stdout
     other = [{"--labels": "--candidates", "the": "the"}.get(word, word) for word in long]
     assert lmkit(*other, "--cache", "c", "--norm", "pmi").status == 0

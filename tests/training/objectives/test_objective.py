@@ -13,9 +13,9 @@ from lmkit.nn import factory
 from lmkit.training.batches import Batch, next_tokens
 from lmkit.training.objectives.language_modelling import LanguageModelling
 from lmkit.training.objectives.objective import Loss, Merit, Objective
-from lmkit.training.optimizers import Rates
+from lmkit.training.optimizers import LearningRates
 from lmkit.training.plan import Plan
-from lmkit.training.trainer import Stepped, Trainer
+from lmkit.training.trainer import Trainer, TrainStep
 
 VOCABULARY = 11
 
@@ -52,14 +52,14 @@ class Rows:
 
 
 def trainer(tiny, validation=None, **plan):
-    network = factory.fresh(tiny("transformer", width=16, head_width=8), seed=0)
-    plan = Plan(**{"steps": 60, "rates": Rates(0.02, 0.04), **plan})
+    network = factory.initialised(tiny("transformer", width=16, head_width=8), seed=0)
+    plan = Plan(**{"steps": 60, "rates": LearningRates(0.02, 0.04), **plan})
     return Trainer(network, FirstToken(), Rows(), plan, validation=validation)
 
 
 def test_a_task_with_arrays_of_its_own_is_learned(tiny):
     run = trainer(tiny)
-    events = [event for event in run.run() if isinstance(event, Stepped)]
+    events = [event for event in run.run() if isinstance(event, TrainStep)]
     assert list(events[0].numbers) == ["loss", "accuracy"]
     assert events[0].loss == events[0].numbers["loss"] == pytest.approx(np.log(VOCABULARY), abs=0.3)
     assert np.mean([event.numbers["accuracy"] for event in events[-10:]]) > 0.9
@@ -85,7 +85,7 @@ def test_nothing_is_learned_from_rows_without_predictions(loss_at, tiny):
     ids = np.arange(8, dtype=np.int32).reshape(2, 4)
     arrays = objective.without_predictions(objective.prepare(next_tokens(ids, ids + 1)).arrays)
     assert (arrays["targets"] == UNSCORED).all()
-    network = factory.fresh(tiny("ffn"), seed=0)
+    network = factory.initialised(tiny("ffn"), seed=0)
     tensors = {name: torch.from_numpy(array.astype(np.int64)) for name, array in arrays.items()}
     loss = objective.loss(network, tensors, objective.initial(network, 2))
     loss.total.backward()
