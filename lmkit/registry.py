@@ -135,7 +135,7 @@ def weights_of(data: memoryview, name: str, seen: Callable[[Content], None] = la
         model = import_module("lmkit.architectures.neural_model")
         if content.kind not in model.FAMILIES:
             raise CheckpointError(f"of kind {content.kind}, not a neural model")
-        weights = model.Weights.from_checkpoint(content)
+        weights = model.LoadedModel.from_checkpoint(content)
         seen(content)
         return weights
 

@@ -25,7 +25,7 @@ from lmkit import errors
 from lmkit.io.limited_service import BUG, DONE, HEADER, MEMORY
 from lmkit.isolation import Job, LimitError
 
-_CODE = "import sys; sys.path[:] = sys.argv[1:]; from lmkit.edge.limited_service import main; main()"
+_CODE = "import sys; sys.path[:] = sys.argv[1:]; from lmkit.io.limited_service import main; main()"
 _START = 120.0  # seconds until an interpreter must be ready, on a machine that is busy
 _SLICE = 0.25  # seconds of waiting that count at most at once, however long the program was stopped
 _PIECE = 1 << 18  # bytes received at once

@@ -15,7 +15,7 @@ from lmkit.io.streams import open_output
 WRITER = """
 import os, sys
 from pathlib import Path
-from lmkit.edge.{module} import {function} as function
+from lmkit.io.{module} import {function} as function
 if {named}:
     del os.O_TMPFILE
 with function({target!r}{more}) as out:
@@ -41,7 +41,7 @@ def killed(work):
     processes = []
 
     def killed(target, *, named=True, folder=False):
-        module, function, more = ("replacement", "new_folder", "") if folder else ("streams", "open_output", "")
+        module, function, more = ("atomic_replacement", "new_folder", "") if folder else ("streams", "open_output", "")
         shown = f"Path({target!r}).absolute()" if folder else repr(target)
         text = WRITER.replace("{target!r}", shown).format(module=module, function=function, more=more, named=named)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}

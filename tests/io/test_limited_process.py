@@ -170,7 +170,7 @@ def test_a_forked_process_starts_its_own(worker):
 PARENT = """
 import sys; sys.path[:0] = [{root!r}, {tests!r}]
 from tests.io.test_limited_process import echo
-from lmkit.edge.limited_process import LimitedProcess
+from lmkit.io.limited_process import LimitedProcess
 from lmkit.isolation import Job
 process = LimitedProcess(Job(echo, {{}}))
 print(process.pid, flush=True)

@@ -62,7 +62,7 @@ def run_on(name, work, *arguments, before="", stdin=b"", **environment):
     script = (
         "import atexit, os, sys\n"
         "from lmkit import cli\n"
-        "from lmkit.edge import processor\n"
+        "from lmkit.io import processor\n"
         f"processor.CPUINFO = {os.fspath(work / 'cpuinfo')!r}\n{before}\n"
         f"shown = lambda: print(os.environ.get({processor.SWITCHES[0]!r}), file=sys.stderr)\n"
         "atexit.register(shown)\n"

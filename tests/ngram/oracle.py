@@ -1,4 +1,4 @@
-"""What lmkit.counting computes, a second time and slowly: dictionaries of tuples of words, no arrays, no lmkit.
+"""What lmkit.ngram computes, a second time and slowly: dictionaries of tuples of words, no arrays, no lmkit.
 
 A corpus is a list of sentences, a sentence a list of words (str). The conventions are the
 documented ones: `<s>` and `</s>` inside a sentence are dropped, `<unk>` is the unknown word,

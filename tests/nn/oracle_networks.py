@@ -1,4 +1,4 @@
-"""The formulas of lmkit/families a second time: numpy in float64, one position after another, no torch."""
+"""The formulas of lmkit/architectures a second time: numpy in float64, one position after another, no torch."""
 
 import math
 

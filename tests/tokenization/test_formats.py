@@ -592,8 +592,6 @@ def test_formats_by_content():
 
 
 def test_python_runs_without_the_library_until_it_is_needed():
-    code = (
-        "import sys, lmkit.text.formats.tokenizer_json, lmkit.commands.bpe.convert; print('tokenizers' in sys.modules)"
-    )
+    code = "import sys, lmkit.tokenization.formats.tokenizer_json, lmkit.commands.bpe.convert; print('tokenizers' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

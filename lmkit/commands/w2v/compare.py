@@ -23,7 +23,7 @@ def compare(
         str | None,
         typer.Option(
             "--matrix", metavar="FILE", show_default=False,
-            help="Instead of a model a table: a word and its number_tables, such as counts, a line; `-`: stdin.",
+            help="Instead of a model a table: a word and its numbers, such as counts, a line; `-`: stdin.",
         ),
     ] = None,
     assert_: Annotated[

@@ -1,0 +1,15 @@
+"""Tests of: command_lines.txt, the lines that two checkouts are compared by."""
+
+import re
+
+import pytest
+from compare_checkouts import command_lines
+
+from lmkit import cli
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_is_compared(name):
+    lines = [line for line in command_lines() if re.search(rf"\blmkit {name}\b", line)]
+    assert f"lmkit {name} --help" in lines
+    assert len(lines) > 1
