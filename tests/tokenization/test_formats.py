@@ -592,6 +592,7 @@ def test_formats_by_content():
 
 
 def test_python_runs_without_the_library_until_it_is_needed():
-    code = "import sys, lmkit.tokenization.formats.tokenizer_json, lmkit.commands.bpe.convert; print('tokenizers' in sys.modules)"
+    modules = "sys, lmkit.tokenization.formats.tokenizer_json, lmkit.commands.bpe.convert"
+    code = f"import {modules}; print('tokenizers' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
