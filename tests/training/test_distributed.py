@@ -28,7 +28,7 @@ def test_two_processes_learn_what_one_does(way, clean):
     command = [sys.executable, "-W", "error", str(HERE / "ranks.py"), way]
     shared = {
         **os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()),
-        "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{HERE}", "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{HERE}:{HERE.parent}", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     both = [
         subprocess.Popen(
