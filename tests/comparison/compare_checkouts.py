@@ -85,23 +85,20 @@ def files(folder: Path) -> dict[str, str]:
 
 def compare(old: Path, new: Path, lines: list[str]) -> int:
     """Print what differs and a summary; return how many differences there are."""
-    differences = 0
+    differences = failing = 0
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two, ThreadPoolExecutor(2) as pool:
-        runs = [
-            pool.submit(lambda checkout=checkout, folder=folder: list(outcomes(checkout, Path(folder), lines)))
-            for checkout, folder in ((old, one), (new, two))
-        ]
-        before, after = (run.result() for run in runs)
-        for line, was, now in zip(lines, before, after, strict=True):
+        runs = [outcomes(checkout, Path(folder), lines) for checkout, folder in ((old, one), (new, two))]
+        for line in lines:
+            was, now = pool.map(next, runs)
+            failing += was.status != 0
             if found := was.difference(now):
                 differences += 1
-                print(f"DIFFERS {line}\n  {found}")
+                print(f"DIFFERS {line}\n  {found}", flush=True)
         written, rewritten = files(Path(one)), files(Path(two))
         for name in sorted(written.keys() | rewritten.keys()):
             if written.get(name) != rewritten.get(name):
                 differences += 1
                 print(f"FILE {name}: {written.get(name, 'absent')[:12]} and {rewritten.get(name, 'absent')[:12]}")
-    failing = sum(outcome.status != 0 for outcome in before)
     print(
         f"{len(lines)} command lines, {failing} of them with a status other than 0; {len(written)} files; "
         f"{differences} differences"
