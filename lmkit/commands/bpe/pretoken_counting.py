@@ -62,7 +62,7 @@ def make_scheme(level: str, pattern: str | None, normalize: str) -> Any:
 
 
 def _check_expression(pattern: str) -> None:
-    """Raises UsageError where a regular expression is none, or looks like a name that nobody knows."""
+    """Raise UsageError for a malformed regular expression, or an unknown name of one."""
     from lmkit.tokenization.bpe.expressions import splitter
 
     if not pattern or pattern.replace("-", "").replace("_", "").isalnum():

@@ -1,4 +1,4 @@
-"""From the options of `lmkit sample` to what makes texts and what tells of them."""
+"""Build the generator and the writer that the options of `lmkit sample` ask for."""
 
 from collections.abc import Sequence
 from functools import partial
