@@ -36,7 +36,7 @@ test: check
 	$(BIN)/python -m pytest -q -n auto -m "not slow"
 
 slow: $(VENV)/tested
-	$(BIN)/python -m pytest -q -n auto -m slow
+	$(BIN)/python -m pytest -q -n auto -m slow -o faulthandler_timeout=1800
 
 check: $(VENV)/tested
 	$(BIN)/ruff format --check lmkit tests benchmarks

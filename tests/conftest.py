@@ -14,6 +14,11 @@ from pathlib import Path
 from typing import Any
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the command has it; numpy reads it when it is imported
+for number, handler in {
+    signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL,
+}.items():  # fmt: skip
+    if signal.getsignal(number) == signal.SIG_IGN:  # as background jobs of a shell begin; lmkit's would inherit it
+        signal.signal(number, handler)
 
 import hypothesis
 import numpy as np
