@@ -1,0 +1,136 @@
+"""Section 1 of the manual: a page for lmkit, for each group and for each command."""
+
+import re
+from collections.abc import Iterable
+
+from lmkit import cli
+from lmkit.errors import Status
+from lmkit.io import size_limits
+from lmkit.manual.command_tree import Node, Parameter
+from lmkit.manual.roff import block, bold, heading, inline, italic, paragraphs, see_also, tagged
+
+STREAMS = """
+Texts are UTF-8, one sentence to a line; a byte order mark and carriage returns at line ends
+are dropped. What gzip, bzip2, xz or zstd has compressed is recognised and read as it is.
+`-` as a file name is stdin, and so is a FILE left out; stdin serves one thing at a time.
+
+Results go to stdout, or with `-o` to a file that is replaced atomically when it is complete.
+While it is written it has no name, or where the file system allows no such files, the name
+`.FILE.*.part`; one that a killed command left is removed by the next that writes FILE. Everything
+else, such as messages and the progress of long work, goes to stderr. A checkpoint is not
+written to a terminal; control characters and bidirectional overrides in a text are shown
+escaped there. An output that is an input too, stdin included, is refused. With `--json`
+each line of a result is a JSON object.
+
+Options can also come from a YAML file, named with `--config`, of long option names without
+their dashes and values; an option that is typed wins. `--print-config` prints such a file.
+"""
+LIMITS = """
+Memory is bounded by the model and by buffers, not by the size of the input. A file or a line that
+has to be in memory as a whole has a limit on its size after decompression:
+
+{stated}
+
+Of a compressed checkpoint or ARPA file, or one in a pipe, no more is read than its header
+claims; what begins like no known format is refused by its first bytes. The files of a folder of
+Hugging Face are read as they are, without decompression.
+"""
+STATUSES = {
+    Status.DONE: "Done.",
+    Status.NO: "The answer is no, or the output could not be written.",
+    Status.USAGE: "Options or arguments that make no sense.",
+    Status.DATA: "Bad input: missing, not UTF-8, empty or not of the format that the command reads.",
+    Status.CHECKPOINT: "Not a checkpoint, or one that is damaged, newer or of a kind that the command can't use.",
+    Status.MISSING: "Something that the command needs is not installed.",
+    Status.BUG: "A bug in lmkit; please report it.",
+    Status.INTERRUPTED: "Interrupted, as by Ctrl-C.",
+    Status.READER_GONE: "The reader of the output has gone, as `head` does when it has enough.",
+    Status.TERMINATED: "Terminated.",
+}
+ENVIRONMENT = {
+    "NO_COLOR": "Where set, nothing is coloured.",
+    "FORCE_COLOR": "Where set, what a terminal would show in colour has colours in files and pipes too.",
+    "COLUMNS": "Width of help texts, in place of the terminal's own.",
+    "TMPDIR": "Folder of temporary files. A file named with `-o` is prepared beside its final place instead.",
+    "OMP_NUM_THREADS": "Threads of numerical libraries; lmkit's own are set with `--threads`.",
+    "NPY_DISABLE_CPU_FEATURES": "Instructions that numpy does without. Commands that sort set it on AMD Zen 4, where "
+    "numpy's AVX-512 sort is slow; set it yourself, to nothing if you like, and they leave it alone.",
+    "LMKIT_DEBUG": "Where set, an error shows a traceback, as with `--debug`.",
+}
+
+
+def page(node: Node, topics: Iterable[str]) -> str:
+    """The page of a command or group; the overview names the pages of topics too."""
+    summary = node.summary.rstrip(".")
+    if not summary[1].isupper():
+        summary = summary[0].lower() + summary[1:]
+    lines = [
+        *heading(page_name(node.name), 1, summary),
+        *(".SH SYNOPSIS", _synopsis(node)),
+        *(".SH DESCRIPTION", *paragraphs(node.text)),
+    ]
+    if node.verbs:
+        lines += [".SH COMMANDS", *_command_list(node.name)]
+    if node.arguments:
+        lines += [".SH ARGUMENTS", *tagged((italic(a.metavar), f"{a.help} {a.notes}") for a in node.arguments)]
+    own = [option for option in node.options if node.verbs or not option.shared]
+    lines += [".SH OPTIONS"] if own else []
+    for title in dict.fromkeys(option.section for option in own):
+        lines += [f".SS {inline(title)}"] if title else []
+        lines += _option_list(option for option in own if option.section == title)
+    if not node.verbs:
+        lines += [".SS Options of every command", *_option_list(option for option in node.options if option.shared)]
+    if node.name:
+        lines += [".SH EXIT STATUS", "0 when done; otherwise more, after a message on stderr that says why."]
+        lines += ["All statuses are listed in", ".BR lmkit (1)."]
+    else:
+        lines += [".SH STREAMS AND FILES", *paragraphs(STREAMS)]
+        lines += [".SH EXIT STATUS", *tagged((bold(str(int(status))), text) for status, text in STATUSES.items())]
+        stated = "\n".join(f"    {limit.what:<40} {limit}" for limit in size_limits.STATED)
+        lines += [".SH LIMITS", *paragraphs(LIMITS.format(stated=stated))]
+        lines += [".SH ENVIRONMENT", *tagged((bold(name), text) for name, text in ENVIRONMENT.items())]
+    if node.examples:
+        lines += [".SH EXAMPLES", *block(node.examples)]
+    related = [(page_name(name), 1) for name in _related(node)]
+    related += [] if node.name else [(topic, 7) for topic in topics]
+    return "\n".join([*lines, *see_also(related)])
+
+
+def page_name(name: str) -> str:
+    """The name of a command's page."""
+    return "-".join(["lmkit", *name.split()])
+
+
+def _synopsis(node: Node) -> str:
+    words = [bold(f"lmkit {node.name}".rstrip()), r"\fICOMMAND\fR" if node.verbs else ""]
+    words += [f"{bold(option.spellings[-1])} {italic(option.metavar)}" for option in node.options if option.required]
+    operands = [italic("[FILE]...")] if node.verbs else [italic(argument.metavar) for argument in node.arguments]
+    return " ".join(filter(None, [*words, italic("[OPTION]..."), *operands]))
+
+
+def _command_list(name: str) -> Iterable[str]:
+    for group in [name] if name else ["", *cli.GROUPS]:
+        if not name:
+            yield f".SS {inline(cli.GROUPS.get(group, 'Models of any kind').rstrip('.'))}"
+        inside = [entry for entry in cli.COMMANDS if entry.rpartition(" ")[0] == group]
+        yield from tagged((bold(f"lmkit {entry}"), cli.COMMANDS[entry].summary) for entry in inside)
+
+
+def _option_list(options: Iterable[Parameter]) -> Iterable[str]:
+    for option in options:
+        tag = f"{', '.join(map(bold, option.spellings))} {italic(option.metavar)}".rstrip()
+        yield from tagged([(tag, f"{option.help} {option.notes}")])
+
+
+def _related(node: Node) -> list[str]:
+    """Where to read on: what is below; for a command its group, its module's commands and those its text names."""
+    if not node.name:
+        return [*cli.GROUPS, *cli.COMMANDS]
+    if node.verbs:
+        return ["", *(name for name in cli.COMMANDS if name.startswith(f"{node.name} "))]
+    said = re.findall(r"\blmkit (\w+(?: \w+)?)", f"{node.text}\n{node.examples}")
+    near = {cli.typed_command(words.split()) for words in said}
+    module = cli.COMMANDS[node.name].module
+    near |= {name for name, command in cli.COMMANDS.items() if command.module == module}
+    groups = [group for group in cli.GROUPS if node.name.startswith(f"{group} ")]
+    return ["", *groups, *(name for name in cli.COMMANDS if name in near and name != node.name)]
