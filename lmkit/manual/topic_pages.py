@@ -8,6 +8,7 @@ from markdown_it.token import Token
 
 from lmkit.manual.roff import block, bold, escaped, guarded, heading, plain, see_also
 
+_COLUMN = 28  # the widest column, in characters, whose cells are not filled
 _PAGE = re.compile(r"(?:\.\./man/|docs/)?(lmkit[\w-]*)\.(?:md|7|1)$")
 
 
@@ -33,18 +34,21 @@ def _rendered(tokens: Sequence[Token]) -> Iterator[str]:
         token = tokens[position]
         end = _end(tokens, position)
         inside = tokens[position + 1 : end]
+        follows = position > 0 and tokens[position - 1].type != "heading_close"
         match token.type:
             case "heading_open":
                 title = inside[0].content
                 yield f".SH {plain(title.upper())}" if token.tag == "h2" else f".SS {_spans(inside[0])}"
             case "paragraph_open":
-                yield ".PP"
+                yield from [".PP"] if follows else []
                 yield _spans(inside[0])
             case "fence" | "code_block":
+                yield from [".sp"] if follows else []
                 yield from block(token.content.rstrip("\n"))
             case "bullet_list_open" | "ordered_list_open":
                 yield from _items(inside)
             case "table_open":
+                yield from [".sp"] if follows else []
                 yield from _table(inside)
             case _:
                 raise ValueError(f"a manual page has no form for {token.type}")
@@ -77,18 +81,20 @@ def _items(tokens: Sequence[Token]) -> Iterator[str]:
 
 
 def _table(tokens: Sequence[Token]) -> Iterator[str]:
-    """A table for tbl(1): columns as wide as their longest cell, but the last, which is filled to the line's end."""
-    rows: list[list[str]] = []
+    """A table for tbl(1): a column is as wide as its longest cell, a long one and the last one are filled."""
+    rows: list[list[Token]] = []
     for token in tokens:
         if token.type == "tr_open":
             rows.append([])
         elif token.type == "inline":
-            rows[-1].append(_spans(token))
-    width = len(rows[0])
-    yield from (".PP", ".TS", "tab(\x07);", " ".join(["lb"] * width), " ".join(["l"] * (width - 1) + ["lx"]) + ".")
+            rows[-1].append(token)
+    longest = [max(len(cell.content) for cell in column) for column in zip(*rows, strict=True)][:-1]
+    filled = [size > _COLUMN for size in longest] + [True]
+    formats = [f"lw({_COLUMN}n)" if fill else "l" for fill in filled[:-1]] + ["lx"]
+    yield from (".TS", " ".join(["lb"] * len(formats)), " ".join(formats) + ".")
     for row in rows:
-        *first, last = row
-        yield "\x07".join([*first, "T{\n" + last + "\nT}"])
+        cells = map(_spans, row)
+        yield "\t".join(f"T{{\n{cell}\nT}}" if fill else cell for cell, fill in zip(cells, filled, strict=True))
     yield ".TE"
 
 

@@ -34,11 +34,10 @@ def test_markdown_becomes_a_page():
     assert lines[2].startswith(".TH LMKIT-THINGS 7 ")
     assert lines[lines.index(".SH NAME") + 1] == "lmkit\\-things \\- counting things"
     assert lines[lines.index(".SH DESCRIPTION") + 1 :] == [
-        ".PP", r"Some \fIwords\fR with \fBcode \-\-here\fR, \fBstrong\fR, and \fBlmkit-other(7)\fR", "or a link.",
+        r"Some \fIwords\fR with \fBcode \-\-here\fR, \fBstrong\fR, and \fBlmkit-other(7)\fR", "or a link.",
         ".SH ONE PART", r".IP \(bu 2", "first", r".IP \(bu 2", r"second \fBx\fR", ".IP 1. 3", "one",
         ".SS Inside", ".RS 4", ".EX", r"$ lmkit \-h", ".EE", ".RE",
-        ".PP", ".TS", "tab(\x07);", "lb lb", "l lx.",
-        "a\x07T{", "b", "T}", r"\fBx\fR" + "\x07T{", r"\&.y z", "T}", ".TE",
+        ".sp", ".TS", "lb lb", "l lx.", "a\tT{", "b", "T}", r"\fBx\fR" + "\tT{", r"\&.y z", "T}", ".TE",
         ".SH SEE ALSO", ".BR lmkit (1),", r".BR lmkit\-other (7)", "",
     ]  # fmt: skip
 

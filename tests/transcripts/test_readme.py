@@ -1,4 +1,4 @@
-"""The README's console blocks, run as a user would and compared with what they show."""
+"""The console blocks of README.md and docs/, run as a user would and compared with what they show."""
 
 import os
 import re
@@ -6,33 +6,52 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
-BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONSOLE = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
+SCRIPT = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def steps(text):
     """Commands and the output shown under each."""
-    for block in BLOCK.findall(text):
+    for block in CONSOLE.findall(text):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, shown = part.partition("\n")
             yield command, shown
 
 
-def test_readme_shows_what_happens(tmp_path):
+@pytest.fixture
+def run(tmp_path):
+    """Runs a script in bash, in an empty folder, with this lmkit as `lmkit`."""
     shim = tmp_path / "bin" / "lmkit"
     shim.parent.mkdir()
     shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lmkit "$@"\n')
     shim.chmod(0o755)
     environment = {**os.environ, "PATH": f"{shim.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    work = tmp_path / "readme"
+    work = tmp_path / "folder"
     work.mkdir()
-    count = 0
-    for command, shown in steps((ROOT / "README.md").read_text()):
-        done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", command], cwd=work, env=environment, capture_output=True, text=True
-        )
+    return lambda script, *options: subprocess.run(
+        ["bash", "-e", *options, "-c", script], cwd=work, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_shows_what_happens(page, run):
+    for command, shown in steps(page.read_text()):
+        done = run(command, "-o", "pipefail")
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         assert done.stdout == shown, command
         assert done.stderr == "", command
-        count += 1
-    assert count >= 10
+
+
+def test_there_are_pages_with_commands():
+    assert sum(len(list(steps(page.read_text()))) for page in PAGES) >= 100
+
+
+def test_the_tour_runs(run):
+    (script,) = SCRIPT.findall((ROOT / "README.md").read_text())
+    done = run(script)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) > 20
