@@ -361,11 +361,18 @@ NEURAL: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
 LANGUAGE_MODELS = (*(name for name, _ in recipes() if "counts" not in name), "four.arpa", "by-hand.arpa", *NEURAL)
 """Every kind of language model; `by-hand` ones are not distributions."""
 
+RARELY = {
+    *(f"{smoothing}-{order}.lm" for smoothing in SMOOTHINGS[1:] for order in "124"),
+    "char-katz.lm", "byte-katz.lm", "byte-modified-kneser-ney.lm", "mkn.arpa", "imported.lm",
+}  # fmt: skip
+"""Those whose smoothing, unit and source others have too; tests of them are slow ones."""
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tests that take `model_name` run for every kind of language model."""
     if "model_name" in metafunc.fixturenames:
-        metafunc.parametrize("model_name", LANGUAGE_MODELS)
+        marks = dict.fromkeys(RARELY, pytest.mark.slow)
+        metafunc.parametrize("model_name", [pytest.param(n, marks=marks.get(n, ())) for n in LANGUAGE_MODELS])
 
 
 @pytest.fixture(scope="session")

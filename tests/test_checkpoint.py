@@ -542,6 +542,13 @@ COUNTING = {
     "ngram fit mle": ["ngram", "fit", "--from-counts", "--order", "2", "--smoothing", "mle", "damaged.lm", "-q"],
 }
 ENDS = {0, 3, 4}
+SEEDS = pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 15), marks=pytest.mark.slow)], ids=str)
+OFTEN = ("ppl", "info", "ngram mix", "ngram query", "ngram fit")
+"""Commands that differ most in what they read; all others are tested with all wrong values by slow tests."""
+
+
+def ways(names):
+    return [pytest.param(name, marks=[] if name in OFTEN else pytest.mark.slow) for name in names]
 
 
 def damaged(data, seed, places):
@@ -560,9 +567,10 @@ def tensor_places(data, name):
     return np.arange(8 + size + begin, 8 + size + end)
 
 
+@SEEDS
 @pytest.mark.parametrize("way", COMMANDS)
 @pytest.mark.parametrize("where", ["anywhere", "header", "key", "log10", "backoff", "offsets", "ranks"])
-def test_damaged_models_are_read_or_refused(way, where, shelf, lmkit, write):
+def test_damaged_models_are_read_or_refused(seeds, way, where, shelf, lmkit, write):
     data = without_digests(shelf["modified-kneser-ney-3.lm"].read_bytes())
     names = {
         "key": ["ngrams.2.key", "ngrams.3.key"], "log10": ["ngrams.1.log10", "ngrams.2.log10", "ngrams.3.log10"],
@@ -576,16 +584,17 @@ def test_damaged_models_are_read_or_refused(way, where, shelf, lmkit, write):
     write("text.txt", shelf["corpus.txt"].read_bytes())
     write("whole.lm", shelf["other.lm"].read_bytes())
     ends = {}
-    for seed in range(15):
+    for seed in seeds:
         write("damaged.lm", damaged(data, seed, places))
         done = lmkit(*COMMANDS[way])
         ends.setdefault(done.status, done.stderr)
     assert set(ends) <= ENDS, ends.get(70, ends)
 
 
+@SEEDS
 @pytest.mark.parametrize("way", COUNTING)
 @pytest.mark.parametrize("where", ["anywhere", "key", "count", "suffix"])
-def test_damaged_counts_are_read_or_refused(way, where, shelf, lmkit, write):
+def test_damaged_counts_are_read_or_refused(seeds, way, where, shelf, lmkit, write):
     data = without_digests(shelf["counts.lm"].read_bytes())
     if where == "anywhere":
         places = np.arange(len(data))
@@ -593,7 +602,7 @@ def test_damaged_counts_are_read_or_refused(way, where, shelf, lmkit, write):
         places = np.concatenate([tensor_places(data, f"ngrams.{order}.{where}") for order in (2, 3)])
     write("whole.lm", shelf["other-counts.lm"].read_bytes())
     ends = {}
-    for seed in range(15):
+    for seed in seeds:
         write("damaged.lm", damaged(data, seed, places))
         done = lmkit(*COUNTING[way])
         ends.setdefault(done.status, done.stderr)
@@ -642,7 +651,7 @@ READ_BY_SOME = [
 
 @pytest.mark.parametrize(
     ("way", "place"),
-    [(way, place) for way in COMMANDS for place in READ_BY_ALL]
+    [pytest.param(*way.values, place, marks=way.marks) for way in ways(COMMANDS) for place in READ_BY_ALL]
     + [(way, place) for way in ("ppl", "info", "ngram prune") for place in READ_BY_SOME],
 )
 def test_models_with_senseless_settings_are_read_or_refused(way, place, shelf, lmkit, write):
@@ -657,7 +666,7 @@ def test_models_with_senseless_settings_are_read_or_refused(way, place, shelf, l
     assert set(ends) <= ENDS, ends.get(70, ends)
 
 
-@pytest.mark.parametrize("way", COUNTING)
+@pytest.mark.parametrize("way", ways(COUNTING))
 @pytest.mark.parametrize("place", ["config__order", "config__ngrams", "origin__inputs", "tokenizer__type"])
 def test_counts_with_senseless_settings_are_read_or_refused(way, place, shelf, lmkit, write):
     data = shelf["counts.lm"].read_bytes()
