@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
-from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Run
-from lmkit.commands.records import examples
+from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
-from lmkit.io.records import from_json
+from lmkit.io.record_reader import Record, form_of
+from lmkit.io.records import id_key
 
 GOLD = ("gold", "label", "output", "answer", "answers")
 _SHOWN = 5  # names of items that a message lists
@@ -47,17 +46,13 @@ class Fields:
 
 
 def read(run: Run, name: str, fields: Fields) -> list[Item]:
-    """The items of a file. Raises DataError where a line is not what the first ones are."""
-    lines = _lines(run, name)
-    form = examples.form_of(name, "auto", "")
-    first = list[tuple[str, bytes]]()
-    if not form:
-        for place, line in lines:
-            first.append((place, line))
-            if line.strip():
-                break
-        form = _guessed(first[-1]) if first else "text"
-    found = list(_items(chain(first, lines), form, fields))
+    """Return the items of a file. Raises DataError where a line is not what the first ones are."""
+    file = open_records(run, name, streams.TextReader())
+    form = form_of(name, "auto", "") or file.sniffed_form()
+    if form == "text" and fields.asked is not None:
+        form = "tsv"
+    records = file.records(form)
+    found = list(_of_columns(records, fields) if form == "tsv" else (_item(record, fields) for record in records))
     if not found:
         raise DataError(f"{streams.display(name)}: nothing to judge: the input is empty")
     if form in ("text", "tsv") and fields.asked is None:
@@ -77,61 +72,41 @@ def _tell_header(run: Run, found: Sequence[Item], fields: Fields) -> None:
         )
 
 
-def _lines(run: Run, name: str) -> Iterator[tuple[str, bytes]]:
-    """The lines of a file with their places."""
-    shown, number = streams.display(name), 0
-    for block in opening.warn_if_checkpoint(run, name, streams.TextReader().blocks(name)):
-        for line in block[:-1].split(b"\n"):
-            number += 1
-            yield f"{shown}:{number}", line
+def _item(record: Record, fields: Fields) -> Item:
+    """Return a line, or a record of named fields, as an item."""
+    if record.fields is None:
+        return Item(tuple(record.columns), None, record.place)
+    values = _of_record(record.fields, fields, record.place)
+    gold, name = _texts(record.fields.get("gold")), record.fields.get("id")
+    return Item(values, None if name is None else id_key(name), record.place, gold, name)
 
 
-def _guessed(first: tuple[str, bytes]) -> str:
-    """Whether lines are records or text, by the first that is not blank."""
-    place, line = first
-    if not line.lstrip().startswith(b"{"):
-        return "text"
-    try:
-        from_json(line, place)
-    except DataError:
-        return "text"
-    return "jsonl"
+def _of_columns(records: Iterator[Record], fields: Fields) -> Iterator[Item]:
+    """Yield the items of TSV: a field by its number from 1, by its name in the header, or the last."""
+    wanted, every = _column(records, fields), fields.several and fields.asked is None
+    for record in records:
+        found = record.columns
+        if wanted >= len(found):
+            raise DataError(f"{record.place}: {len(found)} columns, and {fields.option} names number {wanted + 1}")
+        yield Item(tuple(found) if every else (found[wanted],), None, record.place)
 
 
-def _items(lines: Iterator[tuple[str, bytes]], form: str, fields: Fields) -> Iterator[Item]:
-    if form == "tsv" or (form == "text" and fields.asked is not None):
-        yield from _of_table(lines, fields)
-        return
-    for place, line in lines:
-        if form == "text":
-            yield Item((line.decode(),), None, place)
-        elif line.strip():
-            record = from_json(line, place)
-            values = _of_record(record, fields, place)
-            gold = _texts(record["gold"]) if "gold" in record else None
-            yield Item(values, _key(record.get("id")), place, gold, record.get("id"))
-
-
-def _of_table(lines: Iterator[tuple[str, bytes]], fields: Fields) -> Iterator[Item]:
-    """The items of TSV: a field by its number from 1, by its name in the header, or the last."""
-    wanted = -1
-    if fields.asked is not None and not fields.asked.isdecimal():
-        place, line = next(lines, ("", b""))
-        header = line.decode().split("\t")
-        if fields.asked not in header:
-            shown = ", ".join(map(repr, header[:8]))
-            raise DataError(f"{place}: no column {fields.asked!r}", hint=f"the header has {shown}")
-        wanted = header.index(fields.asked)
-    elif fields.asked is not None:
+def _column(records: Iterator[Record], fields: Fields) -> int:
+    """Return which column is asked for, -1 for the last; the header is taken from the records where it is needed."""
+    if fields.asked is None:
+        return -1
+    if fields.asked.isdecimal():
         wanted = int(fields.asked) - 1 if len(fields.asked) < 10 else -1
         if wanted < 0:
             raise UsageError(f"{fields.option} {fields.asked[:20]}: columns are numbered from 1 to 999999999")
-    for place, line in lines:
-        found = line.decode().split("\t")
-        if wanted >= len(found):
-            raise DataError(f"{place}: {len(found)} columns, and {fields.option} names number {wanted + 1}")
-        every = fields.several and fields.asked is None
-        yield Item(tuple(found) if every else (found[wanted],), None, place)
+        return wanted
+    header = next(records, None)
+    if header is None:
+        return -1
+    if fields.asked not in header.columns:
+        shown = ", ".join(map(repr, header.columns[:8]))
+        raise DataError(f"{header.place}: no column {fields.asked!r}", hint=f"the header has {shown}")
+    return header.columns.index(fields.asked)
 
 
 def _of_record(record: dict[str, Any], fields: Fields, place: str) -> tuple[str, ...]:
@@ -160,13 +135,6 @@ def _texts(value: Any) -> tuple[str, ...] | None:
     if isinstance(value, str):
         return (value.encode(errors="replace").decode(),)  # half of a surrogate pair can't be printed
     return (str(value),) if isinstance(value, int | float) else None
-
-
-def _key(known_by: Any) -> str | None:
-    """An id as a text: 7, 7.0 and "7" are one."""
-    if known_by is None:
-        return None
-    return str(int(known_by)) if isinstance(known_by, float) and known_by.is_integer() else str(known_by)
 
 
 def gold_of(
