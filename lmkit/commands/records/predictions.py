@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lmkit.commands.options.evaluation import EvaluationOptions
 from lmkit.commands.options.standard import Run
 from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError, UsageError
@@ -152,6 +153,31 @@ def gold_of(
             raise DataError(f"{item.place}: no `gold`, so what is right is not known", hint="name it with --gold FILE")
         found.append(Item(item.gold, item.id, item.place))
     return found
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The items of one system or of two, in the same order, and what is right for each."""
+
+    systems: list[list[Item]]
+    gold: list[Item]
+
+
+def read_judged(
+    run: Run, options: EvaluationOptions, names: Sequence[str], gold: Sequence[str] = GOLD, *, several: bool = False
+) -> Judged:
+    """Read what an evaluation compares, from the first fields of `names` and `gold` that there are.
+
+    `several`: an item may have several right values. Raises DataError where they do not belong together.
+    """
+    fields = Fields(tuple(names), options.field)
+    items = read(run, options.file, fields)
+    wanted = Fields(tuple(gold), options.gold_field, "--gold-field", several)
+    right = gold_of(run, options.file, items, options.gold, wanted)
+    if options.against is None:
+        return Judged([items], right)
+    others = read(run, options.against, fields)
+    return Judged([items, aligned(items, others, options.file, options.against)], right)
 
 
 def aligned(items: Sequence[Item], others: Sequence[Item], name: str, other: str) -> list[Item]:
