@@ -15,7 +15,9 @@ from lmkit.commands.options.standard import Run
 from lmkit.commands.records import predictions
 from lmkit.commands.reports import metrics
 from lmkit.errors import DataError
+from lmkit.io import streams
 from lmkit.io.records import to_json
+from lmkit.metrics.item_alignment import Key, align
 
 if TYPE_CHECKING:
     from lmkit.metrics.arithmetic_steps import Step
@@ -161,17 +163,15 @@ def _found(rules: Any, items: list[predictions.Item]) -> list[Any]:
 
 
 def _aligned(found: list[_Item], others: list[_Item], file: str, against: str) -> list[_Item]:
-    """A second system's items in the order of the first's: by ids that are there once, else as they come."""
+    """Return a second system's items in the order of the first's: by ids that are there once, else as they come."""
 
-    def named(items: list[_Item]) -> list[predictions.Item]:
-        ids = [one.texts[0].id for one in items]
-        unique = len(set(ids)) == len(ids)
-        return [
-            predictions.Item((str(place),), one.texts[0].id if unique else None, one.texts[0].place)
-            for place, one in enumerate(items)
-        ]
+    def keys(items: list[_Item]) -> list[Key]:
+        own = [one.texts[0].key for one in items]
+        unique = len({key.id for key in own}) == len(own)
+        return own if unique else [key._replace(id=None) for key in own]
 
-    return [others[int(item.value)] for item in predictions.aligned(named(found), named(others), file, against)]
+    files = streams.display(file), streams.display(against)
+    return [others[number] for number in align(keys(found), keys(others), files)]
 
 
 def _warn_missing(run: Run, found: Sequence[_Item]) -> None:

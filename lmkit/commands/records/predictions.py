@@ -11,9 +11,9 @@ from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.record_reader import Record, form_of
 from lmkit.io.records import id_key
+from lmkit.metrics.item_alignment import Key, align
 
 GOLD = ("gold", "label", "output", "answer", "answers")
-_SHOWN = 5  # names of items that a message lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,13 @@ class Item:
 
     @property
     def value(self) -> str:
-        """The value, where there is one only."""
+        """Return the value, where there is one only."""
         return self.values[0]
+
+    @property
+    def key(self) -> Key:
+        """Return what it is aligned by."""
+        return Key(self.id, self.place)
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,7 @@ def gold_of(
     `samples`: several items may be of one id. Raises DataError where there is none for one, or one is left over.
     """
     if gold is not None:
-        return _matched(items, read(run, gold, fields), name, gold, samples=samples)
+        return aligned(items, read(run, gold, fields), name, gold, samples=samples)
     found = list[Item]()
     for item in items:
         if not item.gold or (len(item.gold) > 1 and not fields.several):
@@ -180,58 +185,12 @@ def read_judged(
     return Judged([items, aligned(items, others, options.file, options.against)], right)
 
 
-def aligned(items: Sequence[Item], others: Sequence[Item], name: str, other: str) -> list[Item]:
-    """A second system's items in the order of the first's."""
-    return _matched(items, others, name, other, samples=False)
-
-
-def _matched(items: Sequence[Item], right: Sequence[Item], name: str, other: str, *, samples: bool) -> list[Item]:
-    shown, others = streams.display(name), streams.display(other)
-    named, right_named = _named(items), _named(right)
-    if named and not samples:
-        _once(items)
-    if named and right_named:
-        _once(right)
-        by_id = {item.id: item for item in right}
-        _complete([item for item in items if item.id not in by_id], shown, len(items), others)
-        known = {item.id for item in items}
-        _complete([item for item in right if item.id not in known], others, len(right), shown)
-        return [by_id[item.id] for item in items]
-    order = list(range(len(items)))
-    if named and samples:
-        numbers = {known_by: number for number, known_by in enumerate(dict.fromkeys(item.id for item in items))}
-        order = [numbers[item.id] for item in items]
-    count = max(order) + 1
-    if count != len(right):
-        items_ = "item" if count == 1 else "items"
-        raise DataError(f"{shown} has {count} {items_} and {others} has {len(right)}: they do not belong together")
-    return [right[place] for place in order]
-
-
-def _named(items: Sequence[Item]) -> bool:
-    """Whether all items have an id; raises DataError where some have, and others not."""
-    without = [item for item in items if item.id is None]
-    if without and len(without) < len(items):
-        raise DataError(
-            f"{without[0].place}: no `id`, which {len(items) - len(without)} of {len(items)} records have, "
-            "so what belongs to it is not known",
-            hint="give each record an `id`, or none",
-        )
-    return not without
-
-
-def _once(items: Sequence[Item]) -> None:
-    seen = dict[str | None, Item]()
-    for item in items:
-        if item.id in seen:
-            raise DataError(f"{item.place}: the id {str(item.id)[:40]!r} was there before, at {seen[item.id].place}")
-        seen[item.id] = item
-
-
-def _complete(missing: Sequence[Item], here: str, total: int, there: str) -> None:
-    """Raises DataError where items of one file are not in the other."""
-    if missing:
-        names = ", ".join(repr(str(item.id)[:40]) for item in missing[:_SHOWN]) + (
-            ", ..." if len(missing) > _SHOWN else ""
-        )
-        raise DataError(f"{there} has nothing for {len(missing)} of {total} items of {here}: id {names}")
+def aligned(
+    items: Sequence[Item], others: Sequence[Item], name: str, other: str, *, samples: bool = False
+) -> list[Item]:
+    """Return the items of another file in the order of these. Raises DataError as `item_alignment.align` does."""
+    files = streams.display(name), streams.display(other)
+    return [
+        others[number]
+        for number in align([one.key for one in items], [one.key for one in others], files, samples=samples)
+    ]
