@@ -1,8 +1,9 @@
-"""Which class answers for which kind of file or folder; each is imported when a file of its kind is opened.
+"""Which class answers for which kind of file or folder, imported when a file of its kind is opened; descriptions.
 
 Knows names of kinds and first bytes, no files: who calls has the bytes.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -144,6 +145,67 @@ def weights_in_gguf(values: Mapping[str, Any], tensors: Mapping[str, Any], name:
     """The weights of what a GGUF file says. Raises CheckpointError, with the file's name, where it can't be used."""
     with _about(name):
         return import_module("lmkit.architectures.gguf").read(values, tensors)
+
+
+Record = dict[str, Any]
+"""What `lmkit info` says: kind, config, tokenizer, numbers of parameters and bytes, origin, tensors, digest."""
+
+
+def describe_checkpoint(content: Content, size: int) -> Record:
+    """Describe a checkpoint of `size` bytes, whatever its kind; no tensor is touched."""
+    shapes = dict(sorted(content.shapes().items()))
+    learned = [shape for name, (dtype, shape) in shapes.items() if _is_parameter(name, dtype)]
+    return {
+        "kind": content.kind,
+        "config": dict(content.config),
+        "tokenizer": dict(content.tokenizer),
+        "parameters": sum(map(math.prod, learned)),
+        "bytes": size,
+        "origin": dict(content.origin),
+        "tensors": {name: [dtype, list(shape)] for name, (dtype, shape) in shapes.items()},
+        "digest": content.digest,
+    }
+
+
+def _is_parameter(name: str, dtype: str) -> bool:
+    """Whether a tensor is the model's own and was learned; the lengths of word vectors follow from these."""
+    return dtype.lstrip("B").startswith("F") and name != "norms" and not name.startswith("tokenizer.")
+
+
+def describe_folder(files: Mapping[str, memoryview], name: str) -> Record:
+    """Describe a folder of Hugging Face's transformers; no tensor is touched. Raises as `load_folder` does."""
+    tokenizers = import_module("lmkit.tokenization.tokenizers")
+    found = description_of(files, name)
+    settings, usage = found.settings, usage_in(files, found, name)
+    own = {"text": usage.form.to_json(), **usage.published.to_config()}
+    return {
+        "kind": settings.kind,
+        "config": {**settings.to_json(), **own, "format": found.architecture},
+        "tokenizer": {**tokenizers.describe(usage.tokenizer), **usage.published.to_tokenizer()},
+        "parameters": settings.parameters,
+        "bytes": sum(len(tensor.data) for tensor in found.stored.values()),
+        "origin": {},
+        "tensors": {key: [tensor.dtype, list(tensor.shape)] for key, tensor in sorted(found.stored.items())},
+        "digest": found.digest,
+    }
+
+
+def describe_arpa(data: memoryview, name: str) -> Record:
+    """Describe an ARPA file. Raises CheckpointError, with the file's name, for what is none."""
+    model = load(data, name)
+    if not hasattr(model, "tables"):
+        raise CheckpointError(f"{name}: neither a checkpoint nor an ARPA file")
+    tables = model.tables
+    return {
+        "kind": "ngram",
+        "config": {**model.config, "format": "ARPA", "ngrams": [len(table.log10) for table in tables]},
+        "tokenizer": {"type": "word", "size": model.tokenizer.size, "digest": model.tokenizer.digest},
+        "parameters": sum(len(table.log10) + len(table.backoff) for table in tables),
+        "bytes": len(data),
+        "origin": {},
+        "tensors": {},
+        "digest": model.signature["model"],
+    }
 
 
 def _in_folder(function: str, files: Mapping[str, memoryview], name: str, *more: Any) -> Any:

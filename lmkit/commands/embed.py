@@ -1,7 +1,7 @@
 """`lmkit embed`: vectors of lines and tokens."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from lmkit.commands.w2v.query_words import tell_made
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table, cell
+
+if TYPE_CHECKING:
+    from lmkit.evaluation.pooling import LineVectors, TokenVectors
 
 
 def embed(
@@ -73,21 +76,23 @@ def embed(
     if bow and model is None:
         _bow_of_words(run, files, encoding_errors, output, cosine=cosine, as_json=json)
         return
+    from lmkit.evaluation import pooling
+
     names, texts = opening.sources([model] if model is not None else [], files)
     opened, by_token = opening.open_any(names[0]), each == "token" or token is not None
-    tokenizer = _tokenizer(opened, names[0])
+    tokenizer = opening.tokenizer_of(opened, names[0])
     reader = opening.text_reader(encoding_errors, raw=tokenizer.takes_bytes, eager=True)
     with streams.open_output(output, inputs=[*names, *texts]) as out:
         lines = _lines(run, reader, texts)
         if bow:
-            records = _of_lines(lines, lambda line: _bag(tokenizer, line))
+            records = _of_lines(lines, lambda line: pooling.bag(tokenizer.encode(line), tokenizer.size))
             _show(out, records, by_token=by_token, cosine=cosine, as_json=json)
             return
-        windows = scoring_models.ContextNotice(run, streams.display(names[0]), opened)
-        vectors = _Vectors(opened, names[0], windows, static=not contextual)
-        records = (
-            _of_tokens(tokenizer, vectors, lines, token) if by_token else _of_lines(lines, _pooling(vectors, pool))
-        )
+        vectors, read = _reader(run, opened, names[0], static=not contextual)
+        if by_token:
+            records = _of_tokens(tokenizer, read, lines, token)
+        else:
+            records = _of_lines(lines, lambda line: pooling.pooled(read(line).vectors, pool))
         _show(out, records, by_token=by_token, cosine=cosine, as_json=json)
         tell_made(run, None, list(vectors.made))
 
@@ -111,58 +116,26 @@ def _lines(run: Run, reader: streams.TextReader, texts: list[str]) -> Iterator[b
         yield from block[:-1].split(b"\n")
 
 
-def _tokenizer(model: Any, name: str) -> Any:
-    """A model's tokenizer. Raises CheckpointError where it has none."""
-    if getattr(model, "tokenizer", None) is None:
-        raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no tokenizer")
-    return model.tokenizer
+def _reader(run: Run, model: Any, name: str, *, static: bool) -> "tuple[TokenVectors, Callable[[bytes], LineVectors]]":
+    """Return a model's token vectors, and what reads a line with the notices and errors of the model's file.
 
-
-class _Line(NamedTuple):
-    """The tokens of a line, their vectors, and how those at some places are spelled that the model has no id for."""
-
-    ids: Any
-    vectors: Any
-    spelled: Mapping[int, bytes]
-
-
-class _Vectors:
-    """From lines to their tokens' vectors. Raises CheckpointError where the model has none.
-
-    Word vectors with n-grams have some for unknown words too; `made` are the words of which that is so.
+    Raises CheckpointError where it has no vectors.
     """
+    from lmkit.evaluation.pooling import TokenVectors
 
-    def __init__(self, model: Any, name: str, windows: scoring_models.ContextNotice, *, static: bool) -> None:
-        if not hasattr(model, "vectors"):
-            raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no vectors")
-        self._model, self._name, self._windows, self._static = model, name, windows, static
-        self.made: dict[bytes, None] = {}
+    if not hasattr(model, "vectors"):
+        raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no vectors")
+    notice = scoring_models.ContextNotice(run, streams.display(name), model)
+    vectors = TokenVectors(model, static=static)
 
-    def __call__(self, line: bytes) -> _Line:
-        from lmkit.evaluation.pooling import token_vectors
+    def read(line: bytes) -> "LineVectors":
+        with opening.error_context(name):
+            found = vectors.of_line(line)
+        if not static:
+            notice.tell(len(found.ids) + 1)
+        return found
 
-        ids = self._model.tokenizer.encode(line)
-        if not self._static:
-            self._windows.tell(len(ids) + 1)
-        with opening.error_context(self._name):
-            vectors = token_vectors(self._model, ids, static=self._static)
-        made = self._model.made(line) if hasattr(self._model, "made") else {}
-        for place, (word, vector) in made.items():
-            vectors[place] = vector
-            self.made[word] = None
-        return _Line(ids, vectors, {place: word for place, (word, _) in made.items()})
-
-
-def _pooling(vectors: _Vectors, pool: str) -> Callable[[bytes], Any]:
-    from lmkit.evaluation.pooling import pooled
-
-    return lambda line: pooled(vectors(line).vectors, pool)
-
-
-def _bag(tokenizer: Any, line: bytes) -> Any:
-    from lmkit.evaluation.pooling import bag
-
-    return bag(tokenizer.encode(line), tokenizer.size)
+    return vectors, read
 
 
 Records = Iterator[dict[str, Any]]
@@ -173,12 +146,14 @@ def _of_lines(lines: Iterable[bytes], vector: Callable[[bytes], Any]) -> Records
         yield {"line": number, "text": line.decode(errors="replace"), "vector": vector(line)}
 
 
-def _of_tokens(tokenizer: Any, vectors: _Vectors, lines: Iterable[bytes], wanted: str | None) -> Records:
+def _of_tokens(
+    tokenizer: Any, read: "Callable[[bytes], LineVectors]", lines: Iterable[bytes], wanted: str | None
+) -> Records:
     only = None if wanted is None else _spelled(tokenizer, streams.argument_bytes(wanted, raw=tokenizer.takes_bytes))
     for number, line in enumerate(lines, 1):
         if only is not None and only.isdisjoint(tokenizer.encode(line).tolist()):
             continue
-        found = vectors(line)
+        found = read(line)
         for place, (token, vector) in enumerate(zip(found.ids.tolist(), found.vectors, strict=True)):
             if only is None or token in only:
                 piece = found.spelled.get(place) or tokenizer.piece(token)

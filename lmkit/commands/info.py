@@ -1,13 +1,12 @@
 """`lmkit info`: what a checkpoint is."""
 
-import math
 from typing import Annotated, Any
 
 import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Json, Output, Run
-from lmkit.errors import CheckpointError, UnmetError, UsageError
+from lmkit.errors import UnmetError, UsageError
 from lmkit.io import streams
 from lmkit.io.folders import Folder
 from lmkit.io.records import cell, to_json
@@ -101,79 +100,21 @@ def _print(out: streams.Output, record: dict[str, Any], *, tensors: bool) -> Non
 
 
 def _describe(name: str, *, verify: bool) -> dict[str, Any]:
-    from lmkit import checkpoint
+    """Describe a checkpoint, folder or ARPA file; `verify`: say whether its tensors are those of its digests."""
+    from lmkit import checkpoint, registry
 
     unprotected = {"verified": UNPROTECTED} if verify else {}
     if opening.is_folder(name):
-        return {**_describe_folder(name), **unprotected}
+        return {**registry.describe_folder(Folder(name), name), **unprotected}
     data = opening.read_model(name)
     if not checkpoint.is_checkpoint(data[:9]):
-        return {**_describe_arpa(data, name), **unprotected}
+        return {**registry.describe_arpa(data, streams.display(name)), **unprotected}
     with opening.error_context(name):
         content = checkpoint.parse(data)
         if verify:
             content.check()
     verified = {"verified": INTACT} if verify and content.protected else unprotected
-    return {**_describe_checkpoint(content, len(data)), **verified}
-
-
-def _describe_checkpoint(content: Any, size: int) -> dict[str, Any]:
-    shapes = {key: [dtype, list(shape)] for key, (dtype, shape) in content.shapes().items()}
-    own = {key: about for key, about in shapes.items() if not key.startswith("tokenizer.")}
-    return {
-        "kind": content.kind,
-        "config": dict(content.config),
-        "tokenizer": dict(content.tokenizer),
-        "parameters": sum(math.prod(shape) for key, (dtype, shape) in own.items() if _is_parameter(key, dtype)),
-        "bytes": size,
-        "origin": dict(content.origin),
-        "tensors": dict(sorted(shapes.items())),
-        "digest": content.digest,
-    }
-
-
-def _is_parameter(name: str, dtype: str) -> bool:
-    """Whether a tensor was learned; the lengths of word vectors follow from these."""
-    return dtype.lstrip("B").startswith("F") and name != "norms"
-
-
-def _describe_folder(name: str) -> dict[str, Any]:
-    from lmkit import registry
-    from lmkit.tokenization import tokenizers
-
-    files = Folder(name)
-    found = registry.description_of(files, name)
-    settings, usage = found.settings, registry.usage_in(files, found, name)
-    own = {"text": usage.form.to_json(), **usage.published.to_config()}
-    return {
-        "kind": settings.kind,
-        "config": {**settings.to_json(), **own, "format": found.architecture},
-        "tokenizer": {**tokenizers.describe(usage.tokenizer), **usage.published.to_tokenizer()},
-        "parameters": settings.parameters,
-        "bytes": sum(len(tensor.data) for tensor in found.stored.values()),
-        "origin": {},
-        "tensors": {key: [tensor.dtype, list(tensor.shape)] for key, tensor in sorted(found.stored.items())},
-        "digest": found.digest,
-    }
-
-
-def _describe_arpa(data: memoryview, name: str) -> dict[str, Any]:
-    from lmkit import registry
-
-    model = registry.load(data, streams.display(name))
-    if not hasattr(model, "tables"):
-        raise CheckpointError(f"{streams.display(name)}: neither a checkpoint nor an ARPA file")
-    tables = model.tables
-    return {
-        "kind": "ngram",
-        "config": {**model.config, "format": "ARPA", "ngrams": [len(table.log10) for table in tables]},
-        "tokenizer": {"type": "word", "size": model.tokenizer.size, "digest": model.tokenizer.digest},
-        "parameters": sum(len(table.log10) + len(table.backoff) for table in tables),
-        "bytes": len(data),
-        "origin": {},
-        "tensors": {},
-        "digest": model.signature["model"],
-    }
+    return {**registry.describe_checkpoint(content, len(data)), **verified}
 
 
 def _lines(record: dict[str, Any]) -> list[tuple[str, object]]:

@@ -4,7 +4,8 @@ Shapes: N tokens, V vocabulary, D numbers of a vector.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,35 @@ def token_vectors(model: HasEmbeddings, ids: I32, *, static: bool) -> F32:
     if not np.isfinite(found).all():
         raise CheckpointError("damaged checkpoint: its weights give no vectors")
     return found
+
+
+class LineVectors(NamedTuple):
+    """The N tokens of a line and their vectors, (N, D)."""
+
+    ids: I32
+    vectors: F32
+    spelled: Mapping[int, bytes]
+    """Words that the model has no id for, by their places."""
+
+
+class TokenVectors:
+    """The vectors of the tokens of lines, as `token_vectors` has them; unknown words may have some by their n-grams."""
+
+    def __init__(self, model: HasEmbeddings, *, static: bool) -> None:
+        self._model, self._static = model, static
+        self._made = getattr(model, "made", None)
+        self.made: dict[bytes, None] = {}
+        """The unknown words that were met, in order."""
+
+    def of_line(self, line: bytes) -> LineVectors:
+        """Return the tokens of a line. Raises CheckpointError as `token_vectors` does."""
+        ids = self._model.tokenizer.encode(line)
+        vectors = token_vectors(self._model, ids, static=self._static)
+        made = self._made(line) if self._made is not None else {}
+        for place, (word, vector) in made.items():
+            vectors[place] = vector
+            self.made[word] = None
+        return LineVectors(ids, vectors, {place: word for place, (word, _) in made.items()})
 
 
 def pooled(vectors: Floats, pool: str) -> F64 | None:

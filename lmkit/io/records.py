@@ -20,18 +20,23 @@ def to_json(record: Mapping[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False)
 
 
-def from_json(line: bytes, place: str) -> dict[str, Any]:
-    """The object that one line of JSON holds. Raises DataError, which names the place, for anything else."""
+def from_json(line: bytes, place: str, *, constants: bool = False, hint: str | None = None) -> dict[str, Any]:
+    """Return the object that one line of JSON holds. Raises DataError, which names the place, for anything else.
+
+    `constants`: take NaN and Infinity, as Python's json writes them.
+    """
 
     def refused(name: str) -> float:
         raise ValueError(f"{name} is no JSON")
 
     try:
-        found = json.loads(line, parse_constant=refused)
+        found = json.loads(line, parse_constant=None if constants else refused)
     except json.JSONDecodeError as error:
-        raise DataError(f"{place}: not JSON ({error.msg}, column {error.colno})") from None
-    except (ValueError, RecursionError) as error:  # NaN, a number of thousands of digits, no end of brackets
-        raise DataError(f"{place}: not JSON that can be read ({' '.join(str(error).split())})") from None
+        raise DataError(f"{place}: not JSON ({error.msg}, column {error.colno})", hint=hint) from None
+    except RecursionError:
+        raise DataError(f"{place}: nested too deeply") from None
+    except ValueError as error:  # NaN, a number of thousands of digits
+        raise DataError(f"{place}: not JSON that can be read ({' '.join(str(error).split())})", hint=hint) from None
     if not isinstance(found, dict):
         raise DataError(f"{place}: not a JSON object, in braces")
     return found
@@ -44,6 +49,11 @@ def take_id(record: dict[str, Any], place: str) -> Any:
     if found is not None and (odd or not isinstance(found, int | float | str)):
         raise DataError(f"{place}: its `id` is neither a number nor a text")
     return found
+
+
+def id_key(known_by: object) -> str:
+    """Return an id as a text: 7, 7.0 and "7" are one."""
+    return str(int(known_by)) if isinstance(known_by, float) and known_by.is_integer() else str(known_by)
 
 
 def cell(value: object, digits: int = 6) -> str:

@@ -5,14 +5,14 @@ sacrebleu counts matches in each segment and makes a score of their sums; resamp
 Shapes: N segments, S sums that a score is made of, R resamples.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lmkit.errors import MissingError
 from lmkit.metrics import bootstrap
+from lmkit.metrics.comparison import Comparison, Sample, of_samples
 from lmkit.protocols import F64, I64
 
 MEASURES = ("bleu", "chrf", "chrf++")
@@ -20,14 +20,11 @@ TOKENIZERS = ("13a", "none", "intl", "char", "zh")
 """How BLEU parts words; sacrebleu has others, which it would download."""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A corpus score, from 0 to 100, of one or two systems, and sacrebleu's signature."""
+class Scores(NamedTuple):
+    """Corpus scores, from 0 to 100, of one or two systems, and sacrebleu's signature of each score."""
 
-    interval: bootstrap.Interval
-    signature: str
-    against: float | None = None
-    difference: bootstrap.Difference | None = None
+    comparison: Comparison
+    signatures: dict[str, str]
 
 
 def measure(
@@ -37,27 +34,17 @@ def measure(
     tokenize: str = "13a",
     lowercase: bool = False,
     sampling: bootstrap.Sampling | None = None,
-) -> dict[str, Measured]:
-    """Each of MEASURES of one system's N texts, or of two, against one or several lists of N references.
+) -> Scores:
+    """Score N texts of one system, or of two, by each of MEASURES against one or several lists of N references.
 
     Raises MissingError without sacrebleu.
     """
-    sampling = sampling or bootstrap.Sampling()
-    found = {}
-    for name, metric in _metrics(tokenize, lowercase=lowercase).items():
-        sums = [np.asarray(metric._extract_corpus_statistics(texts, references), np.float64) for texts in systems]
-        values = [_score(metric, one.sum(0)) for one in sums]
-        drawn = [_drawn(metric, one, sampling) for one in sums]
-        first = bootstrap.around(values[0], drawn[0], sampling.level)
-        signature = str(metric.get_signature())
-        if len(systems) == 1:
-            found[name] = Measured(first, signature)
-        else:
-            apart = int((sums[0] != sums[1]).any(axis=1).sum())
-            least = bootstrap.least_p(apart)
-            difference = bootstrap.compared(values[0] - values[1], drawn[0] - drawn[1], sampling.level, least)
-            found[name] = Measured(first, signature, values[1], difference)
-    return found
+    metrics = _metrics(tokenize, lowercase=lowercase)
+    sums = [{name: _sums(metric, texts, references) for name, metric in metrics.items()} for texts in systems]
+    least = {name: bootstrap.least_p(int((one != sums[-1][name]).any(axis=1).sum())) for name, one in sums[0].items()}
+    samples = [_sample(metrics, one) for one in sums]
+    compared = of_samples(samples, sampling or bootstrap.Sampling(), least)
+    return Scores(compared, {name: str(metric.get_signature()) for name, metric in metrics.items()})
 
 
 def _metrics(tokenize: str, *, lowercase: bool) -> dict[str, Any]:
@@ -73,14 +60,20 @@ def _metrics(tokenize: str, *, lowercase: bool) -> dict[str, Any]:
     }
 
 
+def _sums(metric: Any, texts: Sequence[str], references: Sequence[Sequence[str]]) -> F64:
+    """Return what sacrebleu makes a score of, of each segment, (N, S)."""
+    return np.asarray(metric._extract_corpus_statistics(texts, references), np.float64)
+
+
 def _score(metric: Any, sums: F64) -> float:
     return float(metric._compute_score_from_stats(np.rint(sums).astype(int).tolist()).score)
 
 
-def _drawn(metric: Any, sums: F64, sampling: bootstrap.Sampling) -> F64:
-    """The scores of resamples, (R,), of segments with these sums, (N, S)."""
+def _sample(metrics: Mapping[str, Any], sums: Mapping[str, F64]) -> Sample:
+    """Return the scores of segments with these sums, (N, S) of each measure."""
 
-    def scores(counts: I64) -> F64:
-        return np.array([_score(metric, row) for row in counts @ sums])
+    def scores(counts: I64) -> dict[str, F64]:
+        return {name: np.array([_score(metrics[name], row) for row in counts @ one]) for name, one in sums.items()}
 
-    return bootstrap.resampled(scores, np.ones(len(sums), dtype=np.int64), sampling.seed, sampling.resamples)
+    values = {name: _score(metrics[name], one.sum(0)) for name, one in sums.items()}
+    return Sample(values, scores, np.ones(len(next(iter(sums.values()))), dtype=np.int64))

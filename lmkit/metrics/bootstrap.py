@@ -110,17 +110,20 @@ def differences(
     values: tuple[Mapping[str, float | None], Mapping[str, float | None]],
     drawn: tuple[Mapping[str, F64], Mapping[str, F64]],
     level: float,
-    least: float,
+    least: Mapping[str, float],
 ) -> dict[str, Difference | None]:
     """How two systems' values differ, the first less the second, from measures of the same resamples.
 
-    `least`: as `compared` has it.
+    `least`: of each measure as `compared` has it, 0 where it is not given.
     """
     found: dict[str, Difference | None] = {}
     for name, one in values[0].items():
         other = values[1][name]
+        if one is None or other is None:
+            found[name] = None
+            continue
         apart = drawn[0][name] - drawn[1][name] if name in drawn[0] else np.empty(0)
-        found[name] = None if one is None or other is None else compared(one - other, apart, level, least)
+        found[name] = compared(one - other, apart, level, least.get(name, 0.0))
     return found
 
 

@@ -6,12 +6,15 @@ the same function. What is 0 / 0 is 0 here, and `undefined` names it; of resampl
 Shapes: N items, K labels, C cells, B samples.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
+from lmkit.metrics.bootstrap import Sampling, least_p, sign_test
+from lmkit.metrics.comparison import Comparison, Sample, of_samples
 from lmkit.protocols import F64, I64
 
 MEASURES = ("accuracy", "macro_f1", "micro_f1", "matthews")
@@ -168,6 +171,25 @@ def measured(found: Cells, counts: I64, positive: str | None = None, empty: floa
 def values(found: Cells, positive: str | None = None) -> dict[str, float]:
     """What `measured` has, of the one sample that there is."""
     return {name: value.item() for name, value in measured(found, found.counts[None], positive).items()}
+
+
+def compare(found: Cells, both: Sequence[Cells], sampling: Sampling, positive: str | None = None) -> Comparison:
+    """Compare what `values` has of a system, and of `both` systems, whose cells are `together`, if there are two.
+
+    Accuracy and micro F1, which are of right and wrong, differ no more surely than by the exact sign test.
+    """
+
+    def sample(one: Cells) -> Sample:
+        measures = partial(measured, one, positive=positive, empty=math.nan)
+        return Sample(values(one, positive), measures, one.counts, one.size)
+
+    alone = sample(found)
+    if not both:
+        return of_samples([alone], sampling)
+    least = dict.fromkeys(alone.values, least_p(differing(*both)))
+    exact = sign_test(*alone_right(*both))
+    least |= {name: max(least[name], exact) for name in ("accuracy", "micro_f1")}
+    return of_samples([sample(one) for one in both], sampling, least, alone)
 
 
 @dataclass(frozen=True)

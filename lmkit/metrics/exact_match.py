@@ -34,6 +34,15 @@ class Normal:
         return " ".join(self.tokens(text))
 
 
+def scores(answers: Sequence[str], right: Sequence[Sequence[str]], normal: Normal) -> dict[str, list[float]]:
+    """Return `exact_match` and `f1` of each of N answers, of which each has its right ones."""
+    pairs = list(zip(answers, right, strict=True))
+    return {
+        "exact_match": [float(exact_match(one, ones, normal)) for one, ones in pairs],
+        "f1": [token_f1(one, ones, normal) for one, ones in pairs],
+    }
+
+
 def exact_match(answer: str, right: Sequence[str], normal: Normal | None = None) -> bool:
     """Whether an answer has the normal form of a right one."""
     normal = normal or Normal()

@@ -3,9 +3,13 @@
 Shapes: N items, B samples.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lmkit.correlation import pearson, spearman
+from lmkit.metrics.bootstrap import Sampling, least_p
+from lmkit.metrics.comparison import Comparison, Sample, of_samples
 from lmkit.protocols import F64, I64
 
 MEASURES = ("pearson", "spearman", "mse", "mae")
@@ -17,6 +21,15 @@ def measured(gold: F64, predicted: F64) -> dict[str, float | None]:
         apart = predicted - gold
         mse, mae = float(np.mean(apart * apart)), float(np.mean(np.abs(apart)))
     return {"pearson": pearson(gold, predicted), "spearman": spearman(gold, predicted), "mse": mse, "mae": mae}
+
+
+def compare(gold: F64, systems: Sequence[F64], sampling: Sampling) -> Comparison:
+    """Compare N numbers that one system predicts, or two, with N right ones by each of MEASURES."""
+    ones = np.ones(len(gold), dtype=np.int64)
+    with np.errstate(over="ignore", invalid="ignore"):  # squares of numbers such as 1e308 are infinite
+        samples = [Sample(measured(gold, system), Sampled(gold, system), ones) for system in systems]
+        least = least_p(int((systems[0] != systems[-1]).sum()))
+        return of_samples(samples, sampling, dict.fromkeys(MEASURES, least))
 
 
 class Sampled:

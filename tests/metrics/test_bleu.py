@@ -27,8 +27,9 @@ def test_scores_are_those_of_sacrebleu(tokenize, references):
         "chrf++": CHRF(word_order=2, lowercase=True),
     }
     for name, metric in own.items():
-        assert found[name].interval == (pytest.approx(metric.corpus_score(system, right).score, abs=1e-12), None, None)
-        assert found[name].signature == str(metric.get_signature())
+        score = metric.corpus_score(system, right).score
+        assert found.comparison.intervals[name] == (pytest.approx(score, abs=1e-12), None, None)
+        assert found.signatures[name] == str(metric.get_signature())
 
 
 def test_a_resample_has_the_score_of_its_segments():
@@ -41,16 +42,16 @@ def test_a_resample_has_the_score_of_its_segments():
         )
         for row in drawn
     ]
-    found = bleu.measure([system], [right], sampling=sampling)["bleu"].interval
+    found = bleu.measure([system], [right], sampling=sampling).comparison.intervals["bleu"]
     assert found[1:] == pytest.approx(tuple(np.quantile([one.score for one in written], [0.05, 0.95])))
 
 
 def test_two_systems():
     right = texts(2)
-    worse = bleu.measure([texts(1), right], [right])["chrf"]
-    assert worse.against == 100
-    assert worse.difference.value == worse.interval.value - 100
-    assert worse.difference.high < 0
-    assert worse.difference.p == 1 / 1001
-    same = bleu.measure([right, right], [right])["bleu"]
-    assert same.difference == (0, None, None, 1)
+    worse = bleu.measure([texts(1), right], [right]).comparison
+    assert worse.against["chrf"] == 100
+    assert worse.differences["chrf"].value == worse.values["chrf"] - 100
+    assert worse.differences["chrf"].high < 0
+    assert worse.differences["chrf"].p == 1 / 1001
+    same = bleu.measure([right, right], [right]).comparison
+    assert same.differences["bleu"] == (0, None, None, 1)

@@ -3,59 +3,49 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options import regex
-from lmkit.commands.options.standard import (
-    Against,
-    Bare,
-    Gold,
-    GoldField,
-    Json,
-    Level,
-    Output,
-    PredictionField,
-    Predictions,
-    Resamples,
-    Run,
-    Seed,
-)
+from lmkit.commands.options.evaluation import EvaluationOptions
+from lmkit.commands.options.option_groups import Before, with_groups
+from lmkit.commands.options.standard import Run
 from lmkit.commands.records import predictions
 from lmkit.commands.reports import metrics
 from lmkit.errors import DataError
 from lmkit.io import streams
 from lmkit.io.records import to_json
+from lmkit.metrics.item_alignment import Key, align
+
+if TYPE_CHECKING:
+    from lmkit.metrics.arithmetic_steps import Step
 
 PREDICTED = ("text", "answer", "prediction")
-_SHOWN = 10  # wrong steps that are told
+_SHOWN = 10  # wrong steps that are listed
 
 
+@with_groups()
 def answers(
     run: Run,
-    file: Predictions = streams.STDIN,
-    gold: Gold = None,
-    extract: regex.Extract = None,
-    last: Annotated[bool, typer.Option("--last", help="The last match of --extract, not the first.")] = False,
-    numbers: regex.Numbers = False,
+    options: EvaluationOptions,
+    extract: Annotated[regex.Extract, Before("field")] = None,
+    last: Annotated[
+        bool, typer.Option("--last", help="The last match of --extract, not the first."), Before("field")
+    ] = False,
+    numbers: Annotated[regex.Numbers, Before("field")] = False,
     vote: Annotated[
-        bool, typer.Option("--vote", help="Of texts of one id, the answer that most of them have is the answer.")
+        bool,
+        typer.Option("--vote", help="Of texts of one id, the answer that most of them have is the answer."),
+        Before("field"),
     ] = False,
     check_arithmetic: Annotated[
-        bool, typer.Option("--check-arithmetic", help="Work out each `a + b = c` in the texts; say which are wrong.")
+        bool,
+        typer.Option("--check-arithmetic", help="Work out each `a + b = c` in the texts; say which are wrong."),
+        Before("field"),
     ] = False,
-    field: PredictionField = None,
-    gold_field: GoldField = None,
-    against: Against = None,
-    resamples: Resamples = 1000,
-    level: Level = 0.95,
-    seed: Seed = 0,
-    json: Json = False,
-    bare: Bare = False,
-    output: Output = None,
-) -> None:  # fmt: skip
+) -> None:
     r"""Answers found in texts against right ones.
 
     The texts are those of `lmkit sample`, records with `text`, or lines. Answers are the
@@ -83,52 +73,32 @@ def answers(
       lmkit eval answers --extract '#### (.*)' --numbers --gold gsm8k.jsonl --gold-field answer texts.jsonl
       lmkit sample -m model.lm -n 5 prompts.jsonl | lmkit eval answers --numbers --vote --gold gold.txt
     """
-    from lmkit.metrics import bootstrap
+    from lmkit.metrics import comparison
     from lmkit.metrics.answer_extraction import Rules
 
-    opening.check_single_stdin(file, gold, against)
     rules = Rules(regex.extractor(extract, last=last), numbers=numbers)
-    sampling = bootstrap.Sampling(seed, 0 if bare else resamples, level)
-    with streams.open_output(output, inputs=[file, gold, against]) as out:
-        fields = predictions.Fields(PREDICTED, field)
-        wanted = predictions.Fields(predictions.GOLD, gold_field, "--gold-field", several=True)
-
-        def judged(name: str) -> list[_Item]:
-            items = predictions.read(run, name, fields)
-            golds = predictions.gold_of(run, name, items, gold, wanted, samples=True)
-            return _judged(rules, name, items, golds, vote=vote)
-
-        found = judged(file)
-        second = None if against is None else _aligned(found, judged(against), file, against)
-        _tell_missing(run, found)
-        accuracy = bootstrap.interval(_right(found), seed, sampling.resamples, level)
-        if bare:
-            out.line(repr(accuracy.value))
-            return
-        summary: dict[str, Any] = {"accuracy": accuracy.value, "n": len(found)}
-        summary |= {"without_answer": sum(one.judged.answer is None for one in found)}
-        summary |= {"intervals": metrics.bounds({"accuracy": accuracy})}
-        rows = metrics.rows({"accuracy": accuracy})
-        if second is not None:
-            difference = bootstrap.paired_difference(_right(found), _right(second), seed, resamples, level)
-            other = bootstrap.interval(_right(second), resamples=0).value
-            summary |= {"against": {"accuracy": other}, "differences": metrics.apart({"accuracy": difference})}
-            rows = metrics.rows({"accuracy": accuracy}, {"accuracy": other}, {"accuracy": difference})
-        wrong = _check_steps(run, found) if check_arithmetic else None
-        if wrong is not None:
-            summary |= {"steps": wrong.steps, "wrong_steps": sum(map(len, wrong.found))}
-        signature = metrics.signature("answers", sampling, _signature(extract, rules, vote=vote))
-        if not json:
-            metrics.show(run, out, rows, signature)
-            return
-        for place, one in enumerate(found):
-            steps = {} if wrong is None else {"wrong_steps": wrong.found[place]}
-            out.line(to_json(one.record(vote=vote, numbers=numbers) | steps))
-        out.line(to_json({**summary, "signature": signature}))
+    with metrics.open_report(run, "answers", options, options.inputs) as report:
+        found = _read(run, options, options.file, rules, vote=vote)
+        systems = [found]
+        if options.against is not None:
+            others = _read(run, options, options.against, rules, vote=vote)
+            systems.append(_aligned(found, others, options.file, options.against))
+        _warn_missing(run, found)
+        scores = [{"accuracy": [float(one.judged.correct) for one in items]} for items in systems]
+        steps = _check_steps(run, found) if check_arithmetic and not options.bare else None
+        if options.json and not options.bare:
+            for place, one in enumerate(found):
+                wrong = {} if steps is None else {"wrong_steps": steps.wrong[place]}
+                report.out.line(to_json(one.record(vote=vote, numbers=numbers) | wrong))
+        report.show(
+            comparison.of_means(scores, options.sampling), len(found), _how(extract, rules, vote=vote),
+            counts={"without_answer": sum(one.judged.answer is None for one in found)},
+            more={} if steps is None else {"steps": steps.total, "wrong_steps": sum(map(len, steps.wrong))},
+        )  # fmt: skip
 
 
-def _signature(extract: str | None, rules: Any, *, vote: bool) -> dict[str, object]:
-    """What tells how answers were found and compared."""
+def _how(extract: str | None, rules: Any, *, vote: bool) -> dict[str, object]:
+    """Return what the signature says of how answers were found and compared."""
     parts: dict[str, object] = {"extract": "whole" if extract is None else "pattern"}
     if extract is not None:
         parts |= {"pattern": hashlib.sha256(extract.encode()).hexdigest()[:8]}
@@ -154,14 +124,16 @@ class _Item:
         return record | ({"votes": self.judged.votes, "texts": self.judged.texts} if vote else {})
 
 
-def _right(items: Sequence[_Item]) -> list[float]:
-    return [float(one.judged.correct) for one in items]
+def _read(run: Run, options: EvaluationOptions, name: str, rules: Any, *, vote: bool) -> list[_Item]:
+    """Read a system's texts and what is right for them, and judge the texts."""
+    items = predictions.read(run, name, predictions.Fields(PREDICTED, options.field))
+    wanted = predictions.Fields(predictions.GOLD, options.gold_field, "--gold-field", several=True)
+    golds = predictions.gold_of(run, name, items, options.gold, wanted, samples=True)
+    return _judged(rules, items, golds, vote=vote)
 
 
-def _judged(
-    rules: Any, name: str, items: list[predictions.Item], golds: list[predictions.Item], *, vote: bool
-) -> list[_Item]:
-    """What becomes of each text, or with `vote` of the texts of each id."""
+def _judged(rules: Any, items: list[predictions.Item], golds: list[predictions.Item], *, vote: bool) -> list[_Item]:
+    """Judge each text, or with `vote` the texts of each id together."""
     from lmkit.metrics.answer_extraction import judge
 
     answers, groups = _found(rules, items), dict[object, list[int]]()
@@ -191,21 +163,19 @@ def _found(rules: Any, items: list[predictions.Item]) -> list[Any]:
 
 
 def _aligned(found: list[_Item], others: list[_Item], file: str, against: str) -> list[_Item]:
-    """A second system's items in the order of the first's: by ids that are there once, else as they come."""
+    """Return a second system's items in the order of the first's: by ids that are there once, else as they come."""
 
-    def named(items: list[_Item]) -> list[predictions.Item]:
-        ids = [one.texts[0].id for one in items]
-        unique = len(set(ids)) == len(ids)
-        return [
-            predictions.Item((str(place),), one.texts[0].id if unique else None, one.texts[0].place)
-            for place, one in enumerate(items)
-        ]
+    def keys(items: list[_Item]) -> list[Key]:
+        own = [one.texts[0].key for one in items]
+        unique = len({key.id for key in own}) == len(own)
+        return own if unique else [key._replace(id=None) for key in own]
 
-    return [others[int(item.value)] for item in predictions.aligned(named(found), named(others), file, against)]
+    files = streams.display(file), streams.display(against)
+    return [others[number] for number in align(keys(found), keys(others), files)]
 
 
-def _tell_missing(run: Run, found: Sequence[_Item]) -> None:
-    """Says how many texts have no answer."""
+def _warn_missing(run: Run, found: Sequence[_Item]) -> None:
+    """Say how many texts have no answer."""
     missing = [one for one in found if one.judged.answer is None]
     if missing:
         run.terminal.notice(
@@ -215,32 +185,31 @@ def _tell_missing(run: Run, found: Sequence[_Item]) -> None:
 
 
 @dataclass(frozen=True)
-class _Wrong:
+class _Steps:
     """How many sums were checked, and the wrong ones of each item."""
 
-    steps: int
-    found: list[list[dict[str, str | None]]]
+    total: int
+    wrong: list[list[dict[str, str | None]]]
 
 
-def _check_steps(run: Run, items: Sequence[_Item]) -> _Wrong:
-    """Works out the sums in the texts, and says which are wrong."""
+def _check_steps(run: Run, items: Sequence[_Item]) -> _Steps:
+    """Work out the sums in the texts, and say which are wrong."""
     from lmkit.metrics import arithmetic_steps
 
-    total, all_wrong, told = 0, [], 0
+    total = 0
+    wrong: list[list[tuple[predictions.Item, Step]]] = []
     for item in items:
-        wrong: list[dict[str, str | None]] = []
-        for text in item.texts:
-            for step in arithmetic_steps.steps(text.value):
-                total += 1
-                if step.right:
-                    continue
-                value = None if step.value is None else str(step.value)
-                wrong.append({"step": step.text, "value": value})
-                told += 1
-                if told <= _SHOWN:
-                    shown = "divides by zero" if value is None else f"it is {value}"
-                    run.terminal.notice(f"{text.place}: {step.text} ({shown})")
-        all_wrong.append(wrong)
-    more = f", {told - _SHOWN} of them not shown" if told > _SHOWN else ""
-    run.terminal.notice(f"{told} of {total} sums in the texts are wrong{more}")
-    return _Wrong(total, all_wrong)
+        steps = [(text, step) for text in item.texts for step in arithmetic_steps.steps(text.value)]
+        total += len(steps)
+        wrong.append([(text, step) for text, step in steps if not step.right])
+    listed = [found for steps in wrong for found in steps]
+    for text, step in listed[:_SHOWN]:
+        value = "divides by zero" if step.value is None else f"it is {step.value}"
+        run.terminal.notice(f"{text.place}: {step.text} ({value})")
+    more = f", {len(listed) - _SHOWN} of them not shown" if len(listed) > _SHOWN else ""
+    run.terminal.notice(f"{len(listed)} of {total} sums in the texts are wrong{more}")
+    return _Steps(total, [[_record(step) for _, step in steps] for steps in wrong])
+
+
+def _record(step: "Step") -> dict[str, str | None]:
+    return {"step": step.text, "value": None if step.value is None else str(step.value)}

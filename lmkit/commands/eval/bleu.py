@@ -1,33 +1,22 @@
 """`lmkit eval bleu`: BLEU and chrF of texts against references, by sacrebleu."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from lmkit.commands.loading import models as opening
-from lmkit.commands.options.standard import (
-    Against,
-    Bare,
-    Json,
-    Level,
-    Output,
-    PredictionField,
-    Predictions,
-    Resamples,
-    Run,
-    Seed,
-    choice,
-)
+from lmkit.commands.options.evaluation import ComparisonOptions, PredictionField, Predictions
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import Run, choice
 from lmkit.commands.records import predictions
 from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
-from lmkit.io.records import to_json
 
 TOKENIZERS = ("13a", "none", "intl", "char", "zh")
 PREDICTED = ("text", "answer", "prediction")
 
 
+@with_groups()
 def bleu(
     run: Run,
     file: Predictions = streams.STDIN,
@@ -47,13 +36,8 @@ def bleu(
         ),
     ] = "13a",
     lowercase: Annotated[bool, typer.Option("--lowercase", help="Take capital letters for small ones.")] = False,
-    against: Against = None,
-    resamples: Resamples = 1000,
-    level: Level = 0.95,
-    seed: Seed = 0,
-    json: Json = False,
-    bare: Bare = False,
-    output: Output = None,
+    *,
+    options: ComparisonOptions,
 ) -> None:  # fmt: skip
     """BLEU and chrF of texts against references.
 
@@ -73,37 +57,23 @@ def bleu(
       lmkit sample -m model.lm prompts.jsonl | lmkit eval bleu -b --references reference.txt
     """
     from lmkit.metrics import bleu as bleu_scores
-    from lmkit.metrics import bootstrap
 
     if not references:
         raise UsageError("no references", hint="--references FILE...")
-    opening.check_single_stdin(file, against, *references)
-    sampling = bootstrap.Sampling(seed, 0 if bare else resamples, level)
-    with streams.open_output(output, inputs=[file, against, *references]) as out:
-        names = [file, *([against] if against is not None else [])]
+    names = [file, *([options.against] if options.against is not None else [])]
+    with metrics.open_report(run, "bleu", options, [*names, *references]) as report:
         fields = predictions.Fields(PREDICTED, field)
         systems = [[item.value for item in predictions.read(run, name, fields)] for name in names]
         wanted = predictions.Fields(("text", *predictions.GOLD))
         right = [[item.value for item in predictions.read(run, name, wanted)] for name in references]
         _check_lengths([*names, *references], [*systems, *right])
-        found = bleu_scores.measure(systems, right, tokenize=tokenize, lowercase=lowercase, sampling=sampling)
-        if bare:
-            out.line(repr(found["bleu"].interval.value))
-            return
-        intervals = {name: one.interval for name, one in found.items()}
-        others = {name: one.against for name, one in found.items()} if against is not None else None
-        differences = {name: one.difference for name, one in found.items()} if against is not None else None
-        own = metrics.signature("bleu", sampling)
-        if not json:
-            signatures = [f"{one.signature.replace('|version:', '|sacrebleu:')}|{own}" for one in found.values()]
-            metrics.show(run, out, metrics.rows(intervals, others, differences), signatures)
-            return
-        record: dict[str, Any] = {name: one.value for name, one in intervals.items()}
-        record |= {"n": len(systems[0]), "intervals": metrics.bounds(intervals)}
-        if differences is not None:
-            record |= {"against": others, "differences": metrics.apart(differences)}
-        record["signatures"] = {name: one.signature for name, one in found.items()}
-        out.line(to_json({**record, "signature": own}))
+        found, signatures = bleu_scores.measure(
+            systems, right, tokenize=tokenize, lowercase=lowercase, sampling=options.sampling
+        )
+        report.show(
+            found, len(systems[0]), more={"signatures": signatures},
+            signatures=[one.replace("|version:", "|sacrebleu:") for one in signatures.values()],
+        )  # fmt: skip
 
 
 def _check_lengths(names: list[str], texts: list[list[str]]) -> None:

@@ -1,60 +1,40 @@
 """`lmkit eval classify`: predicted labels against right ones."""
 
-import math
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.loading import models as opening
-from lmkit.commands.options.standard import (
-    Against,
-    Bare,
-    Gold,
-    GoldField,
-    Json,
-    Level,
-    Output,
-    PredictionField,
-    Predictions,
-    Resamples,
-    Run,
-    Seed,
-)
+from lmkit.commands.options.evaluation import EvaluationOptions
+from lmkit.commands.options.option_groups import Before, with_groups
+from lmkit.commands.options.standard import Run
 from lmkit.commands.records import predictions
 from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams
-from lmkit.io.records import to_json
 
 PREDICTED = ("label", "prediction", "answer")
 _WIDEST = 2000  # labels that a table of confusions may have
-_TOLD = 5  # undefined measures that are told one by one
+_SHOWN = 5  # undefined measures that are listed one by one
 
 
+@with_groups()
 def classify(
     run: Run,
-    file: Predictions = streams.STDIN,
-    gold: Gold = None,
-    field: PredictionField = None,
-    gold_field: GoldField = None,
+    options: EvaluationOptions,
     positive: Annotated[
         str | None,
         typer.Option("--positive", metavar="LABEL", help="Precision, recall and F1 of this label too."),
+        Before("against"),
     ] = None,
-    against: Against = None,
     confusion: Annotated[
-        bool, typer.Option("--confusion", help="Print how often each label was taken for each; with --json as a key.")
+        bool,
+        typer.Option("--confusion", help="Print how often each label was taken for each; with --json as a key."),
+        Before("resamples"),
     ] = False,
     classes: Annotated[
-        bool, typer.Option("--classes", help="Print precision, recall and F1 of each label.")
+        bool, typer.Option("--classes", help="Print precision, recall and F1 of each label."), Before("resamples")
     ] = False,
-    resamples: Resamples = 1000,
-    level: Level = 0.95,
-    seed: Seed = 0,
-    json: Json = False,
-    bare: Bare = False,
-    output: Output = None,
-) -> None:  # fmt: skip
+) -> None:
     """Predicted labels against right ones.
 
     Predictions are records as `lmkit prompt answer` writes them, whose `label` is the
@@ -81,102 +61,50 @@ def classify(
       lmkit eval classify --confusion answers.jsonl
       lmkit eval classify answers.jsonl --against baseline.jsonl --json
     """
-    from lmkit.metrics import bootstrap, classification
+    from lmkit.metrics import classification
 
-    opening.check_single_stdin(file, gold, against)
-    if bare and (confusion or classes):
+    if options.bare and (confusion or classes):
         raise UsageError("-b prints a number, and --confusion and --classes print tables")
     if confusion and classes:
         raise UsageError("--confusion and --classes exclude each other", hint="--json has both")
-    sampling = bootstrap.Sampling(seed, resamples, level)
-    with streams.open_output(output, inputs=[file, gold, against]) as out:
-        fields = predictions.Fields(PREDICTED, field)
-        items = predictions.read(run, file, fields)
-        golds = predictions.gold_of(
-            run, file, items, gold, predictions.Fields(predictions.GOLD, gold_field, "--gold-field")
-        )
-        second = (
-            None
-            if against is None
-            else predictions.aligned(items, predictions.read(run, against, fields), file, against)
-        )
-        right, predicted = [one.value.strip() for one in golds], [item.value.strip() for item in items]
+    with metrics.open_report(run, "classify", options, options.inputs) as report:
+        judged = predictions.read_judged(run, options, PREDICTED)
+        right, *systems = ([item.value.strip() for item in items] for items in (judged.gold, *judged.systems))
         more = [] if positive is None else [positive]
-        found = classification.cells(right, predicted, more)
-        _tell(run, found)
-        if bare:
-            out.line(repr(classification.values(found)["accuracy"]))
-            return
-        measures = _Measured(found, positive, sampling)
-        if second is not None:
-            measures.compare(right, predicted, [item.value.strip() for item in second], more)
-        signature = metrics.signature("classify", sampling, {"labels": found.size})
-        if json:
-            out.line(to_json(measures.record(signature, confusion=confusion)))
-            return
+        found = classification.cells(right, systems[0], more)
+        both = classification.together(right, systems, more) if options.against is not None else []
+        _warn_undefined(run, found)
         if confusion:
-            _show_confusion(run, out, found)
-        if classes:
-            rows = [
-                (one.label, one.precision, one.recall, one.f1, one.support) for one in classification.classes(found)
-            ]
-            metrics.show_table(run, out, ("label", "precision", "recall", "f1", "support"), rows)
-        if not (confusion or classes):
-            metrics.show(run, out, metrics.rows(measures.intervals, measures.others, measures.differences), signature)
+            _check_size(found)
+        if (confusion or classes) and not options.json:
+            metrics.show_table(run, report.out, *(_confusion(found) if confusion else _classes(found)))
+            return
+        measured = classification.compare(found, both, options.sampling, positive)
+        report.show(
+            measured, found.total, {"labels": found.size},
+            counts={name: value for name, value in measured.values.items() if name not in classification.MEASURES},
+            tables=_tables(found, confusion=confusion), more=_sign_test(both),
+        )  # fmt: skip
 
 
-class _Measured:
-    """The measures of one system, and of a second one beside it."""
+def _tables(found: Any, *, confusion: bool) -> dict[str, Any]:
+    """Return the tables that --json has."""
+    from lmkit.metrics import classification
 
-    def __init__(self, found: Any, positive: str | None, sampling: Any) -> None:
-        from lmkit.metrics import bootstrap, classification
+    tables: dict[str, Any] = {"classes": [vars(one) for one in classification.classes(found)]}
+    if confusion:
+        tables["confusion"] = {"labels": list(found.labels), "table": found.table.tolist()}
+    return tables
 
-        self._found, self._positive, self._sampling = found, positive, sampling
-        values = classification.values(found, positive)
-        drawn = bootstrap.gathered(self._of(found), found.counts, sampling, width=found.size)
-        self.intervals = bootstrap.intervals(values, drawn, sampling.level)
-        self.others: dict[str, float] | None = None
-        self.differences: dict[str, Any] | None = None
 
-    def _of(self, found: Any) -> Any:
-        from lmkit.metrics import classification
+def _sign_test(both: Sequence[Any]) -> dict[str, Any]:
+    """Return the exact test of two systems; nothing of one."""
+    from lmkit.metrics import bootstrap, classification
 
-        return lambda counts: classification.measured(found, counts, self._positive, empty=math.nan)
-
-    def compare(self, right: list[str], predicted: list[str], others: list[str], more: list[str]) -> None:
-        """Adds a second system."""
-        from lmkit.metrics import bootstrap, classification
-
-        both = classification.together(right, [predicted, others], more)
-        values = [classification.values(one, self._positive) for one in both]
-        drawn = [bootstrap.gathered(self._of(one), one.counts, self._sampling, width=one.size) for one in both]
-        self.others = values[1]
-        level, least = self._sampling.level, bootstrap.least_p(classification.differing(*both))
-        self.differences = bootstrap.differences((values[0], values[1]), (drawn[0], drawn[1]), level, least)
-        better, worse = classification.alone_right(*both)
-        exact = bootstrap.sign_test(better, worse)
-        self._sign_test = {"only_first": better, "only_second": worse, "p": exact}
-        for name in ("accuracy", "micro_f1"):  # which are the same, and of right and wrong
-            found = self.differences[name]
-            if found is not None and found.p is not None:
-                self.differences[name] = found._replace(p=max(found.p, exact))
-
-    def record(self, signature: str, *, confusion: bool) -> dict[str, Any]:
-        """All of it as a record."""
-        from lmkit.metrics import classification
-
-        values = {name: one.value for name, one in self.intervals.items() if one is not None}
-        main = {name: values.pop(name) for name in classification.MEASURES}
-        record: dict[str, Any] = {**main, "n": self._found.total, **values}
-        record["intervals"] = metrics.bounds(self.intervals)
-        record["classes"] = [vars(one) for one in classification.classes(self._found)]
-        if confusion:
-            _check_size(self._found)
-            record["confusion"] = {"labels": list(self._found.labels), "table": self._found.table.tolist()}
-        if self.differences is not None:
-            record |= {"against": self.others, "differences": metrics.apart(self.differences)}
-            record["sign_test"] = self._sign_test
-        return {**record, "signature": signature}
+    if not both:
+        return {}
+    better, worse = classification.alone_right(*both)
+    return {"sign_test": {"only_first": better, "only_second": worse, "p": bootstrap.sign_test(better, worse)}}
 
 
 def _check_size(found: Any) -> None:
@@ -185,19 +113,26 @@ def _check_size(found: Any) -> None:
         raise DataError(f"{found.size} labels, and a table of confusions shows {_WIDEST} at the most")
 
 
-def _show_confusion(run: Run, out: streams.Output, found: Any) -> None:
-    """Right labels down, predicted ones across."""
-    _check_size(found)
-    rows = [(label, *row) for label, row in zip(found.labels, found.table.tolist(), strict=True)]
-    metrics.show_table(run, out, ("gold", *found.labels), rows)
+def _confusion(found: Any) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
+    """Return the header and the rows: right labels down, predicted ones across."""
+    rows = zip(found.labels, found.table.tolist(), strict=True)
+    return ("gold", *found.labels), [(label, *row) for label, row in rows]
 
 
-def _tell(run: Run, found: Any) -> None:
-    """Says what is not defined, and counts as 0."""
+def _classes(found: Any) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
+    """Return the header and the rows of labels."""
     from lmkit.metrics import classification
 
-    told = classification.undefined(found)
-    for what in told[:_TOLD]:
+    header = ("label", "precision", "recall", "f1", "support")
+    return header, [tuple(vars(one).values()) for one in classification.classes(found)]
+
+
+def _warn_undefined(run: Run, found: Any) -> None:
+    """Say what is not defined, and counts as 0."""
+    from lmkit.metrics import classification
+
+    undefined = classification.undefined(found)
+    for what in undefined[:_SHOWN]:
         run.terminal.notice(f"undefined, 0 instead: {what}")
-    if len(told) > _TOLD:
-        run.terminal.notice(f"undefined, 0 instead: {len(told) - _TOLD} more like these")
+    if len(undefined) > _SHOWN:
+        run.terminal.notice(f"undefined, 0 instead: {len(undefined) - _SHOWN} more like these")

@@ -37,7 +37,7 @@ Prompts = Annotated[
 InputForm = Annotated[
     str,
     typer.Option(
-        "--input", metavar="FORM", callback=choice(*FORMS),
+        "--input", metavar="FORM", callback=choice("auto", *FORMS),
         help="What FILEs hold: `text`, `jsonl`, or `auto`: JSON Lines where the name ends in .jsonl or .ndjson.",
     ),
 ]  # fmt: skip

@@ -2,14 +2,21 @@
 
 A command's parameter that is annotated with such a class is replaced, in its place, by the fields; what is
 typed for them comes back as one object. So long lists of options are said once and checked where they belong.
+An option of the command's own may take its place in help before one of a group.
 """
 
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 Function = Callable[..., None]
+
+
+class Before(NamedTuple):
+    """Beside an option's declaration in Annotated: the parameter that help lists after it."""
+
+    name: str
 
 
 def with_groups(**defaults: Mapping[str, Any]) -> Callable[[Function], Function]:
@@ -21,6 +28,8 @@ def with_groups(**defaults: Mapping[str, Any]) -> Callable[[Function], Function]
         shown: list[inspect.Parameter] = []
         for each in others:
             shown += _options(groups[each.name], defaults.get(each.name, {})) if each.name in groups else [each]
+
+        shown = _in_order(shown)
 
         def command(run: Any, **typed: Any) -> None:
             made = {
@@ -35,6 +44,17 @@ def with_groups(**defaults: Mapping[str, Any]) -> Callable[[Function], Function]
         return command
 
     return decorated
+
+
+def _in_order(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
+    """Return the parameters, those that are marked moved before the ones that their marks name."""
+    found = list(parameters)
+    for each in parameters:
+        for mark in getattr(each.annotation, "__metadata__", ()):
+            if isinstance(mark, Before):
+                found.remove(each)
+                found.insert([other.name for other in found].index(mark.name), each)
+    return found
 
 
 def _options(group: Any, defaults: Mapping[str, Any]) -> list[inspect.Parameter]:

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from lmkit.commands.options.standard import choice
-from lmkit.commands.records.examples import FORMS
 from lmkit.io import streams
+from lmkit.io.record_reader import FORMS
 
 WAYS = ("first", "random", "balanced", "similar", "fixed")
 ARRANGEMENTS = ("selected", "reversed", "random")
@@ -31,7 +31,7 @@ Items = Annotated[
 ItemsForm = Annotated[
     str,
     typer.Option(
-        "--input", metavar="FORM", callback=choice(*FORMS),
+        "--input", metavar="FORM", callback=choice("auto", *FORMS),
         help="What FILEs hold: `text`, `tsv`, `jsonl`, or `auto`: by the name, .tsv, .jsonl or .ndjson; else text.",
     ),
 ]  # fmt: skip

@@ -319,34 +319,6 @@ SaveEvery = Annotated[
     typer.Option("--save-every", metavar="SECONDS", min=0.0, help="Seconds between saves of OUTPUT.state."),
     UNRECORDED,
 ]
-Gold = Annotated[
-    str | None,
-    typer.Option(
-        "--gold", metavar="FILE", show_default="`gold` of each record",
-        help="What is right: lines, TSV or JSON Lines; `-` is stdin. Matched by `id` if both have ids, else by order.",
-    ),
-]  # fmt: skip
-GoldField = Annotated[
-    str | None,
-    typer.Option(
-        "--gold-field", metavar="NAME", show_default=False,
-        help="Field of --gold: of records, or of TSV, by number or by its name in a header; of TSV else the last.",
-    ),
-]  # fmt: skip
-PredictionField = Annotated[
-    str | None,
-    typer.Option(
-        "--field", metavar="NAME", show_default=False,
-        help="Field of the predictions: of records, or of TSV, by number or by its name in a header.",
-    ),
-]  # fmt: skip
-Against = Annotated[
-    str | None,
-    typer.Option(
-        "--against", metavar="FILE", show_default=False,
-        help="A second system's predictions for the same items: how much better the first is, and how surely.",
-    ),
-]  # fmt: skip
 Resamples = Annotated[
     int,
     typer.Option(
@@ -355,10 +327,4 @@ Resamples = Annotated[
 ]
 Level = Annotated[
     float, typer.Option("--level", metavar="P", min=0.0, max=1.0, help="Share of the resamples that an interval holds.")
-]
-Predictions = Annotated[
-    str,
-    typer.Argument(
-        metavar="[FILE]", show_default=False, help="Predictions: lines, TSV or JSON Lines; `-` or none: stdin."
-    ),
 ]

@@ -9,6 +9,7 @@ from lmkit.commands.options.standard import Run
 from lmkit.commands.prompt.demonstrations import DemonstrationSelector
 from lmkit.commands.records import examples as example_records
 from lmkit.errors import UsageError
+from lmkit.io.record_reader import form_of
 from lmkit.io.records import to_json
 from lmkit.io.streams import Output
 from lmkit.prompting.examples import Example, labels_of
@@ -97,9 +98,8 @@ def _kept(counts: Mapping[tuple[int, int], int]) -> Iterator[str]:
 
 def read(run: Run, shots: str, form: str, fields: example_records.Fields, errors: str) -> list[Example]:
     """The examples of SHOTS. Raises DataError for one without an output."""
-    if (
-        form := example_records.form_of(shots, form, "tsv")
-    ) == "text":  # lines of a .txt file have their outputs behind a tab
+    form = form_of(shots, form, "tsv")
+    if form == "text":  # lines of a .txt file have their outputs behind a tab
         form = "tsv"
     return list(example_records.examples(run, shots, form, labelled=True, fields=fields, errors=errors))
 

@@ -9,10 +9,11 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options import prompting
 from lmkit.commands.options.standard import Run
-from lmkit.commands.records import examples
+from lmkit.commands.records.record_files import TextNotices, open_records
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
-from lmkit.io.records import from_json, to_json
+from lmkit.io.record_reader import Record, encoded, form_of
+from lmkit.io.records import to_json
 from lmkit.prompting.slot_templates import FilledTemplate, as_text
 
 Files = Annotated[
@@ -65,37 +66,36 @@ class Items:
 
     def groups(self, files: Sequence[str] | None) -> Iterator[list[Item]]:
         """The same in groups that are there at once. Those before one that is wrong come before the DataError."""
-        texts = examples.ExampleTexts(self._run)
+        notices = TextNotices(self._run, self._form)
         for name in files or [streams.STDIN]:
-            form = examples.form_of(name, self._form, "text")
-            for lines in examples.groups_of_lines(self._run, name):
+            form = form_of(name, self._form, "text")
+            for records in open_records(self._run, name).groups(form):
                 group: list[Item] = []
                 try:
-                    group.extend(self._items(lines, form, texts))
+                    for record in records:
+                        if form == "text":
+                            notices.see(record.line)
+                        group.append(self._item(record))
                 except DataError:
                     yield group
                     raise
                 yield group
-        texts.close()
+        notices.close()
 
-    def _items(self, lines: Sequence[tuple[str, bytes]], form: str, texts: examples.ExampleTexts) -> Iterator[Item]:
-        for place, line in lines:
-            if form == "jsonl" and not line.strip():
-                continue
-            self._number += 1
-            if form == "text":
-                texts.see(place, line, self._form)
-            fields = from_json(line, place) if form == "jsonl" else self._row(line.decode(), form, place)
-            yield Item(fields, self._number if fields.get("id") is None else fields["id"], place)
+    def _item(self, record: Record) -> Item:
+        self._number += 1
+        fields = self._named(record) if record.fields is None else record.fields
+        return Item(fields, self._number if fields.get("id") is None else fields["id"], record.place)
 
-    def _row(self, line: str, form: str, place: str) -> dict[str, Any]:
-        values = line.split("\t") if form == "tsv" else [line]
-        if len(values) > len(self._columns):
+    def _named(self, record: Record) -> dict[str, Any]:
+        """Return the columns of a record by their names. Raises DataError where they are too many."""
+        if len(record.columns) > len(self._columns):
             wanted = ", ".join(self._columns)
             raise DataError(
-                f"{place}: {len(values)} fields, and the columns are {wanted}", hint="--columns names others"
+                f"{record.place}: {len(record.columns)} fields, and the columns are {wanted}",
+                hint="--columns names others",
             )
-        return dict(zip(self._columns, values, strict=False))
+        return dict(zip(self._columns, record.columns, strict=False))
 
 
 def columns_of(asked: str | None, otherwise: Sequence[str]) -> list[str]:
@@ -123,10 +123,7 @@ class Prompts:
 
     def write(self, item: Item, filled: FilledTemplate, more: Mapping[str, Any], *, gone: Sequence[str] = ()) -> None:
         """A prompt with `more` fields; fields in `gone` do not pass through. Raises DataError for what is no text."""
-        try:
-            text = filled.text.encode()
-        except UnicodeEncodeError:
-            raise DataError(f"{item.place}: half a surrogate pair, which is no character") from None
+        text = encoded(filled.text, item.place)
         if self._bare:
             self._out.answer(text + b"\n")
             return

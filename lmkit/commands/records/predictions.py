@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
-from lmkit.commands.loading import models as opening
+from lmkit.commands.options.evaluation import EvaluationOptions
 from lmkit.commands.options.standard import Run
-from lmkit.commands.records import examples
+from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
-from lmkit.io.records import from_json
+from lmkit.io.record_reader import Record, form_of
+from lmkit.io.records import id_key
+from lmkit.metrics.item_alignment import Key, align
 
 GOLD = ("gold", "label", "output", "answer", "answers")
-_SHOWN = 5  # names of items that a message lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,13 @@ class Item:
 
     @property
     def value(self) -> str:
-        """The value, where there is one only."""
+        """Return the value, where there is one only."""
         return self.values[0]
+
+    @property
+    def key(self) -> Key:
+        """Return what it is aligned by."""
+        return Key(self.id, self.place)
 
 
 @dataclass(frozen=True)
@@ -47,17 +52,13 @@ class Fields:
 
 
 def read(run: Run, name: str, fields: Fields) -> list[Item]:
-    """The items of a file. Raises DataError where a line is not what the first ones are."""
-    lines = _lines(run, name)
-    form = examples.form_of(name, "auto", "")
-    first = list[tuple[str, bytes]]()
-    if not form:
-        for place, line in lines:
-            first.append((place, line))
-            if line.strip():
-                break
-        form = _guessed(first[-1]) if first else "text"
-    found = list(_items(chain(first, lines), form, fields))
+    """Return the items of a file. Raises DataError where a line is not what the first ones are."""
+    file = open_records(run, name, streams.TextReader())
+    form = form_of(name, "auto", "") or file.sniffed_form()
+    if form == "text" and fields.asked is not None:
+        form = "tsv"
+    records = file.records(form)
+    found = list(_of_columns(records, fields) if form == "tsv" else (_item(record, fields) for record in records))
     if not found:
         raise DataError(f"{streams.display(name)}: nothing to judge: the input is empty")
     if form in ("text", "tsv") and fields.asked is None:
@@ -77,61 +78,41 @@ def _tell_header(run: Run, found: Sequence[Item], fields: Fields) -> None:
         )
 
 
-def _lines(run: Run, name: str) -> Iterator[tuple[str, bytes]]:
-    """The lines of a file with their places."""
-    shown, number = streams.display(name), 0
-    for block in opening.warn_if_checkpoint(run, name, streams.TextReader().blocks(name)):
-        for line in block[:-1].split(b"\n"):
-            number += 1
-            yield f"{shown}:{number}", line
+def _item(record: Record, fields: Fields) -> Item:
+    """Return a line, or a record of named fields, as an item."""
+    if record.fields is None:
+        return Item(tuple(record.columns), None, record.place)
+    values = _of_record(record.fields, fields, record.place)
+    gold, name = _texts(record.fields.get("gold")), record.fields.get("id")
+    return Item(values, None if name is None else id_key(name), record.place, gold, name)
 
 
-def _guessed(first: tuple[str, bytes]) -> str:
-    """Whether lines are records or text, by the first that is not blank."""
-    place, line = first
-    if not line.lstrip().startswith(b"{"):
-        return "text"
-    try:
-        from_json(line, place)
-    except DataError:
-        return "text"
-    return "jsonl"
+def _of_columns(records: Iterator[Record], fields: Fields) -> Iterator[Item]:
+    """Yield the items of TSV: a field by its number from 1, by its name in the header, or the last."""
+    wanted, every = _column(records, fields), fields.several and fields.asked is None
+    for record in records:
+        found = record.columns
+        if wanted >= len(found):
+            raise DataError(f"{record.place}: {len(found)} columns, and {fields.option} names number {wanted + 1}")
+        yield Item(tuple(found) if every else (found[wanted],), None, record.place)
 
 
-def _items(lines: Iterator[tuple[str, bytes]], form: str, fields: Fields) -> Iterator[Item]:
-    if form == "tsv" or (form == "text" and fields.asked is not None):
-        yield from _of_table(lines, fields)
-        return
-    for place, line in lines:
-        if form == "text":
-            yield Item((line.decode(),), None, place)
-        elif line.strip():
-            record = from_json(line, place)
-            values = _of_record(record, fields, place)
-            gold = _texts(record["gold"]) if "gold" in record else None
-            yield Item(values, _key(record.get("id")), place, gold, record.get("id"))
-
-
-def _of_table(lines: Iterator[tuple[str, bytes]], fields: Fields) -> Iterator[Item]:
-    """The items of TSV: a field by its number from 1, by its name in the header, or the last."""
-    wanted = -1
-    if fields.asked is not None and not fields.asked.isdecimal():
-        place, line = next(lines, ("", b""))
-        header = line.decode().split("\t")
-        if fields.asked not in header:
-            shown = ", ".join(map(repr, header[:8]))
-            raise DataError(f"{place}: no column {fields.asked!r}", hint=f"the header has {shown}")
-        wanted = header.index(fields.asked)
-    elif fields.asked is not None:
+def _column(records: Iterator[Record], fields: Fields) -> int:
+    """Return which column is asked for, -1 for the last; the header is taken from the records where it is needed."""
+    if fields.asked is None:
+        return -1
+    if fields.asked.isdecimal():
         wanted = int(fields.asked) - 1 if len(fields.asked) < 10 else -1
         if wanted < 0:
             raise UsageError(f"{fields.option} {fields.asked[:20]}: columns are numbered from 1 to 999999999")
-    for place, line in lines:
-        found = line.decode().split("\t")
-        if wanted >= len(found):
-            raise DataError(f"{place}: {len(found)} columns, and {fields.option} names number {wanted + 1}")
-        every = fields.several and fields.asked is None
-        yield Item(tuple(found) if every else (found[wanted],), None, place)
+        return wanted
+    header = next(records, None)
+    if header is None:
+        return -1
+    if fields.asked not in header.columns:
+        shown = ", ".join(map(repr, header.columns[:8]))
+        raise DataError(f"{header.place}: no column {fields.asked!r}", hint=f"the header has {shown}")
+    return header.columns.index(fields.asked)
 
 
 def _of_record(record: dict[str, Any], fields: Fields, place: str) -> tuple[str, ...]:
@@ -162,13 +143,6 @@ def _texts(value: Any) -> tuple[str, ...] | None:
     return (str(value),) if isinstance(value, int | float) else None
 
 
-def _key(known_by: Any) -> str | None:
-    """An id as a text: 7, 7.0 and "7" are one."""
-    if known_by is None:
-        return None
-    return str(int(known_by)) if isinstance(known_by, float) and known_by.is_integer() else str(known_by)
-
-
 def gold_of(
     run: Run, name: str, items: Sequence[Item], gold: str | None, fields: Fields, *, samples: bool = False
 ) -> list[Item]:
@@ -177,7 +151,7 @@ def gold_of(
     `samples`: several items may be of one id. Raises DataError where there is none for one, or one is left over.
     """
     if gold is not None:
-        return _matched(items, read(run, gold, fields), name, gold, samples=samples)
+        return aligned(items, read(run, gold, fields), name, gold, samples=samples)
     found = list[Item]()
     for item in items:
         if not item.gold or (len(item.gold) > 1 and not fields.several):
@@ -186,58 +160,37 @@ def gold_of(
     return found
 
 
-def aligned(items: Sequence[Item], others: Sequence[Item], name: str, other: str) -> list[Item]:
-    """A second system's items in the order of the first's."""
-    return _matched(items, others, name, other, samples=False)
+@dataclass(frozen=True)
+class Judged:
+    """The items of one system or of two, in the same order, and what is right for each."""
+
+    systems: list[list[Item]]
+    gold: list[Item]
 
 
-def _matched(items: Sequence[Item], right: Sequence[Item], name: str, other: str, *, samples: bool) -> list[Item]:
-    shown, others = streams.display(name), streams.display(other)
-    named, right_named = _named(items), _named(right)
-    if named and not samples:
-        _once(items)
-    if named and right_named:
-        _once(right)
-        by_id = {item.id: item for item in right}
-        _complete([item for item in items if item.id not in by_id], shown, len(items), others)
-        known = {item.id for item in items}
-        _complete([item for item in right if item.id not in known], others, len(right), shown)
-        return [by_id[item.id] for item in items]
-    order = list(range(len(items)))
-    if named and samples:
-        numbers = {known_by: number for number, known_by in enumerate(dict.fromkeys(item.id for item in items))}
-        order = [numbers[item.id] for item in items]
-    count = max(order) + 1
-    if count != len(right):
-        items_ = "item" if count == 1 else "items"
-        raise DataError(f"{shown} has {count} {items_} and {others} has {len(right)}: they do not belong together")
-    return [right[place] for place in order]
+def read_judged(
+    run: Run, options: EvaluationOptions, names: Sequence[str], gold: Sequence[str] = GOLD, *, several: bool = False
+) -> Judged:
+    """Read what an evaluation compares, from the first fields of `names` and `gold` that there are.
+
+    `several`: an item may have several right values. Raises DataError where they do not belong together.
+    """
+    fields = Fields(tuple(names), options.field)
+    items = read(run, options.file, fields)
+    wanted = Fields(tuple(gold), options.gold_field, "--gold-field", several)
+    right = gold_of(run, options.file, items, options.gold, wanted)
+    if options.against is None:
+        return Judged([items], right)
+    others = read(run, options.against, fields)
+    return Judged([items, aligned(items, others, options.file, options.against)], right)
 
 
-def _named(items: Sequence[Item]) -> bool:
-    """Whether all items have an id; raises DataError where some have, and others not."""
-    without = [item for item in items if item.id is None]
-    if without and len(without) < len(items):
-        raise DataError(
-            f"{without[0].place}: no `id`, which {len(items) - len(without)} of {len(items)} records have, "
-            "so what belongs to it is not known",
-            hint="give each record an `id`, or none",
-        )
-    return not without
-
-
-def _once(items: Sequence[Item]) -> None:
-    seen = dict[str | None, Item]()
-    for item in items:
-        if item.id in seen:
-            raise DataError(f"{item.place}: the id {str(item.id)[:40]!r} was there before, at {seen[item.id].place}")
-        seen[item.id] = item
-
-
-def _complete(missing: Sequence[Item], here: str, total: int, there: str) -> None:
-    """Raises DataError where items of one file are not in the other."""
-    if missing:
-        names = ", ".join(repr(str(item.id)[:40]) for item in missing[:_SHOWN]) + (
-            ", ..." if len(missing) > _SHOWN else ""
-        )
-        raise DataError(f"{there} has nothing for {len(missing)} of {total} items of {here}: id {names}")
+def aligned(
+    items: Sequence[Item], others: Sequence[Item], name: str, other: str, *, samples: bool = False
+) -> list[Item]:
+    """Return the items of another file in the order of these. Raises DataError as `item_alignment.align` does."""
+    files = streams.display(name), streams.display(other)
+    return [
+        others[number]
+        for number in align([one.key for one in items], [one.key for one in others], files, samples=samples)
+    ]

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Run
+from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams
-from lmkit.io.records import from_json, take_id
+from lmkit.io import record_reader, streams
+from lmkit.io.record_reader import Record, encoded
+from lmkit.io.records import id_key, take_id
 
-FORMS = ("auto", "text", "jsonl")
-_RECORDS = (".jsonl", ".ndjson")
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+FORMS = ("text", "jsonl")
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,12 @@ class Prompt:
     @property
     def key(self) -> str:
         """Its id as random streams are made of it: 7, 7.0 and "7" are one."""
-        if isinstance(self.id, float) and self.id.is_integer():
-            return str(int(self.id))
-        return str(self.id)
+        return id_key(self.id)
 
 
 def form_of(name: str, asked: str) -> str:
-    """Whether a file has `text` lines or records (`jsonl`); `auto` goes by its name, and stdin is text."""
-    if asked != "auto":
-        return asked
-    plain = name.lower()
-    for ending in _COMPRESSED:
-        plain = plain.removesuffix(ending)
-    return "jsonl" if plain.endswith(_RECORDS) else "text"
+    """Return whether a file has `text` lines or records (`jsonl`); `auto` goes by its name, and stdin is text."""
+    return record_reader.form_of(name, asked, "text", FORMS)
 
 
 def has_records(files: Sequence[str] | None, asked: str) -> bool:
@@ -64,8 +58,7 @@ class Prompts:
     def __init__(self, run: Run, files: Sequence[str], asked: str, *, errors: str, raw: bool) -> None:
         self._files = [(name, form_of(name, asked)) for name in files]
         self._run = run
-        self._text = opening.text_reader(errors, raw=raw, eager=True)
-        self._json = opening.text_reader(errors, eager=True)
+        self._readers = {form: opening.text_reader(errors, raw=raw and form == "text", eager=True) for form in FORMS}
         self._seen: set[str] = set()
         self._warned = False
 
@@ -73,36 +66,19 @@ class Prompts:
         """The prompts that are there at once, such as a line that somebody typed."""
         before = 0
         for name, form in self._files:
-            reader, number = (self._json, self._record) if form == "jsonl" else (self._text, self._line)
-            lines = 0
-            for block in opening.warn_if_checkpoint(self._run, name, reader.blocks(name)):
-                new = block[:-1].split(b"\n")
-                places = enumerate(new, lines + 1)
-                yield (p for line, text in places if (p := number(name, line, before + line, text)) is not None)
-                lines += len(new)
-            before += lines
-        opening.warn_replaced_bytes(self._run, self._text)
-        opening.warn_replaced_bytes(self._run, self._json)
+            file = open_records(self._run, name, self._readers[form], size=None)
+            for records in file.groups(form):
+                yield map(partial(self._prompt, before), records)
+            before += file.line_count
+        for reader in self._readers.values():
+            opening.warn_replaced_bytes(self._run, reader)
 
-    @staticmethod
-    def _line(name: str, line: int, number: int, text: bytes) -> Prompt:
-        return Prompt(text, number, f"{streams.display(name)}:{line}")
-
-    def _record(self, name: str, line: int, number: int, text: bytes) -> Prompt | None:
-        """The prompt of a record; None for a blank line. Raises DataError where it is no record with a prompt."""
-        if not text.strip():
-            return None
-        place = f"{streams.display(name)}:{line}"
-        record = from_json(text, place)
-        prompt = record.pop("prompt", None)
-        if not isinstance(prompt, str):
-            raise DataError(f"{place}: no `prompt` that is a text", hint='a record such as {"prompt": "Once"}')
-        known_by = take_id(record, place)
-        try:
-            data = prompt.encode()
-        except UnicodeEncodeError:
-            raise DataError(f"{place}: its `prompt` has half a surrogate pair, which is no character") from None
-        found = Prompt(data, number if known_by is None else known_by, place, record)
+    def _prompt(self, before: int, record: Record) -> Prompt:
+        """Return a line or a record as a prompt. Raises DataError where it is no record with a prompt."""
+        number = before + record.line.number
+        if record.fields is None:
+            return Prompt(record.line.data, number, record.place)
+        found = _of_fields(record.fields, record.place, number)
         self._tell_twice(found)
         return found
 
@@ -114,6 +90,15 @@ class Prompts:
                 f"{prompt.place}: id {prompt.id!r} was there before; records of one id draw the same random numbers"
             )
         self._seen.add(prompt.key)
+
+
+def _of_fields(record: dict[str, Any], place: str, number: int) -> Prompt:
+    prompt = record.pop("prompt", None)
+    if not isinstance(prompt, str):
+        raise DataError(f"{place}: no `prompt` that is a text", hint='a record such as {"prompt": "Once"}')
+    known_by = take_id(record, place)
+    data = encoded(prompt, place, "its `prompt` has ")
+    return Prompt(data, number if known_by is None else known_by, place, record)
 
 
 def asked(run: Run, source: Any, files: Sequence[str] | None, model: Any) -> Iterable[Iterable[Prompt]]:

@@ -4,15 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Run
+from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams
-from lmkit.io.records import from_json, take_id
+from lmkit.io.record_reader import Line, encoded
+from lmkit.io.records import take_id
 from lmkit.prompting.multiple_choice import Question, question_of
 from lmkit.prompting.slot_templates import ANSWER
 
-TOGETHER = 256  # records that are worked on together, at most
 RESERVED_FIELDS = ("prompt", "joint", "slot")  # fields that do not pass through
 
 
@@ -49,39 +48,26 @@ class QuestionReader:
     def groups(self, run: Run, files: Sequence[str]) -> Iterator[list[QuestionRecord]]:
         """The prompts of files in order, those together that are there at once. Raises DataError."""
         before = 0
-        reader = streams.TextReader(eager=True)
         for name in files:
-            number = 0
-            for block in opening.warn_if_checkpoint(run, name, reader.blocks(name)):
-                lines = block[:-1].split(b"\n")
-                for begin in range(0, len(lines), TOGETHER):
-                    some = enumerate(lines[begin : begin + TOGETHER], number + begin + 1)
-                    place = streams.display(name)
-                    yield [
-                        self._item(from_json(line, f"{place}:{at}"), f"{place}:{at}", before + at, len(line) + 1)
-                        for at, line in some
-                        if line.strip()
-                    ]
-                number += len(lines)
-            before += number
+            file = open_records(run, name)
+            for records in file.groups("jsonl"):
+                yield [self._item(record.fields or {}, record.line, before + record.line.number) for record in records]
+            before += file.line_count
 
-    def _item(self, record: dict[str, Any], place: str, number: int, size: int) -> QuestionRecord:
-        prompt = record.get("prompt")
+    def _item(self, record: dict[str, Any], line: Line, number: int) -> QuestionRecord:
+        place, prompt = line.place, record.get("prompt")
         if not isinstance(prompt, str):
             raise DataError(f"{place}: no `prompt` that is a text", hint='a record such as {"prompt": "Once"}')
         known_by, joint = take_id(record, place), record.get("joint", self.joint)
         if not isinstance(joint, str):
             raise DataError(f"{place}: its `joint` is no text")
         question = question_of(prompt, self._candidates(record, place), joint, _slot(record, prompt, place), place)
-        try:
-            "".join((prompt, joint, *question.candidates)).encode()
-        except UnicodeEncodeError:
-            raise DataError(f"{place}: it has half a surrogate pair, which is no character") from None
+        encoded("".join((prompt, joint, *question.candidates)), place, "it has ")
         return QuestionRecord(
             question,
             number if known_by is None else known_by,
             {key: value for key, value in record.items() if key not in RESERVED_FIELDS},
-            size,
+            len(line.data) + 1,
         )
 
     def _candidates(self, record: Mapping[str, Any], place: str) -> tuple[str, ...]:

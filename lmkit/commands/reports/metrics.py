@@ -1,31 +1,79 @@
-"""How measures are shown: a row for each with its interval, aligned on a terminal; parts of records."""
+"""Reports of measures: a row for each with its interval, aligned on a terminal; or a record; or a bare number."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from lmkit import __version__
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.evaluation import ComparisonOptions
 from lmkit.commands.options.standard import Run
 from lmkit.io import streams
-from lmkit.io.records import Table, cell
+from lmkit.io.records import Table, cell, to_json
 from lmkit.io.terminal import is_terminal, table
+
+if TYPE_CHECKING:
+    from lmkit.metrics.comparison import Comparison
 
 _PLAIN = ("metric", "value", "low", "high")
 _COMPARED = ("against", "difference", "difference_low", "difference_high", "p")
 
 
-def rows(
-    intervals: Mapping[str, Any], against: Mapping[str, Any] | None = None, differences: Mapping[str, Any] | None = None
-) -> list[dict[str, Any]]:
-    """A row for each measure; with a second system's values and the differences, if there is one."""
-    found = []
-    for name, interval in intervals.items():
+NONE: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an evaluation prints."""
+
+    run: Run
+    name: str
+    """What the signature calls it."""
+    options: ComparisonOptions
+    out: streams.Output
+
+    def show(
+        self, found: "Comparison", total: int, how: Mapping[str, object] = NONE, *, counts: Mapping[str, Any] = NONE,
+        tables: Mapping[str, Any] = NONE, more: Mapping[str, Any] = NONE, signatures: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """Print the measures of `total` items; `how` they were found goes into the signature.
+
+        A record has `counts` after the number of items (measures may be among them), `tables` before the second
+        system, and `more` at the end; a row has one of `signatures` before the report's own.
+        """
+        own = signature(self.name, self.options.sampling, how)
+        if self.options.bare:
+            self.out.line(repr(next(iter(found.values.values()))))
+        elif self.options.json:
+            main = {name: value for name, value in found.values.items() if name not in counts}
+            record = {**main, "n": total, **counts, "intervals": bounds(found.intervals), **tables}
+            if found.differences is not None:
+                record |= {"against": found.against, "differences": _apart(found.differences)}
+            self.out.line(to_json({**record, **more, "signature": own}))
+        else:
+            show(self.run, self.out, _rows(found), [f"{one}|{own}" for one in signatures] or own)
+
+
+@contextmanager
+def open_report(run: Run, name: str, options: ComparisonOptions, inputs: Sequence[str | None]) -> Iterator[Report]:
+    """Open the report of an evaluation. Raises UsageError where `inputs` name stdin twice, or the output."""
+    opening.check_single_stdin(*inputs)
+    with streams.open_output(options.output, inputs=inputs) as out:
+        yield Report(run, name, options, out)
+
+
+def _rows(found: "Comparison") -> list[dict[str, Any]]:
+    """Return a row for each measure; with a second system's values and the differences, if there is one."""
+    rows = []
+    for name, interval in found.intervals.items():
         row: dict[str, Any] = dict(zip(_PLAIN, (name, *(interval or (None,) * 3)), strict=True))
-        if against is not None and differences is not None:
-            apart = differences[name] or (None,) * 4
-            row |= dict(zip(_COMPARED, (against[name], *apart), strict=True))
-        found.append(row)
-    return found
+        if found.against is not None and found.differences is not None:
+            apart = found.differences[name] or (None,) * 4
+            row |= dict(zip(_COMPARED, (found.against[name], *apart), strict=True))
+        rows.append(row)
+    return rows
 
 
 def show(run: Run, out: streams.Output, found: Sequence[Mapping[str, Any]], signature: str | Sequence[str]) -> None:
@@ -62,7 +110,7 @@ def ends(interval: Any) -> list[float] | None:
     return None if interval is None or interval.low is None else [interval.low, interval.high]
 
 
-def apart(differences: Mapping[str, Any]) -> dict[str, dict[str, float | None] | None]:
+def _apart(differences: Mapping[str, Any]) -> dict[str, dict[str, float | None] | None]:
     """The differences as records have them."""
     return {name: None if one is None else one._asdict() for name, one in differences.items()}
 

@@ -153,7 +153,7 @@ def test_nothing_to_measure(fails):
         (b'{"a": 1}', "no field 'text'"),
         (b"{}", "no field 'text'"),
         (b'{"text": 7}', "the field 'text' is not a text"),
-        (b'{"text": "\\ud800"}', "half of a surrogate pair"),
+        (b'{"text": "\\ud800"}', "the field 'text' has half a surrogate pair"),
         (b"[" * 100_000, "nested too deeply"),
         (b"1" * 10_000, "not JSON"),
         (b'{"text": "\0"}', "not JSON"),

@@ -1,0 +1,44 @@
+"""Files of records as commands read them: what stderr says of them meanwhile."""
+
+import re
+from functools import partial
+
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Run
+from lmkit.io import streams
+from lmkit.io.record_reader import GROUP, Line, RecordFile
+
+_OBJECT = re.compile(rb"\s*\{\s*\".*\}\s*", re.DOTALL)
+
+
+def open_records(
+    run: Run, name: str, text: streams.TextReader | None = None, *, size: int | None = GROUP
+) -> RecordFile:
+    """Open a file of records, which answers line by line unless `text` says otherwise; warn of a checkpoint."""
+    text = text or streams.TextReader(eager=True)
+    return RecordFile(name, text, size=size, watch=partial(opening.warn_if_checkpoint, run, name))
+
+
+class TextNotices:
+    """Notices about lines that are taken for texts: of a file that looks like something else, and of empty lines."""
+
+    def __init__(self, run: Run, asked: str) -> None:
+        """`asked`: the form that the user asked for, or `auto`."""
+        self._run, self._asked, self._empty = run, asked, 0
+
+    def see(self, line: Line) -> None:
+        """Look at a line; a file's first one tells what the file may be, unless its form was asked for."""
+        if not line.data.strip():
+            self._empty += 1
+        elif self._asked == "auto" and line.number == 1:
+            shown = line.place.removesuffix(":1")
+            if _OBJECT.fullmatch(line.data):
+                self._run.terminal.notice(f"{shown}: JSON Lines, taken for texts; --input jsonl takes records")
+            elif line.data.count(b"\t") == 1:
+                self._run.terminal.notice(f"{shown}: lines with tabs, taken for texts; --input tsv parts them")
+
+    def close(self) -> None:
+        """Say how many lines were empty, if any."""
+        if self._empty:
+            said = "1 empty line was taken for an item" if self._empty == 1 else None
+            self._run.terminal.notice(said or f"{self._empty} empty lines were taken for items")

@@ -1,0 +1,161 @@
+"""Files of records in lines, TSV or JSON Lines, each record with its place. Knows forms, not what is in the records.
+
+A form is one row of FORMS: the endings of its names, and how the records of an opened file are read.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, NamedTuple
+
+from lmkit.errors import DataError
+from lmkit.io import streams
+from lmkit.io.records import from_json
+
+GROUP = 256  # records that are worked on together, at most
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+
+
+class Line(NamedTuple):
+    """A line of a file without its end."""
+
+    place: str
+    """The file and the number, for messages: "a.txt:3"."""
+    number: int
+    """From 1."""
+    data: bytes
+
+
+class Record(NamedTuple):
+    """A record: texts in columns, or values by the names of fields."""
+
+    line: Line
+    """The line where it begins."""
+    columns: Sequence[str] = ()
+    fields: dict[str, Any] | None = None
+    """None where the form has columns without names."""
+
+    @property
+    def place(self) -> str:
+        """Return the file and the line."""
+        return self.line.place
+
+
+Groups = Iterator[Iterator[Record]]
+"""Records in groups that are there at once, such as a line that somebody typed; each is read as it is asked for."""
+
+
+class RecordFile:
+    """A file that holds records, open for one pass."""
+
+    def __init__(
+        self,
+        name: str,
+        text: streams.TextReader,
+        *,
+        size: int | None = GROUP,
+        watch: Callable[[Iterator[bytes]], Iterator[bytes]] = iter,
+    ) -> None:
+        """`size`: most lines of a group, None: those of a block; `watch` sees the blocks of text as they are read."""
+        self.name = name
+        self._blocks = watch(text.blocks(name))
+        self._size = size
+        self._lines = self._groups_of_lines()
+        self.line_count = 0
+        """Lines read so far."""
+
+    def _groups_of_lines(self) -> Iterator[list[Line]]:
+        shown = streams.display(self.name)
+        for block in self._blocks:
+            found = block[:-1].split(b"\n")
+            size = self._size or len(found)
+            for begin in range(0, len(found), size):
+                group = enumerate(found[begin : begin + size], self.line_count + 1)
+                lines = [Line(f"{shown}:{at}", at, data) for at, data in group]
+                self.line_count += len(lines)
+                yield lines
+
+    def lines(self) -> Iterator[list[Line]]:
+        """Yield the lines in groups that are there at once."""
+        return self._lines
+
+    def sniffed_form(self) -> str:
+        """Return `jsonl` where the first line that is not blank is a JSON object, else `text`."""
+        seen: list[list[Line]] = []
+        first = None
+        for group in self._lines:
+            seen.append(group)
+            first = next((line for line in group if line.data.strip()), None)
+            if first is not None:
+                break
+        self._lines = chain(seen, self._lines)
+        return "jsonl" if first is not None and _is_object(first) else "text"
+
+    def groups(self, form: str) -> Groups:
+        """Yield the records, taken for those of a form. Raises DataError, with the place, for what is none."""
+        return FORMS[form].read(self)
+
+    def records(self, form: str) -> Iterator[Record]:
+        """Yield the same one by one."""
+        return chain.from_iterable(self.groups(form))
+
+
+def _is_object(line: Line) -> bool:
+    if not line.data.lstrip().startswith(b"{"):
+        return False
+    try:
+        from_json(line.data, line.place)
+    except DataError:
+        return False
+    return True
+
+
+def _lines(file: RecordFile) -> Groups:
+    """Yield lines as records of one column; bytes that are not UTF-8, where they are let in, as lone surrogates."""
+    for group in file.lines():
+        yield (Record(line, (line.data.decode(errors="surrogateescape"),)) for line in group)
+
+
+def _tab_separated(file: RecordFile) -> Groups:
+    for group in file.lines():
+        yield (Record(line, line.data.decode().split("\t")) for line in group)
+
+
+def _json_lines(file: RecordFile) -> Groups:
+    """Yield JSON objects; blank lines are no records."""
+    for group in file.lines():
+        yield (Record(line, fields=from_json(line.data, line.place)) for line in group if line.data.strip())
+
+
+@dataclass(frozen=True)
+class Form:
+    """How files hold records."""
+
+    endings: tuple[str, ...]
+    """Of the names of such files, before that of a compressor."""
+    read: Callable[[RecordFile], Groups]
+
+
+FORMS = {
+    "text": Form((".txt",), _lines),
+    "tsv": Form((".tsv",), _tab_separated),
+    "jsonl": Form((".jsonl", ".ndjson"), _json_lines),
+}
+
+
+def form_of(name: str, asked: str, otherwise: str, forms: Sequence[str] = tuple(FORMS)) -> str:
+    """Return the form of a file: the one asked for; of `auto` the one that its name tells, else `otherwise`."""
+    if asked != "auto":
+        return asked
+    plain = name.lower()
+    for ending in _COMPRESSED:
+        plain = plain.removesuffix(ending)
+    return next((form for form in forms if plain.endswith(FORMS[form].endings)), otherwise)
+
+
+def encoded(text: str, place: str, what: str = "") -> bytes:
+    """Return a text of a record as UTF-8. Raises DataError, which says `what` has it, for half a surrogate pair."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{place}: {what}half a surrogate pair, which is no character") from None

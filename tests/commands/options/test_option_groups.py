@@ -1,0 +1,41 @@
+import inspect
+from dataclasses import dataclass
+from typing import Annotated
+
+from lmkit.commands.options.option_groups import Before, with_groups
+
+
+@dataclass(frozen=True)
+class Group:
+    one: int = 1
+    two: int = 2
+
+    @property
+    def total(self):
+        return self.one + self.two
+
+
+@with_groups(group={"two": 5})
+def command(
+    run,
+    group: Group,
+    own: Annotated[str, Before("two")] = "a",
+    also: Annotated[str, Before("two")] = "b",
+    last: int = 0,
+):
+    """Show how options are grouped."""
+    run.append((group.total, own, also, last))
+
+
+def test_a_group_is_replaced_by_its_options_and_marked_ones_take_their_places():
+    parameters = inspect.signature(command).parameters
+    assert list(parameters) == ["run", "one", "own", "also", "two", "last"]
+    assert parameters["one"].default == 1
+    assert parameters["two"].default == 5
+    assert command.__doc__ == "Show how options are grouped."
+
+
+def test_what_is_typed_comes_back_as_an_object():
+    run = []
+    command(run, one=2, two=3, own="x", also="y", last=4)
+    assert run == [(5, "x", "y", 4)]
