@@ -7,23 +7,8 @@ import typer
 
 from lmkit.commands.loading import mixtures, scoring_models
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.standard import (
-    Bare,
-    BatchTokens,
-    Bos,
-    Device,
-    EncodingErrors,
-    Files,
-    Json,
-    Mix,
-    MixText,
-    ModelsOption,
-    NoEos,
-    Output,
-    Run,
-    Stride,
-    Threads,
-)
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import Bare, Files, Json, ModelsOption, NoEos, Output, Run, Threads
 from lmkit.commands.reports.perplexity import ModelScore, ScoreReport, rank_models
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
@@ -32,6 +17,7 @@ from lmkit.io.records import Table, cell, to_json
 BLOCK = 1 << 20  # enough for one task, small enough to share among threads
 
 
+@with_groups()
 def ppl(
     run: Run,
     files: Files = None,
@@ -47,13 +33,8 @@ def ppl(
             help="More models; all are printed best first, by bits per byte, and stderr names the best.",
         ),
     ] = None,
-    mix: Mix = None,
-    mix_text: MixText = None,
-    bos: Bos = "auto",
-    stride: Stride = None,
-    batch_tokens: BatchTokens = None,
-    device: Device = "cpu",
-    encoding_errors: EncodingErrors = "strict",
+    *,
+    scoring: scoring_models.ScoringOptions,
     threads: Threads = None,
     json: Json = False,
     bare: Bare = False,
@@ -92,35 +73,28 @@ def ppl(
       lmkit ppl -m neural.lm -m ngram.lm --mix auto --mix-text dev.txt test.txt
     """
     names, texts = opening.sources([*(model or []), *(compare or [])], files)
-    opening.check_single_stdin(*names, *texts, mix_text)
+    opening.check_single_stdin(*names, *texts, scoring.mix_text)
     if explain and (bare or len(names) > 1):
         raise UsageError("--explain is about one model, and not a bare number")
-    weights = mixtures.asked(mix, mix_text, len(names))
-    if bos == "never" and mix is not None:
-        raise UsageError("--bos never and --mix cannot be combined", hint="a mixture predicts every token")
-    if no_eos and mix is not None:
+    weights = mixtures.weights_of(scoring, len(names))
+    if no_eos and scoring.mix is not None:
         raise UsageError("--no-eos and --mix exclude each other", hint="a mixture reads the whole text")
-    asked = scoring_models.ScoringOptions(stride, batch_tokens, device)
-    with streams.open_output(output, inputs=[*names, *texts, mix_text]) as out:
-        models = [opening.with_bos(one, bos) for one in scoring_models.open_scoring_models(names, asked)]
+    with streams.open_output(output, inputs=[*names, *texts, scoring.mix_text]) as out:
+        models = scoring_models.open_scoring_models(names, scoring)
         _check_ends(names, models, no_eos=no_eos, explain=explain)
         scoring_models.use_threads(threads, names, models)
-        reader = opening.text_reader(encoding_errors, raw=opening.all_take_bytes(models), block=BLOCK)
+        reader = opening.text_reader(scoring.encoding_errors, raw=opening.all_take_bytes(models), block=BLOCK)
         if explain:
             _explain(run, out, models[0], reader, texts, eos=not no_eos, as_json=json)
             return
-        scored = _scored(run, names, models, asked, eos=not no_eos)
-        if mix is not None:
-            mixture = mixtures.mixture_of(run, models, weights, reader, mix_text)
-            more = {"weights": mixture.weights.tolist()}
-            scored.append(
-                ModelScore(run, "mixture", mixture, scoring_models.signature_parts(mixture, asked, eos=True), **more)
-            )
+        scored = _scored(run, names, models, scoring, eos=not no_eos)
+        if scoring.mix is not None:
+            scored.append(_mixture(run, models, weights, reader, scoring))
         shown = ScoreReport(run, out, as_json=json, bare=bare, several_models=len(scored) > 1)
         with run.terminal.progress("scoring", streams.size_of(texts)) as progress:
             for text in texts:
                 blocks = progress.over(opening.text_for(run, reader, text, models))
-                parts = _evaluate(scored, blocks, mixture=mix is not None, eos=not no_eos, threads=threads)
+                parts = _evaluate(scored, blocks, mixture=scoring.mix is not None, eos=not no_eos, threads=threads)
                 for one, part in zip(scored, parts, strict=True):
                     one.add(part)
                     if len(texts) > 1:
@@ -165,6 +139,16 @@ def _scored(
         ModelScore(run, streams.display(name), model, scoring_models.signature_parts(model, asked, eos=eos))
         for name, model in zip(names, models, strict=True)
     ]
+
+
+def _mixture(
+    run: Run, models: Sequence[Any], weights: Sequence[float] | None, reader: streams.TextReader,
+    asked: scoring_models.ScoringOptions,
+) -> ModelScore:  # fmt: skip
+    """The mixture of the models with its signature."""
+    mixture = mixtures.mixture_of(run, models, weights, reader, asked.mix_text)
+    parts = scoring_models.signature_parts(mixture, asked, eos=True)
+    return ModelScore(run, "mixture", mixture, parts, weights=mixture.weights.tolist())
 
 
 def _evaluate(

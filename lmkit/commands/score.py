@@ -7,27 +7,14 @@ import typer
 
 from lmkit.commands.loading import mixtures, scoring_models
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.standard import (
-    Bare,
-    BatchTokens,
-    Bos,
-    Device,
-    EncodingErrors,
-    Files,
-    Json,
-    Mix,
-    MixText,
-    ModelsOption,
-    NoEos,
-    Output,
-    Run,
-    Stride,
-)
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import Bare, Files, Json, ModelsOption, NoEos, Output, Run
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table
 
 
+@with_groups()
 def score(
     run: Run,
     files: Files = None,
@@ -46,13 +33,8 @@ def score(
         ),
     ] = None,
     no_eos: NoEos = False,
-    mix: Mix = None,
-    mix_text: MixText = None,
-    bos: Bos = "auto",
-    stride: Stride = None,
-    batch_tokens: BatchTokens = None,
-    device: Device = "cpu",
-    encoding_errors: EncodingErrors = "strict",
+    *,
+    scoring: scoring_models.ScoringOptions,
     json: Json = False,
     bare: Bare = False,
     output: Output = None,
@@ -82,23 +64,20 @@ def score(
     if pairs is not None and files:
         raise UsageError("--pairs names the texts; FILEs do not go with it")
     names, texts = opening.sources(model or [], [pairs] if pairs is not None else files)
-    opening.check_single_stdin(*names, *texts, mix_text)
-    weights = mixtures.asked(mix, mix_text, len(names))
-    if len(names) > 1 and mix is None:
+    opening.check_single_stdin(*names, *texts, scoring.mix_text)
+    weights = mixtures.weights_of(scoring, len(names))
+    if len(names) > 1 and scoring.mix is None:
         raise UsageError("a line gets one answer, from one model", hint="--mix WEIGHTS makes one of several")
-    asked = scoring_models.ScoringOptions(stride, batch_tokens, device)
-    if bos == "never" and mix is not None:
-        raise UsageError("--bos never and --mix cannot be combined", hint="a mixture predicts every token")
-    models = [opening.with_bos(one, bos) for one in scoring_models.open_scoring_models(names, asked)]
+    models = scoring_models.open_scoring_models(names, scoring)
     scoring_models.use_threads(None, names, models)
     opened = models[0]
-    if mix is not None:
-        development = opening.text_reader(encoding_errors, raw=opening.all_take_bytes(models))
-        opened = mixtures.mixture_of(run, models, weights, development, mix_text)
-    opening.tell_not_probabilities(run, "the mixture" if mix is not None else names[0], opened)
-    signature = opening.signature(opened, scoring_models.signature_parts(opened, asked, eos=not no_eos))
-    reader = opening.text_reader(encoding_errors, raw=opened.tokenizer.takes_bytes, eager=True)
-    with streams.open_output(output, inputs=[*names, *texts, mix_text]) as out:
+    if scoring.mix is not None:
+        development = opening.text_reader(scoring.encoding_errors, raw=opening.all_take_bytes(models))
+        opened = mixtures.mixture_of(run, models, weights, development, scoring.mix_text)
+    opening.tell_not_probabilities(run, names[0] if scoring.mix is None else "the mixture", opened)
+    signature = opening.signature(opened, scoring_models.signature_parts(opened, scoring, eos=not no_eos))
+    reader = opening.text_reader(scoring.encoding_errors, raw=opened.tokenizer.takes_bytes, eager=True)
+    with streams.open_output(output, inputs=[*names, *texts, scoring.mix_text]) as out:
         if not (json or bare):
             run.terminal.notice(f"signature {signature}")
         if pairs is not None:

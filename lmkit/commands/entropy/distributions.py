@@ -5,6 +5,7 @@ from typing import Any
 
 from lmkit.commands.entropy.request import EntropyRequest, correction, show, tell_infinite
 from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import Run
 from lmkit.errors import DataError
 from lmkit.io import streams
 
@@ -19,7 +20,7 @@ def _at(place: str, make: Callable[[], Any]) -> Any:
         raise DataError(f"{place}: {error}", hint=error.hint) from None
 
 
-def probabilities(asked: EntropyRequest, out: streams.Output) -> None:
+def probabilities(_run: Run, asked: EntropyRequest, out: streams.Output) -> None:
     """`--probs`, alone or `--against` others in the same order."""
     from lmkit.information.measures import Pair, entropy
 
@@ -42,7 +43,7 @@ def _distribution(asked: EntropyRequest, names: Sequence[str]) -> Any:
     return _at(place, lambda: distribution(weights, rescale=asked.normalize, hint=HINT))
 
 
-def counts(asked: EntropyRequest, out: streams.Output) -> None:
+def counts(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
     """`--counts`, alone or `--against` others."""
     from lmkit.information.measures import CORRECTIONS, Pair, Spectrum
 
@@ -55,7 +56,7 @@ def counts(asked: EntropyRequest, out: streams.Output) -> None:
         return
     others = _counts(asked, [asked.against])
     pair = Pair.of_counts(*_aligned(counted, others), add=asked.add)
-    tell_infinite(asked, pair)
+    tell_infinite(run, asked, pair)
     show(asked, out, {**asked.pair(pair), **sizes, "add": asked.add})
 
 
@@ -77,7 +78,7 @@ def _aligned(counted: dict[bytes, int], others: dict[bytes, int]) -> tuple[Any, 
     return np.array(one), np.array(other)
 
 
-def joint(asked: EntropyRequest, out: streams.Output) -> None:
+def joint(_run: Run, asked: EntropyRequest, out: streams.Output) -> None:
     """`--joint`."""
     from lmkit.information.measures import Joint, joint_distribution
     from lmkit.io import number_tables
@@ -95,4 +96,4 @@ def joint(asked: EntropyRequest, out: streams.Output) -> None:
 
 
 def _lines(asked: EntropyRequest) -> streams.TextReader:
-    return opening.text_reader(asked.errors)
+    return opening.text_reader(asked.encoding_errors)

@@ -1,10 +1,22 @@
 """What the user of `lmkit entropy` asked for, which options go together, and the shape of every answer."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from lmkit.commands.options.standard import Run
+import typer
+
+from lmkit.commands.options.standard import (
+    Bare,
+    EncodingErrors,
+    Files,
+    Json,
+    Memory,
+    Output,
+    Run,
+    TempDir,
+    Unit,
+    choice,
+)
 from lmkit.errors import UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table
@@ -12,45 +24,140 @@ from lmkit.io.records import Table
 
 @dataclass(frozen=True)
 class EntropyRequest:
-    """What the user asked for."""
+    """What the user asked for; the fields are options, by their names."""
 
-    run: Run
-    inputs: Sequence[str]
-    unit: str
-    order: int
-    correction: str
-    errors: str
-    normalize: bool
-    model: str | None
-    unit_of: str | None
-    against: str | None
-    add: float
-    compare: str | None
-    window: int | None
-    step: int | None
-    memory: str | None
-    temp_dir: str | None
-    json: bool
-    bare: bool
+    files: Files = None
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--text", metavar="FILE", show_default=False, help="The same as FILE; `-`: stdin."),
+    ] = None
+    probs: Annotated[bool, typer.Option("--probs", help="FILEs hold probabilities, one or more a line.")] = False
+    counts: Annotated[bool, typer.Option("--counts", help="FILEs hold counts, `symbol TAB count` a line.")] = False
+    joint: Annotated[
+        str | None,
+        typer.Option(
+            "--joint",
+            metavar="FILE",
+            show_default=False,
+            help="A matrix of probabilities or counts: X chooses the row, Y the column.",
+        ),
+    ] = None
+    normalize: Annotated[bool, typer.Option("--normalize", help="Divide probabilities by their sum first.")] = False
+    unit_of: Annotated[
+        str | None,
+        typer.Option(
+            "--unit-of",
+            metavar="SYMBOL",
+            show_default="byte",
+            callback=choice("byte", "char", "word", "line", "token", also={"bpe": "token"}),
+            help="What is counted: `byte`, `char`, `word`, `line`, or `token` of the tokenizer in MODEL.",
+        ),
+    ] = None
+    order: Annotated[
+        int, typer.Option("--order", metavar="K", min=0, max=64, help="Given the K symbols before; 0: given nothing.")
+    ] = 0
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            show_default=False,
+            help="Cross-entropy under MODEL; with `--unit-of token` counts what its tokenizer makes of the text.",
+        ),
+    ] = None
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="FILE", show_default=False, help="Cross-entropy and divergences from FILE."),
+    ] = None
+    add: Annotated[
+        float, typer.Option("--add", metavar="A", min=0.0, help="Add A to each count of both texts of --against.")
+    ] = 0.0
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            "--compare",
+            metavar="LIST",
+            show_default=False,
+            help="Compress the text too: some of gzip, zlib, bz2, lzma, xz, zstd, parted by commas.",
+        ),
+    ] = None
+    correction: Annotated[
+        str,
+        typer.Option(
+            "--correction",
+            metavar="NAME",
+            callback=choice("none", "miller-madow", "grassberger", "grassberger-1988"),
+            help="Estimate from counts: `none`, `miller-madow`, `grassberger` or `grassberger-1988`.",
+        ),
+    ] = "none"
+    window: Annotated[
+        int | None,
+        typer.Option(
+            "--window",
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="The entropy of each N symbols, as they come: whole windows only; "
+            "what is left at the end is not measured.",
+        ),
+    ] = None
+    step: Annotated[
+        int | None,
+        typer.Option("--step", metavar="M", min=1, show_default="N", help="Symbols from one window to the next."),
+    ] = None
+    unit: Unit = "bits"
+    memory: Memory = None
+    temp_dir: TempDir = None
+    encoding_errors: EncodingErrors = "strict"
+    json: Json = False
+    bare: Bare = False
+    output: Output = None
 
-    def check(self, mode: str, step: int | None) -> None:
-        """Raises UsageError for an option that the mode has no use for."""
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the files that are measured, stdin where none is named."""
+        return [*(self.files or []), *(self.text or [])] or [streams.STDIN if self.joint is None else self.joint]
+
+    @property
+    def modes(self) -> list[str]:
+        """The modes that options name."""
+        named = {"probs": self.probs, "counts": self.counts, "joint": self.joint is not None}
+        return [mode for mode, given in named.items() if given]
+
+    @property
+    def mode(self) -> str:
+        """What is asked for, one of MODES."""
+        if self.modes:
+            return self.modes[0]
+        if self.model is not None and self.unit_of != "token":
+            return "model"
+        if self.against is not None:
+            return "against"
+        return "text" if self.window is None else "window"
+
+    def check(self) -> None:
+        """Raises UsageError for options that cannot be combined."""
+        if self.joint is not None and (self.files or self.text):
+            raise UsageError("--joint names the table; FILEs do not go with it")
+        if len(self.modes) > 1:
+            raise UsageError(f"{' and '.join(f'--{mode}' for mode in self.modes)} exclude each other")
         given = {
             "--normalize": self.normalize, "-m": self.model is not None, "--unit-of": self.unit_of is not None,
             "--order": self.order > 0, "--against": self.against is not None, "--add": self.add > 0,
             "--compare": self.compare is not None, "--correction": self.correction != "none",
-            "--window": self.window is not None, "--step": step is not None,
+            "--window": self.window is not None, "--step": self.step is not None,
         }  # fmt: skip
         for option in given:
-            if given[option] and option not in TAKEN[mode]:
-                raise UsageError(f"{option} does not go with {NAMES[mode]}")
+            if given[option] and option not in TAKEN[self.mode]:
+                raise UsageError(f"{option} does not go with {NAMES[self.mode]}")
         if self.correction != "none" and self.against is not None:
             raise UsageError("--correction is of one sample; it does not go with --against")
         if self.unit_of == "token" and self.model is None:
             raise UsageError("tokens need a tokenizer", hint="-m MODEL names a checkpoint that has one")
         if self.window is not None and self.window <= self.order:
             raise UsageError(f"--window {self.window} has no symbol with {self.order} before it, as --order wants")
-        if step is not None and self.window is None:
+        if self.step is not None and self.window is None:
             raise UsageError("--step goes with --window N")
 
     def information(self, bits: float) -> float:
@@ -73,12 +180,12 @@ class EntropyRequest:
         return {**self.answer(entropy(pair.p)), **figures}
 
 
-def tell_infinite(asked: EntropyRequest, pair: Any) -> None:
+def tell_infinite(run: Run, asked: EntropyRequest, pair: Any) -> None:
     """Says what makes a divergence infinite, and what makes it finite."""
     import math
 
     if math.isinf(pair.figures()["divergence"]):
-        asked.run.terminal.notice(
+        run.terminal.notice(
             f"the divergence is infinite: {streams.display(str(asked.against))} lacks symbols of the text; "
             "--add 1 adds 1 to each count of both"
         )

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from lmkit.commands.entropy.request import EntropyRequest, correction, show, tell_infinite
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
+from lmkit.commands.options.standard import Run
 from lmkit.errors import DataError
 from lmkit.io import streams
 from lmkit.io.records import Table
@@ -17,17 +18,17 @@ PIECE = 1 << 20
 class _Text:
     """A text on its way through a unit of symbols, measured as it passes."""
 
-    def __init__(self, asked: EntropyRequest, compressors: Sequence[str] = (), *, live: bool = False) -> None:
+    def __init__(self, run: Run, asked: EntropyRequest, compressors: Sequence[str] = (), *, live: bool = False) -> None:
         from lmkit.information.symbols import unit_of
         from lmkit.io.compressors import Sizes
 
-        self._asked, self._live = asked, live
+        self._run, self._live = run, live
         self.unit = asked.unit_of or "byte"
         tokenizer = opening.open_tokenizer(str(asked.model)) if self.unit == "token" else None
         self.symbols_of = unit_of(self.unit, tokenizer)
         self.sizes = Sizes(compressors)
         raw = tokenizer.takes_bytes if tokenizer is not None else self.unit == "byte"
-        self._reader = opening.text_reader(asked.errors, raw=raw, eager=live, block=PIECE)
+        self._reader = opening.text_reader(asked.encoding_errors, raw=raw, eager=live, block=PIECE)
         self._reader.tap = self.sizes.add
         self._before = 0
         self.passed = 0
@@ -36,13 +37,13 @@ class _Text:
         """The symbols of some files, a piece at a time."""
         self._before = self.sizes.bytes
         make = self.symbols_of.passing if self._live else self.symbols_of.symbols
-        with self._asked.run.terminal.progress("counting", streams.size_of(names)) as progress:
+        with self._run.terminal.progress("counting", streams.size_of(names)) as progress:
             for name in names:
                 for piece in progress.over(self._pieces(name)):
                     made = make(piece)
                     self.passed += len(made)
                     yield made
-        opening.warn_replaced_bytes(self._asked.run, self._reader)
+        opening.warn_replaced_bytes(self._run, self._reader)
 
     def _pieces(self, name: str) -> Iterator[bytes]:
         if self.unit in ("line", "token"):
@@ -75,7 +76,7 @@ def _counter(asked: EntropyRequest, text: _Text) -> Any:
     return BlockCounts(asked.order, memory=size, spill=lambda: Disk(asked.temp_dir), alphabet=text.symbols_of.alphabet)
 
 
-def _parts(asked: EntropyRequest, text: _Text) -> list[_Part]:
+def _parts(run: Run, asked: EntropyRequest, text: _Text) -> list[_Part]:
     """Each file where there are several and no --compare, and last all of them as one text."""
     total, parts = _counter(asked, text), list[_Part]()
     apart = len(asked.inputs) > 1 and asked.compare is None
@@ -92,7 +93,7 @@ def _parts(asked: EntropyRequest, text: _Text) -> list[_Part]:
         if orders:
             parts.append(_Part(name, orders, text.passed - passed, text.sizes.bytes - size))
         else:
-            asked.run.terminal.notice(f"{name}: too short to measure, counted in the total alone")
+            run.terminal.notice(f"{name}: too short to measure, counted in the total alone")
     orders = _finished(asked, text, asked.inputs, total)
     return [*parts, _Part("total", orders, text.passed, text.sizes.bytes)]
 
@@ -106,19 +107,19 @@ def _finished(asked: EntropyRequest, text: _Text, names: Sequence[str], counter:
     return orders
 
 
-def entropy_of_text(asked: EntropyRequest, out: streams.Output) -> None:
+def entropy_of_text(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
     """A text as it is, with `--compare` beside its sizes under compressors."""
     from lmkit.io import compressors
 
-    text = _Text(asked, compressors.names(asked.compare) if asked.compare is not None else ())
-    parts = _parts(asked, text)
+    text = _Text(run, asked, compressors.names(asked.compare) if asked.compare is not None else ())
+    parts = _parts(run, asked, text)
     if asked.bare:
         parts = parts[-1:]
     table: Table | None = None
     for part in parts:
         named = {"file": part.name} if len(parts) > 1 else {}
         records = [{**named, **_of_order(asked, text, part, one)} for one in part.orders]
-        warning = _warning(asked, part.orders[-1], text.unit) if part is parts[-1] else None
+        warning = _warning(run, asked, part.orders[-1], text.unit) if part is parts[-1] else None
         if asked.compare is not None:
             _compared(asked, out, text, part, {**records[-1], "warning": warning})
         elif asked.json:
@@ -148,14 +149,14 @@ def _of_order(asked: EntropyRequest, text: _Text, part: _Part, one: Any, *, brie
     return {**record, **correction(asked, one.entropy())}
 
 
-def _warning(asked: EntropyRequest, one: Any, unit: str) -> str | None:
+def _warning(run: Run, asked: EntropyRequest, one: Any, unit: str) -> str | None:
     """Says that a sample is too small for its order, if it is."""
     if one.supported:
         return None
     blocks = f"blocks of {one.order + 1} {unit}s" if one.order else f"{unit}s"
     message = f"{one.blocks.distinct} distinct {blocks} at {one.positions} positions: too few for an entropy that"
     message += f" can be trusted at order {one.order}; it comes out too low"
-    asked.run.terminal.notice(message)
+    run.terminal.notice(message)
     return message
 
 
@@ -184,12 +185,12 @@ def _compared(asked: EntropyRequest, out: streams.Output, text: _Text, part: _Pa
         table.row(row)
 
 
-def against(asked: EntropyRequest, out: streams.Output) -> None:
+def against(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
     """A text and `--against`."""
     from lmkit.information.block_entropy import SymbolCounts
     from lmkit.information.measures import Pair
 
-    text, counted = _Text(asked), []
+    text, counted = _Text(run, asked), []
     for names in asked.inputs, [str(asked.against)]:
         counter = SymbolCounts()
         for symbols in text.symbols(names):
@@ -198,19 +199,19 @@ def against(asked: EntropyRequest, out: streams.Output) -> None:
             raise text.too_short(names, f"no {text.unit} with anything in it")
         counted.append(counter.counts)
     pair = Pair.of_counts(*counted, add=asked.add)
-    tell_infinite(asked, pair)
+    tell_infinite(run, asked, pair)
     sizes = {"symbols": int(counted[0].sum()), "symbols_against": int(counted[1].sum())}
     show(asked, out, {**asked.pair(pair), **sizes, "distinct": len(pair.p), "add": asked.add, "unit_of": text.unit})
 
 
-def windows(asked: EntropyRequest, out: streams.Output) -> None:
+def windows(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
     """`--window`."""
     from lmkit.information import block_entropy
 
-    text = _Text(asked, live=True)
+    text = _Text(run, asked, live=True)
     table: Table | None = None
     shown = False
-    size, step = int(asked.window or 0), int(asked.step or 0)
+    size, step = int(asked.window or 0), int(asked.step or asked.window or 0)
     for begin, symbols in block_entropy.windows(text.symbols(asked.inputs), size, step):
         one = block_entropy.in_window(symbols, asked.order)
         record = {**asked.answer(one.entropy(asked.correction)), "order": asked.order, "begin": begin}
@@ -226,25 +227,25 @@ def windows(asked: EntropyRequest, out: streams.Output) -> None:
         raise text.too_short(asked.inputs, f"{held}, fewer than --window {size}")
 
 
-def under_model(asked: EntropyRequest, out: streams.Output) -> None:
+def under_model(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
     """`-m` alone."""
     from lmkit.evaluation.perplexity import Totals, evaluate
 
     how = scoring_models.ScoringOptions()
     (model,) = scoring_models.open_scoring_models([str(asked.model)], how)
-    reader = opening.text_reader(asked.errors, raw=model.tokenizer.takes_bytes, block=PIECE)
+    reader = opening.text_reader(asked.encoding_errors, raw=model.tokenizer.takes_bytes, block=PIECE)
     totals, records = Totals(), list[dict[str, Any]]()
-    windows = scoring_models.ContextNotice(asked.run, streams.display(str(asked.model)), model)
-    with asked.run.terminal.progress("scoring", streams.size_of(asked.inputs)) as progress:
+    windows = scoring_models.ContextNotice(run, streams.display(str(asked.model)), model)
+    with run.terminal.progress("scoring", streams.size_of(asked.inputs)) as progress:
         for text in asked.inputs:
             own = Totals()
-            for part in evaluate(model, progress.over(opening.text_for(asked.run, reader, text, [model]))):
+            for part in evaluate(model, progress.over(opening.text_for(run, reader, text, [model]))):
                 own.add(part)
                 if model.form.by in ("stream", "file"):
                     windows.tell(own.tokens)
             totals.add(own)
             records.append({"file": streams.display(text), **_under(asked, model, how, own)})
-    opening.warn_replaced_bytes(asked.run, reader)
+    opening.warn_replaced_bytes(run, reader)
     if not (totals.tokens and totals.bytes):
         raise DataError("no text to score: the input is empty")
     record = _under(asked, model, how, totals)

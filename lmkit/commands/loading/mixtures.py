@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading.scoring_models import ScoringOptions
 from lmkit.commands.options.standard import Run
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
@@ -26,8 +27,9 @@ def typed_weights(option: str, text: str, count: int) -> list[float]:
     return values
 
 
-def asked(mix: str | None, mix_text: str | None, count: int) -> list[float] | None:
+def weights_of(options: ScoringOptions, count: int) -> list[float] | None:
     """The weights that --mix gives, None for those to be tuned. Raises UsageError where options don't go together."""
+    mix, mix_text = options.mix, options.mix_text
     if mix is None or mix != AUTO:
         if mix_text is not None:
             raise UsageError("--mix-text is the text on which --mix auto finds weights", hint="--mix auto")
@@ -39,7 +41,10 @@ def asked(mix: str | None, mix_text: str | None, count: int) -> list[float] | No
         return None
     if count < 2:
         raise UsageError("--mix takes two models or more", hint="-m FIRST -m SECOND")
-    return None if mix == AUTO else typed_weights("--mix", mix, count)
+    weights = None if mix == AUTO else typed_weights("--mix", mix, count)
+    if options.bos == "never":
+        raise UsageError("--bos never and --mix cannot be combined", hint="a mixture predicts every token")
+    return weights
 
 
 def mixture_of(

@@ -4,9 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lmkit.commands.loading.models import has_torch, open_language_model, size_of_model
+from lmkit.commands.loading.models import has_torch, open_language_model, size_of_model, with_bos
 from lmkit.commands.loading.models import use_threads as use_model_threads
-from lmkit.commands.options.standard import Run
+from lmkit.commands.options.standard import (
+    BatchTokens,
+    Bos,
+    Device,
+    EncodingErrors,
+    Mix,
+    MixText,
+    Run,
+    Stride,
+)
 from lmkit.errors import MissingError, UsageError
 from lmkit.io import streams
 
@@ -15,15 +24,19 @@ SHOWN = 10  # unknown words that are named
 
 @dataclass(frozen=True)
 class ScoringOptions:
-    """How neural models are to score, as options say it."""
+    """How models are to score texts, alone or mixed; the fields are options, by their names."""
 
-    stride: int | None = None
-    batch_tokens: int | None = None
-    device: str = "cpu"
+    mix: Mix = None
+    mix_text: MixText = None
+    bos: Bos = "auto"
+    stride: Stride = None
+    batch_tokens: BatchTokens = None
+    device: Device = "cpu"
+    encoding_errors: EncodingErrors = "strict"
 
     @property
     def named(self) -> list[str]:
-        """The options that were given."""
+        """The options about neural models that were given."""
         given = {"--stride": self.stride, "--batch-tokens": self.batch_tokens}
         return [name for name, value in given.items() if value is not None] + ["--device"] * (self.device != "cpu")
 
@@ -41,10 +54,11 @@ def open_scoring_models(names: Sequence[str], asked: ScoringOptions) -> list[Any
         raise UsageError(f"{asked.named[0]} is about neural models, and there is none")
     if asked.stride is not None and not any(map(context_of, models)):
         raise UsageError("--stride is about the windows of transformers, and there is none")
-    return [
+    opened = [
         _scoring(name, model, asked) if is_neural else model
         for name, model, is_neural in zip(names, models, neural, strict=True)
     ]
+    return [with_bos(model, asked.bos) for model in opened]
 
 
 def open_generating_model(name: str, device: str) -> Any:

@@ -2,16 +2,17 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Run
+from lmkit.commands.options.word2vec import AUTO, Word2VecOptions
 from lmkit.commands.training_run.event_log import EventLog
 from lmkit.commands.training_run.session import Point, Resumable, Session, state_file
 from lmkit.commands.training_run.state_file import StateFile
 from lmkit.commands.w2v.reporter import TrainingReporter
-from lmkit.commands.w2v.texts import Reading, Texts, read_texts
+from lmkit.commands.w2v.texts import Texts, read_texts
 from lmkit.errors import UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table
@@ -20,53 +21,32 @@ MANY_WORDS = 1_000_000  # from here on fewer negatives do
 FEW, SOME = 5, 15
 
 
-@dataclass(frozen=True)
-class Running:
-    """How to train: fields of a Plan but for the negatives, None: by the text; where to begin, what to write."""
-
-    negatives: int | None
-    settings: Mapping[str, Any]
-    embeddings: str | None
-    hogwild: bool
-    log: str | None
-    resume: bool
-    save_every: float
-    output: str | None
-
-
-def run_training(run: Run, reading: Reading, running: Running) -> None:
+def run_training(run: Run, files: Sequence[str], options: Word2VecOptions) -> None:
     """Reads texts, trains, writes a checkpoint."""
-    _spare_files(reading, running)
-    state = state_file(run, running)
-    start = opening.open_kind(running.embeddings, "w2v") if running.embeddings is not None else None
-    if start is not None and (found := start.centre.shape[1]) != (wanted := running.settings["dim"]):
-        raise UsageError(
-            f"{streams.display(str(running.embeddings))}: vectors of {found} numbers, not of --dim {wanted}"
-        )
-    texts = read_texts(run, reading)
-    VectorSession(run, reading, running, texts, start, state).go()
-
-
-def _spare_files(reading: Reading, running: Running) -> None:
-    """Raises what would be wrong with the outputs in the end, before anything is read."""
-    streams.expect_output(running.output, binary=True)
-    if running.log is not None and running.log == running.output:
+    streams.expect_output(options.output, binary=True)
+    if options.log is not None and options.log == options.output:
         raise UsageError("-o and --log name one file for two things")
-    for name in (running.output, running.log):
-        streams.spare_inputs(name, [*reading.files, running.embeddings])
+    for name in (options.output, options.log):
+        streams.spare_inputs(name, [*files, options.embeddings])
+    state = state_file(run, options)
+    start = opening.open_kind(options.embeddings, "w2v") if options.embeddings is not None else None
+    if start is not None and (found := start.centre.shape[1]) != options.dim:
+        shown = streams.display(str(options.embeddings))
+        raise UsageError(f"{shown}: vectors of {found} numbers, not of --dim {options.dim}")
+    VectorSession(run, options, read_texts(run, files, options), start, state).go()
 
 
-def plan_of(run: Run, running: Running, words: int) -> Any:
+def plan_of(run: Run, options: Word2VecOptions, words: int) -> Any:
     """The settings of a training on a text of so many words."""
     from lmkit.word_vectors.training_plan import TrainingConfig
 
-    negatives = running.negatives
-    if negatives is None:
-        negatives = FEW if words >= MANY_WORDS else SOME
-        if running.settings["loss"] == "negative-sampling":
-            than = "no less" if words >= MANY_WORDS else "less"
-            run.terminal.notice(f"{negatives} negatives: the text has {than} than {MANY_WORDS:,} words")
-    return TrainingConfig(negatives=negatives, **running.settings)
+    if options.negatives != AUTO:
+        return TrainingConfig(negatives=int(options.negatives), **options.config())
+    negatives = FEW if words >= MANY_WORDS else SOME
+    if options.loss == "negative-sampling":
+        than = "no less" if words >= MANY_WORDS else "less"
+        run.terminal.notice(f"{negatives} negatives: the text has {than} than {MANY_WORDS:,} words")
+    return TrainingConfig(negatives=negatives, **options.config())
 
 
 class VectorSession(Session):
@@ -76,18 +56,16 @@ class VectorSession(Session):
     advice = "a lower --lr"
     keeps_diverged = False
 
-    def __init__(
-        self, run: Run, reading: Reading, running: Running, texts: Texts, start: Any, state: StateFile
-    ) -> None:
+    def __init__(self, run: Run, options: Word2VecOptions, texts: Texts, start: Any, state: StateFile) -> None:
         from lmkit.word_vectors.training_plan import initial
 
-        super().__init__(run, running, state)
-        self._reading, self._running, self._texts, self._start = reading, running, texts, start
-        self._plan = plan_of(run, running, texts.corpus.words)
+        super().__init__(run, options, state)
+        self._options, self._texts, self._start = options, texts, start
+        self._plan = plan_of(run, options, texts.corpus.words)
         self._state = initial(len(texts.vocabulary), self._plan, texts.corpus.rows)
         self._vectors: Any = None
         self._words, self._nats, self._seconds = 0, 0.0, 0.0
-        self._teller = TrainingReporter(run, self._plan, len(texts.vocabulary), texts.corpus.words, running.log)
+        self._teller = TrainingReporter(run, self._plan, len(texts.vocabulary), texts.corpus.words, options.log)
         if start is not None:
             self._take_up_vectors()
 
@@ -96,7 +74,7 @@ class VectorSession(Session):
         from lmkit.word_vectors.corpus import begin_with
 
         shared = begin_with(self._state, self._texts.vocabulary, self._start, self._texts.composition)
-        name, size = streams.display(str(self._running.embeddings)), len(self._texts.vocabulary) - 3
+        name, size = streams.display(str(self._options.embeddings)), len(self._texts.vocabulary) - 3
         self.run.terminal.notice(f"{shared:,} of {size:,} words begin with the vectors of {name}")
 
     @property
@@ -130,9 +108,8 @@ class VectorSession(Session):
         from lmkit.word_vectors.trainer import train
         from lmkit.word_vectors.training_plan import Compiled, Compiling, Progress
 
-        events = train(
-            self._texts.corpus, self._plan, self._state, threads=self._reading.threads, hogwild=self._running.hogwild
-        )
+        threads, hogwild = opening.core_count(self._options.threads), self._options.hogwild
+        events = train(self._texts.corpus, self._plan, self._state, threads=threads, hogwild=hogwild)
         before, begun = self._seconds, time.monotonic()
         for event in events:
             if isinstance(event, Compiling):
@@ -156,9 +133,9 @@ class VectorSession(Session):
         """See `Session.model`."""
         from lmkit.word_vectors.vector_space import VectorSpace
 
-        reading, corpus, vectors = self._reading, self._texts.corpus, self._vectors
+        options, corpus, vectors = self._options, self._texts.corpus, self._vectors
         learned = {key: value for key, value in asdict(self._plan).items() if key not in ("chunk", "workers")}
-        config = {**learned, "min_count": reading.min_count, "phrases": reading.phrases}
+        config = {**learned, "min_count": options.min_count, "phrases": options.phrases}
         centre, made = vectors.centre, self._texts.composition
         ngrams = None
         if made is not None:
@@ -218,13 +195,13 @@ class VectorSession(Session):
         return {"numba": version("numba")} if compiled(self._plan) else {}
 
 
-def print_updates(run: Run, reading: Reading, running: Running) -> None:
+def print_updates(run: Run, files: Sequence[str], options: Word2VecOptions) -> None:
     """How many vectors one step changes."""
     from lmkit.word_vectors.update_counts import count_updates
 
-    texts = read_texts(run, reading)
-    centre, context = count_updates(texts.corpus, plan_of(run, running, texts.corpus.words))
-    with streams.open_output(running.output) as out:
+    texts = read_texts(run, files, options)
+    centre, context = count_updates(texts.corpus, plan_of(run, options, texts.corpus.words))
+    with streams.open_output(options.output) as out:
         table = Table(out, ("vectors", "changed"), as_json=False)
         for name, changed in (("centre", centre), ("context", context), ("both", centre + context)):
             table.row({"vectors": name, "changed": changed})

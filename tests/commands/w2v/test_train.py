@@ -149,12 +149,12 @@ def test_auto_negatives_depend_on_the_size(words, expected):
     import io
 
     from lmkit.commands.options.standard import Run
-    from lmkit.commands.w2v.session import Running, plan_of
+    from lmkit.commands.options.word2vec import Word2VecOptions
+    from lmkit.commands.w2v.session import plan_of
     from lmkit.io.terminal import Terminal
 
     told = io.StringIO()
-    running = Running(None, {"loss": "negative-sampling"}, None, False, None, False, 0.0, None)
-    assert plan_of(Run("w2v train", {}, Terminal(stream=told)), running, words).negatives == expected
+    assert plan_of(Run("w2v train", {}, Terminal(stream=told)), Word2VecOptions(), words).negatives == expected
     assert told.getvalue().startswith(f"lmkit: {expected} negatives: ")
 
 
