@@ -15,7 +15,7 @@ _lmkit() {
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample embed attention entropy compress decompress info convert ngram bpe w2v train prompt eval data scaling calc'
+            operand='ppl score next sample embed attention entropy compress decompress info convert completion help version ngram bpe w2v train prompt eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -245,6 +245,14 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 --to) value='lm huggingface arpa tokenizer.json word2vec word2vec-bin glove projector' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'completion')
+            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='bash zsh fish'
+            case $previous in
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

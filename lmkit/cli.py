@@ -45,6 +45,7 @@ COMMANDS = {
     "decompress": Command("lmkit.commands.compress", "decompress", "Restore a compressed text."),
     "info": Command("lmkit.commands.info", "info", "What a checkpoint is: kind, sizes, tokens, provenance."),
     "convert": Command("lmkit.commands.convert", "convert", "A checkpoint to and from other tools' formats."),
+    "completion": Command("lmkit.commands.completion", "completion", "Print the completion script of a shell."),
     "ngram count": Command(f"{NGRAM}.count", "count", "Count n-grams of a text."),
     "ngram merge": Command(f"{NGRAM}.merge", "merge", "Add up count files."),
     "ngram fit": Command(f"{NGRAM}.fit", "fit", "Count n-grams and smooth them into a model."),
@@ -111,6 +112,8 @@ COMMANDS = {
     "calc layernorm": Command(f"{CALC}.layers", "layernorm", "Numbers normed as a layer norm does."),
     "calc posenc": Command(f"{CALC}.layers", "posenc", "The sinusoidal encoding of a position."),
 }
+BUILT_IN = {"help": "Show the help of a command.", "version": "Print the version."}
+"""Words that are answered here, so that nothing is imported for them."""
 SPREAD = {
     "w2v analogy": ("--positive", "--negative"),
     "eval bleu": ("--references",),
@@ -201,6 +204,8 @@ def build(loaded: Sequence[str]) -> Any:
             place.command(verb, **shown)(_with_shared_options(name, function))
         else:
             place.command(verb, short_help=summary)(_stub)
+    for name, summary in BUILT_IN.items():
+        app.command(name, short_help=summary)(_stub)
     for name, group_app in groups.items():
         app.add_typer(group_app, name=name, short_help=GROUPS[name])
     return typer.main.get_command(app)
@@ -364,7 +369,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = run(words)
     except Stopped as stopped:
         status = stopped.status
-    if status == Status.NO:
+    if status == Status.UNWRITTEN:
         _abandon_stdout()
     sys.exit(status)
 
@@ -395,13 +400,16 @@ def run(words: Sequence[str]) -> int:
     except (MemoryError, RecursionError) as error:
         if debug:
             raise
-        _tell(program, f"out of memory ({error})" if isinstance(error, MemoryError) else "nested too deeply")
-        return Status.NO
+        if isinstance(error, RecursionError):
+            _tell(program, "nested too deeply")
+            return Status.DATA
+        _tell(program, f"out of memory ({error})")
+        return Status.UNWRITTEN
     except OSError as error:
         if debug:
             raise
         _tell(program, f"{error.filename + ': ' if error.filename else ''}{error.strerror or error}")
-        return Status.NO
+        return Status.UNWRITTEN
     except Exception as error:
         if debug:
             raise
@@ -428,9 +436,13 @@ def _explained(words: Sequence[str], name: str | None) -> int:
 
 
 def _parse_and_run(words: Sequence[str], name: str | None) -> int:
-    if list(words) in (["--version"], ["-V"]):
+    if list(words) in (["--version"], ["-V"], ["version"]):
         print(f"lmkit {__version__}")
         return Status.DONE
+    if list(words[:1]) == ["help"]:
+        return _parse_and_run([*words[1:], "--help"], typed_command(words[1:]))
+    if len(words) == 1 and words[0] in GROUPS:
+        words = [*words, "--help"]
     parser = build([name] if name else [])
     if not words:
         with redirect_stdout(sys.stderr):
@@ -441,11 +453,23 @@ def _parse_and_run(words: Sequence[str], name: str | None) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):  # what the parser raises has it
             raise
-        message = _LONG.sub(_shortened, " ".join(error.format_message().split()))
+        message = _LONG.sub(_shortened, " ".join(_parser_message(error).split()))
         group = next((word for word in words if not word.startswith("-")), None)
         known = name or (group if group in GROUPS else None)
         raise UsageError(message, hint=f"lmkit {f'{known} ' if known else ''}--help") from None
     return result if isinstance(result, int) else Status.DONE
+
+
+def _parser_message(error: Any) -> str:
+    """What the parser says; for an unknown option, with the options that begin so, or that are spelled nearly so."""
+    typed, context = getattr(error, "option_name", None), getattr(error, "ctx", None)
+    if typed is None or context is None or not hasattr(error, "possibilities"):
+        return str(error.format_message())
+    from difflib import get_close_matches
+
+    known = [f"--{name}" for name in _long_names(context)]
+    near = [name for name in known if name.startswith(typed)] or get_close_matches(typed, known)
+    return f"No such option: {typed}" + (f" (did you mean {' or '.join(near)}?)" if near else "")
 
 
 def _shortened(found: re.Match[str]) -> str:

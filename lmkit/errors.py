@@ -13,6 +13,7 @@ class Status(IntEnum):
     CHECKPOINT = 4
     MISSING = 69
     BUG = 70
+    UNWRITTEN = 74
     INTERRUPTED = 130
     READER_GONE = 141
     TERMINATED = 143
@@ -31,17 +32,17 @@ class LmkitError(Exception):
 class OutputError(LmkitError):
     """The output could not be written (disk full, no permission, closed)."""
 
-    status = Status.NO
+    status = Status.UNWRITTEN
 
 
 class UnmetError(LmkitError):
-    """All is done and written, and what the user asked to be so is not."""
+    """The output was written, but a requested check failed."""
 
     status = Status.NO
 
 
 class Diverged(LmkitError):
-    """What is trained has become no number."""
+    """Training diverged: the loss is NaN or infinite."""
 
     status = Status.NO
 

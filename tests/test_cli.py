@@ -58,7 +58,7 @@ def test_only_the_typed_command_brings_its_options():
     parser = cli.build(["ppl"])
     assert len(parser.commands["ppl"].params) > 10
     assert len(parser.commands["score"].params) <= 1
-    assert set(parser.commands) == {name.split()[0] for name in cli.COMMANDS}
+    assert set(parser.commands) == {*(name.split()[0] for name in cli.COMMANDS), *cli.BUILT_IN}
 
 
 # How a command ends.
@@ -81,7 +81,7 @@ def raising(monkeypatch, lmkit):
 
 @pytest.mark.parametrize(
     ("kind", "status"),
-    [(OutputError, 1), (UsageError, 2), (DataError, 3), (CheckpointError, 4), (MissingError, 69), (LmkitError, 70)],
+    [(OutputError, 74), (UsageError, 2), (DataError, 3), (CheckpointError, 4), (MissingError, 69), (LmkitError, 70)],
 )
 def test_failures_that_were_foreseen(kind, status, raising):
     done = raising(kind("what went wrong"))
@@ -93,11 +93,11 @@ def test_failures_that_were_foreseen(kind, status, raising):
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [
-        (MemoryError(), 1, "out of memory"),
-        (MemoryError("Unable to allocate 1 EiB"), 1, "out of memory (Unable to allocate 1 EiB)"),
-        (RecursionError("x"), 1, "nested too deeply"),
-        (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left on device"),
-        (OSError(errno.EACCES, "Permission denied", "file"), 1, "file: Permission denied"), (OSError("odd"), 1, "odd"),
+        (MemoryError(), 74, "out of memory"),
+        (MemoryError("Unable to allocate 1 EiB"), 74, "out of memory (Unable to allocate 1 EiB)"),
+        (RecursionError("x"), 3, "nested too deeply"),
+        (OSError(errno.ENOSPC, "No space left on device"), 74, "No space left on device"),
+        (OSError(errno.EACCES, "Permission denied", "file"), 74, "file: Permission denied"), (OSError("odd"), 74, "odd"),
     ],
 )  # fmt: skip
 def test_failures_of_the_system(error, status, message, raising):
@@ -222,7 +222,7 @@ def test_misspelled_words_are_refused_with_a_suggestion(words, suggestion, lmkit
 
 
 USAGE = [
-    ["nonsense"], ["pppl"], ["ngram"], ["ngram", "nonsense"], ["ppl", "--nonsense"], ["ppl", "--modle", "x"],
+    ["nonsense"], ["pppl"], ["ngram", "nonsense"], ["ppl", "--nonsense"], ["ppl", "--modle", "x"],
     ["ppl", "-m"], ["ppl", "-Z"],
     ["ngram", "fit", "--order", "x"], ["ngram", "fit", "--order", "99"], ["ngram", "fit", "--smoothing", "good"],
     ["data", "text"],
@@ -277,3 +277,30 @@ def test_help_fits_a_terminal(lmkit, monkeypatch):
     for name in cli.COMMANDS:
         for line in click.unstyle(lmkit(*name.split(), "--help").text).splitlines():
             assert len(line) <= 110, line
+
+
+@pytest.mark.parametrize("name", ["ppl", "ngram fit", "ngram", ""])
+def test_help_is_a_command_too(name, lmkit):
+    assert lmkit("help", *name.split()) == lmkit(*name.split(), "--help")
+
+
+def test_help_of_what_is_no_command(fails):
+    assert "No such command 'ppll'" in fails(2, "help", "ppll").stderr
+
+
+def test_version_is_a_command_too(lmkit):
+    assert lmkit("version") == lmkit("--version")
+
+
+@pytest.mark.parametrize("group", cli.GROUPS)
+def test_a_group_alone_lists_its_commands(group, lmkit):
+    assert lmkit(group) == lmkit(group, "--help")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("--temp", "--temperature"), ("--topp", "--top-p"), ("--stops", "--stop"), ("--zzz", None)]
+)
+def test_an_unknown_option_suggests_those_that_are_near(typed, meant, fails):
+    message = fails(2, "sample", typed, "1").stderr.splitlines()[0]
+    assert message.startswith(f"lmkit sample: No such option: {typed}")
+    assert (f"did you mean {meant}" in message) == (meant is not None)

@@ -37,12 +37,13 @@ Hugging Face are read as they are, without decompression.
 """
 STATUSES = {
     Status.DONE: "Done.",
-    Status.NO: "The answer is no, or the output could not be written.",
+    Status.NO: "A requested check failed; the output was written.",
     Status.USAGE: "Options or arguments that make no sense.",
     Status.DATA: "Bad input: missing, not UTF-8, empty or not of the format that the command reads.",
     Status.CHECKPOINT: "Not a checkpoint, or one that is damaged, newer or of a kind that the command can't use.",
     Status.MISSING: "Something that the command needs is not installed.",
     Status.BUG: "A bug in lmkit; please report it.",
+    Status.UNWRITTEN: "The output could not be written (disk full, no permission), or memory ran out.",
     Status.INTERRUPTED: "Interrupted, as by Ctrl-C.",
     Status.READER_GONE: "The reader of the output has gone, as `head` does when it has enough.",
     Status.TERMINATED: "Terminated.",

@@ -16,6 +16,7 @@ NEEDED = {
     "calc posenc": ["--dimensions", "7", "--position", "7"],
     "prompt few-shot": ["shots.tsv"],
     "prompt ablate": ["shots.tsv"],
+    "completion": ["bash"],
 }
 """Arguments that a command can't be parsed without."""
 

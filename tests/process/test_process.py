@@ -97,14 +97,14 @@ def test_a_reader_that_has_enough_ends_it_quietly(line, shell, model, write, wor
 def test_nowhere_to_write(arguments, where, shell, model, write, one_line):
     write("text.txt", b"the cat sat\n")
     done = shell(f"lmkit {arguments} {where}")
-    assert done.status == 1
+    assert done.status == 74
     one_line(done.stderr)
     assert re.search("No space left on device|Bad file descriptor|closed", done.stderr)
 
 
 def test_a_device_that_is_full_named_as_output(shell, model, one_line):
     done = shell("lmkit next -m model.lm -o /dev/full")
-    assert done.status == 1
+    assert done.status == 74
     one_line(done.stderr)
     assert "/dev/full: No space left on device" in done.stderr
 
@@ -402,7 +402,7 @@ def test_nowhere_to_write_bpe(command, shell, bpe, write, one_line):
     write("text.txt", b"the cat sat on the mat\n" * 9)
     write("ids.txt", b"3 4 5\n" * 9)
     done = shell(f"lmkit bpe {command} > /dev/full")
-    assert done.status == 1
+    assert done.status == 74
     one_line(done.stderr)
 
 

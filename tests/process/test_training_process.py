@@ -67,7 +67,7 @@ def test_no_room_for_model_and_state_leaves_the_model_before(started, process, w
 
     running = started(*TRAIN, "--steps", "5", preexec_fn=limited)
     _, err = running.communicate(timeout=HANG)
-    assert running.returncode == 1
+    assert running.returncode == 74
     lines = err.decode().splitlines()
     assert "lmkit: out.lm.state: File too large; not saved" in lines
     assert lines[-1] == "lmkit train rnn: out.lm: File too large"
@@ -82,7 +82,7 @@ def test_too_little_memory_names_what_needs_less(started, work, one_line):
     big = ["train", "transformer", "-q", "--threads", "1", "--batch", "20000", "--context", "512", "--steps", "2"]
     running = started(*big, "text.txt", "-o", "out.lm", preexec_fn=limited)
     _, err = running.communicate(timeout=HANG)
-    assert running.returncode == 1, err
+    assert running.returncode == 74, err
     one_line(err.decode())
     assert b"out of memory" in err
     assert b"a smaller --batch" in err

@@ -1,0 +1,44 @@
+"""`lmkit completion`: the shell's completion script."""
+
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import lmkit
+from lmkit.commands.options.standard import Output, Run, choice
+from lmkit.errors import MissingError
+from lmkit.io import streams
+
+FILES = {"bash": "lmkit.bash", "zsh": "_lmkit", "fish": "lmkit.fish"}
+INSTALLED = {"bash": "bash-completion/completions/lmkit", "zsh": "site-functions/_lmkit", "fish": "lmkit.fish"}
+
+
+def completion(
+    run: Run,
+    shell: Annotated[str, typer.Argument(metavar="SHELL", callback=choice(*FILES), help="`bash`, `zsh` or `fish`.")],
+    output: Output = None,
+) -> None:
+    """Print the completion script of a shell.
+
+    Source it, or write it where the shell looks for completions.
+
+    Examples:
+      lmkit completion bash -o ~/.local/share/bash-completion/completions/lmkit
+      lmkit completion zsh -o ~/.zfunc/_lmkit
+      lmkit completion fish -o ~/.config/fish/completions/lmkit.fish
+    """
+    with streams.open_output(output) as out:
+        out.write(streams.read_whole(str(_script(shell))))
+
+
+def _script(shell: str) -> Path:
+    """The script beside a checkout's package, or where the installer put it. Raises MissingError."""
+    beside = Path(lmkit.__file__).resolve().parent.parent / "completions" / FILES[shell]
+    if beside.is_file():
+        return beside
+    for file in metadata.files("lmkit-cli") or []:
+        if str(file).endswith(INSTALLED[shell]):
+            return Path(str(file.locate()))
+    raise MissingError(f"the completion script of {shell} is not installed", hint="reinstall lmkit-cli from its wheel")
