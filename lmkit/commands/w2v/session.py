@@ -163,7 +163,10 @@ class VectorSession(Session):
         ngrams = None
         if made is not None:
             centre, ngrams = made.words(vectors.centre), made.ngrams(vectors.centre)
-        return VectorSpace(self._texts.vocabulary, centre, vectors.context, corpus.counts, config, ngrams=ngrams)
+        return VectorSpace(
+            self._texts.vocabulary, centre, vectors.context, corpus.counts, config, ngrams=ngrams,
+            normalization=reading.normalization,
+        )  # fmt: skip
 
     def end(self) -> None:
         """See `Session.end`."""

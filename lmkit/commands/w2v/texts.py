@@ -7,6 +7,7 @@ from typing import Any
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import Hashed
 from lmkit.commands.options.standard import Run
+from lmkit.tokenization.normalization import UNCHANGED, Normalization
 
 AN_ID = 8  # bytes of memory that an id may need: its own, and as many while ids are renumbered
 
@@ -29,6 +30,7 @@ class Reading:
     threads: int
     subwords: Span | None = None
     buckets: int = 0
+    normalization: Normalization = UNCHANGED
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def read_texts(run: Run, reading: Reading) -> Texts:
     blocks = Hashed(opening.read_blocks(run, reader, reading.files, "reading"))
     disk = Disk(reading.temp_dir)
     with corpus.Stream(memory_size(reading.memory) // AN_ID, lambda: disk) as stream:
-        encoded = corpus.encode(blocks, stream, reading.threads)
+        encoded = corpus.encode(blocks, stream, reading.threads, reading.normalization)
         _tell(run, encoded, disk)
         if reading.phrases:
             before = encoded.words

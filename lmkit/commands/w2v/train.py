@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of
 from lmkit.commands.options.standard import (
     ADJUSTABLE,
     UNRECORDED,
@@ -107,6 +108,8 @@ def train(
             "--sample", metavar="F", min=0.0, help="Words more frequent than this are left out at times; 0: none are."
         ),
     ] = 1e-4,
+    normalize: Normalize = "none",
+    punctuation: Punctuation = "keep",
     min_count: Annotated[
         int, typer.Option("--min-count", metavar="N", min=1, help="Words seen less often are left out.")
     ] = 5,
@@ -200,11 +203,14 @@ def train(
     With --subwords a word's vector as centre is the mean of one of its own and one for each of the
     n-grams of characters that <word> has (Bojanowski et al. 2017), so that unknown words have vectors.
 
+    Commands that look up words normalise them as --normalize and --punctuation say.
+
     Examples:
       lmkit w2v train corpus.txt -o vectors.lm
       lmkit w2v train --arch cbow --dim 300 --window 10 --epochs 3 corpus.gz -o vectors.lm
       lmkit w2v train --phrases 2 --log run.jsonl corpus.txt -o vectors.lm
       lmkit w2v train --subwords 3-6 corpus.txt -o vectors.lm
+      lmkit w2v train --normalize lowercase --punctuation remove corpus.txt -o vectors.lm
     """
     inputs = list(files or [streams.STDIN])
     opening.check_single_stdin(*inputs, embeddings)
@@ -216,7 +222,7 @@ def train(
         raise UsageError("--buckets goes with --subwords")
     reading = Reading(
         inputs, min_count, max_vocab, phrases, phrase_threshold, memory, temp_dir, encoding_errors,
-        opening.core_count(threads), _ends(subwords), buckets or BUCKETS,
+        opening.core_count(threads), _ends(subwords), buckets or BUCKETS, normalization_of(normalize, punctuation),
     )  # fmt: skip
     settings = {
         "architecture": arch, "combine": cbow_combine, "loss": loss, "dim": dim, "window": window,
