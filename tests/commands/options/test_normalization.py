@@ -11,6 +11,7 @@ from lmkit import checkpoint
 from lmkit.commands.options.normalization import normalization_of, recorded
 from lmkit.errors import UsageError
 from lmkit.tokenization.normalization import Normalization
+from lmkit.word_vectors import sharding, trainer
 
 TEXT = "The CAT saw the École, and THE dog.\nthe ﬁsh saw a Cat.\n<unk> saw the DOG!\nA cat, a dog - the Fish.\n" * 3
 TEST = "THE Fish saw a Dog, a cat.\nthe École SAW a zebra!\n"
@@ -235,6 +236,13 @@ def test_prompts_and_queries_are_normalised(model, done, fails):
     assert "has no words" in fails(3, "ngram", "query", "-m", "removed.lm", "...").stderr
 
 
+def test_words_of_a_prompt_that_are_known_in_normal_form_are_not_called_unknown(model, done):
+    said = done("sample", "-m", model, "--max-tokens", 1, "--prompt", "THE École, Zebra").stderr
+    assert "read as <unk>: 'zebra'" in said
+    done("ngram", "fit", "--order", 2, "--tokens", "char", "--normalize", "nfc", "train.txt", "-o", "char.lm")
+    assert "<unk>" not in done("sample", "-m", "char.lm", "--max-tokens", 1, "--prompt", "E\u0301cole").stderr
+
+
 def test_its_tokenizer_is_used_by_others(model, done):
     assert done("bpe", "encode", "-m", model, "--as", "pieces", stdin="ÉCOLE, Cat\n".encode()).text == "école , cat\n"
     done("ngram", "fit", "--order", 2, "--smoothing", "wb", "--tokens", model, "train.txt", "-o", "again.lm")
@@ -276,6 +284,18 @@ def test_vectors_are_those_of_the_normal_form(form, more, done):
     plain = dict(content("b.lm").origin["settings"])
     normalization = normalization_of(*options[1::2]) if form == "split" else normalization_of(options[1], "keep")
     assert content("a.lm").origin["settings"] == {**plain, **normalization.describe()}
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_vectors_do_not_depend_on_threads_nor_on_compiling(compiled, done, monkeypatch):
+    if not compiled:
+        monkeypatch.setattr(trainer, "find_spec", lambda _name: None)
+    monkeypatch.setattr(sharding, "SHORT", 20)
+    for threads in (1, 3):
+        done("w2v", "train", *TINY, *SPLIT, "--threads", threads, "train.txt", "-o", f"{threads}.lm")
+    done("w2v", "train", *TINY, "train-split.txt", "-o", "plain.lm")
+    assert Path("1.lm").read_bytes() == Path("3.lm").read_bytes()
+    assert tensors("1.lm") == tensors("plain.lm")
 
 
 @pytest.fixture
