@@ -258,11 +258,13 @@ _lmkit() {
             esac
             ;;
         'ngram count')
-            options='--order --tokens --vocab --max-vocab --min-count --memory --temp-dir --engine --scheduler --encoding-errors --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--order --tokens --normalize --punctuation --vocab --max-vocab --min-count --memory --temp-dir --engine --scheduler --encoding-errors --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --order) value=' ' ;;
                 --tokens) value='word char byte' ;;
+                --normalize) value='FILES' ;;
+                --punctuation) value='keep split remove' ;;
                 --vocab) value='FILES' ;;
                 --max-vocab) value=' ' ;;
                 --min-count) value=' ' ;;
@@ -287,12 +289,14 @@ _lmkit() {
             esac
             ;;
         'ngram fit')
-            options='--order --smoothing --tokens --prune --k --alpha --discount --heldout --open-vocabulary --closed-vocabulary --from-counts --vocab --max-vocab --min-count --memory --temp-dir --encoding-errors --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--order --smoothing --tokens --normalize --punctuation --prune --k --alpha --discount --heldout --open-vocabulary --closed-vocabulary --from-counts --vocab --max-vocab --min-count --memory --temp-dir --encoding-errors --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --order) value=' ' ;;
                 --smoothing) value='modified-kneser-ney kneser-ney absolute witten-bell jelinek-mercer katz add-k mle stupid-backoff' ;;
                 --tokens) value='word char byte' ;;
+                --normalize) value='FILES' ;;
+                --punctuation) value='keep split remove' ;;
                 --prune) value='FILES' ;;
                 --k) value=' ' ;;
                 --alpha) value=' ' ;;
@@ -372,9 +376,11 @@ _lmkit() {
             esac
             ;;
         'ngram import')
-            options='--counts -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--counts --normalize --punctuation -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
+                --normalize) value='FILES' ;;
+                --punctuation) value='keep split remove' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -474,7 +480,7 @@ _lmkit() {
             esac
             ;;
         'w2v train')
-            options='--arch --cbow-combine --loss --dim --window --static-window --negatives --sample --min-count --max-vocab --phrases --phrase-threshold --subwords --buckets --epochs --lr --min-lr --embeddings --seed --threads --hogwild --memory --temp-dir --log --resume --save-every --count-updates --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--arch --cbow-combine --loss --dim --window --static-window --negatives --sample --normalize --punctuation --min-count --max-vocab --phrases --phrase-threshold --subwords --buckets --epochs --lr --min-lr --embeddings --seed --threads --hogwild --memory --temp-dir --log --resume --save-every --count-updates --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --arch) value='skipgram cbow' ;;
@@ -484,6 +490,8 @@ _lmkit() {
                 --window) value=' ' ;;
                 --negatives) value='auto' ;;
                 --sample) value=' ' ;;
+                --normalize) value='FILES' ;;
+                --punctuation) value='keep split remove' ;;
                 --min-count) value=' ' ;;
                 --max-vocab) value=' ' ;;
                 --phrases) value=' ' ;;
@@ -601,13 +609,15 @@ _lmkit() {
             esac
             ;;
         'train ffn')
-            options='--context --width --hidden --direct --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --embeddings --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--context --width --hidden --direct --tokens --normalize --punctuation --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --embeddings --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --context) value=' ' ;;
                 --width) value=' ' ;;
                 --hidden) value=' ' ;;
                 --tokens) value='word char byte' ;;
+                --normalize) value='FILES' ;;
+                --punctuation) value='keep split remove' ;;
                 --by) value='stream line file blank-line' ;;
                 --max-vocab) value=' ' ;;
                 --min-count) value=' ' ;;
@@ -646,7 +656,7 @@ _lmkit() {
             esac
             ;;
         'train rnn')
-            options='--cell --layers --width --bias --no-bias --tied --bptt --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --embeddings --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--cell --layers --width --bias --no-bias --tied --bptt --tokens --normalize --punctuation --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --embeddings --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --cell) value='elman lstm gru mingru' ;;
@@ -654,6 +664,8 @@ _lmkit() {
                 --width) value=' ' ;;
                 --bptt) value=' ' ;;
                 --tokens) value='word char byte' ;;
+                --normalize) value='FILES' ;;
+                --punctuation) value='keep split remove' ;;
                 --by) value='stream line file blank-line' ;;
                 --max-vocab) value=' ' ;;
                 --min-count) value=' ' ;;
@@ -692,7 +704,7 @@ _lmkit() {
             esac
             ;;
         'train transformer')
-            options='--preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --tokens --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --embeddings --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --tokens --normalize --punctuation --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --embeddings --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --preset) value='fast gpt2 llama' ;;
@@ -708,6 +720,8 @@ _lmkit() {
                 --activation) value='swiglu gelu relu relu2' ;;
                 --biases) value='none qkv all' ;;
                 --tokens) value='word char byte' ;;
+                --normalize) value='FILES' ;;
+                --punctuation) value='keep split remove' ;;
                 --by) value='stream line file blank-line' ;;
                 --max-vocab) value=' ' ;;
                 --min-count) value=' ' ;;

@@ -326,6 +326,8 @@ def recipes() -> Iterator[tuple[str, Sequence[str]]]:
     yield "open-0.lm", ["ngram", "fit", "--order", "0", "--open-vocabulary", text]
     yield "closed-wb.lm", ["ngram", "fit", "--order", "3", "--smoothing", "wb", "--closed-vocabulary", text]
     yield "small-vocabulary.lm", ["ngram", "fit", "--order", "3", "--min-count", "3", text]
+    normal = ["--normalize", "nfkc,lowercase", "--punctuation", "split"]
+    yield "normalising.lm", ["ngram", "fit", "--order", "3", *normal, text]
     yield "count-pruned.lm", ["ngram", "fit", "--order", "4", "--prune", "0,0,1", text]
     yield "other.lm", ["ngram", "fit", "--order", "2", "--smoothing", "wb", "{other.txt}"]
     yield "juan.lm", ["ngram", "fit", "--order", "2", "--smoothing", "mle", "{juan.txt}"]

@@ -97,7 +97,8 @@ def test_failures_that_were_foreseen(kind, status, raising):
         (MemoryError("Unable to allocate 1 EiB"), 74, "out of memory (Unable to allocate 1 EiB)"),
         (RecursionError("x"), 3, "nested too deeply"),
         (OSError(errno.ENOSPC, "No space left on device"), 74, "No space left on device"),
-        (OSError(errno.EACCES, "Permission denied", "file"), 74, "file: Permission denied"), (OSError("odd"), 74, "odd"),
+        (OSError(errno.EACCES, "Permission denied", "file"), 74, "file: Permission denied"),
+        (OSError("odd"), 74, "odd"),
     ],
 )  # fmt: skip
 def test_failures_of_the_system(error, status, message, raising):

@@ -7,6 +7,7 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
+from lmkit.commands.options.normalization import of_tokenizer
 from lmkit.commands.options.standard import EncodingErrors, Files, Json, ModelOption, Output, Run, choice
 from lmkit.commands.w2v.query_words import tell_made
 from lmkit.errors import CheckpointError, UsageError
@@ -162,8 +163,9 @@ def _of_tokens(
 
 
 def _spelled(tokenizer: Any, text: bytes) -> set[int]:
-    """The tokens that are spelled so, spaces around them aside. Raises UsageError where there are none."""
-    found = {token for token in range(tokenizer.size) if tokenizer.piece(token).strip(b" ") == text.strip(b" ")}
+    """The tokens that are spelled so, spaces around them aside, or in normal form. Raises UsageError without any."""
+    wanted = {spelled.strip(b" ") for spelled in (text, of_tokenizer(tokenizer).apply(text))}
+    found = {token for token in range(tokenizer.size) if tokenizer.piece(token).strip(b" ") in wanted}
     if not found:
         raise UsageError(f"the model has no token {text.decode(errors='replace')!r}")
     return found

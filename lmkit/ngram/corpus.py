@@ -89,5 +89,5 @@ def _limited(
     for run in runs:
         total[: len(run.levels[0])] += run.levels[0].count
     vocabulary, words = tokenizers.limit(tokenizer.vocabulary, total, most, minimum)
-    limited = tokenizers.with_vocabulary(tokenizer.kind, vocabulary)
+    limited = tokenizer.over(vocabulary)
     return limited, [remap(run, words[: len(run.levels[0])], len(vocabulary)) for run in runs]

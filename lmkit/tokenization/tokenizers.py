@@ -13,11 +13,12 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from lmkit.checkpoint import Array, Checkpoint, Streamed
+from lmkit.checkpoint import Array, Checkpoint, Streamed, canonical
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import I32, I64, Tokenizer
+from lmkit.tokenization.normalization import KEEP, UNCHANGED, Normalization
 from lmkit.tokenization.vocabulary import BOS, EOS, NAMES, SPECIALS, UNK, Interner, Vocabulary
-from lmkit.tokenization.words import Distinct, distinct, find
+from lmkit.tokenization.words import Distinct, distinct, find, split
 
 KINDS = ("word", "char", "byte")
 OTHERS = {
@@ -70,15 +71,24 @@ def _drop_markers(ids: I32, line_ends: I64) -> tuple[I32, I64]:
 
 
 class Stored:
-    """What tokenizers over a stored vocabulary share."""
+    """What tokenizers over a stored vocabulary share: text is normalised first, then cut into pieces."""
 
     kind = ""
     specials: Mapping[str, int] = SPECIALS
     separator = b""
     takes_bytes = False
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, normalization: Normalization = UNCHANGED) -> None:
         self.vocabulary = vocabulary
+        self.normalization = normalization
+
+    def normalising(self, normalization: Normalization) -> "Stored":
+        """Return a tokenizer that normalises text in another way."""
+        return with_vocabulary(self.kind, self.vocabulary, normalization)
+
+    def over(self, vocabulary: Vocabulary) -> "Stored":
+        """Return a tokenizer that differs in its vocabulary only."""
+        return with_vocabulary(self.kind, vocabulary, self.normalization)
 
     @property
     def size(self) -> int:
@@ -87,8 +97,9 @@ class Stored:
 
     @property
     def digest(self) -> str:
-        """The vocabulary's; see `Tokenizer.digest`."""
-        return sha256(f"{self.kind} {self.vocabulary.digest}".encode()).hexdigest()
+        """The vocabulary's and that of the normalization; see `Tokenizer.digest`."""
+        normal = f" {canonical(self.normalization.describe())}" if self.normalization else ""
+        return sha256(f"{self.kind} {self.vocabulary.digest}{normal}".encode()).hexdigest()
 
     def piece(self, token: int) -> bytes:
         """See `Tokenizer.piece`."""
@@ -100,6 +111,10 @@ class Stored:
 
     def encode_block(self, block: bytes) -> tuple[I32, I64]:
         """See `Tokenizer.encode_block`."""
+        return self._ids(self.normalization.apply(block))
+
+    def _ids(self, block: bytes) -> tuple[I32, I64]:
+        """Return the ids of whole lines in normal form, (N,), and the end of each line in them, (S,)."""
         raise AssertionError("each kind has its own")
 
     def encode(self, text: bytes) -> I32:
@@ -113,8 +128,8 @@ class WordTokenizer(Stored):
     kind = "word"
     separator = b" "
 
-    def encode_block(self, block: bytes) -> tuple[I32, I64]:
-        """Ids of the words of whole lines; `<s>` and `</s>` are dropped."""
+    def _ids(self, block: bytes) -> tuple[I32, I64]:
+        """See `Stored._ids`; `<s>` and `</s>` are dropped."""
         words = find(block)
         unique = distinct(block, words)
         return _drop_markers(self.vocabulary.find(unique.hashes)[unique.inverse], words.line_ends)
@@ -177,8 +192,8 @@ class CharTokenizer(Stored):
             table[ord(piece.decode())] = token
         return table
 
-    def encode_block(self, block: bytes) -> tuple[I32, I64]:
-        """Ids of the characters of whole lines."""
+    def _ids(self, block: bytes) -> tuple[I32, I64]:
+        """See `Stored._ids`."""
         points, line_ends = _code_points(block)
         return self._table[points], line_ends
 
@@ -221,11 +236,11 @@ class ByteTokenizer(Stored):
     kind = "byte"
     takes_bytes = True
 
-    def __init__(self) -> None:
-        super().__init__(Vocabulary.of([*NAMES, *(bytes([value]) for value in range(256))]))
+    def __init__(self, normalization: Normalization = UNCHANGED) -> None:
+        super().__init__(Vocabulary.of([*NAMES, *(bytes([value]) for value in range(256))]), normalization)
 
-    def encode_block(self, block: bytes) -> tuple[I32, I64]:
-        """Ids of the bytes of whole lines."""
+    def _ids(self, block: bytes) -> tuple[I32, I64]:
+        """See `Stored._ids`."""
         data = np.frombuffer(block, dtype=np.uint8)
         feeds = data == 10
         line_ends = np.flatnonzero(feeds) - np.arange(np.count_nonzero(feeds))
@@ -261,28 +276,38 @@ def learner(kind: str) -> Learner:
     return CharLearner() if kind == "char" else WordLearner()
 
 
-def with_vocabulary(kind: str, vocabulary: Vocabulary) -> Stored:
+def with_vocabulary(kind: str, vocabulary: Vocabulary, normalization: Normalization = UNCHANGED) -> Stored:
     """A tokenizer of the given kind over a vocabulary; a byte tokenizer has its own."""
     if kind == "byte":
-        return ByteTokenizer()
-    return CharTokenizer(vocabulary) if kind == "char" else WordTokenizer(vocabulary)
+        return ByteTokenizer(normalization)
+    return (CharTokenizer if kind == "char" else WordTokenizer)(vocabulary, normalization)
 
 
-def from_list(kind: str, lines: Sequence[bytes]) -> Tokenizer:
-    """A tokenizer over a listed vocabulary, special tokens in front whether listed or not.
+def from_list(kind: str, lines: Sequence[bytes], normalization: Normalization = UNCHANGED) -> Tokenizer:
+    """A tokenizer over a listed vocabulary, special tokens in front whether listed or not; entries are normalised.
 
     Raises DataError for an entry that no text could contain.
     """
-    entries = dict.fromkeys(line for line in lines if line not in NAMES and line)
+    listed = (_normal_entry(line, normalization) for line in lines if line not in NAMES)
+    entries = dict.fromkeys(line for line in listed if line not in NAMES and line)
     for entry in entries:
         if (kind == "word" and SEPARATORS.intersection(entry)) or (kind == "char" and not _is_character(entry)):
             raise DataError(f"vocabulary entry {entry.decode(errors='replace')!r} is not one {kind}")
-    return with_vocabulary(kind, Vocabulary.of([*NAMES, *entries]))
+    return with_vocabulary(kind, Vocabulary.of([*NAMES, *entries]), normalization)
+
+
+def _normal_entry(entry: bytes, normalization: Normalization) -> bytes:
+    """Return an entry in normal form, without the spaces that separate punctuation at its ends."""
+    if normalization.punctuation == KEEP:
+        return normalization.apply(entry)
+    return b" ".join(split(normalization.apply(entry)))
 
 
 def describe(tokenizer: Tokenizer) -> dict[str, Any]:
     """The checkpoint's `tokenizer` object."""
     more = tokenizer.describe() if isinstance(tokenizer, SelfDescribing) else {}
+    if isinstance(tokenizer, Stored):
+        more = tokenizer.normalization.describe()
     return {
         **more, "digest": tokenizer.digest, "size": tokenizer.size, "specials": dict(tokenizer.specials),
         "type": tokenizer.kind,
@@ -307,14 +332,15 @@ def tensors(tokenizer: Tokenizer) -> dict[str, Array | Streamed]:
 def load(checkpoint: Checkpoint) -> Tokenizer:
     """The tokenizer inside any checkpoint. Raises CheckpointError where it is not usable."""
     kind = checkpoint.tokenizer.get("type")
-    if kind == "byte":
-        return ByteTokenizer()
     if isinstance(kind, str) and kind in OTHERS:
         module, name = OTHERS[kind]
         loaded: Tokenizer = getattr(import_module(module), name).from_checkpoint(checkpoint)
         return loaded
     if kind not in KINDS:
         raise CheckpointError(f"unknown tokenizer {kind!r}", hint="update lmkit to read it")
+    normalization = Normalization.from_description(checkpoint.tokenizer)
+    if kind == "byte":
+        return ByteTokenizer(normalization)
     vocabulary = Vocabulary(
         checkpoint.array("tokenizer.pieces", "U8", (None,)),
         checkpoint.array("tokenizer.offsets", "I64", (None,)),
@@ -324,7 +350,7 @@ def load(checkpoint: Checkpoint) -> Tokenizer:
     vocabulary.check()
     if tuple(vocabulary.piece(token) for token in range(min(3, len(vocabulary)))) != NAMES:
         raise CheckpointError("damaged checkpoint: the vocabulary lacks its special tokens")
-    return with_vocabulary(str(kind), vocabulary)
+    return with_vocabulary(str(kind), vocabulary, normalization)
 
 
 def limit(vocabulary: Vocabulary, counts: I64, most: int | None, minimum: int) -> tuple[Vocabulary, I32]:

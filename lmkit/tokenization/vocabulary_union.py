@@ -6,7 +6,7 @@ import numpy as np
 
 from lmkit.errors import CheckpointError
 from lmkit.protocols import I32, Tokenizer
-from lmkit.tokenization.tokenizers import Stored, with_vocabulary
+from lmkit.tokenization.tokenizers import Stored
 from lmkit.tokenization.vocabulary import Interner, Vocabulary
 
 
@@ -24,7 +24,8 @@ def union(vocabularies: Sequence[Vocabulary]) -> tuple[Vocabulary, list[I32]]:
 def unite_tokenizers(tokenizers: Sequence[Tokenizer]) -> tuple[Tokenizer, list[I32]]:
     """One tokenizer for all, and the new ids of each one's tokens; those that are the same stay as they are.
 
-    Raises CheckpointError where their tokens are not of one kind, or have no list that grows.
+    Raises CheckpointError where their tokens are not of one kind, or normalised in different ways, or have no list
+    that grows.
     """
     first = tokenizers[0]
     if all(tokenizer.digest == first.digest for tokenizer in tokenizers):
@@ -34,5 +35,9 @@ def unite_tokenizers(tokenizers: Sequence[Tokenizer]) -> tuple[Tokenizer, list[I
     stored = [tokenizer for tokenizer in tokenizers if isinstance(tokenizer, Stored)]
     if len(stored) != len(tokenizers):
         raise CheckpointError(f"models over different {first.kind} tokenizers don't go together")
+    for other in stored:
+        if other.normalization != stored[0].normalization:
+            ways = f"{stored[0].normalization} and {other.normalization}"
+            raise CheckpointError(f"models of texts under {ways} don't go together")
     vocabulary, maps = union([tokenizer.vocabulary for tokenizer in stored])
-    return with_vocabulary(first.kind, vocabulary), maps
+    return stored[0].over(vocabulary), maps

@@ -16,6 +16,7 @@ import numpy as np
 from lmkit.data.parallel_map import in_order
 from lmkit.errors import DataError, OutputError
 from lmkit.protocols import I32, I64
+from lmkit.tokenization.normalization import UNCHANGED, Normalization
 from lmkit.tokenization.tokenizers import WordLearner
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 from lmkit.word_vectors.subwords import Composition
@@ -116,11 +117,18 @@ class Encoded(NamedTuple):
         return int(self.counts[FIRST_WORD:].sum())
 
 
-def encode(blocks: Iterable[bytes], stream: Stream, threads: int = 1) -> Encoded:
-    """Reads whole lines into an empty stream; the words of a vocabulary are all there are."""
+def encode(
+    blocks: Iterable[bytes], stream: Stream, threads: int = 1, normalization: Normalization = UNCHANGED
+) -> Encoded:
+    """Reads whole lines, in normal form, into an empty stream; the words of a vocabulary are all there are."""
     learner = WordLearner()
+
+    def scan(block: bytes) -> tuple[bytes, Any]:
+        normal = normalization.apply(block)
+        return normal, learner.scan(normal)
+
     counts = np.zeros(len(NAMES), dtype=np.int64)
-    for block, scanned in in_order(lambda block: (block, learner.scan(block)), blocks, threads):
+    for block, scanned in in_order(scan, blocks, threads):
         ids, line_ends = learner.learn(block, scanned)
         met = np.bincount(ids, minlength=len(counts))
         met[: len(counts)] += counts

@@ -4,7 +4,7 @@ Shapes: V words, D numbers in a vector, N queries.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from lmkit.digests import CheckedArray
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import F32, F64, I32, I64, Floats
 from lmkit.tokenization import tokenizers
+from lmkit.tokenization.normalization import UNCHANGED, Normalization, normalize
 from lmkit.tokenization.tokenizers import WordTokenizer
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 from lmkit.tokenization.words import hash_words, split
@@ -76,9 +77,9 @@ class VectorSpace:
         self, vocabulary: Vocabulary, centre: F32 | CheckedArray, context: F32 | CheckedArray | None = None,
         counts: I64 | CheckedArray | None = None,
         config: Mapping[str, Any] | None = None, norms: F32 | None = None, digest: str = "",
-        ngrams: Ngrams | None = None,
+        ngrams: Ngrams | None = None, normalization: Normalization = UNCHANGED,
     ) -> None:  # fmt: skip
-        self.tokenizer = WordTokenizer(vocabulary)
+        self.tokenizer = WordTokenizer(vocabulary, normalization)
         self.ngrams = ngrams
         self._centre, self._context, self._counts = _checked(centre), _checked(context), _checked(counts)
         self.config = dict(config or {})
@@ -143,6 +144,7 @@ class VectorSpace:
             optional("counts", "I64", (size,)), checkpoint.config,
             checkpoint.array("norms", "F32", (size,)), checkpoint.digest,
             Ngrams.load(checkpoint, centre.shape[1]) if "ngrams" in checkpoint.tensors else None,
+            tokenizer.normalization,
         )  # fmt: skip
 
     # As an Embedding.
@@ -159,7 +161,25 @@ class VectorSpace:
     # Words.
 
     def find(self, words: Sequence[bytes]) -> I32:
-        """Ids of words, -1 for those without a vector."""
+        """Ids of words as they are, or else of their normal forms; -1 for those without a vector.
+
+        Phrases, which have `_` in them, are found before punctuation is looked at.
+        """
+        ids, normalization = self._listed(words), self.tokenizer.normalization
+        for normal in (partial(normalize, forms=normalization.forms), self.normal) if normalization else ():
+            missing = np.flatnonzero(ids < 0)
+            ids[missing] = self._listed([normal(words[place]) or b"" for place in missing.tolist()])
+        return ids
+
+    def normal(self, word: bytes) -> bytes | None:
+        """Return a word in normal form; None where that is no word, or several."""
+        if not self.tokenizer.normalization:
+            return word
+        words = split(self.tokenizer.normalization.apply(word))
+        return words[0] if len(words) == 1 else None
+
+    def _listed(self, words: Sequence[bytes]) -> I32:
+        """Ids of words as they are, -1 for those without a vector."""
         vocabulary = self.tokenizer.vocabulary
         ends = np.cumsum([len(word) for word in words], dtype=np.int64)
         starts = np.concatenate((np.zeros(1, dtype=np.int64), ends[:-1]))[: len(ends)]
@@ -193,13 +213,15 @@ class VectorSpace:
         if token >= 0:
             own: F64 = self._centre[token].astype(np.float64)
             return own
-        return self.ngrams.vector(word) if self.ngrams is not None else None
+        normal = self.normal(word)
+        return self.ngrams.vector(normal) if self.ngrams is not None and normal is not None else None
 
     def made(self, line: bytes) -> dict[int, tuple[bytes, F64]]:
         """Unknown words of a line that have a vector by their n-grams: word and vector by place among its tokens."""
         if self.ngrams is None:
             return {}
-        words = [word for word in split(line) if word not in NAMES[1:]]  # as the tokenizer has them
+        found = split(self.tokenizer.normalization.apply(line))
+        words = [word for word in found if word not in NAMES[1:]]  # as the tokenizer has them
         vectors = {word: self.vector_of(word) for word in set(words)}
         unknown = np.flatnonzero(self.find(words) < 0).tolist()
         return {place: (words[place], made) for place in unknown if (made := vectors[words[place]]) is not None}

@@ -23,7 +23,7 @@ def spellings(
     if not fold:
         ids = space.find(list(wanted)).tolist()
         return {word: [token] for word, token in zip(wanted, ids, strict=True) if 0 <= token < last}
-    folded = {word: word.decode(errors="replace").casefold() for word in wanted}
+    folded = {word: (space.normal(word) or word).decode(errors="replace").casefold() for word in wanted}
     found: dict[str, list[int]] = {text: [] for text in folded.values()}
     vocabulary = space.tokenizer.vocabulary
     data, ends = vocabulary.blob.tobytes(), vocabulary.offsets.tolist()

@@ -14,6 +14,8 @@ from lmkit.compression.quantized_distributions import Quantizer, exponentials
 from lmkit.data.sequences import TextFormat
 from lmkit.errors import CheckpointError, DataError
 from lmkit.evaluation import perplexity
+from lmkit.tokenization.normalization import Normalization
+from lmkit.tokenization.tokenizers import ByteTokenizer, from_list
 
 MODELS = (
     "word-0.lm", "witten-bell-3.lm", "modified-kneser-ney-2.lm", "mle-2.lm", "stupid-backoff-3.lm", "open-mle.lm",
@@ -236,6 +238,24 @@ class Last:
         logs = np.cos(np.arange(self.tokenizer.size) * (1.0 + state[0])) * 3
         logs[5] = -np.inf
         return logs - np.log(np.exp(logs).sum())
+
+
+WORDS = [b"the", b"cat", b",", b"a", "ñ".encode(), b"fi"]
+NORMALISING = {
+    "words": from_list("word", WORDS, Normalization(("nfkc", "lowercase"), "split")),
+    "bare-words": from_list("word", WORDS, Normalization(("lowercase",), "remove")),
+    "characters": from_list("char", [bytes([letter]) for letter in b"abcehit ,"], Normalization(("nfkc", "lowercase"))),
+    "bytes": ByteTokenizer(Normalization(("nfc", "lowercase"))),
+}
+
+
+@pytest.mark.parametrize("name", NORMALISING)
+@given(
+    text=TEXT
+    | st.lists(st.sampled_from(["The ", "cat", ", ", "CAT,", "ﬁ", "n\u0303 ", "a"])).map(lambda t: "".join(t).encode())
+)
+def test_tokens_of_normal_forms_bring_the_text_back_as_it_was(name, text):
+    there_and_back(Last(NORMALISING[name]), text)
 
 
 @pytest.mark.parametrize("tokenizer", [Pairs(), Forgetful()], ids=["pairs", "forgetful"])

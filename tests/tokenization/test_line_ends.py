@@ -13,14 +13,23 @@ from lmkit.data.sequences import TextFormat, decode_text, sequences
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
 from lmkit.tokenization.formats import line_ends
+from lmkit.tokenization.normalization import Normalization
+from lmkit.tokenization.normalized_learner import NormalizedLearner
 from lmkit.tokenization.tokenizers import ByteTokenizer, learner
 
-TEXT = st.text(alphabet=st.sampled_from("abc <>/su'1\n\r\té中\u0301.Ġ"), max_size=30)
+CHARACTERS = st.sampled_from("abc <>/su'1\n\r\té中\u0301.ĠA\u00a0ﬁ…")
+TEXT = st.lists(CHARACTERS | st.sampled_from(["<unk>", " <unk> ", "ab "]), max_size=30).map("".join)
 TRAINING = b"ab abc ba cab\n<s> a 1 1 \xc3\xa9\xe4\xb8\xad ab's\n\n a  b\n"
 
 
 def learned(kind: str) -> Tokenizer:
     one = learner(kind)
+    one.learn(TRAINING, one.scan(TRAINING))
+    return one.tokenizer()
+
+
+def normalising(kind: str, forms: tuple[str, ...], punctuation: str = "keep") -> Tokenizer:
+    one = NormalizedLearner(learner(kind), Normalization(forms, punctuation))
     one.learn(TRAINING, one.scan(TRAINING))
     return one.tokenizer()
 
@@ -40,6 +49,11 @@ MAKERS = {
     "word": lambda: learned("word"),
     "char": lambda: learned("char"),
     "byte": ByteTokenizer,
+    "word-lowercase": lambda: normalising("word", ("lowercase",)),
+    "word-nfkc-split": lambda: normalising("word", ("nfkc", "lowercase"), "split"),
+    "word-remove": lambda: normalising("word", (), "remove"),
+    "char-nfc": lambda: normalising("char", ("nfc", "lowercase")),
+    "byte-nfkc": lambda: normalising("byte", ("nfkc",)),
     "bpe-gpt2": lambda: merges("byte", "gpt2"),
     "bpe-gpt4-nfc": lambda: merges("byte", "gpt4", ("nfc",)),
     "bpe-words": lambda: merges("char", "whitespace"),
@@ -85,10 +99,11 @@ def test_what_was_written_is_read_as_the_same_tokenizer(tokenizer: Tokenizer) ->
 
 
 def test_without_line_ends_words_and_the_like_are_read_as_the_same_too() -> None:
-    for kind in ("word", "char", "byte"):
-        tokenizer = MAKERS[kind]()
-        read, line_end = line_ends.read(line_ends.write(tokenizer, None), None)
-        assert (line_end, read.kind, read.digest) == (None, kind, tokenizer.digest)
+    for name in MAKERS:
+        kind, tokenizer = name.partition("-")[0], MAKERS[name]()
+        if kind in ("word", "char", "byte"):
+            read, line_end = line_ends.read(line_ends.write(tokenizer, None), None)
+            assert (line_end, read.kind, read.digest) == (None, kind, tokenizer.digest)
 
 
 def test_a_file_that_was_changed_is_left_to_the_library() -> None:

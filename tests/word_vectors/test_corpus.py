@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lmkit.errors import DataError
 from lmkit.io.temp_storage import Disk
+from lmkit.tokenization.normalization import Normalization
 from lmkit.word_vectors.corpus import Stream, corpus_of, encode
 from lmkit.word_vectors.phrases import join, scores
 
@@ -58,6 +59,17 @@ def test_a_corpus_is_what_counting_by_hand_gives(lines, cut, minimum, most, limi
     assert corpus.counts.tolist() == [0, 0, 0, *(counts[word] for word in kept)]
     assert corpus.ids.dtype == np.int32
     assert lines_of(corpus, vocabulary) == expected
+
+
+@given(lines=TEXTS, cut=st.integers(0, 11), threads=st.integers(1, 3))
+def test_a_text_is_read_in_normal_form(lines, cut, threads):
+    normalization = Normalization(("nfkc", "lowercase"), "split")
+    texts = ["".join(" ".join(line).upper() + ",\n" for line in part).encode() for part in (lines[:cut], lines[cut:])]
+    with Stream(1 << 20, Disk) as stream, Stream(1 << 20, Disk) as other:
+        ours = encode(texts, stream, threads, normalization)
+        plain = encode(map(normalization.apply, texts), other)
+        assert (ours.counts.tolist(), ours.learner.dropped) == (plain.counts.tolist(), plain.learner.dropped)
+        assert ours.stream.whole().tolist() == plain.stream.whole().tolist()
 
 
 @pytest.mark.parametrize(

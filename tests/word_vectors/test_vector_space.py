@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lmkit import checkpoint
 from lmkit.errors import CheckpointError, DataError
+from lmkit.tokenization.normalization import Normalization
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 from lmkit.word_vectors.vector_space import VectorSpace, cosine, distance
 
@@ -137,6 +138,31 @@ def test_a_space_survives_its_checkpoint(rows):
     for name in "centre", "context", "counts", "norms":
         assert getattr(again, name).tobytes() == getattr(space, name).tobytes()
     assert again.similar(again.words().tolist(), 3) == space.similar(space.words().tolist(), 3)
+
+
+PIECES = [b"the", b"cat", b"new_york", b"fi", b"KB", b",", "é".encode()]
+PUNCTUATED = st.sampled_from(
+    ["The", "CAT", "cat,", ",", "New_York", "ﬁ", "㎅", "KB", "E\u0301", "zebra", "", "<unk>", "a b"]
+)
+
+
+@pytest.mark.parametrize("punctuation", ["keep", "split", "remove"])
+@given(st.lists(PUNCTUATED, max_size=6))
+def test_words_are_found_as_they_are_or_as_they_are_encoded(punctuation, words):
+    normalization = Normalization(("nfkc", "lowercase"), punctuation)
+    plain = VectorSpace(
+        Vocabulary.of([*NAMES, *PIECES]), np.vstack([np.zeros((3, 1)), np.ones((7, 1))]).astype(np.float32)
+    )
+    space = VectorSpace(plain.tokenizer.vocabulary, plain.centre, normalization=normalization)
+    asked = [word.encode() for word in words]
+    for word, found, listed in zip(asked, space.find(asked).tolist(), plain.find(asked).tolist(), strict=True):
+        ids = space.tokenizer.encode(word).tolist()
+        alone = ids[0] if len(ids) == 1 and ids[0] else -1
+        phrase = plain.find([b"new_york"])[0] if word.lower() == b"new_york" else -1
+        assert found == (listed if listed >= 0 else max(alone, phrase))
+        assert (space.vector_of(word) is None) == (found < 0)
+    data = b"".join(checkpoint.serialize(space.to_checkpoint({})))
+    assert VectorSpace.from_checkpoint(checkpoint.parse(memoryview(data))).tokenizer.normalization == normalization
 
 
 @pytest.mark.parametrize("wrong", ["centre", "norms", "context", "counts"])

@@ -1,8 +1,9 @@
 """`lmkit bpe count`: distinct pre-tokens and their counts."""
 
-from lmkit.commands.bpe.pretoken_counting import Level, Normalize, Pattern, count_pretokens, make_scheme
+from lmkit.commands.bpe.pretoken_counting import Level, Pattern, count_pretokens, make_scheme
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
+from lmkit.commands.options.normalization import Normalize
 from lmkit.commands.options.standard import EncodingErrors, Files, Output, Run
 from lmkit.io import streams
 

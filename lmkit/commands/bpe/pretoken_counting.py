@@ -7,6 +7,7 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import Hashed
+from lmkit.commands.options.normalization import normal_forms
 from lmkit.commands.options.standard import Run, choice, suggested
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.io import size_limits, streams
@@ -29,12 +30,6 @@ Pattern = Annotated[
         help="What merges do not cross: `gpt2`, `gpt4`, `whitespace`, `none`, or a regular expression.",
     ),
 ]  # fmt: skip
-Normalize = Annotated[
-    str,
-    typer.Option(
-        "--normalize", metavar="FORMS", help="Normal forms in order: `none`, or of `nfc`, `nfkc`, `lowercase`."
-    ),
-]
 TokenizerOption = Annotated[
     str | None,
     typer.Option(
@@ -46,12 +41,9 @@ TokenizerOption = Annotated[
 
 def make_scheme(level: str, pattern: str | None, normalize: str) -> Any:
     """How text is to be treated. Raises UsageError for what does not go together."""
-    from lmkit.tokenization.bpe.scheme import END_OF_WORD, NORMALIZERS, PATTERNS, Scheme
+    from lmkit.tokenization.bpe.scheme import END_OF_WORD, PATTERNS, Scheme
 
-    forms = tuple(form for form in normalize.replace(",", " ").split() if form != "none")
-    for form in forms:
-        if form not in NORMALIZERS:
-            raise UsageError(f"--normalize: {form!r} is not one of {', '.join(NORMALIZERS)}")
+    forms = normal_forms(normalize)
     if level == "char":
         if pattern not in (None, "whitespace"):
             raise UsageError("--level char parts words at white space; --pattern is for --level byte")

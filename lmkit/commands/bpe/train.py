@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.bpe.pretoken_counting import Level, Normalize, Pattern, count_pretokens, make_scheme, read_counts
+from lmkit.commands.bpe.pretoken_counting import Level, Pattern, count_pretokens, make_scheme, read_counts
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
+from lmkit.commands.options.normalization import Normalize
 from lmkit.commands.options.standard import EncodingErrors, Files, Output, Run
 from lmkit.errors import UsageError
 from lmkit.io import streams

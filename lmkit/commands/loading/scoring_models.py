@@ -6,6 +6,7 @@ from typing import Any
 
 from lmkit.commands.loading.models import has_torch, open_language_model, size_of_model, with_bos
 from lmkit.commands.loading.models import use_threads as use_model_threads
+from lmkit.commands.options.normalization import of_tokenizer
 from lmkit.commands.options.standard import (
     BatchTokens,
     Bos,
@@ -111,7 +112,7 @@ def tell_unknown(run: Run, model: Any, prompt: bytes) -> None:
     if unk is None or tokenizer.kind not in ("word", "char"):
         return
     name = tokenizer.piece(unk)
-    text = prompt.decode(errors="replace")
+    text = of_tokenizer(tokenizer).apply(prompt).decode(errors="replace")
     pieces = text.split() if tokenizer.kind == "word" else list(text.replace("\n", ""))
     unknown = [
         piece for piece in dict.fromkeys(pieces)

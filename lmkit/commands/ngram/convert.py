@@ -8,9 +8,11 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.ngram.count import count_bytes
+from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of, of_tokenizer
 from lmkit.commands.options.standard import ModelOption, Output, Run
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.io import streams
+from lmkit.tokenization.normalization import Normalization
 
 
 def import_(
@@ -21,6 +23,8 @@ def import_(
     counts: Annotated[
         bool, typer.Option("--counts", help="The input is a table: n-gram, tab, count; a `</s>` ends sentences.")
     ] = False,
+    normalize: Normalize = "none",
+    punctuation: Punctuation = "keep",
     output: Output = None,
 ) -> None:
     """Read an ARPA model or a table of counts.
@@ -33,20 +37,36 @@ def import_(
     A table of counts is what `ngram export` writes of a count file; n-grams that stand in it several
     times are added up, so that `sort -m` and databases can join tables.
 
+    --normalize and --punctuation say what was done to the text that the file was made of: the model
+    does it to every text that it reads. The file's own words stay.
+
     Examples:
       lmkit ngram import model.arpa.gz -o model.lm
       lmkit ngram import --counts counts.tsv -o counts.lm
     """
+    normalization = normalization_of(normalize, punctuation)
     name = file or streams.STDIN
     with streams.open_output(output, binary=True, inputs=[name]) as out:
         if counts:
-            pieces = count_bytes(_counts_from_table(name))
+            pieces = count_bytes(_counts_from_table(name, normalization))
         else:
             model = opening.open_kind(name, "ngram")
             _tell_excess(run, name, model)
-            pieces = checkpoint_bytes(model, origin("ngram import", {}, [{"model": model.digest}]))
+            record = origin("ngram import", normalization.describe(), [{"model": model.digest}])
+            pieces = checkpoint_bytes(_normalising(model, normalization), record)
         for piece in pieces:
             out.write(piece)
+
+
+def _normalising(model: Any, normalization: Normalization) -> Any:
+    """The model, which normalises the texts that it reads if that is asked for. Raises UsageError."""
+    from lmkit.ngram.backoff_model import NGram
+
+    if not normalization:
+        return model
+    if of_tokenizer(model.tokenizer) or model.tokenizer.kind != "word":
+        raise UsageError("--normalize and --punctuation are for ARPA files and tables of counts")
+    return NGram(model.checked, model.tokenizer.normalising(normalization), model.config, model.digest)
 
 
 def _tell_excess(run: Run, name: str, model: Any) -> None:
@@ -95,6 +115,9 @@ def export(
     if opened.kind == "ngram" and opened.tokenizer.kind != "word":
         space = "U+0120, and every byte as a character," if opened.tokenizer.kind == "bpe" else "U+2581"
         run.terminal.notice(f"tokens are of kind {opened.tokenizer.kind}: spaces are written as {space} in ARPA")
+    if normalization := of_tokenizer(opened.tokenizer):
+        kind = "an ARPA file" if opened.kind == "ngram" else "a table"
+        run.terminal.notice(f"{normalization} has no place in {kind}, left out: it is for texts in that form")
     pieces = _arpa(opened) if opened.kind == "ngram" else _table(opened)
     with streams.open_output(output, inputs=[name]) as out:
         if output is not None and output.endswith(".gz"):
@@ -149,7 +172,7 @@ def _table(file: Any) -> Iterator[bytes]:
     yield from lines
 
 
-def _counts_from_table(name: str) -> Any:
+def _counts_from_table(name: str, normalization: Normalization) -> Any:
     from lmkit.ngram.count_file import CountFile
     from lmkit.ngram.count_table import from_rows
     from lmkit.tokenization.tokenizers import WordTokenizer
@@ -169,4 +192,4 @@ def _counts_from_table(name: str) -> Any:
         raise DataError(
             text if text.startswith(streams.display(name)) else f"{streams.display(name)}: {text}"
         ) from None
-    return CountFile(counts, WordTokenizer(vocabulary))
+    return CountFile(counts, WordTokenizer(vocabulary, normalization))

@@ -8,6 +8,7 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import origin
 from lmkit.commands.ngram.counting import MaxVocab, MinCount, Order, VocabFile, count_texts
+from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of, of_tokenizer
 from lmkit.commands.options.standard import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.errors import MissingError, UsageError
 from lmkit.io import streams
@@ -18,6 +19,8 @@ def count(
     files: Files = None,
     order: Order = 5,
     tokens: Tokens = "word",
+    normalize: Normalize = "none",
+    punctuation: Punctuation = "keep",
     vocab: VocabFile = None,
     max_vocab: MaxVocab = None,
     min_count: MinCount = 1,
@@ -63,17 +66,19 @@ def count(
     inputs = list(files or [streams.STDIN])
     opening.check_single_stdin(*inputs, vocab, tokens)
     count_threads = opening.core_count(threads)
-    settings = {"order": order, "tokens": tokens, "max_vocab": max_vocab, "min_count": min_count}
+    normalization = normalization_of(normalize, punctuation, tokens)
     with streams.open_output(output, binary=True, inputs=[*inputs, vocab, tokens]) as out:
         if engine == "dask":
             if max_vocab is not None or min_count > 1:
                 raise UsageError("--max-vocab and --min-count limit each piece; with an engine use --vocab")
-            pieces = [{**settings, "vocab": vocab, "encoding_errors": encoding_errors, "file": name} for name in inputs]
+            settings = {"order": order, "tokens": tokens, "normalization": normalization, "vocab": vocab}
+            pieces = [{**settings, "encoding_errors": encoding_errors, "file": name} for name in inputs]
             out.write(_with_dask(pieces, scheduler))
             return
         counts, tokenizer, _, storage = count_texts(
             run, inputs, order=order, tokens=tokens, vocab=vocab, max_vocab=max_vocab, min_count=min_count,
-            memory=memory, temp_dir=temp_dir, encoding_errors=encoding_errors, threads=count_threads,
+            normalization=normalization, memory=memory, temp_dir=temp_dir, encoding_errors=encoding_errors,
+            threads=count_threads,
         )  # fmt: skip
         file = CountFile(counts, tokenizer)
         for piece in count_bytes(file):
@@ -85,7 +90,7 @@ def count_bytes(file: Any) -> Iterator[Any]:
     """A count file as bytes: equal for equal counts, however they were come by."""
     from lmkit.checkpoint import serialize
 
-    settings = {"order": file.counts.order, "tokens": file.tokenizer.kind}
+    settings = {"order": file.counts.order, "tokens": file.tokenizer.kind, **of_tokenizer(file.tokenizer).describe()}
     return serialize(file.to_checkpoint(origin("ngram count", settings, [file.text()])))
 
 
@@ -97,7 +102,8 @@ def count_piece(settings: dict[str, Any]) -> bytes:
     run = Run("ngram count", settings, Terminal(quiet=True))
     counts, tokenizer, _, _ = count_texts(
         run, [settings["file"]], order=settings["order"], tokens=settings["tokens"], vocab=settings["vocab"],
-        max_vocab=None, min_count=1, memory=None, temp_dir=None, encoding_errors=settings["encoding_errors"], threads=1,
+        max_vocab=None, min_count=1, normalization=settings["normalization"], memory=None, temp_dir=None,
+        encoding_errors=settings["encoding_errors"], threads=1,
     )  # fmt: skip
     return b"".join(count_bytes(CountFile(counts, tokenizer)))
 

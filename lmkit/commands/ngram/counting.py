@@ -11,6 +11,7 @@ from lmkit.commands.loading.provenance import Hashed
 from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import streams
+from lmkit.tokenization.normalization import UNCHANGED, Normalization
 
 Order = Annotated[
     int, typer.Option("--order", metavar="N", min=0, max=20, help="Longest n-gram; 0 is the uniform model.")
@@ -30,12 +31,13 @@ VocabFile = Annotated[
 ]
 
 
-def make_learner(tokens: str, vocab: str | None) -> Any:
+def make_learner(tokens: str, vocab: str | None, normalization: Normalization = UNCHANGED) -> Any:
     """A learner of tokens; or a tokenizer that is given, by its checkpoint or by a vocabulary read from a file.
 
     Raises UsageError where both are, CheckpointError where a tokenizer can't serve n-gram models.
     """
     from lmkit.tokenization import tokenizers
+    from lmkit.tokenization.normalized_learner import NormalizedLearner
 
     if tokens not in tokenizers.KINDS:
         if vocab is not None:
@@ -44,10 +46,11 @@ def make_learner(tokens: str, vocab: str | None) -> Any:
             raise UsageError(f"--tokens {tokens!r} is none of {', '.join(tokenizers.KINDS)}, and no file")
         return tokenizers.Fixed(_with_sentence_marks(tokens))
     if vocab is None:
-        return tokenizers.learner(tokens)
+        learner = tokenizers.learner(tokens)
+        return NormalizedLearner(learner, normalization) if normalization else learner
     entries = list(streams.TextReader().lines(vocab))
     with opening.error_context(vocab):
-        return tokenizers.Fixed(tokenizers.from_list(tokens, entries))
+        return tokenizers.Fixed(tokenizers.from_list(tokens, entries, normalization))
 
 
 def _with_sentence_marks(name: str) -> Any:
@@ -63,7 +66,8 @@ def _with_sentence_marks(name: str) -> Any:
 
 def count_texts(
     run: Run, files: Sequence[str], *, order: int, tokens: str, vocab: str | None, max_vocab: int | None,
-    min_count: int, memory: str | None, temp_dir: str | None, encoding_errors: str, threads: int,
+    min_count: int, normalization: Normalization, memory: str | None, temp_dir: str | None, encoding_errors: str,
+    threads: int,
 ) -> tuple[Any, Any, dict[str, Any], Any]:  # fmt: skip
     """Counts, tokenizer, the record of the input and where the counts live, of texts read in order."""
     from lmkit.io.temp_storage import Disk, memory_size
@@ -71,7 +75,7 @@ def count_texts(
 
     if (vocab is not None or tokens not in TOKENS) and (max_vocab is not None or min_count > 1):
         raise UsageError("the vocabulary is given; that does not go with --max-vocab or --min-count")
-    learner = make_learner(tokens, vocab)
+    learner = make_learner(tokens, vocab, normalization)
     reader = opening.text_reader(encoding_errors, raw=learner.takes_bytes)
     blocks = Hashed(opening.read_blocks(run, reader, files, "counting"))
     counted = count_corpus(

@@ -7,6 +7,7 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.ngram.counting import MaxVocab, MinCount, Order, VocabFile, count_texts
+from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of, of_tokenizer
 from lmkit.commands.options.standard import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.io import streams
@@ -27,6 +28,8 @@ def fit(
         ),
     ] = "modified-kneser-ney",
     tokens: Tokens = "word",
+    normalize: Normalize = "none",
+    punctuation: Punctuation = "keep",
     prune: Annotated[
         str | None,
         typer.Option(
@@ -90,10 +93,14 @@ def fit(
     message says so. Words are what spaces part; `<s>` and `</s>` in a text are dropped,
     `<unk>` is the unknown word. An open vocabulary gives unknown words a share.
 
+    The model normalises every text that it reads as --normalize and --punctuation say; bits per
+    character and byte are counted on the text as given.
+
     Examples:
       lmkit ngram fit train.txt -o model.lm
       lmkit ngram fit --order 3 --smoothing witten-bell train.txt | lmkit ppl test.txt
       lmkit ngram fit --tokens char --order 6 train.txt -o char.lm
+      lmkit ngram fit --normalize nfkc,lowercase --punctuation split train.txt -o lower.lm
       lmkit ngram count part1.txt -o 1.lm; lmkit ngram count part2.txt -o 2.lm
       lmkit ngram merge 1.lm 2.lm | lmkit ngram fit --from-counts -o model.lm
     """
@@ -104,13 +111,17 @@ def fit(
     opening.check_single_stdin(*inputs, vocab, heldout, tokens)
     if from_counts and (tokens != "word" or vocab is not None or max_vocab is not None or min_count > 1):
         raise UsageError("--tokens, --vocab, --max-vocab and --min-count go with texts, not with --from-counts")
+    normalization = normalization_of(normalize, punctuation, tokens)
+    if from_counts and normalization:
+        raise UsageError("--normalize and --punctuation go with texts: counts are of text that was normalised")
     with streams.open_output(output, binary=True, inputs=[*inputs, vocab, heldout, tokens]) as out:
         if from_counts:
             counts, tokenizer, record, storage = _read_counts(inputs, order, run)
         else:
             counts, tokenizer, record, storage = count_texts(
                 run, inputs, order=order, tokens=tokens, vocab=vocab, max_vocab=max_vocab, min_count=min_count,
-                memory=memory, temp_dir=temp_dir, encoding_errors=encoding_errors, threads=thread_count,
+                normalization=normalization, memory=memory, temp_dir=temp_dir, encoding_errors=encoding_errors,
+                threads=thread_count,
             )  # fmt: skip
         is_open = (order > 0 and smoothing not in CLOSED) if open_vocabulary is None else open_vocabulary
         settings: dict[str, Any] = {"order": order, "smoothing": smoothing if order else "uniform"}
@@ -118,7 +129,8 @@ def fit(
         model, notes = _smooth(counts, tokenizer, settings, heldout, thread_count, storage, run)
         if notes:
             run.terminal.notice(f"discounts that the counts can't give are set by rule ({'; '.join(notes)})")
-        for piece in checkpoint_bytes(model, origin("ngram fit", {**settings, "tokens": tokenizer.kind}, [record])):
+        asked = {**settings, "tokens": tokenizer.kind, **of_tokenizer(tokenizer).describe()}
+        for piece in checkpoint_bytes(model, origin("ngram fit", asked, [record])):
             out.write(piece)
             storage.release()
 

@@ -7,6 +7,7 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.ngram.count import count_bytes
+from lmkit.commands.options.normalization import of_tokenizer
 from lmkit.commands.options.standard import Memory, Output, Run, TempDir
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import streams
@@ -63,6 +64,9 @@ def merged(data: Sequence[memoryview], names: Sequence[str], storage: Any = None
                 f"{name}: order {file.counts.order} over {file.tokenizer.kind}s does not add up with "
                 f"order {files[0].counts.order} over {files[0].tokenizer.kind}s"
             )
+        own, first = of_tokenizer(file.tokenizer), of_tokenizer(files[0].tokenizer)
+        if own != first:
+            raise UsageError(f"{name}: tokens of text under {own} do not add up with those under {first}")
     try:
         tokenizer, maps = unite_tokenizers([file.tokenizer for file in files])
     except CheckpointError as error:

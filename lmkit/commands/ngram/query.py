@@ -101,6 +101,8 @@ def _answer(model: Any, words: list[bytes]) -> dict[str, Any]:
     from lmkit.ngram.ngram_lookup import evaluate, find_grams
 
     ids = _ids(model, words)[-len(model.checked) :]
+    if not ids:
+        raise DataError(f"{b' '.join(words).decode(errors='replace')!r} has no words: punctuation is taken out")
     rows = np.array([ids], dtype=np.int32)
     log10 = float(evaluate(model.checked, rows, model.unseen)[0])
     keys = [table.key for table in model.checked]

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from lmkit.commands.ngram.counting import MaxVocab, MinCount
+from lmkit.commands.options.normalization import Normalize, Punctuation
 from lmkit.commands.options.standard import (
     ADJUSTABLE,
     UNRECORDED,
@@ -30,6 +31,8 @@ class Training:
     """How to train, whatever the family; the fields are options, by their names."""
 
     tokens: Tokens = "char"
+    normalize: Normalize = "none"
+    punctuation: Punctuation = "keep"
     by: Annotated[
         str,
         typer.Option(

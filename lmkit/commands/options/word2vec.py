@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of
 from lmkit.commands.options.standard import (
     ADJUSTABLE,
     UNRECORDED,
@@ -20,6 +21,7 @@ from lmkit.commands.options.standard import (
     choice,
 )
 from lmkit.errors import UsageError
+from lmkit.tokenization.normalization import Normalization
 
 AUTO = "auto"
 BUCKETS, MOST_BUCKETS = 2_000_000, 2**31 - 1  # fastText's number, and what an id has room for
@@ -103,6 +105,8 @@ class Word2VecOptions:
             "--sample", metavar="F", min=0.0, help="Words more frequent than this are left out at times; 0: none are."
         ),
     ] = 1e-4
+    normalize: Normalize = "none"
+    punctuation: Punctuation = "keep"
     min_count: Annotated[
         int, typer.Option("--min-count", metavar="N", min=1, help="Words seen less often are left out.")
     ] = 5
@@ -200,6 +204,11 @@ class Word2VecOptions:
         """The least and the greatest number of characters of the n-grams that make words."""
         ends = (self.subwords or "0").split("-")
         return int(ends[0]), int(ends[-1])
+
+    @property
+    def normalization(self) -> Normalization:
+        """How the text is normalised before it is split into words."""
+        return normalization_of(self.normalize, self.punctuation)
 
     def config(self) -> dict[str, Any]:
         """Return the fields of a TrainingConfig but the number of negatives, which may depend on the text."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
+from lmkit.commands.options.normalization import recorded
 from lmkit.commands.options.standard import ADJUSTABLE, UNRECORDED, Run
 from lmkit.commands.training_run.event_log import EventLog
 from lmkit.commands.training_run.state_file import StateFile
@@ -148,7 +149,7 @@ class Session(ABC):
     def recorded(self) -> dict[str, Any]:
         """Return the options that say what is learned."""
         unrecorded = self.run.marked(UNRECORDED)
-        return {key: value for key, value in self.run.settings.items() if key not in unrecorded}
+        return recorded({key: value for key, value in self.run.settings.items() if key not in unrecorded})
 
     # The run.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.ngram.counting import make_learner
+from lmkit.commands.options.normalization import normalization_of
 from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.commands.options.training import Training
 from lmkit.errors import DataError, UsageError
@@ -54,7 +55,8 @@ def read_texts(run: Run, files: Sequence[str], training: Training) -> Texts:
     from lmkit.data.sequences import TextFormat
 
     _check(training)
-    learner = make_learner(training.tokens, None)
+    normalization = normalization_of(training.normalize, training.punctuation, training.tokens)
+    learner = make_learner(training.tokens, None, normalization)
     reading: Any = _Learning(learner) if training.tokens in TOKENS else learner.tokenizer()
     form = TextFormat.of(training.by, reading)
     text = _encoded(run, files, reading, form, training, raw=learner.takes_bytes)
@@ -118,7 +120,7 @@ def _limited(tokenizer: Any, ids: Any, training: Training) -> tuple[Any, Any]:
 
     counts = np.bincount(ids, minlength=tokenizer.size)
     vocabulary, mapping = tokenizers.limit(tokenizer.vocabulary, counts, training.max_vocab, training.min_count)
-    return tokenizers.with_vocabulary(tokenizer.kind, vocabulary), mapping
+    return tokenizer.over(vocabulary), mapping
 
 
 def _split(text: _Encoded, form: Any, fraction: float) -> list[_Encoded | None]:

@@ -8,6 +8,7 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import Hashed, checkpoint_bytes, origin
+from lmkit.commands.options.normalization import of_tokenizer
 from lmkit.commands.options.standard import EncodingErrors, ModelOption, Output, Run, choice
 from lmkit.commands.w2v.query_words import open_space
 from lmkit.errors import UsageError
@@ -123,6 +124,8 @@ def export(
     if format == "projector" and output in (None, streams.STDIN):
         raise UsageError("the projector reads two files", hint="name a new folder with -o")
     space = open_space(name)
+    if normalization := of_tokenizer(space.tokenizer):
+        run.terminal.notice(f"{normalization} has no place there, left out: look up words in that form")
     from lmkit.word_vectors.writers import Export
 
     with opening.error_context(name):

@@ -140,7 +140,10 @@ class VectorSession(Session):
         ngrams = None
         if made is not None:
             centre, ngrams = made.words(vectors.centre), made.ngrams(vectors.centre)
-        return VectorSpace(self._texts.vocabulary, centre, vectors.context, corpus.counts, config, ngrams=ngrams)
+        return VectorSpace(
+            self._texts.vocabulary, centre, vectors.context, corpus.counts, config, ngrams=ngrams,
+            normalization=options.normalization,
+        )  # fmt: skip
 
     def end(self) -> None:
         """See `Session.end`."""

@@ -31,7 +31,7 @@ def read_texts(run: Run, files: Sequence[str], options: Word2VecOptions) -> Text
     blocks = Hashed(opening.read_blocks(run, reader, files, "reading"))
     disk = Disk(options.temp_dir)
     with corpus.Stream(memory_size(options.memory) // AN_ID, lambda: disk) as stream:
-        encoded = corpus.encode(blocks, stream, opening.core_count(options.threads))
+        encoded = corpus.encode(blocks, stream, opening.core_count(options.threads), options.normalization)
         _tell(run, encoded, disk)
         if options.phrases:
             before = encoded.words

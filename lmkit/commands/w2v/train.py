@@ -20,11 +20,14 @@ def train(run: Run, files: Files = None, *, options: Word2VecOptions) -> None:
     With --subwords a word's vector as centre is the mean of one of its own and one for each of the
     n-grams of characters that <word> has (Bojanowski et al. 2017), so that unknown words have vectors.
 
+    Commands that look up words normalise them as --normalize and --punctuation say.
+
     Examples:
       lmkit w2v train corpus.txt -o vectors.lm
       lmkit w2v train --arch cbow --dim 300 --window 10 --epochs 3 corpus.gz -o vectors.lm
       lmkit w2v train --phrases 2 --log run.jsonl corpus.txt -o vectors.lm
       lmkit w2v train --subwords 3-6 corpus.txt -o vectors.lm
+      lmkit w2v train --normalize lowercase --punctuation remove corpus.txt -o vectors.lm
     """
     inputs = list(files or [streams.STDIN])
     opening.check_single_stdin(*inputs, options.embeddings)

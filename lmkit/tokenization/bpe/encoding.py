@@ -16,9 +16,9 @@ from lmkit.errors import DataError
 from lmkit.protocols import I32, I64, U64, Bool
 from lmkit.tokenization.bpe.hash_table import MISSING, Table
 from lmkit.tokenization.bpe.merge_ranks import Merges
-from lmkit.tokenization.bpe.normalization import normalize
 from lmkit.tokenization.bpe.pretokenization import JOINED, WALLS, find
 from lmkit.tokenization.bpe.scheme import Scheme
+from lmkit.tokenization.normalization import normalize
 from lmkit.tokenization.vocabulary import Vocabulary
 from lmkit.tokenization.words import find as find_words
 from lmkit.tokenization.words import hash_stretches

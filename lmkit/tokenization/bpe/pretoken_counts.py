@@ -9,9 +9,9 @@ from lmkit.checkpoint import Array, Checkpoint, Streamed
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import I64, U8, U64
 from lmkit.tokenization.bpe.hash_table import MISSING, Table
-from lmkit.tokenization.bpe.normalization import normalize
 from lmkit.tokenization.bpe.pretokenization import INSIDE, find
 from lmkit.tokenization.bpe.scheme import Scheme
+from lmkit.tokenization.normalization import normalize
 from lmkit.tokenization.words import find as find_words
 from lmkit.tokenization.words import hash_stretches, split
 

@@ -6,10 +6,10 @@ from typing import Any
 from lmkit.errors import CheckpointError, DataError
 from lmkit.isolation import LimitError
 from lmkit.tokenization.bpe.expressions import splitter
+from lmkit.tokenization.normalization import FORMS
 
 LEVELS = ("byte", "char")
 PATTERNS = ("gpt2", "gpt4", "whitespace", "none")
-NORMALIZERS = ("none", "nfc", "nfkc", "lowercase")
 BEFORE_WORD, GOES_ON, UNFINISHED, END_OF_WORD = ("Ġ", "▁"), ("##", "#"), "@@", "</w>"
 MARKERS = (*BEFORE_WORD, *GOES_ON, UNFINISHED, END_OF_WORD)
 """Marks that pieces are shown with; see `lmkit.tokenization.bpe.piece_markers`."""
@@ -34,7 +34,7 @@ class Scheme:
 
     `level`: symbols start as bytes, or as characters of words that spaces part.
     `pattern`: how text falls into pre-tokens, one of PATTERNS or a regular expression.
-    `normalize`: normal forms applied in order, of NORMALIZERS without `none`.
+    `normalize`: normal forms applied in order, of normalization.FORMS.
     `end_of_word`: the mark at the end of each word, at level `char`; empty: none.
     `fused`: the mark is part of the last character's symbol and not a symbol of its own.
     `digits`: the longest run of digits in a pre-token under `gpt4`.
@@ -61,7 +61,7 @@ class Scheme:
         except (TypeError, KeyError, ValueError):
             raise CheckpointError("damaged checkpoint: the tokenizer's scheme is not one") from None
         typed = all(type(getattr(scheme, name)) is type(value) for name, value in asdict(cls()).items())
-        known = scheme.level in LEVELS and all(form in NORMALIZERS[1:] for form in scheme.normalize)
+        known = scheme.level in LEVELS and all(form in FORMS for form in scheme.normalize)
         if not typed or not known or not 1 <= scheme.digits <= 64 or not is_pattern(scheme.pattern):
             raise CheckpointError("damaged checkpoint: the tokenizer's scheme is not one", hint="or update lmkit")
         return scheme

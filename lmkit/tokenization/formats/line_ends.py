@@ -14,6 +14,7 @@ from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
 from lmkit.tokenization.formats import tokenizer_json, tokenizer_json_vocab, tokenizer_json_writer
 from lmkit.tokenization.formats.tokenizer_json_vocab import replace
+from lmkit.tokenization.formats.tokenizer_json_writer import sequence
 from lmkit.tokenization.formats.vocab_and_merges import is_name, parse_json
 from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
 
@@ -77,7 +78,7 @@ def _with(document: Mapping[str, Any], line_end: int) -> dict[str, Any]:
         raise CheckpointError("the vocabulary has a line end already, beside the token that ends lines")
     return {
         **document, "added_tokens": _added(document.get("added_tokens") or [], vocabulary, line_end),
-        "normalizer": _sequence("normalizers", [_RETURN, *_steps("normalizers", document.get("normalizer"))]),
+        "normalizer": sequence("normalizers", [_RETURN, *_steps("normalizers", document.get("normalizer"))]),
         "decoder": _decoder(document), "model": {**model, "vocab": _renamed(vocabulary, line_end, FEED)},
     }  # fmt: skip
 
@@ -99,8 +100,8 @@ def _without(document: Mapping[str, Any], line_end: int) -> dict[str, Any] | Non
     if decoders[-2:] == [{"type": "Fuse"}, _NO_SPACE]:
         decoders = decoders[:-2]
     return {
-        **document, "added_tokens": added, "normalizer": _sequence("normalizers", normalizers[1:]),
-        "decoder": _sequence("decoders", decoders), "model": {**model, "vocab": _renamed(vocabulary, line_end, NAME)},
+        **document, "added_tokens": added, "normalizer": sequence("normalizers", normalizers[1:]),
+        "decoder": sequence("decoders", decoders), "model": {**model, "vocab": _renamed(vocabulary, line_end, NAME)},
     }  # fmt: skip
 
 
@@ -136,7 +137,7 @@ def _decoder(document: Mapping[str, Any]) -> Any:
     model = document["model"]
     if model.get("type") != "BPE" or "ByteLevel" in json.dumps(decoder) or "Byte" in json.dumps(decoder):
         return decoder
-    return _sequence("decoders", [*_steps("decoders", decoder), {"type": "Fuse"}, _NO_SPACE])
+    return sequence("decoders", [*_steps("decoders", decoder), {"type": "Fuse"}, _NO_SPACE])
 
 
 def _steps(key: str, part: Any) -> list[Any]:
@@ -145,10 +146,6 @@ def _steps(key: str, part: Any) -> list[Any]:
         return []
     members = part.get(key) if part.get("type") == "Sequence" else [part]
     return members if isinstance(members, list) else []
-
-
-def _sequence(key: str, steps: list[Any]) -> dict[str, Any] | None:
-    return {"type": "Sequence", key: steps} if len(steps) > 1 else steps[0] if steps else None
 
 
 def _same(one: object, other: object) -> bool:

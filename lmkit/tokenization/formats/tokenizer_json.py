@@ -25,7 +25,7 @@ GPT4 = (
 )
 WHITESPACE = r" ?\S+|\s+(?!\S)|\s+"
 _DIGITS = re.compile(r"(?<=\|)\\p\{N\}(?:\{1,([1-9]\d?)\})?(?=\|)")
-_FORMS = {"NFC": "nfc", "NFKC": "nfkc", "Lowercase": "lowercase"}
+FORMS = {"NFC": "nfc", "NFKC": "nfkc", "Lowercase": "lowercase"}
 
 
 class NotNative(Exception):
@@ -128,9 +128,9 @@ def _parts(value: Any, key: str) -> list[Any]:
 def _forms(normalizer: Any) -> tuple[str, ...]:
     if normalizer is None:
         return ()
-    kind = _type_of(normalizer, *_FORMS, "Sequence", what="normalizer")
+    kind = _type_of(normalizer, *FORMS, "Sequence", what="normalizer")
     if kind != "Sequence":
-        return (_FORMS[kind],)
+        return (FORMS[kind],)
     return tuple(form for part in _parts(normalizer, "normalizers") for form in _forms(part))
 
 

@@ -1,7 +1,7 @@
 r"""Words, characters and bytes as a tokenizer.json, with which the tokenizers library gives the same ids and texts.
 
 Words are those between separators; `<s>` and `</s>` among them are dropped, as ours are. Bytes
-are a byte-pair encoding without merges.
+are a byte-pair encoding without merges. Normal forms are normalizers; words are split at punctuation.
 """
 
 import json
@@ -11,10 +11,14 @@ from typing import Any
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
 from lmkit.tokenization.bpe.byte_characters import visible
+from lmkit.tokenization.formats.tokenizer_json import FORMS
+from lmkit.tokenization.formats.tokenizer_json_writer import normalizers, sequence
+from lmkit.tokenization.normalization import KEEP, REMOVE, SPLIT, Normalization
 from lmkit.tokenization.tokenizers import ByteTokenizer, CharTokenizer, Stored, WordTokenizer, with_vocabulary
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 
 _SEPARATOR = r"[ \t\r\n\x00]"
+_PUNCTUATION = r"(?!\A<unk>\z)(?:(?<!\A<unk)|(?!>\z))[!-/:-@\[-`{-~\p{P}]"
 _NO_MARK = rf"(?<![^{_SEPARATOR[1:]})</?s>(?![^{_SEPARATOR[1:]})"
 
 
@@ -32,6 +36,8 @@ def _parts(tokenizer: Stored) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise CheckpointError("a piece of the vocabulary is not UTF-8, which a tokenizer.json can't hold") from None
     vocabulary = {piece: token for token, piece in enumerate(pieces)}
+    marks = [replace(_NO_MARK, "")] if kind == "word" else []
+    normalizer = sequence("normalizers", [*normalizers(tokenizer.normalization.forms), *marks])
     if kind == "byte":
         level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
         model: dict[str, Any] = {
@@ -39,18 +45,18 @@ def _parts(tokenizer: Stored) -> dict[str, Any]:
             "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "vocab": vocabulary, "merges": [],
         }  # fmt: skip
         return {
-            "normalizer": None, "pre_tokenizer": level, "post_processor": None,
+            "normalizer": normalizer, "pre_tokenizer": level, "post_processor": None,
             "decoder": {**level, "use_regex": True}, "model": model,
         }  # fmt: skip
     model = {"type": "WordLevel", "vocab": vocabulary, "unk_token": pieces[0]}
     if kind == "char":
-        split, decoder = _split(r"[\s\S]", "Isolated"), {"type": "Fuse"}
         return {
-            "normalizer": None, "pre_tokenizer": split, "post_processor": None, "decoder": decoder, "model": model
+            "normalizer": normalizer, "pre_tokenizer": _CHARACTERS, "post_processor": None,
+            "decoder": {"type": "Fuse"}, "model": model,
         }  # fmt: skip
     spaced = [replace(r"\A", " "), {"type": "Fuse"}, replace(r"\A |(?<=\n) | (?=\n)", "")]
     return {
-        "normalizer": replace(_NO_MARK, ""), "pre_tokenizer": _split(f"{_SEPARATOR}+", "Removed"),
+        "normalizer": normalizer, "pre_tokenizer": _words(tokenizer.normalization.punctuation),
         "post_processor": None, "decoder": {"type": "Sequence", "decoders": spaced}, "model": model,
     }  # fmt: skip
 
@@ -68,6 +74,25 @@ def _split(expression: str, behavior: str) -> dict[str, Any]:
     return {"type": "Split", "pattern": {"Regex": expression}, "behavior": behavior, "invert": False}
 
 
+_CHARACTERS = _split(r"[\s\S]", "Isolated")
+
+
+def _words(punctuation: str) -> Any:
+    """Splits text into words, and these at punctuation marks."""
+    marks = {SPLIT: [_split(_PUNCTUATION, "Isolated")], REMOVE: [_split(_PUNCTUATION, "Removed")]}
+    return sequence("pretokenizers", [_split(f"{_SEPARATOR}+", "Removed"), *marks.get(punctuation, [])])
+
+
+def _normalization(document: Mapping[str, Any]) -> Normalization:
+    """The normalization of a document that `document_of` may have made."""
+    part = document.get("normalizer")
+    steps = part.get("normalizers", [part]) if isinstance(part, dict) else []
+    types = [step.get("type") for step in steps if isinstance(step, dict)]
+    split = document.get("pre_tokenizer")
+    punctuation = next((mode for mode in (SPLIT, REMOVE) if _words(mode) == split), KEEP)
+    return Normalization(tuple(FORMS[name] for name in types if name in FORMS), punctuation)
+
+
 def tokenizer_of(document: Mapping[str, Any]) -> Stored | None:
     """The tokenizer whose `document_of` this is; None where it is none."""
     model = document.get("model")
@@ -80,11 +105,12 @@ def tokenizer_of(document: Mapping[str, Any]) -> Stored | None:
         return None
     kind = {"BPE": "byte", "WordLevel": "word"}.get(str(model.get("type")), "") if isinstance(model, dict) else ""
     if kind == "word" and all(len(piece) == 1 for piece in pieces[3:]):
-        kind = "char" if document.get("normalizer") is None else "word"
+        kind = "char" if document.get("pre_tokenizer") == _CHARACTERS else "word"
     if not kind:
         return None
     try:
-        tokenizer = with_vocabulary(kind, Vocabulary.of([piece.encode() for piece in pieces]))
+        vocabulary_of_pieces = Vocabulary.of([piece.encode() for piece in pieces])
+        tokenizer = with_vocabulary(kind, vocabulary_of_pieces, _normalization(document))
     except UnicodeEncodeError:
         return None
     return tokenizer if _same(document_of(tokenizer), document) else None

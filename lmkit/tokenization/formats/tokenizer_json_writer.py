@@ -6,6 +6,7 @@ that stands for it, since the library knows no such mark.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from lmkit.errors import CheckpointError
@@ -13,10 +14,10 @@ from lmkit.protocols import Tokenizer
 from lmkit.tokenization.bpe.byte_characters import visible
 from lmkit.tokenization.bpe.scheme import Scheme
 from lmkit.tokenization.bpe.tokenizer import BPETokenizer
-from lmkit.tokenization.formats.tokenizer_json import GPT2, GPT4, WHITESPACE
+from lmkit.tokenization.formats.tokenizer_json import FORMS, GPT2, GPT4, WHITESPACE
 from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
 
-_FORMS = {"nfc": "NFC", "nfkc": "NFKC", "lowercase": "Lowercase"}
+_NORMALIZERS = {form: name for name, form in FORMS.items()}
 _SEPARATORS = r"[ \t\r\n\x00]"
 
 
@@ -28,10 +29,10 @@ def write(tokenizer: Tokenizer) -> bytes:
         raise CheckpointError(f"tokens are {tokenizer.kind}s, which have no merges to export")
     document = {
         "version": "1.0", "truncation": None, "padding": None, "added_tokens": _added(tokenizer),
-        "normalizer": _sequence("normalizers", _normalizers(tokenizer.scheme)),
-        "pre_tokenizer": _sequence("pretokenizers", _pre_tokenizers(tokenizer.scheme)),
+        "normalizer": sequence("normalizers", _normalizers(tokenizer.scheme)),
+        "pre_tokenizer": sequence("pretokenizers", _pre_tokenizers(tokenizer.scheme)),
         "post_processor": None,
-        "decoder": _sequence("decoders", _decoders(tokenizer.scheme)), "model": _model(tokenizer),
+        "decoder": sequence("decoders", _decoders(tokenizer.scheme)), "model": _model(tokenizer),
     }  # fmt: skip
     return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
 
@@ -98,8 +99,9 @@ def _model(tokenizer: BPETokenizer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _sequence(key: str, parts: list[dict[str, Any]]) -> dict[str, Any] | None:
-    return {"type": "Sequence", key: parts} if len(parts) > 1 else parts[0] if parts else None
+def sequence(key: str, parts: Sequence[Any]) -> Any:
+    """Several steps as one, one as it is, none as None."""
+    return {"type": "Sequence", key: list(parts)} if len(parts) > 1 else parts[0] if parts else None
 
 
 def _replace(expression: str, content: str) -> dict[str, Any]:
@@ -110,8 +112,13 @@ def _split(expression: str, behavior: str) -> dict[str, Any]:
     return {"type": "Split", "pattern": {"Regex": expression}, "behavior": behavior, "invert": False}
 
 
+def normalizers(forms: Sequence[str]) -> list[dict[str, Any]]:
+    """Normal forms as steps of a normalizer."""
+    return [{"type": _NORMALIZERS[form]} for form in forms]
+
+
 def _normalizers(scheme: Scheme) -> list[dict[str, Any]]:
-    forms: list[dict[str, Any]] = [{"type": _FORMS[form]} for form in scheme.normalize]
+    forms = normalizers(scheme.normalize)
     if not _has_mark(scheme):
         return forms
     other = _SEPARATORS.replace("[", "[^")

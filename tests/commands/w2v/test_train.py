@@ -251,7 +251,7 @@ def test_lines_of_one_word_teach_nothing_and_break_nothing(code, lmkit):
         (2, ["--log", "text.txt"], "is an input and would be overwritten"),
         (2, ["-o", "v.lm", "--log", "v.lm"], "one file for two things"),
         (2, ["-o", "."], "is a folder"),
-        (1, ["-o", "no/v.lm"], "No such file or directory"),
+        (74, ["-o", "no/v.lm"], "No such file or directory"),
         (2, ["--resume"], "needs -o OUTPUT"),
         (2, ["--memory", "much"], "is not a size"),
         (4, ["--embeddings", "text.txt"], "neither a checkpoint nor an ARPA file"),

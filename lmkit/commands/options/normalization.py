@@ -1,0 +1,59 @@
+"""Options of how text is normalised before it becomes tokens, and what is recorded of them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands.options.standard import TOKENS, choice
+from lmkit.errors import UsageError
+from lmkit.tokenization.normalization import FORMS, KEEP, PUNCTUATION, UNCHANGED, Normalization
+
+Normalize = Annotated[
+    str,
+    typer.Option(
+        "--normalize", metavar="FORMS", help="Normal forms in order: `none`, or of `nfc`, `nfkc`, `lowercase`."
+    ),
+]
+Punctuation = Annotated[
+    str,
+    typer.Option(
+        "--punctuation", metavar="MODE", callback=choice(*PUNCTUATION),
+        help="Punctuation: `keep` it on words, `split` each mark off as a word, `remove`: a space in place of each.",
+    ),
+]  # fmt: skip
+
+
+def normal_forms(listed: str) -> tuple[str, ...]:
+    """Return the normal forms that --normalize lists. Raises UsageError."""
+    forms = tuple(form for form in listed.replace(",", " ").split() if form != "none")
+    for form in forms:
+        if form not in FORMS:
+            raise UsageError(f"--normalize: {form!r} is not one of none, {', '.join(FORMS)}")
+    return forms
+
+
+def normalization_of(normalize: str, punctuation: str, tokens: str = "word") -> Normalization:
+    """Return how text is normalised for tokens of a kind, as --tokens has it. Raises UsageError."""
+    found = Normalization(normal_forms(normalize), punctuation)
+    if found and tokens not in TOKENS:
+        raise UsageError(
+            "--normalize and --punctuation are for words, characters and bytes: --tokens FILE says how it normalises"
+        )
+    if punctuation != KEEP and tokens != "word":
+        raise UsageError("--punctuation is about words: it goes with --tokens word")
+    return found
+
+
+def recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run with what is normalised as checkpoints say it: nothing where nothing is."""
+    others = {key: value for key, value in settings.items() if key not in ("normalize", "punctuation")}
+    if len(others) == len(settings):
+        return others
+    return {**others, **normalization_of(settings["normalize"], settings["punctuation"]).describe()}
+
+
+def of_tokenizer(tokenizer: Any) -> Normalization:
+    """Return what a tokenizer of words, characters or bytes does; others describe themselves."""
+    found: Normalization = getattr(tokenizer, "normalization", UNCHANGED)
+    return found
