@@ -29,7 +29,7 @@ class NormalizedLearner:
         normal = self._normalization.apply(block)
         return normal, self._learner.scan(normal)
 
-    def learn(self, _block: bytes, scanned: tuple[bytes, Any]) -> tuple[I32, I64]:
+    def learn(self, block: bytes, scanned: tuple[bytes, Any]) -> tuple[I32, I64]:
         """See `Learner.learn`."""
         return self._learner.learn(*scanned)
 

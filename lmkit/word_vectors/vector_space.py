@@ -4,7 +4,8 @@ Shapes: V words, D numbers in a vector, N queries.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from lmkit.digests import CheckedArray
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import F32, F64, I32, I64, Floats
 from lmkit.tokenization import tokenizers
-from lmkit.tokenization.normalization import UNCHANGED, Normalization, normalize
+from lmkit.tokenization.normalization import KEEP, UNCHANGED, Normalization
 from lmkit.tokenization.tokenizers import WordTokenizer
 from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 from lmkit.tokenization.words import hash_words, split
@@ -166,17 +167,15 @@ class VectorSpace:
         Phrases, which have `_` in them, are found before punctuation is looked at.
         """
         ids, normalization = self._listed(words), self.tokenizer.normalization
-        for normal in (partial(normalize, forms=normalization.forms), self.normal) if normalization else ():
+        for way in (replace(normalization, punctuation=KEEP), normalization) if normalization else ():
             missing = np.flatnonzero(ids < 0)
-            ids[missing] = self._listed([normal(words[place]) or b"" for place in missing.tolist()])
+            ids[missing] = self._listed(_normal_words([words[place] for place in missing.tolist()], way))
         return ids
 
     def normal(self, word: bytes) -> bytes | None:
         """Return a word in normal form; None where that is no word, or several."""
-        if not self.tokenizer.normalization:
-            return word
-        words = split(self.tokenizer.normalization.apply(word))
-        return words[0] if len(words) == 1 else None
+        normalization = self.tokenizer.normalization
+        return _normal_words([word], normalization)[0] or None if normalization else word
 
     def _listed(self, words: Sequence[bytes]) -> I32:
         """Ids of words as they are, -1 for those without a vector."""
@@ -328,6 +327,13 @@ class VectorSpace:
         scores = np.concatenate([exact(ids[at : at + ROWS]) for at in range(0, len(ids), ROWS)] or [np.zeros(0)])
         best = np.argsort(-scores, kind="stable")[:most]
         return [Neighbour(int(ids[place]), float(scores[place])) for place in best]
+
+
+def _normal_words(words: Sequence[bytes], normalization: Normalization) -> list[bytes]:
+    """Return words in normal form; an empty one where that is no word, or several."""
+    block = b"".join(b"\n" if b"\n" in word else word + b"\n" for word in words)
+    found = map(split, normalization.apply(block).split(b"\n")[:-1])
+    return [one[0] if len(one) == 1 else b"" for one in found]
 
 
 def _checked(values: Array | CheckedArray | None) -> Any:

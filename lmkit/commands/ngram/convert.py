@@ -117,7 +117,7 @@ def export(
         run.terminal.notice(f"tokens are of kind {opened.tokenizer.kind}: spaces are written as {space} in ARPA")
     if normalization := of_tokenizer(opened.tokenizer):
         kind = "an ARPA file" if opened.kind == "ngram" else "a table"
-        run.terminal.notice(f"{normalization} has no place in {kind}, left out: it is for texts in that form")
+        run.terminal.notice(f"{normalization} has no place in {kind}, left out: its readers need texts in that form")
     pieces = _arpa(opened) if opened.kind == "ngram" else _table(opened)
     with streams.open_output(output, inputs=[name]) as out:
         if output is not None and output.endswith(".gz"):

@@ -125,7 +125,9 @@ def export(
         raise UsageError("the projector reads two files", hint="name a new folder with -o")
     space = open_space(name)
     if normalization := of_tokenizer(space.tokenizer):
-        run.terminal.notice(f"{normalization} has no place there, left out: look up words in that form")
+        run.terminal.notice(
+            f"{normalization} has no place in a file of vectors, left out: its readers need words in that form"
+        )
     from lmkit.word_vectors.writers import Export
 
     with opening.error_context(name):

@@ -346,7 +346,9 @@ def test_phrases_are_looked_up_before_their_punctuation(done):
 
 def test_vectors_of_other_tools_have_no_place_for_it(vectors, done):
     exported = done("w2v", "export", vectors, "-o", "v.txt")
-    assert "--normalize nfkc,lowercase --punctuation split has no place there, left out" in exported.stderr
+    assert (
+        "--normalize nfkc,lowercase --punctuation split has no place in a file of vectors, left out" in exported.stderr
+    )
     done("w2v", "import", "v.txt", "-o", "plain.lm")
     assert "normalize" not in content("plain.lm").tokenizer
     begun = done("w2v", "train", *TINY, *SPLIT, "--embeddings", vectors, "train.txt", "-o", "more.lm")
