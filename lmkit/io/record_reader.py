@@ -16,29 +16,22 @@ GROUP = 256  # records that are worked on together, at most
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
 
-class Line(NamedTuple):
-    """A line of a file without its end."""
-
-    place: str
-    """The file and the number, for messages: "a.txt:3"."""
-    number: int
-    """From 1."""
-    data: bytes
+Line = tuple[str, int, bytes]
+"""The place of a line, such as "a.txt:3", its number from 1, and its bytes without their end."""
 
 
 class Record(NamedTuple):
     """A record: texts in columns, or values by the names of fields."""
 
-    line: Line
-    """The line where it begins."""
+    place: str
+    """The file and the line where it begins, for messages."""
+    number: int
+    """That of the line, from 1."""
+    data: bytes
+    """The line without its end."""
     columns: Sequence[str] = ()
     fields: dict[str, Any] | None = None
     """None where the form has columns without names."""
-
-    @property
-    def place(self) -> str:
-        """Return the file and the line."""
-        return self.line.place
 
 
 Groups = Iterator[Iterator[Record]]
@@ -71,7 +64,7 @@ class RecordFile:
             size = self._size or len(found)
             for begin in range(0, len(found), size):
                 group = enumerate(found[begin : begin + size], self.line_count + 1)
-                lines = [Line(f"{shown}:{at}", at, data) for at, data in group]
+                lines = [(f"{shown}:{at}", at, data) for at, data in group]
                 self.line_count += len(lines)
                 yield lines
 
@@ -85,7 +78,7 @@ class RecordFile:
         first = None
         for group in self._lines:
             seen.append(group)
-            first = next((line for line in group if line.data.strip()), None)
+            first = next((line for line in group if line[2].strip()), None)
             if first is not None:
                 break
         self._lines = chain(seen, self._lines)
@@ -101,10 +94,11 @@ class RecordFile:
 
 
 def _is_object(line: Line) -> bool:
-    if not line.data.lstrip().startswith(b"{"):
+    place, _, data = line
+    if not data.lstrip().startswith(b"{"):
         return False
     try:
-        from_json(line.data, line.place)
+        from_json(data, place)
     except DataError:
         return False
     return True
@@ -113,18 +107,18 @@ def _is_object(line: Line) -> bool:
 def _lines(file: RecordFile) -> Groups:
     """Yield lines as records of one column; bytes that are not UTF-8, where they are let in, as lone surrogates."""
     for group in file.lines():
-        yield (Record(line, (line.data.decode(errors="surrogateescape"),)) for line in group)
+        yield (Record(place, at, data, (data.decode("utf-8", "surrogateescape"),)) for place, at, data in group)
 
 
 def _tab_separated(file: RecordFile) -> Groups:
     for group in file.lines():
-        yield (Record(line, line.data.decode().split("\t")) for line in group)
+        yield (Record(place, at, data, data.decode().split("\t")) for place, at, data in group)
 
 
 def _json_lines(file: RecordFile) -> Groups:
     """Yield JSON objects; blank lines are no records."""
     for group in file.lines():
-        yield (Record(line, fields=from_json(line.data, line.place)) for line in group if line.data.strip())
+        yield (Record(place, at, data, (), from_json(data, place)) for place, at, data in group if data.strip())
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def from_json(line: bytes, place: str, *, constants: bool = False, hint: str | N
     except json.JSONDecodeError as error:
         raise DataError(f"{place}: not JSON ({error.msg}, column {error.colno})", hint=hint) from None
     except RecursionError:
-        raise DataError(f"{place}: nested too deeply") from None
+        raise DataError(f"{place}: not JSON that can be read (nested too deeply)", hint=hint) from None
     except ValueError as error:  # NaN, a number of thousands of digits
         raise DataError(f"{place}: not JSON that can be read ({' '.join(str(error).split())})", hint=hint) from None
     if not isinstance(found, dict):

@@ -1,21 +1,33 @@
 """Which items of two files belong together: those of the same ids if both files have ids, else those in order."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from lmkit.errors import DataError
 
 _SHOWN = 5  # ids that a message lists
 
 
+class Item(Protocol):
+    """What is aligned: an id, None where there is none, and where the item was read."""
+
+    @property
+    def id(self) -> str | None:
+        """Return the id."""
+
+    @property
+    def place(self) -> str:
+        """Return the file and the line."""
+
+
 class Key(NamedTuple):
-    """An item's id, None where it has none, and where it was read."""
+    """No more than that."""
 
     id: str | None
     place: str
 
 
-def align(items: Sequence[Key], others: Sequence[Key], files: tuple[str, str], *, samples: bool = False) -> list[int]:
+def align(items: Sequence[Item], others: Sequence[Item], files: tuple[str, str], *, samples: bool = False) -> list[int]:
     """Return the number of the other item for each item, (N,); `files` are their files' names for messages.
 
     `samples`: several items may be of one id. Raises DataError where an item has no other one, or one is left over.
@@ -41,7 +53,7 @@ def align(items: Sequence[Key], others: Sequence[Key], files: tuple[str, str], *
     return order
 
 
-def _have_ids(items: Sequence[Key]) -> bool:
+def _have_ids(items: Sequence[Item]) -> bool:
     """Whether all items have an id; raises DataError where some have, and others not."""
     without = [item for item in items if item.id is None]
     if without and len(without) < len(items):
@@ -53,8 +65,8 @@ def _have_ids(items: Sequence[Key]) -> bool:
     return not without
 
 
-def _check_unique(items: Sequence[Key]) -> None:
-    seen: dict[str | None, Key] = {}
+def _check_unique(items: Sequence[Item]) -> None:
+    seen: dict[str | None, Item] = {}
     for item in items:
         if item.id in seen:
             raise DataError(f"{item.place}: the id {str(item.id)[:40]!r} was there before, at {seen[item.id].place}")

@@ -56,7 +56,7 @@ def test_only_the_forms_of_a_command_are_told_by_names():
 def test_the_first_line_that_is_not_blank_tells_the_form(data, form, opened):
     file = opened(data, size=1)
     assert file.sniffed_form() == form
-    assert b"".join(record.line.data + b"\n" for record in file.records("text")) == data  # nothing is lost
+    assert b"".join(record.data + b"\n" for record in file.records("text")) == data  # nothing is lost
 
 
 def test_records_of_each_form_have_their_places(opened):
@@ -64,7 +64,7 @@ def test_records_of_each_form_have_their_places(opened):
     found = {form: list(opened(data).records(form)) for form in FORMS}
     assert [record.columns for record in found["text"]] == [('{"a": 1}',), ("",), ('{"b": "x\\ty"}',)]
     assert [record.fields for record in found["jsonl"]] == [{"a": 1}, {"b": "x\ty"}]
-    assert [record.line.number for record in found["jsonl"]] == [1, 3]
+    assert [record.number for record in found["jsonl"]] == [1, 3]
     assert [record.place.rpartition("/")[2] for record in found["text"]] == ["file:1", "file:2", "file:3"]
     assert [record.columns for record in opened(b"a\tb\nc").records("tsv")] == [["a", "b"], ["c"]]
 
@@ -87,7 +87,7 @@ def test_records_before_a_wrong_one_are_read(opened):
 def test_bytes_that_are_let_in_are_kept(write):
     file = RecordFile(str(write("file", b"\xff\xc3\xa9\n")), streams.TextReader(raw=True))
     (record,) = file.records("text")
-    assert record.line.data == record.columns[0].encode(errors="surrogateescape") == b"\xff\xc3\xa9"
+    assert record.data == record.columns[0].encode(errors="surrogateescape") == b"\xff\xc3\xa9"
 
 
 def test_what_is_read_is_watched(opened):
@@ -113,8 +113,8 @@ def test_a_form_is_one_row(opened, monkeypatch):
         import csv
 
         for group in file.lines():
-            rows = csv.DictReader(io.StringIO("".join(line.data.decode() + "\n" for line in group)))
-            yield (Record(group[number], fields=fields) for number, fields in enumerate(rows, 1))
+            rows = csv.DictReader(io.StringIO("".join(data.decode() + "\n" for _, _, data in group)))
+            yield (Record(*line, fields=fields) for line, fields in zip(group[1:], rows, strict=True))
 
     monkeypatch.setitem(record_reader.FORMS, "csv", Form((".csv",), read))
     assert form_of("a.csv.gz", "auto", "text", tuple(FORMS)) == "csv"

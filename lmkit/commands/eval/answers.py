@@ -166,7 +166,7 @@ def _aligned(found: list[_Item], others: list[_Item], file: str, against: str) -
     """Return a second system's items in the order of the first's: by ids that are there once, else as they come."""
 
     def keys(items: list[_Item]) -> list[Key]:
-        own = [one.texts[0].key for one in items]
+        own = [Key(one.texts[0].id, one.texts[0].place) for one in items]
         unique = len({key.id for key in own}) == len(own)
         return own if unique else [key._replace(id=None) for key in own]
 

@@ -7,7 +7,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Run
 from lmkit.commands.records.record_files import TextNotices, open_records
 from lmkit.errors import DataError
-from lmkit.io.record_reader import Line, Record, encoded, form_of
+from lmkit.io.record_reader import Record, encoded, form_of
 from lmkit.io.records import take_id, to_json
 from lmkit.prompting.examples import INPUTS, OUTPUTS, Example
 
@@ -31,7 +31,7 @@ def fields_of(input_field: str | None, output_field: str | None) -> Fields:
 
 def examples(
     run: Run, name: str, form: str, *, labelled: bool, fields: Fields = FIELDS, errors: str = "strict", before: int = 0,
-    see: Callable[[Line], None] = lambda _line: None,
+    see: Callable[[Record], None] = lambda _record: None,
 ) -> Iterator[Example]:  # fmt: skip
     """Yield the examples of a file; `labelled`: each must say what is right. Raises DataError.
 
@@ -40,8 +40,8 @@ def examples(
     text = opening.text_reader(errors, eager=True)
     for record in open_records(run, name, text).records(form):
         if form == "text":
-            see(record.line)
-        found = _example(record, before + record.line.number, fields)
+            see(record)
+        found = _example(record, before + record.number, fields)
         if labelled and found.output is None:
             raise DataError(f"{record.place}: no output", hint=_missing(form, fields))
         yield found
@@ -76,16 +76,16 @@ def _missing(form: str, fields: Fields) -> str:
 
 def _example(record: Record, number: int, fields: Fields) -> Example:
     if record.fields is not None:
-        return _of_fields(record.fields, record.line, number, fields)
+        return _of_fields(record.fields, record, number, fields)
     text, *output = record.columns
     if len(output) > 1:
         raise DataError(f"{record.place}: {len(output) + 1} fields, expected an input, a tab and an output")
     return Example(text, output[0] if output else None, number=number, place=record.place)
 
 
-def _of_fields(record: dict[str, Any], line: Line, number: int, fields: Fields) -> Example:
-    place = line.place
-    if b"\\ud" in line.data or b"\\uD" in line.data:
+def _of_fields(record: dict[str, Any], source: Record, number: int, fields: Fields) -> Example:
+    place = source.place
+    if b"\\ud" in source.data or b"\\uD" in source.data:
         encoded(to_json(record), place)
     text = _taken(record, fields.inputs, place)
     if text is None:

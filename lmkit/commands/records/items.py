@@ -74,7 +74,7 @@ class Items:
                 try:
                     for record in records:
                         if form == "text":
-                            notices.see(record.line)
+                            notices.see(record)
                         group.append(self._item(record))
                 except DataError:
                     yield group

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lmkit.commands.options.evaluation import EvaluationOptions
 from lmkit.commands.options.standard import Run
@@ -11,13 +11,12 @@ from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.record_reader import Record, form_of
 from lmkit.io.records import id_key
-from lmkit.metrics.item_alignment import Key, align
+from lmkit.metrics.item_alignment import align
 
 GOLD = ("gold", "label", "output", "answer", "answers")
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """What a file says of one item."""
 
     values: tuple[str, ...]
@@ -33,11 +32,6 @@ class Item:
     def value(self) -> str:
         """Return the value, where there is one only."""
         return self.values[0]
-
-    @property
-    def key(self) -> Key:
-        """Return what it is aligned by."""
-        return Key(self.id, self.place)
 
 
 @dataclass(frozen=True)
@@ -190,7 +184,4 @@ def aligned(
 ) -> list[Item]:
     """Return the items of another file in the order of these. Raises DataError as `item_alignment.align` does."""
     files = streams.display(name), streams.display(other)
-    return [
-        others[number]
-        for number in align([one.key for one in items], [one.key for one in others], files, samples=samples)
-    ]
+    return [others[number] for number in align(items, others, files, samples=samples)]

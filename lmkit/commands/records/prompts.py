@@ -75,9 +75,9 @@ class Prompts:
 
     def _prompt(self, before: int, record: Record) -> Prompt:
         """Return a line or a record as a prompt. Raises DataError where it is no record with a prompt."""
-        number = before + record.line.number
+        number = before + record.number
         if record.fields is None:
-            return Prompt(record.line.data, number, record.place)
+            return Prompt(record.data, number, record.place)
         found = _of_fields(record.fields, record.place, number)
         self._tell_twice(found)
         return found

@@ -7,7 +7,7 @@ from typing import Any
 from lmkit.commands.options.standard import Run
 from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError, UsageError
-from lmkit.io.record_reader import Line, encoded
+from lmkit.io.record_reader import Record, encoded
 from lmkit.io.records import take_id
 from lmkit.prompting.multiple_choice import Question, question_of
 from lmkit.prompting.slot_templates import ANSWER
@@ -51,11 +51,11 @@ class QuestionReader:
         for name in files:
             file = open_records(run, name)
             for records in file.groups("jsonl"):
-                yield [self._item(record.fields or {}, record.line, before + record.line.number) for record in records]
+                yield [self._item(record.fields or {}, record, before + record.number) for record in records]
             before += file.line_count
 
-    def _item(self, record: dict[str, Any], line: Line, number: int) -> QuestionRecord:
-        place, prompt = line.place, record.get("prompt")
+    def _item(self, record: dict[str, Any], source: Record, number: int) -> QuestionRecord:
+        place, prompt = source.place, record.get("prompt")
         if not isinstance(prompt, str):
             raise DataError(f"{place}: no `prompt` that is a text", hint='a record such as {"prompt": "Once"}')
         known_by, joint = take_id(record, place), record.get("joint", self.joint)
@@ -67,7 +67,7 @@ class QuestionReader:
             question,
             number if known_by is None else known_by,
             {key: value for key, value in record.items() if key not in RESERVED_FIELDS},
-            len(line.data) + 1,
+            len(source.data) + 1,
         )
 
     def _candidates(self, record: Mapping[str, Any], place: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from functools import partial
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Run
 from lmkit.io import streams
-from lmkit.io.record_reader import GROUP, Line, RecordFile
+from lmkit.io.record_reader import GROUP, Record, RecordFile
 
 _OBJECT = re.compile(rb"\s*\{\s*\".*\}\s*", re.DOTALL)
 
@@ -26,15 +26,15 @@ class TextNotices:
         """`asked`: the form that the user asked for, or `auto`."""
         self._run, self._asked, self._empty = run, asked, 0
 
-    def see(self, line: Line) -> None:
+    def see(self, record: Record) -> None:
         """Look at a line; a file's first one tells what the file may be, unless its form was asked for."""
-        if not line.data.strip():
+        if not record.data.strip():
             self._empty += 1
-        elif self._asked == "auto" and line.number == 1:
-            shown = line.place.removesuffix(":1")
-            if _OBJECT.fullmatch(line.data):
+        elif self._asked == "auto" and record.number == 1:
+            shown = record.place.removesuffix(":1")
+            if _OBJECT.fullmatch(record.data):
                 self._run.terminal.notice(f"{shown}: JSON Lines, taken for texts; --input jsonl takes records")
-            elif line.data.count(b"\t") == 1:
+            elif record.data.count(b"\t") == 1:
                 self._run.terminal.notice(f"{shown}: lines with tabs, taken for texts; --input tsv parts them")
 
     def close(self) -> None:

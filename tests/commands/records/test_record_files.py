@@ -1,7 +1,7 @@
 import pytest
 
 from lmkit.commands.records.record_files import TextNotices
-from lmkit.io.record_reader import Line
+from lmkit.io.record_reader import Record
 
 RECORDS = "a: JSON Lines, taken for texts; --input jsonl takes records"
 TABS = "a: lines with tabs, taken for texts; --input tsv parts them"
@@ -34,7 +34,7 @@ def test_notices_of_lines_taken_for_texts(asked, lines, notices):
     run = Heard()
     seen = TextNotices(run, asked)
     for number, data in enumerate(lines, 1):
-        seen.see(Line(f"a:{number}", number, data))
+        seen.see(Record(f"a:{number}", number, data))
     seen.close()
     assert run.notices == notices
 
