@@ -6,7 +6,7 @@ import numpy as np
 
 from lmkit.errors import CheckpointError
 from lmkit.protocols import I32, Tokenizer
-from lmkit.tokenization.tokenizers import Stored, with_vocabulary
+from lmkit.tokenization.tokenizers import Stored
 from lmkit.tokenization.vocabulary import Interner, Vocabulary
 
 
@@ -35,4 +35,4 @@ def unite_tokenizers(tokenizers: Sequence[Tokenizer]) -> tuple[Tokenizer, list[I
     if len(stored) != len(tokenizers):
         raise CheckpointError(f"models over different {first.kind} tokenizers don't go together")
     vocabulary, maps = union([tokenizer.vocabulary for tokenizer in stored])
-    return with_vocabulary(first.kind, vocabulary), maps
+    return stored[0].over(vocabulary), maps
