@@ -7,7 +7,7 @@ Shapes: N tokens, S sentences, V vocabulary.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -59,8 +59,53 @@ class Tokenizer(Protocol):
     def takes_bytes(self) -> bool:
         """Whether any bytes will do, text or not."""
 
+    @property
+    def names(self) -> Mapping[bytes, int]:
+        """Special tokens by name, which text never becomes unless asked; none where text may spell them all."""
+
+    @property
+    def parses(self) -> bool:
+        """Whether names of special tokens in a text mean these tokens."""
+
+    @property
+    def separator(self) -> bytes | None:
+        """Bytes between two pieces in a text; None where pieces alone do not say what text they make."""
+
+    @property
+    def unit(self) -> str | None:
+        """What text is cut into, whatever the vocabulary has: `word` or `character`; None for other cuts."""
+
+    @property
+    def is_subword(self) -> bool:
+        """Whether pieces are learned parts of words, which an `encoder` with options finds."""
+
+    @property
+    def has_merges(self) -> bool:
+        """Whether it has the merges, pieces and scheme of byte-pair encoding."""
+
+    @property
+    def ends_words(self) -> bool:
+        """Whether pieces say where words end; then text loses all white space but that."""
+
+    @property
+    def spells_whitespace(self) -> bool:
+        """Whether pieces hold all white space, line ends too, so that text is taken as it is."""
+
+    @property
+    def json(self) -> bytes | None:
+        """The tokenizer.json that it came as and is served by; None where lmkit runs it."""
+
     def encode(self, text: bytes) -> I32:
         """Ids of one line of UTF-8 text without its line end; no `bos` or `eos` added."""
+
+    def encode_stream(self, blocks: Iterable[bytes]) -> Iterator[I32]:
+        """Ids of one text, as if it were encoded at once; blocks may be cut anywhere, and none ends the last line.
+
+        Memory is bounded by the longest line where text is split at line ends: words, characters, bytes, merges
+        under a named pattern, and tokenizer.json files that split as GPT-2 does. Others need the whole text. Line
+        ends are tokens where there is one for them; to words they are white space, to characters unknown unless
+        the vocabulary has them.
+        """
 
     def encode_block(self, block: bytes) -> tuple[I32, I64]:
         """Ids of whole lines, (N,), and the end of each line in them, (S,)."""
@@ -68,8 +113,32 @@ class Tokenizer(Protocol):
     def decode(self, ids: Sequence[int]) -> bytes:
         """The text that the ids spell; special tokens as their names."""
 
+    def parsing(self) -> "Tokenizer":
+        """The same tokenizer, to which names of special tokens in a text mean these tokens."""
+
     def piece(self, token: int) -> bytes:
         """What one id stands for, as UTF-8."""
+
+    def written(self, token: int) -> bytes:
+        """A token as the tokenizer's own files write it."""
+
+    def fields(self) -> list[bytes]:
+        """Every piece, (V,), as a field of files whose fields white space separates."""
+
+    def spellings(self, hidden: set[int]) -> tuple[Sequence[bytes | None], Sequence[bytes | None], Bool]:
+        """What tokens append to a text: see `tokenization.token_bytes.TokenBytes`; `hidden` ones append nothing."""
+
+    def limited(self, counts: I64, most: int | None, minimum: int) -> "tuple[Tokenizer, I32] | None":
+        """A tokenizer of its `most` frequent tokens, seen `minimum` times, and their new ids by the old, (V,).
+
+        None where its vocabulary can't be smaller.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """What a checkpoint says of it besides kind, size, digest and specials."""
+
+    def tensors(self) -> Mapping[str, Any]:
+        """The arrays of a checkpoint that go with `describe`."""
 
 
 class TokenScore(NamedTuple):
@@ -115,6 +184,9 @@ class SequenceFormat(Protocol):
     def continuous(self) -> bool:
         """Whether a sequence may have several lines."""
 
+    def begun(self, ids: I32) -> I32:
+        """The inputs of a prompt: its ids, and the start token where it has one in front. Raises DataError."""
+
 
 class LanguageModel(Protocol):
     """A distribution over the next token given those before.
@@ -123,6 +195,10 @@ class LanguageModel(Protocol):
     `score_many` equals stepping with `advance` and `next`; a prefix scores the same
     whatever follows; old states stay good.
     """
+
+    @property
+    def kind(self) -> str:
+        """What `info` calls it: `ngram`, `rnn`, `transformer`, ..."""
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -238,8 +314,61 @@ class HasHiddenStates(Protocol):
         """What the next token is predicted from, (D,); after a token it is that token's of `HasEmbeddings.vectors`."""
 
 
-class HasAttention(Protocol):
-    """What each token of a sequence takes from each."""
+class HasAttention(LanguageModel, Protocol):
+    """A LanguageModel that says what each token of a sequence takes from each."""
 
     def attention(self, ids: I32) -> F32:
         """Weights, (N,) to (layers, heads, M, M), of its M inputs: the ids, behind a start token if it has one."""
+
+
+class Explains(LanguageModel, Protocol):
+    """A LanguageModel that says what each factor of a probability depends on."""
+
+    def explain(self, ids: Sequence[int]) -> Sequence[TokenScore]:
+        """The factors of one sentence's probability."""
+
+
+class SlidesWindows(LanguageModel, Protocol):
+    """A LanguageModel that reads texts beyond its context through windows."""
+
+    @property
+    def prompt_limit(self) -> int | None:
+        """The most tokens that are seen at once; None: any number."""
+
+    def context_used(self) -> str:
+        """The context, and behind a slash the stride of windows, as signatures have it."""
+
+
+# What a model can do is asked by these functions, since runtime checks of protocols are slow and evaluate properties.
+
+
+def is_language_model(model: object) -> TypeGuard[LanguageModel]:
+    """Whether a model gives probabilities of texts."""
+    return hasattr(model, "score_many")
+
+
+def has_attention(model: object) -> TypeGuard[HasAttention]:
+    """Whether a model has attention weights."""
+    return hasattr(model, "attention")
+
+
+def explains(model: object) -> TypeGuard[Explains]:
+    """Whether a model says what its probabilities depend on."""
+    return hasattr(model, "explain")
+
+
+def slides_windows(model: object) -> TypeGuard[SlidesWindows]:
+    """Whether a model reads long texts through windows."""
+    return context_limit(model) is not None
+
+
+def context_limit(model: object) -> int | None:
+    """The most tokens of a prompt that a model sees; None: any number."""
+    limit: int | None = getattr(model, "prompt_limit", None)
+    return limit
+
+
+def order_of(model: object) -> int | None:
+    """The length of the n-grams that a model's probabilities depend on; None where that has no bound."""
+    order: int | None = getattr(model, "order", None)
+    return order

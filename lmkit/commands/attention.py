@@ -9,6 +9,7 @@ from lmkit.commands.options.standard import Json, ModelOption, Output, Run, choi
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table, to_json
+from lmkit.protocols import has_attention
 
 LARGEST = 10_000
 
@@ -89,7 +90,7 @@ def _weights(name: str, text: str) -> tuple[list[str], Any]:
     from lmkit.data.sequences import encode_prompt
 
     model = opening.open_any(name)
-    if not hasattr(model, "attention"):
+    if not has_attention(model):
         raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no attention")
     tokenizer = model.tokenizer
     ids = encode_prompt(tokenizer, model.form, streams.argument_bytes(text, raw=tokenizer.takes_bytes))

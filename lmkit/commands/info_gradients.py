@@ -1,7 +1,7 @@
 """`lmkit info --gradients`: how far back in a text a neural model's errors reach."""
 
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Run
@@ -9,14 +9,19 @@ from lmkit.errors import CheckpointError
 from lmkit.io import streams
 from lmkit.io.records import Table
 
+if TYPE_CHECKING:
+    from lmkit.architectures.neural_model import NeuralModel
+
 BLOCKS = 16  # of the text, at most
 
 
 def print_gradients(run: Run, name: str, text: str, distance: int, json: bool, output: str | None) -> None:
     """Norms by distance, of everything that the gradient is taken by."""
     opening.check_single_stdin(name, text)
+    from lmkit.architectures.neural_model import NeuralModel
+
     model = opening.open_language_model(name)
-    if not hasattr(model, "weights"):
+    if not isinstance(model, NeuralModel):
         raise CheckpointError(
             f"{streams.display(name)}: of kind {model.kind}, which has no gradients; neural models have"
         )
@@ -32,7 +37,7 @@ def print_gradients(run: Run, name: str, text: str, distance: int, json: bool, o
                 table.row({"of": of, "distance": place, "norm": norm, "relative": relative})
 
 
-def _ids(run: Run, model: Any, text: str) -> Any:
+def _ids(run: Run, model: "NeuralModel", text: str) -> Any:
     """The tokens of a text, of the first part of a very long one."""
     import numpy as np
 

@@ -92,7 +92,7 @@ def next_token(
     else:
         _tell_sum(run, name, logs)
     raw = _logits(opened, state) if logits else None
-    records = [
+    records: list[dict[str, Any]] = [
         {
             "token": opened.tokenizer.piece(token).decode(errors="replace"), "id": token,
             "probability": perplexity.probability(float(logs[token])), "nats": float(logs[token]),

@@ -1,7 +1,7 @@
 """`lmkit ppl`: perplexity of texts under one or several models, and under their mixture."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,10 @@ from lmkit.commands.reports.perplexity import ModelScore, ScoreReport, rank_mode
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table, cell, to_json
+from lmkit.protocols import LanguageModel
+
+if TYPE_CHECKING:
+    from lmkit.evaluation.perplexity import Totals
 
 BLOCK = 1 << 20  # enough for one task, small enough to share among threads
 
@@ -94,7 +98,7 @@ def ppl(
         with run.terminal.progress("scoring", streams.size_of(texts)) as progress:
             for text in texts:
                 blocks = progress.over(opening.text_for(run, reader, text, models))
-                parts = _evaluate(scored, blocks, mixture=scoring.mix is not None, eos=not no_eos, threads=threads)
+                parts = _evaluate(scored, blocks, eos=not no_eos, threads=threads)
                 for one, part in zip(scored, parts, strict=True):
                     one.add(part)
                     if len(texts) > 1:
@@ -112,7 +116,7 @@ def ppl(
         shown.finish()
 
 
-def _check_ends(names: Sequence[str], models: Sequence[Any], *, no_eos: bool, explain: bool) -> None:
+def _check_ends(names: Sequence[str], models: Sequence[LanguageModel], *, no_eos: bool, explain: bool) -> None:
     """Raises UsageError where lines are asked for, but a model reads over their ends."""
     from lmkit.data.sequences import reaches_over_lines
 
@@ -132,7 +136,7 @@ def _check_ends(names: Sequence[str], models: Sequence[Any], *, no_eos: bool, ex
 
 
 def _scored(
-    run: Run, names: Sequence[str], models: Sequence[Any], asked: scoring_models.ScoringOptions, *, eos: bool
+    run: Run, names: Sequence[str], models: Sequence[LanguageModel], asked: scoring_models.ScoringOptions, *, eos: bool
 ) -> list[ModelScore]:
     """The models with their signatures."""
     return [
@@ -142,7 +146,7 @@ def _scored(
 
 
 def _mixture(
-    run: Run, models: Sequence[Any], weights: Sequence[float] | None, reader: streams.TextReader,
+    run: Run, models: Sequence[LanguageModel], weights: Sequence[float] | None, reader: streams.TextReader,
     asked: scoring_models.ScoringOptions,
 ) -> ModelScore:  # fmt: skip
     """The mixture of the models with its signature."""
@@ -152,20 +156,27 @@ def _mixture(
 
 
 def _evaluate(
-    scored: Sequence[ModelScore], blocks: Iterator[bytes], *, mixture: bool, eos: bool, threads: int | None
-) -> list[Any]:
+    scored: Sequence[ModelScore], blocks: Iterator[bytes], *, eos: bool, threads: int | None
+) -> "list[Totals]":
     """A text's totals under each model, read once."""
-    from lmkit.evaluation.mixture import evaluate_each
+    from lmkit.evaluation.mixture import Mixture, evaluate_each
     from lmkit.evaluation.perplexity import evaluate_all
 
     models = [one.model for one in scored]
-    if mixture:
+    if isinstance(models[-1], Mixture):
         return evaluate_each(models[-1], blocks)
     return evaluate_all(models, blocks, eos=eos, threads=opening.core_count(threads))
 
 
 def _explain(
-    run: Run, out: streams.Output, model: Any, reader: streams.TextReader, texts: list[str], *, eos: bool, as_json: bool
+    run: Run,
+    out: streams.Output,
+    model: LanguageModel,
+    reader: streams.TextReader,
+    texts: list[str],
+    *,
+    eos: bool,
+    as_json: bool,
 ) -> None:
     """Per line: probability, tokens and perplexity; then the text's perplexity by three formulas."""
     from lmkit.evaluation.perplexity import lines_of, probability, three_perplexities

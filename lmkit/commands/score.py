@@ -1,7 +1,7 @@
 """`lmkit score`: log-probability per line or token."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,10 @@ from lmkit.commands.options.standard import Bare, Files, Json, ModelsOption, NoE
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table
+from lmkit.protocols import LanguageModel, TokenScore
+
+if TYPE_CHECKING:
+    from lmkit.evaluation.perplexity import Line
 
 
 @with_groups()
@@ -94,8 +98,8 @@ def score(
 
 
 def _lines(
-    run: Run, model: Any, reader: streams.TextReader, texts: list[str], name: str, *, eos: bool
-) -> Iterator[Any]:
+    run: Run, model: LanguageModel, reader: streams.TextReader, texts: list[str], name: str, *, eos: bool
+) -> Iterator["Line"]:
     from lmkit.evaluation.perplexity import lines_of
 
     windows = scoring_models.ContextNotice(run, streams.display(name), model)
@@ -111,7 +115,7 @@ def _text(data: bytes) -> str:
 
 
 def _scores(
-    out: streams.Output, model: Any, lines: Iterator[Any], *, as_json: bool, explain: bool, signature: str
+    out: streams.Output, model: LanguageModel, lines: Iterator["Line"], *, as_json: bool, explain: bool, signature: str
 ) -> None:
     from lmkit.evaluation.perplexity import factors_of
 
@@ -131,7 +135,7 @@ def _scores(
             table.row({"line": number, **factor, "context": " ".join(factor["context"])})
 
 
-def _factor(model: Any, factor: Any) -> dict[str, Any]:
+def _factor(model: LanguageModel, factor: TokenScore) -> dict[str, Any]:
     piece = model.tokenizer.piece
     return {
         "token": _text(piece(factor.token)),
@@ -141,7 +145,9 @@ def _factor(model: Any, factor: Any) -> dict[str, Any]:
     }
 
 
-def _surprisals(out: streams.Output, model: Any, lines: Iterator[Any], *, as_json: bool, signature: str) -> None:
+def _surprisals(
+    out: streams.Output, model: LanguageModel, lines: Iterator["Line"], *, as_json: bool, signature: str
+) -> None:
     from lmkit.evaluation.perplexity import LN2
 
     table = Table(out, ("line", "token", "bits", "nats"), as_json=as_json)
@@ -158,7 +164,14 @@ def _surprisals(out: streams.Output, model: Any, lines: Iterator[Any], *, as_jso
 
 
 def _pairs(
-    out: streams.Output, model: Any, lines: Iterator[bytes], name: str, *, eos: bool, as_json: bool, signature: str
+    out: streams.Output,
+    model: LanguageModel,
+    lines: Iterator[bytes],
+    name: str,
+    *,
+    eos: bool,
+    as_json: bool,
+    signature: str,
 ) -> None:
     from lmkit.evaluation.perplexity import lines_of
 

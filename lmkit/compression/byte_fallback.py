@@ -10,8 +10,6 @@ RUN = 1 << 20
 """Tokens after which a run ends by itself, so that decoding needs no more memory than that."""
 _WINDOW = 1 << 16  # bytes within which a token is looked for behind what can't be spelled
 _SHORT = 32  # bytes of a part that is not cut to find what of it tokens spell
-_SEPARABLE = frozenset({"word", "char", "byte", "bpe"})
-"""Kinds of tokenizers that decode two runs in a row as they decode each, with what joins two tokens between them."""
 _FRAGMENT = 3  # bytes; a piece of raw bytes is worth ending for as many bytes of tokens
 _UNLIKELY = ("\ufffd", "\uffff", "\U0010ffff")
 _NO_TEXT = re.compile("[\ud800-\udfff]")
@@ -39,7 +37,7 @@ class ByteFallbackSegmenter:
 
     def _find_joint(self) -> bytes | None:
         """What `decode` puts between two tokens and two runs; None where that can't be known."""
-        if self._tokenizer.kind not in _SEPARABLE:
+        if self._tokenizer.separator is None:
             return None
         ordinary = [token for token in range(self._tokenizer.size) if token not in self._tokenizer.specials.values()][
             :1

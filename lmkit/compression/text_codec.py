@@ -96,9 +96,7 @@ def identity(model: LanguageModel) -> bytes:
 
 def _as_it_is(tokenizer: Tokenizer, text: bytes) -> I32:
     """Ids of a part of a text whose line ends are text."""
-    from lmkit.tokenization.stream_encoding import ids_of
-
-    return np.concatenate([np.zeros(0, np.int32), *ids_of(tokenizer, [text])])
+    return np.concatenate([np.zeros(0, np.int32), *tokenizer.encode_stream([text])])
 
 
 class _Shared:

@@ -128,9 +128,7 @@ def _whole(tokenizer: Tokenizer, form: TextFormat, blocks: Iterable[bytes]) -> I
 
 def _kept(tokenizer: Tokenizer, form: TextFormat, blocks: Iterable[bytes]) -> Iterator[Part]:
     """One document whose line ends are text."""
-    from lmkit.tokenization.stream_encoding import ids_of
-
-    for ids in ids_of(tokenizer, blocks):
+    for ids in tokenizer.encode_stream(blocks):
         yield ids, _none()
     last = _ending(form)
     yield last, np.array([len(last)])
@@ -166,15 +164,13 @@ def encode_prompt(tokenizer: Tokenizer, form: SequenceFormat, text: bytes) -> I3
     A token that begins every document is left out, where the text has it by its name.
     """
     ids = _prompt_ids(tokenizer, form, text)
-    named = getattr(tokenizer, "parses", False) and form.bos == ALWAYS and len(ids) and ids[0] == form.start
+    named = tokenizer.parses and form.bos == ALWAYS and len(ids) and ids[0] == form.start
     return ids[1:] if named else ids
 
 
 def _prompt_ids(tokenizer: Tokenizer, form: SequenceFormat, text: bytes) -> I32:
     if form.line_end is None:
-        from lmkit.tokenization.stream_encoding import ids_of
-
-        return np.concatenate([np.zeros(0, np.int32), *ids_of(tokenizer, [text])])
+        return np.concatenate([np.zeros(0, np.int32), *tokenizer.encode_stream([text])])
     *lines, last = text.split(b"\n") if form.continuous else [text]
     whole = [np.append(tokenizer.encode(line), np.int32(form.line_end)) for line in lines]
     return np.concatenate([*whole, tokenizer.encode(last)]).astype(np.int32)

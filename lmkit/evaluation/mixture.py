@@ -18,7 +18,7 @@ from lmkit.evaluation.parallel_readers import in_step
 from lmkit.evaluation.perplexity import Totals, measured, totals_of
 from lmkit.protocols import F64, I32, I64, Bool, LanguageModel, SequenceFormat, State, Tokenizer
 from lmkit.tokenization.normalization import UNCHANGED, Normalization
-from lmkit.tokenization.tokenizers import KINDS, Stored
+from lmkit.tokenization.tokenizers import Stored
 from lmkit.tokenization.vocabulary import UNK
 from lmkit.tokenization.vocabulary_union import unite_tokenizers
 
@@ -225,7 +225,7 @@ def _united(tokenizers: Sequence[Tokenizer]) -> tuple[Tokenizer, list[I32]]:
     """A tokenizer of what any of them has, and its ids of each one's tokens. Raises DataError."""
     first = tokenizers[0]
     for number, tokenizer in enumerate(tokenizers[1:], 2):
-        if tokenizer.digest != first.digest and (tokenizer.kind != first.kind or tokenizer.kind not in KINDS):
+        if tokenizer.digest != first.digest and (tokenizer.kind != first.kind or tokenizer.is_subword):
             what = f"other {first.kind}" if tokenizer.kind == first.kind else tokenizer.kind
             raise DataError(
                 f"model 1 has {first.kind} tokens and model {number} {what} tokens: their probabilities don't line up",

@@ -10,14 +10,14 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from lmkit.data.parallel_map import in_order
 from lmkit.data.sequences import reaches_over_lines
 from lmkit.evaluation.parallel_readers import in_step
-from lmkit.protocols import F64, I32, I64, LanguageModel, TokenScore
+from lmkit.protocols import F64, I32, I64, LanguageModel, TokenScore, explains, order_of
 from lmkit.tokenization.line_ends import with_line_ends
 from lmkit.tokenization.words import is_separator
 
@@ -206,7 +206,7 @@ def totals_of(model: LanguageModel, ids: I32, nats: F64, ends: I64 | None = None
 def _impossible(model: LanguageModel, ids: I32, ends: I64, nats: F64) -> list[tuple[int, ...]]:
     """The first few tokens of probability zero, each with the context that the model saw."""
     places = np.flatnonzero(np.isneginf(nats))[:SHOWN].tolist()
-    width = getattr(model, "order", 1)
+    width = order_of(model) or 1
     shown = []
     for place in places:
         line = int(np.searchsorted(ends, place, side="right"))
@@ -244,12 +244,11 @@ def lines_of(model: LanguageModel, blocks: Iterable[bytes], *, eos: bool = True)
             begin = end
 
 
-def factors_of(model: Any, line: Line) -> Sequence[Any]:
+def factors_of(model: LanguageModel, line: Line) -> Sequence[TokenScore]:
     """The factors of a line's probability: as the model explains them, if it does, else with the whole line before."""
     ids = line.ids.tolist()
-    if hasattr(model, "explain"):
-        explained: Sequence[Any] = model.explain(ids)
-        return explained
+    if explains(model):
+        return model.explain(ids)
     return [TokenScore(token, tuple(ids[:at]), at + 1, line.nats[at].item()) for at, token in enumerate(ids)]
 
 
@@ -262,7 +261,7 @@ def three_perplexities(model: LanguageModel, lines: Iterable[Line]) -> dict[str,
     lines = list(lines)
     counts: dict[tuple[int, ...], int] = {}
     surprisal: dict[tuple[int, ...], float] = {}
-    order = getattr(model, "order", None)  # without one, a token's probability depends on all before it
+    order = order_of(model)  # without one, a token's probability depends on all before it
     for line in lines:
         ids = line.ids.tolist()
         for place, nats in enumerate(line.nats.tolist()):

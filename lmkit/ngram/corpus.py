@@ -15,8 +15,7 @@ from lmkit.ngram.counting import count_sentences, mark
 from lmkit.ngram.merging import merge, move, remap
 from lmkit.ngram.tables import Counts
 from lmkit.protocols import I32, ProgressCallback, Tokenizer, no_progress
-from lmkit.tokenization import tokenizers
-from lmkit.tokenization.tokenizers import CharTokenizer, Learner, WordTokenizer
+from lmkit.tokenization.tokenizers import Learner
 
 BASE = 150 << 20  # bytes of a process before it counts anything
 POSITION = 40  # bytes of a text position while it is counted
@@ -53,7 +52,7 @@ def count_corpus(
             counts = move(counts, storage)
         runs.append(counts)
     tokenizer = learner.tokenizer()
-    if isinstance(tokenizer, WordTokenizer | CharTokenizer) and (max_vocab is not None or min_count > 1):
+    if max_vocab is not None or min_count > 1:
         tokenizer, runs = _limited(tokenizer, runs, max_vocab, min_count)
     return Counted(merge(runs, storage), tokenizer, storage, len(runs), learner.dropped)
 
@@ -81,13 +80,15 @@ def _joined(pieces: list[I32]) -> I32:
 
 
 def _limited(
-    tokenizer: WordTokenizer | CharTokenizer, runs: list[Counts], most: int | None, minimum: int
+    tokenizer: Tokenizer, runs: list[Counts], most: int | None, minimum: int
 ) -> tuple[Tokenizer, list[Counts]]:
     """A smaller vocabulary; n-grams with words that fell out are added up under `<unk>`."""
     size = tokenizer.size
     total = np.zeros(size, dtype=np.int64)
     for run in runs:
         total[: len(run.levels[0])] += run.levels[0].count
-    vocabulary, words = tokenizers.limit(tokenizer.vocabulary, total, most, minimum)
-    limited = tokenizer.over(vocabulary)
-    return limited, [remap(run, words[: len(run.levels[0])], len(vocabulary)) for run in runs]
+    limited = tokenizer.limited(total, most, minimum)
+    if limited is None:
+        return tokenizer, runs
+    smaller, words = limited
+    return smaller, [remap(run, words[: len(run.levels[0])], smaller.size) for run in runs]

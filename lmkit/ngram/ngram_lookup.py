@@ -3,15 +3,17 @@
 Shapes: N n-grams of k words each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from lmkit.digests import CheckedArray
 from lmkit.ngram.backoff_estimation import Table
-from lmkit.ngram.tables import SHIFT, find_keys
+from lmkit.ngram.tables import SHIFT, find_keys, words_of
 from lmkit.protocols import F64, I32, I64
+
+PIECE = 1 << 14  # n-grams that are spelled at a time
 
 
 class CheckedTable(NamedTuple):
@@ -58,3 +60,25 @@ def evaluate(tables: Sequence[Table | CheckedTable], words: I32, unseen: float =
     if not hit.all():
         logs[~hit] += evaluate(tables, words[~hit, 1:], unseen)
     return logs
+
+
+def look_up(tables: Sequence[Table | CheckedTable], words: Sequence[int], unseen: float = 0.0) -> tuple[float, int]:
+    """log10 of p(last word | words before), of at most the model's order, and the order of the n-gram that answered."""
+    rows = np.array([words], dtype=np.int32)
+    keys: list[I64 | CheckedArray] = [table.key for table in tables]
+    order = next((k for k in range(len(words), 1, -1) if find_grams(keys, rows[:, -k:])[0] >= 0), 1)
+    return float(evaluate(tables, rows, unseen)[0]), order
+
+
+def possible_grams(tables: Sequence[Table], bos: int, order: int | None) -> Iterator[tuple[list[int], float, int]]:
+    """Words, log10 and order of the n-grams that can come, all or those of one order, in the tables' order."""
+    keys = [table.key for table in tables]
+    for k, table in enumerate(tables, 1):
+        if order not in (None, k):
+            continue
+        for begin in range(0, len(table.log10), PIECE):
+            ids = np.arange(begin, min(begin + PIECE, len(table.log10)))
+            rows = words_of(keys, k, ids).tolist()
+            for row, log10 in zip(rows, table.log10[ids].tolist(), strict=True):
+                if row[-1] != bos and log10 > -float("inf"):
+                    yield row, log10, k

@@ -14,10 +14,8 @@ def size_in(tokenizer: Tokenizer, form: SequenceFormat | None) -> Callable[[str]
     """
     if form is not None and (form.continuous or form.line_end is None):
         return lambda text: len(encode_prompt(tokenizer, form, text.encode()))
-    if form is None and tokenizer.kind not in ("word", "char", "byte"):
-        from lmkit.tokenization.stream_encoding import ids_of
-
-        return lambda text: sum(map(len, ids_of(tokenizer, [text.encode()])))
+    if form is None and tokenizer.is_subword:
+        return lambda text: sum(map(len, tokenizer.encode_stream([text.encode()])))
 
     def by_line(text: str) -> int:
         lines = text.encode().split(b"\n")

@@ -7,7 +7,7 @@ as runs of spaces are ordinary words of the file's vocabulary and always found.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from hashlib import sha256
@@ -17,12 +17,15 @@ import numpy as np
 
 from lmkit.checkpoint import Array, Checkpoint, Streamed
 from lmkit.errors import CheckpointError, DataError
-from lmkit.protocols import I32, I64
+from lmkit.protocols import I32, I64, Bool
+from lmkit.tokenization.bpe import chunks
 from lmkit.tokenization.bpe.byte_characters import CHARACTER_TO_BYTE, from_visible
 from lmkit.tokenization.bpe.encoding import Options
+from lmkit.tokenization.bpe.scheme import Scheme
 from lmkit.tokenization.formats.vocab_and_merges import check_ids, parse_json, roles
 from lmkit.tokenization.huggingface_encoder import ForeignEncoder, Served
 from lmkit.tokenization.huggingface_library import build, failures
+from lmkit.tokenization.line_tokenizer import LineTokenizer, Spellings, spelled_without
 from lmkit.tokenization.normalizers import META
 from lmkit.tokenization.reserved_tokens import Vocabulary, vocabulary
 
@@ -44,13 +47,45 @@ def _check_shape(document: Mapping[str, Any]) -> None:
         raise CheckpointError("not a tokenizer.json: its added tokens are no list of tokens")
 
 
-class HuggingFaceTokenizer:
+def _splits_as_gpt2(document: Mapping[str, Any]) -> bool:
+    """Whether text falls apart wherever GPT-2's pattern parts it, before anything else is done to it."""
+    part = document.get("pre_tokenizer") or {}
+    members = part.get("pretokenizers") if part.get("type") == "Sequence" else [part]
+    if document.get("normalizer") is not None or not isinstance(members, list) or not members:
+        return False
+    *first, last = members
+    added = document.get("added_tokens") or []
+    return (
+        all(member.get("type") == "Digits" for member in first)
+        and (last.get("type"), last.get("add_prefix_space", True), last.get("use_regex", True))
+        == ("ByteLevel", False, True)
+        and not any(token.get("lstrip") or not str(token.get("content")).isascii() for token in added)
+        and not any(set(str(token.get("content"))) & set(" \t\r\n") for token in added)
+        and all(token.get("special") for token in added)
+    )
+
+
+def _is_word(text: bytes) -> bool:
+    return text.isascii() and text.isalnum()
+
+
+def _is_part(piece: bytes) -> bool:
+    """Whether a piece is a part of a character, which a decoder can't show alone."""
+    try:
+        piece.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+class HuggingFaceTokenizer(LineTokenizer):
     """A tokenizer.json, whatever is in it."""
 
     kind = "huggingface"
-    takes_bytes = False
-    parses = False
-    """Whether names of special tokens in a text mean these tokens."""
+    is_subword = True
+    separator = None
+    size = 0
+    json = b""
 
     def __init__(self, data: bytes, specials: Mapping[str, int], library: Any) -> None:
         self.json = data
@@ -125,7 +160,8 @@ class HuggingFaceTokenizer:
     def parsing(self) -> "HuggingFaceTokenizer":
         """The same tokenizer, to which names of special tokens in a text mean these tokens."""
         made = copy(self)
-        made.__dict__.pop("_lines", None)
+        for made_before in ("_lines", "_stream"):
+            made.__dict__.pop(made_before, None)
         made.parses = True
         return made
 
@@ -137,9 +173,19 @@ class HuggingFaceTokenizer:
         """See `Tokenizer.encode_block`."""
         return self._lines.encode(self._lines.scan(block))
 
-    def encode(self, text: bytes) -> I32:
-        """See `Tokenizer.encode`."""
-        return self.encode_block(text + b"\n")[0]
+    @cached_property
+    def _stream(self) -> "ForeignEncoder":
+        return self.encoder(Options(lines=False))
+
+    def encode_stream(self, blocks: Iterable[bytes]) -> Iterator[I32]:
+        """See `Tokenizer.encode_stream`."""
+        if _splits_as_gpt2(self.document):
+            blocks = chunks.blocks(blocks, Scheme(pattern="gpt2"), lines=False)
+        else:
+            blocks = [b"".join(blocks)]
+        for part in blocks:
+            if part:
+                yield self._stream.encode(self._stream.scan(part))[0]
 
     def decode(self, ids: Sequence[int]) -> bytes:
         """The text that the ids spell, special tokens as their names. Raises DataError for an id beyond them."""
@@ -169,6 +215,29 @@ class HuggingFaceTokenizer:
         kinds = [part.get("type") for part in parts]
         after = kinds[kinds.index("Fuse") + 1 :] if "Fuse" in kinds else []
         return set(kinds) <= _LOCAL and set(after) <= {"Strip"} and not any(part.get("stop") for part in parts)
+
+    def spellings(self, hidden: set[int]) -> tuple[Spellings, Spellings, Bool]:
+        """See `Tokenizer.spellings`: the file's decoder is asked what tokens become, alone and behind another."""
+        ordinary = [token for token in range(self.size) if token not in hidden and self.written(token)]
+        decoder: dict[str, Any] = self.document.get("decoder") or {}
+        pieces: list[bytes | None] = [None] * self.size
+        for token in ordinary:
+            pieces[token] = self.piece(token)
+        none = np.zeros(self.size, dtype=np.bool_)
+        if decoder.get("type") == "ByteLevel":
+            return pieces, pieces, none
+        if decoder.get("type") == "BPEDecoder":
+            return spelled_without(str(decoder.get("suffix", "</w>")).encode(), pieces)
+        anchor = next((token for token in ordinary if _is_word(self.decode([token]))), None)
+        before = b"" if anchor is None else self.decode([anchor])
+        first, inside = list(pieces), list(pieces)
+        for token in ordinary:
+            if _is_part(pieces[token] or b""):
+                continue
+            first[token] = self.decode([token])
+            behind = self.decode([token] if anchor is None else [anchor, token])
+            inside[token] = behind.removeprefix(before) if behind.startswith(before) else None
+        return first, inside, none
 
     def is_byte(self, token: int) -> bool:
         """Whether a token is a byte that is spelled together with those beside it."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lmkit.protocols import I32, I64, U8
+from lmkit.protocols import I32, I64, U8, Ints
 
 _WIDTH = 8
 
@@ -35,7 +35,7 @@ class Renderer:
         data = b"".join(string.ljust(_WIDTH * count, fill) for string, count in zip(strings, rows, strict=True))
         return np.frombuffer(data, dtype=np.uint64)
 
-    def render(self, ids: I32) -> bytes:
+    def render(self, ids: Ints) -> bytes:
         """The strings of the ids, end to end."""
         if self._pad is None:
             return self._gathered(ids).tobytes()
@@ -47,7 +47,7 @@ class Renderer:
         padded: bytes = self._table[places].tobytes()
         return padded.translate(None, bytes([self._pad]))
 
-    def _gathered(self, ids: I32) -> U8:
+    def _gathered(self, ids: Ints) -> U8:
         lengths: I64 = self._lengths[ids]
         places = np.repeat(self._starts[ids] - np.cumsum(lengths) + lengths, lengths)
         return self._blob[places + np.arange(len(places))]

@@ -67,18 +67,18 @@ class StreamingDecoder:
         return other
 
 
-def _line(tokenizer: Any) -> _Line:
-    return _Joined(tokenizer) if hasattr(tokenizer, "separator") else _Decoded(tokenizer)
+def _line(tokenizer: Tokenizer) -> _Line:
+    return _Decoded(tokenizer) if tokenizer.separator is None else _Joined(tokenizer, tokenizer.separator)
 
 
 class _Joined:
     """Pieces with a separator between them."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Tokenizer, separator: bytes) -> None:
         self._piece = tokenizer.piece
         self._between = b""
-        self._separator = tokenizer.separator
-        self._ends_words = getattr(tokenizer, "ends_words", False)
+        self._separator = separator
+        self._ends_words = tokenizer.ends_words
         self._space = b""  # at the end of what came, to be told with what follows
         self.firm = 0
 

@@ -1,18 +1,12 @@
 """What each token adds to a text, as `decode_text` spells it: it hangs on what stands before. Knows no files."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
 import numpy as np
 
 from lmkit.protocols import Bool, SequenceFormat, Tokenizer
-from lmkit.tokenization.bpe.tokenizer import BPETokenizer
-from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
-
-Spellings = Sequence[bytes | None]
-"""A token's bytes, (V,); None for one that no text has."""
+from lmkit.tokenization.line_tokenizer import Spellings
 
 
 class Context(IntEnum):
@@ -64,62 +58,6 @@ class TokenBytes:
 
 def token_bytes_of(tokenizer: Tokenizer, form: SequenceFormat) -> TokenBytes:
     """What a tokenizer's tokens add to texts of a form; special tokens nothing, as texts have none."""
-    names = set(tokenizer.specials.values()) | set(getattr(tokenizer, "names", {}).values())
-    first, inside, parting = _spelled(tokenizer, names)
-    line_end = form.line_end if form.continuous else None
-    return TokenBytes(first, inside, parting, line_end)
-
-
-def _spelled(tokenizer: Tokenizer, names: set[int]) -> tuple[Spellings, Spellings, Bool]:
-    if isinstance(tokenizer, HuggingFaceTokenizer):
-        return _foreign(tokenizer, names)
-    pieces = [None if token in names else tokenizer.piece(token) for token in range(tokenizer.size)]
-    if tokenizer.kind == "word":
-        return pieces, pieces, np.ones(len(pieces), dtype=np.bool_)
-    if isinstance(tokenizer, BPETokenizer) and tokenizer.ends_words:
-        return _without(b" ", pieces)
-    return pieces, pieces, np.zeros(len(pieces), dtype=np.bool_)
-
-
-def _without(mark: bytes, pieces: Spellings) -> tuple[Spellings, Spellings, Bool]:
-    """Pieces with a mark at the end of words, which becomes a space where more follows."""
-    parting = np.array([piece is not None and piece.endswith(mark) for piece in pieces], dtype=np.bool_)
-    bodies = [None if piece is None else piece.removesuffix(mark) for piece in pieces]
-    return bodies, bodies, parting
-
-
-def _foreign(tokenizer: HuggingFaceTokenizer, names: set[int]) -> tuple[Spellings, Spellings, Bool]:
-    """As the file's decoder says, which is asked what tokens become, alone and behind another."""
-    ordinary = [token for token in range(tokenizer.size) if token not in names and tokenizer.written(token)]
-    decoder: dict[str, Any] = tokenizer.document.get("decoder") or {}
-    pieces: list[bytes | None] = [None] * tokenizer.size
-    for token in ordinary:
-        pieces[token] = tokenizer.piece(token)
-    none = np.zeros(tokenizer.size, dtype=np.bool_)
-    if decoder.get("type") == "ByteLevel":
-        return pieces, pieces, none
-    if decoder.get("type") == "BPEDecoder":
-        return _without(str(decoder.get("suffix", "</w>")).encode(), pieces)
-    anchor = next((token for token in ordinary if _is_word(tokenizer.decode([token]))), None)
-    before = b"" if anchor is None else tokenizer.decode([anchor])
-    first, inside = list(pieces), list(pieces)
-    for token in ordinary:
-        if _is_part(pieces[token] or b""):
-            continue
-        first[token] = tokenizer.decode([token])
-        behind = tokenizer.decode([token] if anchor is None else [anchor, token])
-        inside[token] = behind.removeprefix(before) if behind.startswith(before) else None
-    return first, inside, none
-
-
-def _is_word(text: bytes) -> bool:
-    return text.isascii() and text.isalnum()
-
-
-def _is_part(piece: bytes) -> bool:
-    """Whether a piece is a part of a character, which a decoder can't show alone."""
-    try:
-        piece.decode()
-    except UnicodeDecodeError:
-        return True
-    return False
+    hidden = set(tokenizer.specials.values()) | set(tokenizer.names.values())
+    first, inside, parting = tokenizer.spellings(hidden)
+    return TokenBytes(first, inside, parting, form.line_end if form.continuous else None)

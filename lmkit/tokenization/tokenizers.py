@@ -5,17 +5,19 @@ corpus may come already marked; `<unk>` counts as the unknown word. Characters a
 no such names, so that those texts are ordinary there.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from importlib import import_module
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 
 from lmkit.checkpoint import Array, Checkpoint, Streamed, canonical
 from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import I32, I64, Tokenizer
+from lmkit.tokenization.line_tokenizer import LineTokenizer
 from lmkit.tokenization.normalization import KEEP, UNCHANGED, Normalization
 from lmkit.tokenization.vocabulary import BOS, EOS, NAMES, SPECIALS, UNK, Interner, Vocabulary
 from lmkit.tokenization.words import Distinct, distinct, find, split
@@ -27,17 +29,6 @@ OTHERS = {
 }
 SEPARATORS = frozenset(b" \t\r\n\0")
 _CODE_POINTS = 0x110000
-
-
-@runtime_checkable
-class SelfDescribing(Protocol):
-    """A tokenizer that says itself what a checkpoint must hold of it."""
-
-    def describe(self) -> dict[str, Any]:
-        """What `describe` adds to kind, size, digest and specials."""
-
-    def tensors(self) -> dict[str, Array | Streamed]:
-        """The arrays that go with it."""
 
 
 class Learner(Protocol):
@@ -70,13 +61,10 @@ def _drop_markers(ids: I32, line_ends: I64) -> tuple[I32, I64]:
     return ids[~marked], line_ends - before[line_ends]
 
 
-class Stored:
+class Stored(LineTokenizer):
     """What tokenizers over a stored vocabulary share: text is normalised first, then cut into pieces."""
 
-    kind = ""
     specials: Mapping[str, int] = SPECIALS
-    separator = b""
-    takes_bytes = False
 
     def __init__(self, vocabulary: Vocabulary, normalization: Normalization = UNCHANGED) -> None:
         self.vocabulary = vocabulary
@@ -105,28 +93,42 @@ class Stored:
         """See `Tokenizer.piece`."""
         return self.vocabulary.piece(token)
 
-    def decode(self, ids: Sequence[int]) -> bytes:
-        """The pieces with the separator between them."""
-        return self.separator.join(map(self.piece, ids))
-
     def encode_block(self, block: bytes) -> tuple[I32, I64]:
         """See `Tokenizer.encode_block`."""
         return self._ids(self.normalization.apply(block))
 
+    @abstractmethod
     def _ids(self, block: bytes) -> tuple[I32, I64]:
         """Return the ids of whole lines in normal form, (N,), and the end of each line in them, (S,)."""
-        raise AssertionError("each kind has its own")
 
-    def encode(self, text: bytes) -> I32:
-        """See `Tokenizer.encode`."""
-        return self.encode_block(text + b"\n")[0]
+    def limited(self, counts: I64, most: int | None, minimum: int) -> tuple[Tokenizer, I32] | None:
+        """See `Tokenizer.limited`."""
+        vocabulary, mapping = limit(self.vocabulary, counts, most, minimum)
+        return self.over(vocabulary), mapping
+
+    def describe(self) -> dict[str, Any]:
+        """See `Tokenizer.describe`."""
+        return self.normalization.describe()
+
+    def tensors(self) -> dict[str, Array | Streamed]:
+        """The vocabulary."""
+        return {
+            "tokenizer.hashes": self.vocabulary.hashes,
+            "tokenizer.offsets": self.vocabulary.offsets,
+            "tokenizer.pieces": self.vocabulary.blob,
+            "tokenizer.ranks": self.vocabulary.ranks,
+        }
 
 
 class WordTokenizer(Stored):
     """Words between separators; what the vocabulary lacks is `<unk>`."""
 
-    kind = "word"
+    kind = unit = "word"
     separator = b" "
+
+    def fields(self) -> list[bytes]:
+        """Words as they are, since they hold no white space."""
+        return self.vocabulary.pieces()
 
     def _ids(self, block: bytes) -> tuple[I32, I64]:
         """See `Stored._ids`; `<s>` and `</s>` are dropped."""
@@ -180,7 +182,7 @@ def _is_character(piece: bytes) -> bool:
 class CharTokenizer(Stored):
     """Unicode characters, white space included."""
 
-    kind = "char"
+    kind, unit = "char", "character"
 
     @cached_property
     def _table(self) -> I32:
@@ -238,6 +240,17 @@ class ByteTokenizer(Stored):
 
     def __init__(self, normalization: Normalization = UNCHANGED) -> None:
         super().__init__(Vocabulary.of([*NAMES, *(bytes([value]) for value in range(256))]), normalization)
+
+    def fields(self) -> list[bytes]:
+        """Bytes as hexadecimal numbers."""
+        return [*NAMES, *(b"<0x%02X>" % value for value in range(256))]
+
+    def limited(self, _counts: I64, _most: int | None, _minimum: int) -> None:
+        """There are always 256 bytes."""
+
+    def tensors(self) -> dict[str, Array | Streamed]:
+        """None, as all bytes are known."""
+        return {}
 
     def _ids(self, block: bytes) -> tuple[I32, I64]:
         """See `Stored._ids`."""
@@ -305,28 +318,15 @@ def _normal_entry(entry: bytes, normalization: Normalization) -> bytes:
 
 def describe(tokenizer: Tokenizer) -> dict[str, Any]:
     """The checkpoint's `tokenizer` object."""
-    more = tokenizer.describe() if isinstance(tokenizer, SelfDescribing) else {}
-    if isinstance(tokenizer, Stored):
-        more = tokenizer.normalization.describe()
     return {
-        **more, "digest": tokenizer.digest, "size": tokenizer.size, "specials": dict(tokenizer.specials),
-        "type": tokenizer.kind,
+        **tokenizer.describe(), "digest": tokenizer.digest, "size": tokenizer.size,
+        "specials": dict(tokenizer.specials), "type": tokenizer.kind,
     }  # fmt: skip
 
 
 def tensors(tokenizer: Tokenizer) -> dict[str, Array | Streamed]:
     """The arrays that go with `describe`."""
-    if isinstance(tokenizer, SelfDescribing):
-        return tokenizer.tensors()
-    if not isinstance(tokenizer, WordTokenizer | CharTokenizer):
-        return {}
-    vocabulary = tokenizer.vocabulary
-    return {
-        "tokenizer.hashes": vocabulary.hashes,
-        "tokenizer.offsets": vocabulary.offsets,
-        "tokenizer.pieces": vocabulary.blob,
-        "tokenizer.ranks": vocabulary.ranks,
-    }
+    return dict(tokenizer.tensors())
 
 
 def load(checkpoint: Checkpoint) -> Tokenizer:

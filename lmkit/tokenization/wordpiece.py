@@ -5,7 +5,7 @@ is unknown (the WordPiece of Wu et al. 2016 and BERT). A marker says how pieces 
 listed: `##an`, `jug@@`, `▁jug` and so on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from hashlib import sha256
 
@@ -14,17 +14,17 @@ import numpy as np
 from lmkit.errors import DataError
 from lmkit.protocols import I32, I64
 from lmkit.tokenization.bpe.scheme import BEFORE_WORD, END_OF_WORD, GOES_ON, UNFINISHED
+from lmkit.tokenization.line_tokenizer import LineTokenizer
 from lmkit.tokenization.words import distinct, find
 
 UNKNOWN_NAMES = (b"<unk>", b"[UNK]", b"<UNK>")
 REMEMBERED = 1 << 20  # words
 
 
-class ListedTokenizer:
+class ListedTokenizer(LineTokenizer):
     """Greedy longest match over listed pieces; see `Tokenizer`. It is not kept in checkpoints."""
 
     kind = "vocabulary"
-    takes_bytes = False
     separator = b" "
 
     def __init__(self, entries: Mapping[bytes, int], marker: str, unknown: bytes | None) -> None:
@@ -52,14 +52,6 @@ class ListedTokenizer:
     def piece(self, token: int) -> bytes:
         """The entry of an id; empty where none has it."""
         return self._names.get(token, b"")
-
-    def decode(self, ids: Sequence[int]) -> bytes:
-        """The entries with spaces between them."""
-        return self.separator.join(map(self.piece, ids))
-
-    def encode(self, text: bytes) -> I32:
-        """See `Tokenizer.encode`."""
-        return self.encode_block(text + b"\n")[0]
 
     def encode_block(self, block: bytes) -> tuple[I32, I64]:
         """See `Tokenizer.encode_block`. Raises DataError for a word that can't be spelled where nothing is unknown."""

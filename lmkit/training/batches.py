@@ -12,6 +12,7 @@ import numpy as np
 
 from lmkit.architectures.sliding_window import UNSCORED
 from lmkit.checkpoint import Array
+from lmkit.data.corpus import Corpus
 from lmkit.protocols import I32, I64, Ints
 
 
@@ -46,29 +47,12 @@ def next_tokens(inputs: I32, targets: I32, *, fresh: bool = True) -> Batch:
 class Batches(Protocol):
     """Batches by their number, from 0."""
 
-    rows: int
+    @property
+    def rows(self) -> int:
+        """B."""
 
     def batch(self, number: int) -> Batch:
         """The batch of a step."""
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """An encoded text: all its ids, where documents end, and how many bytes it had."""
-
-    ids: Ints
-    ends: I64
-    bytes: int
-
-    @property
-    def tokens(self) -> int:
-        """How many tokens there are to predict."""
-        return len(self.ids)
-
-    @property
-    def bytes_per_token(self) -> float:
-        """Bytes of text that a token stands for on average."""
-        return self.bytes / max(1, len(self.ids))
 
 
 class RandomCrops:
@@ -173,3 +157,14 @@ def with_loss_at_end_only(batch: Batch) -> Batch:
     last = (targets != UNSCORED).sum(axis=1) - 1
     only = np.arange(targets.shape[1]) == last[:, None]
     return next_tokens(batch.arrays["inputs"], np.where(only, targets, UNSCORED).astype(np.int32), fresh=batch.fresh)
+
+
+def batches_of(
+    corpus: Corpus, start: int, batching: str, rows: int, time: int, seed: int, *, by_document: bool
+) -> Batches:
+    """Return B rows of T tokens a step: documents on their own, or the text as a family's `batching` takes it."""
+    if by_document:
+        return DocumentBatches(corpus, start, rows, time, seed)
+    if batching == "streams":
+        return ContiguousStreams(corpus.ids, start, rows, time, seed)
+    return RandomCrops(corpus.ids, start, rows, time, seed)

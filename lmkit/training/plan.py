@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from lmkit.training.optimizers import LearningRates
-from lmkit.training.schedules import Schedule
+from lmkit.training.schedules import RateSchedule, Schedule
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Plan:
     seconds: float | None = None
     optimizer: str = "muon"
     rates: LearningRates = field(default_factory=lambda: LearningRates(0.02, 0.04))
-    schedule: Schedule = field(default_factory=Schedule)
+    schedule: RateSchedule = field(default_factory=Schedule)
     clip: float | None = 1.0
     accumulate: int = 1
     evaluate_every: int = 0

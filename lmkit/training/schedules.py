@@ -1,4 +1,4 @@
-"""How the learning rate goes over a run: a factor of its peak at every step. Knows no torch.
+"""How long a run is, and the learning rate over it: a factor of its peak at every step. Knows no torch.
 
 warm-up    step / warmup up to step `warmup`
 constant   1 afterwards
@@ -9,9 +9,40 @@ noam       sqrt(warmup / step)                                      Vaswani et a
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 KINDS = ("linear", "cosine", "constant", "noam")
+STEPS = 500  # where neither steps nor a budget are given
+EVALUATIONS = 10  # of a run whose weights are chosen by them, where no interval is given
 WARMUP = 0.02  # share of the run, where no number of steps is given
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Seconds, tokens or floating-point operations that a run may take."""
+
+    amount: float
+    unit: str
+    """`s`, `tokens` or `flops`."""
+
+    def length(self, tokens_a_step: int, flops_a_token: int) -> tuple[int | None, float | None]:
+        """Return the steps, or else the seconds, of a run."""
+        if self.unit == "s":
+            return None, self.amount
+        tokens = self.amount if self.unit == "tokens" else self.amount / flops_a_token
+        return max(1, round(tokens / tokens_a_step)), None
+
+
+def evaluation_interval(every: int, steps: int | None, *, needed: bool) -> int:
+    """Return the steps between two evaluations, 0: only at the end; where they are `needed`, some of the run."""
+    return every if every or not needed else max(1, (steps or STEPS) // EVALUATIONS)
+
+
+class RateSchedule(Protocol):
+    """A factor of the peak learning rates at each step."""
+
+    def factor(self, step: int, total: int) -> float:
+        """The factor at a step from 1 to `total`."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmkit.architectures.config import ModelConfig
 from lmkit.architectures.neural_model import LoadedModel
+from lmkit.data.corpus import Corpus
+from lmkit.data.sequences import TextFormat
 from lmkit.nn.language_model import of_network
 from lmkit.nn.network import Network
-from lmkit.training.batches import Corpus
+from lmkit.protocols import Tokenizer
 
 BATCH_TOKENS = 1 << 13
 
@@ -41,3 +44,10 @@ class NextTokenValidation:
             nats = float(model.score_many(ids, corpus.ends).sum())
         tokens = max(1, corpus.tokens)
         return {"nats": -nats / tokens, "accuracy": model.correct / tokens}
+
+
+def validation_of(
+    settings: ModelConfig, tokenizer: Tokenizer, form: TextFormat, corpus: Corpus | None
+) -> NextTokenValidation | None:
+    """Return how a network of these settings is validated on a text; None without one."""
+    return None if corpus is None else NextTokenValidation(LoadedModel(settings, form, tokenizer, {}), corpus)

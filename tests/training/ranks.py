@@ -8,9 +8,10 @@ import tiny_models
 import torch
 
 from lmkit.architectures.neural_model import LoadedModel
+from lmkit.data.corpus import Corpus
 from lmkit.data.sequences import TextFormat
 from lmkit.nn import factory
-from lmkit.training.batches import ContiguousStreams, Corpus, DocumentBatches, RandomCrops
+from lmkit.training.batches import ContiguousStreams, DocumentBatches, RandomCrops
 from lmkit.training.distributed import join
 from lmkit.training.objectives.language_modelling import LanguageModelling
 from lmkit.training.plan import Plan

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.architectures.sliding_window import UNSCORED
+from lmkit.data.corpus import Corpus
 from lmkit.training.batches import (
     Batch,
     ContiguousStreams,
-    Corpus,
     DocumentBatches,
     RandomCrops,
     next_tokens,
@@ -168,7 +168,3 @@ def test_rows_are_taken_of_every_array_that_a_batch_has():
     assert taken["ids"].tolist() == [[6, 7, 8], [0, 1, 2]]
     assert taken["mask"].shape == (2, 4)
     assert taken["labels"].tolist() == [4, 3]
-
-
-def test_bytes_for_a_token():
-    assert Corpus(ids_of(4), np.array([4]), 10).bytes_per_token == 2.5

@@ -10,13 +10,13 @@ from torch.nn import functional
 
 from lmkit.architectures.neural_model import LoadedModel
 from lmkit.architectures.sliding_window import UNSCORED
+from lmkit.data.corpus import Corpus
 from lmkit.data.sequences import TextFormat
 from lmkit.errors import Diverged
 from lmkit.nn import factory
 from lmkit.nn.language_model import of_network
 from lmkit.training.batches import (
     ContiguousStreams,
-    Corpus,
     DocumentBatches,
     RandomCrops,
     next_tokens,

@@ -180,7 +180,7 @@ def _tokenizer_config(weights: LoadedModel) -> dict[str, Any]:
     }  # fmt: skip
     if weights.form.line_end is not None:
         return config
-    names = {token: name for name, token in getattr(tokenizer, "names", {}).items()}
+    names = {token: name for name, token in tokenizer.names.items()}
     if not weights.published.special_tokens:
         for role, token in tokenizer.specials.items():
             if token in names:

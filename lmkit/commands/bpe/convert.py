@@ -181,7 +181,7 @@ def _read(
                 tokenizer_json.said_roles({}, said)
         with opening.error_context(names[0]):
             tokenizer = tokenizer_json.read(contents[0], said)
-            if tokenizer.kind != "bpe":
+            if not tokenizer.has_merges:
                 reason = tokenizer_json.why_foreign(contents[0])
                 run.terminal.detail(f"served by the tokenizers library: {reason}")
             return tokenizer

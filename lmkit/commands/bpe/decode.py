@@ -1,7 +1,7 @@
 """`lmkit bpe decode`: ids or pieces back to text."""
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Files, Output, Run, choice
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
+
+if TYPE_CHECKING:
+    from lmkit.tokenization.id_decoding import IdDecoder
 
 HEAD = 1 << 16  # bytes in which the header of an array has to be
 
@@ -42,6 +45,8 @@ def decode(
       lmkit bpe decode -m bpe.lm --as npy train.npy
       lmkit bpe decode --as pieces --marker @@ pieces.txt
     """
+    from lmkit.tokenization.id_decoding import IdDecoder, numbers_in
+
     if form == "pieces":
         _from_pieces(run, list(files or [streams.STDIN]), marker or "Ġ", output)
         return
@@ -49,20 +54,18 @@ def decode(
         raise UsageError("--marker goes with --as pieces")
     names, inputs = opening.sources([model] if model is not None else [], files)
     with streams.open_output(output, inputs=[*names, *inputs]) as out:
-        tokenizer = opening.open_tokenizer(names[0])
-        spelled = _Spelled(tokenizer)
-        if form == "npy":
-            for name in inputs:
-                spelled.write_array(out, _array(name), name)
-            return
+        decoder = IdDecoder(opening.open_tokenizer(names[0]))
         for name in inputs:
+            if form == "npy":
+                for text in _array_texts(decoder, name):
+                    out.write(text)
+                continue
             lines = 0
             for block in _blocks(as_they_are(run, [name], "decoding")):
-                ids = _numbers(block, spelled.feed)
-                feeds = block.count(b"\n")
-                if ids is None or not spelled.has(ids, feeds):
-                    raise DataError(f"{streams.display(name)}:{_what_is_wrong(block, lines, spelled.feed)}")
-                out.answer(spelled.of(ids))
+                ids, feeds = numbers_in(block, decoder.feed), block.count(b"\n")
+                if ids is None or not decoder.has(ids, feeds):
+                    raise DataError(f"{streams.display(name)}:{_what_is_wrong(block, lines, decoder.feed)}")
+                out.answer(decoder.decode(ids))
                 lines += feeds
 
 
@@ -82,15 +85,6 @@ def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def _numbers(block: bytes, feed: int) -> Any:
-    """Ids of a block, `feed` for each line end; None where it holds anything else."""
-    import numpy as np
-
-    if block.translate(None, b"0123456789 \t\r\n"):
-        return None
-    return np.fromstring(block.replace(b"\n", b" %d " % feed), dtype=np.int64, sep=" ")
-
-
 def _what_is_wrong(block: bytes, lines: int, size: int) -> str:
     """The line, counted on from `lines`, and the first word of a block that is no id below `size`."""
     for number, line in enumerate(block.split(b"\n"), lines + 1):
@@ -103,61 +97,10 @@ def _what_is_wrong(block: bytes, lines: int, size: int) -> str:
     raise AssertionError("nothing is wrong")
 
 
-class _Spelled:
-    """Ids to text, whatever the tokenizer."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        from lmkit.tokenization.id_rendering import Renderer
-
-        self._tokenizer = tokenizer
-        self.feed = tokenizer.size
-        self._whole_words = getattr(tokenizer, "ends_words", False) or tokenizer.kind == "word"
-        mark = b" " if tokenizer.kind == "word" else b""
-        self._renderer = None
-        if tokenizer.kind != "huggingface":
-            strings = [tokenizer.piece(token) + mark for token in range(tokenizer.size)]
-            self._renderer = Renderer([*strings, b"\n"])
-
-    def has(self, ids: Any, feeds: int) -> bool:
-        """Whether all ids are in the vocabulary, but for so many line ends."""
-        import numpy as np
-
-        if not len(ids):
-            return True
-        return bool(ids.min() >= 0 and ids.max() <= self.feed and np.count_nonzero(ids == self.feed) == feeds)
-
-    def of(self, ids: Any) -> bytes:
-        """The text of the ids of a block."""
-        if self._renderer is None:
-            return self._line_by_line(ids)
-        text = self._renderer.render(ids)
-        return text.replace(b" \n", b"\n") if self._whole_words else text
-
-    def _line_by_line(self, ids: Any) -> bytes:
-        """Through the tokenizer's own decoder, which may look beyond single pieces."""
-        import numpy as np
-
-        lines = np.split(ids, np.flatnonzero(ids == self.feed) + 1)
-        return b"".join(
-            self._tokenizer.decode(line[line != self.feed].tolist()) + b"\n" * bool(len(line) and line[-1] == self.feed)
-            for line in lines
-        )
-
-    def write_array(self, out: streams.Output, array: Any, name: str) -> None:
-        """The text of an array; the end of a sentence ends a line where lines are not in the ids themselves."""
-        import numpy as np
-
-        eos = self._tokenizer.specials.get("eos")
-        breaks = not (self._tokenizer.kind == "bpe" and not self._tokenizer.ends_words) and eos is not None
-        for begin in range(0, len(array), 1 << 18):
-            ids = array[begin : begin + (1 << 18)].astype(np.int64)
-            beyond = np.flatnonzero((ids >= self.feed) | (ids < 0))
-            if len(beyond):
-                what = f"element {begin + int(beyond[0])} is {ids[beyond[0]]}"
-                raise DataError(f"{streams.display(name)}: {what}, outside the vocabulary of {self.feed}")
-            if breaks:
-                ids[ids == eos] = self.feed
-            out.write(self.of(ids))
+def _array_texts(decoder: "IdDecoder", name: str) -> Iterator[bytes]:
+    array = _array(name)
+    with opening.error_context(name):
+        yield from decoder.decode_array(array)
 
 
 def _array(name: str) -> Any:

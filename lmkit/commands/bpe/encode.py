@@ -105,7 +105,7 @@ def encode(
         tokenizer = read_vocabulary(str(vocab), marker, unknown) if model is None else opening.open_tokenizer(model)
         allowed = None
         if model is not None and vocab is not None:
-            if tokenizer.kind != "bpe":
+            if not tokenizer.has_merges:
                 raise UsageError(f"--vocab with a model is for merges, not for a {tokenizer.kind} tokenizer")
             allowed = allowed_pieces(vocab, vocab_threshold or 1, tokenizer, _marker(tokenizer, marker))
         text = _Text(
@@ -151,9 +151,9 @@ class _Text:
         self._run, self._tokenizer, self._files, self._lines = run, tokenizer, files, lines
         self._errors, self._whole_lines = errors, whole_lines
         self._unknown = 0
-        self._encoder = None
+        self._encoder: Any = None
         self._names: dict[bytes, int] = {}
-        if tokenizer.kind in ("bpe", "huggingface"):
+        if tokenizer.is_subword:
             from lmkit.tokenization.bpe.encoding import Options
 
             self._names = tokenizer.names if parse else {}
@@ -184,7 +184,7 @@ class _Text:
             yield np.concatenate(rest), np.zeros(0, dtype=np.int64)
 
     def _parts(self) -> Iterator[tuple[Any, Any]]:
-        if self._encoder is None or self._tokenizer.kind != "bpe" or self._tokenizer.ends_words:
+        if not self._tokenizer.spells_whitespace:
             reader = opening.text_reader(self._errors, raw=self._tokenizer.takes_bytes, eager=True)
             reader.longest = size_limits.LINE
             encode = self._tokenizer.encode_block
@@ -208,7 +208,7 @@ class _Text:
 
 
 def _marker(tokenizer: Any, marker: str | None) -> str:
-    return marker or ("</w>" if getattr(tokenizer, "ends_words", False) else "Ġ")
+    return marker or ("</w>" if tokenizer.ends_words else "Ġ")
 
 
 def _renderer(tokenizer: Any, form: str, marker: str | None) -> Callable[[Any, Any], bytes]:
@@ -219,14 +219,13 @@ def _renderer(tokenizer: Any, form: str, marker: str | None) -> Callable[[Any, A
         return LineRenderer([b"%d" % token for token in range(tokenizer.size)]).render
     if form == "text":
         marker = "▁"
-    if tokenizer.kind != "bpe" and form == "text":
+    if not tokenizer.has_merges and form == "text":
         from lmkit.tokenization.bpe.piece_markers import readable
 
-        specials = {*tokenizer.specials.values(), *getattr(tokenizer, "names", {}).values()}
+        specials = {*tokenizer.specials.values(), *tokenizer.names.values()}
         return LineRenderer(readable([tokenizer.piece(token) for token in range(tokenizer.size)], specials)).render
-    if tokenizer.kind != "bpe":
-        spell = getattr(tokenizer, "written", tokenizer.piece)
-        return LineRenderer([spell(token) for token in range(tokenizer.size)]).render
+    if not tokenizer.has_merges:
+        return LineRenderer([tokenizer.written(token) for token in range(tokenizer.size)]).render
     from lmkit.tokenization.bpe.piece_markers import Display
 
     display = Display(

@@ -82,8 +82,7 @@ def _record(run: Run, tokenizer: Any, inputs: list[str], errors: str) -> dict[st
 
 def _bands(tally: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
     """Fertility by word frequency; words are encoded as they stand inside a line."""
-    inside = tokenizer.kind == "bpe" and not tokenizer.ends_words
-    for band in tally.bands(b" " if inside else b""):
+    for band in tally.bands(b" " if tokenizer.spells_whitespace else b""):
         yield {
             "frequency": f"{band.least}-{band.most}" if band.most else f"{band.least}-",
             "types": band.types,

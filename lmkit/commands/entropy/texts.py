@@ -1,7 +1,7 @@
 """Entropies of texts: at several orders, beside compressors, against another text, in windows, under a model."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmkit.commands.entropy.request import EntropyRequest, correction, show, tell_infinite
 from lmkit.commands.loading import models as opening
@@ -10,6 +10,10 @@ from lmkit.commands.options.standard import Run
 from lmkit.errors import DataError
 from lmkit.io import streams
 from lmkit.io.records import Table
+from lmkit.protocols import LanguageModel
+
+if TYPE_CHECKING:
+    from lmkit.evaluation.perplexity import Totals
 
 PIECE = 1 << 20
 """Bytes of a text counted at a time: what numpy makes of it still fits the cache."""
@@ -257,7 +261,9 @@ def under_model(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
         table.row(row)
 
 
-def _under(asked: EntropyRequest, model: Any, how: scoring_models.ScoringOptions, totals: Any) -> dict[str, Any]:
+def _under(
+    asked: EntropyRequest, model: LanguageModel, how: scoring_models.ScoringOptions, totals: "Totals"
+) -> dict[str, Any]:
     """The cross-entropy of a text under a model, and its sizes."""
     return {
         "entropy": asked.information(totals.bits_per(totals.tokens)), "unit": asked.unit,

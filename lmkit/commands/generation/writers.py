@@ -62,7 +62,7 @@ class TextWriter:
     def _joined(self, text: bytes) -> bool:
         """Whether a blank stands between the prompt and what follows it."""
         at_line_end = self._model.form.continuous and b"\n" in (self._prompt[-1:], text[:1])
-        return bool(self._prompt) and self._model.tokenizer.kind == "word" and not at_line_end
+        return bool(self._prompt) and bool(self._model.tokenizer.separator) and not at_line_end
 
     def _write(self, data: bytes, *, final: bool = False) -> None:
         shown = self._decoder.decode(data, final)

@@ -1,13 +1,17 @@
 """Mixing models as options ask for it: weights given, or tuned on a text."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.scoring_models import ScoringOptions
 from lmkit.commands.options.standard import Run
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
+from lmkit.protocols import LanguageModel
+
+if TYPE_CHECKING:
+    from lmkit.evaluation.mixture import Mixture
 
 AUTO = "auto"
 
@@ -48,8 +52,9 @@ def weights_of(options: ScoringOptions, count: int) -> list[float] | None:
 
 
 def mixture_of(
-    run: Run, models: Sequence[Any], weights: Sequence[float] | None, reader: streams.TextReader, text: str | None
-) -> Any:
+    run: Run, models: Sequence[LanguageModel], weights: Sequence[float] | None, reader: streams.TextReader,
+    text: str | None,
+) -> "Mixture":  # fmt: skip
     """A mixture with the given weights, or else with those that EM finds on a text."""
     import numpy as np
 
@@ -74,7 +79,7 @@ def mixture_of(
     return mixture
 
 
-def _shown(run: Run, reader: streams.TextReader, text: str, models: Sequence[Any]) -> Iterator[bytes]:
+def _shown(run: Run, reader: streams.TextReader, text: str, models: Sequence[LanguageModel]) -> Iterator[bytes]:
     """The blocks of the development text, with progress on stderr."""
     with run.terminal.progress("tuning", streams.size_of([text])) as progress:
         yield from progress.over(opening.text_for(run, reader, text, models))

@@ -11,6 +11,7 @@ from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
 from lmkit.io import size_limits, streams
 from lmkit.io.folders import Folder
 from lmkit.io.terminal import Terminal
+from lmkit.protocols import LanguageModel, is_language_model
 
 BIG = 64 << 20  # bytes of a model from which on several threads pay
 
@@ -190,53 +191,58 @@ def open_distribution(name: str) -> Any:
     return model
 
 
-def open_language_model(name: str) -> Any:
+def open_language_model(name: str) -> LanguageModel:
     """A model that gives the next token's distribution."""
     model = open_any(name)
-    if not hasattr(model, "score_many"):
+    if not is_language_model(model):
         hint = "`lmkit ngram fit --from-counts` makes a model of it" if model.kind == "ngram-counts" else None
         raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, not a language model", hint=hint)
     return model
 
 
-def tell_not_probabilities(run: Run, name: str, model: Any) -> None:
+def tell_not_probabilities(run: Run, name: str, model: LanguageModel) -> None:
     """Says so where a model's scores need not sum to one."""
     if not model.normalised:
         run.terminal.notice(f"{streams.display(name)}: its scores are not probabilities; compare with care")
 
 
-def with_special(model: Any, asked: bool) -> Any:
+def with_special(model: LanguageModel, asked: bool) -> LanguageModel:
     """The model, to which names of special tokens in a prompt mean these tokens if `asked`. Raises UsageError."""
     if not asked:
         return model
     from copy import copy
     from dataclasses import replace
 
-    parsing = getattr(model.tokenizer, "parsing", None)
-    if parsing is None or not hasattr(model, "weights"):
-        kind = model.kind if parsing is not None else f"{model.tokenizer.kind} tokenizer"
+    from lmkit.architectures.neural_model import NeuralModel
+
+    if not model.tokenizer.is_subword or not isinstance(model, NeuralModel):
+        kind = model.kind if model.tokenizer.is_subword else f"{model.tokenizer.kind} tokenizer"
         raise UsageError(f"--parse-special is for neural models with merges, not for a {kind}")
     made = copy(model)
-    made.weights = replace(model.weights, tokenizer=parsing())
+    made.weights = replace(model.weights, tokenizer=model.tokenizer.parsing())
     return made
 
 
-def generation_of(model: Any) -> Mapping[str, Any]:
+def generation_of(model: object) -> Mapping[str, Any]:
     """The settings of generation that a model's makers publish. Raises CheckpointError where there are none."""
-    generation: Mapping[str, Any] = model.weights.published.generation if hasattr(model, "weights") else {}
+    from lmkit.architectures.neural_model import NeuralModel
+
+    generation = model.weights.published.generation if isinstance(model, NeuralModel) else {}
     if not generation:
         raise CheckpointError("it has no settings of generation", hint="leave --defaults out")
     return generation
 
 
-def with_bos(model: Any, asked: str) -> Any:
+def with_bos(model: LanguageModel, asked: str) -> LanguageModel:
     """The model, its start token where --bos says: `auto` leaves that to the model. Raises UsageError."""
     if asked == "auto" or (asked == "always" and model.form.bos == "always"):
         return model
     from copy import copy
     from dataclasses import replace
 
-    if model.kind != "transformer" or model.form.line_end is not None:
+    from lmkit.architectures.neural_model import NeuralModel
+
+    if not isinstance(model, NeuralModel) or model.form.line_end is not None:
         raise UsageError(
             f"--bos {asked} is for published transformers: this {model.kind} was trained with its start token"
         )
@@ -246,12 +252,12 @@ def with_bos(model: Any, asked: str) -> Any:
     return made
 
 
-def all_take_bytes(models: Sequence[Any]) -> bool:
+def all_take_bytes(models: Sequence[LanguageModel]) -> bool:
     """Whether any bytes are a text to all of the models."""
     return all(model.tokenizer.takes_bytes for model in models)
 
 
-def signature(model: Any, more: Mapping[str, str]) -> str:
+def signature(model: LanguageModel, more: Mapping[str, str]) -> str:
     """How a score came about, in one string: same signature and same text, same number."""
     return "|".join(f"{key}:{value}" for key, value in {**model.signature, **more}.items())
 
@@ -266,7 +272,7 @@ def text_reader(
     )
 
 
-def text_for(run: Run, reader: streams.TextReader, name: str, models: Sequence[Any]) -> Iterator[bytes]:
+def text_for(run: Run, reader: streams.TextReader, name: str, models: Sequence[LanguageModel]) -> Iterator[bytes]:
     """The blocks of one text: whole lines, or the text as it is where line ends are text to one of the models."""
     if any(model.form.line_end is None for model in models):
         return warn_if_checkpoint(run, name, reader.pieces(name, separators=b"\n"))

@@ -1,10 +1,17 @@
 """What a checkpoint says of where it came from, and checkpoints as bytes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 from lmkit import __version__
+
+
+class Storable(Protocol):
+    """What a checkpoint can hold."""
+
+    def to_checkpoint(self, origin: Mapping[str, Any], /) -> Any:
+        """As a file's content."""
 
 
 class Hashed:
@@ -36,7 +43,7 @@ def origin(command: str, settings: dict[str, Any], inputs: Sequence[dict[str, An
     return {"command": command, "settings": settings, "inputs": list(inputs), "versions": versions}
 
 
-def checkpoint_bytes(model: Any, record: dict[str, Any]) -> Iterator[bytes | memoryview]:
+def checkpoint_bytes(model: Storable, record: dict[str, Any]) -> Iterator[bytes | memoryview]:
     """A model as the bytes of a checkpoint."""
     from lmkit.checkpoint import serialize
 

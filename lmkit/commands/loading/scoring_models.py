@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmkit.commands.loading.models import has_torch, open_language_model, size_of_model, with_bos
 from lmkit.commands.loading.models import use_threads as use_model_threads
@@ -19,6 +19,10 @@ from lmkit.commands.options.standard import (
 )
 from lmkit.errors import MissingError, UsageError
 from lmkit.io import streams
+from lmkit.protocols import LanguageModel, context_limit, slides_windows
+
+if TYPE_CHECKING:
+    from lmkit.architectures.neural_model import NeuralModel
 
 SHOWN = 10  # unknown words that are named
 
@@ -42,7 +46,7 @@ class ScoringOptions:
         return [name for name, value in given.items() if value is not None] + ["--device"] * (self.device != "cpu")
 
 
-def open_scoring_models(names: Sequence[str], asked: ScoringOptions) -> list[Any]:
+def open_scoring_models(names: Sequence[str], asked: ScoringOptions) -> list[LanguageModel]:
     """Models that score texts, neural ones in torch where that is installed.
 
     Raises UsageError where options for neural models meet none, or --stride no transformer.
@@ -50,46 +54,40 @@ def open_scoring_models(names: Sequence[str], asked: ScoringOptions) -> list[Any
     from lmkit.architectures.neural_model import NeuralModel
 
     models = [open_language_model(name) for name in names]
-    neural = [isinstance(model, NeuralModel) for model in models]
-    if asked.named and not any(neural):
+    if asked.named and not any(isinstance(model, NeuralModel) for model in models):
         raise UsageError(f"{asked.named[0]} is about neural models, and there is none")
-    if asked.stride is not None and not any(map(context_of, models)):
+    if asked.stride is not None and not any(map(context_limit, models)):
         raise UsageError("--stride is about the windows of transformers, and there is none")
     opened = [
-        _scoring(name, model, asked) if is_neural else model
-        for name, model, is_neural in zip(names, models, neural, strict=True)
+        _scoring(name, model, asked) if isinstance(model, NeuralModel) else model
+        for name, model in zip(names, models, strict=True)
     ]
     return [with_bos(model, asked.bos) for model in opened]
 
 
-def open_generating_model(name: str, device: str) -> Any:
+def open_generating_model(name: str, device: str) -> LanguageModel:
     """A model that generates: neural ones in numpy, or in torch on a device other than the CPU."""
     if device == "cpu":
         return open_language_model(name)
     return open_scoring_models([name], ScoringOptions(device=device))[0]
 
 
-def use_threads(threads: int | None, names: Sequence[str], models: Sequence[Any]) -> None:
+def use_threads(threads: int | None, names: Sequence[str], models: Sequence[LanguageModel]) -> None:
     """Has the products of numpy's models shared by threads, as `opening.use_threads` says; the numbers stay.
 
     Not where blocks of lines are scored in threads of their own.
     """
+    from lmkit.architectures.neural_model import NeuralModel
     from lmkit.data.sequences import reaches_over_lines
 
-    own = [(name, model) for name, model in zip(names, models, strict=True) if hasattr(model, "weights")]
+    own = [(name, model) for name, model in zip(names, models, strict=True) if isinstance(model, NeuralModel)]
     if own and all(reaches_over_lines(model.form) for _, model in own):
         use_model_threads(threads, max((name for name, _ in own), key=size_of_model))
 
 
-def context_of(model: Any) -> int | None:
-    """The most tokens that a model with windows sees at once; None for others."""
-    limit: int | None = getattr(model, "prompt_limit", None)
-    return limit
-
-
-def _scoring(name: str, model: Any, asked: ScoringOptions) -> Any:
+def _scoring(name: str, model: "NeuralModel", asked: ScoringOptions) -> LanguageModel:
     """A neural model as it scores texts: by torch where there is one, else by numpy."""
-    context = context_of(model)
+    context = context_limit(model)
     if asked.stride is not None and context is not None and asked.stride > context:
         raise UsageError(f"--stride {asked.stride} is more than the context of {streams.display(name)}, {context}")
     options: dict[str, Any] = {"stride": asked.stride if context is not None else None}
@@ -106,36 +104,37 @@ def _scoring(name: str, model: Any, asked: ScoringOptions) -> Any:
     return type(model)(model.weights, **options)
 
 
-def tell_unknown(run: Run, model: Any, prompt: bytes) -> None:
+def tell_unknown(run: Run, model: LanguageModel, prompt: bytes) -> None:
     """Says once which words of a prompt the model does not know, as they mean the same to it."""
     unk, tokenizer = model.tokenizer.specials.get("unk"), model.tokenizer
-    if unk is None or tokenizer.kind not in ("word", "char"):
+    if unk is None or tokenizer.unit is None:
         return
     name = tokenizer.piece(unk)
     text = of_tokenizer(tokenizer).apply(prompt).decode(errors="replace")
-    pieces = text.split() if tokenizer.kind == "word" else list(text.replace("\n", ""))
+    pieces = text.split() if tokenizer.separator else list(text.replace("\n", ""))
     unknown = [
         piece for piece in dict.fromkeys(pieces)
         if piece.encode() != name and unk in tokenizer.encode(piece.encode()).tolist()
     ]  # fmt: skip
     if unknown:
-        what = "words" if tokenizer.kind == "word" else "characters"
         listed = ", ".join(map(repr, unknown[:SHOWN])) + (f" and {len(unknown) - SHOWN} more" * (len(unknown) > SHOWN))
-        run.terminal.notice(f"--prompt has {what} that the model does not know, read as {name.decode()}: {listed}")
+        run.terminal.notice(
+            f"--prompt has {tokenizer.unit}s that the model does not know, read as {name.decode()}: {listed}"
+        )
 
 
 class ContextNotice:
     """Says once that a model sees long texts through windows."""
 
-    def __init__(self, run: Run, name: str, model: Any) -> None:
-        self._context = context_of(model)
+    def __init__(self, run: Run, name: str, model: object) -> None:
+        self._context = context_limit(model)
         self._notice = run.terminal.notice
         self._name = name
         self._model = model
 
     def tell(self, tokens: int) -> None:
         """Take note of the length of a text, or of a line on its own."""
-        if self._context is None or tokens <= self._context:
+        if self._context is None or tokens <= self._context or not slides_windows(self._model):
             return
         context, stride = self._model.context_used().split("/")
         self._notice(
@@ -144,12 +143,20 @@ class ContextNotice:
         self._context = None
 
 
-def signature_parts(model: Any, asked: ScoringOptions, *, eos: bool) -> dict[str, str]:
+def signature_parts(model: LanguageModel, asked: ScoringOptions, *, eos: bool) -> dict[str, str]:
     """What a score depends on beside the model, as the signature says it."""
     ends = (
         "text" if model.form.line_end is None else "yes" if eos else "no"
     )  # text: line ends are no tokens of their own
-    own = hasattr(model, "weights") and model.form.line_end is None  # others always have their start token
+    own = model.form.line_end is None  # others always have their start token
     bos = {"bos": "no" if model.form.bos == "never" else "yes"} if own else {}
-    device = {"device": asked.device} if asked.device != "cpu" and hasattr(model, "weights") else {}
+    device = {"device": asked.device} if asked.device != "cpu" and _uses_device(model) else {}
     return {**bos, "eos": ends, "unknown": "scored", **device}
+
+
+def _uses_device(model: LanguageModel) -> bool:
+    """Whether --device says where a model runs, or one that is mixed in."""
+    from lmkit.architectures.neural_model import NeuralModel
+    from lmkit.evaluation.mixture import Mixture
+
+    return isinstance(model, NeuralModel | Mixture)

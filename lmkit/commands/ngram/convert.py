@@ -112,8 +112,8 @@ def export(
             run.terminal.notice("ARPA files know no weight for contexts never seen: stupid backoff changes a little")
     if opened.kind not in ("ngram", "ngram-counts"):
         raise CheckpointError(f"{streams.display(name)}: of kind {opened.kind}, which has no n-grams")
-    if opened.kind == "ngram" and opened.tokenizer.kind != "word":
-        space = "U+0120, and every byte as a character," if opened.tokenizer.kind == "bpe" else "U+2581"
+    if opened.kind == "ngram" and not opened.tokenizer.separator:
+        space = "U+0120, and every byte as a character," if opened.tokenizer.has_merges else "U+2581"
         run.terminal.notice(f"tokens are of kind {opened.tokenizer.kind}: spaces are written as {space} in ARPA")
     if normalization := of_tokenizer(opened.tokenizer):
         kind = "an ARPA file" if opened.kind == "ngram" else "a table"
@@ -126,32 +126,10 @@ def export(
             out.write(piece)
 
 
-def _names(tokenizer: Any) -> list[bytes]:
-    """Pieces as words of a file whose fields are parted by white space."""
-    pieces = [tokenizer.piece(token) for token in range(tokenizer.size)]
-    if tokenizer.kind == "word":
-        return pieces
-    if tokenizer.kind == "bpe":
-        from lmkit.tokenization.bpe.byte_characters import visible as characters
-
-        special = set(tokenizer.names.values())
-        return [piece if token in special else characters(piece).encode() for token, piece in enumerate(pieces)]
-    if tokenizer.kind == "byte":
-        return [*pieces[:3], *(b"<0x%02X>" % piece[0] for piece in pieces[3:])]
-    visible = {
-        b" ": "\u2581".encode(),
-        "\u2581".encode(): b"<U+2581>",
-        b"\t": b"<tab>",
-        b"\r": b"<cr>",
-        b"\0": b"<nul>",
-    }
-    return [visible.get(piece, piece) for piece in pieces]
-
-
 def _arpa(model: Any) -> Iterator[bytes]:
     from lmkit.ngram import arpa
 
-    return arpa.write(model.tables, _names(model.tokenizer))
+    return arpa.write(model.tables, model.tokenizer.fields())
 
 
 def _table(file: Any) -> Iterator[bytes]:
@@ -160,7 +138,7 @@ def _table(file: Any) -> Iterator[bytes]:
 
     from lmkit.ngram.tables import words_of
 
-    pieces = _names(file.tokenizer)
+    pieces = file.tokenizer.fields()
     keys = [level.key for level in file.counts.levels]
     lines = []
     for order, level in enumerate(file.counts.levels, 1):

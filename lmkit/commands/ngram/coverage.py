@@ -34,12 +34,9 @@ def coverage(
       lmkit ngram coverage train.txt test.txt
       lmkit ngram coverage --max-order 9 --tokens char train.txt test.txt --json
     """
-    import numpy as np
-
     from lmkit.io.temp_storage import Disk, memory_size
     from lmkit.ngram.corpus import count_corpus
-    from lmkit.ngram.ngram_lookup import find_grams
-    from lmkit.ngram.tables import words_of
+    from lmkit.ngram.coverage import coverage as covered
 
     opening.check_single_stdin(train, test)
 
@@ -51,40 +48,7 @@ def coverage(
         return count_corpus(blocks, learner, max_order, memory=memory_size(None), spill=Disk, threads=cores)
 
     seen, wanted = counted(train), counted(test)
-    known = _ids_in(wanted.tokenizer, seen.tokenizer)
-    seen_keys, keys = ([level.key for level in done.counts.levels] for done in (seen, wanted))
     with streams.open_output(output, inputs=[train, test]) as out:
         table = Table(out, COLUMNS, as_json=json)
-        for order, level in enumerate(wanted.counts.levels, 1):
-            ids = np.flatnonzero(level.count)
-            words = words_of(keys, order, ids)
-            if order == 1:
-                predicted = words[:, 0] != wanted.tokenizer.specials["bos"]
-                ids, words = ids[predicted], words[predicted]
-            there = known[words]
-            hit = (there >= 0).all(axis=1)
-            hit[hit] = find_grams(seen_keys, there[hit]) >= 0
-            if order == 1:
-                hit[hit] = seen.counts.levels[0].count[there[hit, 0]] > 0
-            count = level.count[ids].astype(np.int64)
-            total, found = int(count.sum()), int(count[hit].sum())
-            table.row(
-                {
-                    "order": order, "tokens": total, "tokens_seen": found, "coverage": found / max(1, total),
-                    "types": len(ids), "types_seen": int(hit.sum()),
-                    "types_coverage": float(hit.sum()) / max(1, len(ids)),
-                }
-            )  # fmt: skip
-
-
-def _ids_in(tokenizer: Any, other: Any) -> Any:
-    """Another tokenizer's id of each of this one's tokens; -1 where it has none."""
-    import numpy as np
-
-    if tokenizer.digest == other.digest:
-        return np.arange(tokenizer.size)
-    vocabulary = tokenizer.vocabulary
-    ids = np.empty(len(vocabulary), dtype=np.int64)
-    ids[vocabulary.ranks] = other.vocabulary.find(vocabulary.hashes)
-    ids[1:][ids[1:] == 0] = -1  # only <unk> itself is id 0
-    return ids
+        for found in covered(seen, wanted):
+            table.row(found.record())

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from lmkit.io.records import Table
 from lmkit.io.terminal import is_terminal
 
 COLUMNS = ("context", "word", "probability", "log10", "order")
+
+if TYPE_CHECKING:
+    from lmkit.ngram.backoff_model import NGram
 
 
 def query(
@@ -75,7 +78,7 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _asked(model: Any, lines: Iterable[bytes], order: int | None) -> Iterator[dict[str, Any]]:
+def _asked(model: "NGram", lines: Iterable[bytes], order: int | None) -> Iterator[dict[str, Any]]:
     from lmkit.tokenization.words import split
 
     for number, line in enumerate(lines, 1):
@@ -85,7 +88,7 @@ def _asked(model: Any, lines: Iterable[bytes], order: int | None) -> Iterator[di
         yield _answer(model, words[-(order or len(words)) :])
 
 
-def _ids(model: Any, words: list[bytes]) -> list[int]:
+def _ids(model: "NGram", words: list[bytes]) -> list[int]:
     """Ids of words, among which `<s>` and `</s>` mean what they say."""
     names = {b"<s>": model.tokenizer.specials["bos"], b"</s>": model.tokenizer.specials["eos"]}
     ids: list[int] = []
@@ -95,22 +98,16 @@ def _ids(model: Any, words: list[bytes]) -> list[int]:
     return ids
 
 
-def _answer(model: Any, words: list[bytes]) -> dict[str, Any]:
-    import numpy as np
-
-    from lmkit.ngram.ngram_lookup import evaluate, find_grams
+def _answer(model: "NGram", words: list[bytes]) -> dict[str, Any]:
+    from lmkit.ngram.ngram_lookup import look_up
 
     ids = _ids(model, words)[-len(model.checked) :]
     if not ids:
         raise DataError(f"{b' '.join(words).decode(errors='replace')!r} has no words: punctuation is taken out")
-    rows = np.array([ids], dtype=np.int32)
-    log10 = float(evaluate(model.checked, rows, model.unseen)[0])
-    keys = [table.key for table in model.checked]
-    found = next((k for k in range(len(ids), 1, -1) if find_grams(keys, rows[:, -k:])[0] >= 0), 1)
-    return _record(model, ids, log10, found)
+    return _record(model, ids, *look_up(model.checked, ids, model.unseen))
 
 
-def _record(model: Any, ids: list[int], log10: float, order: int) -> dict[str, Any]:
+def _record(model: "NGram", ids: list[int], log10: float, order: int) -> dict[str, Any]:
     spelled = [model.tokenizer.piece(token).decode(errors="replace") for token in ids]
     probability = 0.0 if log10 == -float("inf") else 10.0**log10
     return {
@@ -119,19 +116,8 @@ def _record(model: Any, ids: list[int], log10: float, order: int) -> dict[str, A
     }  # fmt: skip
 
 
-def _listed(model: Any, order: int | None) -> Iterator[dict[str, Any]]:
-    import numpy as np
+def _listed(model: "NGram", order: int | None) -> Iterator[dict[str, Any]]:
+    from lmkit.ngram.ngram_lookup import possible_grams
 
-    from lmkit.ngram.tables import words_of
-
-    keys = [table.key for table in model.tables]
-    bos = model.tokenizer.specials["bos"]
-    for k, table in enumerate(model.tables, 1):
-        if order not in (None, k):
-            continue
-        for begin in range(0, len(table.log10), 1 << 14):
-            ids = np.arange(begin, min(begin + (1 << 14), len(table.log10)))
-            rows = words_of(keys, k, ids).tolist()
-            for row, log10 in zip(rows, table.log10[ids].tolist(), strict=True):
-                if row[-1] != bos and log10 > -float("inf"):
-                    yield _record(model, row, log10, k)
+    for ids, log10, found in possible_grams(model.tables, model.tokenizer.specials["bos"], order):
+        yield _record(model, ids, log10, found)

@@ -1,5 +1,6 @@
 """The options that all `train` commands share, said once; a command takes them as one value."""
 
+import os
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from lmkit.commands.options.standard import (
     Tokens,
     choice,
 )
+from lmkit.errors import UsageError
 
 Seconds = float
 
@@ -254,3 +256,20 @@ class Training:
     save_every: SaveEvery = 60.0
     encoding_errors: EncodingErrors = "strict"
     output: Output = None
+
+    def check_search(self) -> None:
+        """Raises UsageError for options that cannot be combined with a search, or only with one."""
+        asked = [name for name in ("print_schedule", "find_lr", "find_batch") if getattr(self, name)]
+        named = ["--" + name.replace("_", "-") for name in asked]
+        if len(asked) > 1:
+            raise UsageError(f"{' and '.join(named)} exclude each other")
+        if self.mem_limit is not None and not self.find_batch:
+            raise UsageError("--mem-limit goes with --find-batch")
+        if self.json and not asked:
+            raise UsageError("--json goes with --print-schedule, --find-lr or --find-batch")
+        if asked and (self.resume or self.log or self.plot):
+            raise UsageError(f"{named[0]} trains nothing; that does not go with --resume, --log or --plot")
+        if asked and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise UsageError(f"{named[0]} is for one process, not for torchrun")
+        if (self.find_lr or self.print_schedule) and self.budget:
+            raise UsageError(f"{named[0]} takes --steps, not --budget")

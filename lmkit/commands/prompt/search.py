@@ -122,7 +122,7 @@ def search(
         if test is not None:
             tried.append(asking.tried(best.template, makers[best.template], test))
         labels.warn_unknown_labels(run, len(asking.strangers))
-        parts = {"model": opened.digest[:8], "norm": deciding_.norm}
+        parts = {"model": opened.signature["model"], "norm": deciding_.norm}
         _show(run, out, tried, Sampling(seed, resamples, level), parts, as_json=json)
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
@@ -10,6 +10,10 @@ from lmkit.commands.options.standard import Run
 from lmkit.io import streams
 from lmkit.io.records import Table, cell
 from lmkit.io.terminal import is_terminal, table
+from lmkit.protocols import LanguageModel
+
+if TYPE_CHECKING:
+    from lmkit.evaluation.perplexity import Totals
 
 COLUMNS = (
     "perplexity", "perplexity_known", "tokens", "unknown_tokens", "nats",
@@ -20,7 +24,7 @@ COLUMNS = (
 class ModelScore:
     """A model with its name, its signature, its running total, and what its records say beside the numbers."""
 
-    def __init__(self, run: Run, name: str, model: Any, signature: Mapping[str, str], **more: Any) -> None:
+    def __init__(self, run: Run, name: str, model: LanguageModel, signature: Mapping[str, str], **more: Any) -> None:
         from lmkit.evaluation.perplexity import Totals
 
         self.name = name
@@ -32,7 +36,7 @@ class ModelScore:
         self._windows = scoring_models.ContextNotice(run, name, model)
         opening.tell_not_probabilities(run, name, model)
 
-    def add(self, totals: Any) -> None:
+    def add(self, totals: "Totals") -> None:
         """Adds a text's totals."""
         self.total.add(totals)
         if self.model.form.by in ("stream", "file"):  # else a text is many sequences
@@ -50,7 +54,7 @@ class ModelScore:
                 + ", ".join(map(repr, self.spelled()))
             )
 
-    def record(self, text: str, totals: Any) -> dict[str, Any]:
+    def record(self, text: str, totals: "Totals") -> dict[str, Any]:
         """The numbers of a text under this model."""
         record = {"file": text, **_numbers(totals), "signature": self.signature, "model": self.name, **self._more}
         if totals.impossible:
@@ -58,7 +62,7 @@ class ModelScore:
         return record
 
 
-def _numbers(totals: Any) -> dict[str, Any]:
+def _numbers(totals: "Totals") -> dict[str, Any]:
     return {
         "perplexity": totals.perplexity if totals.tokens else None,
         "perplexity_known": totals.perplexity_known if totals.tokens > totals.unknown_tokens else None,

@@ -1,37 +1,19 @@
 """`--print-schedule`, `--find-lr`, `--find-batch`: what is told of a run in place of training."""
 
-import os
 from typing import Any
 
 from lmkit.commands.options.training import Training
-from lmkit.commands.training_run.setup import STEPS, Setup, schedule
-from lmkit.errors import UsageError
+from lmkit.commands.training_run.setup import Setup, schedule
 from lmkit.io import streams
 from lmkit.io.records import Table
 
 RATES = ("step", "lr", "matrix_lr", "nats", "smoothed")
 
 
-def check(training: Training) -> None:
-    """Raises UsageError for options that do not go with a search, or only with one."""
-    asked = [name for name in ("print_schedule", "find_lr", "find_batch") if getattr(training, name)]
-    named = ["--" + name.replace("_", "-") for name in asked]
-    if len(asked) > 1:
-        raise UsageError(f"{' and '.join(named)} exclude each other")
-    if training.mem_limit is not None and not training.find_batch:
-        raise UsageError("--mem-limit goes with --find-batch")
-    if training.json and not asked:
-        raise UsageError("--json goes with --print-schedule, --find-lr or --find-batch")
-    if asked and (training.resume or training.log or training.plot):
-        raise UsageError(f"{named[0]} trains nothing; that does not go with --resume, --log or --plot")
-    if asked and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError(f"{named[0]} is for one process, not for torchrun")
-    if (training.find_lr or training.print_schedule) and training.budget:
-        raise UsageError(f"{named[0]} takes --steps, not --budget")
-
-
 def print_schedule(training: Training) -> None:
     """Every step's learning rate, without text, model or torch."""
+    from lmkit.training.schedules import STEPS
+
     rates, total = schedule(training), training.steps or STEPS
     with streams.open_output(training.output) as out:
         table = Table(out, ("step", "lr"), as_json=training.json)

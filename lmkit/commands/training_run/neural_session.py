@@ -9,7 +9,6 @@ from typing import Any, Self
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Run
 from lmkit.commands.options.training import Training
-from lmkit.commands.training_run import lr_finder
 from lmkit.commands.training_run.event_log import EventLog
 from lmkit.commands.training_run.reporter import TrainingReporter
 from lmkit.commands.training_run.session import Point, Resumable, Session, state_file
@@ -22,8 +21,10 @@ from lmkit.io.terminal import Terminal
 
 def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings, *, time_steps: int) -> None:
     """Trains a model of the settings that `make` gives on rows of `time_steps` tokens."""
-    lr_finder.check(training)
+    training.check_search()
     if training.print_schedule:
+        from lmkit.commands.training_run import lr_finder
+
         lr_finder.print_schedule(training)
         return
     inputs = list(files or [streams.STDIN])
@@ -33,6 +34,8 @@ def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings
     make(1)  # what makes no model is told before any text is read
     with _told_of_memory(), _told_once():
         if training.find_lr or training.find_batch:
+            from lmkit.commands.training_run import lr_finder
+
             search = lr_finder.find_lr if training.find_lr else lr_finder.find_batch
             search(Setup(run, inputs, training, make, time_steps))
             return

@@ -3,9 +3,11 @@
 Knows no model: what is trained, and how it is reported, is in the Session of a kind of training.
 """
 
+import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
@@ -13,7 +15,6 @@ from lmkit.commands.options.normalization import recorded
 from lmkit.commands.options.standard import ADJUSTABLE, UNRECORDED, Run
 from lmkit.commands.training_run.event_log import EventLog
 from lmkit.commands.training_run.state_file import StateFile
-from lmkit.commands.training_run.stop_signals import asked_to_stop
 from lmkit.errors import Diverged, OutputError, Status, Stopped
 from lmkit.io import streams
 
@@ -58,6 +59,34 @@ def state_file(run: Run, options: RunOptions) -> StateFile:
     if not options.resume:
         state.expect_none()
     return state
+
+
+@contextmanager
+def asked_to_stop(*, alone: bool) -> Iterator[list[Status]]:
+    """A list that gets the status to end with when a signal asks for the end.
+
+    A second one ends at once, if this process is alone: torchrun passes on what a terminal has sent already.
+    """
+    asked: list[Status] = []
+    statuses = {signal.SIGINT: Status.INTERRUPTED, signal.SIGTERM: Status.TERMINATED}
+    if hasattr(signal, "SIGHUP"):
+        statuses[signal.SIGHUP] = Status.TERMINATED
+    heeded = [number for number in statuses if signal.getsignal(number) != signal.SIG_IGN]  # not under nohup
+
+    def note(number: int, _frame: object) -> None:
+        status = statuses[signal.Signals(number)]
+        if asked and alone:
+            raise Stopped(status)
+        asked.append(status)
+
+    before = {}
+    with suppress(ValueError):  # only the main thread is asked
+        before = {number: signal.signal(number, note) for number in heeded}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Session(ABC):

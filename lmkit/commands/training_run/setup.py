@@ -4,15 +4,25 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.standard import Run
+from lmkit.commands.ngram.counting import make_learner
+from lmkit.commands.options.normalization import normalization_of
+from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.commands.options.training import Training
-from lmkit.errors import UsageError
+from lmkit.errors import DataError, UsageError
 from lmkit.io import plots, streams
 
-STEPS = 500
+if TYPE_CHECKING:
+    from lmkit.data.corpus import Corpus
+    from lmkit.data.sequences import TextFormat
+    from lmkit.training.batches import Batches
+    from lmkit.training.distributed import ProcessGroup
+    from lmkit.training.plan import Plan
+    from lmkit.training.schedules import Budget, Schedule
+    from lmkit.training.trainer import Trainer
+
 NO_WORDS = "--embeddings has vectors of words: it goes with --tokens word"
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -20,25 +30,78 @@ MakeSettings = Callable[[int], Any]
 """From the size of the vocabulary to a family's settings."""
 
 
-def budget(
-    text: str | None, steps: int | None, tokens_a_step: int, flops_a_token: int
-) -> tuple[int | None, float | None]:
-    """Steps, or seconds, of a run. Raises UsageError for what is no budget."""
+class Texts(NamedTuple):
+    """A tokenizer, how text is read, the text to train on, the one to validate on, and the record of the inputs."""
+
+    tokenizer: Any
+    form: "TextFormat"
+    training: "Corpus"
+    validation: "Corpus | None"
+    record: list[dict[str, Any]]
+
+
+def read_texts(run: Run, files: Sequence[str], training: Training) -> Texts:
+    """Reads and encodes everything. Raises DataError for an empty text."""
+    from lmkit.data.corpus import EncodedText, LearningTokenizer
+    from lmkit.data.sequences import TextFormat
+
+    _check(training)
+    normalization = normalization_of(training.normalize, training.punctuation, training.tokens)
+    learner = make_learner(training.tokens, None, normalization)
+    reader = opening.text_reader(training.encoding_errors, raw=learner.takes_bytes)
+
+    def encoded(tokenizer: Any, files: Sequence[str]) -> EncodedText:
+        """All files as one text, or each as one where the form says so."""
+        texts = [[name] for name in files] if form.by == "file" else [files]
+        return EncodedText.of(tokenizer, form, (opening.read_blocks(run, reader, names, "reading") for names in texts))
+
+    reading: Any = LearningTokenizer(learner) if training.tokens in TOKENS else learner.tokenizer()
+    form = TextFormat.of(training.by, reading)
+    text, held_out = encoded(reading, files), None
+    if not len(text.ids):
+        raise DataError("no text to train on: the input is empty")
+    tokenizer = learner.tokenizer()
+    if training.max_vocab is not None or training.min_count > 1:
+        tokenizer, text = text.limited(tokenizer, training.max_vocab, training.min_count)
+    record = [text.record]
+    if training.valid is not None:
+        held_out = encoded(tokenizer, [training.valid])
+        record.append(held_out.record)
+        if not len(held_out.ids):
+            raise DataError(f"{streams.display(training.valid)}: no text to validate on")
+    elif training.valid_fraction:
+        text, held_out = text.split(form, training.valid_fraction)
+    return Texts(tokenizer, form, text.corpus(), held_out.corpus() if held_out is not None else None, record)
+
+
+def _check(training: Training) -> None:
+    """Raises UsageError for options about texts that do not go together."""
+    if training.valid is not None and training.valid_fraction:
+        raise UsageError("--valid and --valid-fraction are two ways to say one thing")
+    if training.tokens not in TOKENS and (training.max_vocab is not None or training.min_count > 1):
+        raise UsageError("the vocabulary is given; that does not go with --max-vocab or --min-count")
+    if training.pack and training.by == "stream":
+        raise UsageError("--pack is about documents: --by line, file or blank-line")
+    if (training.select_by or training.patience) and training.valid is None and not training.valid_fraction:
+        raise UsageError("--select-by and --patience need a validation text: --valid or --valid-fraction")
+
+
+def budget(text: str | None, steps: int | None) -> "Budget | None":
+    """What --budget says, None without it. Raises UsageError for what is no budget."""
+    from lmkit.training.schedules import Budget
+
     if text is None:
-        return steps or STEPS, None
+        return None
     if steps is not None:
         raise UsageError("--steps and --budget are two ways to say one thing")
     found = re.fullmatch(r"(\d+\.?\d*(?:e\+?\d+|e-\d+)?|\.\d+)(s|m|h|tokens|flops)", text, re.ASCII)
     amount, unit = (float(found[1]), found[2]) if found else (0.0, "")
     if not 0 < amount < math.inf:
         raise UsageError(f"--budget {text!r} is none such as 60s, 5m, 2h, 1e6tokens or 1e15flops")
-    if unit in UNITS:
-        return None, amount * UNITS[unit]
-    tokens = amount if unit == "tokens" else amount / flops_a_token
-    return max(1, round(tokens / tokens_a_step)), None
+    return Budget(amount * UNITS[unit], "s") if unit in UNITS else Budget(amount, unit)
 
 
-def schedule(training: Training) -> Any:
+def schedule(training: Training) -> "Schedule":
     """How the learning rate goes."""
     from lmkit.training.schedules import Schedule
 
@@ -55,15 +118,13 @@ class Setup:
     make: MakeSettings
     time_steps: int
     processes: int = 1
-    texts: Any = field(init=False)
+    texts: Texts = field(init=False)
     settings: Any = field(init=False)
     start: Any = field(init=False, default=None)
     _shared: Any = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         import torch
-
-        from lmkit.commands.training_run.texts import read_texts
 
         self._spare_files()
         torch.set_num_threads(max(1, opening.core_count(self.training.threads) // self.processes))
@@ -95,11 +156,14 @@ class Setup:
         for name in (training.output, training.plot, training.log):
             streams.spare_inputs(name, read)
 
-    def trainer(self, batches: Any, plan: Any, *, validates: bool = False, world: Any = None) -> Any:
+    def trainer(
+        self, batches: "Batches", plan: "Plan", *, validates: bool = False, world: "ProcessGroup | None" = None
+    ) -> "Trainer":
         """A trainer of a fresh network."""
         from lmkit.nn import factory
         from lmkit.nn.language_model import device_named
         from lmkit.training.trainer import Trainer
+        from lmkit.training.validation import validation_of
 
         training = self.training
         device_named(training.device)
@@ -109,13 +173,13 @@ class Setup:
         network = network.to(training.device)
         return Trainer(
             network, self.objective(), batches, plan,
-            validation=self._validation() if validates else None,
+            validation=validation_of(self.settings, *self.texts[:2], self.texts.validation) if validates else None,
             world=world, shard=training.shard, compiled=training.compile,
         )  # fmt: skip
 
     def _shared_words(self) -> tuple[Any, Any]:
         """Tokens that have a vector to begin with, and these; says how many. Raises UsageError for other tokens."""
-        if self.texts.tokenizer.kind != "word":
+        if not self.texts.tokenizer.separator:
             raise UsageError(NO_WORDS)
         found = self.start.find(self.texts.tokenizer.vocabulary.pieces())
         tokens = (found >= 0).nonzero()[0]
@@ -123,15 +187,15 @@ class Setup:
         self.run.terminal.notice(f"{len(tokens):,} of {len(found):,} tokens begin with the vectors of {name}")
         return tokens, self.start.centre[found[tokens]]
 
-    def batches(self) -> Any:
+    def batches(self) -> "Batches":
         """What is learned from at each step."""
-        from lmkit.training.batches import ContiguousStreams, DocumentBatches, RandomCrops
+        from lmkit.training.batches import batches_of
 
-        training, corpus, start = self.training, self.texts.training, self.texts.form.start
-        if training.by != "stream" and not training.pack:
-            return DocumentBatches(corpus, start, training.batch, self.time_steps, training.seed)
-        kind = {"crops": RandomCrops, "streams": ContiguousStreams}[self.settings.batching]
-        return kind(corpus.ids, start, training.batch, self.time_steps, training.seed)
+        t = self.training
+        return batches_of(
+            self.texts.training, self.texts.form.start, self.settings.batching, t.batch, self.time_steps, t.seed,
+            by_document=t.by != "stream" and not t.pack,
+        )  # fmt: skip
 
     def objective(self) -> Any:
         """What is learned."""
@@ -143,28 +207,23 @@ class Setup:
             loss_at=t.loss_at,
         )  # fmt: skip
 
-    def plan(self, tokens_a_step: int) -> Any:
+    def plan(self, tokens_a_step: int) -> "Plan":
         """How to train."""
         from lmkit.training.optimizers import LearningRates
         from lmkit.training.plan import Plan
+        from lmkit.training.schedules import STEPS, evaluation_interval
 
         t = self.training
-        steps, seconds = budget(t.budget, t.steps, tokens_a_step, 3 * self.settings.forward_flops)
-        every = t.evaluate_every
-        if not every and (t.select_by or t.patience):
-            every = max(1, (steps or STEPS) // 10)
+        allowed = budget(t.budget, t.steps)
+        length = (
+            (t.steps or STEPS, None)
+            if allowed is None
+            else (allowed.length(tokens_a_step, 3 * self.settings.forward_flops))
+        )
+        steps, seconds = length
+        every = evaluation_interval(t.evaluate_every, steps, needed=bool(t.select_by or t.patience))
         return Plan(
             steps=steps, seconds=seconds, optimizer=t.optimizer, rates=LearningRates(t.lr, t.matrix_lr, t.weight_decay),
             schedule=schedule(t), clip=t.clip or None, accumulate=t.accumulate, evaluate_every=every,
             select_by=t.select_by, patience=t.patience, precision=t.precision, seed=t.seed,
         )  # fmt: skip
-
-    def _validation(self) -> Any:
-        """How the network does on the validation text; None without one."""
-        from lmkit.architectures.neural_model import LoadedModel
-        from lmkit.training.validation import NextTokenValidation
-
-        if self.texts.validation is None:
-            return None
-        weights = LoadedModel(self.settings, self.texts.form, self.texts.tokenizer, {})
-        return NextTokenValidation(weights, self.texts.validation)

@@ -1,11 +1,12 @@
 """The BPE tokenizer: pieces, merges and special tokens, and how they meet text."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,18 @@ import numpy as np
 from lmkit.checkpoint import Array, Checkpoint, Streamed
 from lmkit.errors import CheckpointError
 from lmkit.protocols import I32, I64, U8
+from lmkit.tokenization.bpe import chunks
+from lmkit.tokenization.bpe.byte_characters import visible
 from lmkit.tokenization.bpe.encoding import Encoder, Options
 from lmkit.tokenization.bpe.merge_ranks import Merges
-from lmkit.tokenization.bpe.scheme import Scheme
+from lmkit.tokenization.bpe.scheme import PATTERNS, Scheme
+from lmkit.tokenization.line_tokenizer import LineTokenizer
 from lmkit.tokenization.vocabulary import Vocabulary
 
 ROLES = ("unk", "bos", "eos")
 
 
-class BPETokenizer:
+class BPETokenizer(LineTokenizer):
     """Byte-pair encoding (Sennrich et al. 2016), of bytes or of characters.
 
     `vocabulary`: the piece of each id as the bytes that it spells; at level `char` with an end
@@ -31,9 +35,8 @@ class BPETokenizer:
     """
 
     kind = "bpe"
-    separator = b""
-    parses = False
-    """Whether names of special tokens in a text mean these tokens."""
+    is_subword = has_merges = True
+    names: Mapping[bytes, int] = MappingProxyType({})
 
     def __init__(
         self, vocabulary: Vocabulary, pairs: I32, scheme: Scheme, names: Mapping[bytes, int],
@@ -65,7 +68,8 @@ class BPETokenizer:
     def parsing(self) -> "BPETokenizer":
         """The same tokenizer, to which names of special tokens in a text mean these tokens."""
         made = copy(self)
-        made.__dict__.pop("_lines", None)
+        for made_before in ("_lines", "_stream", "_library"):
+            made.__dict__.pop(made_before, None)
         made.parses = True
         return made
 
@@ -83,9 +87,26 @@ class BPETokenizer:
         """See `Tokenizer.encode_block`."""
         return self._lines.encode(self._lines.scan(block))
 
-    def encode(self, text: bytes) -> I32:
-        """See `Tokenizer.encode`."""
-        return self.encode_block(text + b"\n")[0]
+    def encode_stream(self, blocks: Iterable[bytes]) -> Iterator[I32]:
+        """See `Tokenizer.encode_stream`."""
+        if self.takes_bytes and (self.scheme.pattern not in PATTERNS or self.scheme.pattern == "none"):
+            yield from self._library.encode_stream(blocks)
+            return
+        for part in chunks.blocks(blocks, self.scheme, lines=False):
+            yield self._stream.encode(self._stream.scan(part))[0]
+
+    @cached_property
+    def _stream(self) -> Encoder:
+        return self.encoder(Options(lines=False))
+
+    @cached_property
+    def _library(self) -> Any:
+        """The same, served by the tokenizers library, which knows any pattern."""
+        from lmkit.tokenization.formats.tokenizer_json_writer import write
+        from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
+
+        served = HuggingFaceTokenizer.from_json(write(self), {})
+        return served.parsing() if self.parses else served
 
     def piece(self, token: int) -> bytes:
         """See `Tokenizer.piece`."""
@@ -93,13 +114,24 @@ class BPETokenizer:
 
     @property
     def ends_words(self) -> bool:
-        """Whether pieces say where words end; then text loses all white space but that."""
+        """See `Tokenizer.ends_words`."""
         return self.scheme.level == "char"
 
     @property
     def takes_bytes(self) -> bool:
-        """Whether any bytes will do, text or not."""
+        """See `Tokenizer.takes_bytes`."""
         return self.scheme.level == "byte"
+
+    @property
+    def spells_whitespace(self) -> bool:
+        """See `Tokenizer.spells_whitespace`."""
+        return not self.ends_words
+
+    def fields(self) -> list[bytes]:
+        """Bytes as visible characters; special tokens as their names."""
+        special = set(self.names.values())
+        pieces = enumerate(self.vocabulary.pieces())
+        return [piece if token in special else visible(piece).encode() for token, piece in pieces]
 
     def decode(self, ids: Sequence[int]) -> bytes:
         """The text that the ids spell, special tokens as their names; without a space behind the last word."""

@@ -16,7 +16,6 @@ from lmkit.tokenization.formats import tokenizer_json, tokenizer_json_vocab, tok
 from lmkit.tokenization.formats.tokenizer_json_vocab import replace
 from lmkit.tokenization.formats.tokenizer_json_writer import sequence
 from lmkit.tokenization.formats.vocab_and_merges import is_name, parse_json
-from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
 
 FEED, NAME = "\n", "</s>"
 _RETURN = replace(r"\r\z", "")
@@ -29,7 +28,7 @@ def write(tokenizer: Tokenizer, line_end: int | None) -> bytes:
 
     Raises CheckpointError where the tokenizer can't be said in one.
     """
-    if line_end is None and isinstance(tokenizer, HuggingFaceTokenizer):
+    if line_end is None and tokenizer.json is not None:
         return tokenizer.json
     document = _document(tokenizer)
     if line_end is not None:
@@ -38,7 +37,7 @@ def write(tokenizer: Tokenizer, line_end: int | None) -> bytes:
 
 
 def _document(tokenizer: Tokenizer) -> dict[str, Any]:
-    if tokenizer.kind in ("word", "char", "byte"):
+    if not tokenizer.is_subword:
         return tokenizer_json_vocab.document_of(tokenizer)
     return parse_json(tokenizer_json_writer.write(tokenizer), "a tokenizer.json")
 

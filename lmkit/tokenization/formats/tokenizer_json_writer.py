@@ -15,7 +15,6 @@ from lmkit.tokenization.bpe.byte_characters import visible
 from lmkit.tokenization.bpe.scheme import Scheme
 from lmkit.tokenization.bpe.tokenizer import BPETokenizer
 from lmkit.tokenization.formats.tokenizer_json import FORMS, GPT2, GPT4, WHITESPACE
-from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
 
 _NORMALIZERS = {form: name for name, form in FORMS.items()}
 _SEPARATORS = r"[ \t\r\n\x00]"
@@ -23,7 +22,7 @@ _SEPARATORS = r"[ \t\r\n\x00]"
 
 def write(tokenizer: Tokenizer) -> bytes:
     """A tokenizer.json. Raises CheckpointError where the tokenizer can't be said in one."""
-    if isinstance(tokenizer, HuggingFaceTokenizer):
+    if tokenizer.json is not None:
         return tokenizer.json
     if not isinstance(tokenizer, BPETokenizer):
         raise CheckpointError(f"tokens are {tokenizer.kind}s, which have no merges to export")

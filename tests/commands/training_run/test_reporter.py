@@ -45,7 +45,7 @@ def test_a_picture_does_not_change_the_model(lmkit, write, work):
 
 
 def test_with_a_log_the_whole_of_a_resumed_run_is_drawn(lmkit, write, work, monkeypatch):
-    from lmkit.commands.training_run.learning_curve import Curve
+    from lmkit.commands.training_run.reporter import Curve
 
     drawn = []
     monkeypatch.setattr(plots, "write_training", lambda figure, name: drawn.append(figure))

@@ -13,7 +13,6 @@ from lmkit.protocols import Tokenizer
 from lmkit.tokenization.bpe import chunks
 from lmkit.tokenization.formats import tokenizer_json
 from lmkit.tokenization.formats.tokenizer_json_writer import write
-from lmkit.tokenization.stream_encoding import ids_of
 from lmkit.tokenization.tokenizers import ByteTokenizer, from_list
 
 TEXT = st.text(alphabet=st.sampled_from("ab 1'\n\r\t é.,l\u0301\u00a0中Ω"), max_size=40)
@@ -62,7 +61,7 @@ def of_library(data: bytes, text: str) -> list[int]:
 
 
 def ids_in(tokenizer: Tokenizer, blocks: Sequence[bytes]) -> list[int]:
-    return np.concatenate([np.zeros(0, dtype=np.int32), *ids_of(tokenizer, blocks)]).tolist()
+    return np.concatenate([np.zeros(0, dtype=np.int32), *tokenizer.encode_stream(blocks)]).tolist()
 
 
 def cut(text: bytes, places: Sequence[int]) -> list[bytes]:
