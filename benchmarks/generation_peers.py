@@ -71,7 +71,7 @@ def own(file: str, batch: int, tokens: int) -> dict[str, float]:
     from lmkit.data.keyed_random import stream_of
     from lmkit.generation import prompt_encoding, workers
     from lmkit.generation.engine import BatchedStepper, Generator, Request, SequentialStepper
-    from lmkit.generation.filter_chain import Filtering
+    from lmkit.generation.filters import Filtering
     from lmkit.generation.sampler import Sampler
 
     model = open_language_model(file)

@@ -19,7 +19,7 @@ from lmkit.data.keyed_random import stream_of
 from lmkit.generation import batching, prompt_encoding
 from lmkit.generation.draft_models import Lookup, ModelDraft
 from lmkit.generation.engine import Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.filters import Filtering
 from lmkit.generation.sampler import Sampler
 from lmkit.generation.speculative_decoding import Speculation, Tally
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.generation.sampling import FilterOptions
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
 from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.sampling import FilterOptions
 from lmkit.commands.options.standard import (
     Bos,
     Device,

@@ -5,7 +5,6 @@ from typing import Any
 from lmkit.commands.generation import search as search_options
 from lmkit.commands.generation.constraints import ConstraintOptions, ConstraintReport
 from lmkit.commands.generation.model_defaults import Settled, settled
-from lmkit.commands.generation.sampling import SamplingOptions
 from lmkit.commands.generation.search import SearchOptions
 from lmkit.commands.generation.speculative import SpeculativeOptions
 from lmkit.commands.loading import models as opening
@@ -13,6 +12,7 @@ from lmkit.commands.loading import scoring_models
 from lmkit.commands.options import generation as own
 from lmkit.commands.options.help_sections import in_sections
 from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.sampling import SamplingOptions
 from lmkit.commands.options.standard import Device, ModelOption, Output, Run, Seed
 from lmkit.commands.records import prompts
 from lmkit.errors import UsageError

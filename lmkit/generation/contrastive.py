@@ -17,7 +17,7 @@ import numpy as np
 
 from lmkit.errors import CheckpointError
 from lmkit.generation.engine import ActiveSequence
-from lmkit.generation.filter_chain import Chain
+from lmkit.generation.filters import Chain
 from lmkit.generation.sampler import Sampler
 from lmkit.protocols import F64, Floats, State
 

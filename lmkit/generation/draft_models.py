@@ -10,7 +10,7 @@ import numpy as np
 
 from lmkit.errors import CheckpointError, DataError
 from lmkit.generation import prompt_encoding
-from lmkit.generation.filters import Candidates
+from lmkit.generation.candidates import Candidates
 from lmkit.generation.sampler import Position, Sampler
 from lmkit.protocols import State, Tokenizer
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from lmkit.generation import batching
-from lmkit.generation.filters import Candidates
+from lmkit.generation.candidates import Candidates
 from lmkit.generation.prompt_encoding import ends_of
 from lmkit.generation.sampler import AdaptiveFilter, Constraint, NoCandidateError, Position, Sampler
 from lmkit.generation.stop_strings import StopStringMatcher

@@ -11,8 +11,8 @@ import numpy as np
 
 from lmkit.errors import DataError
 from lmkit.generation import gumbel_noise, top_k
-from lmkit.generation.filter_chain import Chain
-from lmkit.generation.filters import Candidates
+from lmkit.generation.candidates import Candidates
+from lmkit.generation.filters import Chain
 from lmkit.protocols import F32, I32, Bool, Floats
 
 

@@ -20,7 +20,7 @@ from lmkit.errors import CheckpointError, DataError
 from lmkit.generation import prompt_encoding
 from lmkit.generation.beam_search import Beams, BeamSearch
 from lmkit.generation.engine import BatchedStepper, Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.filters import Filtering
 from lmkit.generation.sampler import Sampler
 
 FEW = (0, 1)

@@ -9,7 +9,7 @@ from lmkit.data.keyed_random import stream_of
 from lmkit.generation import batching, prompt_encoding
 from lmkit.generation.batching import StateRows
 from lmkit.generation.engine import BatchedStepper, Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.filters import Filtering
 from lmkit.generation.sampler import Sampler
 
 MODELS = (

@@ -13,7 +13,7 @@ from lmkit.errors import DataError, UsageError
 from lmkit.generation import batching
 from lmkit.generation.beam_search import Beams, BeamSearch
 from lmkit.generation.engine import Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Chain
+from lmkit.generation.filters import Chain
 from lmkit.generation.sampler import Sampler
 
 EVEN = [0.0, 0.1, 0.25, 0.25, 0.5, 0.5, 1.0]

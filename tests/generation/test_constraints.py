@@ -16,7 +16,7 @@ from lmkit.errors import DataError
 from lmkit.generation import prompt_encoding
 from lmkit.generation.batching import StateRows
 from lmkit.generation.engine import BatchedStepper, Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.filters import Filtering
 from lmkit.generation.sampler import Sampler
 
 pytest.importorskip("llguidance")

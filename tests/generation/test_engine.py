@@ -11,7 +11,7 @@ from lmkit.data.sequences import TextFormat
 from lmkit.errors import DataError
 from lmkit.generation import prompt_encoding
 from lmkit.generation.engine import BatchedStepper, Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.filters import Filtering
 from lmkit.generation.sampler import Sampler
 
 

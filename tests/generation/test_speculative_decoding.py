@@ -17,7 +17,7 @@ from lmkit.generation import draft_models, gumbel_noise, prompt_encoding
 from lmkit.generation.batching import StateRows
 from lmkit.generation.draft_models import Lookup, ModelDraft, Proposal
 from lmkit.generation.engine import Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.filters import Filtering
 from lmkit.generation.sampler import Position, Sampler
 from lmkit.generation.speculative_decoding import DraftLengthController, Speculation, cost_of_pass
 from lmkit.inference.transformer import TransformerModel

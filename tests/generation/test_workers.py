@@ -13,7 +13,7 @@ from lmkit.data.keyed_random import stream_of
 from lmkit.errors import CheckpointError, ProcessError
 from lmkit.generation import prompt_encoding, workers
 from lmkit.generation.engine import BatchedStepper, Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.filters import Filtering
 from lmkit.generation.penalties import NoRepeat
 from lmkit.generation.sampler import NoCandidateError, Sampler
 

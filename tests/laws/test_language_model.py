@@ -14,7 +14,7 @@ from lmkit.data.sequences import decode_text
 from lmkit.evaluation import perplexity
 from lmkit.generation import log_softmax, prompt_encoding
 from lmkit.generation.engine import Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.filters import Filtering
 from lmkit.generation.sampler import Position, Sampler
 from lmkit.tokenization.line_ends import with_line_ends
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lmkit.generation import prompt_encoding
 from lmkit.generation.beam_search import Beams, BeamSearch
 from lmkit.generation.engine import Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Chain
+from lmkit.generation.filters import Chain
 from lmkit.generation.sampler import Sampler
 from lmkit.prompting.tree_of_thoughts import Path, continuing, search
 

@@ -7,11 +7,11 @@ from typing import Any
 from lmkit.commands.generation import search as search_options
 from lmkit.commands.generation import step_trace, writers
 from lmkit.commands.generation.constraints import ConstraintReport
-from lmkit.commands.generation.sampling import SamplingOptions
 from lmkit.commands.generation.search import SearchPlan
 from lmkit.commands.generation.speculative import SpeculativeOptions, tell
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.generation import OutputOptions
+from lmkit.commands.options.sampling import SamplingOptions
 from lmkit.commands.options.standard import Run
 from lmkit.generation import prompt_encoding, workers
 from lmkit.generation.batching import is_batched

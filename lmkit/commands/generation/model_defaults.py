@@ -5,8 +5,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lmkit.commands.generation.sampling import SamplingOptions
 from lmkit.commands.generation.search import SearchOptions
+from lmkit.commands.options.sampling import SamplingOptions
 from lmkit.commands.options.standard import Run
 from lmkit.errors import CheckpointError
 

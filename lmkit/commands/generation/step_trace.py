@@ -7,8 +7,8 @@ import numpy as np
 
 from lmkit.commands.generation.requests import RequestId
 from lmkit.generation import log_softmax
+from lmkit.generation.candidates import Candidates
 from lmkit.generation.engine import Completion, TextDelta
-from lmkit.generation.filters import Candidates
 from lmkit.io.records import Table
 from lmkit.io.streams import Output
 from lmkit.protocols import F64

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from lmkit.commands.options.sampling import FILTERS, PENALTIES
 from lmkit.commands.options.standard import Bos, EncodingErrors, Json, ParseSpecial, Prompt, Window, choice
 from lmkit.commands.records.prompts import FORMS
 from lmkit.errors import UsageError
@@ -16,12 +17,9 @@ SECTIONS = {
         "greedy", "beam", "length_penalty", "groups", "diversity", "keep_greedy", "contrastive",
     ),
     "Sampling": (
-        "seed", "ancestral", "temperature", "top_k", "top_p", "min_p", "typical", "epsilon", "eta", "order",
-        "mirostat", "mirostat_rate", "unknown", "defaults",
+        "seed", "ancestral", *FILTERS, "order", "mirostat", "mirostat_rate", "unknown", "defaults",
     ),
-    "Penalties": (
-        "repetition_penalty", "presence_penalty", "frequency_penalty", "no_repeat_ngram", "penalty_scope",
-    ),
+    "Penalties": (*PENALTIES, "penalty_scope"),
     "Constraints": ("json_schema", "regex", "choice", "grammar", "format"),
     "Speed": ("batch", "draft", "lookup", "draft_tokens", "threads", "device"),
 }  # fmt: skip
@@ -76,14 +74,6 @@ Logprobs = Annotated[
 Explain = Annotated[
     bool, typer.Option("--explain", help="The tokens that each was drawn from, or what a search kept at each step.")
 ]
-Greedy = Annotated[bool, typer.Option("--greedy", help="Always the most probable token; ties: lowest id.")]
-Ancestral = Annotated[
-    bool,
-    typer.Option(
-        "--ancestral", help="Draw from the model's own distribution (the default)."
-    ),
-]  # fmt: skip
-Unknown = Annotated[bool, typer.Option("--unknown", help="Let the unknown word be drawn too.")]
 Defaults = Annotated[
     bool,
     typer.Option(

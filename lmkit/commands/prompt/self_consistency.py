@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import cache, partial
 from typing import Any
 
-from lmkit.commands.generation.sampling import FilterOptions
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.scoring_models import ContextNotice
+from lmkit.commands.options.sampling import FilterOptions
 from lmkit.commands.records.prompts import Prompt
 
 
@@ -19,7 +19,7 @@ def drawing(model: Any, filters: FilterOptions, *, number: int, most: int, stops
 
     filtering = filters.filtering
     never = prompt_encoding.never(model, unknown=False)
-    chooser = Sampler(filtering.chain(), never=never, greedy=filtering.temperature == 0)
+    chooser = Sampler(filtering.chain(), never=never, greedy=filters.temperature == 0)
     together = is_batched(model) and number > 1
     stepper = BatchedStepper(model, chooser) if together else SequentialStepper(model, chooser)
     return Generator(model, stepper, most=most, stops=stops, batch=number if together else 1, growing=False)

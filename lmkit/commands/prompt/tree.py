@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmkit.commands.generation.sampling import FilterOptions
 from lmkit.commands.generation.search import LengthPenalty
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
@@ -14,6 +13,7 @@ from lmkit.commands.options import generation as generating
 from lmkit.commands.options import regex
 from lmkit.commands.options.help_sections import in_sections
 from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.sampling import FILTERS, FilterOptions
 from lmkit.commands.options.standard import (
     Device,
     EncodingErrors,
@@ -41,7 +41,7 @@ SECTIONS = {
     "Search": ("breadth", "depth", "branch", "length_penalty", "explain", "draw"),
     "Vote": ("self_consistency", "extract", "numbers"),
     "Thoughts": ("max_tokens", "stop"),
-    "Sampling": ("seed", "temperature", "top_k", "top_p", "min_p", "typical", "epsilon", "eta", "order"),
+    "Sampling": ("seed", *FILTERS, "order"),
     "Output": ("threads", "device", "json", "output"),
 }
 Records = Annotated[
