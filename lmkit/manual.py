@@ -10,7 +10,7 @@ from textwrap import dedent
 from typing import Any, NamedTuple
 
 from lmkit import __version__, cli
-from lmkit.commands.options.help_sections import sections_of
+from lmkit.commands.options.option_groups import sections_of
 from lmkit.errors import Status
 from lmkit.io import size_limits
 

@@ -221,7 +221,7 @@ class SamplingOptions(FilterOptions):
             penalties.append(NoRepeat(self.no_repeat_ngram, scope))
         return penalties
 
-    def chooser(self, never: Sequence[int]) -> "Sampler":
+    def sampler(self, never: Sequence[int]) -> "Sampler":
         """What names the next token. Raises UsageError for an order that is none."""
         from lmkit.generation.sampler import Sampler
 

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from lmkit import cli
-from lmkit.commands.options.help_sections import sections_of
+from lmkit.commands.options.option_groups import sections_of
 
 SECTIONED = [name for name in cli.COMMANDS if sections_of(cli.function_of(name))]
 
