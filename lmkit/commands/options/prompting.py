@@ -1,7 +1,7 @@
 r"""Options that several `lmkit prompt` commands share: one name, one type and one help text each."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -195,6 +195,16 @@ class LengthOptions:
             opened = opening.open_any(self.model)
             size = size_in(opening.tokenizer_of(opened, self.model), getattr(opened, "form", None))
         return Budget(self.max_tokens - self.room, size)
+
+    @staticmethod
+    def report(run: Run, kept: Mapping[tuple[int, int], int]) -> None:
+        """Says in how many prompts there was room for so many examples of so many, most examples first."""
+        parts: list[str] = []
+        for (count, asked), prompts in sorted(kept.items(), reverse=True):
+            nouns = ("", "") if parts else (" examples", " prompt" if prompts == 1 else " prompts")
+            parts.append(f"{count} of {asked}{nouns[0]} in {prompts}{nouns[1]}")
+        if parts:
+            run.terminal.notice(f"kept {', '.join(parts)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options import answer_scoring, prompting
+from lmkit.commands.options import labels as label_options
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import (
     Json,
@@ -21,7 +22,6 @@ from lmkit.commands.options.standard import (
     Threads,
     Window,
 )
-from lmkit.commands.prompt import labels as label_options
 from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
@@ -144,6 +144,7 @@ def ablate(
     from lmkit.prompting.answer_scorer import AnswerScorer
     from lmkit.prompting.examples import labels_of
     from lmkit.prompting.layout import Layout
+    from lmkit.prompting.verbalizers import is_unknown_label
 
     examples = reading.examples(run, shots)
     items = list(_labelled(reading.items(run, texts, "tsv")))
@@ -170,9 +171,7 @@ def ablate(
             if listed is not None:
                 listed.answer(_listing(group, [answers[place] for place in chosen]))
             progress.advance(len(group))
-        label_options.warn_unknown_labels(
-            run, sum(label_options.is_unknown_label(item.output, answers) for item in items)
-        )
+        label_options.warn_unknown_labels(run, sum(is_unknown_label(item.output, answers) for item in items))
         sampling = Sampling(seed, resamples, level)
         parts = {"model": opened.digest[:8], "norm": normalization.norm, "seeds": str(asked.seeds)}
         signature = metrics.signature("ablate", sampling, parts)

@@ -8,14 +8,15 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
 from lmkit.commands.options import answer_scoring, prompting
+from lmkit.commands.options import labels as label_options
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Bos, Json, ModelOption, Output, ParseSpecial, Run, Threads, Window
-from lmkit.commands.prompt import labels as label_options
 from lmkit.commands.records.questions import QuestionReader, QuestionRecord
 from lmkit.errors import UsageError
 from lmkit.io import streams
 from lmkit.io.records import to_json
 from lmkit.prompting.score_normalization import FREE, NORMS
+from lmkit.prompting.verbalizers import LabelMapper, is_unknown_label
 
 if TYPE_CHECKING:
     from lmkit.prompting.answer_scorer import AnswerScorer
@@ -99,9 +100,8 @@ def answer(
     opening.use_threads(opening.core_count(threads), name)
     labelling = None
     if verbalizer is not None:
-        labelling = label_options.LabelMapper(
-            run, verbalizer, label_options.verbalizer_in(verbalizer), aggregate, strict
-        )
+        mapped = label_options.verbalizer_in(verbalizer)
+        labelling = LabelMapper(streams.display(verbalizer), mapped, aggregate, strict, run.terminal.notice)
     given = label_options.named(candidates, candidates_file)
     if labelling is not None and given is not None:
         labelling.check(given)
@@ -161,7 +161,7 @@ def _shown(options: answer_scoring.NormalizationOptions, norms: str) -> tuple[st
 class _Answers:
     """Items to records with answers."""
 
-    def __init__(self, scorer: "AnswerScorer", labelling: label_options.LabelMapper | None) -> None:
+    def __init__(self, scorer: "AnswerScorer", labelling: LabelMapper | None) -> None:
         self._scorer, self._labelling = scorer, labelling
         self._answered = 0
         self.strangers = 0
@@ -186,7 +186,7 @@ class _Answers:
         chosen = label = candidates[self._scorer.best(by_norm)]
         record: dict[str, Any] = {"id": item.id, "answer": chosen, "label": label}
         labels = self._labelling.verbalizer.labels.values() if self._labelling is not None else ()
-        self.strangers += label_options.is_unknown_label(item.record.get("gold"), candidates, labels)
+        self.strangers += is_unknown_label(item.record.get("gold"), candidates, labels)
         record["scores"] = {one: {way: by_norm[way][at] for way in by_norm} for at, one in enumerate(candidates)}
         if self._labelling is not None:
             label, scores = self._labelling.label(candidates, by_norm, self._scorer.norm)

@@ -9,9 +9,9 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options import prompting
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Json, Output, Run
-from lmkit.commands.prompt import prompt_writer
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
+from lmkit.io.records import to_json
 from lmkit.prompting.examples import Example
 
 LAYOUT = ("no_reasoning", "question", "answer", "conclusion", "trigger", "keep_marks", "instruction", "example_sep")
@@ -89,7 +89,9 @@ def cot(
             examples = list(_reasoned([told_apart(one, keep_marks=keep_marks) for one in found], not no_reasoning))
         selector = selection.selector(run, shots or "", examples, count)
         records = PromptRecords(layout, selector, length.budget(), examples)
-        prompt_writer.write(run, records, map(told_apart, reading.items(run, texts)), out)
+        for item in map(told_apart, reading.items(run, texts)):
+            out.line(to_json(records.record(item)))
+        length.report(run, records.kept)
 
 
 def _shots(run: Run, name: str, reading: prompting.ExampleOptions) -> list[Example]:

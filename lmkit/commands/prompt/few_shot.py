@@ -4,8 +4,8 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options import prompting
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Json, Output, Run
-from lmkit.commands.prompt import prompt_writer
 from lmkit.io import streams
+from lmkit.io.records import to_json
 
 
 @in_sections({**prompting.SECTIONS, "Layout": ("instruction", "sep", "example_sep"), "Output": ("json", "output")})
@@ -57,4 +57,6 @@ def few_shot(
         examples = reading.examples(run, shots)
         selector = selection.selector(run, shots, examples, count)
         records = PromptRecords(layout, selector, length.budget(), examples)
-        prompt_writer.write(run, records, reading.items(run, texts), out)
+        for item in reading.items(run, texts):
+            out.line(to_json(records.record(item)))
+        length.report(run, records.kept)

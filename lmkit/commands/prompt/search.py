@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options import answer_scoring
+from lmkit.commands.options import answer_scoring, labels
+from lmkit.commands.options import templates as template_options
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Json, Level, ModelOption, Output, Resamples, Run, Seed, Threads, Window
-from lmkit.commands.prompt import labels, template_filling, templates
 from lmkit.commands.records import items
 from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
@@ -117,9 +117,9 @@ def search(
 
 def _maker(name: str) -> Any:
     """What makes prompts by a template. Raises UsageError, or DataError of its file."""
-    if os.path.isfile(name) or name.endswith(templates.JINJA):
-        return template_filling.filler_of(f"@{name}")
-    return template_filling.filler_of(name)
+    if os.path.isfile(name) or name.endswith(template_options.JINJA):
+        return template_options.filler_of(f"@{name}")
+    return template_options.filler_of(name)
 
 
 class _TemplateRuns:
@@ -141,6 +141,7 @@ class _TemplateRuns:
     def tried(self, name: str, maker: Any, file: str) -> "TemplateOutcome":
         """How the template does. Raises DataError for an item of which nothing says what is right."""
         from lmkit.prompting.template_search import TemplateOutcome, answered_right
+        from lmkit.prompting.verbalizers import is_unknown_label
 
         source = items.Items(self._run, self._form, items.columns_of(self._columns, maker.columns))
         made = [found for group in source.groups([file]) for found in maker.of(group)]
@@ -156,7 +157,7 @@ class _TemplateRuns:
         self.strangers |= {
             question.place
             for (question, _), gold in zip(questions, golds, strict=True)
-            if labels.is_unknown_label(gold, question.candidates)
+            if is_unknown_label(gold, question.candidates)
         }
         with self._run.terminal.progress(name, len(made), unit="") as progress:
             right = answered_right(self._scorer, questions, golds, lambda _: progress.advance(1))

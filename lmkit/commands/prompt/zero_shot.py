@@ -4,9 +4,9 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options import prompting
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run
-from lmkit.commands.prompt import prompt_writer
 from lmkit.commands.records import examples
 from lmkit.io import streams
+from lmkit.io.records import to_json
 
 
 @with_groups()
@@ -44,5 +44,6 @@ def zero_shot(
     with streams.open_output(output, inputs=[length.model, *texts]) as out:
         records = PromptRecords(layout, None, length.budget())
         fields = examples.fields_of(input_field, output_field)
-        items = examples.items(run, texts, form, fields=fields, errors=encoding_errors)
-        prompt_writer.write(run, records, items, out)
+        for item in examples.items(run, texts, form, fields=fields, errors=encoding_errors):
+            out.line(to_json(records.record(item)))
+        length.report(run, records.kept)
