@@ -1,7 +1,7 @@
 """`lmkit prompt search`: the template whose prompts are answered best."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,7 @@ from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import to_json
+from lmkit.prompting.slot_templates import FilledTemplate
 
 if TYPE_CHECKING:
     from lmkit.metrics.bootstrap import Sampling
@@ -91,7 +92,7 @@ def search(
     if test is not None and test == dev:
         run.terminal.notice("--test is --dev: what the template was chosen by says little of other items")
     opening.use_threads(opening.core_count(threads), model)
-    makers = {name: _maker(name) for name in templates}
+    fillers = {name: _filler(name) for name in templates}
 
     from lmkit.metrics.bootstrap import Sampling
     from lmkit.prompting.answer_scorer import AnswerScorer
@@ -105,17 +106,17 @@ def search(
         done = stack.enter_context(answer_scoring.open_cache(run, cache))
         scorer = AnswerScorer(opened, normalization.normalization(), done, window=window, notice=run.terminal.notice)
         asking = _TemplateRuns(run, scorer, form, columns, given)
-        tried = [asking.tried(name, maker, dev) for name, maker in makers.items()]
+        tried = [asking.tried(name, filler, dev) for name, filler in fillers.items()]
         best = max(tried, key=lambda one: one.accuracy)
         tried.sort(key=lambda one: -one.accuracy)
         if test is not None:
-            tried.append(asking.tried(best.template, makers[best.template], test))
+            tried.append(asking.tried(best.template, fillers[best.template], test))
         labels.warn_unknown_labels(run, len(asking.strangers))
         parts = {"model": opened.digest[:8], "norm": normalization.norm}
         _show(run, out, tried, Sampling(seed, resamples, level), parts, as_json=json)
 
 
-def _maker(name: str) -> Any:
+def _filler(name: str) -> template_options.TemplateFiller:
     """What makes prompts by a template. Raises UsageError, or DataError of its file."""
     if os.path.isfile(name) or name.endswith(template_options.JINJA):
         return template_options.filler_of(f"@{name}")
@@ -138,13 +139,13 @@ class _TemplateRuns:
         self.strangers = set[str]()
         """Where items are of which what is right is no candidate."""
 
-    def tried(self, name: str, maker: Any, file: str) -> "TemplateOutcome":
+    def tried(self, name: str, filler: template_options.TemplateFiller, file: str) -> "TemplateOutcome":
         """How the template does. Raises DataError for an item of which nothing says what is right."""
         from lmkit.prompting.template_search import TemplateOutcome, answered_right
         from lmkit.prompting.verbalizers import is_unknown_label
 
-        source = items.Items(self._run, self._form, items.columns_of(self._columns, maker.columns))
-        made = [found for group in source.groups([file]) for found in maker.of(group)]
+        source = items.Items(self._run, self._form, items.columns_of(self._columns, filler.columns))
+        made = [found for group in source.groups([file]) for found in filler.of(group)]
         golds = []
         for item, _, more, _ in made:
             if "gold" not in more:
@@ -163,7 +164,9 @@ class _TemplateRuns:
             right = answered_right(self._scorer, questions, golds, lambda _: progress.advance(1))
         return TemplateOutcome(name, right, streams.display(file))
 
-    def _question(self, item: Any, filled: Any, more: Any, _gone: Any) -> "tuple[Question, object]":
+    def _question(
+        self, item: items.Item, filled: FilledTemplate, more: Mapping[str, Any], _gone: Sequence[str]
+    ) -> "tuple[Question, object]":
         from lmkit.prompting.examples import INPUTS
         from lmkit.prompting.multiple_choice import question_of
 
