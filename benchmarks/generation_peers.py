@@ -70,9 +70,10 @@ def own(file: str, batch: int, tokens: int) -> dict[str, float]:
     count = processes(None, file)
     from lmkit.data.keyed_random import stream_of
     from lmkit.generation import prompt_encoding, workers
-    from lmkit.generation.engine import BatchedStepper, Generator, Request, SequentialStepper
-    from lmkit.generation.filter_chain import Filtering
+    from lmkit.generation.engine import Generator, Request
+    from lmkit.generation.filters import Filtering
     from lmkit.generation.sampler import Sampler
+    from lmkit.generation.steppers import BatchedStepper, SequentialStepper
 
     model = open_language_model(file)
     never = {*prompt_encoding.never(model, unknown=False), *prompt_encoding.ends_of(model.form)}

@@ -18,10 +18,11 @@ from lmkit.commands.loading.models import open_language_model
 from lmkit.data.keyed_random import stream_of
 from lmkit.generation import batching, prompt_encoding
 from lmkit.generation.draft_models import Lookup, ModelDraft
-from lmkit.generation.engine import Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.engine import Completion, Generator, Request
+from lmkit.generation.filters import Filtering
 from lmkit.generation.sampler import Sampler
 from lmkit.generation.speculative_decoding import Speculation, Tally
+from lmkit.generation.steppers import SequentialStepper
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 WAYS: dict[str, dict[str, Any]] = {"greedy": {}, "t0.7-k40": {"temperature": 0.7, "top_k": 40}, "ancestral": {}}

@@ -167,7 +167,7 @@ def build(loaded: Sequence[str]) -> Any:
     """The parser; only the commands in `loaded` bring their options with them."""
     import typer
 
-    from lmkit.commands.options.help_sections import command_class
+    from lmkit.commands.options.option_groups import command_class
 
     settings: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
     plain: dict[str, Any] = {

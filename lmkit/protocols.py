@@ -239,6 +239,18 @@ class LanguageModel(Protocol):
         """
 
 
+class StoredModel(LanguageModel, Protocol):
+    """A LanguageModel out of a file."""
+
+    @property
+    def kind(self) -> str:
+        """What `info` calls it, such as `ngram`."""
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 over all that its numbers depend on."""
+
+
 class DecodingBatch(Protocol):
     """Texts that go on side by side, one row each; changed in place."""
 
@@ -258,7 +270,7 @@ class DecodingBatch(Protocol):
         """The texts after these states go on too, as the last rows."""
 
 
-class SupportsBatching(Protocol):
+class SupportsBatching(LanguageModel, Protocol):
     """A LanguageModel that does several steps at once, faster than one by one, and all but exactly so."""
 
     @property
@@ -286,7 +298,7 @@ class PrefixCache(Protocol):
         """
 
 
-class SupportsPrefixCache(Protocol):
+class SupportsPrefixCache(LanguageModel, Protocol):
     """A LanguageModel that tells of several endings after a prefix, and of prefixes that begin alike, at less cost."""
 
     def trunk(self) -> PrefixCache:
@@ -307,7 +319,21 @@ class HasEmbeddings(Protocol):
         """The hidden state at each token of a sequence, (N,) to (N, D'): what the next is predicted from."""
 
 
-class HasHiddenStates(Protocol):
+class SupportsPrefill(LanguageModel, Protocol):
+    """A LanguageModel that runs all tokens of a prompt together."""
+
+    def after(self, ids: I32) -> State:
+        """The state after a prompt, (N,), at the beginning of a text: that of `advance`, but for rounding."""
+
+
+class HasLogits(LanguageModel, Protocol):
+    """A LanguageModel whose log-probabilities are the softmax of other numbers."""
+
+    def logits(self, state: State) -> F64:
+        """The numbers before normalisation, (V,)."""
+
+
+class HasHiddenStates(LanguageModel, Protocol):
     """A LanguageModel whose states have vectors."""
 
     def hidden(self, state: State) -> F32:
@@ -339,10 +365,14 @@ class SlidesWindows(LanguageModel, Protocol):
         """The context, and behind a slash the stride of windows, as signatures have it."""
 
 
+class ComparesHiddenStates(HasHiddenStates, HasEmbeddings, Protocol):
+    """A LanguageModel that gives the hidden states of a prompt and of what may follow it."""
+
+
 # What a model can do is asked by these functions, since runtime checks of protocols are slow and evaluate properties.
 
 
-def is_language_model(model: object) -> TypeGuard[LanguageModel]:
+def is_language_model(model: object) -> TypeGuard[StoredModel]:
     """Whether a model gives probabilities of texts."""
     return hasattr(model, "score_many")
 
@@ -360,6 +390,36 @@ def explains(model: object) -> TypeGuard[Explains]:
 def slides_windows(model: object) -> TypeGuard[SlidesWindows]:
     """Whether a model reads long texts through windows."""
     return context_limit(model) is not None
+
+
+def supports_batching(model: object) -> TypeGuard[SupportsBatching]:
+    """Whether a model does several steps at once."""
+    return hasattr(model, "rows")
+
+
+def supports_prefix_cache(model: object) -> TypeGuard[SupportsPrefixCache]:
+    """Whether a model keeps what prompts that begin alike share."""
+    return hasattr(model, "trunk")
+
+
+def supports_prefill(model: object) -> TypeGuard[SupportsPrefill]:
+    """Whether a model runs the tokens of a prompt together."""
+    return hasattr(model, "after")
+
+
+def has_logits(model: object) -> TypeGuard[HasLogits]:
+    """Whether a model has numbers that it normalises."""
+    return hasattr(model, "logits")
+
+
+def has_embeddings(model: object) -> TypeGuard[HasEmbeddings]:
+    """Whether a model has vectors of tokens."""
+    return hasattr(model, "vectors")
+
+
+def compares_hidden_states(model: object) -> TypeGuard[ComparesHiddenStates]:
+    """Whether a model gives the hidden states of prompts and of what follows."""
+    return hasattr(model, "hidden") and has_embeddings(model)
 
 
 def context_limit(model: object) -> int | None:

@@ -1,14 +1,14 @@
 """`lmkit next`: the distribution over the next token."""
 
 import math
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmkit.commands.generation.sampling import FilterOptions
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
 from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.sampling import FilterOptions
 from lmkit.commands.options.standard import (
     Bos,
     Device,
@@ -25,6 +25,9 @@ from lmkit.errors import UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table, cell
 from lmkit.io.terminal import bars
+
+if TYPE_CHECKING:  # numpy is not needed for help
+    from lmkit.protocols import F64, LanguageModel, State
 
 ROUNDING = 1e-3
 """How far from 1 the sum of probabilities may be in a file of rounded digits."""
@@ -110,7 +113,7 @@ def next_token(
             table.row(record)
 
 
-def _tell_sum(run: Run, name: str, logs: Any) -> None:
+def _tell_sum(run: Run, name: str, logs: "F64") -> None:
     """Says so where the probabilities that a model gives do not sum to one."""
     from lmkit.evaluation.perplexity import probability
 
@@ -122,6 +125,8 @@ def _tell_sum(run: Run, name: str, logs: Any) -> None:
         )
 
 
-def _logits(model: Any, state: Any) -> Any:
+def _logits(model: "LanguageModel", state: "State") -> "F64":
     """What the model gives before it is normalised; natural logarithms where it gives probabilities."""
-    return model.logits(state) if hasattr(model, "logits") else model.next(state)
+    from lmkit.protocols import has_logits
+
+    return model.logits(state) if has_logits(model) else model.next(state)

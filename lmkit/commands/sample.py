@@ -1,22 +1,23 @@
 """`lmkit sample`: generate text."""
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from lmkit.commands.generation import search as search_options
-from lmkit.commands.generation.constraints import ConstraintOptions, ConstraintReport
 from lmkit.commands.generation.model_defaults import Settled, settled
-from lmkit.commands.generation.sampling import SamplingOptions
-from lmkit.commands.generation.search import SearchOptions
-from lmkit.commands.generation.speculative import SpeculativeOptions
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
 from lmkit.commands.options import generation as own
-from lmkit.commands.options.help_sections import in_sections
-from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.constraints import ConstraintOptions
+from lmkit.commands.options.option_groups import in_sections, with_groups
+from lmkit.commands.options.sampling import SamplingOptions
 from lmkit.commands.options.standard import Device, ModelOption, Output, Run, Seed
 from lmkit.commands.records import prompts
 from lmkit.errors import UsageError
 from lmkit.io import streams
+
+if TYPE_CHECKING:  # numpy is not needed for help
+    from lmkit.generation.search_plan import SearchPlan
+    from lmkit.protocols import StoredModel
 
 
 @in_sections(own.SECTIONS)
@@ -31,15 +32,15 @@ def sample(
     max_tokens: own.MaxTokens = 100,
     stop: own.Stop = None,
     seed: Seed = 0,
-    choosing: SamplingOptions,
-    searching_: SearchOptions,
-    constraining: ConstraintOptions,
+    sampling: SamplingOptions,
+    searching: own.SearchOptions,
+    constraints: ConstraintOptions,
     defaults: own.Defaults = False,
     batch: own.Batch = 32,
-    drafting: SpeculativeOptions,
+    drafts: own.SpeculativeOptions,
     threads: own.Threads = None,
     device: Device = "cpu",
-    showing: own.OutputOptions,
+    shown: own.OutputOptions,
     output: Output = None,
 ) -> None:
     r"""Generate text from any model.
@@ -88,59 +89,73 @@ def sample(
       lmkit sample -m model.lm -n 4 prompts.jsonl -o answers.jsonl
     """
     name = model if model is not None else streams.STDIN
+    asked = Settled(sampling, searching, max_tokens, stop or [])
 
-    def open_model() -> Any:
-        opening.check_single_stdin(name, *(files or []), constraining.file, drafting.draft)
+    def open_model() -> "StoredModel":
+        opening.check_single_stdin(name, *(files or []), constraints.file, drafts.draft)
         opening.use_threads(threads, name)
         return scoring_models.open_generating_model(name, device)
 
     opened = open_model() if defaults else None
-    if defaults:  # what is wrong with options is said before a model is opened, where it does not depend on one
-        asked = Settled(choosing, searching_, max_tokens, stop or [])
+    if opened is not None:  # else what is wrong with options is said before a model is opened
         with opening.error_context(name):
-            found = settled(run, opening.generation_of(opened), asked)
-        choosing, searching_, max_tokens, stop = found.choosing, found.searching, found.max_tokens, [*found.stop]
-    choosing.check()
-    limits = dict.fromkeys(constraining.options, True)
-    watched = {"--logprobs": showing.logprobs is not None}
-    search = search_options.search(
-        searching_, explain=showing.explain, number=number, top_k=choosing.top_k,
-        others={**choosing.drawing(), **limits, **watched},
-    )  # fmt: skip
-    mirostat = {"--mirostat": choosing.mirostat is not None}
-    drafting.check({**searching_.named, **limits, **watched, **mirostat, "--explain": showing.explain})
+            asked = settled(run, opening.generation_of(opened), asked)
+    plan = _plan(asked, constraints, drafts, shown, number)
     prompts.check(source.prompt, files, source.form)
-    as_records = showing.json or prompts.has_records(files, source.form)
-    showing.check(as_records=as_records)
-    if "" in (stop or []):
+    shown = replace(shown, json=shown.json or prompts.has_records(files, source.form))
+    shown.check()
+    if "" in asked.stop:
         raise UsageError("--stop with no text would stop everything")
     opened = open_model() if opened is None else opened
-    from lmkit.commands.generation import factory, requests
-
     opened = opening.with_bos(opening.with_special(opened, source.parse_special), source.bos)
-    verdicts = ConstraintReport(opened, constraining)
+
+    from lmkit.commands.generation import requests, writers
+    from lmkit.generation.constraint_report import ConstraintReport
+    from lmkit.generation.engine import Completion
+
+    report = ConstraintReport(opened, constraints.wanted(), constraints.format, constraints.about)
     with streams.open_output(output, inputs=[name, *(files or [])], live=True) as out:
         with opening.error_context(name):
-            maker = factory.GeneratorFactory(
-                run, opened, choosing, search, drafting, showing, verdicts, number=number, most=max_tokens,
-                stops=[streams.argument_bytes(text, raw=True) for text in stop or []],
-                batch=batch if number > 1 or files else 1, growing=not as_records,
+            builder = requests.GeneratorBuilder(
+                opened, asked.max_tokens, [streams.argument_bytes(text, raw=True) for text in asked.stop],
+                batch if number > 1 or files else 1, growing=not shown.json,
                 processes=opening.processes(threads, name) if device == "cpu" else 1,
             )  # fmt: skip
-        teller = maker.teller(out, as_records=as_records, files=bool(files))
+            chosen = asked.sampling
+            generator = builder.searching(plan, chosen) if plan else builder.sampling(chosen, drafts, shown)
+        write = writers.WriterBuilder(run, out, opened, shown, number, bool(files))
+        writer = write.searching(plan) if plan else write.sampling(chosen.filtering.names, report)
         asking = requests.RequestBuilder(
-            opened, seed, 1 if searching_.beam else number, source.window,
-            lambda prompt: {"constraint": verdicts.constraint(prompt.record), "control": choosing.control()},
+            opened, seed, 1 if asked.searching.beam else number, source.window,
+            lambda prompt: {"constraint": report.constraint(prompt.record), "control": chosen.control()},
         )  # fmt: skip
         if not files:
-            scoring_models.tell_unknown(
-                run, opened, streams.argument_bytes(source.prompt, raw=opened.tokenizer.takes_bytes)
-            )
+            prompt = streams.argument_bytes(source.prompt, raw=opened.tokenizer.takes_bytes)
+            scoring_models.tell_unknown(run, opened, prompt)
         windows = scoring_models.ContextNotice(run, streams.display(name), opened)
-        for event in requests.run_requests(maker.generator, asking, prompts.asked(run, source, files, opened)):
-            teller.take(event)
-            if requests.is_finished(event):
+        for event in requests.run_requests(generator, asking, prompts.asked(run, source, files, opened)):
+            writer.write(event)
+            if isinstance(event, Completion):
                 windows.tell(len(event.request.prompt) + len(event.ids) + len(event.closing))
-                verdicts.take(event, event.request.label.id)
-    maker.tell()
-    verdicts.close()
+                report.add(event, requests.id_of(event).id)
+    if drafts.asked:
+        from lmkit.commands.generation import speculative
+
+        speculative.report(run, generator)
+    report.close()
+
+
+def _plan(
+    asked: Settled, constraints: ConstraintOptions, drafts: own.SpeculativeOptions, shown: own.OutputOptions,
+    number: int,
+) -> "SearchPlan | None":  # fmt: skip
+    """The search that is asked for, if one is. Raises UsageError for options that do not go together."""
+    sampling, searching = asked.sampling, asked.searching
+    sampling.check()
+    limits = {**dict.fromkeys(constraints.options, True), "--logprobs": shown.logprobs is not None}
+    plan = searching.plan(
+        explain=shown.explain, number=number, top_k=sampling.top_k, others={**sampling.drawing(), **limits}
+    )
+    mirostat = {"--mirostat": sampling.mirostat is not None}
+    drafts.check({**searching.named, **limits, **mirostat, "--explain": shown.explain})
+    return plan

@@ -74,7 +74,7 @@ def score(
         raise UsageError("a line gets one answer, from one model", hint="--mix WEIGHTS makes one of several")
     models = scoring_models.open_scoring_models(names, scoring)
     scoring_models.use_threads(None, names, models)
-    opened = models[0]
+    opened: LanguageModel = models[0]
     if scoring.mix is not None:
         development = opening.text_reader(scoring.encoding_errors, raw=opening.all_take_bytes(models))
         opened = mixtures.mixture_of(run, models, weights, development, scoring.mix_text)

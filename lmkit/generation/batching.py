@@ -1,17 +1,16 @@
 """Steps of several states at once, with any model: fast where it can, one by one where it can't."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from lmkit.protocols import F64, I32, DecodingBatch, Floats, LanguageModel, State
+from lmkit.protocols import F64, I32, DecodingBatch, Floats, LanguageModel, State, supports_batching
 
 WIDEST = 100.0  # nats
 
 
 class StateRows:
-    """Rows of a model that knows but single states; see `protocols.Rows`."""
+    """Rows of a model that knows but single states; see `protocols.DecodingBatch`."""
 
     def __init__(self, model: LanguageModel, states: Sequence[State]) -> None:
         self._model = model
@@ -37,18 +36,13 @@ class StateRows:
         self.states.extend(states)
 
 
-def is_batched(model: Any) -> bool:
-    """Whether it answers `protocols.Batched`."""
-    return hasattr(model, "rows")
-
-
-def errors(model: Any, logs: Floats) -> F64:
+def errors(model: LanguageModel, logs: Floats) -> F64:
     """How far log-probabilities of several steps at once may be from those of single steps, in nats: (B, V) to (B,).
 
     It grows with what they span, from the least to the most probable token; what is less probable than any
     token that is ever drawn does not count.
     """
-    if not is_batched(model):
+    if not supports_batching(model):
         return np.zeros(len(logs))
     least = logs.min(axis=1)
     if not np.isfinite(least).all():  # impossible tokens span nothing
@@ -57,17 +51,15 @@ def errors(model: Any, logs: Floats) -> F64:
     return np.clip(spans, 1.0, WIDEST) * float(model.tolerance)
 
 
-def rows_of(model: Any, states: Sequence[State]) -> DecodingBatch:
+def rows_of(model: LanguageModel, states: Sequence[State]) -> DecodingBatch:
     """The states as rows that go on side by side."""
-    rows: DecodingBatch = model.rows(states) if is_batched(model) else StateRows(model, states)
-    return rows
+    return model.rows(states) if supports_batching(model) else StateRows(model, states)
 
 
-def follow(model: Any, state: State, ids: I32) -> list[State]:
+def follow(model: LanguageModel, state: State, ids: I32) -> list[State]:
     """The states after each of some tokens."""
-    if is_batched(model):
-        states: list[State] = model.follow(state, ids)
-        return states
+    if supports_batching(model):
+        return model.follow(state, ids)
     found = []
     for token in ids.tolist():
         state = model.advance(state, token)
@@ -75,15 +67,14 @@ def follow(model: Any, state: State, ids: I32) -> list[State]:
     return found
 
 
-def next_many(model: Any, states: Sequence[State]) -> Floats:
+def next_many(model: LanguageModel, states: Sequence[State]) -> Floats:
     """Log-probabilities after each state, (B, V)."""
-    if is_batched(model):
-        found: Floats = model.next_many(states)
-        return found
+    if supports_batching(model):
+        return model.next_many(states)
     return StateRows(model, states).next()
 
 
-def score_after(model: Any, state: State, ids: Sequence[int]) -> F64:
+def score_after(model: LanguageModel, state: State, ids: Sequence[int]) -> F64:
     """Nats of each of some tokens after a state, (N,): the same whatever else is run."""
     several = max(1, (1 << 22) // model.tokenizer.size)
     found = [np.zeros(0)]

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from lmkit.generation.stop_strings import StopStringMatcher
-from lmkit.protocols import F64, Floats, State
+from lmkit.protocols import F64, Floats, LanguageModel, State
 
 
 @dataclass(eq=False, slots=True)
@@ -46,7 +46,7 @@ class Hypothesis:
 class Exact:
     """What single steps give; tokens of `never` are impossible."""
 
-    def __init__(self, model: Any, never: Sequence[int]) -> None:
+    def __init__(self, model: LanguageModel, never: Sequence[int]) -> None:
         self._model, self._never = model, list(never)
 
     def logs(self, hypothesis: Hypothesis) -> F64:

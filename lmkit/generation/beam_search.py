@@ -30,11 +30,11 @@ from lmkit.errors import DataError, UsageError
 from lmkit.generation import batching
 from lmkit.generation.beam_hypotheses import Exact, Hypothesis, doubtful, leading
 from lmkit.generation.beam_scores import BeamScorer, Group
-from lmkit.generation.engine import Completion, Request
+from lmkit.generation.engine import Completion, Failed, Request
 from lmkit.generation.prompt_encoding import ends_of
 from lmkit.generation.sampler import Penalty, Position
 from lmkit.generation.stop_strings import StopStringMatcher
-from lmkit.protocols import F64, Bool
+from lmkit.protocols import F64, Bool, LanguageModel
 
 MOST = 1 << 27  # continuations ranked at once
 
@@ -78,7 +78,7 @@ class Found(Completion):
     greedy: "Found | None" = None
     """The greedy text, where it is better than all that were found."""
 
-    def score(self, model: Any) -> float:
+    def score(self, model: LanguageModel) -> float:
         """nats / length ** alpha."""
         nats = self.nats(model) if self.searched is None else self.searched
         return nats / float((len(self.ids) + len(self.closing)) ** self.alpha)
@@ -88,7 +88,7 @@ class BeamSearch:
     """Finds texts after prompts; stops as for `Generator`. `early` says whether a search ends when it is decided."""
 
     def __init__(
-        self, model: Any, beams: Beams, *, most: int, stops: Sequence[bytes] = (), never: Sequence[int] = (),
+        self, model: LanguageModel, beams: Beams, *, most: int, stops: Sequence[bytes] = (), never: Sequence[int] = (),
         penalties: Sequence[Penalty] = (), explain: bool = False, early: bool = True,
     ) -> None:  # fmt: skip
         size = model.tokenizer.size
@@ -97,10 +97,13 @@ class BeamSearch:
         self.model, self.beams, self.most, self.stops = model, beams, most, stops
         self.never, self.penalties, self.explain, self.early = list(never), penalties, explain, early
 
-    def run(self, requests: Iterable[Request]) -> Iterator[Found]:
+    def run(self, requests: Iterable[Request | Failed]) -> Iterator[Found | Failed]:
         """The texts of each request, best first. Raises DataError where nothing can follow."""
         for request in requests:
-            yield from _Search(self, request).texts()
+            if isinstance(request, Failed):
+                yield request
+            else:
+                yield from _Search(self, request).texts()
 
 
 class _Search:
@@ -294,10 +297,11 @@ class _Search:
         if not compared:
             raise DataError("the model gives no token that could follow here")
         if beams.keep_greedy or not chosen:
-            return [self._found(text) for text in compared[: beams.number]]
+            return [self._found(text, rank) for rank, text in enumerate(compared[: beams.number])]
         beaten = self._worth.score(compared[0]) > self._worth.score(chosen[0])
         better = self._found(compared[0]) if beaten else None
-        return [self._found(text, better) for text in compared if text in chosen]
+        kept = [text for text in compared if text in chosen]
+        return [self._found(text, rank, better) for rank, text in enumerate(kept)]
 
     def _in_turn(self, ranked: list[list[Hypothesis]]) -> list[Hypothesis]:
         """As many as are asked for: each group's best, then each one's second, and so on; each text once."""
@@ -308,14 +312,16 @@ class _Search:
                     chosen.setdefault(tuple(text.tokens()), text)
         return list(chosen.values())
 
-    def _found(self, text: Hypothesis, greedy: Found | None = None) -> Found:
+    def _found(self, text: Hypothesis, rank: int = 0, greedy: Found | None = None) -> Found:
         model, tokens = self._asked.model, text.tokens()
         closing = tuple(tokens[-1:]) if text.reason == "eos" else ()
         ids = tokens[: len(tokens) - len(closing)]
         spelled = text.transcript.text if text.transcript else decode_text(model.tokenizer, model.form, ids)
         searched = text.nats if self._asked.penalties else None
-        alpha = self._asked.beams.alpha
-        return Found(self._request, ids, spelled, text.reason, list(self._trace), closing, alpha, searched, greedy)
+        return Found(
+            self._request, ids, spelled, text.reason, list(self._trace), closing, rank, self._asked.beams.alpha,
+            searched, greedy,
+        )  # fmt: skip
 
 
 def _masses(logs: F64) -> F64:

@@ -15,7 +15,7 @@ import numpy as np
 from lmkit.errors import DataError
 from lmkit.generation.grammars import Checker, Grammar, byte_tokenizer, compiled, grammar_in, tokenizer
 from lmkit.generation.prompt_encoding import ends_of
-from lmkit.protocols import Bool
+from lmkit.protocols import Bool, LanguageModel
 from lmkit.tokenization.token_bytes import Context, TokenBytes, token_bytes_of
 
 NOTHING_FITS = "NoExtension"  # the beginning of what the engine says where no token fits
@@ -81,7 +81,7 @@ class Vocabulary:
 
 
 class ConstraintState:
-    """One text, held to a grammar; see `choosing.Constraint`."""
+    """One text, held to a grammar; see `sampler.Constraint`."""
 
     def __init__(self, vocabulary: Vocabulary, grammar: Grammar, matcher: Any, mask: Bool) -> None:
         self.grammar = grammar
@@ -143,7 +143,7 @@ class ConstraintState:
 class Grammars:
     """Constraints for the texts of one model: tokens are made known to the engine once, each grammar compiled once."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: LanguageModel) -> None:
         self._model = model
         self._begun: dict[str, tuple[Any, Bool]] = {}
         self._checks: dict[str, Any] = {}

@@ -11,15 +11,16 @@ Shapes: K candidates, T tokens so far, D numbers of a hidden state.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from lmkit.errors import CheckpointError
-from lmkit.generation.engine import ActiveSequence
-from lmkit.generation.filter_chain import Chain
+from lmkit.generation.engine import ActiveSequence, Step, attempted
+from lmkit.generation.filters import Chain
 from lmkit.generation.sampler import Sampler
-from lmkit.protocols import F64, Floats, State
+from lmkit.protocols import F64, Floats, LanguageModel, State, compares_hidden_states
 
 
 def most_probable(k: int) -> Chain:
@@ -55,11 +56,11 @@ class _Text:
 class Contrastive:
     """Steps of contrastive search; see `engine.Stepper`. The chooser's filter is `most_probable`.
 
-    The model answers `protocols.Hidden` and `protocols.Embedding`. Raises CheckpointError for one that does not.
+    The model answers `protocols.ComparesHiddenStates`. Raises CheckpointError for one that does not.
     """
 
-    def __init__(self, model: Any, chooser: Sampler, alpha: float, *, explain: bool = False) -> None:
-        if not (hasattr(model, "hidden") and hasattr(model, "vectors")):
+    def __init__(self, model: LanguageModel, chooser: Sampler, alpha: float, *, explain: bool = False) -> None:
+        if not compares_hidden_states(model):
             raise CheckpointError(
                 "it has no hidden states, which contrastive search compares", hint="--beam works on every model"
             )
@@ -77,11 +78,11 @@ class Contrastive:
         """See `Stepper.keep`."""
         self._texts = [self._texts[row] for row in rows]
 
-    def step(self) -> list[list[int]]:
+    def step(self) -> list[Step]:
         """See `Stepper.step`."""
-        return [[self._token(text)] for text in self._texts]
+        return [attempted(partial(self._next, text)) for text in self._texts]
 
-    def _token(self, text: _Text) -> int:
+    def _next(self, text: _Text) -> list[int]:
         candidates = self._chooser.candidates(self._model.next(text.state)[None], [text.row.place])
         places = np.flatnonzero(candidates.logs[0] > -np.inf)
         tokens: list[int] = (places if candidates.ids is None else candidates.ids[0][places]).tolist()
@@ -97,7 +98,7 @@ class Contrastive:
             text.row.trace.append(sorted(weighed, key=lambda item: (-item.score, item.token)))
         text.state = states[won]
         text.add(directions[won])
-        return tokens[won]
+        return [tokens[won]]
 
 
 def _directions(vectors: Floats) -> F64:

@@ -4,15 +4,15 @@ A draft never decides anything: what it proposes is kept only where the model it
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from lmkit.errors import CheckpointError, DataError
 from lmkit.generation import prompt_encoding
-from lmkit.generation.filters import Candidates
+from lmkit.generation.candidates import Candidates
 from lmkit.generation.sampler import Position, Sampler
-from lmkit.protocols import State, Tokenizer
+from lmkit.protocols import LanguageModel, State, Tokenizer, context_limit
 
 LEVELS = 8  # steps in which a draft's certainty is told
 FOUND = (0.2, 0.5, 0.7, 0.85)
@@ -37,7 +37,7 @@ class Draft(Protocol):
         """The next tokens, each given those before; as many as are asked for, or fewer."""
 
 
-Begin = Callable[[Position], Draft]
+DraftFactory = Callable[[Position], Draft]
 """A draft for the text that begins at a place."""
 
 
@@ -90,10 +90,10 @@ class ModelDraft:
     It may read texts otherwise: a model of lines begins afresh behind each line end.
     """
 
-    def __init__(self, model: Any, chooser: Sampler, line_end: int | None, place: Position) -> None:
+    def __init__(self, model: LanguageModel, chooser: Sampler, line_end: int | None, place: Position) -> None:
         self._model, self._chooser, self._place = model, chooser, place
         self._line_end = None if model.form.continuous else line_end
-        most = getattr(model, "prompt_limit", None)
+        most = context_limit(model)
         ids = place.prompt[-most:] if most is not None else place.prompt
         if self._line_end is not None:
             last = np.flatnonzero(ids == self._line_end)

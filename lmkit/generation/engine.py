@@ -1,9 +1,4 @@
-"""Texts generated token by token: several at once, each the same as alone, told in order as they grow.
-
-Models do several rows at once faster than one, but round differently. Where rounding could decide which
-token is drawn, the text is run alone up to there, and what it gives then counts; so every text is the one
-that it would be alone, whatever is run beside it.
-"""
+"""Texts generated token by token: several at once, each the same as alone, reported in order as they grow."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,17 +6,12 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
+from lmkit.errors import LmkitError
 from lmkit.generation import batching
-from lmkit.generation.filters import Candidates
 from lmkit.generation.prompt_encoding import ends_of
-from lmkit.generation.sampler import AdaptiveFilter, Constraint, NoCandidateError, Position, Sampler
+from lmkit.generation.sampler import AdaptiveFilter, Constraint, NoCandidateError, Position
 from lmkit.generation.stop_strings import StopStringMatcher
-from lmkit.protocols import F64, I32, Floats, State
-
-CACHED = 1 << 24
-"""Numbers in the distributions kept, of states that are met again."""
+from lmkit.protocols import I32, LanguageModel, State
 
 
 @dataclass(frozen=True)
@@ -55,17 +45,45 @@ class Completion:
     trace: list[Any]
     closing: tuple[int, ...]
     """The token that ended it, if one did."""
+    rank: int = 0
+    """Its place among the texts of one request, as searches find several."""
 
-    def nats(self, model: Any) -> float:
+    def nats(self, model: LanguageModel) -> float:
         """Its log-probability, the end's included, under the model; scored alone, so that it is always the same."""
         return float(batching.score_after(model, self.request.state, [*self.ids, *self.closing]).sum())
 
 
 class TextDelta(NamedTuple):
-    """More of the text that is told at the moment."""
+    """More of the text that is reported at the moment."""
 
     request: Request
     text: bytes
+
+
+class Failed(NamedTuple):
+    """A text that no token can follow, or a request that could not be made; all texts before it are reported."""
+
+    error: LmkitError
+    request: Request | None = None
+
+
+Event = TextDelta | Completion | Failed
+
+
+class TextGenerator(Protocol):
+    """Generates texts: by `Generator`, or by a search."""
+
+    def run(self, requests: Iterable[Request | Failed]) -> Iterator[Event]:
+        """What becomes of requests, in their order; of one that could not be made, that."""
+
+
+def completions(events: Iterable[Event]) -> Iterator[Completion]:
+    """The texts among events as they are done. Raises what the first that failed did so by."""
+    for event in events:
+        if isinstance(event, Failed):
+            raise event.error
+        if isinstance(event, Completion):
+            yield event
 
 
 @dataclass
@@ -92,7 +110,7 @@ class GeneratingText(ActiveSequence):
     closing: tuple[int, ...] = ()
     failure: NoCandidateError | None = None
 
-    def take(self, tokens: Sequence[int] | NoCandidateError, ends: Sequence[int], most: int) -> None:
+    def take(self, tokens: "Step", ends: Sequence[int], most: int) -> None:
         """Adds tokens until it ends: by a token that ends texts, a stop string, its constraint or its length."""
         if isinstance(tokens, NoCandidateError):
             self.finish_reason, self.failure = "failure", tokens
@@ -115,11 +133,23 @@ class GeneratingText(ActiveSequence):
                 return
 
 
+Step = Sequence[int] | NoCandidateError
+"""The next tokens of a row, one at least, or that there is none."""
+
+
+def attempted(step: Callable[[], Sequence[int]]) -> Step:
+    """What a row's step gives, or that it has none."""
+    try:
+        return step()
+    except NoCandidateError as failure:
+        return failure
+
+
 class Stepper(Protocol):
     """Goes on with rows."""
 
-    def step(self) -> Sequence[Sequence[int] | NoCandidateError]:
-        """The next tokens of each row, one at least, or that there is none. Those of one row alone may raise that."""
+    def step(self) -> Sequence[Step]:
+        """The next tokens of each row."""
 
     def keep(self, rows: Sequence[int]) -> None:
         """Only these rows go on, behind the tokens that the last step gave."""
@@ -128,196 +158,67 @@ class Stepper(Protocol):
         """More rows."""
 
 
-class ExactState:
-    """A text run by single steps: what counts where there is doubt."""
-
-    def __init__(self, model: Any, row: ActiveSequence) -> None:
-        self._model, self._row = model, row
-        self._state = row.request.state
-        self._count = 0
-
-    def state(self, more: Sequence[int] = ()) -> State:
-        """The state after all tokens of the row so far, and after those with which it will go on."""
-        for token in [*self._row.ids[self._count :], *more[max(0, self._count - len(self._row.ids)) :]]:
-            self._state = self._model.advance(self._state, token)
-        self._count = max(self._count, len(self._row.ids) + len(more))
-        return self._state
-
-
-StepTracer = Callable[[F64, Candidates, int], Any]
-"""Told of the model's log-probabilities (V,), the candidates and the token drawn: what is kept of a step."""
-
-
-class SequentialStepper:
-    """Steps of single states, which may be watched."""
-
-    def __init__(self, model: Any, chooser: Sampler, watch: StepTracer | None = None) -> None:
-        self._model, self._chooser, self._watch = model, chooser, watch
-        self._rows: list[tuple[ActiveSequence, ExactState]] = []
-        self._known: dict[State, tuple[F64, Candidates]] = {}
-        self._keeps = not chooser.penalties and _is_key(model.start())
-
-    def join(self, rows: Sequence[ActiveSequence]) -> None:
-        """See `Stepper.join`."""
-        self._rows += [(row, ExactState(self._model, row)) for row in rows]
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """See `Stepper.keep`."""
-        if len(rows) < len(self._rows):
-            self._rows = [self._rows[row] for row in rows]
-
-    def step(self) -> list[list[int] | NoCandidateError]:
-        """See `Stepper.step`."""
-        return [self._next(row, alone) for row, alone in self._rows]
-
-    def _next(self, row: ActiveSequence, alone: ExactState) -> list[int] | NoCandidateError:
-        try:
-            return [self._token(row, alone)]
-        except NoCandidateError as failure:
-            return failure
-
-    def _token(self, row: ActiveSequence, alone: ExactState) -> int:
-        place, constraint = row.place, row.request.constraint
-        raw, candidates = self._candidates(alone.state(), place)
-        token = int(self._chooser.draw(candidates, [place])[0][0])
-        while constraint is not None and not constraint.leads_on(token):
-            candidates = self._chooser.candidates(raw[None], [place])
-            token = int(self._chooser.draw(candidates, [place])[0][0])
-        if self._watch is not None:
-            row.trace.append(self._watch(raw, candidates, token))
-        return token
-
-    def _candidates(self, state: State, place: Position) -> tuple[F64, Candidates]:
-        """What may come next; of states met again it is known, where it hangs on nothing else."""
-        if not self._keeps or place.constraint is not None or place.control is not None:
-            return self._computed(state, place)
-        known = self._known.get(state)
-        if known is None:
-            known = self._computed(state, place)
-            if len(self._known) >= min(1024, CACHED // len(known[0])):
-                self._known.clear()
-            self._known[state] = known
-        return known
-
-    def _computed(self, state: State, place: Position) -> tuple[F64, Candidates]:
-        raw = self._model.next(state)
-        return raw, self._chooser.candidates(raw[None], [place])
-
-
-def _is_key(state: State) -> bool:
-    """Whether states can be looked up, as those of few tokens can."""
-    try:
-        hash(state)
-    except TypeError:
-        return False
-    return True
-
-
-class BatchedStepper:
-    """Steps of many rows at once."""
-
-    def __init__(self, model: Any, chooser: Sampler) -> None:
-        self._model, self._chooser = model, chooser
-        self._rows = batching.rows_of(model, [])
-        self._alone: list[tuple[ActiveSequence, ExactState]] = []
-
-    def join(self, rows: Sequence[ActiveSequence]) -> None:
-        """See `Stepper.join`."""
-        self._rows.join([row.request.state for row in rows])
-        self._alone += [(row, ExactState(self._model, row)) for row in rows]
-
-    def step(self) -> list[list[int] | NoCandidateError]:
-        """See `Stepper.step`."""
-        logs = self._rows.next()
-        error = float(batching.errors(self._model, logs).max())
-        try:
-            return [[token] for token in self._chosen(logs, self._alone, error)]
-        except NoCandidateError:
-            return [self._next(logs[row : row + 1], alone, error) for row, alone in enumerate(self._alone)]
-
-    def _next(
-        self, log: Floats, alone: tuple[ActiveSequence, ExactState], error: float
-    ) -> list[int] | NoCandidateError:
-        try:
-            return self._chosen(log, [alone], error)
-        except NoCandidateError as failure:
-            return failure
-
-    def _chosen(self, logs: Floats, rows: Sequence[tuple[ActiveSequence, ExactState]], error: float) -> list[int]:
-        """A token of each row. Raises NothingFollows."""
-        places = [row.place for row, _ in rows]
-        tokens, sure = self._chooser(logs, places, error)
-        for index in np.flatnonzero(~sure).tolist():
-            exact = self._model.next(rows[index][1].state())
-            tokens[index] = self._chooser(exact[None], [places[index]])[0][0]
-        found: list[int] = tokens.tolist()
-        return found
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """See `Stepper.keep`."""
-        if len(rows) < len(self._alone):
-            self._rows.take(rows)
-            self._alone = [self._alone[row] for row in rows]
-        if rows:
-            self._rows.advance([row.ids[-1] for row, _ in self._alone])
-
-
 class Generator:
-    """Generates texts with a model, at most `batch` at once; `growing`: they are told of as they grow."""
+    """Generates texts with a model, at most `batch` at once; `growing`: they are reported as they grow."""
 
     def __init__(
-        self, model: Any, stepper: Stepper, *, most: int, stops: Sequence[bytes] = (), batch: int = 1,
+        self, model: LanguageModel, stepper: Stepper, *, most: int, stops: Sequence[bytes] = (), batch: int = 1,
         growing: bool = True,
     ) -> None:  # fmt: skip
-        self._model, self._stepper, self._growing = model, stepper, growing
+        self.stepper = stepper
+        self._model, self._growing = model, growing
         self._most, self._stops, self._batch = most, stops, batch
         self._ends = ends_of(model.form)
 
-    def run(self, requests: Iterable[Request]) -> Iterator[TextDelta | Completion]:
-        """Each request's text as it grows, and when it is done; in the order of the requests.
-
-        Raises NothingFollows at the first that nothing can follow, when all before it are told.
-        """
+    def run(self, requests: Iterable[Request | Failed]) -> Iterator[Event]:
+        """Each request's text as it grows, and when it is done or failed; in the order of the requests."""
         waiting = iter(requests)
         active: list[GeneratingText] = []
-        untold: list[GeneratingText] = []
+        unreported: list[GeneratingText | Failed] = []
         while True:
             new = [self._row(request) for request in islice(waiting, self._batch - len(active))]
-            begun = [row for row in new if not row.finish_reason]
+            begun = [row for row in new if isinstance(row, GeneratingText) and not row.finish_reason]
             if begun:
-                self._stepper.join(begun)
+                self.stepper.join(begun)
             active += begun
-            untold += new
-            if not untold:
+            unreported += new
+            if not unreported:
                 return
             going: list[int] = []
             if active:
-                for row, tokens in zip(active, self._stepper.step(), strict=True):
+                for row, tokens in zip(active, self.stepper.step(), strict=True):
                     row.take(tokens, self._ends, self._most)
                 going = [index for index, row in enumerate(active) if not row.finish_reason]
             active = [active[index] for index in going]
-            yield from self._told(untold)
-            self._stepper.keep(going)
+            yield from self._events(unreported)
+            self.stepper.keep(going)
 
-    def _row(self, request: Request) -> GeneratingText:
-        row = GeneratingText(
-            request, transcript=StopStringMatcher(self._model.tokenizer, self._model.form, self._stops)
-        )
+    def _row(self, request: Request | Failed) -> GeneratingText | Failed:
+        if isinstance(request, Failed):
+            return request
+        transcript = StopStringMatcher(self._model.tokenizer, self._model.form, self._stops)
+        row = GeneratingText(request, transcript=transcript)
         if request.constraint is not None and request.constraint.finished:  # nothing is all that it may be
             row.finish_reason = "stop"
         return row
 
-    def _told(self, untold: list[GeneratingText]) -> Iterator[TextDelta | Completion]:
-        """What can be told of the rows that came first; those told to their end are left out."""
-        while untold:
-            row = untold[0]
-            if self._growing:
-                text = row.transcript.rest() if row.finish_reason else row.transcript.settled()
-                if text:
-                    yield TextDelta(row.request, text)
-            if not row.finish_reason:
-                return
-            if row.failure is not None:
-                raise row.failure
-            yield Completion(row.request, row.ids, row.transcript.text, row.finish_reason, row.trace, row.closing)
-            untold.pop(0)
+    def _events(self, unreported: list[GeneratingText | Failed]) -> Iterator[Event]:
+        """What can be reported of the rows that came first; those reported to their end are left out."""
+        while unreported:
+            row = unreported[0]
+            if isinstance(row, GeneratingText):
+                if self._growing:
+                    text = row.transcript.rest() if row.finish_reason else row.transcript.settled()
+                    if text:
+                        yield TextDelta(row.request, text)
+                if not row.finish_reason:
+                    return
+            unreported.pop(0)
+            yield row if isinstance(row, Failed) else _ending(row)
+
+
+def _ending(row: GeneratingText) -> Completion | Failed:
+    """How a text that has ended did so."""
+    if row.failure is not None:
+        return Failed(row.failure, row.request)
+    return Completion(row.request, row.ids, row.transcript.text, row.finish_reason, row.trace, row.closing)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from lmkit.generation import filters
-from lmkit.generation.filters import Candidates
+from lmkit.generation.candidates import Candidates
 
 
 class Mirostat:

@@ -48,7 +48,7 @@ class Repetition:
         return max(1.0, self.theta)
 
     def __call__(self, logs: Floats, places: Sequence[Position]) -> Floats:
-        """See `choosing.Penalty`."""
+        """See `sampler.Penalty`."""
         for row, place in zip(logs, places, strict=True):
             seen = in_scope(place, self.scope)
             row[seen] = row[seen] * self.theta
@@ -68,7 +68,7 @@ class Presence:
     growth: float = 1.0
 
     def __call__(self, logs: Floats, places: Sequence[Position]) -> Floats:
-        """See `choosing.Penalty`."""
+        """See `sampler.Penalty`."""
         for row, place in zip(logs, places, strict=True):
             seen = in_scope(place, self.scope)
             if not self.frequency:
@@ -88,7 +88,7 @@ class NoRepeat:
     growth: float = 1.0
 
     def __call__(self, logs: Floats, places: Sequence[Position]) -> Floats:
-        """See `choosing.Penalty`."""
+        """See `sampler.Penalty`."""
         for row, place in zip(logs, places, strict=True):
             row[_completions(in_scope(place, self.scope), self.size)] = -np.inf
         return logs

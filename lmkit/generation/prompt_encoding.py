@@ -1,10 +1,8 @@
 """Where a text goes on from, and where it ends: a model's form, seen from what is generated."""
 
-from typing import Any
-
 from lmkit.data.sequences import encode_prompt
 from lmkit.errors import DataError
-from lmkit.protocols import I32, LanguageModel, SequenceFormat, State
+from lmkit.protocols import I32, LanguageModel, SequenceFormat, State, context_limit, supports_prefill
 
 
 def ends_of(form: SequenceFormat) -> tuple[int, ...]:
@@ -27,7 +25,7 @@ def never(model: LanguageModel, *, unknown: bool) -> list[int]:
     ]
 
 
-def seen(model: Any, prompt: bytes, *, window: bool = False) -> I32:
+def seen(model: LanguageModel, prompt: bytes, *, window: bool = False) -> I32:
     """The ids of a prompt; of one that a model can't see whole, its last.
 
     Raises DataError for such a one without `window`, and for several lines where a model reads each by itself.
@@ -35,7 +33,7 @@ def seen(model: Any, prompt: bytes, *, window: bool = False) -> I32:
     if b"\n" in prompt and not model.form.continuous:
         raise DataError("the prompt has several lines, and the model reads each by itself")
     ids: I32 = encode_prompt(model.tokenizer, model.form, prompt)
-    most = getattr(model, "prompt_limit", None)
+    most = context_limit(model)
     if most is not None and len(ids) > most:
         if not window:
             raise DataError(
@@ -46,9 +44,9 @@ def seen(model: Any, prompt: bytes, *, window: bool = False) -> I32:
     return ids
 
 
-def state_after(model: Any, ids: I32) -> State:
+def state_after(model: LanguageModel, ids: I32) -> State:
     """The state after a prompt's ids at the beginning of a text."""
-    if hasattr(model, "after"):  # all tokens together
+    if supports_prefill(model):
         return model.after(ids)
     state = model.start()
     for token in ids.tolist():

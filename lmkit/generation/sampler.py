@@ -11,18 +11,18 @@ import numpy as np
 
 from lmkit.errors import DataError
 from lmkit.generation import gumbel_noise, top_k
-from lmkit.generation.filter_chain import Chain
-from lmkit.generation.filters import Candidates
+from lmkit.generation.candidates import Candidates
+from lmkit.generation.filters import Chain
 from lmkit.protocols import F32, I32, Bool, Floats
 
 
 class NoCandidateError(DataError):
-    """At some place of a text, told by its stream, no token may come next."""
+    """At some place of a text no token may come next."""
 
-    def __init__(self, stream: int, where: str = "", hint: str | None = None) -> None:
-        place = f"{where}: " if where else ""
-        super().__init__(f"{place}the model gives no token that could follow here", hint=hint)
-        self.stream = stream
+    def __init__(
+        self, message: str = "the model gives no token that could follow here", *, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
 
 
 class Constraint(Protocol):
@@ -91,7 +91,7 @@ class Sampler:
         self._forbidden: F32 = np.zeros(0, dtype=np.float32)
 
     def candidates(self, logs: Floats, places: Sequence[Position], error: float = 0.0) -> Candidates:
-        """What may come next at each place, given log-probabilities (B, V). Raises NothingFollows where nothing may."""
+        """What may come next at each place, given log-probabilities (B, V). Raises NoCandidateError."""
         if logs.shape[1] != len(self._forbidden):
             self._forbidden = np.zeros(logs.shape[1], dtype=np.float32)
             self._forbidden[self._never] = -np.inf
@@ -103,10 +103,9 @@ class Sampler:
                 logs[row, len(allowed) :] = -np.inf
         for penalty in self.penalties:
             logs = penalty(logs, places)
-        best = np.maximum.reduce(logs, axis=1).tolist()
-        if -math.inf in best:
+        if -math.inf in np.maximum.reduce(logs, axis=1).tolist():
             hint = "penalties may have left none: see --no-repeat-ngram and --penalty-scope" if self.penalties else None
-            raise NoCandidateError(places[best.index(-math.inf)].stream, hint=hint)
+            raise NoCandidateError(hint=hint)
         left = self.chain(logs, error * self._growth)
         return left if len(places) > 1 or places[0].control is None else places[0].control.keep(left)
 

@@ -11,17 +11,19 @@ their distance in total variation (Daliri, Musco and Suresh, 2024, who call such
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from lmkit.generation import batching
-from lmkit.generation.draft_models import Begin, Draft, Proposal
-from lmkit.generation.engine import ActiveSequence, ExactState
+from lmkit.generation.draft_models import Draft, DraftFactory, Proposal
+from lmkit.generation.engine import ActiveSequence, Step, attempted
 from lmkit.generation.prompt_encoding import ends_of
 from lmkit.generation.sampler import Sampler
-from lmkit.protocols import I32
+from lmkit.generation.steppers import ExactState
+from lmkit.protocols import I32, LanguageModel, State, supports_batching
 
 MOST = 15
 """Tokens proposed at once: with the one before them sixteen, from where on a pass costs as much more as it gives."""
@@ -106,7 +108,7 @@ class _Text:
     row: ActiveSequence
     alone: ExactState
     drafts: list[Draft]
-    state: Any
+    state: State
     known: int = 0
     paces: list[DraftLengthController] = field(default_factory=list)
 
@@ -115,11 +117,17 @@ class Speculation:
     """A `Stepper` whose rows go on one after another, each by several tokens where drafts guess them."""
 
     def __init__(
-        self, model: Any, chooser: Sampler, drafts: Sequence[Begin], *, most: int = MOST, cost: Cost | None = None
+        self,
+        model: LanguageModel,
+        chooser: Sampler,
+        drafts: Sequence[DraftFactory],
+        *,
+        most: int = MOST,
+        cost: Cost | None = None,
     ) -> None:
         self._model, self._chooser, self._drafts = model, chooser, drafts
         self._most = most
-        self._cost = cost or (cost_of_pass if batching.is_batched(model) else cost_of_steps)
+        self._cost = cost or (cost_of_pass if supports_batching(model) else cost_of_steps)
         self._ends = ends_of(model.form)
         self._texts: list[_Text] = []
         self.tally = Tally()
@@ -139,9 +147,9 @@ class Speculation:
                 draft.follow(text.row.ids[text.known :])
             text.known = len(text.row.ids)
 
-    def step(self) -> list[list[int]]:
+    def step(self) -> list[Step]:
         """See `Stepper.step`."""
-        return [self._first(text) if not text.row.ids else self._several(text) for text in self._texts]
+        return [attempted(partial(self._several if text.row.ids else self._first, text)) for text in self._texts]
 
     def _first(self, text: _Text) -> list[int]:
         """A text's first token, for which nothing is run but what the prompt was run for."""

@@ -20,9 +20,10 @@ import numpy as np
 
 from lmkit.errors import CheckpointError, LmkitError, ProcessError
 from lmkit.generation import prompt_encoding
-from lmkit.generation.engine import ActiveSequence, GeneratingText, Request, Stepper
+from lmkit.generation.engine import ActiveSequence, GeneratingText, Request, Step, Stepper
 from lmkit.generation.sampler import NoCandidateError
 from lmkit.generation.stop_strings import StopStringMatcher
+from lmkit.protocols import LanguageModel
 
 LEAST = 8
 """Texts for which a process pays."""
@@ -40,14 +41,14 @@ def pay(processes: int, texts: int) -> bool:
 class Share:
     """Texts that one process goes on with, several tokens at a time, up to their ends or to `most`."""
 
-    def __init__(self, model: Any, make: Callable[[], Stepper], most: int, stops: Sequence[bytes]) -> None:
+    def __init__(self, model: LanguageModel, make: Callable[[], Stepper], most: int, stops: Sequence[bytes]) -> None:
         self._stepper = make()
         self.model, self._most, self._stops = model, most, stops
         self._ends = prompt_encoding.ends_of(model.form)
         self._rows: list[GeneratingText] = []
         self._going: list[int] = []
 
-    def run(self, kept: Sequence[int], joined: Sequence[Request], steps: int) -> list[list[int] | NoCandidateError]:
+    def run(self, kept: Sequence[int], joined: Sequence[Request], steps: int) -> list[Step]:
         """The next tokens of each text, up to `steps` or its end, or until a fourth of all ended; or that none is.
 
         Only those `kept`, by their places of before, none of them ended, go on, and those `joined` behind them.
@@ -112,7 +113,7 @@ class Worker:
         except OSError:
             raise _gone() from None
 
-    def found(self) -> list[list[int] | NoCandidateError]:
+    def found(self) -> list[Step]:
         """What `Share.run` gives. Raises as it does, and ProcessError."""
         try:
             answer = json.loads(self._lines.readline() or "null")
@@ -122,10 +123,7 @@ class Worker:
             raise _gone()
         if "message" in answer:
             raise CheckpointError(answer["message"], hint=answer["hint"])
-        return [
-            row if isinstance(row, list) else NoCandidateError(row["stream"], hint=row["hint"])
-            for row in answer["rows"]
-        ]
+        return [row if isinstance(row, list) else NoCandidateError(hint=row["hint"]) for row in answer["rows"]]
 
 
 def _line(value: Any) -> bytes:
@@ -174,7 +172,7 @@ def _answer(share: Share, kept: Sequence[int], joined: Sequence[Request], steps:
         found = share.run(kept, joined, steps)
     except LmkitError as error:
         return {"message": str(error), "hint": error.hint}
-    return {"rows": [row if isinstance(row, list) else {"stream": row.stream, "hint": row.hint} for row in found]}
+    return {"rows": [{"hint": row.hint} if isinstance(row, NoCandidateError) else row for row in found]}
 
 
 class Workers:
@@ -185,7 +183,7 @@ class Workers:
     """
 
     def __init__(
-        self, model: Any, make: Callable[[], Stepper], *, most: int, stops: Sequence[bytes] = (), count: int,
+        self, model: LanguageModel, make: Callable[[], Stepper], *, most: int, stops: Sequence[bytes] = (), count: int,
         before: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._share = partial(Share, model, make, most, stops)
@@ -216,7 +214,7 @@ class Workers:
             self._kept.append([])
             self._joined.append([])
 
-    def step(self) -> list[Sequence[int] | NoCandidateError]:
+    def step(self) -> list[Step]:
         """See `Stepper.step`."""
         requests = [[row.request for row in joined] for joined in self._joined]
         for worker, kept, joined in zip(self._others, self._kept[2:], requests[2:], strict=True):
@@ -229,7 +227,7 @@ class Workers:
             self._bound.join(self._joined[0])
         bound = self._bound.step() if self._kept[0] or self._joined[0] else []
         others = [worker.found() for worker in self._others]
-        found: list[Sequence[Sequence[int] | NoCandidateError]] = [bound, own, *others]
+        found: list[Sequence[Step]] = [bound, own, *others]
         return [found[owner][place] for owner, place in self._places]
 
     def keep(self, rows: Sequence[int]) -> None:

@@ -7,7 +7,7 @@ from textwrap import dedent
 from typing import Any, NamedTuple
 
 from lmkit import cli
-from lmkit.commands.options.help_sections import sections_of
+from lmkit.commands.options.option_groups import sections_of
 
 ABOUT = """
 lmkit counts n-grams, fits models, scores texts and samples new ones. Each command does one

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from lmkit.errors import DataError, LmkitError
 from lmkit.prompting.multiple_choice import Question, Scored
 from lmkit.prompting.prefix_scoring import prefix_scorer_of
 from lmkit.prompting.score_normalization import NORMS, best, normalised
-from lmkit.protocols import I32, PrefixCache
+from lmkit.protocols import I32, LanguageModel, PrefixCache, context_limit
 
 __all__ = [
     "NORMS",
@@ -50,12 +50,12 @@ class Parted(NamedTuple):
     endings: tuple[I32, ...]
 
 
-def reads_lines(model: Any) -> bool:
+def reads_lines(model: LanguageModel) -> bool:
     """Whether a model reads each line by itself, so that a question's other lines are not seen."""
     return not model.form.continuous and model.form.line_end is not None
 
 
-def seen(model: Any, question: Question) -> Question:
+def seen(model: LanguageModel, question: Question) -> Question:
     """Return what a model sees of a question: of models of lines the answer's line, with its end if it has one."""
     if not reads_lines(model):
         return question
@@ -64,12 +64,13 @@ def seen(model: Any, question: Question) -> Question:
     return replace(question, before=before[before.rfind("\n") + 1 :], after=after[:line_end] if line_end else after)
 
 
-def part(model: Any, question: Question) -> Parted:
+def part(model: LanguageModel, question: Question) -> Parted:
     """The tokens of a question. Raises DataError where they can't be had, as for an answer of several such lines."""
-    before, after, ended = question.before, question.after, False
+    before, after, end = question.before, question.after, None
     if reads_lines(model):
         line = seen(model, question)
-        before, after, ended = line.before, line.after.removesuffix("\n"), line.after.endswith("\n")
+        before, after = line.before, line.after.removesuffix("\n")
+        end = model.form.line_end if line.after.endswith("\n") else None
         if any("\n" in one for one in (question.joint, *question.candidates)):
             raise DataError("an answer has several lines, and the model reads each line separately")
 
@@ -81,8 +82,8 @@ def part(model: Any, question: Question) -> Parted:
     texts = [ids(f"{before}{question.joint}{one}{after}") for one in question.candidates]
     shared = min((_common(head, text) for text in texts), default=len(head))
     endings = [text[shared:] for text in texts]
-    if ended:
-        endings = [np.append(ending, np.int32(model.form.line_end)) for ending in endings]
+    if end is not None:
+        endings = [np.append(ending, np.int32(end)) for ending in endings]
     return Parted(head[:shared], tuple(endings))
 
 
@@ -93,9 +94,9 @@ def _common(one: I32, other: I32) -> int:
     return int(differ[0]) if len(differ) else length
 
 
-def expect_room(model: Any, parted: Parted) -> None:
+def expect_room(model: LanguageModel, parted: Parted) -> None:
     """Raises DataError where the model can't see all of a question at once."""
-    most = getattr(model, "prompt_limit", None)
+    most = context_limit(model)
     size = len(parted.prefix) + max(map(len, parted.endings), default=0)
     if most is not None and size > most:
         raise DataError(
@@ -104,7 +105,7 @@ def expect_room(model: Any, parted: Parted) -> None:
         )
 
 
-def score(model: Any, questions: Iterable[Question], *, window: bool = False) -> Iterator[Scored]:
+def score(model: LanguageModel, questions: Iterable[Question], *, window: bool = False) -> Iterator[Scored]:
     """The scores of each question's candidates, in order; the same whatever other questions there are.
 
     Questions are taken some at a time, to have those that begin alike one after another. Raises DataError, which
@@ -118,7 +119,7 @@ def score(model: Any, questions: Iterable[Question], *, window: bool = False) ->
 
 
 def score_all(
-    model: Any, trunks: Sequence[PrefixCache], questions: Sequence[Question], *, window: bool = False
+    model: LanguageModel, trunks: Sequence[PrefixCache], questions: Sequence[Question], *, window: bool = False
 ) -> Iterator[tuple[int, Scored]]:
     """The same of questions in the order in which they are done, each with its place among them.
 
@@ -144,7 +145,7 @@ def score_all(
             yield from zip(places, pool.map(scored, trunks, places), strict=False)
 
 
-def _parted(model: Any, question: Question, *, window: bool) -> Parted:
+def _parted(model: LanguageModel, question: Question, *, window: bool) -> Parted:
     """A question's tokens; what is wrong with it is said with its place."""
     try:
         parted = part(model, question)

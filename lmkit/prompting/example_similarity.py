@@ -30,7 +30,7 @@ class Similar:
         self._pool, self._scores = Pool(examples), scores
 
     def select(self, item: Example, count: int) -> list[Example]:
-        """See `selection.Selector.select`."""
+        """See `Selector.select`."""
         same = self._pool.same(item)
         order = highest(self._scores(item), count + len(same)) if count else []
         return taken(self._pool, order, same, count)

@@ -6,7 +6,7 @@ arms of a trial, and only their labels differ. Knows no models.
 Shapes: S seeds, N items.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,6 +88,15 @@ class Outcome:
     by_seed: tuple[float, ...]
     difference: Difference | None
     """To the arm of right labels, with the same examples; None where there is none, or it is that arm itself."""
+
+
+def outcomes(right: Mapping[tuple[str, int], Sequence[Sequence[bool]]], sampling: Sampling) -> list[Outcome]:
+    """What came of each arm and number of examples, given whether each item was answered right, by seed."""
+    arrays = {key: np.array(found) for key, found in right.items()}
+    return [
+        outcome(arm, count, found, arrays.get(("gold", count)) if arm != "gold" else None, sampling)
+        for (arm, count), found in arrays.items()
+    ]
 
 
 def outcome(arm: str, count: int, right: Bool, gold: Bool | None, sampling: Sampling) -> Outcome:

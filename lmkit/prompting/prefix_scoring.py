@@ -1,22 +1,29 @@
 """Endings after prefixes under any model, each prefix run as little as the model's family allows. Knows no text.
 
-What is answered hangs on a prefix and its endings alone, to the last bit: see `protocols.Trunk`.
+Answers depend on a prefix and its endings alone, to the last bit: see `protocols.PrefixCache`.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from lmkit.protocols import F64, I32, LanguageModel, PrefixCache, State
+from lmkit.protocols import (
+    F64,
+    I32,
+    LanguageModel,
+    PrefixCache,
+    State,
+    is_language_model,
+    supports_batching,
+    supports_prefix_cache,
+)
 
 
-def prefix_scorer_of(model: Any) -> PrefixCache:
+def prefix_scorer_of(model: LanguageModel) -> PrefixCache:
     """Return the model's own prefix cache; states for others whose steps are arithmetic, else whole sentences."""
-    if hasattr(model, "trunk"):
-        own: PrefixCache = model.trunk()
-        return own
-    looks_up = hasattr(model, "score_many") and not hasattr(model, "rows")
+    if supports_prefix_cache(model):
+        return model.trunk()
+    looks_up = is_language_model(model) and not supports_batching(model)
     return SentencePrefixScorer(model) if looks_up else StatePrefixScorer(model)
 
 

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lmkit.data import keyed_random
 from lmkit.data.sequences import decode_text
-from lmkit.generation.engine import Completion
-from lmkit.protocols import State
+from lmkit.generation import prompt_encoding
+from lmkit.generation.engine import Completion, Request, TextGenerator, completions
+from lmkit.protocols import I32, LanguageModel, State
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ Continue = Callable[[Path], Iterable[Completion]]
 
 
 def search(
-    model: Any, root: Path, continue_: Continue, *, breadth: int, depth: int, alpha: float = 0.0,
+    model: LanguageModel, root: Path, continue_: Continue, *, breadth: int, depth: int, alpha: float = 0.0,
     stops: Sequence[bytes] = (),
 ) -> Iterator[list[Path]]:  # fmt: skip
     """The paths kept at each depth, best first; the last list holds all that ended or came to the end.
@@ -63,7 +65,9 @@ def search(
     yield ranked(ended)
 
 
-def _followed(model: Any, path: Path, continue_: Continue, stops: Sequence[bytes], *, last: bool) -> Iterator[Path]:
+def _followed(
+    model: LanguageModel, path: Path, continue_: Continue, stops: Sequence[bytes], *, last: bool
+) -> Iterator[Path]:
     """The paths that go on from one by another thought."""
     seen: set[tuple[int, ...]] = set()
     for thought in continue_(path):
@@ -77,7 +81,7 @@ def _followed(model: Any, path: Path, continue_: Continue, stops: Sequence[bytes
         yield Path(state, (*path.thoughts, _text_of(model, thought, stops)), (*path.ids, *ids), nats, reason)
 
 
-def _text_of(model: Any, thought: Completion, stops: Sequence[bytes]) -> bytes:
+def _text_of(model: LanguageModel, thought: Completion, stops: Sequence[bytes]) -> bytes:
     """A thought's text; see `search`."""
     if thought.finish_reason != "stop" or not stops:
         return thought.text
@@ -86,20 +90,56 @@ def _text_of(model: Any, thought: Completion, stops: Sequence[bytes]) -> bytes:
     return whole if beyond else thought.text
 
 
-def _after(model: Any, state: State, ids: Sequence[int]) -> State:
+def _after(model: LanguageModel, state: State, ids: Sequence[int]) -> State:
     """The state after more tokens, one by one, so that it hangs on nothing else."""
     for token in ids:
         state = model.advance(state, token)
     return state
 
 
-def continuing(model: Any, generator: Any, request: Callable[[Path, int], Any], number: int) -> Continue:
-    """Thoughts made by a generator: `request` makes the requests of a path, one for each number."""
+@dataclass(frozen=True)
+class TreeSearcher:
+    """Searches after prompts: `breadth` paths go on, up to `depth` thoughts.
 
-    def continue_(path: Path) -> Iterator[Completion]:
-        requests = [request(path, place) for place in range(number)]
-        for event in generator.run(requests):
-            if isinstance(event, Completion):
-                yield event
+    `drawn` thoughts of a path are drawn by the seed; with 1 the generator finds several of its own.
+    """
 
-    return continue_
+    model: LanguageModel
+    generator: TextGenerator
+    stops: Sequence[bytes]
+    seed: int
+    drawn: int
+    breadth: int
+    depth: int
+    alpha: float = 0.0
+
+    def levels(self, ids: I32, key: str) -> list[list[Path]]:
+        """The paths after a prompt that `search` gives; `key` and seed decide what is drawn."""
+
+        def continued(path: Path) -> Iterator[Completion]:
+            own = " ".join([key, *map(str, path.ids)])
+            requests = [
+                Request(keyed_random.stream_of(self.seed, own, place), ids, lambda: path.state)
+                for place in range(self.drawn)
+            ]
+            return completions(self.generator.run(requests))
+
+        root = Path(prompt_encoding.state_after(self.model, ids))
+        return list(
+            search(
+                self.model, root, continued, breadth=self.breadth, depth=self.depth, alpha=self.alpha,
+                stops=self.stops,
+            )
+        )  # fmt: skip
+
+    def fields(self, path: Path) -> dict[str, Any]:
+        """What a record says of a path."""
+        ids = path.ids[:-1] if path.finish_reason == "eos" else path.ids
+        return {
+            "text": decode_text(self.model.tokenizer, self.model.form, ids).decode(errors="replace"),
+            "thoughts": [thought.decode(errors="replace") for thought in path.thoughts],
+            "tokens": len(path.ids),
+            "nats": path.nats,
+            "value": path.value(self.alpha),
+            "finish_reason": path.finish_reason or "going on",
+        }

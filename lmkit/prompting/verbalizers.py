@@ -1,6 +1,6 @@
 """Which label an answer stands for, and the scores of labels from those of answers. Knows no models and no files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,50 @@ class Verbalizer:
         return made
 
 
+@dataclass
+class LabelMapper:
+    """Gives scored candidates their labels, and says once what the verbalizer and the candidates do not share.
+
+    `name` is what the verbalizer is called in messages, which `notice` takes; `strict`: they are errors.
+    """
+
+    name: str
+    verbalizer: Verbalizer
+    way: str
+    strict: bool
+    notice: Callable[[str], None]
+    noticed: bool = False
+
+    def check(self, candidates: Sequence[str], place: str = "") -> None:
+        """Says what does not match. Raises DataError if that is to be refused, or nothing matches."""
+        unmapped, absent = self.verbalizer.strangers(candidates)
+        parts = [f"{_listed(unmapped)} without a label"] if unmapped else []
+        parts += [f"{_listed(absent)} not among the candidates"] if absent else []
+        message = f"{place + ': ' if place else ''}{self.name}: {', '.join(parts)}"
+        if len(unmapped) == len(candidates):
+            raise DataError(f"{message}; no candidate has a label")
+        if parts and self.strict:
+            raise DataError(message)
+        if parts and not self.noticed:
+            self.notice(message)
+            self.noticed = True
+
+    def label(
+        self, candidates: Sequence[str], by_norm: Mapping[str, Sequence[float]], norm: str
+    ) -> tuple[str, dict[str, dict[str, float]]]:
+        """The label of the highest score by a norm, and all labels' scores by each norm."""
+        several = {one: self.verbalizer.scores(candidates, some, self.way) for one, some in by_norm.items()}
+        chosen = max(several[norm], key=lambda label: several[norm][label])
+        return chosen, {label: {one: several[one][label] for one in several} for label in several[norm]}
+
+
+def is_unknown_label(gold: object, *known: Container[str]) -> bool:
+    """Whether what a record has for right is there, and none of the answers known."""
+    if isinstance(gold, bool) or not isinstance(gold, str | int | float):
+        return False
+    return all(str(gold) not in some for some in known)
+
+
 def verbalizer_of(pairs: Sequence[tuple[str, Any]]) -> Verbalizer:
     """What an object of JSON says, as its pairs: a label and its words, or a word and its label.
 
@@ -70,3 +114,7 @@ def _text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise DataError(f"{value!r} is neither a word nor a label")
     return str(value)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(map(repr, words))

@@ -19,9 +19,10 @@ from lmkit.data.sequences import ALONE, ALWAYS, NEVER, TextFormat, encode_prompt
 from lmkit.errors import CheckpointError, DataError
 from lmkit.generation import prompt_encoding
 from lmkit.generation.beam_search import Beams, BeamSearch
-from lmkit.generation.engine import BatchedStepper, Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.engine import Completion, Generator, Request, completions
+from lmkit.generation.filters import Filtering
 from lmkit.generation.sampler import Sampler
+from lmkit.generation.steppers import BatchedStepper, SequentialStepper
 
 FEW = (0, 1)
 TWENTY = [seed if seed in FEW else pytest.param(seed, marks=pytest.mark.slow) for seed in range(20)]
@@ -55,7 +56,7 @@ def chooser_of(model: Any, *, greedy: bool = True) -> Sampler:
 
 def texts_of(model: Any, stepper: Any, requests: list[Request], **options: Any) -> dict[str, Completion]:
     events = Generator(model, stepper, most=30, **options).run(requests)
-    return {event.request.label: event for event in events if isinstance(event, Completion)}
+    return {event.request.label: event for event in completions(events)}
 
 
 @pytest.mark.parametrize("seed", TWENTY)

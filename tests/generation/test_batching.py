@@ -8,9 +8,10 @@ import pytest
 from lmkit.data.keyed_random import stream_of
 from lmkit.generation import batching, prompt_encoding
 from lmkit.generation.batching import StateRows
-from lmkit.generation.engine import BatchedStepper, Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.engine import Generator, Request, completions
+from lmkit.generation.filters import Filtering
 from lmkit.generation.sampler import Sampler
+from lmkit.generation.steppers import BatchedStepper, SequentialStepper
 
 MODELS = (
     "transformer.lm", "transformer-stream.lm", "lstm.lm", "gru-stream.lm", "mingru-file.lm", "ffn.lm",
@@ -41,7 +42,7 @@ def requests(model, count=9):
 def generated(model, stepper, batch, most=25):
     """Ids by label; texts end at different lengths, as some reach the end of a line."""
     events = Generator(model, stepper, most=most, batch=batch).run(requests(model))
-    done = [event for event in events if isinstance(event, Completion)]
+    done = list(completions(events))
     assert [event.request.label for event in done] == list(range(9))
     return [event.ids for event in done]
 

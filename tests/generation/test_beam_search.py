@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from table_models import BOS, EOS, Noisy, Table, enumerated
 
 from lmkit.errors import DataError, UsageError
-from lmkit.generation import batching
 from lmkit.generation.beam_search import Beams, BeamSearch
-from lmkit.generation.engine import Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Chain
+from lmkit.generation.engine import Generator, Request, completions
+from lmkit.generation.filters import Chain
 from lmkit.generation.sampler import Sampler
+from lmkit.generation.steppers import SequentialStepper
+from lmkit.protocols import supports_batching
 
 EVEN = [0.0, 0.1, 0.25, 0.25, 0.5, 0.5, 1.0]
 ALPHAS = st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.0, -0.7])
@@ -67,7 +68,7 @@ def sequences(texts):
 
 def greedy(model, most, stops=()):
     generator = Generator(model, SequentialStepper(model, Sampler(Chain(), greedy=True)), most=most, stops=stops)
-    return [event for event in generator.run([request(model)]) if isinstance(event, Completion)]
+    return list(completions(generator.run([request(model)])))
 
 
 # Against enumeration.
@@ -347,5 +348,5 @@ def test_every_model(model, model_name):
     assert shown(plain) == shown(found(model, most=6, width=3, number=3, early=False))
     assert shown(found(model, most=6, width=1)) == shown(greedy(model, 6))
     totals = [text.nats(model) for text in plain]
-    assert totals == sorted(totals, reverse=True) or batching.is_batched(model)
+    assert totals == sorted(totals, reverse=True) or supports_batching(model)
     assert shown(found(Noisy(model, 1e-3, 0), most=6, width=3, number=3)) == shown(plain)

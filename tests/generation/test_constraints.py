@@ -15,9 +15,10 @@ from lmkit.data.keyed_random import stream_of
 from lmkit.errors import DataError
 from lmkit.generation import prompt_encoding
 from lmkit.generation.batching import StateRows
-from lmkit.generation.engine import BatchedStepper, Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.engine import Generator, Request, completions
+from lmkit.generation.filters import Filtering
 from lmkit.generation.sampler import Sampler
+from lmkit.generation.steppers import BatchedStepper, SequentialStepper
 
 pytest.importorskip("llguidance")
 
@@ -38,7 +39,7 @@ def texts(model, grammar, number=3, most=400, together=False, grammars=None, see
         for index in range(number)
     ]
     found = list(Generator(model, stepper, most=most, batch=4 if together else 1).run(requests))
-    return [event for event in found if isinstance(event, Completion)]
+    return list(completions(found))
 
 
 def regex(pattern):

@@ -10,7 +10,7 @@ from table_models import Table
 from lmkit.errors import CheckpointError
 from lmkit.generation import prompt_encoding
 from lmkit.generation.contrastive import Contrastive, most_probable
-from lmkit.generation.engine import Completion, Generator, Request
+from lmkit.generation.engine import Generator, Request, completions
 from lmkit.generation.sampler import Sampler
 
 NEURAL = ["transformer.lm", "transformer-stream.lm", "lstm.lm", "gru-stream.lm", "mingru-file.lm", "ffn.lm",
@@ -22,7 +22,7 @@ def generated(model, prompt, alpha, k, most=10, explain=False, batch=1):
     stepper = Contrastive(model, Sampler(most_probable(k), never=[0]), alpha, explain=explain)
     generator = Generator(model, stepper, most=most, batch=batch)
     requests = [Request(0, ids, partial(prompt_encoding.state_after, model, ids)) for _ in range(batch)]
-    return [event for event in generator.run(requests) if isinstance(event, Completion)]
+    return list(completions(generator.run(requests)))
 
 
 def cosine(one, other):

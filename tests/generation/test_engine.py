@@ -1,4 +1,4 @@
-"""Whole texts, of a model that is no n-gram model: the interfaces are all that is used."""
+"""Tests of: engine.py, steppers.py. Whole texts, of a model that is no n-gram model: only the interfaces are used."""
 
 import math
 from types import MappingProxyType
@@ -10,9 +10,10 @@ from lmkit.data.keyed_random import stream_of
 from lmkit.data.sequences import TextFormat
 from lmkit.errors import DataError
 from lmkit.generation import prompt_encoding
-from lmkit.generation.engine import BatchedStepper, Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
-from lmkit.generation.sampler import Sampler
+from lmkit.generation.engine import Completion, Failed, Generator, Request, TextDelta, completions
+from lmkit.generation.filters import Filtering
+from lmkit.generation.sampler import NoCandidateError, Sampler
+from lmkit.generation.steppers import BatchedStepper, SequentialStepper
 
 
 class Pieces:
@@ -62,7 +63,7 @@ def texts(model, number, *, most=6, stops=(), stepper=SequentialStepper, batch=1
     generator = Generator(model, stepper(model, chooser), most=most, stops=stops, batch=batch)
     empty = np.zeros(0, np.int32)
     requests = (Request(stream_of(0, "0", n), empty, model.start) for n in range(number))
-    return [event for event in generator.run(requests) if isinstance(event, Completion)]
+    return list(completions(generator.run(requests)))
 
 
 def test_models_of_any_family_are_sampled():
@@ -126,3 +127,28 @@ def test_a_prompt_beyond_the_context():
         prompt_encoding.seen(model, b"x y x x")
     assert "--window" in raised.value.hint
     assert prompt_encoding.seen(model, b"x y x x", window=True).tolist() == [4, 3, 3]
+
+
+class Stuck(Alternating):
+    """Nothing follows three tokens."""
+
+    def next(self, state):
+        return np.full(5, -np.inf) if len(state) == 3 else super().next(state)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 8])
+def test_what_fails_is_an_event_behind_those_before_it(batch):
+    model = Stuck()
+    lengths = [2, 1, 3, 0]
+    requests = [
+        Request(0, np.zeros(0, np.int32), lambda length=length: [3] * length, label=length) for length in lengths
+    ]
+    broken = Failed(DataError("no prompt"))
+    generator = Generator(model, SequentialStepper(model, Sampler(Filtering().chain())), most=1, batch=batch)
+    events = [event for event in generator.run([*requests, broken]) if not isinstance(event, TextDelta)]
+    assert [type(event) for event in events] == [Completion, Completion, Failed, Completion, Failed]
+    assert isinstance(events[2].error, NoCandidateError)
+    assert events[2].request is requests[2]
+    assert events[4] is broken
+    with pytest.raises(NoCandidateError):
+        list(completions(generator.run(requests)))

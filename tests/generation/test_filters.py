@@ -1,4 +1,4 @@
-"""Filters against their definitions, worked out token by token; and what they say when numbers are not exact."""
+"""Tests of: filters.py, candidates.py. Against definitions worked out token by token; where numbers are not exact."""
 
 import math
 from itertools import pairwise
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from lmkit.errors import UsageError
 from lmkit.generation import filters, top_k
-from lmkit.generation.filter_chain import FILTERS, Chain, Filtering
-from lmkit.generation.filters import NEAR, ROUNDING, Candidates
+from lmkit.generation.candidates import Candidates
+from lmkit.generation.filters import FILTERS, NEAR, ROUNDING, Chain, Filtering
 
 WEIGHTS = st.lists(
     st.sampled_from([0.0, 1e-300, 1e-9, 0.05, 0.15, 0.3, 0.3, 0.5, 1.0]) | st.floats(1e-6, 1),

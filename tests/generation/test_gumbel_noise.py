@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lmkit.data.keyed_random import stream_of, uniforms
 from lmkit.generation import gumbel_noise
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.filters import Filtering
 from lmkit.generation.sampler import Position, Sampler
 
 DRAWS = 100_000

@@ -8,7 +8,7 @@ from conftest import without_context_notice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit.generation.filter_chain import Chain, Filtering
+from lmkit.generation.filters import Chain, Filtering
 from lmkit.generation.mirostat import Mirostat
 from lmkit.generation.penalties import NoRepeat, Presence, Repetition
 from lmkit.generation.sampler import Position, Sampler

@@ -16,10 +16,11 @@ from lmkit.errors import CheckpointError
 from lmkit.generation import draft_models, gumbel_noise, prompt_encoding
 from lmkit.generation.batching import StateRows
 from lmkit.generation.draft_models import Lookup, ModelDraft, Proposal
-from lmkit.generation.engine import Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.engine import Generator, Request, completions
+from lmkit.generation.filters import Filtering
 from lmkit.generation.sampler import Position, Sampler
 from lmkit.generation.speculative_decoding import DraftLengthController, Speculation, cost_of_pass
+from lmkit.generation.steppers import SequentialStepper
 from lmkit.inference.transformer import TransformerModel
 
 LETTERS = tokenizer_of("char", "abcdefgh")
@@ -72,7 +73,7 @@ def generated(model, stepper, *, prompt=(), samples=2, most=30, stops=(), seed=0
         for number in range(samples)
     ]
     found = Generator(model, stepper, most=most, stops=stops).run(requests)
-    return [(done.ids, done.text, done.finish_reason) for done in found if isinstance(done, Completion)]
+    return [(done.ids, done.text, done.finish_reason) for done in completions(found)]
 
 
 def with_and_without(model, begins, chooser, **how):

@@ -12,10 +12,11 @@ from table_models import Noisy, Table
 from lmkit.data.keyed_random import stream_of
 from lmkit.errors import CheckpointError, ProcessError
 from lmkit.generation import prompt_encoding, workers
-from lmkit.generation.engine import BatchedStepper, Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.engine import Completion, Failed, Generator, Request
+from lmkit.generation.filters import Filtering
 from lmkit.generation.penalties import NoRepeat
 from lmkit.generation.sampler import NoCandidateError, Sampler
+from lmkit.generation.steppers import BatchedStepper, SequentialStepper
 
 TEXTS = 30
 MODELS = ("transformer.lm", "lstm.lm", "gru-stream.lm", "ffn-documents.lm", "modified-kneser-ney-3.lm")
@@ -121,12 +122,12 @@ def test_texts_before_one_that_nothing_can_follow_are_told(seed):
 
     def until_failure(stepper, batch, asked):
         done = []
-        try:
-            for event in Generator(model, stepper, most=20, batch=batch).run(asked):
-                if isinstance(event, Completion):
-                    done.append(event.ids)
-        except NoCandidateError as failure:
-            return done, failure.stream
+        for event in Generator(model, stepper, most=20, batch=batch).run(asked):
+            if isinstance(event, Failed):
+                assert isinstance(event.error, NoCandidateError)
+                return done, event.request.stream
+            if isinstance(event, Completion):
+                done.append(event.ids)
         return done, None
 
     def asked():

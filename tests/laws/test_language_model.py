@@ -13,9 +13,10 @@ from lmkit.data.keyed_random import stream_of, uniforms
 from lmkit.data.sequences import decode_text
 from lmkit.evaluation import perplexity
 from lmkit.generation import log_softmax, prompt_encoding
-from lmkit.generation.engine import Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Filtering
+from lmkit.generation.engine import Generator, Request, completions
+from lmkit.generation.filters import Filtering
 from lmkit.generation.sampler import Position, Sampler
+from lmkit.generation.steppers import SequentialStepper
 from lmkit.tokenization.line_ends import with_line_ends
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
@@ -219,7 +220,7 @@ def generated(model, stepper, samples, *, seed=0, most=12, batch=1):
     """Continuations of nothing, by the number of their sample."""
     requests = [Request(stream_of(seed, "0", n), np.zeros(0, np.int32), model.start, label=n) for n in samples]
     events = list(Generator(model, stepper, most=most, batch=batch).run(requests))
-    done = {event.request.label: event for event in events if isinstance(event, Completion)}
+    done = {event.request.label: event for event in completions(events)}
     assert list(done) == list(samples)
     return done
 

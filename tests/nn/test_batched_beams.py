@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from test_torch_batch import SETTINGS, model_of
 
-from lmkit.generation import batching
 from lmkit.generation.beam_search import Beams, BeamSearch
 from lmkit.generation.engine import Request
+from lmkit.protocols import supports_batching
 
 __all__ = ["model_of"]
 
@@ -23,5 +23,5 @@ def test_beams_of_rows_are_those_of_single_steps(name, groups, model_of, monkeyp
         texts = list(BeamSearch(model, beams, most=16, explain=explain).run([request]))
         return [(text.ids, text.closing, text.finish_reason) for text in texts]
 
-    assert batching.is_batched(model)
+    assert supports_batching(model)
     assert found(False) == found(True)

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from lmkit.generation import prompt_encoding
 from lmkit.generation.beam_search import Beams, BeamSearch
-from lmkit.generation.engine import Completion, Generator, Request, SequentialStepper
-from lmkit.generation.filter_chain import Chain
+from lmkit.generation.engine import Generator, Request, completions
+from lmkit.generation.filters import Chain
 from lmkit.generation.sampler import Sampler
-from lmkit.prompting.tree_of_thoughts import Path, continuing, search
+from lmkit.generation.steppers import SequentialStepper
+from lmkit.prompting.tree_of_thoughts import TreeSearcher
 
 NONE = np.zeros(0, dtype=np.int32)
 
@@ -29,8 +30,7 @@ def never(model):
 
 def searched(model, *, breadth, branch, depth, most=1, stops=(), alpha=0.0):
     beams = BeamSearch(model, Beams(branch, branch, alpha), most=most, stops=stops, never=never(model))
-    thoughts = continuing(model, beams, lambda path, _: Request(0, NONE, lambda: path.state), 1)
-    return list(search(model, Path(model.start()), thoughts, breadth=breadth, depth=depth, alpha=alpha))
+    return TreeSearcher(model, beams, (), 0, 1, breadth, depth, alpha).levels(NONE, "")
 
 
 def nats_of(model, ids):
@@ -79,7 +79,7 @@ def test_one_path_is_greedy(seed, depth):
     chooser = Sampler(Chain([]), never=never(model), greedy=True)
     requests = [Request(0, NONE, model.start)]
     events = Generator(model, SequentialStepper(model, chooser), most=2 * depth).run(requests)
-    greedy = next(event for event in events if isinstance(event, Completion))
+    greedy = next(completions(events))
     assert path.ids == (*greedy.ids, *greedy.closing)
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from lmkit.errors import DataError
-from lmkit.prompting.verbalizers import verbalizer_of
+from lmkit.prompting.verbalizers import LabelMapper, is_unknown_label, verbalizer_of
 
 DECK = [("+", ["buena", "bacan"]), ("-", ["mala", "horrible"])]
 CANDIDATES = ("buena", "mala", "terrible", "bacan")
@@ -51,3 +51,32 @@ def test_numbers_are_texts_and_labels_without_candidates_have_no_score():
 def test_what_is_no_verbalizer(pairs, message):
     with pytest.raises(DataError, match=message):
         verbalizer_of(pairs)
+
+
+def mapper(said, *, strict=False):
+    return LabelMapper("v.json", verbalizer_of(DECK), "sum", strict, said.append)
+
+
+def test_what_a_verbalizer_does_not_share_is_noticed_once():
+    said = []
+    one = mapper(said)
+    for _ in range(2):
+        one.check(CANDIDATES, "f:1")
+    assert said == ["f:1: v.json: 'terrible' without a label, 'horrible' not among the candidates"]
+    with pytest.raises(DataError, match="without a label"):
+        mapper(said, strict=True).check(CANDIDATES)
+    with pytest.raises(DataError, match="no candidate has a label"):
+        mapper(said).check(["x"])
+
+
+def test_the_label_is_that_of_the_highest_score():
+    label, scores = mapper([]).label(("buena", "mala"), {"none": [-1.0, -2.0], "tokens": [-2.0, -1.0]}, "tokens")
+    assert label == "-"
+    assert scores == {"+": {"none": -1.0, "tokens": -2.0}, "-": {"none": -2.0, "tokens": -1.0}}
+
+
+def test_labels_that_can_not_be_answered_are_known():
+    assert is_unknown_label("x", ("a",), ["b"])
+    assert is_unknown_label(7, ("8",))
+    assert not is_unknown_label(7, ("7",))
+    assert not is_unknown_label(None, ("a",))

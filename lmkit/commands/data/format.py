@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from lmkit.commands.options import templates
 from lmkit.commands.options.standard import Json, Output, Run, choice
-from lmkit.commands.prompt import template_options
 from lmkit.commands.records import items
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
@@ -26,7 +26,7 @@ def format_(
             help="The format: `instruct`, `t5`, `gpt1` or `bert`; `lmkit prompt fill --list` shows them.",
         ),
     ] = None,
-    task: template_options.Task = None,
+    task: templates.Task = None,
     form: items.Form = "auto",
     columns: items.Columns = None,
     bare: Annotated[bool, typer.Option("--bare", "-b", help="Print only the texts, outputs behind prompts.")] = False,
@@ -48,7 +48,7 @@ def format_(
     """
     if style is None:
         raise UsageError("no style", hint=f"--style {'|'.join(STYLES)}")
-    named = template_options.Style(style, task)
+    named = templates.Style(style, task)
     source = items.Items(run, form, items.columns_of(columns, named.format.columns))
     with streams.open_output(output, inputs=files or []) as out:
         for item in source.of(files):

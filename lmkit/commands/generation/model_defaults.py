@@ -5,8 +5,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lmkit.commands.generation.sampling import SamplingOptions
-from lmkit.commands.generation.search import SearchOptions
+from lmkit.commands.options.generation import SearchOptions
+from lmkit.commands.options.sampling import SamplingOptions
 from lmkit.commands.options.standard import Run
 from lmkit.errors import CheckpointError
 
@@ -28,7 +28,7 @@ _NEUTRAL: tuple[Any, ...] = (None, False, 0, 1, 0.0, 1.0, [], {})
 class Settled:
     """Options, those that were not given as the model's settings have them."""
 
-    choosing: SamplingOptions
+    sampling: SamplingOptions
     searching: SearchOptions
     max_tokens: int
     stop: Sequence[str]
@@ -57,7 +57,7 @@ def settled(run: Run, generation: Mapping[str, Any], asked: Settled) -> Settled:
     others = _values(generation, _OTHERS, given)
     _tell(run, generation, {*names, *_OTHERS, *_DRAWING, *_BEAMS})
     return Settled(
-        replace(asked.choosing, **own), replace(asked.searching, **more),
+        replace(asked.sampling, **own), replace(asked.searching, **more),
         int(others.get("max_tokens", asked.max_tokens)), others.get("stop", asked.stop),
     )  # fmt: skip
 

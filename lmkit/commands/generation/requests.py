@@ -1,18 +1,68 @@
-"""Runs of a generator over prompts: requests made as they are wanted, failures told with the place they are from."""
+"""Requests of prompts, and the generator that runs them; failures are raised with the place that they are from."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.options.generation import OutputOptions, SpeculativeOptions
+from lmkit.commands.options.sampling import SamplingOptions
 from lmkit.commands.records.prompts import Prompt
 from lmkit.data import keyed_random
 from lmkit.errors import LmkitError
-from lmkit.generation import prompt_encoding
-from lmkit.generation.engine import Completion, Generator, Request, TextDelta
-from lmkit.generation.sampler import NoCandidateError
+from lmkit.generation import prompt_encoding, workers
+from lmkit.generation.engine import Completion, Failed, Generator, Request, Stepper, TextDelta, TextGenerator
+from lmkit.generation.step_trace import step_tracer
+from lmkit.generation.steppers import BatchedStepper, SequentialStepper
+from lmkit.protocols import LanguageModel, supports_batching
+
+if TYPE_CHECKING:
+    from lmkit.generation.search_plan import SearchPlan
+
+
+@dataclass(frozen=True)
+class GeneratorBuilder:
+    """Builds generators of texts of one length; `batch` texts at once at most, where that can be.
+
+    `growing`: texts are reported as they grow. `processes` may share them.
+    """
+
+    model: LanguageModel
+    most: int
+    stops: Sequence[bytes]
+    batch: int
+    growing: bool
+    processes: int
+
+    def searching(self, plan: "SearchPlan", options: SamplingOptions) -> TextGenerator:
+        """A generator that searches. Raises CheckpointError where the model can't be searched that way."""
+        never = prompt_encoding.never(self.model, unknown=options.unknown)
+        return plan.generator(self.model, most=self.most, stops=self.stops, never=never, penalties=options.penalties())
+
+    def sampling(self, options: SamplingOptions, drafts: SpeculativeOptions, shown: OutputOptions) -> Generator:
+        """A generator that draws, or takes the most probable token. Raises CheckpointError for a wrong draft."""
+        model, batch = self.model, self.batch
+        sampler = options.sampler(prompt_encoding.never(model, unknown=options.unknown))
+        stepper: Stepper
+        if drafts.asked:
+            from lmkit.commands.generation import speculative
+
+            stepper = speculative.stepper(drafts, model, sampler)
+        elif shown.traced or options.mirostat is not None:
+            tracer = step_tracer(model, most=shown.logprobs, explain=shown.explain) if shown.traced else None
+            stepper = SequentialStepper(model, sampler, tracer)
+        else:
+            kind = BatchedStepper if supports_batching(model) and batch > 1 else SequentialStepper
+            make = partial(kind, model, sampler)
+            stepper = make()
+            if self.processes > 1 and workers.pay(self.processes, batch):
+                stepper = workers.Workers(
+                    model, make, most=self.most, stops=self.stops, count=self.processes, before=opening.one_thread
+                )
+        batch = batch if isinstance(stepper, BatchedStepper | workers.Workers) else 1
+        return Generator(model, stepper, most=self.most, stops=self.stops, batch=batch, growing=self.growing)
 
 
 class RequestId(NamedTuple):
@@ -27,28 +77,37 @@ class RequestId(NamedTuple):
         return self.prompt.id if self.prompt.place else self.sample
 
 
+def id_of(done: Completion) -> RequestId:
+    """What a text is known by; several of one request, as beams give them, are numbered."""
+    label: RequestId = done.request.label
+    return label._replace(sample=label.sample + done.rank)
+
+
 @dataclass(frozen=True)
 class RequestBuilder:
     """Makes requests of prompts, `number` of each."""
 
-    model: Any
+    model: LanguageModel
     seed: int
     number: int = 1
     window: bool = False
     more: Callable[[Prompt], Mapping[str, Any]] = lambda _prompt: {}
     """What else the request of each text of a prompt has, such as a constraint."""
 
-    def requests(self, group: Iterable[Prompt]) -> Iterator[Request]:
-        """The requests of each prompt. Raises DataError, with the prompt's place, where the model can't see one."""
-        for prompt in group:
-            with _place_of(prompt):
-                ids = prompt_encoding.seen(self.model, prompt.text, window=self.window)
-            after = cache(partial(prompt_encoding.state_after, self.model, ids))
-            for sample in range(self.number):
-                stream = keyed_random.stream_of(self.seed, prompt.key, sample)
+    def requests(self, group: Iterable[Prompt]) -> Iterator[Request | Failed]:
+        """The requests of each prompt, up to one that can't be read or that the model can't see."""
+        try:
+            for prompt in group:
                 with _place_of(prompt):
-                    more = self.more(prompt)
-                yield Request(stream, ids, after, label=RequestId(prompt, sample), **more)
+                    ids = prompt_encoding.seen(self.model, prompt.text, window=self.window)
+                after = cache(partial(prompt_encoding.state_after, self.model, ids))
+                for sample in range(self.number):
+                    stream = keyed_random.stream_of(self.seed, prompt.key, sample)
+                    with _place_of(prompt):
+                        more = self.more(prompt)
+                    yield Request(stream, ids, after, label=RequestId(prompt, sample), **more)
+        except LmkitError as error:
+            yield Failed(error)
 
 
 def _place_of(prompt: Prompt) -> AbstractContextManager[None]:
@@ -56,59 +115,13 @@ def _place_of(prompt: Prompt) -> AbstractContextManager[None]:
     return opening.error_context(prompt.place) if prompt.place else nullcontext()
 
 
-class Until:
-    """Items up to the first that fails, whose failure is kept while those before it are worked on."""
-
-    def __init__(self, items: Iterator[Request]) -> None:
-        self._items = items
-        self.failure: LmkitError | None = None
-
-    def __iter__(self) -> Iterator[Request]:
-        try:
-            yield from self._items
-        except LmkitError as error:
-            self.failure = error
-
-
-def is_finished(event: TextDelta | Completion) -> TypeGuard[Completion]:
-    """Whether a text is told to be done."""
-    return isinstance(event, Completion)
-
-
 def run_requests(
-    generator: Generator, asking: RequestBuilder, groups: Iterable[Iterable[Prompt]]
+    generator: TextGenerator, builder: RequestBuilder, groups: Iterable[Iterable[Prompt]]
 ) -> Iterator[TextDelta | Completion]:
-    """Yield what becomes of each prompt, in order.
-
-    Raises DataError as `RequestBuilder` does, and where nothing can follow.
-    """
+    """Yield what becomes of each prompt, in order. Raises what the first that fails does so by."""
     for group in groups:
-        requests = Until(asking.requests(group))
-        yield from _named(generator, requests)
-        if requests.failure is not None:
-            raise requests.failure
-
-
-def _named(generator: Generator, requests: Iterable[Request]) -> Iterator[TextDelta | Completion]:
-    """The generator's events; several texts of one request, as beams give them, are numbered."""
-    pending: dict[int, Prompt] = {}
-    last: Request | None = None
-    count = 0
-
-    def noted() -> Iterator[Request]:
-        for request in requests:
-            pending[request.stream] = request.label.prompt
-            yield request
-
-    try:
-        for event in generator.run(noted()):
-            if isinstance(event, Completion):
-                pending.pop(event.request.stream, None)
-                count = count + 1 if event.request is last else 0
-                last = event.request
-                if count:
-                    event = replace(event, request=replace(last, label=RequestId(last.label.prompt, count)))
+        for event in generator.run(builder.requests(group)):
+            if isinstance(event, Failed):
+                with _place_of(event.request.label.prompt) if event.request is not None else nullcontext():
+                    raise event.error
             yield event
-    except NoCandidateError as error:
-        place = pending[error.stream].place if error.stream in pending else ""
-        raise NoCandidateError(error.stream, place, error.hint) from None

@@ -11,7 +11,7 @@ from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
 from lmkit.io import size_limits, streams
 from lmkit.io.folders import Folder
 from lmkit.io.terminal import Terminal
-from lmkit.protocols import LanguageModel, is_language_model
+from lmkit.protocols import LanguageModel, StoredModel, is_language_model
 
 BIG = 64 << 20  # bytes of a model from which on several threads pay
 
@@ -191,7 +191,7 @@ def open_distribution(name: str) -> Any:
     return model
 
 
-def open_language_model(name: str) -> LanguageModel:
+def open_language_model(name: str) -> StoredModel:
     """A model that gives the next token's distribution."""
     model = open_any(name)
     if not is_language_model(model):
@@ -206,7 +206,7 @@ def tell_not_probabilities(run: Run, name: str, model: LanguageModel) -> None:
         run.terminal.notice(f"{streams.display(name)}: its scores are not probabilities; compare with care")
 
 
-def with_special(model: LanguageModel, asked: bool) -> LanguageModel:
+def with_special(model: StoredModel, asked: bool) -> StoredModel:
     """The model, to which names of special tokens in a prompt mean these tokens if `asked`. Raises UsageError."""
     if not asked:
         return model
@@ -233,7 +233,7 @@ def generation_of(model: object) -> Mapping[str, Any]:
     return generation
 
 
-def with_bos(model: LanguageModel, asked: str) -> LanguageModel:
+def with_bos(model: StoredModel, asked: str) -> StoredModel:
     """The model, its start token where --bos says: `auto` leaves that to the model. Raises UsageError."""
     if asked == "auto" or (asked == "always" and model.form.bos == "always"):
         return model

@@ -19,7 +19,7 @@ from lmkit.commands.options.standard import (
 )
 from lmkit.errors import MissingError, UsageError
 from lmkit.io import streams
-from lmkit.protocols import LanguageModel, context_limit, slides_windows
+from lmkit.protocols import LanguageModel, StoredModel, context_limit, slides_windows
 
 if TYPE_CHECKING:
     from lmkit.architectures.neural_model import NeuralModel
@@ -46,7 +46,7 @@ class ScoringOptions:
         return [name for name, value in given.items() if value is not None] + ["--device"] * (self.device != "cpu")
 
 
-def open_scoring_models(names: Sequence[str], asked: ScoringOptions) -> list[LanguageModel]:
+def open_scoring_models(names: Sequence[str], asked: ScoringOptions) -> list[StoredModel]:
     """Models that score texts, neural ones in torch where that is installed.
 
     Raises UsageError where options for neural models meet none, or --stride no transformer.
@@ -58,14 +58,14 @@ def open_scoring_models(names: Sequence[str], asked: ScoringOptions) -> list[Lan
         raise UsageError(f"{asked.named[0]} is about neural models, and there is none")
     if asked.stride is not None and not any(map(context_limit, models)):
         raise UsageError("--stride is about the windows of transformers, and there is none")
-    opened = [
+    opened: list[StoredModel] = [
         _scoring(name, model, asked) if isinstance(model, NeuralModel) else model
         for name, model in zip(names, models, strict=True)
     ]
     return [with_bos(model, asked.bos) for model in opened]
 
 
-def open_generating_model(name: str, device: str) -> LanguageModel:
+def open_generating_model(name: str, device: str) -> StoredModel:
     """A model that generates: neural ones in numpy, or in torch on a device other than the CPU."""
     if device == "cpu":
         return open_language_model(name)
@@ -85,7 +85,7 @@ def use_threads(threads: int | None, names: Sequence[str], models: Sequence[Lang
         use_model_threads(threads, max((name for name, _ in own), key=size_of_model))
 
 
-def _scoring(name: str, model: "NeuralModel", asked: ScoringOptions) -> LanguageModel:
+def _scoring(name: str, model: "NeuralModel", asked: ScoringOptions) -> StoredModel:
     """A neural model as it scores texts: by torch where there is one, else by numpy."""
     context = context_limit(model)
     if asked.stride is not None and context is not None and asked.stride > context:

@@ -1,16 +1,20 @@
-"""Options that belong together as one value: a dataclass whose fields are options, and a parameter of that type.
+"""Options that belong together: as one value for commands, and in a section of the help.
 
-A command's parameter that is annotated with such a class is replaced, in its place, by the fields; what is
-typed for them comes back as one object. So long lists of options are said once and checked where they belong.
-An option of the command's own may take its place in help before one of a group.
+A value is a dataclass whose fields are options. A command's parameter that is annotated with such a class is
+replaced, in its place, by the fields; what is typed for them comes back as one object. So long lists of options are
+said once and checked where they belong. Commands with many options have sections in their help.
+An option of a command's own may take its place in help before one of a group.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
-Function = Callable[..., None]
+from typer.core import TyperCommand
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+OTHERS = "Options of every command"
 
 
 class Before(NamedTuple):
@@ -19,10 +23,10 @@ class Before(NamedTuple):
     name: str
 
 
-def with_groups(**defaults: Mapping[str, Any]) -> Callable[[Function], Function]:
+def with_groups(**defaults: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command the options of its groups; `defaults` are its own ones, by the parameter and the field."""
 
-    def decorated(function: Function) -> Function:
+    def decorated(function: Callable[..., None]) -> Callable[..., None]:
         first, *others = inspect.signature(function).parameters.values()
         groups: dict[str, Any] = {each.name: each.annotation for each in others if is_dataclass(each.annotation)}
         shown: list[inspect.Parameter] = []
@@ -67,3 +71,45 @@ def _options(group: Any, defaults: Mapping[str, Any]) -> list[inspect.Parameter]
         )
         for field in fields(group)
     ]  # fmt: skip
+
+
+def in_sections(sections: Mapping[str, Sequence[str]]) -> Callable[[Function], Function]:
+    """Says of a command's function which of its parameters stand under which title, in help and manual."""
+
+    def decorate(function: Function) -> Function:
+        function.sections = sections  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def sections_of(function: Callable[..., Any]) -> Mapping[str, Sequence[str]]:
+    """The titles of a command's function and the parameters under each; none where it has no sections."""
+    found: Mapping[str, Sequence[str]] = getattr(function, "sections", {})
+    return found
+
+
+def command_class(function: Callable[..., Any]) -> type[TyperCommand] | None:
+    """The parser's class for a command: one that writes its sections, None where there are none."""
+    sections = sections_of(function)
+    return type("Sectioned", (_Sectioned,), {"sections": sections}) if sections else None
+
+
+class _Sectioned(TyperCommand):
+    """A command whose help has sections; what stands in none is said to be every command's."""
+
+    sections: Mapping[str, Sequence[str]]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes arguments and options."""
+        titles = {name: title for title, names in self.sections.items() for name in names}
+        written: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Arguments", *self.sections, OTHERS)}
+        for parameter in self.get_params(ctx):
+            title = "Arguments" if parameter.param_type_name == "argument" else titles.get(parameter.name or "", OTHERS)
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                written[title].append(record)
+        for title, records in written.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)

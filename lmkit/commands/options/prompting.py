@@ -1,13 +1,24 @@
 r"""Options that several `lmkit prompt` commands share: one name, one type and one help text each."""
 
 import re
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lmkit.commands.options.standard import choice
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.standard import EncodingErrors, Run, Seed, choice
+from lmkit.commands.records.examples import Fields, examples, fields_of, items
+from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import streams
-from lmkit.io.record_reader import FORMS
+from lmkit.io.record_reader import FORMS, form_of
+from lmkit.prompting.examples import Example
+
+if TYPE_CHECKING:
+    from lmkit.prompting.demonstrations import DemonstrationSelector, Vector
+    from lmkit.prompting.token_budget import Budget
 
 WAYS = ("first", "random", "balanced", "similar", "fixed")
 ARRANGEMENTS = ("selected", "reversed", "random")
@@ -54,38 +65,6 @@ OutputField = Annotated[
         "--output-field", metavar="NAME", show_default="output, label or answer", help="The field that is right for it."
     ),
 ]
-Select = Annotated[
-    str,
-    typer.Option(
-        "--select", metavar="WAY", callback=choice(*WAYS),
-        help="How examples are chosen: the `first`, at `random`, `balanced` over outputs, most `similar` first, or "
-        "`fixed` by --ids.",
-    ),
-]  # fmt: skip
-Ids = Annotated[
-    str | None,
-    typer.Option(
-        "--ids", metavar="LIST", show_default=False,
-        help="With --select fixed: ids or line numbers of examples, in their order, such as `3,17,5`.",
-    ),
-]  # fmt: skip
-SimilarBy = Annotated[
-    str | None,
-    typer.Option(
-        "--similar-by", metavar="MODEL", show_default="shared words, BM25",
-        help="With --select similar: by the cosine of mean vectors of this model's tokens.",
-    ),
-]  # fmt: skip
-PerItem = Annotated[
-    bool, typer.Option("--per-item", help="Draw at random for each item, by its id, instead of once for all.")
-]
-Arrange = Annotated[
-    str,
-    typer.Option(
-        "--arrange", metavar="WAY", callback=choice(*ARRANGEMENTS),
-        help="Order in the prompt: as `selected`, `reversed` (the most similar last), or `random`.",
-    ),
-]  # fmt: skip
 CountedBy = Annotated[
     str | None,
     typer.Option(
@@ -100,7 +79,6 @@ MaxTokens = Annotated[
         help="Most tokens of a prompt, as MODEL counts: whole examples are left out, the last chosen first.",
     ),
 ]  # fmt: skip
-Room = Annotated[int, typer.Option("--room", metavar="N", min=0, help="Tokens of --max-tokens kept for the answer.")]
 Instruction = Annotated[
     str,
     typer.Option(
@@ -111,14 +89,166 @@ Instruction = Annotated[
 Sep = Annotated[str, typer.Option("--sep", metavar="TEXT", help="Between input and output.")]
 ExampleSep = Annotated[str, typer.Option("--example-sep", metavar="TEXT", help="Between examples.")]
 
-Count = Annotated[
-    int | None,
-    typer.Option(
-        "--shots", "-k", metavar="K", min=0, show_default="4, or all of --ids", help="Examples in each prompt."
-    ),
-]
 EXAMPLES = 4
 """In each prompt, where nothing says how many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionOptions:
+    """The options of which examples prompts show, and in which order."""
+
+    count: Annotated[
+        int | None,
+        typer.Option(
+            "--shots", "-k", metavar="K", min=0, show_default="4, or all of --ids", help="Examples in each prompt."
+        ),
+    ] = None
+    select: Annotated[
+        str,
+        typer.Option(
+            "--select",
+            metavar="WAY",
+            callback=choice(*WAYS),
+            help="How examples are chosen: the `first`, at `random`, `balanced` over outputs, most `similar` first, or "
+            "`fixed` by --ids.",
+        ),
+    ] = "first"
+    ids: Annotated[
+        str | None,
+        typer.Option(
+            "--ids",
+            metavar="LIST",
+            show_default=False,
+            help="With --select fixed: ids or line numbers of examples, in their order, such as `3,17,5`.",
+        ),
+    ] = None
+    similar_by: Annotated[
+        str | None,
+        typer.Option(
+            "--similar-by",
+            metavar="MODEL",
+            show_default="shared words, BM25",
+            help="With --select similar: by the cosine of mean vectors of this model's tokens.",
+        ),
+    ] = None
+    per_item: Annotated[
+        bool, typer.Option("--per-item", help="Draw at random for each item, by its id, instead of once for all.")
+    ] = False
+    arrange: Annotated[
+        str,
+        typer.Option(
+            "--arrange",
+            metavar="WAY",
+            callback=choice(*ARRANGEMENTS),
+            help="Order in the prompt: as `selected`, `reversed` (the most similar last), or `random`.",
+        ),
+    ] = "selected"
+    seed: Seed = 0
+
+    def check(self) -> None:
+        """Raises UsageError for options that make no sense together."""
+        if (self.ids is not None) != (self.select == "fixed"):
+            raise UsageError("--select fixed and --ids go together", hint="--select fixed --ids 3,17,5")
+        if self.similar_by is not None and self.select != "similar":
+            raise UsageError("--similar-by goes with --select similar")
+        if self.per_item and self.select not in ("random", "balanced") and self.arrange != "random":
+            raise UsageError(f"--select {self.select} draws nothing --per-item", hint="--select random draws")
+
+    def selector(self, run: Run, shots: str, examples: Sequence[Example], count: int | None) -> "DemonstrationSelector":
+        """What chooses so many examples of SHOTS; None: all of --ids. Raises DataError where there are too few."""
+        from lmkit.prompting.demonstrations import DemonstrationSelector, Selection
+
+        names = [] if self.ids is None else [name.strip() for name in self.ids.split(",")]
+        vectors = None if self.similar_by is None else partial(_vectors, self.similar_by)
+        selection = Selection(count, self.select, names, vectors, self.per_item, self.arrange, self.seed)
+        return DemonstrationSelector(selection, examples, streams.display(shots), run.terminal.notice)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LengthOptions:
+    """The options of how long a prompt may be."""
+
+    model: CountedBy = None
+    max_tokens: MaxTokens = None
+    room: Annotated[
+        int, typer.Option("--room", metavar="N", min=0, help="Tokens of --max-tokens kept for the answer.")
+    ] = 0
+
+    def check(self) -> None:
+        """Raises UsageError for options that make no sense together."""
+        if (self.model is None) != (self.max_tokens is None):
+            raise UsageError("--max-tokens and --model go together: its tokens are what is counted")
+        if self.max_tokens is None and self.room:
+            raise UsageError("--room goes with --max-tokens")
+        if self.max_tokens is not None and self.room >= self.max_tokens:
+            raise UsageError(f"--room {self.room} leaves nothing of --max-tokens {self.max_tokens}")
+
+    def budget(self) -> "Budget | None":
+        """What keeps to it; None where any length will do."""
+        from lmkit.prompting.token_budget import Budget
+        from lmkit.prompting.token_counts import size_in
+
+        if self.model is None or self.max_tokens is None:
+            return None
+        if opening.is_folder(self.model):
+            size = size_in(opening.open_tokenizer(self.model), None)
+        else:
+            opened = opening.open_any(self.model)
+            size = size_in(opening.tokenizer_of(opened, self.model), getattr(opened, "form", None))
+        return Budget(self.max_tokens - self.room, size)
+
+    @staticmethod
+    def report(run: Run, kept: Mapping[tuple[int, int], int]) -> None:
+        """Says in how many prompts there was room for so many examples of so many, most examples first."""
+        parts: list[str] = []
+        for (count, asked), prompts in sorted(kept.items(), reverse=True):
+            nouns = ("", "") if parts else (" examples", " prompt" if prompts == 1 else " prompts")
+            parts.append(f"{count} of {asked}{nouns[0]} in {prompts}{nouns[1]}")
+        if parts:
+            run.terminal.notice(f"kept {', '.join(parts)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleOptions:
+    """The options of how files of items and examples are read."""
+
+    form: ItemsForm = "auto"
+    shots_form: ShotsForm = "auto"
+    input_field: InputField = None
+    output_field: OutputField = None
+    encoding_errors: EncodingErrors = "strict"
+
+    @property
+    def fields(self) -> Fields:
+        """The fields that are named, or else the usual ones."""
+        return fields_of(self.input_field, self.output_field)
+
+    def items(self, run: Run, files: Sequence[str], otherwise: str = "text") -> Iterator[Example]:
+        """The items of FILEs as they come; `otherwise` is the form of files whose names say none. Raises DataError."""
+        return items(run, files, self.form, fields=self.fields, errors=self.encoding_errors, otherwise=otherwise)
+
+    def examples(self, run: Run, shots: str) -> list[Example]:
+        """The examples of SHOTS. Raises DataError for one without an output."""
+        form = form_of(shots, self.shots_form, "tsv")
+        form = "tsv" if form == "text" else form  # lines of a .txt file have their outputs behind a tab
+        return list(examples(run, shots, form, labelled=True, fields=self.fields, errors=self.encoding_errors))
+
+
+def _vectors(name: str) -> "Vector":
+    """From a text to its mean vector. Raises CheckpointError where the model has none."""
+    from lmkit.evaluation.pooling import text_vector
+    from lmkit.protocols import F64, has_embeddings
+
+    model = opening.open_any(name)
+    if not has_embeddings(model):
+        raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no vectors")
+
+    def vector(text: str) -> F64 | None:
+        with opening.error_context(name):
+            return text_vector(model, text)
+
+    return vector
+
 
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
 

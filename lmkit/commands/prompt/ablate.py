@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options import prompting
+from lmkit.commands.options import answer_scoring, prompting
+from lmkit.commands.options import labels as label_options
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import (
-    EncodingErrors,
     Json,
     Level,
     ModelOption,
@@ -22,9 +22,6 @@ from lmkit.commands.options.standard import (
     Threads,
     Window,
 )
-from lmkit.commands.prompt import answer_scorer, prompt_writer, result_cache
-from lmkit.commands.prompt import labels as label_options
-from lmkit.commands.records import examples as example_records
 from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
@@ -104,17 +101,13 @@ def ablate(
     sep: prompting.Sep = " => ",
     example_sep: prompting.ExampleSep = r"\n",
     candidates: Candidates = None,
-    deciding_: answer_scorer.NormalizationOptions,
+    normalization: answer_scoring.NormalizationOptions,
     resamples: Resamples = 1000,
     level: Level = 0.95,
     seed: Seed = 0,
     window: Window = False,
-    form: prompting.ItemsForm = "auto",
-    shots_form: prompting.ShotsForm = "auto",
-    input_field: prompting.InputField = None,
-    output_field: prompting.OutputField = None,
-    encoding_errors: EncodingErrors = "strict",
-    cache: result_cache.Cache = None,
+    reading: prompting.ExampleOptions,
+    cache: answer_scoring.Cache = None,
     threads: Threads = None,
     items_file: Items = None,
     json: Json = False,
@@ -144,47 +137,45 @@ def ablate(
     texts = list(files or [streams.STDIN])
     opening.check_single_stdin(model, shots, *texts)
     opening.use_threads(opening.core_count(threads), model)
-    deciding_.check()
+    normalization.check()
 
     from lmkit.metrics.bootstrap import Sampling
     from lmkit.prompting import label_ablation
+    from lmkit.prompting.answer_scorer import AnswerScorer
     from lmkit.prompting.examples import labels_of
     from lmkit.prompting.layout import Layout
+    from lmkit.prompting.verbalizers import is_unknown_label
 
-    fields = example_records.fields_of(input_field, output_field)
-    examples = prompt_writer.read(run, shots, shots_form, fields, encoding_errors)
-    items = list(
-        _labelled(example_records.items(run, texts, form, fields=fields, errors=encoding_errors, otherwise="tsv"))
-    )
+    examples = reading.examples(run, shots)
+    items = list(_labelled(reading.items(run, texts, "tsv")))
     layout = Layout(*map(prompting.unescaped, (instruction, sep, example_sep)))
     answers = label_options.named(candidates, None) or tuple(labels_of(examples))
     opened = opening.open_language_model(model)
-    result_cache.refuse_overwriting_inputs(cache, [model, shots, *texts])
+    answer_scoring.refuse_overwriting_inputs(cache, [model, shots, *texts])
     with ExitStack() as stack:
         out = stack.enter_context(streams.open_output(output, inputs=[model, shots, *texts]))
         listed = (
             stack.enter_context(streams.open_output(items_file, inputs=[model, shots, *texts])) if items_file else None
         )
-        done = stack.enter_context(result_cache.open_cache(run, cache))
-        decider = answer_scorer.AnswerScorer(run, opened, deciding_, [deciding_.norm], done, window=window)
+        done = stack.enter_context(answer_scoring.open_cache(run, cache))
+        scorer = AnswerScorer(opened, normalization.normalization(), done, window=window, notice=run.terminal.notice)
         total = len(arms) * len(counts) * asked.seeds * len(items)
         progress = stack.enter_context(run.terminal.progress("answers", total, unit=""))
         trials = label_ablation.trials(examples, items, layout, arms=arms, counts=counts, seeds=range(asked.seeds))
         right: dict[tuple[str, int], list[list[bool]]] = {}
         for group in _groups(trials, len(items)):
-            chosen = decider.chosen([(trial.question(answers), trial.item.input) for trial in group])
+            chosen = scorer.chosen([(trial.question(answers), trial.item.input) for trial in group])
             first = group[0]
             found = [answers[place] == trial.item.output for place, trial in zip(chosen, group, strict=True)]
             right.setdefault((first.arm, first.count), []).append(found)
             if listed is not None:
                 listed.answer(_listing(group, [answers[place] for place in chosen]))
             progress.advance(len(group))
-        label_options.warn_unknown_labels(
-            run, sum(label_options.is_unknown_label(item.output, answers) for item in items)
-        )
+        label_options.warn_unknown_labels(run, sum(is_unknown_label(item.output, answers) for item in items))
         sampling = Sampling(seed, resamples, level)
-        outcomes = _outcomes(right, sampling)
-        _show(run, out, outcomes, _signature(opened, deciding_, asked, sampling), as_json=json)
+        parts = {"model": opened.digest[:8], "norm": normalization.norm, "seeds": str(asked.seeds)}
+        signature = metrics.signature("ablate", sampling, parts)
+        _show(run, out, label_ablation.outcomes(right, sampling), signature, as_json=json)
 
 
 def _labelled(items: "Iterator[Example]") -> "Iterator[Example]":
@@ -219,25 +210,6 @@ def _listing(group: "Sequence[Trial]", answers: Sequence[str]) -> bytes:
         for trial, answer in zip(group, answers, strict=True)
     ]  # fmt: skip
     return "".join(to_json(record) + "\n" for record in records).encode()
-
-
-def _outcomes(right: dict[tuple[str, int], list[list[bool]]], sampling: Any) -> "list[Outcome]":
-    import numpy as np
-
-    from lmkit.prompting.label_ablation import outcome
-
-    arrays = {key: np.array(found) for key, found in right.items()}
-    return [
-        outcome(
-            arm, count, found, arrays.get(("gold", count)) if arm != "gold" else None, sampling,
-        )
-        for (arm, count), found in arrays.items()
-    ]  # fmt: skip
-
-
-def _signature(model: Any, decision: answer_scorer.NormalizationOptions, asked: AblationOptions, sampling: Any) -> str:
-    parts = {"model": model.digest[:8], "norm": decision.norm, "seeds": str(asked.seeds)}
-    return metrics.signature("ablate", sampling, parts)
 
 
 def _show(run: Run, out: streams.Output, outcomes: "Sequence[Outcome]", signature: str, *, as_json: bool) -> None:

@@ -1,22 +1,25 @@
 """`lmkit prompt answer`: the best of given answers to each prompt."""
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
-from lmkit.commands.options import prompting
+from lmkit.commands.options import answer_scoring, prompting
+from lmkit.commands.options import labels as label_options
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Bos, Json, ModelOption, Output, ParseSpecial, Run, Threads, Window
-from lmkit.commands.prompt import answer_scorer, result_cache
-from lmkit.commands.prompt import labels as label_options
 from lmkit.commands.records.questions import QuestionReader, QuestionRecord
 from lmkit.errors import UsageError
 from lmkit.io import streams
 from lmkit.io.records import to_json
 from lmkit.prompting.score_normalization import FREE, NORMS
+from lmkit.prompting.verbalizers import LabelMapper, is_unknown_label
+
+if TYPE_CHECKING:
+    from lmkit.prompting.answer_scorer import AnswerScorer
 
 
 @with_groups()
@@ -54,7 +57,7 @@ def answer(
     verbalizer: label_options.VerbalizerFile = None,
     aggregate: label_options.Aggregate = "sum",
     strict: label_options.Strict = False,
-    deciding_: answer_scorer.NormalizationOptions,
+    normalization: answer_scoring.NormalizationOptions,
     norms: Annotated[
         str,
         typer.Option(
@@ -64,7 +67,7 @@ def answer(
     parse_special: ParseSpecial = False,
     bos: Bos = "auto",
     window: Window = False,
-    cache: result_cache.Cache = None,
+    cache: answer_scoring.Cache = None,
     threads: Threads = None,
     json: Json = False,
     output: Output = None,
@@ -92,32 +95,34 @@ def answer(
         raise UsageError("--prompt and FILEs exclude each other")
     if strict and verbalizer is None:
         raise UsageError("--strict is about --verbalizer, and there is none")
-    shown = _shown(deciding_, norms)
+    shown = _shown(normalization, norms)
     name, texts = _named(model, files, prompt)
     opening.use_threads(opening.core_count(threads), name)
     labelling = None
     if verbalizer is not None:
-        labelling = label_options.LabelMapper(
-            run, verbalizer, label_options.verbalizer_in(verbalizer), aggregate, strict
-        )
+        mapped = label_options.verbalizer_in(verbalizer)
+        labelling = LabelMapper(streams.display(verbalizer), mapped, aggregate, strict, run.terminal.notice)
     given = label_options.named(candidates, candidates_file)
     if labelling is not None and given is not None:
         labelling.check(given)
     asking = QuestionReader(
         given, labelling.verbalizer.words if labelling is not None else None, prompting.unescaped(joint)
     )
+    from lmkit.prompting.answer_scorer import AnswerScorer
+
     opened = opening.with_bos(opening.with_special(opening.open_language_model(name), parse_special), bos)
     inputs = [name, verbalizer, candidates_file, *texts]
-    result_cache.refuse_overwriting_inputs(cache, inputs)
+    answer_scoring.refuse_overwriting_inputs(cache, inputs)
     with (
         streams.open_output(output, inputs=[*inputs, cache], live=True) as out,
-        result_cache.open_cache(run, cache) as done,
+        answer_scoring.open_cache(run, cache) as done,
         run.terminal.progress("answers", None if prompt is not None else streams.size_of(texts)) as progress,
     ):
-        decider = answer_scorer.AnswerScorer(
-            run, opened, deciding_, shown, done, window=window, sparing=norms == "all", parting="a --joint such as ' '"
-        )
-        answers = _Answers(decider, labelling)
+        scorer = AnswerScorer(
+            opened, normalization.normalization(shown, sparing=norms == "all"), done, window=window,
+            notice=run.terminal.notice, separator="a --joint such as ' '",
+        )  # fmt: skip
+        answers = _Answers(scorer, labelling)
         groups = (
             iter([[asking.only(streams.argument_text(prompt))]]) if prompt is not None else asking.groups(run, texts)
         )
@@ -136,7 +141,7 @@ def _named(model: str | None, files: list[str] | None, prompt: str | None) -> tu
     return name, texts
 
 
-def _shown(options: answer_scorer.NormalizationOptions, norms: str) -> tuple[str, ...]:
+def _shown(options: answer_scoring.NormalizationOptions, norms: str) -> tuple[str, ...]:
     """The norms whose scores are wanted, in their order. Raises UsageError."""
     wanted = {options.norm, *FREE}
     if norms == "all":
@@ -156,8 +161,8 @@ def _shown(options: answer_scorer.NormalizationOptions, norms: str) -> tuple[str
 class _Answers:
     """Items to records with answers."""
 
-    def __init__(self, decider: answer_scorer.AnswerScorer, labelling: label_options.LabelMapper | None) -> None:
-        self._decider, self._labelling = decider, labelling
+    def __init__(self, scorer: "AnswerScorer", labelling: LabelMapper | None) -> None:
+        self._scorer, self._labelling = scorer, labelling
         self._answered = 0
         self.strangers = 0
         """Records of which what is right is no candidate, nor a label."""
@@ -173,17 +178,17 @@ class _Answers:
                 self._answered += 1
                 progress.advance(items[place].size, f"{self._answered} items")
 
-            scores = self._decider.scores([(item.question, item.record.get("input")) for item in items], done)
+            scores = self._scorer.scores([(item.question, item.record.get("input")) for item in items], done)
             yield [self._record(item, by_norm) for item, by_norm in zip(items, scores, strict=True)]
 
     def _record(self, item: QuestionRecord, by_norm: dict[str, list[float]]) -> dict[str, Any]:
         candidates = item.question.candidates
-        chosen = label = candidates[self._decider.best(by_norm)]
+        chosen = label = candidates[self._scorer.best(by_norm)]
         record: dict[str, Any] = {"id": item.id, "answer": chosen, "label": label}
         labels = self._labelling.verbalizer.labels.values() if self._labelling is not None else ()
-        self.strangers += label_options.is_unknown_label(item.record.get("gold"), candidates, labels)
+        self.strangers += is_unknown_label(item.record.get("gold"), candidates, labels)
         record["scores"] = {one: {way: by_norm[way][at] for way in by_norm} for at, one in enumerate(candidates)}
         if self._labelling is not None:
-            label, scores = self._labelling.label(candidates, by_norm, self._decider.norm)
+            label, scores = self._labelling.label(candidates, by_norm, self._scorer.norm)
             record |= {"label": label, "label_scores": scores}
         return record | {key: value for key, value in item.record.items() if key not in record}

@@ -7,19 +7,18 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options import prompting
-from lmkit.commands.options.help_sections import in_sections
-from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run, Seed
-from lmkit.commands.prompt import prompt_writer
-from lmkit.commands.prompt.demonstrations import DemonstrationSelector, SelectionOptions
-from lmkit.commands.records import examples as example_records
+from lmkit.commands.options.option_groups import in_sections, with_groups
+from lmkit.commands.options.standard import Json, Output, Run
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
+from lmkit.io.records import to_json
 from lmkit.prompting.examples import Example
 
 LAYOUT = ("no_reasoning", "question", "answer", "conclusion", "trigger", "keep_marks", "instruction", "example_sep")
 
 
 @in_sections({**prompting.SECTIONS, "Layout": LAYOUT, "Output": ("json", "output")})
+@with_groups()
 def cot(
     run: Run,
     shots: Annotated[
@@ -29,13 +28,8 @@ def cot(
         ),
     ] = None,
     files: prompting.Items = None,
-    count: prompting.Count = None,
-    select: prompting.Select = "first",
-    ids: prompting.Ids = None,
-    similar_by: prompting.SimilarBy = None,
-    per_item: prompting.PerItem = False,
-    arrange: prompting.Arrange = "selected",
-    seed: Seed = 0,
+    *,
+    selection: prompting.SelectionOptions,
     no_reasoning: Annotated[
         bool, typer.Option("--no-reasoning", help="Standard prompting: the same examples without their reasoning.")
     ] = False,
@@ -52,14 +46,8 @@ def cot(
     keep_marks: Annotated[bool, typer.Option("--keep-marks", help="Leave GSM8K's `<<48/2=24>>` in reasoning.")] = False,
     instruction: prompting.Instruction = "",
     example_sep: prompting.ExampleSep = r"\n\n",
-    model: prompting.CountedBy = None,
-    max_tokens: prompting.MaxTokens = None,
-    room: prompting.Room = 0,
-    form: prompting.ItemsForm = "auto",
-    shots_form: prompting.ShotsForm = "auto",
-    input_field: prompting.InputField = None,
-    output_field: prompting.OutputField = None,
-    encoding_errors: EncodingErrors = "strict",
+    length: prompting.LengthOptions,
+    reading: prompting.ExampleOptions,
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -78,37 +66,38 @@ def cot(
       lmkit prompt cot --no-reasoning -k 8 train.jsonl test.jsonl > standard.jsonl
       lmkit prompt cot --input jsonl < test.jsonl > zero-shot.jsonl
     """
-    if shots is None and (count or ids is not None):
+    count = selection.count
+    if shots is None and (count or selection.ids is not None):
         raise UsageError("no SHOTS to choose examples from")
-    if shots is not None and count is None and select != "fixed":
+    if shots is not None and count is None and selection.select != "fixed":
         count = prompting.EXAMPLES
-    choosing = SelectionOptions(count, select, ids, similar_by, per_item, arrange, seed)
-    length = prompt_writer.LengthOptions(model, max_tokens, room)
-    choosing.check()
+    selection.check()
     length.check()
     texts = list(files or [streams.STDIN])
-    opening.check_single_stdin(shots, model, similar_by, *texts)
+    inputs = [shots, length.model, selection.similar_by, *texts]
+    opening.check_single_stdin(*inputs)
 
     from lmkit.prompting.chain_of_thought import ReasoningLayout, told_apart
+    from lmkit.prompting.prompt_records import PromptRecords
 
     parts = map(prompting.unescaped, (instruction, question, answer, conclusion, example_sep, trigger))
     layout = ReasoningLayout(not no_reasoning, *parts)
-    with streams.open_output(output, inputs=[shots, model, similar_by, *texts]) as out:
-        fields = example_records.fields_of(input_field, output_field)
+    with streams.open_output(output, inputs=inputs) as out:
         examples: list[Example] = []
         if shots is not None:
-            found = _shots(run, shots, shots_form, fields, encoding_errors)
+            found = _shots(run, shots, reading)
             examples = list(_reasoned([told_apart(one, keep_marks=keep_marks) for one in found], not no_reasoning))
-        chooser = DemonstrationSelector(run, choosing, examples, shots or "")
-        maker = prompt_writer.PromptWriter(layout, chooser, length.budget(), prompt_writer.labels_in(examples))
-        items = example_records.items(run, texts, form, fields=fields, errors=encoding_errors)
-        maker.write(run, map(told_apart, items), out)
+        selector = selection.selector(run, shots or "", examples, count)
+        records = PromptRecords(layout, selector, length.budget(), examples)
+        for item in map(told_apart, reading.items(run, texts)):
+            out.line(to_json(records.record(item)))
+        length.report(run, records.kept)
 
 
-def _shots(run: Run, name: str, form: str, fields: example_records.Fields, errors: str) -> list[Example]:
+def _shots(run: Run, name: str, reading: prompting.ExampleOptions) -> list[Example]:
     """The examples of SHOTS. Raises DataError, which says where questions go, as it may be these that were named."""
     try:
-        return prompt_writer.read(run, name, form, fields, errors)
+        return reading.examples(run, name)
     except DataError as error:
         if not str(error).endswith(": no output"):
             raise

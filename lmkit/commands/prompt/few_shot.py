@@ -2,37 +2,25 @@
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options import prompting
-from lmkit.commands.options.help_sections import in_sections
-from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run, Seed
-from lmkit.commands.prompt import prompt_writer
-from lmkit.commands.prompt.demonstrations import DemonstrationSelector, SelectionOptions
-from lmkit.commands.records import examples as example_records
+from lmkit.commands.options.option_groups import in_sections, with_groups
+from lmkit.commands.options.standard import Json, Output, Run
 from lmkit.io import streams
+from lmkit.io.records import to_json
 
 
 @in_sections({**prompting.SECTIONS, "Layout": ("instruction", "sep", "example_sep"), "Output": ("json", "output")})
+@with_groups()
 def few_shot(
     run: Run,
     shots: prompting.Shots,
     files: prompting.Items = None,
-    count: prompting.Count = None,
-    select: prompting.Select = "first",
-    ids: prompting.Ids = None,
-    similar_by: prompting.SimilarBy = None,
-    per_item: prompting.PerItem = False,
-    arrange: prompting.Arrange = "selected",
-    seed: Seed = 0,
+    *,
+    selection: prompting.SelectionOptions,
     instruction: prompting.Instruction = "",
     sep: prompting.Sep = " => ",
     example_sep: prompting.ExampleSep = r"\n",
-    model: prompting.CountedBy = None,
-    max_tokens: prompting.MaxTokens = None,
-    room: prompting.Room = 0,
-    form: prompting.ItemsForm = "auto",
-    shots_form: prompting.ShotsForm = "auto",
-    input_field: prompting.InputField = None,
-    output_field: prompting.OutputField = None,
-    encoding_errors: EncodingErrors = "strict",
+    length: prompting.LengthOptions,
+    reading: prompting.ExampleOptions,
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -54,21 +42,21 @@ def few_shot(
       lmkit prompt few-shot -k 8 --select similar --arrange reversed train.jsonl test.jsonl > prompts.jsonl
       lmkit prompt few-shot -k 8 -m model.lm --max-tokens 1024 --room 16 shots.tsv inputs.txt
     """
-    if count is None and select != "fixed":
-        count = prompting.EXAMPLES
-    choosing = SelectionOptions(count, select, ids, similar_by, per_item, arrange, seed)
-    length = prompt_writer.LengthOptions(model, max_tokens, room)
-    choosing.check()
+    count = prompting.EXAMPLES if selection.count is None and selection.select != "fixed" else selection.count
+    selection.check()
     length.check()
     texts = list(files or [streams.STDIN])
-    opening.check_single_stdin(shots, model, similar_by, *texts)
+    inputs = [shots, length.model, selection.similar_by, *texts]
+    opening.check_single_stdin(*inputs)
 
     from lmkit.prompting.layout import Layout
+    from lmkit.prompting.prompt_records import PromptRecords
 
     layout = Layout(*map(prompting.unescaped, (instruction, sep, example_sep)))
-    with streams.open_output(output, inputs=[shots, model, similar_by, *texts]) as out:
-        fields = example_records.fields_of(input_field, output_field)
-        examples = prompt_writer.read(run, shots, shots_form, fields, encoding_errors)
-        chooser = DemonstrationSelector(run, choosing, examples, shots)
-        maker = prompt_writer.PromptWriter(layout, chooser, length.budget(), prompt_writer.labels_in(examples))
-        maker.write(run, example_records.items(run, texts, form, fields=fields, errors=encoding_errors), out)
+    with streams.open_output(output, inputs=inputs) as out:
+        examples = reading.examples(run, shots)
+        selector = selection.selector(run, shots, examples, count)
+        records = PromptRecords(layout, selector, length.budget(), examples)
+        for item in reading.items(run, texts):
+            out.line(to_json(records.record(item)))
+        length.report(run, records.kept)

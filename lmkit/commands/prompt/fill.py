@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.options import templates
 from lmkit.commands.options.standard import Json, Output, Run, choice, suggested
-from lmkit.commands.prompt import template_filling, template_options, templates
 from lmkit.commands.records import items
 from lmkit.errors import UsageError
 from lmkit.io import streams
@@ -27,7 +27,7 @@ def fill(
     x: Annotated[
         str | None, typer.Option("--x", metavar="TEXT", show_default=False, help="One item, instead of FILEs.")
     ] = None,
-    task: template_options.Task = None,
+    task: templates.Task = None,
     answers: Annotated[
         str,
         typer.Option(
@@ -71,13 +71,13 @@ def fill(
     items.expect_one_form(bare=bare, json=json)
     if list_:
         with streams.open_output(output) as out:
-            Table(out, ("name", "fields", "example"), as_json=json).rows(template_options.examples())
+            Table(out, ("name", "fields", "example"), as_json=json).rows(templates.examples())
         return
     if template is None:
         raise UsageError("no template", hint="--template '[X] It was [Z].', --template @FILE, or a name of --list")
     used = templates.file_of(template)
     opening.check_single_stdin(used, *(files or [streams.STDIN] if x is None else []))
-    made = template_filling.filler_of(template, task, answers)
+    made = templates.filler_of(template, task, answers)
     named = items.columns_of(columns, made.columns)
     one = items.typed_once(x, files, "--x", named[0])
     source = items.Items(run, form, named)

@@ -1,26 +1,29 @@
 """`lmkit prompt search`: the template whose prompts are answered best."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.options import answer_scoring, labels
+from lmkit.commands.options import templates as template_options
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Json, Level, ModelOption, Output, Resamples, Run, Seed, Threads, Window
-from lmkit.commands.prompt import answer_scorer, labels, result_cache, template_filling, templates
 from lmkit.commands.records import items
 from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import to_json
+from lmkit.prompting.slot_templates import FilledTemplate
 
 if TYPE_CHECKING:
-    from lmkit.metrics.bootstrap import Difference, Interval, Sampling
+    from lmkit.metrics.bootstrap import Sampling
+    from lmkit.prompting.answer_scorer import AnswerScorer
     from lmkit.prompting.multiple_choice import Question
+    from lmkit.prompting.template_search import TemplateOutcome
 
 COLUMNS = ("template", "accuracy", "low", "high", "difference", "difference_low", "difference_high", "p", "n", "on")
 
@@ -45,20 +48,6 @@ Test = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Tried:
-    """How a template did: whether each item was answered right, (N,)."""
-
-    template: str
-    right: Sequence[bool]
-    on: str
-
-    @property
-    def accuracy(self) -> float:
-        """The share of items that were."""
-        return sum(self.right) / len(self.right)
-
-
 @with_groups()
 def search(
     run: Run,
@@ -71,12 +60,12 @@ def search(
     columns: items.Columns = None,
     candidates: labels.Candidates = None,
     candidates_file: labels.CandidatesFile = None,
-    deciding_: answer_scorer.NormalizationOptions,
+    normalization: answer_scoring.NormalizationOptions,
     resamples: Resamples = 1000,
     level: Level = 0.95,
     seed: Seed = 0,
     window: Window = False,
-    cache: result_cache.Cache = None,
+    cache: answer_scoring.Cache = None,
     threads: Threads = None,
     json: Json = False,
     output: Output = None,
@@ -98,61 +87,65 @@ def search(
         raise UsageError("no templates", hint="--templates a.j2 b.j2")
     if dev is None or model is None:
         raise UsageError("--dev and --model are needed", hint="lmkit prompt search -m MODEL --dev FILE --templates ...")
-    deciding_.check()
+    normalization.check()
     opening.check_single_stdin(model, dev, test)
     if test is not None and test == dev:
         run.terminal.notice("--test is --dev: what the template was chosen by says little of other items")
     opening.use_threads(opening.core_count(threads), model)
-    makers = {name: _maker(name) for name in templates}
+    fillers = {name: _filler(name) for name in templates}
 
     from lmkit.metrics.bootstrap import Sampling
+    from lmkit.prompting.answer_scorer import AnswerScorer
 
     given = labels.named(candidates, candidates_file)
     opened = opening.open_language_model(model)
     inputs = [model, dev, test, candidates_file, *templates]
-    result_cache.refuse_overwriting_inputs(cache, inputs)
+    answer_scoring.refuse_overwriting_inputs(cache, inputs)
     with ExitStack() as stack:
         out = stack.enter_context(streams.open_output(output, inputs=inputs))
-        done = stack.enter_context(result_cache.open_cache(run, cache))
-        decider = answer_scorer.AnswerScorer(run, opened, deciding_, [deciding_.norm], done, window=window)
-        asking = _Asking(run, decider, form, columns, given)
-        tried = [asking.tried(name, maker, dev) for name, maker in makers.items()]
+        done = stack.enter_context(answer_scoring.open_cache(run, cache))
+        scorer = AnswerScorer(opened, normalization.normalization(), done, window=window, notice=run.terminal.notice)
+        asking = _TemplateRuns(run, scorer, form, columns, given)
+        tried = [asking.tried(name, filler, dev) for name, filler in fillers.items()]
         best = max(tried, key=lambda one: one.accuracy)
         tried.sort(key=lambda one: -one.accuracy)
         if test is not None:
-            tried.append(asking.tried(best.template, makers[best.template], test))
+            tried.append(asking.tried(best.template, fillers[best.template], test))
         labels.warn_unknown_labels(run, len(asking.strangers))
-        parts = {"model": opened.signature["model"], "norm": deciding_.norm}
+        parts = {"model": opened.signature["model"], "norm": normalization.norm}
         _show(run, out, tried, Sampling(seed, resamples, level), parts, as_json=json)
 
 
-def _maker(name: str) -> Any:
+def _filler(name: str) -> template_options.TemplateFiller:
     """What makes prompts by a template. Raises UsageError, or DataError of its file."""
-    if os.path.isfile(name) or name.endswith(templates.JINJA):
-        return template_filling.filler_of(f"@{name}")
-    return template_filling.filler_of(name)
+    if os.path.isfile(name) or name.endswith(template_options.JINJA):
+        return template_options.filler_of(f"@{name}")
+    return template_options.filler_of(name)
 
 
-class _Asking:
-    """Asks about the items of a file by a template."""
+class _TemplateRuns:
+    """Asks about the items of a file by one template after another."""
 
     def __init__(
         self,
         run: Run,
-        decider: answer_scorer.AnswerScorer,
+        scorer: "AnswerScorer",
         form: str,
         columns: str | None,
         given: tuple[str, ...] | None,
     ) -> None:
-        self._run, self._decider, self._form, self._columns, self._given = run, decider, form, columns, given
+        self._run, self._scorer, self._form, self._columns, self._given = run, scorer, form, columns, given
         self._labels: tuple[str, ...] = ()
         self.strangers = set[str]()
         """Where items are of which what is right is no candidate."""
 
-    def tried(self, name: str, maker: Any, file: str) -> Tried:
+    def tried(self, name: str, filler: template_options.TemplateFiller, file: str) -> "TemplateOutcome":
         """How the template does. Raises DataError for an item of which nothing says what is right."""
-        source = items.Items(self._run, self._form, items.columns_of(self._columns, maker.columns))
-        made = [found for group in source.groups([file]) for found in maker.of(group)]
+        from lmkit.prompting.template_search import TemplateOutcome, answered_right
+        from lmkit.prompting.verbalizers import is_unknown_label
+
+        source = items.Items(self._run, self._form, items.columns_of(self._columns, filler.columns))
+        made = [found for group in source.groups([file]) for found in filler.of(group)]
         golds = []
         for item, _, more, _ in made:
             if "gold" not in more:
@@ -165,17 +158,15 @@ class _Asking:
         self.strangers |= {
             question.place
             for (question, _), gold in zip(questions, golds, strict=True)
-            if labels.is_unknown_label(gold, question.candidates)
+            if is_unknown_label(gold, question.candidates)
         }
         with self._run.terminal.progress(name, len(made), unit="") as progress:
-            scored = self._decider.chosen(questions, lambda _: progress.advance(1))
-        right = [
-            question.candidates[place] == gold
-            for (question, _), place, gold in zip(questions, scored, golds, strict=True)
-        ]
-        return Tried(name, right, streams.display(file))
+            right = answered_right(self._scorer, questions, golds, lambda _: progress.advance(1))
+        return TemplateOutcome(name, right, streams.display(file))
 
-    def _question(self, item: Any, filled: Any, more: Any, _gone: Any) -> "tuple[Question, object]":
+    def _question(
+        self, item: items.Item, filled: FilledTemplate, more: Mapping[str, Any], _gone: Sequence[str]
+    ) -> "tuple[Question, object]":
         from lmkit.prompting.examples import INPUTS
         from lmkit.prompting.multiple_choice import question_of
 
@@ -185,10 +176,16 @@ class _Asking:
 
 
 def _show(
-    run: Run, out: streams.Output, tried: Sequence[Tried], sampling: "Sampling", parts: dict[str, str], *, as_json: bool
+    run: Run,
+    out: streams.Output,
+    tried: "Sequence[TemplateOutcome]",
+    sampling: "Sampling",
+    parts: dict[str, str],
+    *,
+    as_json: bool,
 ) -> None:
     signature = metrics.signature("search", sampling, parts)
-    rows = [(one, *_measured(one, tried[0], sampling)) for one in tried]
+    rows = [(one, *one.measured(tried[0], sampling)) for one in tried]
     if not as_json:
         shown = [
             dict(zip(COLUMNS, (one.template, *own, *(apart or (None,) * 4), len(one.right), one.on), strict=True))
@@ -204,13 +201,3 @@ def _show(
             "p": None if apart is None else apart.p, "n": len(one.right), "on": one.on, "signature": signature,
         }  # fmt: skip
         out.line(to_json(record))
-
-
-def _measured(one: Tried, best: Tried, sampling: "Sampling") -> "tuple[Interval, Difference | None]":
-    """The accuracy, and the difference to the best on the same items."""
-    from lmkit.metrics.bootstrap import interval, paired_difference
-
-    own = interval(one.right, sampling.seed, sampling.resamples, sampling.level)
-    if one is best or one.on != best.on:
-        return own, None
-    return own, paired_difference(one.right, best.right, sampling.seed, sampling.resamples, sampling.level)

@@ -1,19 +1,18 @@
 """`lmkit prompt tree`: answers by a search over thoughts, or by a vote of several."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmkit.commands.generation.sampling import FilterOptions
-from lmkit.commands.generation.search import LengthPenalty
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
 from lmkit.commands.options import generation as generating
 from lmkit.commands.options import regex
-from lmkit.commands.options.help_sections import in_sections
-from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.generation import LengthPenalty
+from lmkit.commands.options.option_groups import in_sections, with_groups
+from lmkit.commands.options.sampling import FILTERS, FilterOptions
 from lmkit.commands.options.standard import (
     Device,
     EncodingErrors,
@@ -27,21 +26,25 @@ from lmkit.commands.options.standard import (
     Seed,
     Window,
 )
-from lmkit.commands.prompt import self_consistency as voting
 from lmkit.commands.records import prompts
 from lmkit.errors import UsageError
 from lmkit.io import streams
 from lmkit.io.records import to_json
 
-if TYPE_CHECKING:
-    from lmkit.prompting.tree_of_thoughts import Path
+if TYPE_CHECKING:  # numpy is not needed for help
+    from lmkit.generation.engine import TextGenerator
+    from lmkit.metrics.answer_extraction import Rules
+    from lmkit.protocols import I32, LanguageModel
+
+    Answer = Callable[[prompts.Prompt, I32], dict[str, Any]]
+    """From a prompt and its ids to what its record says of the answer."""
 
 SECTIONS = {
     "Input": ("files", "model", "prompt", "encoding_errors", "parse_special", "window"),
     "Search": ("breadth", "depth", "branch", "length_penalty", "explain", "draw"),
     "Vote": ("self_consistency", "extract", "numbers"),
     "Thoughts": ("max_tokens", "stop"),
-    "Sampling": ("seed", "temperature", "top_k", "top_p", "min_p", "typical", "epsilon", "eta", "order"),
+    "Sampling": ("seed", *FILTERS, "order"),
     "Output": ("threads", "device", "json", "output"),
 }
 Records = Annotated[
@@ -100,7 +103,7 @@ class Voting:
     numbers: regex.Numbers = False
 
     @property
-    def rules(self) -> Any:
+    def rules(self) -> "Rules":
         """How answers are found and compared. Raises UsageError for a pattern that is none."""
         from lmkit.metrics.answer_extraction import Rules
 
@@ -162,26 +165,29 @@ def tree(
     opening.check_single_stdin(model, *names)
     opening.use_threads(threads, model)
     rules = voting_.rules if voting_.self_consistency else None
-    opened = opening.with_special(scoring_models.open_generating_model(model, device), parse_special)
+    opened: LanguageModel = opening.with_special(scoring_models.open_generating_model(model, device), parse_special)
     if prompt is not None:
         scoring_models.tell_unknown(run, opened, streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes))
     ends = ["\n"] if stop is None and rules is None else stop or []
-    more: dict[str, Any] = {
-        "most": max_tokens, "stops": [streams.argument_bytes(text, raw=True) for text in ends], "seed": seed
-    }  # fmt: skip
+    stops = [streams.argument_bytes(text, raw=True) for text in ends]
+    from lmkit.generation import prompt_encoding
+
     with streams.open_output(output, inputs=[model, *names], live=True) as out:
         windows = scoring_models.ContextNotice(run, streams.display(model), opened)
         with opening.error_context(model):
-            teller: _TreeSearcher | voting.SelfConsistency
-            if rules is None:
-                teller = _TreeSearcher(opened, growing, filters, windows, **more)
-            else:
-                teller = voting.SelfConsistency(
-                    opened, filters, rules, windows, number=voting_.self_consistency, **more
+            answer = (
+                _by_search(opened, growing, filters, windows, most=max_tokens, stops=stops, seed=seed)
+                if rules is None
+                else _by_vote(
+                    opened, voting_.self_consistency, filters, rules, windows, most=max_tokens, stops=stops, seed=seed
                 )
+            )
         for group in _asked(run, prompt, names, encoding_errors, opened):
             for one in group:
-                out.line(to_json(teller.record(one, window=window)))
+                with opening.error_context(one.place or "--prompt"):
+                    found = answer(one, prompt_encoding.seen(opened, one.text, window=window))
+                record = {"id": one.id, "prompt": one.text.decode(errors="replace"), **found}
+                out.line(to_json(record | {name: value for name, value in one.record.items() if name not in record}))
 
 
 def _check(growing: TreeOptions, voting_: Voting) -> None:
@@ -193,7 +199,9 @@ def _check(growing: TreeOptions, voting_: Voting) -> None:
         raise UsageError("--self-consistency draws whole texts and has no search", hint="leave --breadth and its like")
 
 
-def _asked(run: Run, prompt: str | None, names: list[str], errors: str, model: Any) -> Iterator[Any]:
+def _asked(
+    run: Run, prompt: str | None, names: list[str], errors: str, model: "LanguageModel"
+) -> Iterator[Iterable[prompts.Prompt]]:
     """The prompts, in groups that are there at once."""
     raw = model.tokenizer.takes_bytes
     if prompt is not None:
@@ -202,72 +210,50 @@ def _asked(run: Run, prompt: str | None, names: list[str], errors: str, model: A
     yield from prompts.Prompts(run, names, "jsonl", errors=errors, raw=raw).groups()
 
 
-class _TreeSearcher:
-    """Searches after prompts, as options ask for it."""
+def _by_search(
+    model: "LanguageModel", growing: TreeOptions, filters: FilterOptions, windows: scoring_models.ContextNotice, *,
+    most: int, stops: list[bytes], seed: int,
+) -> "Answer":  # fmt: skip
+    """What finds the best path after a prompt, and what was kept on the way if that is asked for."""
+    from lmkit.generation import prompt_encoding
+    from lmkit.generation.beam_search import Beams, BeamSearch
+    from lmkit.prompting.self_consistency import drawing_generator
+    from lmkit.prompting.tree_of_thoughts import TreeSearcher
 
-    def __init__(
-        self, model: Any, growing: TreeOptions, filters: FilterOptions, windows: scoring_models.ContextNotice, *,
-        most: int,
-        stops: list[bytes], seed: int,
-    ) -> None:  # fmt: skip
-        from lmkit.generation import prompt_encoding
-        from lmkit.generation.beam_search import Beams, BeamSearch
+    generator: TextGenerator
+    if growing.draw:
+        generator = drawing_generator(model, filters.filtering, number=growing.number, most=most, stops=stops)
+    else:
+        beams = Beams(growing.number, growing.number, growing.length_penalty)
+        never = prompt_encoding.never(model, unknown=False)
+        generator = BeamSearch(model, beams, most=most, stops=stops, never=never)
+    drawn = growing.number if growing.draw else 1
+    searcher = TreeSearcher(
+        model, generator, stops, seed, drawn, growing.breadth, growing.depth, growing.length_penalty
+    )
 
-        self._model, self._growing, self._windows, self._seed = model, growing, windows, seed
-        self._stops = stops
-        self._generator: Any
-        if growing.draw:
-            self._generator = voting.drawing(model, filters, number=growing.number, most=most, stops=stops)
-        else:
-            beams = Beams(growing.number, growing.number, growing.length_penalty)
-            never = prompt_encoding.never(model, unknown=False)
-            self._generator = BeamSearch(model, beams, most=most, stops=stops, never=never)
+    def answer(prompt: prompts.Prompt, ids: "I32") -> dict[str, Any]:
+        levels = searcher.levels(ids, prompt.key)
+        windows.tell(len(ids) + max(len(path.ids) for level in levels for path in level))
+        kept = {"kept": [[searcher.fields(path) for path in level] for level in levels]} if growing.explain else {}
+        return searcher.fields(levels[-1][0]) | kept
 
-    def record(self, prompt: prompts.Prompt, *, window: bool) -> dict[str, Any]:
-        """The best path after a prompt, and what was kept on the way if that is asked for."""
-        from lmkit.data import keyed_random
-        from lmkit.generation import prompt_encoding
-        from lmkit.generation.engine import Request
-        from lmkit.prompting import tree_of_thoughts
+    return answer
 
-        with opening.error_context(prompt.place or "--prompt"):
-            ids = prompt_encoding.seen(self._model, prompt.text, window=window)
-            root = tree_of_thoughts.Path(prompt_encoding.state_after(self._model, ids))
 
-        def request(path: "Path", place: int) -> Request:
-            key = " ".join([prompt.key, *map(str, path.ids)])
-            return Request(keyed_random.stream_of(self._seed, key, place), ids, lambda: path.state)
+def _by_vote(
+    model: "LanguageModel", number: int, filters: FilterOptions, rules: "Rules", windows: scoring_models.ContextNotice,
+    *, most: int, stops: list[bytes], seed: int,
+) -> "Answer":  # fmt: skip
+    """What draws texts after a prompt and has them vote."""
+    from lmkit.prompting.self_consistency import SelfConsistency, drawing_generator
 
-        growing = self._growing
-        following = tree_of_thoughts.continuing(
-            self._model, self._generator, request, growing.number if growing.draw else 1
-        )
-        levels = list(
-            tree_of_thoughts.search(
-                self._model,
-                root,
-                following,
-                breadth=growing.breadth,
-                depth=growing.depth,
-                alpha=growing.length_penalty,
-                stops=self._stops,
-            )
-        )
-        self._windows.tell(len(ids) + max(len(path.ids) for level in levels for path in level))
-        shown = {"prompt": prompt.text.decode(errors="replace"), **self._shown(levels[-1][0])}
-        if growing.explain:
-            shown["kept"] = [[self._shown(path) for path in level] for level in levels]
-        return {"id": prompt.id, **shown} | {name: value for name, value in prompt.record.items() if name not in shown}
+    generator = drawing_generator(model, filters.filtering, number=number, most=most, stops=stops)
+    voters = SelfConsistency(model, generator, rules, number, seed)
 
-    def _shown(self, path: "Path") -> dict[str, Any]:
-        from lmkit.data.sequences import decode_text
+    def answer(prompt: prompts.Prompt, ids: "I32") -> dict[str, Any]:
+        texts = voters.texts(ids, prompt.key)
+        windows.tell(len(ids) + max(len(done.ids) + len(done.closing) for done in texts))
+        return voters.fields([done.text.decode(errors="replace") for done in texts])
 
-        ids = path.ids[:-1] if path.finish_reason == "eos" else path.ids
-        return {
-            "text": decode_text(self._model.tokenizer, self._model.form, ids).decode(errors="replace"),
-            "thoughts": [thought.decode(errors="replace") for thought in path.thoughts],
-            "tokens": len(path.ids),
-            "nats": path.nats,
-            "value": path.value(self._growing.length_penalty),
-            "finish_reason": path.finish_reason or "going on",
-        }
+    return answer

@@ -2,20 +2,21 @@
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options import prompting
+from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run
-from lmkit.commands.prompt import prompt_writer
 from lmkit.commands.records import examples
 from lmkit.io import streams
+from lmkit.io.records import to_json
 
 
+@with_groups()
 def zero_shot(
     run: Run,
     files: prompting.Items = None,
     instruction: prompting.Instruction = "",
     sep: prompting.Sep = " => ",
-    model: prompting.CountedBy = None,
-    max_tokens: prompting.MaxTokens = None,
-    room: prompting.Room = 0,
+    *,
+    length: prompting.LengthOptions,
     form: prompting.ItemsForm = "auto",
     input_field: prompting.InputField = None,
     output_field: prompting.OutputField = None,
@@ -32,15 +33,17 @@ def zero_shot(
       lmkit prompt zero-shot --instruction 'Translate English to French:' < words.txt
       lmkit prompt zero-shot --sep '\nSentiment: ' reviews.jsonl > prompts.jsonl
     """
-    length = prompt_writer.LengthOptions(model, max_tokens, room)
     length.check()
     texts = list(files or [streams.STDIN])
-    opening.check_single_stdin(model, *texts)
+    opening.check_single_stdin(length.model, *texts)
 
     from lmkit.prompting.layout import Layout
+    from lmkit.prompting.prompt_records import PromptRecords
 
     layout = Layout(prompting.unescaped(instruction), prompting.unescaped(sep))
-    with streams.open_output(output, inputs=[model, *texts]) as out:
-        maker = prompt_writer.PromptWriter(layout, None, length.budget(), [])
+    with streams.open_output(output, inputs=[length.model, *texts]) as out:
+        records = PromptRecords(layout, None, length.budget())
         fields = examples.fields_of(input_field, output_field)
-        maker.write(run, examples.items(run, texts, form, fields=fields, errors=encoding_errors), out)
+        for item in examples.items(run, texts, form, fields=fields, errors=encoding_errors):
+            out.line(to_json(records.record(item)))
+        length.report(run, records.kept)

@@ -1,8 +1,15 @@
+"""Options as one value, and help in sections."""
+
 import inspect
 from dataclasses import dataclass
 from typing import Annotated
 
-from lmkit.commands.options.option_groups import Before, with_groups
+import pytest
+
+from lmkit import cli
+from lmkit.commands.options.option_groups import Before, sections_of, with_groups
+
+SECTIONED = [name for name in cli.COMMANDS if sections_of(cli.function_of(name))]
 
 
 @dataclass(frozen=True)
@@ -39,3 +46,21 @@ def test_what_is_typed_comes_back_as_an_object():
     run = []
     command(run, one=2, two=3, own="x", also="y", last=4)
     assert run == [(5, "x", "y", 4)]
+
+
+def test_sample_has_sections():
+    assert "sample" in SECTIONED
+
+
+@pytest.mark.parametrize("name", SECTIONED)
+def test_each_parameter_stands_in_one_section(name, lmkit):
+    function = cli.function_of(name)
+    placed = [parameter for names in sections_of(function).values() for parameter in names]
+    assert sorted(placed) == sorted(list(inspect.signature(function).parameters)[1:])
+    lines = lmkit(*name.split(), "--help").lines
+    titles = [*sections_of(function), "Options of every command"]
+    assert [line[:-1] for line in lines if line[:-1] in titles] == titles
+
+
+def test_commands_without_sections_have_options(lmkit):
+    assert "Options:" in lmkit("ppl", "--help").lines

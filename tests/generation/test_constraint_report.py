@@ -1,4 +1,4 @@
-"""Whether texts are JSON or CSV."""
+"""Tests of: constraint_report.py. Whether texts are JSON or CSV, and the report of those that are not as asked for."""
 
 import csv
 import io
@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmkit.generation.output_formats import is_format
+from lmkit.errors import UnmetError
+from lmkit.generation.constraint_report import ConstraintReport, is_format
+from lmkit.generation.engine import Completion, Request
 
 VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text()),
@@ -54,3 +56,19 @@ def test_what_is_written_as_csv_is_csv(rows):
 )  # fmt: skip
 def test_csv(text, valid):
     assert is_format("csv", text) == valid
+
+
+def test_texts_of_another_form_are_reported_together():
+    report = ConstraintReport(None, form="json")
+    for name, text in enumerate([b"[1]", b"{", b"x", *[b"no"] * 12]):
+        report.add(Completion(Request(0, None, lambda: None), [], text, "eos", [], ()), name)
+    with pytest.raises(UnmetError, match=r"^14 of 15 texts are not valid JSON: id 1, .*, 10 and 4 more$"):
+        report.close()
+
+
+def test_texts_that_are_held_to_nothing_are_not_reported():
+    report = ConstraintReport(None)
+    done = Completion(Request(0, None, lambda: None), [], b"x", "length", [], ())
+    report.add(done, 1)
+    report.close()
+    assert (report.constraint(), report.fields(done)) == (None, {})

@@ -1,9 +1,8 @@
-"""Which answers there are, and which labels they stand for: the options of `lmkit prompt answer` about that."""
+"""Options of the answers to choose from, and of the labels that they stand for."""
 
 import json
-from collections.abc import Container, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +11,9 @@ from lmkit.commands.options.standard import Run, choice
 from lmkit.commands.records.questions import distinct
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams, yaml_json
+
+if TYPE_CHECKING:
+    from lmkit.prompting.verbalizers import Verbalizer
 
 Candidates = Annotated[
     list[str] | None,
@@ -67,7 +69,7 @@ class _Pairs(list[tuple[str, Any]]):
     """An object of JSON as it was written, names that come twice included."""
 
 
-def verbalizer_in(name: str) -> Any:
+def verbalizer_in(name: str) -> "Verbalizer":
     """The verbalizer of a file. Raises DataError where it holds none."""
     from lmkit.prompting.verbalizers import verbalizer_of
 
@@ -83,50 +85,7 @@ def verbalizer_in(name: str) -> Any:
         return verbalizer_of(pairs)
 
 
-@dataclass
-class LabelMapper:
-    """Gives scored candidates their labels, and says once what the verbalizer and the candidates do not share."""
-
-    run: Run
-    name: str
-    verbalizer: Any
-    way: str
-    strict: bool
-    told: bool = False
-
-    def check(self, candidates: Sequence[str], place: str = "") -> None:
-        """Says what does not match. Raises DataError if that is to be refused, or nothing matches."""
-        unmapped, absent = self.verbalizer.strangers(candidates)
-        parts = [f"{_listed(unmapped)} without a label"] if unmapped else []
-        parts += [f"{_listed(absent)} not among the candidates"] if absent else []
-        message = f"{place + ': ' if place else ''}{streams.display(self.name)}: {', '.join(parts)}"
-        if len(unmapped) == len(candidates):
-            raise DataError(f"{message}; no candidate has a label")
-        if parts and self.strict:
-            raise DataError(message)
-        if parts and not self.told:
-            self.run.terminal.notice(message)
-            self.told = True
-
-    def label(self, candidates: Sequence[str], by_norm: dict[str, list[float]], norm: str) -> tuple[str, Any]:
-        """The label of the highest score by a norm, and all labels' scores by each norm."""
-        several = {way: self.verbalizer.scores(candidates, some, self.way) for way, some in by_norm.items()}
-        chosen = max(several[norm], key=lambda label: several[norm][label])
-        return chosen, {label: {way: several[way][label] for way in several} for label in several[norm]}
-
-
-def is_unknown_label(gold: object, *known: Container[str]) -> bool:
-    """Whether what a record has for right is there, and none of the answers known."""
-    if isinstance(gold, bool) or not isinstance(gold, str | int | float):
-        return False
-    return all(str(gold) not in some for some in known)
-
-
 def warn_unknown_labels(run: Run, count: int) -> None:
     """Says how many records can't be answered right."""
     if count:
         run.terminal.notice(f"gold of {count} record{'s' if count > 1 else ''} is no candidate")
-
-
-def _listed(words: Sequence[str]) -> str:
-    return ", ".join(map(repr, words))
