@@ -24,11 +24,11 @@ Floats = npt.NDArray[np.floating[Any]]
 Bool = npt.NDArray[np.bool_]
 
 ProgressCallback = Callable[[str, int], Callable[[int], None]]
-"""Told of a stage of long work, its name and size, it gives a function to be told of what is done."""
+"""From the name and size of a stage of long work to a function that takes how much of it is done."""
 
 
 def no_progress(_name: str, _size: int) -> Callable[[int], None]:
-    """A Stage for work that nobody watches."""
+    """A ProgressCallback that shows nothing."""
     return lambda _done: None
 
 
@@ -252,7 +252,7 @@ class StoredModel(LanguageModel, Protocol):
 
 
 class DecodingBatch(Protocol):
-    """Texts that go on side by side, one row each; changed in place."""
+    """Texts that are continued side by side, one row each; changed in place."""
 
     def __len__(self) -> int:
         """How many."""
@@ -261,13 +261,13 @@ class DecodingBatch(Protocol):
         """Log-probability in nats of every token after each, (B, V)."""
 
     def advance(self, tokens: Sequence[int]) -> None:
-        """Each goes on with one more token."""
+        """Add one more token to each."""
 
     def take(self, rows: Sequence[int]) -> None:
-        """Only these go on, in this order; one may be named several times."""
+        """Keep only these, in this order; one may be named several times."""
 
     def join(self, states: Sequence[State]) -> None:
-        """The texts after these states go on too, as the last rows."""
+        """Add the texts after these states as the last rows."""
 
 
 class SupportsBatching(LanguageModel, Protocol):
@@ -293,13 +293,13 @@ class PrefixCache(Protocol):
     def endings(self, prefix: I32, endings: Sequence[I32]) -> list[F64]:
         """Nats of each token of several endings after a prefix that begins a text.
 
-        What the prefix shares with the one before is not run again. The numbers hang on this prefix and these
+        What the prefix shares with the one before is not run again. The numbers depend on this prefix and these
         endings alone, to the last bit, whatever was asked before.
         """
 
 
 class SupportsPrefixCache(LanguageModel, Protocol):
-    """A LanguageModel that tells of several endings after a prefix, and of prefixes that begin alike, at less cost."""
+    """A LanguageModel that scores several endings after a prefix, and prefixes that begin alike, at less cost."""
 
     def trunk(self) -> PrefixCache:
         """An empty one."""
@@ -313,7 +313,7 @@ class HasEmbeddings(Protocol):
         """The tokenizer whose ids these are."""
 
     def table(self) -> F32:
-        """The vector of every token, whatever stands beside it, (V, D)."""
+        """The vector of every token, whatever its context, (V, D)."""
 
     def vectors(self, ids: I32) -> F32:
         """The hidden state at each token of a sequence, (N,) to (N, D'): what the next is predicted from."""

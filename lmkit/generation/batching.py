@@ -52,7 +52,7 @@ def errors(model: LanguageModel, logs: Floats) -> F64:
 
 
 def rows_of(model: LanguageModel, states: Sequence[State]) -> DecodingBatch:
-    """The states as rows that go on side by side."""
+    """Return the states as rows of one batch."""
     return model.rows(states) if supports_batching(model) else StateRows(model, states)
 
 

@@ -1,9 +1,9 @@
-"""Beam search: the most probable texts found when only so many unfinished ones go on at each step. Knows no file.
+"""Beam search: the most probable texts found when only so many unfinished ones are kept at each step. Knows no file.
 
     score = nats / length ** alpha        length: tokens, the one that ends the text included
 
 At each step all continuations of the N unfinished texts are ranked by nats. Those among the best N that end
-are finished; the best N that do not end go on. A text ends by the token for that (`eos`), by a stop string,
+are finished; the best N that do not end are continued. A text ends by the token for that (`eos`), by a stop string,
 or by its length; all three compete by score alone, as they are what drawing at most so many tokens can give.
 The search is over when no unfinished text can reach the finished ones that are asked for (Huang, Zhao and
 Ma 2017), so that the result is the one of a search to the end. Equal scores: lower ids
@@ -12,7 +12,7 @@ first; sums are float64, token after token.
 Diverse beam search (Vijayakumar et al. 2018): groups of equal width choose one after another; a token that
 groups before have chosen at this step counts `diversity` nats less for each time, in this choice only.
 
-Where models round several steps at once otherwise than single ones, whatever hangs on it is settled by
+Where models round several steps at once otherwise than single ones, whatever depends on it is settled by
 single steps: the texts found are those that these give, and depend on nothing else that is run.
 
 Shapes: R rows, B texts, V vocabulary.
@@ -185,7 +185,7 @@ class _Search:
         return logs + np.where(np.isfinite(shift), shift, 0.0)
 
     def _advance_rows(self) -> None:
-        """Rows of the texts that go on; texts of several groups that are the same share one."""
+        """Advance the rows of the texts that are kept; equal texts of several groups share one."""
         places: dict[tuple[int, int], int] = {}
         for group in (*self._groups, self._greedy):
             for text in group.live:
@@ -226,7 +226,7 @@ class _Search:
         group.ended += [text for _, text in made if text.reason]
         self._worth.prune(group)
         for text in live:
-            text.transcript = None  # those that go on have theirs
+            text.transcript = None  # those that are kept have theirs
         return [text for _, text in made]
 
     def _ranked(self, group: Group, ranked: F64, errors: F64) -> tuple[Any, Bool]:
@@ -272,7 +272,7 @@ class _Search:
         return chosen
 
     def _made(self, before: Hypothesis, token: int, totals: F64, errors: F64, place: int) -> tuple[int, Hypothesis]:
-        """The text that goes on from another with a token, behind its place."""
+        """Return the text that continues another with a token, after its place."""
         index = place // totals.shape[1]
         text = Hypothesis(before, token, self._length, float(totals[index, token]), float(errors[index]))
         text.transcript = before.transcript

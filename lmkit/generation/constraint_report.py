@@ -113,7 +113,7 @@ def _refused(name: str) -> None:
 def is_csv(text: str) -> bool:
     """Whether a text is rows of comma-separated fields (RFC 4180), one at least and as many fields in each.
 
-    A quote within a field that is not quoted is taken as it is; one that closes stands before a comma or line end.
+    A quote within a field that is not quoted is taken as it is; one that closes is before a comma or line end.
     """
     if "\0" in text:
         return False

@@ -14,7 +14,7 @@ from lmkit.generation.candidates import Candidates
 from lmkit.generation.sampler import Position, Sampler
 from lmkit.protocols import LanguageModel, State, Tokenizer, context_limit
 
-LEVELS = 8  # steps in which a draft's certainty is told
+LEVELS = 8  # steps in which a draft's certainty is counted
 FOUND = (0.2, 0.5, 0.7, 0.85)
 """How often what followed a run of one, two, ... tokens follows again; the last serves longer ones."""
 
@@ -28,7 +28,7 @@ class Proposal(NamedTuple):
 
 
 class Draft(Protocol):
-    """Guesses how one text goes on."""
+    """Proposes how one text continues."""
 
     def follow(self, tokens: Sequence[int]) -> None:
         """The text has gone on with these."""
@@ -107,7 +107,7 @@ class ModelDraft:
         """See `Draft.follow`."""
         right = _alike(self._guessed[: len(self._states) - 1], tokens)
         state = self._states[right]
-        self._states, self._guessed = [], []  # what nobody holds is in no one's way
+        self._states, self._guessed = [], []  # states that are not held cost no copies
         for token in tokens[right:]:
             state = self._after(state, token)
         self._states = [state]

@@ -88,7 +88,7 @@ def completions(events: Iterable[Event]) -> Iterator[Completion]:
 
 @dataclass
 class ActiveSequence:
-    """A text that goes on token by token."""
+    """A text that grows token by token."""
 
     request: Request
     ids: list[int] = field(default_factory=list)
@@ -152,7 +152,7 @@ class Stepper(Protocol):
         """The next tokens of each row."""
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Only these rows go on, behind the tokens that the last step gave."""
+        """Keep only these rows, after the tokens that the last step gave."""
 
     def join(self, rows: Sequence[ActiveSequence]) -> None:
         """More rows."""

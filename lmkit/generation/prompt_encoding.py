@@ -1,4 +1,4 @@
-"""Where a text goes on from, and where it ends: a model's form, seen from what is generated."""
+"""Prompts as ids and states, and the tokens that end what is generated."""
 
 from lmkit.data.sequences import encode_prompt
 from lmkit.errors import DataError
@@ -12,7 +12,7 @@ def ends_of(form: SequenceFormat) -> tuple[int, ...]:
 
 
 def never(model: LanguageModel, *, unknown: bool) -> list[int]:
-    """Tokens that are not drawn: what stands before all text, and what no text has unless `unknown`.
+    """Tokens that are not drawn: the start token, and the unknown one unless `unknown`.
 
     Models whose line ends are text are other makers', to whom every token may follow.
     """
@@ -28,7 +28,7 @@ def never(model: LanguageModel, *, unknown: bool) -> list[int]:
 def seen(model: LanguageModel, prompt: bytes, *, window: bool = False) -> I32:
     """The ids of a prompt; of one that a model can't see whole, its last.
 
-    Raises DataError for such a one without `window`, and for several lines where a model reads each by itself.
+    Raises DataError for such a one without `window`, and for several lines where a model reads each alone.
     """
     if b"\n" in prompt and not model.form.continuous:
         raise DataError("the prompt has several lines, and the model reads each by itself")

@@ -26,7 +26,7 @@ class NoCandidateError(DataError):
 
 
 class Constraint(Protocol):
-    """What a text may go on with so that the whole will be valid; changed in place."""
+    """What may follow in a text so that the whole will be valid; changed in place."""
 
     def allowed(self) -> Bool:
         """Which tokens may come next, (V,); the one that ends texts only where the whole is valid.
@@ -35,10 +35,10 @@ class Constraint(Protocol):
         """
 
     def leads_on(self, token: int) -> bool:
-        """Whether the text can end or go on behind an allowed token; one of which it can't is allowed no more."""
+        """Whether the text can end or continue after an allowed token; one after which it can't is allowed no more."""
 
     def add(self, token: int) -> None:
-        """The text goes on with a token."""
+        """Add a token to the text."""
 
     @property
     def finished(self) -> bool:
@@ -66,7 +66,7 @@ class Position(NamedTuple):
 
 
 class Penalty(Protocol):
-    """A change of log-probabilities that hangs on the tokens before."""
+    """A change of log-probabilities that depends on the tokens before."""
 
     @property
     def growth(self) -> float:

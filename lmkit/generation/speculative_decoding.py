@@ -1,6 +1,6 @@
 """Texts generated several tokens at a time: a draft proposes some, the model looks at all of them in one pass.
 
-The model chooses at each place what it would choose there without a draft, since a race hangs on nothing but
+The model chooses at each place what it would choose there without a draft, since a race depends on nothing but
 the text's stream, the step and the model's probabilities. Its choices are kept up to and with the first that
 is not the one proposed. So the text is the same to the byte, whatever the draft, which is more than the same
 distribution that a test by chance against p/q keeps (Leviathan et al., 2023; Chen et al., 2023). The price is
@@ -86,7 +86,7 @@ class DraftLengthController:
         return best, found, taken
 
     def learn(self, proposals: Sequence[Proposal], tokens: Sequence[int]) -> None:
-        """Tokens were chosen where these were proposed, each of which stands where those before it were right."""
+        """Tokens were chosen where these were proposed, each of which counts where those before it were right."""
         for proposal, token in zip(proposals, tokens, strict=False):
             right = proposal.token == token
             seen = self._seen.setdefault(proposal.level, [0.0, 0.0])
@@ -103,7 +103,7 @@ class DraftLengthController:
 
 @dataclass
 class _Text:
-    """A row, the state before its last token, and those who guess how it goes on."""
+    """A row, the state before its last token, and the drafts that propose how it continues."""
 
     row: ActiveSequence
     alone: ExactState
@@ -114,7 +114,7 @@ class _Text:
 
 
 class Speculation:
-    """A `Stepper` whose rows go on one after another, each by several tokens where drafts guess them."""
+    """A `Stepper` whose rows are continued one after another, each by several tokens where drafts guess them."""
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ class ExactState:
         self._count = 0
 
     def state(self, more: Sequence[int] = ()) -> State:
-        """The state after all tokens of the row so far, and after those with which it will go on."""
+        """Return the state after all tokens of the row so far, and after more that follow them."""
         for token in [*self._row.ids[self._count :], *more[max(0, self._count - len(self._row.ids)) :]]:
             self._state = self._model.advance(self._state, token)
         self._count = max(self._count, len(self._row.ids) + len(more))
@@ -75,7 +75,7 @@ class SequentialStepper:
         return [token]
 
     def _candidates(self, state: State, place: Position) -> tuple[F64, Candidates]:
-        """What may come next; of states met again it is known, where it hangs on nothing else."""
+        """Return what may come next; of states met again it is remembered, where it depends on nothing else."""
         if not self._keeps or place.constraint is not None or place.control is not None:
             return self._computed(state, place)
         known = self._known.get(state)

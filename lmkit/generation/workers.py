@@ -1,4 +1,4 @@
-"""Many texts shared among processes: each goes on with some of them, which are those that one process would make.
+"""Many texts shared among processes: each runs some of them, and they are those that one process would make.
 
 Steps of small models are mostly Python's, of which one process does one thing at a time; in those of big ones only
 the products are shared by threads. Processes come by fork, so that a model lies in memory once.
@@ -28,7 +28,7 @@ from lmkit.protocols import LanguageModel
 LEAST = 8
 """Texts for which a process pays."""
 AHEAD = 0.05
-"""Seconds for which processes go on before they tell of it."""
+"""Seconds for which processes run before they report."""
 MOST = 64
 """Steps for which they do at most."""
 
@@ -39,7 +39,7 @@ def pay(processes: int, texts: int) -> bool:
 
 
 class Share:
-    """Texts that one process goes on with, several tokens at a time, up to their ends or to `most`."""
+    """Texts that one process runs, several tokens at a time, up to their ends or to `most`."""
 
     def __init__(self, model: LanguageModel, make: Callable[[], Stepper], most: int, stops: Sequence[bytes]) -> None:
         self._stepper = make()
@@ -51,7 +51,7 @@ class Share:
     def run(self, kept: Sequence[int], joined: Sequence[Request], steps: int) -> list[Step]:
         """The next tokens of each text, up to `steps` or its end, or until a fourth of all ended; or that none is.
 
-        Only those `kept`, by their places of before, none of them ended, go on, and those `joined` behind them.
+        Only those `kept`, by their places of before, none of them ended, are continued, and those `joined` after them.
         Raises LmkitError.
         """
         self._keep(kept)
@@ -75,7 +75,7 @@ class Share:
         self._going = [place for place, row in enumerate(self._rows) if row.failure is None]
 
     def _only(self, places: list[int]) -> None:
-        """Those at some places of the stepper go on."""
+        """Keep only those at some places of the stepper."""
         self._stepper.keep(places)
         self._going = [self._going[place] for place in places]
 
@@ -106,7 +106,7 @@ class Worker:
         weakref.finalize(self, _end, self._lines, self._socket, self.process, os.getpid())
 
     def ask(self, kept: Sequence[int], joined: Sequence[Request], steps: int) -> None:
-        """Has it go on as `Share.run` does. Raises ProcessError."""
+        """Ask it to do as `Share.run` does. Raises ProcessError."""
         texts = [(request.stream, request.prompt.tolist()) for request in joined]
         try:
             self._socket.sendall(_line([kept, texts, steps]), socket.MSG_NOSIGNAL)
@@ -135,7 +135,7 @@ def _gone() -> LmkitError:
 
 
 def _end(lines: Any, own: socket.socket, process: int, owner: int) -> None:
-    """Ends a process that nobody will ask any more, unless this is another than the one that started it."""
+    """End a worker process that is no longer used, unless this process is not the one that started it."""
     lines.close()
     own.close()
     if os.getpid() == owner:
@@ -144,7 +144,7 @@ def _end(lines: Any, own: socket.socket, process: int, owner: int) -> None:
 
 
 def _serve(asked: socket.socket, share: Share) -> NoReturn:
-    """What a process does until nobody can ask it any more."""
+    """Worker loop; ends when the parent closes the socket."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks hears of it too
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
@@ -159,7 +159,7 @@ def _serve(asked: socket.socket, share: Share) -> NoReturn:
                     last = prompt, cache(partial(prompt_encoding.state_after, share.model, ids))
                 joined.append(Request(stream, ids, last[1]))
             asked.sendall(_line(_answer(share, kept, joined, steps)))
-    except OSError:  # nobody is there who could ask
+    except OSError:  # the parent is gone
         pass
     except Exception:
         traceback.print_exc()
@@ -178,7 +178,7 @@ def _answer(share: Share, kept: Sequence[int], joined: Sequence[Request], steps:
 class Workers:
     """A `Stepper` whose rows are shared by processes, `count` at most; others start when there are rows for them.
 
-    Each has a stepper of its own, which `make` makes, and goes on by itself for a while; rows with a constraint or a
+    Each has a stepper of its own, which `make` makes, and runs alone for a while; rows with a constraint or a
     control stay here. `before` is called before others start.
     """
 

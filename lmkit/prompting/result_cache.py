@@ -1,4 +1,4 @@
-"""Results of long work by keys, kept in a journal so that a run that was stopped goes on. Opens no file.
+"""Results of long work by keys, kept in a journal so that a run that was stopped can continue. Opens no file.
 
 Keys hold all that a result depends on: what is asked, of which model, by which lmkit.
 """

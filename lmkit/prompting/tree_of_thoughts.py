@@ -4,7 +4,7 @@ Yao et al. 2023, "Tree of Thoughts", with the model's own likelihood for a value
 
     value = nats / tokens ** alpha        over all thoughts of a path, the tokens that end them included
 
-At each depth every path that may go on is continued by several thoughts, and the best of the new paths go on.
+At each depth every open path is continued by several thoughts, and the best of the new paths are kept.
 Paths that the model ends compete in the end with those that came to the last depth.
 """
 
@@ -29,7 +29,7 @@ class Path:
     """All tokens, those of stop strings and of the text's end included."""
     nats: float = 0.0
     finish_reason: str = ""
-    """Why it can't go on: `eos`, or `depth`; nothing while it can."""
+    """Why it can't be continued: `eos`, or `depth`; empty while it can."""
 
     def value(self, alpha: float) -> float:
         """nats / tokens ** alpha."""
@@ -68,7 +68,7 @@ def search(
 def _followed(
     model: LanguageModel, path: Path, continue_: Continue, stops: Sequence[bytes], *, last: bool
 ) -> Iterator[Path]:
-    """The paths that go on from one by another thought."""
+    """Yield the paths that continue one by another thought."""
     seen: set[tuple[int, ...]] = set()
     for thought in continue_(path):
         ids = (*thought.ids, *thought.closing)
@@ -91,7 +91,7 @@ def _text_of(model: LanguageModel, thought: Completion, stops: Sequence[bytes]) 
 
 
 def _after(model: LanguageModel, state: State, ids: Sequence[int]) -> State:
-    """The state after more tokens, one by one, so that it hangs on nothing else."""
+    """The state after more tokens, one by one, so that it depends on nothing else."""
     for token in ids:
         state = model.advance(state, token)
     return state
@@ -99,7 +99,7 @@ def _after(model: LanguageModel, state: State, ids: Sequence[int]) -> State:
 
 @dataclass(frozen=True)
 class TreeSearcher:
-    """Searches after prompts: `breadth` paths go on, up to `depth` thoughts.
+    """Searches after prompts: `breadth` paths are kept, up to `depth` thoughts.
 
     `drawn` thoughts of a path are drawn by the seed; with 1 the generator finds several of its own.
     """

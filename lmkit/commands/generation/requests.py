@@ -57,7 +57,7 @@ class GeneratorBuilder:
             kind = BatchedStepper if supports_batching(model) and batch > 1 else SequentialStepper
             make = partial(kind, model, sampler)
             stepper = make()
-            if self.processes > 1 and workers.pay(self.processes, batch):
+            if batch > 1 and workers.pay(self.processes, batch):
                 stepper = workers.Workers(
                     model, make, most=self.most, stops=self.stops, count=self.processes, before=opening.one_thread
                 )

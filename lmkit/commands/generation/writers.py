@@ -31,7 +31,7 @@ class TextWriter:
     r"""Each text as it grows, ended as lines are.
 
     Where a text may have several lines and others follow, its line ends are written as `\n`, unless
-    a line with `separator` stands between texts.
+    a line with `separator` is between texts.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class TextWriter:
         self._put(text)
 
     def _joined(self, text: bytes) -> bool:
-        """Whether a blank stands between the prompt and what follows it."""
+        """Whether a blank separates the prompt from what follows it."""
         at_line_end = self._model.form.continuous and b"\n" in (self._prompt[-1:], text[:1])
         return bool(self._prompt) and bool(self._model.tokenizer.separator) and not at_line_end
 

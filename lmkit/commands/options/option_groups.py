@@ -96,7 +96,7 @@ def command_class(function: Callable[..., Any]) -> type[TyperCommand] | None:
 
 
 class _Sectioned(TyperCommand):
-    """A command whose help has sections; what stands in none is said to be every command's."""
+    """A command whose help has sections; what is in none is said to be every command's."""
 
     sections: Mapping[str, Sequence[str]]
 
