@@ -159,9 +159,10 @@ def _describe_folder(name: str) -> dict[str, Any]:
 
 def _describe_arpa(data: memoryview, name: str) -> dict[str, Any]:
     from lmkit import registry
+    from lmkit.ngram.backoff_model import NGram
 
     model = registry.load(data, streams.display(name))
-    if not hasattr(model, "tables"):
+    if not isinstance(model, NGram):
         raise CheckpointError(f"{streams.display(name)}: neither a checkpoint nor an ARPA file")
     tables = model.tables
     return {
