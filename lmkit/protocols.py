@@ -92,6 +92,10 @@ class Tokenizer(Protocol):
         """Whether pieces hold all white space, line ends too, so that text is taken as it is."""
 
     @property
+    def local(self) -> bool:
+        """Whether tokens that follow a few others are always spelled alike, but for characters of several tokens."""
+
+    @property
     def json(self) -> bytes | None:
         """The tokenizer.json that it came as and is served by; None where lmkit runs it."""
 
@@ -118,6 +122,9 @@ class Tokenizer(Protocol):
 
     def piece(self, token: int) -> bytes:
         """What one id stands for, as UTF-8."""
+
+    def is_byte(self, token: int) -> bool:
+        """Whether a token is a byte that is spelled together with those beside it."""
 
     def written(self, token: int) -> bytes:
         """A token as the tokenizer's own files write it."""

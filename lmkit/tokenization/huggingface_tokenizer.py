@@ -209,7 +209,7 @@ class HuggingFaceTokenizer(LineTokenizer):
 
     @cached_property
     def local(self) -> bool:
-        """Whether tokens that follow a few others are always spelled alike, but for characters of several tokens."""
+        """See `Tokenizer.local`."""
         decoder = self.document.get("decoder")
         parts = [] if not decoder else decoder["decoders"] if decoder.get("type") == "Sequence" else [decoder]
         kinds = [part.get("type") for part in parts]
@@ -240,7 +240,7 @@ class HuggingFaceTokenizer(LineTokenizer):
         return first, inside, none
 
     def is_byte(self, token: int) -> bool:
-        """Whether a token is a byte that is spelled together with those beside it."""
+        """See `Tokenizer.is_byte`."""
         return "ByteFallback" in self._decoders and self.written(token).startswith(b"<0x")
 
     def written(self, token: int) -> bytes:

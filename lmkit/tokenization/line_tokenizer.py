@@ -85,6 +85,11 @@ class LineTokenizer(ABC):
         return MappingProxyType({})
 
     @property
+    def local(self) -> bool:
+        """See `Tokenizer.local`."""
+        return self.separator is not None
+
+    @property
     def json(self) -> bytes | None:
         """See `Tokenizer.json`."""
         return None
@@ -125,6 +130,10 @@ class LineTokenizer(ABC):
     def parsing(self) -> Tokenizer:
         """See `Tokenizer.parsing`; here names of special tokens are text as any other."""
         return self
+
+    def is_byte(self, _token: int) -> bool:
+        """See `Tokenizer.is_byte`."""
+        return False
 
     def written(self, token: int) -> bytes:
         """See `Tokenizer.written`."""

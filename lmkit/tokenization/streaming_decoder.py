@@ -7,7 +7,7 @@ tokens are decoded with the new ones, where they say by `local` that this is eno
 
 from collections.abc import Iterable, Sequence
 from copy import copy
-from typing import Any, Protocol
+from typing import Protocol
 
 from lmkit.protocols import SequenceFormat, Tokenizer
 
@@ -100,9 +100,9 @@ class _Joined:
 class _Decoded:
     """Text of a tokenizer that tells no more of it than the whole."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._local = getattr(tokenizer, "local", False)
+        self._local = tokenizer.local
         self._ids: list[int] = []
         self._begin = 0  # the first of the tokens that are decoded
         self._known = b""  # what those of them spell that are done with

@@ -1,7 +1,7 @@
 """Entropies of texts: at several orders, beside compressors, against another text, in windows, under a model."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from lmkit.commands.entropy.request import EntropyRequest, correction, show, tell_infinite
 from lmkit.commands.loading import models as opening
@@ -14,6 +14,7 @@ from lmkit.protocols import LanguageModel
 
 if TYPE_CHECKING:
     from lmkit.evaluation.perplexity import Totals
+    from lmkit.information.text_entropy import TextStatistics
 
 PIECE = 1 << 20
 """Bytes of a text counted at a time: what numpy makes of it still fits the cache."""
@@ -60,29 +61,25 @@ class _Text:
         return DataError(f"{', '.join(map(streams.display, names))}: {what}")
 
 
-class _Part(NamedTuple):
-    """A file, or all of them: the statistics of each order up to the one asked for, and sizes."""
-
-    name: str
-    orders: list[Any]
-    passed: int
-    """Symbols."""
-    bytes: int
+Named = tuple[str, "TextStatistics"]
+"""A file, or all of them, and what was counted."""
 
 
 def _counter(asked: EntropyRequest, text: _Text) -> Any:
-    from lmkit.information.block_entropy import BlockCounts, SymbolCounts
+    from lmkit.information.text_entropy import counter_of
     from lmkit.io.temp_storage import Disk, memory_size
 
-    size = memory_size(asked.memory)
-    if not asked.order:
-        return SymbolCounts()
-    return BlockCounts(asked.order, memory=size, spill=lambda: Disk(asked.temp_dir), alphabet=text.symbols_of.alphabet)
+    return counter_of(
+        asked.order, memory=memory_size(asked.memory), spill=lambda: Disk(asked.temp_dir),
+        alphabet=text.symbols_of.alphabet,
+    )  # fmt: skip
 
 
-def _parts(run: Run, asked: EntropyRequest, text: _Text) -> list[_Part]:
+def _parts(run: Run, asked: EntropyRequest, text: _Text) -> list[Named]:
     """Each file where there are several and no --compare, and last all of them as one text."""
-    total, parts = _counter(asked, text), list[_Part]()
+    from lmkit.information.text_entropy import TextStatistics
+
+    total, parts = _counter(asked, text), list[Named]()
     apart = len(asked.inputs) > 1 and asked.compare is None
     for names in [[name] for name in asked.inputs] if apart else [asked.inputs]:
         own = _counter(asked, text) if apart else None
@@ -95,11 +92,11 @@ def _parts(run: Run, asked: EntropyRequest, text: _Text) -> list[_Part]:
             continue
         name, orders = streams.display(names[0]), own.finish()
         if orders:
-            parts.append(_Part(name, orders, text.passed - passed, text.sizes.bytes - size))
+            parts.append((name, TextStatistics(orders, text.passed - passed, text.sizes.bytes - size)))
         else:
             run.terminal.notice(f"{name}: too short to measure, counted in the total alone")
     orders = _finished(asked, text, asked.inputs, total)
-    return [*parts, _Part("total", orders, text.passed, text.sizes.bytes)]
+    return [*parts, ("total", TextStatistics(orders, text.passed, text.sizes.bytes))]
 
 
 def _finished(asked: EntropyRequest, text: _Text, names: Sequence[str], counter: Any) -> list[Any]:
@@ -120,10 +117,10 @@ def entropy_of_text(run: Run, asked: EntropyRequest, out: streams.Output) -> Non
     if asked.bare:
         parts = parts[-1:]
     table: Table | None = None
-    for part in parts:
-        named = {"file": part.name} if len(parts) > 1 else {}
+    for name, part in parts:
+        named = {"file": name} if len(parts) > 1 else {}
         records = [{**named, **_of_order(asked, text, part, one)} for one in part.orders]
-        warning = _warning(run, asked, part.orders[-1], text.unit) if part is parts[-1] else None
+        warning = _warning(run, asked, part.orders[-1], text.unit) if part is parts[-1][1] else None
         if asked.compare is not None:
             _compared(asked, out, text, part, {**records[-1], "warning": warning})
         elif asked.json:
@@ -137,13 +134,13 @@ def entropy_of_text(run: Run, asked: EntropyRequest, out: streams.Output) -> Non
                 table.row(row)
 
 
-def _of_order(asked: EntropyRequest, text: _Text, part: _Part, one: Any, *, brief: bool = False) -> dict[str, Any]:
+def _of_order(
+    asked: EntropyRequest, text: _Text, part: "TextStatistics", one: Any, *, brief: bool = False
+) -> dict[str, Any]:
     """The numbers of one order."""
-    from lmkit.information.measures import bits_per
-
     bits = one.entropy(asked.correction)
     rest = {
-        "bits_per_byte": bits_per(bits, part.passed, part.bytes),
+        "bits_per_byte": part.bits_per_byte(bits),
         "block_entropy": asked.information(one.block_entropy(asked.correction)), "distinct": one.blocks.distinct,
     }  # fmt: skip
     record = asked.answer(bits)
@@ -164,7 +161,9 @@ def _warning(run: Run, asked: EntropyRequest, one: Any, unit: str) -> str | None
     return message
 
 
-def _compared(asked: EntropyRequest, out: streams.Output, text: _Text, part: _Part, record: dict[str, Any]) -> None:
+def _compared(
+    asked: EntropyRequest, out: streams.Output, text: _Text, part: "TextStatistics", record: dict[str, Any]
+) -> None:
     """The text's entropies and its sizes under compressors, in bits per byte and character."""
     from lmkit.information.measures import bits_per
 
@@ -210,14 +209,13 @@ def against(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
 
 def windows(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
     """`--window`."""
-    from lmkit.information import block_entropy
+    from lmkit.information.text_entropy import windowed
 
     text = _Text(run, asked, live=True)
     table: Table | None = None
     shown = False
     size, step = int(asked.window or 0), int(asked.step or asked.window or 0)
-    for begin, symbols in block_entropy.windows(text.symbols(asked.inputs), size, step):
-        one = block_entropy.in_window(symbols, asked.order)
+    for begin, one in windowed(text.symbols(asked.inputs), size, step, asked.order):
         record = {**asked.answer(one.entropy(asked.correction)), "order": asked.order, "begin": begin}
         record |= {"symbols": size, "distinct": one.blocks.distinct, "unit_of": text.unit}
         shown = True
