@@ -10,18 +10,17 @@ from importlib import import_module
 from typing import Any
 
 from lmkit import checkpoint
+from lmkit.architectures.families import FAMILIES, imported
 from lmkit.errors import CheckpointError, LmkitError
 
-KINDS = {
-    "adapter": ("lmkit.architectures.adapters", "AdapterWeights"),
-    "ffn": ("lmkit.inference.feedforward", "FeedForwardModel"),
-    "ngram": ("lmkit.ngram.backoff_model", "NGram"),
-    "ngram-counts": ("lmkit.ngram.count_file", "CountFile"),
-    "pretoken-counts": ("lmkit.tokenization.bpe.pretoken_counts", "PretokenCounts"),
-    "rnn": ("lmkit.inference.recurrent", "RecurrentModel"),
-    "tokenizer": ("lmkit.tokenization.tokenizer_file", "TokenizerFile"),
-    "transformer": ("lmkit.inference.transformer", "TransformerModel"),
-    "w2v": ("lmkit.word_vectors.vector_space", "VectorSpace"),
+KINDS: Mapping[str, str] = {
+    **{kind: family.model for kind, family in FAMILIES.items()},
+    "adapter": "lmkit.architectures.adapters:AdapterWeights",
+    "ngram": "lmkit.ngram.backoff_model:NGram",
+    "ngram-counts": "lmkit.ngram.count_file:CountFile",
+    "pretoken-counts": "lmkit.tokenization.bpe.pretoken_counts:PretokenCounts",
+    "tokenizer": "lmkit.tokenization.tokenizer_file:TokenizerFile",
+    "w2v": "lmkit.word_vectors.vector_space:VectorSpace",
 }
 SNIFF = 1 << 16
 
@@ -90,8 +89,7 @@ def load_folder(files: Mapping[str, memoryview], name: str) -> Any:
     Raises CheckpointError, with the folder's name, where it can't be used.
     """
     weights = weights_in(files, name)
-    module, model = KINDS["transformer"]
-    return getattr(import_module(module), model)(weights)
+    return imported(KINDS["transformer"])(weights)
 
 
 def weights_in(files: Mapping[str, memoryview], name: str) -> Any:
@@ -214,11 +212,10 @@ def _in_folder(function: str, files: Mapping[str, memoryview], name: str, *more:
 
 
 def _from_checkpoint(content: Content) -> Any:
-    module, name = _class_of(content)
-    return getattr(import_module(module), name).from_checkpoint(content)
+    return imported(_class_of(content)).from_checkpoint(content)
 
 
-def _class_of(content: Content) -> tuple[str, str]:
+def _class_of(content: Content) -> str:
     """Where the class of a kind is. Raises CheckpointError for no kind of model."""
     if content.kind == "training-state":
         raise CheckpointError(

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from lmkit.architectures.neural_model import FAMILIES, LoadedModel
+from lmkit.architectures.families import FAMILIES, imported
+from lmkit.architectures.neural_model import LoadedModel
 from lmkit.data.sequences import TextFormat
 
 
@@ -22,5 +23,5 @@ def random_tensors(settings, seed=0):
 
 def random_weights(kind, tokenizer, *, by="line", seed=0, vocabulary=None, **settings):
     """A model of a kind over a tokenizer; more ids than that has, if asked for."""
-    made = FAMILIES[kind](vocabulary=vocabulary or tokenizer.size, **settings)
+    made = imported(FAMILIES[kind].config)(vocabulary=vocabulary or tokenizer.size, **settings)
     return LoadedModel(made, TextFormat.of(by, tokenizer), tokenizer, random_tensors(made, seed))

@@ -10,20 +10,15 @@ import numpy as np
 from lmkit import __version__
 from lmkit.architectures import published_settings
 from lmkit.architectures.config import ModelConfig
-from lmkit.architectures.feedforward import FFNConfig
+from lmkit.architectures.families import FAMILIES, imported
 from lmkit.architectures.heads import LM, head_kind
 from lmkit.architectures.published_settings import NOTHING, Published
-from lmkit.architectures.recurrent import RNNConfig
-from lmkit.architectures.transformer import TransformerConfig
 from lmkit.checkpoint import Array, Checkpoint
 from lmkit.data.sequences import NEVER, TextFormat, sequences
 from lmkit.errors import CheckpointError
 from lmkit.protocols import F32, F64, I32, I64, State, Tokenizer, TokenScore
 from lmkit.tokenization import tokenizers
 
-FAMILIES: Mapping[str, type[ModelConfig]] = {
-    family.kind: family for family in (FFNConfig, RNNConfig, TransformerConfig)
-}
 BATCH_TOKENS = 1 << 12
 POOL = 1 << 16  # tokens of small documents that are scored together
 
@@ -49,7 +44,7 @@ class LoadedModel:
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> "LoadedModel":
         """The model in a checkpoint, of head `lm`; its arrays stay where they are. Raises CheckpointError."""
-        settings = FAMILIES[checkpoint.kind].from_json(checkpoint.config)
+        settings: ModelConfig = imported(FAMILIES[checkpoint.kind].config).from_json(checkpoint.config)
         if (kind := head_kind(checkpoint.config)) != LM:
             raise CheckpointError(f"its head is of kind {kind!r}, expected {LM!r}: it is no language model")
         tokenizer = tokenizers.load(checkpoint)

@@ -1,6 +1,5 @@
 """From settings or weights to a network."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,23 +8,15 @@ from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
 from lmkit.architectures.config import ModelConfig
+from lmkit.architectures.families import FAMILIES, imported
 from lmkit.architectures.neural_model import LoadedModel
-from lmkit.nn.feedforward import FeedForwardNetwork
 from lmkit.nn.network import Network
-from lmkit.nn.recurrent import RecurrentNetwork
-from lmkit.nn.transformer import TransformerNetwork
 from lmkit.protocols import F32, Ints
 
 SEEDS = 1 << 63
 """How many seeds torch tells apart."""
 
 _FILLING = (Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_)
-
-NETWORKS: dict[str, Callable[..., Network]] = {
-    "ffn": FeedForwardNetwork,
-    "rnn": RecurrentNetwork,
-    "transformer": TransformerNetwork,
-}
 
 
 class _Unfilled(TorchFunctionMode):
@@ -42,7 +33,8 @@ class _Unfilled(TorchFunctionMode):
 
 def network(settings: ModelConfig, **options: Any) -> Network:
     """A network whose weights are not yet filled."""
-    return NETWORKS[settings.kind](settings, **options)
+    made: Network = imported(FAMILIES[settings.kind].network)(settings, **options)
+    return made
 
 
 def initialised(settings: ModelConfig, *, seed: int, **options: Any) -> Network:

@@ -1,10 +1,9 @@
 """Neural models with random weights, read from the bytes of a file."""
 
-from importlib import import_module
-
 from random_weights import random_weights
 
 from lmkit import registry
+from lmkit.architectures.families import imported
 from lmkit.checkpoint import parse, serialize
 from lmkit.tokenization.tokenizers import CharTokenizer
 from lmkit.tokenization.vocabulary import Vocabulary
@@ -19,6 +18,5 @@ def build(kind, own, seed=0, **parameters):
     """Parameters of the model's class may follow."""
     weights = random_weights(kind, TOKENIZER, by=own.get("by", "stream"), seed=seed, **own)
     data = b"".join(serialize(weights.to_checkpoint({})))
-    module, name = registry.KINDS[kind]
     found = type(weights).from_checkpoint(parse(data))
-    return getattr(import_module(module), name)(found, **parameters)
+    return imported(registry.KINDS[kind])(found, **parameters)

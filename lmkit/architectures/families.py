@@ -1,0 +1,41 @@
+"""The families of neural language models: where the config, the numpy model and the torch network of each are.
+
+Classes of other rooms are named, not imported, since only the one that is used may be loaded.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
+
+
+class Family(NamedTuple):
+    """The classes of a family, each as `module:class`."""
+
+    config: str
+    model: str
+    network: str
+
+
+FAMILIES: Mapping[str, Family] = {
+    "ffn": Family(
+        "lmkit.architectures.feedforward:FFNConfig",
+        "lmkit.inference.feedforward:FeedForwardModel",
+        "lmkit.nn.feedforward:FeedForwardNetwork",
+    ),
+    "rnn": Family(
+        "lmkit.architectures.recurrent:RNNConfig",
+        "lmkit.inference.recurrent:RecurrentModel",
+        "lmkit.nn.recurrent:RecurrentNetwork",
+    ),
+    "transformer": Family(
+        "lmkit.architectures.transformer:TransformerConfig",
+        "lmkit.inference.transformer:TransformerModel",
+        "lmkit.nn.transformer:TransformerNetwork",
+    ),
+}
+
+
+def imported(place: str) -> Any:
+    """Return the class that `module:class` names."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
