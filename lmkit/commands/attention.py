@@ -18,40 +18,39 @@ def attention(
     run: Run,
     model: ModelOption = None,
     text: Annotated[
-        str | None, typer.Option("--text", metavar="TEXT", show_default=False, help="The text to be attended to.")
+        str | None, typer.Option("--text", metavar="TEXT", show_default=False, help="Text whose tokens attend to each other.")
     ] = None,
     layer: Annotated[
-        int | None, typer.Option("--layer", metavar="L", min=0, show_default=False, help="One layer, from 0.")
+        int | None, typer.Option("--layer", metavar="L", min=0, show_default=False, help="Layer to print, counted from 0.")
     ] = None,
     head: Annotated[
-        int | None, typer.Option("--head", metavar="H", min=0, show_default=False, help="One head of it, from 0.")
+        int | None, typer.Option("--head", metavar="H", min=0, show_default=False, help="Head to print, counted from 0.")
     ] = None,
-    mask_only: Annotated[bool, typer.Option("--mask-only", help="Print a mask; no model.")] = False,
+    mask_only: Annotated[bool, typer.Option("--mask-only", help="Print an attention mask, without a model.")] = False,
     kind: Annotated[
         str,
         typer.Option(
             "--kind", metavar="KIND", callback=choice("causal", "full", "prefix"),
-            help="Which mask: `causal`, `full`, or `prefix`, causal after the first tokens.",
+            help="Mask: `causal`, `full`, or `prefix` (causal after the first --prefix tokens).",
         ),
     ] = "causal",
     number: Annotated[
-        int, typer.Option("--number", "-n", metavar="N", min=1, max=LARGEST, help="Tokens of a mask.")
+        int, typer.Option("--number", "-n", metavar="N", min=1, max=LARGEST, help="Size of the mask, in tokens.")
     ] = 4,
     prefix: Annotated[
         int | None,
-        typer.Option("--prefix", metavar="N", min=0, show_default=False, help="Tokens that all see, with `prefix`."),
+        typer.Option("--prefix", metavar="N", min=0, show_default=False, help="Prefix length of `--kind prefix`: tokens visible to all."),
     ] = None,
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """What each token of a text attends to.
+    """Print the attention weights of a transformer, or a mask.
 
-    For a transformer, an object of `tokens`, the token that a sequence starts with and those of the text, and
-    `weights`: for each layer, each head and each token how much it takes from each token; each row
-    sums to one, and what follows a token gets exactly 0. --layer and --head give one head as a
-    table, a row for each token that attends.
+    The result is a JSON object. `tokens` are the start token and the tokens of --text. `weights` has, per layer,
+    head and token, the weight on each token; each row sums to 1, and later tokens get exactly 0. --layer and
+    --head print one head as a table, a row per attending token.
 
-    --mask-only prints which tokens each of N tokens may attend to, 1 or 0, a row for each.
+    --mask-only prints the mask of N tokens, a row each: 1 where attention is allowed, 0 elsewhere.
 
     Examples:
       lmkit attention -m model.lm --text "the cat sat"

@@ -23,7 +23,7 @@ _BY_KIND = {"ngram": ARPA, "ngram-counts": ARPA, "tokenizer": TOKENIZER, "w2v": 
 def convert(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[INPUT]", help="Folder, checkpoint, GGUF or ARPA file, tokenizer.json.")
+        str | None, typer.Argument(metavar="[INPUT]", help="Folder, checkpoint, GGUF file, ARPA file, tokenizer.json or file of word vectors.")
     ] = None,
     to: Annotated[
         str | None,
@@ -32,22 +32,22 @@ def convert(
             metavar="FORMAT",
             callback=choice(*FORMS),
             show_default="by the input",
-            help="`lm`, a checkpoint; `huggingface`, a folder; `arpa`; `tokenizer.json`; of word vectors `word2vec`, "
-            "`word2vec-bin`, `glove`, or `projector`, a folder.",
+            help="Output format: `lm` (a checkpoint), `huggingface` (a folder), `arpa` or `tokenizer.json`; for word "
+            "vectors `word2vec`, `word2vec-bin`, `glove` or `projector` (a folder).",
         ),
     ] = None,
     output: Output = None,
 ) -> None:
-    """A checkpoint to and from other tools' formats.
+    """Convert checkpoints to and from other tools' formats.
 
-    A Hugging Face folder (GPT-2, Llama, Mistral, Qwen2, Qwen3 and what has their shape, such as
-    SmolLM; safetensors, whole or in shards) becomes one checkpoint; every command takes the folder
-    itself too. A transformer becomes a folder that transformers loads with no code of its own,
-    new or empty, whole or not at all; a shape that transformers does not know is refused. N-gram models go
-    to and from ARPA, and tokenizers to and from tokenizer.json, as with `ngram` and `bpe`
-    `import` and `export`, and word vectors to and from the files of word2vec and GloVe.
-    GGUF files of Llamas and Qwens, quantized or not, become a checkpoint of float32 with the library
-    gguf. Pickled weights are refused, since reading them can run code.
+    Hugging Face folders (GPT-2, Llama, Mistral, Qwen2, Qwen3 and models of their shape, such as SmolLM;
+    safetensors, also sharded) become checkpoints, although every command also reads the folders directly. A
+    transformer checkpoint becomes a folder, new or empty, that transformers loads without remote code;
+    architectures that transformers lacks are refused. GGUF files of Llama and Qwen models, quantized or not,
+    become float32 checkpoints (extra `gguf`). Pickled weights are refused, because loading them can run code.
+
+    N-gram models convert to and from ARPA, tokenizers to and from tokenizer.json, word vectors to and from
+    word2vec and GloVe, as with `import` and `export` of `ngram`, `bpe` and `w2v`.
 
     Examples:
       lmkit convert SmolLM2-135M -o smollm.lm

@@ -28,13 +28,13 @@ def ppl(
     model: ModelsOption = None,
     no_eos: NoEos = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Each line's probability, and the perplexity by three formulas.")
+        bool, typer.Option("--explain", help="Explain: print each line's probability, and the perplexity by three formulas.")
     ] = False,
     compare: Annotated[
         list[str] | None,
         typer.Option(
             "--compare", metavar="MODEL...", show_default=False,
-            help="More models; all are printed best first, by bits per byte, and stderr names the best.",
+            help="Compare with more models. The totals are printed best first, by bits per byte, and stderr names the best.",
         ),
     ] = None,
     *,
@@ -44,29 +44,20 @@ def ppl(
     bare: Bare = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Perplexity of texts under any model.
+    """Compute perplexity of texts under any model.
 
-    Every token of every line is predicted once, and the end of the line too unless --no-eos.
-    `perplexity` counts all tokens, unknown ones at the probability that the model gives the
-    unknown word; `perplexity_known` leaves unknown ones out. Bits per byte compare models
-    whatever their tokens. Several files give a line each and a total; several models are
-    set side by side. The signature says how the number came about: same signature and same
-    text, same number.
+    Each token of each line is predicted once, then the end of the line (unless --no-eos). `perplexity` covers
+    all tokens; `perplexity_known` leaves out unknown tokens. Bits per byte are comparable across tokenizers.
+    Several FILEs get a line each and a total; several models are printed side by side. Two scores are comparable
+    if their signatures are equal.
 
-    A start token in front of a published model's text is context, and never predicted. With --bos never
-    the text's first token is that context instead, and is not predicted; the signature says `bos:no`.
+    Line models start anew with each line. Others read each file as one sequence, and a transformer scores texts
+    longer than its context length in sliding windows that advance by --stride. The start token that --bos adds
+    is context only. With --bos never, the first token of a text is that context (signature `bos:no`).
 
-    Models of lines begin afresh with each line. Others read each file from its beginning and
-    know what stood in the lines before; a transformer sees a long text through windows that
-    move on by --stride, so that a token is predicted once, from most of what fits.
-
-    With --compare MODEL... the totals come best first, and -b prints the name of the model
-    with the fewest bits per byte, which tells the model nearest to a domain. Texts that are
-    FILEs stand before it.
-
-    With --mix the models are also mixed, p = sum of w_i p_i, and the mixture's numbers come
-    last. The weights of --mix auto are found by EM on --mix-text, whose scores are held in
-    memory.
+    --compare MODEL... prints totals best first; with -b, only the name of the model with the fewest bits per
+    byte. --mix adds a line for the interpolated models, p = sum of w_i p_i. `--mix auto` estimates the weights
+    by EM on --mix-text.
 
     Examples:
       lmkit ppl -m model.lm test.txt

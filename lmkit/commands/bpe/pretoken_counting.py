@@ -20,21 +20,23 @@ Level = Annotated[
     str,
     typer.Option(
         "--level", metavar="LEVEL", callback=choice("byte", "char"),
-        help="What merges start from: `byte`, any bytes; `char`, the characters of words and a mark at their end.",
+        help="Base units of merges: `byte`, any bytes, or `char`, the characters of words with an end-of-word marker.",
     ),
 ]  # fmt: skip
 Pattern = Annotated[
     str | None,
     typer.Option(
         "--pattern", metavar="NAME", callback=suggested(*PATTERNS), show_default="gpt2; whitespace at level char",
-        help="What merges do not cross: `gpt2`, `gpt4`, `whitespace`, `none`, or a regular expression.",
+        help="Pre-tokenization pattern, whose matches merges do not cross: `gpt2`, `gpt4`, `whitespace`, `none`, or a "
+        "regular expression.",
     ),
 ]  # fmt: skip
 TokenizerOption = Annotated[
     str | None,
     typer.Option(
         "--model", "-m", metavar="MODEL", show_default=False,
-        help="Any checkpoint, for its tokenizer; `-`, or none while texts are files: stdin.",
+        help="Tokenizer, or any checkpoint that has one. `-` reads it from stdin; so does leaving it out when the texts are "
+        "files.",
     ),
 ]  # fmt: skip
 

@@ -24,7 +24,7 @@ def fit(
             "--smoothing",
             metavar="NAME",
             callback=choice(*METHODS, also=ALIASES),
-            help=f"One of {', '.join(METHODS)}; also {', '.join(ALIASES)}.",
+            help=f"Smoothing method: {', '.join(METHODS)}; also {', '.join(ALIASES)}.",
         ),
     ] = "modified-kneser-ney",
     tokens: Tokens = "word",
@@ -35,16 +35,17 @@ def fit(
         typer.Option(
             "--prune",
             metavar="COUNTS",
-            help="Drop n-grams seen no more often than this, an order each, such as `0,1,1`; the last serves the rest.",
+            help="Count pruning: drop n-grams with at most this count, per order, such as `0,1,1`. The last value holds for "
+            "all higher orders.",
         ),
     ] = None,
     k: Annotated[
         float | None,
-        typer.Option("--k", metavar="K", min=1e-12, max=1e6, show_default="1", help="What add-k adds to every count."),
+        typer.Option("--k", metavar="K", min=1e-12, max=1e6, show_default="1", help="Constant that add-k adds to every count."),
     ] = None,
     alpha: Annotated[
         float | None,
-        typer.Option("--alpha", metavar="A", min=1e-12, max=1.0, show_default="0.4", help="Weight of stupid backoff."),
+        typer.Option("--alpha", metavar="A", min=1e-12, max=1.0, show_default="0.4", help="Backoff factor of stupid-backoff."),
     ] = None,
     discount: Annotated[
         float | None,
@@ -54,7 +55,7 @@ def fit(
             min=0.0,
             max=1.0,
             show_default="from counts of counts",
-            help="The discount of absolute and kneser-ney.",
+            help="Absolute discount of `absolute` and `kneser-ney`.",
         ),
     ] = None,
     heldout: Annotated[
@@ -62,8 +63,8 @@ def fit(
         typer.Option(
             "--heldout",
             metavar="FILE",
-            show_default="leaving one out",
-            help="Text on which EM tunes the weights of jelinek-mercer.",
+            show_default="leave-one-out",
+            help="Held-out text on which EM estimates the weights of jelinek-mercer.",
         ),
     ] = None,
     open_vocabulary: Annotated[
@@ -71,11 +72,11 @@ def fit(
         typer.Option(
             "--open-vocabulary/--closed-vocabulary",
             show_default="open, but closed for mle, add-k and order 0",
-            help="Whether unknown words get a share of the probability.",
+            help="Open vocabulary: reserve probability for unknown words.",
         ),
     ] = None,
     from_counts: Annotated[
-        bool, typer.Option("--from-counts", help="The input is a count file of `ngram count` or `merge`.")
+        bool, typer.Option("--from-counts", help="Read a count file of `ngram count` or `ngram merge` instead of text.")
     ] = False,
     vocab: VocabFile = None,
     max_vocab: MaxVocab = None,
@@ -86,15 +87,15 @@ def fit(
     threads: Threads = None,
     output: Output = None,
 ) -> None:
-    """Count n-grams and smooth them into a model.
+    """Fit a smoothed n-gram model to a text or to counts.
 
-    The default, interpolated modified Kneser-Ney, gives the numbers of KenLM's lmplz. Where
-    discounts can't be estimated, as from small or repetitive text, fixed ones are taken and a
-    message says so. Words are what spaces part; `<s>` and `</s>` in a text are dropped,
-    `<unk>` is the unknown word. An open vocabulary gives unknown words a share.
+    The default smoothing, interpolated modified Kneser-Ney, equals KenLM's lmplz. Where the text is too small or
+    too repetitive to estimate discounts, defaults are used, with a notice. Words are separated by white space.
+    `<s>` and `</s>` in a text are dropped; `<unk>` is the unknown word, which has a probability if the
+    vocabulary is open.
 
-    The model normalises every text that it reads as --normalize and --punctuation say; bits per
-    character and byte are counted on the text as given.
+    --normalize and --punctuation are stored in the model, which normalises every text that it reads. Bits per
+    character and per byte still refer to the text as given.
 
     Examples:
       lmkit ngram fit train.txt -o model.lm

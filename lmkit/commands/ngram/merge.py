@@ -17,17 +17,16 @@ def merge(
     run: Run,
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[COUNTS]...", help="Count files, in the order of the texts.", show_default=False),
+        typer.Argument(metavar="[COUNTS]...", help="Count files, in the order of their texts.", show_default=False),
     ] = None,
     memory: Memory = None,
     temp_dir: TempDir = None,
     output: Output = None,
 ) -> None:
-    """Add up count files.
+    """Merge count files: add up their counts.
 
-    The sum is what counting the texts together, in the same order, would have given, to the
-    last n-gram and byte by byte. Sums can be added up again, so that many machines can merge
-    as a tree.
+    The result is byte-identical to counting the texts together, in the same order. Merged files can be merged
+    again, so many machines can merge as a tree.
 
     Examples:
       lmkit ngram merge monday.lm tuesday.lm -o counts.lm

@@ -12,14 +12,14 @@ from lmkit.tokenization.normalization import FORMS, KEEP, PUNCTUATION, UNCHANGED
 Normalize = Annotated[
     str,
     typer.Option(
-        "--normalize", metavar="FORMS", help="Normal forms in order: `none`, or of `nfc`, `nfkc`, `lowercase`."
+        "--normalize", metavar="FORMS", help="Text normalization: `none`, or a list of `nfc`, `nfkc` and `lowercase`, applied in order."
     ),
 ]
 Punctuation = Annotated[
     str,
     typer.Option(
         "--punctuation", metavar="MODE", callback=choice(*PUNCTUATION),
-        help="Punctuation: `keep` it on words, `split` each mark off as a word, `remove`: a space in place of each.",
+        help="Punctuation: `keep` leaves it attached to words, `split` makes each mark a word, `remove` replaces each by a space.",
     ),
 ]  # fmt: skip
 

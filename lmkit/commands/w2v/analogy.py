@@ -25,16 +25,16 @@ def analogy(
     run: Run,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[A B C]", help="A is to B as C is to what? None: a query a line from stdin."),
+        typer.Argument(metavar="[A B C]", help="Analogy: A is to B as C is to ? Without words, reads a query per line from stdin."),
     ] = None,
     model: ModelOption = None,
     positive: Annotated[
         list[str] | None,
-        typer.Option("--positive", metavar="WORD...", show_default=False, help="Words to add, up to the next option."),
+        typer.Option("--positive", metavar="WORD...", show_default=False, help="Words to add: all words up to the next option."),
     ] = None,
     negative: Annotated[
         list[str] | None,
-        typer.Option("--negative", metavar="WORD...", show_default=False, help="Words to subtract, likewise."),
+        typer.Option("--negative", metavar="WORD...", show_default=False, help="Words to subtract: all words up to the next option."),
     ] = None,
     queries: Queries = None,
     method: Method = "cosadd",
@@ -44,14 +44,15 @@ def analogy(
     bare: BareWords = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """What is to a word as another word is to a third.
+    """Solve analogies: A is to B as C is to ?
 
-    A is to B as C is to what is nearest to B - A + C. `man king woman` asks what is to woman as king is
-    to man, and so does `--positive king woman --negative man`. The words of a query are never its
-    answer. Lines of stdin or of --queries have three words, or words with a sign each: `+king +woman
-    -man`; words with spaces in them have tabs between. Where training had --subwords unknown words have
-    vectors made of their characters, as is told. Lines with words that have no vector are told
-    and left out, and the status is 3 in the end; with --bare each line has its line.
+    The answer is the word nearest to B - A + C. `man king woman` asks for the word that is to woman as king is to
+    man, like `--positive king woman --negative man`. Words of the query are never its answer.
+
+    Lines of stdin or --queries have three words, or signed words: `+king +woman -man`. Separate words by tabs if
+    they contain spaces. A line with a word that has no vector is reported and skipped (with --bare, an empty
+    line), and the exit status is 3. After training with --subwords, unknown words have vectors composed of
+    character n-grams, with a notice.
 
     Examples:
       lmkit w2v analogy -m vectors.lm man king woman

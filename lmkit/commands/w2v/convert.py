@@ -19,25 +19,25 @@ from lmkit.io.folders import write_folder
 def import_(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="File of word vectors; none: stdin.", show_default=False)
+        str | None, typer.Argument(metavar="[FILE]", help="File of word vectors. No FILE reads stdin.", show_default=False)
     ] = None,
     format: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="FORMAT", callback=choice("text", "bin", "glove"), show_default="found out",
-            help="`text` and `bin` of word2vec, which begin with the numbers of words and of a word's numbers, "
+            "--format", metavar="FORMAT", callback=choice("text", "bin", "glove"), show_default="by content",
+            help="Input format: word2vec's `text` or `bin`, which begin with the number of words and the dimension, "
             "or `glove`, which does not.",
         ),
     ] = None,
     encoding_errors: EncodingErrors = "strict",
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Read word vectors of another tool.
+    """Import word vectors from another tool.
 
-    The files of word2vec, text and binary, of GloVe, fastText's .vec and what gensim's
-    save_word2vec_format writes, compressed ones too. Words may have spaces in texts. Of a word that stands
-    there twice the first vector is kept. Numbers become float32, to the bit as gensim reads them;
-    what is not finite is refused. Zero vectors stay, and are near nothing.
+    Formats: word2vec text and binary, GloVe, fastText's .vec, and the output of gensim's save_word2vec_format,
+    compressed or not. In text formats a word may contain spaces. Of a repeated word the first vector is kept.
+    Numbers become float32 exactly as in gensim; infinite and NaN values are refused. A zero vector is kept, and
+    is near no word.
 
     Examples:
       lmkit w2v import glove.6B.50d.txt -o glove.lm
@@ -84,14 +84,14 @@ def _read(run: Run, name: str, chunks: Iterator[bytes], format: str | None, erro
 def export(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Checkpoint of vectors; none: stdin.", show_default=False)
+        str | None, typer.Argument(metavar="[MODEL]", help="Checkpoint of word vectors. No MODEL reads stdin.", show_default=False)
     ] = None,
     model: ModelOption = None,
     format: Annotated[
         str,
         typer.Option(
             "--format", metavar="FORMAT", callback=choice("text", "bin", "glove", "projector"),
-            help="`text` or `bin` of word2vec, `glove`, or a folder for TensorFlow's `projector`.",
+            help="Output format: word2vec's `text` or `bin`, `glove`, or `projector`, a folder for TensorFlow's projector.",
         ),
     ] = "text",
     which: Annotated[
@@ -99,8 +99,8 @@ def export(
         typer.Option(
             "--which", metavar="NAME",
             callback=choice("centre", "context", "both", also={"v": "centre", "u": "context"}),
-            help="A word's vector as `centre` (or `v`) or as `context` (or `u`), or `both`: twice as many numbers, "
-            "the centre's first.",
+            help="Which vectors: `centre` (or `v`), `context` (or `u`), or `both`, concatenated, the centre's "
+            "first.",
         ),
     ] = "centre",
     output: Output = None,

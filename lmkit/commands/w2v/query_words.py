@@ -13,23 +13,24 @@ from lmkit.io.records import Table, cell
 
 SHOWN = 5  # words that are named on one line
 
-Top = Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many words to show.")]
+Top = Annotated[int, typer.Option("--top", metavar="N", min=1, help="Number of words to show.")]
 Limit = Annotated[
     int | None,
     typer.Option(
         "--limit", metavar="N", min=1, show_default="all",
-        help="Answer with the first N words only; `</s>` and the like are not counted.",
+        help="Restrict answers to the first N words of the vocabulary, special tokens not counted.",
     ),
 ]  # fmt: skip
 Method = Annotated[
     str,
     typer.Option(
         "--method", metavar="METHOD", callback=choice("cosadd", "cosmul"),
-        help="`cosadd`: the cosine with the sum of unit vectors; `cosmul`: their product, each moved to 0 to 1.",
+        help="Analogy method: `cosadd` (3CosAdd), the cosine with the sum of unit vectors; `cosmul` (3CosMul), the product "
+        "and quotient of cosines shifted to 0 to 1.",
     ),
 ]  # fmt: skip
 BareWords = Annotated[
-    bool, typer.Option("--bare", "-b", help="Print only the words, those of a query on one line with tabs between.")
+    bool, typer.Option("--bare", "-b", help="Print only the words, a tab-separated line per query.")
 ]
 Queries = Annotated[
     str | None,
