@@ -39,7 +39,9 @@ COMMANDS = {
     "next": Command("lmkit.commands.next", "next_token", "Print the distribution over the next token after a prompt."),
     "sample": Command("lmkit.commands.sample", "sample", "Generate text from any model."),
     "embed": Command("lmkit.commands.embed", "embed", "Embed lines or tokens as vectors."),
-    "attention": Command("lmkit.commands.attention", "attention", "Print the attention weights of a transformer, or a mask."),
+    "attention": Command(
+        "lmkit.commands.attention", "attention", "Print the attention weights of a transformer, or a mask."
+    ),
     "entropy": Command("lmkit.commands.entropy.entropy", "entropy", "Measure the entropy of texts and distributions."),
     "compress": Command("lmkit.commands.compress", "compress", "Compress a file by arithmetic coding with any model."),
     "decompress": Command("lmkit.commands.compress", "decompress", "Decompress a file that `lmkit compress` wrote."),
@@ -53,13 +55,17 @@ COMMANDS = {
     "ngram query": Command(f"{NGRAM}.query", "query", "Look up n-grams and their probabilities."),
     "ngram prune": Command(f"{NGRAM}.prune", "prune", "Prune a model: drop n-grams with little effect on perplexity."),
     "ngram mix": Command(f"{NGRAM}.mix", "mix", "Mix n-gram models into one (static interpolation)."),
-    "ngram coverage": Command(f"{NGRAM}.coverage", "coverage", "Measure how many n-grams of a test text a training text contains."),
+    "ngram coverage": Command(
+        f"{NGRAM}.coverage", "coverage", "Measure how many n-grams of a test text a training text contains."
+    ),
     "ngram import": Command(f"{NGRAM}.convert", "import_", "Import an ARPA model or a table of counts."),
     "ngram export": Command(f"{NGRAM}.convert", "export", "Export a model as ARPA, or counts as a table."),
     "bpe train": Command(f"{BPE}.train", "train", "Train a tokenizer: learn byte-pair encoding (BPE) merges."),
     "bpe encode": Command(f"{BPE}.encode", "encode", "Encode text as ids or pieces."),
     "bpe decode": Command(f"{BPE}.decode", "decode", "Decode ids or pieces to text."),
-    "bpe stats": Command(f"{BPE}.stats", "stats", "Report tokenizer statistics: fertility, compression, vocabulary use."),
+    "bpe stats": Command(
+        f"{BPE}.stats", "stats", "Report tokenizer statistics: fertility, compression, vocabulary use."
+    ),
     "bpe count": Command(f"{BPE}.count", "count", "Count the distinct pre-tokens of a text."),
     "bpe import": Command(f"{BPE}.convert", "import_", "Import a tokenizer from another tool."),
     "bpe export": Command(f"{BPE}.convert", "export", "Export a tokenizer to another tool's format."),
@@ -75,22 +81,32 @@ COMMANDS = {
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
     "train rnn": Command(f"{TRAIN}.rnn", "rnn", "Train a recurrent language model."),
     "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
-    "prompt zero-shot": Command(f"{PROMPT}.zero_shot", "zero_shot", "Write zero-shot prompts: a question without examples."),
-    "prompt few-shot": Command(f"{PROMPT}.few_shot", "few_shot", "Write few-shot prompts: demonstrations, then a question."),
+    "prompt zero-shot": Command(
+        f"{PROMPT}.zero_shot", "zero_shot", "Write zero-shot prompts: a question without examples."
+    ),
+    "prompt few-shot": Command(
+        f"{PROMPT}.few_shot", "few_shot", "Write few-shot prompts: demonstrations, then a question."
+    ),
     "prompt cot": Command(f"{PROMPT}.cot", "cot", "Write chain-of-thought prompts."),
     "prompt fill": Command(f"{PROMPT}.fill", "fill", "Fill a template with each item."),
     "prompt chat": Command(f"{PROMPT}.chat", "chat", "Render conversations as prompts with a model's chat template."),
     "prompt extract": Command(f"{PROMPT}.extract", "extract", "Write event-extraction prompts with JSON schemas."),
     "prompt answer": Command(f"{PROMPT}.answer", "answer", "Answer prompts: score candidate answers under any model."),
-    "prompt ablate": Command(f"{PROMPT}.ablate", "ablate", "Ablate labels: compare true, random and no demonstrations."),
+    "prompt ablate": Command(
+        f"{PROMPT}.ablate", "ablate", "Ablate labels: compare true, random and no demonstrations."
+    ),
     "prompt search": Command(f"{PROMPT}.search", "search", "Search for the template with the highest accuracy."),
-    "prompt tree": Command(f"{PROMPT}.tree", "tree", "Solve tasks by tree of thoughts: search over steps of reasoning."),
+    "prompt tree": Command(
+        f"{PROMPT}.tree", "tree", "Solve tasks by tree of thoughts: search over steps of reasoning."
+    ),
     "eval text": Command("lmkit.commands.eval.text", "text", "Measure the diversity of texts."),
     "data text": Command(f"{DATA}.texts", "text", "Print a sample text that every Python installation contains."),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
     "data format": Command(f"{DATA}.format", "format_", "Format examples as prompts and outputs for training."),
     "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels: accuracy and F1."),
-    "eval regress": Command("lmkit.commands.eval.regress", "regress", "Score predicted numbers: errors and correlations."),
+    "eval regress": Command(
+        "lmkit.commands.eval.regress", "regress", "Score predicted numbers: errors and correlations."
+    ),
     "eval answers": Command("lmkit.commands.eval.answers", "answers", "Score answers extracted from generated texts."),
     "eval em": Command("lmkit.commands.eval.em", "em", "Score answers by exact match and token F1, as SQuAD does."),
     "eval bleu": Command("lmkit.commands.eval.bleu", "bleu", "Score texts against references: BLEU and chrF."),
@@ -100,8 +116,12 @@ COMMANDS = {
         f"{CALC}.distributions", "cross_entropy", "Compute cross-entropy of distributions, or of logits and a target."
     ),
     "calc entropy": Command(f"{CALC}.distributions", "entropy", "Compute the entropy of probabilities."),
-    "calc perplexity": Command(f"{CALC}.distributions", "perplexity", "Compute perplexity from token log-probabilities."),
-    "calc rnn-step": Command(f"{CALC}.rnn_cells", "rnn_step", "Compute one step of a simple (Elman) recurrent network."),
+    "calc perplexity": Command(
+        f"{CALC}.distributions", "perplexity", "Compute perplexity from token log-probabilities."
+    ),
+    "calc rnn-step": Command(
+        f"{CALC}.rnn_cells", "rnn_step", "Compute one step of a simple (Elman) recurrent network."
+    ),
     "calc lstm-step": Command(f"{CALC}.rnn_cells", "lstm_step", "Compute one step of an LSTM."),
     "calc gru-step": Command(f"{CALC}.rnn_cells", "gru_step", "Compute one step of a GRU."),
     "calc attention": Command(f"{CALC}.attention", "attention", "Compute attention scores, weights and outputs."),
@@ -144,7 +164,7 @@ WRITTEN = ("log", "items_file", "plot")
 """Parameters beside `output` that name files which a command writes."""
 READ = re.compile(r"\b(FILE|MODEL|FOLDER|INPUT|SHOTS|TRAIN|TEST|COUNTS)\b|^KIND$")
 """Metavariables of parameters that name files which it reads, a tokenizer's among them."""
-SUMMARY = "Language modelling for the shell: commands that read files or stdin and pipe into each other."
+SUMMARY = "Language modelling for the shell: train, score, sample and evaluate models in pipes."
 
 
 def function_of(name: str) -> Callable[..., Any]:

@@ -18,13 +18,25 @@ def attention(
     run: Run,
     model: ModelOption = None,
     text: Annotated[
-        str | None, typer.Option("--text", metavar="TEXT", show_default=False, help="Text whose tokens attend to each other.")
+        str | None,
+        typer.Option(
+            "--text", metavar="TEXT", show_default=False,
+            help="Text whose tokens attend to each other.",
+        )
     ] = None,
     layer: Annotated[
-        int | None, typer.Option("--layer", metavar="L", min=0, show_default=False, help="Layer to print, counted from 0.")
+        int | None,
+        typer.Option(
+            "--layer", metavar="L", min=0, show_default=False,
+            help="Layer to print, counted from 0.",
+        )
     ] = None,
     head: Annotated[
-        int | None, typer.Option("--head", metavar="H", min=0, show_default=False, help="Head to print, counted from 0.")
+        int | None,
+        typer.Option(
+            "--head", metavar="H", min=0, show_default=False,
+            help="Head to print, counted from 0.",
+        )
     ] = None,
     mask_only: Annotated[bool, typer.Option("--mask-only", help="Print an attention mask, without a model.")] = False,
     kind: Annotated[
@@ -39,7 +51,10 @@ def attention(
     ] = 4,
     prefix: Annotated[
         int | None,
-        typer.Option("--prefix", metavar="N", min=0, show_default=False, help="Prefix length of `--kind prefix`: tokens visible to all."),
+        typer.Option(
+            "--prefix", metavar="N", min=0, show_default=False,
+            help="Prefix length of `--kind prefix`: tokens visible to all.",
+        ),
     ] = None,
     json: Json = False,
     output: Output = None,

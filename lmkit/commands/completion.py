@@ -17,7 +17,9 @@ INSTALLED = {"bash": "bash-completion/completions/lmkit", "zsh": "site-functions
 
 def completion(
     run: Run,
-    shell: Annotated[str, typer.Argument(metavar="SHELL", callback=choice(*FILES), help="Shell: `bash`, `zsh` or `fish`.")],
+    shell: Annotated[
+        str, typer.Argument(metavar="SHELL", callback=choice(*FILES), help="Shell: `bash`, `zsh` or `fish`.")
+    ],
     output: Output = None,
 ) -> None:
     """Print a shell's completion script.

@@ -18,7 +18,9 @@ AnyFile = Annotated[
 ]
 CompressedFile = Annotated[
     str | None,
-    typer.Argument(metavar="[FILE]", help="A file that `lmkit compress` wrote. `-`, or no FILE, reads stdin.", show_default=False),
+    typer.Argument(
+        metavar="[FILE]", help="A file that `lmkit compress` wrote. `-`, or no FILE, reads stdin.", show_default=False
+    ),
 ]
 
 

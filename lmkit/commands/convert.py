@@ -23,7 +23,10 @@ _BY_KIND = {"ngram": ARPA, "ngram-counts": ARPA, "tokenizer": TOKENIZER, "w2v": 
 def convert(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[INPUT]", help="Folder, checkpoint, GGUF file, ARPA file, tokenizer.json or file of word vectors.")
+        str | None,
+        typer.Argument(
+            metavar="[INPUT]", help="Folder, checkpoint, GGUF file, ARPA file, tokenizer.json or file of word vectors."
+        ),
     ] = None,
     to: Annotated[
         str | None,

@@ -24,7 +24,10 @@ def embed(
     model: ModelOption = None,
     each: Annotated[
         str,
-        typer.Option("--each", metavar="UNIT", callback=choice("line", "token"), help="One vector per `line` or `token`."),
+        typer.Option(
+            "--each", metavar="UNIT", callback=choice("line", "token"),
+            help="One vector per `line` or `token`.",
+        ),
     ] = "line",
     pool: Annotated[
         str,
@@ -36,16 +39,26 @@ def embed(
     contextual: Annotated[
         bool,
         typer.Option(
-            "--contextual/--static", help="Contextual token vectors (hidden states), or static ones (rows of the embedding matrix)."
+            "--contextual/--static",
+            help="Contextual token vectors (hidden states), or static ones (rows of the embedding matrix).",
         ),
     ] = True,
     token: Annotated[
         str | None,
-        typer.Option("--token", metavar="TEXT", show_default=False, help="Print vectors of this token only, wherever it occurs."),
+        typer.Option(
+            "--token", metavar="TEXT", show_default=False,
+            help="Print vectors of this token only, wherever it occurs.",
+        ),
     ] = None,
-    bow: Annotated[bool, typer.Option("--bow", help="Bag of words: count the words of each line, or the tokens of a model.")] = False,
+    bow: Annotated[
+        bool, typer.Option("--bow", help="Bag of words: count the words of each line, or the tokens of a model.")
+    ] = False,
     cosine: Annotated[
-        bool, typer.Option("--cosine", help="Cosine: print each vector's cosine similarity with the first, instead of the vector.")
+        bool,
+        typer.Option(
+            "--cosine",
+            help="Cosine: print each vector's cosine similarity with the first, instead of the vector.",
+        )
     ] = False,
     encoding_errors: EncodingErrors = "strict",
     json: Json = False,

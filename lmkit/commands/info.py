@@ -18,19 +18,25 @@ INTACT, UNPROTECTED = "intact", "no digests"
 def info(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Checkpoint, folder or ARPA file. `-`, or no MODEL, reads stdin.")
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="Checkpoint, folder or ARPA file. `-`, or no MODEL, reads stdin."),
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", metavar="MODEL", help="The same as the argument MODEL.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", metavar="MODEL", help="The same as the argument MODEL.")
+    ] = None,
     tensors: Annotated[bool, typer.Option("--tensors", help="List the tensors: name, type and shape.")] = False,
     gradients: Annotated[
         bool,
         typer.Option(
-            "--gradients", help="Gradient norms of a token's loss by distance back in time, for neural models, on --text."
+            "--gradients",
+            help="Gradient norms of a token's loss by distance back in time, for neural models, on --text.",
         ),
     ] = False,
     text: Annotated[
         str | None,
-        typer.Option("--text", metavar="FILE", show_default=False, help="Text for --gradients. `-`, or no --text, reads stdin."),
+        typer.Option(
+            "--text", metavar="FILE", show_default=False, help="Text for --gradients. `-`, or no --text, reads stdin."
+        ),
     ] = None,
     distance: Annotated[
         int | None,
@@ -47,7 +53,8 @@ def info(
         bool,
         typer.Option(
             "--verify",
-            help="Verify all tensors against their digests. The exit status is 4 if one is damaged, 1 if there are no digests.",
+            help="Verify all tensors against their digests. The exit status is 4 if one is damaged, 1 if there are no "
+            "digests.",
         ),
     ] = False,
     json: Json = False,

@@ -28,13 +28,18 @@ def ppl(
     model: ModelsOption = None,
     no_eos: NoEos = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Explain: print each line's probability, and the perplexity by three formulas.")
+        bool,
+        typer.Option(
+            "--explain",
+            help="Explain: print each line's probability, and the perplexity by three formulas.",
+        )
     ] = False,
     compare: Annotated[
         list[str] | None,
         typer.Option(
             "--compare", metavar="MODEL...", show_default=False,
-            help="Compare with more models. The totals are printed best first, by bits per byte, and stderr names the best.",
+            help="Compare with more models. The totals are printed best first, by bits per byte, and stderr names the "
+            "best.",
         ),
     ] = None,
     *,
@@ -46,18 +51,16 @@ def ppl(
 ) -> None:  # fmt: skip
     """Compute perplexity of texts under any model.
 
-    Each token of each line is predicted once, then the end of the line (unless --no-eos). `perplexity` covers
-    all tokens; `perplexity_known` leaves out unknown tokens. Bits per byte are comparable across tokenizers.
-    Several FILEs get a line each and a total; several models are printed side by side. Two scores are comparable
-    if their signatures are equal.
+    Each token of each line is predicted once, then the end of the line. `perplexity` covers all tokens,
+    `perplexity_known` leaves out unknown ones. Bits per byte are comparable across tokenizers. Several FILEs get
+    a line each and a total. Scores are comparable if their signatures are equal.
 
-    Line models start anew with each line. Others read each file as one sequence, and a transformer scores texts
-    longer than its context length in sliding windows that advance by --stride. The start token that --bos adds
-    is context only. With --bos never, the first token of a text is that context (signature `bos:no`).
+    Line models start anew with each line. Others read each file as one sequence, and transformers score long
+    texts in sliding windows that advance by --stride. The start token that --bos adds is context only. With --bos
+    never, a text's first token is that context.
 
-    --compare MODEL... prints totals best first; with -b, only the name of the model with the fewest bits per
-    byte. --mix adds a line for the interpolated models, p = sum of w_i p_i. `--mix auto` estimates the weights
-    by EM on --mix-text.
+    --compare MODEL... prints totals best first; with -b, only the name of the best model. --mix adds the
+    interpolated model, p = sum of w_i p_i. `--mix auto` estimates the weights by EM on --mix-text.
 
     Examples:
       lmkit ppl -m model.lm test.txt

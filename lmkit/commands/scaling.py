@@ -22,7 +22,9 @@ def plan(
     vocab: Annotated[
         int | None, typer.Option("--vocab", metavar="V", min=1, help="Vocabulary size.", show_default=False)
     ] = None,
-    max_order: Annotated[int, typer.Option("--max-order", metavar="N", min=0, max=20, help="Longest n-gram order.")] = 3,
+    max_order: Annotated[
+        int, typer.Option("--max-order", metavar="N", min=0, max=20, help="Longest n-gram order.")
+    ] = 3,
     preset: Annotated[
         list[str] | None,
         typer.Option(

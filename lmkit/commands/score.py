@@ -24,17 +24,23 @@ def score(
     files: Files = None,
     model: ModelsOption = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Explain: print each token with its context and the n-gram order that supplied its probability.")
+        bool,
+        typer.Option(
+            "--explain",
+            help="Explain: print each token with its context and the n-gram order that supplied its probability.",
+        ),
     ] = False,
-    surprisal: Annotated[bool, typer.Option("--surprisal", help="Surprisal: print that of each token, in bits and nats.")] = False,
+    surprisal: Annotated[
+        bool, typer.Option("--surprisal", help="Surprisal: print that of each token, in bits and nats.")
+    ] = False,
     pairs: Annotated[
         str | None,
         typer.Option(
             "--pairs",
             metavar="FILE",
             show_default=False,
-            help="Minimal pairs: read two tab-separated sentences per line, print the more probable one, and how often it "
-            "is the first.",
+            help="Minimal pairs: read two tab-separated sentences per line, print the more probable one, and how often "
+            "it is the first.",
         ),
     ] = None,
     no_eos: NoEos = False,

@@ -23,7 +23,9 @@ def import_(
     run: Run,
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="Tokenizer file, both files of gpt2, or a folder. No FILE reads stdin."),
+        typer.Argument(
+            metavar="[FILE]...", help="Tokenizer file, both files of gpt2, or a folder. No FILE reads stdin."
+        ),
     ] = None,
     form: Annotated[
         str | None,
@@ -78,7 +80,8 @@ def import_(
 def export(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Tokenizer, or any checkpoint that has one. No MODEL reads stdin.")
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="Tokenizer, or any checkpoint that has one. No MODEL reads stdin."),
     ] = None,
     model: ModelOption = None,
     form: Annotated[
@@ -87,8 +90,8 @@ def export(
             "--format",
             metavar="FORMAT",
             callback=choice(*EXPORTED),
-            help="Output format: `tokenizer.json`, `gpt2` (vocab.json and merges.txt, in the folder of -o), `tiktoken` or "
-            "`subword-nmt`.",
+            help="Output format: `tokenizer.json`, `gpt2` (vocab.json and merges.txt, in the folder of -o), `tiktoken` "
+            "or `subword-nmt`.",
         ),
     ] = "tokenizer.json",
     output: Output = None,

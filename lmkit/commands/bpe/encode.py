@@ -19,8 +19,8 @@ Marker = Annotated[
     str | None,
     typer.Option(
         "--marker", metavar="MARK", callback=choice(*MARKERS), show_default="Ġ; </w> for words of characters",
-        help="Word-boundary marker of pieces: Ġ or ▁ before a word's first piece, # or ## before its others, "
-        "@@ after all but its last, </w> after its last.",
+        help="Word-boundary marker of pieces: Ġ or ▁ before a word's first piece, # or ## before its others, @@ after "
+        "all but its last, </w> after its last.",
     ),
 ]  # fmt: skip
 
@@ -35,8 +35,8 @@ def encode(
             "--as",
             metavar="FORM",
             callback=choice(*FORMS),
-            help="Output form: `ids`, `pieces` (as the vocabulary spells them) or `text` (readable pieces, with ▁ for a "
-            "space and <0xNN> for a byte of an incomplete character), a line per line; `npy`, one array of all ids.",
+            help="Output form: `ids`, `pieces` (as the vocabulary spells them) or `text` (readable pieces, with ▁ for "
+            "a space and <0xNN> for a byte of an incomplete character), a line per line; `npy`, one array of all ids.",
         ),
     ] = "ids",
     marker: Marker = None,
@@ -54,8 +54,8 @@ def encode(
             "--vocab",
             metavar="FILE",
             show_default=False,
-            help="Vocabulary file. Without a model: pieces and ids for longest-match encoding. "
-            "With a model: the pieces that may appear, and their counts.",
+            help="Vocabulary file. Without a model: pieces and ids for longest-match encoding. With a model: the "
+            "pieces that may appear, and their counts.",
         ),
     ] = None,
     vocab_threshold: Annotated[

@@ -35,8 +35,8 @@ TokenizerOption = Annotated[
     str | None,
     typer.Option(
         "--model", "-m", metavar="MODEL", show_default=False,
-        help="Tokenizer, or any checkpoint that has one. `-` reads it from stdin; so does leaving it out when the texts are "
-        "files.",
+        help="Tokenizer, or any checkpoint that has one. `-` reads it from stdin; so does leaving it out when the "
+        "texts are files.",
     ),
 ]  # fmt: skip
 

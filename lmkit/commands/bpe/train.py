@@ -31,8 +31,8 @@ def train(
             metavar="N",
             min=1,
             max=1 << 24,
-            help="Vocabulary size: exact number of pieces (special tokens, bytes or characters, merges). An error if the text "
-            "is too small.",
+            help="Vocabulary size: exact number of pieces (special tokens, bytes or characters, merges). An error if "
+            "the text is too small.",
         ),
     ] = 8000,
     level: Level = "byte",
@@ -44,7 +44,9 @@ def train(
     ] = 1,
     from_counts: Annotated[
         bool,
-        typer.Option("--from-counts", help="Read counts of `bpe count`, or lines of a word and its count, instead of text."),
+        typer.Option(
+            "--from-counts", help="Read counts of `bpe count`, or lines of a word and its count, instead of text."
+        ),
     ] = False,
     encoding_errors: EncodingErrors = "strict",
     output: Output = None,

@@ -18,7 +18,7 @@ Check = Annotated[
         "--check",
         metavar="FILE",
         show_default=False,
-        help="Grade a Python file that defines this function; it may do all that you may.",
+        help="Grade a Python file that defines this function. The file runs with all your permissions.",
     ),
 ]
 

@@ -17,7 +17,7 @@ Values = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[JSON|FILE]...", show_default=False,
-        help="JSON that begins with `[` or `{`, or files of JSON Lines; `-` or none: stdin.",
+        help="JSON values (`[...]` or `{...}`) or files of JSON Lines. `-`, or none, reads stdin.",
     ),
 ]  # fmt: skip
 

@@ -29,7 +29,9 @@ def format_(
     task: templates.Task = None,
     form: items.Form = "auto",
     columns: items.Columns = None,
-    bare: Annotated[bool, typer.Option("--bare", "-b", help="Print only the texts, each prompt followed by its output.")] = False,
+    bare: Annotated[
+        bool, typer.Option("--bare", "-b", help="Print only the texts, each prompt followed by its output.")
+    ] = False,
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
@@ -37,7 +39,7 @@ def format_(
 
     Each example becomes a record with `id`, `prompt` and `output`, followed by its other fields. The prompt
     equals, byte for byte, what `lmkit prompt fill --template NAME` makes of the example without its output, so
-    that training and use agree. t5's prefix goes on the prompt, not on the output. An instruction with an empty
+    that training and use agree. t5's prefix begins the prompt, not the output. An instruction with an empty
     or missing input gets no input block. instruct and t5 require an output, which is kept unchanged; it is the
     field `output` (or `response`, `target`, `label`, `answer`).
 

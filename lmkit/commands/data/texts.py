@@ -15,7 +15,12 @@ from lmkit.io.records import to_json
 def text(
     run: Run,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", callback=choice("python-docs"), help="Name of the text: `python-docs`, Python's help topics.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            callback=choice("python-docs"),
+            help="Name of the text: `python-docs`, Python's help topics.",
+        ),
     ],
     output: Output = None,
 ) -> None:
@@ -44,7 +49,8 @@ def next_(
         str,
         typer.Option(
             "--by", metavar="UNIT", callback=choice("line", "stream"),
-            help="Sequence unit: contexts stay inside a `line`, or the text is one `stream` whose line ends are tokens.",
+            help="Sequence unit: contexts stay inside a `line`, or the text is one `stream` whose line ends are "
+            "tokens.",
         ),
     ] = "line",
     form: Annotated[

@@ -86,7 +86,8 @@ def _tell_excess(run: Run, name: str, model: Any) -> None:
 def export(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Model or count file. No MODEL reads stdin.", show_default=False)
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="Model or count file. No MODEL reads stdin.", show_default=False),
     ] = None,
     model: ModelOption = None,
     output: Output = None,

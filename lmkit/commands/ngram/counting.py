@@ -14,20 +14,26 @@ from lmkit.io import streams
 from lmkit.tokenization.normalization import UNCHANGED, Normalization
 
 Order = Annotated[
-    int, typer.Option("--order", metavar="N", min=0, max=20, help="Order: length of the longest n-gram. 0 is the uniform model.")
+    int,
+    typer.Option(
+        "--order", metavar="N", min=0, max=20, help="Order: length of the longest n-gram. 0 is the uniform model."
+    ),
 ]
 MaxVocab = Annotated[
     int | None,
-    typer.Option("--max-vocab", metavar="N", min=1, help="Vocabulary limit: keep the N most frequent tokens. Others become `<unk>`."),
+    typer.Option(
+        "--max-vocab",
+        metavar="N",
+        min=1,
+        help="Vocabulary limit: keep the N most frequent tokens. Others become `<unk>`.",
+    ),
 ]
 MinCount = Annotated[
     int, typer.Option("--min-count", metavar="N", min=1, help="Minimum count: rarer tokens become `<unk>`.")
 ]
 VocabFile = Annotated[
     str | None,
-    typer.Option(
-        "--vocab", metavar="FILE", help="Vocabulary file, one entry per line. Other tokens become `<unk>`."
-    ),
+    typer.Option("--vocab", metavar="FILE", help="Vocabulary file, one entry per line. Other tokens become `<unk>`."),
 ]
 
 

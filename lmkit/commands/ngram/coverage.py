@@ -17,7 +17,9 @@ def coverage(
     run: Run,
     train: Annotated[str, typer.Argument(metavar="TRAIN", help="Training text.")],
     test: Annotated[str, typer.Argument(metavar="TEST", help="Test text, whose n-grams are looked up in TRAIN.")],
-    max_order: Annotated[int, typer.Option("--max-order", metavar="N", min=1, max=20, help="Longest n-gram order.")] = 5,
+    max_order: Annotated[
+        int, typer.Option("--max-order", metavar="N", min=1, max=20, help="Longest n-gram order.")
+    ] = 5,
     tokens: Tokens = "word",
     encoding_errors: EncodingErrors = "strict",
     threads: Threads = None,

@@ -8,12 +8,23 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.ngram.counting import MaxVocab, MinCount, Order, VocabFile, count_texts
 from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of, of_tokenizer
+from lmkit.commands.options.option_groups import in_sections
 from lmkit.commands.options.standard import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.io import streams
 from lmkit.ngram.smoothing_methods import ALIASES, CLOSED, METHODS, SINGLE_DISCOUNT, thresholds
 
+SECTIONS = {
+    "Text and tokens": (
+        "files", "from_counts", "tokens", "normalize", "punctuation", "vocab", "max_vocab", "min_count",
+        "encoding_errors",
+    ),
+    "Model": ("order", "smoothing", "prune", "k", "alpha", "discount", "heldout", "open_vocabulary"),
+    "Output and resources": ("memory", "temp_dir", "threads", "output"),
+}  # fmt: skip
 
+
+@in_sections(SECTIONS)
 def fit(
     run: Run,
     files: Files = None,
@@ -35,17 +46,21 @@ def fit(
         typer.Option(
             "--prune",
             metavar="COUNTS",
-            help="Count pruning: drop n-grams with at most this count, per order, such as `0,1,1`. The last value holds for "
-            "all higher orders.",
+            help="Count pruning: drop n-grams with at most this count, per order, such as `0,1,1`. The last value "
+            "holds for all higher orders.",
         ),
     ] = None,
     k: Annotated[
         float | None,
-        typer.Option("--k", metavar="K", min=1e-12, max=1e6, show_default="1", help="Constant that add-k adds to every count."),
+        typer.Option(
+            "--k", metavar="K", min=1e-12, max=1e6, show_default="1", help="Constant that add-k adds to every count."
+        ),
     ] = None,
     alpha: Annotated[
         float | None,
-        typer.Option("--alpha", metavar="A", min=1e-12, max=1.0, show_default="0.4", help="Backoff factor of stupid-backoff."),
+        typer.Option(
+            "--alpha", metavar="A", min=1e-12, max=1.0, show_default="0.4", help="Backoff factor of stupid-backoff."
+        ),
     ] = None,
     discount: Annotated[
         float | None,

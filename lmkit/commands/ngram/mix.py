@@ -22,10 +22,16 @@ def mix(
     ] = None,
     tune: Annotated[
         str | None,
-        typer.Option("--tune", metavar="FILE", help="Development text on which the weights are tuned.", show_default=False),
+        typer.Option(
+            "--tune", metavar="FILE", help="Development text on which the weights are tuned.", show_default=False
+        ),
     ] = None,
     log_linear: Annotated[
-        bool, typer.Option("--log-linear", help="Log-linear interpolation: multiply powers of the probabilities instead of adding shares.")
+        bool,
+        typer.Option(
+            "--log-linear",
+            help="Log-linear interpolation: multiply powers of the probabilities instead of adding shares.",
+        ),
     ] = False,
     encoding_errors: EncodingErrors = "strict",
     output: Output = None,

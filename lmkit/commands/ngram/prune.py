@@ -20,7 +20,12 @@ def prune(
     model: ModelOption = None,
     threshold: Annotated[
         float,
-        typer.Option("--threshold", metavar="X", min=0.0, help="Threshold: drop n-grams whose removal changes perplexity by a smaller share."),
+        typer.Option(
+            "--threshold",
+            metavar="X",
+            min=0.0,
+            help="Threshold: drop n-grams whose removal changes perplexity by a smaller share.",
+        ),
     ] = 1e-8,
     output: Output = None,
 ) -> None:

@@ -23,7 +23,11 @@ def query(
     run: Run,
     ngrams: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NGRAM]...", help="N-grams to look up. `-` reads them from stdin, one per line.", show_default=False),
+        typer.Argument(
+            metavar="[NGRAM]...",
+            help="N-grams to look up. `-` reads them from stdin, one per line.",
+            show_default=False,
+        ),
     ] = None,
     model: ModelOption = None,
     order: Annotated[

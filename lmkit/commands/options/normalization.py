@@ -12,14 +12,17 @@ from lmkit.tokenization.normalization import FORMS, KEEP, PUNCTUATION, UNCHANGED
 Normalize = Annotated[
     str,
     typer.Option(
-        "--normalize", metavar="FORMS", help="Text normalization: `none`, or a list of `nfc`, `nfkc` and `lowercase`, applied in order."
+        "--normalize",
+        metavar="FORMS",
+        help="Text normalization: `none`, or a list of `nfc`, `nfkc` and `lowercase`, applied in order.",
     ),
 ]
 Punctuation = Annotated[
     str,
     typer.Option(
         "--punctuation", metavar="MODE", callback=choice(*PUNCTUATION),
-        help="Punctuation: `keep` leaves it attached to words, `split` makes each mark a word, `remove` replaces each by a space.",
+        help="Punctuation: `keep` leaves it attached to words, `split` makes each mark a word, `remove` replaces each "
+        "by a space.",
     ),
 ]  # fmt: skip
 

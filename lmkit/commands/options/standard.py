@@ -68,7 +68,9 @@ def suggested(*names: str) -> Callable[[str | None], str | None]:
 
 Files = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[FILE]...", help="Text files, read in order. `-`, or no FILE, reads stdin.", show_default=False),
+    typer.Argument(
+        metavar="[FILE]...", help="Text files, read in order. `-`, or no FILE, reads stdin.", show_default=False
+    ),
     UNRECORDED,
 ]
 ModelOption = Annotated[
@@ -97,13 +99,14 @@ Output = Annotated[
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines in full precision."), UNRECORDED]
 Bare = Annotated[bool, typer.Option("--bare", "-b", help="Print only the number, for scripts.")]
-Seed = Annotated[
-    int, typer.Option("--seed", metavar="N", min=0, max=(1 << 63) - 1, help="Random seed.")
-]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=(1 << 63) - 1, help="Random seed.")]
 Threads = Annotated[
     int | None,
     typer.Option(
-        "--threads", metavar="N", min=1, show_default="all cores",
+        "--threads",
+        metavar="N",
+        min=1,
+        show_default="all cores",
         help="Number of threads. The result does not depend on it.",
     ),
     UNRECORDED,
@@ -136,7 +139,8 @@ Mix = Annotated[
     str | None,
     typer.Option(
         "--mix", metavar="WEIGHTS", callback=suggested("auto"), show_default=False,
-        help="Linear interpolation of the models, with weights such as `0.7,0.3`, or `auto` to estimate them on --mix-text.",
+        help="Linear interpolation of the models, with weights such as `0.7,0.3`, or `auto` to estimate them on "
+        "--mix-text.",
     ),
 ]  # fmt: skip
 MixText = Annotated[
@@ -165,7 +169,9 @@ Device = Annotated[
     ),
     UNRECORDED,
 ]
-Prompt = Annotated[str, typer.Option("--prompt", metavar="TEXT", help="Prompt: the text to continue.", show_default=False)]
+Prompt = Annotated[
+    str, typer.Option("--prompt", metavar="TEXT", help="Prompt: the text to continue.", show_default=False)
+]
 OptionalPrompt = Annotated[
     str | None, typer.Option("--prompt", metavar="TEXT", help="Prompt: the text to continue.", show_default=False)
 ]
@@ -186,10 +192,14 @@ Window = Annotated[
     ),
 ]
 WordWindow = Annotated[
-    int, typer.Option("--window", metavar="N", min=1, help="Window size: context words on each side of the centre word.")
+    int,
+    typer.Option("--window", metavar="N", min=1, help="Window size: context words on each side of the centre word."),
 ]
 Temperature = Annotated[
-    float, typer.Option("--temperature", "-t", metavar="T", min=0.0, help="Temperature: divide log-probabilities by T. 0 is greedy.")
+    float,
+    typer.Option(
+        "--temperature", "-t", metavar="T", min=0.0, help="Temperature: divide log-probabilities by T. 0 is greedy."
+    ),
 ]
 Memory = Annotated[
     str | None,
@@ -220,23 +230,36 @@ Embeddings = Annotated[
 ]  # fmt: skip
 Log = Annotated[
     str | None,
-    typer.Option("--log", metavar="FILE", show_default=False, help="Write training events to FILE as JSON Lines, while they happen."),
+    typer.Option(
+        "--log",
+        metavar="FILE",
+        show_default=False,
+        help="Write training events to FILE as JSON Lines, while they happen.",
+    ),
     UNRECORDED,
 ]
 Resume = Annotated[
     bool,
-    typer.Option("--resume", help="Continue an interrupted run from OUTPUT.state, if it exists. Otherwise start a new run."),
+    typer.Option(
+        "--resume", help="Continue an interrupted run from OUTPUT.state, if it exists. Otherwise start a new run."
+    ),
     UNRECORDED,
 ]
 SaveEvery = Annotated[
     float,
-    typer.Option("--save-every", metavar="SECONDS", min=0.0, help="Seconds between saves of the state file, OUTPUT.state."),
+    typer.Option(
+        "--save-every", metavar="SECONDS", min=0.0, help="Seconds between saves of the state file, OUTPUT.state."
+    ),
     UNRECORDED,
 ]
 Resamples = Annotated[
     int,
     typer.Option(
-        "--resamples", metavar="N", min=0, max=1_000_000, help="Bootstrap resamples for confidence intervals. 0 turns them off."
+        "--resamples",
+        metavar="N",
+        min=0,
+        max=1_000_000,
+        help="Bootstrap resamples for confidence intervals. 0 turns them off.",
     ),
 ]
 Level = Annotated[

@@ -26,6 +26,18 @@ from lmkit.tokenization.normalization import Normalization
 AUTO = "auto"
 BUCKETS, MOST_BUCKETS = 2_000_000, 2**31 - 1  # fastText's number, and what an id has room for
 MOST_NEGATIVES = 1000
+SECTIONS = {
+    "Text and vocabulary": (
+        "files", "normalize", "punctuation", "min_count", "max_vocab", "phrases", "phrase_threshold", "encoding_errors",
+    ),
+    "Model": (
+        "arch", "cbow_combine", "loss", "dim", "window", "static_window", "negatives", "subwords", "buckets",
+        "embeddings",
+    ),
+    "Optimization": ("sample", "epochs", "lr", "min_lr", "seed"),
+    "Output and checkpoints": ("log", "resume", "save_every", "count_updates", "output"),
+    "Resources": ("threads", "hogwild", "memory", "temp_dir"),
+}  # fmt: skip
 
 
 def _number_of_negatives(value: str) -> str:
@@ -60,7 +72,8 @@ class Word2VecOptions:
             "--arch",
             metavar="NAME",
             callback=choice("skipgram", "cbow"),
-            help="Architecture: `skipgram` predicts each context word from the centre, `cbow` the centre from its context.",
+            help="Architecture: `skipgram` predicts each context word from the centre, `cbow` the centre from its "
+            "context.",
         ),
     ] = "skipgram"
     cbow_combine: Annotated[
@@ -81,14 +94,18 @@ class Word2VecOptions:
             help="Loss: `negative-sampling`, or full `softmax`, for vocabularies of a few thousand words.",
         ),
     ] = "negative-sampling"
-    dim: Annotated[int, typer.Option("--dim", metavar="N", min=1, help="Dimension of the vectors; 50 to 300 are usual.")] = (
-        100
-    )
+    dim: Annotated[
+        int, typer.Option("--dim", metavar="N", min=1, help="Dimension of the vectors; 50 to 300 are usual.")
+    ] = 100
     window: Annotated[
-        int, typer.Option("--window", metavar="N", min=1, help="Window size: maximum number of context words on each side.")
+        int,
+        typer.Option("--window", metavar="N", min=1, help="Window size: maximum number of context words on each side."),
     ] = 5
     static_window: Annotated[
-        bool, typer.Option("--static-window", help="Static window: always use all N words, instead of a random number from 1 to N.")
+        bool,
+        typer.Option(
+            "--static-window", help="Static window: always use all N words, instead of a random number from 1 to N."
+        ),
     ] = False
     negatives: Annotated[
         str,
@@ -102,7 +119,10 @@ class Word2VecOptions:
     sample: Annotated[
         float,
         typer.Option(
-            "--sample", metavar="F", min=0.0, help="Subsampling threshold: words of higher relative frequency are randomly dropped. 0 turns it off."
+            "--sample",
+            metavar="F",
+            min=0.0,
+            help="Subsampling threshold: words of higher relative frequency are randomly dropped. 0 turns it off.",
         ),
     ] = 1e-4
     normalize: Normalize = "none"
@@ -112,17 +132,30 @@ class Word2VecOptions:
     ] = 5
     max_vocab: Annotated[
         int | None,
-        typer.Option("--max-vocab", metavar="N", min=2, help="Vocabulary limit: keep the N most frequent words. Others are dropped."),
+        typer.Option(
+            "--max-vocab",
+            metavar="N",
+            min=2,
+            help="Vocabulary limit: keep the N most frequent words. Others are dropped.",
+        ),
     ] = None
     phrases: Annotated[
         int,
         typer.Option(
-            "--phrases", metavar="N", min=0, help="Phrase passes: how often frequent word pairs are joined, as in new_york."
+            "--phrases",
+            metavar="N",
+            min=0,
+            help="Phrase passes: how often frequent word pairs are joined, as in new_york.",
         ),
     ] = 0
     phrase_threshold: Annotated[
         float,
-        typer.Option("--phrase-threshold", metavar="F", min=0.0, help="Phrase threshold: minimum score of a phrase. Higher values give fewer phrases."),
+        typer.Option(
+            "--phrase-threshold",
+            metavar="F",
+            min=0.0,
+            help="Phrase threshold: minimum score of a phrase. Higher values give fewer phrases.",
+        ),
     ] = 100.0
     subwords: Annotated[
         str | None,
@@ -131,8 +164,8 @@ class Word2VecOptions:
             metavar="N-M",
             callback=_span,
             show_default="none",
-            help="Subwords: compose words of their character n-grams of length N to M, such as `3-6`, so that unknown words "
-            "have vectors.",
+            help="Subwords: compose words of their character n-grams of length N to M, such as `3-6`, so that unknown "
+            "words have vectors.",
         ),
     ] = None
     buckets: Annotated[
@@ -146,9 +179,7 @@ class Word2VecOptions:
             help="Hash buckets of --subwords: n-grams share N vectors by hash. Unused buckets take no memory.",
         ),
     ] = None
-    epochs: Annotated[
-        int, typer.Option("--epochs", metavar="N", min=1, help="Epochs: passes over the text.")
-    ] = 5
+    epochs: Annotated[int, typer.Option("--epochs", metavar="N", min=1, help="Epochs: passes over the text.")] = 5
     lr: Annotated[
         float | None,
         typer.Option(
@@ -164,7 +195,9 @@ class Word2VecOptions:
     threads: Threads = None
     hogwild: Annotated[
         bool,
-        typer.Option("--hogwild", help="Hogwild: threads update shared vectors without locks. Faster, but not reproducible."),
+        typer.Option(
+            "--hogwild", help="Hogwild: threads update shared vectors without locks. Faster, but not reproducible."
+        ),
     ] = False
     memory: Annotated[
         str | None,

@@ -25,16 +25,25 @@ def analogy(
     run: Run,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[A B C]", help="Analogy: A is to B as C is to ? Without words, reads a query per line from stdin."),
+        typer.Argument(
+            metavar="[A B C]",
+            help="Analogy: A is to B as C is to ? Without words, reads a query per line from stdin.",
+        ),
     ] = None,
     model: ModelOption = None,
     positive: Annotated[
         list[str] | None,
-        typer.Option("--positive", metavar="WORD...", show_default=False, help="Words to add: all words up to the next option."),
+        typer.Option(
+            "--positive", metavar="WORD...", show_default=False,
+            help="Words to add: all words up to the next option.",
+        ),
     ] = None,
     negative: Annotated[
         list[str] | None,
-        typer.Option("--negative", metavar="WORD...", show_default=False, help="Words to subtract: all words up to the next option."),
+        typer.Option(
+            "--negative", metavar="WORD...", show_default=False,
+            help="Words to subtract: all words up to the next option.",
+        ),
     ] = None,
     queries: Queries = None,
     method: Method = "cosadd",

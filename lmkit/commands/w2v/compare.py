@@ -23,11 +23,16 @@ def compare(
         str | None,
         typer.Option(
             "--matrix", metavar="FILE", show_default=False,
-            help="Table of vectors instead of a model: a word and its numbers, such as counts, per line. `-` reads stdin.",
+            help="Table of vectors instead of a model: a word and its numbers, such as counts, per line. `-` reads "
+            "stdin.",
         ),
     ] = None,
     assert_: Annotated[
-        bool, typer.Option("--assert", help="Assert: exit with status 1 unless the first word is nearer to the second than to any other.")
+        bool,
+        typer.Option(
+            "--assert",
+            help="Assert: exit with status 1 unless the first word is nearer to the second than to any other.",
+        )
     ] = False,
     json: Json = False,
     bare: Annotated[

@@ -19,14 +19,18 @@ from lmkit.io.folders import write_folder
 def import_(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="File of word vectors. No FILE reads stdin.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[FILE]", show_default=False,
+            help="File of word vectors. No FILE reads stdin.",
+        )
     ] = None,
     format: Annotated[
         str | None,
         typer.Option(
             "--format", metavar="FORMAT", callback=choice("text", "bin", "glove"), show_default="by content",
-            help="Input format: word2vec's `text` or `bin`, which begin with the number of words and the dimension, "
-            "or `glove`, which does not.",
+            help="Input format: word2vec's `text` or `bin`, which begin with the number of words and the dimension, or "
+            "`glove`, which does not.",
         ),
     ] = None,
     encoding_errors: EncodingErrors = "strict",
@@ -84,14 +88,19 @@ def _read(run: Run, name: str, chunks: Iterator[bytes], format: str | None, erro
 def export(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Checkpoint of word vectors. No MODEL reads stdin.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]", show_default=False,
+            help="Checkpoint of word vectors. No MODEL reads stdin.",
+        )
     ] = None,
     model: ModelOption = None,
     format: Annotated[
         str,
         typer.Option(
             "--format", metavar="FORMAT", callback=choice("text", "bin", "glove", "projector"),
-            help="Output format: word2vec's `text` or `bin`, `glove`, or `projector`, a folder for TensorFlow's projector.",
+            help="Output format: word2vec's `text` or `bin`, `glove`, or `projector`, a folder for TensorFlow's "
+            "projector.",
         ),
     ] = "text",
     which: Annotated[
@@ -99,19 +108,17 @@ def export(
         typer.Option(
             "--which", metavar="NAME",
             callback=choice("centre", "context", "both", also={"v": "centre", "u": "context"}),
-            help="Which vectors: `centre` (or `v`), `context` (or `u`), or `both`, concatenated, the centre's "
-            "first.",
+            help="Which vectors: `centre` (or `v`), `context` (or `u`), or `both`, concatenated, the centre's first.",
         ),
     ] = "centre",
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Write word vectors as another tool reads them.
+    """Export word vectors to another tool's format.
 
-    Words come in the order of the file they were imported from, or the most frequent first. Numbers
-    of a text are the shortest that read back as the same float32. Names that end in .gz
-    are compressed. Vectors of character n-grams have no place there: what is written are those of words.
-    --format projector writes a folder, new or empty, with vectors.tsv and
-    metadata.tsv, the words, for projector.tensorflow.org: a line for each word, no header.
+    Words keep the order of the file they were imported from; otherwise the most frequent come first. Numbers in
+    text are the shortest that read back as the same float32. Output named *.gz is compressed. Only vectors of
+    words are written, not those of character n-grams. --format projector writes a folder, new or empty, with
+    vectors.tsv and metadata.tsv (the words) for projector.tensorflow.org, a line per word without a header.
 
     Examples:
       lmkit w2v export vectors.lm -o vectors.txt

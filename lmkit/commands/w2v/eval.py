@@ -40,7 +40,11 @@ def eval_(
         ),
     ] = None,
     fold_case: Annotated[
-        bool, typer.Option("--fold-case/--keep-case", help="Fold case: merge words that differ only in case into the first of them.")
+        bool,
+        typer.Option(
+            "--fold-case/--keep-case",
+            help="Fold case: merge words that differ only in case into the first of them.",
+        )
     ] = True,
     json: Json = False,
     output: Output = None,

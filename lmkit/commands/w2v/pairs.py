@@ -17,7 +17,9 @@ def pairs(
     run: Run,
     files: Files = None,
     window: WordWindow = 2,
-    grouped: Annotated[bool, typer.Option("--grouped", help="Group pairs: print a line per centre, with all its context words.")] = False,
+    grouped: Annotated[
+        bool, typer.Option("--grouped", help="Group pairs: print a line per centre, with all its context words.")
+    ] = False,
     encoding_errors: EncodingErrors = "strict",
     json: Json = False,
     bare: Bare = False,

@@ -20,7 +20,11 @@ def plot(
     run: Run,
     model: ModelOption = None,
     words: Annotated[
-        str | None, typer.Option("--words", metavar="FILE", show_default=False, help="Plot the words in FILE, one per line.")
+        str | None,
+        typer.Option(
+            "--words", metavar="FILE", show_default=False,
+            help="Plot the words in FILE, one per line.",
+        )
     ] = None,
     around: Annotated[
         str | None,
@@ -31,11 +35,16 @@ def plot(
         str,
         typer.Option(
             "--projection", metavar="KIND", callback=choice("pca", "tsne"),
-            help="Projection: `pca` (directions of greatest variance) or `tsne` (preserves neighbourhoods, not distances).",
+            help="Projection: `pca` (directions of greatest variance) or `tsne` (preserves neighbourhoods, not "
+            "distances).",
         ),
     ] = "pca",
     perplexity: Annotated[
-        float, typer.Option("--perplexity", metavar="P", min=1.0, help="Perplexity of t-SNE: effective number of neighbours.")
+        float,
+        typer.Option(
+            "--perplexity", metavar="P", min=1.0,
+            help="Perplexity of t-SNE: effective number of neighbours.",
+        )
     ] = 30.0,
     iterations: Annotated[
         int, typer.Option("--iterations", metavar="N", min=1, help="Iterations of t-SNE.")

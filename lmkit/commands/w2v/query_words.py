@@ -25,13 +25,11 @@ Method = Annotated[
     str,
     typer.Option(
         "--method", metavar="METHOD", callback=choice("cosadd", "cosmul"),
-        help="Analogy method: `cosadd` (3CosAdd), the cosine with the sum of unit vectors; `cosmul` (3CosMul), the product "
-        "and quotient of cosines shifted to 0 to 1.",
+        help="Analogy method: `cosadd` (3CosAdd), the cosine with the sum of unit vectors; `cosmul` (3CosMul), the "
+        "product and quotient of cosines shifted to 0 to 1.",
     ),
 ]  # fmt: skip
-BareWords = Annotated[
-    bool, typer.Option("--bare", "-b", help="Print only the words, a tab-separated line per query.")
-]
+BareWords = Annotated[bool, typer.Option("--bare", "-b", help="Print only the words, a tab-separated line per query.")]
 Queries = Annotated[
     str | None,
     typer.Option("--queries", metavar="FILE", show_default=False, help="Read queries from FILE, one a line."),

@@ -16,7 +16,8 @@ AT_ONCE = 1024
 def similar(
     run: Run,
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[WORD]...", help="Words to look up. No WORD reads stdin, one per line.")
+        list[str] | None,
+        typer.Argument(metavar="[WORD]...", help="Words to look up. No WORD reads stdin, one per line."),
     ] = None,
     model: ModelOption = None,
     top: Top = 10,

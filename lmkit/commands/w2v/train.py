@@ -1,13 +1,14 @@
 """`lmkit w2v train`: word vectors from texts."""
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Files, Run
-from lmkit.commands.options.word2vec import Word2VecOptions
+from lmkit.commands.options.word2vec import SECTIONS, Word2VecOptions
 from lmkit.commands.w2v.session import print_updates, run_training
 from lmkit.io import streams
 
 
+@in_sections(SECTIONS)
 @with_groups()
 def train(run: Run, files: Files = None, *, options: Word2VecOptions) -> None:
     """Train word vectors on a text: word2vec.
