@@ -36,8 +36,8 @@ DATA = "lmkit.commands.data"
 COMMANDS = {
     "ppl": Command("lmkit.commands.ppl", "ppl", "Compute perplexity of texts under any model."),
     "score": Command("lmkit.commands.score", "score", "Score each line or token: log-probability under any model."),
-    "next": Command("lmkit.commands.next", "next_token", "Print the distribution over the next token after a prompt."),
-    "sample": Command("lmkit.commands.sample", "sample", "Generate text from any model."),
+    "next": Command("lmkit.commands.next", "next_token", "Show the distribution of the next token after a prompt."),
+    "sample": Command("lmkit.commands.sample", "sample", "Generate text with any model."),
     "embed": Command("lmkit.commands.embed", "embed", "Embed lines or tokens as vectors."),
     "attention": Command(
         "lmkit.commands.attention", "attention", "Print the attention weights of a transformer, or a mask."
@@ -82,34 +82,30 @@ COMMANDS = {
     "train rnn": Command(f"{TRAIN}.rnn", "rnn", "Train a recurrent language model."),
     "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
     "prompt zero-shot": Command(
-        f"{PROMPT}.zero_shot", "zero_shot", "Write zero-shot prompts: a question without examples."
+        f"{PROMPT}.zero_shot", "zero_shot", "Make zero-shot prompts: an instruction and the item."
     ),
     "prompt few-shot": Command(
-        f"{PROMPT}.few_shot", "few_shot", "Write few-shot prompts: demonstrations, then a question."
+        f"{PROMPT}.few_shot", "few_shot", "Make few-shot prompts: an instruction, examples and the item."
     ),
-    "prompt cot": Command(f"{PROMPT}.cot", "cot", "Write chain-of-thought prompts."),
-    "prompt fill": Command(f"{PROMPT}.fill", "fill", "Fill a template with each item."),
-    "prompt chat": Command(f"{PROMPT}.chat", "chat", "Render conversations as prompts with a model's chat template."),
-    "prompt extract": Command(f"{PROMPT}.extract", "extract", "Write event-extraction prompts with JSON schemas."),
-    "prompt answer": Command(f"{PROMPT}.answer", "answer", "Answer prompts: score candidate answers under any model."),
-    "prompt ablate": Command(
-        f"{PROMPT}.ablate", "ablate", "Ablate labels: compare true, random and no demonstrations."
+    "prompt cot": Command(f"{PROMPT}.cot", "cot", "Make chain-of-thought prompts: examples with reasoning."),
+    "prompt fill": Command(f"{PROMPT}.fill", "fill", "Make prompts from a template."),
+    "prompt chat": Command(f"{PROMPT}.chat", "chat", "Render conversations with a model's chat template."),
+    "prompt extract": Command(
+        f"{PROMPT}.extract", "extract", "Make prompts for event extraction, and check the answers."
     ),
-    "prompt search": Command(f"{PROMPT}.search", "search", "Search for the template with the highest accuracy."),
-    "prompt tree": Command(
-        f"{PROMPT}.tree", "tree", "Solve tasks by tree of thoughts: search over steps of reasoning."
-    ),
+    "prompt answer": Command(f"{PROMPT}.answer", "answer", "Choose the most probable of given answers to each prompt."),
+    "prompt ablate": Command(f"{PROMPT}.ablate", "ablate", "Measure the effect of example labels on accuracy."),
+    "prompt search": Command(f"{PROMPT}.search", "search", "Rank prompt templates by accuracy on a development set."),
+    "prompt tree": Command(f"{PROMPT}.tree", "tree", "Answer prompts by tree-of-thoughts search or self-consistency."),
     "eval text": Command("lmkit.commands.eval.text", "text", "Measure the diversity of texts."),
     "data text": Command(f"{DATA}.texts", "text", "Print a sample text that every Python installation contains."),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
     "data format": Command(f"{DATA}.format", "format_", "Format examples as prompts and outputs for training."),
-    "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels: accuracy and F1."),
-    "eval regress": Command(
-        "lmkit.commands.eval.regress", "regress", "Score predicted numbers: errors and correlations."
-    ),
-    "eval answers": Command("lmkit.commands.eval.answers", "answers", "Score answers extracted from generated texts."),
-    "eval em": Command("lmkit.commands.eval.em", "em", "Score answers by exact match and token F1, as SQuAD does."),
-    "eval bleu": Command("lmkit.commands.eval.bleu", "bleu", "Score texts against references: BLEU and chrF."),
+    "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels against gold labels."),
+    "eval regress": Command("lmkit.commands.eval.regress", "regress", "Score predicted numbers against gold numbers."),
+    "eval answers": Command("lmkit.commands.eval.answers", "answers", "Extract answers from texts and score them."),
+    "eval em": Command("lmkit.commands.eval.em", "em", "Compute exact match and token F1 of answers, as in SQuAD."),
+    "eval bleu": Command("lmkit.commands.eval.bleu", "bleu", "Compute BLEU and chrF of texts against references."),
     "scaling plan": Command("lmkit.commands.scaling", "plan", "Count the parameters of models exactly."),
     "calc softmax": Command(f"{CALC}.distributions", "softmax", "Compute the softmax of logits."),
     "calc cross-entropy": Command(
