@@ -71,7 +71,7 @@ COMMANDS = {
     "bpe export": Command(f"{BPE}.convert", "export", "Export a tokenizer to another tool's format."),
     "w2v train": Command(f"{W2V}.train", "train", "Train word vectors on a text: word2vec."),
     "w2v similar": Command(f"{W2V}.similar", "similar", "Find the nearest neighbours of words."),
-    "w2v analogy": Command(f"{W2V}.analogy", "analogy", "Solve analogies: A is to B as C is to ?"),
+    "w2v analogy": Command(f"{W2V}.analogy", "analogy", "Solve analogies: find D so that A is to B as C is to D."),
     "w2v compare": Command(f"{W2V}.compare", "compare", "Compare words: cosine similarity and Euclidean distance."),
     "w2v eval": Command(f"{W2V}.eval", "eval_", "Evaluate word vectors on analogies or word similarity."),
     "w2v pairs": Command(f"{W2V}.pairs", "pairs", "List the (centre, context) training pairs of a text."),
@@ -252,7 +252,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
             several, flags = _options_that(context, "multiple"), _options_that(context, "is_flag")
             values = yaml_settings.read(value, set(names) - {"config", "print-config", "help"}, several, flags)
             if len({names[option] for option in values}) < len(values):
-                raise UsageError(f"{value}: an option stands twice, in two spellings")
+                raise UsageError(f"{value}: an option is given twice, in two spellings")
             context.default_map = {names[option]: setting for option, setting in values.items()}
         return value
 

@@ -74,14 +74,14 @@ def attention(
     """
     if mask_only:
         if model is not None or text is not None or layer is not None or head is not None:
-            raise UsageError("--mask-only needs no model and no text")
+            raise UsageError("--mask-only cannot be combined with a model or a text")
         with streams.open_output(output) as out:
             _print_mask(out, kind, number, prefix, as_json=json)
         return
     if text is None:
         raise UsageError("no text", hint="give --text TEXT, or --mask-only")
     if (layer is None) != (head is None):
-        raise UsageError("--layer and --head go together")
+        raise UsageError("--layer and --head need each other")
     name = model if model is not None else streams.STDIN
     tokens, weights = _weights(name, text)
     with streams.open_output(output, inputs=[name]) as out:
@@ -89,7 +89,7 @@ def attention(
             out.line(to_json({"tokens": tokens, "weights": weights.tolist()}))
             return
         if layer >= len(weights) or head >= len(weights[0]):
-            raise UsageError(f"there are {len(weights)} layers of {len(weights[0])} heads, counted from 0")
+            raise UsageError(f"the model has {len(weights)} layers of {len(weights[0])} heads, counted from 0")
         one = weights[layer, head].tolist()
         if json:
             out.line(to_json({"tokens": tokens, "layer": layer, "head": head, "weights": one}))
@@ -105,7 +105,7 @@ def _weights(name: str, text: str) -> tuple[list[str], Any]:
 
     model = opening.open_any(name)
     if not has_attention(model):
-        raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no attention")
+        raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no attention")
     tokenizer = model.tokenizer
     ids = encode_prompt(tokenizer, model.form, streams.argument_bytes(text, raw=tokenizer.takes_bytes))
     weights = model.attention(ids)
@@ -127,7 +127,7 @@ def _print_mask(out: streams.Output, kind: str, size: int, prefix: int | None, *
     from lmkit.inference.attention_scores import mask
 
     if (kind == "prefix") != (prefix is not None):
-        raise UsageError("--kind prefix and --prefix N go together")
+        raise UsageError("--kind prefix and --prefix N need each other")
     if prefix is not None and prefix > size:
         raise UsageError(f"a prefix of {prefix} tokens is longer than all {size}")
     allowed = mask(kind, size, prefix or 0)

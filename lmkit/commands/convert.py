@@ -74,7 +74,7 @@ def convert(
         _write_folder(registry.weights_of(data, streams.display(name), opening.unprotected(name)), name, output)
     elif name == streams.STDIN:
         raise UsageError(
-            f"--to {to} wants the input as a file", hint="`ngram`, `bpe` and `w2v` import and export read stdin"
+            f"--to {to} needs the input as a file", hint="`ngram`, `bpe` and `w2v` import and export read stdin"
         )
     elif to in VECTORS or (to == LM and _has_vectors(data)):
         from lmkit.commands.w2v import convert as w2v
@@ -110,9 +110,9 @@ def _check(shown: str, kind: str | None, to: str) -> None:
     if to == LM:
         raise UsageError(f"{shown} is a checkpoint already", hint="--to huggingface, arpa, word2vec or another")
     if to in VECTORS and kind != "w2v":
-        raise CheckpointError(f"{shown}: of kind {kind}, which has no word vectors")
+        raise CheckpointError(f"{shown}: a checkpoint of kind {kind} has no word vectors")
     if to == ARPA and _BY_KIND.get(kind) != ARPA:
-        raise CheckpointError(f"{shown}: of kind {kind}, which has no n-grams")
+        raise CheckpointError(f"{shown}: a checkpoint of kind {kind} has no n-grams")
 
 
 def _kind(data: memoryview, name: str) -> str | None:
@@ -133,7 +133,7 @@ def _from_folder(name: str, to: str, output: str | None) -> None:
         _write_folder(registry.weights_in(files, name), name, output)
         return
     if to != LM:
-        raise UsageError(f"{name} is a folder, which becomes lm or huggingface, not {to}")
+        raise UsageError(f"{name} is a folder, which converts to lm or huggingface, not to {to}")
     with streams.open_output(output, binary=True, inputs=[os.path.join(name, file) for file in files]) as out:
         weights = registry.weights_in(files, name)
         record = origin("convert", {}, list(_records(files)))
@@ -145,7 +145,7 @@ def _from_gguf(name: str, data: memoryview, to: str, output: str | None) -> None
     from lmkit import registry
 
     if to not in (LM, HUGGINGFACE) or name == streams.STDIN:
-        raise UsageError("a GGUF file is read by its name and becomes lm or huggingface")
+        raise UsageError("a GGUF file must be named, and converts to lm or huggingface only")
     weights = registry.weights_in_gguf(*gguf.read(name), name)
     if to == HUGGINGFACE:
         _write_folder(weights, name, output)

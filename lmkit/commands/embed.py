@@ -57,7 +57,7 @@ def embed(
         bool,
         typer.Option(
             "--cosine",
-            help="Cosine: print each vector's cosine similarity with the first, instead of the vector.",
+            help="Print each vector's cosine similarity with the first vector, instead of its numbers.",
         )
     ] = False,
     encoding_errors: EncodingErrors = "strict",
@@ -68,13 +68,14 @@ def embed(
 
     A token's vector is the model's hidden state after it, which depends on the tokens before it; with --static,
     its row of the embedding matrix. Each line is read as the beginning of a text. Lines beyond a transformer's
-    context length are read in sliding windows, with a notice. A line without tokens has no vector. Of word
-    vectors both kinds are the word's vector, and words without one are skipped; trained with --subwords, vectors
-    of unknown words are composed of character n-grams, and stderr names those words.
+    context length are read in sliding windows, with a notice. A line without tokens has no vector.
+
+    With word vectors, both kinds are the word's vector, and words without one are skipped. After training with
+    --subwords, unknown words have vectors composed of character n-grams, with a notice.
 
     --bow needs no model: it counts the distinct words of the whole input (sorted) in each line, holding all
-    lines in memory. With a model it counts tokens. Columns are line number and text, or line number, the token's
-    position (from 0) and the token; then the vector's numbers, separated by spaces.
+    lines in memory. With a model it counts tokens. The output has the line's number and text, or the line's
+    number, the token's position (from 0) and the token; then the vector's numbers, separated by spaces.
 
     Examples:
       lmkit embed -m model.lm sentences.txt
@@ -83,7 +84,7 @@ def embed(
       lmkit embed --bow --cosine sentences.txt
     """
     if bow and (token is not None or each == "token" or not contextual or pool != "mean"):
-        raise UsageError("--bow counts the tokens of lines: --each, --pool, --static and --token don't go with it")
+        raise UsageError("--bow cannot be combined with --each, --pool, --static or --token")
     if bow and model is None:
         _bow_of_words(run, files, encoding_errors, output, cosine=cosine, as_json=json)
         return
@@ -135,7 +136,7 @@ def _reader(run: Run, model: Any, name: str, *, static: bool) -> "tuple[TokenVec
     from lmkit.evaluation.pooling import TokenVectors
 
     if not hasattr(model, "vectors"):
-        raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no vectors")
+        raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no vectors")
     notice = scoring_models.ContextNotice(run, streams.display(name), model)
     vectors = TokenVectors(model, static=static)
 

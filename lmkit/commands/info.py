@@ -88,7 +88,7 @@ def info(
         print_gradients(run, name, text or streams.STDIN, 64 if distance is None else distance, json, output)
         return
     if text is not None or distance is not None:
-        raise UsageError("--text and --distance go with --gradients")
+        raise UsageError("--text and --distance need --gradients")
     record = _describe(name, verify=verify)
     with streams.open_output(output, inputs=[name]) as out:
         if json:

@@ -31,7 +31,7 @@ def ppl(
         bool,
         typer.Option(
             "--explain",
-            help="Explain: print each line's probability, and the perplexity by three formulas.",
+            help="Print each line's probability, and the perplexity by three formulas.",
         )
     ] = False,
     compare: Annotated[
@@ -73,7 +73,7 @@ def ppl(
     names, texts = opening.sources([*(model or []), *(compare or [])], files)
     opening.check_single_stdin(*names, *texts, scoring.mix_text)
     if explain and (bare or len(names) > 1):
-        raise UsageError("--explain is about one model, and not a bare number")
+        raise UsageError("--explain takes one model, and cannot be combined with --bare")
     weights = mixtures.weights_of(scoring, len(names))
     if no_eos and scoring.mix is not None:
         raise UsageError("--no-eos and --mix exclude each other", hint="a mixture reads the whole text")
@@ -119,13 +119,13 @@ def _check_ends(names: Sequence[str], models: Sequence[LanguageModel], *, no_eos
             continue
         if no_eos:
             raise UsageError(
-                f"--no-eos: to {streams.display(name)} the end of a line is a token like any other, "
+                f"--no-eos: line ends are ordinary tokens of {streams.display(name)}, "
                 "from which the next line is predicted"
             )
         if explain:
             raise UsageError(
-                f"--explain is about lines on their own, and {streams.display(name)} reads over line ends",
-                hint="lmkit score takes each line on its own",
+                f"--explain scores each line separately, but {streams.display(name)} reads across line ends",
+                hint="`lmkit score` scores each line separately",
             )
 
 

@@ -56,9 +56,9 @@ def plan(
       lmkit scaling plan --ngram --vocab 256 --max-order 6 --json
     """
     if ngram == bool(preset) or (ngram and vocab is None):
-        raise UsageError("say what is planned: --preset NAME, or --ngram --vocab V")
+        raise UsageError("nothing to count: expected --preset NAME, or --ngram --vocab V")
     if preset and vocab is not None:
-        raise UsageError("--vocab goes with --ngram; a preset has its own")
+        raise UsageError("--vocab needs --ngram; a preset has its own vocabulary")
     with streams.open_output(output) as out:
         if preset:
             _presets(out, preset, as_json=json)

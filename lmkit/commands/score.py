@@ -27,11 +27,11 @@ def score(
         bool,
         typer.Option(
             "--explain",
-            help="Explain: print each token with its context and the n-gram order that supplied its probability.",
+            help="Print each token with its context and the n-gram order that supplied its probability.",
         ),
     ] = False,
     surprisal: Annotated[
-        bool, typer.Option("--surprisal", help="Surprisal: print that of each token, in bits and nats.")
+        bool, typer.Option("--surprisal", help="Print the surprisal of each token, in bits and nats.")
     ] = False,
     pairs: Annotated[
         str | None,
@@ -69,14 +69,14 @@ def score(
     if explain + surprisal + (pairs is not None) > 1:
         raise UsageError("--explain, --surprisal and --pairs exclude each other")
     if bare and (explain or surprisal or pairs is not None):
-        raise UsageError("--bare is a number a line; it does not go with --explain, --surprisal or --pairs")
+        raise UsageError("--bare cannot be combined with --explain, --surprisal or --pairs")
     if pairs is not None and files:
-        raise UsageError("--pairs names the texts; FILEs do not go with it")
+        raise UsageError("--pairs cannot be combined with FILEs")
     names, texts = opening.sources(model or [], [pairs] if pairs is not None else files)
     opening.check_single_stdin(*names, *texts, scoring.mix_text)
     weights = mixtures.weights_of(scoring, len(names))
     if len(names) > 1 and scoring.mix is None:
-        raise UsageError("a line gets one answer, from one model", hint="--mix WEIGHTS makes one of several")
+        raise UsageError("several models need --mix", hint="interpolate them with --mix WEIGHTS")
     models = scoring_models.open_scoring_models(names, scoring)
     scoring_models.use_threads(None, names, models)
     opened: LanguageModel = models[0]
@@ -187,7 +187,7 @@ def _pairs(
             continue
         fields = line.split(b"\t")
         if len(fields) != 2:
-            raise DataError(f"{streams.display(name)}:{number}: {len(fields)} fields, expected two parted by a tab")
+            raise DataError(f"{streams.display(name)}:{number}: {len(fields)} fields, expected two separated by a tab")
         first, second = (scored.total for scored in lines_of(model, [b"\n".join(fields) + b"\n"], eos=eos))
         count += 1
         won += first > second

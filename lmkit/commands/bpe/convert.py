@@ -124,7 +124,7 @@ def export(
     if form == "tiktoken":
         from lmkit.tokenization.formats.tokenizer_json_writer import expression
 
-        run.terminal.notice(f"tiktoken is to be told the pattern: {expression(tokenizer.scheme)}")
+        run.terminal.notice(f"pass this pattern to tiktoken: {expression(tokenizer.scheme)}")
 
 
 def _in_folder(folder: str) -> tuple[list[str], str | None]:
@@ -160,7 +160,7 @@ def _detected(names: Sequence[str], contents: Sequence[bytes]) -> str:
 
     with opening.error_context(names[0]):
         if is_checkpoint(contents[0][:9]):
-            raise CheckpointError("a checkpoint already, there is nothing to import")
+            raise CheckpointError("already a checkpoint, nothing to import")
         return detect(contents)
 
 
@@ -172,7 +172,7 @@ def _read(
 
     if pattern is not None:
         if form not in ("gpt2", "tiktoken"):
-            raise UsageError(f"--pattern is for gpt2 and tiktoken; {form} says its own")
+            raise UsageError(f"--pattern is for gpt2 and tiktoken; {form} has its own")
         make_scheme("byte", pattern, "none")
     if form == "gpt2":
         return _read_gpt2(names, contents, pattern)
@@ -215,7 +215,9 @@ def _read_tiktoken(run: Run, data: bytes, pattern: str | None) -> Any:
 
     tokenizer = tiktoken.read(tiktoken.read_ranks(data), pattern)
     if pattern is None:
-        run.terminal.notice(f"ranks do not say their pattern: taken for {tokenizer.scheme.pattern} by their number")
+        run.terminal.notice(
+            f"no pattern in the rank file, assuming {tokenizer.scheme.pattern} from the vocabulary size"
+        )
     return tokenizer
 
 

@@ -51,7 +51,7 @@ def decode(
         _from_pieces(run, list(files or [streams.STDIN]), marker or "Ġ", output)
         return
     if marker is not None:
-        raise UsageError("--marker goes with --as pieces")
+        raise UsageError("--marker needs --as pieces")
     names, inputs = opening.sources([model] if model is not None else [], files)
     with streams.open_output(output, inputs=[*names, *inputs]) as out:
         decoder = IdDecoder(opening.open_tokenizer(names[0]))

@@ -129,13 +129,13 @@ def _check(
 ) -> None:  # fmt: skip
     """Raises UsageError for options that cannot be combined."""
     if threshold is not None and (model is None or vocab is None):
-        raise UsageError("--vocab-threshold goes with --model and --vocab")
+        raise UsageError("--vocab-threshold needs --model and --vocab")
     if unknown is not None and (model is not None or vocab is None):
-        raise UsageError("--unknown goes with --vocab and no --model")
+        raise UsageError("--unknown needs --vocab, and no --model")
     if form == "text" and marker is not None and model is not None:
         raise UsageError("--marker cannot be combined with --as text", hint="--as pieces shows pieces with a marker")
     if json and form == "npy":
-        raise UsageError("--json is about lines, --as npy about the whole text")
+        raise UsageError("--json cannot be combined with --as npy")
 
 
 class _Text:
@@ -266,7 +266,7 @@ def _write_array(out: streams.Output, tokenizer: Any, text: _Text) -> None:
     for ids, line_ends in text:
         if len(line_ends):
             if eos is None:
-                raise UsageError("this tokenizer can't tell lines apart in one array: it has no end of sentence")
+                raise UsageError("this tokenizer has no end-of-sentence token to mark lines in an array")
             ids, _ = with_line_ends(ids, line_ends, eos)
         writer.append(ids.astype(dtype))
     array = writer.finish()

@@ -48,7 +48,7 @@ def make_scheme(level: str, pattern: str | None, normalize: str) -> Any:
     forms = normal_forms(normalize)
     if level == "char":
         if pattern not in (None, "whitespace"):
-            raise UsageError("--level char parts words at white space; --pattern is for --level byte")
+            raise UsageError("--level char splits words at white space; --pattern is for --level byte")
         return Scheme(level="char", pattern="whitespace", normalize=forms, end_of_word=END_OF_WORD)
     if pattern is not None and pattern not in PATTERNS:
         _check_expression(pattern)
@@ -60,7 +60,7 @@ def _check_expression(pattern: str) -> None:
     from lmkit.tokenization.bpe.expressions import splitter
 
     if not pattern or pattern.replace("-", "").replace("_", "").isalnum():
-        raise UsageError(f"--pattern {pattern!r} is none of {', '.join(PATTERNS)}, and no regular expression")
+        raise UsageError(f"--pattern {pattern!r}: expected one of {', '.join(PATTERNS)}, or a regular expression")
     try:
         splitter(pattern)
     except LimitError as error:
@@ -129,7 +129,7 @@ def read_counts(files: Sequence[str], scheme: Any, *, given: bool) -> tuple[Any,
                 content = checkpoint.parse(data)
                 opening.unprotected(name)(content)
                 if content.kind != PretokenCounts.kind:
-                    raise CheckpointError(f"of kind {content.kind}, not counts of `lmkit bpe count`")
+                    raise CheckpointError(f"a checkpoint of kind {content.kind}, expected counts of `lmkit bpe count`")
                 counts = PretokenCounts.from_checkpoint(content)
                 if given and counts.scheme != scheme:
                     raise UsageError(

@@ -97,9 +97,9 @@ def _names(special: list[str]) -> list[bytes]:
 
     for name in special:
         if name.split() != [name]:
-            raise UsageError(f"--special {name!r}: a name is not empty and has no white space in it")
+            raise UsageError(f"--special {name!r}: a name must not be empty or contain white space")
     names = [streams.argument_bytes(name) for name in special]
     for index, spelled in enumerate(names):
         if spelled in NAMES or spelled in names[:index]:
-            raise UsageError(f"--special {special[index]!r}: there is one already")
+            raise UsageError(f"--special {special[index]!r}: already defined")
     return names

@@ -74,7 +74,7 @@ def _attention(value: Any, score: str, scale: float | None, causal: bool) -> dic
         raise DataError(f"k has {len(keys)} rows, v {len(held)}")
     mask = functional.causal(len(queries), len(keys)) if causal else None
     if mask is not None and not mask.any(axis=1).all():
-        raise DataError(f"{len(queries)} queries and only {len(keys)} keys: the first query would see none")
+        raise DataError(f"{len(queries)} queries and only {len(keys)} keys: the first query would see no key")
     if score in ("scaled", "dot"):
         fields.rows("k", queries.shape[1])
         factor = 1.0 if scale is None and score == "dot" else scale

@@ -30,7 +30,7 @@ def check(
     from lmkit.evaluation.exercises import EXERCISES, fault
 
     if values:
-        raise UsageError("--check brings its own numbers")
+        raise UsageError("--check has its own cases: JSON values cannot be given")
     if name == streams.STDIN:
         raise UsageError("--check takes a file, not stdin")
     with streams.open_input(name, as_is=True):

@@ -57,7 +57,7 @@ def format_(
             for given, filled in named.prompts(item):
                 said, said_by = items.output_in(given, named.format.outputs)
                 if said is None and style in TAUGHT:
-                    raise DataError(f"{item.place}: no output, which {style} is to teach")
+                    raise DataError(f"{item.place}: no output, which {style} requires")
                 if bare:
                     out.line(f"{filled.text}{filled.joint}{said or ''}")
                     continue

@@ -83,7 +83,7 @@ def next_(
     else:
         tokenizer = opening.named_tokenizer(tokens)
         if form == "ids" and by == "stream" and "eos" not in tokenizer.specials:
-            raise CheckpointError(f"{streams.display(tokens)}: it has no token for the end of a line")
+            raise CheckpointError(f"{streams.display(tokens)}: it has no end-of-line token")
         spelling = next_token.spelling_of(tokenizer)
     raw = tokens == "byte" or (tokenizer is not None and tokenizer.takes_bytes)
     reader = opening.text_reader(encoding_errors, raw=raw, eager=True)

@@ -181,7 +181,7 @@ class EntropyRequest:
     def check(self) -> None:
         """Raises UsageError for options that cannot be combined."""
         if self.joint is not None and (self.files or self.text):
-            raise UsageError("--joint names the table; FILEs do not go with it")
+            raise UsageError("--joint cannot be combined with FILEs")
         if len(self.modes) > 1:
             raise UsageError(f"{' and '.join(f'--{mode}' for mode in self.modes)} exclude each other")
         given = {
@@ -192,15 +192,15 @@ class EntropyRequest:
         }  # fmt: skip
         for option in given:
             if given[option] and option not in TAKEN[self.mode]:
-                raise UsageError(f"{option} does not go with {NAMES[self.mode]}")
+                raise UsageError(f"{option} cannot be combined with {NAMES[self.mode]}")
         if self.correction != "none" and self.against is not None:
-            raise UsageError("--correction is of one sample; it does not go with --against")
+            raise UsageError("--correction cannot be combined with --against")
         if self.unit_of == "token" and self.model is None:
             raise UsageError("tokens need a tokenizer", hint="-m MODEL names a checkpoint that has one")
         if self.window is not None and self.window <= self.order:
-            raise UsageError(f"--window {self.window} has no symbol with {self.order} before it, as --order wants")
+            raise UsageError(f"--window {self.window} is too short for --order {self.order}")
         if self.step is not None and self.window is None:
-            raise UsageError("--step goes with --window N")
+            raise UsageError("--step needs --window N")
 
     def information(self, bits: float) -> float:
         """An amount in the unit asked for."""

@@ -109,15 +109,15 @@ def export(
     if opened.kind == "ngram":
         opened.check()
         if opened.unseen:
-            run.terminal.notice("ARPA files know no weight for contexts never seen: stupid backoff changes a little")
+            run.terminal.notice("ARPA files have no weight for unseen contexts: stupid backoff scores change slightly")
     if opened.kind not in ("ngram", "ngram-counts"):
-        raise CheckpointError(f"{streams.display(name)}: of kind {opened.kind}, which has no n-grams")
+        raise CheckpointError(f"{streams.display(name)}: a checkpoint of kind {opened.kind} has no n-grams")
     if opened.kind == "ngram" and not opened.tokenizer.separator:
         space = "U+0120, and every byte as a character," if opened.tokenizer.has_merges else "U+2581"
-        run.terminal.notice(f"tokens are of kind {opened.tokenizer.kind}: spaces are written as {space} in ARPA")
+        run.terminal.notice(f"{opened.tokenizer.kind} tokens: spaces are written as {space} in ARPA")
     if normalization := of_tokenizer(opened.tokenizer):
         kind = "an ARPA file" if opened.kind == "ngram" else "a table"
-        run.terminal.notice(f"{normalization} has no place in {kind}, left out: its readers need texts in that form")
+        run.terminal.notice(f"{normalization} cannot be stored in {kind}, omitted: give its readers text in that form")
     pieces = _arpa(opened) if opened.kind == "ngram" else _table(opened)
     with streams.open_output(output, inputs=[name]) as out:
         if output is not None and output.endswith(".gz"):

@@ -49,7 +49,7 @@ def make_learner(tokens: str, vocab: str | None, normalization: Normalization = 
         if vocab is not None:
             raise UsageError("--tokens FILE has a vocabulary of its own; --vocab is for words, characters and bytes")
         if tokens != streams.STDIN and not os.path.exists(tokens):
-            raise UsageError(f"--tokens {tokens!r} is none of {', '.join(tokenizers.KINDS)}, and no file")
+            raise UsageError(f"--tokens {tokens!r}: expected one of {', '.join(tokenizers.KINDS)}, or a file")
         return tokenizers.Fixed(_with_sentence_marks(tokens))
     if vocab is None:
         learner = tokenizers.learner(tokens)
@@ -80,7 +80,7 @@ def count_texts(
     from lmkit.ngram.corpus import count_corpus
 
     if (vocab is not None or tokens not in TOKENS) and (max_vocab is not None or min_count > 1):
-        raise UsageError("the vocabulary is given; that does not go with --max-vocab or --min-count")
+        raise UsageError("a given vocabulary cannot be combined with --max-vocab or --min-count")
     learner = make_learner(tokens, vocab, normalization)
     reader = opening.text_reader(encoding_errors, raw=learner.takes_bytes)
     blocks = Hashed(opening.read_blocks(run, reader, files, "counting"))

@@ -126,10 +126,12 @@ def fit(
     inputs = list(files or [streams.STDIN])
     opening.check_single_stdin(*inputs, vocab, heldout, tokens)
     if from_counts and (tokens != "word" or vocab is not None or max_vocab is not None or min_count > 1):
-        raise UsageError("--tokens, --vocab, --max-vocab and --min-count go with texts, not with --from-counts")
+        raise UsageError("--from-counts cannot be combined with --tokens, --vocab, --max-vocab or --min-count")
     normalization = normalization_of(normalize, punctuation, tokens)
     if from_counts and normalization:
-        raise UsageError("--normalize and --punctuation go with texts: counts are of text that was normalised")
+        raise UsageError(
+            "--from-counts cannot be combined with --normalize or --punctuation: counts are of normalised text"
+        )
     with streams.open_output(output, binary=True, inputs=[*inputs, vocab, heldout, tokens]) as out:
         if from_counts:
             counts, tokenizer, record, storage = _read_counts(inputs, order, run)
@@ -144,7 +146,7 @@ def fit(
         settings |= {"open_vocabulary": is_open, "prune": pruned, **own}
         model, notes = _smooth(counts, tokenizer, settings, heldout, thread_count, storage, run)
         if notes:
-            run.terminal.notice(f"discounts that the counts can't give are set by rule ({'; '.join(notes)})")
+            run.terminal.notice(f"too few counts to estimate discounts, using defaults ({'; '.join(notes)})")
         asked = {**settings, "tokens": tokenizer.kind, **of_tokenizer(tokenizer).describe()}
         for piece in checkpoint_bytes(model, origin("ngram fit", asked, [record])):
             out.write(piece)
@@ -157,7 +159,7 @@ def _own_parameters(smoothing: str, given: dict[str, Any]) -> dict[str, float]:
     takers |= {"--heldout": ("jelinek-mercer",)}
     for name, value in given.items():
         if value is not None and smoothing not in takers[name]:
-            raise UsageError(f"{name} goes with --smoothing {' or '.join(takers[name])}, not with {smoothing}")
+            raise UsageError(f"{name} needs --smoothing {' or '.join(takers[name])}, got {smoothing}")
     return {name[2:]: value for name, value in given.items() if isinstance(value, float)}
 
 

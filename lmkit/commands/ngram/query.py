@@ -107,7 +107,7 @@ def _answer(model: "NGram", words: list[bytes]) -> dict[str, Any]:
 
     ids = _ids(model, words)[-len(model.checked) :]
     if not ids:
-        raise DataError(f"{b' '.join(words).decode(errors='replace')!r} has no words: punctuation is taken out")
+        raise DataError(f"{b' '.join(words).decode(errors='replace')!r} has no words: punctuation is removed")
     return _record(model, ids, *look_up(model.checked, ids, model.unseen))
 
 

@@ -41,10 +41,10 @@ def normalization_of(normalize: str, punctuation: str, tokens: str = "word") -> 
     found = Normalization(normal_forms(normalize), punctuation)
     if found and tokens not in TOKENS:
         raise UsageError(
-            "--normalize and --punctuation are for words, characters and bytes: --tokens FILE says how it normalises"
+            "--normalize and --punctuation cannot be combined with --tokens FILE, which has its own normalization"
         )
     if punctuation != KEEP and tokens != "word":
-        raise UsageError("--punctuation is about words: it goes with --tokens word")
+        raise UsageError("--punctuation needs --tokens word")
     return found
 
 

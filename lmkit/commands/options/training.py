@@ -314,12 +314,12 @@ class Training:
         if len(asked) > 1:
             raise UsageError(f"{' and '.join(named)} exclude each other")
         if self.mem_limit is not None and not self.find_batch:
-            raise UsageError("--mem-limit goes with --find-batch")
+            raise UsageError("--mem-limit needs --find-batch")
         if self.json and not asked:
-            raise UsageError("--json goes with --print-schedule, --find-lr or --find-batch")
+            raise UsageError("--json needs --print-schedule, --find-lr or --find-batch")
         if asked and (self.resume or self.log or self.plot):
-            raise UsageError(f"{named[0]} trains nothing; that does not go with --resume, --log or --plot")
+            raise UsageError(f"{named[0]} cannot be combined with --resume, --log or --plot")
         if asked and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise UsageError(f"{named[0]} is for one process, not for torchrun")
+            raise UsageError(f"{named[0]} cannot run under torchrun")
         if (self.find_lr or self.print_schedule) and self.budget:
             raise UsageError(f"{named[0]} takes --steps, not --budget")

@@ -217,7 +217,7 @@ class Word2VecOptions:
         bool,
         typer.Option(
             "--count-updates",
-            help="Count updates: take one training step and print how many vectors it changed. Nothing is saved.",
+            help="Take one training step and print how many vectors it changed. Nothing is saved.",
         ),
         UNRECORDED,
     ] = False
@@ -229,9 +229,9 @@ class Word2VecOptions:
         if self.lr == 0:
             raise UsageError("--lr must be above 0")
         if self.count_updates and (self.resume or self.log or self.embeddings):
-            raise UsageError("--count-updates trains nothing; that does not go with --resume, --log or --embeddings")
+            raise UsageError("--count-updates cannot be combined with --resume, --log or --embeddings")
         if self.buckets is not None and self.subwords is None:
-            raise UsageError("--buckets goes with --subwords")
+            raise UsageError("--buckets needs --subwords")
 
     @property
     def subword_lengths(self) -> tuple[int, int]:

@@ -163,7 +163,7 @@ def transformer(
     }  # fmt: skip
     chosen = {name: value for name, value in given.items() if value is not None}
     if width % heads:
-        raise UsageError(f"--width {width} can't be shared evenly by --heads {heads}")
+        raise UsageError(f"--width {width} is not divisible by --heads {heads}")
 
     def settings(vocabulary: int) -> Any:
         from lmkit.architectures import presets

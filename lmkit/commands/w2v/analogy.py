@@ -53,10 +53,10 @@ def analogy(
     bare: BareWords = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Solve analogies: A is to B as C is to ?
+    """Solve analogies: find D so that A is to B as C is to D.
 
-    The answer is the word nearest to B - A + C. `man king woman` asks for the word that is to woman as king is to
-    man, like `--positive king woman --negative man`. Words of the query are never its answer.
+    D is the word nearest to B - A + C. `man king woman` asks for the word that is to woman as king is to
+    man, like `--positive king woman --negative man`. Words of the query are excluded.
 
     Lines of stdin or --queries have three words, or signed words: `+king +woman -man`. Separate words by tabs if
     they contain spaces. A line with a word that has no vector is reported and skipped (with --bare, an empty
@@ -92,7 +92,7 @@ def analogy(
 def _typed(words: Sequence[str], positive: Sequence[str], negative: Sequence[str]) -> Query | None:
     """The query of the command line, if there is one. Raises UsageError for half a one."""
     if words and (positive or negative):
-        raise UsageError("either A B C, or --positive and --negative")
+        raise UsageError("A B C cannot be combined with --positive and --negative")
     if words and len(words) != 3:
         raise UsageError(f"{len(words)} words, expected three: A is to B as C is to what?")
     if words:

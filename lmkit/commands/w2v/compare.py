@@ -31,7 +31,7 @@ def compare(
         bool,
         typer.Option(
             "--assert",
-            help="Assert: exit with status 1 unless the first word is nearer to the second than to any other.",
+            help="Exit with status 1 unless the first word is nearer to the second than to any other.",
         )
     ] = False,
     json: Json = False,
@@ -53,12 +53,12 @@ def compare(
       lmkit w2v compare --matrix contexts.tsv
     """
     if matrix is not None and model is not None:
-        raise UsageError("--matrix takes the place of a model")
+        raise UsageError("--matrix cannot be combined with a model")
     least = 3 if assert_ else 0 if matrix is not None else 2
     if len(words or []) < least or len(words or []) == 1:
         raise UsageError(f"{len(words or [])} words, expected {max(least, 2)} or more")
     if bare and not words:
-        raise UsageError("--bare wants words")
+        raise UsageError("--bare needs words")
     name = matrix or (model if model is not None else streams.STDIN)
     labels, rows = _of_matrix(name, words) if matrix is not None else _of_model(run, name, words or [])
     with streams.open_output(output, inputs=[name]) as out:

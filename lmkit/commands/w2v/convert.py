@@ -78,7 +78,7 @@ def _read(run: Run, name: str, chunks: Iterator[bytes], format: str | None, erro
     shown = streams.display(name)
     if listing.duplicates:
         word = (listing.duplicate or b"").decode(errors="replace")
-        run.terminal.notice(f"{shown}: {listing.duplicates} words met before were left out, the first is {word!r}")
+        run.terminal.notice(f"{shown}: {listing.duplicates} repeated words skipped, the first is {word!r}")
     if listing.replaced:
         sequences = "sequence" if listing.replaced == 1 else "sequences"
         run.terminal.notice(f"{shown}: {listing.replaced} invalid byte {sequences} replaced by U+FFFD")
@@ -133,7 +133,7 @@ def export(
     space = open_space(name)
     if normalization := of_tokenizer(space.tokenizer):
         run.terminal.notice(
-            f"{normalization} has no place in a file of vectors, left out: its readers need words in that form"
+            f"{normalization} cannot be stored in a file of vectors, omitted: give its readers words in that form"
         )
     from lmkit.word_vectors.writers import Export
 

@@ -85,7 +85,7 @@ def eval_(
             for record in records:
                 tables[kind].row({**record, "file": streams.display(name)})
             if not record["total" if kind == "analogies" else "pairs"]:
-                run.terminal.notice(f"{streams.display(name)}: not a line whose words are all known")
+                run.terminal.notice(f"{streams.display(name)}: no line has known words only")
 
 
 def _kind(name: str, lines: Sequence[tuple[int, bytes]]) -> str:
@@ -95,8 +95,8 @@ def _kind(name: str, lines: Sequence[tuple[int, bytes]]) -> str:
     kind = kind_of(line for _, line in lines)
     if kind is None:
         raise DataError(
-            f"{streams.display(name)}: neither questions of four words nor two words and a number a line",
-            hint="--task says which of them it is, and what is wrong with it",
+            f"{streams.display(name)}: expected questions of four words, or two words and a number per line",
+            hint="name the kind with --task to see the error",
         )
     return kind
 

@@ -73,7 +73,7 @@ def plot(
     if kind in plots.FORMATS:
         plots.check(output or "")
     if json and kind in (*plots.FORMATS, "html"):
-        raise UsageError(f"--json is a table, {output} is none")
+        raise UsageError(f"--json prints a table, but {output} is not one")
     name = model if model is not None else streams.STDIN
     opening.check_single_stdin(name, words)
     streams.spare_inputs(output, [name, words])

@@ -41,7 +41,7 @@ def open_space(name: str) -> Any:
     try:
         return opening.open_kind(name, "w2v")
     except CheckpointError as error:
-        hint = error.hint or "`lmkit w2v import` makes a checkpoint of other tools' word vectors"
+        hint = error.hint or "convert word vectors of other tools with `lmkit w2v import`"
         raise CheckpointError(str(error), hint=hint) from None
 
 
@@ -50,7 +50,7 @@ def tell_made(run: Run, place: str | None, words: Sequence[bytes]) -> None:
     if words:
         shown = ", ".join(repr(word.decode(errors="replace")) for word in words[:SHOWN])
         more = f" and {len(words) - SHOWN:,} more" if len(words) > SHOWN else ""
-        run.terminal.notice(f"{f'{place}: ' if place else ''}made of their characters: {shown}{more}")
+        run.terminal.notice(f"{f'{place}: ' if place else ''}vectors composed of character n-grams: {shown}{more}")
 
 
 class Query(NamedTuple):
