@@ -375,7 +375,7 @@ def test_words_begin_with_the_vectors_given(kind, train, vectors, lmkit):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--tokens", "char"], "needs --tokens word"),
+        (["--tokens", "char"], "goes with --tokens word"),
         (["--tokens", "word", "--width", "9"], "vectors of 8 numbers, not of --width 9"),
     ],
 )

@@ -69,14 +69,14 @@ def test_similarity_and_several_files(vectors, lmkit, write):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"", "neither questions of four words nor two words and a number"),
-        (b"some text of some more\n", "neither questions"),
+        (b"", "expected questions of four words, or two words and a number"),
+        (b"some text of some more\n", "expected questions"),
         (b": family\na b c\n", "q.txt:2: a question has 4 words, this has 3"),
         (b": family\n", "q.txt: no questions"),
         (b"a b c d\n: x\n\xff\n", "q.txt:3: not UTF-8"),
         (b"a\tb\t1\nc\td\n", "q.txt:2: expected two words and a number"),
-        (b"word\tword\tscore\na\tb\tc\n1\t2\t3\n", "neither"),
-        (b"\x00\x01\x02\n" * 3, "neither"),
+        (b"word\tword\tscore\na\tb\tc\n1\t2\t3\n", "expected questions"),
+        (b"\x00\x01\x02\n" * 3, "expected questions"),
     ],
 )
 def test_what_is_no_test_set(text, said, vectors, fails, write):

@@ -249,13 +249,13 @@ def test_lines_of_one_word_teach_nothing_and_break_nothing(code, lmkit):
         (2, ["--arch", "glove"], "not one of skipgram, cbow"),
         (2, ["-o", "text.txt"], "is an input and would be overwritten"),
         (2, ["--log", "text.txt"], "is an input and would be overwritten"),
-        (2, ["-o", "v.lm", "--log", "v.lm"], "one file for two things"),
+        (2, ["-o", "v.lm", "--log", "v.lm"], "name the same file"),
         (2, ["-o", "."], "is a folder"),
         (74, ["-o", "no/v.lm"], "No such file or directory"),
         (2, ["--resume"], "needs -o OUTPUT"),
         (2, ["--memory", "much"], "is not a size"),
         (4, ["--embeddings", "text.txt"], "neither a checkpoint nor an ARPA file"),
-        (2, ["--count-updates", "--resume"], "trains nothing"),
+        (2, ["--count-updates", "--resume"], "--count-updates cannot be combined"),
     ],
 )
 def test_wrong_options(status, options, message, text, lmkit):

@@ -197,7 +197,7 @@ def test_questions_that_are_none(fails, vectors):
     for command in ["similar", "king"], ["analogy", "a", "b", "c"], ["compare", "a", "b"], ["export"]:
         done = fails(4, "w2v", *command, "-m", "vectors.txt")
         assert "vectors.txt: neither a checkpoint" in done.stderr
-        assert "hint: `lmkit w2v import`" in done.stderr
+        assert "with `lmkit w2v import`" in done.stderr
 
 
 # Row C11 and C1.
