@@ -84,7 +84,7 @@ def next_token(
     chain = filters.filtering.chain()
     opened = opening.with_special(scoring_models.open_generating_model(name, device), parse_special)
     opened = opening.with_bos(opened, bos)
-    data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
+    data = streams.argument_bytes(prompt, raw=opened.tokenizer.accepts_any_bytes)
     scoring_models.tell_unknown(run, opened, data)
     state = prompt_encoding.state_after(opened, prompt_encoding.seen(opened, data, window=window))
     logs = opened.next(state)

@@ -130,7 +130,7 @@ def sample(
             lambda prompt: {"constraint": report.constraint(prompt.record), "control": chosen.control()},
         )  # fmt: skip
         if not files:
-            prompt = streams.argument_bytes(source.prompt, raw=opened.tokenizer.takes_bytes)
+            prompt = streams.argument_bytes(source.prompt, raw=opened.tokenizer.accepts_any_bytes)
             scoring_models.tell_unknown(run, opened, prompt)
         windows = scoring_models.ContextNotice(run, streams.display(name), opened)
         for event in requests.run_requests(generator, asking, prompts.asked(run, source, files, opened)):

@@ -68,7 +68,7 @@ def text(
     names = list(files or [streams.STDIN])
     opening.check_single_stdin(tokens, *names)
     learner = _learner(tokens)
-    reader = opening.text_reader(encoding_errors, raw=learner.takes_bytes and field is None)
+    reader = opening.text_reader(encoding_errors, raw=learner.accepts_any_bytes and field is None)
     measured = partial(_figures, order=order, most=self_bleu_texts, seed=seed)
     with streams.open_output(output, inputs=[tokens, *names]) as out:
         shown = _Shown(run, out, order, _signature(tokens, learner, order, self_bleu_texts, seed), as_json=json)

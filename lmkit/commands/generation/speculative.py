@@ -21,7 +21,7 @@ def stepper(options: SpeculativeOptions, model: LanguageModel, sampler: Sampler)
         draft = opening.open_language_model(options.draft)
         with opening.error_context(options.draft):
             draft_models.check_same_tokens(model.tokenizer, draft.tokenizer)
-        begins.append(partial(draft_models.ModelDraft, draft, sampler, model.form.line_end))
+        begins.append(partial(draft_models.ModelDraft, draft, sampler, model.form.newline_id))
     return Speculation(model, sampler, begins, most=options.draft_tokens or MOST)
 
 

@@ -44,7 +44,7 @@ class TextWriter:
         separator: str | None = None,
     ) -> None:
         self._out, self._model, self._echo, self._separator = out, model, echo, separator
-        self._whole = separator is not None or (model.form.continuous and not several)
+        self._whole = separator is not None or (model.form.multiline and not several)
         self._request: Request | None = None
         self._begun = False
 
@@ -77,7 +77,7 @@ class TextWriter:
 
     def _joined(self, text: bytes) -> bool:
         """Whether a blank separates the prompt from what follows it."""
-        at_line_end = self._model.form.continuous and b"\n" in (self._prompt[-1:], text[:1])
+        at_line_end = self._model.form.multiline and b"\n" in (self._prompt[-1:], text[:1])
         return bool(self._prompt) and bool(self._model.tokenizer.separator) and not at_line_end
 
     def _put(self, data: bytes, *, final: bool = False) -> None:

@@ -74,7 +74,7 @@ class NormalizationOptions:
 def refuse_overwriting_inputs(cache: str | None, inputs: Sequence[str | None]) -> None:
     """Raises UsageError where --cache names an input."""
     try:
-        streams.spare_inputs(cache, inputs)
+        streams.refuse_overwriting_inputs(cache, inputs)
     except UsageError as error:
         raise UsageError(str(error), hint="--cache names a file of its own") from None
 

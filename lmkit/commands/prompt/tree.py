@@ -167,7 +167,7 @@ def tree(
     rules = voting_.rules if voting_.self_consistency else None
     opened: LanguageModel = opening.with_special(scoring_models.open_generating_model(model, device), parse_special)
     if prompt is not None:
-        scoring_models.tell_unknown(run, opened, streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes))
+        scoring_models.tell_unknown(run, opened, streams.argument_bytes(prompt, raw=opened.tokenizer.accepts_any_bytes))
     ends = ["\n"] if stop is None and rules is None else stop or []
     stops = [streams.argument_bytes(text, raw=True) for text in ends]
     from lmkit.generation import prompt_encoding
@@ -203,7 +203,7 @@ def _asked(
     run: Run, prompt: str | None, names: list[str], errors: str, model: "LanguageModel"
 ) -> Iterator[Iterable[prompts.Prompt]]:
     """The prompts, in groups that are there at once."""
-    raw = model.tokenizer.takes_bytes
+    raw = model.tokenizer.accepts_any_bytes
     if prompt is not None:
         yield [prompts.Prompt(streams.argument_bytes(prompt, raw=raw), 1)]
         return

@@ -103,7 +103,7 @@ def _of_fields(record: dict[str, Any], place: str, number: int) -> Prompt:
 
 def asked(run: Run, source: Any, files: Sequence[str] | None, model: Any) -> Iterable[Iterable[Prompt]]:
     """The prompts that options (`options.Source`) or files give a model, in groups that are there at once."""
-    raw = model.tokenizer.takes_bytes
+    raw = model.tokenizer.accepts_any_bytes
     if not files:
         return [[Prompt(streams.argument_bytes(source.prompt, raw=raw), 1)]]
     return Prompts(run, files, source.form, errors=source.encoding_errors, raw=raw).groups()
