@@ -189,11 +189,12 @@ _lmkit() {
             esac
             ;;
         'entropy')
-            options='--text --probs --counts --joint --normalize --unit-of --order -m --model --against --add --compare --correction --window --step --unit --memory --temp-dir --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--text --probs --counts --joint --normalize --encoding-errors --unit-of --order -m --model --against --add --compare --correction --window --step --unit --memory --temp-dir --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --text) value='FILES' ;;
                 --joint) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
                 --unit-of) value='byte char word line token' ;;
                 --order) value=' ' ;;
                 -m | --model) value='FILES' ;;
@@ -206,7 +207,6 @@ _lmkit() {
                 --unit) value='bits nats hartleys' ;;
                 --memory) value='FILES' ;;
                 --temp-dir) value='FILES' ;;
-                --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -289,25 +289,25 @@ _lmkit() {
             esac
             ;;
         'ngram fit')
-            options='--order --smoothing --tokens --normalize --punctuation --prune --k --alpha --discount --heldout --open-vocabulary --closed-vocabulary --from-counts --vocab --max-vocab --min-count --memory --temp-dir --encoding-errors --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --from-counts --vocab --max-vocab --min-count --encoding-errors --order --smoothing --prune --k --alpha --discount --heldout --open-vocabulary --closed-vocabulary --memory --temp-dir --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --order) value=' ' ;;
-                --smoothing) value='modified-kneser-ney kneser-ney absolute witten-bell jelinek-mercer katz add-k mle stupid-backoff' ;;
                 --tokens) value='word char byte' ;;
                 --normalize) value='FILES' ;;
                 --punctuation) value='keep split remove' ;;
+                --vocab) value='FILES' ;;
+                --max-vocab) value=' ' ;;
+                --min-count) value=' ' ;;
+                --encoding-errors) value='strict replace' ;;
+                --order) value=' ' ;;
+                --smoothing) value='modified-kneser-ney kneser-ney absolute witten-bell jelinek-mercer katz add-k mle stupid-backoff' ;;
                 --prune) value='FILES' ;;
                 --k) value=' ' ;;
                 --alpha) value=' ' ;;
                 --discount) value=' ' ;;
                 --heldout) value='FILES' ;;
-                --vocab) value='FILES' ;;
-                --max-vocab) value=' ' ;;
-                --min-count) value=' ' ;;
                 --memory) value='FILES' ;;
                 --temp-dir) value='FILES' ;;
-                --encoding-errors) value='strict replace' ;;
                 --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
@@ -480,36 +480,36 @@ _lmkit() {
             esac
             ;;
         'w2v train')
-            options='--arch --cbow-combine --loss --dim --window --static-window --negatives --sample --normalize --punctuation --min-count --max-vocab --phrases --phrase-threshold --subwords --buckets --epochs --lr --min-lr --embeddings --seed --threads --hogwild --memory --temp-dir --log --resume --save-every --count-updates --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--normalize --punctuation --min-count --max-vocab --phrases --phrase-threshold --encoding-errors --arch --cbow-combine --loss --dim --window --static-window --negatives --subwords --buckets --embeddings --sample --epochs --lr --min-lr --seed --log --resume --save-every --count-updates -o --output --threads --hogwild --memory --temp-dir -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --arch) value='skipgram cbow' ;;
-                --cbow-combine) value='mean sum' ;;
-                --loss) value='negative-sampling softmax' ;;
-                --dim) value=' ' ;;
-                --window) value=' ' ;;
-                --negatives) value='auto' ;;
-                --sample) value=' ' ;;
                 --normalize) value='FILES' ;;
                 --punctuation) value='keep split remove' ;;
                 --min-count) value=' ' ;;
                 --max-vocab) value=' ' ;;
                 --phrases) value=' ' ;;
                 --phrase-threshold) value=' ' ;;
+                --encoding-errors) value='strict replace' ;;
+                --arch) value='skipgram cbow' ;;
+                --cbow-combine) value='mean sum' ;;
+                --loss) value='negative-sampling softmax' ;;
+                --dim) value=' ' ;;
+                --window) value=' ' ;;
+                --negatives) value='auto' ;;
                 --subwords) value='FILES' ;;
                 --buckets) value=' ' ;;
+                --embeddings) value='FILES' ;;
+                --sample) value=' ' ;;
                 --epochs) value=' ' ;;
                 --lr) value=' ' ;;
                 --min-lr) value=' ' ;;
-                --embeddings) value='FILES' ;;
                 --seed) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -o | --output) value='FILES' ;;
                 --threads) value=' ' ;;
                 --memory) value='FILES' ;;
                 --temp-dir) value='FILES' ;;
-                --log) value='FILES' ;;
-                --save-every) value=' ' ;;
-                --encoding-errors) value='strict replace' ;;
-                -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
@@ -609,104 +609,111 @@ _lmkit() {
             esac
             ;;
         'train ffn')
-            options='--context --width --hidden --direct --tokens --normalize --punctuation --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --embeddings --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --encoding-errors --context --width --hidden --direct --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --context) value=' ' ;;
-                --width) value=' ' ;;
-                --hidden) value=' ' ;;
                 --tokens) value='word char byte' ;;
                 --normalize) value='FILES' ;;
                 --punctuation) value='keep split remove' ;;
                 --by) value='stream line file blank-line' ;;
                 --max-vocab) value=' ' ;;
                 --min-count) value=' ' ;;
-                --valid) value='FILES' ;;
-                --valid-fraction) value=' ' ;;
-                --steps) value=' ' ;;
-                --budget) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                --context) value=' ' ;;
+                --width) value=' ' ;;
+                --hidden) value=' ' ;;
+                --embeddings) value='FILES' ;;
                 --batch) value=' ' ;;
                 --accumulate) value=' ' ;;
                 --optimizer) value='muon adamw' ;;
                 --lr) value=' ' ;;
                 --matrix-lr) value=' ' ;;
-                --schedule) value='linear cosine constant noam' ;;
-                --warmup) value=' ' ;;
                 --weight-decay) value=' ' ;;
                 --clip) value=' ' ;;
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --teacher-forcing) value=' ' ;;
                 --loss-at) value='all last' ;;
+                --seed) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
                 --evaluate-every) value=' ' ;;
                 --select-by) value='loss accuracy' ;;
                 --patience) value=' ' ;;
-                --embeddings) value='FILES' ;;
-                --seed) value=' ' ;;
+                --log) value='FILES' ;;
+                --plot) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -o | --output) value='FILES' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
                 --precision) value='fp32 bf16' ;;
                 --mem-limit) value='FILES' ;;
-                --log) value='FILES' ;;
-                --plot) value='FILES' ;;
-                --save-every) value=' ' ;;
-                --encoding-errors) value='strict replace' ;;
-                -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'train rnn')
-            options='--cell --layers --width --bias --no-bias --tied --bptt --tokens --normalize --punctuation --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --embeddings --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --encoding-errors --cell --layers --width --bias --no-bias --tied --bptt --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --cell) value='elman lstm gru mingru' ;;
-                --layers) value=' ' ;;
-                --width) value=' ' ;;
-                --bptt) value=' ' ;;
                 --tokens) value='word char byte' ;;
                 --normalize) value='FILES' ;;
                 --punctuation) value='keep split remove' ;;
                 --by) value='stream line file blank-line' ;;
                 --max-vocab) value=' ' ;;
                 --min-count) value=' ' ;;
-                --valid) value='FILES' ;;
-                --valid-fraction) value=' ' ;;
-                --steps) value=' ' ;;
-                --budget) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                --cell) value='elman lstm gru mingru' ;;
+                --layers) value=' ' ;;
+                --width) value=' ' ;;
+                --bptt) value=' ' ;;
+                --embeddings) value='FILES' ;;
                 --batch) value=' ' ;;
                 --accumulate) value=' ' ;;
                 --optimizer) value='muon adamw' ;;
                 --lr) value=' ' ;;
                 --matrix-lr) value=' ' ;;
-                --schedule) value='linear cosine constant noam' ;;
-                --warmup) value=' ' ;;
                 --weight-decay) value=' ' ;;
                 --clip) value=' ' ;;
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --teacher-forcing) value=' ' ;;
                 --loss-at) value='all last' ;;
+                --seed) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
                 --evaluate-every) value=' ' ;;
                 --select-by) value='loss accuracy' ;;
                 --patience) value=' ' ;;
-                --embeddings) value='FILES' ;;
-                --seed) value=' ' ;;
+                --log) value='FILES' ;;
+                --plot) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -o | --output) value='FILES' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
                 --precision) value='fp32 bf16' ;;
                 --mem-limit) value='FILES' ;;
-                --log) value='FILES' ;;
-                --plot) value='FILES' ;;
-                --save-every) value=' ' ;;
-                --encoding-errors) value='strict replace' ;;
-                -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'train transformer')
-            options='--preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --tokens --normalize --punctuation --by --pack --max-vocab --min-count --valid --valid-fraction --steps --budget --batch --accumulate --optimizer --lr --matrix-lr --schedule --warmup --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --evaluate-every --select-by --patience --embeddings --seed --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json --log --plot --resume --save-every --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --encoding-errors --preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
+                --tokens) value='word char byte' ;;
+                --normalize) value='FILES' ;;
+                --punctuation) value='keep split remove' ;;
+                --by) value='stream line file blank-line' ;;
+                --max-vocab) value=' ' ;;
+                --min-count) value=' ' ;;
+                --encoding-errors) value='strict replace' ;;
                 --preset) value='fast gpt2 llama' ;;
                 --context) value=' ' ;;
                 --layers) value=' ' ;;
@@ -715,47 +722,40 @@ _lmkit() {
                 --kv-heads) value=' ' ;;
                 --hidden) value=' ' ;;
                 --positions) value='rope learned sinusoidal none' ;;
-                --norm) value='pre post course' ;;
+                --norm) value='pre post res-post' ;;
                 --normalisation) value='rmsnorm layernorm' ;;
                 --activation) value='swiglu gelu relu relu2' ;;
                 --biases) value='none qkv all' ;;
-                --tokens) value='word char byte' ;;
-                --normalize) value='FILES' ;;
-                --punctuation) value='keep split remove' ;;
-                --by) value='stream line file blank-line' ;;
-                --max-vocab) value=' ' ;;
-                --min-count) value=' ' ;;
-                --valid) value='FILES' ;;
-                --valid-fraction) value=' ' ;;
-                --steps) value=' ' ;;
-                --budget) value='FILES' ;;
+                --embeddings) value='FILES' ;;
                 --batch) value=' ' ;;
                 --accumulate) value=' ' ;;
                 --optimizer) value='muon adamw' ;;
                 --lr) value=' ' ;;
                 --matrix-lr) value=' ' ;;
-                --schedule) value='linear cosine constant noam' ;;
-                --warmup) value=' ' ;;
                 --weight-decay) value=' ' ;;
                 --clip) value=' ' ;;
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --teacher-forcing) value=' ' ;;
                 --loss-at) value='all last' ;;
+                --seed) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
                 --evaluate-every) value=' ' ;;
                 --select-by) value='loss accuracy' ;;
                 --patience) value=' ' ;;
-                --embeddings) value='FILES' ;;
-                --seed) value=' ' ;;
+                --log) value='FILES' ;;
+                --plot) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -o | --output) value='FILES' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
                 --precision) value='fp32 bf16' ;;
                 --mem-limit) value='FILES' ;;
-                --log) value='FILES' ;;
-                --plot) value='FILES' ;;
-                --save-every) value=' ' ;;
-                --encoding-errors) value='strict replace' ;;
-                -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;

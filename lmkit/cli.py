@@ -34,83 +34,99 @@ CALC = "lmkit.commands.calc"
 PROMPT = "lmkit.commands.prompt"
 DATA = "lmkit.commands.data"
 COMMANDS = {
-    "ppl": Command("lmkit.commands.ppl", "ppl", "Perplexity of texts under any model."),
-    "score": Command("lmkit.commands.score", "score", "Log-probability of each line or token under any model."),
-    "next": Command("lmkit.commands.next", "next_token", "The distribution over the next token after a prompt."),
-    "sample": Command("lmkit.commands.sample", "sample", "Generate text from any model."),
-    "embed": Command("lmkit.commands.embed", "embed", "Vectors of lines or of tokens, from any model that has them."),
-    "attention": Command("lmkit.commands.attention", "attention", "What each token of a text attends to."),
-    "entropy": Command("lmkit.commands.entropy.entropy", "entropy", "Entropies of distributions and of texts."),
-    "compress": Command("lmkit.commands.compress", "compress", "Compress a text with any model."),
-    "decompress": Command("lmkit.commands.compress", "decompress", "Restore a compressed text."),
-    "info": Command("lmkit.commands.info", "info", "What a checkpoint is: kind, sizes, tokens, provenance."),
-    "convert": Command("lmkit.commands.convert", "convert", "A checkpoint to and from other tools' formats."),
-    "completion": Command("lmkit.commands.completion", "completion", "Print the completion script of a shell."),
-    "ngram count": Command(f"{NGRAM}.count", "count", "Count n-grams of a text."),
-    "ngram merge": Command(f"{NGRAM}.merge", "merge", "Add up count files."),
-    "ngram fit": Command(f"{NGRAM}.fit", "fit", "Count n-grams and smooth them into a model."),
-    "ngram ppl": Command("lmkit.commands.ppl", "ppl", "Perplexity of texts; the same as `lmkit ppl`."),
+    "ppl": Command("lmkit.commands.ppl", "ppl", "Compute perplexity of texts under any model."),
+    "score": Command("lmkit.commands.score", "score", "Score each line or token: log-probability under any model."),
+    "next": Command("lmkit.commands.next", "next_token", "Show the distribution of the next token after a prompt."),
+    "sample": Command("lmkit.commands.sample", "sample", "Generate text with any model."),
+    "embed": Command("lmkit.commands.embed", "embed", "Embed lines or tokens as vectors."),
+    "attention": Command(
+        "lmkit.commands.attention", "attention", "Print the attention weights of a transformer, or a mask."
+    ),
+    "entropy": Command("lmkit.commands.entropy.entropy", "entropy", "Measure the entropy of texts and distributions."),
+    "compress": Command("lmkit.commands.compress", "compress", "Compress a file by arithmetic coding with any model."),
+    "decompress": Command("lmkit.commands.compress", "decompress", "Decompress a file that `lmkit compress` wrote."),
+    "info": Command("lmkit.commands.info", "info", "Describe a checkpoint: kind, sizes, tokenizer, provenance."),
+    "convert": Command("lmkit.commands.convert", "convert", "Convert checkpoints to and from other tools' formats."),
+    "completion": Command("lmkit.commands.completion", "completion", "Print a shell's completion script."),
+    "ngram count": Command(f"{NGRAM}.count", "count", "Count the n-grams of a text."),
+    "ngram merge": Command(f"{NGRAM}.merge", "merge", "Merge count files: add up their counts."),
+    "ngram fit": Command(f"{NGRAM}.fit", "fit", "Fit a smoothed n-gram model to a text or to counts."),
+    "ngram ppl": Command("lmkit.commands.ppl", "ppl", "Compute perplexity of texts; the same as `lmkit ppl`."),
     "ngram query": Command(f"{NGRAM}.query", "query", "Look up n-grams and their probabilities."),
-    "ngram prune": Command(f"{NGRAM}.prune", "prune", "Drop n-grams that a model can do without."),
-    "ngram mix": Command(f"{NGRAM}.mix", "mix", "Mix models, with weights given or tuned on a text."),
-    "ngram coverage": Command(f"{NGRAM}.coverage", "coverage", "How many n-grams of a text another text has."),
-    "ngram import": Command(f"{NGRAM}.convert", "import_", "Read an ARPA model or a table of counts."),
-    "ngram export": Command(f"{NGRAM}.convert", "export", "Write a model as ARPA or counts as a table."),
-    "bpe train": Command(f"{BPE}.train", "train", "Learn merges: byte-pair encoding."),
-    "bpe encode": Command(f"{BPE}.encode", "encode", "Text to ids or pieces, a line for a line."),
-    "bpe decode": Command(f"{BPE}.decode", "decode", "Ids or pieces back to text."),
-    "bpe stats": Command(f"{BPE}.stats", "stats", "How a tokenizer parts a text."),
+    "ngram prune": Command(f"{NGRAM}.prune", "prune", "Prune a model: drop n-grams with little effect on perplexity."),
+    "ngram mix": Command(f"{NGRAM}.mix", "mix", "Mix n-gram models into one (static interpolation)."),
+    "ngram coverage": Command(
+        f"{NGRAM}.coverage", "coverage", "Measure how many n-grams of a test text a training text contains."
+    ),
+    "ngram import": Command(f"{NGRAM}.convert", "import_", "Import an ARPA model or a table of counts."),
+    "ngram export": Command(f"{NGRAM}.convert", "export", "Export a model as ARPA, or counts as a table."),
+    "bpe train": Command(f"{BPE}.train", "train", "Train a tokenizer: learn byte-pair encoding (BPE) merges."),
+    "bpe encode": Command(f"{BPE}.encode", "encode", "Encode text as ids or pieces."),
+    "bpe decode": Command(f"{BPE}.decode", "decode", "Decode ids or pieces to text."),
+    "bpe stats": Command(
+        f"{BPE}.stats", "stats", "Report tokenizer statistics: fertility, compression, vocabulary use."
+    ),
     "bpe count": Command(f"{BPE}.count", "count", "Count the distinct pre-tokens of a text."),
-    "bpe import": Command(f"{BPE}.convert", "import_", "Read a tokenizer of another tool."),
-    "bpe export": Command(f"{BPE}.convert", "export", "Write a tokenizer as another tool reads it."),
-    "w2v train": Command(f"{W2V}.train", "train", "Learn a vector for each word of a text: word2vec."),
-    "w2v similar": Command(f"{W2V}.similar", "similar", "The words nearest to words."),
-    "w2v analogy": Command(f"{W2V}.analogy", "analogy", "What is to a word as another word is to a third."),
-    "w2v compare": Command(f"{W2V}.compare", "compare", "Cosines and distances of words."),
-    "w2v eval": Command(f"{W2V}.eval", "eval_", "Word vectors against analogy questions or judgements of similarity."),
-    "w2v pairs": Command(f"{W2V}.pairs", "pairs", "Words of a text, and those around each."),
-    "w2v plot": Command(f"{W2V}.plot", "plot", "A map of words: vectors drawn on a plane."),
-    "w2v import": Command(f"{W2V}.convert", "import_", "Read word vectors of another tool."),
-    "w2v export": Command(f"{W2V}.convert", "export", "Write word vectors as another tool reads them."),
+    "bpe import": Command(f"{BPE}.convert", "import_", "Import a tokenizer from another tool."),
+    "bpe export": Command(f"{BPE}.convert", "export", "Export a tokenizer to another tool's format."),
+    "w2v train": Command(f"{W2V}.train", "train", "Train word vectors on a text: word2vec."),
+    "w2v similar": Command(f"{W2V}.similar", "similar", "Find the nearest neighbours of words."),
+    "w2v analogy": Command(f"{W2V}.analogy", "analogy", "Solve analogies: find D so that A is to B as C is to D."),
+    "w2v compare": Command(f"{W2V}.compare", "compare", "Compare words: cosine similarity and Euclidean distance."),
+    "w2v eval": Command(f"{W2V}.eval", "eval_", "Evaluate word vectors on analogies or word similarity."),
+    "w2v pairs": Command(f"{W2V}.pairs", "pairs", "List the (centre, context) training pairs of a text."),
+    "w2v plot": Command(f"{W2V}.plot", "plot", "Plot word vectors on a plane by PCA or t-SNE."),
+    "w2v import": Command(f"{W2V}.convert", "import_", "Import word vectors from another tool."),
+    "w2v export": Command(f"{W2V}.convert", "export", "Export word vectors to another tool's format."),
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
     "train rnn": Command(f"{TRAIN}.rnn", "rnn", "Train a recurrent language model."),
     "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
-    "prompt zero-shot": Command(f"{PROMPT}.zero_shot", "zero_shot", "Prompts that show no examples."),
-    "prompt few-shot": Command(f"{PROMPT}.few_shot", "few_shot", "Prompts that show examples."),
-    "prompt cot": Command(f"{PROMPT}.cot", "cot", "Prompts that show how answers come about."),
-    "prompt fill": Command(f"{PROMPT}.fill", "fill", "Prompts made by a template."),
-    "prompt chat": Command(f"{PROMPT}.chat", "chat", "Conversations as prompts, in the form of a model."),
-    "prompt extract": Command(f"{PROMPT}.extract", "extract", "Prompts that ask for events of given frames."),
-    "prompt answer": Command(f"{PROMPT}.answer", "answer", "The best of given answers to each prompt."),
-    "prompt ablate": Command(f"{PROMPT}.ablate", "ablate", "What the labels of examples in prompts are worth."),
-    "prompt search": Command(f"{PROMPT}.search", "search", "The template whose prompts are answered best."),
-    "prompt tree": Command(f"{PROMPT}.tree", "tree", "Answers by a search over thoughts."),
-    "eval text": Command("lmkit.commands.eval.text", "text", "Diversity of texts, a text a line."),
-    "data text": Command(f"{DATA}.texts", "text", "Print a text that every Python installation carries."),
-    "data next": Command(f"{DATA}.texts", "next_", "Contexts of a text and the token that follows each."),
-    "data format": Command(f"{DATA}.format", "format_", "Examples as prompts and outputs to train on."),
-    "eval classify": Command("lmkit.commands.eval.classify", "classify", "Predicted labels against right ones."),
-    "eval regress": Command("lmkit.commands.eval.regress", "regress", "Predicted numbers against right ones."),
-    "eval answers": Command("lmkit.commands.eval.answers", "answers", "Answers found in texts against right ones."),
-    "eval em": Command("lmkit.commands.eval.em", "em", "Exact match and token F1 of answers, as SQuAD has them."),
-    "eval bleu": Command("lmkit.commands.eval.bleu", "bleu", "BLEU and chrF of texts against references."),
-    "scaling plan": Command("lmkit.commands.scaling", "plan", "Parameter counts of models, exactly."),
-    "calc softmax": Command(f"{CALC}.distributions", "softmax", "Probabilities of logits."),
+    "prompt zero-shot": Command(
+        f"{PROMPT}.zero_shot", "zero_shot", "Make zero-shot prompts: an instruction and the item."
+    ),
+    "prompt few-shot": Command(
+        f"{PROMPT}.few_shot", "few_shot", "Make few-shot prompts: an instruction, examples and the item."
+    ),
+    "prompt cot": Command(f"{PROMPT}.cot", "cot", "Make chain-of-thought prompts: examples with reasoning."),
+    "prompt fill": Command(f"{PROMPT}.fill", "fill", "Make prompts from a template."),
+    "prompt chat": Command(f"{PROMPT}.chat", "chat", "Render conversations with a model's chat template."),
+    "prompt extract": Command(
+        f"{PROMPT}.extract", "extract", "Make prompts for event extraction, and check the answers."
+    ),
+    "prompt answer": Command(f"{PROMPT}.answer", "answer", "Choose the most probable of given answers to each prompt."),
+    "prompt ablate": Command(f"{PROMPT}.ablate", "ablate", "Measure the effect of example labels on accuracy."),
+    "prompt search": Command(f"{PROMPT}.search", "search", "Rank prompt templates by accuracy on a development set."),
+    "prompt tree": Command(f"{PROMPT}.tree", "tree", "Answer prompts by tree-of-thoughts search or self-consistency."),
+    "eval text": Command("lmkit.commands.eval.text", "text", "Measure the diversity of texts."),
+    "data text": Command(f"{DATA}.texts", "text", "Print a sample text that every Python installation contains."),
+    "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
+    "data format": Command(f"{DATA}.format", "format_", "Format examples as prompts and outputs for training."),
+    "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels against gold labels."),
+    "eval regress": Command("lmkit.commands.eval.regress", "regress", "Score predicted numbers against gold numbers."),
+    "eval answers": Command("lmkit.commands.eval.answers", "answers", "Extract answers from texts and score them."),
+    "eval em": Command("lmkit.commands.eval.em", "em", "Compute exact match and token F1 of answers, as in SQuAD."),
+    "eval bleu": Command("lmkit.commands.eval.bleu", "bleu", "Compute BLEU and chrF of texts against references."),
+    "scaling plan": Command("lmkit.commands.scaling", "plan", "Count the parameters of models exactly."),
+    "calc softmax": Command(f"{CALC}.distributions", "softmax", "Compute the softmax of logits."),
     "calc cross-entropy": Command(
-        f"{CALC}.distributions", "cross_entropy", "Cross-entropy of distributions, or of a target."
+        f"{CALC}.distributions", "cross_entropy", "Compute cross-entropy of distributions, or of logits and a target."
     ),
-    "calc entropy": Command(f"{CALC}.distributions", "entropy", "Entropy of probabilities."),
-    "calc perplexity": Command(f"{CALC}.distributions", "perplexity", "Perplexity of the log-probabilities of tokens."),
-    "calc rnn-step": Command(f"{CALC}.rnn_cells", "rnn_step", "One step of a simple recurrent network."),
-    "calc lstm-step": Command(f"{CALC}.rnn_cells", "lstm_step", "One step of an LSTM."),
-    "calc gru-step": Command(f"{CALC}.rnn_cells", "gru_step", "One step of a GRU."),
-    "calc attention": Command(f"{CALC}.attention", "attention", "Attention of queries to keys, and what they get."),
-    "calc sgns": Command(f"{CALC}.word2vec", "sgns", "Loss of skip-gram with negative sampling, and its gradients."),
+    "calc entropy": Command(f"{CALC}.distributions", "entropy", "Compute the entropy of probabilities."),
+    "calc perplexity": Command(
+        f"{CALC}.distributions", "perplexity", "Compute perplexity from token log-probabilities."
+    ),
+    "calc rnn-step": Command(
+        f"{CALC}.rnn_cells", "rnn_step", "Compute one step of a simple (Elman) recurrent network."
+    ),
+    "calc lstm-step": Command(f"{CALC}.rnn_cells", "lstm_step", "Compute one step of an LSTM."),
+    "calc gru-step": Command(f"{CALC}.rnn_cells", "gru_step", "Compute one step of a GRU."),
+    "calc attention": Command(f"{CALC}.attention", "attention", "Compute attention scores, weights and outputs."),
+    "calc sgns": Command(f"{CALC}.word2vec", "sgns", "Compute the skip-gram negative-sampling loss and its gradients."),
     "calc w2v-softmax": Command(
-        f"{CALC}.word2vec", "w2v_softmax", "Probabilities of context words by softmax, and the cost of a text."
+        f"{CALC}.word2vec", "w2v_softmax", "Compute word2vec's softmax probabilities, loss and gradients."
     ),
-    "calc layernorm": Command(f"{CALC}.layers", "layernorm", "Numbers normed as a layer norm does."),
-    "calc posenc": Command(f"{CALC}.layers", "posenc", "The sinusoidal encoding of a position."),
+    "calc layernorm": Command(f"{CALC}.layers", "layernorm", "Compute layer normalization or RMSNorm."),
+    "calc posenc": Command(f"{CALC}.layers", "posenc", "Compute the sinusoidal encoding of a position."),
 }
 BUILT_IN = {"help": "Show the help of a command.", "version": "Print the version."}
 """Words that are answered here, so that nothing is imported for them."""
@@ -127,15 +143,15 @@ SORTING = frozenset(
 )
 """Commands that mostly sort; see `io.processor`. `bpe encode` is not one: AVX-512 is good for what it does."""
 GROUPS = {
-    "ngram": "N-gram models: count, smooth, look up, prune, mix.",
-    "bpe": "Byte-pair encoding: train, encode, decode.",
-    "w2v": "Word vectors: train, look up, compare, evaluate.",
-    "train": "Neural language models: feed-forward, recurrent, transformer.",
-    "prompt": "Prompts: made, answered, compared.",
-    "eval": "Measures of files of answers.",
-    "data": "Texts to work with.",
-    "scaling": "Sizes of models and data.",
-    "calc": "The formulas, on numbers given as JSON.",
+    "ngram": "N-gram models: count, fit, query, prune, mix, convert.",
+    "bpe": "Tokenizers: train (BPE), encode, decode, measure, convert.",
+    "w2v": "Word vectors: train, query, evaluate, plot, convert.",
+    "train": "Train neural language models: feed-forward, recurrent, transformer.",
+    "prompt": "Prompts: write, answer, search, compare.",
+    "eval": "Score predictions against references.",
+    "data": "Sample texts and training examples.",
+    "scaling": "Model sizes: parameters and FLOPs.",
+    "calc": "Calculate formulas on numbers given as JSON.",
 }
 LARGEST: dict[Any, float] = {int: (1 << 31) - 1, float: 1e38}
 """What options of numbers take at most, where they do not say less; no option takes NaN or an infinity."""
@@ -144,7 +160,7 @@ WRITTEN = ("log", "items_file", "plot")
 """Parameters beside `output` that name files which a command writes."""
 READ = re.compile(r"\b(FILE|MODEL|FOLDER|INPUT|SHOTS|TRAIN|TEST|COUNTS)\b|^KIND$")
 """Metavariables of parameters that name files which it reads, a tokenizer's among them."""
-SUMMARY = "Language modelling for the shell: commands that read files or stdin and pipe into each other."
+SUMMARY = "Language modelling for the shell: train, score, sample and evaluate models in pipes."
 
 
 def function_of(name: str) -> Callable[..., Any]:
@@ -184,7 +200,7 @@ def build(loaded: Sequence[str]) -> Any:
     def root(
         version: Annotated[
             bool,
-            typer.Option("--version", "-V", is_eager=True, callback=show_version, help="Print the version and stop."),
+            typer.Option("--version", "-V", is_eager=True, callback=show_version, help="Print the version and exit."),
         ] = False,
     ) -> None:
         """Commands follow."""
@@ -236,7 +252,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
             several, flags = _options_that(context, "multiple"), _options_that(context, "is_flag")
             values = yaml_settings.read(value, set(names) - {"config", "print-config", "help"}, several, flags)
             if len({names[option] for option in values}) < len(values):
-                raise UsageError(f"{value}: an option stands twice, in two spellings")
+                raise UsageError(f"{value}: an option is given twice, in two spellings")
             context.default_map = {names[option]: setting for option, setting in values.items()}
         return value
 
@@ -275,11 +291,11 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
     shared = [
         option(
             str | None, None, "--config", "-c", metavar="FILE", is_eager=True, callback=read_config,
-            show_default=False, help="Take option values from a YAML file; options typed win.",
+            show_default=False, help="Read option values from a YAML file. Options on the command line win.",
         ),
-        option(bool, False, "--print-config", help="Print the resolved settings as YAML and stop."),
-        option(bool, False, "--quiet", "-q", help="No messages but errors."),
-        option(bool, False, "--verbose", "-v", help="More messages."),
+        option(bool, False, "--print-config", help="Print the resolved settings as YAML and exit."),
+        option(bool, False, "--quiet", "-q", help="Print no messages but errors."),
+        option(bool, False, "--verbose", "-v", help="Print more messages."),
         option(bool, False, "--debug", help="Show a traceback with an error."),
     ]  # fmt: skip
     parameters = [invocation, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *shared]

@@ -18,40 +18,54 @@ def attention(
     run: Run,
     model: ModelOption = None,
     text: Annotated[
-        str | None, typer.Option("--text", metavar="TEXT", show_default=False, help="The text to be attended to.")
+        str | None,
+        typer.Option(
+            "--text", metavar="TEXT", show_default=False,
+            help="Text whose tokens attend to each other.",
+        )
     ] = None,
     layer: Annotated[
-        int | None, typer.Option("--layer", metavar="L", min=0, show_default=False, help="One layer, from 0.")
+        int | None,
+        typer.Option(
+            "--layer", metavar="L", min=0, show_default=False,
+            help="Layer to print, counted from 0.",
+        )
     ] = None,
     head: Annotated[
-        int | None, typer.Option("--head", metavar="H", min=0, show_default=False, help="One head of it, from 0.")
+        int | None,
+        typer.Option(
+            "--head", metavar="H", min=0, show_default=False,
+            help="Head to print, counted from 0.",
+        )
     ] = None,
-    mask_only: Annotated[bool, typer.Option("--mask-only", help="Print a mask; no model.")] = False,
+    mask_only: Annotated[bool, typer.Option("--mask-only", help="Print an attention mask, without a model.")] = False,
     kind: Annotated[
         str,
         typer.Option(
             "--kind", metavar="KIND", callback=choice("causal", "full", "prefix"),
-            help="Which mask: `causal`, `full`, or `prefix`, causal after the first tokens.",
+            help="Mask: `causal`, `full`, or `prefix` (causal after the first --prefix tokens).",
         ),
     ] = "causal",
     number: Annotated[
-        int, typer.Option("--number", "-n", metavar="N", min=1, max=LARGEST, help="Tokens of a mask.")
+        int, typer.Option("--number", "-n", metavar="N", min=1, max=LARGEST, help="Size of the mask, in tokens.")
     ] = 4,
     prefix: Annotated[
         int | None,
-        typer.Option("--prefix", metavar="N", min=0, show_default=False, help="Tokens that all see, with `prefix`."),
+        typer.Option(
+            "--prefix", metavar="N", min=0, show_default=False,
+            help="Prefix length of `--kind prefix`: tokens visible to all.",
+        ),
     ] = None,
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """What each token of a text attends to.
+    """Print the attention weights of a transformer, or a mask.
 
-    For a transformer, an object of `tokens`, the token that a sequence starts with and those of the text, and
-    `weights`: for each layer, each head and each token how much it takes from each token; each row
-    sums to one, and what follows a token gets exactly 0. --layer and --head give one head as a
-    table, a row for each token that attends.
+    The result is a JSON object. `tokens` are the start token and the tokens of --text. `weights` has, per layer,
+    head and token, the weight on each token; each row sums to 1, and later tokens get exactly 0. --layer and
+    --head print one head as a table, a row per attending token.
 
-    --mask-only prints which tokens each of N tokens may attend to, 1 or 0, a row for each.
+    --mask-only prints the mask of N tokens, a row each: 1 where attention is allowed, 0 elsewhere.
 
     Examples:
       lmkit attention -m model.lm --text "the cat sat"
@@ -60,14 +74,14 @@ def attention(
     """
     if mask_only:
         if model is not None or text is not None or layer is not None or head is not None:
-            raise UsageError("--mask-only needs no model and no text")
+            raise UsageError("--mask-only cannot be combined with a model or a text")
         with streams.open_output(output) as out:
             _print_mask(out, kind, number, prefix, as_json=json)
         return
     if text is None:
         raise UsageError("no text", hint="give --text TEXT, or --mask-only")
     if (layer is None) != (head is None):
-        raise UsageError("--layer and --head go together")
+        raise UsageError("--layer and --head need each other")
     name = model if model is not None else streams.STDIN
     tokens, weights = _weights(name, text)
     with streams.open_output(output, inputs=[name]) as out:
@@ -75,7 +89,7 @@ def attention(
             out.line(to_json({"tokens": tokens, "weights": weights.tolist()}))
             return
         if layer >= len(weights) or head >= len(weights[0]):
-            raise UsageError(f"there are {len(weights)} layers of {len(weights[0])} heads, counted from 0")
+            raise UsageError(f"the model has {len(weights)} layers of {len(weights[0])} heads, counted from 0")
         one = weights[layer, head].tolist()
         if json:
             out.line(to_json({"tokens": tokens, "layer": layer, "head": head, "weights": one}))
@@ -91,7 +105,7 @@ def _weights(name: str, text: str) -> tuple[list[str], Any]:
 
     model = opening.open_any(name)
     if not has_attention(model):
-        raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no attention")
+        raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no attention")
     tokenizer = model.tokenizer
     ids = encode_prompt(tokenizer, model.form, streams.argument_bytes(text, raw=tokenizer.accepts_any_bytes))
     weights = model.attention(ids)
@@ -113,7 +127,7 @@ def _print_mask(out: streams.Output, kind: str, size: int, prefix: int | None, *
     from lmkit.inference.attention_scores import mask
 
     if (kind == "prefix") != (prefix is not None):
-        raise UsageError("--kind prefix and --prefix N go together")
+        raise UsageError("--kind prefix and --prefix N need each other")
     if prefix is not None and prefix > size:
         raise UsageError(f"a prefix of {prefix} tokens is longer than all {size}")
     allowed = mask(kind, size, prefix or 0)

@@ -17,12 +17,14 @@ INSTALLED = {"bash": "bash-completion/completions/lmkit", "zsh": "site-functions
 
 def completion(
     run: Run,
-    shell: Annotated[str, typer.Argument(metavar="SHELL", callback=choice(*FILES), help="`bash`, `zsh` or `fish`.")],
+    shell: Annotated[
+        str, typer.Argument(metavar="SHELL", callback=choice(*FILES), help="Shell: `bash`, `zsh` or `fish`.")
+    ],
     output: Output = None,
 ) -> None:
-    """Print the completion script of a shell.
+    """Print a shell's completion script.
 
-    Source it, or write it where the shell looks for completions.
+    Write it to where the shell looks for completions, or source it.
 
     Examples:
       lmkit completion bash -o ~/.local/share/bash-completion/completions/lmkit

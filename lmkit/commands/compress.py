@@ -14,32 +14,31 @@ from lmkit.io.records import to_json
 
 AnyFile = Annotated[
     str | None,
-    typer.Argument(metavar="[FILE]", help="Any file; `-` or none: stdin.", show_default=False),
+    typer.Argument(metavar="[FILE]", help="Any file. `-`, or no FILE, reads stdin.", show_default=False),
 ]
 CompressedFile = Annotated[
     str | None,
-    typer.Argument(metavar="[FILE]", help="What `lmkit compress` wrote; `-` or none: stdin.", show_default=False),
+    typer.Argument(
+        metavar="[FILE]", help="A file that `lmkit compress` wrote. `-`, or no FILE, reads stdin.", show_default=False
+    ),
 ]
 
 
 def compress(
     run: Run, file: AnyFile = None, model: ModelOption = None, json: Json = False, output: Output = None
 ) -> None:
-    """Compress a text with any model.
+    """Compress a file by arithmetic coding with any model.
 
-    Arithmetic coding: text that the model expects takes few bits, and the compressed file has at
-    most 8 bytes more than the model's own bits, -log2 of the probability that `lmkit ppl`
-    reports with its default stride, where the model's tokens can spell the text. The model reads
-    the text as in `lmkit ppl`: over line ends where it was trained so, and through windows beyond
-    its context. Any bytes come back exactly as they were; what the tokens can't spell is spelled
-    byte by byte. A text that the model does not expect grows, by as much as it does not expect
-    it. The same model is needed to restore the text. Sizes are printed on stderr, with --json as
-    JSON. Each token asks the model for its distribution: expect a thousand words or ten thousand
-    characters a second.
+    The better the model predicts a text, the smaller the result: the file is at most 8 bytes longer than the
+    text's -log2 probability, as `lmkit ppl` reports it with the default stride. Any bytes are restored exactly:
+    what tokens cannot spell is coded byte by byte, and a badly predicted text grows. The model reads the text as
+    in `lmkit ppl`. Sizes are printed on stderr (--json: as JSON). Each token needs a distribution over the
+    vocabulary; expect a thousand words or ten thousand characters per second.
 
-    The bound is for models whose probabilities sum to one, and for texts without lines of white
-    space alone where the model reads documents between blank lines. The last digits of a neural
-    model's numbers differ between processors and versions of numpy: restore where you compressed.
+    Decompression needs the same model. A neural model's probabilities differ in the last digits between
+    processors and versions of numpy, so decompress on the kind of machine that compressed. The bound holds for
+    models whose probabilities sum to 1. Lines of white space alone may cost more under models of documents
+    that are separated by blank lines.
 
     Examples:
       lmkit compress -m model.lm text.txt -o text.lmz
@@ -52,11 +51,11 @@ def compress(
 def decompress(
     run: Run, file: CompressedFile = None, model: ModelOption = None, json: Json = False, output: Output = None
 ) -> None:
-    """Restore a compressed text.
+    """Decompress a file that `lmkit compress` wrote.
 
-    Takes the model that compressed it, and says so where it is another one. Reads files of earlier
-    versions, too, which coded each line separately. A damaged file is found out at its end: only
-    with -o is nothing written then.
+    Decompression needs the model that compressed the file; another model is an error. Files of earlier
+    versions, which coded each line separately, are read too. Damage is detected at the end of a file, so only
+    -o guarantees that nothing is written then.
 
     Examples:
       lmkit decompress -m model.lm text.lmz -o text.txt

@@ -23,7 +23,10 @@ _BY_KIND = {"ngram": ARPA, "ngram-counts": ARPA, "tokenizer": TOKENIZER, "w2v": 
 def convert(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[INPUT]", help="Folder, checkpoint, GGUF or ARPA file, tokenizer.json.")
+        str | None,
+        typer.Argument(
+            metavar="[INPUT]", help="Folder, checkpoint, GGUF file, ARPA file, tokenizer.json or file of word vectors."
+        ),
     ] = None,
     to: Annotated[
         str | None,
@@ -32,22 +35,22 @@ def convert(
             metavar="FORMAT",
             callback=choice(*FORMS),
             show_default="by the input",
-            help="`lm`, a checkpoint; `huggingface`, a folder; `arpa`; `tokenizer.json`; of word vectors `word2vec`, "
-            "`word2vec-bin`, `glove`, or `projector`, a folder.",
+            help="Output format: `lm` (a checkpoint), `huggingface` (a folder), `arpa` or `tokenizer.json`; for word "
+            "vectors `word2vec`, `word2vec-bin`, `glove` or `projector` (a folder).",
         ),
     ] = None,
     output: Output = None,
 ) -> None:
-    """A checkpoint to and from other tools' formats.
+    """Convert checkpoints to and from other tools' formats.
 
-    A Hugging Face folder (GPT-2, Llama, Mistral, Qwen2, Qwen3 and what has their shape, such as
-    SmolLM; safetensors, whole or in shards) becomes one checkpoint; every command takes the folder
-    itself too. A transformer becomes a folder that transformers loads with no code of its own,
-    new or empty, whole or not at all; a shape that transformers does not know is refused. N-gram models go
-    to and from ARPA, and tokenizers to and from tokenizer.json, as with `ngram` and `bpe`
-    `import` and `export`, and word vectors to and from the files of word2vec and GloVe.
-    GGUF files of Llamas and Qwens, quantized or not, become a checkpoint of float32 with the library
-    gguf. Pickled weights are refused, since reading them can run code.
+    Hugging Face folders (GPT-2, Llama, Mistral, Qwen2, Qwen3 and models of their shape, such as SmolLM;
+    safetensors, also sharded) become checkpoints, although every command also reads the folders directly. A
+    transformer checkpoint becomes a folder, new or empty, that transformers loads without remote code;
+    architectures that transformers lacks are refused. GGUF files of Llama and Qwen models, quantized or not,
+    become float32 checkpoints (extra `gguf`). Pickled weights are refused, because loading them can run code.
+
+    N-gram models convert to and from ARPA, tokenizers to and from tokenizer.json, word vectors to and from
+    word2vec and GloVe, as with `import` and `export` of `ngram`, `bpe` and `w2v`.
 
     Examples:
       lmkit convert SmolLM2-135M -o smollm.lm
@@ -71,7 +74,7 @@ def convert(
         _write_folder(registry.weights_of(data, streams.display(name), opening.unprotected(name)), name, output)
     elif name == streams.STDIN:
         raise UsageError(
-            f"--to {to} wants the input as a file", hint="`ngram`, `bpe` and `w2v` import and export read stdin"
+            f"--to {to} needs the input as a file", hint="`ngram`, `bpe` and `w2v` import and export read stdin"
         )
     elif to in VECTORS or (to == LM and _has_vectors(data)):
         from lmkit.commands.w2v import convert as w2v
@@ -107,9 +110,9 @@ def _check(shown: str, kind: str | None, to: str) -> None:
     if to == LM:
         raise UsageError(f"{shown} is a checkpoint already", hint="--to huggingface, arpa, word2vec or another")
     if to in VECTORS and kind != "w2v":
-        raise CheckpointError(f"{shown}: of kind {kind}, which has no word vectors")
+        raise CheckpointError(f"{shown}: a checkpoint of kind {kind} has no word vectors")
     if to == ARPA and _BY_KIND.get(kind) != ARPA:
-        raise CheckpointError(f"{shown}: of kind {kind}, which has no n-grams")
+        raise CheckpointError(f"{shown}: a checkpoint of kind {kind} has no n-grams")
 
 
 def _kind(data: memoryview, name: str) -> str | None:
@@ -130,7 +133,7 @@ def _from_folder(name: str, to: str, output: str | None) -> None:
         _write_folder(registry.weights_in(files, name), name, output)
         return
     if to != LM:
-        raise UsageError(f"{name} is a folder, which becomes lm or huggingface, not {to}")
+        raise UsageError(f"{name} is a folder, which converts to lm or huggingface, not to {to}")
     with streams.open_output(output, binary=True, inputs=[os.path.join(name, file) for file in files]) as out:
         weights = registry.weights_in(files, name)
         record = origin("convert", {}, list(_records(files)))
@@ -142,7 +145,7 @@ def _from_gguf(name: str, data: memoryview, to: str, output: str | None) -> None
     from lmkit import registry
 
     if to not in (LM, HUGGINGFACE) or name == streams.STDIN:
-        raise UsageError("a GGUF file is read by its name and becomes lm or huggingface")
+        raise UsageError("a GGUF file must be named, and converts to lm or huggingface only")
     weights = registry.weights_in_gguf(*gguf.read(name), name)
     if to == HUGGINGFACE:
         _write_folder(weights, name, output)

@@ -24,47 +24,58 @@ def embed(
     model: ModelOption = None,
     each: Annotated[
         str,
-        typer.Option("--each", metavar="WHAT", callback=choice("line", "token"), help="A vector for each what."),
+        typer.Option(
+            "--each", metavar="UNIT", callback=choice("line", "token"),
+            help="One vector per `line` or `token`.",
+        ),
     ] = "line",
     pool: Annotated[
         str,
         typer.Option(
-            "--pool", metavar="HOW", callback=choice("mean", "last"),
-            help="A line's vector is the `mean` of those of its tokens, or the `last` of them.",
+            "--pool", metavar="MODE", callback=choice("mean", "last"),
+            help="Pooling: a line's vector is the `mean` of its token vectors, or the `last` one.",
         ),
     ] = "mean",
     contextual: Annotated[
         bool,
         typer.Option(
-            "--contextual/--static", help="Vectors of tokens where they stand, or of tokens alone: rows of the table."
+            "--contextual/--static",
+            help="Contextual token vectors (hidden states), or static ones (rows of the embedding matrix).",
         ),
     ] = True,
     token: Annotated[
         str | None,
-        typer.Option("--token", metavar="TEXT", show_default=False, help="Each token, but only where this one stands."),
+        typer.Option(
+            "--token", metavar="TEXT", show_default=False,
+            help="Print vectors of this token only, wherever it occurs.",
+        ),
     ] = None,
-    bow: Annotated[bool, typer.Option("--bow", help="Count the words of each line, or the tokens of a model.")] = False,
+    bow: Annotated[
+        bool, typer.Option("--bow", help="Bag of words: count the words of each line, or the tokens of a model.")
+    ] = False,
     cosine: Annotated[
-        bool, typer.Option("--cosine", help="Instead of each vector the cosine of its angle with the first.")
+        bool,
+        typer.Option(
+            "--cosine",
+            help="Print each vector's cosine similarity with the first vector, instead of its numbers.",
+        )
     ] = False,
     encoding_errors: EncodingErrors = "strict",
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Vectors of lines or of tokens, from any model that has them.
+    """Embed lines or tokens as vectors.
 
-    The vector of a token is the model's hidden state behind it, which what stands before it has a
-    say in; or, --static, its row in the table of embeddings. Each line is read as the beginning
-    of a text. A line without tokens has no vector. A word is a line of one word: --static gives its
-    row. A transformer reads a line beyond its context through windows, as `lmkit score` does, with a
-    notice. Of word vectors both are the words' vectors; words that have none don't count. Where these were
-    trained with --subwords unknown words have vectors made of their characters, as is told in the end.
+    A token's vector is the model's hidden state after it, which depends on the tokens before it; with --static,
+    its row of the embedding matrix. Each line is read as the beginning of a text. Lines beyond a transformer's
+    context length are read in sliding windows, with a notice. A line without tokens has no vector.
 
-    --bow needs no model: as many numbers as the whole input has distinct words, sorted, how often
-    each occurs in the line; all lines are held in memory. With a model it counts its tokens.
+    With word vectors, both kinds are the word's vector, and words without one are skipped. After training with
+    --subwords, unknown words have vectors composed of character n-grams, with a notice.
 
-    The table has a line's number and text, or for each token the line's number, the token's place
-    in it from 0 and its text, and the vector's numbers with a space between.
+    --bow needs no model: it counts the distinct words of the whole input (sorted) in each line, holding all
+    lines in memory. With a model it counts tokens. The output has the line's number and text, or the line's
+    number, the token's position (from 0) and the token; then the vector's numbers, separated by spaces.
 
     Examples:
       lmkit embed -m model.lm sentences.txt
@@ -73,7 +84,7 @@ def embed(
       lmkit embed --bow --cosine sentences.txt
     """
     if bow and (token is not None or each == "token" or not contextual or pool != "mean"):
-        raise UsageError("--bow counts the tokens of lines: --each, --pool, --static and --token don't go with it")
+        raise UsageError("--bow cannot be combined with --each, --pool, --static or --token")
     if bow and model is None:
         _bow_of_words(run, files, encoding_errors, output, cosine=cosine, as_json=json)
         return
@@ -125,7 +136,7 @@ def _reader(run: Run, model: Any, name: str, *, static: bool) -> "tuple[TokenVec
     from lmkit.evaluation.pooling import TokenVectors
 
     if not hasattr(model, "vectors"):
-        raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no vectors")
+        raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no vectors")
     notice = scoring_models.ContextNotice(run, streams.display(name), model)
     vectors = TokenVectors(model, static=static)
 

@@ -18,19 +18,25 @@ INTACT, UNPROTECTED = "intact", "no digests"
 def info(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Checkpoint, folder or ARPA file; `-` or none: stdin.")
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="Checkpoint, folder or ARPA file. `-`, or no MODEL, reads stdin."),
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", metavar="MODEL", help="The same.")] = None,
-    tensors: Annotated[bool, typer.Option("--tensors", help="List the tensors.")] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", metavar="MODEL", help="The same as the argument MODEL.")
+    ] = None,
+    tensors: Annotated[bool, typer.Option("--tensors", help="List the tensors: name, type and shape.")] = False,
     gradients: Annotated[
         bool,
         typer.Option(
-            "--gradients", help="Of a neural model: how large the gradient of a token's loss is by distance, on --text."
+            "--gradients",
+            help="Gradient norms of a token's loss by distance back in time, for neural models, on --text.",
         ),
     ] = False,
     text: Annotated[
         str | None,
-        typer.Option("--text", metavar="FILE", show_default=False, help="Text for --gradients; `-` or none: stdin."),
+        typer.Option(
+            "--text", metavar="FILE", show_default=False, help="Text for --gradients. `-`, or no --text, reads stdin."
+        ),
     ] = None,
     distance: Annotated[
         int | None,
@@ -40,27 +46,29 @@ def info(
             min=0,
             max=4096,
             show_default="64",
-            help="Largest distance in tokens of --gradients.",
+            help="Largest distance of --gradients, in tokens.",
         ),
     ] = None,
     verify: Annotated[
         bool,
         typer.Option(
             "--verify",
-            help="Compare all tensors with their digests: status 4 for damage, 1 for a checkpoint that has no digests.",
+            help="Verify all tensors against their digests. The exit status is 4 if one is damaged, 1 if there are no "
+            "digests.",
         ),
     ] = False,
     json: Json = False,
     output: Output = None,
 ) -> None:
-    """What a checkpoint is: kind, sizes, tokens, provenance.
+    """Describe a checkpoint: kind, sizes, tokenizer, provenance.
 
-    Reads the header only, whatever the size of the file, unless --verify or --gradients is given.
-    --verify reads the whole checkpoint and adds the line `verified`: `intact` or `no digests`.
-    --gradients runs a neural
-    model on windows from all over a text, and prints the norm of the gradient of the last token's
-    loss by each embedding, and in recurrent models by what later layers see and by the state, at
-    each distance back in time, averaged over the windows. So vanishing gradients are seen.
+    Only the header is read, whatever the size of the file, unless --verify or --gradients is given. --verify
+    reads the whole checkpoint and adds a line `verified`: `intact` or `no digests`.
+
+    --gradients runs a neural model on windows from the whole text. It prints the norm of the gradient
+    of the last token's loss with respect to each embedding, by distance back in time, averaged over the windows;
+    for recurrent models also with respect to the inputs of later layers and to the states. Vanishing gradients
+    show as a fast decay.
 
     Examples:
       lmkit info model.lm
@@ -80,7 +88,7 @@ def info(
         print_gradients(run, name, text or streams.STDIN, 64 if distance is None else distance, json, output)
         return
     if text is not None or distance is not None:
-        raise UsageError("--text and --distance go with --gradients")
+        raise UsageError("--text and --distance need --gradients")
     record = _describe(name, verify=verify)
     with streams.open_output(output, inputs=[name]) as out:
         if json:

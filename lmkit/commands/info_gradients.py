@@ -23,7 +23,7 @@ def print_gradients(run: Run, name: str, text: str, distance: int, json: bool, o
     model = opening.open_language_model(name)
     if not isinstance(model, NeuralModel):
         raise CheckpointError(
-            f"{streams.display(name)}: of kind {model.kind}, which has no gradients; neural models have"
+            f"{streams.display(name)}: a model of kind {model.kind} has no gradients, only neural models have"
         )
     streams.refuse_overwriting_inputs(output, [name, text])
     ids = _ids(run, model, text)

@@ -28,13 +28,18 @@ def ppl(
     model: ModelsOption = None,
     no_eos: NoEos = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Each line's probability, and the perplexity by three formulas.")
+        bool,
+        typer.Option(
+            "--explain",
+            help="Print each line's probability, and the perplexity by three formulas.",
+        )
     ] = False,
     compare: Annotated[
         list[str] | None,
         typer.Option(
             "--compare", metavar="MODEL...", show_default=False,
-            help="More models; all are printed best first, by bits per byte, and stderr names the best.",
+            help="Compare with more models. The totals are printed best first, by bits per byte, and stderr names the "
+            "best.",
         ),
     ] = None,
     *,
@@ -44,29 +49,18 @@ def ppl(
     bare: Bare = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Perplexity of texts under any model.
+    """Compute perplexity of texts under any model.
 
-    Every token of every line is predicted once, and the end of the line too unless --no-eos.
-    `perplexity` counts all tokens, unknown ones at the probability that the model gives the
-    unknown word; `perplexity_known` leaves unknown ones out. Bits per byte compare models
-    whatever their tokens. Several files give a line each and a total; several models are
-    set side by side. The signature says how the number came about: same signature and same
-    text, same number.
+    Each token of each line is predicted once, then the end of the line. `perplexity` covers all tokens,
+    `perplexity_known` leaves out unknown ones. Bits per byte are comparable across tokenizers. Several FILEs get
+    a line each and a total. Scores are comparable if their signatures are equal.
 
-    A start token in front of a published model's text is context, and never predicted. With --bos never
-    the text's first token is that context instead, and is not predicted; the signature says `bos:no`.
+    Line models start anew with each line. Others read each file as one sequence, and transformers score long
+    texts in sliding windows that advance by --stride. The start token that --bos adds is context only. With --bos
+    never, a text's first token is that context.
 
-    Models of lines begin afresh with each line. Others read each file from its beginning and
-    know what stood in the lines before; a transformer sees a long text through windows that
-    move on by --stride, so that a token is predicted once, from most of what fits.
-
-    With --compare MODEL... the totals come best first, and -b prints the name of the model
-    with the fewest bits per byte, which tells the model nearest to a domain. Texts that are
-    FILEs stand before it.
-
-    With --mix the models are also mixed, p = sum of w_i p_i, and the mixture's numbers come
-    last. The weights of --mix auto are found by EM on --mix-text, whose scores are held in
-    memory.
+    --compare MODEL... prints totals best first; with -b, only the name of the best model. --mix adds the
+    interpolated model, p = sum of w_i p_i. `--mix auto` estimates the weights by EM on --mix-text.
 
     Examples:
       lmkit ppl -m model.lm test.txt
@@ -79,7 +73,7 @@ def ppl(
     names, texts = opening.sources([*(model or []), *(compare or [])], files)
     opening.check_single_stdin(*names, *texts, scoring.mix_text)
     if explain and (bare or len(names) > 1):
-        raise UsageError("--explain is about one model, and not a bare number")
+        raise UsageError("--explain takes one model, and cannot be combined with --bare")
     weights = mixtures.weights_of(scoring, len(names))
     if no_eos and scoring.mix is not None:
         raise UsageError("--no-eos and --mix exclude each other", hint="a mixture reads the whole text")
@@ -125,13 +119,13 @@ def _check_ends(names: Sequence[str], models: Sequence[LanguageModel], *, no_eos
             continue
         if no_eos:
             raise UsageError(
-                f"--no-eos: to {streams.display(name)} the end of a line is a token like any other, "
+                f"--no-eos: line ends are ordinary tokens of {streams.display(name)}, "
                 "from which the next line is predicted"
             )
         if explain:
             raise UsageError(
-                f"--explain is about lines on their own, and {streams.display(name)} reads over line ends",
-                hint="lmkit score takes each line on its own",
+                f"--explain scores each line separately, but {streams.display(name)} reads across line ends",
+                hint="`lmkit score` scores each line separately",
             )
 
 

@@ -18,11 +18,13 @@ PRESETS = (
 
 def plan(
     run: Run,
-    ngram: Annotated[bool, typer.Option("--ngram", help="Full tables of n-grams.")] = False,
+    ngram: Annotated[bool, typer.Option("--ngram", help="Count full n-gram tables over --vocab words.")] = False,
     vocab: Annotated[
-        int | None, typer.Option("--vocab", metavar="V", min=1, help="Size of the vocabulary.", show_default=False)
+        int | None, typer.Option("--vocab", metavar="V", min=1, help="Vocabulary size.", show_default=False)
     ] = None,
-    max_order: Annotated[int, typer.Option("--max-order", metavar="N", min=0, max=20, help="Longest n-gram.")] = 3,
+    max_order: Annotated[
+        int, typer.Option("--max-order", metavar="N", min=0, max=20, help="Longest n-gram order.")
+    ] = 3,
     preset: Annotated[
         list[str] | None,
         typer.Option(
@@ -30,26 +32,22 @@ def plan(
             metavar="NAME",
             show_default=False,
             callback=suggested(*PRESETS),
-            help="A published model, or `all`. Repeat to compare.",
+            help="Published model, or `all`. Repeat to compare models.",
         ),
     ] = None,
     json: Json = False,
     output: Output = None,
 ) -> None:
-    """Parameter counts of models, exactly.
+    """Count the parameters of models exactly.
 
-    A --preset is a published transformer, of which nothing is allocated: how many parameters
-    its embeddings, attention, feed-forward, norms and head have, and all together; a head tied
-    to the embeddings has none of its own, an encoder's is its pooler. `flops_per_token` are the
-    operations of a pass forward for a token, in the mean over a full context: 2 for each weight
-    of a matrix and of the head, 4 for each number of a query and each position it sees.
+    --preset counts a published transformer without allocating it: parameters of embeddings, attention,
+    feed-forward layers, norms and head, and their total. A head tied to the embeddings counts 0; an encoder's
+    head is its pooler. `flops_per_token` is a forward pass per token, averaged over a full context: 2 per
+    weight of matrices and head, 4 per query component and visible position.
 
-    A full table of n-grams over V words has V^n probabilities, of which V^(n-1) (V-1) are
-    free. The 0-gram model is uniform.
-
-    Presets are gpt1, gpt2, gpt2-medium, gpt2-large, gpt2-xl, bert-base, bert-large, llama-7b,
-    llama-13b, llama-3-8b, smollm2-135m, smollm2-360m, smollm2-1.7b, qwen2.5-0.5b, qwen3-0.6b
-    and qwen3-1.7b.
+    A full n-gram table over V words has V^n probabilities, V^(n-1) (V-1) of them free. The 0-gram model is
+    uniform. Presets: gpt1, gpt2, gpt2-medium, gpt2-large, gpt2-xl, bert-base, bert-large, llama-7b, llama-13b,
+    llama-3-8b, smollm2-135m, smollm2-360m, smollm2-1.7b, qwen2.5-0.5b, qwen3-0.6b, qwen3-1.7b.
 
     Examples:
       lmkit scaling plan --preset gpt2 --preset bert-base
@@ -58,9 +56,9 @@ def plan(
       lmkit scaling plan --ngram --vocab 256 --max-order 6 --json
     """
     if ngram == bool(preset) or (ngram and vocab is None):
-        raise UsageError("say what is planned: --preset NAME, or --ngram --vocab V")
+        raise UsageError("nothing to count: expected --preset NAME, or --ngram --vocab V")
     if preset and vocab is not None:
-        raise UsageError("--vocab goes with --ngram; a preset has its own")
+        raise UsageError("--vocab needs --ngram; a preset has its own vocabulary")
     with streams.open_output(output) as out:
         if preset:
             _presets(out, preset, as_json=json)

@@ -24,16 +24,23 @@ def score(
     files: Files = None,
     model: ModelsOption = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Each token with its context and the order that answered.")
+        bool,
+        typer.Option(
+            "--explain",
+            help="Print each token with its context and the n-gram order that supplied its probability.",
+        ),
     ] = False,
-    surprisal: Annotated[bool, typer.Option("--surprisal", help="Each token's surprisal in bits and nats.")] = False,
+    surprisal: Annotated[
+        bool, typer.Option("--surprisal", help="Print the surprisal of each token, in bits and nats.")
+    ] = False,
     pairs: Annotated[
         str | None,
         typer.Option(
             "--pairs",
             metavar="FILE",
             show_default=False,
-            help="Two sentences a line, parted by a tab: which is more probable, and how often the first is.",
+            help="Minimal pairs: read two tab-separated sentences per line, print the more probable one, and how often "
+            "it is the first.",
         ),
     ] = None,
     no_eos: NoEos = False,
@@ -43,17 +50,15 @@ def score(
     bare: Bare = False,
     output: Output = None,
 ) -> None:
-    """Log-probability of each line or token under any model.
+    """Score each line or token: log-probability under any model.
 
-    One line in, one answer out, as the lines come: a pipe that feeds lines gets answers at
-    once, from one loaded model. The end of the line is scored too unless --no-eos, so that the
-    factors multiply to the probability of the whole sentence. Numbers are natural logarithms.
+    Each input line gets one answer as soon as it arrives, so a long-running pipe gets answers at once. The
+    end-of-line token is scored too (unless --no-eos), so the factors multiply to the probability of the whole
+    sentence. Numbers are natural logarithms.
 
-    Each line stands on its own, as if a text began with it, also for models that read over the
-    ends of lines; `lmkit ppl` reads texts with those. A model to which line ends are text has no
-    token for the end of a line, so that none is scored. With --bos never the first token of each line is
-    given, at 0 nats, and predicts the others. With --mix the answers are those of the
-    models' mixture, as in `lmkit ppl`.
+    Each line is scored as the beginning of a text, even by models trained on multi-line text; `lmkit ppl` scores
+    those with their line ends. A model without an end-of-line token scores none. With --bos never, the first
+    token of each line is given, at 0 nats. --mix scores the interpolated models, as in `lmkit ppl`.
 
     Examples:
       lmkit score -m model.lm sentences.txt
@@ -64,14 +69,14 @@ def score(
     if explain + surprisal + (pairs is not None) > 1:
         raise UsageError("--explain, --surprisal and --pairs exclude each other")
     if bare and (explain or surprisal or pairs is not None):
-        raise UsageError("--bare is a number a line; it does not go with --explain, --surprisal or --pairs")
+        raise UsageError("--bare cannot be combined with --explain, --surprisal or --pairs")
     if pairs is not None and files:
-        raise UsageError("--pairs names the texts; FILEs do not go with it")
+        raise UsageError("--pairs cannot be combined with FILEs")
     names, texts = opening.sources(model or [], [pairs] if pairs is not None else files)
     opening.check_single_stdin(*names, *texts, scoring.mix_text)
     weights = mixtures.weights_of(scoring, len(names))
     if len(names) > 1 and scoring.mix is None:
-        raise UsageError("a line gets one answer, from one model", hint="--mix WEIGHTS makes one of several")
+        raise UsageError("several models need --mix", hint="interpolate them with --mix WEIGHTS")
     models = scoring_models.open_scoring_models(names, scoring)
     scoring_models.use_threads(None, names, models)
     opened: LanguageModel = models[0]
@@ -182,7 +187,7 @@ def _pairs(
             continue
         fields = line.split(b"\t")
         if len(fields) != 2:
-            raise DataError(f"{streams.display(name)}:{number}: {len(fields)} fields, expected two parted by a tab")
+            raise DataError(f"{streams.display(name)}:{number}: {len(fields)} fields, expected two separated by a tab")
         first, second = (scored.total for scored in lines_of(model, [b"\n".join(fields) + b"\n"], eos=eos))
         count += 1
         won += first > second

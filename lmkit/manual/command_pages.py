@@ -10,53 +10,52 @@ from lmkit.manual.command_tree import Node, Parameter
 from lmkit.manual.roff import block, bold, heading, inline, italic, paragraphs, see_also, tagged
 
 STREAMS = """
-Texts are UTF-8, one sentence to a line; a byte order mark and carriage returns at line ends
-are dropped. What gzip, bzip2, xz or zstd has compressed is recognised and read as it is.
-`-` as a file name is stdin, and so is a FILE left out; stdin serves one thing at a time.
+Texts are UTF-8, one sentence per line. A byte order mark and carriage returns at line ends are
+dropped. Input compressed with gzip, bzip2, xz or zstd is recognised and decompressed. `-` as a
+file name is stdin, and so is a missing FILE. Only one input can be stdin.
 
 Results go to stdout, or with `-o` to a file that is replaced atomically when it is complete.
-While it is written it has no name, or where the file system allows no such files, the name
-`.FILE.*.part`; one that a killed command left is removed by the next that writes FILE. Everything
-else, such as messages and the progress of long work, goes to stderr. A checkpoint is not
-written to a terminal; control characters and bidirectional overrides in a text are shown
-escaped there. An output that is an input too, stdin included, is refused. With `--json`
-each line of a result is a JSON object.
+An unfinished file has no name or, on file systems without unnamed files, the name
+`.FILE.*.part`; the next command that writes FILE removes what a killed command left. Messages
+and progress go to stderr. A checkpoint is not written to a terminal. Control characters and
+bidirectional overrides are shown escaped on a terminal. An output that is also an input, stdin
+included, is refused. With `--json` each line of a result is a JSON object.
 
-Options can also come from a YAML file, named with `--config`, of long option names without
-their dashes and values; an option that is typed wins. `--print-config` prints such a file.
+A YAML file named with `--config` can supply options: long names without dashes, and values.
+Options on the command line override it. `--print-config` prints such a file.
 """
 LIMITS = """
 Memory is bounded by the model and by buffers, not by the size of the input. A file or a line that
-has to be in memory as a whole has a limit on its size after decompression:
+must be in memory as a whole has a size limit, after decompression:
 
 {stated}
 
-Of a compressed checkpoint or ARPA file, or one in a pipe, no more is read than its header
-claims; what begins like no known format is refused by its first bytes. The files of a folder of
-Hugging Face are read as they are, without decompression.
+A compressed or piped checkpoint or ARPA file is read no further than its header claims, and
+input that begins like no known format is refused by its first bytes. The files of a Hugging
+Face folder are read without decompression.
 """
 STATUSES = {
     Status.DONE: "Done.",
     Status.NO: "A requested check failed; the output was written.",
-    Status.USAGE: "Options or arguments that make no sense.",
-    Status.DATA: "Bad input: missing, not UTF-8, empty or not of the format that the command reads.",
-    Status.CHECKPOINT: "Not a checkpoint, or one that is damaged, newer or of a kind that the command can't use.",
-    Status.MISSING: "Something that the command needs is not installed.",
+    Status.USAGE: "Invalid options or arguments.",
+    Status.DATA: "Bad input: missing, empty, not UTF-8 or not in the expected format.",
+    Status.CHECKPOINT: "Not a checkpoint, or a checkpoint that is damaged, too new or of the wrong kind.",
+    Status.MISSING: "A required package or program is not installed.",
     Status.BUG: "A bug in lmkit; please report it.",
     Status.UNWRITTEN: "The output could not be written (disk full, no permission), or memory ran out.",
     Status.INTERRUPTED: "Interrupted, as by Ctrl-C.",
-    Status.READER_GONE: "The reader of the output has gone, as `head` does when it has enough.",
+    Status.READER_GONE: "Broken pipe: the reader of the output has exited, as `head` does.",
     Status.TERMINATED: "Terminated.",
 }
 ENVIRONMENT = {
-    "NO_COLOR": "Where set, nothing is coloured.",
-    "FORCE_COLOR": "Where set, what a terminal would show in colour has colours in files and pipes too.",
-    "COLUMNS": "Width of help texts, in place of the terminal's own.",
-    "TMPDIR": "Folder of temporary files. A file named with `-o` is prepared beside its final place instead.",
-    "OMP_NUM_THREADS": "Threads of numerical libraries; lmkit's own are set with `--threads`.",
-    "NPY_DISABLE_CPU_FEATURES": "Instructions that numpy does without. Commands that sort set it on AMD Zen 4, where "
-    "numpy's AVX-512 sort is slow; set it yourself, to nothing if you like, and they leave it alone.",
-    "LMKIT_DEBUG": "Where set, an error shows a traceback, as with `--debug`.",
+    "NO_COLOR": "If set, turns colours off.",
+    "FORCE_COLOR": "If set, colours files and pipes like a terminal.",
+    "COLUMNS": "Width of help texts, instead of the terminal's.",
+    "TMPDIR": "Folder for temporary files. The file of `-o` is prepared in its own folder instead.",
+    "OMP_NUM_THREADS": "Threads of numerical libraries. `--threads` sets those of lmkit.",
+    "NPY_DISABLE_CPU_FEATURES": "CPU instructions that numpy avoids. Commands that sort set it on AMD Zen 4, where "
+    "numpy's AVX-512 sort is slow, unless it is already set, even to an empty value.",
+    "LMKIT_DEBUG": "If set, errors show a traceback, as with `--debug`.",
 }
 
 
@@ -82,8 +81,8 @@ def page(node: Node, topics: Iterable[str]) -> str:
     if not node.verbs:
         lines += [".SS Options of every command", *_option_list(option for option in node.options if option.shared)]
     if node.name:
-        lines += [".SH EXIT STATUS", "0 when done; otherwise more, after a message on stderr that says why."]
-        lines += ["All statuses are listed in", ".BR lmkit (1)."]
+        lines += [".SH EXIT STATUS", "0 on success; otherwise above 0, with a message on stderr."]
+        lines += ["All exit statuses are listed in", ".BR lmkit (1)."]
     else:
         lines += [".SH STREAMS AND FILES", *paragraphs(STREAMS)]
         lines += [".SH EXIT STATUS", *tagged((bold(str(int(status))), text) for status, text in STATUSES.items())]

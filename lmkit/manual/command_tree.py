@@ -10,18 +10,19 @@ from lmkit import cli
 from lmkit.commands.options.option_groups import sections_of
 
 ABOUT = """
-lmkit counts n-grams, fits models, scores texts and samples new ones. Each command does one
-thing; commands read files or stdin, write to stdout and so pipe into each other.
+lmkit trains, scores and samples from language models: n-gram models, neural models and
+published transformers. It also trains tokenizers and word vectors, and runs prompts and evaluations. Each
+command does one thing. Commands read files or stdin and write to stdout, so they combine in pipes.
 
-A model is one file: beside its numbers a checkpoint holds the vocabulary and where it came
-from, and digests of all that it holds: a command compares what it reads with them, and ends
-with status 4 where a checkpoint is damaged. `lmkit info --verify MODEL` compares all of it.
-A command that takes a MODEL takes every kind that can answer it.
+A model is one file, a checkpoint: its parameters, its tokenizer, its provenance and digests of
+all of these. Commands verify what they read, and exit with status 4 if a checkpoint is damaged.
+`lmkit info --verify MODEL` verifies a whole checkpoint. A command accepts every kind of model
+that can do its task.
 
-`lmkit COMMAND --help` describes a command in brief, a page such as lmkit-ngram-fit(1) in full.
+`lmkit COMMAND --help` describes a command briefly, a page such as lmkit-ngram-fit(1) in full.
 """
 EXAMPLES = """
-lmkit data text > train.txt
+lmkit data text python-docs > train.txt
 lmkit ngram fit train.txt -o model.lm
 lmkit ppl -m model.lm test.txt
 lmkit ngram fit train.txt | lmkit ppl test.txt

@@ -63,10 +63,10 @@ def test_weights_of_a_text(lmkit, model):
         (["--mask-only", "--prefix", "1"], 2, "--prefix"), (["--mask-only", "--text", "x"], 2, "--mask-only"),
         (["--mask-only", "--kind", "prefix", "--prefix", "5"], 2, "longer than all 4"),
         (["--mask-only", "--kind", "x"], 2, "causal"), (["--mask-only", "-n", "0"], 2, "-n"),
-        (["-m", "model.lm", "--text", "the", "--layer", "0"], 2, "go together"),
+        (["-m", "model.lm", "--text", "the", "--layer", "0"], 2, "need each other"),
         (["-m", "model.lm", "--text", "the", "--layer", "2", "--head", "0"], 2, "2 layers of 4 heads"),
         (["-m", "model.lm", "--text", "the " * 8], 2, "a context of 8"),
-        (["-m", "rnn.lm", "--text", "the"], 4, "of kind rnn, it has no attention"),
+        (["-m", "rnn.lm", "--text", "the"], 4, "of kind rnn has no attention"),
         (["-m", "absent.lm", "--text", "the"], 3, "absent.lm"),
     ],
 )  # fmt: skip

@@ -145,7 +145,6 @@ REDEFINED = {
     "--bare": "a number; the words of an answer; a cosine or a yes or no",
     "--by": "what is a sequence for training; what a context of an example ends at",
     "--compare": "compressors; models",
-    "--context": "tokens that a model sees; tokens of an example",
     "--counts": "a file of counts to import; files of counts to measure",
     "--dropout": "of merges; of activations",
     "--epsilon": "of a norm; of a filter",

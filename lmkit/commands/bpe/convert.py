@@ -23,7 +23,9 @@ def import_(
     run: Run,
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="File, both files of gpt2, or a folder; none: stdin."),
+        typer.Argument(
+            metavar="[FILE]...", help="Tokenizer file, both files of gpt2, or a folder. No FILE reads stdin."
+        ),
     ] = None,
     form: Annotated[
         str | None,
@@ -32,7 +34,7 @@ def import_(
             metavar="FORMAT",
             callback=choice(*IMPORTED),
             show_default="by content",
-            help="`tokenizer.json`, `gpt2`, `tiktoken`, `sentencepiece`, `subword-nmt`.",
+            help="Input format: `tokenizer.json`, `gpt2`, `tiktoken`, `sentencepiece` or `subword-nmt`.",
         ),
     ] = None,
     pattern: Annotated[
@@ -41,17 +43,17 @@ def import_(
             "--pattern",
             metavar="NAME",
             show_default="gpt4 for large tiktoken vocabularies, else gpt2",
-            help="What merges do not cross, where files do not say: `gpt2`, `gpt4`, or a regular expression.",
+            help="Pre-tokenization pattern, for formats that lack it: `gpt2`, `gpt4`, or a regular expression.",
         ),
     ] = None,
     output: Output = None,
 ) -> None:
-    """Read a tokenizer of another tool.
+    """Import a tokenizer from another tool.
 
-    Takes tokenizer.json of Hugging Face, GPT-2's vocab.json with merges.txt, tiktoken's ranks,
-    SentencePiece models (BPE, unigram, char) and subword-nmt's codes; ids are the same as there.
-    Byte-level BPE is run by lmkit itself; everything else in a tokenizer.json, and SentencePiece
-    models, by the tokenizers library. Special tokens are only put in or read from text when asked.
+    Formats: Hugging Face's tokenizer.json, GPT-2's vocab.json with merges.txt, tiktoken's ranks, SentencePiece
+    models (BPE, unigram, char) and subword-nmt's codes. Ids are kept. Byte-level BPE runs in lmkit itself; other
+    contents of a tokenizer.json, and SentencePiece models, run in the tokenizers library. Special tokens are
+    added to or parsed from text only on request.
 
     Examples:
       lmkit bpe import tokenizer.json -o bpe.lm
@@ -78,7 +80,8 @@ def import_(
 def export(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Any checkpoint, for its tokenizer; none: stdin.")
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="Tokenizer, or any checkpoint that has one. No MODEL reads stdin."),
     ] = None,
     model: ModelOption = None,
     form: Annotated[
@@ -87,17 +90,17 @@ def export(
             "--format",
             metavar="FORMAT",
             callback=choice(*EXPORTED),
-            help="`tokenizer.json`; `gpt2`: vocab.json and merges.txt, -o names their folder; `tiktoken`; "
-            "`subword-nmt`.",
+            help="Output format: `tokenizer.json`, `gpt2` (vocab.json and merges.txt, in the folder of -o), `tiktoken` "
+            "or `subword-nmt`.",
         ),
     ] = "tokenizer.json",
     output: Output = None,
 ) -> None:
-    """Write a tokenizer as another tool reads it.
+    """Export a tokenizer to another tool's format.
 
-    The other tool then gives the same ids; where it could not, nothing is written and the message
-    says why. Formats without a place for special tokens, patterns or normalisation leave
-    to you what to tell the tool.
+    The other tool then gives the same ids. Where that is impossible, nothing is written, and the error says why.
+    Some formats have no place for special tokens, patterns or normalization; configure those in the other
+    tool.
 
     Examples:
       lmkit bpe export -m bpe.lm -o tokenizer.json
@@ -121,7 +124,7 @@ def export(
     if form == "tiktoken":
         from lmkit.tokenization.formats.tokenizer_json_writer import expression
 
-        run.terminal.notice(f"tiktoken is to be told the pattern: {expression(tokenizer.scheme)}")
+        run.terminal.notice(f"pass this pattern to tiktoken: {expression(tokenizer.scheme)}")
 
 
 def _in_folder(folder: str) -> tuple[list[str], str | None]:
@@ -157,7 +160,7 @@ def _detected(names: Sequence[str], contents: Sequence[bytes]) -> str:
 
     with opening.error_context(names[0]):
         if is_checkpoint(contents[0][:9]):
-            raise CheckpointError("a checkpoint already, there is nothing to import")
+            raise CheckpointError("already a checkpoint, nothing to import")
         return detect(contents)
 
 
@@ -169,7 +172,7 @@ def _read(
 
     if pattern is not None:
         if form not in ("gpt2", "tiktoken"):
-            raise UsageError(f"--pattern is for gpt2 and tiktoken; {form} says its own")
+            raise UsageError(f"--pattern is for gpt2 and tiktoken; {form} has its own")
         make_scheme("byte", pattern, "none")
     if form == "gpt2":
         return _read_gpt2(names, contents, pattern)
@@ -212,7 +215,9 @@ def _read_tiktoken(run: Run, data: bytes, pattern: str | None) -> Any:
 
     tokenizer = tiktoken.read(tiktoken.read_ranks(data), pattern)
     if pattern is None:
-        run.terminal.notice(f"ranks do not say their pattern: taken for {tokenizer.scheme.pattern} by their number")
+        run.terminal.notice(
+            f"no pattern in the rank file, assuming {tokenizer.scheme.pattern} from the vocabulary size"
+        )
     return tokenizer
 
 

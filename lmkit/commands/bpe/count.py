@@ -19,9 +19,8 @@ def count(
 ) -> None:
     """Count the distinct pre-tokens of a text.
 
-    They are all that training needs. Counts of pieces of a corpus, made on any number of
-    machines, add up in `bpe train --from-counts`: in the order of the pieces they give the
-    tokenizer of the whole.
+    The counts are all that BPE training needs. Parts of a corpus can be counted on different machines: `bpe train
+    --from-counts` with the count files, in the order of the parts, gives the tokenizer of the whole corpus.
 
     Examples:
       lmkit bpe count part1.txt -o 1.lm; lmkit bpe count part2.txt -o 2.lm

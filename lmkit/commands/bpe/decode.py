@@ -28,17 +28,17 @@ def decode(
             "--as",
             metavar="FORM",
             callback=choice("ids", "pieces", "npy"),
-            help="What comes in: `ids`, `pieces`, or an array of ids in a .npy file.",
+            help="Input form: `ids`, `pieces`, or `npy` (an array of ids in NumPy's file format).",
         ),
     ] = "ids",
     marker: Marker = None,
     output: Output = None,
 ) -> None:
-    """Ids or pieces back to text.
+    """Decode ids or pieces to text.
 
-    A line for a line, byte for byte what was encoded, also where ids part a character. Ids are
-    those of any checkpoint's tokenizer. Pieces need no model, given or not: their marker says how
-    they join.
+    The output has a line per line of input and restores the encoded bytes exactly, even where ids split a
+    character. Ids belong to the tokenizer of MODEL, which may be any checkpoint. Pieces need no model, because
+    their --marker says how they join.
 
     Examples:
       lmkit bpe encode -m bpe.lm < text.txt | lmkit bpe decode -m bpe.lm
@@ -51,7 +51,7 @@ def decode(
         _from_pieces(run, list(files or [streams.STDIN]), marker or "Ġ", output)
         return
     if marker is not None:
-        raise UsageError("--marker goes with --as pieces")
+        raise UsageError("--marker needs --as pieces")
     names, inputs = opening.sources([model] if model is not None else [], files)
     with streams.open_output(output, inputs=[*names, *inputs]) as out:
         decoder = IdDecoder(opening.open_tokenizer(names[0]))

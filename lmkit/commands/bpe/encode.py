@@ -19,8 +19,8 @@ Marker = Annotated[
     str | None,
     typer.Option(
         "--marker", metavar="MARK", callback=choice(*MARKERS), show_default="Ġ; </w> for words of characters",
-        help="How pieces show words: Ġ or ▁ before a word's first piece, # or ## before its others, "
-        "@@ after all but its last, </w> after that.",
+        help="Word-boundary marker of pieces: Ġ or ▁ before a word's first piece, # or ## before its others, @@ after "
+        "all but its last, </w> after its last.",
     ),
 ]  # fmt: skip
 
@@ -35,8 +35,8 @@ def encode(
             "--as",
             metavar="FORM",
             callback=choice(*FORMS),
-            help="A line for a line: `ids`; `pieces`, as vocabularies list them; `text`, readable pieces in UTF-8, "
-            "with ▁ for a space and <0xNN> for a byte of an incomplete character. `npy`: one array of all ids.",
+            help="Output form: `ids`, `pieces` (as the vocabulary spells them) or `text` (readable pieces, with ▁ for "
+            "a space and <0xNN> for a byte of an incomplete character), a line per line; `npy`, one array of all ids.",
         ),
     ] = "ids",
     marker: Marker = None,
@@ -44,7 +44,7 @@ def encode(
     dropout: Annotated[
         float,
         typer.Option(
-            "--dropout", metavar="P", min=0.0, max=1.0, help="Leave out each merge with chance P (BPE-dropout)."
+            "--dropout", metavar="P", min=0.0, max=1.0, help="BPE-dropout: skip each merge with probability P."
         ),
     ] = 0.0,
     seed: Seed = 0,
@@ -54,8 +54,8 @@ def encode(
             "--vocab",
             metavar="FILE",
             show_default=False,
-            help="Without a model: pieces and their ids to look up, the longest first. "
-            "With one: the only pieces that may appear, with their counts.",
+            help="Vocabulary file. Without a model: pieces and ids for longest-match encoding. With a model: the "
+            "pieces that may appear, and their counts.",
         ),
     ] = None,
     vocab_threshold: Annotated[
@@ -65,7 +65,7 @@ def encode(
             metavar="N",
             min=1,
             show_default="1",
-            help="Pieces of --vocab with a lower count may not appear.",
+            help="Minimum count of pieces of --vocab; rarer ones may not appear.",
         ),
     ] = None,
     unknown: Annotated[
@@ -73,19 +73,19 @@ def encode(
         typer.Option(
             "--unknown",
             metavar="NAME",
-            show_default="the first of <unk>, [UNK], <UNK> listed",
-            help="The entry of --vocab that stands for words that it can't spell.",
+            show_default="the first listed of <unk>, [UNK], <UNK>",
+            help="Unknown token: the entry of --vocab for words that it cannot spell.",
         ),
     ] = None,
     encoding_errors: EncodingErrors = "strict",
     json: Json = False,
     output: Output = None,
 ) -> None:
-    """Text to ids or pieces, a line for a line.
+    """Encode text as ids or pieces.
 
-    Takes the tokenizer of any checkpoint. Merges of bytes take any bytes, and `bpe decode` gives
-    every one of them back, line ends and all. Special tokens are not read from the text unless
-    asked. With --vocab and no model, words are spelled with the longest pieces of a list.
+    The tokenizer may be that of any checkpoint. Byte-level BPE accepts any bytes, and `lmkit bpe decode` restores
+    them exactly, line ends included. Special tokens are parsed only with --parse-special. With --vocab and no
+    model, words are encoded greedily by the longest matching pieces of a list.
 
     Examples:
       lmkit bpe encode -m bpe.lm < text.txt > ids.txt
@@ -129,13 +129,13 @@ def _check(
 ) -> None:  # fmt: skip
     """Raises UsageError for options that cannot be combined."""
     if threshold is not None and (model is None or vocab is None):
-        raise UsageError("--vocab-threshold goes with --model and --vocab")
+        raise UsageError("--vocab-threshold needs --model and --vocab")
     if unknown is not None and (model is not None or vocab is None):
-        raise UsageError("--unknown goes with --vocab and no --model")
+        raise UsageError("--unknown needs --vocab, and no --model")
     if form == "text" and marker is not None and model is not None:
         raise UsageError("--marker cannot be combined with --as text", hint="--as pieces shows pieces with a marker")
     if json and form == "npy":
-        raise UsageError("--json is about lines, --as npy about the whole text")
+        raise UsageError("--json cannot be combined with --as npy")
 
 
 class _Text:
@@ -266,7 +266,7 @@ def _write_array(out: streams.Output, tokenizer: Any, text: _Text) -> None:
     for ids, line_ends in text:
         if len(line_ends):
             if eos is None:
-                raise UsageError("this tokenizer can't tell lines apart in one array: it has no end of sentence")
+                raise UsageError("this tokenizer has no end-of-sentence token to mark lines in an array")
             ids, _ = with_line_ends(ids, line_ends, eos)
         writer.append(ids.astype(dtype))
     array = writer.finish()

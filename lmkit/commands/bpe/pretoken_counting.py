@@ -20,21 +20,23 @@ Level = Annotated[
     str,
     typer.Option(
         "--level", metavar="LEVEL", callback=choice("byte", "char"),
-        help="What merges start from: `byte`, any bytes; `char`, the characters of words and a mark at their end.",
+        help="Base units of merges: `byte`, any bytes, or `char`, the characters of words with an end-of-word marker.",
     ),
 ]  # fmt: skip
 Pattern = Annotated[
     str | None,
     typer.Option(
         "--pattern", metavar="NAME", callback=suggested(*PATTERNS), show_default="gpt2; whitespace at level char",
-        help="What merges do not cross: `gpt2`, `gpt4`, `whitespace`, `none`, or a regular expression.",
+        help="Pre-tokenization pattern, whose matches merges do not cross: `gpt2`, `gpt4`, `whitespace`, `none`, or a "
+        "regular expression.",
     ),
 ]  # fmt: skip
 TokenizerOption = Annotated[
     str | None,
     typer.Option(
         "--model", "-m", metavar="MODEL", show_default=False,
-        help="Any checkpoint, for its tokenizer; `-`, or none while texts are files: stdin.",
+        help="Tokenizer, or any checkpoint that has one. `-` reads it from stdin; so does leaving it out when the "
+        "texts are files.",
     ),
 ]  # fmt: skip
 
@@ -46,7 +48,7 @@ def make_scheme(level: str, pattern: str | None, normalize: str) -> Any:
     forms = normal_forms(normalize)
     if level == "char":
         if pattern not in (None, "whitespace"):
-            raise UsageError("--level char parts words at white space; --pattern is for --level byte")
+            raise UsageError("--level char splits words at white space; --pattern is for --level byte")
         return Scheme(level="char", pattern="whitespace", normalize=forms, end_of_word=END_OF_WORD)
     if pattern is not None and pattern not in PATTERNS:
         _check_expression(pattern)
@@ -58,7 +60,7 @@ def _check_expression(pattern: str) -> None:
     from lmkit.tokenization.bpe.expressions import splitter
 
     if not pattern or pattern.replace("-", "").replace("_", "").isalnum():
-        raise UsageError(f"--pattern {pattern!r} is none of {', '.join(PATTERNS)}, and no regular expression")
+        raise UsageError(f"--pattern {pattern!r}: expected one of {', '.join(PATTERNS)}, or a regular expression")
     try:
         splitter(pattern)
     except LimitError as error:
@@ -127,7 +129,7 @@ def read_counts(files: Sequence[str], scheme: Any, *, given: bool) -> tuple[Any,
                 content = checkpoint.parse(data)
                 opening.unprotected(name)(content)
                 if content.kind != PretokenCounts.kind:
-                    raise CheckpointError(f"of kind {content.kind}, not counts of `lmkit bpe count`")
+                    raise CheckpointError(f"a checkpoint of kind {content.kind}, expected counts of `lmkit bpe count`")
                 counts = PretokenCounts.from_checkpoint(content)
                 if given and counts.scheme != scheme:
                     raise UsageError(

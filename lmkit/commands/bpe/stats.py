@@ -19,11 +19,11 @@ def stats(
     json: Json = False,
     output: Output = None,
 ) -> None:
-    """How a tokenizer parts a text.
+    """Report tokenizer statistics: fertility, compression, vocabulary use.
 
-    Words, characters and bytes for each token, line ends counted as text but no tokens; unknown
-    tokens; how much of the vocabulary the text uses. Then fertility, the tokens of a word, for
-    words of different frequency, and how many of them stay whole.
+    Prints words, characters and bytes per token (line ends count as text, not as tokens), unknown tokens, and
+    the share of the vocabulary that the text uses. A second table shows, by word frequency, fertility (tokens
+    per word) and the share of words that stay whole.
 
     Examples:
       lmkit bpe stats -m bpe.lm text.txt

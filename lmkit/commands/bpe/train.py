@@ -16,7 +16,7 @@ Special = Annotated[
     list[str] | None,
     typer.Option(
         "--special", metavar="NAME", show_default=False,
-        help="A special token besides `<unk>`, `<s>` and `</s>`; text never becomes one by itself. Repeatable.",
+        help="Special token besides `<unk>`, `<s>` and `</s>`. Text that spells it is not parsed as one. Repeatable.",
     ),
 ]  # fmt: skip
 
@@ -31,7 +31,8 @@ def train(
             metavar="N",
             min=1,
             max=1 << 24,
-            help="Pieces in all: special tokens, bytes or characters, merges. Exactly so many, or an error.",
+            help="Vocabulary size: exact number of pieces (special tokens, bytes or characters, merges). An error if "
+            "the text is too small.",
         ),
     ] = 8000,
     level: Level = "byte",
@@ -39,21 +40,23 @@ def train(
     normalize: Normalize = "none",
     special: Special = None,
     min_frequency: Annotated[
-        int, typer.Option("--min-frequency", metavar="N", min=1, help="Merge no pair that occurs less often.")
+        int, typer.Option("--min-frequency", metavar="N", min=1, help="Minimum frequency of a pair to be merged.")
     ] = 1,
     from_counts: Annotated[
         bool,
-        typer.Option("--from-counts", help="The input is counts of `bpe count`, or lines of a word and its count."),
+        typer.Option(
+            "--from-counts", help="Read counts of `bpe count`, or lines of a word and its count, instead of text."
+        ),
     ] = False,
     encoding_errors: EncodingErrors = "strict",
     output: Output = None,
 ) -> None:
-    """Learn merges: byte-pair encoding.
+    """Train a tokenizer: learn byte-pair encoding (BPE) merges.
 
-    The most frequent pair of neighbours becomes a piece of its own, again and again. Merges
-    do not cross pre-tokens, nor lines; the end of a line belongs to it. Of pairs equally
-    frequent, those with the lower ids go first, as in Hugging Face tokenizers, which learn the
-    same merges; at --level char the pair seen first, as in the paper by Sennrich et al.
+    BPE repeatedly merges the most frequent pair of adjacent pieces into a new piece. Merges do not cross
+    pre-tokens or lines; a line's end belongs to the line. Ties go to the lower ids, as in Hugging Face
+    tokenizers, which learn the same merges. With --level char they go to the pair seen first, as in Sennrich
+    et al. (2016).
 
     Examples:
       lmkit bpe train --vocab-size 8000 train.txt -o bpe.lm
@@ -94,9 +97,9 @@ def _names(special: list[str]) -> list[bytes]:
 
     for name in special:
         if name.split() != [name]:
-            raise UsageError(f"--special {name!r}: a name is not empty and has no white space in it")
+            raise UsageError(f"--special {name!r}: a name must not be empty or contain white space")
     names = [streams.argument_bytes(name) for name in special]
     for index, spelled in enumerate(names):
         if spelled in NAMES or spelled in names[:index]:
-            raise UsageError(f"--special {special[index]!r}: there is one already")
+            raise UsageError(f"--special {special[index]!r}: already defined")
     return names

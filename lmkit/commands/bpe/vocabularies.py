@@ -16,7 +16,8 @@ def _listed(name: str) -> list[tuple[bytes, int | None]]:
             piece, figure = line, b""
         if not piece or (figure and not figure.isdigit()) or len(figure) > 9:
             raise DataError(
-                f"{streams.display(name)}:{number}: not a piece and its number: {line[:60].decode(errors='replace')!r}"
+                f"{streams.display(name)}:{number}: expected a piece and its number, "
+                f"got {line[:60].decode(errors='replace')!r}"
             )
         entries.append((piece, int(figure) if figure else None))
     if not entries:

@@ -17,38 +17,38 @@ def attention(
     values: Values = None,
     score: Annotated[
         str,
-        typer.Option("--score", metavar="KIND", callback=choice(*MATRICES), help="How queries are matched with keys."),
+        typer.Option("--score", metavar="KIND", callback=choice(*MATRICES), help="Score function of queries and keys."),
     ] = "scaled",
     scale: Annotated[
         float | None,
         typer.Option(
-            "--scale", metavar="S", show_default=False, help="Multiply scores by S, instead of 1/sqrt(D) with `scaled`."
+            "--scale",
+            metavar="S",
+            show_default=False,
+            help="Scale: multiply scores by S. It replaces the 1/sqrt(D) of `scaled`.",
         ),
     ] = None,
     causal: Annotated[
-        bool, typer.Option("--causal", help="The last query sees all keys, each before it one less.")
+        bool, typer.Option("--causal", help="Causal mask: the last query sees all keys, each earlier one a key less.")
     ] = False,
     check_file: Check = None,
     json: Json = False,
     output: Output = None,
 ) -> None:
-    """Attention of queries to keys, and what they get.
+    """Compute attention scores, weights and outputs.
 
-    Each line is an object of `q`, `k` and `v`, arrays of rows (a plain array is one row); without
-    `v` keys are values too. The answer has `scores`, `weights`, their softmax over keys, and
-    `output`, the weighted sums of values, a row for each query. The --score of a query with a key:
+    Each input is an object of `q`, `k` and `v`, arrays of rows (a plain array is one row). Without `v`, keys are
+    the values. The result has `scores`, `weights` (their softmax over keys) and `output` (weighted sums of
+    values), a row per query. --score chooses the score of a query with a key:
 
       scaled   q k / sqrt(D)            dot      q k
       general  q w_a k                  concat   v_a tanh(w_a [q; k])
 
-    with `w_a`, a matrix, and `v_a`, an array, in the same object. One JSON value a line in, one
-    out.
+    `w_a` is a matrix and `v_a` an array of the same object. Input and output are one JSON value per line.
 
-    --check grades FILE, Python that defines `attention(q, k, v)`: lists of rows come in, and what
-    it returns is the output with `scaled` scores, a row for each query, as lists or a numpy array.
-    A Python of its own runs it, with 5 seconds and 512 MB for each case. FILE may do all that you
-    may, such as delete your files: check only what you trust. What it prints is dropped, what it
-    starts is ended. The exit status is 0 where all is right, else 1.
+    --check FILE grades a Python file that defines `attention(q, k, v)`, which gets lists of rows and returns the
+    `scaled` output. The file runs in its own process (5 seconds, 512 MB per case) but with all your permissions,
+    so check only what you trust. The exit status is 1 if a case is wrong.
 
     Examples:
       lmkit calc attention '{"q": [1, 0], "k": [[1, 0], [0, 1]], "v": [[1, 2], [3, 4]]}'
@@ -74,7 +74,7 @@ def _attention(value: Any, score: str, scale: float | None, causal: bool) -> dic
         raise DataError(f"k has {len(keys)} rows, v {len(held)}")
     mask = functional.causal(len(queries), len(keys)) if causal else None
     if mask is not None and not mask.any(axis=1).all():
-        raise DataError(f"{len(queries)} queries and only {len(keys)} keys: the first query would see none")
+        raise DataError(f"{len(queries)} queries and only {len(keys)} keys: the first query would see no key")
     if score in ("scaled", "dot"):
         fields.rows("k", queries.shape[1])
         factor = 1.0 if scale is None and score == "dot" else scale

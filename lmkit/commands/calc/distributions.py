@@ -13,10 +13,10 @@ from lmkit.errors import DataError
 
 
 def softmax(run: Run, values: Values = None, temperature: Temperature = 1.0, output: Output = None) -> None:
-    """Probabilities of logits.
+    """Compute the softmax of logits.
 
-    exp(l / T) over its sum, for each array of logits. T = 0 gives all to the highest, the
-    first among equals. One JSON value a line in, one out.
+    exp(l / T) divided by its sum, for each array of logits. T = 0 puts all probability on the highest logit, the
+    first one in a tie. Input and output are one JSON value per line.
 
     Examples:
       lmkit calc softmax '[1, 2, 3]'
@@ -38,17 +38,15 @@ def cross_entropy(
     json: Json = False,
     output: Output = None,
 ) -> None:
-    """Cross-entropy of distributions, or of a target.
+    """Compute cross-entropy of distributions, or of logits and a target.
 
-    An object of `p` and `q`, two arrays of probabilities, gives -sum p log q; one of `logits`
-    and `target`, an index from 0, gives -log softmax(logits)[target], the loss of training. It
-    is `Infinity` where q rules out what p has. One JSON value a line in, one out.
+    An object of `p` and `q`, two arrays of probabilities, gives -sum p log q. An object of `logits` and `target`,
+    an index from 0, gives the training loss -log softmax(logits)[target]. The result is `Infinity` where q is 0
+    and p is not. Input and output are one JSON value per line.
 
-    --check grades FILE, Python that defines `cross_entropy(logits, target)`: a list of numbers and
-    an index come in, a number in nats comes out. A Python of its own runs it, with 5 seconds and
-    512 MB for each case. FILE may do all that you may, such as delete your files: check only what
-    you trust. What it prints is dropped, what it starts is ended. The exit status is 0 where all
-    is right, else 1.
+    --check FILE grades a Python file that defines `cross_entropy(logits, target)`, which gets a list of numbers
+    and an index and returns nats. The file runs in its own process (5 seconds, 512 MB per case) but with all
+    your permissions, so check only what you trust. The exit status is 1 if a case is wrong.
 
     Examples:
       lmkit calc cross-entropy '{"p": [0.5, 0.5], "q": [0.9, 0.1]}'
@@ -77,9 +75,9 @@ def cross_entropy(
 
 
 def entropy(run: Run, values: Values = None, unit: Unit = "bits", output: Output = None) -> None:
-    """Entropy of probabilities.
+    """Compute the entropy of probabilities.
 
-    -sum p log p of each array, where 0 log 0 is 0. One JSON value a line in, one out.
+    -sum p log p of each array, with 0 log 0 = 0. Input and output are one JSON value per line.
 
     Examples:
       lmkit calc entropy '[0.5, 0.25, 0.25]'
@@ -94,14 +92,14 @@ def perplexity(
     run: Run,
     values: Values = None,
     probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="The numbers are probabilities, not their logarithms.")
+        bool, typer.Option("--probabilities", help="Read probabilities instead of their logarithms.")
     ] = False,
     output: Output = None,
 ) -> None:
-    """Perplexity of the log-probabilities of tokens.
+    """Compute perplexity from token log-probabilities.
 
-    exp of minus the mean of each array of natural logarithms of probabilities, or of the
-    logarithms of --probabilities. One JSON value a line in, one out.
+    exp of minus the mean of each array of natural log-probabilities, or of the logarithms of --probabilities.
+    Input and output are one JSON value per line.
 
     Examples:
       lmkit calc perplexity '[-0.69, -1.39]'

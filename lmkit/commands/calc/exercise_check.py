@@ -18,7 +18,7 @@ Check = Annotated[
         "--check",
         metavar="FILE",
         show_default=False,
-        help="Grade a Python file that defines this function; it may do all that you may.",
+        help="Grade a Python file that defines this function. The file runs with all your permissions.",
     ),
 ]
 
@@ -30,7 +30,7 @@ def check(
     from lmkit.evaluation.exercises import EXERCISES, fault
 
     if values:
-        raise UsageError("--check brings its own numbers")
+        raise UsageError("--check has its own cases: JSON values cannot be given")
     if name == streams.STDIN:
         raise UsageError("--check takes a file, not stdin")
     with streams.open_input(name, as_is=True):

@@ -17,7 +17,7 @@ Values = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[JSON|FILE]...", show_default=False,
-        help="JSON that begins with `[` or `{`, or files of JSON Lines; `-` or none: stdin.",
+        help="JSON values (`[...]` or `{...}`) or files of JSON Lines. `-`, or none, reads stdin.",
     ),
 ]  # fmt: skip
 
@@ -92,10 +92,10 @@ class Fields:
             raise DataError(f"expected an object of {', '.join(needed)}")
         for name in needed:
             if name not in value:
-                raise DataError(f"{name!r} is missing", hint=f"wanted are {', '.join(needed)}")
+                raise DataError(f"{name!r} is missing", hint=f"expected {', '.join(needed)}")
         for name in value:
             if name not in (*needed, *optional):
-                raise DataError(f"{name[:40]!r} is unknown", hint=f"known are {', '.join((*needed, *optional))}")
+                raise DataError(f"{name[:40]!r} is unknown", hint=f"expected {', '.join((*needed, *optional))}")
         self._value = value
 
     def vector(self, name: str, size: int | None = None) -> Any:

@@ -15,21 +15,30 @@ def layernorm(
     run: Run,
     values: Values = None,
     epsilon: Annotated[
-        float, typer.Option("--epsilon", metavar="E", min=0.0, help="Added to the variance, or to the mean square.")
+        float,
+        typer.Option(
+            "--epsilon",
+            metavar="E",
+            min=0.0,
+            help="Epsilon, added to the variance or to the mean square.",
+        ),
     ] = 1e-5,
     normalisation: Annotated[
         str,
         typer.Option(
-            "--normalisation", metavar="KIND", callback=choice("layernorm", "rmsnorm"), help="`rmsnorm` or `layernorm`."
+            "--normalisation",
+            metavar="KIND",
+            callback=choice("layernorm", "rmsnorm"),
+            help="Norm: `rmsnorm` or `layernorm`.",
         ),
     ] = "layernorm",
     output: Output = None,
 ) -> None:
-    """Numbers normed as a layer norm does.
+    """Compute layer normalization or RMSNorm.
 
-    `layernorm` is weight (x - mean) / sqrt(variance + E) + bias, the variance being the mean of
-    squares; `rmsnorm` is weight x / sqrt(mean of x^2 + E). Each line is an array x, or an object
-    of `x` with `weight` and, for `layernorm`, `bias`. One JSON value a line in, one out.
+    `layernorm` is weight (x - mean) / sqrt(variance + E) + bias, with the mean of squared deviations as
+    variance. `rmsnorm` is weight x / sqrt(mean of x^2 + E). Each input is an array x, or an object of `x` with
+    `weight` and, for `layernorm`, `bias`. Input and output are one JSON value per line.
 
     Examples:
       lmkit calc layernorm '[1, 2, 3, 4]'
@@ -60,21 +69,21 @@ def layernorm(
 def posenc(
     run: Run,
     dimensions: Annotated[
-        int, typer.Option("--dimensions", "--d", metavar="D", min=1, max=1 << 20, help="Numbers for a position.")
+        int, typer.Option("--dimensions", "--d", metavar="D", min=1, max=1 << 20, help="Dimension of the encoding.")
     ],
-    position: Annotated[int, typer.Option("--position", "--pos", metavar="N", min=0, help="The position.")],
+    position: Annotated[int, typer.Option("--position", "--pos", metavar="N", min=0, help="Position, counted from 0.")],
     variant: Annotated[
         str,
         typer.Option(
             "--variant", metavar="NAME", callback=choice("vaswani", "slide"),
-            help="`vaswani`: k from 0; `slide`: k from 1, which loses the fastest wave.",
+            help="Variant: `vaswani` counts k from 0; `slide` counts from 1, without the fastest wave.",
         ),
     ] = "vaswani",
     output: Output = None,
 ) -> None:  # fmt: skip
-    """The sinusoidal encoding of a position.
+    """Compute the sinusoidal encoding of a position.
 
-    sin(N / 10000^(2k/D)) and cos(N / 10000^(2k/D)) in turn, k from 0 up, as a JSON array.
+    A JSON array of sin(N / 10000^(2k/D)) and cos(N / 10000^(2k/D)) in turn, for k from 0 up.
 
     Examples:
       lmkit calc posenc --dimensions 4 --position 1

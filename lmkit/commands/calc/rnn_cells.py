@@ -9,12 +9,11 @@ from lmkit.commands.options.standard import Output, Run
 
 
 def rnn_step(run: Run, values: Values = None, output: Output = None) -> None:
-    """One step of a simple recurrent network.
+    """Compute one step of a simple (Elman) recurrent network.
 
-    h' = tanh(w_ih x + b_ih + w_hh h + b_hh), and with `w_ho` also y = softmax(w_ho h' + b_ho).
-    Each line is an object of these names; `h` is 0 where it is left out, and so are biases. A
-    network with one bias has it as `b_ih`, one without has none. A matrix is an array of rows,
-    one for each number of its result. One JSON value a line in, one out.
+    h' = tanh(w_ih x + b_ih + w_hh h + b_hh), and with `w_ho` also y = softmax(w_ho h' + b_ho). Each input is an
+    object of these names. A missing `h` or bias is 0, so a single bias goes into `b_ih`. A matrix is an array of
+    rows, one per number of its result. Input and output are one JSON value per line.
 
     Examples:
       lmkit calc rnn-step '{"x": [1], "h": [0.5], "w_ih": [[0.5]], "w_hh": [[0.1]], "b_ih": [0.1]}'
@@ -34,12 +33,11 @@ def rnn_step(run: Run, values: Values = None, output: Output = None) -> None:
 
 
 def lstm_step(run: Run, values: Values = None, output: Output = None) -> None:
-    """One step of an LSTM.
+    """Compute one step of an LSTM.
 
-    i, f, o = sigmoid(...) and g = tanh(...) of w_ih x + b_ih + w_hh h + b_hh, whose rows are those
-    of i, then f, g and o, as torch has them; c' = f c + i g; h' = o tanh(c'). Each line is an
-    object of these names; `h`, `c` and biases are 0 where they are left out. One JSON value a
-    line in, one out.
+    i, f, o = sigmoid(...) and g = tanh(...) of w_ih x + b_ih + w_hh h + b_hh, whose rows are those of i, f, g and
+    o in this order, as in torch; c' = f c + i g; h' = o tanh(c'). Each input is an object of these names. A
+    missing `h`, `c` or bias is 0. Input and output are one JSON value per line.
 
     Examples:
       lmkit calc lstm-step '{"x": [1], "w_ih": [[1], [1], [1], [1]], "w_hh": [[0], [0], [0], [0]]}'
@@ -56,12 +54,11 @@ def lstm_step(run: Run, values: Values = None, output: Output = None) -> None:
 
 
 def gru_step(run: Run, values: Values = None, output: Output = None) -> None:
-    """One step of a GRU.
+    """Compute one step of a GRU.
 
-    r, z = sigmoid(w_ih x + b_ih + w_hh h + b_hh) of their rows, n = tanh(w_ih x + b_ih +
-    r (w_hh h + b_hh)) of its own; h' = (1 - z) n + z h. Rows are those of r, then z and n, as
-    torch has them. Each line is an object of these names; `h` and biases are 0 where they are
-    left out. One JSON value a line in, one out.
+    r, z = sigmoid(w_ih x + b_ih + w_hh h + b_hh) and n = tanh(w_ih x + b_ih + r (w_hh h + b_hh)), each with its
+    own rows, in the order r, z, n, as in torch; h' = (1 - z) n + z h. Each input is an object of these names. A
+    missing `h` or bias is 0. Input and output are one JSON value per line.
 
     Examples:
       lmkit calc gru-step '{"x": [1], "h": [0.5], "w_ih": [[1], [1], [1]], "w_hh": [[0], [0], [0]]}'

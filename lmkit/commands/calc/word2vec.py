@@ -8,15 +8,13 @@ from lmkit.errors import DataError
 
 
 def sgns(run: Run, values: Values = None, output: Output = None) -> None:
-    """Loss of skip-gram with negative sampling, and its gradients.
+    """Compute the skip-gram negative-sampling loss and its gradients.
 
-    -log s(u_o v_c) - sum_k log s(-u_k v_c), s the logistic function. Each line is an object of
-    `v_c`, the vector of the centre, `u_o`, that of a word of its context, and `negatives`, rows that
-    are those of other words. The answer has the loss in `nats` and `gradients`, by the same names.
-    One JSON value a line in, one out.
-
-    Slides are seen that write the second term with the v of another word: it is the centre's in
-    both, as in the paper.
+    The loss is -log s(u_o v_c) - sum_k log s(-u_k v_c), with s the logistic function. Each input is an object of
+    `v_c` (vector of the centre word), `u_o` (vector of a context word) and `negatives` (rows, the vectors of
+    negative samples). The result has the loss in `nats`, and `gradients` by the same names. Both terms use the
+    centre word's v, as in the paper; some lecture slides use another word's v in the second term. Input and
+    output are one JSON value per line.
 
     Examples:
       lmkit calc sgns '{"v_c": [1, 0], "u_o": [2, 0], "negatives": [[1, 1], [-1, 0]]}'
@@ -44,15 +42,15 @@ def w2v_softmax(
     window: WordWindow = 2,
     output: Output = None,
 ) -> None:
-    """Probabilities of context words by softmax, and the cost of a text.
+    """Compute word2vec's softmax probabilities, loss and gradients.
 
-    P(a|b) = exp(u_a v_b) / sum_w exp(u_w v_b). Each line is an object of `v`, the vectors of centres, and
-    `u`, those of all words as context, arrays of rows (a plain array is one row). The answer has
-    `probabilities`, a row for each centre.
+    P(a|b) = exp(u_a v_b) / sum_w exp(u_w v_b). Each input is an object of `v`, the centre vectors, and `u`, the
+    context vectors of all words, as arrays of rows (a plain array is one row). The result has `probabilities`, a
+    row per centre.
 
-    With `text`, the numbers of words from 0 in order, it has J = -1/T log L as well, in `nats`, where
-    L is the product of P(w_t+j | w_t) over all T words and their neighbours in the --window, and
-    `gradients` of J by `v` and `u`. One JSON value a line in, one out.
+    With `text`, an array of word ids from 0, the result also has the loss J = -1/T log L in `nats`, where L is
+    the product of P(w_t+j | w_t) over all T words and their neighbours in the --window, and `gradients` of J with
+    respect to `v` and `u`. Input and output are one JSON value per line.
 
     Examples:
       lmkit calc w2v-softmax '{"v": [1, 0], "u": [[1, 0], [0, 1], [1, 1]]}'

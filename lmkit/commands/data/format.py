@@ -23,23 +23,25 @@ def format_(
         str | None,
         typer.Option(
             "--style", metavar="NAME", callback=choice(*STYLES), show_default=False,
-            help="The format: `instruct`, `t5`, `gpt1` or `bert`; `lmkit prompt fill --list` shows them.",
+            help="Format: `instruct`, `t5`, `gpt1` or `bert`. `lmkit prompt fill --list` shows them.",
         ),
     ] = None,
     task: templates.Task = None,
     form: items.Form = "auto",
     columns: items.Columns = None,
-    bare: Annotated[bool, typer.Option("--bare", "-b", help="Print only the texts, outputs behind prompts.")] = False,
+    bare: Annotated[
+        bool, typer.Option("--bare", "-b", help="Print only the texts, each prompt followed by its output.")
+    ] = False,
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Examples as prompts and outputs to train on.
+    """Format examples as prompts and outputs for training.
 
-    Each example becomes a record with `id`, `prompt` and `output`, and what else it had behind them. The
-    prompt is, to the byte, what `lmkit prompt fill --template NAME` makes of the example without its output, so
-    that a model is asked as it was taught. The prefix of t5 stands on the prompt, not on the output. An
-    instruction without an input, or with an empty one, has no block for it. An output is needed for instruct
-    and t5, and stays as it is: it is `output` (`response`, `target`, `label`, `answer`).
+    Each example becomes a record with `id`, `prompt` and `output`, followed by its other fields. The prompt
+    equals, byte for byte, what `lmkit prompt fill --template NAME` makes of the example without its output, so
+    that training and use agree. t5's prefix begins the prompt, not the output. An instruction with an empty
+    or missing input gets no input block. instruct and t5 require an output, which is kept unchanged; it is the
+    field `output` (or `response`, `target`, `label`, `answer`).
 
     Examples:
       lmkit data format --style instruct instructions.jsonl -o train.jsonl
@@ -55,7 +57,7 @@ def format_(
             for given, filled in named.prompts(item):
                 said, said_by = items.output_in(given, named.format.outputs)
                 if said is None and style in TAUGHT:
-                    raise DataError(f"{item.place}: no output, which {style} is to teach")
+                    raise DataError(f"{item.place}: no output, which {style} requires")
                 if bare:
                     out.line(f"{filled.text}{filled.joint}{said or ''}")
                     continue

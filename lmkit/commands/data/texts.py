@@ -15,15 +15,19 @@ from lmkit.io.records import to_json
 def text(
     run: Run,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", callback=choice("python-docs"), help="`python-docs`: Python's help topics.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            callback=choice("python-docs"),
+            help="Name of the text: `python-docs`, Python's help topics.",
+        ),
     ],
     output: Output = None,
 ) -> None:
-    """Print a text that every Python installation carries.
+    """Print a sample text that every Python installation contains.
 
-    `python-docs` is the prose of Python's own online help, a sentence a line: some 40,000
-    words of English to try things on, without a download. It differs a little from one
-    version of Python to the next.
+    `python-docs` is the prose of Python's online help, a sentence per line: about 40,000 words of English for
+    experiments, without a download. It differs slightly between versions of Python.
 
     Examples:
       lmkit data text python-docs -o docs.txt
@@ -39,29 +43,29 @@ def text(
 def next_(
     run: Run,
     files: Files = None,
-    size: Annotated[int, typer.Option("--context", metavar="N", min=1, help="Tokens in each context.")] = 3,
+    size: Annotated[int, typer.Option("--context", metavar="N", min=1, help="Context length, in tokens.")] = 3,
     tokens: Tokens = "word",
     by: Annotated[
         str,
         typer.Option(
-            "--by", metavar="WAY", callback=choice("line", "stream"),
-            help="Contexts end at a `line`'s ends, or the text is one `stream` in which line ends are tokens.",
+            "--by", metavar="UNIT", callback=choice("line", "stream"),
+            help="Sequence unit: contexts stay inside a `line`, or the text is one `stream` whose line ends are "
+            "tokens.",
         ),
     ] = "line",
     form: Annotated[
         str,
-        typer.Option("--as", metavar="FORM", callback=choice("text", "ids"), help="What goes out: `text`, or `ids`."),
+        typer.Option("--as", metavar="FORM", callback=choice("text", "ids"), help="Output form: `text` or `ids`."),
     ] = "text",
     encoding_errors: EncodingErrors = "strict",
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Contexts of a text and the token that follows each.
+    """List the next-token training examples of a text.
 
-    What a language model learns from, a JSON object a line: `x`, N tokens as text, and `y`, the
-    next. Every token that has N tokens before it in its line is a `y` once; shorter lines give
-    none. Words, characters and bytes need no vocabulary; where a byte alone is no character it is
-    shown as U+FFFD. A checkpoint gives `--as ids` too.
+    Each example is a JSON object: `x`, the context of N tokens, and `y`, the next token. Each token with N tokens
+    before it in its line is a `y` once; shorter lines yield no example. Words, characters and bytes need no
+    vocabulary; a byte that is not a character is shown as U+FFFD. --as ids needs a tokenizer (--tokens FILE).
 
     Examples:
       echo 'a b c' | lmkit data next --context 2
@@ -79,7 +83,7 @@ def next_(
     else:
         tokenizer = opening.named_tokenizer(tokens)
         if form == "ids" and by == "stream" and "eos" not in tokenizer.specials:
-            raise CheckpointError(f"{streams.display(tokens)}: it has no token for the end of a line")
+            raise CheckpointError(f"{streams.display(tokens)}: it has no end-of-line token")
         spelling = next_token.spelling_of(tokenizer)
     raw = tokens == "byte" or (tokenizer is not None and tokenizer.accepts_any_bytes)
     reader = opening.text_reader(encoding_errors, raw=raw, eager=True)

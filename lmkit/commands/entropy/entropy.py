@@ -3,34 +3,27 @@
 from collections.abc import Callable
 
 from lmkit.commands.entropy import distributions, texts
-from lmkit.commands.entropy.request import EntropyRequest
+from lmkit.commands.entropy.request import SECTIONS, EntropyRequest
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Run
 from lmkit.io import streams
 
 
+@in_sections(SECTIONS)
 @with_groups()
 def entropy(run: Run, request: EntropyRequest) -> None:
-    r"""Entropies of distributions and of texts.
+    r"""Measure the entropy of texts and distributions.
 
-    A text is counted as it is: line ends are bytes and characters like others; several FILEs give
-    a line each and a total, that of all as one text, but with --compare, --against and --window
-    they are one text. Words are split at white space and have no ends of lines. `entropy` is that of a
-    symbol given the K before it, estimated at the positions that have K symbols before them;
-    the table has all orders up to K at these same positions, so that the entropy never rises
-    with the order. `block_entropy` is that of K + 1 symbols in a row. `bits_per_byte` compares
-    units: the entropy times all symbols of the text, the first K too, over its bytes.
+    Line ends are bytes and characters like others; words are separated by white space. Several FILEs get a line
+    each and a total, but are one text under --compare, --against and --window. `entropy` is conditional on the K
+    symbols before (--order), over positions that have K; the table shows all orders up to K, and entropy never
+    rises with the order. `block_entropy` is that of K + 1 adjacent symbols. `bits_per_byte` is comparable across
+    symbols.
 
-    `perplexity` is 2 to the entropy in bits, the same in every unit. --bare prints `entropy`,
-    of --joint H(X,Y). In JSON of --joint `entropy` is H(X) and `conditional` H(Y|X), so that
-    `joint` is their sum. With --against `divergence` is D(text || FILE) and `cross_entropy`
-    H(text, FILE); probabilities are matched by place, counts by symbol. With -m alone
-    `entropy` is the cross-entropy of the text under a language model, as `lmkit ppl` has it.
-
-    Corrections, N observations, M symbols seen, c a count: `miller-madow` adds (M - 1) / 2N
-    nats; `grassberger` (2003) is ln N - 1/N sum c G(c), G(c) = psi(c) + (-1)^c / 2
-    (psi((c+1)/2) - psi(c/2)); `grassberger-1988` has psi(c) + (-1)^c / (c (c+1)) for G.
+    `perplexity` is 2 to the entropy in bits. --against prints `divergence`, D(text || FILE), and `cross_entropy`,
+    H(text, FILE). -m alone prints the text's cross-entropy under the model, as `lmkit ppl` does. For --joint,
+    `entropy` is H(X), `conditional` H(Y|X) and `joint` H(X,Y), which --bare prints.
 
     Examples:
       printf '0.5\n0.5\n' | lmkit entropy --probs

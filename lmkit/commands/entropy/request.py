@@ -21,6 +21,14 @@ from lmkit.errors import UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table
 
+SECTIONS = {
+    "Input": ("files", "text", "probs", "counts", "joint", "normalize", "encoding_errors"),
+    "Measure": (
+        "unit_of", "order", "model", "against", "add", "compare", "correction", "window", "step", "unit",
+    ),
+    "Output and resources": ("memory", "temp_dir", "json", "bare", "output"),
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class EntropyRequest:
@@ -29,20 +37,37 @@ class EntropyRequest:
     files: Files = None
     text: Annotated[
         list[str] | None,
-        typer.Option("--text", metavar="FILE", show_default=False, help="The same as FILE; `-`: stdin."),
+        typer.Option(
+            "--text",
+            metavar="FILE",
+            show_default=False,
+            help="Text to measure; the same as FILE. `-` reads stdin.",
+        ),
     ] = None
-    probs: Annotated[bool, typer.Option("--probs", help="FILEs hold probabilities, one or more a line.")] = False
-    counts: Annotated[bool, typer.Option("--counts", help="FILEs hold counts, `symbol TAB count` a line.")] = False
+    probs: Annotated[
+        bool,
+        typer.Option(
+            "--probs",
+            help="Read probabilities from the FILEs, one or more per line.",
+        ),
+    ] = False
+    counts: Annotated[
+        bool,
+        typer.Option(
+            "--counts",
+            help="Read counts from the FILEs, `symbol TAB count` per line.",
+        ),
+    ] = False
     joint: Annotated[
         str | None,
         typer.Option(
             "--joint",
             metavar="FILE",
             show_default=False,
-            help="A matrix of probabilities or counts: X chooses the row, Y the column.",
+            help="Joint distribution: a matrix of probabilities or counts, with X in rows and Y in columns.",
         ),
     ] = None
-    normalize: Annotated[bool, typer.Option("--normalize", help="Divide probabilities by their sum first.")] = False
+    normalize: Annotated[bool, typer.Option("--normalize", help="Rescale probabilities to sum to 1.")] = False
     unit_of: Annotated[
         str | None,
         typer.Option(
@@ -50,11 +75,18 @@ class EntropyRequest:
             metavar="SYMBOL",
             show_default="byte",
             callback=choice("byte", "char", "word", "line", "token", also={"bpe": "token"}),
-            help="What is counted: `byte`, `char`, `word`, `line`, or `token` of the tokenizer in MODEL.",
+            help="Symbols to count: `byte`, `char`, `word`, `line`, or `token` (with MODEL's tokenizer).",
         ),
     ] = None
     order: Annotated[
-        int, typer.Option("--order", metavar="K", min=0, max=64, help="Given the K symbols before; 0: given nothing.")
+        int,
+        typer.Option(
+            "--order",
+            metavar="K",
+            min=0,
+            max=64,
+            help="Order of the conditional entropy: condition on the K symbols before. 0 is unconditional.",
+        ),
     ] = 0
     model: Annotated[
         str | None,
@@ -63,15 +95,26 @@ class EntropyRequest:
             "-m",
             metavar="MODEL",
             show_default=False,
-            help="Cross-entropy under MODEL; with `--unit-of token` counts what its tokenizer makes of the text.",
+            help="Cross-entropy under MODEL. With `--unit-of token`, count the tokens of its tokenizer instead.",
         ),
     ] = None
     against: Annotated[
         str | None,
-        typer.Option("--against", metavar="FILE", show_default=False, help="Cross-entropy and divergences from FILE."),
+        typer.Option(
+            "--against",
+            metavar="FILE",
+            show_default=False,
+            help="Cross-entropy and divergences with respect to FILE.",
+        ),
     ] = None
     add: Annotated[
-        float, typer.Option("--add", metavar="A", min=0.0, help="Add A to each count of both texts of --against.")
+        float,
+        typer.Option(
+            "--add",
+            metavar="A",
+            min=0.0,
+            help="Additive smoothing for --against: add A to each count of both texts.",
+        ),
     ] = 0.0
     compare: Annotated[
         str | None,
@@ -79,7 +122,7 @@ class EntropyRequest:
             "--compare",
             metavar="LIST",
             show_default=False,
-            help="Compress the text too: some of gzip, zlib, bz2, lzma, xz, zstd, parted by commas.",
+            help="Compare with compressors: a comma-separated list of gzip, zlib, bz2, lzma, xz, zstd.",
         ),
     ] = None
     correction: Annotated[
@@ -88,7 +131,7 @@ class EntropyRequest:
             "--correction",
             metavar="NAME",
             callback=choice("none", "miller-madow", "grassberger", "grassberger-1988"),
-            help="Estimate from counts: `none`, `miller-madow`, `grassberger` or `grassberger-1988`.",
+            help="Bias correction: `none`, `miller-madow`, `grassberger` or `grassberger-1988`.",
         ),
     ] = "none"
     window: Annotated[
@@ -98,13 +141,12 @@ class EntropyRequest:
             metavar="N",
             min=1,
             show_default=False,
-            help="The entropy of each N symbols, as they come: whole windows only; "
-            "what is left at the end is not measured.",
+            help="Windowed entropy: measure each N symbols as they arrive. An incomplete last window is ignored.",
         ),
     ] = None
     step: Annotated[
         int | None,
-        typer.Option("--step", metavar="M", min=1, show_default="N", help="Symbols from one window to the next."),
+        typer.Option("--step", metavar="M", min=1, show_default="N", help="Step between windows, in symbols."),
     ] = None
     unit: Unit = "bits"
     memory: Memory = None
@@ -139,7 +181,7 @@ class EntropyRequest:
     def check(self) -> None:
         """Raises UsageError for options that cannot be combined."""
         if self.joint is not None and (self.files or self.text):
-            raise UsageError("--joint names the table; FILEs do not go with it")
+            raise UsageError("--joint cannot be combined with FILEs")
         if len(self.modes) > 1:
             raise UsageError(f"{' and '.join(f'--{mode}' for mode in self.modes)} exclude each other")
         given = {
@@ -150,15 +192,15 @@ class EntropyRequest:
         }  # fmt: skip
         for option in given:
             if given[option] and option not in TAKEN[self.mode]:
-                raise UsageError(f"{option} does not go with {NAMES[self.mode]}")
+                raise UsageError(f"{option} cannot be combined with {NAMES[self.mode]}")
         if self.correction != "none" and self.against is not None:
-            raise UsageError("--correction is of one sample; it does not go with --against")
+            raise UsageError("--correction cannot be combined with --against")
         if self.unit_of == "token" and self.model is None:
             raise UsageError("tokens need a tokenizer", hint="-m MODEL names a checkpoint that has one")
         if self.window is not None and self.window <= self.order:
-            raise UsageError(f"--window {self.window} has no symbol with {self.order} before it, as --order wants")
+            raise UsageError(f"--window {self.window} is too short for --order {self.order}")
         if self.step is not None and self.window is None:
-            raise UsageError("--step goes with --window N")
+            raise UsageError("--step needs --window N")
 
     def information(self, bits: float) -> float:
         """An amount in the unit asked for."""

@@ -94,7 +94,7 @@ def _parts(run: Run, asked: EntropyRequest, text: _Text) -> list[Named]:
         if orders:
             parts.append((name, TextStatistics(orders, text.passed - passed, text.sizes.bytes - size)))
         else:
-            run.terminal.notice(f"{name}: too short to measure, counted in the total alone")
+            run.terminal.notice(f"{name}: too short to measure, counted only in the total")
     orders = _finished(asked, text, asked.inputs, total)
     return [*parts, ("total", TextStatistics(orders, text.passed, text.sizes.bytes))]
 

@@ -18,27 +18,26 @@ from lmkit.tokenization.normalization import Normalization
 def import_(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="ARPA file, or counts with --counts; none: stdin.")
+        str | None, typer.Argument(metavar="[FILE]", help="ARPA file, or a table with --counts. No FILE reads stdin.")
     ] = None,
     counts: Annotated[
-        bool, typer.Option("--counts", help="The input is a table: n-gram, tab, count; a `</s>` ends sentences.")
+        bool, typer.Option("--counts", help="Read a table of counts: n-gram, tab, count. `</s>` ends sentences.")
     ] = False,
     normalize: Normalize = "none",
     punctuation: Punctuation = "keep",
     output: Output = None,
 ) -> None:
-    """Read an ARPA model or a table of counts.
+    """Import an ARPA model or a table of counts.
 
-    ARPA files of lmplz, SRILM, OpenGrm and IRSTLM are read, compressed ones too. Every command
-    takes an ARPA file where it takes a model; importing it once makes it open at once. The numbers
-    stay those of the file, as in KenLM: where its probabilities sum to more than 1 a warning says
-    so, and `ppl`, `score`, `next` and `prompt answer` count them as they are.
+    ARPA files of lmplz, SRILM, OpenGrm and IRSTLM are read, compressed or not. Every command accepts an ARPA
+    file as a model; an imported one opens faster. Probabilities stay as in the file, as in KenLM. Where they sum
+    to more than 1, a warning says so, and all commands score with them unchanged.
 
-    A table of counts is what `ngram export` writes of a count file; n-grams that stand in it several
-    times are added up, so that `sort -m` and databases can join tables.
+    --counts reads the tables that `ngram export` writes of count files. Repeated n-grams are added up, so
+    tables can be joined with `sort -m` or in a database.
 
-    --normalize and --punctuation say what was done to the text that the file was made of: the model
-    does it to every text that it reads. The file's own words stay.
+    --normalize and --punctuation describe how the model's training text was normalised. The model then
+    normalises every text that it reads; the file's own words stay unchanged.
 
     Examples:
       lmkit ngram import model.arpa.gz -o model.lm
@@ -87,15 +86,16 @@ def _tell_excess(run: Run, name: str, model: Any) -> None:
 def export(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Model or count file; none: stdin.", show_default=False)
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="Model or count file. No MODEL reads stdin.", show_default=False),
     ] = None,
     model: ModelOption = None,
     output: Output = None,
 ) -> None:
-    """Write a model as ARPA or counts as a table.
+    """Export a model as ARPA, or counts as a table.
 
-    A model becomes an ARPA file, a count file a table of n-grams and their counts, sorted by
-    bytes so that `sort -m` can merge it with others. Names that end in .gz are compressed.
+    A model becomes an ARPA file. A count file becomes a table of n-grams and counts, sorted by bytes, so that
+    `sort -m` can merge tables. Output named *.gz is compressed.
 
     Examples:
       lmkit ngram export -m model.lm -o model.arpa
@@ -109,15 +109,15 @@ def export(
     if opened.kind == "ngram":
         opened.check()
         if opened.unseen:
-            run.terminal.notice("ARPA files know no weight for contexts never seen: stupid backoff changes a little")
+            run.terminal.notice("ARPA files have no weight for unseen contexts: stupid backoff scores change slightly")
     if opened.kind not in ("ngram", "ngram-counts"):
-        raise CheckpointError(f"{streams.display(name)}: of kind {opened.kind}, which has no n-grams")
+        raise CheckpointError(f"{streams.display(name)}: a checkpoint of kind {opened.kind} has no n-grams")
     if opened.kind == "ngram" and not opened.tokenizer.separator:
         space = "U+0120, and every byte as a character," if opened.tokenizer.has_merges else "U+2581"
-        run.terminal.notice(f"tokens are of kind {opened.tokenizer.kind}: spaces are written as {space} in ARPA")
+        run.terminal.notice(f"{opened.tokenizer.kind} tokens: spaces are written as {space} in ARPA")
     if normalization := of_tokenizer(opened.tokenizer):
         kind = "an ARPA file" if opened.kind == "ngram" else "a table"
-        run.terminal.notice(f"{normalization} has no place in {kind}, left out: its readers need texts in that form")
+        run.terminal.notice(f"{normalization} cannot be stored in {kind}, omitted: give its readers text in that form")
     pieces = _arpa(opened) if opened.kind == "ngram" else _table(opened)
     with streams.open_output(output, inputs=[name]) as out:
         if output is not None and output.endswith(".gz"):

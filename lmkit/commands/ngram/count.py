@@ -33,7 +33,7 @@ def count(
             metavar="NAME",
             callback=choice("dask"),
             show_default="this process",
-            help="`dask`: each FILE is counted by a task, and the counts are merged as a tree.",
+            help="Engine: `dask` counts each FILE in a task and merges the counts as a tree.",
         ),
     ] = None,
     scheduler: Annotated[
@@ -42,19 +42,18 @@ def count(
             "--scheduler",
             metavar="ADDRESS",
             show_default="processes of this machine",
-            help="Address of a running Dask cluster, whose workers see the FILEs under the same names.",
+            help="Address of a Dask cluster whose workers see the FILEs under the same names.",
         ),
     ] = None,
     encoding_errors: EncodingErrors = "strict",
     threads: Threads = None,
     output: Output = None,
 ) -> None:
-    """Count n-grams of a text.
+    """Count the n-grams of a text.
 
-    Counts of pieces of a corpus, made on any number of machines and added up by `ngram merge`
-    in the order of the pieces, are the counts of the whole. A vocabulary limited by
-    --max-vocab or --min-count is that of the piece: to count pieces, fix it with --vocab or
-    limit it when the model is fitted.
+    Parts of a corpus can be counted on different machines: `ngram merge` of the count files, in the order of the
+    parts, equals the counts of the whole corpus. --max-vocab and --min-count limit the vocabulary of each part,
+    so for parts fix it with --vocab, or limit it in `ngram fit`.
 
     Examples:
       lmkit ngram count --order 3 corpus.txt -o counts.lm

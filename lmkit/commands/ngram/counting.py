@@ -14,20 +14,26 @@ from lmkit.io import streams
 from lmkit.tokenization.normalization import UNCHANGED, Normalization
 
 Order = Annotated[
-    int, typer.Option("--order", metavar="N", min=0, max=20, help="Longest n-gram; 0 is the uniform model.")
+    int,
+    typer.Option(
+        "--order", metavar="N", min=0, max=20, help="Order: length of the longest n-gram. 0 is the uniform model."
+    ),
 ]
 MaxVocab = Annotated[
     int | None,
-    typer.Option("--max-vocab", metavar="N", min=1, help="Keep the N most frequent tokens; others count as `<unk>`."),
+    typer.Option(
+        "--max-vocab",
+        metavar="N",
+        min=1,
+        help="Vocabulary limit: keep the N most frequent tokens. Others become `<unk>`.",
+    ),
 ]
 MinCount = Annotated[
-    int, typer.Option("--min-count", metavar="N", min=1, help="Tokens seen less often count as `<unk>`.")
+    int, typer.Option("--min-count", metavar="N", min=1, help="Minimum count: rarer tokens become `<unk>`.")
 ]
 VocabFile = Annotated[
     str | None,
-    typer.Option(
-        "--vocab", metavar="FILE", help="Take the vocabulary from FILE, an entry a line; others count as `<unk>`."
-    ),
+    typer.Option("--vocab", metavar="FILE", help="Vocabulary file, one entry per line. Other tokens become `<unk>`."),
 ]
 
 
@@ -43,7 +49,7 @@ def make_learner(tokens: str, vocab: str | None, normalization: Normalization = 
         if vocab is not None:
             raise UsageError("--tokens FILE has a vocabulary of its own; --vocab is for words, characters and bytes")
         if tokens != streams.STDIN and not os.path.exists(tokens):
-            raise UsageError(f"--tokens {tokens!r} is none of {', '.join(tokenizers.KINDS)}, and no file")
+            raise UsageError(f"--tokens {tokens!r}: expected one of {', '.join(tokenizers.KINDS)}, or a file")
         return tokenizers.Fixed(_with_sentence_marks(tokens))
     if vocab is None:
         learner = tokenizers.learner(tokens)
@@ -74,7 +80,7 @@ def count_texts(
     from lmkit.ngram.corpus import count_corpus
 
     if (vocab is not None or tokens not in TOKENS) and (max_vocab is not None or min_count > 1):
-        raise UsageError("the vocabulary is given; that does not go with --max-vocab or --min-count")
+        raise UsageError("a given vocabulary cannot be combined with --max-vocab or --min-count")
     learner = make_learner(tokens, vocab, normalization)
     reader = opening.text_reader(encoding_errors, raw=learner.accepts_any_bytes)
     blocks = Hashed(opening.read_blocks(run, reader, files, "counting"))

@@ -15,20 +15,22 @@ COLUMNS = ("order", "tokens", "tokens_seen", "coverage", "types", "types_seen", 
 
 def coverage(
     run: Run,
-    train: Annotated[str, typer.Argument(metavar="TRAIN", help="The text that has been seen.")],
-    test: Annotated[str, typer.Argument(metavar="TEST", help="The text whose n-grams are looked up.")],
-    max_order: Annotated[int, typer.Option("--max-order", metavar="N", min=1, max=20, help="Longest n-gram.")] = 5,
+    train: Annotated[str, typer.Argument(metavar="TRAIN", help="Training text.")],
+    test: Annotated[str, typer.Argument(metavar="TEST", help="Test text, whose n-grams are looked up in TRAIN.")],
+    max_order: Annotated[
+        int, typer.Option("--max-order", metavar="N", min=1, max=20, help="Longest n-gram order.")
+    ] = 5,
     tokens: Tokens = "word",
     encoding_errors: EncodingErrors = "strict",
     threads: Threads = None,
     json: Json = False,
     output: Output = None,
 ) -> None:
-    """How many n-grams of a text another text has.
+    """Measure how many n-grams of a test text a training text contains.
 
-    For each order, the share of the test text's n-grams, repeated ones counted each time and
-    once, that the training text contains. `</s>` ends each line as a word does, `<s>` begins
-    it. The longer the n-gram the rarer it has been seen: why n-gram models back off.
+    For each order, prints the share of the test text's n-grams that occur in the training text: of all
+    occurrences (`coverage`) and of distinct n-grams (`types_coverage`). `<s>` begins and `</s>` ends each line.
+    Coverage falls with the order, which is why n-gram models back off.
 
     Examples:
       lmkit ngram coverage train.txt test.txt

@@ -8,12 +8,23 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.ngram.counting import MaxVocab, MinCount, Order, VocabFile, count_texts
 from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of, of_tokenizer
+from lmkit.commands.options.option_groups import in_sections
 from lmkit.commands.options.standard import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.io import streams
 from lmkit.ngram.smoothing_methods import ALIASES, CLOSED, METHODS, SINGLE_DISCOUNT, thresholds
 
+SECTIONS = {
+    "Text and tokens": (
+        "files", "from_counts", "tokens", "normalize", "punctuation", "vocab", "max_vocab", "min_count",
+        "encoding_errors",
+    ),
+    "Model": ("order", "smoothing", "prune", "k", "alpha", "discount", "heldout", "open_vocabulary"),
+    "Output and resources": ("memory", "temp_dir", "threads", "output"),
+}  # fmt: skip
 
+
+@in_sections(SECTIONS)
 def fit(
     run: Run,
     files: Files = None,
@@ -24,7 +35,7 @@ def fit(
             "--smoothing",
             metavar="NAME",
             callback=choice(*METHODS, also=ALIASES),
-            help=f"One of {', '.join(METHODS)}; also {', '.join(ALIASES)}.",
+            help=f"Smoothing method: {', '.join(METHODS)}; also {', '.join(ALIASES)}.",
         ),
     ] = "modified-kneser-ney",
     tokens: Tokens = "word",
@@ -35,16 +46,21 @@ def fit(
         typer.Option(
             "--prune",
             metavar="COUNTS",
-            help="Drop n-grams seen no more often than this, an order each, such as `0,1,1`; the last serves the rest.",
+            help="Count pruning: drop n-grams with at most this count, per order, such as `0,1,1`. The last value "
+            "holds for all higher orders.",
         ),
     ] = None,
     k: Annotated[
         float | None,
-        typer.Option("--k", metavar="K", min=1e-12, max=1e6, show_default="1", help="What add-k adds to every count."),
+        typer.Option(
+            "--k", metavar="K", min=1e-12, max=1e6, show_default="1", help="Constant that add-k adds to every count."
+        ),
     ] = None,
     alpha: Annotated[
         float | None,
-        typer.Option("--alpha", metavar="A", min=1e-12, max=1.0, show_default="0.4", help="Weight of stupid backoff."),
+        typer.Option(
+            "--alpha", metavar="A", min=1e-12, max=1.0, show_default="0.4", help="Backoff factor of stupid-backoff."
+        ),
     ] = None,
     discount: Annotated[
         float | None,
@@ -54,7 +70,7 @@ def fit(
             min=0.0,
             max=1.0,
             show_default="from counts of counts",
-            help="The discount of absolute and kneser-ney.",
+            help="Absolute discount of `absolute` and `kneser-ney`.",
         ),
     ] = None,
     heldout: Annotated[
@@ -62,8 +78,8 @@ def fit(
         typer.Option(
             "--heldout",
             metavar="FILE",
-            show_default="leaving one out",
-            help="Text on which EM tunes the weights of jelinek-mercer.",
+            show_default="leave-one-out",
+            help="Held-out text on which EM estimates the weights of jelinek-mercer.",
         ),
     ] = None,
     open_vocabulary: Annotated[
@@ -71,11 +87,11 @@ def fit(
         typer.Option(
             "--open-vocabulary/--closed-vocabulary",
             show_default="open, but closed for mle, add-k and order 0",
-            help="Whether unknown words get a share of the probability.",
+            help="Open vocabulary: reserve probability for unknown words.",
         ),
     ] = None,
     from_counts: Annotated[
-        bool, typer.Option("--from-counts", help="The input is a count file of `ngram count` or `merge`.")
+        bool, typer.Option("--from-counts", help="Read a count file of `ngram count` or `ngram merge` instead of text.")
     ] = False,
     vocab: VocabFile = None,
     max_vocab: MaxVocab = None,
@@ -86,15 +102,15 @@ def fit(
     threads: Threads = None,
     output: Output = None,
 ) -> None:
-    """Count n-grams and smooth them into a model.
+    """Fit a smoothed n-gram model to a text or to counts.
 
-    The default, interpolated modified Kneser-Ney, gives the numbers of KenLM's lmplz. Where
-    discounts can't be estimated, as from small or repetitive text, fixed ones are taken and a
-    message says so. Words are what spaces part; `<s>` and `</s>` in a text are dropped,
-    `<unk>` is the unknown word. An open vocabulary gives unknown words a share.
+    The default smoothing, interpolated modified Kneser-Ney, equals KenLM's lmplz. Where the text is too small or
+    too repetitive to estimate discounts, defaults are used, with a notice. Words are separated by white space.
+    `<s>` and `</s>` in a text are dropped; `<unk>` is the unknown word, which has a probability if the
+    vocabulary is open.
 
-    The model normalises every text that it reads as --normalize and --punctuation say; bits per
-    character and byte are counted on the text as given.
+    --normalize and --punctuation are stored in the model, which normalises every text that it reads. Bits per
+    character and per byte still refer to the text as given.
 
     Examples:
       lmkit ngram fit train.txt -o model.lm
@@ -110,10 +126,12 @@ def fit(
     inputs = list(files or [streams.STDIN])
     opening.check_single_stdin(*inputs, vocab, heldout, tokens)
     if from_counts and (tokens != "word" or vocab is not None or max_vocab is not None or min_count > 1):
-        raise UsageError("--tokens, --vocab, --max-vocab and --min-count go with texts, not with --from-counts")
+        raise UsageError("--from-counts cannot be combined with --tokens, --vocab, --max-vocab or --min-count")
     normalization = normalization_of(normalize, punctuation, tokens)
     if from_counts and normalization:
-        raise UsageError("--normalize and --punctuation go with texts: counts are of text that was normalised")
+        raise UsageError(
+            "--from-counts cannot be combined with --normalize or --punctuation: counts are of normalised text"
+        )
     with streams.open_output(output, binary=True, inputs=[*inputs, vocab, heldout, tokens]) as out:
         if from_counts:
             counts, tokenizer, record, storage = _read_counts(inputs, order, run)
@@ -128,7 +146,7 @@ def fit(
         settings |= {"open_vocabulary": is_open, "prune": pruned, **own}
         model, notes = _smooth(counts, tokenizer, settings, heldout, thread_count, storage, run)
         if notes:
-            run.terminal.notice(f"discounts that the counts can't give are set by rule ({'; '.join(notes)})")
+            run.terminal.notice(f"too few counts to estimate discounts, using defaults ({'; '.join(notes)})")
         asked = {**settings, "tokens": tokenizer.kind, **of_tokenizer(tokenizer).describe()}
         for piece in checkpoint_bytes(model, origin("ngram fit", asked, [record])):
             out.write(piece)
@@ -141,7 +159,7 @@ def _own_parameters(smoothing: str, given: dict[str, Any]) -> dict[str, float]:
     takers |= {"--heldout": ("jelinek-mercer",)}
     for name, value in given.items():
         if value is not None and smoothing not in takers[name]:
-            raise UsageError(f"{name} goes with --smoothing {' or '.join(takers[name])}, not with {smoothing}")
+            raise UsageError(f"{name} needs --smoothing {' or '.join(takers[name])}, got {smoothing}")
     return {name[2:]: value for name, value in given.items() if isinstance(value, float)}
 
 

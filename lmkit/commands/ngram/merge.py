@@ -17,17 +17,16 @@ def merge(
     run: Run,
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[COUNTS]...", help="Count files, in the order of the texts.", show_default=False),
+        typer.Argument(metavar="[COUNTS]...", help="Count files, in the order of their texts.", show_default=False),
     ] = None,
     memory: Memory = None,
     temp_dir: TempDir = None,
     output: Output = None,
 ) -> None:
-    """Add up count files.
+    """Merge count files: add up their counts.
 
-    The sum is what counting the texts together, in the same order, would have given, to the
-    last n-gram and byte by byte. Sums can be added up again, so that many machines can merge
-    as a tree.
+    The result is byte-identical to counting the texts together, in the same order. Merged files can be merged
+    again, so many machines can merge as a tree.
 
     Examples:
       lmkit ngram merge monday.lm tuesday.lm -o counts.lm
@@ -58,15 +57,15 @@ def merged(data: Sequence[memoryview], names: Sequence[str], storage: Any = None
     files = [registry.load(view, name, opening.unprotected(name)) for view, name in zip(data, names, strict=True)]
     for file, name in zip(files, names, strict=True):
         if file.kind != CountFile.kind:
-            raise CheckpointError(f"{name}: of kind {file.kind}, not a count file")
+            raise CheckpointError(f"{name}: a checkpoint of kind {file.kind}, expected a count file")
         if (file.counts.order, file.tokenizer.kind) != (files[0].counts.order, files[0].tokenizer.kind):
             raise UsageError(
-                f"{name}: order {file.counts.order} over {file.tokenizer.kind}s does not add up with "
+                f"{name}: order {file.counts.order} over {file.tokenizer.kind}s cannot be added to "
                 f"order {files[0].counts.order} over {files[0].tokenizer.kind}s"
             )
         own, first = of_tokenizer(file.tokenizer), of_tokenizer(files[0].tokenizer)
         if own != first:
-            raise UsageError(f"{name}: tokens of text under {own} do not add up with those under {first}")
+            raise UsageError(f"{name}: counts of text with {own} cannot be added to counts with {first}")
     try:
         tokenizer, maps = unite_tokenizers([file.tokenizer for file in files])
     except CheckpointError as error:

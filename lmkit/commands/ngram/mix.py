@@ -18,26 +18,32 @@ def mix(
     model: ModelsOption = None,
     weights: Annotated[
         str | None,
-        typer.Option("--weights", metavar="LIST", show_default="equal", help="Weights, such as `0.7,0.3`."),
+        typer.Option("--weights", metavar="LIST", show_default="equal", help="Mixture weights, such as `0.7,0.3`."),
     ] = None,
     tune: Annotated[
         str | None,
-        typer.Option("--tune", metavar="FILE", help="Text on which the weights are tuned.", show_default=False),
+        typer.Option(
+            "--tune", metavar="FILE", help="Development text on which the weights are tuned.", show_default=False
+        ),
     ] = None,
     log_linear: Annotated[
-        bool, typer.Option("--log-linear", help="Multiply powers of probabilities instead of adding shares.")
+        bool,
+        typer.Option(
+            "--log-linear",
+            help="Log-linear interpolation: multiply powers of the probabilities instead of adding shares.",
+        ),
     ] = False,
     encoding_errors: EncodingErrors = "strict",
     output: Output = None,
 ) -> None:
-    """Mix models, with weights given or tuned on a text.
+    """Mix n-gram models into one (static interpolation).
 
-    The result is an ordinary model that lists what any of the models lists. Linear weights
-    are shares that sum to one, tuned by EM; log-linear weights are exponents, tuned by search.
+    The result is an ordinary model that lists the n-grams of all the models. Linear weights are shares that sum
+    to 1, tuned by EM. Log-linear weights are exponents, tuned by search.
 
-    A linear mixture is exact for the n-grams that it lists; all others back off, so that it differs
-    from the true interpolation of the models, by up to 0.16 nats a token in one measurement.
-    `lmkit ppl --mix` and `score --mix` interpolate exactly, any models over the same tokens.
+    A linear mixture is exact for the n-grams that it lists. All others back off, so it differs from the exact
+    interpolation, by up to 0.16 nats per token in one measurement. `lmkit ppl --mix` and `lmkit score --mix`
+    interpolate exactly, and mix models of any kind with the same tokens.
 
     Examples:
       lmkit ngram mix -m news.lm -m mail.lm --weights 0.7,0.3 -o both.lm

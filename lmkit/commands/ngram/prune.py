@@ -15,21 +15,25 @@ from lmkit.io import streams
 def prune(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Model; none: stdin.", show_default=False)
+        str | None, typer.Argument(metavar="[MODEL]", help="N-gram model. No MODEL reads stdin.", show_default=False)
     ] = None,
     model: ModelOption = None,
     threshold: Annotated[
         float,
-        typer.Option("--threshold", metavar="X", min=0.0, help="Drop what changes the perplexity by a smaller share."),
+        typer.Option(
+            "--threshold",
+            metavar="X",
+            min=0.0,
+            help="Threshold: drop n-grams whose removal changes perplexity by a smaller share.",
+        ),
     ] = 1e-8,
     output: Output = None,
 ) -> None:
-    """Drop n-grams that a model can do without.
+    """Prune a model: drop n-grams with little effect on perplexity.
 
-    Relative-entropy pruning (Stolcke 1998): an n-gram goes when leaving its probability to the
-    shorter context raises the model's perplexity by less than the threshold, relative to what
-    it was. N-grams that longer ones build on stay. To drop n-grams by count, use --prune of
-    `ngram fit`.
+    Relative-entropy pruning (Stolcke 1998) drops an n-gram if backing off instead raises the model's
+    perplexity by less than --threshold, as a share of it. N-grams that longer ones extend are kept. To prune by
+    count, use --prune of `lmkit ngram fit`.
 
     Examples:
       lmkit ngram prune model.lm --threshold 1e-7 -o small.lm

@@ -23,11 +23,15 @@ def query(
     run: Run,
     ngrams: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NGRAM]...", help="N-grams to look up; `-`: one a line on stdin.", show_default=False),
+        typer.Argument(
+            metavar="[NGRAM]...",
+            help="N-grams to look up. `-` reads them from stdin, one per line.",
+            show_default=False,
+        ),
     ] = None,
     model: ModelOption = None,
     order: Annotated[
-        int | None, typer.Option("--order", metavar="N", min=1, help="Only n-grams of this order.")
+        int | None, typer.Option("--order", metavar="N", min=1, help="Order of the n-grams to look up or list.")
     ] = None,
     json: Json = False,
     bare: Bare = False,
@@ -35,9 +39,9 @@ def query(
 ) -> None:
     r"""Look up n-grams and their probabilities.
 
-    For each n-gram, the probability of its last word after the words before it, and the order
-    that answered. `<s>` and `</s>` stand for the ends of a sentence. With no n-gram given and
-    nothing on stdin, every n-gram that the model lists is printed. Unlisted words are `<unk>`.
+    For each n-gram, prints the probability of its last word given the words before it, and the order that
+    supplied it. `<s>` and `</s>` mark the ends of a sentence; unlisted words are `<unk>`. Without n-grams and
+    with nothing on stdin, lists every n-gram of the model.
 
     Examples:
       lmkit ngram query -m model.lm "yo soy" "<s> yo"
@@ -103,7 +107,7 @@ def _answer(model: "NGram", words: list[bytes]) -> dict[str, Any]:
 
     ids = _ids(model, words)[-len(model.checked) :]
     if not ids:
-        raise DataError(f"{b' '.join(words).decode(errors='replace')!r} has no words: punctuation is taken out")
+        raise DataError(f"{b' '.join(words).decode(errors='replace')!r} has no words: punctuation is removed")
     return _record(model, ids, *look_up(model.checked, ids, model.unseen))
 
 

@@ -12,14 +12,17 @@ from lmkit.tokenization.normalization import FORMS, KEEP, PUNCTUATION, UNCHANGED
 Normalize = Annotated[
     str,
     typer.Option(
-        "--normalize", metavar="FORMS", help="Normal forms in order: `none`, or of `nfc`, `nfkc`, `lowercase`."
+        "--normalize",
+        metavar="FORMS",
+        help="Text normalization: `none`, or a list of `nfc`, `nfkc` and `lowercase`, applied in order.",
     ),
 ]
 Punctuation = Annotated[
     str,
     typer.Option(
         "--punctuation", metavar="MODE", callback=choice(*PUNCTUATION),
-        help="Punctuation: `keep` it on words, `split` each mark off as a word, `remove`: a space in place of each.",
+        help="Punctuation: `keep` leaves it attached to words, `split` makes each mark a word, `remove` replaces each "
+        "by a space.",
     ),
 ]  # fmt: skip
 
@@ -38,10 +41,10 @@ def normalization_of(normalize: str, punctuation: str, tokens: str = "word") -> 
     found = Normalization(normal_forms(normalize), punctuation)
     if found and tokens not in TOKENS:
         raise UsageError(
-            "--normalize and --punctuation are for words, characters and bytes: --tokens FILE says how it normalises"
+            "--normalize and --punctuation cannot be combined with --tokens FILE, which has its own normalization"
         )
     if punctuation != KEEP and tokens != "word":
-        raise UsageError("--punctuation is about words: it goes with --tokens word")
+        raise UsageError("--punctuation needs --tokens word")
     return found
 
 

@@ -68,40 +68,46 @@ def suggested(*names: str) -> Callable[[str | None], str | None]:
 
 Files = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[FILE]...", help="Text files, read in order; `-` or none: stdin.", show_default=False),
+    typer.Argument(
+        metavar="[FILE]...", help="Text files, read in order. `-`, or no FILE, reads stdin.", show_default=False
+    ),
     UNRECORDED,
 ]
 ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model", "-m", metavar="MODEL", show_default=False,
-        help="Checkpoint, folder or ARPA file; `-`, or none while texts are files: stdin.",
+        help="Model: an lmkit checkpoint, a Hugging Face folder or an ARPA file. `-` reads it from stdin; so does "
+        "leaving it out when the texts are files.",
     ),
 ]  # fmt: skip
 ModelsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--model", "-m", metavar="MODEL", show_default=False,
-        help="Checkpoint, folder or ARPA file; `-`, or none while texts are files: stdin. Repeat for several.",
+        help="Model: an lmkit checkpoint, a Hugging Face folder or an ARPA file. `-` reads it from stdin; so does "
+        "leaving it out when the texts are files. Repeat for several models.",
     ),
 ]  # fmt: skip
 Output = Annotated[
     str | None,
     typer.Option(
         "--output", "-o", metavar="FILE", show_default=False,
-        help="Write to FILE, whole or not at all, instead of stdout.",
+        help="Write to FILE instead of stdout (atomically).",
     ),
     UNRECORDED,
 ]  # fmt: skip
-Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines, full precision."), UNRECORDED]
-Bare = Annotated[bool, typer.Option("--bare", "-b", help="Print only the number.")]
-Seed = Annotated[
-    int, typer.Option("--seed", metavar="N", min=0, max=(1 << 63) - 1, help="Seed of every random choice.")
-]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines in full precision."), UNRECORDED]
+Bare = Annotated[bool, typer.Option("--bare", "-b", help="Print only the number, for scripts.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=(1 << 63) - 1, help="Random seed.")]
 Threads = Annotated[
     int | None,
     typer.Option(
-        "--threads", metavar="N", min=1, show_default="all cores", help="Threads; the result does not depend on it."
+        "--threads",
+        metavar="N",
+        min=1,
+        show_default="all cores",
+        help="Number of threads. The result does not depend on it.",
     ),
     UNRECORDED,
 ]
@@ -109,7 +115,7 @@ ModelThreads = Annotated[
     int | None,
     typer.Option(
         "--threads", metavar="N", min=1, show_default="all cores for big models, 1 for others",
-        help="Threads; the result does not depend on it.",
+        help="Number of threads. The result does not depend on it.",
     ),
 ]  # fmt: skip
 TOKENS = ("word", "char", "byte")
@@ -117,125 +123,145 @@ Tokens = Annotated[
     str,
     typer.Option(
         "--tokens", metavar="KIND", callback=suggested(*TOKENS),
-        help="What a token is: `word`, `char`, `byte`, or a checkpoint with a tokenizer, such as `bpe.lm`.",
+        help="Tokenizer: `word`, `char`, `byte`, or a checkpoint with a tokenizer, such as `bpe.lm`.",
     ),
 ]  # fmt: skip
 EncodingErrors = Annotated[
     str,
     typer.Option(
-        "--encoding-errors", metavar="WAY", callback=choice("strict", "replace"),
-        help="Bytes that are not UTF-8: `strict` refuses them, `replace` goes on and counts them; "
-        "tokens of bytes take any.",
+        "--encoding-errors", metavar="MODE", callback=choice("strict", "replace"),
+        help="Invalid UTF-8: `strict` fails, `replace` substitutes U+FFFD and reports how many. Byte-level tokens "
+        "accept any input.",
     ),
 ]  # fmt: skip
-NoEos = Annotated[bool, typer.Option("--no-eos", help="Do not score the end of each line.")]
+NoEos = Annotated[bool, typer.Option("--no-eos", help="Do not score the end-of-line token.")]
 Mix = Annotated[
     str | None,
     typer.Option(
         "--mix", metavar="WEIGHTS", callback=suggested("auto"), show_default=False,
-        help="Mix the models: weights such as `0.7,0.3`, or `auto` to find them on --mix-text.",
+        help="Linear interpolation of the models, with weights such as `0.7,0.3`, or `auto` to estimate them on "
+        "--mix-text.",
     ),
 ]  # fmt: skip
 MixText = Annotated[
     str | None,
-    typer.Option("--mix-text", metavar="FILE", show_default=False, help="Text on which --mix auto finds the weights."),
+    typer.Option("--mix-text", metavar="FILE", show_default=False, help="Development text for --mix auto."),
 ]
 Stride = Annotated[
     int | None,
     typer.Option(
-        "--stride", metavar="N", min=1, show_default="half the context",
-        help="How many tokens a transformer's windows move on by in texts longer than its context.",
+        "--stride", metavar="N", min=1, show_default="half the context length",
+        help="Stride, in tokens, of a transformer's sliding window over texts longer than its context length.",
     ),
 ]  # fmt: skip
 BatchTokens = Annotated[
     int | None,
     typer.Option(
         "--batch-tokens", metavar="N", min=1, show_default="4096",
-        help="Most tokens that a neural model takes at once; more memory, the same numbers.",
+        help="Batch size of neural models, in tokens. It changes speed and memory, never the scores.",
     ),
 ]  # fmt: skip
 DEVICES = ("cpu", "cuda", "mps")
 Device = Annotated[
     str,
     typer.Option(
-        "--device", metavar="NAME", callback=choice(*DEVICES), help="Where neural models run: `cpu`, `cuda` or `mps`."
+        "--device", metavar="NAME", callback=choice(*DEVICES), help="Device for neural models: `cpu`, `cuda` or `mps`."
     ),
     UNRECORDED,
 ]
-Prompt = Annotated[str, typer.Option("--prompt", metavar="TEXT", help="Text to go on from.", show_default=False)]
+Prompt = Annotated[
+    str, typer.Option("--prompt", metavar="TEXT", help="Prompt: the text to continue.", show_default=False)
+]
 OptionalPrompt = Annotated[
-    str | None, typer.Option("--prompt", metavar="TEXT", help="Text to go on from.", show_default=False)
+    str | None, typer.Option("--prompt", metavar="TEXT", help="Prompt: the text to continue.", show_default=False)
 ]
 Bos = Annotated[
     str,
     typer.Option(
         "--bos", metavar="MODE", callback=choice("auto", "always", "never"),
-        help="Start token in front of texts: `auto`, as the model's own tokenizer does; `always`; `never`.",
+        help="Start token before each text: `auto` follows the model's tokenizer; or `always`, `never`.",
     ),
 ]  # fmt: skip
 ParseSpecial = Annotated[
-    bool, typer.Option("--parse-special", help="Names of special tokens in the text mean the tokens.")
+    bool, typer.Option("--parse-special", help="Parse special tokens: read their names in the text as the tokens.")
 ]
 Window = Annotated[
     bool,
     typer.Option(
-        "--window", help="Use the last tokens of a prompt longer than the model's context, instead of refusing it."
+        "--window", help="Truncate a prompt longer than the context length to its last tokens, instead of refusing it."
     ),
 ]
 WordWindow = Annotated[
-    int, typer.Option("--window", metavar="N", min=1, help="Words on either side of a word that are its context.")
+    int,
+    typer.Option("--window", metavar="N", min=1, help="Window size: context words on each side of the centre word."),
 ]
 Temperature = Annotated[
-    float, typer.Option("--temperature", "-t", metavar="T", min=0.0, help="Divide log-probabilities by T; 0: greedy.")
+    float,
+    typer.Option(
+        "--temperature", "-t", metavar="T", min=0.0, help="Temperature: divide log-probabilities by T. 0 is greedy."
+    ),
 ]
 Memory = Annotated[
     str | None,
     typer.Option(
-        "--memory", metavar="SIZE", show_default="half of what is free",
-        help="Memory for counting, such as `2G`; beyond it sorted runs go to disk.",
+        "--memory", metavar="SIZE", show_default="half of the free memory",
+        help="Memory limit for counting, such as `2G`. Beyond it, sorted runs go to disk.",
     ),
 ]  # fmt: skip
 TempDir = Annotated[
     str | None,
-    typer.Option("--temp-dir", metavar="DIR", show_default="$TMPDIR", help="Where runs are kept meanwhile."),
+    typer.Option("--temp-dir", metavar="DIR", show_default="$TMPDIR", help="Folder for temporary files."),
     UNRECORDED,
 ]
 Unit = Annotated[
     str,
     typer.Option(
         "--unit", metavar="UNIT", callback=choice("bits", "nats", "hartleys"),
-        help="Unit of the answer: `bits`, `nats` or `hartleys`, which are decimal digits.",
+        help="Unit of information: `bits`, `nats` or `hartleys` (decimal digits).",
     ),
 ]  # fmt: skip
 Embeddings = Annotated[
     str | None,
     typer.Option(
         "--embeddings", metavar="MODEL", show_default=False,
-        help="Begin with MODEL's vectors for the words that it has; other words begin at random.",
+        help="Initialise embeddings from MODEL's vectors. Words that it lacks start at random.",
     ),
     UNRECORDED,
 ]  # fmt: skip
 Log = Annotated[
     str | None,
-    typer.Option("--log", metavar="FILE", show_default=False, help="Write events to FILE, JSON Lines, as they come."),
+    typer.Option(
+        "--log",
+        metavar="FILE",
+        show_default=False,
+        help="Write training events to FILE as JSON Lines, while they happen.",
+    ),
     UNRECORDED,
 ]
 Resume = Annotated[
     bool,
-    typer.Option("--resume", help="Go on from OUTPUT.state, where an earlier run was stopped; else begin."),
+    typer.Option(
+        "--resume", help="Continue an interrupted run from OUTPUT.state, if it exists. Otherwise start a new run."
+    ),
     UNRECORDED,
 ]
 SaveEvery = Annotated[
     float,
-    typer.Option("--save-every", metavar="SECONDS", min=0.0, help="Seconds between saves of OUTPUT.state."),
+    typer.Option(
+        "--save-every", metavar="SECONDS", min=0.0, help="Seconds between saves of the state file, OUTPUT.state."
+    ),
     UNRECORDED,
 ]
 Resamples = Annotated[
     int,
     typer.Option(
-        "--resamples", metavar="N", min=0, max=1_000_000, help="Times that the items are drawn again; 0: no intervals."
+        "--resamples",
+        metavar="N",
+        min=0,
+        max=1_000_000,
+        help="Bootstrap resamples for confidence intervals. 0 turns them off.",
     ),
 ]
 Level = Annotated[
-    float, typer.Option("--level", metavar="P", min=0.0, max=1.0, help="Share of the resamples that an interval holds.")
+    float, typer.Option("--level", metavar="P", min=0.0, max=1.0, help="Confidence level of the intervals.")
 ]

@@ -26,6 +26,25 @@ from lmkit.commands.options.standard import (
 from lmkit.errors import UsageError
 
 Seconds = float
+TEXT = ("files", "tokens", "normalize", "punctuation", "by", "pack", "max_vocab", "min_count", "encoding_errors")
+SECTIONS = {
+    "Optimization": (
+        "batch", "accumulate", "optimizer", "lr", "matrix_lr", "weight_decay", "clip", "dropout", "label_smoothing",
+        "teacher_forcing", "loss_at", "seed",
+    ),
+    "Schedule and length": ("steps", "budget", "schedule", "warmup"),
+    "Evaluation and checkpoints": (
+        "valid", "valid_fraction", "evaluate_every", "select_by", "patience", "log", "plot", "resume", "save_every",
+        "output",
+    ),
+    "Hardware": ("threads", "device", "precision", "compile", "shard"),
+    "Before a run": ("print_schedule", "find_lr", "find_batch", "mem_limit", "json"),
+}  # fmt: skip
+
+
+def sections(*model: str) -> dict[str, tuple[str, ...]]:
+    """Return the sections of a command's help; `model` names its own parameters."""
+    return {"Text and tokens": TEXT, "Model": (*model, "embeddings"), **SECTIONS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,30 +58,34 @@ class Training:
         str,
         typer.Option(
             "--by",
-            metavar="WAY",
+            metavar="UNIT",
             callback=choice("stream", "line", "file", "blank-line"),
-            help="What is a sequence of its own: the whole text as a `stream`, every `line`, every `file`, "
-            "or what lies between blank lines.",
+            help="Sequence unit: the whole text as one `stream`, each `line`, each `file`, or each document that ends "
+            "at a `blank-line`.",
         ),
     ] = "stream"
     pack: Annotated[
-        bool, typer.Option("--pack", help="Train on documents end to end, so that contexts reach over their ends.")
+        bool, typer.Option("--pack", help="Pack documents end to end, so that contexts cross their ends.")
     ] = False
     max_vocab: MaxVocab = None
     min_count: MinCount = 1
     valid: Annotated[
         str | None,
-        typer.Option("--valid", metavar="FILE", show_default=False, help="Text to validate on, all of it."),
+        typer.Option("--valid", metavar="FILE", show_default=False, help="Validation text, scored completely."),
         UNRECORDED,
     ] = None
     valid_fraction: Annotated[
         float,
         typer.Option(
-            "--valid-fraction", metavar="F", min=0.0, max=0.9, help="Share of the text, its end, to hold out."
+            "--valid-fraction",
+            metavar="F",
+            min=0.0,
+            max=0.9,
+            help="Validation share: hold out this fraction at the end of the text.",
         ),
     ] = 0.0
     steps: Annotated[
-        int | None, typer.Option("--steps", metavar="N", min=1, show_default="500", help="Steps to train."), ADJUSTABLE
+        int | None, typer.Option("--steps", metavar="N", min=1, show_default="500", help="Training steps."), ADJUSTABLE
     ] = None
     budget: Annotated[
         str | None,
@@ -70,14 +93,20 @@ class Training:
             "--budget",
             metavar="AMOUNT",
             show_default=False,
-            help="Train for a time such as `60s`, `5m` or `2h`, for `1e6tokens` or for `1e15flops`; "
-            "the schedule is fitted to it.",
+            help="Training budget: a time such as `60s`, `5m` or `2h`, or `1e6tokens` or `1e15flops`. The schedule is "
+            "fitted to it.",
         ),
         ADJUSTABLE,
     ] = None
-    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Rows of a batch.")] = 12
+    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Batch size, in rows.")] = 12
     accumulate: Annotated[
-        int, typer.Option("--accumulate", metavar="N", min=1, help="Parts that a batch is computed in, to save memory.")
+        int,
+        typer.Option(
+            "--accumulate",
+            metavar="N",
+            min=1,
+            help="Gradient accumulation: compute a batch in N parts, to save memory.",
+        ),
     ] = 1
     optimizer: Annotated[
         str,
@@ -85,7 +114,7 @@ class Training:
             "--optimizer",
             metavar="NAME",
             callback=choice("muon", "adamw"),
-            help="`muon` for matrices with AdamW for all else, or `adamw` for all.",
+            help="Optimizer: `muon` for matrices and AdamW for the rest, or `adamw` for everything.",
         ),
     ] = "muon"
     lr: Annotated[
@@ -100,8 +129,8 @@ class Training:
             "--schedule",
             metavar="NAME",
             callback=choice("linear", "cosine", "constant", "noam"),
-            help="How the learning rate goes on after warm-up: `linear` or `cosine` to zero, `constant`, "
-            "or `noam`, one over the square root of the step.",
+            help="Learning-rate schedule after warm-up: `linear` or `cosine` decay to zero, `constant`, or `noam` "
+            "(inverse square root of the step).",
         ),
         ADJUSTABLE,
     ] = "linear"
@@ -112,26 +141,41 @@ class Training:
             metavar="N",
             min=0,
             show_default="2 % of the run",
-            help="Steps over which the rate rises evenly.",
+            help="Warm-up: steps over which the learning rate rises linearly.",
         ),
         ADJUSTABLE,
     ] = None
     weight_decay: Annotated[
         float,
-        typer.Option("--weight-decay", metavar="W", min=0.0, help="Share of a matrix lost a step, times the rate."),
+        typer.Option(
+            "--weight-decay",
+            metavar="W",
+            min=0.0,
+            help="Weight decay of matrices, decoupled: multiplied by the learning rate.",
+        ),
         ADJUSTABLE,
     ] = 0.0
     clip: Annotated[
-        float, typer.Option("--clip", metavar="NORM", min=0.0, help="Largest norm of a gradient; 0: any."), ADJUSTABLE
+        float,
+        typer.Option(
+            "--clip", metavar="NORM", min=0.0, help="Gradient clipping: maximum gradient norm. 0 turns it off."
+        ),
+        ADJUSTABLE,
     ] = 1.0
     dropout: Annotated[
         float,
-        typer.Option("--dropout", metavar="P", min=0.0, max=0.95, help="Share of activations left out in training."),
+        typer.Option(
+            "--dropout", metavar="P", min=0.0, max=0.95, help="Dropout probability of activations during training."
+        ),
     ] = 0.0
     label_smoothing: Annotated[
         float,
         typer.Option(
-            "--label-smoothing", metavar="E", min=0.0, max=0.99, help="Share of a target given to all tokens."
+            "--label-smoothing",
+            metavar="E",
+            min=0.0,
+            max=0.99,
+            help="Label smoothing: share of the target probability spread over all tokens.",
         ),
     ] = 0.0
     teacher_forcing: Annotated[
@@ -141,16 +185,17 @@ class Training:
             metavar="P",
             min=0.0,
             max=1.0,
-            help="Probability that the true token is fed; otherwise the model's own guess is.",
+            help="Teacher forcing: probability that the true token is fed. Otherwise the model's own prediction is "
+            "fed.",
         ),
     ] = 1.0
     loss_at: Annotated[
         str,
         typer.Option(
             "--loss-at",
-            metavar="WHERE",
+            metavar="MODE",
             callback=choice("all", "last"),
-            help="Learn from `all` tokens of a row or the `last`.",
+            help="Loss positions: `all` tokens of a row, or the `last` one only.",
         ),
     ] = "all"
     evaluate_every: Annotated[
@@ -160,7 +205,7 @@ class Training:
             metavar="N",
             min=0,
             show_default="at the end only",
-            help="Steps between evaluations on the validation text.",
+            help="Evaluation interval on the validation text, in steps.",
         ),
         ADJUSTABLE,
     ] = 0
@@ -171,12 +216,17 @@ class Training:
             metavar="METRIC",
             callback=choice("loss", "accuracy"),
             show_default="the last weights",
-            help="Keep the weights that did best in an evaluation: by `loss` or by `accuracy`.",
+            help="Model selection: keep the weights of the best evaluation, by `loss` or `accuracy`.",
         ),
     ] = None
     patience: Annotated[
         int,
-        typer.Option("--patience", metavar="N", min=0, help="Stop after N evaluations without progress; 0: never."),
+        typer.Option(
+            "--patience",
+            metavar="N",
+            min=0,
+            help="Early stopping: stop after N evaluations without improvement. 0 turns it off.",
+        ),
         ADJUSTABLE,
     ] = 0
     embeddings: Embeddings = None
@@ -188,7 +238,7 @@ class Training:
             metavar="N",
             min=1,
             show_default="all cores",
-            help="Threads; the last digits of a result depend on them.",
+            help="Number of threads. The last digits of results depend on it.",
         ),
         UNRECORDED,
     ] = None
@@ -199,24 +249,24 @@ class Training:
             "--precision",
             metavar="NAME",
             callback=choice("fp32", "bf16"),
-            help="Numbers of activations: `fp32` or `bf16`.",
+            help="Precision of activations: `fp32` or `bf16`.",
         ),
     ] = "fp32"
-    compile: Annotated[bool, typer.Option("--compile", help="Compile the model first: pays in long runs only.")] = False
+    compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile. Worth it only for long runs.")] = False
     shard: Annotated[
         bool,
-        typer.Option("--shard", help="Under torchrun: share the weights out among processes, by FSDP."),
+        typer.Option("--shard", help="Shard the parameters over the processes of torchrun (FSDP)."),
         UNRECORDED,
     ] = False
     print_schedule: Annotated[
-        bool, typer.Option("--print-schedule", help="Print every step's learning rate and stop."), UNRECORDED
+        bool, typer.Option("--print-schedule", help="Print the learning rate of each step and exit."), UNRECORDED
     ] = False
     find_lr: Annotated[
         bool,
         typer.Option(
             "--find-lr",
-            help="Print losses at learning rates that rise from 1/1000 to 10 times those given over 100 steps, "
-            "or --steps, and a rate to take; nothing is kept.",
+            help="Learning-rate range test: print the loss as rates rise from 1/1000 to 10 times those given, over 100 "
+            "steps or --steps, and suggest a rate. Nothing is saved.",
         ),
         UNRECORDED,
     ] = False
@@ -224,8 +274,8 @@ class Training:
         bool,
         typer.Option(
             "--find-batch",
-            help="Print the largest --batch that leaves a tenth of the memory free, and the bytes it takes; "
-            "nothing is kept.",
+            help="Batch-size search: print the largest --batch that leaves a tenth of the memory free, and its bytes. "
+            "Nothing is saved.",
         ),
         UNRECORDED,
     ] = False
@@ -234,8 +284,8 @@ class Training:
         typer.Option(
             "--mem-limit",
             metavar="SIZE",
-            show_default="what is free",
-            help="Memory that --find-batch may fill, such as `2G`, beside Python and the text.",
+            show_default="the free memory",
+            help="Memory limit of --find-batch, such as `2G`, besides Python and the text.",
         ),
         UNRECORDED,
     ] = None
@@ -247,8 +297,8 @@ class Training:
             "--plot",
             metavar="FILE",
             show_default=False,
-            help="Draw the training curve into FILE, .png or .svg; after --resume all of it where --log has it, "
-            "else from the saved step on.",
+            help="Plot the training curve into FILE, .png or .svg. After --resume it is complete if --log has the "
+            "earlier steps; otherwise it starts at the saved step.",
         ),
         UNRECORDED,
     ] = None
@@ -264,12 +314,12 @@ class Training:
         if len(asked) > 1:
             raise UsageError(f"{' and '.join(named)} exclude each other")
         if self.mem_limit is not None and not self.find_batch:
-            raise UsageError("--mem-limit goes with --find-batch")
+            raise UsageError("--mem-limit needs --find-batch")
         if self.json and not asked:
-            raise UsageError("--json goes with --print-schedule, --find-lr or --find-batch")
+            raise UsageError("--json needs --print-schedule, --find-lr or --find-batch")
         if asked and (self.resume or self.log or self.plot):
-            raise UsageError(f"{named[0]} trains nothing; that does not go with --resume, --log or --plot")
+            raise UsageError(f"{named[0]} cannot be combined with --resume, --log or --plot")
         if asked and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise UsageError(f"{named[0]} is for one process, not for torchrun")
+            raise UsageError(f"{named[0]} cannot run under torchrun")
         if (self.find_lr or self.print_schedule) and self.budget:
             raise UsageError(f"{named[0]} takes --steps, not --budget")

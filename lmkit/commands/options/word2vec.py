@@ -26,6 +26,18 @@ from lmkit.tokenization.normalization import Normalization
 AUTO = "auto"
 BUCKETS, MOST_BUCKETS = 2_000_000, 2**31 - 1  # fastText's number, and what an id has room for
 MOST_NEGATIVES = 1000
+SECTIONS = {
+    "Text and vocabulary": (
+        "files", "normalize", "punctuation", "min_count", "max_vocab", "phrases", "phrase_threshold", "encoding_errors",
+    ),
+    "Model": (
+        "arch", "cbow_combine", "loss", "dim", "window", "static_window", "negatives", "subwords", "buckets",
+        "embeddings",
+    ),
+    "Optimization": ("sample", "epochs", "lr", "min_lr", "seed"),
+    "Output and checkpoints": ("log", "resume", "save_every", "count_updates", "output"),
+    "Resources": ("threads", "hogwild", "memory", "temp_dir"),
+}  # fmt: skip
 
 
 def _number_of_negatives(value: str) -> str:
@@ -60,16 +72,17 @@ class Word2VecOptions:
             "--arch",
             metavar="NAME",
             callback=choice("skipgram", "cbow"),
-            help="`skipgram`: a word predicts each neighbour; `cbow`: its neighbours together predict the word.",
+            help="Architecture: `skipgram` predicts each context word from the centre, `cbow` the centre from its "
+            "context.",
         ),
     ] = "skipgram"
     cbow_combine: Annotated[
         str,
         typer.Option(
             "--cbow-combine",
-            metavar="WAY",
+            metavar="MODE",
             callback=choice("mean", "sum"),
-            help="What neighbours are together in cbow: their `mean`, as in word2vec and gensim, or their `sum`.",
+            help="CBOW combination of context vectors: `mean`, as in word2vec and gensim, or `sum`.",
         ),
     ] = "mean"
     loss: Annotated[
@@ -78,17 +91,21 @@ class Word2VecOptions:
             "--loss",
             metavar="NAME",
             callback=choice("negative-sampling", "softmax"),
-            help="`negative-sampling`, or the full `softmax`, for vocabularies of some thousand words.",
+            help="Loss: `negative-sampling`, or full `softmax`, for vocabularies of a few thousand words.",
         ),
     ] = "negative-sampling"
-    dim: Annotated[int, typer.Option("--dim", metavar="N", min=1, help="Numbers in a vector; 50 to 300 are usual.")] = (
-        100
-    )
+    dim: Annotated[
+        int, typer.Option("--dim", metavar="N", min=1, help="Dimension of the vectors; 50 to 300 are usual.")
+    ] = 100
     window: Annotated[
-        int, typer.Option("--window", metavar="N", min=1, help="Most words on each side that are neighbours.")
+        int,
+        typer.Option("--window", metavar="N", min=1, help="Window size: maximum number of context words on each side."),
     ] = 5
     static_window: Annotated[
-        bool, typer.Option("--static-window", help="All words of the window, not 1 to N of them by a draw.")
+        bool,
+        typer.Option(
+            "--static-window", help="Static window: always use all N words, instead of a random number from 1 to N."
+        ),
     ] = False
     negatives: Annotated[
         str,
@@ -96,33 +113,49 @@ class Word2VecOptions:
             "--negatives",
             metavar="N",
             callback=_number_of_negatives,
-            help="Words drawn against each word; `auto`: 15 for texts of less than 1,000,000 words, 5 for others.",
+            help="Negative samples per pair; `auto` draws 15 for texts under 1,000,000 words, else 5.",
         ),
     ] = AUTO
     sample: Annotated[
         float,
         typer.Option(
-            "--sample", metavar="F", min=0.0, help="Words more frequent than this are left out at times; 0: none are."
+            "--sample",
+            metavar="F",
+            min=0.0,
+            help="Subsampling threshold: words of higher relative frequency are randomly dropped. 0 turns it off.",
         ),
     ] = 1e-4
     normalize: Normalize = "none"
     punctuation: Punctuation = "keep"
     min_count: Annotated[
-        int, typer.Option("--min-count", metavar="N", min=1, help="Words seen less often are left out.")
+        int, typer.Option("--min-count", metavar="N", min=1, help="Minimum count: rarer words are dropped.")
     ] = 5
     max_vocab: Annotated[
         int | None,
-        typer.Option("--max-vocab", metavar="N", min=2, help="Keep the N most frequent words; others are left out."),
+        typer.Option(
+            "--max-vocab",
+            metavar="N",
+            min=2,
+            help="Vocabulary limit: keep the N most frequent words. Others are dropped.",
+        ),
     ] = None
     phrases: Annotated[
         int,
         typer.Option(
-            "--phrases", metavar="N", min=0, help="Times that pairs of words are joined to phrases, such as new_york."
+            "--phrases",
+            metavar="N",
+            min=0,
+            help="Phrase passes: how often frequent word pairs are joined, as in new_york.",
         ),
     ] = 0
     phrase_threshold: Annotated[
         float,
-        typer.Option("--phrase-threshold", metavar="F", min=0.0, help="Score that a phrase must have; higher: fewer."),
+        typer.Option(
+            "--phrase-threshold",
+            metavar="F",
+            min=0.0,
+            help="Phrase threshold: minimum score of a phrase. Higher values give fewer phrases.",
+        ),
     ] = 100.0
     subwords: Annotated[
         str | None,
@@ -131,7 +164,8 @@ class Word2VecOptions:
             metavar="N-M",
             callback=_span,
             show_default="none",
-            help="Make words of their n-grams of N to M characters too, as in 3-6, so that unknown words have vectors.",
+            help="Subwords: compose words of their character n-grams of length N to M, such as `3-6`, so that unknown "
+            "words have vectors.",
         ),
     ] = None
     buckets: Annotated[
@@ -142,36 +176,36 @@ class Word2VecOptions:
             min=1,
             max=MOST_BUCKETS,
             show_default=f"{BUCKETS:,}",
-            help="Of --subwords: n-grams share N vectors by their hash; those that no word has take no memory.",
+            help="Hash buckets of --subwords: n-grams share N vectors by hash. Unused buckets take no memory.",
         ),
     ] = None
-    epochs: Annotated[
-        int, typer.Option("--epochs", metavar="N", min=1, help="Times that the text is gone through.")
-    ] = 5
+    epochs: Annotated[int, typer.Option("--epochs", metavar="N", min=1, help="Epochs: passes over the text.")] = 5
     lr: Annotated[
         float | None,
         typer.Option(
-            "--lr", metavar="RATE", min=0.0, show_default="0.025, of cbow 0.075", help="Learning rate at the beginning."
+            "--lr", metavar="RATE", min=0.0, show_default="0.025; for cbow 0.075", help="Initial learning rate."
         ),
         ADJUSTABLE,
     ] = None
     min_lr: Annotated[
-        float, typer.Option("--min-lr", metavar="RATE", min=0.0, help="Learning rate at the end."), ADJUSTABLE
+        float, typer.Option("--min-lr", metavar="RATE", min=0.0, help="Final learning rate."), ADJUSTABLE
     ] = 1e-4
     embeddings: Embeddings = None
     seed: Seed = 0
     threads: Threads = None
     hogwild: Annotated[
         bool,
-        typer.Option("--hogwild", help="Threads share the vectors: faster, and never the same bytes twice."),
+        typer.Option(
+            "--hogwild", help="Hogwild: threads update shared vectors without locks. Faster, but not reproducible."
+        ),
     ] = False
     memory: Annotated[
         str | None,
         typer.Option(
             "--memory",
             metavar="SIZE",
-            show_default="half of what is free",
-            help="Memory for the text, such as `2G`, at 8 bytes a word; beyond it the text goes to disk, as numbers.",
+            show_default="half of the free memory",
+            help="Memory limit for the text, such as `2G`, at 8 bytes per word. Beyond it, word ids go to disk.",
         ),
         UNRECORDED,
     ] = None
@@ -183,7 +217,7 @@ class Word2VecOptions:
         bool,
         typer.Option(
             "--count-updates",
-            help="Take one step, from random vectors, and print how many vectors it changed; nothing is kept.",
+            help="Take one training step and print how many vectors it changed. Nothing is saved.",
         ),
         UNRECORDED,
     ] = False
@@ -195,9 +229,9 @@ class Word2VecOptions:
         if self.lr == 0:
             raise UsageError("--lr must be above 0")
         if self.count_updates and (self.resume or self.log or self.embeddings):
-            raise UsageError("--count-updates trains nothing; that does not go with --resume, --log or --embeddings")
+            raise UsageError("--count-updates cannot be combined with --resume, --log or --embeddings")
         if self.buckets is not None and self.subwords is None:
-            raise UsageError("--buckets goes with --subwords")
+            raise UsageError("--buckets needs --subwords")
 
     @property
     def subword_lengths(self) -> tuple[int, int]:

@@ -4,32 +4,32 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Files, Run
-from lmkit.commands.options.training import Training
+from lmkit.commands.options.training import Training, sections
 from lmkit.commands.training_run.neural_session import train
 
 TIME = 64  # tokens of a row: each of them is an example of its own
 
 
+@in_sections(sections("context", "width", "hidden", "direct"))
 @with_groups(training={"lr": 0.01, "matrix_lr": 0.02})
 def ffn(
     run: Run,
     files: Files = None,
-    context: Annotated[
-        int, typer.Option("--context", metavar="N", min=1, help="The most tokens that are seen before the next.")
-    ] = 3,
-    width: Annotated[int, typer.Option("--width", metavar="N", min=1, help="Numbers in a hidden vector.")] = 64,
-    hidden: Annotated[int, typer.Option("--hidden", metavar="N", min=1, help="Numbers in the inner layer.")] = 256,
-    direct: Annotated[bool, typer.Option("--direct", help="Embeddings reach the logits directly too.")] = False,
+    context: Annotated[int, typer.Option("--context", metavar="N", min=1, help="Context length, in tokens.")] = 3,
+    width: Annotated[int, typer.Option("--width", metavar="N", min=1, help="Hidden size (d_model).")] = 64,
+    hidden: Annotated[int, typer.Option("--hidden", metavar="N", min=1, help="Feed-forward size (d_ff).")] = 256,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="Direct connections from the embeddings to the logits.")
+    ] = False,
     *,
     training: Training,
 ) -> None:
     """Train a feed-forward n-gram model.
 
-    The neural probabilistic model of Bengio et al. (2003): the embeddings of the last tokens,
-    a layer of tanh, a softmax. It sees --context tokens and nothing before them, and knows
-    something of n-grams that it never met.
+    The neural probabilistic language model of Bengio et al. (2003): embeddings of the last --context tokens, a
+    tanh layer and a softmax. It generalises to n-grams that the text does not contain.
 
     Examples:
       lmkit train ffn train.txt --valid valid.txt -o ffn.lm

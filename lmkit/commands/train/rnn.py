@@ -4,12 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Files, Run, choice
-from lmkit.commands.options.training import Training
+from lmkit.commands.options.training import Training, sections
 from lmkit.commands.training_run.neural_session import train
 
 
+@in_sections(sections("cell", "layers", "width", "bias", "tied", "bptt"))
 @with_groups(training={"lr": 0.02, "matrix_lr": 0.03})
 def rnn(
     run: Run,
@@ -20,25 +21,25 @@ def rnn(
             "--cell",
             metavar="NAME",
             callback=choice("elman", "lstm", "gru", "mingru"),
-            help="`elman`, `lstm`, `gru`, or `mingru`, whose gates see the input alone.",
+            help="Cell: `elman`, `lstm`, `gru`, or `mingru`, whose gates depend on the input only.",
         ),
     ] = "lstm",
-    layers: Annotated[int, typer.Option("--layers", metavar="N", min=1, help="Layers.")] = 2,
-    width: Annotated[int, typer.Option("--width", metavar="N", min=1, help="Numbers in a hidden vector.")] = 128,
-    bias: Annotated[bool, typer.Option("--bias/--no-bias", help="Biases in cells and head.")] = True,
-    tied: Annotated[bool, typer.Option("--tied", help="The head is the table of embeddings.")] = False,
+    layers: Annotated[int, typer.Option("--layers", metavar="N", min=1, help="Number of layers.")] = 2,
+    width: Annotated[int, typer.Option("--width", metavar="N", min=1, help="Hidden size (d_model).")] = 128,
+    bias: Annotated[bool, typer.Option("--bias/--no-bias", help="Biases of cells and head.")] = True,
+    tied: Annotated[bool, typer.Option("--tied", help="Tied embeddings: the head uses the embedding matrix.")] = False,
     bptt: Annotated[
-        int, typer.Option("--bptt", metavar="N", min=1, help="Steps in time that errors are sent back.")
+        int,
+        typer.Option("--bptt", metavar="N", min=1, help="Truncated backpropagation through time: length in tokens."),
     ] = 100,
     *,
     training: Training,
 ) -> None:
     """Train a recurrent language model.
 
-    A text is read as --batch lanes side by side, each going on where the batch before ended, so
-    that the state reaches back further than the errors of --bptt steps. Matrices learn by Muon,
-    each gate's block on its own. The longer the run, the lower the rate that serves it best: 0.06
-    for --matrix-lr in some hundred steps, 0.02 in some thousand.
+    The text is split into --batch parallel lanes. Each lane continues where its last batch ended, so the state
+    reaches further back than the --bptt tokens that gradients do. Muon treats each gate's matrix separately.
+    Longer runs need lower rates: --matrix-lr 0.06 suits some hundred steps, 0.02 some thousand.
 
     Examples:
       lmkit train rnn train.txt --valid valid.txt -o lstm.lm

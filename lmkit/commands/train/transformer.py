@@ -4,13 +4,30 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Files, Run, choice
-from lmkit.commands.options.training import Training
+from lmkit.commands.options.training import Training, sections
 from lmkit.commands.training_run.neural_session import train
 from lmkit.errors import UsageError
 
+NORM_POSITIONS = ("pre", "post", "res-post")
 
+
+def _norm_position(value: str | None) -> str | None:
+    """Return the position as checkpoints name it: `res-post` was called `course`."""
+    name = choice(*NORM_POSITIONS, also={"course": "res-post"})(value)
+    return "course" if name == "res-post" else name
+
+
+_norm_position.names = NORM_POSITIONS  # type: ignore[attr-defined]
+
+
+@in_sections(
+    sections(
+        "preset", "context", "layers", "width", "heads", "kv_heads", "hidden", "positions", "norm", "normalisation",
+        "activation", "bias", "query_key_norm", "tied", "residual",
+    )
+)  # fmt: skip
 @with_groups()
 def transformer(
     run: Run,
@@ -21,32 +38,40 @@ def transformer(
             "--preset",
             metavar="NAME",
             callback=choice("fast", "gpt2", "llama"),
-            help="What the options below begin from: `fast`, in Qwen3's shape, `gpt2` or `llama`.",
+            help="Architecture that the options below modify: `fast` (Qwen3's), `gpt2` or `llama`.",
         ),
     ] = "fast",
-    context: Annotated[
-        int, typer.Option("--context", metavar="N", min=1, help="The most tokens that are seen before the next.")
-    ] = 64,
-    layers: Annotated[int, typer.Option("--layers", metavar="N", min=1, help="Layers.")] = 3,
-    width: Annotated[int, typer.Option("--width", metavar="N", min=1, help="Numbers in a hidden vector.")] = 96,
+    context: Annotated[int, typer.Option("--context", metavar="N", min=1, help="Context length, in tokens.")] = 64,
+    layers: Annotated[int, typer.Option("--layers", metavar="N", min=1, help="Number of layers.")] = 3,
+    width: Annotated[int, typer.Option("--width", metavar="N", min=1, help="Hidden size (d_model).")] = 96,
     heads: Annotated[
         int,
         typer.Option(
             "--heads",
             metavar="N",
             min=1,
-            help="Attention heads, each --width / N numbers wide. N does not change the number of parameters, except "
-            "with --query-key-norm, as in `fast`: each layer has two norms as wide as a head.",
+            help="Attention heads, each of size --width / N. The number of parameters does not depend on N, except "
+            "with --query-key-norm (the default of `fast`), whose two norms per layer have the size of a head.",
         ),
     ] = 3,
     kv_heads: Annotated[
         int | None,
-        typer.Option("--kv-heads", metavar="N", min=1, show_default="--heads", help="Heads of keys and values."),
+        typer.Option(
+            "--kv-heads",
+            metavar="N",
+            min=1,
+            show_default="--heads",
+            help="Key-value heads, for grouped-query attention.",
+        ),
     ] = None,
     hidden: Annotated[
         int | None,
         typer.Option(
-            "--hidden", metavar="N", min=1, show_default="4 widths, 8/3 with swiglu", help="Numbers in the inner layer."
+            "--hidden",
+            metavar="N",
+            min=1,
+            show_default="4 times --width; 8/3 with swiglu",
+            help="Feed-forward size (d_ff).",
         ),
     ] = None,
     positions: Annotated[
@@ -56,7 +81,7 @@ def transformer(
             metavar="NAME",
             callback=choice("rope", "learned", "sinusoidal", "none"),
             show_default="the preset's",
-            help="`rope`, `learned`, `sinusoidal` or `none`.",
+            help="Positional encoding: `rope`, `learned`, `sinusoidal` or `none`.",
         ),
     ] = None,
     norm: Annotated[
@@ -64,10 +89,10 @@ def transformer(
         typer.Option(
             "--norm",
             metavar="NAME",
-            callback=choice("pre", "post", "course", also={"res-post": "course"}),
+            callback=_norm_position,
             show_default="pre",
-            help="Place of the norms: `pre`, before a branch; `post`, after the sum; `course` (or `res-post`), after a "
-            "branch. `pre` has one norm more, before the head: nothing else normalises what its branches add up to.",
+            help="Norm position: `pre`, on each branch's input; `post`, after the residual sum; `res-post`, on the "
+            "branch's output. `pre` has one more norm, before the head.",
         ),
     ] = None,
     normalisation: Annotated[
@@ -77,7 +102,7 @@ def transformer(
             metavar="NAME",
             callback=choice("rmsnorm", "layernorm"),
             show_default="the preset's",
-            help="`rmsnorm` or `layernorm`.",
+            help="Norm: `rmsnorm` or `layernorm`.",
         ),
     ] = None,
     activation: Annotated[
@@ -87,17 +112,17 @@ def transformer(
             metavar="NAME",
             callback=choice("swiglu", "gelu", "relu", "relu2"),
             show_default="the preset's",
-            help="`swiglu`, `gelu`, `relu` or `relu2`, its square.",
+            help="Activation function: `swiglu`, `gelu`, `relu` or `relu2` (squared ReLU).",
         ),
     ] = None,
     bias: Annotated[
         str | None,
         typer.Option(
             "--biases",
-            metavar="WHERE",
+            metavar="NAME",
             callback=choice("none", "qkv", "all"),
             show_default="the preset's",
-            help="Biases in `none` of the maps, in those of queries, keys and values (`qkv`), or in `all`.",
+            help="Biases: `none`, those of queries, keys and values (`qkv`), or `all`.",
         ),
     ] = None,
     query_key_norm: Annotated[
@@ -105,22 +130,26 @@ def transformer(
         typer.Option(
             "--query-key-norm/--no-query-key-norm",
             show_default="the preset's",
-            help="Norms of queries and keys, by head.",
+            help="Normalise the queries and keys of each head (QK-norm).",
         ),
     ] = None,
     tied: Annotated[
         bool | None,
-        typer.Option("--tied/--untied", show_default="the preset's", help="The head is the table of embeddings."),
+        typer.Option(
+            "--tied/--untied", show_default="the preset's", help="Tied embeddings: the head uses the embedding matrix."
+        ),
     ] = None,
-    residual: Annotated[bool, typer.Option("--residual/--no-residual", help="Connections around the branches.")] = True,
+    residual: Annotated[
+        bool, typer.Option("--residual/--no-residual", help="Residual connections around the branches.")
+    ] = True,
     *,
     training: Training,
 ) -> None:
     """Train a decoder-only transformer.
 
-    The default preset learns most in a given time on a CPU: rotary positions, RMSNorm, norms of
-    queries and keys, SwiGLU, a head of its own, and Muon for the matrices; `lmkit convert` makes
-    a Qwen3 of it. Every batch has --batch rows of --context tokens from anywhere in the text.
+    The default preset learns most per unit of time on a CPU: rotary positions, RMSNorm, QK-norm, SwiGLU, an
+    untied head, and Muon for the matrices. `lmkit convert` turns it into a Qwen3 model. Each batch has --batch
+    rows of --context tokens from random positions in the text.
 
     Examples:
       lmkit train transformer train.txt --valid valid.txt -o gpt.lm
@@ -134,7 +163,7 @@ def transformer(
     }  # fmt: skip
     chosen = {name: value for name, value in given.items() if value is not None}
     if width % heads:
-        raise UsageError(f"--width {width} can't be shared evenly by --heads {heads}")
+        raise UsageError(f"--width {width} is not divisible by --heads {heads}")
 
     def settings(vocabulary: int) -> Any:
         from lmkit.architectures import presets

@@ -25,16 +25,25 @@ def analogy(
     run: Run,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[A B C]", help="A is to B as C is to what? None: a query a line from stdin."),
+        typer.Argument(
+            metavar="[A B C]",
+            help="Analogy: A is to B as C is to ? Without words, reads a query per line from stdin.",
+        ),
     ] = None,
     model: ModelOption = None,
     positive: Annotated[
         list[str] | None,
-        typer.Option("--positive", metavar="WORD...", show_default=False, help="Words to add, up to the next option."),
+        typer.Option(
+            "--positive", metavar="WORD...", show_default=False,
+            help="Words to add: all words up to the next option.",
+        ),
     ] = None,
     negative: Annotated[
         list[str] | None,
-        typer.Option("--negative", metavar="WORD...", show_default=False, help="Words to subtract, likewise."),
+        typer.Option(
+            "--negative", metavar="WORD...", show_default=False,
+            help="Words to subtract: all words up to the next option.",
+        ),
     ] = None,
     queries: Queries = None,
     method: Method = "cosadd",
@@ -44,14 +53,15 @@ def analogy(
     bare: BareWords = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """What is to a word as another word is to a third.
+    """Solve analogies: find D so that A is to B as C is to D.
 
-    A is to B as C is to what is nearest to B - A + C. `man king woman` asks what is to woman as king is
-    to man, and so does `--positive king woman --negative man`. The words of a query are never its
-    answer. Lines of stdin or of --queries have three words, or words with a sign each: `+king +woman
-    -man`; words with spaces in them have tabs between. Where training had --subwords unknown words have
-    vectors made of their characters, as is told. Lines with words that have no vector are told
-    and left out, and the status is 3 in the end; with --bare each line has its line.
+    D is the word nearest to B - A + C. `man king woman` asks for the word that is to woman as king is to
+    man, like `--positive king woman --negative man`. Words of the query are excluded.
+
+    Lines of stdin or --queries have three words, or signed words: `+king +woman -man`. Separate words by tabs if
+    they contain spaces. A line with a word that has no vector is reported and skipped (with --bare, an empty
+    line), and the exit status is 3. After training with --subwords, unknown words have vectors composed of
+    character n-grams, with a notice.
 
     Examples:
       lmkit w2v analogy -m vectors.lm man king woman
@@ -82,7 +92,7 @@ def analogy(
 def _typed(words: Sequence[str], positive: Sequence[str], negative: Sequence[str]) -> Query | None:
     """The query of the command line, if there is one. Raises UsageError for half a one."""
     if words and (positive or negative):
-        raise UsageError("either A B C, or --positive and --negative")
+        raise UsageError("A B C cannot be combined with --positive and --negative")
     if words and len(words) != 3:
         raise UsageError(f"{len(words)} words, expected three: A is to B as C is to what?")
     if words:

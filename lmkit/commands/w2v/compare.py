@@ -16,32 +16,36 @@ from lmkit.io.records import Table, to_json
 def compare(
     run: Run,
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[WORD]...", help="Two words or more.", show_default=False)
+        list[str] | None, typer.Argument(metavar="[WORD]...", help="Two words or more to compare.", show_default=False)
     ] = None,
     model: ModelOption = None,
     matrix: Annotated[
         str | None,
         typer.Option(
             "--matrix", metavar="FILE", show_default=False,
-            help="Instead of a model a table: a word and its numbers, such as counts, a line; `-`: stdin.",
+            help="Table of vectors instead of a model: a word and its numbers, such as counts, per line. `-` reads "
+            "stdin.",
         ),
     ] = None,
     assert_: Annotated[
-        bool, typer.Option("--assert", help="End with status 1 if the first word is not nearer to the second.")
+        bool,
+        typer.Option(
+            "--assert",
+            help="Exit with status 1 unless the first word is nearer to the second than to any other.",
+        )
     ] = False,
     json: Json = False,
     bare: Annotated[
         bool,
-        typer.Option("--bare", "-b", help="Print only the cosine of two words, or only `true` or `false` of more."),
+        typer.Option("--bare", "-b", help="Print only the cosine of two words, or `true` or `false` for more words."),
     ] = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Cosines and distances of words.
+    """Compare words: cosine similarity and Euclidean distance.
 
-    All pairs are shown. Of three words or more it is said, too, whether the first is nearer to the
-    second than to each of the others, by the Euclidean distance of their vectors: `nearer`, `true` or
-    `false`. The cosine with a vector of zeros is `null`. --matrix takes all words of its table where
-    none are named, and says nothing of nearness then.
+    Prints all pairs. For three words or more, `nearer` is `true` if the first is nearer to the second than to
+    each other word, by Euclidean distance. The cosine with a zero vector is `null`. --matrix without words
+    compares all words of its table, without `nearer`.
 
     Examples:
       lmkit w2v compare -m vectors.lm mesa silla auto
@@ -49,12 +53,12 @@ def compare(
       lmkit w2v compare --matrix contexts.tsv
     """
     if matrix is not None and model is not None:
-        raise UsageError("--matrix takes the place of a model")
+        raise UsageError("--matrix cannot be combined with a model")
     least = 3 if assert_ else 0 if matrix is not None else 2
     if len(words or []) < least or len(words or []) == 1:
         raise UsageError(f"{len(words or [])} words, expected {max(least, 2)} or more")
     if bare and not words:
-        raise UsageError("--bare wants words")
+        raise UsageError("--bare needs words")
     name = matrix or (model if model is not None else streams.STDIN)
     labels, rows = _of_matrix(name, words) if matrix is not None else _of_model(run, name, words or [])
     with streams.open_output(output, inputs=[name]) as out:

@@ -19,25 +19,29 @@ from lmkit.io.folders import write_folder
 def import_(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="File of word vectors; none: stdin.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[FILE]", show_default=False,
+            help="File of word vectors. No FILE reads stdin.",
+        )
     ] = None,
     format: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="FORMAT", callback=choice("text", "bin", "glove"), show_default="found out",
-            help="`text` and `bin` of word2vec, which begin with the numbers of words and of a word's numbers, "
-            "or `glove`, which does not.",
+            "--format", metavar="FORMAT", callback=choice("text", "bin", "glove"), show_default="by content",
+            help="Input format: word2vec's `text` or `bin`, which begin with the number of words and the dimension, or "
+            "`glove`, which does not.",
         ),
     ] = None,
     encoding_errors: EncodingErrors = "strict",
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Read word vectors of another tool.
+    """Import word vectors from another tool.
 
-    The files of word2vec, text and binary, of GloVe, fastText's .vec and what gensim's
-    save_word2vec_format writes, compressed ones too. Words may have spaces in texts. Of a word that stands
-    there twice the first vector is kept. Numbers become float32, to the bit as gensim reads them;
-    what is not finite is refused. Zero vectors stay, and are near nothing.
+    Formats: word2vec text and binary, GloVe, fastText's .vec, and the output of gensim's save_word2vec_format,
+    compressed or not. In text formats a word may contain spaces. Of a repeated word the first vector is kept.
+    Numbers become float32 exactly as in gensim; infinite and NaN values are refused. A zero vector is kept, and
+    is near no word.
 
     Examples:
       lmkit w2v import glove.6B.50d.txt -o glove.lm
@@ -74,7 +78,7 @@ def _read(run: Run, name: str, chunks: Iterator[bytes], format: str | None, erro
     shown = streams.display(name)
     if listing.duplicates:
         word = (listing.duplicate or b"").decode(errors="replace")
-        run.terminal.notice(f"{shown}: {listing.duplicates} words met before were left out, the first is {word!r}")
+        run.terminal.notice(f"{shown}: {listing.duplicates} repeated words skipped, the first is {word!r}")
     if listing.replaced:
         sequences = "sequence" if listing.replaced == 1 else "sequences"
         run.terminal.notice(f"{shown}: {listing.replaced} invalid byte {sequences} replaced by U+FFFD")
@@ -84,14 +88,19 @@ def _read(run: Run, name: str, chunks: Iterator[bytes], format: str | None, erro
 def export(
     run: Run,
     file: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Checkpoint of vectors; none: stdin.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]", show_default=False,
+            help="Checkpoint of word vectors. No MODEL reads stdin.",
+        )
     ] = None,
     model: ModelOption = None,
     format: Annotated[
         str,
         typer.Option(
             "--format", metavar="FORMAT", callback=choice("text", "bin", "glove", "projector"),
-            help="`text` or `bin` of word2vec, `glove`, or a folder for TensorFlow's `projector`.",
+            help="Output format: word2vec's `text` or `bin`, `glove`, or `projector`, a folder for TensorFlow's "
+            "projector.",
         ),
     ] = "text",
     which: Annotated[
@@ -99,19 +108,17 @@ def export(
         typer.Option(
             "--which", metavar="NAME",
             callback=choice("centre", "context", "both", also={"v": "centre", "u": "context"}),
-            help="A word's vector as `centre` (or `v`) or as `context` (or `u`), or `both`: twice as many numbers, "
-            "the centre's first.",
+            help="Which vectors: `centre` (or `v`), `context` (or `u`), or `both`, concatenated, the centre's first.",
         ),
     ] = "centre",
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Write word vectors as another tool reads them.
+    """Export word vectors to another tool's format.
 
-    Words come in the order of the file they were imported from, or the most frequent first. Numbers
-    of a text are the shortest that read back as the same float32. Names that end in .gz
-    are compressed. Vectors of character n-grams have no place there: what is written are those of words.
-    --format projector writes a folder, new or empty, with vectors.tsv and
-    metadata.tsv, the words, for projector.tensorflow.org: a line for each word, no header.
+    Words keep the order of the file they were imported from; otherwise the most frequent come first. Numbers in
+    text are the shortest that read back as the same float32. Output named *.gz is compressed. Only vectors of
+    words are written, not those of character n-grams. --format projector writes a folder, new or empty, with
+    vectors.tsv and metadata.tsv (the words) for projector.tensorflow.org, a line per word without a header.
 
     Examples:
       lmkit w2v export vectors.lm -o vectors.txt
@@ -126,7 +133,7 @@ def export(
     space = open_space(name)
     if normalization := of_tokenizer(space.tokenizer):
         run.terminal.notice(
-            f"{normalization} has no place in a file of vectors, left out: its readers need words in that form"
+            f"{normalization} cannot be stored in a file of vectors, omitted: give its readers words in that form"
         )
     from lmkit.word_vectors.writers import Export
 

@@ -21,14 +21,14 @@ def eval_(
     run: Run,
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="Test sets; `-` or none: stdin.", show_default=False),
+        typer.Argument(metavar="[FILE]...", help="Test sets. `-`, or no FILE, reads stdin.", show_default=False),
     ] = None,
     model: ModelOption = None,
     task: Annotated[
         str,
         typer.Option(
             "--task", metavar="KIND", callback=choice("auto", "analogies", "similarity"),
-            help="What a file has: `analogies`, `similarity`, or `auto`: its first lines tell.",
+            help="Task: `analogies`, `similarity`, or `auto`, by the first lines of a file.",
         ),
     ] = "auto",
     method: Method = "cosadd",
@@ -36,29 +36,30 @@ def eval_(
         int | None,
         typer.Option(
             "--restrict", metavar="N", min=0, show_default=f"{FREQUENT} for analogies, 0 for similarity",
-            help="Know the first N words only; 0: all.",
+            help="Restrict the vocabulary to the first N words. 0 uses all.",
         ),
     ] = None,
     fold_case: Annotated[
-        bool, typer.Option("--fold-case/--keep-case", help="Words that differ by case are one, the first of them.")
+        bool,
+        typer.Option(
+            "--fold-case/--keep-case",
+            help="Fold case: merge words that differ only in case into the first of them.",
+        )
     ] = True,
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Word vectors against analogy questions or judgements of similarity.
+    """Evaluate word vectors on analogies or word similarity.
 
-    Analogies are lines of four words, `a b c d`, under lines `: section`, as in questions-words.txt:
-    the answer to what is to c as b is to a is right if it is d. Questions with a word that is not
-    known are left out; `total` counts the others, `questions` all. Sections whose names
-    begin with `gram` are summed up as syntactic, the others as semantic.
+    Analogies are lines `a b c d` under lines `: section`, as in questions-words.txt. A question is correct if d
+    is the answer to: a is to b as c is to ? Questions with unknown words are skipped: `questions` counts all,
+    `total` the others. Sections named `gram...` are summed up as syntactic, the rest as semantic. Answers are
+    restricted to the 30,000 most frequent words; published figures often use --restrict 300000.
 
-    Answers are looked for among the words known, the 30000 most frequent ones; figures for other
-    tools often mean the first 300000: --restrict 300000.
-
-    Similarity is two words and a number a line, with tabs, commas or spaces between; a header is
-    passed over. Spearman's rho and Pearson's r compare the numbers with cosines, over pairs of known
-    words; `unknown` counts the other pairs. Where training had --subwords words that it did not meet
-    have vectors made of their characters, as is told; to analogies they are unknown.
+    Similarity test sets have two words and a number per line, separated by tabs, commas or spaces; a header is
+    skipped. Spearman's rho and Pearson's r compare the numbers with cosines. Pairs with unknown words are only
+    counted (`unknown`). After training with --subwords such words have vectors composed of character n-grams,
+    with a notice, but not in analogies.
 
     Examples:
       lmkit w2v eval -m vectors.lm questions-words.txt
@@ -84,7 +85,7 @@ def eval_(
             for record in records:
                 tables[kind].row({**record, "file": streams.display(name)})
             if not record["total" if kind == "analogies" else "pairs"]:
-                run.terminal.notice(f"{streams.display(name)}: not a line whose words are all known")
+                run.terminal.notice(f"{streams.display(name)}: no line has known words only")
 
 
 def _kind(name: str, lines: Sequence[tuple[int, bytes]]) -> str:
@@ -94,8 +95,8 @@ def _kind(name: str, lines: Sequence[tuple[int, bytes]]) -> str:
     kind = kind_of(line for _, line in lines)
     if kind is None:
         raise DataError(
-            f"{streams.display(name)}: neither questions of four words nor two words and a number a line",
-            hint="--task says which of them it is, and what is wrong with it",
+            f"{streams.display(name)}: expected questions of four words, or two words and a number per line",
+            hint="name the kind with --task to see the error",
         )
     return kind
 

@@ -17,20 +17,20 @@ def pairs(
     run: Run,
     files: Files = None,
     window: WordWindow = 2,
-    grouped: Annotated[bool, typer.Option("--grouped", help="A line for each centre, with its whole context.")] = False,
+    grouped: Annotated[
+        bool, typer.Option("--grouped", help="Group pairs: print a line per centre, with all its context words.")
+    ] = False,
     encoding_errors: EncodingErrors = "strict",
     json: Json = False,
     bare: Bare = False,
     output: Output = None,
 ) -> None:
-    """Words of a text, and those around each.
+    """List the (centre, context) training pairs of a text.
 
-    What word vectors are learned from: each word is the `centre` once, and up to N words before and after it,
-    in its line, are its `context`; a pair for each of these. Words without one, alone in their
-    line, are only seen with --grouped. Training takes such pairs, but leaves out frequent words
-    now and then, and draws a smaller window for each centre.
-
-    --bare prints the number of pairs, or with --grouped that of centres.
+    Each word is a `centre` once, and up to N words before and after it in its line are its `context`; each
+    combination is a pair. Words alone in their line appear only with --grouped. Training uses such pairs, but
+    subsamples frequent words and draws a random window size per centre. --bare prints the number of pairs, or
+    of centres with --grouped.
 
     Examples:
       echo 'Yo vi un ave volando en cielo' | lmkit w2v pairs --window 2

@@ -20,40 +20,47 @@ def plot(
     run: Run,
     model: ModelOption = None,
     words: Annotated[
-        str | None, typer.Option("--words", metavar="FILE", show_default=False, help="The words in FILE, one a line.")
+        str | None,
+        typer.Option(
+            "--words", metavar="FILE", show_default=False,
+            help="Plot the words in FILE, one per line.",
+        )
     ] = None,
     around: Annotated[
         str | None,
-        typer.Option("--around", metavar="WORD", show_default=False, help="WORD and the words nearest to it."),
+        typer.Option("--around", metavar="WORD", show_default=False, help="Plot WORD and its nearest neighbours."),
     ] = None,
     top: Top = 500,
     projection: Annotated[
         str,
         typer.Option(
             "--projection", metavar="KIND", callback=choice("pca", "tsne"),
-            help="`pca`: the directions of most variance; `tsne`: near words near each other, far ones anywhere.",
+            help="Projection: `pca` (directions of greatest variance) or `tsne` (preserves neighbourhoods, not "
+            "distances).",
         ),
     ] = "pca",
     perplexity: Annotated[
-        float, typer.Option("--perplexity", metavar="P", min=1.0, help="How many neighbours a word has, to `tsne`.")
+        float,
+        typer.Option(
+            "--perplexity", metavar="P", min=1.0,
+            help="Perplexity of t-SNE: effective number of neighbours.",
+        )
     ] = 30.0,
     iterations: Annotated[
-        int, typer.Option("--iterations", metavar="N", min=1, help="How often `tsne` moves all words.")
+        int, typer.Option("--iterations", metavar="N", min=1, help="Iterations of t-SNE.")
     ] = 1000,
     seed: Seed = 0,
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """A map of words: vectors drawn on a plane.
+    """Plot word vectors on a plane by PCA or t-SNE.
 
-    Shows the most frequent words, those nearest to a WORD, or those of a list. Vectors are made one
-    long first, since their directions are what is compared. Both ways give the same map each time.
+    The words are the most frequent ones, the neighbours of --around WORD, or a list (--words). Vectors are
+    normalised to unit length first. The same command gives the same map.
 
-    The name of the output says what it is: .png and .svg are pictures, with labels only where there is
-    room; .html is a page of one file that needs no network, to zoom into and to search; anything
-    else is a table of words and places.
-
-    `tsne` takes up to 2000 words. Distances between its groups mean little.
+    The name of the output chooses the format: .png and .svg are pictures that label words where there is room,
+    .html is a self-contained page with zoom and search, and anything else a table of words and coordinates.
+    t-SNE takes at most 2000 words, and distances between its clusters mean little.
 
     Examples:
       lmkit w2v plot -m vectors.lm --top 1000 --projection tsne -o map.html
@@ -66,7 +73,7 @@ def plot(
     if kind in plots.FORMATS:
         plots.check(output or "")
     if json and kind in (*plots.FORMATS, "html"):
-        raise UsageError(f"--json is a table, {output} is none")
+        raise UsageError(f"--json prints a table, but {output} is not one")
     name = model if model is not None else streams.STDIN
     opening.check_single_stdin(name, words)
     streams.refuse_overwriting_inputs(output, [name, words])

@@ -13,24 +13,23 @@ from lmkit.io.records import Table, cell
 
 SHOWN = 5  # words that are named on one line
 
-Top = Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many words to show.")]
+Top = Annotated[int, typer.Option("--top", metavar="N", min=1, help="Number of words to show.")]
 Limit = Annotated[
     int | None,
     typer.Option(
         "--limit", metavar="N", min=1, show_default="all",
-        help="Answer with the first N words only; `</s>` and the like are not counted.",
+        help="Restrict answers to the first N words of the vocabulary, special tokens not counted.",
     ),
 ]  # fmt: skip
 Method = Annotated[
     str,
     typer.Option(
         "--method", metavar="METHOD", callback=choice("cosadd", "cosmul"),
-        help="`cosadd`: the cosine with the sum of unit vectors; `cosmul`: their product, each moved to 0 to 1.",
+        help="Analogy method: `cosadd` (3CosAdd), the cosine with the sum of unit vectors; `cosmul` (3CosMul), the "
+        "product and quotient of cosines shifted to 0 to 1.",
     ),
 ]  # fmt: skip
-BareWords = Annotated[
-    bool, typer.Option("--bare", "-b", help="Print only the words, those of a query on one line with tabs between.")
-]
+BareWords = Annotated[bool, typer.Option("--bare", "-b", help="Print only the words, a tab-separated line per query.")]
 Queries = Annotated[
     str | None,
     typer.Option("--queries", metavar="FILE", show_default=False, help="Read queries from FILE, one a line."),
@@ -42,7 +41,7 @@ def open_space(name: str) -> Any:
     try:
         return opening.open_kind(name, "w2v")
     except CheckpointError as error:
-        hint = error.hint or "`lmkit w2v import` makes a checkpoint of other tools' word vectors"
+        hint = error.hint or "convert word vectors of other tools with `lmkit w2v import`"
         raise CheckpointError(str(error), hint=hint) from None
 
 
@@ -51,7 +50,7 @@ def tell_made(run: Run, place: str | None, words: Sequence[bytes]) -> None:
     if words:
         shown = ", ".join(repr(word.decode(errors="replace")) for word in words[:SHOWN])
         more = f" and {len(words) - SHOWN:,} more" if len(words) > SHOWN else ""
-        run.terminal.notice(f"{f'{place}: ' if place else ''}made of their characters: {shown}{more}")
+        run.terminal.notice(f"{f'{place}: ' if place else ''}vectors composed of character n-grams: {shown}{more}")
 
 
 class Query(NamedTuple):

@@ -31,7 +31,7 @@ class TrainingReporter:
         if plan.loss == "softmax":
             if self._size > LARGE:
                 notice(
-                    f"the full softmax goes through all {self._size - 3:,} words for every pair; "
+                    f"full softmax computes all {self._size - 3:,} words for every pair; "
                     "--loss negative-sampling is faster"
                 )
         elif not compiled(plan):
@@ -61,7 +61,7 @@ class TrainingReporter:
             rate = (point.tokens - self._first.tokens) / since
             left = (event.total - event.words) / rate if rate else 0.0
             if left > LONG:
-                self._run.terminal.notice(f"{rate:,.0f} words a second: about {_time(left)} left")
+                self._run.terminal.notice(f"{rate:,.0f} words per second, about {_time(left)} left")
 
     def ended(self, point: Any, nats: float) -> None:
         """What it took and what came of it."""

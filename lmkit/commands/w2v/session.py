@@ -25,14 +25,14 @@ def run_training(run: Run, files: Sequence[str], options: Word2VecOptions) -> No
     """Reads texts, trains, writes a checkpoint."""
     streams.expect_output(options.output, binary=True)
     if options.log is not None and options.log == options.output:
-        raise UsageError("-o and --log name one file for two things")
+        raise UsageError("-o and --log name the same file")
     for name in (options.output, options.log):
         streams.refuse_overwriting_inputs(name, [*files, options.embeddings])
     state = state_file(run, options)
     start = opening.open_kind(options.embeddings, "w2v") if options.embeddings is not None else None
     if start is not None and (found := start.centre.shape[1]) != options.dim:
         shown = streams.display(str(options.embeddings))
-        raise UsageError(f"{shown}: vectors of {found} numbers, not of --dim {options.dim}")
+        raise UsageError(f"{shown}: vectors of dimension {found}, expected --dim {options.dim}")
     VectorSession(run, options, read_texts(run, files, options), start, state).go()
 
 
@@ -45,7 +45,7 @@ def plan_of(run: Run, options: Word2VecOptions, words: int) -> Any:
     negatives = FEW if words >= MANY_WORDS else SOME
     if options.loss == "negative-sampling":
         than = "no less" if words >= MANY_WORDS else "less"
-        run.terminal.notice(f"{negatives} negatives: the text has {than} than {MANY_WORDS:,} words")
+        run.terminal.notice(f"{negatives} negative samples per pair: the text has {than} than {MANY_WORDS:,} words")
     return TrainingConfig(negatives=negatives, **options.config())
 
 
@@ -75,7 +75,7 @@ class VectorSession(Session):
 
         shared = begin_with(self._state, self._texts.vocabulary, self._start, self._texts.composition)
         name, size = streams.display(str(self._options.embeddings)), len(self._texts.vocabulary) - 3
-        self.run.terminal.notice(f"{shared:,} of {size:,} words begin with the vectors of {name}")
+        self.run.terminal.notice(f"{shared:,} of {size:,} words start from the vectors of {name}")
 
     @property
     def log(self) -> EventLog:

@@ -16,7 +16,8 @@ AT_ONCE = 1024
 def similar(
     run: Run,
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[WORD]...", help="Words; none: one a line from stdin.")
+        list[str] | None,
+        typer.Argument(metavar="[WORD]...", help="Words to look up. No WORD reads stdin, one per line."),
     ] = None,
     model: ModelOption = None,
     top: Top = 10,
@@ -25,13 +26,12 @@ def similar(
     bare: BareWords = False,
     output: Output = None,
 ) -> None:
-    """The words nearest to words.
+    """Find the nearest neighbours of words.
 
-    That is, by the cosine of the angle between their vectors. All words are looked at, and the cosines
-    are exact. Where training had --subwords unknown words have vectors made of their characters, as is
-    told. A word without a vector ends the command with status 3; among the lines of stdin, which
-    are answered as they come, it is told and left out, and the status is 3 in the end. With --bare each
-    line has its line: an empty one for such a word, or for an empty line.
+    Neighbours are ranked by exact cosine similarity with all words. A word without a vector is an error (status
+    3); in the lines of stdin, which are answered as they arrive, it is reported and skipped, and the exit status
+    is 3. With --bare each input line has one output line, an empty one for an unknown word or an empty line.
+    After training with --subwords, unknown words have vectors composed of character n-grams, with a notice.
 
     Examples:
       lmkit w2v similar -m vectors.lm king

@@ -38,7 +38,7 @@ def read_texts(run: Run, files: Sequence[str], options: Word2VecOptions) -> Text
             encoded = phrases.join(
                 encoded, threshold=options.phrase_threshold, minimum=options.min_count, passes=options.phrases
             )
-            run.terminal.notice(f"{before - encoded.words:,} pairs of words joined to phrases")
+            run.terminal.notice(f"{before - encoded.words:,} word pairs joined to phrases")
         made, vocabulary = corpus.corpus_of(encoded, minimum=options.min_count, most=options.max_vocab)
     run.terminal.notice(
         f"{made.words:,} of {encoded.words:,} words, {len(vocabulary) - 3:,} of {_different(encoded):,} different ones"
@@ -72,6 +72,6 @@ def _tell(run: Run, encoded: Any, disk: Any) -> None:
     if encoded.learner.dropped:
         run.terminal.notice(f"{encoded.learner.dropped} words spelled <s> or </s> were dropped")
     if encoded.counts[0]:
-        run.terminal.notice(f"{encoded.counts[0]} words spelled <unk> were left out")
+        run.terminal.notice(f"{encoded.counts[0]} words spelled <unk> were dropped")
     if encoded.stream.spilled:
         run.terminal.notice(f"the text is larger than --memory: {len(encoded.stream):,} ids of it are in {disk.folder}")

@@ -1,26 +1,25 @@
 """`lmkit w2v train`: word vectors from texts."""
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Files, Run
-from lmkit.commands.options.word2vec import Word2VecOptions
+from lmkit.commands.options.word2vec import SECTIONS, Word2VecOptions
 from lmkit.commands.w2v.session import print_updates, run_training
 from lmkit.io import streams
 
 
+@in_sections(SECTIONS)
 @with_groups()
 def train(run: Run, files: Files = None, *, options: Word2VecOptions) -> None:
-    """Learn a vector for each word of a text: word2vec.
+    """Train word vectors on a text: word2vec.
 
-    Skip-gram or CBOW, by negative sampling or the full softmax (Mikolov et al. 2013). Words are
-    what stands between spaces; contexts do not cross lines, and a line may be as long as it
-    likes. The text is read once, from files or stdin. Training is fast with numba, the extra
-    `fast`, slower without. Both vectors of each word are kept, as centre and as context.
+    Skip-gram or CBOW, with negative sampling or full softmax (Mikolov et al. 2013). Words are separated by white
+    space, and contexts do not cross lines; lines may have any length. The text is read once. Training is fast
+    with numba (extra `fast`) and slower without. Both vectors of each word are kept: centre and context.
 
-    With --subwords a word's vector as centre is the mean of one of its own and one for each of the
-    n-grams of characters that <word> has (Bojanowski et al. 2017), so that unknown words have vectors.
-
-    Commands that look up words normalise them as --normalize and --punctuation say.
+    With --subwords, a word's centre vector is the mean of its own vector and those of the character n-grams of
+    <word> (Bojanowski et al. 2017), so unknown words have vectors too. --normalize and --punctuation are stored,
+    and apply to the words of later queries.
 
     Examples:
       lmkit w2v train corpus.txt -o vectors.lm

@@ -186,7 +186,7 @@ def test_values_that_make_no_sense(verb, value, told, fails):
 
 def test_a_query_that_sees_no_key(fails):
     value = json.dumps({"q": [[1], [2]], "k": [[1]]})
-    assert "the first query would see none" in fails(3, "calc", "attention", "--causal", value).stderr
+    assert "the first query would see no key" in fails(3, "calc", "attention", "--causal", value).stderr
 
 
 @pytest.mark.parametrize(

@@ -367,8 +367,8 @@ def test_windows_are_written_as_they_come(clean):
     [
         ("--probs --counts", "exclude"), ("--probs --order 1", "--order"),
         ("--probs --correction miller-madow", "--correction"),
-        ("--joint x y", "FILEs"), ("--counts --normalize", "--normalize"), ("--step 2", "--step goes with --window"),
-        ("--probs --step 2", "--step does not go with --probs"),
+        ("--joint x y", "FILEs"), ("--counts --normalize", "--normalize"), ("--step 2", "--step needs --window"),
+        ("--probs --step 2", "--step cannot be combined with --probs"),
         ("--window 2 --order 2", "--window 2"), ("--window 2 --compare gzip", "--compare"), ("--add 1", "--add"),
         ("--against x --order 1", "--order"), ("--compare rar", "rar"), ("--unit-of sentence", "sentence"),
         ("--order -1", "--order"), ("--unit bans", "bans"),

@@ -74,7 +74,7 @@ def test_options_are_read():
     [
         (("nfd", "keep"), "'nfd' is not one of none, nfc, nfkc, lowercase"),
         (("nfc", "keep", "bpe.lm"), "--tokens FILE"), (("none", "split", "bpe.lm"), "--tokens FILE"),
-        (("none", "split", "char"), "about words"), (("none", "remove", "byte"), "about words"),
+        (("none", "split", "char"), "needs --tokens word"), (("none", "remove", "byte"), "needs --tokens word"),
     ],
 )  # fmt: skip
 def test_options_that_cannot_be_combined(arguments, message):
@@ -151,7 +151,7 @@ def test_models_that_normalise_differently_are_not_put_together(done, fails):
         done("ngram", "fit", "--order", 2, *options, "train.txt", "-o", f"{name}.lm")
     for one, other in (("lower", "split"), ("plain", "lower"), ("split", "plain")):
         failed = fails(2, "ngram", "merge", f"{one}.counts", f"{other}.counts")
-        assert f"{other}.counts: tokens of text under --normalize" in failed.stderr
+        assert f"{other}.counts: counts of text with --normalize" in failed.stderr
         assert "--normalize" in fails(4, "ngram", "mix", "-m", f"{one}.lm", "-m", f"{other}.lm", "-o", "x").stderr
         for command in ("ppl", "score"):
             refused = fails(3, command, "--mix", "0.5,0.5", "-m", f"{one}.lm", "-m", f"{other}.lm", "test.txt")
@@ -176,7 +176,7 @@ def test_models_that_normalise_alike_are_mixed(done, write):
 def test_files_of_other_tools_have_no_place_for_it(done, lmkit, write):
     done("ngram", "fit", "--order", 2, *SPLIT, "train.txt", "-o", "a.lm")
     exported = done("ngram", "export", "a.lm", "-o", "a.arpa")
-    said = "--normalize nfkc,lowercase --punctuation split has no place in an ARPA file, left out"
+    said = "--normalize nfkc,lowercase --punctuation split cannot be stored in an ARPA file, omitted"
     assert said in exported.stderr
     assert exported.stderr.count("\n") == 1
     done("ngram", "import", "a.arpa", "-o", "plain.lm")
@@ -188,7 +188,7 @@ def test_files_of_other_tools_have_no_place_for_it(done, lmkit, write):
     assert len({round(float(number), 3) for number in perplexities}) == 1
     done("ngram", "count", "--order", 2, *SPLIT, "train.txt", "-o", "counts.lm")
     table = done("ngram", "export", "counts.lm", "-o", "counts.tsv")
-    assert "has no place in a table" in table.stderr
+    assert "cannot be stored in a table" in table.stderr
     done("ngram", "import", "--counts", *SPLIT, "counts.tsv", "-o", "back.lm")
     done("ngram", "fit", "--from-counts", "--order", 2, "back.lm", "-o", "back-fit.lm")
     assert float(done("ppl", "-b", "-m", "back-fit.lm", "test.txt").text) == pytest.approx(float(perplexities[0]))
@@ -196,12 +196,17 @@ def test_files_of_other_tools_have_no_place_for_it(done, lmkit, write):
 
 def test_options_about_texts_are_refused_where_there_are_none(done, fails):
     done("ngram", "count", *LOWER, "train.txt", "-o", "counts.lm")
-    assert "counts are of text" in fails(2, "ngram", "fit", "--from-counts", *LOWER, "counts.lm", "-o", "x").stderr
+    assert (
+        "counts are of normalised" in fails(2, "ngram", "fit", "--from-counts", *LOWER, "counts.lm", "-o", "x").stderr
+    )
     done("ngram", "fit", *LOWER, "train.txt", "-o", "a.lm")
     assert "ARPA files" in fails(2, "ngram", "import", *LOWER, "a.lm", "-o", "x").stderr
     for command in (["ngram", "fit"], ["ngram", "count"]):
         assert "is not one of" in fails(2, *command, "--normalize", "nfd", "train.txt", "-o", "x").stderr
-        assert "about words" in fails(2, *command, "--tokens", "char", "--punctuation", "split", "train.txt").stderr
+        assert (
+            "needs --tokens word"
+            in fails(2, *command, "--tokens", "char", "--punctuation", "split", "train.txt").stderr
+        )
         assert "--tokens FILE" in fails(2, *command, "--tokens", "a.lm", *LOWER, "train.txt", "-o", "x").stderr
 
 
@@ -346,13 +351,11 @@ def test_phrases_are_looked_up_before_their_punctuation(done):
 
 def test_vectors_of_other_tools_have_no_place_for_it(vectors, done):
     exported = done("w2v", "export", vectors, "-o", "v.txt")
-    assert (
-        "--normalize nfkc,lowercase --punctuation split has no place in a file of vectors, left out" in exported.stderr
-    )
+    assert "--normalize nfkc,lowercase --punctuation split cannot be stored in a file of vectors" in exported.stderr
     done("w2v", "import", "v.txt", "-o", "plain.lm")
     assert "normalize" not in content("plain.lm").tokenizer
     begun = done("w2v", "train", *TINY, *SPLIT, "--embeddings", vectors, "train.txt", "-o", "more.lm")
-    assert "12 of 12 words begin" in begun.stderr
+    assert "12 of 12 words start" in begun.stderr
 
 
 def test_a_run_goes_on_only_under_the_same_options(done, fails, monkeypatch):

@@ -57,7 +57,7 @@ def test_parameters_do_not_depend_on_heads_but_for_norms_as_wide_as_heads(train)
 
 
 def test_the_place_of_norms(train, lmkit, work):
-    """Row F10: three places, one of them with two names; `pre` has one norm more, before the head."""
+    """Row F10: three places, one of them with two names; `pre` has one more norm, before the head."""
     sizes = {}
     for norm in ("pre", "post", "course", "res-post"):
         made = train("transformer", "--norm", norm, "--steps", "1", output=f"{norm}.lm")
@@ -65,7 +65,9 @@ def test_the_place_of_norms(train, lmkit, work):
         assert ("norm.weight" in made.tensors) == (norm == "pre")
     assert sizes["post"] == sizes["course"] == sizes["pre"] - made.config["width"]
     assert (work / "res-post.lm").read_bytes() == (work / "course.lm").read_bytes()
-    assert "one norm more" in " ".join(lmkit("train", "transformer", "--help").text.split())
+    text = " ".join(lmkit("train", "transformer", "--help").text.split())
+    assert "one more norm" in text
+    assert "course" not in text
 
 
 # The same command, the same bytes.
@@ -297,7 +299,7 @@ def test_bad_input(kind, status, options, message, fails, files, work):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("transformer --heads 3", "--width 8 can't be shared evenly by --heads 3"),
+        ("transformer --heads 3", "--width 8 is not divisible by --heads 3"),
         ("transformer --kv-heads 3", "2 heads can't share 3 heads of keys and values evenly"),
         ("transformer --width 6", "rotary positions turn pairs of numbers, but a head has 3"),
         ("transformer --context 0", "--context"),
@@ -373,7 +375,7 @@ def test_words_begin_with_the_vectors_given(kind, train, vectors, lmkit):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--tokens", "char"], "goes with --tokens word"),
+        (["--tokens", "char"], "needs --tokens word"),
         (["--tokens", "word", "--width", "9"], "vectors of 8 numbers, not of --width 9"),
     ],
 )

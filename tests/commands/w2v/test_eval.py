@@ -47,7 +47,7 @@ def test_first_words_only_and_case_kept(vectors, lmkit, write):
     assert lmkit("w2v", "eval", "-m", vectors, "--restrict", "0", name).rows[-1]["total"] == "4"
     none = lmkit("w2v", "eval", "-m", vectors, "--restrict", "1", "--json", name)
     assert (none.records[-1]["total"], none.records[-1]["accuracy"]) == (0, None)
-    assert "q.txt: not a line whose words are all known" in none.stderr
+    assert "q.txt: no line has known words only" in none.stderr
     kept = lmkit("w2v", "eval", "-m", vectors, "--keep-case", "--method", "cosmul", name).rows
     assert [row["total"] for row in kept[:2]] == ["2", "1"]
 

@@ -155,7 +155,7 @@ def test_auto_negatives_depend_on_the_size(words, expected):
 
     told = io.StringIO()
     assert plan_of(Run("w2v train", {}, Terminal(stream=told)), Word2VecOptions(), words).negatives == expected
-    assert told.getvalue().startswith(f"lmkit: {expected} negatives: ")
+    assert told.getvalue().startswith(f"lmkit: {expected} negative samples per pair: ")
 
 
 # Steps, beginnings, logs.
@@ -175,13 +175,13 @@ def test_vectors_to_begin_with(text, write, lmkit):
     assert lmkit("w2v", "train", text, *TINY, "-o", "first.lm").status == 0
     still = ["--lr", "1e-12", "--min-lr", "0", "--embeddings", "first.lm"]
     done = lmkit("w2v", "train", "other.txt", *TINY, *still, "-o", "v.lm")
-    assert "3 of 4 words begin with the vectors of first.lm" in done.stderr
+    assert "3 of 4 words start from the vectors of first.lm" in done.stderr
     for name in ("first.lm", "v.lm"):
         assert lmkit("embed", "-m", name, "--json", "-o", f"{name}.json", stdin=b"x1\n").status == 0
     assert Path("first.lm.json").read_text() == Path("v.lm.json").read_text()
     assert header("v.lm").origin["embeddings"] == header("first.lm").digest
     wrong = lmkit("w2v", "train", "other.txt", *TINY, "--embeddings", "first.lm", "--dim", "9", "-o", "v.lm")
-    assert (wrong.status, "vectors of 8 numbers, not of --dim 9" in wrong.stderr) == (2, True)
+    assert (wrong.status, "vectors of dimension 8, expected --dim 9" in wrong.stderr) == (2, True)
 
 
 def test_the_log_has_every_round(code, text, lmkit):
@@ -292,13 +292,13 @@ def test_unknown_words_are_made_of_their_characters(inflected, lmkit, fails):
     assert "n-grams of 3 to 5 characters: " in done.stderr
     assert "of 2,000,000 buckets with a vector of their own" in done.stderr
     found = lmkit("w2v", "similar", "-m", "v.lm", "--top", "8", "loduresque", "miskia")
-    assert found.stderr == "lmkit: made of their characters: 'loduresque'\n"
+    assert found.stderr == "lmkit: vectors composed of character n-grams: 'loduresque'\n"
     assert {row["word"][:5] for row in found.rows[:8]} == {"lodur"}
     assert {row["word"][:5] for row in found.rows[8:15]} == {"miski"}
     lines = lmkit("w2v", "similar", "-m", "v.lm", "--top", "1", "-b", stdin=b"loduresque\nq\n\nlodura\n")
     assert lines.status == 3
     assert [bool(line) for line in lines.text.split("\n")] == [True, False, False, True, False]
-    assert "<stdin>:1: made of their characters: 'loduresque'" in lines.stderr
+    assert "<stdin>:1: vectors composed of character n-grams: 'loduresque'" in lines.stderr
     assert "<stdin>:2: no vector for 'q'" in lines.stderr
     assert "no vector for 'q'" in fails(3, "w2v", "similar", "-m", "v.lm", "lodura", "q").stderr
 
@@ -311,7 +311,7 @@ def test_every_command_takes_unknown_words(inflected, write, lmkit, fails):
     assert (like.text[:5], "'miskiwards'" in like.stderr) == ("lodur", True)
     write("pairs.tsv", b"loduresque\tlodura\t9\nmiskiwards\tlodura\t1\nmiskiwards\tmiskia\t8\nqq\tlodura\t1\n")
     judged = lmkit("w2v", "eval", "-m", "v.lm", "--json", "pairs.tsv")
-    assert "made of their characters: 'loduresque', 'miskiwards'" in judged.stderr
+    assert "vectors composed of character n-grams: 'loduresque', 'miskiwards'" in judged.stderr
     (record,) = judged.records
     assert (record["pairs"], record["unknown"], record["spearman"] > 0) == (3, 1, True)
     assert "made" not in record
@@ -319,7 +319,7 @@ def test_every_command_takes_unknown_words(inflected, write, lmkit, fails):
     assert [(row["token"], row["vector"] is None) for row in embedded.records] == [
         ("<unk>", True), ("loduresque", False), ("lodura", False),
     ]  # fmt: skip
-    assert embedded.stderr == "lmkit: made of their characters: 'loduresque'\n"
+    assert embedded.stderr == "lmkit: vectors composed of character n-grams: 'loduresque'\n"
     assert lmkit("embed", "-m", "v.lm", "--json", stdin=b"loduresque\n").records[0]["vector"] is not None
 
 
@@ -330,7 +330,7 @@ def test_vectors_with_ngrams_are_a_checkpoint_like_others(inflected, lmkit):
     text = lmkit("w2v", "export", "v.lm")
     assert text.text.split("\n", 1)[0] == "16 8"
     begun = lmkit("w2v", "train", inflected, *TINY, "--subwords", "3-5", "--embeddings", "v.lm", "-o", "w.lm")
-    assert "16 of 16 words begin with the vectors of v.lm" in begun.stderr
+    assert "16 of 16 words start from the vectors of v.lm" in begun.stderr
     assert lmkit("w2v", "similar", "-m", "w.lm", "loduresque").status == 0
 
 
@@ -367,7 +367,7 @@ def test_strange_words_have_ngrams(code, lmkit):
         (["--subwords", "a-b"], "neither a number nor two"),
         (["--subwords", "3-6", "--buckets", "0"], "not in the range"),
         (["--subwords", "3-6", "--buckets", "99999999999"], "not in the range"),
-        (["--buckets", "10"], "--buckets goes with --subwords"),
+        (["--buckets", "10"], "--buckets needs --subwords"),
     ],
 )
 def test_wrong_ngrams(options, message, text, lmkit):

@@ -54,7 +54,7 @@ def test_texts_of_other_systems(pack, lmkit, vectors, work):
 def test_duplicates_and_bad_bytes_are_told(lmkit, fails):
     done = lmkit("w2v", "import", stdin=b"a 1 2\na 3 4\nb 1 2\nb 2 2\n")
     assert done.status == 0
-    assert "2 words met before were left out, the first is 'a'" in done.stderr
+    assert "2 repeated words skipped, the first is 'a'" in done.stderr
     assert fails(3, "w2v", "import", stdin=b"a 1 2\n\xff 3 4\n").stderr.startswith(
         "lmkit w2v import: <stdin>:2: not UTF-8 (byte 0xff"
     )
