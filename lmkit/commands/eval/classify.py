@@ -128,6 +128,6 @@ def _warn_undefined(run: Run, found: Any) -> None:
 
     undefined = classification.undefined(found)
     for what in undefined[:_SHOWN]:
-        run.terminal.notice(f"{what} is undefined (0 / 0), counted as 0")
+        run.terminal.notice(f"undefined, counted as 0: {what}")
     if len(undefined) > _SHOWN:
-        run.terminal.notice(f"{len(undefined) - _SHOWN} more measures are undefined (0 / 0), counted as 0")
+        run.terminal.notice(f"undefined, counted as 0: {len(undefined) - _SHOWN} more")

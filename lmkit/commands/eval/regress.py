@@ -65,4 +65,4 @@ def _numbers(items: Sequence[predictions.Item], what: str = "") -> Any:
 def _warn_undefined(run: Run, values: Mapping[str, float | None]) -> None:
     missing = [name for name, value in values.items() if value is None]
     if missing:
-        run.terminal.notice(f"{' and '.join(missing)} undefined: the predictions or the gold values are constant")
+        run.terminal.notice(f"{', '.join(missing)}: undefined, because the predictions or the gold values are constant")
