@@ -170,11 +170,11 @@ class SearchWriter:
         self._writer.write(event)
 
     def _notice_greedy(self, done: "Found", greedy: "Found") -> None:
-        """Says that the greedy text is better than what beams found."""
+        """Warns that the greedy text is better than the beams."""
         unit = "a score of" if done.alpha else "nats"
         self._run.terminal.notice(
-            f"greedy search finds a better text ({unit} {cell(greedy.score(self._model))}, these beams "
-            f"{cell(done.score(self._model))}); --keep-greedy lets it compete"
+            f"greedy search finds a better text ({unit} {cell(greedy.score(self._model))}) than these beams "
+            f"({cell(done.score(self._model))}); add it to the candidates with --keep-greedy"
         )
 
 
@@ -204,7 +204,7 @@ class WriterBuilder:
     def sampling(self, order: Sequence[str], report: ConstraintReport) -> Writer:
         """What writes texts that are drawn, or records, or a table of steps; `order` names their filters."""
         if self.options.explain and not self.options.json:
-            self.run.terminal.notice(f"order {','.join(order) or 'of no filters'}")
+            self.run.terminal.notice(f"filters: {','.join(order) or 'none'}")
             return StepTableWriter(self.out, sampled=self.files and self.number > 1)
         return self._writer(lambda done: {"order": order, **report.fields(done), **trace_fields(done)})
 
