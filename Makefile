@@ -43,6 +43,7 @@ check: $(VENV)/tested
 	$(BIN)/ruff check lmkit tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tests/wording.py
 
 docs: $(VENV)/tested
 	$(BIN)/python -m lmkit.manual

@@ -86,7 +86,7 @@ def drafts(options: argparse.Namespace) -> None:
 
 
 def _guess(draft: Any, chooser: Sampler, model: Any) -> Any:
-    return lambda place: ModelDraft(draft, chooser, model.form.line_end, place)
+    return lambda place: ModelDraft(draft, chooser, model.form.newline_id, place)
 
 
 def main() -> None:

@@ -89,12 +89,12 @@ _lmkit() {
             esac
             ;;
         'next')
-            options='-m --model --prompt --top --all --logits --plot -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --parse-special --bos --window --threads --device --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --parse-special --bos --window -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --top --all --logits --plot --json -o --output --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
                 --prompt) value='FILES' ;;
-                --top) value=' ' ;;
+                --bos) value='auto always never' ;;
                 -t | --temperature) value=' ' ;;
                 -k | --top-k) value=' ' ;;
                 -p | --top-p) value=' ' ;;
@@ -103,10 +103,10 @@ _lmkit() {
                 --epsilon) value=' ' ;;
                 --eta) value=' ' ;;
                 --order) value='FILES' ;;
-                --bos) value='auto always never' ;;
+                --top) value=' ' ;;
+                -o | --output) value='FILES' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
-                -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
@@ -871,11 +871,12 @@ _lmkit() {
             esac
             ;;
         'prompt answer')
-            options='-m --model --prompt --candidates --labels --candidates-file --joint --verbalizer --aggregate --strict --norm --domain --content-free --norms --parse-special --bos --window --cache --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --parse-special --bos --window --candidates --labels --candidates-file --joint --verbalizer --aggregate --strict --norm --domain --content-free --norms --json -o --output --cache --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --prompt) value='FILES' ;;
+                --bos) value='auto always never' ;;
                 --candidates | --labels) value='FILES' ;;
                 --candidates-file) value='FILES' ;;
                 --joint) value='FILES' ;;
@@ -885,18 +886,22 @@ _lmkit() {
                 --domain) value='FILES' ;;
                 --content-free) value='FILES' ;;
                 --norms) value='FILES' ;;
-                --bos) value='auto always never' ;;
+                -o | --output) value='FILES' ;;
                 --cache) value='FILES' ;;
                 --threads) value=' ' ;;
-                -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'prompt ablate')
-            options='-m --model --labels -k --shots --seeds --instruction --sep --example-sep --candidates --norm --domain --content-free --resamples --level --seed --window --input --shots-input --input-field --output-field --encoding-errors --cache --threads --items --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --window --input --shots-input --input-field --output-field --encoding-errors --labels -k --shots --seeds --instruction --sep --example-sep --candidates --norm --domain --content-free --resamples --level --seed --items --json -o --output --cache --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
+                --input) value='auto text tsv jsonl' ;;
+                --shots-input) value='auto tsv jsonl' ;;
+                --input-field) value='FILES' ;;
+                --output-field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
                 --labels) value='FILES' ;;
                 -k | --shots) value='FILES' ;;
                 --seeds) value=' ' ;;
@@ -910,20 +915,15 @@ _lmkit() {
                 --resamples) value=' ' ;;
                 --level) value=' ' ;;
                 --seed) value=' ' ;;
-                --input) value='auto text tsv jsonl' ;;
-                --shots-input) value='auto tsv jsonl' ;;
-                --input-field) value='FILES' ;;
-                --output-field) value='FILES' ;;
-                --encoding-errors) value='strict replace' ;;
-                --cache) value='FILES' ;;
-                --threads) value=' ' ;;
                 --items) value='FILES' ;;
                 -o | --output) value='FILES' ;;
+                --cache) value='FILES' ;;
+                --threads) value=' ' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'prompt search')
-            options='-m --model --templates --dev --test --input --columns --candidates --labels --candidates-file --norm --domain --content-free --resamples --level --seed --window --cache --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --templates --dev --test --input --columns --window --candidates --labels --candidates-file --norm --domain --content-free --resamples --level --seed --json -o --output --cache --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -940,9 +940,9 @@ _lmkit() {
                 --resamples) value=' ' ;;
                 --level) value=' ' ;;
                 --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
                 --cache) value='FILES' ;;
                 --threads) value=' ' ;;
-                -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;

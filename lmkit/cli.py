@@ -271,7 +271,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
             raise UsageError("--bare and --json exclude each other")
         read = _files_read(invocation, options)
         for output in [options.get("output"), *(options[key] for key in WRITTEN if isinstance(options.get(key), str))]:
-            streams.spare_inputs(output, [shared["config"], *read])
+            streams.refuse_overwriting_inputs(output, [shared["config"], *read])
         mapped_files.program = f"lmkit {name}"
         Terminal.current = terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         with _Isolation() as isolated, isolation.started_by(isolated.start):

@@ -56,7 +56,7 @@ class Tokenizer(Protocol):
         """Hexadecimal SHA-256 over kind and pieces: equal digests encode alike."""
 
     @property
-    def takes_bytes(self) -> bool:
+    def accepts_any_bytes(self) -> bool:
         """Whether any bytes will do, text or not."""
 
     @property
@@ -64,7 +64,7 @@ class Tokenizer(Protocol):
         """Special tokens by name, which text never becomes unless asked; none where text may spell them all."""
 
     @property
-    def parses(self) -> bool:
+    def parses_specials(self) -> bool:
         """Whether names of special tokens in a text mean these tokens."""
 
     @property
@@ -117,7 +117,7 @@ class Tokenizer(Protocol):
     def decode(self, ids: Sequence[int]) -> bytes:
         """The text that the ids spell; special tokens as their names."""
 
-    def parsing(self) -> "Tokenizer":
+    def with_specials(self) -> "Tokenizer":
         """The same tokenizer, to which names of special tokens in a text mean these tokens."""
 
     def piece(self, token: int) -> bytes:
@@ -172,12 +172,12 @@ class SequenceFormat(Protocol):
         """The token that stands before the first of a sequence."""
 
     @property
-    def line_end(self) -> int | None:
+    def newline_id(self) -> int | None:
         """The token at the end of a line; None: line ends are text."""
 
     @property
     def document_end(self) -> int | None:
-        """The token at the end of a sequence, where `line_end` is not that."""
+        """The token at the end of a sequence, where `newline_id` is not that."""
 
     @property
     def ends(self) -> Sequence[int]:
@@ -188,7 +188,7 @@ class SequenceFormat(Protocol):
         """Whether the start token is in front `always`, only where it would be `alone`, or `never`."""
 
     @property
-    def continuous(self) -> bool:
+    def multiline(self) -> bool:
         """Whether a sequence may have several lines."""
 
     def begun(self, ids: I32) -> I32:

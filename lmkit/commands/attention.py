@@ -107,7 +107,7 @@ def _weights(name: str, text: str) -> tuple[list[str], Any]:
     if not has_attention(model):
         raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no attention")
     tokenizer = model.tokenizer
-    ids = encode_prompt(tokenizer, model.form, streams.argument_bytes(text, raw=tokenizer.takes_bytes))
+    ids = encode_prompt(tokenizer, model.form, streams.argument_bytes(text, raw=tokenizer.accepts_any_bytes))
     weights = model.attention(ids)
     if np.isnan(weights).any():
         raise CheckpointError(f"{streams.display(name)}: damaged checkpoint: its weights give no attention")

@@ -93,7 +93,7 @@ def embed(
     names, texts = opening.sources([model] if model is not None else [], files)
     opened, by_token = opening.open_any(names[0]), each == "token" or token is not None
     tokenizer = opening.tokenizer_of(opened, names[0])
-    reader = opening.text_reader(encoding_errors, raw=tokenizer.takes_bytes, eager=True)
+    reader = opening.text_reader(encoding_errors, raw=tokenizer.accepts_any_bytes, eager=True)
     with streams.open_output(output, inputs=[*names, *texts]) as out:
         lines = _lines(run, reader, texts)
         if bow:
@@ -161,7 +161,9 @@ def _of_lines(lines: Iterable[bytes], vector: Callable[[bytes], Any]) -> Records
 def _of_tokens(
     tokenizer: Any, read: "Callable[[bytes], LineVectors]", lines: Iterable[bytes], wanted: str | None
 ) -> Records:
-    only = None if wanted is None else _spelled(tokenizer, streams.argument_bytes(wanted, raw=tokenizer.takes_bytes))
+    only = (
+        None if wanted is None else _spelled(tokenizer, streams.argument_bytes(wanted, raw=tokenizer.accepts_any_bytes))
+    )
     for number, line in enumerate(lines, 1):
         if only is not None and only.isdisjoint(tokenizer.encode(line).tolist()):
             continue

@@ -25,7 +25,7 @@ def print_gradients(run: Run, name: str, text: str, distance: int, json: bool, o
         raise CheckpointError(
             f"{streams.display(name)}: a model of kind {model.kind} has no gradients, only neural models have"
         )
-    streams.spare_inputs(output, [name, text])
+    streams.refuse_overwriting_inputs(output, [name, text])
     ids = _ids(run, model, text)
     with opening.error_context(text):
         found = _norms(model.weights, ids, distance + 1)
@@ -43,7 +43,7 @@ def _ids(run: Run, model: "NeuralModel", text: str) -> Any:
 
     from lmkit.data.sequences import sequences
 
-    reader = streams.TextReader(raw=model.tokenizer.takes_bytes)
+    reader = streams.TextReader(raw=model.tokenizer.accepts_any_bytes)
     blocks = islice(opening.text_for(run, reader, text, [model]), BLOCKS)
     parts = [ids for ids, _ in sequences(model.tokenizer, model.form, blocks)]
     return np.concatenate([np.zeros(0, np.int32), *parts])

@@ -7,8 +7,8 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
-from lmkit.commands.options.option_groups import with_groups
-from lmkit.commands.options.sampling import FilterOptions
+from lmkit.commands.options.option_groups import in_sections, with_groups
+from lmkit.commands.options.sampling import FILTERS, FilterOptions
 from lmkit.commands.options.standard import (
     Bos,
     Device,
@@ -31,19 +31,26 @@ if TYPE_CHECKING:  # numpy is not needed for help
 
 ROUNDING = 1e-3
 """How far from 1 the sum of probabilities may be in a file of rounded digits."""
+SECTIONS = {
+    "Input": ("model", "prompt", "parse_special", "bos", "window"),
+    "Sampling": (*FILTERS, "order"),
+    "Output": ("top", "everything", "logits", "plot", "json", "output"),
+    "Speed": ("threads", "device"),
+}
 
 
+@in_sections(SECTIONS)
 @with_groups()
 def next_token(
     run: Run,
     model: ModelOption = None,
     prompt: Prompt = "",
-    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many tokens to show.")] = 10,
-    everything: Annotated[bool, typer.Option("--all", help="Show every token.")] = False,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Number of tokens to show.")] = 10,
+    everything: Annotated[bool, typer.Option("--all", help="Show all tokens.")] = False,
     logits: Annotated[
-        bool, typer.Option("--logits", help="Show the model's own numbers too, before normalisation and filters.")
+        bool, typer.Option("--logits", help="Show logits too: the model's outputs before softmax and filters.")
     ] = False,
-    plot: Annotated[bool, typer.Option("--plot", help="Draw each probability as a bar.")] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw probabilities as bars.")] = False,
     *,
     filters: FilterOptions,
     parse_special: ParseSpecial = False,
@@ -54,18 +61,16 @@ def next_token(
     json: Json = False,
     output: Output = None,
 ) -> None:
-    """The distribution over the next token after a prompt.
+    """Show the distribution of the next token after a prompt.
 
-    Most probable first, ties by id. Without --prompt it is the beginning of a line, or of a text
-    where the model reads texts of several lines; its prompts may have several. The filters are
-    those of `lmkit sample`; with them the probabilities are those that would be drawn from, so that
-    the unknown word has none. The end of a line is `</s>`.
+    Tokens are listed by probability, ties by id; `</s>` is the end of a line. Without --prompt the
+    distribution is that of the beginning of a text (of a line, for models that read single lines).
 
-    Without filters the probabilities are those that `lmkit score` counts, also where an ARPA file's
-    or stupid backoff's do not sum to 1, which stderr says; sample draws in proportion to them.
+    With sampling filters, which are those of `lmkit sample`, the probabilities are those that tokens are
+    drawn from; the unknown token then has probability zero. Without filters they are those that `lmkit
+    score` uses. A warning reports probabilities that do not sum to 1 (ARPA files, stupid backoff).
 
-    Logits are what a neural model gives, of which the probabilities are the softmax. N-gram models
-    have none: for these they are natural logarithms of the model's probabilities.
+    --logits shows a neural model's outputs before softmax, or an n-gram model's log-probabilities in nats.
 
     Examples:
       lmkit next -m model.lm --prompt "once upon a" --top 5
@@ -84,13 +89,13 @@ def next_token(
     chain = filters.filtering.chain()
     opened = opening.with_special(scoring_models.open_generating_model(name, device), parse_special)
     opened = opening.with_bos(opened, bos)
-    data = streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes)
+    data = streams.argument_bytes(prompt, raw=opened.tokenizer.accepts_any_bytes)
     scoring_models.tell_unknown(run, opened, data)
     state = prompt_encoding.state_after(opened, prompt_encoding.seen(opened, data, window=window))
     logs = opened.next(state)
     if filters.filtering.used:
         logs = log_softmax.normalise(logs)
-        logs[prompt_encoding.never(opened, unknown=False)] = -np.inf  # what is never drawn is left out too
+        logs[prompt_encoding.never(opened, unknown=False)] = -np.inf  # nor tokens that are never drawn
         logs = log_softmax.normalise(chain(logs[None]).spread(len(logs))[0])
     else:
         _tell_sum(run, name, logs)
@@ -114,19 +119,19 @@ def next_token(
 
 
 def _tell_sum(run: Run, name: str, logs: "F64") -> None:
-    """Says so where the probabilities that a model gives do not sum to one."""
+    """Warns of probabilities that do not sum to one."""
     from lmkit.evaluation.perplexity import probability
 
     total = math.fsum(map(probability, logs.tolist()))
     if abs(total - 1) > ROUNDING:
         run.terminal.notice(
-            f"{streams.display(name)}: the probabilities after this prompt sum to {cell(total)} and are shown "
-            "as `lmkit score` counts them; sample draws in proportion to them"
+            f"{streams.display(name)}: the probabilities after this prompt sum to {cell(total)}; shown as "
+            "`lmkit score` uses them (`lmkit sample` normalises them)"
         )
 
 
 def _logits(model: "LanguageModel", state: "State") -> "F64":
-    """What the model gives before it is normalised; natural logarithms where it gives probabilities."""
+    """The logits of a model; natural logarithms where it gives probabilities."""
     from lmkit.protocols import has_logits
 
     return model.logits(state) if has_logits(model) else model.next(state)

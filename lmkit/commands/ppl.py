@@ -81,7 +81,7 @@ def ppl(
         models = scoring_models.open_scoring_models(names, scoring)
         _check_ends(names, models, no_eos=no_eos, explain=explain)
         scoring_models.use_threads(threads, names, models)
-        reader = opening.text_reader(scoring.encoding_errors, raw=opening.all_take_bytes(models), block=BLOCK)
+        reader = opening.text_reader(scoring.encoding_errors, raw=opening.all_accept_any_bytes(models), block=BLOCK)
         if explain:
             _explain(run, out, models[0], reader, texts, eos=not no_eos, as_json=json)
             return

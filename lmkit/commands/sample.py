@@ -43,38 +43,17 @@ def sample(
     shown: own.OutputOptions,
     output: Output = None,
 ) -> None:
-    r"""Generate text from any model.
+    r"""Generate text with any model.
 
-    Goes on from --prompt, -n times, or from each line of FILEs; without any a text begins
-    afresh. The text ends at the end of a line, at an end token of a published model, at --stop or
-    after --max-tokens; --json says which, as `finish_reason` (`eos`, `stop`, `length`). Where the model
-    reads texts of several lines, so may the prompt and what is generated be; it ends with a document,
-    where the model knows those. The model's own settings of generation, which `lmkit info` shows, are
-    followed only with --defaults, and options given win.
+    Continues --prompt (-n times), or each line of the FILEs. Without a prompt, starts a new text. A text ends
+    at the model's end token, before a --stop string or after --max-tokens. JSON Lines in, JSON Lines out:
+    records need a `prompt`, and their other fields are copied. Of several texts each is printed as one line.
 
-    Text goes to stdout as it grows. One text keeps its line ends; of several each is a line, line
-    ends within it shown as `\n`, unless --separator parts them. A FILE in JSON Lines is answered
-    in JSON Lines: its records have a `prompt`, and may have an `id`; all else in them passes through.
-
-    The same seed gives the same text, whatever the batch size and the number of threads: random numbers
-    come from the seed and the id of a prompt, which is the number of its line where it has none, so that
-    records with an `id` get the same texts in any order. Penalties come first; then the filters are applied in the
-    order of --order, each to what the one before left; --explain shows what they left at each step, as
-    a table or, with --json, as `steps`. --logprobs is about the model's own probabilities (`logprobs`).
-
-    --beam N searches for probable texts instead, and prints the best -n of them; texts that end
-    and texts cut by --max-tokens compete by nats / length^A. It ends early only where nothing
-    unfinished could still be printed. Where the greedy text would have been better, stderr
-    says so.
-
-    With --draft or --lookup some tokens are guessed and looked at together, which is faster where
-    guesses are often right, and the text is the same. They go with no search, constraint or Mirostat,
-    nor with --explain and --logprobs; searches take no constraint either.
-
-    With --json-schema, --regex, --choice or --grammar each text is valid, whatever the model: it
-    ends (`stop`) when nothing but its end may follow, and where it may also go on when the model
-    ends it; one that has no token for that goes on. A text cut by --max-tokens or --stop before it
-    is complete (`complete`) gives status 1. A part of JSON that the schema can't be held to is an error.
+    The same seed gives the same text, whatever --batch and --threads. The default draws from the model's own
+    distribution; penalties are applied first, then the filters in --order. --greedy, --beam and --contrastive
+    search for probable texts instead. --draft and --lookup make generation faster, with the same output.
+    --json-schema, --regex, --choice and --grammar make every complete text valid; exit status 1 if
+    --max-tokens or --stop cuts one. See lmkit-sampling(7) for the methods.
 
     Examples:
       lmkit sample -m model.lm -n 5
@@ -97,7 +76,7 @@ def sample(
         return scoring_models.open_generating_model(name, device)
 
     opened = open_model() if defaults else None
-    if opened is not None:  # else what is wrong with options is said before a model is opened
+    if opened is not None:  # else wrong options are reported before a model is opened
         with opening.error_context(name):
             asked = settled(run, opening.generation_of(opened), asked)
     plan = _plan(asked, constraints, drafts, shown, number)
@@ -105,7 +84,7 @@ def sample(
     shown = replace(shown, json=shown.json or prompts.has_records(files, source.form))
     shown.check()
     if "" in asked.stop:
-        raise UsageError("--stop with no text would stop everything")
+        raise UsageError("--stop is empty, so every text would end at once")
     opened = open_model() if opened is None else opened
     opened = opening.with_bos(opening.with_special(opened, source.parse_special), source.bos)
 
@@ -130,7 +109,7 @@ def sample(
             lambda prompt: {"constraint": report.constraint(prompt.record), "control": chosen.control()},
         )  # fmt: skip
         if not files:
-            prompt = streams.argument_bytes(source.prompt, raw=opened.tokenizer.takes_bytes)
+            prompt = streams.argument_bytes(source.prompt, raw=opened.tokenizer.accepts_any_bytes)
             scoring_models.tell_unknown(run, opened, prompt)
         windows = scoring_models.ContextNotice(run, streams.display(name), opened)
         for event in requests.run_requests(generator, asking, prompts.asked(run, source, files, opened)):
@@ -149,7 +128,7 @@ def _plan(
     asked: Settled, constraints: ConstraintOptions, drafts: own.SpeculativeOptions, shown: own.OutputOptions,
     number: int,
 ) -> "SearchPlan | None":  # fmt: skip
-    """The search that is asked for, if one is. Raises UsageError for options that do not go together."""
+    """The search that is asked for, if one is. Raises UsageError for options that cannot be combined."""
     sampling, searching = asked.sampling, asked.searching
     sampling.check()
     limits = {**dict.fromkeys(constraints.options, True), "--logprobs": shown.logprobs is not None}

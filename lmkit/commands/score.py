@@ -81,11 +81,11 @@ def score(
     scoring_models.use_threads(None, names, models)
     opened: LanguageModel = models[0]
     if scoring.mix is not None:
-        development = opening.text_reader(scoring.encoding_errors, raw=opening.all_take_bytes(models))
+        development = opening.text_reader(scoring.encoding_errors, raw=opening.all_accept_any_bytes(models))
         opened = mixtures.mixture_of(run, models, weights, development, scoring.mix_text)
     opening.tell_not_probabilities(run, names[0] if scoring.mix is None else "the mixture", opened)
     signature = opening.signature(opened, scoring_models.signature_parts(opened, scoring, eos=not no_eos))
-    reader = opening.text_reader(scoring.encoding_errors, raw=opened.tokenizer.takes_bytes, eager=True)
+    reader = opening.text_reader(scoring.encoding_errors, raw=opened.tokenizer.accepts_any_bytes, eager=True)
     with streams.open_output(output, inputs=[*names, *texts, scoring.mix_text]) as out:
         if not (json or bare):
             run.terminal.notice(f"signature {signature}")

@@ -37,10 +37,10 @@ class LineContexts:
             return 0
         return self._blank.code(self._coder, blank)
 
-    def end_line(self, node: Node, line_end: int) -> None:
+    def end_line(self, node: Node, newline_id: int) -> None:
         """A line ended after a place."""
         if self._form is not None:
-            self.node = self._distributions.after(node, line_end)
+            self.node = self._distributions.after(node, newline_id)
 
     def end_document(self) -> None:
         """A blank line ended a document."""

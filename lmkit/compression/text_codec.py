@@ -105,14 +105,14 @@ class _Shared:
     def __init__(self, model: LanguageModel, coder: Coder, sizes: Sizes, *, stream: bool) -> None:
         self.coder, self.sizes = coder, sizes
         self.distributions = Distributions(model)
-        self.has_lines = not stream or model.form.line_end is not None
+        self.has_lines = not stream or model.form.newline_id is not None
         self.speller = ByteFallbackSegmenter(
             model.tokenizer, None if self.has_lines else partial(_as_it_is, model.tokenizer)
         )
         if self.has_lines:
             self.lines = LineContexts(coder, self.distributions, model.form if stream else None)
-            line_end = model.form.line_end if stream else None
-            self.line_end = model.tokenizer.specials["eos"] if line_end is None else line_end
+            newline_id = model.form.newline_id if stream else None
+            self.newline_id = model.tokenizer.specials["eos"] if newline_id is None else newline_id
         self._named = AdaptiveBit(1, 4)  # 0: raw bytes, 1: the unknown token's own name
         self._returned = AdaptiveBit(4, 1)
         self._bytes = AdaptiveBytes()
@@ -200,8 +200,8 @@ def _encode_lines(shared: _Shared, chunks: Iterable[bytes]) -> Iterator[None]:
             node = _encode(shared, node, part)
         if last:
             if not blank:
-                shared.token(node, shared.line_end)
-                shared.lines.end_line(node, shared.line_end)
+                shared.token(node, shared.newline_id)
+                shared.lines.end_line(node, shared.newline_id)
             shared.ended(int(returned))
             node = None
         yield
@@ -360,7 +360,7 @@ def _decode(shared: _Shared, node: Node) -> Iterator[bytes]:
     run: list[int] = []
     while shared.begin_item(1):
         token = shared.token(node, 0)
-        if shared.has_lines and token == shared.line_end:
+        if shared.has_lines and token == shared.newline_id:
             shared.lines.end_line(node, token)
             break
         if token == document_end:

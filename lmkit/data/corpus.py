@@ -92,7 +92,7 @@ class EncodedText:
         Raises DataError where there is no such place.
         """
         wanted = round((1 - fraction) * len(self.ids))
-        borders = self.ends if form.by != "stream" else np.flatnonzero(self.ids == form.line_end) + 1
+        borders = self.ends if form.by != "stream" else np.flatnonzero(self.ids == form.newline_id) + 1
         borders = borders[borders < len(self.ids)]
         if not len(borders) or wanted <= 0:
             raise DataError("the text is too short to hold some of it out", hint="--valid FILE")
@@ -106,7 +106,7 @@ class EncodedText:
 
     def _bytes_before(self, form: TextFormat, border: int) -> int:
         """Bytes of the lines before a border between lines; blank lines between documents count by their share."""
-        line_ends = np.flatnonzero(self.ids == form.line_end)
+        line_ends = np.flatnonzero(self.ids == form.newline_id)
         if len(line_ends) == len(self.lines):
             return int(self.lines[: int(np.searchsorted(line_ends, border))].sum())
         return round(int(self.lines.sum()) * border / len(self.ids))

@@ -7,7 +7,7 @@ blank-line  everything between blank lines is
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,10 @@ The last is no property of a model: it is asked for, and leaves the first token 
 """
 
 
+_KEYS = ("by", "start", "line_end", "document_end")
+"""The keys of checkpoints for the fields of a TextFormat that all of them have."""
+
+
 @dataclass(frozen=True)
 class TextFormat:
     """What stands where a text begins, where a line ends and where a document ends."""
@@ -31,7 +35,7 @@ class TextFormat:
     by: str
     start: int
     """The token that stands before the first of a document; it is not predicted there."""
-    line_end: int | None
+    newline_id: int | None
     """The token at the end of each line; None: line ends are text as any other."""
     document_end: int | None = None
     """The token at the end of each document, where the end of its last line does not say it already."""
@@ -48,7 +52,7 @@ class TextFormat:
         return cls(by, start, specials["eos"], specials["bos"] if by in ("file", "blank-line") else None)
 
     @property
-    def continuous(self) -> bool:
+    def multiline(self) -> bool:
         """Whether a sequence may have several lines."""
         return self.by != "line"
 
@@ -73,7 +77,7 @@ class TextFormat:
         optional: dict[str, Any] = {"ends": list(self.ends)} if self.ends else {}
         if self.bos != ALWAYS:
             optional["bos"] = self.bos
-        return {name: value for name, value in asdict(self).items() if name not in ("ends", "bos")} | optional
+        return dict(zip(_KEYS, (self.by, self.start, self.newline_id, self.document_end), strict=True)) | optional
 
     @classmethod
     def from_json(cls, values: object, size: int) -> "TextFormat":
@@ -82,11 +86,12 @@ class TextFormat:
         def is_token(value: object) -> bool:
             return type(value) is int and 0 <= value < size
 
-        names = {field.name for field in fields(cls)}
-        if isinstance(values, Mapping) and names - {"ends", "bos"} <= set(values) <= names:
+        if isinstance(values, Mapping) and set(_KEYS) <= set(values) <= {*_KEYS, "ends", "bos"}:
             ends = values.get("ends", [])
-            form = cls(**{**values, "ends": tuple(ends) if isinstance(ends, list) else (ends,)})
-            optional = [token for token in (form.line_end, form.document_end) if token is not None]
+            own = tuple(ends) if isinstance(ends, list) else (ends,)
+            by, start, newline_id, document_end = (values[key] for key in _KEYS)
+            form = cls(by, start, newline_id, document_end, own, values.get("bos", ALWAYS))
+            optional = [token for token in (form.newline_id, form.document_end) if token is not None]
             known = form.by in WAYS and form.bos in (ALWAYS, ALONE) and isinstance(ends, list)
             if known and all(map(is_token, [form.start, *optional, *form.ends])):
                 return form
@@ -95,15 +100,15 @@ class TextFormat:
 
 def reaches_over_lines(form: SequenceFormat) -> bool:
     """Whether contexts reach over line ends, so that one line tells something of the next."""
-    return form.continuous or form.line_end is None
+    return form.multiline or form.newline_id is None
 
 
 def sequences(tokenizer: Tokenizer, form: TextFormat, blocks: Iterable[bytes]) -> Iterator[Part]:
     """The ids of one text given in blocks of whole lines, and where its documents end."""
-    if form.line_end is None:
+    if form.newline_id is None:
         return _kept(tokenizer, form, blocks)
     if form.by == "line":
-        return (with_line_ends(*tokenizer.encode_block(block), form.line_end) for block in blocks)
+        return (with_line_ends(*tokenizer.encode_block(block), form.newline_id) for block in blocks)
     if form.by == "blank-line":
         return _between_blanks(tokenizer, form, blocks)
     return _whole(tokenizer, form, blocks)
@@ -119,9 +124,9 @@ def _ending(form: TextFormat) -> I32:
 
 def _whole(tokenizer: Tokenizer, form: TextFormat, blocks: Iterable[bytes]) -> Iterator[Part]:
     """One document."""
-    assert form.line_end is not None
+    assert form.newline_id is not None
     for block in blocks:
-        yield with_line_ends(*tokenizer.encode_block(block), form.line_end)[0], _none()
+        yield with_line_ends(*tokenizer.encode_block(block), form.newline_id)[0], _none()
     last = _ending(form)
     yield last, np.array([len(last)])
 
@@ -136,11 +141,11 @@ def _kept(tokenizer: Tokenizer, form: TextFormat, blocks: Iterable[bytes]) -> It
 
 def _between_blanks(tokenizer: Tokenizer, form: TextFormat, blocks: Iterable[bytes]) -> Iterator[Part]:
     """Documents between blank lines; blank lines themselves are left out."""
-    assert form.line_end is not None
+    assert form.newline_id is not None
     ending = _ending(form)
     within = False  # whether a document is open
     for block in blocks:
-        ids, ends = with_line_ends(*tokenizer.encode_block(block), form.line_end)
+        ids, ends = with_line_ends(*tokenizer.encode_block(block), form.newline_id)
         parts, places, size = [], [], 0
         begin = 0
         for text, end in zip(block[:-1].split(b"\n"), ends.tolist(), strict=True):
@@ -164,25 +169,25 @@ def encode_prompt(tokenizer: Tokenizer, form: SequenceFormat, text: bytes) -> I3
     A token that begins every document is left out, where the text has it by its name.
     """
     ids = _prompt_ids(tokenizer, form, text)
-    named = tokenizer.parses and form.bos == ALWAYS and len(ids) and ids[0] == form.start
+    named = tokenizer.parses_specials and form.bos == ALWAYS and len(ids) and ids[0] == form.start
     return ids[1:] if named else ids
 
 
 def _prompt_ids(tokenizer: Tokenizer, form: SequenceFormat, text: bytes) -> I32:
-    if form.line_end is None:
+    if form.newline_id is None:
         return np.concatenate([np.zeros(0, np.int32), *tokenizer.encode_stream([text])])
-    *lines, last = text.split(b"\n") if form.continuous else [text]
-    whole = [np.append(tokenizer.encode(line), np.int32(form.line_end)) for line in lines]
+    *lines, last = text.split(b"\n") if form.multiline else [text]
+    whole = [np.append(tokenizer.encode(line), np.int32(form.newline_id)) for line in lines]
     return np.concatenate([*whole, tokenizer.encode(last)]).astype(np.int32)
 
 
 def decode_text(tokenizer: Tokenizer, form: SequenceFormat, ids: Iterable[int]) -> bytes:
     """The text that ids spell, line ends and all; special tokens that are no line ends as their names."""
-    if form.line_end is None or not form.continuous:
+    if form.newline_id is None or not form.multiline:
         return tokenizer.decode(list(ids))
     lines: list[list[int]] = [[]]
     for token in ids:
-        if token == form.line_end:
+        if token == form.newline_id:
             lines.append([])
         else:
             lines[-1].append(token)

@@ -130,13 +130,13 @@ class Mixture:
         """See `LanguageModel.advance`; a model of lines begins afresh behind the end of a line."""
         return tuple(
             model.start()
-            if token == self.form.line_end and self._restarts(model)
+            if token == self.form.newline_id and self._restarts(model)
             else model.advance(own, int(into[token]))
             for model, own, into in zip(self.models, state, self._into, strict=True)
         )
 
     def _restarts(self, model: LanguageModel) -> bool:
-        return self.form.continuous and not model.form.continuous
+        return self.form.multiline and not model.form.multiline
 
     def next(self, state: State) -> F64:
         """See `LanguageModel.next`."""
@@ -149,7 +149,7 @@ class Mixture:
         for model, into in zip(self.models, self._into, strict=True):
             own_ends = ends
             if self._restarts(model):
-                own_ends = np.union1d(ends, np.flatnonzero(ids == self.form.line_end) + 1).astype(np.int64)
+                own_ends = np.union1d(ends, np.flatnonzero(ids == self.form.newline_id) + 1).astype(np.int64)
             rows.append(model.score_many(into[ids], own_ends))
         return mixed(np.stack(rows, axis=-1), self.weights)
 
@@ -252,10 +252,10 @@ def _form(models: Sequence[LanguageModel]) -> TextFormat:
             raise DataError(
                 f"model 1 reads a text by {first.by} and model {number} by {form.by}: their tokens don't line up"
             )
-    leader = next((form for form in forms if form.continuous), first)
-    return TextFormat(leader.by, leader.start, leader.line_end, leader.document_end, tuple(leader.ends), leader.bos)
+    leader = next((form for form in forms if form.multiline), first)
+    return TextFormat(leader.by, leader.start, leader.newline_id, leader.document_end, tuple(leader.ends), leader.bos)
 
 
 def _sequence(form: SequenceFormat) -> tuple[object, ...]:
     """What the sequence of tokens depends on: lines and their ends are the same to a stream and to lines."""
-    return "line" if form.by == "stream" else form.by, form.line_end, form.document_end
+    return "line" if form.by == "stream" else form.by, form.newline_id, form.document_end

@@ -119,8 +119,8 @@ def score_block(model: LanguageModel, block: bytes, *, eos: bool = True) -> tupl
     Each line stands on its own. Its end is scored with it if `eos`, and if it is a token to the model.
     """
     ids, ends = model.tokenizer.encode_block(block)
-    if eos and model.form.line_end is not None:
-        ids, ends = with_line_ends(ids, ends, model.form.line_end)
+    if eos and model.form.newline_id is not None:
+        ids, ends = with_line_ends(ids, ends, model.form.newline_id)
     return ids, ends, model.score_many(ids, ends)
 
 
@@ -146,11 +146,11 @@ def evaluate_all(
 
     Where line ends are text to one of the models, the blocks are the text as it is.
     """
-    as_it_is = any(model.form.line_end is None for model in models)
+    as_it_is = any(model.form.newline_id is None for model in models)
 
     def reader(model: LanguageModel) -> Callable[[Iterable[bytes]], Iterator[Totals]]:
         def read(copy: Iterable[bytes]) -> Iterator[Totals]:
-            lines = whole_lines(copy) if as_it_is and model.form.line_end is not None else copy
+            lines = whole_lines(copy) if as_it_is and model.form.newline_id is not None else copy
             return evaluate(model, lines, eos=eos, threads=threads)
 
         return read
@@ -189,11 +189,11 @@ def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def totals_of(model: LanguageModel, ids: I32, nats: F64, ends: I64 | None = None) -> Totals:
-    """The totals of scored tokens without the text's sizes; `ends` of lines on their own, if not at `line_end`."""
+    """The totals of scored tokens without the text's sizes; `ends` of lines on their own, if not at `newline_id`."""
     unknown = ids == model.tokenizer.specials.get("unk", -1)
     if ends is None:
         alone = not reaches_over_lines(model.form)
-        ends = np.flatnonzero(ids == model.form.line_end) + 1 if alone else np.array([len(ids)])
+        ends = np.flatnonzero(ids == model.form.newline_id) + 1 if alone else np.array([len(ids)])
     return Totals(
         tokens=len(ids),
         unknown_tokens=int(np.count_nonzero(unknown)),

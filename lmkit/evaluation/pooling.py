@@ -95,7 +95,7 @@ def text_vector(model: HasEmbeddings, text: str) -> F64 | None:
     Line ends are read as the model reads them, and as spaces where it reads each line by itself.
     """
     form: SequenceFormat | None = getattr(model, "form", None)
-    if form is None or not form.continuous:
+    if form is None or not form.multiline:
         ids = model.tokenizer.encode(text.replace("\n", " ").encode())
     else:
         ids = encode_prompt(model.tokenizer, form, text.encode())

@@ -110,8 +110,8 @@ class ConstraintState:
             raise DataError(f"the model has no token for what the constraint asks {where}")
         return self._mask
 
-    def leads_on(self, token: int) -> bool:
-        """See `Constraint.leads_on`."""
+    def can_continue(self, token: int) -> bool:
+        """See `Constraint.can_continue`."""
         if token not in self._vocabulary.ends:
             matcher, joint, mask = self._after(token)
             if not (mask.any() or matcher.is_accepting()):

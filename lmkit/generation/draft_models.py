@@ -90,13 +90,13 @@ class ModelDraft:
     It may read texts otherwise: a model of lines begins afresh behind each line end.
     """
 
-    def __init__(self, model: LanguageModel, chooser: Sampler, line_end: int | None, place: Position) -> None:
+    def __init__(self, model: LanguageModel, chooser: Sampler, newline_id: int | None, place: Position) -> None:
         self._model, self._chooser, self._place = model, chooser, place
-        self._line_end = None if model.form.continuous else line_end
+        self._newline_id = None if model.form.multiline else newline_id
         most = context_limit(model)
         ids = place.prompt[-most:] if most is not None else place.prompt
-        if self._line_end is not None:
-            last = np.flatnonzero(ids == self._line_end)
+        if self._newline_id is not None:
+            last = np.flatnonzero(ids == self._newline_id)
             ids = ids[last[-1] + 1 :] if len(last) else ids
         self._states: list[State] = [prompt_encoding.state_after(model, ids)]
         self._ids: list[int] = []
@@ -128,7 +128,7 @@ class ModelDraft:
             self._states.append(self._after(self._states[-1], token))
 
     def _after(self, state: State, token: int) -> State:
-        return self._model.start() if token == self._line_end else self._model.advance(state, token)
+        return self._model.start() if token == self._newline_id else self._model.advance(state, token)
 
 
 def _alike(some: Sequence[int], others: Sequence[int]) -> int:

@@ -7,7 +7,7 @@ from lmkit.protocols import I32, LanguageModel, SequenceFormat, State, context_l
 
 def ends_of(form: SequenceFormat) -> tuple[int, ...]:
     """The tokens that end what is generated, in order; none: nothing does."""
-    own = form.document_end if form.continuous or form.line_end is None else form.line_end
+    own = form.document_end if form.multiline or form.newline_id is None else form.newline_id
     return tuple(sorted({*form.ends, *(() if own is None else (own,))}))
 
 
@@ -16,10 +16,10 @@ def never(model: LanguageModel, *, unknown: bool) -> list[int]:
 
     Models whose line ends are text are other makers', to whom every token may follow.
     """
-    if model.form.line_end is None:
+    if model.form.newline_id is None:
         return []
     specials = model.tokenizer.specials
-    marks = {*ends_of(model.form), model.form.line_end}
+    marks = {*ends_of(model.form), model.form.newline_id}
     return [
         specials[name] for name in ("bos", *(() if unknown else ("unk",))) if specials.get(name) not in {None, *marks}
     ]
@@ -30,7 +30,7 @@ def seen(model: LanguageModel, prompt: bytes, *, window: bool = False) -> I32:
 
     Raises DataError for such a one without `window`, and for several lines where a model reads each alone.
     """
-    if b"\n" in prompt and not model.form.continuous:
+    if b"\n" in prompt and not model.form.multiline:
         raise DataError("the prompt has several lines, and the model reads each by itself")
     ids: I32 = encode_prompt(model.tokenizer, model.form, prompt)
     most = context_limit(model)

@@ -34,7 +34,7 @@ class Constraint(Protocol):
         Raises DataError where none may.
         """
 
-    def leads_on(self, token: int) -> bool:
+    def can_continue(self, token: int) -> bool:
         """Whether the text can end or continue after an allowed token; one after which it can't is allowed no more."""
 
     def add(self, token: int) -> None:
@@ -131,7 +131,7 @@ class Sampler:
         """As `draw`, of the candidates; where the constraint finds that a token leads nowhere, of the others."""
         tokens, sure = self.draw(self.candidates(logs, places, error), places)
         for row, place in enumerate(places):
-            while place.constraint is not None and sure[row] and not place.constraint.leads_on(int(tokens[row])):
+            while place.constraint is not None and sure[row] and not place.constraint.can_continue(int(tokens[row])):
                 again = self.candidates(logs[row : row + 1], [place], error)
                 tokens[row : row + 1], sure[row : row + 1] = self.draw(again, [place])
         return tokens, sure

@@ -67,7 +67,7 @@ class SequentialStepper:
         place, constraint = row.place, row.request.constraint
         raw, candidates = self._candidates(alone.state(), place)
         token = int(self._chooser.draw(candidates, [place])[0][0])
-        while constraint is not None and not constraint.leads_on(token):
+        while constraint is not None and not constraint.can_continue(token):
             candidates = self._chooser.candidates(raw[None], [place])
             token = int(self._chooser.draw(candidates, [place])[0][0])
         if self._watch is not None:

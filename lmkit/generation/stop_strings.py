@@ -31,7 +31,7 @@ class StopStringMatcher:
         if not self._stops:
             self._waiting.append(token)
             return False
-        seen = self._growing.firm
+        seen = self._growing.stable_length
         self._growing.add([token])
         text = self._growing.text
         first = max(0, seen + 1 - self._longest)
@@ -56,11 +56,11 @@ class StopStringMatcher:
 
     def settled(self) -> bytes:
         """What came since the last call and no token to come can take back."""
-        firm = self._grown().firm
+        stable_length = self._grown().stable_length
         if not self._stops:
-            return self._until(firm)
-        end = bytes(self._growing.text[max(0, firm + 1 - self._longest) : firm])
-        return self._until(firm - max((_begun(end, stop) for stop in self._stops), default=0))
+            return self._until(stable_length)
+        end = bytes(self._growing.text[max(0, stable_length + 1 - self._longest) : stable_length])
+        return self._until(stable_length - max((_begun(end, stop) for stop in self._stops), default=0))
 
     def rest(self) -> bytes:
         """What came since the last call of `settled`, as the text has ended."""

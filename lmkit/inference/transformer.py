@@ -93,10 +93,10 @@ class TransformerModel(NeuralModel):
 
     def trunk(self) -> TransformerTrunk:
         """See `SupportsPrefixCache.trunk`."""
-        line_end, piece = self.form.line_end, self.tokenizer.piece
+        newline_id, piece = self.form.newline_id, self.tokenizer.piece
         return TransformerTrunk(
             self._decoder, self.form.begun, self.settings.context,
-            lambda token: token == line_end or piece(token).endswith(b"\n"),
+            lambda token: token == newline_id or piece(token).endswith(b"\n"),
         )  # fmt: skip
 
     # Many tokens at a time.

@@ -470,7 +470,7 @@ def _status(stream: IO[Any] | None) -> os.stat_result | None:
         return None
 
 
-def spare_inputs(name: str | None, inputs: Iterable[str | None]) -> None:
+def refuse_overwriting_inputs(name: str | None, inputs: Iterable[str | None]) -> None:
     """Raises UsageError where an output, a file or stdout, is one of the inputs, which stdin is always one of."""
     output = _status(sys.stdout) if name in (None, STDIN) else _status_of(name)
     if output is None or not stat.S_ISREG(output.st_mode):
@@ -524,7 +524,7 @@ def expect_output(name: str | None, *, binary: bool = False) -> None:
 def _file_output(name: str, inputs: Iterable[str | None]) -> Iterator[Output]:
     expect_output(name)
     target = Path(name)
-    spare_inputs(name, inputs)
+    refuse_overwriting_inputs(name, inputs)
     if target.exists() and not target.is_file():  # /dev/null, a named pipe
         with open(target, "wb") as stream:
             yield Output(stream, live=False)

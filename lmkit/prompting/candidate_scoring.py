@@ -52,7 +52,7 @@ class Parted(NamedTuple):
 
 def reads_lines(model: LanguageModel) -> bool:
     """Whether a model reads each line by itself, so that a question's other lines are not seen."""
-    return not model.form.continuous and model.form.line_end is not None
+    return not model.form.multiline and model.form.newline_id is not None
 
 
 def seen(model: LanguageModel, question: Question) -> Question:
@@ -70,7 +70,7 @@ def part(model: LanguageModel, question: Question) -> Parted:
     if reads_lines(model):
         line = seen(model, question)
         before, after = line.before, line.after.removesuffix("\n")
-        end = model.form.line_end if line.after.endswith("\n") else None
+        end = model.form.newline_id if line.after.endswith("\n") else None
         if any("\n" in one for one in (question.joint, *question.candidates)):
             raise DataError("an answer has several lines, and the model reads each line separately")
 

@@ -70,7 +70,7 @@ def scores(
 
     Those come first, in order; of equal questions one is asked. Raises DataError for a value that is none of these.
     """
-    ways = [window, getattr(model.tokenizer, "parses", False), model.form.bos]
+    ways = [window, model.tokenizer.parses_specials, model.form.bos]
     keys = [key_of(model, q.before, q.joint, q.candidates, q.after, ways) for q in questions]
     places: dict[str, list[int]] = {}
     for place, key in enumerate(keys):

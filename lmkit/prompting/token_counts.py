@@ -12,7 +12,7 @@ def size_in(tokenizer: Tokenizer, form: SequenceFormat | None) -> Callable[[str]
     A line end is a token where each line is read by itself, and to words, characters and bytes without a model; to
     other tokenizers without a model it is text.
     """
-    if form is not None and (form.continuous or form.line_end is None):
+    if form is not None and (form.multiline or form.newline_id is None):
         return lambda text: len(encode_prompt(tokenizer, form, text.encode()))
     if form is None and tokenizer.is_subword:
         return lambda text: sum(map(len, tokenizer.encode_stream([text.encode()])))

@@ -155,14 +155,14 @@ class HuggingFaceTokenizer(LineTokenizer):
 
     def encoder(self, options: Options) -> ForeignEncoder:
         """An encoder of blocks of one text; see `Options`."""
-        return ForeignEncoder(self._served, options, parse=bool(options.parse) or self.parses)
+        return ForeignEncoder(self._served, options, parse=bool(options.parse) or self.parses_specials)
 
-    def parsing(self) -> "HuggingFaceTokenizer":
+    def with_specials(self) -> "HuggingFaceTokenizer":
         """The same tokenizer, to which names of special tokens in a text mean these tokens."""
         made = copy(self)
         for made_before in ("_lines", "_stream"):
             made.__dict__.pop(made_before, None)
-        made.parses = True
+        made.parses_specials = True
         return made
 
     @cached_property

@@ -50,8 +50,8 @@ class LineTokenizer(ABC):
         return b""
 
     @property
-    def takes_bytes(self) -> bool:
-        """See `Tokenizer.takes_bytes`."""
+    def accepts_any_bytes(self) -> bool:
+        """See `Tokenizer.accepts_any_bytes`."""
         return False
 
     @property
@@ -94,8 +94,8 @@ class LineTokenizer(ABC):
         """See `Tokenizer.json`."""
         return None
 
-    parses = False
-    """See `Tokenizer.parses`."""
+    parses_specials = False
+    """See `Tokenizer.parses_specials`."""
 
     def encode(self, text: bytes) -> I32:
         """See `Tokenizer.encode`."""
@@ -127,8 +127,8 @@ class LineTokenizer(ABC):
         """See `Tokenizer.decode`."""
         return (self.separator or b"").join(map(self.piece, ids))
 
-    def parsing(self) -> Tokenizer:
-        """See `Tokenizer.parsing`; here names of special tokens are text as any other."""
+    def with_specials(self) -> Tokenizer:
+        """See `Tokenizer.with_specials`; here names of special tokens are text as any other."""
         return self
 
     def is_byte(self, _token: int) -> bool:

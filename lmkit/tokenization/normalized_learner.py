@@ -20,9 +20,9 @@ class NormalizedLearner:
         return self._learner.dropped
 
     @property
-    def takes_bytes(self) -> bool:
-        """See `Learner.takes_bytes`."""
-        return self._learner.takes_bytes
+    def accepts_any_bytes(self) -> bool:
+        """See `Learner.accepts_any_bytes`."""
+        return self._learner.accepts_any_bytes
 
     def scan(self, block: bytes) -> tuple[bytes, Any]:
         """Return the block in normal form and what the other learner finds in it; see `Learner.scan`."""

@@ -1,4 +1,4 @@
-"""The text of tokens that come one after another: each costs the same, and what is firm stays. Knows no model.
+"""The text of tokens that come one after another: each costs the same, and a stable beginning stays. Knows no model.
 
 Tokenizers that have a `separator` spell the pieces with that between them, and without the space that ends the
 last word where they say so by `ends_words`. Of others, of which only the text of a whole is known, the last few
@@ -18,7 +18,7 @@ _REPLACEMENT = "\ufffd".encode()
 class _Line(Protocol):
     """The text of one line."""
 
-    firm: int
+    stable_length: int
     """How many bytes of it no token to come can change."""
 
     def add(self, tokens: Sequence[int]) -> Iterable[tuple[int, bytes]]:
@@ -31,24 +31,24 @@ class _Line(Protocol):
 class StreamingDecoder:
     """What ids spell, line ends and all: after each the text of `sequences.decode_text`.
 
-    `text`: all of it. `firm`: how many bytes of it stay, whatever comes.
+    `text`: all of it. `stable_length`: how many bytes of it stay, whatever comes.
     """
 
     def __init__(self, tokenizer: Tokenizer, form: SequenceFormat) -> None:
         self._tokenizer = tokenizer
-        self._line_end = form.line_end if form.continuous else None
+        self._newline_id = form.newline_id if form.multiline else None
         self._line = _line(tokenizer)
         self._begin = 0
         self.text = bytearray()
-        self.firm = 0
+        self.stable_length = 0
 
     def add(self, tokens: Sequence[int]) -> None:
         """More tokens."""
-        while self._line_end in tokens:
-            place = tokens.index(self._line_end)
+        while self._newline_id in tokens:
+            place = tokens.index(self._newline_id)
             self._add(tokens[:place])
             self.text += b"\n"
-            self._begin = self.firm = len(self.text)
+            self._begin = self.stable_length = len(self.text)
             self._line = _line(self._tokenizer)
             tokens = tokens[place + 1 :]
         self._add(tokens)
@@ -58,7 +58,7 @@ class StreamingDecoder:
         if tokens:
             for place, new in self._line.add(tokens):
                 self.text[self._begin + place :] = new
-            self.firm = self._begin + self._line.firm
+            self.stable_length = self._begin + self._line.stable_length
 
     def branch(self) -> "StreamingDecoder":
         """Another that goes on from here."""
@@ -80,7 +80,7 @@ class _Joined:
         self._separator = separator
         self._ends_words = tokenizer.ends_words
         self._space = b""  # at the end of what came, to be told with what follows
-        self.firm = 0
+        self.stable_length = 0
 
     def add(self, tokens: Sequence[int]) -> Iterable[tuple[int, bytes]]:
         """See `_Line.add`."""
@@ -88,8 +88,8 @@ class _Joined:
         self._between = self._separator
         self._space = b" " if self._ends_words and new.endswith(b" ") else b""
         new = new[: len(new) - len(self._space)]
-        place = self.firm
-        self.firm += len(new)
+        place = self.stable_length
+        self.stable_length += len(new)
         return [(place, new)]
 
     def branch(self) -> "_Joined":
@@ -106,7 +106,7 @@ class _Decoded:
         self._ids: list[int] = []
         self._begin = 0  # the first of the tokens that are decoded
         self._known = b""  # what those of them spell that are done with
-        self.firm = 0
+        self.stable_length = 0
 
     def add(self, tokens: Sequence[int]) -> Iterable[tuple[int, bytes]]:
         """See `_Line.add`."""
@@ -116,15 +116,15 @@ class _Decoded:
         self._ids.append(token)
         text = self._tokenizer.decode(self._ids[self._begin :])
         if not text.startswith(self._known):  # never where `local` is true
-            self._local, self._begin, self._known, self.firm = False, 0, b"", 0
+            self._local, self._begin, self._known, self.stable_length = False, 0, b"", 0
             text = self._tokenizer.decode(self._ids)
-        place, new = self.firm, text[len(self._known) :]
+        place, new = self.stable_length, text[len(self._known) :]
         if self._local and not new.endswith(_REPLACEMENT) and not self._tokenizer.is_byte(token):
             begin = max(self._begin, len(self._ids) - _CONTEXT)
             known = self._tokenizer.decode(self._ids[begin:])
             if known:  # what stands at the beginning of a line may be spelled otherwise
                 self._begin, self._known = begin, known
-                self.firm += len(new)
+                self.stable_length += len(new)
         return place, new
 
     def branch(self) -> "_Decoded":

@@ -24,13 +24,13 @@ class TokenBytes:
     first     at the start of a text or line, (V,)
     inside    behind other tokens, (V,)
     parting   whether a space follows once more text of the line does, (V,); such a space ends no line
-    line_end  the token that is a line feed, if there is one
+    newline_id  the token that is a line feed, if there is one
     """
 
     first: Spellings
     inside: Spellings
     parting: Bool
-    line_end: int | None = None
+    newline_id: int | None = None
 
     def at(self, joint: Context) -> list[bytes]:
         """What each token adds at a joint, (V,); nothing for one that no text has."""
@@ -38,14 +38,14 @@ class TokenBytes:
 
     def at_one(self, token: int, joint: Context) -> bytes:
         """What one token adds at a joint."""
-        if token == self.line_end:
+        if token == self.newline_id:
             return b"\n"
         spelling = self.first[token] if joint == Context.START else self.inside[token]
         return b"" if spelling is None else (b" " if joint == Context.PARTED else b"") + spelling
 
     def after(self, token: int) -> Context:
         """What stands before the next token."""
-        if token == self.line_end:
+        if token == self.newline_id:
             return Context.START
         return Context.PARTED if self.parting[token] else Context.INSIDE
 
@@ -60,4 +60,4 @@ def token_bytes_of(tokenizer: Tokenizer, form: SequenceFormat) -> TokenBytes:
     """What a tokenizer's tokens add to texts of a form; special tokens nothing, as texts have none."""
     hidden = set(tokenizer.specials.values()) | set(tokenizer.names.values())
     first, inside, parting = tokenizer.spellings(hidden)
-    return TokenBytes(first, inside, parting, form.line_end if form.continuous else None)
+    return TokenBytes(first, inside, parting, form.newline_id if form.multiline else None)

@@ -38,8 +38,8 @@ class Learner(Protocol):
     """Words spelled like sentence marks that were left out so far."""
 
     @property
-    def takes_bytes(self) -> bool:
-        """See `Tokenizer.takes_bytes`."""
+    def accepts_any_bytes(self) -> bool:
+        """See `Tokenizer.accepts_any_bytes`."""
 
     def scan(self, block: bytes) -> Any:
         """What can be done for a block of whole lines without knowing those before; threads may share this."""
@@ -140,7 +140,7 @@ class WordTokenizer(Stored):
 class WordLearner:
     """Learns every word it meets."""
 
-    takes_bytes = False
+    accepts_any_bytes = False
 
     def __init__(self) -> None:
         self._interner = Interner()
@@ -204,7 +204,7 @@ class CharLearner:
     """Learns every character it meets."""
 
     dropped = 0
-    takes_bytes = False
+    accepts_any_bytes = False
 
     def __init__(self) -> None:
         self._table = np.full(_CODE_POINTS, -1, dtype=np.int32)
@@ -236,7 +236,7 @@ class ByteTokenizer(Stored):
     """The 256 bytes, as ids 3 to 258; nothing is ever unknown."""
 
     kind = "byte"
-    takes_bytes = True
+    accepts_any_bytes = True
 
     def __init__(self, normalization: Normalization = UNCHANGED) -> None:
         super().__init__(Vocabulary.of([*NAMES, *(bytes([value]) for value in range(256))]), normalization)
@@ -267,7 +267,7 @@ class Fixed:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self.takes_bytes = tokenizer.takes_bytes
+        self.accepts_any_bytes = tokenizer.accepts_any_bytes
 
     def scan(self, block: bytes) -> tuple[I32, I64]:
         """The ids themselves: there is nothing to learn."""

@@ -103,7 +103,7 @@ def test_a_file_is_read_as_it_was_written(architecture: str, shape: Any, work: P
     assert {name: array.tobytes() for name, array in weights.tensors.items()} == {
         name: array.tobytes() for name, array in tensors.items()
     }
-    assert (weights.form.by, weights.form.start, weights.form.line_end) == ("stream", 258, None)
+    assert (weights.form.by, weights.form.start, weights.form.newline_id) == ("stream", 258, None)
     assert weights.tokenizer.encode(b"ab ab").tolist() == [256, 257]
 
 

@@ -53,7 +53,7 @@ def test_texts_end_with_documents_and_lines(lmkit, shelf):
         ended = [record for record in records if record["finish_reason"] == "eos"]
         assert ended
         several = any("\n" in record["text"] for record in records)
-        assert several == open_language_model(str(shelf[name])).form.continuous
+        assert several == open_language_model(str(shelf[name])).form.multiline
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -46,21 +46,24 @@ def model(request):
 
 
 def test_names_are_tokens_only_if_asked(model):
-    plain, parsing = model.tokenizer, model.tokenizer.parsing()
+    plain, with_specials = model.tokenizer, model.tokenizer.with_specials()
     named = [plain.names[b"<|a|>"], plain.names[b"<|b|>"]]
     text = PROMPT.encode()
     assert not set(named) & set(encode_prompt(plain, model.form, text).tolist())
-    ids = encode_prompt(parsing, model.form, text).tolist()
+    ids = encode_prompt(with_specials, model.form, text).tolist()
     assert [token for token in ids if token in named] == named
-    assert decode_text(parsing, model.form, ids) == text
+    assert decode_text(with_specials, model.form, ids) == text
     assert (
-        encode_prompt(plain, model.form, b"the cat").tolist() == encode_prompt(parsing, model.form, b"the cat").tolist()
+        encode_prompt(plain, model.form, b"the cat").tolist()
+        == encode_prompt(with_specials, model.form, b"the cat").tolist()
     )
 
 
 def test_the_token_that_begins_every_text_is_not_there_twice(model):
     start = model.tokenizer.piece(model.form.start)
-    ids = [encode_prompt(model.tokenizer.parsing(), model.form, text).tolist() for text in (start + b"cat", b"cat")]
+    ids = [
+        encode_prompt(model.tokenizer.with_specials(), model.form, text).tolist() for text in (start + b"cat", b"cat")
+    ]
     assert ids[0] == ids[1]
 
 
@@ -74,7 +77,7 @@ def test_commands_take_names_for_tokens(file, model, lmkit):
     named = lmkit("next", "-m", file, "--prompt", PROMPT, "--json", "--parse-special").records
     assert plain != named
     state = model.start()
-    for token in encode_prompt(model.tokenizer.parsing(), model.form, PROMPT.encode()).tolist():
+    for token in encode_prompt(model.tokenizer.with_specials(), model.form, PROMPT.encode()).tolist():
         state = model.advance(state, token)
     assert_nats(model, named[0]["nats"], model.next(state).max())
     done = lmkit("prompt", "answer", "-m", file, "--prompt", PROMPT, "--candidates", "a,b", "--parse-special")

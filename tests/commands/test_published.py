@@ -132,11 +132,11 @@ def test_settings_that_do_not_draw_are_greedy(folder: Path, lmkit: Callable[...,
     greedy = lmkit("sample", "-m", folder, "--greedy", "--max-tokens", 6, "--prompt", "the", "--json").records[0]
     assert told(**plain).records[0]["text"].startswith(greedy["text"])
     assert told(**plain, suppress_tokens=[7]).stderr.endswith(
-        "suppress_tokens: settings of the model that lmkit does not follow, ignored\n"
+        "generation_config: suppress_tokens not supported, ignored\n"
     )
     assert len(told(num_beams=3, max_new_tokens=6).records) == 1
     (work / "other" / "generation_config.json").write_text(json.dumps({"do_sample": True, "top_k": "x"}))
-    assert "other: its setting top_k is 'x'" in fails(4, "sample", "-m", "other", "--defaults").stderr
+    assert "other: generation_config: top_k is 'x'" in fails(4, "sample", "-m", "other", "--defaults").stderr
     (work / "other" / "generation_config.json").write_text("{}")
     assert "no settings of generation" in fails(4, "sample", "-m", "other", "--defaults").stderr
 
@@ -170,9 +170,9 @@ def test_prompts_of_a_models_own_template(
         assert prompt(stdin=tools) == "tool_use<|end|>"
         assert prompt("--template", "default", stdin=tools) == expected
         done = lmkit("prompt", "chat", "-m", model, stdin=b"a <|turn|>\n")
-        assert "message 1 has <|turn|>, a mark of the template" in done.stderr
+        assert "message 1 contains <|turn|>, a control token of the template" in done.stderr
         assert (
-            "--template 'other' is none of default, plain, tool_use, llama2"
+            "--template 'other' is neither a file or folder nor one of default, plain, tool_use, llama2"
             in fails(2, "prompt", "chat", "-m", model, "--template", "other").stderr
         )
     again = transformers.AutoTokenizer.from_pretrained(work / "named")

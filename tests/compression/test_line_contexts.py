@@ -77,7 +77,7 @@ def with_line_ends_as_text(tokenizer, *, recurrent):
 
 def bits(model, text):
     """What `lmkit ppl` reports for a text that its readers give as blocks."""
-    blocks = [text] if model.form.line_end is None else list(perplexity.whole_lines([text] if text else []))
+    blocks = [text] if model.form.newline_id is None else list(perplexity.whole_lines([text] if text else []))
     return -sum(totals.nats for totals in perplexity.evaluate(model, blocks)) / perplexity.LN2
 
 
@@ -88,7 +88,7 @@ LINES = st.lists(st.lists(WORDS, max_size=9).map(" ".join), max_size=12)
 def holds(model, lines, end):
     text = ("\n".join(lines) + end).encode()
     unk = model.tokenizer.specials.get("unk")
-    if model.form.line_end is not None and unk in model.tokenizer.encode_block(text + b"\n")[0]:
+    if model.form.newline_id is not None and unk in model.tokenizer.encode_block(text + b"\n")[0]:
         return
     assert 8 * len(there_and_back(model, text, 1 << 16)) <= bits(model, text) + 64
 

@@ -75,7 +75,7 @@ def test_reading_equals_stepping_and_scoring(forms, other, lines):
     ids, nats = read(model, text_of(lines))
     ((wanted, ends), *_) = sequences(model.tokenizer, model.form, [b"".join(text_of(lines))])
     assert ids.tolist() == wanted.tolist()
-    if model.form.continuous:
+    if model.form.multiline:
         ends = np.array([len(ids)])
     np.testing.assert_allclose(nats, stepped(model, ids.tolist(), set(ends.tolist())), atol=1e-12)
     np.testing.assert_allclose(nats, model.score_many(ids, ends), atol=1e-12)

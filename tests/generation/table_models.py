@@ -15,7 +15,7 @@ class Letters:
     """Ids 3 and up are letters."""
 
     kind = "char"
-    takes_bytes = False
+    accepts_any_bytes = False
     specials = MappingProxyType({"unk": UNK, "bos": BOS, "eos": EOS})
 
     def __init__(self, size):

@@ -85,7 +85,7 @@ def with_and_without(model, begins, chooser, **how):
 
 
 def drafting(model, chooser, target):
-    return lambda place: ModelDraft(model, chooser, target.form.line_end, place)
+    return lambda place: ModelDraft(model, chooser, target.form.newline_id, place)
 
 
 def looking(longest):
@@ -315,21 +315,21 @@ def test_a_draft_goes_on_from_what_was_right():
     model = bigram(LETTERS, "line")
     chooser = chooser_of(model, {})
     place = Position(7, np.array([3, 4], dtype=np.int32), [])
-    draft = ModelDraft(model, chooser, model.form.line_end, place)
+    draft = ModelDraft(model, chooser, model.form.newline_id, place)
     first = some(draft, 4)
     for taken in (0, 2, 4):
-        other = ModelDraft(model, chooser, model.form.line_end, place)
+        other = ModelDraft(model, chooser, model.form.newline_id, place)
         assert some(other, 4) == first
         tokens = [*first[:taken], 6]
         other.follow(tokens)
-        fresh = ModelDraft(model, chooser, model.form.line_end, place._replace(ids=tokens))
+        fresh = ModelDraft(model, chooser, model.form.newline_id, place._replace(ids=tokens))
         assert some(other, 3) == some(fresh, 3)
 
 
 def test_a_draft_of_lines_begins_afresh_behind_a_line_end():
     target, draft = bigram(LETTERS, "stream"), TransformerModel(transformer(by="line", context=30))
     chooser = chooser_of(target, {})
-    end = target.form.line_end
+    end = target.form.newline_id
     fresh = some(ModelDraft(draft, chooser, end, Position(3, np.zeros(0, dtype=np.int32), [])), 1)
     for prompt, ids in (([5, 6, end], []), ([5], [end]), ([4, end, 3, end], [])):
         place = Position(3, np.array(prompt, dtype=np.int32), ids)

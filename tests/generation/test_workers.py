@@ -76,7 +76,7 @@ class Digits:
         allowed[5:7] = True
         return allowed
 
-    def leads_on(self, _token):
+    def can_continue(self, _token):
         return True
 
     def add(self, _token):

@@ -107,9 +107,9 @@ def test_line_ends_that_are_text(before, candidates, after):
 def test_models_of_lines_see_the_line_of_the_answer(before, candidates, after):
     model = RandomModel("char")
     (found,) = score(model, Question(before, candidates, " ", after))
-    here, line_end, _ = after.partition("\n")
+    here, newline_id, _ = after.partition("\n")
     (alone,) = score(model, Question(before.split("\n")[-1], candidates, " ", here))
-    if not line_end:
+    if not newline_id:
         assert found == alone
     else:  # the end of that line is scored with it
         assert [one - 1 for one in found.tokens] == list(alone.tokens)
@@ -197,14 +197,14 @@ def test_what_is_shared_is_run_once(own):
 
     found._decoder.extend = counted
     rng = np.random.default_rng(1)
-    letters = [token for token in range(3, 20) if token != model.form.line_end]
+    letters = [token for token in range(3, 20) if token != model.form.newline_id]
 
     def some(size):
         return rng.choice(letters, size).astype(np.int32)
 
-    line_end = np.array([model.form.line_end], np.int32)
+    newline_id = np.array([model.form.newline_id], np.int32)
     shared = np.concatenate(
-        (some(2 * prefix_cache.MOST), line_end, some(2), line_end, some(prefix_cache.LEAST), line_end)
+        (some(2 * prefix_cache.MOST), newline_id, some(2), newline_id, some(prefix_cache.LEAST), newline_id)
     )
     for number in range(prefix_cache.LEAST, prefix_cache.LEAST + 4):
         prefix = np.concatenate((shared, some(number)))

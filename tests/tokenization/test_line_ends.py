@@ -66,9 +66,9 @@ def tokenizer(request: Any) -> Tokenizer:
     return made
 
 
-def trained_ids(tokenizer: Tokenizer, text: str, line_end: int) -> list[int]:
+def trained_ids(tokenizer: Tokenizer, text: str, newline_id: int) -> list[int]:
     """What a model trained here reads: as `TextReader` hands it over, each line and its end."""
-    form = TextFormat("stream", line_end, line_end)
+    form = TextFormat("stream", newline_id, newline_id)
     block = (text if text.endswith("\n") or not text else text + "\n").replace("\r\n", "\n").encode()
     ids = np.concatenate([part for part, _ in sequences(tokenizer, form, [block])] or [np.zeros(0)]).tolist()
     return ids if text.endswith("\n") or not text else ids[:-1]
@@ -90,11 +90,11 @@ def test_the_library_gives_the_text_back(tokenizer: Tokenizer, text: str) -> Non
 
 def test_what_was_written_is_read_as_the_same_tokenizer(tokenizer: Tokenizer) -> None:
     data = line_ends.write(tokenizer, 2)
-    read, line_end = line_ends.read(data, None)
+    read, newline_id = line_ends.read(data, None)
     if getattr(tokenizer, "ends_words", False):  # which only the library reads
-        assert (line_end, read.kind, read.size) == (None, "huggingface", tokenizer.size)
+        assert (newline_id, read.kind, read.size) == (None, "huggingface", tokenizer.size)
         return
-    assert (line_end, read.kind, read.digest) == (2, tokenizer.kind, tokenizer.digest)
+    assert (newline_id, read.kind, read.digest) == (2, tokenizer.kind, tokenizer.digest)
     assert line_ends.write(read, 2) == data
 
 
@@ -102,15 +102,15 @@ def test_without_line_ends_words_and_the_like_are_read_as_the_same_too() -> None
     for name in MAKERS:
         kind, tokenizer = name.partition("-")[0], MAKERS[name]()
         if kind in ("word", "char", "byte"):
-            read, line_end = line_ends.read(line_ends.write(tokenizer, None), None)
-            assert (line_end, read.kind, read.digest) == (None, kind, tokenizer.digest)
+            read, newline_id = line_ends.read(line_ends.write(tokenizer, None), None)
+            assert (newline_id, read.kind, read.digest) == (None, kind, tokenizer.digest)
 
 
 def test_a_file_that_was_changed_is_left_to_the_library() -> None:
     document = json.loads(line_ends.write(learned("char"), 2))
     document["pre_tokenizer"] = {"type": "Whitespace"}
-    read, line_end = line_ends.read(json.dumps(document).encode(), None)
-    assert (read.kind, line_end) == ("huggingface", None)
+    read, newline_id = line_ends.read(json.dumps(document).encode(), None)
+    assert (read.kind, newline_id) == ("huggingface", None)
 
 
 def test_a_second_line_end_is_refused() -> None:

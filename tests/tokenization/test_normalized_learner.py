@@ -38,8 +38,8 @@ def test_counts_are_those_of_the_normal_form(kind, several, normalization, threa
 
 def test_bytes_take_any_bytes_and_words_do_not():
     normalization = Normalization(("lowercase",))
-    assert NormalizedLearner(learner("byte"), normalization).takes_bytes
-    assert not NormalizedLearner(learner("word"), normalization).takes_bytes
+    assert NormalizedLearner(learner("byte"), normalization).accepts_any_bytes
+    assert not NormalizedLearner(learner("word"), normalization).accepts_any_bytes
 
 
 def test_a_tokenizer_that_is_given_normalises():

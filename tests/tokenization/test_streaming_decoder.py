@@ -114,20 +114,20 @@ def test_after_each_token_it_is_what_all_spell(name, data):
     tokenizer, form = tokenizer_of(name), data.draw(st.sampled_from(forms()))
     ids = drawn_ids(data, tokenizer)
     growing = StreamingDecoder(tokenizer, form)
-    firm = b""
+    stable_length = b""
     for place, token in enumerate(ids):
         growing.branch().add(ids[:1])  # which changes nothing here
         growing.add([token])
         text = decode_text(tokenizer, form, ids[: place + 1])
         assert bytes(growing.text) == text
-        assert text.startswith(firm)
-        assert growing.firm >= len(firm)
-        firm = text[: growing.firm]
+        assert text.startswith(stable_length)
+        assert growing.stable_length >= len(stable_length)
+        stable_length = text[: growing.stable_length]
     cut = data.draw(st.integers(0, len(ids)))
     together = StreamingDecoder(tokenizer, form)
     together.add(ids[:cut])
     together.add(ids[cut:])
-    assert (together.text, together.firm) == (growing.text, growing.firm)
+    assert (together.text, together.stable_length) == (growing.text, growing.stable_length)
 
 
 @pytest.mark.parametrize("name", ["byte-level", "metaspace", "llama", "word-piece", "bpe", "none"])

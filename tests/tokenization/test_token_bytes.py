@@ -36,7 +36,7 @@ def test_what_tokens_add_is_what_the_text_becomes(name, by, seed, size):
     additions = token_bytes_of(known, form)
     ids = np.random.default_rng(seed).integers(0, known.size, size=size).tolist()
     if by == "stream":
-        ids = [form.line_end if token % 7 == 0 else token for token in ids]
+        ids = [form.newline_id if token % 7 == 0 else token for token in ids]
     text = walked(additions, ids)
     if text is not None and is_text(text):
         assert decode_text(known, form, ids) == text

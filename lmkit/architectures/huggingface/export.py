@@ -75,7 +75,7 @@ def write(weights: LoadedModel) -> dict[str, Iterable[bytes | memoryview]]:
     """The folder's files, by name, in pieces. Raises CheckpointError where transformers has no such model."""
     name = architecture_for(weights.settings)
     assert isinstance(weights.settings, TransformerConfig)
-    tokenizer = _with_start(line_ends.write(weights.tokenizer, weights.form.line_end), weights)
+    tokenizer = _with_start(line_ends.write(weights.tokenizer, weights.form.newline_id), weights)
     special = _special_ids(weights.form, weights.tokenizer)
     config = {
         **_config(name, weights.settings), **special, "pad_token_id": None, OWN: {"text": weights.form.to_json()},
@@ -143,7 +143,7 @@ def _with_start(data: bytes, weights: LoadedModel) -> bytes:
     Models whose line ends are tokens read a start token that no text has by a name, and have none in front there.
     """
     form = weights.form
-    if form.line_end is not None:
+    if form.newline_id is not None:
         return data
     document = json.loads(data)
     wanted = [form.start] if form.bos == ALWAYS else []
@@ -162,12 +162,12 @@ def _with_start(data: bytes, weights: LoadedModel) -> bytes:
 
 def _special_ids(form: TextFormat, tokenizer: Tokenizer) -> dict[str, int | list[int] | None]:
     """What texts begin and end with; a stream that goes on over line ends has no end."""
-    if form.line_end is None:
+    if form.newline_id is None:
         own = [] if form.document_end is None else [form.document_end]
         ends = [*own, *(token for token in form.ends if token not in own)]
         start = form.start if form.bos == ALWAYS or tokenizer.specials.get("bos") == form.start else None
         return {"bos_token_id": start, "eos_token_id": ends[0] if len(ends) == 1 else ends or None}
-    return {"bos_token_id": form.start, "eos_token_id": form.line_end if form.by == "line" else form.document_end}
+    return {"bos_token_id": form.start, "eos_token_id": form.newline_id if form.by == "line" else form.document_end}
 
 
 def _tokenizer_config(weights: LoadedModel) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _tokenizer_config(weights: LoadedModel) -> dict[str, Any]:
         "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": settings.context,
         "clean_up_tokenization_spaces": False,
     }  # fmt: skip
-    if weights.form.line_end is not None:
+    if weights.form.newline_id is not None:
         return config
     names = {token: name for name, token in tokenizer.names.items()}
     if not weights.published.special_tokens:

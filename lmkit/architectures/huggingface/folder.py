@@ -106,15 +106,15 @@ class Usage(NamedTuple):
 
 def read_usage(files: Files, found: Description) -> Usage:
     """All but the tensors. Raises CheckpointError where it is absent or damaged."""
-    tokenizer, line_end = _tokenizer(files)
+    tokenizer, newline_id = _tokenizer(files)
     beside = published_settings.in_folder(files)
     own = found.config.get(OWN)
     if isinstance(own, dict) and "text" in own:
         return Usage(tokenizer, TextFormat.from_json(own["text"], tokenizer.size), beside)
     first = _first_token(files, tokenizer)
     start = first if first is not None else _start(found.config, tokenizer, beside)
-    if line_end is not None:
-        return Usage(tokenizer, TextFormat("stream", start, line_end), beside)
+    if newline_id is not None:
+        return Usage(tokenizer, TextFormat("stream", start, newline_id), beside)
     ends = published_settings.ends_in({**DEFAULTS[found.architecture], **found.config}, files, tokenizer.size)
     bos = ALONE if first is None else ALWAYS
     return Usage(tokenizer, TextFormat("stream", start, None, ends=ends, bos=bos), beside)

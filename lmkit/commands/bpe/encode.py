@@ -185,7 +185,7 @@ class _Text:
 
     def _parts(self) -> Iterator[tuple[Any, Any]]:
         if not self._tokenizer.spells_whitespace:
-            reader = opening.text_reader(self._errors, raw=self._tokenizer.takes_bytes, eager=True)
+            reader = opening.text_reader(self._errors, raw=self._tokenizer.accepts_any_bytes, eager=True)
             reader.longest = size_limits.LINE
             encode = self._tokenizer.encode_block
             if self._encoder is not None:

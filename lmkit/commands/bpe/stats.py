@@ -52,7 +52,7 @@ def _record(run: Run, tokenizer: Any, inputs: list[str], errors: str) -> dict[st
     from lmkit.tokenization.fertility import Tally
 
     tally = Tally(tokenizer)
-    reader = opening.text_reader(errors, raw=tokenizer.takes_bytes)
+    reader = opening.text_reader(errors, raw=tokenizer.accepts_any_bytes)
     sizes = np.zeros(4, dtype=np.int64)
     for block in opening.read_blocks(run, reader, inputs, "encoding"):
         tally.add(block, tokenizer.encode_block(block)[0])

@@ -85,7 +85,7 @@ def next_(
         if form == "ids" and by == "stream" and "eos" not in tokenizer.specials:
             raise CheckpointError(f"{streams.display(tokens)}: it has no end-of-line token")
         spelling = next_token.spelling_of(tokenizer)
-    raw = tokens == "byte" or (tokenizer is not None and tokenizer.takes_bytes)
+    raw = tokens == "byte" or (tokenizer is not None and tokenizer.accepts_any_bytes)
     reader = opening.text_reader(encoding_errors, raw=raw, eager=True)
     shown = _ids(tokenizer) if form == "ids" else _texts(spelling)
     with streams.open_output(output, inputs=[tokens, *names]) as out:

@@ -32,7 +32,7 @@ class _Text:
         tokenizer = opening.open_tokenizer(str(asked.model)) if self.unit == "token" else None
         self.symbols_of = unit_of(self.unit, tokenizer)
         self.sizes = Sizes(compressors)
-        raw = tokenizer.takes_bytes if tokenizer is not None else self.unit == "byte"
+        raw = tokenizer.accepts_any_bytes if tokenizer is not None else self.unit == "byte"
         self._reader = opening.text_reader(asked.encoding_errors, raw=raw, eager=live, block=PIECE)
         self._reader.tap = self.sizes.add
         self._before = 0
@@ -235,7 +235,7 @@ def under_model(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
 
     how = scoring_models.ScoringOptions()
     (model,) = scoring_models.open_scoring_models([str(asked.model)], how)
-    reader = opening.text_reader(asked.encoding_errors, raw=model.tokenizer.takes_bytes, block=PIECE)
+    reader = opening.text_reader(asked.encoding_errors, raw=model.tokenizer.accepts_any_bytes, block=PIECE)
     totals, records = Totals(), list[dict[str, Any]]()
     windows = scoring_models.ContextNotice(run, streams.display(str(asked.model)), model)
     with run.terminal.progress("scoring", streams.size_of(asked.inputs)) as progress:

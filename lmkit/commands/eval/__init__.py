@@ -1,1 +1,1 @@
-"""`lmkit eval`: measures of files of answers."""
+"""`lmkit eval`: scores of predictions and texts."""

@@ -1,4 +1,4 @@
-"""`lmkit eval answers`: answers found in texts against right ones."""
+"""`lmkit eval answers`: answers extracted from texts, against gold answers."""
 
 import hashlib
 from collections.abc import Sequence
@@ -32,41 +32,32 @@ def answers(
     options: EvaluationOptions,
     extract: Annotated[regex.Extract, Before("field")] = None,
     last: Annotated[
-        bool, typer.Option("--last", help="The last match of --extract, not the first."), Before("field")
+        bool, typer.Option("--last", help="Use the last match of --extract instead of the first."), Before("field")
     ] = False,
     numbers: Annotated[regex.Numbers, Before("field")] = False,
     vote: Annotated[
         bool,
-        typer.Option("--vote", help="Of texts of one id, the answer that most of them have is the answer."),
+        typer.Option("--vote", help="Majority vote: take the most frequent answer of all texts with the same id."),
         Before("field"),
     ] = False,
     check_arithmetic: Annotated[
         bool,
-        typer.Option("--check-arithmetic", help="Work out each `a + b = c` in the texts; say which are wrong."),
+        typer.Option("--check-arithmetic", help="Verify each equation `a + b = c` in the texts and report wrong ones."),
         Before("field"),
     ] = False,
 ) -> None:
-    r"""Answers found in texts against right ones.
+    r"""Extract answers from texts and score them.
 
-    The texts are those of `lmkit sample`, records with `text`, or lines. Answers are the
-    same where they differ in case, in kinds of characters (NFKC) and in white space only,
-    or, with --numbers, where the last number of each is the same: `$`, `%`, commas between
-    thousands and zeros that could be left out say nothing. A text without an answer counts
-    as wrong, and stderr says how many there are. --json prints a record for each item
-    (`id`, `answer`, `gold`, `correct`, and with --numbers the `number` that was compared),
-    and one with `accuracy`, `n` and the rest at last.
+    Texts are records of `lmkit sample` (`text`) or lines. Answers are equal if they differ only in case, NFKC
+    form or white space; with --numbers, if the last numbers are equal, ignoring `$`, `%`, thousands commas and
+    trailing zeros. A text without an answer is wrong. --json prints a record per item (`id`, `answer`,
+    `gold`, `correct`; with --numbers `number`), then one with `accuracy` and `n`.
 
-    Of several texts of one id each is an item, and they share one line of --gold; --vote
-    makes one item of them: self-consistency (Wang et al. 2023); of answers with as many
-    votes the one that came first.
+    Several texts with one id are separate items that share a gold answer. --vote makes one item of them, with
+    the majority answer (ties: the first; self-consistency, Wang et al. 2023).
 
-    --check-arithmetic works out + - * / and brackets exactly. A result with decimals may be
-    rounded to them. What may be read in another way is left alone: sums with words or
-    letters at their numbers, `1 1/2`, `3(4)`, `5 / 1/2`, `350 000`, times and dates.
-
-    A pattern with nested repetitions, such as (a+)+$, may take forever on some texts: one that
-    takes more than 10 seconds or 512 MB for a text is an error. Intervals and --against are as in
-    `lmkit eval classify`.
+    --check-arithmetic verifies + - * / and brackets exactly and skips ambiguous expressions. Matching --extract
+    is limited to 10 seconds and 512 MB per text. Intervals and --against are as in `lmkit eval classify`.
 
     Examples:
       lmkit eval answers --extract 'The answer is (.*?)\.' --gold gold.txt texts.txt
@@ -98,7 +89,7 @@ def answers(
 
 
 def _how(extract: str | None, rules: Any, *, vote: bool) -> dict[str, object]:
-    """Return what the signature says of how answers were found and compared."""
+    """Return the signature's parts about how answers were found and compared."""
     parts: dict[str, object] = {"extract": "whole" if extract is None else "pattern"}
     if extract is not None:
         parts |= {"pattern": hashlib.sha256(extract.encode()).hexdigest()[:8]}
@@ -108,7 +99,7 @@ def _how(extract: str | None, rules: Any, *, vote: bool) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class _Item:
-    """An item: its texts, what is right for it, and what was found."""
+    """An item: its texts, its gold answers, and what was found."""
 
     texts: list[predictions.Item]
     gold: tuple[str, ...]
@@ -125,7 +116,7 @@ class _Item:
 
 
 def _read(run: Run, options: EvaluationOptions, name: str, rules: Any, *, vote: bool) -> list[_Item]:
-    """Read a system's texts and what is right for them, and judge the texts."""
+    """Read a system's texts and their gold answers, and judge the texts."""
     items = predictions.read(run, name, predictions.Fields(PREDICTED, options.field))
     wanted = predictions.Fields(predictions.GOLD, options.gold_field, "--gold-field", several=True)
     golds = predictions.gold_of(run, name, items, options.gold, wanted, samples=True)
@@ -139,7 +130,7 @@ def _judged(rules: Any, items: list[predictions.Item], golds: list[predictions.I
     answers, groups = _found(rules, items), dict[object, list[int]]()
     for place, item in enumerate(items):
         if vote and item.id is None:
-            raise DataError(f"{item.place}: no `id`, so which texts vote together is not known")
+            raise DataError(f"{item.place}: no `id`, which --vote needs to group texts")
         groups.setdefault(item.id if vote else place, []).append(place)
     found = []
     for places in groups.values():
@@ -147,7 +138,7 @@ def _judged(rules: Any, items: list[predictions.Item], golds: list[predictions.I
         try:
             judged = judge(rules, [answers[place] for place in places], gold.values)
         except ValueError as error:
-            raise DataError(f"{gold.place}: what is right has {error}") from None
+            raise DataError(f"{gold.place}: the gold answer has {error}") from None
         found.append(_Item([items[place] for place in places], gold.values, judged))
     return found
 
@@ -179,21 +170,21 @@ def _warn_missing(run: Run, found: Sequence[_Item]) -> None:
     missing = [one for one in found if one.judged.answer is None]
     if missing:
         run.terminal.notice(
-            f"{len(missing)} of {len(found)} items have no answer, which counts as wrong; "
-            f"the first is {missing[0].texts[0].place}"
+            f"{len(missing)} of {len(found)} items have no answer, counted as wrong "
+            f"(the first: {missing[0].texts[0].place})"
         )
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """How many sums were checked, and the wrong ones of each item."""
+    """The number of equations that were checked, and the wrong ones of each item."""
 
     total: int
     wrong: list[list[dict[str, str | None]]]
 
 
 def _check_steps(run: Run, items: Sequence[_Item]) -> _Steps:
-    """Work out the sums in the texts, and say which are wrong."""
+    """Verify the equations in the texts, and report wrong ones."""
     from lmkit.metrics import arithmetic_steps
 
     total = 0
@@ -204,10 +195,10 @@ def _check_steps(run: Run, items: Sequence[_Item]) -> _Steps:
         wrong.append([(text, step) for text, step in steps if not step.right])
     listed = [found for steps in wrong for found in steps]
     for text, step in listed[:_SHOWN]:
-        value = "divides by zero" if step.value is None else f"it is {step.value}"
+        value = "division by zero" if step.value is None else f"correct: {step.value}"
         run.terminal.notice(f"{text.place}: {step.text} ({value})")
     more = f", {len(listed) - _SHOWN} of them not shown" if len(listed) > _SHOWN else ""
-    run.terminal.notice(f"{len(listed)} of {total} sums in the texts are wrong{more}")
+    run.terminal.notice(f"{len(listed)} of {total} equations in the texts are wrong{more}")
     return _Steps(total, [[_record(step) for _, step in steps] for steps in wrong])
 
 

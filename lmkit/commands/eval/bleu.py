@@ -24,7 +24,7 @@ def bleu(
         list[str] | None,
         typer.Option(
             "--references", metavar="FILE...", show_default=False,
-            help="Reference texts, a file or several; each has a line for each text.",
+            help="Files of reference texts, one per text.",
         ),
     ] = None,
     field: PredictionField = None,
@@ -32,24 +32,22 @@ def bleu(
         str,
         typer.Option(
             "--tokenize", metavar="NAME", callback=choice(*TOKENIZERS),
-            help="How BLEU parts words: `13a` as WMT does, `none` at white space, `intl`, `char`, `zh`.",
+            help="Tokenization for BLEU: `13a` (as in WMT), `none` (white space only), `intl`, `char` or `zh`.",
         ),
     ] = "13a",
-    lowercase: Annotated[bool, typer.Option("--lowercase", help="Take capital letters for small ones.")] = False,
+    lowercase: Annotated[bool, typer.Option("--lowercase", help="Ignore case.")] = False,
     *,
     options: ComparisonOptions,
 ) -> None:  # fmt: skip
-    """BLEU and chrF of texts against references.
+    """Compute BLEU and chrF of texts against references.
 
-    A row for each of `bleu`, `chrf` (chrF2) and `chrf++`, from 0 to 100: the corpus scores
-    of sacrebleu (Post 2018), with its signatures, equal to those of its own command; -b
-    prints `bleu`. Texts and references are lines, or JSON Lines with a `text` (references
-    also `gold`, `output` or `label`); empty lines are texts, as they are for sacrebleu.
+    One row each for `bleu`, `chrf` (chrF2) and `chrf++`, from 0 to 100: sacrebleu's corpus scores (Post 2018)
+    with its signatures, equal to those of its own command. -b prints `bleu`. Texts and references are lines,
+    or JSON Lines with a `text` (references also `gold`, `output` or `label`). Empty lines are texts.
 
-    Intervals are percentiles of the scores of resampled segments. With --against the
-    segments are drawn with both texts (Koehn 2004): `difference` is the first's score less
-    the second's, `p`, two-sided, how often resamples moved to no difference are as far
-    from 0, and never below 2 / 2^n of n segments that differ. It needs sacrebleu: pip install 'lmkit-cli[eval]'.
+    Intervals are bootstrap percentiles over segments. --against compares with a second system (paired
+    bootstrap, Koehn 2004): `difference` is the first score minus the second; the two-sided `p` is at least
+    2 / 2^n for n segments that differ. Needs sacrebleu: pip install 'lmkit-cli[eval]'.
 
     Examples:
       lmkit eval bleu translated.txt --references reference.txt
@@ -59,7 +57,7 @@ def bleu(
     from lmkit.metrics import bleu as bleu_scores
 
     if not references:
-        raise UsageError("no references", hint="--references FILE...")
+        raise UsageError("no references", hint="name them with --references FILE...")
     names = [file, *([options.against] if options.against is not None else [])]
     with metrics.open_report(run, "bleu", options, [*names, *references]) as report:
         fields = predictions.Fields(PREDICTED, field)
@@ -82,4 +80,4 @@ def _check_lengths(names: list[str], texts: list[list[str]]) -> None:
         if len(found) != len(texts[0]):
             first, other = streams.display(names[0]), streams.display(name)
             lines = "text" if len(texts[0]) == 1 else "texts"
-            raise DataError(f"{first} has {len(texts[0])} {lines} and {other} has {len(found)}: a line for each")
+            raise DataError(f"{first} has {len(texts[0])} {lines} but {other} has {len(found)}: expected one per text")

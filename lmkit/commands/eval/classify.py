@@ -1,4 +1,4 @@
-"""`lmkit eval classify`: predicted labels against right ones."""
+"""`lmkit eval classify`: predicted labels against gold labels."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -23,37 +23,32 @@ def classify(
     options: EvaluationOptions,
     positive: Annotated[
         str | None,
-        typer.Option("--positive", metavar="LABEL", help="Precision, recall and F1 of this label too."),
+        typer.Option("--positive", metavar="LABEL", help="Report precision, recall and F1 of this label as well."),
         Before("against"),
     ] = None,
     confusion: Annotated[
         bool,
-        typer.Option("--confusion", help="Print how often each label was taken for each; with --json as a key."),
+        typer.Option(
+            "--confusion", help="Print the confusion matrix, gold labels in rows; with --json, add it as `confusion`."
+        ),
         Before("resamples"),
     ] = False,
     classes: Annotated[
         bool, typer.Option("--classes", help="Print precision, recall and F1 of each label."), Before("resamples")
     ] = False,
 ) -> None:
-    """Predicted labels against right ones.
+    """Score predicted labels against gold labels.
 
-    Predictions are records as `lmkit prompt answer` writes them, whose `label` is the
-    prediction and whose `gold` is right unless --gold says what is; or labels, one a line.
-    White space around labels does not count.
+    Predictions are records of `lmkit prompt answer` (`label`; and `gold`, unless --gold is given), or labels, one
+    per line. White space around labels is ignored. Numbers equal scikit-learn's.
 
-    `macro_f1` is the mean F1 of all labels that occur, right or predicted; `micro_f1`, of
-    one label for each item, equals `accuracy`; `matthews` is Matthews' correlation, for
-    more than two labels R_K (Gorodkin 2004). What is 0 / 0 counts 0, and stderr says so.
-    The numbers are those of scikit-learn.
+    `macro_f1` is the mean F1 of all labels that occur, gold or predicted; `micro_f1` equals `accuracy`;
+    `matthews` is Matthews' correlation, R_K for more than two labels (Gorodkin 2004). 0 / 0 counts as 0, with a
+    warning.
 
-    Intervals are percentiles of the measures of resamples: as many items, drawn with
-    replacement; those where a measure is not defined are left out, and if all are alike
-    there is no interval. With --against the items are drawn with both predictions (Koehn
-    2004): `difference` is the first's measure less the second's, `p`, two-sided, how often
-    resamples moved to no difference are as far from 0. Of few items that is too small: `p`
-    is never below what so many differing items can show at all, 2 / 2^items, nor, of
-    accuracy and wherever fewer than 30 scores differ, below the exact sign test (McNemar),
-    which is in --json too.
+    Intervals are bootstrap percentiles. --against evaluates a second system on the same items (paired
+    bootstrap, Koehn 2004): the `difference` with its interval and a two-sided `p`. For few items `p` has a
+    lower bound. See lmkit-evaluation(7).
 
     Examples:
       lmkit eval classify --gold gold.txt predicted.txt
@@ -64,9 +59,9 @@ def classify(
     from lmkit.metrics import classification
 
     if options.bare and (confusion or classes):
-        raise UsageError("-b prints a number, and --confusion and --classes print tables")
+        raise UsageError("--bare cannot be combined with --confusion or --classes, which print tables")
     if confusion and classes:
-        raise UsageError("--confusion and --classes exclude each other", hint="--json has both")
+        raise UsageError("--confusion and --classes exclude each other", hint="--json prints both")
     with metrics.open_report(run, "classify", options, options.inputs) as report:
         judged = predictions.read_judged(run, options, PREDICTED)
         right, *systems = ([item.value.strip() for item in items] for items in (judged.gold, *judged.systems))
@@ -110,7 +105,7 @@ def _sign_test(both: Sequence[Any]) -> dict[str, Any]:
 def _check_size(found: Any) -> None:
     """Raises DataError where labels are too many for a table."""
     if found.size > _WIDEST:
-        raise DataError(f"{found.size} labels, and a table of confusions shows {_WIDEST} at the most")
+        raise DataError(f"{found.size} labels are too many for a confusion matrix: expected at most {_WIDEST}")
 
 
 def _confusion(found: Any) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
@@ -133,6 +128,6 @@ def _warn_undefined(run: Run, found: Any) -> None:
 
     undefined = classification.undefined(found)
     for what in undefined[:_SHOWN]:
-        run.terminal.notice(f"undefined, 0 instead: {what}")
+        run.terminal.notice(f"undefined, counted as 0: {what}")
     if len(undefined) > _SHOWN:
-        run.terminal.notice(f"undefined, 0 instead: {len(undefined) - _SHOWN} more like these")
+        run.terminal.notice(f"undefined, counted as 0: {len(undefined) - _SHOWN} more")

@@ -19,18 +19,17 @@ def em(
     options: EvaluationOptions,
     articles: Annotated[
         str,
-        typer.Option("--articles", metavar="LIST", help="Words that do not count, parted by commas; empty: none."),
+        typer.Option("--articles", metavar="LIST", help="Comma-separated words to remove from answers; empty: none."),
         Before("against"),
     ] = "a,an,the",
 ) -> None:
-    """Exact match and token F1 of answers, as SQuAD has them.
+    """Compute exact match and token F1 of answers, as in SQuAD.
 
-    Answers are compared in a normal form: lower case; then ASCII punctuation is taken out;
-    then the words of --articles; white space is one blank (Rajpurkar et al. 2016).
-    `exact_match` is the share of answers that equal a right one, `f1` the mean of 2 shared
-    words / (words of the answer + words of the right one), each word as often as it occurs;
-    of two texts without words it is 1. Of several right answers, a list in JSON Lines or
-    the fields of TSV, the best counts. Both are from 0 to 1; -b prints `exact_match`.
+    Answers are normalised first: lower case, no ASCII punctuation, no --articles, single spaces (Rajpurkar et
+    al. 2016). `exact_match` is the share of answers that equal a reference. `f1` is the mean token F1: 2 shared
+    words / (words of the answer + words of the reference), counting repetitions; it is 1 if both are empty.
+    Of several references (a list in JSON Lines, or the fields of TSV) the best counts. Scores are from 0 to 1;
+    -b prints `exact_match`.
 
     Intervals and --against are as in `lmkit eval classify`.
 

@@ -1,4 +1,4 @@
-"""`lmkit eval regress`: predicted numbers against right ones."""
+"""`lmkit eval regress`: predicted numbers against gold numbers."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,15 +16,15 @@ PREDICTED = ("prediction", "score", "label", "answer")
 
 @with_groups()
 def regress(run: Run, options: EvaluationOptions) -> None:
-    """Predicted numbers against right ones.
+    """Score predicted numbers against gold numbers.
 
-    `pearson` is Pearson's r, `spearman` that of the ranks, equal numbers sharing the mean of
-    theirs; both are undefined where one side does not vary, which stderr says, and with -b status 1. `mse` and
-    `mae` are the mean squared and absolute error. The numbers are those of scipy and
-    scikit-learn; -b prints `pearson`. Intervals and --against are as in `lmkit eval
-    classify`; resamples that do not vary are left out of a correlation's. Each resample is
-    ranked, in time linear in the items: a million items take a minute, seconds with
-    --resamples 20.
+    `pearson` is Pearson's r; `spearman` is that of the ranks, where equal numbers share their mean rank; `mse` and
+    `mae` are the mean squared and mean absolute error. Numbers equal scipy's and scikit-learn's. -b prints
+    `pearson`.
+
+    A correlation is undefined if one side is constant, with a warning (with -b exit status 1); constant
+    resamples are left out of its interval. Intervals and --against are as in `lmkit eval classify`. A million
+    items take a minute, or seconds with --resamples 20.
 
     Examples:
       lmkit eval regress --gold gold.txt predicted.txt
@@ -35,17 +35,17 @@ def regress(run: Run, options: EvaluationOptions) -> None:
 
     with metrics.open_report(run, "regress", options, options.inputs) as report:
         judged = predictions.read_judged(run, options, PREDICTED)
-        right = _numbers(judged.gold, "what is right, ")
+        right = _numbers(judged.gold, "gold value ")
         found = regression.compare(right, [_numbers(items) for items in judged.systems], options.sampling)
         if not options.bare:
             _warn_undefined(run, found.values)
         elif found.values["pearson"] is None:
-            raise UnmetError("pearson is undefined: the predictions or what is right do not vary")
+            raise UnmetError("pearson is undefined: the predictions or the gold values are constant")
         report.show(found, len(right))
 
 
 def _numbers(items: Sequence[predictions.Item], what: str = "") -> Any:
-    """Return finite numbers, (N,). Raises DataError naming the place of what is none."""
+    """Return finite numbers, (N,). Raises DataError naming the place of anything else."""
     import numpy as np
 
     found = np.empty(len(items))
@@ -57,7 +57,7 @@ def _numbers(items: Sequence[predictions.Item], what: str = "") -> Any:
             value = math.nan
         if not math.isfinite(value):
             shown = text if len(text) <= 40 else text[:40] + "..."
-            raise DataError(f"{item.place}: {what}{shown!r}{',' if what else ''} is not a finite number")
+            raise DataError(f"{item.place}: {what}{shown!r} is not a finite number")
         found[number] = value
     return found
 
@@ -65,4 +65,4 @@ def _numbers(items: Sequence[predictions.Item], what: str = "") -> Any:
 def _warn_undefined(run: Run, values: Mapping[str, float | None]) -> None:
     missing = [name for name, value in values.items() if value is None]
     if missing:
-        run.terminal.notice(f"undefined, since predictions or what is right do not vary: {', '.join(missing)}")
+        run.terminal.notice(f"{', '.join(missing)}: undefined, because the predictions or the gold values are constant")

@@ -1,4 +1,4 @@
-"""`lmkit eval text`: how diverse texts are, and how they repeat themselves and each other."""
+"""`lmkit eval text`: diversity and repetition of texts."""
 
 import sys
 from collections.abc import Iterator
@@ -23,16 +23,16 @@ def text(
         str | None,
         typer.Option(
             "--field", metavar="NAME", show_default=False,
-            help="FILEs are JSON Lines, and this field is the text: `text` of what `lmkit sample --json` writes.",
+            help="Read FILEs as JSON Lines and measure this field, such as `text` of `lmkit sample --json`.",
         ),
     ] = None,
     tokens: Tokens = "word",
-    order: Annotated[int, typer.Option("--order", metavar="N", min=1, max=20, help="Longest n-gram.")] = 4,
+    order: Annotated[int, typer.Option("--order", metavar="N", min=1, max=20, help="Longest n-gram to measure.")] = 4,
     self_bleu_texts: Annotated[
         int | None,
         typer.Option(
             "--self-bleu-texts", metavar="N", min=2, show_default="all",
-            help="Self-BLEU among N texts at the most, drawn by --seed; it rises with the number of texts.",
+            help="Compute self-BLEU among at most N texts, drawn by --seed; it rises with the number of texts.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -40,23 +40,18 @@ def text(
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Diversity of texts, a text a line.
+    """Measure the diversity of texts.
 
-    A row for each FILE, and of several a total, which compares across FILEs too. `distinct_n`
-    is the share of n-grams, of all texts, that differ (Li et al. 2016); `type_token_ratio` is
-    `distinct_1`. `rep_n` is the share of a text's own n-grams that it has had before, the
-    mean over texts of n tokens or more (seq-rep-n of Welleck et al. 2020). `duplicates` is the
-    share of texts that are equal to one before. n-grams lie within texts; empty texts count
-    as texts.
+    A text is a line, or the --field of a record. One row per FILE, and a total if there are several.
+    `distinct_n` is the share of distinct n-grams over all texts (Li et al. 2016); `type_token_ratio` is
+    `distinct_1`. `rep_n` is the mean share of repeated n-grams within a text of n tokens or more (seq-rep-n,
+    Welleck et al. 2020). `duplicates` is the share of texts that equal an earlier one.
 
-    `self_bleu` (Zhu et al. 2018), from 0 to 1, is the mean BLEU of a text, all others being its
-    references: up to order N, of shorter texts up to their length; an order without a match
-    counts 0.1 matches, a text without any has 0; the brevity penalty goes by the closest length,
-    of two the shorter. Empty texts are left out; with one text there is none. It takes time
-    linear in the tokens. Texts of JSON may have several lines, whose ends are white space
-    between words, and else tokens. All of it compares texts of like number and length only.
+    `self_bleu` (Zhu et al. 2018), from 0 to 1, is the mean BLEU of a text with all others as references, up to
+    order N. Empty texts count as texts, but not for self-BLEU. Compare only sets of equal size and similar
+    lengths. See lmkit-evaluation(7) for details.
 
-    Ids of all tokens are held in memory, 4 bytes for each, and some 150 while they are measured.
+    Memory: 4 bytes per token, and about 150 while the figures are computed.
 
     Examples:
       lmkit sample -m model.lm -n 100 | lmkit eval text
@@ -68,7 +63,7 @@ def text(
     names = list(files or [streams.STDIN])
     opening.check_single_stdin(tokens, *names)
     learner = _learner(tokens)
-    reader = opening.text_reader(encoding_errors, raw=learner.takes_bytes and field is None)
+    reader = opening.text_reader(encoding_errors, raw=learner.accepts_any_bytes and field is None)
     measured = partial(_figures, order=order, most=self_bleu_texts, seed=seed)
     with streams.open_output(output, inputs=[tokens, *names]) as out:
         shown = _Shown(run, out, order, _signature(tokens, learner, order, self_bleu_texts, seed), as_json=json)
@@ -154,10 +149,12 @@ class _Shown:
 
 
 def _told_of_json(run: Run, name: str, blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same blocks; says so where they look like JSON Lines."""
+    """The same blocks, with a warning where they look like JSON Lines."""
     first = next(blocks, b"")
     if first.startswith(b'{"') and first.split(b"\n", 1)[0].endswith(b"}"):
-        run.terminal.notice(f"{streams.display(name)}: JSON Lines, taken for texts; --field text takes their field")
+        run.terminal.notice(
+            f"{streams.display(name)}: this looks like JSON Lines, read as plain text; hint: --field text reads a field"
+        )
     if first:
         yield first
         yield from blocks
@@ -175,7 +172,7 @@ def _signature(tokens: str, learner: Any, order: int, most: int | None, seed: in
 
 
 def _tell(run: Run, reader: streams.TextReader, tokens: str, learner: Any, total: Any) -> None:
-    """Says what was replaced, what was dropped, and what a given tokenizer takes for one and the same token."""
+    """Reports replaced bytes, dropped words and unknown tokens."""
     opening.warn_replaced_bytes(run, reader)
     if learner.dropped:
         run.terminal.notice(f"{learner.dropped} words spelled <s> or </s> were dropped")

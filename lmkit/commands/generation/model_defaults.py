@@ -1,4 +1,4 @@
-"""The model's own settings of generation, as its makers publish them, in place of options that were not given."""
+"""A model's published generation settings, which replace options that were not given."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -18,15 +18,15 @@ _PENALTIES = {"repetition_penalty": "repetition_penalty", "no_repeat_ngram_size"
 _BEAMS = {"num_beams": "beam", "length_penalty": "length_penalty"}
 _OTHERS = {"max_new_tokens": "max_tokens", "stop_strings": "stop"}
 _CHOICES = ("greedy", "ancestral", "mirostat", "beam", "contrastive", "temperature")
-"""Options that say how tokens are chosen: with one of them the settings do not say it."""
+"""Options that choose tokens: with one of them, the settings that do so are ignored."""
 _SILENT = ("do_sample", "pad_token_id", "bos_token_id", "eos_token_id", "use_cache", "max_length", "trust_remote_code")
-"""Settings that need no notice where they do nothing: length beside `max_new_tokens`, and what changes no text."""
+"""Settings that are ignored silently: length beside `max_new_tokens`, and those that change no text."""
 _NEUTRAL: tuple[Any, ...] = (None, False, 0, 1, 0.0, 1.0, [], {})
 
 
 @dataclass(frozen=True)
 class Settled:
-    """Options, those that were not given as the model's settings have them."""
+    """Options; those that were not given have the values of the model's settings."""
 
     sampling: SamplingOptions
     searching: SearchOptions
@@ -79,7 +79,7 @@ def _values(generation: Mapping[str, Any], names: Mapping[str, str], given: Abst
 def _strings(value: Any, name: str) -> list[str]:
     several = [value] if isinstance(value, str) else value
     if not isinstance(several, list) or not all(isinstance(one, str) and one for one in several):
-        raise CheckpointError(f"its setting {name} is {value!r}, not a text or a list of texts")
+        raise CheckpointError(f"generation_config: {name} is {value!r}, expected a text or a list of texts")
     return several
 
 
@@ -89,11 +89,13 @@ def _number(generation: Mapping[str, Any], name: str, otherwise: float) -> Any:
     whole = name in ("top_k", "no_repeat_ngram_size", "num_beams", "max_new_tokens")
     value = otherwise if value is None else value
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or value < 0:
-        raise CheckpointError(f"its setting {name} is {value!r}, not a number of {name.replace('_', ' ')}")
+        raise CheckpointError(
+            f"generation_config: {name} is {value!r}, expected a {'whole ' if whole else ''}number, 0 or more"
+        )
     return value if whole else float(value)
 
 
 def _tell(run: Run, generation: Mapping[str, Any], known: AbstractSet[str]) -> None:
     odd = [name for name, value in generation.items() if name not in {*known, *_SILENT} and value not in _NEUTRAL]
     if odd:
-        run.terminal.notice(f"{', '.join(sorted(odd))}: settings of the model that lmkit does not follow, ignored")
+        run.terminal.notice(f"generation_config: {', '.join(sorted(odd))} not supported, ignored")

@@ -21,17 +21,17 @@ def stepper(options: SpeculativeOptions, model: LanguageModel, sampler: Sampler)
         draft = opening.open_language_model(options.draft)
         with opening.error_context(options.draft):
             draft_models.check_same_tokens(model.tokenizer, draft.tokenizer)
-        begins.append(partial(draft_models.ModelDraft, draft, sampler, model.form.line_end))
+        begins.append(partial(draft_models.ModelDraft, draft, sampler, model.form.newline_id))
     return Speculation(model, sampler, begins, most=options.draft_tokens or MOST)
 
 
 def report(run: Run, generator: TextGenerator) -> None:
-    """Says with -v how many proposals were kept."""
+    """Reports with -v how many drafted tokens were accepted."""
     assert isinstance(generator, Generator)
     assert isinstance(generator.stepper, Speculation)
     tally = generator.stepper.tally
     share = f", {tally.accepted / tally.proposed:.1%}" if tally.proposed else ""
     run.terminal.detail(
-        f"{tally.proposed} tokens proposed, {tally.accepted} kept{share}, in {tally.passes} passes; "
-        f"{tally.alone} run alone"
+        f"{tally.proposed} tokens drafted, {tally.accepted} accepted{share}, in {tally.passes} passes; "
+        f"{tally.alone} recomputed alone"
     )

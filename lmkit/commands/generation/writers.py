@@ -44,7 +44,7 @@ class TextWriter:
         separator: str | None = None,
     ) -> None:
         self._out, self._model, self._echo, self._separator = out, model, echo, separator
-        self._whole = separator is not None or (model.form.continuous and not several)
+        self._whole = separator is not None or (model.form.multiline and not several)
         self._request: Request | None = None
         self._begun = False
 
@@ -77,7 +77,7 @@ class TextWriter:
 
     def _joined(self, text: bytes) -> bool:
         """Whether a blank separates the prompt from what follows it."""
-        at_line_end = self._model.form.continuous and b"\n" in (self._prompt[-1:], text[:1])
+        at_line_end = self._model.form.multiline and b"\n" in (self._prompt[-1:], text[:1])
         return bool(self._prompt) and bool(self._model.tokenizer.separator) and not at_line_end
 
     def _put(self, data: bytes, *, final: bool = False) -> None:
@@ -170,11 +170,11 @@ class SearchWriter:
         self._writer.write(event)
 
     def _notice_greedy(self, done: "Found", greedy: "Found") -> None:
-        """Says that the greedy text is better than what beams found."""
+        """Warns that the greedy text is better than the beams."""
         unit = "a score of" if done.alpha else "nats"
         self._run.terminal.notice(
-            f"greedy search finds a better text ({unit} {cell(greedy.score(self._model))}, these beams "
-            f"{cell(done.score(self._model))}); --keep-greedy lets it compete"
+            f"greedy search finds a better text ({unit} {cell(greedy.score(self._model))}) than these beams "
+            f"({cell(done.score(self._model))}); add it to the candidates with --keep-greedy"
         )
 
 
@@ -204,7 +204,7 @@ class WriterBuilder:
     def sampling(self, order: Sequence[str], report: ConstraintReport) -> Writer:
         """What writes texts that are drawn, or records, or a table of steps; `order` names their filters."""
         if self.options.explain and not self.options.json:
-            self.run.terminal.notice(f"order {','.join(order) or 'of no filters'}")
+            self.run.terminal.notice(f"filters: {','.join(order) or 'none'}")
             return StepTableWriter(self.out, sampled=self.files and self.number > 1)
         return self._writer(lambda done: {"order": order, **report.fields(done), **trace_fields(done)})
 

@@ -219,7 +219,7 @@ def with_special(model: StoredModel, asked: bool) -> StoredModel:
         kind = model.kind if model.tokenizer.is_subword else f"{model.tokenizer.kind} tokenizer"
         raise UsageError(f"--parse-special is for neural models with merges, not for a {kind}")
     made = copy(model)
-    made.weights = replace(model.weights, tokenizer=model.tokenizer.parsing())
+    made.weights = replace(model.weights, tokenizer=model.tokenizer.with_specials())
     return made
 
 
@@ -242,7 +242,7 @@ def with_bos(model: StoredModel, asked: str) -> StoredModel:
 
     from lmkit.architectures.neural_model import NeuralModel
 
-    if not isinstance(model, NeuralModel) or model.form.line_end is not None:
+    if not isinstance(model, NeuralModel) or model.form.newline_id is not None:
         raise UsageError(
             f"--bos {asked} is for published transformers: this {model.kind} was trained with its start token"
         )
@@ -252,9 +252,9 @@ def with_bos(model: StoredModel, asked: str) -> StoredModel:
     return made
 
 
-def all_take_bytes(models: Sequence[LanguageModel]) -> bool:
+def all_accept_any_bytes(models: Sequence[LanguageModel]) -> bool:
     """Whether any bytes are a text to all of the models."""
-    return all(model.tokenizer.takes_bytes for model in models)
+    return all(model.tokenizer.accepts_any_bytes for model in models)
 
 
 def signature(model: LanguageModel, more: Mapping[str, str]) -> str:
@@ -274,7 +274,7 @@ def text_reader(
 
 def text_for(run: Run, reader: streams.TextReader, name: str, models: Sequence[LanguageModel]) -> Iterator[bytes]:
     """The blocks of one text: whole lines, or the text as it is where line ends are text to one of the models."""
-    if any(model.form.line_end is None for model in models):
+    if any(model.form.newline_id is None for model in models):
         return warn_if_checkpoint(run, name, reader.pieces(name, separators=b"\n"))
     return warn_if_checkpoint(run, name, reader.blocks(name))
 

@@ -146,9 +146,9 @@ class ContextNotice:
 def signature_parts(model: LanguageModel, asked: ScoringOptions, *, eos: bool) -> dict[str, str]:
     """What a score depends on beside the model, as the signature says it."""
     ends = (
-        "text" if model.form.line_end is None else "yes" if eos else "no"
+        "text" if model.form.newline_id is None else "yes" if eos else "no"
     )  # text: line ends are no tokens of their own
-    own = model.form.line_end is None  # others always have their start token
+    own = model.form.newline_id is None  # others always have their start token
     bos = {"bos": "no" if model.form.bos == "never" else "yes"} if own else {}
     device = {"device": asked.device} if asked.device != "cpu" and _uses_device(model) else {}
     return {**bos, "eos": ends, "unknown": "scored", **device}

@@ -82,7 +82,7 @@ def count_texts(
     if (vocab is not None or tokens not in TOKENS) and (max_vocab is not None or min_count > 1):
         raise UsageError("a given vocabulary cannot be combined with --max-vocab or --min-count")
     learner = make_learner(tokens, vocab, normalization)
-    reader = opening.text_reader(encoding_errors, raw=learner.takes_bytes)
+    reader = opening.text_reader(encoding_errors, raw=learner.accepts_any_bytes)
     blocks = Hashed(opening.read_blocks(run, reader, files, "counting"))
     counted = count_corpus(
         blocks, learner, order, memory=memory_size(memory),

@@ -44,7 +44,7 @@ def coverage(
 
     def counted(name: str) -> Any:
         learner = make_learner(tokens, None)
-        reader = opening.text_reader(encoding_errors, raw=learner.takes_bytes)
+        reader = opening.text_reader(encoding_errors, raw=learner.accepts_any_bytes)
         blocks = opening.read_blocks(run, reader, [name], "counting")
         cores = opening.core_count(threads)
         return count_corpus(blocks, learner, max_order, memory=memory_size(None), spill=Disk, threads=cores)

@@ -222,7 +222,7 @@ def _weights(counts: Any, tokenizer: Any, heldout: str | None, run: Run) -> Any:
 
     if heldout is None:
         return jelinek_mercer.leaving_one_out(counts, tokenizer.size)
-    reader = opening.text_reader(run.settings["encoding_errors"], raw=tokenizer.takes_bytes)
+    reader = opening.text_reader(run.settings["encoding_errors"], raw=tokenizer.accepts_any_bytes)
     lines = [tokenizer.encode_block(block) for block in reader.blocks(heldout)]
     opening.warn_replaced_bytes(run, reader)
     if not lines:

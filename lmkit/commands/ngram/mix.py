@@ -101,7 +101,7 @@ def _development_text(run: Run, tokenizer: Any, name: str, errors: str) -> tuple
 
     from lmkit.tokenization.line_ends import with_line_ends
 
-    reader = streams.TextReader(replace=errors == "replace", raw=tokenizer.takes_bytes)
+    reader = streams.TextReader(replace=errors == "replace", raw=tokenizer.accepts_any_bytes)
     ids, ends, total = [], [], 0
     for block in opening.read_blocks(run, reader, [name], "reading"):
         plain_ids, plain_ends = tokenizer.encode_block(block)

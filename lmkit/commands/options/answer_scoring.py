@@ -1,4 +1,4 @@
-"""Options of answers that a model chooses: the normalisation that decides, and the file that keeps what is done."""
+"""Options of candidate scoring: the normalisation of scores, and the cache of finished items."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +23,8 @@ Cache = Annotated[
     str | None,
     typer.Option(
         "--cache", metavar="FILE", show_default=False,
-        help="Keep finished items in FILE as they come, and take from it those that are there: a run that was "
-        "stopped goes on.",
+        help="Cache of finished items: an interrupted run continues where it stopped, and FILE's items are not scored "
+        "again.",
     ),
 ]  # fmt: skip
 
@@ -34,7 +34,10 @@ class NormalizationOptions:
     """The options of normalisations of scores."""
 
     norm: Annotated[
-        str, typer.Option("--norm", metavar="NAME", callback=choice(*NORMS), help="Which score decides.")
+        str,
+        typer.Option(
+            "--norm", metavar="NAME", callback=choice(*NORMS), help="Normalisation of scores that decides the answer."
+        ),
     ] = "none"
     domain: Annotated[
         str | None,
@@ -42,7 +45,7 @@ class NormalizationOptions:
             "--domain",
             metavar="TEXT",
             show_default=False,
-            help="The text that `domain` compares with: a prompt that fits any question of the kind.",
+            help="Domain prompt for --norm domain: a text that fits any question of this kind.",
         ),
     ] = None
     content_free: Annotated[
@@ -51,19 +54,19 @@ class NormalizationOptions:
             "--content-free",
             metavar="TEXT",
             show_default="N/A, nothing, [MASK]",
-            help="What stands in place of a record's `input` for `calibrated`; repeat for several.",
+            help="Content-free text that replaces a record's `input` for --norm calibrated. Repeat for several.",
         ),
     ] = None
 
     def check(self, norms: Sequence[str] = ()) -> None:
         """Raises UsageError where a norm lacks what it needs."""
         if "domain" in (self.norm, *norms) and self.domain is None:
-            raise UsageError("the norm `domain` needs a text of the domain", hint='--domain "The answer is"')
+            raise UsageError("--norm domain needs --domain TEXT", hint='for example --domain "The answer is"')
         if self.content_free and "calibrated" not in (self.norm, *norms):
-            raise UsageError("--content-free is about the norm `calibrated`", hint="--norm calibrated")
+            raise UsageError("--content-free needs the norm `calibrated`", hint="add --norm calibrated")
 
     def normalization(self, norms: Sequence[str] = (), *, sparing: bool = False) -> "Normalization":
-        """What is asked for, with the scores of other `norms` to be shown. Raises UsageError for what is no text."""
+        """The normalisation, with other `norms` whose scores are shown. Raises UsageError for invalid text."""
         from lmkit.prompting.answer_scorer import Normalization
 
         domain = None if self.domain is None else streams.argument_text(self.domain)
@@ -74,14 +77,14 @@ class NormalizationOptions:
 def refuse_overwriting_inputs(cache: str | None, inputs: Sequence[str | None]) -> None:
     """Raises UsageError where --cache names an input."""
     try:
-        streams.spare_inputs(cache, inputs)
+        streams.refuse_overwriting_inputs(cache, inputs)
     except UsageError as error:
-        raise UsageError(str(error), hint="--cache names a file of its own") from None
+        raise UsageError(str(error), hint="give --cache a file of its own") from None
 
 
 @contextmanager
 def open_cache(run: Run, name: str | None) -> Iterator["ResultCache"]:
-    """The results in the file of --cache; none without one. Raises as `open_journal` does."""
+    """The results in the file of --cache, empty without one. Raises as `open_journal` does."""
     from lmkit.prompting.result_cache import ResultCache
 
     if name is None:
@@ -89,5 +92,5 @@ def open_cache(run: Run, name: str | None) -> Iterator["ResultCache"]:
         return
     with open_journal(name, HEADER) as journal:
         if journal.torn:
-            run.terminal.notice(f"{name}: its last line was not written to the end, and is cut off")
+            run.terminal.notice(f"{name}: the last line is incomplete, removed")
         yield ResultCache(journal)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ConstraintOptions:
-    """The options that say what texts are held to. Raises UsageError for several grammars."""
+    """The options of constraints. Raises UsageError for several grammars."""
 
     json_schema: Annotated[
         str | None,
@@ -27,7 +27,7 @@ class ConstraintOptions:
             "--json-schema",
             metavar="FILE|JSON",
             show_default=False,
-            help='Only JSON that this schema allows, written as `{"a": [1, 2]}`.',
+            help='Generate only JSON that matches this schema, spaced as in `{"a": [1, 2]}`.',
         ),
     ] = None
     regex: Annotated[
@@ -36,12 +36,14 @@ class ConstraintOptions:
             "--regex",
             metavar="PATTERN",
             show_default=False,
-            help="Only texts that match as a whole, without look-around and backreferences.",
+            help="Generate only texts that match PATTERN completely (no look-around, no backreferences).",
         ),
     ] = None
     choice: Annotated[
         list[str] | None,
-        typer.Option("--choice", metavar="TEXT", show_default=False, help="Only this text; repeat for several."),
+        typer.Option(
+            "--choice", metavar="TEXT", show_default=False, help="Generate only TEXT. Repeat for several choices."
+        ),
     ] = None
     grammar: Annotated[
         str | None,
@@ -49,7 +51,7 @@ class ConstraintOptions:
             "--grammar",
             metavar="FILE",
             show_default=False,
-            help="Only texts of this grammar, in llguidance's form of Lark.",
+            help="Generate only texts of this grammar, in llguidance's variant of Lark.",
         ),
     ] = None
     format: Annotated[
@@ -59,7 +61,7 @@ class ConstraintOptions:
             metavar="json|csv",
             callback=one_of("json", "csv"),
             show_default=False,
-            help="Check that each text is `json`, or `csv` with as many fields in each row; status 1 where one is not.",
+            help="Check that each text is `json`, or `csv` with equally long rows; exit status 1 if one is not.",
         ),
     ] = None
 
@@ -69,7 +71,7 @@ class ConstraintOptions:
 
     @property
     def options(self) -> list[str]:
-        """Those that were given, one at most."""
+        """The options that were given, one at most."""
         given = {
             "--json-schema": self.json_schema, "--regex": self.regex, "--choice": self.choice or None,
             "--grammar": self.grammar,
@@ -78,7 +80,7 @@ class ConstraintOptions:
 
     @property
     def file(self) -> str | None:
-        """The file that one of them names."""
+        """The file that an option names."""
         schema = self.json_schema
         return schema if schema is not None and not schema.lstrip().startswith(("{", "[")) else self.grammar
 
@@ -101,7 +103,7 @@ class ConstraintOptions:
 
     @contextmanager
     def about(self) -> Iterator[None]:
-        """Puts the name of a file in front of what is wrong with its grammar; an option's is a usage error."""
+        """Puts the name of a file before an error in its grammar; an error in an option is a usage error."""
         option = "".join(self.options)
         try:
             yield
@@ -130,4 +132,4 @@ def _parsed(text: str) -> Any:
     except RecursionError:
         raise DataError("JSON nested too deeply") from None
     except ValueError as error:  # a number of thousands of digits
-        raise DataError(f"not JSON that can be read ({str(error).partition(';')[0]})") from None
+        raise DataError(f"unreadable JSON ({str(error).partition(';')[0]})") from None

@@ -1,4 +1,4 @@
-"""The options of commands that compare predictions with what is right."""
+"""The options of commands that compare predictions with references."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -21,22 +21,22 @@ PredictionField = Annotated[
     str | None,
     typer.Option(
         "--field", metavar="NAME", show_default=False,
-        help="Field of the predictions: of records, or of TSV, by number or by its name in a header.",
+        help="Field of the predictions: a record's field, or a TSV column by number or by name in the header.",
     ),
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class PredictionOptions:
-    """The files of predictions and of what is right."""
+    """The files of predictions and references."""
 
     file: Predictions = streams.STDIN
     gold: Annotated[
         str | None,
         typer.Option(
             "--gold", metavar="FILE", show_default="`gold` of each record",
-            help="What is right: lines, TSV or JSON Lines; `-` is stdin. "
-            "Matched by `id` if both have ids, else by order.",
+            help="Reference answers: lines, TSV or JSON Lines; `-` is stdin. "
+            "Matched by `id` if both files have ids, else by order.",
         ),
     ] = None  # fmt: skip
     field: PredictionField = None
@@ -44,20 +44,21 @@ class PredictionOptions:
         str | None,
         typer.Option(
             "--gold-field", metavar="NAME", show_default=False,
-            help="Field of --gold: of records, or of TSV, by number or by its name in a header; of TSV else the last.",
+            help="Field of --gold: a record's field, or a TSV column by number or by name in the header (default: "
+            "the last).",
         ),
     ] = None  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ComparisonOptions:
-    """The second system, the intervals, and how all of it is printed."""
+    """The second system, the intervals, and the form of output."""
 
     against: Annotated[
         str | None,
         typer.Option(
             "--against", metavar="FILE", show_default=False,
-            help="A second system's predictions for the same items: how much better the first is, and how surely.",
+            help="Compare with a second system's predictions for the same items: difference, interval and p-value.",
         ),
     ] = None  # fmt: skip
     resamples: Resamples = 1000
@@ -69,7 +70,7 @@ class ComparisonOptions:
 
     @property
     def sampling(self) -> "Sampling":
-        """Return how items are drawn again: not at all where only a value is printed."""
+        """Return the bootstrap settings: no resamples where only a value is printed."""
         from lmkit.metrics.bootstrap import Sampling
 
         return Sampling(self.seed, 0 if self.bare else self.resamples, self.level)

@@ -11,7 +11,7 @@ from lmkit.commands.options.standard import Bos, EncodingErrors, Json, ParseSpec
 from lmkit.commands.records.prompts import FORMS
 from lmkit.errors import UsageError
 
-if TYPE_CHECKING:  # numpy is not needed to find out that options don't go together
+if TYPE_CHECKING:  # numpy is not needed to refuse a combination of options
     from lmkit.generation.search_plan import SearchPlan
 
 DIVERSITY = 0.5  # nats, where --diversity does not say
@@ -29,75 +29,75 @@ SECTIONS = {
     "Constraints": ("json_schema", "regex", "choice", "grammar", "format"),
     "Speed": ("batch", "draft", "lookup", "draft_tokens", "threads", "device"),
 }  # fmt: skip
-"""What the command's parameters are about; each stands in one of these sections of its help."""
+"""Sections of the command's help, and the parameters in each."""
 
 Prompts = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[FILE]...", show_default=False,
-        help="Prompts, one a line, or JSON Lines with a `prompt` in each; `-` is stdin. None: the one of --prompt.",
+        help="Prompts: one per line, or JSON Lines with a field `prompt`; `-`: stdin; none: --prompt.",
     ),
 ]  # fmt: skip
 InputForm = Annotated[
     str,
     typer.Option(
         "--input", metavar="FORM", callback=choice("auto", *FORMS),
-        help="What FILEs hold: `text`, `jsonl`, or `auto`: JSON Lines where the name ends in .jsonl or .ndjson.",
+        help="Format of FILEs: `text`, `jsonl`, or `auto` (JSON Lines if the name ends in .jsonl or .ndjson).",
     ),
 ]  # fmt: skip
 Number = Annotated[
     int,
-    typer.Option("--number", "-n", metavar="N", min=1, help="Texts for each prompt."),
+    typer.Option("--number", "-n", metavar="N", min=1, help="Number of texts per prompt."),
 ]
 MaxTokens = Annotated[
     int,
     typer.Option(
-        "--max-tokens", metavar="N", min=1, help="Longest continuation, in tokens."
+        "--max-tokens", metavar="N", min=1, help="Maximum length of a continuation, in tokens."
     ),
 ]  # fmt: skip
 Stop = Annotated[
     list[str] | None,
     typer.Option(
         "--stop", metavar="TEXT", show_default=False,
-        help="End before this text; may be repeated.",
+        help="Stop string: end the text before TEXT. Repeat for several.",
     ),
 ]  # fmt: skip
-Echo = Annotated[bool, typer.Option("--echo", help="Print the prompt in front of each continuation.")]
+Echo = Annotated[bool, typer.Option("--echo", help="Print the prompt before each continuation.")]
 Separator = Annotated[
     str | None,
     typer.Option(
         "--separator", metavar="TEXT", show_default=False,
-        help="A line between texts, whose own line ends then stay as they are.",
+        help="Print TEXT as a line between texts; line ends within texts are then kept.",
     ),
 ]  # fmt: skip
 Logprobs = Annotated[
     int | None,
     typer.Option(
         "--logprobs", metavar="K", min=0, show_default=False,
-        help="With --json: how probable each token was, and the K most probable in its place.",
+        help="Add log-probabilities to --json: of each token and of the K most probable at its position.",
     ),
 ]  # fmt: skip
 Explain = Annotated[
-    bool, typer.Option("--explain", help="The tokens that each was drawn from, or what a search kept at each step.")
+    bool, typer.Option("--explain", help="Show the candidates of each step, or what a search kept at each step.")
 ]
 Defaults = Annotated[
     bool,
     typer.Option(
-        "--defaults", help="Take what the model's generation_config says for options that are not given."
+        "--defaults", help="Use the model's generation_config for options that are not given."
     ),
 ]  # fmt: skip
 Threads = Annotated[
     int | None,
     typer.Option(
-        "--threads", metavar="N", min=1, show_default="all cores, where they pay",
-        help="Threads, or processes that share many texts of a small model; the result does not depend on it.",
+        "--threads", metavar="N", min=1, show_default="all cores where that is faster",
+        help="Number of threads, or of processes for many texts of a small model; the result does not depend on it.",
     ),
 ]  # fmt: skip
 Batch = Annotated[
     int,
     typer.Option(
         "--batch", metavar="N", min=1,
-        help="Texts that are run at once, where the model can; the result does not depend on it.",
+        help="Number of texts that advance together, if the model can; the result does not depend on it.",
     ),
 ]  # fmt: skip
 
@@ -116,7 +116,7 @@ class InputOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
-    """The options of what is told of each text."""
+    """The options of what is printed for each text."""
 
     echo: Echo = False
     separator: Separator = None
@@ -132,16 +132,16 @@ class OutputOptions:
     def check(self) -> None:
         """Raises UsageError for options about another form of output."""
         if self.separator is not None and (self.json or self.explain):
-            raise UsageError(f"--separator is about texts, not {'records' if self.json else 'tables'}")
+            raise UsageError(f"--separator applies to texts, not to {'records' if self.json else 'tables'}")
         if self.logprobs is not None and not self.json:
-            raise UsageError("--logprobs is about records", hint="--json gives these")
+            raise UsageError("--logprobs needs --json")
 
 
 LengthPenalty = Annotated[
     float,
     typer.Option(
         "--length-penalty", metavar="A", min=-10, max=10,
-        help="Beams end up ranked by nats / length^A, length in tokens with the end's; 0: by nats alone.",
+        help="Rank finished beams by nats / length^A; length counts tokens, the end token included (0 = nats alone).",
     ),
 ]  # fmt: skip
 
@@ -156,7 +156,7 @@ class SearchOptions:
             "--beam",
             metavar="N",
             min=0,
-            help="Beam search: the N most probable unfinished texts go on at each step; -n of N are printed. 0: off.",
+            help="Beam search: keep the N most probable texts at each step and print the best -n of them (0 = off).",
         ),
     ] = 0
     length_penalty: LengthPenalty = 0.0
@@ -166,8 +166,7 @@ class SearchOptions:
             "--groups",
             metavar="N",
             min=1,
-            help="Diverse beams: N groups of equal size choose one after another, each avoiding what those before "
-            "chose.",
+            help="Diverse beam search: N groups of equal size choose in turn, avoiding the tokens of earlier groups.",
         ),
     ] = 1
     diversity: Annotated[
@@ -177,14 +176,14 @@ class SearchOptions:
             metavar="S",
             min=0.0,
             show_default="0.5 with --groups",
-            help="Nats that a token costs a group for each time that groups before chose it at this step.",
+            help="Diversity penalty, in nats, for each time that earlier groups chose a token at the same step.",
         ),
     ] = None
     keep_greedy: Annotated[
         bool,
         typer.Option(
             "--keep-greedy",
-            help="The greedy text competes with those of the beams, so that the best is never worse than it.",
+            help="Let the greedy text compete with the beams, so that the best is never worse than greedy.",
         ),
     ] = False
     contrastive: Annotated[
@@ -195,20 +194,20 @@ class SearchOptions:
             min=0.0,
             max=1.0,
             show_default=False,
-            help="Contrastive search: of the -k most probable tokens (4 unless given) the one with the greatest "
-            "(1 - ALPHA) p - ALPHA times the cosine of its hidden state to the nearest one before.",
+            help="Contrastive search: of the -k most probable tokens (default 4) choose the one with the highest (1 - "
+            "ALPHA) p - ALPHA c, where c is the highest cosine of its hidden state with an earlier one.",
         ),
     ] = None
 
     @property
     def named(self) -> dict[str, bool]:
-        """The two ways to search, and whether each is asked for."""
+        """The two kinds of search, and whether each is asked for."""
         return {"--beam": self.beam > 0, "--contrastive": self.contrastive is not None}
 
     def plan(self, *, explain: bool, number: int, top_k: int, others: Mapping[str, bool]) -> "SearchPlan | None":
         """The search that options ask for, None for none; `others` are options that draw, and their use.
 
-        Raises UsageError where options do not go together.
+        Raises UsageError where options cannot be combined.
         """
         parts = {
             "--length-penalty": self.length_penalty != 0, "--groups": self.groups != 1,
@@ -218,18 +217,18 @@ class SearchOptions:
         used = [name for name, given in self.named.items() if given]
         if not beam and any(parts.values()):
             first = next(name for name, given in parts.items() if given)
-            raise UsageError(f"{first} is about beams", hint="--beam N searches with N of them")
+            raise UsageError(f"{first} needs --beam", hint="use --beam N for a search with N beams")
         if not used:
             return None
         wrong = used[1:] + [name for name, given in {**others, "--top-k": bool(beam and top_k)}.items() if given]
         if wrong:
-            raise UsageError(f"{' and '.join([used[0], *wrong])} do not go together")
+            raise UsageError(f"{' and '.join([used[0], *wrong])} cannot be combined")
         if self.diversity is not None and groups == 1:
-            raise UsageError("--diversity keeps groups apart, and there is one", hint="--groups N makes several")
+            raise UsageError("--diversity needs more than one group", hint="use --groups N for N groups")
         if beam and number > beam:
-            raise UsageError(f"-n {number} of a beam of {beam}", hint="--beam N finds at most N texts")
+            raise UsageError(f"-n {number} is more than --beam {beam}", hint="--beam N finds at most N texts")
         if beam % groups:
-            raise UsageError(f"--beam {beam} does not part into {groups} equal groups")
+            raise UsageError(f"--beam {beam} cannot be divided into {groups} equal groups")
         from lmkit.generation.search_plan import SearchPlan
 
         diversity = DIVERSITY if self.diversity is None else self.diversity
@@ -248,7 +247,8 @@ class SpeculativeOptions:
             "--draft",
             metavar="MODEL",
             show_default=False,
-            help="A smaller model of the same tokens that proposes some; never changes the text.",
+            help="Speculative decoding: a smaller model with the same tokenizer drafts tokens. The output is "
+            "unchanged.",
         ),
     ] = None
     lookup: Annotated[
@@ -259,7 +259,8 @@ class SpeculativeOptions:
             min=1,
             max=16,
             show_default=False,
-            help="Propose what followed where the last tokens, up to N, stood before; never changes the text.",
+            help="Prompt-lookup decoding: draft from earlier occurrences of the last N tokens. The output is "
+            "unchanged.",
         ),
     ] = None
     draft_tokens: Annotated[
@@ -270,17 +271,17 @@ class SpeculativeOptions:
             min=1,
             max=256,
             show_default="15",
-            help="Propose at most N tokens at once.",
+            help="Maximum number of tokens drafted at once.",
         ),
     ] = None
 
     @property
     def asked(self) -> bool:
-        """Whether something is to propose tokens."""
+        """Whether tokens are drafted."""
         return self.draft is not None or self.lookup is not None
 
     def check(self, others: Mapping[str, bool]) -> None:
-        """Raises UsageError where another option does not go with drafts."""
+        """Raises UsageError where another option cannot be combined with drafts."""
         if not self.asked:
             if self.draft_tokens is not None:
                 raise UsageError("--draft-tokens needs --draft or --lookup")
@@ -288,4 +289,4 @@ class SpeculativeOptions:
         named = {"--draft": self.draft is not None, "--lookup": self.lookup is not None}
         wrong = [name for name, used in others.items() if used]
         if wrong:
-            raise UsageError(f"{' and '.join([*(name for name in named if named[name]), *wrong])} do not go together")
+            raise UsageError(f"{' and '.join([*(name for name in named if named[name]), *wrong])} cannot be combined")

@@ -1,4 +1,4 @@
-"""Options of the answers to choose from, and of the labels that they stand for."""
+"""Options of candidate answers and of the labels that they represent."""
 
 import json
 from collections.abc import Sequence
@@ -19,34 +19,38 @@ Candidates = Annotated[
     list[str] | None,
     typer.Option(
         "--candidates", "--labels", metavar="LIST", show_default=False,
-        help="The answers to choose from, parted by commas without the blanks there; repeated, each is one as it is.",
+        help="Comma-separated candidate answers (spaces around commas are dropped). Repeat the option to give one "
+        "answer verbatim each time.",
     ),
 ]  # fmt: skip
 CandidatesFile = Annotated[
     str | None,
-    typer.Option("--candidates-file", metavar="FILE", show_default=False, help="The answers, one a line."),
+    typer.Option(
+        "--candidates-file", metavar="FILE", show_default=False, help="File of candidate answers, one per line."
+    ),
 ]
 VerbalizerFile = Annotated[
     str | None,
     typer.Option(
         "--verbalizer", metavar="FILE", show_default=False,
-        help="Labels of answers, JSON: each label with a list of words, or each word with its label.",
+        help="Verbalizer, a JSON file: each label with a list of words, or each word with its label.",
     ),
 ]  # fmt: skip
 Aggregate = Annotated[
     str,
     typer.Option(
-        "--aggregate", metavar="WAY", callback=choice("sum", "max"),
-        help="A label's score: `sum` of its words' probabilities, or their `max`.",
+        "--aggregate", metavar="METHOD", callback=choice("sum", "max"),
+        help="Score of a label: the `sum` of its words' probabilities, or their `max`.",
     ),
 ]  # fmt: skip
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Refuse a verbalizer that does not map just the candidates, exit status 3.")
+    bool,
+    typer.Option("--strict", help="Fail (exit status 3) unless the verbalizer's words are exactly the candidates."),
 ]
 
 
 def named(listed: Sequence[str] | None, file: str | None) -> tuple[str, ...] | None:
-    """The candidates that options name; None where they name none. Raises UsageError, and DataError for a file's."""
+    """The candidates that options name; None without such options. Raises UsageError, or DataError for a file."""
     if listed and file is not None:
         raise UsageError("--candidates and --candidates-file exclude each other")
     if file is not None:
@@ -66,11 +70,11 @@ def named(listed: Sequence[str] | None, file: str | None) -> tuple[str, ...] | N
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """An object of JSON as it was written, names that come twice included."""
+    """A JSON object as it was written, repeated names included."""
 
 
 def verbalizer_in(name: str) -> "Verbalizer":
-    """The verbalizer of a file. Raises DataError where it holds none."""
+    """The verbalizer of a file. Raises DataError for anything else."""
     from lmkit.prompting.verbalizers import verbalizer_of
 
     with opening.error_context(name):
@@ -79,13 +83,14 @@ def verbalizer_in(name: str) -> "Verbalizer":
         except json.JSONDecodeError as error:
             raise DataError(f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
         except (ValueError, RecursionError):
-            raise DataError("not JSON that can be read") from None
+            raise DataError("unreadable JSON") from None
         if not isinstance(pairs, _Pairs):
-            raise DataError("not a JSON object, in braces")
+            raise DataError("not a JSON object in braces")
         return verbalizer_of(pairs)
 
 
 def warn_unknown_labels(run: Run, count: int) -> None:
-    """Says how many records can't be answered right."""
+    """Warns of records whose gold label is not a candidate."""
     if count:
-        run.terminal.notice(f"gold of {count} record{'s' if count > 1 else ''} is no candidate")
+        subject = f"{count} records have" if count > 1 else "1 record has"
+        run.terminal.notice(f"{subject} a gold label that is not among the candidates")

@@ -74,7 +74,7 @@ def _options(group: Any, defaults: Mapping[str, Any]) -> list[inspect.Parameter]
 
 
 def in_sections(sections: Mapping[str, Sequence[str]]) -> Callable[[Function], Function]:
-    """Says of a command's function which of its parameters stand under which title, in help and manual."""
+    """Gives a command's function the sections of its help and manual page: titles and their parameters."""
 
     def decorate(function: Function) -> Function:
         function.sections = sections  # type: ignore[attr-defined]
@@ -96,7 +96,7 @@ def command_class(function: Callable[..., Any]) -> type[TyperCommand] | None:
 
 
 class _Sectioned(TyperCommand):
-    """A command whose help has sections; what is in none is said to be every command's."""
+    """A command whose help has sections; parameters in no section are common to all commands."""
 
     sections: Mapping[str, Sequence[str]]
 

@@ -27,89 +27,94 @@ SECTIONS = {
     "Examples": ("count", "select", "ids", "similar_by", "per_item", "arrange", "seed"),
     "Length": ("model", "max_tokens", "room"),
 }
-"""What the parameters of commands that show examples are about, but for the layout, which each has its own of."""
+"""Sections of commands that show examples; each adds its own one for the layout."""
 
 Shots = Annotated[
-    str, typer.Argument(metavar="SHOTS", help="Examples: an input, a tab, an output; or JSON Lines; `-`: stdin.")
+    str, typer.Argument(metavar="SHOTS", help="Examples: lines of input, tab, output; or JSON Lines; `-`: stdin.")
 ]
 Items = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[FILE]...", show_default=False,
-        help="Items to ask about: text, one a line, TSV or JSON Lines; `-` or none: stdin.",
+        help="Items: text (one per line), TSV or JSON Lines; `-` or none: stdin.",
     ),
 ]  # fmt: skip
 ItemsForm = Annotated[
     str,
     typer.Option(
         "--input", metavar="FORM", callback=choice("auto", *FORMS),
-        help="What FILEs hold: `text`, `tsv`, `jsonl`, or `auto`: by the name, .tsv, .jsonl or .ndjson; else text.",
+        help="Format of FILEs: `text`, `tsv`, `jsonl`, or `auto` (by the name: .tsv, .jsonl or .ndjson; else text).",
     ),
 ]  # fmt: skip
 ShotsForm = Annotated[
     str,
     typer.Option(
         "--shots-input", metavar="FORM", callback=choice("auto", "tsv", "jsonl"),
-        help="What SHOTS holds: `tsv`, `jsonl`, or `auto`: by the name, .jsonl or .ndjson.",
+        help="Format of SHOTS: `tsv`, `jsonl`, or `auto` (JSON Lines if the name ends in .jsonl or .ndjson).",
     ),
 ]  # fmt: skip
 InputField = Annotated[
     str | None,
     typer.Option(
-        "--input-field", metavar="NAME", show_default="input, text or question", help="The field that is the text."
+        "--input-field", metavar="NAME", show_default="input, text or question", help="Field of the input text."
     ),
 ]
 OutputField = Annotated[
     str | None,
     typer.Option(
-        "--output-field", metavar="NAME", show_default="output, label or answer", help="The field that is right for it."
+        "--output-field", metavar="NAME", show_default="output, label or answer", help="Field of the correct output."
     ),
 ]
 CountedBy = Annotated[
     str | None,
     typer.Option(
         "--model", "-m", metavar="MODEL", show_default=False,
-        help="Checkpoint or folder whose tokens --max-tokens counts.",
+        help="Checkpoint or folder whose tokenizer counts for --max-tokens.",
     ),
 ]  # fmt: skip
 MaxTokens = Annotated[
     int | None,
     typer.Option(
         "--max-tokens", metavar="N", min=1, show_default=False,
-        help="Most tokens of a prompt, as MODEL counts: whole examples are left out, the last chosen first.",
+        help="Token budget of a prompt, counted by MODEL: examples that do not fit are dropped, the last chosen first.",
     ),
 ]  # fmt: skip
 Instruction = Annotated[
     str,
     typer.Option(
         "--instruction", metavar="TEXT", show_default=False,
-        help=r"Stands first, on lines of its own; `\n`, `\t` and `\\` are read in this and other texts.",
+        help=r"Text before the examples, on lines of its own; `\n`, `\t` and `\\` are escapes here and in separators.",
     ),
 ]  # fmt: skip
-Sep = Annotated[str, typer.Option("--sep", metavar="TEXT", help="Between input and output.")]
-ExampleSep = Annotated[str, typer.Option("--example-sep", metavar="TEXT", help="Between examples.")]
+Sep = Annotated[str, typer.Option("--sep", metavar="TEXT", help="Separator between input and output.")]
+ExampleSep = Annotated[str, typer.Option("--example-sep", metavar="TEXT", help="Separator between examples.")]
 
 EXAMPLES = 4
-"""In each prompt, where nothing says how many."""
+"""Examples in each prompt by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SelectionOptions:
-    """The options of which examples prompts show, and in which order."""
+    """The options that select and order examples."""
 
     count: Annotated[
         int | None,
         typer.Option(
-            "--shots", "-k", metavar="K", min=0, show_default="4, or all of --ids", help="Examples in each prompt."
+            "--shots",
+            "-k",
+            metavar="K",
+            min=0,
+            show_default="4, or all of --ids",
+            help="Number of examples in each prompt.",
         ),
     ] = None
     select: Annotated[
         str,
         typer.Option(
             "--select",
-            metavar="WAY",
+            metavar="METHOD",
             callback=choice(*WAYS),
-            help="How examples are chosen: the `first`, at `random`, `balanced` over outputs, most `similar` first, or "
+            help="Selection of examples: the `first`, `random`, `balanced` over outputs, the most `similar`, or "
             "`fixed` by --ids.",
         ),
     ] = "first"
@@ -119,7 +124,7 @@ class SelectionOptions:
             "--ids",
             metavar="LIST",
             show_default=False,
-            help="With --select fixed: ids or line numbers of examples, in their order, such as `3,17,5`.",
+            help="Ids or line numbers of examples for --select fixed, in order, such as `3,17,5`.",
         ),
     ] = None
     similar_by: Annotated[
@@ -128,34 +133,36 @@ class SelectionOptions:
             "--similar-by",
             metavar="MODEL",
             show_default="shared words, BM25",
-            help="With --select similar: by the cosine of mean vectors of this model's tokens.",
+            help="Model for --select similar: similarity is the cosine of mean token vectors.",
         ),
     ] = None
     per_item: Annotated[
-        bool, typer.Option("--per-item", help="Draw at random for each item, by its id, instead of once for all.")
+        bool, typer.Option("--per-item", help="Draw examples for each item (by its id) instead of once for all.")
     ] = False
     arrange: Annotated[
         str,
         typer.Option(
             "--arrange",
-            metavar="WAY",
+            metavar="ORDER",
             callback=choice(*ARRANGEMENTS),
-            help="Order in the prompt: as `selected`, `reversed` (the most similar last), or `random`.",
+            help="Order of examples in the prompt: as `selected`, `reversed` (the most similar last), or `random`.",
         ),
     ] = "selected"
     seed: Seed = 0
 
     def check(self) -> None:
-        """Raises UsageError for options that make no sense together."""
+        """Raises UsageError for options that cannot be combined."""
         if (self.ids is not None) != (self.select == "fixed"):
-            raise UsageError("--select fixed and --ids go together", hint="--select fixed --ids 3,17,5")
+            raise UsageError("--select fixed and --ids need each other", hint="use --select fixed --ids 3,17,5")
         if self.similar_by is not None and self.select != "similar":
-            raise UsageError("--similar-by goes with --select similar")
+            raise UsageError("--similar-by needs --select similar")
         if self.per_item and self.select not in ("random", "balanced") and self.arrange != "random":
-            raise UsageError(f"--select {self.select} draws nothing --per-item", hint="--select random draws")
+            raise UsageError(
+                f"--per-item needs random choices, but --select {self.select} makes none", hint="use --select random"
+            )
 
     def selector(self, run: Run, shots: str, examples: Sequence[Example], count: int | None) -> "DemonstrationSelector":
-        """What chooses so many examples of SHOTS; None: all of --ids. Raises DataError where there are too few."""
+        """The selector of `count` examples of SHOTS (None: all of --ids). Raises DataError where there are too few."""
         from lmkit.prompting.demonstrations import DemonstrationSelector, Selection
 
         names = [] if self.ids is None else [name.strip() for name in self.ids.split(",")]
@@ -166,25 +173,26 @@ class SelectionOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class LengthOptions:
-    """The options of how long a prompt may be."""
+    """The options that limit the length of a prompt."""
 
     model: CountedBy = None
     max_tokens: MaxTokens = None
     room: Annotated[
-        int, typer.Option("--room", metavar="N", min=0, help="Tokens of --max-tokens kept for the answer.")
+        int,
+        typer.Option("--room", metavar="N", min=0, help="Number of tokens of --max-tokens reserved for the answer."),
     ] = 0
 
     def check(self) -> None:
-        """Raises UsageError for options that make no sense together."""
+        """Raises UsageError for options that cannot be combined."""
         if (self.model is None) != (self.max_tokens is None):
-            raise UsageError("--max-tokens and --model go together: its tokens are what is counted")
+            raise UsageError("--max-tokens and --model need each other: the model's tokenizer counts the tokens")
         if self.max_tokens is None and self.room:
-            raise UsageError("--room goes with --max-tokens")
+            raise UsageError("--room needs --max-tokens")
         if self.max_tokens is not None and self.room >= self.max_tokens:
             raise UsageError(f"--room {self.room} leaves nothing of --max-tokens {self.max_tokens}")
 
     def budget(self) -> "Budget | None":
-        """What keeps to it; None where any length will do."""
+        """The token budget; None where any length will do."""
         from lmkit.prompting.token_budget import Budget
         from lmkit.prompting.token_counts import size_in
 
@@ -199,7 +207,7 @@ class LengthOptions:
 
     @staticmethod
     def report(run: Run, kept: Mapping[tuple[int, int], int]) -> None:
-        """Says in how many prompts there was room for so many examples of so many, most examples first."""
+        """Reports how many examples fitted into how many prompts, most examples first."""
         parts: list[str] = []
         for (count, asked), prompts in sorted(kept.items(), reverse=True):
             nouns = ("", "") if parts else (" examples", " prompt" if prompts == 1 else " prompts")
@@ -210,7 +218,7 @@ class LengthOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleOptions:
-    """The options of how files of items and examples are read."""
+    """The options for reading files of items and examples."""
 
     form: ItemsForm = "auto"
     shots_form: ShotsForm = "auto"
@@ -220,7 +228,7 @@ class ExampleOptions:
 
     @property
     def fields(self) -> Fields:
-        """The fields that are named, or else the usual ones."""
+        """The named fields, or the default ones."""
         return fields_of(self.input_field, self.output_field)
 
     def items(self, run: Run, files: Sequence[str], otherwise: str = "text") -> Iterator[Example]:
@@ -241,7 +249,7 @@ def _vectors(name: str) -> "Vector":
 
     model = opening.open_any(name)
     if not has_embeddings(model):
-        raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, it has no vectors")
+        raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no vectors")
 
     def vector(text: str) -> F64 | None:
         with opening.error_context(name):

@@ -1,4 +1,4 @@
-"""Regular expressions that find answers in texts: the options, and what is wrong with one."""
+"""Regular expressions that find answers in texts: the options, and their errors."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +14,11 @@ Extract = Annotated[
     str | None,
     typer.Option(
         "--extract", metavar="PATTERN", show_default="the whole text",
-        help="Regular expression of Python; the first group that matched, or else all that did, is the answer.",
+        help="Python regular expression that finds the answer: the first group that matched, else the whole match.",
     ),
 ]  # fmt: skip
 Numbers = Annotated[
-    bool, typer.Option("--numbers", help="Compare the last number of each: 1,000, $1000 and 1000.0 are the same.")
+    bool, typer.Option("--numbers", help="Compare the last number of each text: 1,000, $1000 and 1000.0 are equal.")
 ]
 
 
@@ -33,4 +33,4 @@ def extractor(pattern: str | None, *, last: bool = False) -> "Extractor":
     except LimitError as error:
         raise LimitError(f"--extract: {error}") from None
     except DataError as error:
-        raise UsageError(f"--extract {pattern!r} is no regular expression: {error}") from None
+        raise UsageError(f"--extract {pattern!r} is not a regular expression: {error}") from None

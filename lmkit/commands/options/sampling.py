@@ -1,4 +1,4 @@
-"""Options that say how tokens are chosen: filters, penalties and Mirostat; what goes together, what they ask for."""
+"""Options of sampling: filters, penalties and Mirostat, and the checks of their combinations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -9,7 +9,7 @@ import typer
 from lmkit.commands.options.standard import Temperature, suggested
 from lmkit.errors import UsageError
 
-if TYPE_CHECKING:  # numpy is not needed to find out that options don't go together
+if TYPE_CHECKING:  # numpy is not needed to refuse a combination of options
     from lmkit.generation.filters import Filtering
     from lmkit.generation.mirostat import Mirostat
     from lmkit.generation.penalties import NoRepeat, Presence, Repetition, Scope
@@ -24,11 +24,22 @@ class FilterValues:
 
     temperature: Temperature = 1.0
     top_k: Annotated[
-        int, typer.Option("--top-k", "-k", metavar="K", min=0, help="Keep the K most probable tokens; 0: all.")
+        int,
+        typer.Option(
+            "--top-k", "-k", metavar="K", min=0, help="Top-k sampling: keep the K most probable tokens (0 = off)."
+        ),
     ] = 0
     top_p: Annotated[
         float,
-        typer.Option("--top-p", "-p", metavar="P", min=0.0, max=1.0, help="Keep the fewest tokens that reach mass P."),
+        typer.Option(
+            "--top-p",
+            "-p",
+            metavar="P",
+            min=0.0,
+            max=1.0,
+            help="Nucleus sampling: keep the smallest set of most probable tokens whose total probability is at "
+            "least P (1 = off).",
+        ),
     ] = 1.0
     min_p: Annotated[
         float,
@@ -37,7 +48,7 @@ class FilterValues:
             metavar="P",
             min=0.0,
             max=1.0,
-            help="Keep tokens at least P times as probable as the best; 0: all.",
+            help="Min-p sampling: keep tokens at least P times as probable as the most probable one (0 = off).",
         ),
     ] = 0.0
     typical: Annotated[
@@ -47,7 +58,8 @@ class FilterValues:
             metavar="P",
             min=0.0,
             max=1.0,
-            help="Keep the fewest tokens, of surprisal nearest to the entropy, that reach mass P; 1: all.",
+            help="Locally typical sampling: keep the tokens whose surprisal is closest to the entropy, until their "
+            "probability reaches P (1 = off).",
         ),
     ] = 1.0
     epsilon: Annotated[
@@ -57,7 +69,7 @@ class FilterValues:
             metavar="E",
             min=0.0,
             max=1.0,
-            help="Keep tokens of probability E or more, and the best; 0: all.",
+            help="Epsilon sampling: keep tokens of probability E or more, and always the most probable (0 = off).",
         ),
     ] = 0.0
     eta: Annotated[
@@ -67,7 +79,8 @@ class FilterValues:
             metavar="E",
             min=0.0,
             max=1.0,
-            help="Keep tokens of probability min(E, sqrt(E) exp(-H)) or more, H the entropy, and the best; 0: all.",
+            help="Eta sampling: keep tokens of probability min(E, sqrt(E) exp(-H)) or more, where H is the entropy, "
+            "and always the most probable (0 = off).",
         ),
     ] = 0.0
 
@@ -86,7 +99,7 @@ class FilterOptions(FilterValues):
             "--order",
             metavar="LIST",
             show_default=",".join(FILTERS).replace("_", "-"),
-            help="Order in which the filters are applied, such as `top-k,top-p,temp`; names all that are used.",
+            help="Order in which filters are applied, such as `top-k,top-p,temp`. It must name all filters in use.",
         ),
     ] = None
 
@@ -100,12 +113,14 @@ class FilterOptions(FilterValues):
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions(FilterOptions):
-    """The options that say how tokens are chosen."""
+    """The options of sampling."""
 
-    greedy: Annotated[bool, typer.Option("--greedy", help="Always the most probable token; ties: lowest id.")] = False
+    greedy: Annotated[
+        bool, typer.Option("--greedy", help="Greedy decoding: take the most probable token (ties: the lowest id).")
+    ] = False
     ancestral: Annotated[
         bool,
-        typer.Option("--ancestral", help="Draw from the model's own distribution (the default)."),
+        typer.Option("--ancestral", help="Ancestral sampling: draw from the model's own distribution (the default)."),
     ] = False
     repetition_penalty: Annotated[
         float,
@@ -114,7 +129,8 @@ class SamplingOptions(FilterOptions):
             metavar="X",
             min=0.0,
             max=100.0,
-            help="Multiply log-probabilities, which are negative, of tokens seen before by X; 1: off.",
+            help="Multiply the (negative) log-probability of tokens already seen by X; above 1 discourages repetition "
+            "(1 = off).",
         ),
     ] = 1.0
     presence_penalty: Annotated[
@@ -124,7 +140,7 @@ class SamplingOptions(FilterOptions):
             metavar="A",
             min=-100.0,
             max=100.0,
-            help="Take A from log-probabilities of tokens seen before.",
+            help="Subtract A from the log-probability of each token already seen.",
         ),
     ] = 0.0
     frequency_penalty: Annotated[
@@ -134,11 +150,17 @@ class SamplingOptions(FilterOptions):
             metavar="B",
             min=-100.0,
             max=100.0,
-            help="Take B from them for each time that they were seen.",
+            help="Subtract B from the log-probability of a token for each time it was seen.",
         ),
     ] = 0.0
     no_repeat_ngram: Annotated[
-        int, typer.Option("--no-repeat-ngram", metavar="N", min=0, help="No N tokens twice in the same order; 0: off.")
+        int,
+        typer.Option(
+            "--no-repeat-ngram",
+            metavar="N",
+            min=0,
+            help="Forbid a second occurrence of any n-gram of N tokens (0 = off).",
+        ),
     ] = 0
     penalty_scope: Annotated[
         str | None,
@@ -147,8 +169,8 @@ class SamplingOptions(FilterOptions):
             metavar="SCOPE",
             show_default="all",
             callback=suggested("all", "output"),
-            help="What penalties count: `all`, the `output` without the prompt, or the last so many tokens. "
-            "Line ends count as any token.",
+            help="Tokens that penalties count: `all`, the `output` without the prompt, or the last N. "
+            "Line ends count like any token.",
         ),
     ] = None
     mirostat: Annotated[
@@ -158,34 +180,34 @@ class SamplingOptions(FilterOptions):
             metavar="BITS",
             min=0.0,
             show_default=False,
-            help="Hold the surprise of tokens near so many bits: Mirostat 2.0, instead of filters.",
+            help="Mirostat 2.0: keep the surprisal of tokens near this target, in bits; replaces the filters.",
         ),
     ] = None
     mirostat_rate: Annotated[
         float | None,
-        typer.Option("--mirostat-rate", metavar="ETA", min=0.0, show_default="0.1", help="How fast Mirostat adapts."),
+        typer.Option("--mirostat-rate", metavar="ETA", min=0.0, show_default="0.1", help="Learning rate of Mirostat."),
     ] = None
-    unknown: Annotated[bool, typer.Option("--unknown", help="Let the unknown word be drawn too.")] = False
+    unknown: Annotated[bool, typer.Option("--unknown", help="Allow the unknown token to be generated.")] = False
 
     def check(self) -> None:
-        """Raises UsageError for options that do not go together."""
+        """Raises UsageError for options that cannot be combined."""
         cuts = [name for name in FILTERS if name != "temperature"]
         self._apart("greedy", ["ancestral", "temperature", *cuts, "mirostat"])
         self._apart("ancestral", ["temperature", *cuts, *PENALTIES, "mirostat"])
         self._apart("mirostat", cuts)
         if self.mirostat is not None and self.temperature == 0:
-            raise UsageError("--mirostat and --temperature 0, which leaves one token, do not go together")
+            raise UsageError("--mirostat and --temperature 0 cannot be combined: temperature 0 leaves one token")
         if self.mirostat is None and self.mirostat_rate is not None:
-            raise UsageError("--mirostat-rate does nothing without --mirostat")
+            raise UsageError("--mirostat-rate needs --mirostat")
         if self.repetition_penalty <= 0:
             raise UsageError("--repetition-penalty must be above 0")
         if self.penalty_scope is not None and not any(map(self._typed, PENALTIES)):
-            raise UsageError("--penalty-scope does nothing without a penalty")
+            raise UsageError("--penalty-scope needs a penalty")
         self._scope()
-        _ = self.filtering.names  # an order that is none is told before a model is opened
+        _ = self.filtering.names  # a wrong order is reported before a model is opened
 
     def drawing(self) -> dict[str, bool]:
-        """Options that are about draws, and whether each was typed."""
+        """Options of sampling, and whether each was typed."""
         filters = [name for name in FILTERS if name != "top_k"]  # which contrastive search has too
         return {_option(name): self._typed(name) for name in ("greedy", "ancestral", *filters, "order", "mirostat")}
 
@@ -195,7 +217,7 @@ class SamplingOptions(FilterOptions):
     def _apart(self, name: str, others: Sequence[str]) -> None:
         typed = [_option(each) for each in [name, *others] if self._typed(each)]
         if self._typed(name) and len(typed) > 1:
-            raise UsageError(f"{' and '.join(typed)} do not go together")
+            raise UsageError(f"{' and '.join(typed)} cannot be combined")
 
     def _scope(self) -> "Scope":
         scope = self.penalty_scope or "all"
@@ -208,7 +230,7 @@ class SamplingOptions(FilterOptions):
         return int(scope)
 
     def penalties(self) -> "list[Repetition | Presence | NoRepeat]":
-        """Those that are asked for, in the order in which they are applied."""
+        """The penalties in the order in which they are applied."""
         from lmkit.generation.penalties import NoRepeat, Presence, Repetition
 
         scope = self._scope()
@@ -222,14 +244,14 @@ class SamplingOptions(FilterOptions):
         return penalties
 
     def sampler(self, never: Sequence[int]) -> "Sampler":
-        """What names the next token. Raises UsageError for an order that is none."""
+        """What chooses the next token. Raises UsageError for a wrong order."""
         from lmkit.generation.sampler import Sampler
 
         greedy = self.greedy or self.temperature == 0
         return Sampler(self.filtering.chain(), never=never, penalties=self.penalties(), greedy=greedy)
 
     def control(self) -> "Mirostat | None":
-        """What holds one text's surprise, if asked for: each text needs its own."""
+        """The Mirostat controller of one text, if asked for: each text needs its own."""
         from lmkit.generation.mirostat import Mirostat
 
         if self.mirostat is None:

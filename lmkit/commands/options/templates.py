@@ -24,8 +24,8 @@ Task = Annotated[
     str | None,
     typer.Option(
         "--task", metavar="TEXT", show_default=False,
-        help="For `t5` the prefix of inputs, such as summarize, else the record's `task`; for `gpt1` similarity: "
-        "each pair in both orders.",
+        help="Task of a named template: for `t5` the prefix, such as `summarize` (default: the record's `task`); for "
+        "`gpt1` `similarity`, which writes each pair in both orders.",
     ),
 ]  # fmt: skip
 
@@ -40,11 +40,14 @@ class Style:
     def __post_init__(self) -> None:
         allowed = self.name == "t5" or (self.name == "gpt1" and self.task == named_templates.SIMILARITY)
         if self.task is not None and not allowed:
-            raise UsageError(f"--task {self.task!r} is not for {self.name}", hint="t5 has tasks, and gpt1 similarity")
+            raise UsageError(
+                f"--task {self.task!r} does not apply to {self.name}",
+                hint="`t5` takes any task, `gpt1` takes similarity",
+            )
 
     @property
     def format(self) -> named_templates.Format:
-        """What the table says of it."""
+        """Its entry in the table."""
         return named_templates.FORMATS[self.name]
 
     def prompts(self, item: items.Item) -> list[tuple[items.Item, FilledTemplate]]:
@@ -80,7 +83,7 @@ def filler_of(template: str, task: str | None = None, answers: str = "text") -> 
     if template in named_templates.FORMATS:
         return _Named(Style(template, task), answers)
     if task is not None:
-        raise UsageError("--task is for named formats")
+        raise UsageError("--task needs a named template")
     return TemplateFiller(renderer(template))
 
 
@@ -149,10 +152,14 @@ def renderer(template: str) -> Render:
             raise UsageError(f"--template: {error}", hint=error.hint) from None
         raise DataError(f"{streams.display(name)}: {error}", hint=error.hint) from None
     if not parsed.slots and name is not None:
-        raise DataError(f"{streams.display(name)}: no [X] in the template, and nothing of Jinja2")
+        raise DataError(f"{streams.display(name)}: the template has neither [X] nor Jinja2")
     if not parsed.slots:
-        hint = f"--template @{template} reads the file" if os.path.exists(template) else "--list shows named formats"
-        raise UsageError(f"no [X] in the template {template!r}, and no format has that name", hint=hint)
+        hint = (
+            f"use --template @{template} to read the file"
+            if os.path.exists(template)
+            else "--list shows the named templates"
+        )
+        raise UsageError(f"template {template!r} has no [X] and is not the name of a template", hint=hint)
     return lambda records: (parsed.fill(partial(slot_templates.text_in, record)) for record in records)
 
 

@@ -1,4 +1,4 @@
-"""`lmkit prompt ablate`: what the labels of examples in prompts are worth."""
+"""`lmkit prompt ablate`: the effect of example labels on accuracy."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -10,7 +10,7 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options import answer_scoring, prompting
 from lmkit.commands.options import labels as label_options
-from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import (
     Json,
     Level,
@@ -38,34 +38,41 @@ Dev = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[FILE]...", show_default=False,
-        help="Items with what is right for them: TSV or JSON Lines; `-` or none: stdin.",
+        help="Items with correct outputs: TSV or JSON Lines; `-` or none: stdin.",
     ),
 ]  # fmt: skip
 Arms = Annotated[
-    str, typer.Option("--labels", metavar="LIST", help="The arms: labels as they are, drawn, flipped, or not shown.")
+    str, typer.Option("--labels", metavar="LIST", help="Arms to compare: `gold`, `random`, `flipped` and `none`.")
 ]
 Counts = Annotated[
-    str, typer.Option("--shots", "-k", metavar="LIST", help="Numbers of examples in a prompt, such as `0,1,4`.")
+    str,
+    typer.Option(
+        "--shots", "-k", metavar="LIST", help="Comma-separated numbers of examples in a prompt, such as `0,1,4`."
+    ),
 ]
 Seeds = Annotated[
-    int, typer.Option("--seeds", metavar="N", min=1, help="Repeat with N seeds, from 0: other examples, other labels.")
+    int,
+    typer.Option(
+        "--seeds", metavar="N", min=1, help="Number of seeds, from 0, each with other examples and other random labels."
+    ),
 ]
 Candidates = Annotated[
     list[str] | None,
     typer.Option(
         "--candidates", metavar="LIST", show_default="the outputs in SHOTS",
-        help="The answers to choose from, parted by commas without the blanks there; repeated, each is one as it is.",
+        help="Comma-separated candidate answers (spaces around commas are dropped). Repeat the option to give one "
+        "answer verbatim each time.",
     ),
 ]  # fmt: skip
 Items = Annotated[
     str | None,
-    typer.Option("--items", metavar="FILE", show_default=False, help="Write each answer too, JSON Lines."),
+    typer.Option("--items", metavar="FILE", show_default=False, help="Write each answer to FILE, JSON Lines."),
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AblationOptions:
-    """What is to be compared."""
+    """The options of arms, numbers of examples and seeds."""
 
     labels: Arms = "gold,random,flipped,none"
     counts: Counts = "4"
@@ -85,10 +92,33 @@ class AblationOptions:
         """The numbers of examples in order. Raises UsageError."""
         parts = [part.strip() for part in self.counts.split(",")]
         if not all(part.isascii() and part.isdigit() and len(part) < 7 for part in parts):
-            raise UsageError(f"--shots {self.counts!r} is no list of numbers", hint="-k 0,1,4")
+            raise UsageError(f"--shots {self.counts!r} is not a list of numbers", hint="for example -k 0,1,4")
         return list(dict.fromkeys(map(int, parts)))
 
 
+SECTIONS = {
+    "Input": (
+        "shots",
+        "files",
+        "model",
+        "form",
+        "shots_form",
+        "input_field",
+        "output_field",
+        "encoding_errors",
+        "window",
+    ),
+    "Experiment": ("labels", "counts", "seeds"),
+    "Layout": ("instruction", "sep", "example_sep"),
+    "Candidates": ("candidates",),
+    "Scores": ("norm", "domain", "content_free"),
+    "Intervals": ("resamples", "level", "seed"),
+    "Output": ("items_file", "json", "output"),
+    "Speed": ("cache", "threads"),
+}
+
+
+@in_sections(SECTIONS)
 @with_groups()
 def ablate(
     run: Run,
@@ -113,18 +143,17 @@ def ablate(
     json: Json = False,
     output: Output = None,
 ) -> None:
-    r"""What the labels of examples in prompts are worth.
+    r"""Measure the effect of example labels on accuracy.
 
-    Asks about each item with prompts that differ in the labels of their examples alone (Min et al. 2022):
-    `gold` has those of SHOTS; `random` draws each from all labels alike, the right one among them; `flipped`
-    puts the next label for each, in the order in which labels appear, and the first for the last; `none` shows
-    inputs alone. For each seed the examples are drawn once for all items, the same for all arms, and the first of
-    them where there are fewer. With no examples all arms are one.
+    Prompts differ only in the labels of their examples (Min et al. 2022): `gold` has the labels of SHOTS;
+    `random` draws each label uniformly from all, the correct one included; `flipped` replaces each label by the
+    next in order of appearance, the last by the first; `none` shows inputs alone. For each seed the same
+    examples are used for all items and arms; a smaller -k uses the first of them. With -k 0 all arms are equal.
 
-    A row for each arm and number of examples: `accuracy`, the mean over seeds and items, and the bootstrap
-    interval over items; `difference` to `gold`, its interval and p-value, items paired (where fewer than 30
-    differ, p is not below the exact sign test). --items has each answer: `arm`, `k`, `seed`, `id`, `answer`,
-    `gold`, `correct`, `shots` (which examples) and `shown` (their labels).
+    A row per arm and number of examples: `accuracy`, the mean over seeds and items, with a bootstrap interval
+    over items; the paired `difference` to `gold` with its interval and p-value (for fewer than 30 differing
+    items at least that of the exact sign test). --items writes each answer: `arm`, `k`, `seed`, `id`,
+    `answer`, `gold`, `correct`, `shots` (the examples) and `shown` (their labels).
 
     Examples:
       lmkit prompt ablate shots.tsv dev.tsv -m model.lm -k 0,1,4 --seeds 5
@@ -179,15 +208,17 @@ def ablate(
 
 
 def _labelled(items: "Iterator[Example]") -> "Iterator[Example]":
-    """Items of which each says what is right. Raises DataError."""
+    """Items with outputs. Raises DataError for one without."""
     found = False
     for item in items:
         if item.output is None:
-            raise DataError(f"{item.place}: no output", hint="an input, a tab, an output; or a record with both")
+            raise DataError(
+                f"{item.place}: no output", hint="give an input, a tab and an output; or a record with both"
+            )
         found = True
         yield item
     if not found:
-        raise DataError("no items to ask about")
+        raise DataError("no items")
 
 
 def _groups(trials: "Iterator[Trial]", size: int) -> "Iterator[list[Trial]]":

@@ -1,4 +1,4 @@
-"""`lmkit prompt answer`: the best of given answers to each prompt."""
+"""`lmkit prompt answer`: the most probable of given answers to each prompt."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +9,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
 from lmkit.commands.options import answer_scoring, prompting
 from lmkit.commands.options import labels as label_options
-from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Bos, Json, ModelOption, Output, ParseSpecial, Run, Threads, Window
 from lmkit.commands.records.questions import QuestionReader, QuestionRecord
 from lmkit.errors import UsageError
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from lmkit.prompting.answer_scorer import AnswerScorer
 
 
+SECTIONS = {
+    "Input": ("files", "model", "prompt", "parse_special", "bos", "window"),
+    "Candidates": ("candidates", "candidates_file", "joint", "verbalizer", "aggregate", "strict"),
+    "Scores": ("norm", "domain", "content_free", "norms"),
+    "Output": ("json", "output"),
+    "Speed": ("cache", "threads"),
+}
+
+
+@in_sections(SECTIONS)
 @with_groups()
 def answer(
     run: Run,
@@ -30,7 +40,7 @@ def answer(
         typer.Argument(
             metavar="[FILE]...",
             show_default=False,
-            help="Prompts, JSON Lines with a `prompt` in each; `-` or none: stdin, unless there is --prompt.",
+            help="Prompts: JSON Lines with a field `prompt`; `-`, or none without --prompt: stdin.",
         ),
     ] = None,
     model: ModelOption = None,
@@ -41,7 +51,7 @@ def answer(
             "--prompt",
             metavar="TEXT",
             show_default=False,
-            help="A prompt, as it is: the answer goes where it has [Z], or to its end.",
+            help="A single prompt: the answer goes to [Z], or to the end.",
         ),
     ] = None,
     candidates: label_options.Candidates = None,
@@ -51,7 +61,7 @@ def answer(
         typer.Option(
             "--joint",
             metavar="TEXT",
-            help=r"Stands before answers where a record has no `joint`; `\n`, `\t` and `\\` are read.",
+            help=r"Separator before answers, for records without `joint`; escapes: `\n`, `\t`, `\\`.",
         ),
     ] = "",
     verbalizer: label_options.VerbalizerFile = None,
@@ -61,7 +71,7 @@ def answer(
     norms: Annotated[
         str,
         typer.Option(
-            "--norms", metavar="LIST", help="Which other scores to show, parted by commas, or `all` that can be had."
+            "--norms", metavar="LIST", help="Comma-separated scores to show as well, or `all` that are available."
         ),
     ] = "none,tokens,bytes,chars",
     parse_special: ParseSpecial = False,
@@ -72,19 +82,18 @@ def answer(
     json: Json = False,
     output: Output = None,
 ) -> None:
-    """The best of given answers to each prompt.
+    """Choose the most probable of given answers to each prompt.
 
-    The answer goes where the prompt has [Z], or to its end; text behind [Z] is scored with it, and
-    counts with it in scores per token, byte and character. Candidates are those of the options,
-    else those of a record's `candidates`, else the words of the verbalizer, else a record's
-    `labels`. All candidates' scores are logarithms, the higher the better, ties go to the first:
-    of the probability (`none`), that divided by `tokens`, `bytes` or `chars`, against the
-    candidate's own (`pmi`) or that after --domain, and `calibrated` by prompts without content. A
-    record's other fields pass through, but for those of these names.
+    The answer goes to [Z], or to the end of the prompt. Text after [Z] is scored with it. Candidates come from
+    --candidates or --candidates-file, else from the record's `candidates`, else from the verbalizer, else from
+    the record's `labels`.
 
-    A label is what a verbalizer maps words to, else the answer itself. Numbers are the same to the
-    last bit whatever stands beside a prompt, so that a run with --cache that was stopped and goes
-    on writes what an unbroken one does.
+    Scores are log-probabilities in nats, the higher the better: `none`; divided by `tokens`, `bytes` or
+    `chars`; minus the candidate's own (`pmi`) or that after --domain (`domain`); or `calibrated` by
+    content-free prompts. --norm decides; ties go to the first candidate. Other fields of the record are copied.
+
+    Scores are bit-identical regardless of the other prompts in the batch, so a run with --cache that was
+    interrupted and resumed writes the same as an uninterrupted one. See lmkit-prompting(7) for the formulas.
 
     Examples:
       lmkit prompt answer -m model.lm --labels pos,neg < prompts.jsonl
@@ -94,7 +103,7 @@ def answer(
     if prompt is not None and files:
         raise UsageError("--prompt and FILEs exclude each other")
     if strict and verbalizer is None:
-        raise UsageError("--strict is about --verbalizer, and there is none")
+        raise UsageError("--strict needs --verbalizer")
     shown = _shown(normalization, norms)
     name, texts = _named(model, files, prompt)
     opening.use_threads(opening.core_count(threads), name)
@@ -134,7 +143,7 @@ def answer(
 
 
 def _named(model: str | None, files: list[str] | None, prompt: str | None) -> tuple[str, list[str]]:
-    """The model and the files with prompts, of which one may be stdin."""
+    """The model and the files with prompts; one of them may be stdin."""
     if prompt is not None:
         return (streams.STDIN if model is None else model), []
     (name,), texts = opening.sources([model] if model is not None else [], files)
@@ -149,7 +158,7 @@ def _shown(options: answer_scoring.NormalizationOptions, norms: str) -> tuple[st
     else:
         wanted |= set(norms.split(","))
     if "all" in wanted:
-        raise UsageError("--norms: `all` stands alone", hint="--norms all")
+        raise UsageError("--norms: `all` cannot be combined with other names", hint="use --norms all")
     odd = sorted(wanted - set(NORMS))
     if odd:
         raise UsageError(f"--norms: {odd[0]!r} is not one of {', '.join(NORMS)}, all")
@@ -165,7 +174,7 @@ class _Answers:
         self._scorer, self._labelling = scorer, labelling
         self._answered = 0
         self.strangers = 0
-        """Records of which what is right is no candidate, nor a label."""
+        """Number of records whose gold label is neither a candidate nor a label."""
 
     def records(self, groups: Iterable[list[QuestionRecord]], progress: Any) -> Iterator[list[Any]]:
         """The records of each group of items."""

@@ -1,4 +1,4 @@
-"""`lmkit prompt chat`: conversations as prompts, in the form that a model was taught."""
+"""`lmkit prompt chat`: conversations rendered with a chat template."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from lmkit.prompting.slot_templates import FilledTemplate, as_text
 
 TURNS = ("prompt", *INPUTS)
 PASSED = ("tools", "documents")
-SHOWN = 10  # messages with marks that are told of one by one
+SHOWN = 10  # messages with control tokens that are reported one by one
 
 
 def chat(
@@ -30,65 +30,59 @@ def chat(
         str | None,
         typer.Option(
             "--model", "-m", metavar="MODEL", show_default=False,
-            help="Checkpoint or folder whose chat template is used.",
+            help="Checkpoint or folder with a chat template.",
         ),
     ] = None,
     template: Annotated[
         str | None,
         typer.Option(
             "--template", metavar="NAME|FILE|FOLDER", show_default=False, callback=suggested(*chat_templates.BUILT_IN),
-            help="One of MODEL's templates by its name, `llama2`, `llama2-meta`, `chatml`, a file of Jinja2, or a "
-            "model.",
+            help="Chat template: a name in MODEL, `llama2`, `llama2-meta`, `chatml`, a Jinja2 file, or another model.",
         ),
     ] = None,
     system: Annotated[
         str | None,
         typer.Option(
-            "--system", metavar="TEXT", show_default=False, help="What the system says where a conversation has none."
+            "--system", metavar="TEXT", show_default=False, help="System message for conversations without one."
         ),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse messages that hold the template's own marks.")
+        bool, typer.Option("--strict", help="Fail (exit status 3) if a message has control tokens of the template.")
     ] = False,
     escape: Annotated[
-        bool, typer.Option("--escape", help="Put a space into the template's own marks in messages: [ /INST].")
+        bool, typer.Option("--escape", help="Break up control tokens in messages with a space: [ /INST].")
     ] = False,
     no_generation_prompt: Annotated[
-        bool, typer.Option("--no-generation-prompt", help="Do not begin the assistant's turn behind the last message.")
+        bool, typer.Option("--no-generation-prompt", help="Do not begin the assistant's turn after the last message.")
     ] = False,
     values: Annotated[
         list[str] | None,
         typer.Option(
             "--set", metavar="NAME=VALUE", show_default=False,
-            help="A variable for a template in Jinja2, as JSON or else text; repeat for several.",
+            help="Variable of a Jinja2 template: JSON, or else text. Repeat for several.",
         ),
     ] = None,
     day: Annotated[
         str | None,
-        typer.Option("--date", metavar="YYYY-MM-DD", show_default=False, help="What a template takes for today."),
+        typer.Option("--date", metavar="YYYY-MM-DD", show_default=False, help="Current date for Jinja2 templates."),
     ] = None,
     form: items.Form = "auto",
     bare: items.Bare = False,
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    r"""Conversations as prompts, in the form of a model.
+    r"""Render conversations with a model's chat template.
 
-    A record has `messages`, each with `role` and `content`, or a `prompt` (`input`, `text`, `question`), which the
-    user says, and perhaps a `system`; a line of text is what the user says. The prompt ends where the assistant
-    goes on, and if the last message is the assistant's, with that.
+    A record has `messages`, each with `role` and `content`, or a user's `prompt` (or `input`, `text`,
+    `question`) and optionally `system`. A line of text is a user's message. The prompt ends where the
+    assistant's turn begins; a last message of the assistant is continued.
 
-    llama2 is `<s>[INST] <<SYS>>\n...\n<</SYS>>\n\n... [/INST] ...</s><s>[INST] ... [/INST]`, texts as they are;
-    llama2-meta strips them and has a space before </s>, as Meta's code. In both user and assistant take turns.
-    chatml takes any order. Templates of Hugging Face (a FILE, or those of a MODEL, which brings bos_token and
-    the like: its default one, `tool_use` for records with `tools`, or the one that --template names) give what
-    `apply_chat_template` of transformers gives, sandboxed as in `lmkit prompt fill`. No clock is read:
-    strftime_now is there with --date only.
+    Built-in templates are `llama2` (texts unchanged), `llama2-meta` (texts stripped, a space before </s>, as in
+    Meta's code) and `chatml`. Jinja2 templates, from a FILE or a MODEL, give what `apply_chat_template` of
+    transformers gives. They run in a sandbox and know the date only from --date.
 
-    A message that holds marks of the template, such as [/INST] or <|im_end|>, could speak for another: stderr
-    tells of it, --strict refuses it (status 3), --escape puts a space behind the first character of each.
-    `lmkit sample` and others read all of a prompt as text, the template's own marks too: <s> is three
-    characters to them, and not a token, unless --parse-special says that it is.
+    Messages that contain control tokens of the template, such as [/INST], are reported; --strict refuses
+    them, --escape breaks them up. Models read control tokens as plain text unless --parse-special is given.
 
     Examples:
       lmkit prompt chat --template llama2 --system 'Be brief.' questions.txt
@@ -98,7 +92,9 @@ def chat(
     """
     items.expect_one_form(bare=bare, json=json)
     if template is None and model is None:
-        raise UsageError("no template", hint=f"-m MODEL, or --template {'|'.join(chat_templates.BUILT_IN)} or a file")
+        raise UsageError(
+            "no template", hint=f"give -m MODEL, or --template {'|'.join(chat_templates.BUILT_IN)} or a file"
+        )
     if strict and escape:
         raise UsageError("--strict and --escape exclude each other")
     opening.check_single_stdin(model, template, *(files or [streams.STDIN]))
@@ -155,11 +151,11 @@ def _shape(
     assert name is not None
     if name in chat_templates.BUILT_IN:
         if variables or today:
-            raise UsageError(f"--set and --date are for templates in Jinja2, and {name} is none")
+            raise UsageError(f"--set and --date need a Jinja2 template, and {name} is built in")
         return chat_templates.BUILT_IN[name]
     if name != streams.STDIN and not os.path.exists(name):
         known = ", ".join([*(_names_in(model) if model is not None else ()), *chat_templates.BUILT_IN])
-        raise UsageError(f"--template {name!r} is none of {known}, and no file or folder")
+        raise UsageError(f"--template {name!r} is neither a file or folder nor one of {known}")
     start = streams.read_start(name, 9) if name != streams.STDIN and not opening.is_folder(name) else b""
     if opening.is_folder(name) or (_is_checkpoint(start) and b"\0" in start):
         return _of_model(name, None).chat(variables, today, name)
@@ -185,7 +181,7 @@ def _names_in(model: str) -> Sequence[str]:
 
 
 def _published(model: str) -> Any:
-    """What goes with a model: its templates, and its special tokens by name."""
+    """A model's published settings: its templates, and its special tokens by name."""
     from lmkit import checkpoint
     from lmkit.architectures.published_settings import in_checkpoint, in_folder
 
@@ -204,7 +200,7 @@ def _of_model(model: str, name: str | None, *, needed: bool = True) -> chat_temp
         if not needed:
             return chat_templates.Source("", found.special_tokens)
         if not found.chat_templates:
-            raise CheckpointError("a checkpoint, which has no chat template", hint="--template names one")
+            raise CheckpointError("the checkpoint has no chat template", hint="choose one with --template")
         names = getattr(opening.open_tokenizer(model), "names", {})
         return chat_templates.source_of(found, [piece.decode(errors="replace") for piece in names], name)
 
@@ -215,7 +211,7 @@ def _variables(typed: Sequence[str]) -> dict[str, Any]:
     for one in typed:
         name, equals, value = streams.argument_text(one).partition("=")
         if not equals or not name.isidentifier():
-            raise UsageError(f"--set {one!r} is no NAME=VALUE")
+            raise UsageError(f"--set {one!r}: expected NAME=VALUE")
         try:
             found[name] = json.loads(value)
         except (ValueError, RecursionError):
@@ -227,7 +223,7 @@ def _date(typed: str | None) -> date | None:
     try:
         return None if typed is None else date.fromisoformat(typed)
     except ValueError:
-        raise UsageError(f"--date {typed!r} is no date", hint="--date 2024-07-26") from None
+        raise UsageError(f"--date {typed!r} is not a date", hint="use YYYY-MM-DD, such as --date 2024-07-26") from None
 
 
 def _messages(fields: Mapping[str, Any], system: str | None) -> chat_templates.Messages:
@@ -237,7 +233,7 @@ def _messages(fields: Mapping[str, Any], system: str | None) -> chat_templates.M
     else:
         name = next((one for one in TURNS if one in fields), None)
         if name is None:
-            raise DataError("neither `messages` nor a `prompt`")
+            raise DataError("the record has neither `messages` nor a `prompt`")
         messages = [{"role": chat_templates.USER, "content": as_text(fields[name], name)}]
     own = fields.get("system")
     if own is None:
@@ -246,29 +242,29 @@ def _messages(fields: Mapping[str, Any], system: str | None) -> chat_templates.M
 
 
 class _Guard:
-    """Looks for a form's marks in messages, and refuses, changes or tells of them."""
+    """Finds a template's control tokens in messages, and refuses, changes or reports them."""
 
     def __init__(self, run: Run, marks: tuple[str, ...], *, strict: bool, escape: bool) -> None:
         self._run, self._marks, self._strict, self._escape = run, marks, strict, escape
         self._told = 0
 
     def passed(self, place: str, messages: chat_templates.Messages) -> chat_templates.Messages:
-        """The messages, as they may go on. Raises DataError if `strict`."""
+        """The messages as they may be rendered. Raises DataError if `strict`."""
         found = list(chat_templates.marks_in(messages, self._marks))
         if not found:
             return messages
         if self._escape:
             return chat_templates.escaped(messages, self._marks)
         number, mark = found[0]
-        said = f"{place}: message {number} has {mark}, a mark of the template"
+        said = f"{place}: message {number} contains {mark}, a control token of the template"
         if self._strict:
-            raise DataError(said, hint="--escape puts a space into it")
+            raise DataError(said, hint="break it up with --escape")
         self._told += 1
         if self._told <= SHOWN:
             self._run.terminal.notice(said)
         return messages
 
     def close(self) -> None:
-        """Says how many more there were."""
+        """Reports how many more there were."""
         if self._told > SHOWN:
-            self._run.terminal.notice(f"{self._told - SHOWN} more conversations have marks of the template")
+            self._run.terminal.notice(f"{self._told - SHOWN} more conversations contain control tokens of the template")

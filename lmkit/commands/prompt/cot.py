@@ -1,4 +1,4 @@
-"""`lmkit prompt cot`: prompts that show how answers come about, or ask for it."""
+"""`lmkit prompt cot`: chain-of-thought prompts, few-shot and zero-shot."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated
@@ -23,27 +23,27 @@ def cot(
     run: Run,
     shots: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[SHOTS]", show_default=False, help="Examples with their reasoning, JSON Lines; `-`: stdin."
-        ),
+        typer.Argument(metavar="[SHOTS]", show_default=False, help="Examples with reasoning, JSON Lines; `-`: stdin."),
     ] = None,
     files: prompting.Items = None,
     *,
     selection: prompting.SelectionOptions,
     no_reasoning: Annotated[
-        bool, typer.Option("--no-reasoning", help="Standard prompting: the same examples without their reasoning.")
+        bool, typer.Option("--no-reasoning", help="Standard prompting: the same examples without reasoning.")
     ] = False,
-    question: Annotated[str, typer.Option("--question", metavar="TEXT", help="Before a question.")] = "Q: ",
-    answer: Annotated[str, typer.Option("--answer", metavar="TEXT", help="Between a question and its answer.")] = (
+    question: Annotated[str, typer.Option("--question", metavar="TEXT", help="Text before each question.")] = "Q: ",
+    answer: Annotated[str, typer.Option("--answer", metavar="TEXT", help="Text between a question and its answer.")] = (
         r"\nA: "
     ),
     conclusion: Annotated[
-        str, typer.Option("--conclusion", metavar="TEXT", help="Behind the reasoning; `{}` is the output.")
+        str, typer.Option("--conclusion", metavar="TEXT", help="Text after the reasoning; `{}` is the output.")
     ] = "The answer is {}.",
     trigger: Annotated[
-        str, typer.Option("--trigger", metavar="TEXT", help="How answers begin where no examples are shown.")
+        str, typer.Option("--trigger", metavar="TEXT", help="Beginning of the answer in prompts without examples.")
     ] = "Let's think step by step.",
-    keep_marks: Annotated[bool, typer.Option("--keep-marks", help="Leave GSM8K's `<<48/2=24>>` in reasoning.")] = False,
+    keep_marks: Annotated[
+        bool, typer.Option("--keep-marks", help="Keep GSM8K's calculator annotations, such as `<<48/2=24>>`.")
+    ] = False,
     instruction: prompting.Instruction = "",
     example_sep: prompting.ExampleSep = r"\n\n",
     length: prompting.LengthOptions,
@@ -51,14 +51,15 @@ def cot(
     json: Json = False,
     output: Output = None,
 ) -> None:
-    r"""Prompts that show how answers come about.
+    r"""Make chain-of-thought prompts: examples with reasoning.
 
-    Examples have a text (`input`, `text` or `question`), `reasoning` and an output, or as in GSM8K an `answer` in
-    which `#### ` stands between the two. In a prompt they are Q, the text, A, the reasoning and the conclusion (Wei
-    et al. 2022). Without SHOTS, or with -k 0, an answer begins with the trigger (Kojima et al. 2022). Records are
-    those of `few-shot`; `gold` of GSM8K's items is what stands behind `#### `.
+    Examples have a text (`input`, `text` or `question`), `reasoning` and an output, or GSM8K's `answer`: the
+    reasoning, `#### ` and the output. An example in a prompt is --question, the text, --answer, the reasoning
+    and the conclusion (Wei et al. 2022). Without SHOTS, or with -k 0, the answer begins with --trigger
+    (Kojima et al. 2022).
 
-    The first argument is SHOTS; items come from the others or stdin. `lmkit sample prompts.jsonl` has answers.
+    The first argument is SHOTS; items come from other FILEs or stdin. Records are those of `few-shot`. The `gold`
+    of a GSM8K item is the text after `#### `.
 
     Examples:
       lmkit prompt cot shots.jsonl < questions.txt
@@ -68,7 +69,7 @@ def cot(
     """
     count = selection.count
     if shots is None and (count or selection.ids is not None):
-        raise UsageError("no SHOTS to choose examples from")
+        raise UsageError("examples need SHOTS", hint="name a file of examples before the FILEs")
     if shots is not None and count is None and selection.select != "fixed":
         count = prompting.EXAMPLES
     selection.check()
@@ -95,13 +96,13 @@ def cot(
 
 
 def _shots(run: Run, name: str, reading: prompting.ExampleOptions) -> list[Example]:
-    """The examples of SHOTS. Raises DataError, which says where questions go, as it may be these that were named."""
+    """The examples of SHOTS. Raises DataError with a hint for users who named a file of questions."""
     try:
         return reading.examples(run, name)
     except DataError as error:
         if not str(error).endswith(": no output"):
             raise
-        more = "SHOTS comes first; without SHOTS questions come from stdin"
+        more = "SHOTS comes first; without SHOTS, pass questions on stdin"
         raise DataError(str(error), hint=f"{error.hint}. {more}") from None
 
 
@@ -111,6 +112,6 @@ def _reasoned(examples: Sequence[Example], needed: bool) -> Iterator[Example]:
         if needed and example.reasoning is None:
             raise DataError(
                 f"{example.place}: no reasoning",
-                hint="a field `reasoning`, or `#### ` in the answer; or --no-reasoning",
+                hint="add a field `reasoning`, or `#### ` in the answer; or use --no-reasoning",
             )
         yield example

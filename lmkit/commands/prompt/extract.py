@@ -1,4 +1,4 @@
-"""`lmkit prompt extract`: prompts that ask for events as JSON, and answers to them checked."""
+"""`lmkit prompt extract`: prompts that ask for events as JSON, and checks of the answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -25,40 +25,40 @@ def extract(
         str | None,
         typer.Option(
             "--frames", metavar="FILE", show_default=False,
-            help="The frames, in YAML or JSON: `frames` with `name`, `description`, `examples`; `goal`.",
+            help="Frames in YAML or JSON: `frames` with `name`, `description` and `examples`; and `goal`.",
         ),
     ] = None,
     language: Annotated[
         str,
-        typer.Option("--language", metavar="NAME", callback=choice("en", "es"), help="The prompt's own: `en`, `es`."),
+        typer.Option("--language", metavar="NAME", callback=choice("en", "es"), help="Prompt language: `en` or `es`."),
     ] = "en",
     trigger_words: Annotated[
-        int, typer.Option("--trigger-words", metavar="N", min=1, help="Words of a trigger in the schema, at the most.")
+        int, typer.Option("--trigger-words", metavar="N", min=1, help="Maximum words per trigger, in the schema.")
     ] = 5,
     max_events: Annotated[
-        int, typer.Option("--max-events", metavar="N", min=1, help="Events of a text in the schema, at the most.")
+        int, typer.Option("--max-events", metavar="N", min=1, help="Maximum events per text, in the schema.")
     ] = 20,
     check_answers: Annotated[
         bool,
-        typer.Option("--check-answers", help="FILEs are answers: check them; status 1 if one is wrong."),
+        typer.Option("--check-answers", help="Check the answers in FILEs; exit status 1 if one is invalid."),
     ] = False,
     form: items.Form = "auto",
     bare: items.Bare = False,
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Prompts that ask for events of given frames.
+    """Make prompts for event extraction, and check the answers.
 
-    For each text a prompt in blocks: the goal, the events, that is the frames with what they mean, five
-    guidelines (JSON only; a list of [frame, trigger]; only frames that are listed; triggers copied from the
-    text; the empty list where there is nothing), the text, and room for the answer.
+    A prompt has the goal, the frames with their descriptions, five guidelines (JSON only; a list of [frame,
+    trigger]; only listed frames; triggers copied from the text; an empty list if there are no events) and
+    the text.
 
-    Each record brings its `json_schema`, to which `lmkit sample` holds the answer whatever the model: frames are
-    those listed, and triggers words of this text, from the beginning of a word to the end of one. Letters,
-    digits and _ make words. `sample` needs no --json-schema; one that it is given serves records without.
+    Each record has a `json_schema`, to which `lmkit sample` constrains the answer: frames must be listed ones,
+    and triggers must be whole words of the text (letters, digits and _). `sample --json-schema` applies only
+    to records without a schema of their own.
 
-    --check-answers reads answers (`text`, of the text `input`) back: each gets `events`, those that keep to the
-    guidelines, `valid`, and `problems`, where a trigger may be any part of the text.
+    --check-answers reads answers (`text`, for the text `input`) and adds `events` (those that follow the
+    guidelines), `valid` and `problems`. Here a trigger may be any part of the text.
 
     Examples:
       lmkit prompt extract --frames frames.yaml --language es -b notas.txt
@@ -66,7 +66,7 @@ def extract(
       lmkit prompt extract --frames frames.yaml --check-answers answers.jsonl
     """
     if frames is None:
-        raise UsageError("no frames", hint="--frames FILE")
+        raise UsageError("no frames", hint="name a file with --frames FILE")
     names = list(files or [streams.STDIN])
     opening.check_single_stdin(frames, *names)
     document = yaml_json.read(frames)
@@ -90,7 +90,7 @@ def extract(
 
 
 def _check(out: streams.Output, source: items.Items, files: Sequence[str], asked: event_extraction.Frames) -> None:
-    """Writes what answers hold. Raises UnmetError where one is not as asked for, when all are written."""
+    """Writes the events of answers. Raises UnmetError if one is invalid, after all are written."""
     wrong, count = [], 0
     for item in source.of(files):
         count += 1
@@ -104,10 +104,10 @@ def _check(out: streams.Output, source: items.Items, files: Sequence[str], asked
             wrong.append(f"{item.id} ({checked.problems[0]})")
     if wrong:
         more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-        raise UnmetError(f"{len(wrong)} of {count} answers are not as asked for: {', '.join(wrong[:NAMED])}{more}")
+        raise UnmetError(f"{len(wrong)} of {count} answers are invalid: {', '.join(wrong[:NAMED])}{more}")
 
 
 def _field(fields: Mapping[str, Any], name: str) -> str:
     if name not in fields:
-        raise DataError(f"no field {name!r}", hint="answers of `lmkit sample` to prompts of this command have it")
+        raise DataError(f"no field {name!r}", hint="give it the output of `lmkit sample` for prompts of this command")
     return as_text(fields[name], name)

@@ -24,17 +24,18 @@ def few_shot(
     json: Json = False,
     output: Output = None,
 ) -> None:
-    r"""Prompts that show examples.
+    r"""Make few-shot prompts: an instruction, examples and the item.
 
-    A prompt is the instruction, K examples and an item, each an input, --sep and an output, of which the item has
-    none. It ends in no space or tab: those are the record's `joint`, which comes before an answer. A record has
-    `id`, `prompt`, and where there are such `joint`, `gold` (the item's output), `input`, `shots` (ids or line
-    numbers of the examples, in order), `labels` (the outputs in SHOTS, if they are 20 at most), `dropped`, and what
-    else the item's record has; its own `prompt`, `joint`, `shots`, `labels`, `dropped` and `slot` do not pass.
+    Each example is an input, --sep and an output. The item has no output, so the prompt ends with its --sep;
+    trailing spaces and tabs of that become `joint`, the separator before the answer.
 
-    SHOTS has an input, a tab and an output a line, or JSON Lines; it is held in memory. Items are answered as they
-    come. An item is never among its own examples, be it the same id or the same text but for case, white space and
-    kinds of characters (NFKC); examples that are the same as an earlier one are left out.
+    SHOTS has an input, a tab and an output per line, or is JSON Lines; it is held in memory. Items are
+    processed as they arrive. An item is never among its own examples, by id or by normalised text; repeated
+    examples are used once.
+
+    A record has `id`, `prompt` and `input`, and where they apply `joint`, `gold` (the item's output), `shots` (ids
+    or line numbers of the examples), `labels` (the outputs in SHOTS, at most 20) and `dropped`. Other fields of
+    the item are copied.
 
     Examples:
       lmkit prompt few-shot -k 4 shots.tsv < inputs.txt

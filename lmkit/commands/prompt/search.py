@@ -1,4 +1,4 @@
-"""`lmkit prompt search`: the template whose prompts are answered best."""
+"""`lmkit prompt search`: templates ranked by accuracy on a development set."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options import answer_scoring, labels
 from lmkit.commands.options import templates as template_options
-from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Json, Level, ModelOption, Output, Resamples, Run, Seed, Threads, Window
 from lmkit.commands.records import items
 from lmkit.commands.reports import metrics
@@ -31,23 +31,40 @@ Templates = Annotated[
     list[str] | None,
     typer.Option(
         "--templates", metavar="FILE...", show_default=False,
-        help="Templates as `lmkit prompt fill` takes them: files, names of formats, or texts with [X].",
+        help="Templates to compare: files, named templates of `lmkit prompt fill`, or texts with [X].",
     ),
 ]  # fmt: skip
 Dev = Annotated[
     str | None,
     typer.Option(
-        "--dev", metavar="FILE", show_default=False, help="Items to choose by, with what is right; `-`: stdin."
+        "--dev",
+        metavar="FILE",
+        show_default=False,
+        help="Development set: items with correct outputs, by which templates are ranked; `-`: stdin.",
     ),
 ]
 Test = Annotated[
     str | None,
     typer.Option(
-        "--test", metavar="FILE", show_default=False, help="Items for the best template, which is then asked once."
+        "--test",
+        metavar="FILE",
+        show_default=False,
+        help="Test set: held-out items on which the best template is also evaluated.",
     ),
 ]
 
 
+SECTIONS = {
+    "Input": ("model", "templates", "dev", "test", "form", "columns", "window"),
+    "Candidates": ("candidates", "candidates_file"),
+    "Scores": ("norm", "domain", "content_free"),
+    "Intervals": ("resamples", "level", "seed"),
+    "Output": ("json", "output"),
+    "Speed": ("cache", "threads"),
+}
+
+
+@in_sections(SECTIONS)
 @with_groups()
 def search(
     run: Run,
@@ -70,27 +87,30 @@ def search(
     json: Json = False,
     output: Output = None,
 ) -> None:
-    """The template whose prompts are answered best.
+    """Rank prompt templates by accuracy on a development set.
 
-    Each template makes a prompt of each item of --dev, as `lmkit prompt fill` does, and the model answers
-    it, as `lmkit prompt answer` does. A row for each template, the best first, ties as they are given:
-    `accuracy` with its bootstrap interval, and the paired `difference` to the best with interval and p-value
-    (where fewer than 30 items differ, not below the exact sign test).
-    Candidates are those of the options, else those that a format gives, else what is right for items of
-    --dev. With --test the best alone is asked about other items, which have no say in the choice.
+    Each template fills a prompt for each item of --dev, as `lmkit prompt fill` does, and the model answers it,
+    as `lmkit prompt answer` does. A row per template, the best first, ties in the order given: `accuracy` with
+    its bootstrap interval, and the paired `difference` to the best with interval and p-value (for fewer than
+    30 differing items at least that of the exact sign test).
+
+    Candidates come from --candidates or --candidates-file, else from the named template, else from the outputs of
+    --dev. With --test, the winning template is also evaluated on held-out items.
 
     Examples:
       lmkit prompt search -m gpt.lm --dev dev.jsonl --templates a.j2 b.j2 c.j2
       lmkit prompt search -m gpt.lm --dev dev.tsv --test test.tsv --templates '[X] It was [Z].' '[X] So [Z]!'
     """
     if not templates:
-        raise UsageError("no templates", hint="--templates a.j2 b.j2")
+        raise UsageError("no templates", hint="name them with --templates a.j2 b.j2")
     if dev is None or model is None:
-        raise UsageError("--dev and --model are needed", hint="lmkit prompt search -m MODEL --dev FILE --templates ...")
+        raise UsageError(
+            "--dev and --model are required", hint="lmkit prompt search -m MODEL --dev FILE --templates ..."
+        )
     normalization.check()
     opening.check_single_stdin(model, dev, test)
     if test is not None and test == dev:
-        run.terminal.notice("--test is --dev: what the template was chosen by says little of other items")
+        run.terminal.notice("--test and --dev are the same file: test accuracy is optimistic")
     opening.use_threads(opening.core_count(threads), model)
     fillers = {name: _filler(name) for name in templates}
 
@@ -124,7 +144,7 @@ def _filler(name: str) -> template_options.TemplateFiller:
 
 
 class _TemplateRuns:
-    """Asks about the items of a file by one template after another."""
+    """Evaluates templates on the items of files."""
 
     def __init__(
         self,
@@ -137,10 +157,10 @@ class _TemplateRuns:
         self._run, self._scorer, self._form, self._columns, self._given = run, scorer, form, columns, given
         self._labels: tuple[str, ...] = ()
         self.strangers = set[str]()
-        """Where items are of which what is right is no candidate."""
+        """Places of items whose gold label is not among the candidates."""
 
     def tried(self, name: str, filler: template_options.TemplateFiller, file: str) -> "TemplateOutcome":
-        """How the template does. Raises DataError for an item of which nothing says what is right."""
+        """The outcome of a template. Raises DataError for an item without a gold label."""
         from lmkit.prompting.template_search import TemplateOutcome, answered_right
         from lmkit.prompting.verbalizers import is_unknown_label
 
@@ -149,10 +169,10 @@ class _TemplateRuns:
         golds = []
         for item, _, more, _ in made:
             if "gold" not in more:
-                raise DataError(f"{item.place}: nothing says what is right", hint="a field `output` or `label`")
+                raise DataError(f"{item.place}: no output", hint="add a field `output` or `label`")
             golds.append(more["gold"])
         if not golds:
-            raise DataError(f"{streams.display(file)}: no items to ask about")
+            raise DataError(f"{streams.display(file)}: no items")
         self._labels = self._labels or tuple(dict.fromkeys(golds))
         questions = [self._question(*found) for found in made]
         self.strangers |= {

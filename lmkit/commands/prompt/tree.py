@@ -1,4 +1,4 @@
-"""`lmkit prompt tree`: answers by a search over thoughts, or by a vote of several."""
+"""`lmkit prompt tree`: answers by tree-of-thoughts search, or by self-consistency."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -51,30 +51,39 @@ Records = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[FILE]...", show_default=False,
-        help="Prompts in JSON Lines, as `prompt` commands write them; `-` or none without --prompt: stdin.",
+        help="Prompts: JSON Lines with a field `prompt`; `-`, or none without --prompt: stdin.",
     ),
 ]  # fmt: skip
 Breadth = Annotated[
-    int, typer.Option("--breadth", metavar="B", min=1, max=1000, help="Paths of thoughts that go on at each depth.")
+    int, typer.Option("--breadth", metavar="B", min=1, max=1000, help="Number of paths kept at each depth.")
 ]
-Depth = Annotated[int, typer.Option("--depth", metavar="D", min=1, max=1000, help="Thoughts one after another.")]
+Depth = Annotated[
+    int, typer.Option("--depth", metavar="D", min=1, max=1000, help="Maximum number of thoughts in a path.")
+]
 Branch = Annotated[
     int | None,
     typer.Option(
         "--branch", metavar="N", min=1, max=1000, show_default="as --breadth",
-        help="Thoughts that each path is continued by: the most probable that a beam of N finds.",
+        help="Number of thoughts that expand each path, found by beam search with N beams.",
     ),
 ]  # fmt: skip
-Draw = Annotated[bool, typer.Option("--draw", help="Draw the thoughts of --branch, as --seed and filters say.")]
+Draw = Annotated[
+    bool,
+    typer.Option(
+        "--draw", help="Sample the thoughts of --branch, with --seed and the filters, instead of beam search."
+    ),
+]
 SelfConsistency = Annotated[
     int,
     typer.Option(
         "--self-consistency", metavar="N", min=0,
-        help="Instead of a search, draw N texts for each prompt and take the answer that most of them give; 0: off.",
+        help="Self-consistency: sample N texts per prompt and take the majority answer, instead of a search (0 = off).",
     ),
 ]  # fmt: skip
-ThoughtTokens = Annotated[int, typer.Option("--max-tokens", metavar="N", min=1, help="Longest thought, in tokens.")]
-Kept = Annotated[bool, typer.Option("--explain", help="Show the paths kept at each depth, as `kept`.")]
+ThoughtTokens = Annotated[
+    int, typer.Option("--max-tokens", metavar="N", min=1, help="Maximum length of a thought, in tokens.")
+]
+Kept = Annotated[bool, typer.Option("--explain", help="Add the paths kept at each depth to the record, as `kept`.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +99,7 @@ class TreeOptions:
 
     @property
     def number(self) -> int:
-        """Thoughts that follow a path."""
+        """Number of thoughts that expand a path."""
         return self.breadth if self.branch is None else self.branch
 
 
@@ -104,7 +113,7 @@ class Voting:
 
     @property
     def rules(self) -> "Rules":
-        """How answers are found and compared. Raises UsageError for a pattern that is none."""
+        """How answers are found and compared. Raises UsageError for an invalid pattern."""
         from lmkit.metrics.answer_extraction import Rules
 
         return Rules(regex.extractor(self.extract), numbers=self.numbers)
@@ -132,19 +141,18 @@ def tree(
     json: Json = False,
     output: Output = None,
 ) -> None:
-    r"""Answers by a search over thoughts.
+    r"""Answer prompts by tree-of-thoughts search or self-consistency.
 
-    A thought is a piece of text up to --stop, `\n` if not given, or to the end of the text. After
-    each prompt the --branch most probable thoughts are found, or drawn with --draw; the --breadth
-    best paths go on, up to --depth thoughts (tree of thoughts, breadth first: Yao et al. 2023). The
-    value of a path is the model's own nats / tokens^A, A being --length-penalty, over all its
-    tokens, those that end thoughts included. Breadth and branch 1 give the greedy text.
+    A thought is a text up to --stop (default `\n`) or to the end of the text. Tree of thoughts, breadth first (Yao
+    et al. 2023): each path is expanded by its --branch most probable thoughts, or by sampled ones with --draw,
+    and the --breadth best paths are kept, up to --depth thoughts. The value of a path is nats / tokens^A
+    under the model, where A is --length-penalty. Breadth 1 and branch 1 give the greedy text.
 
-    --self-consistency N draws N whole texts instead, and the answer that --extract finds in most of them
-    is the `answer`, of as many votes the first (Wang et al. 2023); `votes` and `texts` are told too.
+    --self-consistency N samples N texts instead. The `answer` is the one that --extract finds in most of them
+    (ties: the first; Wang et al. 2023); records also have `votes` and `texts`.
 
-    Prints a record for each prompt: `id`, `prompt`, `text` (the best path's, with what ended
-    its thoughts), `thoughts` (without), `tokens`, `nats`, `value`, `finish_reason` (`eos`, `depth`).
+    A record of the search has `id`, `prompt`, `text` (the best path), `thoughts` (without what ended
+    them), `tokens`, `nats`, `value` and `finish_reason` (`eos` or `depth`).
 
     Examples:
       lmkit prompt cot shots.jsonl < questions.txt | lmkit prompt tree -m gpt.lm --breadth 3 --depth 4
@@ -156,9 +164,9 @@ def tree(
         raise UsageError("--prompt and FILEs exclude each other")
     _check(growing, voting_)
     if not growing.draw and not voting_.self_consistency and filters.filtering.used:
-        raise UsageError(f"--{filters.filtering.used[0]} is about draws", hint="--draw draws thoughts")
+        raise UsageError(f"--{filters.filtering.used[0]} needs --draw or --self-consistency")
     if "" in (stop or []):
-        raise UsageError("--stop with no text would stop everything")
+        raise UsageError("--stop is empty, so every text would end at once")
     names = [] if prompt is not None else list(files or [streams.STDIN])
     if model is None:
         raise UsageError("no model", hint="name one with -m MODEL")
@@ -167,7 +175,7 @@ def tree(
     rules = voting_.rules if voting_.self_consistency else None
     opened: LanguageModel = opening.with_special(scoring_models.open_generating_model(model, device), parse_special)
     if prompt is not None:
-        scoring_models.tell_unknown(run, opened, streams.argument_bytes(prompt, raw=opened.tokenizer.takes_bytes))
+        scoring_models.tell_unknown(run, opened, streams.argument_bytes(prompt, raw=opened.tokenizer.accepts_any_bytes))
     ends = ["\n"] if stop is None and rules is None else stop or []
     stops = [streams.argument_bytes(text, raw=True) for text in ends]
     from lmkit.generation import prompt_encoding
@@ -191,19 +199,22 @@ def tree(
 
 
 def _check(growing: TreeOptions, voting_: Voting) -> None:
-    """Raises UsageError for options that do not go together."""
+    """Raises UsageError for options that cannot be combined."""
     if not voting_.self_consistency:
         if voting_.extract is not None or voting_.numbers:
-            raise UsageError("--extract and --numbers are about votes", hint="--self-consistency N has N texts vote")
+            raise UsageError("--extract and --numbers need --self-consistency")
     elif growing != TreeOptions():
-        raise UsageError("--self-consistency draws whole texts and has no search", hint="leave --breadth and its like")
+        raise UsageError(
+            "--self-consistency cannot be combined with options of the search",
+            hint="remove --breadth, --depth and the like",
+        )
 
 
 def _asked(
     run: Run, prompt: str | None, names: list[str], errors: str, model: "LanguageModel"
 ) -> Iterator[Iterable[prompts.Prompt]]:
     """The prompts, in groups that are there at once."""
-    raw = model.tokenizer.takes_bytes
+    raw = model.tokenizer.accepts_any_bytes
     if prompt is not None:
         yield [prompts.Prompt(streams.argument_bytes(prompt, raw=raw), 1)]
         return
@@ -214,7 +225,7 @@ def _by_search(
     model: "LanguageModel", growing: TreeOptions, filters: FilterOptions, windows: scoring_models.ContextNotice, *,
     most: int, stops: list[bytes], seed: int,
 ) -> "Answer":  # fmt: skip
-    """What finds the best path after a prompt, and what was kept on the way if that is asked for."""
+    """A function that finds the best path after a prompt, with the paths kept if asked for."""
     from lmkit.generation import prompt_encoding
     from lmkit.generation.beam_search import Beams, BeamSearch
     from lmkit.prompting.self_consistency import drawing_generator
@@ -245,7 +256,7 @@ def _by_vote(
     model: "LanguageModel", number: int, filters: FilterOptions, rules: "Rules", windows: scoring_models.ContextNotice,
     *, most: int, stops: list[bytes], seed: int,
 ) -> "Answer":  # fmt: skip
-    """What draws texts after a prompt and has them vote."""
+    """A function that samples texts after a prompt and takes the majority answer."""
     from lmkit.prompting.self_consistency import SelfConsistency, drawing_generator
 
     generator = drawing_generator(model, filters.filtering, number=number, most=most, stops=stops)

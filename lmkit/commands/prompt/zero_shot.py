@@ -1,4 +1,4 @@
-"""`lmkit prompt zero-shot`: prompts that show no examples."""
+"""`lmkit prompt zero-shot`: prompts without examples."""
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options import prompting
@@ -24,10 +24,10 @@ def zero_shot(
     json: Json = False,
     output: Output = None,
 ) -> None:
-    r"""Prompts that show no examples.
+    r"""Make zero-shot prompts: an instruction and the item.
 
-    The instruction, and the item with --sep behind it: the prompts of `few-shot -k 0`, for which no examples need
-    be there. With --max-tokens an item for which there is no room is an error.
+    A prompt is the instruction, the item and --sep: the same as with `few-shot -k 0`, but without a file of
+    examples. With --max-tokens, a prompt over the token budget is an error.
 
     Examples:
       lmkit prompt zero-shot --instruction 'Translate English to French:' < words.txt

@@ -70,8 +70,8 @@ def items(
 
 def _missing(form: str, fields: Fields) -> str:
     if form == "jsonl":
-        return f"a record with a field {' or '.join(map(repr, fields.outputs))}"
-    return "an input, a tab, an output"
+        return f"add a field {' or '.join(map(repr, fields.outputs))}"
+    return "expected an input, a tab and an output"
 
 
 def _example(record: Record, number: int, fields: Fields) -> Example:
@@ -79,7 +79,7 @@ def _example(record: Record, number: int, fields: Fields) -> Example:
         return _of_fields(record.fields, record, number, fields)
     text, *output = record.columns
     if len(output) > 1:
-        raise DataError(f"{record.place}: {len(output) + 1} fields, expected an input, a tab and an output")
+        raise DataError(f"{record.place}: {len(output) + 1} fields: expected an input, a tab and an output")
     return Example(text, output[0] if output else None, number=number, place=record.place)
 
 
@@ -91,7 +91,8 @@ def _of_fields(record: dict[str, Any], source: Record, number: int, fields: Fiel
     if text is None:
         shown = ", ".join(map(repr, list(record)[:8]))
         raise DataError(
-            f"{place}: no field {' or '.join(map(repr, fields.inputs))}", hint=f"there is {shown}" if record else None
+            f"{place}: no field {' or '.join(map(repr, fields.inputs))}",
+            hint=f"the record has {shown}" if record else None,
         )
     output = _taken(record, fields.outputs, place)
     return Example(text, output, take_id(record, place), number, place, record)
@@ -103,6 +104,6 @@ def _taken(record: dict[str, Any], names: Sequence[str], place: str) -> str | No
         value = record.pop(name, None)
         if value is not None:
             if not isinstance(value, str | int | float):
-                raise DataError(f"{place}: the field {name!r} is of another type, expected a text, number or boolean")
+                raise DataError(f"{place}: the field {name!r} has the wrong type: expected a text, number or boolean")
             return str(value).lower() if isinstance(value, bool) else str(value)
     return None

@@ -19,15 +19,17 @@ from lmkit.prompting.slot_templates import FilledTemplate, as_text
 Files = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[FILE]...", help="Items: lines, TSV or JSON Lines; `-` or none: stdin.", show_default=False
+        metavar="[FILE]...",
+        help="Items: text (one per line), TSV or JSON Lines; `-` or none: stdin.",
+        show_default=False,
     ),
 ]
 Form = prompting.ItemsForm
 Columns = Annotated[
     str | None,
     typer.Option(
-        "--columns", metavar="LIST", show_default="those of a format, else input,output",
-        help="Names of a TSV's columns, parted by commas; a plain line is the first.",
+        "--columns", metavar="LIST", show_default="those of the named template, else input,output",
+        help="Comma-separated names of TSV columns; a line without tabs is the first column.",
     ),
 ]  # fmt: skip
 Bare = Annotated[bool, typer.Option("--bare", "-b", help="Print only the prompts, as text.")]
@@ -92,8 +94,8 @@ class Items:
         if len(record.columns) > len(self._columns):
             wanted = ", ".join(self._columns)
             raise DataError(
-                f"{record.place}: {len(record.columns)} fields, and the columns are {wanted}",
-                hint="--columns names others",
+                f"{record.place}: {len(record.columns)} fields, but the columns are {wanted}",
+                hint="name others with --columns",
             )
         return dict(zip(self._columns, record.columns, strict=False))
 
@@ -102,7 +104,7 @@ def columns_of(asked: str | None, otherwise: Sequence[str]) -> list[str]:
     """The names of --columns. Raises UsageError for one that is empty or stands twice."""
     names = list(otherwise) if asked is None else asked.split(",")
     if "" in names or len(set(names)) < len(names):
-        raise UsageError(f"--columns {asked!r} is no list of different names")
+        raise UsageError(f"--columns {asked!r} is not a list of different names")
     return names
 
 

@@ -1,4 +1,4 @@
-"""What `lmkit eval` reads: predictions and right answers, of lines, TSV and JSON Lines, and which belong together."""
+"""Input of `lmkit eval`: predictions and gold answers, from lines, TSV and JSON Lines, aligned with each other."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ GOLD = ("gold", "label", "output", "answer", "answers")
 
 
 class Item(NamedTuple):
-    """What a file says of one item."""
+    """One item of a file."""
 
     values: tuple[str, ...]
     id: str | None
-    """What it is known by, as a text; None where it has no name."""
+    """Its id as text; None without one."""
     place: str
     gold: tuple[str, ...] | None = None
-    """What its record says is right."""
+    """The gold answers of its record."""
     name: Any = None
     """Its id as its record has it."""
 
@@ -54,21 +54,21 @@ def read(run: Run, name: str, fields: Fields) -> list[Item]:
     records = file.records(form)
     found = list(_of_columns(records, fields) if form == "tsv" else (_item(record, fields) for record in records))
     if not found:
-        raise DataError(f"{streams.display(name)}: nothing to judge: the input is empty")
+        raise DataError(f"{streams.display(name)}: no items: the input is empty")
     if form in ("text", "tsv") and fields.asked is None:
         _tell_header(run, found, fields)
     return found
 
 
 def _tell_header(run: Run, found: Sequence[Item], fields: Fields) -> None:
-    """Says so where the first line looks like a header, which it is for a named field only."""
+    """Warns where the first line looks like a header; only a named field makes it one."""
     first = found[0]
     columns = {part.strip() for value in first.values for part in value.split("\t")}
     names = [name for name in fields.names if name in columns]
     if names and len(found) > 1 and all(item.values != first.values for item in found[1:]):
         run.terminal.notice(
-            f"{first.place}: {names[0]!r} looks like a header, and is taken for an item; "
-            f"{fields.option} {names[0]} takes that column"
+            f"{first.place}: {names[0]!r} looks like a header, read as an item; "
+            f"hint: {fields.option} {names[0]} selects that column"
         )
 
 
@@ -87,7 +87,7 @@ def _of_columns(records: Iterator[Record], fields: Fields) -> Iterator[Item]:
     for record in records:
         found = record.columns
         if wanted >= len(found):
-            raise DataError(f"{record.place}: {len(found)} columns, and {fields.option} names number {wanted + 1}")
+            raise DataError(f"{record.place}: {len(found)} columns, but {fields.option} names number {wanted + 1}")
         yield Item(tuple(found) if every else (found[wanted],), None, record.place)
 
 
@@ -116,11 +116,15 @@ def _of_record(record: dict[str, Any], fields: Fields, place: str) -> tuple[str,
         if name in record:
             values = _texts(record[name])
             if values is None or (len(values) != 1 and not fields.several):
-                raise DataError(f"{place}: the field {name!r} is not {'texts' if fields.several else 'a text'}")
+                raise DataError(
+                    f"{place}: the field {name!r} is not {'a text or a list of texts' if fields.several else 'a text'}"
+                )
             return values
     wanted = " or ".join(map(repr, names))
     there = ", ".join(map(repr, list(record)[:8]))
-    raise DataError(f"{place}: no field {wanted}", hint=f"{fields.option} NAME; there is {there}" if record else None)
+    raise DataError(
+        f"{place}: no field {wanted}", hint=f"{fields.option} NAME; the record has {there}" if record else None
+    )
 
 
 def _texts(value: Any) -> tuple[str, ...] | None:
@@ -149,7 +153,7 @@ def gold_of(
     found = list[Item]()
     for item in items:
         if not item.gold or (len(item.gold) > 1 and not fields.several):
-            raise DataError(f"{item.place}: no `gold`, so what is right is not known", hint="name it with --gold FILE")
+            raise DataError(f"{item.place}: no `gold`", hint="give gold answers with --gold FILE")
         found.append(Item(item.gold, item.id, item.place))
     return found
 

@@ -18,7 +18,7 @@ FORMS = ("text", "jsonl")
 
 @dataclass(frozen=True)
 class Prompt:
-    """A text to go on from."""
+    """A text to continue."""
 
     text: bytes
     id: Any
@@ -49,11 +49,11 @@ def check(prompt: str, files: Sequence[str] | None, asked: str) -> None:
     if files and prompt:
         raise UsageError("--prompt and FILEs exclude each other")
     if asked != "auto" and not files:
-        raise UsageError("--input is about FILEs, and there is none", hint="`-` as a FILE is stdin")
+        raise UsageError("--input needs FILEs", hint="give `-` as a FILE to read stdin")
 
 
 class Prompts:
-    """The prompts of files in order, read as they come; their ids go on from file to file."""
+    """The prompts of files in order, read as they come; their ids continue from file to file."""
 
     def __init__(self, run: Run, files: Sequence[str], asked: str, *, errors: str, raw: bool) -> None:
         self._files = [(name, form_of(name, asked)) for name in files]
@@ -63,7 +63,7 @@ class Prompts:
         self._warned = False
 
     def groups(self) -> Iterator[Iterable[Prompt]]:
-        """The prompts that are there at once, such as a line that somebody typed."""
+        """The prompts that are available together, such as a typed line."""
         before = 0
         for name, form in self._files:
             file = open_records(self._run, name, self._readers[form], size=None)
@@ -83,11 +83,11 @@ class Prompts:
         return found
 
     def _tell_twice(self, prompt: Prompt) -> None:
-        """Says once that two records have the same id."""
+        """Warns once that two records have the same id."""
         if prompt.key in self._seen and not self._warned:
             self._warned = True
             self._run.terminal.notice(
-                f"{prompt.place}: id {prompt.id!r} was there before; records of one id draw the same random numbers"
+                f"{prompt.place}: id {prompt.id!r} is repeated; records with the same id use the same random numbers"
             )
         self._seen.add(prompt.key)
 
@@ -95,7 +95,7 @@ class Prompts:
 def _of_fields(record: dict[str, Any], place: str, number: int) -> Prompt:
     prompt = record.pop("prompt", None)
     if not isinstance(prompt, str):
-        raise DataError(f"{place}: no `prompt` that is a text", hint='a record such as {"prompt": "Once"}')
+        raise DataError(f"{place}: no text `prompt`", hint='expected a record such as {"prompt": "Once"}')
     known_by = take_id(record, place)
     data = encoded(prompt, place, "its `prompt` has ")
     return Prompt(data, number if known_by is None else known_by, place, record)
@@ -103,7 +103,7 @@ def _of_fields(record: dict[str, Any], place: str, number: int) -> Prompt:
 
 def asked(run: Run, source: Any, files: Sequence[str] | None, model: Any) -> Iterable[Iterable[Prompt]]:
     """The prompts that options (`options.Source`) or files give a model, in groups that are there at once."""
-    raw = model.tokenizer.takes_bytes
+    raw = model.tokenizer.accepts_any_bytes
     if not files:
         return [[Prompt(streams.argument_bytes(source.prompt, raw=raw), 1)]]
     return Prompts(run, files, source.form, errors=source.encoding_errors, raw=raw).groups()

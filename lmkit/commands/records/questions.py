@@ -39,9 +39,9 @@ class QuestionReader:
         """The prompt of --prompt. Raises UsageError without candidates, or for more than one [Z]."""
         candidates = self.candidates or self.words
         if candidates is None:
-            raise UsageError("no answers to choose from", hint="--candidates good,bad")
+            raise UsageError("no candidate answers", hint="give them with --candidates good,bad")
         if prompt.count(ANSWER) > 1:
-            raise UsageError(f"--prompt has {prompt.count(ANSWER)} places {ANSWER}")
+            raise UsageError(f"--prompt has {prompt.count(ANSWER)} slots {ANSWER}, expected one")
         slot = prompt.find(ANSWER) if ANSWER in prompt else None
         return QuestionRecord(question_of(prompt, candidates, self.joint, slot), 1)
 
@@ -57,10 +57,10 @@ class QuestionReader:
     def _item(self, record: dict[str, Any], source: Record, number: int) -> QuestionRecord:
         place, prompt = source.place, record.get("prompt")
         if not isinstance(prompt, str):
-            raise DataError(f"{place}: no `prompt` that is a text", hint='a record such as {"prompt": "Once"}')
+            raise DataError(f"{place}: no text `prompt`", hint='expected a record such as {"prompt": "Once"}')
         known_by, joint = take_id(record, place), record.get("joint", self.joint)
         if not isinstance(joint, str):
-            raise DataError(f"{place}: its `joint` is no text")
+            raise DataError(f"{place}: `joint` is not a text")
         question = question_of(prompt, self._candidates(record, place), joint, _slot(record, prompt, place), place)
         encoded("".join((prompt, joint, *question.candidates)), place, "it has ")
         return QuestionRecord(
@@ -75,12 +75,14 @@ class QuestionReader:
         if self.candidates is not None:
             return self.candidates
         if "candidates" in record:
-            return _texts(record["candidates"], f"{place}: its `candidates`")
+            return _texts(record["candidates"], f"{place}: `candidates`")
         if self.words is not None:
             return self.words
         if "labels" in record:
-            return _texts(record["labels"], f"{place}: its `labels`")
-        raise DataError(f"{place}: no answers to choose from", hint="--candidates good,bad; or `candidates` in records")
+            return _texts(record["labels"], f"{place}: `labels`")
+        raise DataError(
+            f"{place}: no candidate answers", hint="give --candidates good,bad; or add `candidates` to records"
+        )
 
 
 def _slot(record: Mapping[str, Any], prompt: str, place: str) -> int | None:
@@ -88,22 +90,23 @@ def _slot(record: Mapping[str, Any], prompt: str, place: str) -> int | None:
     if "slot" not in record:
         if prompt.count(ANSWER) > 1:
             raise DataError(
-                f"{place}: {prompt.count(ANSWER)} places {ANSWER}", hint="`slot` says at which character it is"
+                f"{place}: {prompt.count(ANSWER)} slots {ANSWER}, expected one",
+                hint="add `slot`, the character position of the right one",
             )
         return prompt.find(ANSWER) if ANSWER in prompt else None
     slot = record["slot"]
     if slot is None:
         return None
     if type(slot) is not int or slot < 0 or prompt[slot : slot + len(ANSWER)] != ANSWER:
-        raise DataError(f"{place}: its `slot` is not where a {ANSWER} is")
+        raise DataError(f"{place}: `slot` is not the position of a {ANSWER}")
     return slot
 
 
 def _texts(values: object, what: str) -> tuple[str, ...]:
     if not isinstance(values, list) or not values:
-        raise DataError(f"{what} are no list of texts")
+        raise DataError(f"{what} is not a list of texts")
     if any(isinstance(value, bool) or not isinstance(value, str | int | float) for value in values):
-        raise DataError(f"{what} are not all texts")
+        raise DataError(f"{what} has values that are not texts")
     return distinct(tuple(map(str, values)), what)
 
 
@@ -112,6 +115,6 @@ def distinct(candidates: tuple[str, ...], what: str) -> tuple[str, ...]:
     seen: set[str] = set()
     for one in candidates:
         if one in seen:
-            raise DataError(f"{what} have {one!r} twice")
+            raise DataError(f"{what}: {one!r} is repeated")
         seen.add(one)
     return candidates

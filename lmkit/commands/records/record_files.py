@@ -33,12 +33,16 @@ class TextNotices:
         elif self._asked == "auto" and record.number == 1:
             shown = record.place.removesuffix(":1")
             if _OBJECT.fullmatch(record.data):
-                self._run.terminal.notice(f"{shown}: JSON Lines, taken for texts; --input jsonl takes records")
+                self._run.terminal.notice(
+                    f"{shown}: this looks like JSON Lines, read as plain text; hint: --input jsonl reads records"
+                )
             elif record.data.count(b"\t") == 1:
-                self._run.terminal.notice(f"{shown}: lines with tabs, taken for texts; --input tsv parts them")
+                self._run.terminal.notice(
+                    f"{shown}: lines with tabs, read as plain text; hint: --input tsv splits them"
+                )
 
     def close(self) -> None:
         """Say how many lines were empty, if any."""
         if self._empty:
-            said = "1 empty line was taken for an item" if self._empty == 1 else None
-            self._run.terminal.notice(said or f"{self._empty} empty lines were taken for items")
+            said = "1 empty line, read as an item" if self._empty == 1 else None
+            self._run.terminal.notice(said or f"{self._empty} empty lines, read as items")

@@ -50,7 +50,7 @@ class ModelScore:
         """Names what made a perplexity infinite."""
         if self.total.impossible:
             self._notice(
-                f"{self.name}: the perplexity is infinite, since these have probability zero: "
+                f"{self.name}: the perplexity is infinite, because these have probability zero: "
                 + ", ".join(map(repr, self.spelled()))
             )
 

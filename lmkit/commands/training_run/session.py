@@ -57,7 +57,7 @@ def state_file(run: Run, options: RunOptions) -> StateFile:
     """Return the state file of a run. Raises UsageError where there is one that nothing asks to go on from."""
     state = StateFile(options.output, run.marked(ADJUSTABLE))
     if not options.resume:
-        state.expect_none()
+        state.check_no_state()
     return state
 
 

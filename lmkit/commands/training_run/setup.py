@@ -48,7 +48,7 @@ def read_texts(run: Run, files: Sequence[str], training: Training) -> Texts:
     _check(training)
     normalization = normalization_of(training.normalize, training.punctuation, training.tokens)
     learner = make_learner(training.tokens, None, normalization)
-    reader = opening.text_reader(training.encoding_errors, raw=learner.takes_bytes)
+    reader = opening.text_reader(training.encoding_errors, raw=learner.accepts_any_bytes)
 
     def encoded(tokenizer: Any, files: Sequence[str]) -> EncodedText:
         """All files as one text, or each as one where the form says so."""
@@ -154,7 +154,7 @@ class Setup:
             raise UsageError("-o, --log and --plot name one file for two things")
         read = [*self.inputs, training.valid, training.tokens, training.embeddings]
         for name in (training.output, training.plot, training.log):
-            streams.spare_inputs(name, read)
+            streams.refuse_overwriting_inputs(name, read)
 
     def trainer(
         self, batches: "Batches", plan: "Plan", *, validates: bool = False, world: "ProcessGroup | None" = None

@@ -72,7 +72,7 @@ class StateFile:
         """Whether there is a state to go on from."""
         return self.name is not None and os.path.exists(self.name)
 
-    def expect_none(self) -> None:
+    def check_no_state(self) -> None:
         """Raises UsageError where a run was stopped and may go on."""
         if self.exists:
             raise UsageError(

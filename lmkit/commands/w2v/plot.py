@@ -76,7 +76,7 @@ def plot(
         raise UsageError(f"--json prints a table, but {output} is not one")
     name = model if model is not None else streams.STDIN
     opening.check_single_stdin(name, words)
-    streams.spare_inputs(output, [name, words])
+    streams.refuse_overwriting_inputs(output, [name, words])
     space = open_space(name)
     ids = _chosen(run, space, words, around, top)
     places = _placed(run, space, ids, projection, perplexity, iterations, seed)

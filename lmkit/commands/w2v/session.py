@@ -27,7 +27,7 @@ def run_training(run: Run, files: Sequence[str], options: Word2VecOptions) -> No
     if options.log is not None and options.log == options.output:
         raise UsageError("-o and --log name the same file")
     for name in (options.output, options.log):
-        streams.spare_inputs(name, [*files, options.embeddings])
+        streams.refuse_overwriting_inputs(name, [*files, options.embeddings])
     state = state_file(run, options)
     start = opening.open_kind(options.embeddings, "w2v") if options.embeddings is not None else None
     if start is not None and (found := start.centre.shape[1]) != options.dim:

@@ -65,17 +65,17 @@ class BPETokenizer(LineTokenizer):
         names = {name.decode("latin-1"): token for name, token in self.names.items()}
         return {"scheme": self.scheme.describe(), "names": names, "specials": dict(self.specials)}
 
-    def parsing(self) -> "BPETokenizer":
+    def with_specials(self) -> "BPETokenizer":
         """The same tokenizer, to which names of special tokens in a text mean these tokens."""
         made = copy(self)
         for made_before in ("_lines", "_stream", "_library"):
             made.__dict__.pop(made_before, None)
-        made.parses = True
+        made.parses_specials = True
         return made
 
     def encoder(self, options: Options) -> Encoder:
         """An encoder of blocks of one text."""
-        if self.parses:
+        if self.parses_specials:
             options = replace(options, parse=self.names)
         return Encoder(self.vocabulary, self.merges, self.scheme, self.names, self.specials.get("unk"), options)
 
@@ -89,7 +89,7 @@ class BPETokenizer(LineTokenizer):
 
     def encode_stream(self, blocks: Iterable[bytes]) -> Iterator[I32]:
         """See `Tokenizer.encode_stream`."""
-        if self.takes_bytes and (self.scheme.pattern not in PATTERNS or self.scheme.pattern == "none"):
+        if self.accepts_any_bytes and (self.scheme.pattern not in PATTERNS or self.scheme.pattern == "none"):
             yield from self._library.encode_stream(blocks)
             return
         for part in chunks.blocks(blocks, self.scheme, lines=False):
@@ -106,7 +106,7 @@ class BPETokenizer(LineTokenizer):
         from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
 
         served = HuggingFaceTokenizer.from_json(write(self), {})
-        return served.parsing() if self.parses else served
+        return served.with_specials() if self.parses_specials else served
 
     def piece(self, token: int) -> bytes:
         """See `Tokenizer.piece`."""
@@ -118,8 +118,8 @@ class BPETokenizer(LineTokenizer):
         return self.scheme.level == "char"
 
     @property
-    def takes_bytes(self) -> bool:
-        """See `Tokenizer.takes_bytes`."""
+    def accepts_any_bytes(self) -> bool:
+        """See `Tokenizer.accepts_any_bytes`."""
         return self.scheme.level == "byte"
 
     @property

@@ -23,16 +23,16 @@ _NO_SPACE = replace(r" (?=\n)", "")
 _ADDED = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
 
 
-def write(tokenizer: Tokenizer, line_end: int | None) -> bytes:
-    """A tokenizer.json in which line ends are the token `line_end`, text as any other where that is None.
+def write(tokenizer: Tokenizer, newline_id: int | None) -> bytes:
+    """A tokenizer.json in which line ends are the token `newline_id`, text as any other where that is None.
 
     Raises CheckpointError where the tokenizer can't be said in one.
     """
-    if line_end is None and tokenizer.json is not None:
+    if newline_id is None and tokenizer.json is not None:
         return tokenizer.json
     document = _document(tokenizer)
-    if line_end is not None:
-        document = _with(document, line_end)
+    if newline_id is not None:
+        document = _with(document, newline_id)
     return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
 
 
@@ -50,13 +50,13 @@ def read(data: bytes, config: bytes | None) -> tuple[Tokenizer, int | None]:
     document = parse_json(data, tokenizer_json.WHAT)
     added = document.get("added_tokens")
     feeds = [token for token in added if isinstance(token, dict)] if isinstance(added, list) else []
-    line_end = next((token.get("id") for token in feeds if token.get("content") == FEED), None)
-    if type(line_end) is int:
-        plain = _without(document, line_end)
+    newline_id = next((token.get("id") for token in feeds if token.get("content") == FEED), None)
+    if type(newline_id) is int:
+        plain = _without(document, newline_id)
         if plain is not None:
             tokenizer = tokenizer_json_vocab.tokenizer_of(plain) or _merges(plain)
-            if tokenizer is not None and _same(_with(_document(tokenizer), line_end), document):
-                return tokenizer, line_end
+            if tokenizer is not None and _same(_with(_document(tokenizer), newline_id), document):
+                return tokenizer, newline_id
     listed = tokenizer_json_vocab.tokenizer_of(document)
     return listed or tokenizer_json.read(data, config), None
 
@@ -69,38 +69,38 @@ def _merges(document: Mapping[str, Any]) -> Tokenizer | None:
         return None
 
 
-def _with(document: Mapping[str, Any], line_end: int) -> dict[str, Any]:
-    """The document with `line_end` spelled as a line end."""
+def _with(document: Mapping[str, Any], newline_id: int) -> dict[str, Any]:
+    """The document with `newline_id` spelled as a line end."""
     model = document["model"]
     vocabulary = model["vocab"]
     if FEED in (vocabulary if isinstance(vocabulary, dict) else [entry[0] for entry in vocabulary]):
         raise CheckpointError("the vocabulary has a line end already, beside the token that ends lines")
     return {
-        **document, "added_tokens": _added(document.get("added_tokens") or [], vocabulary, line_end),
+        **document, "added_tokens": _added(document.get("added_tokens") or [], vocabulary, newline_id),
         "normalizer": sequence("normalizers", [_RETURN, *_steps("normalizers", document.get("normalizer"))]),
-        "decoder": _decoder(document), "model": {**model, "vocab": _renamed(vocabulary, line_end, FEED)},
+        "decoder": _decoder(document), "model": {**model, "vocab": _renamed(vocabulary, newline_id, FEED)},
     }  # fmt: skip
 
 
-def _without(document: Mapping[str, Any], line_end: int) -> dict[str, Any] | None:
+def _without(document: Mapping[str, Any], newline_id: int) -> dict[str, Any] | None:
     """The inverse of `_with`, the token spelled NAME again; None where that was not at work."""
     normalizers = _steps("normalizers", document.get("normalizer"))
     model = document.get("model")
     if not normalizers or normalizers[0] != _RETURN or not isinstance(model, dict):
         return None
     vocabulary = model.get("vocab")
-    if not isinstance(vocabulary, dict) or vocabulary.get(FEED) != line_end or NAME in vocabulary:
+    if not isinstance(vocabulary, dict) or vocabulary.get(FEED) != newline_id or NAME in vocabulary:
         return None
     if len(document["added_tokens"]) != 1:
         return None
     listed = model.get("type") != "BPE" or not model.get("merges")
-    added = [] if listed else _special_names(model, line_end)
+    added = [] if listed else _special_names(model, newline_id)
     decoders = _steps("decoders", document.get("decoder"))
     if decoders[-2:] == [{"type": "Fuse"}, _NO_SPACE]:
         decoders = decoders[:-2]
     return {
         **document, "added_tokens": added, "normalizer": sequence("normalizers", normalizers[1:]),
-        "decoder": sequence("decoders", decoders), "model": {**model, "vocab": _renamed(vocabulary, line_end, NAME)},
+        "decoder": sequence("decoders", decoders), "model": {**model, "vocab": _renamed(vocabulary, newline_id, NAME)},
     }  # fmt: skip
 
 
@@ -111,22 +111,22 @@ def _renamed(vocabulary: Any, token: int, name: str) -> Any:
     return [[name, *entry[1:]] if number == token else entry for number, entry in enumerate(vocabulary)]
 
 
-def _added(added: list[dict[str, Any]], vocabulary: Any, line_end: int) -> list[dict[str, Any]]:
+def _added(added: list[dict[str, Any]], vocabulary: Any, newline_id: int) -> list[dict[str, Any]]:
     """Added tokens with the one for line ends, and without special ones that the vocabulary has anyhow."""
-    feed = {"id": line_end, "content": FEED, **_ADDED}
+    feed = {"id": newline_id, "content": FEED, **_ADDED}
     listed = vocabulary if isinstance(vocabulary, dict) else {}
     kept = [
         entry for entry in added
-        if entry.get("id") != line_end and not (entry.get("special") and entry.get("content") in listed)
+        if entry.get("id") != newline_id and not (entry.get("special") and entry.get("content") in listed)
     ]  # fmt: skip
     return sorted([*kept, feed], key=lambda entry: int(entry["id"]))
 
 
-def _special_names(model: Mapping[str, Any], line_end: int) -> list[dict[str, Any]]:
+def _special_names(model: Mapping[str, Any], newline_id: int) -> list[dict[str, Any]]:
     """The special tokens of merges that `_added` left out: names in brackets that no merge makes."""
     made = {"".join(pair) for pair in model.get("merges", ()) if isinstance(pair, list)}
     named = {piece: token for piece, token in model["vocab"].items() if is_name(piece) and len(piece) > 2}
-    names = {token: piece for piece, token in named.items() if piece not in made} | {line_end: NAME}
+    names = {token: piece for piece, token in named.items() if piece not in made} | {newline_id: NAME}
     return [{"id": token, "content": names[token], **_ADDED, "special": True} for token in sorted(names)]
 
 

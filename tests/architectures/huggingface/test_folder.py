@@ -256,7 +256,7 @@ def test_a_head_that_is_not_the_embeddings_is_not_tied_to_them(llama: Mapping[st
 def test_texts_begin_with_bos_else_eos(llama: Mapping[str, bytes]) -> None:
     def form(**changes: Any) -> tuple[str, int, int | None]:
         found = folder.read(edited(llama, **changes)).form
-        return found.by, found.start, found.line_end
+        return found.by, found.start, found.newline_id
 
     assert form() == ("stream", 1, None)
     assert form(bos_token_id=None, eos_token_id=[7, 8]) == ("stream", 7, None)

@@ -44,7 +44,7 @@ def test_chains_of_thought(judged, lmkit, write):
 
 
 def test_texts_without_an_answer_are_wrong(judged, write):
-    told = "1 of 2 items have no answer, which counts as wrong; the first is <stdin>:2"
+    told = "1 of 2 items have no answer, counted as wrong (the first: <stdin>:2)"
     items, summary = judged(
         "--extract", PATTERN, "--gold", write("g", b"9\n9\n"), stdin=b"The answer is 9.\n9\n", told=told
     )
@@ -66,7 +66,7 @@ def test_numbers(judged, write, fails):
     items, _ = judged("--gold", write("g.txt", b"72\n1,000\n"), stdin=b"72.0\n1,000\n")
     assert [item["correct"] for item in items] == [False, True]
     bad = fails(3, "eval", "answers", "--numbers", "--gold", write("b.txt", b"none\n"), stdin=b"1\n")
-    assert "b.txt:1: what is right has no number in 'none'" in bad.stderr
+    assert "b.txt:1: the gold answer has no number in 'none'" in bad.stderr
 
 
 def test_case_and_white_space_do_not_count(judged, write):
@@ -113,12 +113,12 @@ def test_arithmetic(lmkit, judged, write):
     assert (summary["steps"], summary["wrong_steps"]) == (3, 2)
     told = lmkit("eval", "answers", "--extract", PATTERN, "--check-arithmetic", "--gold", gold, stdin=texts).stderr
     assert told.splitlines() == [
-        "lmkit: <stdin>:1: 23 - 20 = 4 (it is 3)",
-        "lmkit: <stdin>:2: 3 / 0 = 9 (divides by zero)",
-        "lmkit: 2 of 3 sums in the texts are wrong",
+        "lmkit: <stdin>:1: 23 - 20 = 4 (correct: 3)",
+        "lmkit: <stdin>:2: 3 / 0 = 9 (division by zero)",
+        "lmkit: 2 of 3 equations in the texts are wrong",
     ]
     many = lmkit("eval", "answers", "--check-arithmetic", "--gold", gold, stdin=b"1 + 1 = 3 \n" * 2 * 1)
-    assert many.stderr.splitlines()[-1] == "lmkit: 2 of 2 sums in the texts are wrong"
+    assert many.stderr.splitlines()[-1] == "lmkit: 2 of 2 equations in the texts are wrong"
 
 
 def test_a_second_system(judged, write):
@@ -144,7 +144,7 @@ def test_a_second_system(judged, write):
 )
 def test_bad_patterns(pattern, message, fails):
     done = fails(2, "eval", "answers", "--extract", pattern, stdin=b"a\n")
-    assert f"--extract {pattern!r} is no regular expression: " in done.stderr
+    assert f"--extract {pattern!r} is not a regular expression: " in done.stderr
     assert message in done.stderr
 
 

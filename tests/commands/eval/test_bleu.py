@@ -84,7 +84,7 @@ def test_errors(files, fails, write, monkeypatch):
         "'spm' is not one of 13a" in fails(2, "eval", "bleu", system, "--references", one, "--tokenize", "spm").stderr
     )
     short = write("short.txt", b"a\n")
-    assert "sys.txt has 5 texts and short.txt has 1" in fails(3, "eval", "bleu", system, "--references", short).stderr
+    assert "sys.txt has 5 texts but short.txt has 1" in fails(3, "eval", "bleu", system, "--references", short).stderr
     assert "the input is empty" in fails(3, "eval", "bleu", "--references", one).stderr
     monkeypatch.setitem(sys.modules, "sacrebleu.metrics.bleu", None)
     assert "BLEU and chrF need sacrebleu" in fails(69, "eval", "bleu", system, "--references", one).stderr

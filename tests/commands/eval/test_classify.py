@@ -40,7 +40,7 @@ def judged(lmkit):
 
 
 def test_a_record_begins_with_its_stable_keys(judged, gold):
-    record = judged("--gold", gold, stdin=lines(PREDICTED), told="undefined, 0 instead: the precision of 'neu'")
+    record = judged("--gold", gold, stdin=lines(PREDICTED), told="undefined, counted as 0: the precision of 'neu'")
     assert list(record)[:5] == ["accuracy", "macro_f1", "micro_f1", "matthews", "n"]
     expected = [
         learned.accuracy_score(GOLD, PREDICTED),
@@ -93,7 +93,7 @@ def test_what_does_not_belong_together(fails, gold, write):
     assert "g.jsonl has nothing for 1 of 6 items of <stdin>: id 'x'" in told
     told = said("--gold", named, stdin=records(PREDICTED).replace(b'"id": 6', b'"id": 1.0'))
     assert "<stdin>:6: the id '1' was there before, at <stdin>:1" in told
-    assert "<stdin>:1: no `gold`, so what is right is not known" in said(stdin=records(PREDICTED))
+    assert "<stdin>:1: no `gold`" in said(stdin=records(PREDICTED))
     assert "<stdin>:1: no `gold`" in said(stdin=b"pos\n")
 
 
@@ -105,7 +105,7 @@ def test_ids_that_some_records_lack(fails, write):
 
 
 def test_what_looks_like_a_header(judged, write):
-    told = "lmkit: <stdin>:1: 'label' looks like a header, and is taken for an item; --field label takes that column"
+    told = "lmkit: <stdin>:1: 'label' looks like a header, read as an item; hint: --field label selects that column"
     data = b"text\tlabel\nx\tpos\ny\tneg\n"
     judged("--gold", write("g.txt", b"a\npos\nneg\n"), stdin=data, told=told)
     record = judged("--field", "label", "--gold", write("g.txt", b"pos\nneg\n"), stdin=data)
@@ -118,7 +118,7 @@ def test_what_looks_like_a_header(judged, write):
         (b"{", "not JSON"),
         (b"pos", "not JSON"),
         (b"{}", "no field 'label' or 'prediction' or 'answer'"),
-        (b'{"id": 1}', "hint: --field NAME; there is 'id'"),
+        (b'{"id": 1}', "hint: --field NAME; the record has 'id'"),
         (b'{"label": null}', "the field 'label' is not a text"),
         (b'{"label": ["a", "b"]}', "the field 'label' is not a text"),
         (b'{"label": {"a": 1}}', "the field 'label' is not a text"),
@@ -170,13 +170,13 @@ def test_confusions_as_json(judged, gold):
 def test_one_label_that_is_asked_about(judged, gold):
     record = judged("--positive", "pos", "--gold", gold, stdin=lines(PREDICTED))
     assert [record[key] for key in ("precision", "recall", "f1")] == pytest.approx([2 / 3] * 3)
-    told = "undefined, 0 instead: the F1 of 'maybe', which is neither"
+    told = "undefined, counted as 0: the F1 of 'maybe', which is neither"
     assert judged("--positive", "maybe", "--gold", gold, stdin=lines(PREDICTED), told=told)["f1"] == 0
 
 
 def test_undefined_is_zero_with_a_warning(judged):
     data = b'{"label": "a", "gold": "a"}\n' * 3
-    told = "undefined, 0 instead: Matthews' correlation, since every gold label is the same"
+    told = "undefined, counted as 0: Matthews' correlation, since every gold label is the same"
     record = judged(stdin=data, told=told)
     assert (record["matthews"], record["accuracy"]) == (0, 1)
 
@@ -241,15 +241,15 @@ def test_usage(fails, gold):
         return fails(2, "eval", "classify", *words, stdin=b"a\n").stderr
 
     assert "stdin is wanted for two things" in said("--gold", "-")
-    assert "-b prints a number" in said("-b", "--confusion", "--gold", gold)
+    assert "--bare cannot be combined" in said("-b", "--confusion", "--gold", gold)
     assert "--confusion and --classes exclude each other" in said("--classes", "--confusion", "--gold", gold)
     assert "gold.txt is an input" in said("--gold", gold, "-o", gold)
     assert "--gold-field 0: columns are numbered from 1" in said("--gold", gold, "--gold-field", "0")
     assert "no column 'x'" in fails(3, "eval", "classify", "--gold", gold, "--gold-field", "x", stdin=b"a\n").stderr
-    assert "1 columns, and --gold-field names number 2" in (
+    assert "1 columns, but --gold-field names number 2" in (
         fails(3, "eval", "classify", "--gold", gold, "--gold-field", "2", stdin=b"a\n").stderr
     )
-    assert "nothing to judge: the input is empty" in fails(3, "eval", "classify", "--gold", gold).stderr
+    assert "no items: the input is empty" in fails(3, "eval", "classify", "--gold", gold).stderr
     assert "missing.txt" in fails(3, "eval", "classify", "--gold", "missing.txt", stdin=b"a\n").stderr
 
 

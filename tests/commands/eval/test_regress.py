@@ -46,7 +46,7 @@ def test_numbers_of_records(judged, gold):
 
 
 def test_what_does_not_vary_is_undefined(judged, lmkit, gold):
-    told = "undefined, since predictions or what is right do not vary: pearson, spearman"
+    told = "pearson, spearman: undefined, because the predictions or the gold values are constant"
     record = judged("--gold", gold, stdin=lines([2] * 6), told=told)
     assert record["pearson"] is record["spearman"] is record["intervals"]["pearson"] is None
     assert record["mae"] == pytest.approx(1.2916666666666667)
@@ -54,7 +54,7 @@ def test_what_does_not_vary_is_undefined(judged, lmkit, gold):
     assert table[1].split("\t")[:4] == ["pearson", "", "", ""]
     bare = lmkit("eval", "regress", "-b", "--gold", gold, stdin=lines([2] * 6))
     assert (bare.status, bare.text) == (1, "")
-    assert bare.stderr == "lmkit eval regress: pearson is undefined: the predictions or what is right do not vary\n"
+    assert bare.stderr == "lmkit eval regress: pearson is undefined: the predictions or the gold values are constant\n"
 
 
 def test_a_second_system(judged, lmkit, gold, write):
@@ -88,4 +88,4 @@ def test_what_is_no_number(text, fails, gold):
 def test_what_is_right_and_no_number_is_found_in_its_file(fails, write):
     gold = write("gold.txt", b"1\nb\n")
     told = fails(3, "eval", "regress", "--gold", gold, stdin=b"1\n2\n").stderr
-    assert "gold.txt:2: what is right, 'b', is not a finite number" in told
+    assert "gold.txt:2: gold value 'b' is not a finite number" in told

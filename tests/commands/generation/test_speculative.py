@@ -64,8 +64,8 @@ def test_stops_and_verbose(lmkit, shelf, named):
     ]
     done = lmkit(*command, "-v", *named(["--draft", "{transformer-stream.lm}"]))
     assert done.stdout == lmkit(*command).stdout
-    assert "tokens proposed, " in done.stderr
-    assert " kept" in done.stderr
+    assert "tokens drafted, " in done.stderr
+    assert " accepted" in done.stderr
 
 
 def test_usage(fails, shelf, work):

@@ -79,7 +79,7 @@ def test_seeds_draw_examples_and_labels(files, lmkit):
     ("options", "status", "message"),
     [
         (["--labels", "silver"], 2, "--labels: 'silver' is not one of"),
-        (["-k", "many"], 2, "--shots 'many' is no list of numbers"),
+        (["-k", "many"], 2, "--shots 'many' is not a list of numbers"),
         (["-k", "13"], 3, "13 examples are asked for, and there are 12"),
         (["--norm", "domain"], 2, "--domain"),
         (["--seeds", "0"], 2, "--seeds"),
@@ -150,9 +150,9 @@ def test_ties_go_to_the_first(templates, lmkit):
     ("options", "status", "message"),
     [
         (["--dev", "dev.tsv"], 2, "no templates"),
-        (["--templates", "near.j2"], 2, "--dev and --model are needed"),
+        (["--templates", "near.j2"], 2, "--dev and --model are required"),
         (["--dev", "none.tsv", "--templates", "near.j2"], 3, "none.tsv: No such file"),
-        (["--dev", "dev.tsv", "--templates", "no such"], 2, "no [X] in the template"),
+        (["--dev", "dev.tsv", "--templates", "no such"], 2, "has no [X]"),
         (["--dev", "dev.tsv", "--templates", "none.j2"], 3, "none.j2: No such file"),
     ],
 )
@@ -164,7 +164,7 @@ def test_searches_that_make_no_sense(templates, lmkit, options, status, message)
 
 def test_what_is_right_may_be_no_candidate(files, lmkit):
     done = lmkit("prompt", "ablate", "shots.tsv", "dev.tsv", "-m", "ignoring.arpa", *FIRST, "--candidates", "a, c")
-    assert "lmkit: gold of 4 records is no candidate\n" in done.stderr
+    assert "lmkit: 4 records have a gold label that is not among the candidates\n" in done.stderr
     templates = ["--templates", "[X] => [Z]", "[X] so => [Z]"]
     done = lmkit("prompt", "search", "-m", "ignoring.arpa", "--dev", "dev.tsv", "--labels", "a,c", *templates)
-    assert "lmkit: gold of 4 records is no candidate\n" in done.stderr
+    assert "lmkit: 4 records have a gold label that is not among the candidates\n" in done.stderr

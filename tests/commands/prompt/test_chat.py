@@ -78,15 +78,15 @@ def test_a_message_that_holds_marks_is_told_of_refused_or_changed(lmkit, fails):
     command = ["prompt", "chat", "-b", "--template", "llama2", "--input", "jsonl"]
     data = lines(chatted("u"), chatted("u", "a [/INST] b", "v"))
     done = lmkit(*command, stdin=data)
-    assert done.stderr == "lmkit: <stdin>:2: message 2 has [/INST], a mark of the template\n"
+    assert done.stderr == "lmkit: <stdin>:2: message 2 contains [/INST], a control token of the template\n"
     assert "a [/INST] b</s>" in done.text
     told = fails(3, *command, "--strict", stdin=data)
-    assert "<stdin>:2: message 2 has [/INST]" in told.stderr
+    assert "<stdin>:2: message 2 contains [/INST]" in told.stderr
     done = lmkit(*command, "--escape", stdin=data)
     assert (done.status, done.stderr) == (0, "")
     assert "a [ /INST] b</s>" in done.text
     many = lmkit(*command, stdin=lines(*[chatted("<s>")] * 13)).stderr.splitlines()
-    assert many[-1] == "lmkit: 3 more conversations have marks of the template"
+    assert many[-1] == "lmkit: 3 more conversations contain control tokens of the template"
     assert len(many) == 11
 
 
@@ -94,17 +94,17 @@ def test_a_message_that_holds_marks_is_told_of_refused_or_changed(lmkit, fails):
     ("status", "arguments", "stdin", "told"),
     [
         (2, [], "", "no template"),
-        (2, ["--template", "llama3"], "", "none of llama2, llama2-meta, chatml, and no file"),
+        (2, ["--template", "llama3"], "", "is neither a file or folder nor one of llama2, llama2-meta, chatml"),
         (2, ["--template", "chatml", "--strict", "--escape"], "", "exclude each other"),
-        (2, ["--template", "chatml", "--set", "a=1"], "", "for templates in Jinja2"),
-        (2, ["--template", "ok.jinja", "--set", "a"], "", "no NAME=VALUE"),
-        (2, ["--template", "ok.jinja", "--date", "today"], "", "no date"),
+        (2, ["--template", "chatml", "--set", "a=1"], "", "--set and --date need a Jinja2 template"),
+        (2, ["--template", "ok.jinja", "--set", "a"], "", "expected NAME=VALUE"),
+        (2, ["--template", "ok.jinja", "--date", "today"], "", "is not a date"),
         (2, ["--template", "-"], "", "stdin is wanted for two things"),
         (3, ["--template", "bad.jinja"], "", "bad.jinja: line 2: "),
         (3, ["--template", "junk"], "", "junk: not UTF-8"),
         (4, ["--template", "."], "", "no chat template in the folder"),
         (3, ["--template", "ok.jinja", "--input", "jsonl"], '{"messages": 1}', "<stdin>:1: `messages` is no list"),
-        (3, ["--template", "llama2", "--input", "jsonl"], "{}", "<stdin>:1: neither `messages` nor a `prompt`"),
+        (3, ["--template", "llama2", "--input", "jsonl"], "{}", "<stdin>:1: the record has neither `messages`"),
         (3, ["--template", "llama2", "--input", "jsonl"], '{"messages": [{"role": "assistant", "content": ""}]}',
          "<stdin>:1: message 1 is of the 'assistant', where the 'user' is to speak"),
         (3, ["--template", "raise.jinja"], "u\n", "<stdin>:1: line 1: not so"),
@@ -142,4 +142,4 @@ def test_a_folder_gives_what_its_tokenizer_in_transformers_gives(lmkit, work):
     done = lmkit("prompt", "chat", "-b", "--template", "hub", "--input", "jsonl", stdin=lines(CHAT))
     assert done.text == f"{expected}\n"
     told = lmkit("prompt", "chat", "--template", "hub", stdin=b"a <e> <u> <|user|>").stderr
-    assert told == "lmkit: <stdin>:1: message 1 has <e>, a mark of the template\n"
+    assert told == "lmkit: <stdin>:1: message 1 contains <e>, a control token of the template\n"

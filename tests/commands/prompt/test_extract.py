@@ -137,7 +137,7 @@ def test_answers_are_checked(lmkit, frames):
          "event 3: '' is not in the text"],
     ]  # fmt: skip
     assert done.records[5]["events"] == [["Robbery", "robó"]]
-    assert "4 of 6 answers are not as asked for: 2 (not JSON), 3 (not a list)" in done.stderr
+    assert "4 of 6 answers are invalid: 2 (not JSON), 3 (not a list)" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -325,15 +325,15 @@ def test_four_examples_or_those_that_are_named(made, write):
         (["few-shot", "many.tsv", "-m", "-", "--max-tokens", "9"], "stdin is wanted for two things at once"),
         (["few-shot", "many.tsv", "-k", "-1"], "not in the range"),
         (["few-shot", "many.tsv", "--select", "best"], "is not one of first, random, balanced, similar, fixed"),
-        (["few-shot", "many.tsv", "--select", "fixed"], "--select fixed and --ids go together"),
-        (["few-shot", "many.tsv", "--ids", "1"], "--select fixed and --ids go together"),
-        (["few-shot", "many.tsv", "--similar-by", "x"], "--similar-by goes with --select similar"),
-        (["few-shot", "many.tsv", "--per-item"], "--select first draws nothing --per-item"),
-        (["few-shot", "many.tsv", "--max-tokens", "9"], "--max-tokens and --model go together"),
-        (["few-shot", "many.tsv", "-m", "x"], "--max-tokens and --model go together"),
-        (["few-shot", "many.tsv", "--room", "9"], "--room goes with --max-tokens"),
+        (["few-shot", "many.tsv", "--select", "fixed"], "--select fixed and --ids need each other"),
+        (["few-shot", "many.tsv", "--ids", "1"], "--select fixed and --ids need each other"),
+        (["few-shot", "many.tsv", "--similar-by", "x"], "--similar-by needs --select similar"),
+        (["few-shot", "many.tsv", "--per-item"], "--per-item needs random choices"),
+        (["few-shot", "many.tsv", "--max-tokens", "9"], "--max-tokens and --model need each other"),
+        (["few-shot", "many.tsv", "-m", "x"], "--max-tokens and --model need each other"),
+        (["few-shot", "many.tsv", "--room", "9"], "--room needs --max-tokens"),
         (["zero-shot", "-m", "x", "--max-tokens", "9", "--room", "9"], "--room 9 leaves nothing of --max-tokens 9"),
-        (["cot", "-k", "2"], "no SHOTS to choose examples from"),
+        (["cot", "-k", "2"], "examples need SHOTS"),
         (["few-shot", "many.tsv", "-o", "many.tsv"], "would be overwritten"),
         (["few-shot", "many.tsv", "--sep", "\udcff"], "not UTF-8"),
     ],
@@ -352,10 +352,10 @@ def test_options_that_make_no_sense(words, message, fails, write):
         (MANY, b"text 3 of many\n", ["--select", "fixed", "--ids", "3,4"], "and there are 1 beside <stdin>:1"),
         (MANY, b"x\n", ["--select", "fixed", "--ids", "3,no"], "shots: no example is called 'no'"),
         (b"a\tb\nc\n", b"x\n", [], "shots:2: no output"),
-        (b"a\tb\tc\n", b"x\n", [], "shots:1: 3 fields, expected an input, a tab and an output"),
+        (b"a\tb\tc\n", b"x\n", [], "shots:1: 3 fields: expected an input, a tab and an output"),
         (b"{}\n", b"x\n", ["--shots-input", "jsonl"], "shots:1: no field 'input' or 'text' or 'question'"),
         (b'{"text": "a"}\n', b"x\n", ["--shots-input", "jsonl"], "shots:1: no output"),
-        (b'{"text": "a", "label": [1]}\n', b"", ["--shots-input", "jsonl"], "the field 'label' is of another type"),
+        (b'{"text": "a", "label": [1]}\n', b"", ["--shots-input", "jsonl"], "the field 'label' has the wrong type"),
         (b'{"text": "a\\ud800"}\n', b"", ["--shots-input", "jsonl"], "shots:1: half a surrogate pair"),
         (b'{"text": "a", "label": 1, "id": []}\n', b"", ["--shots-input", "jsonl"], "its `id` is neither"),
         (b"a\tb\xff\n", b"x\n", [], "shots:1: not UTF-8 (byte 0xff, column 4)"),
@@ -373,7 +373,7 @@ def test_files_that_are_wrong(fails, lmkit, write, shelf):
     assert "none: No such file" in fails(3, "prompt", "few-shot", "none", stdin=b"x\n").stderr
     assert "none: No such file" in fails(3, "prompt", "few-shot", "many.tsv", "none").stderr
     words = ["prompt", "few-shot", "many.tsv", "--select", "similar", "--similar-by", shelf["juan.lm"]]
-    assert "of kind ngram, it has no vectors" in fails(4, *words, stdin=b"x\n").stderr
+    assert "a model of kind ngram has no vectors" in fails(4, *words, stdin=b"x\n").stderr
     done = fails(3, "prompt", "cot", write("s.jsonl", lines_of({"input": "a", "output": "b"})), stdin=b"x\n")
     assert "s.jsonl:1: no reasoning" in done.stderr
     done = lmkit("prompt", "few-shot", "-k", "1", "--encoding-errors", "replace", "many.tsv", stdin=b"a\xff\n")
@@ -394,8 +394,8 @@ def test_no_items_no_prompts(lmkit, write):
 
 # What may not be meant.
 
-RECORD = "JSON Lines, taken for texts; --input jsonl takes records"
-TABS = "lines with tabs, taken for texts; --input tsv parts them"
+RECORD = "this looks like JSON Lines, read as plain text; hint: --input jsonl reads records"
+TABS = "lines with tabs, read as plain text; hint: --input tsv splits them"
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ def test_lines_that_look_like_more_are_told_of_once_for_each_file(words, line, s
 @pytest.mark.parametrize("words", [["zero-shot"], ["fill", "--template", "[X] is"], ["chat", "--template", "chatml"]])
 def test_empty_lines_are_items_and_counted(words, lmkit):
     done = lmkit("prompt", *words, stdin=b"a\n\n\nb\n")
-    assert (len(done.records), done.stderr) == (4, "lmkit: 2 empty lines were taken for items\n")
+    assert (len(done.records), done.stderr) == (4, "lmkit: 2 empty lines, read as items\n")
 
 
 @pytest.mark.parametrize("words", [["fill", "--template", "[X]"], ["chat", "--template", "chatml"]])
@@ -430,4 +430,4 @@ def test_hints_name_no_option_that_is_not_there(words, fails):
 
 def test_questions_in_the_place_of_examples(fails, write):
     done = fails(3, "prompt", "cot", write("questions.txt", b"How many?\n"), stdin=b"")
-    assert "SHOTS comes first; without SHOTS questions come from stdin" in done.stderr
+    assert "SHOTS comes first; without SHOTS, pass questions on stdin" in done.stderr

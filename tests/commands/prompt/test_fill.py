@@ -97,16 +97,16 @@ def test_the_list_of_formats_names_them_with_examples(lmkit):
     [
         (2, [], "", "no template"),
         (2, ["--template", "no slots"], "", "no [X]"),
-        (2, ["--template", "t0mcq"], "", "--list shows named formats"),
+        (2, ["--template", "t0mcq"], "", "--list shows the named templates"),
         (2, ["--template", "[X][Z][Z]"], "", "--template: [Z] stands twice"),
         (2, ["--template", "{{ x"], "", "--template: line 1: "),
         (2, ["--template", "[X]", "--x", "a", "b.txt"], "", "exclude each other"),
-        (2, ["--template", "[X]", "--task", "x"], "", "--task is for named formats"),
-        (2, ["--template", "bert", "--task", "similarity"], "", "not for bert"),
-        (2, ["--template", "gpt1", "--task", "x"], "", "not for gpt1"),
+        (2, ["--template", "[X]", "--task", "x"], "", "--task needs a named template"),
+        (2, ["--template", "bert", "--task", "similarity"], "", "does not apply to bert"),
+        (2, ["--template", "gpt1", "--task", "x"], "", "does not apply to gpt1"),
         (2, ["--template", "[X]", "--columns", "a,,b"], "", "--columns"),
         (2, ["--template", "@-"], "[X]", "stdin is wanted for two things"),
-        (3, ["--template", "@b.txt"], "", "b.txt: no [X] in the template"),
+        (3, ["--template", "@b.txt"], "", "b.txt: the template has neither [X]"),
         (3, ["--template", "@nowhere"], "", "nowhere: No such file"),
         (3, ["--template", "@."], "", "Is a directory"),
         (3, ["--template", "@junk"], "", "junk: not UTF-8"),
@@ -132,7 +132,10 @@ def test_what_is_wrong_is_one_line(status, arguments, stdin, told, fails, write)
 def test_records_that_are_read_as_lines_are_told_of(lmkit):
     done = lmkit("prompt", "fill", "-b", "--template", "[X]", stdin=b'{"text": "a"}\n')
     assert done.text == '{"text": "a"}\n'
-    assert done.stderr == "lmkit: <stdin>: JSON Lines, taken for texts; --input jsonl takes records\n"
+    assert (
+        done.stderr
+        == "lmkit: <stdin>: this looks like JSON Lines, read as plain text; hint: --input jsonl reads records\n"
+    )
 
 
 def test_without_jinja_its_installation_is_told_and_slots_work(fails, lmkit, monkeypatch):

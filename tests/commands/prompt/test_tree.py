@@ -77,8 +77,8 @@ def test_drawn_thoughts_hang_on_seed_and_id_alone(coins, lmkit):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["-t", "2"], "--temperature is about draws"),
-        (["--stop", ""], "--stop with no text"),
+        (["-t", "2"], "--temperature needs --draw"),
+        (["--stop", ""], "--stop is empty"),
         (["--prompt", "x", "some.jsonl"], "--prompt and FILEs exclude each other"),
         (["--breadth", "0"], "--breadth"),
     ],
@@ -111,9 +111,9 @@ def test_most_of_the_drawn_texts_give_the_answer(write, lmkit):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--extract", "x"], "--extract and --numbers are about votes"),
-        (["--self-consistency", "3", "--breadth", "2"], "--self-consistency draws whole texts"),
-        (["--self-consistency", "3", "--extract", "("], "is no regular expression"),
+        (["--extract", "x"], "--extract and --numbers need --self-consistency"),
+        (["--self-consistency", "3", "--breadth", "2"], "--self-consistency cannot be combined"),
+        (["--self-consistency", "3", "--extract", "("], "is not a regular expression"),
     ],
 )
 def test_votes_that_make_no_sense(coins, lmkit, options, message):

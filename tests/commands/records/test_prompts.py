@@ -125,7 +125,7 @@ def test_ids_that_are_one(sample, write):
 def test_an_id_that_comes_again_is_told(sample, write):
     write("p.jsonl", lines_of({"id": "a", "prompt": "the"}, {"id": 1, "prompt": "the"}, {"id": "a", "prompt": "the"}))
     done = sample("p.jsonl", quiet=False)
-    assert done.stderr.startswith("lmkit: p.jsonl:3: id 'a' was there before")
+    assert done.stderr.startswith("lmkit: p.jsonl:3: id 'a' is repeated")
     assert done.records[0]["text"] == done.records[2]["text"]
 
 
@@ -305,7 +305,7 @@ def test_steps_say_what_was_left(sample, lmkit, shelf):
     assert all(step["id"] in [one["id"] for one in step["kept"]] for step in record["steps"])
     assert all(len(step["kept"]) <= 3 for step in record["steps"])
     done = sample("--explain", *options, quiet=False)
-    assert done.stderr == "lmkit: order top-k,temperature,top-p\n"
+    assert done.stderr == "lmkit: filters: top-k,temperature,top-p\n"
     drawn = [row["token"] for row in done.rows if row["drawn"] == "yes"]
     assert drawn == [step["token"] for step in record["steps"]]
     assert len(done.rows) == sum(len(step["kept"]) for step in record["steps"])

@@ -3,8 +3,8 @@ import pytest
 from lmkit.commands.records.record_files import TextNotices
 from lmkit.io.record_reader import Record
 
-RECORDS = "a: JSON Lines, taken for texts; --input jsonl takes records"
-TABS = "a: lines with tabs, taken for texts; --input tsv parts them"
+RECORDS = "a: this looks like JSON Lines, read as plain text; hint: --input jsonl reads records"
+TABS = "a: lines with tabs, read as plain text; hint: --input tsv splits them"
 
 
 class Heard:
@@ -26,8 +26,8 @@ class Heard:
         ("auto", [b"a\tb\tc"], []),
         ("auto", [b"a", b"b\tc"], []),
         ("text", [b'{"a": 1}'], []),
-        ("auto", [b"a", b""], ["1 empty line was taken for an item"]),
-        ("text", [b" ", b""], ["2 empty lines were taken for items"]),
+        ("auto", [b"a", b""], ["1 empty line, read as an item"]),
+        ("text", [b" ", b""], ["2 empty lines, read as items"]),
     ],
 )
 def test_notices_of_lines_taken_for_texts(asked, lines, notices):
