@@ -269,7 +269,7 @@ def assert_one_line(stderr: str) -> None:
 
 def without_context_notice(stderr: str) -> str:
     """Messages but for the notice that a text goes beyond the model's context."""
-    return "".join(line for line in stderr.splitlines(keepends=True) if "tokens are more than its context" not in line)
+    return "".join(line for line in stderr.splitlines(keepends=True) if "tokens exceed the context length" not in line)
 
 
 # Files of every kind.

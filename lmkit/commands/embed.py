@@ -74,8 +74,8 @@ def embed(
     --subwords, unknown words have vectors composed of character n-grams, with a notice.
 
     --bow needs no model: it counts the distinct words of the whole input (sorted) in each line, holding all
-    lines in memory. With a model it counts tokens. The output has the line's number and text, or the line's
-    number, the token's position (from 0) and the token; then the vector's numbers, separated by spaces.
+    lines in memory. With a model it counts tokens. Columns: line number and text, or line number, token
+    position (from 0) and token; then the vector's numbers, separated by spaces.
 
     Examples:
       lmkit embed -m model.lm sentences.txt

@@ -5,7 +5,7 @@ import json
 import pytest
 
 LONG = b"the cat sat on the mat\n"
-NOTICE = "more than its context; windows of 8 tokens move on by 4"
+NOTICE = "exceed the context length, using sliding windows of 8 tokens, stride 4"
 REFUSED = "exceeds the model's context of 8"
 PROMPT = "the cat sat on the mat"
 

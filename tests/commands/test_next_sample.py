@@ -456,8 +456,8 @@ def test_unknown_words_of_a_prompt_are_named(command, lmkit, shelf):
     model = shelf["witten-bell-3.lm"]
     done = lmkit(*command, "-m", model, "--prompt", "the dragon <unk> saw a basilisk dragon")
     assert done.status == 0
-    said = "lmkit: --prompt has words that the model does not know, read as <unk>: 'dragon', 'basilisk'\n"
+    said = "lmkit: unknown words in --prompt, read as <unk>: 'dragon', 'basilisk'\n"
     assert done.stderr.count(said) == 1
     assert "does not know" not in lmkit(*command, "-m", model, "--prompt", "the cat saw a").stderr
     done = lmkit(*command, "-m", shelf["char-witten-bell.lm"], "--prompt", "the \u20ac")
-    assert "characters that the model does not know, read as <unk>: '\u20ac'" in done.stderr
+    assert "unknown characters in --prompt, read as <unk>: '\u20ac'" in done.stderr

@@ -49,7 +49,7 @@ def test_who_asks_to_stop_is_told_how_to_go_on(number, status, started, work):
     _, err = running.communicate(timeout=HANG)
     assert running.returncode == status
     last = err.decode().splitlines()[-1]
-    assert re.fullmatch(r"lmkit: stopped at step \d+; the state is in out.lm.state; --resume goes on from there", last)
+    assert re.fullmatch(r"lmkit: stopped at step \d+; the state is in out.lm.state; continue it with --resume", last)
     assert sorted(os.listdir(work)) == ["out.lm.state", "text.txt"]
     size = int.from_bytes((work / "out.lm.state").read_bytes()[:8], "little")
     config = json.loads(json.loads((work / "out.lm.state").read_bytes()[8 : 8 + size])["__metadata__"]["config"])

@@ -69,7 +69,7 @@ def test_who_asks_to_stop_is_told_how_to_go_on(number, status, started, work):
     assert running.returncode == status
     last = err.decode().splitlines()[-1]
     assert re.fullmatch(
-        r"lmkit: stopped after [\d,]+ words; the state is in out.lm.state; --resume goes on from there", last
+        r"lmkit: stopped after [\d,]+ words; the state is in out.lm.state; continue it with --resume", last
     )
     assert sorted(os.listdir(work)) == ["log", "out.lm.state", "text.txt"]
 
@@ -82,7 +82,7 @@ def test_a_state_of_another_run_is_refused_and_none_begins(started, process, wor
     running.communicate(timeout=HANG)
     state = (work / "out.lm.state").read_bytes()
     for options, status, message in (
-        ([], 2, "is there, from a run that was stopped"),
+        ([], 2, "is left from an interrupted run"),
         (["--resume", "--window", "3"], 4, "the state of another run: epochs, window differ"),
     ):
         done = process(*TRAIN, *options, "-q")

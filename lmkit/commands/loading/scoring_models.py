@@ -55,9 +55,9 @@ def open_scoring_models(names: Sequence[str], asked: ScoringOptions) -> list[Sto
 
     models = [open_language_model(name) for name in names]
     if asked.named and not any(isinstance(model, NeuralModel) for model in models):
-        raise UsageError(f"{asked.named[0]} is about neural models, and there is none")
+        raise UsageError(f"{asked.named[0]} needs a neural model")
     if asked.stride is not None and not any(map(context_limit, models)):
-        raise UsageError("--stride is about the windows of transformers, and there is none")
+        raise UsageError("--stride needs a transformer")
     opened: list[StoredModel] = [
         _scoring(name, model, asked) if isinstance(model, NeuralModel) else model
         for name, model in zip(names, models, strict=True)
@@ -89,7 +89,7 @@ def _scoring(name: str, model: "NeuralModel", asked: ScoringOptions) -> StoredMo
     """A neural model as it scores texts: by torch where there is one, else by numpy."""
     context = context_limit(model)
     if asked.stride is not None and context is not None and asked.stride > context:
-        raise UsageError(f"--stride {asked.stride} is more than the context of {streams.display(name)}, {context}")
+        raise UsageError(f"--stride {asked.stride} exceeds the context length of {streams.display(name)}, {context}")
     options: dict[str, Any] = {"stride": asked.stride if context is not None else None}
     if asked.batch_tokens is not None:
         options["batch_tokens"] = asked.batch_tokens
@@ -118,9 +118,7 @@ def tell_unknown(run: Run, model: LanguageModel, prompt: bytes) -> None:
     ]  # fmt: skip
     if unknown:
         listed = ", ".join(map(repr, unknown[:SHOWN])) + (f" and {len(unknown) - SHOWN} more" * (len(unknown) > SHOWN))
-        run.terminal.notice(
-            f"--prompt has {tokenizer.unit}s that the model does not know, read as {name.decode()}: {listed}"
-        )
+        run.terminal.notice(f"unknown {tokenizer.unit}s in --prompt, read as {name.decode()}: {listed}")
 
 
 class ContextNotice:
@@ -138,7 +136,8 @@ class ContextNotice:
             return
         context, stride = self._model.context_used().split("/")
         self._notice(
-            f"{self._name}: {tokens} tokens are more than its context; windows of {context} tokens move on by {stride}"
+            f"{self._name}: {tokens} tokens exceed the context length, "
+            f"using sliding windows of {context} tokens, stride {stride}"
         )
         self._context = None
 

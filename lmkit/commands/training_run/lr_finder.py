@@ -80,7 +80,7 @@ def find_batch(setup: Setup) -> None:
         table = Table(out, ("batch", "bytes", "memory"), as_json=training.json)
         table.row({"batch": fit.rows, "bytes": fit.bytes, "memory": memory})
     if fit.rows == most:
-        setup.run.terminal.notice(f"a batch of {most:,} is all of the text at once")
+        setup.run.terminal.notice(f"a batch of {most:,} holds the whole text")
 
 
 def _memory(training: Training, device: Any) -> int:

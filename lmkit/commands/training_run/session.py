@@ -220,7 +220,7 @@ class Session(ABC):
             if stop or save:
                 self.save()
             if stop:
-                kept = self._kept("; --resume goes on from there")
+                kept = self._kept("; continue it with --resume")
                 self.run.terminal.notice(f"stopped {self.place(resumed=False)}{kept}")
                 return False
         return True

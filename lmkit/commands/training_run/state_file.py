@@ -48,23 +48,23 @@ class StateFile:
         Raises CheckpointError where it is of another run.
         """
         if self.name is None:
-            raise UsageError("--resume goes on from OUTPUT.state, so it needs -o OUTPUT")
+            raise UsageError("--resume reads OUTPUT.state, so it needs -o OUTPUT")
         if not os.path.exists(self.name):
             return None
         with opening.error_context(self.name):
             content = _whole(opening.read_model(self.name))
             opening.unprotected(self.name)(content)
             if content.kind != KIND:
-                raise CheckpointError(f"of kind {content.kind}, not the state of a training run")
+                raise CheckpointError(f"a checkpoint of kind {content.kind}, expected the state of a training run")
             other = _differences(content.config.get("fingerprint"), json.loads(json.dumps(fingerprint)))
             if set(other) - self._may_change:
                 raise CheckpointError(
-                    f"the state of another run: {', '.join(other)} differ", hint="remove it to begin anew"
+                    f"the state of another run: {', '.join(other)} differ", hint="remove it to start over"
                 )
             try:
                 trainer.resume(content.config, dict(content.tensors))
             except (KeyError, ValueError, TypeError, RuntimeError) as error:
-                raise CheckpointError(f"damaged state: {error}", hint="remove it to begin anew") from None
+                raise CheckpointError(f"damaged state: {error}", hint="remove it to start over") from None
         return other
 
     @property
@@ -76,8 +76,8 @@ class StateFile:
         """Raises UsageError where a run was stopped and may go on."""
         if self.exists:
             raise UsageError(
-                f"{self.name} is there, from a run that was stopped",
-                hint="--resume goes on from it; remove it to begin anew",
+                f"{self.name} is left from an interrupted run",
+                hint=f"continue it with --resume, or remove {self.name} to start over",
             )
 
     def remove(self) -> None:
@@ -95,7 +95,7 @@ def _whole(data: memoryview) -> Any:
         content = parse(data)
         content.check()
     except CheckpointError as error:
-        raise CheckpointError(str(error), hint=error.hint or "remove it to begin anew") from None
+        raise CheckpointError(str(error), hint=error.hint or "remove it to start over") from None
     return content
 
 

@@ -138,7 +138,7 @@ def test_strides_and_batches(torch, lmkit, neural, monkeypatch):
 
     plain, said = record()
     assert "|context:6/3|" in plain["signature"]
-    assert said == "lmkit: t.lm: 45 tokens are more than its context; windows of 6 tokens move on by 3\n"
+    assert said == "lmkit: t.lm: 45 tokens exceed the context length, using sliding windows of 6 tokens, stride 3\n"
     assert record("--stride", "3")[0] == plain
     assert record("--batch-tokens", "1")[0]["nats"] == pytest.approx(plain["nats"], rel=1e-5)
     other, said = record("--stride", "1")
@@ -187,9 +187,9 @@ def test_torch_and_numpy_explain_alike(lmkit, neural, monkeypatch):
 def test_options_for_neural_models(fails, neural, shelf):
     model = neural("t.lm", transformer())
     for option in ("--stride", "--batch-tokens"):
-        assert f"{option} is about neural models" in fails(2, "ppl", option, "3", "-m", shelf["juan.lm"], "x").stderr
+        assert f"{option} needs a neural model" in fails(2, "ppl", option, "3", "-m", shelf["juan.lm"], "x").stderr
         assert "range" in fails(2, "ppl", option, "0", "-m", model, "x").stderr
-    assert "more than the context of t.lm, 6" in fails(2, "score", "--stride", "7", "-m", model, "x").stderr
+    assert "exceeds the context length of t.lm, 6" in fails(2, "score", "--stride", "7", "-m", model, "x").stderr
     done = fails(2, "ppl", "--stride", "2", "-m", neural("r.lm", RNNConfig(vocabulary=CHARS.size)), "x")
     assert "windows of transformers" in done.stderr
     assert "not one of cpu, cuda, mps" in fails(2, "ppl", "--device", "tpu", "-m", model, "x").stderr

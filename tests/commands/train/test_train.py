@@ -133,13 +133,11 @@ def test_a_state_of_another_run_is_refused(train, lmkit, fails, work, write):
     write("text.txt", TEXT)
     done = fails(4, *command("ffn"), "text.txt", "--resume", "-o", "out.lm")
     assert "out.lm.state: the state of another run" in done.stderr
-    assert "remove it to begin anew" in done.stderr
+    assert "remove it to start over" in done.stderr
     for junk in (b"", b"junk" * 10, TEXT):
         write("out.lm.state", junk)
         assert "out.lm.state: " in fails(4, *command("ffn"), "text.txt", "--resume", "-o", "out.lm").stderr
-    assert (
-        "--resume goes on from OUTPUT.state, so it needs -o" in fails(2, *command("ffn"), "text.txt", "--resume").stderr
-    )
+    assert "--resume reads OUTPUT.state, so it needs -o" in fails(2, *command("ffn"), "text.txt", "--resume").stderr
 
 
 def test_resuming_without_a_state_begins(lmkit, write, work):
@@ -339,7 +337,7 @@ def test_a_state_is_not_begun_over_unasked(fails, write, work):
     write("out.lm.state", b"what an hour of training left")
     write("text.txt", TEXT)
     done = fails(2, *command("ffn"), "text.txt", "-o", "out.lm")
-    assert "out.lm.state is there, from a run that was stopped" in done.stderr
+    assert "out.lm.state is left from an interrupted run" in done.stderr
     assert (work / "out.lm.state").read_bytes() == b"what an hour of training left"
     assert not (work / "out.lm").exists()
 

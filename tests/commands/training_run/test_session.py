@@ -162,8 +162,8 @@ def test_a_stopped_run_is_saved_and_goes_on(told, work):
     with pytest.raises(Stopped):
         run.go()
     assert run.told == ["begin", 0, "draw"]
-    assert "stopped at 2; the state is in out.lm.state; --resume goes on from there\n" in said(told)
-    with pytest.raises(UsageError, match=r"out\.lm\.state is there"):
+    assert "stopped at 2; the state is in out.lm.state; continue it with --resume\n" in said(told)
+    with pytest.raises(UsageError, match=r"out\.lm\.state is left"):
         session(told)
     session(told, resume=True, changed={"steps": 6}).go()
     assert "going on from 2 with other steps\n" in said(told)
