@@ -59,8 +59,9 @@ def ppl(
     texts in sliding windows that advance by --stride. The start token that --bos adds is context only. With --bos
     never, a text's first token is that context.
 
-    --compare MODEL... prints totals best first; with -b, only the name of the best model. --mix adds the
-    interpolated model, p = sum of w_i p_i. `--mix auto` estimates the weights by EM on --mix-text.
+    --compare MODEL..., given after the FILEs, prints totals best first; with -b, only the name of the best
+    model. --mix adds the interpolated model, p = sum of w_i p_i. `--mix auto` estimates the weights by EM on
+    --mix-text.
 
     Examples:
       lmkit ppl -m model.lm test.txt

@@ -143,7 +143,7 @@ def test_strides_and_batches(torch, lmkit, neural, monkeypatch):
     assert record("--batch-tokens", "1")[0]["nats"] == pytest.approx(plain["nats"], rel=1e-5)
     other, said = record("--stride", "1")
     assert "|context:6/1|" in other["signature"]
-    assert said.endswith("move on by 1\n")
+    assert said.endswith("stride 1\n")
     assert other["tokens"] == plain["tokens"] == 45
     assert other["nats"] != pytest.approx(plain["nats"], rel=1e-5)
     assert record(text=b"abba\n")[1] == ""
@@ -191,7 +191,7 @@ def test_options_for_neural_models(fails, neural, shelf):
         assert "range" in fails(2, "ppl", option, "0", "-m", model, "x").stderr
     assert "exceeds the context length of t.lm, 6" in fails(2, "score", "--stride", "7", "-m", model, "x").stderr
     done = fails(2, "ppl", "--stride", "2", "-m", neural("r.lm", RNNConfig(vocabulary=CHARS.size)), "x")
-    assert "windows of transformers" in done.stderr
+    assert "--stride needs a transformer" in done.stderr
     assert "not one of cpu, cuda, mps" in fails(2, "ppl", "--device", "tpu", "-m", model, "x").stderr
 
 
