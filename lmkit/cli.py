@@ -228,7 +228,7 @@ def build(loaded: Sequence[str]) -> Any:
 
 
 def _stub() -> None:
-    """Stands for a command that was not typed."""
+    """Placeholder for a command that was not typed."""
 
 
 def _help_text(function: Callable[..., Any]) -> str:
@@ -508,7 +508,7 @@ def _spread(words: Sequence[str], name: str | None) -> list[str]:
 
 
 def _replace_closed_streams() -> None:
-    """Stands in for standard streams that the caller closed: writing to stdout fails, stderr goes nowhere."""
+    """Replace standard streams that the caller closed: writing to stdout fails, stderr is discarded."""
     if sys.stdout is None:
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
     if sys.stderr is None:
@@ -516,7 +516,7 @@ def _replace_closed_streams() -> None:
 
 
 def _flush() -> None:
-    """Sends out what stdout still holds, while a failure can still be told."""
+    """Flush stdout while a failure can still be reported."""
     try:
         sys.stdout.flush()
     except OSError as error:

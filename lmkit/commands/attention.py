@@ -1,4 +1,4 @@
-"""`lmkit attention`: masks, and the weights that a transformer gives."""
+"""`lmkit attention`: masks, and the attention weights of a transformer."""
 
 from typing import Annotated, Any
 

@@ -44,7 +44,7 @@ def convert(
     """Convert checkpoints to and from other tools' formats.
 
     Hugging Face folders (GPT-2, Llama, Mistral, Qwen2, Qwen3 and models of their shape, such as SmolLM;
-    safetensors, also sharded) become checkpoints, although every command also reads the folders directly. A
+    safetensors, also sharded) become checkpoints; commands also read the folders directly. A
     transformer checkpoint becomes a folder, new or empty, that transformers loads without remote code;
     architectures that transformers lacks are refused. GGUF files of Llama and Qwen models, quantized or not,
     become float32 checkpoints (extra `gguf`). Pickled weights are refused, because loading them can run code.

@@ -49,7 +49,7 @@ def block(text: str) -> list[str]:
 
 
 def inline(text: str) -> str:
-    """Running text; options, and what stands in backticks, in bold."""
+    """Running text; options, and text in backticks, in bold."""
     pieces = re.split(r"(`[^`]+`|(?<![\w-])--?[A-Za-z][\w-]*)", text)
     return guarded("".join(bold(p.strip("`")) if odd % 2 else escaped(p) for odd, p in enumerate(pieces)))
 

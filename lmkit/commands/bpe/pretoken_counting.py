@@ -27,7 +27,7 @@ Pattern = Annotated[
     str | None,
     typer.Option(
         "--pattern", metavar="NAME", callback=suggested(*PATTERNS), show_default="gpt2; whitespace at level char",
-        help="Pre-tokenization pattern, whose matches merges do not cross: `gpt2`, `gpt4`, `whitespace`, `none`, or a "
+        help="Pre-tokenization pattern; merges stay inside its matches: `gpt2`, `gpt4`, `whitespace`, `none`, or a "
         "regular expression.",
     ),
 ]  # fmt: skip
@@ -42,7 +42,7 @@ TokenizerOption = Annotated[
 
 
 def make_scheme(level: str, pattern: str | None, normalize: str) -> Any:
-    """How text is to be treated. Raises UsageError for what does not go together."""
+    """Return how text is pre-tokenized. Raises UsageError for options that cannot be combined."""
     from lmkit.tokenization.bpe.scheme import END_OF_WORD, PATTERNS, Scheme
 
     forms = normal_forms(normalize)

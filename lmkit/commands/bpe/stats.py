@@ -1,4 +1,4 @@
-"""`lmkit bpe stats`: how a tokenizer parts a text."""
+"""`lmkit bpe stats`: statistics of a tokenizer on a text."""
 
 from collections.abc import Iterator
 from typing import Any

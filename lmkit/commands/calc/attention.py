@@ -60,7 +60,7 @@ def attention(
         return
     import numpy as np
 
-    with np.errstate(all="ignore"):  # what is too large is told by `answer`
+    with np.errstate(all="ignore"):  # `answer` reports what is too large
         each(values, output, lambda value: _attention(value, score, scale, causal))
 
 

@@ -1,4 +1,4 @@
-"""What the calc commands share: one JSON value a line in, one a line out, and arrays out of JSON."""
+"""What the calc commands share: one JSON value per line in and out, and arrays from JSON."""
 
 import json as reading
 import math

@@ -1,4 +1,4 @@
-"""`lmkit calc layernorm` and `posenc`: what stands between the branches of a transformer, and before them."""
+"""`lmkit calc layernorm` and `posenc`: norms and positional encodings of transformers."""
 
 from typing import Annotated, Any
 
@@ -62,7 +62,7 @@ def layernorm(
         found = functional.layer_norm(x, weight, bias, epsilon) if layer else functional.rms_norm(x, weight, epsilon)
         return answer({"x": found})["x"]
 
-    with np.errstate(all="ignore"):  # what is too large is told by `answer`
+    with np.errstate(all="ignore"):  # `answer` reports what is too large
         each(values, output, normed)
 
 

@@ -76,7 +76,7 @@ def gru_step(run: Run, values: Values = None, output: Output = None) -> None:
 def _each_step(values: Any, output: str | None, step: Any) -> None:
     import numpy as np
 
-    with np.errstate(all="ignore"):  # what is too large is told by `answer`
+    with np.errstate(all="ignore"):  # `answer` reports what is too large
         each(values, output, lambda value: answer(step(value)))
 
 

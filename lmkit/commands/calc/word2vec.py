@@ -22,7 +22,7 @@ def sgns(run: Run, values: Values = None, output: Output = None) -> None:
     """
     import numpy as np
 
-    with np.errstate(all="ignore"):  # what is too large is told by `answer`
+    with np.errstate(all="ignore"):  # `answer` reports what is too large
         each(values, output, _sgns)
 
 

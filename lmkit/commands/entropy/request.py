@@ -1,4 +1,4 @@
-"""What the user of `lmkit entropy` asked for, which options go together, and the shape of every answer."""
+"""The request of `lmkit entropy`: its options, which of them can be combined, and the form of its answers."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any

@@ -86,7 +86,7 @@ def count(
 
 
 def count_bytes(file: Any) -> Iterator[Any]:
-    """A count file as bytes: equal for equal counts, however they were come by."""
+    """Return the bytes of a count file: equal for equal counts, however they were computed."""
     from lmkit.checkpoint import serialize
 
     settings = {"order": file.counts.order, "tokens": file.tokenizer.kind, **of_tokenizer(file.tokenizer).describe()}

@@ -1,4 +1,4 @@
-"""`lmkit w2v analogy`: what is to a word as another word is to a third."""
+"""`lmkit w2v analogy`: solves analogies of words."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, NamedTuple
@@ -114,7 +114,7 @@ def _queries(typed: Query | None, source: str) -> Iterator[Query]:
 
 
 def _parsed(line: bytes) -> Signed | None:
-    """The query of a line; none of an empty one. Raises DataError for what is none."""
+    """Return the query of a line, None for an empty one. Raises DataError for anything else."""
     from lmkit.tokenization.words import split
 
     words = [word for word in line.split(b"\t") if word] if b"\t" in line else split(line)

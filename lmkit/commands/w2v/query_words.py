@@ -32,7 +32,7 @@ Method = Annotated[
 BareWords = Annotated[bool, typer.Option("--bare", "-b", help="Print only the words, a tab-separated line per query.")]
 Queries = Annotated[
     str | None,
-    typer.Option("--queries", metavar="FILE", show_default=False, help="Read queries from FILE, one a line."),
+    typer.Option("--queries", metavar="FILE", show_default=False, help="Read queries from FILE, one per line."),
 ]
 
 
@@ -46,7 +46,7 @@ def open_space(name: str) -> Any:
 
 
 def tell_made(run: Run, place: str | None, words: Sequence[bytes]) -> None:
-    """Says which words have only vectors that were made of their characters, the first few if they are many."""
+    """Report words whose vectors were composed of character n-grams; of many, the first few."""
     if words:
         shown = ", ".join(repr(word.decode(errors="replace")) for word in words[:SHOWN])
         more = f" and {len(words) - SHOWN:,} more" if len(words) > SHOWN else ""
@@ -76,8 +76,8 @@ def lines(name: str, parse: Callable[[bytes], Any]) -> Iterator[list[Query]]:
 class Answers:
     """Neighbours as rows of a table, or, `bare`, a line for each query.
 
-    Queries that came as lines and have words without a vector are told on stderr and counted; they get
-    no row, and bare an empty line.
+    Queries that came as lines and have words without a vector are reported on stderr and counted; they get
+    no row, or an empty line with `bare`.
     """
 
     def __init__(self, run: Run, out: streams.Output, space: Any, *, as_json: bool, bare: bool) -> None:
@@ -86,9 +86,9 @@ class Answers:
         self.unknown = self.asked = 0
 
     def ask(self, query: Query, words: Sequence[bytes]) -> Any:
-        """A query's words, as the space knows them; which are made of their characters is told.
+        """Return a query's words in the space, with a notice for those composed of character n-grams.
 
-        Raises DataError for unknown ones, or tells of them, and gives None, where the query came as a line.
+        Raises DataError for unknown words; where the query came as a line, reports them and returns None.
         """
         self.asked += 1
         try:

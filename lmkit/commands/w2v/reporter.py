@@ -1,4 +1,4 @@
-"""What is told of a training of word vectors while it goes on: progress and notices on stderr, events in a log."""
+"""Reports of a training run of word vectors: progress and notices on stderr, events in a log."""
 
 from typing import Any
 
@@ -71,7 +71,7 @@ class TrainingReporter:
         epochs = f"{self._plan.epochs} epoch{'s' if self._plan.epochs > 1 else ''}"
         loss = f"; {nats:.4f} nats a {of}" if nats else ""  # little texts are not measured
         self._run.terminal.notice(
-            f"{epochs}, {point.tokens:,} words in {point.seconds:.1f} s ({rate:,.0f} a second){loss}"
+            f"{epochs}, {point.tokens:,} words in {point.seconds:.1f} s ({rate:,.0f} per second){loss}"
         )
 
 

@@ -50,7 +50,7 @@ def plan_of(run: Run, options: Word2VecOptions, words: int) -> Any:
 
 
 class VectorSession(Session):
-    """A run of word vectors: its texts, where it stands, and what is reported of it."""
+    """A training run of word vectors: its texts, its progress and its reports."""
 
     product = "vectors"
     advice = "a lower --lr"
