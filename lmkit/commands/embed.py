@@ -8,20 +8,26 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
 from lmkit.commands.options.normalization import of_tokenizer
-from lmkit.commands.options.standard import EncodingErrors, Files, Json, ModelOption, Output, Run, choice
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import EncodingErrors, Json, ModelOption, Output, Run, choice
+from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.commands.w2v.query_words import tell_made
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table, cell
+from lmkit.io.text_sources import SourceReader
 
 if TYPE_CHECKING:
     from lmkit.evaluation.pooling import LineVectors, TokenVectors
 
 
+@with_groups()
 def embed(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
     model: ModelOption = None,
+    *,
+    text_input: TextInput,
     each: Annotated[
         str,
         typer.Option("--each", metavar="WHAT", callback=choice("line", "token"), help="A vector for each what."),
@@ -75,14 +81,16 @@ def embed(
     if bow and (token is not None or each == "token" or not contextual or pool != "mean"):
         raise UsageError("--bow counts the tokens of lines: --each, --pool, --static and --token don't go with it")
     if bow and model is None:
-        _bow_of_words(run, files, encoding_errors, output, cosine=cosine, as_json=json)
+        _bow_of_words(
+            run, files, opening.text_reader(encoding_errors, text_input.source), output, cosine=cosine, as_json=json
+        )
         return
     from lmkit.evaluation import pooling
 
     names, texts = opening.sources([model] if model is not None else [], files)
     opened, by_token = opening.open_any(names[0]), each == "token" or token is not None
     tokenizer = opening.tokenizer_of(opened, names[0])
-    reader = opening.text_reader(encoding_errors, raw=tokenizer.takes_bytes, eager=True)
+    reader = opening.text_reader(encoding_errors, text_input.source, raw=tokenizer.takes_bytes, eager=True)
     with streams.open_output(output, inputs=[*names, *texts]) as out:
         lines = _lines(run, reader, texts)
         if bow:
@@ -99,7 +107,7 @@ def embed(
 
 
 def _bow_of_words(
-    run: Run, files: list[str] | None, encoding_errors: str, output: str | None, *, cosine: bool, as_json: bool
+    run: Run, files: list[str] | None, reader: SourceReader, output: str | None, *, cosine: bool, as_json: bool
 ) -> None:
     """Bags of words without a model."""
     from lmkit.evaluation.pooling import bags_of_words
@@ -107,12 +115,12 @@ def _bow_of_words(
     texts = list(files or [streams.STDIN])
     opening.check_single_stdin(*texts)
     with streams.open_output(output, inputs=texts) as out:
-        lines = list(_lines(run, opening.text_reader(encoding_errors), texts))
+        lines = list(_lines(run, reader, texts))
         bags = iter(bags_of_words(lines))
         _show(out, _of_lines(lines, lambda _: next(bags)), by_token=False, cosine=cosine, as_json=as_json)
 
 
-def _lines(run: Run, reader: streams.TextReader, texts: list[str]) -> Iterator[bytes]:
+def _lines(run: Run, reader: SourceReader, texts: list[str]) -> Iterator[bytes]:
     for block in opening.read_blocks(run, reader, texts, "reading"):
         yield from block[:-1].split(b"\n")
 

@@ -32,7 +32,7 @@ class _Text:
         self.symbols_of = unit_of(self.unit, tokenizer)
         self.sizes = Sizes(compressors)
         raw = tokenizer.takes_bytes if tokenizer is not None else self.unit == "byte"
-        self._reader = opening.text_reader(asked.encoding_errors, raw=raw, eager=live, block=PIECE)
+        self._reader = opening.text_reader(asked.encoding_errors, asked.source, raw=raw, eager=live, block=PIECE)
         self._reader.tap = self.sizes.add
         self._before = 0
         self.passed = 0
@@ -237,16 +237,18 @@ def under_model(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
 
     how = scoring_models.ScoringOptions()
     (model,) = scoring_models.open_scoring_models([str(asked.model)], how)
-    reader = opening.text_reader(asked.encoding_errors, raw=model.tokenizer.takes_bytes, block=PIECE)
+    reader = opening.text_reader(asked.encoding_errors, asked.source, raw=model.tokenizer.takes_bytes, block=PIECE)
     totals, records = Totals(), list[dict[str, Any]]()
     windows = scoring_models.ContextNotice(run, streams.display(str(asked.model)), model)
     with run.terminal.progress("scoring", streams.size_of(asked.inputs)) as progress:
         for text in asked.inputs:
             own = Totals()
-            for part in evaluate(model, progress.over(opening.text_for(run, reader, text, [model]))):
-                own.add(part)
-                if model.form.by in ("stream", "file"):
-                    windows.tell(own.tokens)
+            for blocks in opening.documents_for(run, reader, text, [model]):
+                before = own.tokens
+                for part in evaluate(model, progress.over(blocks)):
+                    own.add(part)
+                    if model.form.by in ("stream", "file"):
+                        windows.tell(own.tokens - before)
             totals.add(own)
             records.append({"file": streams.display(text), **_under(asked, model, how, own)})
     opening.warn_replaced_bytes(run, reader)

@@ -9,23 +9,22 @@ import typer
 
 from lmkit import __version__
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.standard import TOKENS, EncodingErrors, Files, Json, Output, Run, Seed, Tokens
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import TOKENS, EncodingErrors, Json, Output, Run, Seed, Tokens
+from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import DataError
-from lmkit.io import jsonl_fields, streams
+from lmkit.io import streams
 from lmkit.io.records import Table, cell
-from lmkit.io.terminal import is_terminal, table
+from lmkit.io.terminal import Progress, is_terminal, table
+from lmkit.io.text_sources import SourceReader
 
 
+@with_groups()
 def text(
     run: Run,
-    files: Files = None,
-    field: Annotated[
-        str | None,
-        typer.Option(
-            "--field", metavar="NAME", show_default=False,
-            help="FILEs are JSON Lines, and this field is the text: `text` of what `lmkit sample --json` writes.",
-        ),
-    ] = None,
+    files: TextFiles = None,
+    *,
+    text_input: TextInput,
     tokens: Tokens = "word",
     order: Annotated[int, typer.Option("--order", metavar="N", min=1, max=20, help="Longest n-gram.")] = 4,
     self_bleu_texts: Annotated[
@@ -53,7 +52,7 @@ def text(
     references: up to order N, of shorter texts up to their length; an order without a match
     counts 0.1 matches, a text without any has 0; the brevity penalty goes by the closest length,
     of two the shorter. Empty texts are left out; with one text there is none. It takes time
-    linear in the tokens. Texts of JSON may have several lines, whose ends are white space
+    linear in the tokens. Texts of records may have several lines, whose ends are white space
     between words, and else tokens. All of it compares texts of like number and length only.
 
     Ids of all tokens are held in memory, 4 bytes for each, and some 150 while they are measured.
@@ -68,17 +67,14 @@ def text(
     names = list(files or [streams.STDIN])
     opening.check_single_stdin(tokens, *names)
     learner = _learner(tokens)
-    reader = opening.text_reader(encoding_errors, raw=learner.takes_bytes and field is None)
+    reader = opening.text_reader(encoding_errors, text_input.source, raw=learner.takes_bytes)
     measured = partial(_figures, order=order, most=self_bleu_texts, seed=seed)
     with streams.open_output(output, inputs=[tokens, *names]) as out:
         shown = _Shown(run, out, order, _signature(tokens, learner, order, self_bleu_texts, seed), as_json=json)
         total = Texts()
         with run.terminal.progress("reading", streams.size_of(names)) as progress:
             for name in names:
-                blocks = progress.over(opening.warn_if_checkpoint(run, name, reader.blocks(name)))
-                if field is None:
-                    blocks = _told_of_json(run, name, blocks)
-                texts = _encoded(name, blocks, field, learner, words=_by_words(tokens, learner))
+                texts = _encoded(_read(run, reader, name, progress), learner, words=_by_words(tokens, learner))
                 total.join(texts)
                 if len(names) > 1:
                     shown.add(streams.display(name), measured(texts))
@@ -104,13 +100,23 @@ def _by_words(tokens: str, learner: Any) -> bool:
     return "word" in (tokens, None if tokens in TOKENS else learner.tokenizer().kind)
 
 
-def _encoded(name: str, blocks: Iterator[bytes], field: str | None, learner: Any, *, words: bool) -> Any:
-    """The texts of one file."""
+def _read(run: Run, reader: SourceReader, name: str, progress: Progress) -> Iterator[list[bytes]]:
+    """The texts of one file, some at a time: its lines, or those of its records."""
+    if reader.source.form_of(name) == "text":
+        for block in progress.over(opening.warn_if_no_text(run, name, reader.blocks(name), reader.source)):
+            yield block[:-1].split(b"\n")
+        return
+    for found in reader.texts(name):
+        progress.advance(sum(map(len, found)))
+        yield found
+
+
+def _encoded(groups: Iterator[list[bytes]], learner: Any, *, words: bool) -> Any:
+    """The same as ids."""
     from lmkit.metrics.diversity import Texts, encode
 
     texts = Texts()
-    lines = (block[:-1].split(b"\n") for block in blocks)
-    for found in lines if field is None else jsonl_fields.texts(name, blocks, field):
+    for found in groups:
         if found:
             texts.add(found, *encode(learner, found, words=words))
     return texts
@@ -151,16 +157,6 @@ class _Shown:
         if self._shown:
             self._out.line(table(list(zip(self._columns, *self._shown, strict=True))))
             self._out.line(f"signature: {self._signature}")
-
-
-def _told_of_json(run: Run, name: str, blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same blocks; says so where they look like JSON Lines."""
-    first = next(blocks, b"")
-    if first.startswith(b'{"') and first.split(b"\n", 1)[0].endswith(b"}"):
-        run.terminal.notice(f"{streams.display(name)}: JSON Lines, taken for texts; --field text takes their field")
-    if first:
-        yield first
-        yield from blocks
 
 
 def _signature(tokens: str, learner: Any, order: int, most: int | None, seed: int) -> str:

@@ -11,6 +11,7 @@ from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.options.standard import EncodingErrors, ModelsOption, Output, Run
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
+from lmkit.io.text_sources import SourceReader, TextSource
 
 
 def mix(
@@ -95,7 +96,7 @@ def _development_text(run: Run, tokenizer: Any, name: str, errors: str) -> tuple
 
     from lmkit.tokenization.line_ends import with_line_ends
 
-    reader = streams.TextReader(replace=errors == "replace", raw=tokenizer.takes_bytes)
+    reader = SourceReader(replace=errors == "replace", raw=tokenizer.takes_bytes, source=TextSource())
     ids, ends, total = [], [], 0
     for block in opening.read_blocks(run, reader, [name], "reading"):
         plain_ids, plain_ends = tokenizer.encode_block(block)

@@ -23,13 +23,14 @@ from lmkit.commands.options.standard import (
     Tokens,
     choice,
 )
+from lmkit.commands.options.text_input import TextInput
 from lmkit.errors import UsageError
 
 Seconds = float
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class Training(TextInput):
     """How to train, whatever the family; the fields are options, by their names."""
 
     tokens: Tokens = "char"

@@ -20,6 +20,7 @@ from lmkit.commands.options.standard import (
     Threads,
     choice,
 )
+from lmkit.commands.options.text_input import TextInput
 from lmkit.errors import UsageError
 from lmkit.tokenization.normalization import Normalization
 
@@ -51,7 +52,7 @@ def _span(value: str | None) -> str | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Word2VecOptions:
+class Word2VecOptions(TextInput):
     """Which words, how their vectors learn, and what is written; the fields are options, by their names."""
 
     arch: Annotated[

@@ -16,7 +16,7 @@ def open_records(
 ) -> RecordFile:
     """Open a file of records, which answers line by line unless `text` says otherwise; warn of a checkpoint."""
     text = text or streams.TextReader(eager=True)
-    return RecordFile(name, text, size=size, watch=partial(opening.warn_if_checkpoint, run, name))
+    return RecordFile(name, text, size=size, watch=partial(opening.warn_if_no_text, run, name))
 
 
 class TextNotices:

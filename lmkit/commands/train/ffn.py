@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.options.option_groups import with_groups
-from lmkit.commands.options.standard import Files, Run
+from lmkit.commands.options.standard import Run
+from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.options.training import Training
 from lmkit.commands.training_run.neural_session import train
 
@@ -15,7 +16,7 @@ TIME = 64  # tokens of a row: each of them is an example of its own
 @with_groups(training={"lr": 0.01, "matrix_lr": 0.02})
 def ffn(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
     context: Annotated[
         int, typer.Option("--context", metavar="N", min=1, help="The most tokens that are seen before the next.")
     ] = 3,

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.options.option_groups import with_groups
-from lmkit.commands.options.standard import Files, Run, choice
+from lmkit.commands.options.standard import Run, choice
+from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.options.training import Training
 from lmkit.commands.training_run.neural_session import train
 from lmkit.errors import UsageError
@@ -14,7 +15,7 @@ from lmkit.errors import UsageError
 @with_groups()
 def transformer(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
     preset: Annotated[
         str,
         typer.Option(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading.provenance import Hashed
+from lmkit.commands.loading.provenance import Hashed, stored
 from lmkit.commands.options.standard import Run
 from lmkit.commands.options.word2vec import BUCKETS, Word2VecOptions
 
@@ -27,7 +27,7 @@ def read_texts(run: Run, files: Sequence[str], options: Word2VecOptions) -> Text
     from lmkit.io.temp_storage import Disk, memory_size
     from lmkit.word_vectors import corpus, phrases
 
-    reader = opening.text_reader(options.encoding_errors)
+    reader = opening.text_reader(options.encoding_errors, options.source)
     blocks = Hashed(opening.read_blocks(run, reader, files, "reading"))
     disk = Disk(options.temp_dir)
     with corpus.Stream(memory_size(options.memory) // AN_ID, lambda: disk) as stream:
@@ -46,7 +46,7 @@ def read_texts(run: Run, files: Sequence[str], options: Word2VecOptions) -> Text
     composition = _composition(run, options, vocabulary) if options.subwords is not None else None
     if composition is not None:
         made = made._replace(parts=composition.parts)
-    return Texts(made, vocabulary, blocks.record(), composition)
+    return Texts(made, vocabulary, blocks.record() | stored(options.source, files), composition)
 
 
 def _composition(run: Run, options: Word2VecOptions, vocabulary: Any) -> Any:

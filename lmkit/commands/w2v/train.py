@@ -2,14 +2,15 @@
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.option_groups import with_groups
-from lmkit.commands.options.standard import Files, Run
+from lmkit.commands.options.standard import Run
+from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.options.word2vec import Word2VecOptions
 from lmkit.commands.w2v.session import print_updates, run_training
 from lmkit.io import streams
 
 
 @with_groups()
-def train(run: Run, files: Files = None, *, options: Word2VecOptions) -> None:
+def train(run: Run, files: TextFiles = None, *, options: Word2VecOptions) -> None:
     """Learn a vector for each word of a text: word2vec.
 
     Skip-gram or CBOW, by negative sampling or the full softmax (Mikolov et al. 2013). Words are
