@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading import scoring_models
+from lmkit.commands.loading import running_text, scoring_models
 from lmkit.commands.options.normalization import of_tokenizer
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, ModelOption, Output, Run, choice
@@ -82,7 +82,12 @@ def embed(
         raise UsageError("--bow counts the tokens of lines: --each, --pool, --static and --token don't go with it")
     if bow and model is None:
         _bow_of_words(
-            run, files, opening.text_reader(encoding_errors, text_input.source), output, cosine=cosine, as_json=json
+            run,
+            files,
+            running_text.text_reader(encoding_errors, text_input.source),
+            output,
+            cosine=cosine,
+            as_json=json,
         )
         return
     from lmkit.evaluation import pooling
@@ -90,7 +95,7 @@ def embed(
     names, texts = opening.sources([model] if model is not None else [], files)
     opened, by_token = opening.open_any(names[0]), each == "token" or token is not None
     tokenizer = opening.tokenizer_of(opened, names[0])
-    reader = opening.text_reader(encoding_errors, text_input.source, raw=tokenizer.takes_bytes, eager=True)
+    reader = running_text.text_reader(encoding_errors, text_input.source, raw=tokenizer.takes_bytes, eager=True)
     with streams.open_output(output, inputs=[*names, *texts]) as out:
         lines = _lines(run, reader, texts)
         if bow:
@@ -121,7 +126,7 @@ def _bow_of_words(
 
 
 def _lines(run: Run, reader: SourceReader, texts: list[str]) -> Iterator[bytes]:
-    for block in opening.read_blocks(run, reader, texts, "reading"):
+    for block in running_text.read_blocks(run, reader, texts, "reading"):
         yield from block[:-1].split(b"\n")
 
 

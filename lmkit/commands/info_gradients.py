@@ -4,6 +4,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.options.standard import Run
 from lmkit.errors import CheckpointError
 from lmkit.io import streams
@@ -45,7 +46,7 @@ def _ids(run: Run, model: "NeuralModel", text: str) -> Any:
     from lmkit.data.sequences import sequences
 
     reader = SourceReader(raw=model.tokenizer.takes_bytes, source=TextSource())
-    blocks = islice(opening.text_for(run, reader, text, [model]), BLOCKS)
+    blocks = islice(running_text.text_for(run, reader, text, [model]), BLOCKS)
     parts = [ids for ids, _ in sequences(model.tokenizer, model.form, blocks)]
     return np.concatenate([np.zeros(0, np.int32), *parts])
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lmkit.commands.loading import mixtures, scoring_models
+from lmkit.commands.loading import mixtures, running_text, scoring_models
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Output, Run, Threads
@@ -91,7 +91,7 @@ def ppl(
         models = scoring_models.open_scoring_models(names, scoring)
         _check_ends(names, models, no_eos=no_eos, explain=explain)
         scoring_models.use_threads(threads, names, models)
-        reader = opening.text_reader(
+        reader = running_text.text_reader(
             scoring.encoding_errors, scoring.source, raw=opening.all_take_bytes(models), block=BLOCK
         )
         if explain:
@@ -104,7 +104,7 @@ def ppl(
         with run.terminal.progress("scoring", streams.size_of(texts)) as progress:
             for text in texts:
                 totals = [Totals() for _ in scored]
-                for blocks in opening.documents_for(run, reader, text, models):
+                for blocks in running_text.documents_for(run, reader, text, models):
                     parts = _evaluate(scored, progress.over(blocks), eos=not no_eos, threads=threads)
                     for one, total, part in zip(scored, totals, parts, strict=True):
                         one.add(part)
@@ -121,7 +121,7 @@ def ppl(
         for one in ordered:
             shown.add(one.record("total" if len(texts) > 1 else streams.display(texts[0]), one.total), last=True)
             one.tell_impossible()
-        opening.warn_replaced_bytes(run, reader)
+        running_text.warn_replaced_bytes(run, reader)
         shown.finish()
 
 
@@ -192,7 +192,7 @@ def _explain(
 
     lines = Table(out, ("line", "tokens", "nats", "probability", "perplexity", "text"), as_json=as_json)
     everything = []
-    for number, line in enumerate(lines_of(model, opening.read_blocks(run, reader, texts, "scoring"), eos=eos), 1):
+    for number, line in enumerate(lines_of(model, running_text.read_blocks(run, reader, texts, "scoring"), eos=eos), 1):
         everything.append(line)
         lines.row(
             {

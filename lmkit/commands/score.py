@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmkit.commands.loading import mixtures, scoring_models
+from lmkit.commands.loading import mixtures, running_text, scoring_models
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Output, Run
@@ -69,6 +69,8 @@ def score(
         raise UsageError("--bare is a number a line; it does not go with --explain, --surprisal or --pairs")
     if pairs is not None and files:
         raise UsageError("--pairs names the texts; FILEs do not go with it")
+    if pairs is not None:
+        scoring.refuse_beside("--pairs")
     names, texts = opening.sources(model or [], [pairs] if pairs is not None else files)
     opening.check_single_stdin(*names, *texts, scoring.mix_text)
     weights = mixtures.weights_of(scoring, len(names))
@@ -78,12 +80,14 @@ def score(
     scoring_models.use_threads(None, names, models)
     opened: LanguageModel = models[0]
     if scoring.mix is not None:
-        development = opening.text_reader(scoring.encoding_errors, scoring.source, raw=opening.all_take_bytes(models))
+        development = running_text.text_reader(
+            scoring.encoding_errors, scoring.source, raw=opening.all_take_bytes(models)
+        )
         opened = mixtures.mixture_of(run, models, weights, development, scoring.mix_text)
     opening.tell_not_probabilities(run, names[0] if scoring.mix is None else "the mixture", opened)
     signature = opening.signature(opened, scoring_models.signature_parts(opened, scoring, eos=not no_eos))
-    source = scoring.source if pairs is None else PLAIN
-    reader = opening.text_reader(scoring.encoding_errors, source, raw=opened.tokenizer.takes_bytes, eager=True)
+    source = PLAIN if pairs is not None else scoring.source
+    reader = running_text.text_reader(scoring.encoding_errors, source, raw=opened.tokenizer.takes_bytes, eager=True)
     with streams.open_output(output, inputs=[*names, *texts, scoring.mix_text]) as out:
         if not (json or bare):
             run.terminal.notice(f"signature {signature}")
@@ -110,7 +114,7 @@ def _lines(
         for line in lines_of(model, reader.blocks(text), eos=eos):
             windows.tell(len(line.ids))
             yield line
-    opening.warn_replaced_bytes(run, reader)
+    running_text.warn_replaced_bytes(run, reader)
 
 
 def _text(data: bytes) -> str:

@@ -8,6 +8,7 @@ import typer
 from lmkit.commands.bpe.encode import Marker
 from lmkit.commands.bpe.pretoken_counting import PIECE, TokenizerOption, as_they_are
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.options.standard import Files, Output, Run, choice
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
@@ -142,7 +143,7 @@ def _from_pieces(run: Run, files: list[str], marker: str, output: str | None) ->
         for name in files:
             reader = SourceReader(eager=True)
             lines = 0
-            for block in opening.read_blocks(run, reader, [name], "decoding"):
+            for block in running_text.read_blocks(run, reader, [name], "decoding"):
                 texts = []
                 for line in block[:-1].split(b"\n"):
                     lines += 1

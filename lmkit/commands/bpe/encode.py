@@ -8,6 +8,7 @@ import typer
 from lmkit.commands.bpe.pretoken_counting import PIECE, TokenizerOption, as_they_are
 from lmkit.commands.bpe.vocabularies import allowed_pieces, read_vocabulary
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, Output, ParseSpecial, Run, Seed, choice
 from lmkit.commands.options.text_input import TextFiles, TextInput
@@ -192,18 +193,18 @@ class _Text:
 
     def _parts(self) -> Iterator[tuple[Any, Any]]:
         if not self._tokenizer.spells_whitespace:
-            reader = opening.text_reader(self._errors, self._source, raw=self._tokenizer.takes_bytes, eager=True)
+            reader = running_text.text_reader(self._errors, self._source, raw=self._tokenizer.takes_bytes, eager=True)
             reader.longest = size_limits.LINE
             encode = self._tokenizer.encode_block
             if self._encoder is not None:
                 encode = lambda block: self._encoder.encode(self._encoder.scan(block))  # noqa: E731
-            for block in opening.read_blocks(self._run, reader, self._files, "encoding"):
+            for block in running_text.read_blocks(self._run, reader, self._files, "encoding"):
                 yield encode(block)
             return
         from lmkit.tokenization.bpe.chunks import blocks
 
         margin = max(map(len, self._names), default=0)
-        reader = opening.text_reader(self._errors, self._source, raw=True, eager=True, block=PIECE)
+        reader = running_text.text_reader(self._errors, self._source, raw=True, eager=True, block=PIECE)
         pieces = as_they_are(self._run, reader, self._files, "encoding")
         parts = blocks(pieces, self._tokenizer.scheme, lines=self._lines, margin=margin)
         for part in parts:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.loading.provenance import Hashed, stored
 from lmkit.commands.options.normalization import normal_forms
 from lmkit.commands.options.standard import Run, choice, suggested
@@ -72,8 +73,8 @@ def as_they_are(run: Run, reader: SourceReader, files: Sequence[str], title: str
     """The bytes of several texts as one stream, in pieces as they come."""
     with run.terminal.progress(title, streams.size_of(files)) as progress:
         for name in files:
-            yield from progress.over(opening.warn_if_no_text(run, name, reader.as_it_is(name), reader.source))
-    opening.warn_replaced_bytes(run, reader)
+            yield from progress.over(running_text.warn_if_no_text(run, name, reader.as_it_is(name), reader.source))
+    running_text.warn_replaced_bytes(run, reader)
 
 
 def count_pretokens(
@@ -85,11 +86,11 @@ def count_pretokens(
 
     counter = Counter(scheme)
     if scheme.level == "char":
-        reader = opening.text_reader(encoding_errors, source)
-        hashed = Hashed(opening.read_blocks(run, reader, files, "counting"))
+        reader = running_text.text_reader(encoding_errors, source)
+        hashed = Hashed(running_text.read_blocks(run, reader, files, "counting"))
         parts: Iterator[bytes] = iter(hashed)
     else:
-        reader = opening.text_reader(encoding_errors, source, raw=True, eager=True, block=PIECE)
+        reader = running_text.text_reader(encoding_errors, source, raw=True, eager=True, block=PIECE)
         hashed = Hashed(as_they_are(run, reader, files, "counting"))
         parts = blocks(hashed, scheme, lines=True)
     for part in parts:

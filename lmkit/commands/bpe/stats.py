@@ -5,6 +5,7 @@ from typing import Any
 
 from lmkit.commands.bpe.pretoken_counting import TokenizerOption
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run
 from lmkit.commands.options.text_input import TextFiles, TextInput
@@ -38,7 +39,7 @@ def stats(
     names, inputs = opening.sources([model] if model is not None else [], files)
     with streams.open_output(output, inputs=[*names, *inputs]) as out:
         tokenizer = opening.open_tokenizer(names[0])
-        record = _record(run, tokenizer, inputs, opening.text_reader(encoding_errors, text_input.source))
+        record = _record(run, tokenizer, inputs, running_text.text_reader(encoding_errors, text_input.source))
         if json:
             out.line(to_json(record))
             return
@@ -60,7 +61,7 @@ def _record(run: Run, tokenizer: Any, inputs: list[str], reader: SourceReader) -
     tally = Tally(tokenizer)
     reader.raw = tokenizer.takes_bytes
     sizes = np.zeros(4, dtype=np.int64)
-    for block in opening.read_blocks(run, reader, inputs, "encoding"):
+    for block in running_text.read_blocks(run, reader, inputs, "encoding"):
         tally.add(block, tokenizer.encode_block(block)[0])
         sizes += measure(block)
     lines, words, characters, size = sizes.tolist()

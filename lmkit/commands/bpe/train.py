@@ -62,6 +62,7 @@ def train(
 
     Examples:
       lmkit bpe train --vocab-size 8000 train.txt -o bpe.lm
+      lmkit bpe train --field body articles.jsonl.zst -o bpe.lm
       lmkit bpe train --pattern gpt4 --special '[MASK]' < train.txt > bpe.lm
       lmkit bpe count train.txt | lmkit bpe train --from-counts -o bpe.lm
       lmkit bpe train --level char --vocab-size 500 train.txt -o words.lm
@@ -74,6 +75,7 @@ def train(
     names = _names(special or [])
     with streams.open_output(output, binary=True, inputs=inputs) as out:
         if from_counts:
+            text_input.refuse_beside("--from-counts")
             given = level != "byte" or pattern is not None or normalize != "none"
             counts, records = read_counts(inputs, scheme, given=given)
         else:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import TOKENS, EncodingErrors, Json, Output, Run, Tokens, choice
 from lmkit.commands.options.text_input import TextFiles, TextInput
@@ -87,11 +88,13 @@ def next_(
             raise CheckpointError(f"{streams.display(tokens)}: it has no token for the end of a line")
         spelling = next_token.spelling_of(tokenizer)
     raw = tokens == "byte" or (tokenizer is not None and tokenizer.takes_bytes)
-    reader = opening.text_reader(encoding_errors, text_input.source, raw=raw, eager=True)
+    reader = running_text.text_reader(encoding_errors, text_input.source, raw=raw, eager=True)
     shown = _ids(tokenizer) if form == "ids" else _texts(spelling)
     with streams.open_output(output, inputs=[tokens, *names]) as out:
         lines = (
-            line for block in opening.read_blocks(run, reader, names, "reading") for line in block[:-1].split(b"\n")
+            line
+            for block in running_text.read_blocks(run, reader, names, "reading")
+            for line in block[:-1].split(b"\n")
         )
         for x, y in next_token.next_tokens(lines, spelling.cut, size, across=by == "stream"):
             out.line(to_json(shown(x, y)))

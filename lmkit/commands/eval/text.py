@@ -9,6 +9,7 @@ import typer
 
 from lmkit import __version__
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import TOKENS, EncodingErrors, Json, Output, Run, Seed, Tokens
 from lmkit.commands.options.text_input import TextFiles, TextInput
@@ -67,7 +68,7 @@ def text(
     names = list(files or [streams.STDIN])
     opening.check_single_stdin(tokens, *names)
     learner = _learner(tokens)
-    reader = opening.text_reader(encoding_errors, text_input.source, raw=learner.takes_bytes)
+    reader = running_text.text_reader(encoding_errors, text_input.source, raw=learner.takes_bytes)
     measured = partial(_figures, order=order, most=self_bleu_texts, seed=seed)
     with streams.open_output(output, inputs=[tokens, *names]) as out:
         shown = _Shown(run, out, order, _signature(tokens, learner, order, self_bleu_texts, seed), as_json=json)
@@ -103,7 +104,7 @@ def _by_words(tokens: str, learner: Any) -> bool:
 def _read(run: Run, reader: SourceReader, name: str, progress: Progress) -> Iterator[list[bytes]]:
     """The texts of one file, some at a time: its lines, or those of its records."""
     if reader.source.form_of(name) == "text":
-        for block in progress.over(opening.warn_if_no_text(run, name, reader.blocks(name), reader.source)):
+        for block in progress.over(running_text.warn_if_no_text(run, name, reader.blocks(name), reader.source)):
             yield block[:-1].split(b"\n")
         return
     for found in reader.texts(name):
@@ -172,7 +173,7 @@ def _signature(tokens: str, learner: Any, order: int, most: int | None, seed: in
 
 def _tell(run: Run, reader: streams.TextReader, tokens: str, learner: Any, total: Any) -> None:
     """Says what was replaced, what was dropped, and what a given tokenizer takes for one and the same token."""
-    opening.warn_replaced_bytes(run, reader)
+    running_text.warn_replaced_bytes(run, reader)
     if learner.dropped:
         run.terminal.notice(f"{learner.dropped} words spelled <s> or </s> were dropped")
     unknown = None if tokens in TOKENS else learner.tokenizer().specials.get("unk")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.loading.scoring_models import ScoringOptions
 from lmkit.commands.options.standard import Run
 from lmkit.errors import DataError, UsageError
@@ -84,5 +85,5 @@ def mixture_of(
 def _shown(run: Run, reader: SourceReader, text: str, models: Sequence[LanguageModel]) -> Iterator[Iterator[bytes]]:
     """The blocks of each document of the development text, with progress on stderr."""
     with run.terminal.progress("tuning", streams.size_of([text])) as progress:
-        for blocks in opening.documents_for(run, reader, text, models):
+        for blocks in running_text.documents_for(run, reader, text, models):
             yield progress.over(blocks)

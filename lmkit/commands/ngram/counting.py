@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.loading.provenance import Hashed, stored
 from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.errors import CheckpointError, UsageError
@@ -77,8 +78,8 @@ def count_texts(
     if (vocab is not None or tokens not in TOKENS) and (max_vocab is not None or min_count > 1):
         raise UsageError("the vocabulary is given; that does not go with --max-vocab or --min-count")
     learner = make_learner(tokens, vocab, normalization)
-    reader = opening.text_reader(encoding_errors, source, raw=learner.takes_bytes)
-    blocks = Hashed(opening.read_blocks(run, reader, files, "counting"))
+    reader = running_text.text_reader(encoding_errors, source, raw=learner.takes_bytes)
+    blocks = Hashed(running_text.read_blocks(run, reader, files, "counting"))
     counted = count_corpus(
         blocks, learner, order, memory=memory_size(memory),
         spill=lambda: Disk(temp_dir), threads=threads, max_vocab=max_vocab, min_count=min_count,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.ngram.counting import make_learner
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run, Threads, Tokens
@@ -48,8 +49,8 @@ def coverage(
 
     def counted(name: str) -> Any:
         learner = make_learner(tokens, None)
-        reader = opening.text_reader(encoding_errors, text_input.source, raw=learner.takes_bytes)
-        blocks = opening.read_blocks(run, reader, files_in(name), "counting")
+        reader = running_text.text_reader(encoding_errors, text_input.source, raw=learner.takes_bytes)
+        blocks = running_text.read_blocks(run, reader, files_in(name), "counting")
         cores = opening.core_count(threads)
         return count_corpus(blocks, learner, max_order, memory=memory_size(None), spill=Disk, threads=cores)
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.ngram.counting import MaxVocab, MinCount, Order, VocabFile, count_texts
 from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of, of_tokenizer
@@ -104,6 +105,7 @@ def fit(
 
     Examples:
       lmkit ngram fit train.txt -o model.lm
+      lmkit ngram fit --field body shards/ -o model.lm
       lmkit ngram fit --order 3 --smoothing witten-bell train.txt | lmkit ppl test.txt
       lmkit ngram fit --tokens char --order 6 train.txt -o char.lm
       lmkit ngram fit --normalize nfkc,lowercase --punctuation split train.txt -o lower.lm
@@ -118,6 +120,8 @@ def fit(
     if from_counts and (tokens != "word" or vocab is not None or max_vocab is not None or min_count > 1):
         raise UsageError("--tokens, --vocab, --max-vocab and --min-count go with texts, not with --from-counts")
     normalization = normalization_of(normalize, punctuation, tokens)
+    if from_counts:
+        text_input.refuse_beside("--from-counts")
     if from_counts and normalization:
         raise UsageError("--normalize and --punctuation go with texts: counts are of text that was normalised")
     with streams.open_output(output, binary=True, inputs=[*inputs, vocab, heldout, tokens]) as out:
@@ -210,9 +214,9 @@ def _weights(counts: Any, tokenizer: Any, heldout: str | None, source: TextSourc
 
     if heldout is None:
         return jelinek_mercer.leaving_one_out(counts, tokenizer.size)
-    reader = opening.text_reader(run.settings["encoding_errors"], source, raw=tokenizer.takes_bytes)
+    reader = running_text.text_reader(run.settings["encoding_errors"], source, raw=tokenizer.takes_bytes)
     lines = [tokenizer.encode_block(block) for block in reader.blocks(heldout)]
-    opening.warn_replaced_bytes(run, reader)
+    running_text.warn_replaced_bytes(run, reader)
     if not lines:
         raise DataError(f"{streams.display(heldout)}: no text to tune weights on")
     return jelinek_mercer.on_heldout(counts, tokenizer.size, lines)

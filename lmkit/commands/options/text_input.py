@@ -7,6 +7,7 @@ import typer
 
 from lmkit.commands.options.option_groups import Before
 from lmkit.commands.options.standard import UNRECORDED, choice
+from lmkit.errors import UsageError
 from lmkit.io.record_reader import FORMS, files_in
 from lmkit.io.text_sources import FIELD, TextSource
 
@@ -52,6 +53,11 @@ class TextInput:
 
     input_form: InputForm = "auto"
     text_field: TextField = None
+
+    def refuse_beside(self, option: str) -> None:
+        """Raises UsageError where one of the options was given beside one that has no text read."""
+        if self.input_form != "auto" or self.text_field is not None:
+            raise UsageError(f"--input and --field are about texts and cannot be combined with {option}")
 
     @property
     def source(self) -> TextSource:

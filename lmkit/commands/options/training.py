@@ -42,7 +42,7 @@ class Training(TextInput):
             "--by",
             metavar="WAY",
             callback=choice("stream", "line", "file", "blank-line"),
-            help="What is a sequence of its own: the whole text as a `stream`, every `line`, every `file`, "
+            help="What is a sequence of its own: the whole text as a `stream`, every `line`, every `file` or record, "
             "or what lies between blank lines.",
         ),
     ] = "stream"

@@ -125,6 +125,7 @@ def transformer(
 
     Examples:
       lmkit train transformer train.txt --valid valid.txt -o gpt.lm
+      lmkit train transformer --by file --tokens bpe.lm train.parquet --valid valid.parquet -o gpt.lm
       lmkit train transformer --tokens bpe.lm --budget 5m --valid-fraction 0.05 text.txt -o gpt.lm
       lmkit train transformer --preset gpt2 --layers 6 --width 384 --heads 6 --context 256 text.txt -o gpt.lm
       torchrun --nproc-per-node=2 -m -- lmkit train transformer train.txt --log gpt.jsonl -o gpt.lm

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.loading.provenance import stored
 from lmkit.commands.ngram.counting import make_learner
 from lmkit.commands.options.normalization import normalization_of
@@ -50,11 +51,11 @@ def read_texts(run: Run, files: Sequence[str], training: Training) -> Texts:
     _check(training)
     normalization = normalization_of(training.normalize, training.punctuation, training.tokens)
     learner = make_learner(training.tokens, None, normalization)
-    reader = opening.text_reader(training.encoding_errors, training.source, raw=learner.takes_bytes)
+    reader = running_text.text_reader(training.encoding_errors, training.source, raw=learner.takes_bytes)
 
     def encoded(tokenizer: Any, files: Sequence[str]) -> EncodedText:
         """All files as one text, or each file or record as one where the form says so."""
-        return EncodedText.of(tokenizer, form, opening.read_documents(run, reader, files, form.by, "reading"))
+        return EncodedText.of(tokenizer, form, running_text.read_documents(run, reader, files, form.by, "reading"))
 
     reading: Any = LearningTokenizer(learner) if training.tokens in TOKENS else learner.tokenizer()
     form = TextFormat.of(training.by, reading)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Bare, EncodingErrors, Json, Output, Run, WordWindow
 from lmkit.commands.options.text_input import TextFiles, TextInput
@@ -47,7 +48,7 @@ def pairs(
     with streams.open_output(output, inputs=names) as out:
         table = Table(out, ("centre", "contexts" if grouped else "context"), as_json=json)
         count = 0
-        reader = opening.text_reader(encoding_errors, text_input.source, eager=True, block=BLOCK)
+        reader = running_text.text_reader(encoding_errors, text_input.source, eager=True, block=BLOCK)
         for centres in _centres(run, names, reader, window):
             if bare:
                 count += sum(1 if grouped else len(centre.context) for centre in centres)
@@ -74,8 +75,8 @@ def _centres(run: Run, names: Sequence[str], reader: SourceReader, window: int) 
         for name in names:
             windows = Windows(window)
             for piece in progress.over(
-                opening.warn_if_no_text(run, name, reader.pieces(name, separators=SEPARATORS), reader.source)
+                running_text.warn_if_no_text(run, name, reader.pieces(name, separators=SEPARATORS), reader.source)
             ):
                 yield windows.take(words_of(piece))
             yield windows.take([None])
-    opening.warn_replaced_bytes(run, reader)
+    running_text.warn_replaced_bytes(run, reader)
