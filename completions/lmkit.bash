@@ -54,7 +54,7 @@ _lmkit() {
             operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention sgns w2v-softmax layernorm posenc'
             ;;
         'ppl')
-            options='-m --model --no-eos --explain --compare --mix --mix-text --bos --stride --batch-tokens --device --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -65,6 +65,8 @@ _lmkit() {
                 --stride) value=' ' ;;
                 --batch-tokens) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
@@ -72,7 +74,7 @@ _lmkit() {
             esac
             ;;
         'score')
-            options='-m --model --explain --surprisal --pairs --no-eos --mix --mix-text --bos --stride --batch-tokens --device --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --explain --surprisal --pairs --no-eos --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -83,6 +85,8 @@ _lmkit() {
                 --stride) value=' ' ;;
                 --batch-tokens) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
@@ -161,13 +165,15 @@ _lmkit() {
             esac
             ;;
         'embed')
-            options='-m --model --each --pool --contextual --static --token --bow --cosine --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --each --pool --contextual --static --token --bow --cosine --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --each) value='line token' ;;
                 --pool) value='mean last' ;;
                 --token) value='FILES' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
@@ -189,11 +195,13 @@ _lmkit() {
             esac
             ;;
         'entropy')
-            options='--text --probs --counts --joint --normalize --encoding-errors --unit-of --order -m --model --against --add --compare --correction --window --step --unit --memory --temp-dir --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--text --probs --counts --joint --normalize --input --field --encoding-errors --unit-of --order -m --model --against --add --compare --correction --window --step --unit --memory --temp-dir --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --text) value='FILES' ;;
                 --joint) value='FILES' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 --unit-of) value='byte char word line token' ;;
                 --order) value=' ' ;;
@@ -258,7 +266,7 @@ _lmkit() {
             esac
             ;;
         'ngram count')
-            options='--order --tokens --normalize --punctuation --vocab --max-vocab --min-count --memory --temp-dir --engine --scheduler --encoding-errors --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--order --tokens --normalize --punctuation --vocab --max-vocab --min-count --memory --temp-dir --engine --scheduler --input --field --encoding-errors --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --order) value=' ' ;;
@@ -272,6 +280,8 @@ _lmkit() {
                 --temp-dir) value='FILES' ;;
                 --engine) value='dask' ;;
                 --scheduler) value='FILES' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
@@ -289,7 +299,7 @@ _lmkit() {
             esac
             ;;
         'ngram fit')
-            options='--tokens --normalize --punctuation --from-counts --vocab --max-vocab --min-count --encoding-errors --order --smoothing --prune --k --alpha --discount --heldout --open-vocabulary --closed-vocabulary --memory --temp-dir --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --from-counts --vocab --max-vocab --min-count --input --field --encoding-errors --order --smoothing --prune --k --alpha --discount --heldout --open-vocabulary --closed-vocabulary --memory --temp-dir --threads -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -298,6 +308,8 @@ _lmkit() {
                 --vocab) value='FILES' ;;
                 --max-vocab) value=' ' ;;
                 --min-count) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 --order) value=' ' ;;
                 --smoothing) value='modified-kneser-ney kneser-ney absolute witten-bell jelinek-mercer katz add-k mle stupid-backoff' ;;
@@ -314,7 +326,7 @@ _lmkit() {
             esac
             ;;
         'ngram ppl')
-            options='-m --model --no-eos --explain --compare --mix --mix-text --bos --stride --batch-tokens --device --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -325,6 +337,8 @@ _lmkit() {
                 --stride) value=' ' ;;
                 --batch-tokens) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
@@ -364,11 +378,13 @@ _lmkit() {
             esac
             ;;
         'ngram coverage')
-            options='--max-order --tokens --encoding-errors --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--max-order --tokens --input --field --encoding-errors --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --max-order) value=' ' ;;
                 --tokens) value='word char byte' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 --threads) value=' ' ;;
                 -o | --output) value='FILES' ;;
@@ -395,7 +411,7 @@ _lmkit() {
             esac
             ;;
         'bpe train')
-            options='--vocab-size --level --pattern --normalize --special --min-frequency --from-counts --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--vocab-size --level --pattern --normalize --special --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --vocab-size) value=' ' ;;
@@ -404,13 +420,15 @@ _lmkit() {
                 --normalize) value='FILES' ;;
                 --special) value='FILES' ;;
                 --min-frequency) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'bpe encode')
-            options='-m --model --as --marker --parse-special --dropout --seed --vocab --vocab-threshold --unknown --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --as --marker --parse-special --dropout --seed --vocab --vocab-threshold --unknown --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -421,6 +439,8 @@ _lmkit() {
                 --vocab) value='FILES' ;;
                 --vocab-threshold) value=' ' ;;
                 --unknown) value='FILES' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
@@ -438,22 +458,26 @@ _lmkit() {
             esac
             ;;
         'bpe stats')
-            options='-m --model --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'bpe count')
-            options='--level --pattern --normalize --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--level --pattern --normalize --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --level) value='byte char' ;;
                 --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
@@ -480,7 +504,7 @@ _lmkit() {
             esac
             ;;
         'w2v train')
-            options='--normalize --punctuation --min-count --max-vocab --phrases --phrase-threshold --encoding-errors --arch --cbow-combine --loss --dim --window --static-window --negatives --subwords --buckets --embeddings --sample --epochs --lr --min-lr --seed --log --resume --save-every --count-updates -o --output --threads --hogwild --memory --temp-dir -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--normalize --punctuation --min-count --max-vocab --phrases --phrase-threshold --input --field --encoding-errors --arch --cbow-combine --loss --dim --window --static-window --negatives --subwords --buckets --embeddings --sample --epochs --lr --min-lr --seed --log --resume --save-every --count-updates -o --output --threads --hogwild --memory --temp-dir -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --normalize) value='FILES' ;;
@@ -489,6 +513,8 @@ _lmkit() {
                 --max-vocab) value=' ' ;;
                 --phrases) value=' ' ;;
                 --phrase-threshold) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 --arch) value='skipgram cbow' ;;
                 --cbow-combine) value='mean sum' ;;
@@ -562,10 +588,12 @@ _lmkit() {
             esac
             ;;
         'w2v pairs')
-            options='--window --grouped --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--window --grouped --input --field --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --window) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
@@ -609,7 +637,7 @@ _lmkit() {
             esac
             ;;
         'train ffn')
-            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --encoding-errors --context --width --hidden --direct --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --context --width --hidden --direct --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -618,6 +646,8 @@ _lmkit() {
                 --by) value='stream line file blank-line' ;;
                 --max-vocab) value=' ' ;;
                 --min-count) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 --context) value=' ' ;;
                 --width) value=' ' ;;
@@ -656,7 +686,7 @@ _lmkit() {
             esac
             ;;
         'train rnn')
-            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --encoding-errors --cell --layers --width --bias --no-bias --tied --bptt --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --cell --layers --width --bias --no-bias --tied --bptt --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -665,6 +695,8 @@ _lmkit() {
                 --by) value='stream line file blank-line' ;;
                 --max-vocab) value=' ' ;;
                 --min-count) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 --cell) value='elman lstm gru mingru' ;;
                 --layers) value=' ' ;;
@@ -704,7 +736,7 @@ _lmkit() {
             esac
             ;;
         'train transformer')
-            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --encoding-errors --preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -713,6 +745,8 @@ _lmkit() {
                 --by) value='stream line file blank-line' ;;
                 --max-vocab) value=' ' ;;
                 --min-count) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 --preset) value='fast gpt2 llama' ;;
                 --context) value=' ' ;;
@@ -768,7 +802,7 @@ _lmkit() {
                 -m | --model) value='FILES' ;;
                 --max-tokens) value=' ' ;;
                 --room) value=' ' ;;
-                --input) value='auto text tsv jsonl' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
                 --input-field) value='FILES' ;;
                 --output-field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
@@ -780,7 +814,7 @@ _lmkit() {
             options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --instruction --sep --example-sep --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --input) value='auto text tsv jsonl' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
                 --shots-input) value='auto tsv jsonl' ;;
                 --input-field) value='FILES' ;;
                 --output-field) value='FILES' ;;
@@ -805,7 +839,7 @@ _lmkit() {
             options='--input --shots-input --input-field --output-field --encoding-errors -k --shots --select --ids --similar-by --per-item --arrange --seed -m --model --max-tokens --room --no-reasoning --question --answer --conclusion --trigger --keep-marks --instruction --example-sep --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --input) value='auto text tsv jsonl' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
                 --shots-input) value='auto tsv jsonl' ;;
                 --input-field) value='FILES' ;;
                 --output-field) value='FILES' ;;
@@ -837,7 +871,7 @@ _lmkit() {
                 --x) value='FILES' ;;
                 --task) value='FILES' ;;
                 --answers) value='text letter' ;;
-                --input) value='auto text tsv jsonl' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
                 --columns) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
@@ -852,7 +886,7 @@ _lmkit() {
                 --system) value='FILES' ;;
                 --set) value='FILES' ;;
                 --date) value='FILES' ;;
-                --input) value='auto text tsv jsonl' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -865,7 +899,7 @@ _lmkit() {
                 --language) value='en es' ;;
                 --trigger-words) value=' ' ;;
                 --max-events) value=' ' ;;
-                --input) value='auto text tsv jsonl' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -897,7 +931,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                --input) value='auto text tsv jsonl' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
                 --shots-input) value='auto tsv jsonl' ;;
                 --input-field) value='FILES' ;;
                 --output-field) value='FILES' ;;
@@ -930,7 +964,7 @@ _lmkit() {
                 --templates) value='FILES' ;;
                 --dev) value='FILES' ;;
                 --test) value='FILES' ;;
-                --input) value='auto text tsv jsonl' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
                 --columns) value='FILES' ;;
                 --candidates | --labels) value='FILES' ;;
                 --candidates-file) value='FILES' ;;
@@ -977,14 +1011,15 @@ _lmkit() {
             esac
             ;;
         'eval text')
-            options='--field --tokens --order --self-bleu-texts --seed --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --order --self-bleu-texts --seed --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --field) value='FILES' ;;
                 --tokens) value='word char byte' ;;
                 --order) value=' ' ;;
                 --self-bleu-texts) value=' ' ;;
                 --seed) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
@@ -999,13 +1034,15 @@ _lmkit() {
             esac
             ;;
         'data next')
-            options='--context --tokens --by --as --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--context --tokens --by --as --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --context) value=' ' ;;
                 --tokens) value='word char byte' ;;
                 --by) value='line stream' ;;
                 --as) value='text ids' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
@@ -1017,7 +1054,7 @@ _lmkit() {
             case $previous in
                 --style) value='instruct t5 gpt1 bert' ;;
                 --task) value='FILES' ;;
-                --input) value='auto text tsv jsonl' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
                 --columns) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;

@@ -6,22 +6,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading import scoring_models
+from lmkit.commands.loading import running_text, scoring_models
 from lmkit.commands.options.normalization import of_tokenizer
-from lmkit.commands.options.standard import EncodingErrors, Files, Json, ModelOption, Output, Run, choice
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import EncodingErrors, Json, ModelOption, Output, Run, choice
+from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.commands.w2v.query_words import tell_made
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table, cell
+from lmkit.io.text_sources import SourceReader
 
 if TYPE_CHECKING:
     from lmkit.evaluation.pooling import LineVectors, TokenVectors
 
 
+@with_groups()
 def embed(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
     model: ModelOption = None,
+    *,
+    text_input: TextInput,
     each: Annotated[
         str,
         typer.Option(
@@ -86,14 +92,21 @@ def embed(
     if bow and (token is not None or each == "token" or not contextual or pool != "mean"):
         raise UsageError("--bow cannot be combined with --each, --pool, --static or --token")
     if bow and model is None:
-        _bow_of_words(run, files, encoding_errors, output, cosine=cosine, as_json=json)
+        _bow_of_words(
+            run,
+            files,
+            running_text.text_reader(encoding_errors, text_input.source),
+            output,
+            cosine=cosine,
+            as_json=json,
+        )
         return
     from lmkit.evaluation import pooling
 
     names, texts = opening.sources([model] if model is not None else [], files)
     opened, by_token = opening.open_any(names[0]), each == "token" or token is not None
     tokenizer = opening.tokenizer_of(opened, names[0])
-    reader = opening.text_reader(encoding_errors, raw=tokenizer.accepts_any_bytes, eager=True)
+    reader = running_text.text_reader(encoding_errors, text_input.source, raw=tokenizer.accepts_any_bytes, eager=True)
     with streams.open_output(output, inputs=[*names, *texts]) as out:
         lines = _lines(run, reader, texts)
         if bow:
@@ -110,7 +123,7 @@ def embed(
 
 
 def _bow_of_words(
-    run: Run, files: list[str] | None, encoding_errors: str, output: str | None, *, cosine: bool, as_json: bool
+    run: Run, files: list[str] | None, reader: SourceReader, output: str | None, *, cosine: bool, as_json: bool
 ) -> None:
     """Bags of words without a model."""
     from lmkit.evaluation.pooling import bags_of_words
@@ -118,13 +131,13 @@ def _bow_of_words(
     texts = list(files or [streams.STDIN])
     opening.check_single_stdin(*texts)
     with streams.open_output(output, inputs=texts) as out:
-        lines = list(_lines(run, opening.text_reader(encoding_errors), texts))
+        lines = list(_lines(run, reader, texts))
         bags = iter(bags_of_words(lines))
         _show(out, _of_lines(lines, lambda _: next(bags)), by_token=False, cosine=cosine, as_json=as_json)
 
 
-def _lines(run: Run, reader: streams.TextReader, texts: list[str]) -> Iterator[bytes]:
-    for block in opening.read_blocks(run, reader, texts, "reading"):
+def _lines(run: Run, reader: SourceReader, texts: list[str]) -> Iterator[bytes]:
+    for block in running_text.read_blocks(run, reader, texts, "reading"):
         yield from block[:-1].split(b"\n")
 
 

@@ -4,10 +4,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.options.standard import Run
 from lmkit.errors import CheckpointError
 from lmkit.io import streams
 from lmkit.io.records import Table
+from lmkit.io.text_sources import SourceReader, TextSource
 
 if TYPE_CHECKING:
     from lmkit.architectures.neural_model import NeuralModel
@@ -43,8 +45,8 @@ def _ids(run: Run, model: "NeuralModel", text: str) -> Any:
 
     from lmkit.data.sequences import sequences
 
-    reader = streams.TextReader(raw=model.tokenizer.accepts_any_bytes)
-    blocks = islice(opening.text_for(run, reader, text, [model]), BLOCKS)
+    reader = SourceReader(raw=model.tokenizer.accepts_any_bytes, source=TextSource())
+    blocks = islice(running_text.text_for(run, reader, text, [model]), BLOCKS)
     parts = [ids for ids, _ in sequences(model.tokenizer, model.form, blocks)]
     return np.concatenate([np.zeros(0, np.int32), *parts])
 

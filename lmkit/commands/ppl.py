@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lmkit.commands.loading import mixtures, scoring_models
+from lmkit.commands.loading import mixtures, running_text, scoring_models
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.option_groups import with_groups
-from lmkit.commands.options.standard import Bare, Files, Json, ModelsOption, NoEos, Output, Run, Threads
+from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Output, Run, Threads
+from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.reports.perplexity import ModelScore, ScoreReport, rank_models
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table, cell, to_json
+from lmkit.io.text_sources import SourceReader
 from lmkit.protocols import LanguageModel
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ BLOCK = 1 << 20  # enough for one task, small enough to share among threads
 @with_groups()
 def ppl(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
     model: ModelsOption = None,
     no_eos: NoEos = False,
     explain: Annotated[
@@ -71,6 +73,8 @@ def ppl(
       lmkit ppl --compare one.lm two.lm < dev.txt
       lmkit ppl -m neural.lm -m ngram.lm --mix auto --mix-text dev.txt test.txt
     """
+    from lmkit.evaluation.perplexity import Totals
+
     names, texts = opening.sources([*(model or []), *(compare or [])], files)
     opening.check_single_stdin(*names, *texts, scoring.mix_text)
     if explain and (bare or len(names) > 1):
@@ -82,7 +86,9 @@ def ppl(
         models = scoring_models.open_scoring_models(names, scoring)
         _check_ends(names, models, no_eos=no_eos, explain=explain)
         scoring_models.use_threads(threads, names, models)
-        reader = opening.text_reader(scoring.encoding_errors, raw=opening.all_accept_any_bytes(models), block=BLOCK)
+        reader = running_text.text_reader(
+            scoring.encoding_errors, scoring.source, raw=opening.all_accept_any_bytes(models), block=BLOCK
+        )
         if explain:
             _explain(run, out, models[0], reader, texts, eos=not no_eos, as_json=json)
             return
@@ -92,12 +98,15 @@ def ppl(
         shown = ScoreReport(run, out, as_json=json, bare=bare, several_models=len(scored) > 1)
         with run.terminal.progress("scoring", streams.size_of(texts)) as progress:
             for text in texts:
-                blocks = progress.over(opening.text_for(run, reader, text, models))
-                parts = _evaluate(scored, blocks, eos=not no_eos, threads=threads)
-                for one, part in zip(scored, parts, strict=True):
-                    one.add(part)
-                    if len(texts) > 1:
-                        shown.add(one.record(streams.display(text), part))
+                totals = [Totals() for _ in scored]
+                for blocks in running_text.documents_for(run, reader, text, models):
+                    parts = _evaluate(scored, progress.over(blocks), eos=not no_eos, threads=threads)
+                    for one, total, part in zip(scored, totals, parts, strict=True):
+                        one.add(part)
+                        total.add(part)
+                if len(texts) > 1:
+                    for one, total in zip(scored, totals, strict=True):
+                        shown.add(one.record(streams.display(text), total))
         if not (scored[0].total.tokens and scored[0].total.bytes):  # nothing but the end of a document is no text
             raise DataError("no text to score: the input is empty")
         ordered = rank_models(run, scored) if compare else scored
@@ -107,7 +116,7 @@ def ppl(
         for one in ordered:
             shown.add(one.record("total" if len(texts) > 1 else streams.display(texts[0]), one.total), last=True)
             one.tell_impossible()
-        opening.warn_replaced_bytes(run, reader)
+        running_text.warn_replaced_bytes(run, reader)
         shown.finish()
 
 
@@ -141,7 +150,7 @@ def _scored(
 
 
 def _mixture(
-    run: Run, models: Sequence[LanguageModel], weights: Sequence[float] | None, reader: streams.TextReader,
+    run: Run, models: Sequence[LanguageModel], weights: Sequence[float] | None, reader: SourceReader,
     asked: scoring_models.ScoringOptions,
 ) -> ModelScore:  # fmt: skip
     """The mixture of the models with its signature."""
@@ -167,7 +176,7 @@ def _explain(
     run: Run,
     out: streams.Output,
     model: LanguageModel,
-    reader: streams.TextReader,
+    reader: SourceReader,
     texts: list[str],
     *,
     eos: bool,
@@ -178,7 +187,7 @@ def _explain(
 
     lines = Table(out, ("line", "tokens", "nats", "probability", "perplexity", "text"), as_json=as_json)
     everything = []
-    for number, line in enumerate(lines_of(model, opening.read_blocks(run, reader, texts, "scoring"), eos=eos), 1):
+    for number, line in enumerate(lines_of(model, running_text.read_blocks(run, reader, texts, "scoring"), eos=eos), 1):
         everything.append(line)
         lines.row(
             {

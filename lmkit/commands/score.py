@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmkit.commands.loading import mixtures, scoring_models
+from lmkit.commands.loading import mixtures, running_text, scoring_models
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.option_groups import with_groups
-from lmkit.commands.options.standard import Bare, Files, Json, ModelsOption, NoEos, Output, Run
+from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Output, Run
+from lmkit.commands.options.text_input import TextFiles
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table
+from lmkit.io.text_sources import PLAIN, SourceReader
 from lmkit.protocols import LanguageModel, TokenScore
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 @with_groups()
 def score(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
     model: ModelsOption = None,
     explain: Annotated[
         bool,
@@ -72,6 +74,8 @@ def score(
         raise UsageError("--bare cannot be combined with --explain, --surprisal or --pairs")
     if pairs is not None and files:
         raise UsageError("--pairs cannot be combined with FILEs")
+    if pairs is not None:
+        scoring.refuse_beside("--pairs")
     names, texts = opening.sources(model or [], [pairs] if pairs is not None else files)
     opening.check_single_stdin(*names, *texts, scoring.mix_text)
     weights = mixtures.weights_of(scoring, len(names))
@@ -81,11 +85,16 @@ def score(
     scoring_models.use_threads(None, names, models)
     opened: LanguageModel = models[0]
     if scoring.mix is not None:
-        development = opening.text_reader(scoring.encoding_errors, raw=opening.all_accept_any_bytes(models))
+        development = running_text.text_reader(
+            scoring.encoding_errors, scoring.source, raw=opening.all_accept_any_bytes(models)
+        )
         opened = mixtures.mixture_of(run, models, weights, development, scoring.mix_text)
     opening.tell_not_probabilities(run, names[0] if scoring.mix is None else "the mixture", opened)
     signature = opening.signature(opened, scoring_models.signature_parts(opened, scoring, eos=not no_eos))
-    reader = opening.text_reader(scoring.encoding_errors, raw=opened.tokenizer.accepts_any_bytes, eager=True)
+    source = PLAIN if pairs is not None else scoring.source
+    reader = running_text.text_reader(
+        scoring.encoding_errors, source, raw=opened.tokenizer.accepts_any_bytes, eager=True
+    )
     with streams.open_output(output, inputs=[*names, *texts, scoring.mix_text]) as out:
         if not (json or bare):
             run.terminal.notice(f"signature {signature}")
@@ -103,7 +112,7 @@ def score(
 
 
 def _lines(
-    run: Run, model: LanguageModel, reader: streams.TextReader, texts: list[str], name: str, *, eos: bool
+    run: Run, model: LanguageModel, reader: SourceReader, texts: list[str], name: str, *, eos: bool
 ) -> Iterator["Line"]:
     from lmkit.evaluation.perplexity import lines_of
 
@@ -112,7 +121,7 @@ def _lines(
         for line in lines_of(model, reader.blocks(text), eos=eos):
             windows.tell(len(line.ids))
             yield line
-    opening.warn_replaced_bytes(run, reader)
+    running_text.warn_replaced_bytes(run, reader)
 
 
 def _text(data: bytes) -> str:

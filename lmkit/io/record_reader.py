@@ -1,34 +1,32 @@
-"""Files of records in lines, TSV or JSON Lines, each record with its place. Knows forms, not what is in the records.
+"""Files of records in lines, TSV, CSV, JSON Lines or Parquet, each record with its place. Knows not what is in them.
 
 A form is one row of FORMS: the endings of its names, and how the records of an opened file are read.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
 
 from lmkit.errors import DataError
-from lmkit.io import streams
+from lmkit.io import parquet_records, streams
+from lmkit.io.csv_records import Line, Rows
 from lmkit.io.records import from_json
 
 GROUP = 256  # records that are worked on together, at most
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
 
-Line = tuple[str, int, bytes]
-"""The place of a line, such as "a.txt:3", its number from 1, and its bytes without their end."""
-
-
 class Record(NamedTuple):
     """A record: texts in columns, or values by the names of fields."""
 
     place: str
-    """The file and the line where it begins, for messages."""
+    """The file and the line where it begins, or the row of a Parquet file, for messages."""
     number: int
-    """That of the line, from 1."""
+    """That of the line or row, from 1."""
     data: bytes
-    """The line without its end."""
+    """The line where it begins, without its end; nothing where it is in no line."""
     columns: Sequence[str] = ()
     fields: dict[str, Any] | None = None
     """None where the form has columns without names."""
@@ -48,9 +46,15 @@ class RecordFile:
         *,
         size: int | None = GROUP,
         watch: Callable[[Iterator[bytes]], Iterator[bytes]] = iter,
+        fields: Sequence[str] | None = None,
+        constants: bool = False,
     ) -> None:
-        """`size`: most lines of a group, None: those of a block; `watch` sees the blocks of text as they are read."""
-        self.name = name
+        """`size`: most lines of a group, None: those of a block; `watch` sees the blocks of text as they are read.
+
+        `fields`: the only ones that are wanted, which spares a Parquet file others. `constants`: JSON Lines may
+        have NaN and Infinity.
+        """
+        self.name, self.fields, self.constants = name, fields, constants
         self._blocks = watch(text.blocks(name))
         self._size = size
         self._lines = self._groups_of_lines()
@@ -118,7 +122,26 @@ def _tab_separated(file: RecordFile) -> Groups:
 def _json_lines(file: RecordFile) -> Groups:
     """Yield JSON objects; blank lines are no records."""
     for group in file.lines():
-        yield (Record(place, at, data, (), from_json(data, place)) for place, at, data in group if data.strip())
+        yield (
+            Record(place, at, data, (), from_json(data, place, constants=file.constants))
+            for place, at, data in group
+            if data.strip()
+        )
+
+
+def _comma_separated(file: RecordFile) -> Groups:
+    """Yield the rows of CSV but its header, which names their fields; blank lines are no records."""
+    rows = Rows(file.lines())
+    while rows.more():
+        yield (Record(*line, (), fields) for line, fields in rows.group())
+
+
+def _parquet(file: RecordFile) -> Groups:
+    """Yield the rows of a Parquet file, numbered from 1."""
+    shown, before = streams.display(file.name), 0
+    for group in parquet_records.rows(file.name, file.fields):
+        yield (Record(f"{shown}:{at}", at, b"", (), fields) for at, fields in enumerate(group, before + 1))
+        before += len(group)
 
 
 @dataclass(frozen=True)
@@ -133,7 +156,9 @@ class Form:
 FORMS = {
     "text": Form((".txt",), _lines),
     "tsv": Form((".tsv",), _tab_separated),
+    "csv": Form((".csv",), _comma_separated),
     "jsonl": Form((".jsonl", ".ndjson"), _json_lines),
+    "parquet": Form((".parquet",), _parquet),
 }
 
 
@@ -141,10 +166,32 @@ def form_of(name: str, asked: str, otherwise: str, forms: Sequence[str] = tuple(
     """Return the form of a file: the one asked for; of `auto` the one that its name tells, else `otherwise`."""
     if asked != "auto":
         return asked
+    return next((form for form in forms if _plain_name(name).endswith(FORMS[form].endings)), otherwise)
+
+
+def _plain_name(name: str) -> str:
+    """Return a file's name in lower case without the ending of a compressor."""
     plain = name.lower()
     for ending in _COMPRESSED:
         plain = plain.removesuffix(ending)
-    return next((form for form in forms if plain.endswith(FORMS[form].endings)), otherwise)
+    return plain
+
+
+def files_in(name: str) -> list[str]:
+    """Return the files of a folder whose names tell a form, in sorted order; anything else is itself.
+
+    Raises DataError for a folder without any.
+    """
+    if name == streams.STDIN or not os.path.isdir(name):
+        return [name]
+    endings = tuple(ending for form in FORMS.values() for ending in form.endings)
+    found = [
+        file for file in streams.names_in(name) if _plain_name(file).endswith(endings) and not file.startswith(".")
+    ]
+    files = [path for path in (os.path.join(name, file) for file in found) if not os.path.isdir(path)]
+    if not files:
+        raise DataError(f"{name}: a folder without files of text", hint=f"their names end in {', '.join(endings)}")
+    return files
 
 
 def encoded(text: str, place: str, what: str = "") -> bytes:

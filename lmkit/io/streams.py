@@ -139,8 +139,12 @@ class TextReader:
         block is a block of its own. Raises DataError naming the file and line of one that is
         longer than `longest`, and the byte where the text is not UTF-8.
         """
+        yield from self.blocks_in(self.opened(name), name)
+
+    def opened(self, name: str) -> Iterator[bytes]:
+        """The text as it comes, without a byte order mark in front, in pieces of any size."""
         with open_input(name) as stream:
-            yield from self.blocks_in(self._read(stream), name)
+            yield from self._read(stream)
 
     def blocks_in(self, pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
         """The same of what was read already, without a byte order mark, in pieces of any size."""
@@ -171,15 +175,14 @@ class TextReader:
         def place() -> str:
             return f"{display(name)}:{lines + 1}"
 
-        with open_input(name) as stream:
-            read = self._read(stream)
-            for piece in self._joined(read, separators, place) if separators else self._characters(read):
-                if not (self.raw or piece.isascii()):
-                    piece = self._valid(piece, name, lines, column)
-                if piece:
-                    yield piece
-                lines += piece.count(b"\n")
-                column = len(piece) - piece.rfind(b"\n") - 1 + (0 if b"\n" in piece else column)
+        read = self.opened(name)
+        for piece in self._joined(read, separators, place) if separators else self._characters(read):
+            if not (self.raw or piece.isascii()):
+                piece = self._valid(piece, name, lines, column)
+            if piece:
+                yield piece
+            lines += piece.count(b"\n")
+            column = len(piece) - piece.rfind(b"\n") - 1 + (0 if b"\n" in piece else column)
 
     def _characters(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Pieces up to the last whole character of what has been read."""

@@ -4,13 +4,18 @@ from lmkit.commands.bpe.pretoken_counting import Level, Pattern, count_pretokens
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.options.normalization import Normalize
-from lmkit.commands.options.standard import EncodingErrors, Files, Output, Run
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import EncodingErrors, Output, Run
+from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.io import streams
 
 
+@with_groups()
 def count(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
+    *,
+    text_input: TextInput,
     level: Level = "byte",
     pattern: Pattern = None,
     normalize: Normalize = "none",
@@ -30,6 +35,6 @@ def count(
     opening.check_single_stdin(*inputs)
     scheme = make_scheme(level, pattern, normalize)
     with streams.open_output(output, binary=True, inputs=inputs) as out:
-        counts, record = count_pretokens(run, inputs, scheme, encoding_errors)
+        counts, record = count_pretokens(run, inputs, scheme, encoding_errors, text_input.source)
         for piece in checkpoint_bytes(counts, origin("bpe count", {"scheme": scheme.describe()}, [record])):
             out.write(piece)

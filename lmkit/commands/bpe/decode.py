@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmkit.commands.bpe.encode import Marker
-from lmkit.commands.bpe.pretoken_counting import TokenizerOption, as_they_are
+from lmkit.commands.bpe.pretoken_counting import PIECE, TokenizerOption, as_they_are
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.options.standard import Files, Output, Run, choice
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
+from lmkit.io.text_sources import SourceReader
 
 if TYPE_CHECKING:
     from lmkit.tokenization.id_decoding import IdDecoder
@@ -61,7 +63,7 @@ def decode(
                     out.write(text)
                 continue
             lines = 0
-            for block in _blocks(as_they_are(run, [name], "decoding")):
+            for block in _blocks(as_they_are(run, SourceReader(block=PIECE), [name], "decoding")):
                 ids, feeds = numbers_in(block, decoder.feed), block.count(b"\n")
                 if ids is None or not decoder.has(ids, feeds):
                     raise DataError(f"{streams.display(name)}:{_what_is_wrong(block, lines, decoder.feed)}")
@@ -139,9 +141,9 @@ def _from_pieces(run: Run, files: list[str], marker: str, output: str | None) ->
 
     with streams.open_output(output, inputs=files) as out:
         for name in files:
-            reader = streams.TextReader(eager=True)
+            reader = SourceReader(eager=True)
             lines = 0
-            for block in opening.read_blocks(run, reader, [name], "decoding"):
+            for block in running_text.read_blocks(run, reader, [name], "decoding"):
                 texts = []
                 for line in block[:-1].split(b"\n"):
                     lines += 1

@@ -5,13 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands.bpe.pretoken_counting import TokenizerOption, as_they_are
+from lmkit.commands.bpe.pretoken_counting import PIECE, TokenizerOption, as_they_are
 from lmkit.commands.bpe.vocabularies import allowed_pieces, read_vocabulary
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.standard import EncodingErrors, Files, Json, Output, ParseSpecial, Run, Seed, choice
+from lmkit.commands.loading import running_text
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import EncodingErrors, Json, Output, ParseSpecial, Run, Seed, choice
+from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import UsageError
 from lmkit.io import size_limits, streams
 from lmkit.io.records import to_json
+from lmkit.io.text_sources import TextSource
 from lmkit.tokenization.bpe.scheme import MARKERS
 
 FORMS = ("ids", "pieces", "text", "npy")
@@ -25,10 +29,13 @@ Marker = Annotated[
 ]  # fmt: skip
 
 
+@with_groups()
 def encode(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
     model: TokenizerOption = None,
+    *,
+    text_input: TextInput,
     form: Annotated[
         str,
         typer.Option(
@@ -110,7 +117,8 @@ def encode(
             allowed = allowed_pieces(vocab, vocab_threshold or 1, tokenizer, _marker(tokenizer, marker))
         text = _Text(
             run, tokenizer, inputs, lines=form != "npy", parse=parse_special, dropout=dropout, seed=seed,
-            allowed=allowed, errors=encoding_errors, whole_lines=json or form in ("pieces", "text"),
+            allowed=allowed, errors=encoding_errors, source=text_input.source,
+            whole_lines=json or form in ("pieces", "text"),
         )  # fmt: skip
         if form == "npy":
             _write_array(out, tokenizer, text)
@@ -146,10 +154,10 @@ class _Text:
 
     def __init__(
         self, run: Run, tokenizer: Any, files: list[str], *, lines: bool, parse: bool, dropout: float, seed: int,
-        allowed: Any, errors: str, whole_lines: bool,
+        allowed: Any, errors: str, source: TextSource, whole_lines: bool,
     ) -> None:  # fmt: skip
         self._run, self._tokenizer, self._files, self._lines = run, tokenizer, files, lines
-        self._errors, self._whole_lines = errors, whole_lines
+        self._errors, self._source, self._whole_lines = errors, source, whole_lines
         self._unknown = 0
         self._encoder: Any = None
         self._names: dict[bytes, int] = {}
@@ -185,18 +193,21 @@ class _Text:
 
     def _parts(self) -> Iterator[tuple[Any, Any]]:
         if not self._tokenizer.spells_whitespace:
-            reader = opening.text_reader(self._errors, raw=self._tokenizer.accepts_any_bytes, eager=True)
+            reader = running_text.text_reader(
+                self._errors, self._source, raw=self._tokenizer.accepts_any_bytes, eager=True
+            )
             reader.longest = size_limits.LINE
             encode = self._tokenizer.encode_block
             if self._encoder is not None:
                 encode = lambda block: self._encoder.encode(self._encoder.scan(block))  # noqa: E731
-            for block in opening.read_blocks(self._run, reader, self._files, "encoding"):
+            for block in running_text.read_blocks(self._run, reader, self._files, "encoding"):
                 yield encode(block)
             return
         from lmkit.tokenization.bpe.chunks import blocks
 
         margin = max(map(len, self._names), default=0)
-        pieces = as_they_are(self._run, self._files, "encoding")
+        reader = running_text.text_reader(self._errors, self._source, raw=True, eager=True, block=PIECE)
+        pieces = as_they_are(self._run, reader, self._files, "encoding")
         parts = blocks(pieces, self._tokenizer.scheme, lines=self._lines, margin=margin)
         for part in parts:
             yield self._encoder.encode(self._encoder.scan(part))

@@ -6,11 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading.provenance import Hashed
+from lmkit.commands.loading import running_text
+from lmkit.commands.loading.provenance import Hashed, stored
 from lmkit.commands.options.normalization import normal_forms
 from lmkit.commands.options.standard import Run, choice, suggested
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.io import size_limits, streams
+from lmkit.io.text_sources import SourceReader, TextSource
 from lmkit.isolation import LimitError
 from lmkit.tokenization.bpe.scheme import PATTERNS
 
@@ -69,32 +71,36 @@ def _check_expression(pattern: str) -> None:
         raise UsageError(f"--pattern is neither a known name nor a regular expression: {error}") from None
 
 
-def as_they_are(run: Run, files: Sequence[str], title: str) -> Iterator[bytes]:
-    """The bytes of several files as one stream, in pieces as they come."""
+def as_they_are(run: Run, reader: SourceReader, files: Sequence[str], title: str) -> Iterator[bytes]:
+    """The bytes of several texts as one stream, in pieces as they come."""
     with run.terminal.progress(title, streams.size_of(files)) as progress:
         for name in files:
-            yield from progress.over(opening.warn_if_checkpoint(run, name, streams.chunks(name, size=PIECE)))
+            yield from progress.over(running_text.warn_if_no_text(run, name, reader.as_it_is(name), reader.source))
+    running_text.warn_replaced_bytes(run, reader)
 
 
-def count_pretokens(run: Run, files: Sequence[str], scheme: Any, encoding_errors: str) -> tuple[Any, dict[str, Any]]:
+def count_pretokens(
+    run: Run, files: Sequence[str], scheme: Any, encoding_errors: str, source: TextSource
+) -> tuple[Any, dict[str, Any]]:
     """Distinct pre-tokens with their counts, and the record of the input. Raises DataError for an empty text."""
     from lmkit.tokenization.bpe.chunks import blocks
     from lmkit.tokenization.bpe.pretoken_counts import Counter
 
     counter = Counter(scheme)
     if scheme.level == "char":
-        reader = opening.text_reader(encoding_errors)
-        hashed = Hashed(opening.read_blocks(run, reader, files, "counting"))
+        reader = running_text.text_reader(encoding_errors, source)
+        hashed = Hashed(running_text.read_blocks(run, reader, files, "counting"))
         parts: Iterator[bytes] = iter(hashed)
     else:
-        hashed = Hashed(as_they_are(run, files, "counting"))
+        reader = running_text.text_reader(encoding_errors, source, raw=True, eager=True, block=PIECE)
+        hashed = Hashed(as_they_are(run, reader, files, "counting"))
         parts = blocks(hashed, scheme, lines=True)
     for part in parts:
         counter.add(counter.scan(part))
     counts = counter.total()
     if not len(counts):
         raise DataError("no text to learn from: the input is empty")
-    return counts, hashed.record()
+    return counts, hashed.record() | stored(source, files)
 
 
 def _extent(start: bytearray) -> int:

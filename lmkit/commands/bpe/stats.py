@@ -5,16 +5,23 @@ from typing import Any
 
 from lmkit.commands.bpe.pretoken_counting import TokenizerOption
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.standard import EncodingErrors, Files, Json, Output, Run
+from lmkit.commands.loading import running_text
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run
+from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import DataError
 from lmkit.io import streams
 from lmkit.io.records import cell, to_json
+from lmkit.io.text_sources import SourceReader
 
 
+@with_groups()
 def stats(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
     model: TokenizerOption = None,
+    *,
+    text_input: TextInput,
     encoding_errors: EncodingErrors = "strict",
     json: Json = False,
     output: Output = None,
@@ -32,7 +39,7 @@ def stats(
     names, inputs = opening.sources([model] if model is not None else [], files)
     with streams.open_output(output, inputs=[*names, *inputs]) as out:
         tokenizer = opening.open_tokenizer(names[0])
-        record = _record(run, tokenizer, inputs, encoding_errors)
+        record = _record(run, tokenizer, inputs, running_text.text_reader(encoding_errors, text_input.source))
         if json:
             out.line(to_json(record))
             return
@@ -44,7 +51,7 @@ def stats(
             out.line("\t".join(cell(value) for value in band.values()))
 
 
-def _record(run: Run, tokenizer: Any, inputs: list[str], errors: str) -> dict[str, Any]:
+def _record(run: Run, tokenizer: Any, inputs: list[str], reader: SourceReader) -> dict[str, Any]:
     """All that is printed. Raises DataError for an empty text."""
     import numpy as np
 
@@ -52,9 +59,9 @@ def _record(run: Run, tokenizer: Any, inputs: list[str], errors: str) -> dict[st
     from lmkit.tokenization.fertility import Tally
 
     tally = Tally(tokenizer)
-    reader = opening.text_reader(errors, raw=tokenizer.accepts_any_bytes)
+    reader.raw = tokenizer.accepts_any_bytes
     sizes = np.zeros(4, dtype=np.int64)
-    for block in opening.read_blocks(run, reader, inputs, "encoding"):
+    for block in running_text.read_blocks(run, reader, inputs, "encoding"):
         tally.add(block, tokenizer.encode_block(block)[0])
         sizes += measure(block)
     lines, words, characters, size = sizes.tolist()

@@ -8,7 +8,9 @@ from lmkit.commands.bpe.pretoken_counting import Level, Pattern, count_pretokens
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.options.normalization import Normalize
-from lmkit.commands.options.standard import EncodingErrors, Files, Output, Run
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import EncodingErrors, Output, Run
+from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import UsageError
 from lmkit.io import streams
 
@@ -21,9 +23,12 @@ Special = Annotated[
 ]  # fmt: skip
 
 
+@with_groups()
 def train(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
+    *,
+    text_input: TextInput,
     vocab_size: Annotated[
         int,
         typer.Option(
@@ -60,6 +65,7 @@ def train(
 
     Examples:
       lmkit bpe train --vocab-size 8000 train.txt -o bpe.lm
+      lmkit bpe train --field body articles.jsonl.zst -o bpe.lm
       lmkit bpe train --pattern gpt4 --special '[MASK]' < train.txt > bpe.lm
       lmkit bpe count train.txt | lmkit bpe train --from-counts -o bpe.lm
       lmkit bpe train --level char --vocab-size 500 train.txt -o words.lm
@@ -72,10 +78,11 @@ def train(
     names = _names(special or [])
     with streams.open_output(output, binary=True, inputs=inputs) as out:
         if from_counts:
+            text_input.refuse_beside("--from-counts")
             given = level != "byte" or pattern is not None or normalize != "none"
             counts, records = read_counts(inputs, scheme, given=given)
         else:
-            counts, record = count_pretokens(run, inputs, scheme, encoding_errors)
+            counts, record = count_pretokens(run, inputs, scheme, encoding_errors, text_input.source)
             records = [record]
         told = run.terminal.stage("merging", vocab_size)
         tokenizer = fit(counts, vocab_size, minimum=min_frequency, special=names, told=told)

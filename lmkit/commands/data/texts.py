@@ -6,7 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.standard import TOKENS, EncodingErrors, Files, Json, Output, Run, Tokens, choice
+from lmkit.commands.loading import running_text
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import TOKENS, EncodingErrors, Json, Output, Run, Tokens, choice
+from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import streams
 from lmkit.io.records import to_json
@@ -40,9 +43,12 @@ def text(
             out.write(sentence.encode() + b"\n")
 
 
+@with_groups()
 def next_(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
+    *,
+    text_input: TextInput,
     size: Annotated[int, typer.Option("--context", metavar="N", min=1, help="Context length, in tokens.")] = 3,
     tokens: Tokens = "word",
     by: Annotated[
@@ -86,11 +92,13 @@ def next_(
             raise CheckpointError(f"{streams.display(tokens)}: it has no end-of-line token")
         spelling = next_token.spelling_of(tokenizer)
     raw = tokens == "byte" or (tokenizer is not None and tokenizer.accepts_any_bytes)
-    reader = opening.text_reader(encoding_errors, raw=raw, eager=True)
+    reader = running_text.text_reader(encoding_errors, text_input.source, raw=raw, eager=True)
     shown = _ids(tokenizer) if form == "ids" else _texts(spelling)
     with streams.open_output(output, inputs=[tokens, *names]) as out:
         lines = (
-            line for block in opening.read_blocks(run, reader, names, "reading") for line in block[:-1].split(b"\n")
+            line
+            for block in running_text.read_blocks(run, reader, names, "reading")
+            for line in block[:-1].split(b"\n")
         )
         for x, y in next_token.next_tokens(lines, spelling.cut, size, across=by == "stream"):
             out.line(to_json(shown(x, y)))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lmkit.commands.entropy.request import EntropyRequest, correction, show, tell_infinite
-from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.options.standard import Run
 from lmkit.errors import DataError
 from lmkit.io import streams
@@ -96,4 +96,4 @@ def joint(_run: Run, asked: EntropyRequest, out: streams.Output) -> None:
 
 
 def _lines(asked: EntropyRequest) -> streams.TextReader:
-    return opening.text_reader(asked.encoding_errors)
+    return running_text.text_reader(asked.encoding_errors)

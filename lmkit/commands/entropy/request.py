@@ -8,7 +8,6 @@ import typer
 from lmkit.commands.options.standard import (
     Bare,
     EncodingErrors,
-    Files,
     Json,
     Memory,
     Output,
@@ -17,12 +16,16 @@ from lmkit.commands.options.standard import (
     Unit,
     choice,
 )
+from lmkit.commands.options.text_input import TextFiles, TextInput, expanded
 from lmkit.errors import UsageError
 from lmkit.io import streams
 from lmkit.io.records import Table
 
 SECTIONS = {
-    "Input": ("files", "text", "probs", "counts", "joint", "normalize", "encoding_errors"),
+    "Input": (
+        "files", "text", "probs", "counts", "joint", "normalize", "input_form", "text_field",
+        "encoding_errors",
+    ),
     "Measure": (
         "unit_of", "order", "model", "against", "add", "compare", "correction", "window", "step", "unit",
     ),
@@ -31,15 +34,16 @@ SECTIONS = {
 
 
 @dataclass(frozen=True)
-class EntropyRequest:
+class EntropyRequest(TextInput):
     """What the user asked for; the fields are options, by their names."""
 
-    files: Files = None
+    files: TextFiles = None
     text: Annotated[
         list[str] | None,
         typer.Option(
             "--text",
             metavar="FILE",
+            callback=expanded,
             show_default=False,
             help="Text to measure; the same as FILE. `-` reads stdin.",
         ),
@@ -189,6 +193,7 @@ class EntropyRequest:
             "--order": self.order > 0, "--against": self.against is not None, "--add": self.add > 0,
             "--compare": self.compare is not None, "--correction": self.correction != "none",
             "--window": self.window is not None, "--step": self.step is not None,
+            "--input": self.input_form != "auto", "--field": self.text_field is not None,
         }  # fmt: skip
         for option in given:
             if given[option] and option not in TAKEN[self.mode]:
@@ -233,14 +238,15 @@ def tell_infinite(run: Run, asked: EntropyRequest, pair: Any) -> None:
         )
 
 
+STORED = ("--input", "--field")
 TAKEN = {
     "probs": {"--normalize", "--against"},
     "counts": {"--correction", "--against", "--add"},
     "joint": {"--normalize"},
-    "model": {"-m"},
-    "against": {"-m", "--unit-of", "--against", "--add"},
-    "window": {"-m", "--unit-of", "--order", "--window", "--step", "--correction"},
-    "text": {"-m", "--unit-of", "--order", "--step", "--compare", "--correction"},  # of --step more is said
+    "model": {"-m", *STORED},
+    "against": {"-m", "--unit-of", "--against", "--add", *STORED},
+    "window": {"-m", "--unit-of", "--order", "--window", "--step", "--correction", *STORED},
+    "text": {"-m", "--unit-of", "--order", "--step", "--compare", "--correction", *STORED},  # of --step more is said
 }
 NAMES = {
     "probs": "--probs", "counts": "--counts", "joint": "--joint", "model": "-m without --unit-of token",

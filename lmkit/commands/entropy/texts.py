@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmkit.commands.entropy.request import EntropyRequest, correction, show, tell_infinite
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading import scoring_models
+from lmkit.commands.loading import running_text, scoring_models
 from lmkit.commands.options.standard import Run
 from lmkit.errors import DataError
 from lmkit.io import streams
@@ -33,7 +33,7 @@ class _Text:
         self.symbols_of = unit_of(self.unit, tokenizer)
         self.sizes = Sizes(compressors)
         raw = tokenizer.accepts_any_bytes if tokenizer is not None else self.unit == "byte"
-        self._reader = opening.text_reader(asked.encoding_errors, raw=raw, eager=live, block=PIECE)
+        self._reader = running_text.text_reader(asked.encoding_errors, asked.source, raw=raw, eager=live, block=PIECE)
         self._reader.tap = self.sizes.add
         self._before = 0
         self.passed = 0
@@ -48,7 +48,7 @@ class _Text:
                     made = make(piece)
                     self.passed += len(made)
                     yield made
-        opening.warn_replaced_bytes(self._run, self._reader)
+        running_text.warn_replaced_bytes(self._run, self._reader)
 
     def _pieces(self, name: str) -> Iterator[bytes]:
         if self.unit in ("line", "token"):
@@ -235,19 +235,23 @@ def under_model(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
 
     how = scoring_models.ScoringOptions()
     (model,) = scoring_models.open_scoring_models([str(asked.model)], how)
-    reader = opening.text_reader(asked.encoding_errors, raw=model.tokenizer.accepts_any_bytes, block=PIECE)
+    reader = running_text.text_reader(
+        asked.encoding_errors, asked.source, raw=model.tokenizer.accepts_any_bytes, block=PIECE
+    )
     totals, records = Totals(), list[dict[str, Any]]()
     windows = scoring_models.ContextNotice(run, streams.display(str(asked.model)), model)
     with run.terminal.progress("scoring", streams.size_of(asked.inputs)) as progress:
         for text in asked.inputs:
             own = Totals()
-            for part in evaluate(model, progress.over(opening.text_for(run, reader, text, [model]))):
-                own.add(part)
-                if model.form.by in ("stream", "file"):
-                    windows.tell(own.tokens)
+            for blocks in running_text.documents_for(run, reader, text, [model]):
+                before = own.tokens
+                for part in evaluate(model, progress.over(blocks)):
+                    own.add(part)
+                    if model.form.by in ("stream", "file"):
+                        windows.tell(own.tokens - before)
             totals.add(own)
             records.append({"file": streams.display(text), **_under(asked, model, how, own)})
-    opening.warn_replaced_bytes(run, reader)
+    running_text.warn_replaced_bytes(run, reader)
     if not (totals.tokens and totals.bytes):
         raise DataError("no text to score: the input is empty")
     record = _under(asked, model, how, totals)

@@ -9,23 +9,23 @@ import typer
 
 from lmkit import __version__
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.standard import TOKENS, EncodingErrors, Files, Json, Output, Run, Seed, Tokens
+from lmkit.commands.loading import running_text
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import TOKENS, EncodingErrors, Json, Output, Run, Seed, Tokens
+from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import DataError
-from lmkit.io import jsonl_fields, streams
+from lmkit.io import streams
 from lmkit.io.records import Table, cell
-from lmkit.io.terminal import is_terminal, table
+from lmkit.io.terminal import Progress, is_terminal, table
+from lmkit.io.text_sources import SourceReader
 
 
+@with_groups()
 def text(
     run: Run,
-    files: Files = None,
-    field: Annotated[
-        str | None,
-        typer.Option(
-            "--field", metavar="NAME", show_default=False,
-            help="Read FILEs as JSON Lines and measure this field, such as `text` of `lmkit sample --json`.",
-        ),
-    ] = None,
+    files: TextFiles = None,
+    *,
+    text_input: TextInput,
     tokens: Tokens = "word",
     order: Annotated[int, typer.Option("--order", metavar="N", min=1, max=20, help="Longest n-gram to measure.")] = 4,
     self_bleu_texts: Annotated[
@@ -50,6 +50,7 @@ def text(
     `self_bleu` (Zhu et al. 2018), from 0 to 1, is the mean BLEU of a text with all others as references, up to
     order N. Empty texts count as texts, but not for self-BLEU. Compare only sets of equal size and similar
     lengths. See lmkit-evaluation(7) for details.
+    Line ends within a record's text are white space between words, and tokens otherwise.
 
     Memory: 4 bytes per token, and about 150 while the figures are computed.
 
@@ -63,17 +64,14 @@ def text(
     names = list(files or [streams.STDIN])
     opening.check_single_stdin(tokens, *names)
     learner = _learner(tokens)
-    reader = opening.text_reader(encoding_errors, raw=learner.accepts_any_bytes and field is None)
+    reader = running_text.text_reader(encoding_errors, text_input.source, raw=learner.accepts_any_bytes)
     measured = partial(_figures, order=order, most=self_bleu_texts, seed=seed)
     with streams.open_output(output, inputs=[tokens, *names]) as out:
         shown = _Shown(run, out, order, _signature(tokens, learner, order, self_bleu_texts, seed), as_json=json)
         total = Texts()
         with run.terminal.progress("reading", streams.size_of(names)) as progress:
             for name in names:
-                blocks = progress.over(opening.warn_if_checkpoint(run, name, reader.blocks(name)))
-                if field is None:
-                    blocks = _told_of_json(run, name, blocks)
-                texts = _encoded(name, blocks, field, learner, words=_by_words(tokens, learner))
+                texts = _encoded(_read(run, reader, name, progress), learner, words=_by_words(tokens, learner))
                 total.join(texts)
                 if len(names) > 1:
                     shown.add(streams.display(name), measured(texts))
@@ -99,13 +97,23 @@ def _by_words(tokens: str, learner: Any) -> bool:
     return "word" in (tokens, None if tokens in TOKENS else learner.tokenizer().kind)
 
 
-def _encoded(name: str, blocks: Iterator[bytes], field: str | None, learner: Any, *, words: bool) -> Any:
-    """The texts of one file."""
+def _read(run: Run, reader: SourceReader, name: str, progress: Progress) -> Iterator[list[bytes]]:
+    """The texts of one file, some at a time: its lines, or those of its records."""
+    if reader.source.form_of(name) == "text":
+        for block in progress.over(running_text.warn_if_no_text(run, name, reader.blocks(name), reader.source)):
+            yield block[:-1].split(b"\n")
+        return
+    for found in reader.texts(name):
+        progress.advance(sum(map(len, found)))
+        yield found
+
+
+def _encoded(groups: Iterator[list[bytes]], learner: Any, *, words: bool) -> Any:
+    """The same as ids."""
     from lmkit.metrics.diversity import Texts, encode
 
     texts = Texts()
-    lines = (block[:-1].split(b"\n") for block in blocks)
-    for found in lines if field is None else jsonl_fields.texts(name, blocks, field):
+    for found in groups:
         if found:
             texts.add(found, *encode(learner, found, words=words))
     return texts
@@ -148,18 +156,6 @@ class _Shown:
             self._out.line(f"signature: {self._signature}")
 
 
-def _told_of_json(run: Run, name: str, blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same blocks, with a warning where they look like JSON Lines."""
-    first = next(blocks, b"")
-    if first.startswith(b'{"') and first.split(b"\n", 1)[0].endswith(b"}"):
-        run.terminal.notice(
-            f"{streams.display(name)}: this looks like JSON Lines, read as plain text; hint: --field text reads a field"
-        )
-    if first:
-        yield first
-        yield from blocks
-
-
 def _signature(tokens: str, learner: Any, order: int, most: int | None, seed: int) -> str:
     """How the numbers came about."""
     parts = {"tokens": tokens}
@@ -173,7 +169,7 @@ def _signature(tokens: str, learner: Any, order: int, most: int | None, seed: in
 
 def _tell(run: Run, reader: streams.TextReader, tokens: str, learner: Any, total: Any) -> None:
     """Reports replaced bytes, dropped words and unknown tokens."""
-    opening.warn_replaced_bytes(run, reader)
+    running_text.warn_replaced_bytes(run, reader)
     if learner.dropped:
         run.terminal.notice(f"{learner.dropped} words spelled <s> or </s> were dropped")
     unknown = None if tokens in TOKENS else learner.tokenizer().specials.get("unk")

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.loading.scoring_models import ScoringOptions
 from lmkit.commands.options.standard import Run
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
+from lmkit.io.text_sources import SourceReader
 from lmkit.protocols import LanguageModel
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ def weights_of(options: ScoringOptions, count: int) -> list[float] | None:
 
 
 def mixture_of(
-    run: Run, models: Sequence[LanguageModel], weights: Sequence[float] | None, reader: streams.TextReader,
+    run: Run, models: Sequence[LanguageModel], weights: Sequence[float] | None, reader: SourceReader,
     text: str | None,
 ) -> "Mixture":  # fmt: skip
     """A mixture with the given weights, or else with those that EM finds on a text."""
@@ -64,7 +66,8 @@ def mixture_of(
     mixture = Mixture(models, weights or [1.0] * len(models))
     if weights is None and text is not None:
         sizes = Totals()
-        parts = [nats for _, nats in mixture.read_each(measured(_shown(run, reader, text, models), sizes))]
+        documents = _shown(run, reader, text, models)
+        parts = [nats for blocks in documents for _, nats in mixture.read_each(measured(blocks, sizes))]
         if not parts or not sizes.bytes:
             raise DataError(f"{streams.display(text)}: no text to tune weights on")
         with opening.error_context(text):
@@ -79,7 +82,8 @@ def mixture_of(
     return mixture
 
 
-def _shown(run: Run, reader: streams.TextReader, text: str, models: Sequence[LanguageModel]) -> Iterator[bytes]:
-    """The blocks of the development text, with progress on stderr."""
+def _shown(run: Run, reader: SourceReader, text: str, models: Sequence[LanguageModel]) -> Iterator[Iterator[bytes]]:
+    """The blocks of each document of the development text, with progress on stderr."""
     with run.terminal.progress("tuning", streams.size_of([text])) as progress:
-        yield from progress.over(opening.text_for(run, reader, text, models))
+        for blocks in running_text.documents_for(run, reader, text, models):
+            yield progress.over(blocks)

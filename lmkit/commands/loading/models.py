@@ -8,7 +8,7 @@ from typing import Any
 
 from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
-from lmkit.io import size_limits, streams
+from lmkit.io import streams
 from lmkit.io.folders import Folder
 from lmkit.io.terminal import Terminal
 from lmkit.protocols import LanguageModel, StoredModel, is_language_model
@@ -260,49 +260,3 @@ def all_accept_any_bytes(models: Sequence[LanguageModel]) -> bool:
 def signature(model: LanguageModel, more: Mapping[str, str]) -> str:
     """How a score came about, in one string: same signature and same text, same number."""
     return "|".join(f"{key}:{value}" for key, value in {**model.signature, **more}.items())
-
-
-def text_reader(
-    errors: str, *, raw: bool = False, eager: bool = False, block: int = streams.BLOCK
-) -> streams.TextReader:
-    """A reader of texts; `errors` as --encoding-errors has it, `raw` for tokens that take any bytes."""
-    longest = size_limits.RECORD if eager else size_limits.LINE
-    return streams.TextReader(
-        replace=errors == "replace", forgiving=True, raw=raw, eager=eager, block=block, longest=longest
-    )
-
-
-def text_for(run: Run, reader: streams.TextReader, name: str, models: Sequence[LanguageModel]) -> Iterator[bytes]:
-    """The blocks of one text: whole lines, or the text as it is where line ends are text to one of the models."""
-    if any(model.form.newline_id is None for model in models):
-        return warn_if_checkpoint(run, name, reader.pieces(name, separators=b"\n"))
-    return warn_if_checkpoint(run, name, reader.blocks(name))
-
-
-def read_blocks(run: Run, reader: streams.TextReader, files: Sequence[str], title: str) -> Iterator[bytes]:
-    """The blocks of several texts in order, with progress on stderr."""
-    with run.terminal.progress(title, streams.size_of(files)) as progress:
-        for name in files:
-            yield from progress.over(warn_if_checkpoint(run, name, reader.blocks(name)))
-    warn_replaced_bytes(run, reader)
-
-
-def warn_if_checkpoint(run: Run, name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same pieces of a text; says so where it looks like a checkpoint."""
-    from lmkit.checkpoint import is_checkpoint
-
-    first = next(pieces, b"")
-    if is_checkpoint(first[:9]):
-        run.terminal.notice(f"{streams.display(name)}: a checkpoint, taken for a text")
-    if first:
-        yield first
-        yield from pieces
-
-
-def warn_replaced_bytes(run: Run, reader: streams.TextReader) -> None:
-    """Says how many invalid bytes were replaced, if any, and where."""
-    if reader.replaced:
-        first, *more = sorted(map(streams.display, reader.replaced_in))
-        place = f"{first} and {len(more)} more" if more else first
-        sequences = "sequence" if reader.replaced == 1 else "sequences"
-        run.terminal.notice(f"{place}: {reader.replaced} invalid byte {sequences} replaced by U+FFFD")

@@ -5,6 +5,8 @@ from hashlib import sha256
 from typing import Any, Protocol
 
 from lmkit import __version__
+from lmkit.io import streams
+from lmkit.io.text_sources import TextSource
 
 
 class Storable(Protocol):
@@ -31,6 +33,26 @@ class Hashed:
     def record(self) -> dict[str, Any]:
         """What the checkpoint's origin says of the input."""
         return {"bytes": self._size, "sha256": self._hash.hexdigest()}
+
+
+def stored(source: TextSource, names: Sequence[str]) -> dict[str, Any]:
+    """What the origin says, beside the text's record, of files of records: each as it is stored, and what was read.
+
+    Nothing where all are plain text; of stdin, which is read once, no hash.
+    """
+    described = {name: source.describe(name) for name in names}
+    if not any(described.values()):
+        return {}
+    return {"files": [{**_as_stored(name), **described[name]} for name in names]}
+
+
+def _as_stored(name: str) -> dict[str, Any]:
+    if name == streams.STDIN:
+        return {}
+    hashed = Hashed(streams.chunks(name, as_is=True))
+    for _ in hashed:
+        pass
+    return hashed.record()
 
 
 def origin(command: str, settings: dict[str, Any], inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:

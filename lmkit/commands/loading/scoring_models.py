@@ -17,6 +17,7 @@ from lmkit.commands.options.standard import (
     Run,
     Stride,
 )
+from lmkit.commands.options.text_input import TextInput
 from lmkit.errors import MissingError, UsageError
 from lmkit.io import streams
 from lmkit.protocols import LanguageModel, StoredModel, context_limit, slides_windows
@@ -28,7 +29,7 @@ SHOWN = 10  # unknown words that are named
 
 
 @dataclass(frozen=True)
-class ScoringOptions:
+class ScoringOptions(TextInput):
     """How models are to score texts, alone or mixed; the fields are options, by their names."""
 
     mix: Mix = None

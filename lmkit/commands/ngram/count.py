@@ -9,14 +9,19 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import origin
 from lmkit.commands.ngram.counting import MaxVocab, MinCount, Order, VocabFile, count_texts
 from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of, of_tokenizer
-from lmkit.commands.options.standard import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import EncodingErrors, Memory, Output, Run, TempDir, Threads, Tokens, choice
+from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import MissingError, UsageError
 from lmkit.io import streams
 
 
+@with_groups()
 def count(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
+    *,
+    text_input: TextInput,
     order: Order = 5,
     tokens: Tokens = "word",
     normalize: Normalize = "none",
@@ -64,20 +69,22 @@ def count(
 
     inputs = list(files or [streams.STDIN])
     opening.check_single_stdin(*inputs, vocab, tokens)
-    count_threads = opening.core_count(threads)
+    count_threads, source = opening.core_count(threads), text_input.source
     normalization = normalization_of(normalize, punctuation, tokens)
     with streams.open_output(output, binary=True, inputs=[*inputs, vocab, tokens]) as out:
         if engine == "dask":
             if max_vocab is not None or min_count > 1:
                 raise UsageError("--max-vocab and --min-count limit each piece; with an engine use --vocab")
             settings = {"order": order, "tokens": tokens, "normalization": normalization, "vocab": vocab}
-            pieces = [{**settings, "encoding_errors": encoding_errors, "file": name} for name in inputs]
+            pieces = [
+                {**settings, "encoding_errors": encoding_errors, "source": source, "file": name} for name in inputs
+            ]
             out.write(_with_dask(pieces, scheduler))
             return
         counts, tokenizer, _, storage = count_texts(
             run, inputs, order=order, tokens=tokens, vocab=vocab, max_vocab=max_vocab, min_count=min_count,
             normalization=normalization, memory=memory, temp_dir=temp_dir, encoding_errors=encoding_errors,
-            threads=count_threads,
+            source=source, threads=count_threads,
         )  # fmt: skip
         file = CountFile(counts, tokenizer)
         for piece in count_bytes(file):
@@ -102,7 +109,7 @@ def count_piece(settings: dict[str, Any]) -> bytes:
     counts, tokenizer, _, _ = count_texts(
         run, [settings["file"]], order=settings["order"], tokens=settings["tokens"], vocab=settings["vocab"],
         max_vocab=None, min_count=1, normalization=settings["normalization"], memory=None, temp_dir=None,
-        encoding_errors=settings["encoding_errors"], threads=1,
+        encoding_errors=settings["encoding_errors"], source=settings["source"], threads=1,
     )  # fmt: skip
     return b"".join(count_bytes(CountFile(counts, tokenizer)))
 

@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading.provenance import Hashed
+from lmkit.commands.loading import running_text
+from lmkit.commands.loading.provenance import Hashed, stored
 from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import streams
+from lmkit.io.text_sources import TextSource
 from lmkit.tokenization.normalization import UNCHANGED, Normalization
 
 Order = Annotated[
@@ -73,7 +75,7 @@ def _with_sentence_marks(name: str) -> Any:
 def count_texts(
     run: Run, files: Sequence[str], *, order: int, tokens: str, vocab: str | None, max_vocab: int | None,
     min_count: int, normalization: Normalization, memory: str | None, temp_dir: str | None, encoding_errors: str,
-    threads: int,
+    source: TextSource, threads: int,
 ) -> tuple[Any, Any, dict[str, Any], Any]:  # fmt: skip
     """Counts, tokenizer, the record of the input and where the counts live, of texts read in order."""
     from lmkit.io.temp_storage import Disk, memory_size
@@ -82,8 +84,8 @@ def count_texts(
     if (vocab is not None or tokens not in TOKENS) and (max_vocab is not None or min_count > 1):
         raise UsageError("a given vocabulary cannot be combined with --max-vocab or --min-count")
     learner = make_learner(tokens, vocab, normalization)
-    reader = opening.text_reader(encoding_errors, raw=learner.accepts_any_bytes)
-    blocks = Hashed(opening.read_blocks(run, reader, files, "counting"))
+    reader = running_text.text_reader(encoding_errors, source, raw=learner.accepts_any_bytes)
+    blocks = Hashed(running_text.read_blocks(run, reader, files, "counting"))
     counted = count_corpus(
         blocks, learner, order, memory=memory_size(memory),
         spill=lambda: Disk(temp_dir), threads=threads, max_vocab=max_vocab, min_count=min_count,
@@ -93,4 +95,4 @@ def count_texts(
         run.terminal.notice(f"{counted.dropped} words spelled <s> or </s> were dropped")
     if counted.runs > 1:
         run.terminal.detail(f"counted in {counted.runs} runs on disk")
-    return counted.counts, counted.tokenizer, blocks.record(), counted.storage
+    return counted.counts, counted.tokenizer, blocks.record() | stored(source, files), counted.storage

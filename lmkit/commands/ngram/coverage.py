@@ -5,18 +5,25 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.ngram.counting import make_learner
+from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run, Threads, Tokens
+from lmkit.commands.options.text_input import TextInput
 from lmkit.io import streams
+from lmkit.io.record_reader import files_in
 from lmkit.io.records import Table
 
 COLUMNS = ("order", "tokens", "tokens_seen", "coverage", "types", "types_seen", "types_coverage")
 
 
+@with_groups()
 def coverage(
     run: Run,
     train: Annotated[str, typer.Argument(metavar="TRAIN", help="Training text.")],
     test: Annotated[str, typer.Argument(metavar="TEST", help="Test text, whose n-grams are looked up in TRAIN.")],
+    *,
+    text_input: TextInput,
     max_order: Annotated[
         int, typer.Option("--max-order", metavar="N", min=1, max=20, help="Longest n-gram order.")
     ] = 5,
@@ -44,8 +51,8 @@ def coverage(
 
     def counted(name: str) -> Any:
         learner = make_learner(tokens, None)
-        reader = opening.text_reader(encoding_errors, raw=learner.accepts_any_bytes)
-        blocks = opening.read_blocks(run, reader, [name], "counting")
+        reader = running_text.text_reader(encoding_errors, text_input.source, raw=learner.accepts_any_bytes)
+        blocks = running_text.read_blocks(run, reader, files_in(name), "counting")
         cores = opening.core_count(threads)
         return count_corpus(blocks, learner, max_order, memory=memory_size(None), spill=Disk, threads=cores)
 

@@ -5,19 +5,22 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.ngram.counting import MaxVocab, MinCount, Order, VocabFile, count_texts
 from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of, of_tokenizer
-from lmkit.commands.options.option_groups import in_sections
-from lmkit.commands.options.standard import EncodingErrors, Files, Memory, Output, Run, TempDir, Threads, Tokens, choice
+from lmkit.commands.options.option_groups import in_sections, with_groups
+from lmkit.commands.options.standard import EncodingErrors, Memory, Output, Run, TempDir, Threads, Tokens, choice
+from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.io import streams
+from lmkit.io.text_sources import TextSource
 from lmkit.ngram.smoothing_methods import ALIASES, CLOSED, METHODS, SINGLE_DISCOUNT, thresholds
 
 SECTIONS = {
     "Text and tokens": (
         "files", "from_counts", "tokens", "normalize", "punctuation", "vocab", "max_vocab", "min_count",
-        "encoding_errors",
+        "input_form", "text_field", "encoding_errors",
     ),
     "Model": ("order", "smoothing", "prune", "k", "alpha", "discount", "heldout", "open_vocabulary"),
     "Output and resources": ("memory", "temp_dir", "threads", "output"),
@@ -25,9 +28,12 @@ SECTIONS = {
 
 
 @in_sections(SECTIONS)
+@with_groups()
 def fit(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
+    *,
+    text_input: TextInput,
     order: Order = 5,
     smoothing: Annotated[
         str,
@@ -114,6 +120,7 @@ def fit(
 
     Examples:
       lmkit ngram fit train.txt -o model.lm
+      lmkit ngram fit --field body shards/ -o model.lm
       lmkit ngram fit --order 3 --smoothing witten-bell train.txt | lmkit ppl test.txt
       lmkit ngram fit --tokens char --order 6 train.txt -o char.lm
       lmkit ngram fit --normalize nfkc,lowercase --punctuation split train.txt -o lower.lm
@@ -128,6 +135,8 @@ def fit(
     if from_counts and (tokens != "word" or vocab is not None or max_vocab is not None or min_count > 1):
         raise UsageError("--from-counts cannot be combined with --tokens, --vocab, --max-vocab or --min-count")
     normalization = normalization_of(normalize, punctuation, tokens)
+    if from_counts:
+        text_input.refuse_beside("--from-counts")
     if from_counts and normalization:
         raise UsageError(
             "--from-counts cannot be combined with --normalize or --punctuation: counts are of normalised text"
@@ -139,12 +148,12 @@ def fit(
             counts, tokenizer, record, storage = count_texts(
                 run, inputs, order=order, tokens=tokens, vocab=vocab, max_vocab=max_vocab, min_count=min_count,
                 normalization=normalization, memory=memory, temp_dir=temp_dir, encoding_errors=encoding_errors,
-                threads=thread_count,
+                source=text_input.source, threads=thread_count,
             )  # fmt: skip
         is_open = (order > 0 and smoothing not in CLOSED) if open_vocabulary is None else open_vocabulary
         settings: dict[str, Any] = {"order": order, "smoothing": smoothing if order else "uniform"}
         settings |= {"open_vocabulary": is_open, "prune": pruned, **own}
-        model, notes = _smooth(counts, tokenizer, settings, heldout, thread_count, storage, run)
+        model, notes = _smooth(counts, tokenizer, settings, heldout, text_input.source, thread_count, storage, run)
         if notes:
             run.terminal.notice(f"too few counts to estimate discounts, using defaults ({'; '.join(notes)})")
         asked = {**settings, "tokens": tokenizer.kind, **of_tokenizer(tokenizer).describe()}
@@ -193,8 +202,8 @@ def _read_counts(inputs: list[str], order: int, run: Run) -> tuple[Any, Any, dic
 
 
 def _smooth(
-    counts: Any, tokenizer: Any, settings: dict[str, Any], heldout: str | None, threads: int, storage: Any, run: Run
-
+    counts: Any, tokenizer: Any, settings: dict[str, Any], heldout: str | None, source: TextSource, threads: int,
+    storage: Any, run: Run,
 ) -> tuple[Any, list[str]]:  # fmt: skip
     from lmkit.ngram.backoff_estimation import Settings, estimate, uniform
     from lmkit.ngram.backoff_model import NGram
@@ -204,7 +213,7 @@ def _smooth(
             raise DataError("no text to count: the input is empty")
         done = uniform(tokenizer.size, open_vocabulary=settings["open_vocabulary"])
     else:
-        weights = _weights(counts, tokenizer, heldout, run) if settings["smoothing"] == "jelinek-mercer" else ()
+        weights = _weights(counts, tokenizer, heldout, source, run) if settings["smoothing"] == "jelinek-mercer" else ()
         done = estimate(
             counts,
             Settings(
@@ -217,14 +226,14 @@ def _smooth(
     return NGram(done.tables, tokenizer, {**settings, **done.describe(), "suffix_closed": True}), done.notes
 
 
-def _weights(counts: Any, tokenizer: Any, heldout: str | None, run: Run) -> Any:
+def _weights(counts: Any, tokenizer: Any, heldout: str | None, source: TextSource, run: Run) -> Any:
     from lmkit.ngram import jelinek_mercer
 
     if heldout is None:
         return jelinek_mercer.leaving_one_out(counts, tokenizer.size)
-    reader = opening.text_reader(run.settings["encoding_errors"], raw=tokenizer.accepts_any_bytes)
+    reader = running_text.text_reader(run.settings["encoding_errors"], source, raw=tokenizer.accepts_any_bytes)
     lines = [tokenizer.encode_block(block) for block in reader.blocks(heldout)]
-    opening.warn_replaced_bytes(run, reader)
+    running_text.warn_replaced_bytes(run, reader)
     if not lines:
         raise DataError(f"{streams.display(heldout)}: no text to tune weights on")
     return jelinek_mercer.on_heldout(counts, tokenizer.size, lines)

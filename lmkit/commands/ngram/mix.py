@@ -6,11 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.loading.mixtures import typed_weights
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.options.standard import EncodingErrors, ModelsOption, Output, Run
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
+from lmkit.io.text_sources import SourceReader, TextSource
 
 
 def mix(
@@ -101,9 +103,9 @@ def _development_text(run: Run, tokenizer: Any, name: str, errors: str) -> tuple
 
     from lmkit.tokenization.line_ends import with_line_ends
 
-    reader = streams.TextReader(replace=errors == "replace", raw=tokenizer.accepts_any_bytes)
+    reader = SourceReader(replace=errors == "replace", raw=tokenizer.accepts_any_bytes, source=TextSource())
     ids, ends, total = [], [], 0
-    for block in opening.read_blocks(run, reader, [name], "reading"):
+    for block in running_text.read_blocks(run, reader, [name], "reading"):
         plain_ids, plain_ends = tokenizer.encode_block(block)
         block_ids, block_ends = with_line_ends(plain_ids, plain_ends, tokenizer.specials["eos"])
         ids.append(block_ids)

@@ -43,7 +43,8 @@ ItemsForm = Annotated[
     str,
     typer.Option(
         "--input", metavar="FORM", callback=choice("auto", *FORMS),
-        help="Format of FILEs: `text`, `tsv`, `jsonl`, or `auto` (by the name: .tsv, .jsonl or .ndjson; else text).",
+        help="Format of FILEs: `text`, `tsv`, `csv`, `jsonl`, `parquet`, or `auto` (by the name, such as .jsonl; else "
+        "text).",
     ),
 ]  # fmt: skip
 ShotsForm = Annotated[

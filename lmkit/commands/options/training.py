@@ -23,10 +23,14 @@ from lmkit.commands.options.standard import (
     Tokens,
     choice,
 )
+from lmkit.commands.options.text_input import TextInput
 from lmkit.errors import UsageError
 
 Seconds = float
-TEXT = ("files", "tokens", "normalize", "punctuation", "by", "pack", "max_vocab", "min_count", "encoding_errors")
+TEXT = (
+    "files", "tokens", "normalize", "punctuation", "by", "pack", "max_vocab", "min_count", "input_form",
+    "text_field", "encoding_errors",
+)  # fmt: skip
 SECTIONS = {
     "Optimization": (
         "batch", "accumulate", "optimizer", "lr", "matrix_lr", "weight_decay", "clip", "dropout", "label_smoothing",
@@ -48,7 +52,7 @@ def sections(*model: str) -> dict[str, tuple[str, ...]]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class Training(TextInput):
     """How to train, whatever the family; the fields are options, by their names."""
 
     tokens: Tokens = "char"
@@ -60,8 +64,8 @@ class Training:
             "--by",
             metavar="UNIT",
             callback=choice("stream", "line", "file", "blank-line"),
-            help="Sequence unit: the whole text as one `stream`, each `line`, each `file`, or each document that ends "
-            "at a `blank-line`.",
+            help="Sequence unit: the whole text as one `stream`, each `line`, each `file` or record, or each document "
+            "that ends at a `blank-line`.",
         ),
     ] = "stream"
     pack: Annotated[

@@ -20,6 +20,7 @@ from lmkit.commands.options.standard import (
     Threads,
     choice,
 )
+from lmkit.commands.options.text_input import TextInput
 from lmkit.errors import UsageError
 from lmkit.tokenization.normalization import Normalization
 
@@ -28,7 +29,8 @@ BUCKETS, MOST_BUCKETS = 2_000_000, 2**31 - 1  # fastText's number, and what an i
 MOST_NEGATIVES = 1000
 SECTIONS = {
     "Text and vocabulary": (
-        "files", "normalize", "punctuation", "min_count", "max_vocab", "phrases", "phrase_threshold", "encoding_errors",
+        "files", "normalize", "punctuation", "min_count", "max_vocab", "phrases", "phrase_threshold", "input_form",
+        "text_field", "encoding_errors",
     ),
     "Model": (
         "arch", "cbow_combine", "loss", "dim", "window", "static_window", "negatives", "subwords", "buckets",
@@ -63,7 +65,7 @@ def _span(value: str | None) -> str | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Word2VecOptions:
+class Word2VecOptions(TextInput):
     """Which words, how their vectors learn, and what is written; the fields are options, by their names."""
 
     arch: Annotated[

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.options.standard import Run
 from lmkit.commands.records.record_files import TextNotices, open_records
 from lmkit.errors import DataError
@@ -37,7 +37,7 @@ def examples(
 
     They are numbered by their lines, from `before` on. `see` is shown the lines that are taken for texts.
     """
-    text = opening.text_reader(errors, eager=True)
+    text = running_text.text_reader(errors, eager=True)
     for record in open_records(run, name, text).records(form):
         if form == "text":
             see(record)
@@ -45,7 +45,7 @@ def examples(
         if labelled and found.output is None:
             raise DataError(f"{record.place}: no output", hint=_missing(form, fields))
         yield found
-    opening.warn_replaced_bytes(run, text)
+    running_text.warn_replaced_bytes(run, text)
 
 
 def items(

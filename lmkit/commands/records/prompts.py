@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.options.standard import Run
 from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError, UsageError
@@ -58,7 +58,9 @@ class Prompts:
     def __init__(self, run: Run, files: Sequence[str], asked: str, *, errors: str, raw: bool) -> None:
         self._files = [(name, form_of(name, asked)) for name in files]
         self._run = run
-        self._readers = {form: opening.text_reader(errors, raw=raw and form == "text", eager=True) for form in FORMS}
+        self._readers = {
+            form: running_text.text_reader(errors, raw=raw and form == "text", eager=True) for form in FORMS
+        }
         self._seen: set[str] = set()
         self._warned = False
 
@@ -71,7 +73,7 @@ class Prompts:
                 yield map(partial(self._prompt, before), records)
             before += file.line_count
         for reader in self._readers.values():
-            opening.warn_replaced_bytes(self._run, reader)
+            running_text.warn_replaced_bytes(self._run, reader)
 
     def _prompt(self, before: int, record: Record) -> Prompt:
         """Return a line or a record as a prompt. Raises DataError where it is no record with a prompt."""

@@ -3,7 +3,7 @@
 import re
 from functools import partial
 
-from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.options.standard import Run
 from lmkit.io import streams
 from lmkit.io.record_reader import GROUP, Record, RecordFile
@@ -16,7 +16,7 @@ def open_records(
 ) -> RecordFile:
     """Open a file of records, which answers line by line unless `text` says otherwise; warn of a checkpoint."""
     text = text or streams.TextReader(eager=True)
-    return RecordFile(name, text, size=size, watch=partial(opening.warn_if_checkpoint, run, name))
+    return RecordFile(name, text, size=size, watch=partial(running_text.warn_if_no_text, run, name))
 
 
 class TextNotices:

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.options.option_groups import in_sections, with_groups
-from lmkit.commands.options.standard import Files, Run
+from lmkit.commands.options.standard import Run
+from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.options.training import Training, sections
 from lmkit.commands.training_run.neural_session import train
 
@@ -16,7 +17,7 @@ TIME = 64  # tokens of a row: each of them is an example of its own
 @with_groups(training={"lr": 0.01, "matrix_lr": 0.02})
 def ffn(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
     context: Annotated[int, typer.Option("--context", metavar="N", min=1, help="Context length, in tokens.")] = 3,
     width: Annotated[int, typer.Option("--width", metavar="N", min=1, help="Hidden size (d_model).")] = 64,
     hidden: Annotated[int, typer.Option("--hidden", metavar="N", min=1, help="Feed-forward size (d_ff).")] = 256,

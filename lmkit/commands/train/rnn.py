@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.options.option_groups import in_sections, with_groups
-from lmkit.commands.options.standard import Files, Run, choice
+from lmkit.commands.options.standard import Run, choice
+from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.options.training import Training, sections
 from lmkit.commands.training_run.neural_session import train
 
@@ -14,7 +15,7 @@ from lmkit.commands.training_run.neural_session import train
 @with_groups(training={"lr": 0.02, "matrix_lr": 0.03})
 def rnn(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
     cell: Annotated[
         str,
         typer.Option(

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.options.option_groups import in_sections, with_groups
-from lmkit.commands.options.standard import Files, Run, choice
+from lmkit.commands.options.standard import Run, choice
+from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.options.training import Training, sections
 from lmkit.commands.training_run.neural_session import train
 from lmkit.errors import UsageError
@@ -31,7 +32,7 @@ _norm_position.names = NORM_POSITIONS  # type: ignore[attr-defined]
 @with_groups()
 def transformer(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
     preset: Annotated[
         str,
         typer.Option(
@@ -153,6 +154,7 @@ def transformer(
 
     Examples:
       lmkit train transformer train.txt --valid valid.txt -o gpt.lm
+      lmkit train transformer --by file --tokens bpe.lm train.parquet --valid valid.parquet -o gpt.lm
       lmkit train transformer --tokens bpe.lm --budget 5m --valid-fraction 0.05 text.txt -o gpt.lm
       lmkit train transformer --preset gpt2 --layers 6 --width 384 --heads 6 --context 256 text.txt -o gpt.lm
       torchrun --nproc-per-node=2 -m -- lmkit train transformer train.txt --log gpt.jsonl -o gpt.lm

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
+from lmkit.commands.loading.provenance import stored
 from lmkit.commands.ngram.counting import make_learner
 from lmkit.commands.options.normalization import normalization_of
 from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.commands.options.training import Training
 from lmkit.errors import DataError, UsageError
 from lmkit.io import plots, streams
+from lmkit.io.record_reader import files_in
 
 if TYPE_CHECKING:
     from lmkit.data.corpus import Corpus
@@ -48,12 +51,11 @@ def read_texts(run: Run, files: Sequence[str], training: Training) -> Texts:
     _check(training)
     normalization = normalization_of(training.normalize, training.punctuation, training.tokens)
     learner = make_learner(training.tokens, None, normalization)
-    reader = opening.text_reader(training.encoding_errors, raw=learner.accepts_any_bytes)
+    reader = running_text.text_reader(training.encoding_errors, training.source, raw=learner.accepts_any_bytes)
 
     def encoded(tokenizer: Any, files: Sequence[str]) -> EncodedText:
-        """All files as one text, or each as one where the form says so."""
-        texts = [[name] for name in files] if form.by == "file" else [files]
-        return EncodedText.of(tokenizer, form, (opening.read_blocks(run, reader, names, "reading") for names in texts))
+        """All files as one text, or each file or record as one where the form says so."""
+        return EncodedText.of(tokenizer, form, running_text.read_documents(run, reader, files, form.by, "reading"))
 
     reading: Any = LearningTokenizer(learner) if training.tokens in TOKENS else learner.tokenizer()
     form = TextFormat.of(training.by, reading)
@@ -63,10 +65,11 @@ def read_texts(run: Run, files: Sequence[str], training: Training) -> Texts:
     tokenizer = learner.tokenizer()
     if training.max_vocab is not None or training.min_count > 1:
         tokenizer, text = text.limited(tokenizer, training.max_vocab, training.min_count)
-    record = [text.record]
+    record = [text.record | stored(training.source, files)]
     if training.valid is not None:
-        held_out = encoded(tokenizer, [training.valid])
-        record.append(held_out.record)
+        valid = files_in(training.valid)
+        held_out = encoded(tokenizer, valid)
+        record.append(held_out.record | stored(training.source, valid))
         if not len(held_out.ids):
             raise DataError(f"{streams.display(training.valid)}: no text to validate on")
     elif training.valid_fraction:

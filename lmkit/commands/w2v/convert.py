@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading import running_text
 from lmkit.commands.loading.provenance import Hashed, checkpoint_bytes, origin
 from lmkit.commands.options.normalization import of_tokenizer
 from lmkit.commands.options.standard import EncodingErrors, ModelOption, Output, Run, choice
@@ -72,7 +73,7 @@ def _read(run: Run, name: str, chunks: Iterator[bytes], format: str | None, erro
     if found == readers.BINARY:
         listing = readers.read_binary(pieces, replace=errors == "replace")
     else:
-        reader = opening.text_reader(errors)
+        reader = running_text.text_reader(errors)
         listing = readers.read_text(reader.blocks_in(pieces, name), header=found == readers.TEXT)
         listing.replaced += reader.replaced
     shown = streams.display(name)

@@ -6,16 +6,23 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.standard import Bare, EncodingErrors, Files, Json, Output, Run, WordWindow
+from lmkit.commands.loading import running_text
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import Bare, EncodingErrors, Json, Output, Run, WordWindow
+from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.io import streams
 from lmkit.io.records import Table
+from lmkit.io.text_sources import SourceReader
 
 BLOCK = 1 << 16  # all pairs of a block are written at once
 
 
+@with_groups()
 def pairs(
     run: Run,
-    files: Files = None,
+    files: TextFiles = None,
+    *,
+    text_input: TextInput,
     window: WordWindow = 2,
     grouped: Annotated[
         bool, typer.Option("--grouped", help="Group pairs: print a line per centre, with all its context words.")
@@ -41,7 +48,8 @@ def pairs(
     with streams.open_output(output, inputs=names) as out:
         table = Table(out, ("centre", "contexts" if grouped else "context"), as_json=json)
         count = 0
-        for centres in _centres(run, names, encoding_errors, window):
+        reader = running_text.text_reader(encoding_errors, text_input.source, eager=True, block=BLOCK)
+        for centres in _centres(run, names, reader, window):
             if bare:
                 count += sum(1 if grouped else len(centre.context) for centre in centres)
             else:
@@ -59,17 +67,16 @@ def _records(centre: Any, *, grouped: bool, as_json: bool) -> Iterator[dict[str,
             yield {"centre": word, "context": other}
 
 
-def _centres(run: Run, names: Sequence[str], errors: str, window: int) -> Iterator[Iterator[Any]]:
+def _centres(run: Run, names: Sequence[str], reader: SourceReader, window: int) -> Iterator[Iterator[Any]]:
     """Words and those around them, as many at once as have come."""
     from lmkit.data.context_windows import SEPARATORS, Windows, words_of
 
-    reader = opening.text_reader(errors, eager=True, block=BLOCK)
     with run.terminal.progress("reading", streams.size_of(names)) as progress:
         for name in names:
             windows = Windows(window)
             for piece in progress.over(
-                opening.warn_if_checkpoint(run, name, reader.pieces(name, separators=SEPARATORS))
+                running_text.warn_if_no_text(run, name, reader.pieces(name, separators=SEPARATORS), reader.source)
             ):
                 yield windows.take(words_of(piece))
             yield windows.take([None])
-    opening.warn_replaced_bytes(run, reader)
+    running_text.warn_replaced_bytes(run, reader)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading.provenance import Hashed
+from lmkit.commands.loading import running_text
+from lmkit.commands.loading.provenance import Hashed, stored
 from lmkit.commands.options.standard import Run
 from lmkit.commands.options.word2vec import BUCKETS, Word2VecOptions
 
@@ -27,8 +28,8 @@ def read_texts(run: Run, files: Sequence[str], options: Word2VecOptions) -> Text
     from lmkit.io.temp_storage import Disk, memory_size
     from lmkit.word_vectors import corpus, phrases
 
-    reader = opening.text_reader(options.encoding_errors)
-    blocks = Hashed(opening.read_blocks(run, reader, files, "reading"))
+    reader = running_text.text_reader(options.encoding_errors, options.source)
+    blocks = Hashed(running_text.read_blocks(run, reader, files, "reading"))
     disk = Disk(options.temp_dir)
     with corpus.Stream(memory_size(options.memory) // AN_ID, lambda: disk) as stream:
         encoded = corpus.encode(blocks, stream, opening.core_count(options.threads), options.normalization)
@@ -46,7 +47,7 @@ def read_texts(run: Run, files: Sequence[str], options: Word2VecOptions) -> Text
     composition = _composition(run, options, vocabulary) if options.subwords is not None else None
     if composition is not None:
         made = made._replace(parts=composition.parts)
-    return Texts(made, vocabulary, blocks.record(), composition)
+    return Texts(made, vocabulary, blocks.record() | stored(options.source, files), composition)
 
 
 def _composition(run: Run, options: Word2VecOptions, vocabulary: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.option_groups import in_sections, with_groups
-from lmkit.commands.options.standard import Files, Run
+from lmkit.commands.options.standard import Run
+from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.options.word2vec import SECTIONS, Word2VecOptions
 from lmkit.commands.w2v.session import print_updates, run_training
 from lmkit.io import streams
@@ -10,7 +11,7 @@ from lmkit.io import streams
 
 @in_sections(SECTIONS)
 @with_groups()
-def train(run: Run, files: Files = None, *, options: Word2VecOptions) -> None:
+def train(run: Run, files: TextFiles = None, *, options: Word2VecOptions) -> None:
     """Train word vectors on a text: word2vec.
 
     Skip-gram or CBOW, with negative sampling or full softmax (Mikolov et al. 2013). Words are separated by white

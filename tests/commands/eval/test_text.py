@@ -179,7 +179,7 @@ def test_usage(fails, write):
 def test_json_without_field_is_told(lmkit):
     done = lmkit("eval", "text", "--json", stdin=b'{"text": "a"}\n')
     assert done.records[0]["tokens"] == 2
-    assert "<stdin>: this looks like JSON Lines, read as plain text; hint: --field text reads a field" in done.stderr
+    assert "<stdin>: JSON Lines, taken for plain text; --input jsonl reads" in done.stderr
     assert lmkit("eval", "text", stdin=b"{a}\n").stderr == ""
 
 
