@@ -53,8 +53,7 @@ def info(
         bool,
         typer.Option(
             "--verify",
-            help="Verify all tensors against their digests. The exit status is 4 if one is damaged, 1 if there are no "
-            "digests.",
+            help="Verify all tensors against their digests. The exit status is 4 if one is damaged, 1 if it has none.",
         ),
     ] = False,
     json: Json = False,

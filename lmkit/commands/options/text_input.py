@@ -21,7 +21,7 @@ TextFiles = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[FILE]...", callback=expanded, show_default=False,
-        help="Texts, or folders of them, read in order; `-` or none: stdin.",
+        help="Text files, or folders of them, read in order. `-`, or no FILE, reads stdin.",
     ),
     UNRECORDED,
 ]  # fmt: skip
@@ -29,8 +29,8 @@ InputForm = Annotated[
     str,
     typer.Option(
         "--input", metavar="FORMAT", callback=choice("auto", *FORMS),
-        help="Format of the texts: plain `text`; records in `jsonl`, `csv`, `tsv` or `parquet`; `auto`: by the name, "
-        "such as texts.jsonl.gz, else text.",
+        help="Input format: plain `text`, records in `jsonl`, `csv`, `tsv` or `parquet`, or `auto`, by the name, such "
+        "as texts.jsonl.gz, else text.",
     ),
     UNRECORDED,
     Before("encoding_errors"),
@@ -39,8 +39,8 @@ TextField = Annotated[
     str | None,
     typer.Option(
         "--field", metavar="NAME", show_default=FIELD,
-        help="Field of each record, or column under a header, that is the text. Files whose names tell no format are "
-        "then JSON Lines.",
+        help="Text field: the field of each record, or column under a header, that holds the text. Files whose names "
+        "show no format are then read as JSON Lines.",
     ),
     UNRECORDED,
     Before("encoding_errors"),

@@ -17,7 +17,7 @@ def two(shelf):
 @pytest.fixture
 def stream(opened, write, monkeypatch):
     """A model of characters that reads over line ends, with the tokens of the n-gram models of the shelf."""
-    monkeypatch.setitem(registry.KINDS, "bigram", ("bigrams", "BigramModel"))
+    monkeypatch.setitem(registry.KINDS, "bigram", "bigrams:BigramModel")
     model = bigram(opened("char-witten-bell.lm").tokenizer, "stream")
     return write("stream.lm", b"".join(bytes(piece) for piece in serialize(model.to_checkpoint({}))))
 

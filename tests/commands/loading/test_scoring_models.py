@@ -22,7 +22,7 @@ CHARS = tokenizer_of("char", "ab é")
 @pytest.fixture
 def save(write, monkeypatch):
     """Writes a checkpoint of a model written by hand, which commands then open."""
-    monkeypatch.setitem(registry.KINDS, "bigram", ("bigrams", "BigramModel"))
+    monkeypatch.setitem(registry.KINDS, "bigram", "bigrams:BigramModel")
 
     def save(name, model):
         return write(name, b"".join(bytes(piece) for piece in serialize(model.to_checkpoint({}))))
@@ -94,8 +94,8 @@ def test_lines_are_scored_on_their_own(lmkit, save):
 
 def test_line_ends_that_are_tokens_are_not_left_out(fails, save, shelf):
     done = fails(2, "ppl", "--no-eos", "-m", shelf["char-katz.lm"], "-m", save("m.lm", bigram(CHARS, "stream")), "x")
-    assert "--no-eos: to m.lm the end of a line is a token like any other" in done.stderr
-    assert "reads over line ends" in fails(2, "ppl", "--explain", "-m", "m.lm", stdin=b"a\n").stderr
+    assert "--no-eos: line ends are ordinary tokens of m.lm" in done.stderr
+    assert "reads across line ends" in fails(2, "ppl", "--explain", "-m", "m.lm", stdin=b"a\n").stderr
 
 
 def test_entropy_under_a_model_reads_on_too(lmkit, save):
