@@ -79,7 +79,7 @@ def test_a_folder_appears_whole_or_not_at_all(model: Path, lmkit: Callable[..., 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
         done = lmkit("convert", model, "-o", "folder")
-    assert (done.status, done.stderr) == (1, "lmkit convert: folder: No space left on device\n")
+    assert (done.status, done.stderr) == (74, "lmkit convert: folder: No space left on device\n")
     assert os.listdir(".") == ["model.lm"]
 
 

@@ -85,7 +85,7 @@ def test_labels_have_room():
         (["--words", "empty.txt"], 3, "empty.txt: no word that has a vector"),
         (["--words", "vectors.lm"], 3, "vectors.lm:1: not UTF-8"),
         (["--json", "-o", "x.html"], 2, "--json prints a table"),
-        (["-o", "none/x.html"], 1, "none/x.html: No such file"),
+        (["-o", "none/x.html"], 74, "none/x.html: No such file"),
         (["-o", "vectors.lm"], 2, "is an input"),
         (["--projection", "umap"], 2, "is not one of pca, tsne"),
         (["--perplexity", "0"], 2, "perplexity"),
