@@ -72,7 +72,7 @@ def part(model: LanguageModel, question: Question) -> Parted:
         before, after = line.before, line.after.removesuffix("\n")
         end = model.form.line_end if line.after.endswith("\n") else None
         if any("\n" in one for one in (question.joint, *question.candidates)):
-            raise DataError("an answer has several lines, and the model reads each line separately")
+            raise DataError("an answer has several lines, but the model reads single lines")
 
     def ids(text: str) -> I32:
         found: I32 = encode_prompt(model.tokenizer, model.form, text.encode())
@@ -100,8 +100,8 @@ def expect_room(model: LanguageModel, parted: Parted) -> None:
     size = len(parted.prefix) + max(map(len, parted.endings), default=0)
     if most is not None and size > most:
         raise DataError(
-            f"a prompt with an answer of {size} tokens exceeds the model's context of {most}",
-            hint="--window uses a prompt's last tokens",
+            f"prompt and answer of {size} tokens exceed the model's context of {most}",
+            hint="use --window to keep only the prompt's last tokens",
         )
 
 

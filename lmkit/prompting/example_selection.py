@@ -28,7 +28,7 @@ def taken(pool: Pool, order: Iterable[int], same: frozenset[int], count: int) ->
     found = [pool.examples[place] for place in islice((place for place in order if place not in same), count)]
     if len(found) < count:
         beside = len(pool) - len(same)
-        raise DataError(f"{count} examples are asked for, and there are {beside} beside the item")
+        raise DataError(f"too few examples: expected {count}, got {beside} that differ from the item")
     return found
 
 
@@ -138,10 +138,10 @@ def named(examples: Sequence[Example], names: Sequence[str]) -> list[Example]:
     by_name |= {example.key: example for example in reversed(examples) if example.id is not None}
     unknown = [name for name in names if name not in by_name]
     if unknown:
-        raise DataError(f"no example is called {', '.join(map(repr, unknown))}")
+        raise DataError(f"no example with the id {', '.join(map(repr, unknown))}")
     found = [by_name[name] for name in names]
     if len({example.number for example in found}) < len(found):
-        raise DataError("one example is named twice")
+        raise DataError("an example is repeated in --ids")
     return found
 
 
