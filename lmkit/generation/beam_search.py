@@ -41,7 +41,7 @@ MOST = 1 << 27  # continuations ranked at once
 
 @dataclass(frozen=True)
 class Beams:
-    """How wide a search is and what it is for. Raises UsageError where that makes no sense."""
+    """The width and purpose of a search. Raises UsageError for impossible combinations."""
 
     width: int
     number: int = 1

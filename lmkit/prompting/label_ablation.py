@@ -1,6 +1,6 @@
 """What labels in a prompt's examples are worth: the same prompts with right labels, random, flipped ones and none.
 
-Min et al. 2022, "Rethinking the Role of Demonstrations": the same examples stand in the same order in all
+Min et al. 2022, "Rethinking the Role of Demonstrations": the same examples are in the same order in all
 arms of a trial, and only their labels differ. Knows no models.
 
 Shapes: S seeds, N items.

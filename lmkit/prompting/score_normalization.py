@@ -34,7 +34,7 @@ FREE = ("none", "tokens", "bytes", "chars")
 DEARER = ("pmi", "domain", "calibrated")
 NORMS = FREE + DEARER
 CONTENT_FREE = ("N/A", "", "[MASK]")
-"""What stands for a text without content. Zhao et al. (2021), section 5."""
+"""Content-free texts. Zhao et al. (2021), section 5."""
 
 
 class Baselines(NamedTuple):

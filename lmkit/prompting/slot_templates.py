@@ -15,7 +15,7 @@ _SLOT = re.compile(r"\[X(?::([^\[\]]+))?\]|\[Z\]")
 
 
 class FilledTemplate(NamedTuple):
-    """A prompt, what stands between it and an answer (`joint`), and where its `[Z]` is, None at its end."""
+    """A prompt, the separator before an answer (`joint`), and the position of its `[Z]`, None for the end."""
 
     text: str
     joint: str

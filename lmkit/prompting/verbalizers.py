@@ -1,4 +1,4 @@
-"""Which label an answer stands for, and the scores of labels from those of answers. Knows no models and no files."""
+"""Verbalizers: the label of each answer, and label scores from those of answers. Knows no models and no files."""
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass

@@ -241,7 +241,7 @@ def test_a_prompt_beyond_the_context(fails, answer, shelf):
     records = [{"prompt": "a"}, {"prompt": "the cat sat on"}]
     stdin = lines_of(*records)
     done = fails(3, "prompt", "answer", "-m", shelf["transformer.lm"], "--labels", "a,b", stdin=stdin)
-    assert "<stdin>:2: prompt and answer of 15 tokens exceed the model's context of 8" in done.stderr
+    assert "<stdin>:2: prompt with answer of 15 tokens exceeds the model's context of 8" in done.stderr
     assert "--window" in done.stderr
     assert len(answer("-m", shelf["transformer.lm"], "--labels", "a,b", "--window", stdin=stdin)) == 2
 
