@@ -220,7 +220,7 @@ complete -c lmkit -n '__lmkit_in sample' -l epsilon -x -d 'Epsilon sampling: kee
 complete -c lmkit -n '__lmkit_in sample' -l eta -x -d 'Eta sampling: keep tokens of probability min(E, sqrt(E) exp(-H)) or more, where H is the entropy, and always the most probable (0 = off)'
 complete -c lmkit -n '__lmkit_in sample' -l order -r -F -d 'Order in which filters are applied, such as top-k,top-p,temp'
 complete -c lmkit -n '__lmkit_in sample' -l ancestral -d 'Ancestral sampling: draw from the model\'s own distribution (the default)'
-complete -c lmkit -n '__lmkit_in sample' -l mirostat -x -d 'Mirostat 2.0: keep the surprisal of tokens near this target, in bits; replaces the filters'
+complete -c lmkit -n '__lmkit_in sample' -l mirostat -x -d 'Mirostat 2.0: keep the surprisal of tokens near this target, in bits; replaces truncation filters'
 complete -c lmkit -n '__lmkit_in sample' -l mirostat-rate -x -d 'Learning rate of Mirostat'
 complete -c lmkit -n '__lmkit_in sample' -l unknown -d 'Allow the unknown token to be generated'
 complete -c lmkit -n '__lmkit_in sample' -l defaults -d 'Use the model\'s generation_config for options that are not given'

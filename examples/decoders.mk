@@ -1,6 +1,6 @@
-# How texts differ by the way the next word is chosen: `make -f examples/decoders.mk` (some ten seconds, base install).
-# A word 3-gram model writes 100 lines in each way, set beside 100 lines of the text that it was fitted to.
-# Greedy and low temperatures repeat themselves (rep) and each other (self_bleu); high ones leave what the model knows.
+# Compare decoding methods by the diversity of their texts: `make -f examples/decoders.mk` (about ten seconds, base install).
+# A word 3-gram model generates 100 lines with each method; 100 lines of its training text are the reference.
+# Greedy decoding and low temperatures repeat themselves (rep) and each other (self_bleu); high ones are incoherent.
 
 LMKIT ?= lmkit
 OUT ?= build/decoders

@@ -1,8 +1,8 @@
-# One checkpoint judged twice: intrinsically, by its perplexity, and extrinsically, by a task that it is used for.
-# Offline, with the base install: `make -f examples/evaluation.mk`, or MODEL=your.lm for a model of yours.
+# Evaluate a checkpoint intrinsically, by perplexity, and extrinsically, by accuracy at a task.
+# Offline, with the base install: `make -f examples/evaluation.mk`, or with MODEL=your.lm for your own model.
 #
-# The task: `a` or `an` between two words of text that the model has not seen. Of two models the one with the lower
-# perplexity need not be the better one at a task; `make -f examples/evaluation.mk ORDER=1` shows how far both can fall.
+# The task: choose `a` or `an` between two words of held-out text. The model with the lower perplexity is not always
+# better at a task. `make -f examples/evaluation.mk ORDER=1` shows how far both can fall.
 
 LMKIT ?= lmkit
 OUT ?= build/evaluation
@@ -14,7 +14,7 @@ MODEL ?= $(OUT)/model.$(ORDER).lm
 evaluation: $(MODEL) $(OUT)/test.txt $(OUT)/prompts.jsonl
 	@echo "== intrinsic: perplexity of $(MODEL)"
 	@$(LMKIT) ppl -m $(MODEL) $(OUT)/test.txt | cut -f 1-3,11
-	@echo "== extrinsic: its choices between a and an"
+	@echo "== extrinsic: accuracy of choices between a and an"
 	@$(LMKIT) prompt answer -m $(MODEL) --labels a,an $(OUT)/prompts.jsonl | $(LMKIT) eval classify
 
 $(OUT)/docs.txt:

@@ -1,10 +1,10 @@
-# What examples in a prompt are worth, and whether their labels have to be right, on a CPU, offline:
+# Measure the effect of in-context examples and of their labels, on a CPU, offline:
 # `make -f examples/in-context.mk` (about a minute). Needs the extra `torch`.
 #
-# The model learns to say of words of Python's help whether they are long, seven letters or more, from lines such as
-# `loop => short`; the words that it is asked about are in none of them. Min et al. (2022) found large models to be hardly worse with
-# labels drawn at random; whether this one is, the table says: accuracy with right labels (gold), drawn ones (random),
-# each other's (flipped), and without (none), for 0, 1 and 4 examples, with intervals and paired differences.
+# A transformer learns to classify words of Python's help as long (seven letters or more) or short, from lines such as
+# `loop => short`. Test words do not occur in training. Min et al. (2022) found that large models are hardly worse with
+# random labels. The table shows whether this one is: accuracy with correct labels (gold), random ones (random), shifted
+# ones (flipped) and none (none), for 0, 1 and 4 examples, with intervals and paired differences.
 
 LMKIT ?= lmkit
 OUT ?= build/in-context
@@ -16,12 +16,12 @@ FILES := $(OUT)/train.txt $(OUT)/shots.tsv $(OUT)/dev.tsv
 all: $(OUT)/answers.jsonl $(OUT)/ablation.tsv
 	@echo "== one of the prompts"
 	@head -n 1 $(OUT)/prompts.jsonl
-	@echo "== how its answers are judged"
+	@echo "== accuracy of its answers"
 	@$(LMKIT) eval classify $(OUT)/answers.jsonl
-	@echo "== what labels are worth"
+	@echo "== effect of labels"
 	@cat $(OUT)/ablation.tsv
 
-# Every distinct word once, in an order that is no order; the first 200 for prompts, 100 to show and 100 to ask about.
+# Each distinct word once, shuffled; the first 200 are for prompts: 100 examples and 100 items.
 $(OUT)/words.tsv:
 	@mkdir -p $(OUT)
 	$(LMKIT) data text python-docs | tr 'A-Z' 'a-z' | tr -cs 'a-z' '\n' | LC_ALL=C sort -u | \

@@ -1,5 +1,5 @@
-# Orders and smoothings side by side on one text: `make -f examples/intrinsic.mk TRAIN=a.txt TEST=b.txt`.
-# Without TRAIN and TEST, Python's own help is split in ten.
+# Compare orders and smoothing methods on one text: `make -f examples/intrinsic.mk TRAIN=a.txt TEST=b.txt`.
+# Without TRAIN and TEST: Python's own help, one line in ten for testing.
 
 LMKIT ?= lmkit
 OUT ?= build/intrinsic

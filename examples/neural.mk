@@ -1,5 +1,5 @@
-# Neural language models beside an n-gram model, on a CPU, offline: `make -f examples/neural.mk` (some two minutes).
-# Needs the extra `torch`. The text is the prose of Python's own help, read by characters.
+# Compare neural language models with an n-gram model, on a CPU, offline: `make -f examples/neural.mk` (about two minutes).
+# Needs the extra `torch`. The text is the prose of Python's own help; tokens are characters.
 
 LMKIT ?= lmkit
 OUT ?= build/neural
@@ -8,16 +8,16 @@ TEXTS := $(OUT)/train.txt $(OUT)/dev.txt $(OUT)/test.txt
 
 .PHONY: all clean
 all: $(OUT)/perplexities.tsv
-	@echo "== bits a byte of text that no model has seen"
+	@echo "== bits per byte of held-out text"
 	@cut -f 1,11 $<
-	@echo "== what the LSTM writes"
+	@echo "== a sample of the LSTM"
 	@$(LMKIT) sample -m $(OUT)/lstm.lm --max-tokens 300 --seed 1 -t 0.8
 
 $(OUT)/docs.txt:
 	@mkdir -p $(OUT)
 	$(LMKIT) data text python-docs -o $@
 
-# The last twentieth is for testing, the one before for the weights of the mixture.
+# The last twentieth is the test set; the one before tunes the weights of the mixture.
 $(TEXTS) &: $(OUT)/docs.txt
 	lines=$$(wc -l < $<); part=$$((lines / 20)); \
 	head -n $$((lines - 2 * part)) $< > $(OUT)/train.txt; \

@@ -1,4 +1,4 @@
-# One text, four units of language: entropies that can't be compared, and bits per byte that can.
+# Compare four units of language on one text: entropies per token are not comparable, bits per byte are.
 # Offline, with the base install: make -f examples/units.mk
 
 LMKIT ?= lmkit
@@ -10,11 +10,11 @@ ORDER_bpe := 4
 
 .PHONY: units
 units: $(OUT)/train.txt $(foreach unit,word char byte bpe,$(OUT)/$(unit).lm)
-	@echo "== compressors, on text not seen"
+	@echo "== compressors, on held-out text"
 	@$(LMKIT) entropy --compare gzip,bz2,xz $(OUT)/heldout.txt
-	@echo "== n-gram models over words, characters, bytes and subwords; words have an unknown word, the others none"
+	@echo "== n-gram models over words, characters, bytes and subwords (only words have an unknown token)"
 	@$(LMKIT) ppl -q $(foreach unit,word char byte bpe,-m $(OUT)/$(unit).lm) $(OUT)/heldout.txt | cut -f 1,3,5,6,11
-	@echo "== the text as a file of the subword model's own bits"
+	@echo "== the text compressed with the subword model"
 	@$(LMKIT) compress -m $(OUT)/bpe.lm $(OUT)/heldout.txt -o $(OUT)/heldout.lmz
 	@$(LMKIT) decompress -q -m $(OUT)/bpe.lm $(OUT)/heldout.lmz | cmp - $(OUT)/heldout.txt
 

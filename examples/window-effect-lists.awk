@@ -1,4 +1,4 @@
-# Neighbours side by side: one line a word, of every 50th word, from tables of `lmkit w2v similar` pasted together.
+# Neighbours side by side, a line for every 50th word, from pasted tables of `lmkit w2v similar`.
 BEGIN { FS = "\t"; count = split(windows, window, " ") }
 NR == 1 || FNR > 1 + 10 * 500 { next }
 $1 != word { flush(); word = $1; for (n = 1; n <= count; n++) list[n] = ""; place = 0; number++ }

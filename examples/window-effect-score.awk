@@ -1,8 +1,8 @@
-# How often a neighbour wins against words as frequent as itself, for each table of `lmkit w2v similar`; ties are half.
-#   alike     its end has more letters in common with the asked word's
-#   together  of the documents that it is in, more have the asked word
-# 0.5 is chance, ± the standard error over asked words. Nothing is chosen, so nothing fits these words only.
-# Files: words by falling frequency, `count word` a line; the tables; the text.
+# For each table of `lmkit w2v similar`: how often a neighbour beats equally frequent words; ties count half.
+#   alike     it shares more letters of its ending with the query word
+#   together  the query word occurs in a larger share of the documents that contain it
+# 0.5 is chance, ± the standard error over query words. No parameter is tuned on these words.
+# Files: lines of `count word` by falling frequency; the tables; the text.
 FNR == 1 { file++; name[file] = FILENAME }
 file == 1 { ranked[FNR] = $2; rank[$2] = FNR; next }
 FILENAME ~ /\.tsv$/ {
@@ -22,7 +22,7 @@ END {
     printf "%s\t%s\t%s\n", window, mean(t, "alike"), mean(t, "together")
   }
 }
-# A twentieth up and down the ranks, where words are about as frequent.
+# A twentieth of the ranks up and down, where words are about equally frequent.
 function above(word) { return int(rank[word] / 1.05) }
 function below(word) { return int(rank[word] * 1.05) + 1 }
 function judge(t, word,  n, near, games, alike, together, way, control) {

@@ -1,7 +1,7 @@
-# What a window does to word vectors: a short one finds words that may stand in each other's place, a long one words
-# of the same subject. `make -f examples/window-effect.mk CORPUS=text.txt`; without CORPUS, Python's own help.
+# Show the effect of the window on word vectors: under a narrow one, neighbours are words that can replace each other;
+# under a wide one, words of one subject. `make -f examples/window-effect.mk CORPUS=text.txt` (default: Python's help).
 #
-# DOCUMENT is how many lines are about one subject: 1 for sentences in no order, more for running text.
+# DOCUMENT is the number of lines about one subject: 1 for unordered sentences, more for running text.
 
 LMKIT ?= lmkit
 OUT ?= build/window-effect
@@ -18,7 +18,7 @@ effect: $(foreach window,$(WINDOWS),$(OUT)/$(window).tsv) $(OUT)/counts.txt $(OU
 	@echo "== nearest words"
 	@paste $(foreach window,$(WINDOWS),$(OUT)/$(window).tsv) | \
 	  awk -v shown=$(SHOWN) -v windows="$(WINDOWS)" -f examples/window-effect-lists.awk
-	@echo "== all $$(wc -l < $(OUT)/words.txt) words: how often a neighbour ends more alike, and is met together more, than a word as frequent"
+	@echo "== all $$(wc -l < $(OUT)/words.txt) words: how often a neighbour shares more of its ending, and co-occurs more, than an equally frequent word"
 	@awk -v document=$(DOCUMENT) -f examples/window-effect-score.awk $(OUT)/counts.txt \
 	  $(foreach window,$(WINDOWS),$(OUT)/$(window).tsv) $(OUT)/text.txt
 
@@ -26,7 +26,7 @@ $(OUT)/docs.txt:
 	@mkdir -p $(OUT)
 	@$(LMKIT) data text python-docs -o $@
 
-# Small letters, and nothing but letters.
+# Lower case, letters only.
 $(OUT)/text.txt: $(CORPUS)
 	@mkdir -p $(OUT)
 	@LC_ALL=C tr 'A-Z' 'a-z' < $(CORPUS) | LC_ALL=C tr '\001-\011\013-`{-\177' ' ' > $@
@@ -34,7 +34,7 @@ $(OUT)/text.txt: $(CORPUS)
 $(OUT)/counts.txt: $(OUT)/text.txt
 	@LC_ALL=C tr -s ' ' '\n' < $< | grep . | LC_ALL=C sort | uniq -c | LC_ALL=C sort -k 1,1nr -k 2 > $@
 
-# The most frequent words of five letters and more, which have an ending.
+# The most frequent words of at least five letters, which have an ending.
 $(OUT)/words.txt: $(OUT)/counts.txt
 	@LC_ALL=C awk '$$2 ~ /^[a-z][a-z][a-z][a-z][a-z]+$$/ {print $$2}' $< | head -500 > $@
 

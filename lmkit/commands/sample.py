@@ -47,11 +47,11 @@ def sample(
 
     Continues --prompt (-n times), or each line of the FILEs. Without a prompt, starts a new text. A text ends
     at the model's end token, before a --stop string or after --max-tokens. JSON Lines in, JSON Lines out:
-    records need a `prompt`, and their other fields are copied. Of several texts each is printed as one line.
+    records need a `prompt`; other fields are copied. Several texts are printed one per line, line ends as `\n`.
 
     The same seed gives the same text, whatever --batch and --threads. The default draws from the model's own
     distribution; penalties are applied first, then the filters in --order. --greedy, --beam and --contrastive
-    search for probable texts instead. --draft and --lookup make generation faster, with the same output.
+    search instead of sampling. --draft and --lookup make generation faster, with the same output.
     --json-schema, --regex, --choice and --grammar make every complete text valid; exit status 1 if
     --max-tokens or --stop cuts one. See lmkit-sampling(7) for the methods.
 

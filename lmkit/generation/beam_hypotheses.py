@@ -1,4 +1,4 @@
-"""Texts on their way in a search: what each goes on from, how probable it is, and what single steps say of that.
+"""Hypotheses of a search: what each continues, its probability, and what single steps say of that.
 
 Sums of several steps at once may be wrong by some error; `ExactScorer` replaces them by those of single steps.
 
@@ -17,7 +17,7 @@ from lmkit.protocols import F64, Floats, LanguageModel, State
 
 @dataclass(eq=False, slots=True)
 class Hypothesis:
-    """A text: the one it goes on from, its last token, its nats and how wrong these may be."""
+    """A text: the one it continues, its last token, its nats and how wrong these may be."""
 
     before: Self | None
     token: int

@@ -1,4 +1,4 @@
-"""What texts of a search are worth: those that ended, and what those that go on can still reach.
+"""Scores of hypotheses: of finished ones, and bounds for unfinished ones.
 
 score = nats / length ** alpha
 """
@@ -15,7 +15,7 @@ SLACK = 1e-9  # nats by which sums may rise, as models round
 
 @dataclass
 class Group:
-    """Texts that compete with one another: those that go on, by rising ids, and those that ended."""
+    """Texts that compete with one another: unfinished ones, by rising ids, and finished ones."""
 
     width: int
     kept: int
@@ -40,7 +40,7 @@ class BeamScorer:
         return (text.nats + sign * text.error) / self._weight(text.length)
 
     def bound(self, text: Hypothesis) -> float:
-        """The highest score that a text which goes on from this one can have: no token raises nats.
+        """The highest score that a continuation of this text can have: no token raises nats.
 
         By length a score is monotone, so that the shortest or the longest has the best.
         """
@@ -64,7 +64,7 @@ class BeamScorer:
             group.ended = [text for text in group.ended if self.score(text, 1) >= worst]
 
     def decided(self, group: Group) -> bool:
-        """Whether nothing that goes on can still count."""
+        """Whether no unfinished text can still count."""
         worst = self._worst(group)
         return all(self.bound(text) < worst for text in group.live)
 

@@ -41,7 +41,7 @@ MOST = 1 << 27  # continuations ranked at once
 
 @dataclass(frozen=True)
 class Beams:
-    """How wide a search is and what it is for. Raises UsageError where that makes no sense."""
+    """The width and purpose of a search. Raises UsageError for impossible combinations."""
 
     width: int
     number: int = 1
@@ -54,9 +54,11 @@ class Beams:
 
     def __post_init__(self) -> None:
         if self.number > self.width:
-            raise UsageError(f"{self.number} texts of a beam of {self.width}", hint="--beam N gives at most N")
+            raise UsageError(
+                f"-n {self.number} is more than --beam {self.width}", hint="--beam N finds at most N texts"
+            )
         if self.width % self.groups:
-            raise UsageError(f"a beam of {self.width} does not part into {self.groups} equal groups")
+            raise UsageError(f"--beam {self.width} cannot be divided into {self.groups} equal groups")
 
 
 class Kept(NamedTuple):
@@ -93,7 +95,7 @@ class BeamSearch:
     ) -> None:  # fmt: skip
         size = model.tokenizer.size
         if beams.width * size > MOST:
-            raise UsageError(f"a beam of {beams.width} with {size} tokens is too wide", hint=f"at most {MOST // size}")
+            raise UsageError(f"--beam {beams.width} is too wide for {size} tokens", hint=f"use at most {MOST // size}")
         self.model, self.beams, self.most, self.stops = model, beams, most, stops
         self.never, self.penalties, self.explain, self.early = list(never), penalties, explain, early
 
@@ -111,7 +113,7 @@ class _Search:
 
     def __init__(self, asked: BeamSearch, request: Request) -> None:
         if request.constraint is not None:
-            raise UsageError("beam search takes no constraint", hint="sampling and --greedy do")
+            raise UsageError("beam search cannot be combined with constraints", hint="use sampling or --greedy")
         self._asked, self._request = asked, request
         model, beams = asked.model, asked.beams
         self._ends = ends_of(model.form)
@@ -295,7 +297,7 @@ class _Search:
         known = [text.tokens() for text in chosen]
         compared = self._worth.in_order([*chosen, *(text for text in greedy if text.tokens() not in known)])
         if not compared:
-            raise DataError("the model gives no token that could follow here")
+            raise DataError("no token can follow: all have probability zero")
         if beams.keep_greedy or not chosen:
             return [self._found(text, rank) for rank, text in enumerate(compared[: beams.number])]
         beaten = self._worth.score(compared[0]) > self._worth.score(chosen[0])

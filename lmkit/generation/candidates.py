@@ -174,7 +174,7 @@ def at_least(given: Candidates, low: Any, high: Any) -> Candidates:
 
 
 def cut(given: Candidates, kept: Any, surely: Any) -> Candidates:
-    """Ranked candidates less those not kept, which stand behind all that are."""
+    """Ranked candidates without those not kept, which come after all that are."""
     if given.error:
         kept &= given.logs > -np.inf
     if len(kept) == 1:

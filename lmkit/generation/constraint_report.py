@@ -68,7 +68,7 @@ class ConstraintReport:
         return {} if constraint is None else {"complete": self._grammars.matches(constraint.grammar, done.text)}
 
     def close(self) -> None:
-        """Raises UnmetError where some text is not as asked for."""
+        """Raises UnmetError if a text is cut or invalid."""
         wrong = []
         if self._cut:
             wrong.append(
@@ -78,7 +78,7 @@ class ConstraintReport:
             what = f"not valid {'JSON' if self._form == 'json' else 'CSV'}"
             wrong.append(f"{len(self._misshapen)} of {self._texts} texts are {what}: {_few(self._misshapen)}")
         if wrong:
-            hint = "a larger --max-tokens lets texts be completed" if self._cut else None
+            hint = "allow longer texts with --max-tokens" if self._cut else None
             raise UnmetError("; ".join(wrong), hint=hint)
 
 

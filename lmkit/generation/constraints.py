@@ -49,7 +49,7 @@ class Vocabulary:
         if matcher.is_error():
             reason = matcher.get_error().split("\n")[0]
             if not reason.startswith(NOTHING_FITS):
-                raise DataError(f"the constraint is too much for its engine: {reason}")
+                raise DataError(f"the constraint is too complex for llguidance: {reason}")
             mask[:] = False
         mask[self.ends] = matcher.is_accepting()
         return mask
@@ -99,15 +99,15 @@ class ConstraintState:
 
     @property
     def finished(self) -> bool:
-        """See `Constraint.finished`: what no token can go on with is finished too."""
+        """See `Constraint.finished`: a text that no token can continue is finished too."""
         return self.complete and not self._goes_on(self._mask)
 
     def allowed(self) -> Bool:
         """See `Constraint.allowed`. Raises DataError where no token spells what must follow."""
         if not self._mask.any():
             so_far = self._text[-SHOWN:].decode(errors="replace")
-            where = f"behind {so_far!r}" if so_far else "at the beginning"
-            raise DataError(f"the model has no token for what the constraint asks {where}")
+            where = f"after {so_far!r}" if so_far else "at the beginning"
+            raise DataError(f"the model has no token that the constraint allows {where}")
         return self._mask
 
     def can_continue(self, token: int) -> bool:

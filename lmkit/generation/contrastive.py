@@ -62,7 +62,8 @@ class Contrastive:
     def __init__(self, model: LanguageModel, chooser: Sampler, alpha: float, *, explain: bool = False) -> None:
         if not compares_hidden_states(model):
             raise CheckpointError(
-                "it has no hidden states, which contrastive search compares", hint="--beam works on every model"
+                "the model has no hidden states, which contrastive search needs",
+                hint="use --beam, which works with any model",
             )
         self._model, self._chooser, self._alpha, self._explain = model, chooser, alpha, explain
         self._texts: list[_Text] = []

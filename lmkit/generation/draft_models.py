@@ -150,6 +150,6 @@ def check_same_tokens(model: Tokenizer, draft: Tokenizer) -> None:
     """Raises CheckpointError where two models don't have the same tokens."""
     if draft.digest != model.digest or draft.size != model.size:
         raise CheckpointError(
-            f"its {draft.size} {draft.kind} tokens are not the {model.size} {model.kind} tokens of the model",
-            hint="a draft has the tokens of the model: `lmkit ngram fit --tokens MODEL` makes one",
+            f"the draft has {draft.size} {draft.kind} tokens, expected the model's {model.size} {model.kind} tokens",
+            hint="train a draft with the model's tokenizer: `lmkit ngram fit --tokens MODEL`",
         )

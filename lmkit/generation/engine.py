@@ -134,7 +134,7 @@ class GeneratingText(ActiveSequence):
 
 
 Step = Sequence[int] | NoCandidateError
-"""The next tokens of a row, one at least, or that there is none."""
+"""The next tokens of a row (at least one), or an error if no token can follow."""
 
 
 def attempted(step: Callable[[], Sequence[int]]) -> Step:

@@ -217,7 +217,7 @@ class Filtering:
 
     @property
     def names(self) -> list[str]:
-        """The names in the order in which the filters are applied. Raises UsageError for an order that is none."""
+        """The names in the order in which the filters are applied. Raises UsageError for a wrong order."""
         if self._order is None:
             return self.used
         names = [SHORT.get(name.strip(), name.strip()) for name in self._order.split(",")]
@@ -228,7 +228,7 @@ class Filtering:
                 raise UsageError(f"--order {self._order!r} names {name} twice")
         for name in self.used:
             if name not in names:
-                raise UsageError(f"--order {self._order!r} leaves out {name}, which is asked for")
+                raise UsageError(f"--order {self._order!r} leaves out {name}, which is in use")
         return names
 
     def chain(self) -> "Chain":

@@ -74,7 +74,7 @@ def byte_tokenizer() -> Any:
 
 
 def grammar_in(record: Mapping[str, Any]) -> Grammar | None:
-    """What a record with one of KINDS as a key asks for; None: nothing. Raises DataError where it makes no sense.
+    """What a record with one of KINDS as a key asks for; None: nothing. Raises DataError for an invalid one.
 
     `json_schema` is a schema, `regex` and `grammar` are texts, `choice` is a list of texts.
     """
@@ -106,7 +106,7 @@ def compiled(grammar: Grammar, tokens: Any) -> Any:
             raise
         wrong = str(error)
     if wrong:
-        hint = "anyOf, where no text is valid by two of them" if _ONE_OF in wrong else None
+        hint = "use anyOf if no text is valid under two of them" if _ONE_OF in wrong else None
         raise DataError(_reason(wrong, places=grammar.kind == "grammar"), hint=hint)
     return matcher
 
@@ -118,7 +118,7 @@ def _written(grammar: Grammar, matcher: Any) -> str:
     elif grammar.kind == "json_schema":
         schema = grammar.value if not isinstance(grammar.value, bool) else {} if grammar.value else {"enum": []}
         if ENGINE in schema:
-            raise DataError(f"{ENGINE} is not taken; white space is as Python's json writes it")
+            raise DataError(f"{ENGINE} is not supported; white space is that of Python's json")
         lark = f"start: %json {json.dumps({**schema, ENGINE: SPACING})}"
     else:
         pattern = grammar.value

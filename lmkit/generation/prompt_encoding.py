@@ -26,19 +26,19 @@ def never(model: LanguageModel, *, unknown: bool) -> list[int]:
 
 
 def seen(model: LanguageModel, prompt: bytes, *, window: bool = False) -> I32:
-    """The ids of a prompt; of one that a model can't see whole, its last.
+    """The ids of a prompt, or the last ones of a prompt longer than the context.
 
-    Raises DataError for such a one without `window`, and for several lines where a model reads each alone.
+    Raises DataError for a longer one without `window`, and for several lines where a model reads single lines.
     """
     if b"\n" in prompt and not model.form.multiline:
-        raise DataError("the prompt has several lines, and the model reads each by itself")
+        raise DataError("the prompt has several lines, but the model reads single lines")
     ids: I32 = encode_prompt(model.tokenizer, model.form, prompt)
     most = context_limit(model)
     if most is not None and len(ids) > most:
         if not window:
             raise DataError(
                 f"prompt of {len(ids)} tokens exceeds the model's context of {most}",
-                hint="--window uses its last tokens",
+                hint="use --window to keep only its last tokens",
             )
         ids = ids[-most:]
     return ids

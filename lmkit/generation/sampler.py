@@ -17,10 +17,10 @@ from lmkit.protocols import F32, I32, Bool, Floats
 
 
 class NoCandidateError(DataError):
-    """At some place of a text no token may come next."""
+    """No token is allowed at this position of a text."""
 
     def __init__(
-        self, message: str = "the model gives no token that could follow here", *, hint: str | None = None
+        self, message: str = "no token can follow: all have probability zero", *, hint: str | None = None
     ) -> None:
         super().__init__(message, hint=hint)
 

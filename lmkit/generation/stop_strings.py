@@ -48,7 +48,7 @@ class StopStringMatcher:
         return self._growing
 
     def branch(self) -> "StopStringMatcher":
-        """Another that goes on from here."""
+        """A copy that continues from here."""
         other = copy(self)
         other._growing = self._grown().branch()
         other._waiting = []

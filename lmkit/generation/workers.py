@@ -131,7 +131,7 @@ def _line(value: Any) -> bytes:
 
 
 def _gone() -> LmkitError:
-    return ProcessError("a process that shares the work was ended from outside", hint="--threads 1 does without")
+    return ProcessError("a worker process was killed", hint="use --threads 1 to run without workers")
 
 
 def _end(lines: Any, own: socket.socket, process: int, owner: int) -> None:

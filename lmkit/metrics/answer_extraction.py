@@ -152,7 +152,7 @@ class Rules:
 
 
 class Judged(NamedTuple):
-    """What comes of an item's texts: the answer, whether it is right, and how many of the texts have it."""
+    """The outcome of an item's texts: the answer, whether it is right, and how many of the texts have it."""
 
     answer: str | None
     form: str | None

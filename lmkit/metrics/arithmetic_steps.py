@@ -221,7 +221,7 @@ def _slack(side: list[_Token]) -> Fraction:
 def _number(text: str) -> Fraction:
     """A number token; 50% is a half. Raises ValueError where it has too many digits to work with."""
     if len(text) > _DIGITS:
-        raise ValueError("too long a number")
+        raise ValueError("number too long")
     value = Fraction(normal_number(text.rstrip("%")))
     return value / 100 if text.endswith("%") else value
 

@@ -206,7 +206,7 @@ def paired_difference(
     """
     first, second = _numbers(one), _numbers(other)
     if first.shape != second.shape:
-        raise ValueError(f"{len(first)} and {len(second)} scores are no pairs")
+        raise ValueError(f"expected as many scores in both, got {len(first)} and {len(second)}")
     apart = first - second
     more, less = int((apart > 0).sum()), int((apart < 0).sum())
     least = sign_test(more, less) if more + less < _FEW else least_p(more + less)
@@ -216,7 +216,7 @@ def paired_difference(
 def _numbers(values: npt.ArrayLike) -> F64:
     found = np.asarray(values, dtype=np.float64)
     if found.ndim != 1 or not len(found):
-        raise ValueError("expected a list of numbers, one at least")
+        raise ValueError("expected a list of at least one number")
     return found
 
 

@@ -8,7 +8,7 @@
     self-BLEU                                                                 see `metrics.self_bleu`
 
 Li et al. divide by tokens, others by n-grams, so that 1 is reached; so do we. n-grams lie within texts. All
-is exact: ids of all tokens are kept, and n-grams are told apart by sorting. Knows no files.
+is exact: ids of all tokens are kept, and n-grams are distinguished by sorting. Knows no files.
 
 Shapes: T texts, N tokens, P pairs of a text and an n-gram that it has.
 """

@@ -49,7 +49,7 @@ def align(items: Sequence[Item], others: Sequence[Item], files: tuple[str, str],
     count = max(order) + 1
     if count != len(others):
         noun = "item" if count == 1 else "items"
-        raise DataError(f"{files[0]} has {count} {noun} and {files[1]} has {len(others)}: they do not belong together")
+        raise DataError(f"{files[0]} has {count} {noun} but {files[1]} has {len(others)}: expected equal numbers")
     return order
 
 
@@ -58,9 +58,8 @@ def _have_ids(items: Sequence[Item]) -> bool:
     without = [item for item in items if item.id is None]
     if without and len(without) < len(items):
         raise DataError(
-            f"{without[0].place}: no `id`, which {len(items) - len(without)} of {len(items)} records have, "
-            "so what belongs to it is not known",
-            hint="give each record an `id`, or none",
+            f"{without[0].place}: no `id`, though {len(items) - len(without)} of {len(items)} records have one",
+            hint="give every record an `id`, or none",
         )
     return not without
 
@@ -69,7 +68,7 @@ def _check_unique(items: Sequence[Item]) -> None:
     seen: dict[str | None, Item] = {}
     for item in items:
         if item.id in seen:
-            raise DataError(f"{item.place}: the id {str(item.id)[:40]!r} was there before, at {seen[item.id].place}")
+            raise DataError(f"{item.place}: the id {str(item.id)[:40]!r} repeats that of {seen[item.id].place}")
         seen[item.id] = item
 
 
@@ -78,4 +77,4 @@ def _check_complete(missing: Iterable[str | None], files: tuple[str, str], total
     ids = list(missing)
     if ids:
         names = ", ".join(repr(str(one)[:40]) for one in ids[:_SHOWN]) + (", ..." if len(ids) > _SHOWN else "")
-        raise DataError(f"{files[1]} has nothing for {len(ids)} of {total} items of {files[0]}: id {names}")
+        raise DataError(f"{files[1]} lacks {len(ids)} of the {total} items of {files[0]}: id {names}")

@@ -23,7 +23,7 @@ FLOOR = 0.1
 
 
 class SelfBleu:
-    """The BLEU of each of some texts against all others; told of their n-grams order by order, from 1 on."""
+    """The BLEU of each of some texts against all others; it is given their n-grams order by order, from 1 on."""
 
     def __init__(self, lengths: I64) -> None:
         """`lengths`: tokens of each text, (T,), each at least 1."""

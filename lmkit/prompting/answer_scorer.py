@@ -112,23 +112,23 @@ class AnswerScorer:
         return score_normalization.best(by_norm[self.norm])
 
     def _warn_ties(self, question: Question, scores: Sequence[float], own: Scored) -> None:
-        """Says once that answers are the same to the model, or that the first of equals is chosen."""
+        """Warns once of candidates with the same tokens, or of a tie."""
         if self._warned_ties:
             return
         listed = _listed([one for one, size in zip(question.candidates, own.tokens, strict=True) if not size])
         said = None
         if self._same_tokens(question, own):
-            said = f"candidates {_listed(question.candidates)} are the same to the model"
+            said = f"candidates {_listed(question.candidates)} have the same tokens"
         elif listed:
-            said = f"candidates {listed} have no token of their own to be scored by"
+            said = f"candidates {listed} add no token to the prompt and cannot be scored"
         if said is not None:
             glued = question.before[-1:].strip() and not question.joint[:1].isspace()
-            said += f"; {self._separator} parts them from the prompt" if glued else ""
+            said += f"; hint: separate them from the prompt with {self._separator}" if glued else ""
         else:
             highest = max(scores)
             alike = [one for one, value in zip(question.candidates, scores, strict=True) if value == highest]
             if len(alike) > 1:
-                said = f"{_listed(alike)} score the same, of which the first is the answer"
+                said = f"tie between {_listed(alike)}, using the first"
         if said is not None:
             self._warned_ties = True
             self._notice(f"{question.place}: {said}" if question.place else said)
@@ -141,11 +141,11 @@ class AnswerScorer:
         return all(other == first for other in others)
 
     def _warn_single_line(self, questions: Sequence[Question]) -> None:
-        """Says once that a model sees the answer's line alone."""
+        """Warns once that the model sees only the answer's line."""
         several = any("\n" in question.before + question.after for question in questions)
         if several and not self._warned_lines and reads_lines(self._model):
             self._warned_lines = True
-            self._notice("the model reads each line by itself: of a prompt it sees the line that the answer is in")
+            self._notice("the model reads single lines: only the line of the answer is used as context")
 
 
 def _listed(candidates: Sequence[str]) -> str:

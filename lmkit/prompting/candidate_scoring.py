@@ -1,4 +1,4 @@
-"""How probable each answer to a question is: a text goes on with one of several candidates, and with what follows them.
+"""Candidate scoring: the probability of each candidate as the continuation of a text, with what follows it.
 
 The likelihood is exact: of all tokens of the whole text, as the model's tokenizer parts it, that are not the same
 with every candidate and without one. What all candidates share is the prefix, run once; it never reaches into the
@@ -51,7 +51,7 @@ class Parted(NamedTuple):
 
 
 def reads_lines(model: LanguageModel) -> bool:
-    """Whether a model reads each line by itself, so that a question's other lines are not seen."""
+    """Whether a model reads single lines, so that a question's other lines are not seen."""
     return not model.form.multiline and model.form.newline_id is not None
 
 
@@ -72,7 +72,7 @@ def part(model: LanguageModel, question: Question) -> Parted:
         before, after = line.before, line.after.removesuffix("\n")
         end = model.form.newline_id if line.after.endswith("\n") else None
         if any("\n" in one for one in (question.joint, *question.candidates)):
-            raise DataError("an answer has several lines, and the model reads each line separately")
+            raise DataError("an answer has several lines, but the model reads single lines")
 
     def ids(text: str) -> I32:
         found: I32 = encode_prompt(model.tokenizer, model.form, text.encode())
@@ -100,8 +100,8 @@ def expect_room(model: LanguageModel, parted: Parted) -> None:
     size = len(parted.prefix) + max(map(len, parted.endings), default=0)
     if most is not None and size > most:
         raise DataError(
-            f"a prompt with an answer of {size} tokens exceeds the model's context of {most}",
-            hint="--window uses a prompt's last tokens",
+            f"prompt with answer of {size} tokens exceeds the model's context of {most}",
+            hint="use --window to keep only the prompt's last tokens",
         )
 
 

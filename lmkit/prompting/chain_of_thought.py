@@ -14,7 +14,7 @@ from lmkit.prompting.layout import Prompt, open_ended
 RESULT = "####"
 _MARK = re.compile(r"<<[^<>\n]*>>")
 SLOT = "{}"
-"""Where the output stands in a conclusion."""
+"""The slot of the output in a conclusion."""
 
 
 def told_apart(example: Example, *, keep_marks: bool = False) -> Example:

@@ -67,7 +67,7 @@ class Chat:
 def messages_in(value: Any) -> Messages:
     """Messages, each with a `role`. Raises DataError where it is no list of such."""
     if not isinstance(value, list) or not value:
-        raise DataError("`messages` is no list of messages")
+        raise DataError("`messages` is not a list of messages")
     for number, message in enumerate(value, 1):
         if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
             raise DataError(f"message {number} has no `role`")
@@ -86,7 +86,7 @@ def begun_by(system: str, messages: Messages) -> Messages:
 def _text(message: Mapping[str, Any], number: int) -> str:
     content = message.get("content")
     if not isinstance(content, str):
-        raise DataError(f"message {number} has no `content` that is a text")
+        raise DataError(f"message {number} has no text `content`")
     return content
 
 
@@ -98,9 +98,9 @@ def _llama2(messages: Messages, *, meta: bool) -> str:
     for number, message in enumerate(messages[first:], 1 + first):
         wanted = USER if (number - first) % 2 else ASSISTANT
         if message["role"] != wanted:
-            raise DataError(f"message {number} is of the {message['role']!r}, where the {wanted!r} is to speak")
+            raise DataError(f"message {number} has the role {message['role']!r}, expected {wanted!r}")
     if len(messages) == first:
-        raise DataError("nobody says anything")
+        raise DataError("the conversation has only a system message")
     system = f"<<SYS>>\n{texts[0]}\n<</SYS>>\n\n" if first else ""
     written, end = "", " </s>" if meta else "</s>"
     for place, text in enumerate(texts[first:]):
@@ -113,9 +113,9 @@ def _chatml(messages: Messages, going_on: bool) -> str:
     for number, message in enumerate(messages, 1):
         role = message["role"]
         if role not in (SYSTEM, USER, ASSISTANT, "tool"):
-            raise DataError(f"message {number} is of the {role!r}, who is none of system, user, assistant and tool")
+            raise DataError(f"message {number} has the role {role!r}, expected system, user, assistant or tool")
         if role == SYSTEM and number > 1:
-            raise DataError(f"message {number} is of the system, which speaks first or not at all")
+            raise DataError(f"message {number} has the role system, which only the first message may have")
         written += f"<|im_start|>{role}\n{_text(message, number)}<|im_end|>\n"
     return written + ("<|im_start|>assistant\n" if going_on else "")
 
@@ -181,7 +181,7 @@ def source_in(files: "Mapping[str, Buffer]", name: str | None = None) -> Source:
     """The template of a model's folder, as transformers finds it. Raises CheckpointError where there is none."""
     published = in_folder(files)
     if not published.chat_templates:
-        raise CheckpointError(f"no chat template in the folder, in none of {', '.join(FILES)}")
+        raise CheckpointError(f"no chat template in the folder: expected one in {', '.join(FILES)}")
     added = json_in(files, TOKENIZER).get("added_tokens_decoder")
     listed = added.values() if isinstance(added, dict) else ()
     special = [content(one) for one in listed if isinstance(one, dict) and one.get("special")]

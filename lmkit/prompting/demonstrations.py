@@ -41,11 +41,11 @@ class DemonstrationSelector:
         self._place, self._fixed = place, selection.select == "fixed"
         self._pool = Pool(self._named(examples, selection.names) if self._fixed else examples, apart=True)
         if self._pool.repeated:
-            notice(f"{place}: {_repeated(self._pool.repeated)}, and left out")
+            notice(f"{place}: {_repeated(self._pool.repeated)}, left out")
         size = len(self._pool)
         self._count = size if selection.count is None and self._fixed else selection.count
         if (self._count or 0) > size:
-            raise self._too_few(f"{self._count} examples are asked for, and there are {size}")
+            raise self._too_few(f"too few examples: expected {self._count}, got {size}")
         draws = example_selection.Draws(selection.seed, per_item=selection.per_item)
         self._selector = _selector(selection, self._pool.examples, draws)
         self.arranged: example_selection.Arrangement = {
@@ -61,7 +61,7 @@ class DemonstrationSelector:
             raise DataError(f"{self._place}: {error}", hint=error.hint) from None
 
     def _too_few(self, message: str) -> DataError:
-        hint = "name one more with --ids, to stand in for it" if self._fixed else "fewer with --shots"
+        hint = "name one more with --ids as a replacement" if self._fixed else "ask for fewer with --shots"
         return DataError(f"{self._place}: {message}", hint=hint)
 
     def chosen(self, item: Example) -> list[Example]:
@@ -71,12 +71,12 @@ class DemonstrationSelector:
         beside = len(self._pool) - len(self._pool.same(item))
         count = beside if self._count is None else self._count
         if count > beside:
-            raise self._too_few(f"{count} examples are asked for, and there are {beside} beside {item.place}")
+            raise self._too_few(f"too few examples: expected {count}, got {beside} that differ from {item.place}")
         return self._selector.select(item, count)
 
 
 def _repeated(count: int) -> str:
-    return "1 example is the same as an earlier one" if count == 1 else f"{count} examples are the same as earlier ones"
+    return "1 example repeats an earlier one" if count == 1 else f"{count} examples repeat earlier ones"
 
 
 def _selector(

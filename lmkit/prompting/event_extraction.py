@@ -82,16 +82,16 @@ def frames_in(document: Any) -> Frames:
         raise DataError(f"{unknown[0]!r} is neither `frames` nor `goal`")
     goal, listed = document.get("goal"), document["frames"]
     if goal is not None and not isinstance(goal, str):
-        raise DataError("its `goal` is not a text")
+        raise DataError("`goal` is not a text")
     if isinstance(listed, Mapping):
         listed = [{"name": name, **_parts(name, parts)} for name, parts in listed.items()]
     if not isinstance(listed, list) or not listed:
-        raise DataError("its `frames` are no list of frames")
+        raise DataError("`frames` is not a list of frames")
     frames = tuple(_frame(number, one) for number, one in enumerate(listed, 1))
     names = [frame.name for frame in frames]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise DataError(f"the frame {twice!r} stands twice")
+        raise DataError(f"frame {twice!r} is repeated")
     return Frames(frames, goal)
 
 
@@ -100,22 +100,23 @@ def _parts(name: object, parts: Any) -> Mapping[str, Any]:
     if parts is None or isinstance(parts, str):
         return {"description": parts or ""}
     if not isinstance(parts, Mapping):
-        raise DataError(f"the frame {name!r} is no mapping")
+        raise DataError(f"frame {name!r} is not a mapping")
     return parts
 
 
 def _frame(number: int, value: Any) -> Frame:
     parts = {"name": value} if isinstance(value, str) else value
     if not isinstance(parts, Mapping) or set(parts) - set(Frame._fields):
-        raise DataError(f"frame {number} is more or else than `name`, `description` and `examples`")
+        raise DataError(f"frame {number} has other fields than `name`, `description` and `examples`")
     name, description, examples = parts.get("name"), parts.get("description", ""), parts.get("examples", [])
     if not isinstance(name, str) or not name.strip() or "\n" in name:
         raise DataError(
-            f"frame {number} has no `name` that is a text of one line", hint="YAML takes yes and no for more"
+            f"frame {number} has no `name`, a text of one line",
+            hint="quote names that YAML reads as other values, such as yes and no",
         )
     listed = isinstance(examples, list) and all(isinstance(one, str) for one in examples)
     if not isinstance(description, str) or not listed:
-        raise DataError(f"frame {name!r}: its `description` is a text, and its `examples` are a list of texts")
+        raise DataError(f"frame {name!r}: expected a text as `description` and a list of texts as `examples`")
     return Frame(name, " ".join(description.split()), tuple(examples))
 
 
@@ -197,5 +198,5 @@ def _wrong(names: Sequence[str], text: str, event: Any) -> str | None:
     if not isinstance(event, list) or len(event) != 2 or not all(isinstance(one, str) for one in event):
         return "not a frame and a trigger"
     if event[0] not in names:
-        return f"{event[0]!r} is none of the frames"
+        return f"{event[0]!r} is not one of the frames"
     return None if event[1] and event[1] in text else f"{event[1]!r} is not in the text"

@@ -1,4 +1,4 @@
-"""Which examples stand in a prompt, and in which order: never the item itself. Knows no layout.
+"""Selection and order of the examples in a prompt: never the item itself. Knows no layout.
 
 Every way but similarity goes by an order of all examples, of which a prompt has the first that are not the item;
 so a prompt of fewer examples has the first of those that one of more has.
@@ -28,7 +28,7 @@ def taken(pool: Pool, order: Iterable[int], same: frozenset[int], count: int) ->
     found = [pool.examples[place] for place in islice((place for place in order if place not in same), count)]
     if len(found) < count:
         beside = len(pool) - len(same)
-        raise DataError(f"{count} examples are asked for, and there are {beside} beside the item")
+        raise DataError(f"too few examples: expected {count}, got {beside} that differ from the item")
     return found
 
 
@@ -44,7 +44,7 @@ class InOrder:
 
 
 class Draws:
-    """Orders at random that hang on a seed: one for all items, or, `per_item`, on what an item is known by too."""
+    """Random orders that depend on a seed: one for all items, or, `per_item`, also on the item's id."""
 
     def __init__(self, seed: int, *, per_item: bool = False) -> None:
         self._seed, self._per_item = seed, per_item
@@ -73,7 +73,7 @@ def drawn(seed: int, key: str, size: int) -> Iterator[int]:
 
 
 def shuffled(examples: Sequence[Example], seed: int) -> InOrder:
-    """Examples at random, the same for all items: the first of an order that hangs on the seed alone."""
+    """Examples at random, the same for all items: the first of an order that depends on the seed alone."""
     return InOrder([examples[place] for place in drawn(seed, SHOTS, len(examples))])
 
 
@@ -93,7 +93,7 @@ class Balanced:
     """Examples of each label in turn, labels and the examples of each in orders at random.
 
     Of any count no label has two more than another that still has examples. Where the item is one of them, the
-    next of its label stands in its place.
+    next of its label replaces it.
     """
 
     def __init__(self, examples: Sequence[Example], draws: Draws) -> None:
@@ -132,16 +132,16 @@ def _others(group: Sequence[int], order: Iterable[int], same: frozenset[int]) ->
 def named(examples: Sequence[Example], names: Sequence[str]) -> list[Example]:
     """The examples of these names, in this order: ids, or numbers of those that have no such id.
 
-    Raises DataError for a name that is nobody's, and for one that comes twice.
+    Raises DataError for an unknown name, and for a repeated one.
     """
     by_name = {str(example.number): example for example in examples}
     by_name |= {example.key: example for example in reversed(examples) if example.id is not None}
     unknown = [name for name in names if name not in by_name]
     if unknown:
-        raise DataError(f"no example is called {', '.join(map(repr, unknown))}")
+        raise DataError(f"no example with the id {', '.join(map(repr, unknown))}")
     found = [by_name[name] for name in names]
     if len({example.number for example in found}) < len(found):
-        raise DataError("one example is named twice")
+        raise DataError("an example is repeated in --ids")
     return found
 
 

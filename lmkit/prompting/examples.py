@@ -28,7 +28,7 @@ class Example:
     record: Mapping[str, Any] = field(default_factory=dict)
     """What else its record has."""
     reasoning: str | None = None
-    """How its output comes about, where that is told."""
+    """The reasoning that leads to its output, if given."""
 
     @property
     def name(self) -> Any:

@@ -55,10 +55,10 @@ class Template:
         from jinja2 import nodes
 
         for node in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
-            raise TemplateError(f"line {node.lineno}: a template here stands alone, without {', '.join(_OTHERS)}")
+            raise TemplateError(f"line {node.lineno}: the template must not use {', '.join(_OTHERS)}")
         for node in tree.find_all(nodes.NSRef):
             if node.attr.startswith("_"):
-                raise TemplateError(f"line {node.lineno}: {node.attr!r} is no name for a template")
+                raise TemplateError(f"line {node.lineno}: the name {node.attr!r} is not allowed in a template")
 
 
 def _errors() -> Any:
@@ -140,7 +140,7 @@ def _namespace(*args: Any, **kwargs: Any) -> Any:
 
     values = dict(*args, **kwargs)
     if any(str(name).startswith("_") for name in values):
-        raise _errors().SecurityError("names in a namespace begin with a letter")
+        raise _errors().SecurityError("names in a namespace must begin with a letter")
     return Namespace(values)
 
 

@@ -1,6 +1,6 @@
 """What labels in a prompt's examples are worth: the same prompts with right labels, random, flipped ones and none.
 
-Min et al. 2022, "Rethinking the Role of Demonstrations": the same examples stand in the same order in all
+Min et al. 2022, "Rethinking the Role of Demonstrations": the same examples are in the same order in all
 arms of a trial, and only their labels differ. Knows no models.
 
 Shapes: S seeds, N items.
@@ -55,7 +55,7 @@ def relabelled(examples: Sequence[Example], arm: str, seed: int) -> list[Example
         return [replace(example, output=None) for example in examples]
     if arm == "flipped":
         if len(labels) < 2:
-            raise DataError(f"{len(labels)} label in all examples: nothing to flip it to")
+            raise DataError("all examples have the same label, which cannot be flipped")
         following = dict(zip(labels, [*labels[1:], labels[0]], strict=True))
         return [replace(example, output=following[str(example.output)]) for example in examples]
     drawn = np.random.Generator(np.random.Philox(key=[seed, 1])).integers(len(labels), size=len(examples))

@@ -8,7 +8,7 @@ from lmkit.prompting.examples import Example
 
 
 class Prompt(NamedTuple):
-    """A prompt, which ends in no space, and the `joint`: what stands between it and an answer."""
+    """A prompt, which ends in no space, and the `joint`: the separator between it and an answer."""
 
     text: str
     joint: str
@@ -29,7 +29,7 @@ def open_ended(text: str) -> Prompt:
 
 @dataclass(frozen=True)
 class Layout:
-    r"""What stands between the parts: instruction \n example, example, ..., item; an example is input, sep, output."""
+    r"""Separators between the parts: instruction \n example, example, ..., item; an example is input, sep, output."""
 
     instruction: str = ""
     sep: str = " => "

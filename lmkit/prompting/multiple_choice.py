@@ -1,4 +1,4 @@
-"""Questions with their candidates, and what comes of them. Knows no models, no norms and no files."""
+"""Questions with their candidates, and the texts to score. Knows no models, no norms and no files."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class Question:
     before: str
     candidates: tuple[str, ...]
     joint: str = ""
-    """What stands before an answer, such as a space that the text before does not end in."""
+    """The separator before an answer, such as a space that the text before does not end in."""
     after: str = ""
     place: str = field(default="", compare=False)
     """Where it was read, for messages."""

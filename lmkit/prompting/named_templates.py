@@ -107,7 +107,7 @@ def both_orders(record: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     style = FORMATS["gpt1"]
     a, b = _found(style, record, "a"), _found(style, record, "b")
     if a is None or b is None:
-        raise DataError(f"{SIMILARITY} takes two texts, `a` and `b`")
+        raise DataError(f"{SIMILARITY} needs two texts, `a` and `b`")
     return [("ab", dict(record)), ("ba", {**record, a: record[b], b: record[a]})]
 
 
@@ -126,7 +126,7 @@ def choices_of(record: Mapping[str, Any]) -> list[str]:
     """The choices of a record as texts. Raises DataError where they are no list of two or more."""
     choices = record.get("choices")
     if not isinstance(choices, Sequence) or isinstance(choices, str) or len(choices) < 2:
-        raise DataError("the field 'choices' is no list of two texts or more")
+        raise DataError("the field 'choices' is not a list of at least two texts")
     return [as_text(choice, "choices") for choice in choices]
 
 
@@ -136,7 +136,7 @@ def candidates(record: Mapping[str, Any], answers: str) -> list[str]:
     if answers == "letter":
         return [letter for letter, _ in zip(letters(), choices, strict=False)]
     if len(set(choices)) < len(choices):
-        raise DataError("two choices are the same", hint="--answers letter tells them apart")
+        raise DataError("two choices are the same", hint="distinguish them with --answers letter")
     return choices
 
 
@@ -157,10 +157,10 @@ def right_choice(record: Mapping[str, Any], answers: str) -> str | None:
         places = [place for place, choice in enumerate(choices) if choice == text]
         places = places or [place for place, letter in enumerate(lettered) if letter == text.strip("() ")]
     if not places:
-        raise DataError(f"{text!r} is none of the choices")
+        raise DataError(f"{text!r} is not one of the choices")
     if len(places) > 1:
         first, second = places[:2]
         raise DataError(
-            f"{text!r} could be choice {lettered[first]} or {lettered[second]}", hint="a letter, as text, names one"
+            f"{text!r} could be choice {lettered[first]} or {lettered[second]}", hint="give the letter as text"
         )
     return candidates(record, answers)[places[0]]

@@ -28,7 +28,7 @@ def prefix_scorer_of(model: LanguageModel) -> PrefixCache:
 
 
 class StatePrefixScorer:
-    """The states after each token of the last prefix; others go on from where they part from it, by single steps."""
+    """The states after each token of the last prefix; others continue where they differ from it, by single steps."""
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model

@@ -14,7 +14,7 @@ from lmkit.prompting.token_budget import Budget
 LISTED = 20
 """Most distinct outputs that are listed as labels."""
 RESERVED_FIELDS = ("prompt", "joint", "input", "shots", "dropped", "slot")
-"""Fields that say something of the prompt they stand with, which an item's own would contradict."""
+"""Fields about the prompt of their record, which an item's own would contradict."""
 
 
 class PromptRecords:

@@ -93,4 +93,4 @@ def _scored(value: Any, question: Question) -> Scored:
             return Scored(tuple(map(float, nats)), tuple(map(int, tokens)))
     except (TypeError, ValueError):
         pass
-    raise DataError("the cache has a value that is no score", hint="remove the file of --cache")
+    raise DataError("the cache has a value that is not a score", hint="remove the file of --cache")

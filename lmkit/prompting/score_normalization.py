@@ -34,7 +34,7 @@ FREE = ("none", "tokens", "bytes", "chars")
 DEARER = ("pmi", "domain", "calibrated")
 NORMS = FREE + DEARER
 CONTENT_FREE = ("N/A", "", "[MASK]")
-"""What stands for a text without content. Zhao et al. (2021), section 5."""
+"""Content-free texts. Zhao et al. (2021), section 5."""
 
 
 class Baselines(NamedTuple):
@@ -84,8 +84,8 @@ def questions(
         found = [without_content(question, text, content) if isinstance(text, str) else None for content in contents]
         if None in found:
             raise DataError(
-                f"{question.place + ': ' if question.place else ''}no `input` that the prompt has",
-                hint="`calibrated` puts texts without content in its place",
+                f"{question.place + ': ' if question.place else ''}no `input` that occurs in the prompt",
+                hint="`calibrated` replaces it by content-free texts",
             )
         asked += [one for one in found if one is not None]
     return asked

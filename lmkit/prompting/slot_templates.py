@@ -15,7 +15,7 @@ _SLOT = re.compile(r"\[X(?::([^\[\]]+))?\]|\[Z\]")
 
 
 class FilledTemplate(NamedTuple):
-    """A prompt, what stands between it and an answer (`joint`), and where its `[Z]` is, None at its end."""
+    """A prompt, the separator before an answer (`joint`), and the position of its `[Z]`, None for the end."""
 
     text: str
     joint: str
@@ -70,7 +70,7 @@ def parse(text: str) -> Template:
         parts += [text[begin : found.start()], None if found[0] == ANSWER else Slot(found[1])]
         begin = found.end()
     if parts.count(None) > 1:
-        raise DataError(f"{ANSWER} stands twice in it, and an answer goes to one place")
+        raise DataError(f"{ANSWER} occurs twice, expected once")
     return Template((*parts, text[begin:]))
 
 
@@ -115,10 +115,10 @@ def located_each(render: RenderEach, records: Sequence[Mapping[str, Any]]) -> It
 
 def _located(text: str, hidden: str) -> FilledTemplate:
     if hidden.translate(_SHOWN) != text:
-        raise DataError(f"its text depends on brackets in the data, so that the place of {ANSWER} is not known")
+        raise DataError(f"the position of {ANSWER} is ambiguous, because the text depends on brackets in the data")
     count = hidden.count(ANSWER)
     if count > 1:
-        raise DataError(f"{ANSWER} stands {count} times in the prompt, and an answer goes to one place")
+        raise DataError(f"{ANSWER} occurs {count} times in the prompt, expected once")
     return FilledTemplate(text, "", hidden.index(ANSWER)) if count else ended(text)
 
 

@@ -40,7 +40,9 @@ class Budget:
         if not fits(best):
             best = laid(0)
             if not fits(best):
-                raise DataError(f"a prompt of {self.size(best[0].text)} tokens without examples, {self.most} may be")
+                raise DataError(
+                    f"the prompt has {self.size(best[0].text)} tokens without examples, expected at most {self.most}"
+                )
             low, high = 0, len(shots)  # so many fit, so many do not: a prompt of more examples is the longer one
             while high - low > 1:
                 middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""Which label an answer stands for, and the scores of labels from those of answers. Knows no models and no files."""
+"""Verbalizers: the label of each answer, and label scores from those of answers. Knows no models and no files."""
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Verbalizer:
                 found[self.labels[one]].append(value)
         made = {label: total(some) if way == "sum" else max(some) for label, some in found.items() if some}
         if not made:
-            raise DataError("none of the candidates has a label in the verbalizer")
+            raise DataError("no candidate has a label in the verbalizer")
         return made
 
 
@@ -57,7 +57,7 @@ class LabelMapper:
     noticed: bool = False
 
     def check(self, candidates: Sequence[str], place: str = "") -> None:
-        """Says what does not match. Raises DataError if that is to be refused, or nothing matches."""
+        """Warns of words and candidates that do not match. Raises DataError if `strict`, or if nothing matches."""
         unmapped, absent = self.verbalizer.strangers(candidates)
         parts = [f"{_listed(unmapped)} without a label"] if unmapped else []
         parts += [f"{_listed(absent)} not among the candidates"] if absent else []
@@ -94,19 +94,19 @@ def verbalizer_of(pairs: Sequence[tuple[str, Any]]) -> Verbalizer:
     labels: dict[str, str] = {}
     lists = [isinstance(value, list) for _, value in pairs]
     if not pairs or any(lists) != all(lists):
-        raise DataError("a verbalizer is an object of labels with lists of words, or of words with labels")
+        raise DataError("expected an object of labels with lists of words, or of words with labels")
     for key, value in pairs:
         for word, label in [(word, key) for word in value] if isinstance(value, list) else [(key, value)]:
             _add(labels, _text(word), _text(label))
     if not labels:
-        raise DataError("no words")
+        raise DataError("the verbalizer has no words")
     return Verbalizer(labels)
 
 
 def _add(labels: dict[str, str], word: str, label: str) -> None:
     if word in labels:
         where = f"twice under {label!r}" if labels[word] == label else f"under {labels[word]!r} and under {label!r}"
-        raise DataError(f"the word {word!r} stands {where}")
+        raise DataError(f"the word {word!r} occurs {where}")
     labels[word] = label
 
 

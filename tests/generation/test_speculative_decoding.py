@@ -352,7 +352,7 @@ def test_a_draft_that_thinks_nothing_possible_proposes_nothing():
 
 def test_other_tokens_are_refused():
     draft_models.check_same_tokens(LETTERS, tokenizer_of("char", "abcdefgh"))
-    with pytest.raises(CheckpointError, match="11 char tokens of the model"):
+    with pytest.raises(CheckpointError, match="the model's 11 char tokens"):
         draft_models.check_same_tokens(LETTERS, tokenizer_of("char", "abcdefgi"))
     with pytest.raises(CheckpointError, match="word tokens"):
         draft_models.check_same_tokens(LETTERS, tokenizer_of("word", "abcdefgh"))

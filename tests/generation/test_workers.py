@@ -173,7 +173,7 @@ def test_a_process_that_is_killed_is_told_of(opened):
     events = Generator(model, stepper, most=10**6, batch=8).run(requests(model))
     next(events)
     os.kill(processes_of(stepper)[1], signal.SIGKILL)
-    with pytest.raises(ProcessError, match="ended from outside"):
+    with pytest.raises(ProcessError, match="worker process was killed"):
         list(events)
 
 

@@ -111,9 +111,9 @@ def test_the_smallest_p_is_that_of_all_exchanges():
 
 
 def test_bad_numbers():
-    with pytest.raises(ValueError, match="one at least"):
+    with pytest.raises(ValueError, match="at least one number"):
         bootstrap.interval([])
-    with pytest.raises(ValueError, match="2 and 1 scores"):
+    with pytest.raises(ValueError, match="got 2 and 1"):
         bootstrap.paired_difference([1, 2], [1])
 
 

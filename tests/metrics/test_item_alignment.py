@@ -25,14 +25,14 @@ def test_samples_of_one_id_share_an_item():
 @pytest.mark.parametrize(
     ("items", "others", "message"),
     [
-        (("x", "x"), (None, None), "^a:2: the id 'x' was there before, at a:1$"),
-        (("x", "y"), ("x", "x"), "^b:2: the id 'x' was there before, at b:1$"),
-        (("x", None), (None, None), "^a:2: no `id`, which 1 of 2 records have, so what belongs to it is not known$"),
-        (("x", "y"), ("x",), "^b has nothing for 1 of 2 items of a: id 'y'$"),
-        (("x",), ("x", "y"), "^a has nothing for 1 of 2 items of b: id 'y'$"),
-        (tuple("123456"), ("7",), "of 6 items of a: id '1', '2', '3', '4', '5', ...$"),
-        ((None,), (None, None), "^a has 1 item and b has 2: they do not belong together$"),
-        ((None, None), (None,), "^a has 2 items and b has 1: they do not belong together$"),
+        (("x", "x"), (None, None), "^a:2: the id 'x' repeats that of a:1$"),
+        (("x", "y"), ("x", "x"), "^b:2: the id 'x' repeats that of b:1$"),
+        (("x", None), (None, None), "^a:2: no `id`, though 1 of 2 records have one$"),
+        (("x", "y"), ("x",), "^b lacks 1 of the 2 items of a: id 'y'$"),
+        (("x",), ("x", "y"), "^a lacks 1 of the 2 items of b: id 'y'$"),
+        (tuple("123456"), ("7",), "of the 6 items of a: id '1', '2', '3', '4', '5', ...$"),
+        ((None,), (None, None), "^a has 1 item but b has 2: expected equal numbers$"),
+        ((None, None), (None,), "^a has 2 items but b has 1: expected equal numbers$"),
     ],
 )
 def test_what_does_not_belong_together(items, others, message):

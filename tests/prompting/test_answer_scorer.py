@@ -70,7 +70,7 @@ def test_a_value_that_is_no_score_is_refused():
     question = Question("x", ("a", "b"))
     scorer_of(Model(), ResultCache(journal)).scores([(question, None)])
     journal.lines[0]["value"] = [[1.0], [1]]
-    with pytest.raises(DataError, match="no score"):
+    with pytest.raises(DataError, match="not a score"):
         scorer_of(Model(), ResultCache(journal)).scores([(question, None)])
 
 
@@ -80,8 +80,8 @@ def test_ties_and_lines_that_are_not_seen_are_noticed_once():
     for _ in range(2):
         scorer.scores([(Question("x\ny", ("a", "c"), " ", place="f:1"), None)])
     assert len(said) == 2
-    assert "sees the line" in said[0]
-    assert said[1] == "f:1: 'a', 'c' score the same, of which the first is the answer"
+    assert "only the line of the answer" in said[0]
+    assert said[1] == "f:1: tie between 'a', 'c', using the first"
 
 
 def test_questions_without_a_text_spare_what_replaces_it():

@@ -237,7 +237,7 @@ def test_a_prompt_beyond_the_context_is_refused():
     model = transformer("char", context=16)
     fits = Question("a" * 13, ("b", "cat"))
     score(model, fits)
-    with pytest.raises(DataError, match=r"f:3: a prompt with an answer of 17 tokens exceeds the model's context of 16"):
+    with pytest.raises(DataError, match=r"f:3: prompt with answer of 17 tokens exceeds the model's context of 16"):
         score(model, Question("a" * 14, ("b", "cat"), place="f:3"))
 
 

@@ -43,14 +43,14 @@ def test_chatml_to_the_byte():
 @pytest.mark.parametrize(
     ("name", "messages", "told"),
     [
-        ("llama2", turns("u") + turns("v"), "message 2 is of the 'user'"),
-        ("llama2", turns("u", "a")[1:], "message 1 is of the 'assistant'"),
-        ("llama2", turns("u", "a") + turns(system="s"), "message 3 is of the 'system'"),
-        ("llama2", turns(system="s"), "nobody"),
-        ("chatml", turns("u") + turns(system="s"), "message 2 is of the system"),
+        ("llama2", turns("u") + turns("v"), "message 2 has the role 'user'"),
+        ("llama2", turns("u", "a")[1:], "message 1 has the role 'assistant'"),
+        ("llama2", turns("u", "a") + turns(system="s"), "message 3 has the role 'system'"),
+        ("llama2", turns(system="s"), "only a system message"),
+        ("chatml", turns("u") + turns(system="s"), "message 2 has the role system"),
         ("chatml", [{"role": "wizard", "content": ""}], "'wizard'"),
-        ("chatml", [{"role": "user"}], "message 1 has no `content`"),
-        ("llama2", [{"role": "user", "content": ["x"]}], "message 1 has no `content`"),
+        ("chatml", [{"role": "user"}], "message 1 has no text `content`"),
+        ("llama2", [{"role": "user", "content": ["x"]}], "message 1 has no text `content`"),
     ],
 )
 def test_turns_out_of_order(name, messages, told):

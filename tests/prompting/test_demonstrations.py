@@ -26,7 +26,7 @@ def names(found):
 def test_examples_that_come_twice_are_left_out():
     said = []
     assert names(selector(said, count=3).chosen(Example("x"))) == [1, 2, 3]
-    assert said == ["shots: 1 example is the same as an earlier one, and left out"]
+    assert said == ["shots: 1 example repeats an earlier one, left out"]
 
 
 @pytest.mark.parametrize(("select", "expected"), [("similar", [3, 1]), ("fixed", [2, 1])])
@@ -43,11 +43,11 @@ def test_vectors_are_opened_when_they_are_compared():
 
 
 def test_too_few_examples_and_names_that_are_none_are_refused():
-    with pytest.raises(DataError, match=r"^shots: 4 examples are asked for, and there are 3$"):
+    with pytest.raises(DataError, match=r"^shots: too few examples: expected 4, got 3$"):
         selector(count=4)
-    with pytest.raises(DataError, match=r"^shots: 3 examples .* beside f:9$"):
+    with pytest.raises(DataError, match=r"^shots: .* expected 3, .* differ from f:9$"):
         selector(count=3).chosen(Example("red car", place="f:9"))
-    with pytest.raises(DataError, match=r"^shots: no example is called '7'$"):
+    with pytest.raises(DataError, match=r"^shots: no example with the id '7'$"):
         selector(count=None, select="fixed", names=["7"])
 
 
@@ -65,5 +65,5 @@ def test_a_budget_drops_examples_and_names_items_without_room():
     records = PromptRecords(Layout(), selector(count=2), Budget(20, len))
     assert records.record(Example("x"))["dropped"] == 1
     assert records.kept == {(1, 2): 1}
-    with pytest.raises(DataError, match=r"^f:1: a prompt of 33 tokens"):
+    with pytest.raises(DataError, match=r"^f:1: the prompt has 33 tokens"):
         records.record(Example("x" * 30, place="f:1"))

@@ -23,7 +23,7 @@ def test_labels_are_flipped_to_the_next_of_the_set():
 
 
 def test_one_label_cannot_be_flipped():
-    with pytest.raises(DataError, match="1 label in all examples"):
+    with pytest.raises(DataError, match="all examples have the same label"):
         relabelled([Example("one", "a")], "flipped", 0)
 
 

@@ -137,7 +137,7 @@ def test_the_right_choice_by_text_letter_or_number(choices, said, text, letter):
 
 def test_what_goes_wrong_with_choices():
     for said in ("z", 2, "C", -1):
-        with pytest.raises(DataError, match="none of the choices"):
+        with pytest.raises(DataError, match="not one of the choices"):
             named_templates.right_choice({"choices": ["x", "y"], "answer": said}, "text")
     for choices, said in (([1, 0], 0), (["x", "y", "x"], "x")):
         with pytest.raises(DataError, match="could be choice"):
@@ -146,7 +146,7 @@ def test_what_goes_wrong_with_choices():
         named_templates.candidates({"choices": ["x", "x"]}, "text")
     assert named_templates.candidates({"choices": ["x", "x"]}, "letter") == ["A", "B"]
     for choices in ("xy", None, ["x"], {"x": 1}):
-        with pytest.raises(DataError, match="no list"):
+        with pytest.raises(DataError, match="not a list"):
             rendered("t0-mcq", question="", context="", choices=choices)
 
 
@@ -172,12 +172,12 @@ HOSTILE = {
     "{{ cycler.__init__.__globals__ }}": "unsafe",
     "{{ items.append(1) }}": "unsafe",
     "{{ items.clear() }}": "unsafe",
-    "{% set ns = namespace() %}{% set ns.__class__ = 1 %}": "no name",
+    "{% set ns = namespace() %}{% set ns.__class__ = 1 %}": "not allowed",
     "{{ namespace(__class__=1) }}": "begin with a letter",
-    "{% include 'x' %}": "stands alone",
-    "{% import 'x' as y %}": "stands alone",
-    "{% from 'x' import y %}": "stands alone",
-    "{% extends 'x' %}": "stands alone",
+    "{% include 'x' %}": "must not use",
+    "{% import 'x' as y %}": "must not use",
+    "{% from 'x' import y %}": "must not use",
+    "{% extends 'x' %}": "must not use",
     "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}": "nested too deeply",
     "{{ range(10 ** 9) }}": "Range too big",
     "{{ x * 999999 }}": "more than 1048576 characters",
@@ -282,5 +282,5 @@ def test_a_slot_in_jinja_is_the_template_s_own():
     assert located("{{ x.y[0] }} [Z]", x={"y": ["[Z]"]}).slot == 4
     with pytest.raises(DataError, match="2 times"):
         located("[Z] [Z] {{ x }}", x="")
-    with pytest.raises(DataError, match="depends on brackets"):
+    with pytest.raises(DataError, match="is ambiguous"):
         located("{% if '[' in x %}a{% endif %}[Z]", x="[")

@@ -23,7 +23,7 @@ def test_as_many_of_the_first_choices_as_fit(sizes, most, arranged):
         count for count in range(len(shots) + 1) if len(layout.lay(arranged(shots[:count], item), item).text) <= most
     ]
     if not fitting:
-        with pytest.raises(DataError, match=f"a prompt of 10 tokens without examples, {most} may be"):
+        with pytest.raises(DataError, match=f"the prompt has 10 tokens without examples, expected at most {most}"):
             budget.fitted(layout, arranged, shots, item)
         assert not budget.kept
         return

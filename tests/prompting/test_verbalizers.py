@@ -30,16 +30,16 @@ def test_numbers_are_texts_and_labels_without_candidates_have_no_score():
     assert found.words == ("1", "", "0")
     assert found.scores(("0", "1"), [-1.0, -2.0], "sum") == {"pos": -2.0, "neg": -1.0}
     assert found.scores(("",), [-math.inf], "sum") == {"pos": -math.inf}
-    with pytest.raises(DataError, match="none of the candidates"):
+    with pytest.raises(DataError, match="no candidate has a label"):
         found.scores(("2",), [-1.0], "sum")
 
 
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ([("+", ["a"]), ("-", ["b", "a"])], "'a' stands under '[+]' and under '-'"),
-        ([("+", ["a", "a"])], "'a' stands twice under '[+]'"),
-        ([("a", "+"), ("a", "-")], "'a' stands under '[+]' and under '-'"),
+        ([("+", ["a"]), ("-", ["b", "a"])], "'a' occurs under '[+]' and under '-'"),
+        ([("+", ["a", "a"])], "'a' occurs twice under '[+]'"),
+        ([("a", "+"), ("a", "-")], "'a' occurs under '[+]' and under '-'"),
         ([("+", ["a"]), ("b", "-")], "labels with lists of words, or of words"),
         ([], "labels with lists"),
         ([("+", [])], "no words"),

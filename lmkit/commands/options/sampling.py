@@ -180,7 +180,7 @@ class SamplingOptions(FilterOptions):
             metavar="BITS",
             min=0.0,
             show_default=False,
-            help="Mirostat 2.0: keep the surprisal of tokens near this target, in bits; replaces the filters.",
+            help="Mirostat 2.0: keep the surprisal of tokens near this target, in bits; replaces truncation filters.",
         ),
     ] = None
     mirostat_rate: Annotated[

@@ -50,7 +50,7 @@ def extract(
     """Make prompts for event extraction, and check the answers.
 
     A prompt has the goal, the frames with their descriptions, five guidelines (JSON only; a list of [frame,
-    trigger]; only listed frames; triggers copied from the text; an empty list if there are no events) and
+    trigger]; only listed frames; triggers copied from the text; an empty list if no event occurs) and
     the text.
 
     Each record has a `json_schema`, to which `lmkit sample` constrains the answer: frames must be listed ones,

@@ -101,7 +101,7 @@ class Items:
 
 
 def columns_of(asked: str | None, otherwise: Sequence[str]) -> list[str]:
-    """The names of --columns. Raises UsageError for one that is empty or stands twice."""
+    """The names of --columns. Raises UsageError for one that is empty or repeated."""
     names = list(otherwise) if asked is None else asked.split(",")
     if "" in names or len(set(names)) < len(names):
         raise UsageError(f"--columns {asked!r} is not a list of different names")

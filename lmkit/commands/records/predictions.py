@@ -144,9 +144,9 @@ def _texts(value: Any) -> tuple[str, ...] | None:
 def gold_of(
     run: Run, name: str, items: Sequence[Item], gold: str | None, fields: Fields, *, samples: bool = False
 ) -> list[Item]:
-    """What is right for each item, and where it stands: of the file `gold`, or else as the items themselves say.
+    """The gold answers of each item and their places: from the file `gold`, or else from the items themselves.
 
-    `samples`: several items may be of one id. Raises DataError where there is none for one, or one is left over.
+    `samples`: several items may be of one id. Raises DataError for an item or a gold answer without the other.
     """
     if gold is not None:
         return aligned(items, read(run, gold, fields), name, gold, samples=samples)

@@ -28,11 +28,11 @@ class QuestionRecord:
 
 @dataclass(frozen=True)
 class QuestionReader:
-    """What options say of all prompts: the candidates, if they are the same for all, and what stands before these."""
+    """Options for all prompts: the candidates, if they are the same for all, and the separator before them."""
 
     candidates: tuple[str, ...] | None = None
     words: tuple[str, ...] | None = None
-    """Those of a verbalizer, where nobody names candidates."""
+    """The words of a verbalizer, for prompts without named candidates."""
     joint: str = ""
 
     def only(self, prompt: str) -> QuestionRecord:

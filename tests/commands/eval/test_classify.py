@@ -88,11 +88,11 @@ def test_what_does_not_belong_together(fails, gold, write):
     assert "<stdin> has 2 items and gold.txt has 6" in said("--gold", gold, stdin=b"a\nb\n")
     named = write("g.jsonl", records(GOLD))
     told = said("--gold", named, stdin=records(PREDICTED[:4]))
-    assert "<stdin> has nothing for 2 of 6 items of g.jsonl: id '5', '6'" in told
+    assert "<stdin> lacks 2 of the 6 items of g.jsonl: id '5', '6'" in told
     told = said("--gold", named, stdin=records(PREDICTED).replace(b'"id": 6', b'"id": "x"'))
-    assert "g.jsonl has nothing for 1 of 6 items of <stdin>: id 'x'" in told
+    assert "g.jsonl lacks 1 of the 6 items of <stdin>: id 'x'" in told
     told = said("--gold", named, stdin=records(PREDICTED).replace(b'"id": 6', b'"id": 1.0'))
-    assert "<stdin>:6: the id '1' was there before, at <stdin>:1" in told
+    assert "<stdin>:6: the id '1' repeats that of <stdin>:1" in told
     assert "<stdin>:1: no `gold`" in said(stdin=records(PREDICTED))
     assert "<stdin>:1: no `gold`" in said(stdin=b"pos\n")
 

@@ -80,7 +80,7 @@ def test_seeds_draw_examples_and_labels(files, lmkit):
     [
         (["--labels", "silver"], 2, "--labels: 'silver' is not one of"),
         (["-k", "many"], 2, "--shots 'many' is not a list of numbers"),
-        (["-k", "13"], 3, "13 examples are asked for, and there are 12"),
+        (["-k", "13"], 3, "too few examples: expected 13, got 12"),
         (["--norm", "domain"], 2, "--domain"),
         (["--seeds", "0"], 2, "--seeds"),
     ],
@@ -94,7 +94,7 @@ def test_what_makes_no_sense(files, lmkit, options, status, message):
 def test_one_label_can_not_be_flipped(files, lmkit):
     done = lmkit("prompt", "ablate", "all-a.tsv", "dev.tsv", "-m", "ignoring.arpa", *FIRST)
     assert done.status == 3
-    assert "nothing to flip it to" in done.stderr
+    assert "cannot be flipped" in done.stderr
 
 
 def test_items_need_outputs(files, lmkit):

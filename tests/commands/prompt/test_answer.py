@@ -232,7 +232,7 @@ def test_no_prompts_no_answers(lmkit, film):
 def test_a_model_of_lines_says_what_it_sees(answer, lmkit, film):
     record = {"prompt": "la\nfue ", "id": 1}
     done = lmkit("prompt", "answer", "-m", film, "--labels", WORDS, stdin=lines_of(record, record))
-    assert done.stderr.count("reads each line by itself") == 1
+    assert done.stderr.count("reads single lines") == 1
     (alone,) = answer("-m", film, "--labels", WORDS, "--prompt", "fue ")
     assert done.records == [alone, alone]
 
@@ -241,7 +241,7 @@ def test_a_prompt_beyond_the_context(fails, answer, shelf):
     records = [{"prompt": "a"}, {"prompt": "the cat sat on"}]
     stdin = lines_of(*records)
     done = fails(3, "prompt", "answer", "-m", shelf["transformer.lm"], "--labels", "a,b", stdin=stdin)
-    assert "<stdin>:2: a prompt with an answer of 15 tokens exceeds the model's context of 8" in done.stderr
+    assert "<stdin>:2: prompt with answer of 15 tokens exceeds the model's context of 8" in done.stderr
     assert "--window" in done.stderr
     assert len(answer("-m", shelf["transformer.lm"], "--labels", "a,b", "--window", stdin=stdin)) == 2
 
@@ -249,8 +249,8 @@ def test_a_prompt_beyond_the_context(fails, answer, shelf):
 def test_a_tie_is_told_once(lmkit, film):
     record = {"prompt": "fue", "id": None}
     done = lmkit("prompt", "answer", "-m", film, "--labels", "x,y", stdin=lines_of(record, record))
-    parted = "a --joint such as ' ' parts them from the prompt"
-    assert done.stderr == f"lmkit: <stdin>:1: candidates 'x', 'y' are the same to the model; {parted}\n"
+    parted = "hint: separate them from the prompt with a --joint such as ' '"
+    assert done.stderr == f"lmkit: <stdin>:1: candidates 'x', 'y' have the same tokens; {parted}\n"
     assert [(found["id"], found["answer"]) for found in done.records] == [(1, "x"), (2, "x")]
 
 
@@ -288,8 +288,8 @@ def test_a_strict_check_refuses_what_does_not_match(fails, answer, film, write):
     ("data", "message"),
     [
         (b"", "v.json: not JSON"), (b"[]", "not a JSON object"), (b"{", "not JSON"), (b"\xff", "not UTF-8"),
-        (b'{"a": "x", "a": "y"}', "v.json: the word 'a' stands under 'x' and under 'y'"),
-        (b'{"a": ["x"], "b": ["x"]}', "v.json: the word 'x' stands under 'a' and under 'b'"),
+        (b'{"a": "x", "a": "y"}', "v.json: the word 'a' occurs under 'x' and under 'y'"),
+        (b'{"a": ["x"], "b": ["x"]}', "v.json: the word 'x' occurs under 'a' and under 'b'"),
     ],
 )  # fmt: skip
 def test_what_is_no_verbalizer(fails, film, write, data, message):
@@ -359,7 +359,7 @@ def test_what_is_no_cache_is_left_alone(fails, long, work, data):
 def test_a_damaged_cache_is_refused(fails, lmkit, long, work):
     lmkit(*long, "--cache", "c")
     lines = (work / "c").read_bytes().splitlines(keepends=True)
-    for odd, message in ((b"{\n", "c:2: a damaged line"), (None, "no score")):
+    for odd, message in ((b"{\n", "c:2: a damaged line"), (None, "not a score")):
         (work / "c").write_bytes(b"".join([lines[0], odd or lines[1].replace(b"[[", b"[[1, "), *lines[2:]]))
         assert message in fails(3, *long, "--cache", "c").stderr
 
@@ -418,11 +418,12 @@ def test_blanks_around_commas(answer, film):
     ("arguments", "said"),
     [
         (["--prompt", "x", "--labels", "0,01"],
-         "candidates '0', '01' are the same to the model; a --joint such as ' ' parts them from the prompt"),
+         "candidates '0', '01' have the same tokens; hint: separate them from the prompt with a --joint such as ' '"),
         (["--prompt", "x", "--labels", "0,01", "--joint", " "],
-         "candidates '0', '01' are the same to the model"),
+         "candidates '0', '01' have the same tokens"),
         (["--prompt", "x", "--labels", "0", "--labels", " mala"],
-         "candidates '0' have no token of their own to be scored by; a --joint such as ' ' parts them from the prompt"),
+         "candidates '0' add no token to the prompt and cannot be scored; hint: separate them from the prompt with a "
+         "--joint such as ' '"),
         (["--prompt", "fue", "--labels", "mala,buena", "--joint", " "], None),
     ],
 )  # fmt: skip

@@ -133,7 +133,7 @@ def test_answers_are_checked(lmkit, frames):
     }  # fmt: skip
     assert [record["problems"] for record in done.records][2:] == [
         ["not JSON"], ["not a list"], ["event 1: not a frame and a trigger"],
-        ["event 1: 'Murder' is none of the frames", "event 2: 'mata' is not in the text",
+        ["event 1: 'Murder' is not one of the frames", "event 2: 'mata' is not in the text",
          "event 3: '' is not in the text"],
     ]  # fmt: skip
     assert done.records[5]["events"] == [["Robbery", "robó"]]
@@ -144,17 +144,17 @@ def test_answers_are_checked(lmkit, frames):
     ("document", "told"),
     [
         ("", "no `frames`"),
-        ("frames: []", "no list of frames"),
-        ("frames: [A, A]", "'A' stands twice"),
+        ("frames: []", "not a list of frames"),
+        ("frames: [A, A]", "'A' is repeated"),
         ("frames: {A: x, A: y}", "frames:1: 'A' stands twice"),
         ('{"frames": {"A": "x", "A": "y"}}', "'A' stands twice"),
-        ("frames: {No: x}", "no `name` that is a text"),
-        ("frames: [{name: A, colour: red}]", "frame 1 is more or else"),
+        ("frames: {No: x}", "no `name`, a text of one line"),
+        ("frames: [{name: A, colour: red}]", "frame 1 has other fields"),
         ("frames: [{name: A, examples: x}]", "frame 'A'"),
         ("frames: [A]\ngaol: x", "'gaol' is neither"),
         ("frames: [A]\ngoal: [x]", "`goal` is not a text"),
         ("frames: [\n{", "neither YAML nor JSON"),
-        ("frames: &a [*a]", "frame 1 is more or else"),
+        ("frames: &a [*a]", "frame 1 has other fields"),
         ("[" * 99999, "neither YAML nor JSON"),
         ("\x00", "neither YAML nor JSON"),
     ],

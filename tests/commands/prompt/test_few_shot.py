@@ -190,7 +190,7 @@ def test_examples_that_are_the_same_are_one(lmkit, write):
     shots = write("shots.tsv", b"a b\tp\nA  B\tq\nc\tr\n")
     done = lmkit("prompt", "few-shot", "-k", "2", shots, stdin=b"x\n")
     assert done.records[0]["shots"] == [1, 3]
-    assert done.stderr == "lmkit: shots.tsv: 1 example is the same as an earlier one, and left out\n"
+    assert done.stderr == "lmkit: shots.tsv: 1 example repeats an earlier one, left out\n"
 
 
 # Likeness by a model.
@@ -270,9 +270,9 @@ def test_an_item_that_alone_is_too_long(fails, write, shelf):
     shots = write("fr.tsv", FRENCH)
     words = ["few-shot", "-k", "2", "-m", shelf["word-0.lm"], "--max-tokens", "3", shots]
     done = fails(3, "prompt", *words, write("items.txt", b"one two three four\n"))
-    assert "items.txt:1: a prompt of 5 tokens without examples, 3 may be" in done.stderr
+    assert "items.txt:1: the prompt has 5 tokens without examples, expected at most 3" in done.stderr
     done = fails(3, "prompt", "zero-shot", "-m", shelf["word-0.lm"], "--max-tokens", "3", stdin=b"a\nb c d e\n")
-    assert "<stdin>:2: a prompt of 5 tokens without examples, 3 may be" in done.stderr
+    assert "<stdin>:2: the prompt has 5 tokens without examples, expected at most 3" in done.stderr
     assert len(done.records) == 1
 
 
@@ -346,11 +346,11 @@ def test_options_that_make_no_sense(words, message, fails, write):
 @pytest.mark.parametrize(
     ("shots", "items", "words", "message"),
     [
-        (b"", b"x\n", [], "shots: 4 examples are asked for, and there are 0"),
-        (MANY, b"x\n", ["-k", "31"], "shots: 31 examples are asked for, and there are 30"),
-        (MANY, b"a\ntext 3 OF many\n", ["-k", "30"], "30 examples are asked for, and there are 29 beside <stdin>:2"),
-        (MANY, b"text 3 of many\n", ["--select", "fixed", "--ids", "3,4"], "and there are 1 beside <stdin>:1"),
-        (MANY, b"x\n", ["--select", "fixed", "--ids", "3,no"], "shots: no example is called 'no'"),
+        (b"", b"x\n", [], "shots: too few examples: expected 4, got 0"),
+        (MANY, b"x\n", ["-k", "31"], "shots: too few examples: expected 31, got 30"),
+        (MANY, b"a\ntext 3 OF many\n", ["-k", "30"], "expected 30, got 29 that differ from <stdin>:2"),
+        (MANY, b"text 3 of many\n", ["--select", "fixed", "--ids", "3,4"], "got 1 that differ from <stdin>:1"),
+        (MANY, b"x\n", ["--select", "fixed", "--ids", "3,no"], "shots: no example with the id 'no'"),
         (b"a\tb\nc\n", b"x\n", [], "shots:2: no output"),
         (b"a\tb\tc\n", b"x\n", [], "shots:1: 3 fields: expected an input, a tab and an output"),
         (b"{}\n", b"x\n", ["--shots-input", "jsonl"], "shots:1: no field 'input' or 'text' or 'question'"),

@@ -98,7 +98,7 @@ def test_the_list_of_formats_names_them_with_examples(lmkit):
         (2, [], "", "no template"),
         (2, ["--template", "no slots"], "", "no [X]"),
         (2, ["--template", "t0mcq"], "", "--list shows the named templates"),
-        (2, ["--template", "[X][Z][Z]"], "", "--template: [Z] stands twice"),
+        (2, ["--template", "[X][Z][Z]"], "", "--template: [Z] occurs twice"),
         (2, ["--template", "{{ x"], "", "--template: line 1: "),
         (2, ["--template", "[X]", "--x", "a", "b.txt"], "", "exclude each other"),
         (2, ["--template", "[X]", "--task", "x"], "", "--task needs a named template"),
@@ -118,7 +118,7 @@ def test_the_list_of_formats_names_them_with_examples(lmkit):
         (3, ["--template", "[X]", "--input", "tsv"], "a\tb\tc\n", "<stdin>:1: 3 fields"),
         (3, ["--template", "t0-mcq", "--input", "jsonl"], '{"question": "", "context": ""}\n', "'choices'"),
         (3, ["--template", "t5"], "a\n", "<stdin>:1: no field 'task'"),
-        (3, ["--template", "gpt1", "--task", "similarity"], "a\n", "<stdin>:1: similarity takes two texts"),
+        (3, ["--template", "gpt1", "--task", "similarity"], "a\n", "<stdin>:1: similarity needs two texts"),
         (3, ["--template", "{{ 'x' * 10 ** 7 }}"], "a\n", "<stdin>:1: the text has more than 1048576"),
     ],
 )
