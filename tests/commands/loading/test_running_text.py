@@ -46,7 +46,8 @@ def test_records_and_files_are_documents(run, write):
     reader = running_text.text_reader("strict", TextSource())
     documents = [[b"a\n\nb\n"], [b"\n"], [b"c\n"], [b"d\n", b"e\n"]]
     for by in running_text.DOCUMENTS:
-        assert [list(blocks) for blocks in running_text.read_documents(run, reader, names, by, "reading")] == documents
+        records, lines = running_text.read_documents(run, reader, names, by, "reading")
+        assert [*([text] for text in records.texts), list(lines)] == documents
     plain = [str(write("c.txt", b"x\n")), names[1]]
     found = {by: list(running_text.read_documents(run, reader, plain, by, "reading")) for by in running_text.DOCUMENTS}
     assert {by: len(texts) for by, texts in found.items()} == {"file": 2, "blank-line": 1}
