@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from lmkit.data.sequences import TextFormat, sequences
+from lmkit.data.sequences import Documents, TextFormat, sequences, sequences_of
 from lmkit.errors import DataError
 from lmkit.protocols import I32, I64, Ints, Tokenizer
 from lmkit.tokenization import tokenizers
+from lmkit.tokenization.line_ends import Part
 from lmkit.tokenization.tokenizers import Learner, Stored
 from lmkit.tokenization.vocabulary import SPECIALS
 
@@ -60,8 +61,8 @@ class EncodedText:
     record: dict[str, Any]
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer, form: TextFormat, texts: Iterable[Iterable[bytes]]) -> "EncodedText":
-        """Encode texts, each given in blocks of whole lines, one behind another."""
+    def of(cls, tokenizer: Tokenizer, form: TextFormat, texts: Iterable[Iterable[bytes] | Documents]) -> "EncodedText":
+        """Encode texts, each given in blocks of whole lines, or several that are whole, one behind another."""
         ids, ends, lines = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         digest, size = sha256(), 0
 
@@ -71,8 +72,15 @@ class EncodedText:
                 lines.append(np.diff(np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == 10), prepend=-1))
                 yield block
 
-        for blocks in texts:
-            for part, places in sequences(tokenizer, form, measured(blocks)):
+        def encoded(text: Iterable[bytes] | Documents) -> Iterator[Part]:
+            if not isinstance(text, Documents):
+                return sequences(tokenizer, form, measured(text))
+            for _ in measured([b"".join(text.texts)]):
+                pass
+            return sequences_of(tokenizer, form, text)
+
+        for text in texts:
+            for part, places in encoded(text):
                 ids.append(part)
                 ends.append(places + size)
                 size += len(part)

@@ -114,6 +114,36 @@ def sequences(tokenizer: Tokenizer, form: TextFormat, blocks: Iterable[bytes]) -
     return _whole(tokenizer, form, blocks)
 
 
+@dataclass(frozen=True)
+class Documents:
+    """Texts of whole lines that are each read from its beginning, and encoded together, as they may be short."""
+
+    texts: Sequence[bytes]
+
+
+class _EncodedTogether:
+    """A tokenizer of texts that come in order, all of which were encoded at once; lines are encoded alone anyway."""
+
+    def __init__(self, tokenizer: Tokenizer, texts: Sequence[bytes]) -> None:
+        self.specials = tokenizer.specials
+        self._ids, self._ends = tokenizer.encode_block(b"".join(texts))
+        self._line = self._begin = 0
+
+    def encode_block(self, block: bytes) -> tuple[I32, I64]:
+        """See `Tokenizer.encode_block`."""
+        ends = self._ends[self._line : self._line + block.count(b"\n")]
+        begin, self._begin = self._begin, int(ends[-1])
+        self._line += len(ends)
+        return self._ids[begin : self._begin], ends - begin
+
+
+def sequences_of(tokenizer: Tokenizer, form: TextFormat, documents: Documents) -> Iterator[Part]:
+    """The same as `sequences` of several texts, one behind another."""
+    together: Any = _EncodedTogether(tokenizer, documents.texts)
+    for text in documents.texts:
+        yield from sequences(together, form, [text])
+
+
 def _none() -> I64:
     return np.zeros(0, dtype=np.int64)
 

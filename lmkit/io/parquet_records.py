@@ -30,15 +30,24 @@ def rows(name: str, fields: Sequence[str] | None = None) -> Iterator[list[dict[s
             _expect(opened.schema_arrow.names, fields, shown)
             columns = None if fields is None else list(fields)
             for batch in opened.iter_batches(ROWS, columns=columns, use_threads=False):
-                found = [{key: _plain(value) for key, value in row.items()} for row in batch.to_pylist()]
+                found = _values(batch, shown, number)
                 number += len(found)
                 yield found
-        except UnicodeDecodeError as error:
-            at = f"{shown}:{number + 1} to {number + ROWS}"
-            raise DataError(f"{at}: a text that is not UTF-8 (byte 0x{error.object[error.start]:02x})") from None
         except (pyarrow.ArrowException, OSError) as error:
             what = " ".join(str(error).split())
             raise DataError(f"{shown}: not Parquet, or damaged ({what})") from None
+
+
+def _values(batch: Any, shown: str, before: int) -> list[dict[str, Any]]:
+    """Return the rows of a batch. Raises DataError naming the row that has a text which is not UTF-8."""
+    try:
+        return [{key: _plain(value) for key, value in row.items()} for row in batch.to_pylist()]
+    except UnicodeDecodeError as error:
+        if batch.num_rows > 1:
+            parts = [_values(batch.slice(at, 1), shown, before + at) for at in range(batch.num_rows)]
+            return [row for part in parts for row in part]
+        byte = error.object[error.start]
+        raise DataError(f"{shown}:{before + 1}: a text that is not UTF-8 (byte 0x{byte:02x})") from None
 
 
 def _expect(names: Sequence[str], fields: Sequence[str] | None, shown: str) -> None:

@@ -84,7 +84,8 @@ def _text(record: Record, field: str) -> bytes:
     raise DataError(f"{place}: the field {field!r} is {'null' if value is None else 'not a text'}, expected a text")
 
 
-def _ended(text: bytes) -> bytes:
+def ended(text: bytes) -> bytes:
+    """Return a text with an end of its last line."""
     return text if text.endswith(b"\n") else text + b"\n"
 
 
@@ -121,13 +122,13 @@ class SourceReader(streams.TextReader):
             return
         for group in self.texts(name):
             for text in group:
-                yield self.blocks_in([_ended(text)], name)
+                yield self.blocks_in([ended(text)], name)
 
     def _of_records(self, name: str) -> Iterator[bytes]:
         held, size = list[bytes](), 0
         for group in self.texts(name):
             for text in group:
-                held.append(_ended(text))
+                held.append(ended(text))
                 size += len(held[-1])
             if held and (self.eager or size >= self.block):
                 yield self._seen(b"".join(held))

@@ -57,8 +57,10 @@ def test_texts_that_are_not_there(name, reader, fails):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_folders_are_no_texts(name, reader, fails, work):
-    assert fails(3, *reader(name), work).stderr.endswith(": Is a directory\n")
+def test_folders_without_texts_are_no_texts(name, reader, fails, work):
+    assert f"{work}: a folder without files of text\n  hint: their names end in .txt, " in (
+        fails(3, *reader(name), work).stderr
+    )
     assert fails(3, *reader(name), "").stdout == b""
 
 
@@ -201,8 +203,9 @@ def test_what_only_begins_like_something_compressed(reader, lmkit, write):
         "--config",
     ],
 )
-def test_other_texts_that_are_wrong(name, fails, shelf, write):
+def test_other_texts_that_are_wrong(name, fails, shelf, write, work):
     write("bad.txt", b"the\xff cat\n")
+    (work / "folder").mkdir()
     text, two = shelf["corpus.txt"], ["-m", shelf["witten-bell-2.lm"], "-m", shelf["other.lm"]]
     commands = {
         "ngram coverage": ["ngram", "coverage", text, "{}"], "ngram mix": ["ngram", "mix", *two, "--tune", "{}"],
@@ -212,7 +215,7 @@ def test_other_texts_that_are_wrong(name, fails, shelf, write):
         "ngram import --counts": ["ngram", "import", "--counts", "{}"],
         "--config": ["ngram", "fit", "--config", "{}", text],
     }  # fmt: skip
-    for bad in ("bad.txt", "none.txt", "."):
+    for bad in ("bad.txt", "none.txt", "folder"):
         done = fails(
             2 if (name, bad) == ("--config", "bad.txt") else 3,
             *(bad if word == "{}" else word for word in commands[name]),

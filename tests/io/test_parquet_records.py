@@ -2,6 +2,7 @@
 
 import datetime
 import gzip
+import random
 import sys
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def test_what_is_wrong_is_said(table, write):
 def test_a_text_that_is_not_utf_8_is_found(work):
     array = pa.array([b"ok", b"a\xff"]).view(pa.string())
     pq.write_table(pa.table({"text": array}), work / "a.parquet")
-    with pytest.raises(DataError, match=r"^a.parquet:1 to 256: a text that is not UTF-8 \(byte 0xff\)$"):
+    with pytest.raises(DataError, match=r"^a.parquet:2: a text that is not UTF-8 \(byte 0xff\)$"):
         list(rows("a.parquet"))
 
 
@@ -75,3 +76,23 @@ def test_without_pyarrow_it_is_said_what_to_do(table, monkeypatch):
     with pytest.raises(MissingError, match="pyarrow") as raised:
         list(rows(name))
     assert "lmkit-cli[parquet]" in raised.value.hint
+
+
+@pytest.mark.parametrize("compression", ["none", "snappy", "zstd"])
+def test_damage_ends_with_one_error(compression, work):
+    pq.write_table(
+        pa.table({"text": [f"línea {n} " * (n % 9) for n in range(300)]}), work / "a", compression=compression
+    )
+    data, draw = (work / "a").read_bytes(), random.Random(compression)
+    refused = []
+    for _ in range(60):
+        wrong = bytearray(data[: draw.choice([len(data), draw.randrange(len(data))])])
+        for _ in range(4 if wrong else 0):
+            wrong[draw.randrange(len(wrong))] = draw.randrange(256)
+        (work / "b").write_bytes(wrong)
+        try:
+            list(rows("b", ("text",)))
+        except DataError as error:
+            refused.append(str(error))
+    assert len(refused) > 20
+    assert all(message.startswith("b:") for message in refused)

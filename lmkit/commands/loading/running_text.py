@@ -1,11 +1,15 @@
 """Running text for commands: readers of files of any form, blocks and documents, what is said of them meanwhile."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from lmkit.commands.options.standard import Run
 from lmkit.io import size_limits, streams
-from lmkit.io.text_sources import PLAIN, SourceReader, TextSource
+from lmkit.io.text_sources import PLAIN, SourceReader, TextSource, ended
 from lmkit.protocols import LanguageModel
+
+if TYPE_CHECKING:
+    from lmkit.data.sequences import Documents
 
 DOCUMENTS = ("file", "blank-line")
 """Ways of reading to which a text may have several documents."""
@@ -39,19 +43,27 @@ def documents_for(
 
 def read_documents(
     run: Run, reader: SourceReader, files: Sequence[str], by: str, title: str
-) -> Iterator[Iterator[bytes]]:
+) -> "Iterator[Iterator[bytes] | Documents]":
     """The blocks of what begins afresh, `by` as --by has it, in several texts in order, with progress on stderr.
 
-    That is each file, or all of them as one text; where there are documents, each record is one.
+    That is each file, or all of them as one text; where there are documents, each record is one, some at a time.
     """
+    from lmkit.data.sequences import Documents
+
     records = by in DOCUMENTS and any(reader.source.form_of(name) != "text" for name in files)
     if not (records or by == "file"):
         yield read_blocks(run, reader, files, title)
         return
     with run.terminal.progress(title, streams.size_of(files)) as progress:
         for name in files:
-            for blocks in reader.documents(name):
-                yield progress.over(warn_if_no_text(run, name, blocks, reader.source))
+            if reader.source.form_of(name) == "text":
+                yield progress.over(warn_if_no_text(run, name, reader.blocks(name), reader.source))
+                continue
+            for group in reader.texts(name):
+                documents = [block for text in group for block in reader.blocks_in([ended(text)], name)]
+                progress.advance(sum(map(len, documents)))
+                if documents:
+                    yield Documents(documents)
     warn_replaced_bytes(run, reader)
 
 

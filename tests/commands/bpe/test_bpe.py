@@ -470,13 +470,15 @@ def test_models_that_are_none(fails, quietly, model, write, work):
     write("text.lm", PROSE[:1000])
     write("empty.lm", b"")
     quietly("count", "-q", "-o", "counts.lm", stdin=PROSE[:1000])
+    (work / "none").mkdir()
     for command in ("encode", "decode"):
         for name in ("cut.lm", "text.lm", "empty.lm", "counts.lm"):
             fails(4, "bpe", command, "-m", name, stdin=b"3\n")
         assert "no tokenizer in the folder" in fails(4, "bpe", command, "-m", work, stdin=b"3\n").stderr
         assert "none.lm: No such file" in fails(3, "bpe", command, "-m", "none.lm", stdin=b"3\n").stderr
-        assert "Is a directory" in fails(3, "bpe", command, "-m", model, work).stderr
-    assert "Is a directory" in fails(3, "bpe", "train", work).stderr
+        folder = "a folder without files of text" if command == "encode" else "Is a directory"
+        assert folder in fails(3, "bpe", command, "-m", model, work / "none").stderr
+    assert "a folder without files of text" in fails(3, "bpe", "train", work / "none").stderr
 
 
 def test_tokenizers_of_other_models_are_used(quietly, shelf, fails):

@@ -256,7 +256,7 @@ def files(write, work, shelf):
     [
         (3, "empty.txt", "no text to train on: the input is empty"),
         (3, "missing.txt", "missing.txt: No such file"),
-        (3, "folder", "folder: Is a directory"),
+        (3, "folder", "folder: a folder without files of text"),
         (3, "junk.txt", "junk.txt:2: not UTF-8 (byte 0x80"),
         (3, "text.txt --valid empty.txt", "empty.txt: no text to validate on"),
         (3, "text.txt --valid missing.txt", "missing.txt: No such file"),
