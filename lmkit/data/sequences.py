@@ -6,7 +6,7 @@ file        every file is, its lines parted by line ends
 blank-line  everything between blank lines is
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
