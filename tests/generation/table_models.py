@@ -16,6 +16,9 @@ class Letters:
 
     kind = "char"
     accepts_any_bytes = False
+    parses_specials = False
+    separator = None
+    local = False
     specials = MappingProxyType({"unk": UNK, "bos": BOS, "eos": EOS})
 
     def __init__(self, size):

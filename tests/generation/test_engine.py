@@ -18,6 +18,9 @@ from lmkit.generation.steppers import BatchedStepper, SequentialStepper
 
 class Pieces:
     kind = "word"
+    parses_specials = False
+    separator = None
+    local = False
     size = 5
     specials = MappingProxyType({"unk": 0, "bos": 1, "eos": 2})
 
