@@ -276,13 +276,13 @@ def files(write, work, shelf):
         (2, "text.txt --optimizer sgd", "--optimizer"),
         (2, "- --valid -", "stdin is wanted for two things at once"),
         (2, "text.txt -o folder", "folder is a folder"),
-        (1, "text.txt -o nowhere/out.lm", "nowhere/out.lm: No such file or directory"),
-        (1, "text.txt -o text.txt/out.lm", "text.txt/out.lm: Not a directory"),
+        (74, "text.txt -o nowhere/out.lm", "nowhere/out.lm: No such file or directory"),
+        (74, "text.txt -o text.txt/out.lm", "text.txt/out.lm: Not a directory"),
         (2, "text.txt -o text.txt", "text.txt is an input and would be overwritten"),
         (2, "text.txt --valid one.txt -o one.txt", "one.txt is an input and would be overwritten"),
         (2, "text.txt --log text.txt", "text.txt is an input and would be overwritten"),
-        (1, "text.txt --log folder", "folder: Is a directory"),
-        (1, "text.txt -o /dev/full", "/dev/full: No space left on device"),
+        (74, "text.txt --log folder", "folder: Is a directory"),
+        (74, "text.txt -o /dev/full", "/dev/full: No space left on device"),
     ],
 )
 def test_bad_input(kind, status, options, message, fails, files, work):
