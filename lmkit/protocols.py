@@ -7,21 +7,24 @@ Shapes: N tokens, S sentences, V vocabulary.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
-U8 = npt.NDArray[np.uint8]
-U32 = npt.NDArray[np.uint32]
-U64 = npt.NDArray[np.uint64]
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.signedinteger[Any]]
-Floats = npt.NDArray[np.floating[Any]]
-Bool = npt.NDArray[np.bool_]
+    I32 = npt.NDArray[np.int32]
+    I64 = npt.NDArray[np.int64]
+    U8 = npt.NDArray[np.uint8]
+    U32 = npt.NDArray[np.uint32]
+    U64 = npt.NDArray[np.uint64]
+    F32 = npt.NDArray[np.float32]
+    F64 = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.signedinteger[Any]]
+    Floats = npt.NDArray[np.floating[Any]]
+    Bool = npt.NDArray[np.bool_]
+else:  # help and usage errors import the protocols, and are to load no numpy
+    I32 = I64 = U8 = U32 = U64 = F32 = F64 = Ints = Floats = Bool = Any
 
 ProgressCallback = Callable[[str, int], Callable[[int], None]]
 """From the name and size of a stage of long work to a function that takes how much of it is done."""

@@ -197,7 +197,7 @@ def test_what_cannot_be_combined(fails, write, shelf):
     assert "--input tsv needs --field" in fails(2, "ngram", "count", "--input", "tsv").stderr
     assert "--input text has no fields" in fails(2, "ngram", "count", "--input", "text", "--field", "x").stderr
     table = write("p.txt", b"0.5\n0.5\n")
-    assert "--input does not go with --probs" in fails(2, "entropy", "--probs", "--input", "csv", table).stderr
+    assert "--input cannot be combined with --probs" in fails(2, "entropy", "--probs", "--input", "csv", table).stderr
     for command in (["ngram", "fit", "--from-counts"], ["bpe", "train", "--from-counts"], ["score", "--pairs", table]):
         models = ["-m", shelf["witten-bell-3.lm"]] if command[0] == "score" else []
         assert f"cannot be combined with {command[-1 - (command[0] == 'score')]}" in (

@@ -188,6 +188,9 @@ class Pairs:
     """Tokens are bytes and some pairs of them; there is no unknown token."""
 
     kind = "pairs"
+    separator = None
+    local = False
+    parses_specials = False
     specials = MappingProxyType({"eos": 0})
     digest = "pairs"
     pairs = (b"th", b"ca", b"at", b"\xc3\xb1")

@@ -30,7 +30,7 @@ def test_means_of_two_systems():
     found = of_means([{"a": FIRST}, {"a": SECOND}], SAMPLING)
     assert found.against == {"a": SECOND.mean()}
     assert found.differences == {"a": bootstrap.paired_difference(FIRST, SECOND, *HOW)}
-    with pytest.raises(ValueError, match="expected a list of numbers"):
+    with pytest.raises(ValueError, match="expected a list of at least one number"):
         of_means([{"a": []}], SAMPLING)
 
 

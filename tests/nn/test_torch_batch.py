@@ -29,6 +29,7 @@ ACTIONS = st.one_of(
 
 class ElevenTokens:
     kind, size, digest, specials = "test", 11, "0" * 64, {"unk": 0, "bos": 1, "eos": 2}
+    separator, local, parses_specials = None, False, False
 
 
 @pytest.fixture(scope="module")

@@ -143,7 +143,7 @@ def test_find_batch_leaves_a_tenth_free_and_grows_with_memory(lmkit, write):
 def test_find_batch_takes_no_more_than_the_text(lmkit, write):
     done = lmkit("train", "ffn", "--find-batch", "--mem-limit", "1G", *SMALL, write("text.txt", b"abc\n" * 32))
     assert done.rows[0]["batch"] == "2"  # 128 tokens, rows of 64
-    assert "all of the text" in done.stderr
+    assert "holds the whole text" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_what_does_not_belong_together(fails, gold, write):
     def said(*words, stdin):
         return fails(3, "eval", "classify", *words, stdin=stdin).stderr
 
-    assert "<stdin> has 2 items and gold.txt has 6" in said("--gold", gold, stdin=b"a\nb\n")
+    assert "<stdin> has 2 items but gold.txt has 6" in said("--gold", gold, stdin=b"a\nb\n")
     named = write("g.jsonl", records(GOLD))
     told = said("--gold", named, stdin=records(PREDICTED[:4]))
     assert "<stdin> lacks 2 of the 6 items of g.jsonl: id '5', '6'" in told
@@ -101,7 +101,7 @@ def test_ids_that_some_records_lack(fails, write):
     named, some = records(PREDICTED), records(PREDICTED).replace(b'"id": 3, ', b"")
     for gold, stdin, place in [(some, named, "g.jsonl:3"), (named, some, "<stdin>:3")]:
         told = fails(3, "eval", "classify", "--gold", write("g.jsonl", gold), stdin=stdin).stderr
-        assert f"{place}: no `id`, which 5 of 6 records have" in told
+        assert f"{place}: no `id`, though 5 of 6 records have one" in told
 
 
 def test_what_looks_like_a_header(judged, write):
@@ -202,7 +202,7 @@ def test_a_second_system(judged, lmkit, gold, write):
 
 def test_a_second_system_of_other_items(fails, gold, write):
     done = fails(3, "eval", "classify", "--gold", gold, "--against", write("b.txt", b"a\n"), stdin=lines(PREDICTED))
-    assert "<stdin> has 6 items and b.txt has 1" in done.stderr
+    assert "<stdin> has 6 items but b.txt has 1" in done.stderr
 
 
 def test_the_seed_decides(judged, gold):

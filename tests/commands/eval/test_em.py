@@ -64,6 +64,6 @@ def test_one_item_is_no_evidence(judged, write):
 
 def test_bad_input(fails, write):
     gold = write("gold.txt", b"a\nb\n")
-    assert "<stdin> has 1 item and gold.txt has 2" in fails(3, "eval", "em", "--gold", gold, stdin=b"a\n").stderr
+    assert "<stdin> has 1 item but gold.txt has 2" in fails(3, "eval", "em", "--gold", gold, stdin=b"a\n").stderr
     assert "no `gold`" in fails(3, "eval", "em", stdin=b'{"text": "a", "gold": []}\n').stderr
     assert "the field 'text' is not a text" in fails(3, "eval", "em", stdin=b'{"text": ["a", "b"]}\n').stderr

@@ -263,7 +263,7 @@ def files(write, work, shelf):
         (3, "text.txt --valid junk.txt", "junk.txt:2: not UTF-8"),
         (3, "one.txt --valid-fraction 0.5", "too short to hold some of it out"),
         (2, "text.txt --valid one.txt --valid-fraction 0.5", "two ways to say one thing"),
-        (2, "text.txt --tokens missing.lm", "is none of word, char, byte, and no file"),
+        (2, "text.txt --tokens missing.lm", "expected one of word, char, byte, or a file"),
         (4, "text.txt --tokens empty.txt", "empty.txt: empty"),
         (4, "text.txt --tokens junk.txt", "neither a checkpoint nor an ARPA file"),
         (2, "text.txt --tokens words.lm --max-vocab 5", "the vocabulary is given"),

@@ -19,8 +19,8 @@ from lmkit.io.terminal import Terminal
 
 NEURAL = {
     UNRECORDED: {
-        "device", "embeddings", "files", "find_batch", "find_lr", "json", "log", "mem_limit", "output", "plot",
-        "print_schedule", "resume", "save_every", "shard", "threads", "valid",
+        "device", "embeddings", "files", "find_batch", "find_lr", "input_form", "json", "log", "mem_limit", "output",
+        "plot", "print_schedule", "resume", "save_every", "shard", "text_field", "threads", "valid",
     },
     ADJUSTABLE: {
         "budget", "clip", "evaluate_every", "lr", "matrix_lr", "patience", "schedule", "steps", "warmup",
@@ -29,8 +29,8 @@ NEURAL = {
 }  # fmt: skip
 VECTORS = {
     UNRECORDED: {
-        "count_updates", "embeddings", "encoding_errors", "files", "log", "memory", "output", "resume", "save_every",
-        "temp_dir", "threads",
+        "count_updates", "embeddings", "encoding_errors", "files", "input_form", "log", "memory", "output", "resume",
+        "save_every", "temp_dir", "text_field", "threads",
     },
     ADJUSTABLE: {"lr", "min_lr"},
 }  # fmt: skip
