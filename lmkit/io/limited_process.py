@@ -264,6 +264,11 @@ class LimitedProcess:
         error.how = how.removeprefix("was ")
         return error
 
+    def __del__(self) -> None:
+        """End the process: one that started after its command ended has no other owner than who asked."""
+        with suppress(Exception):  # the interpreter may be on its way out, or the process never started
+            self.end()
+
     def end(self) -> None:
         """End the process, if it is this process's own."""
         if self._socket is None or self._owner != os.getpid():

@@ -1,5 +1,6 @@
 """Services in processes with limits: what they answer, how they end, and that nothing of them is left."""
 
+import gc
 import json
 import os
 import signal
@@ -210,3 +211,13 @@ def test_the_workers_of_a_command_end_with_it(path):
         assert is_running(pid) or not sys.platform.startswith("linux")
     assert not is_running(pid)
     assert json.loads(isolation.worker(echo, {}).ask(b"pid")) == os.getpid()
+
+
+def test_a_process_ends_with_the_last_reference_to_its_worker():
+    with limited_process.Workers() as workers:
+        worker = workers.start(isolation.Job(echo, {}))
+    pid = int(worker.ask(b"pid"))  # after the command ended: another process
+    assert is_running(pid) or not sys.platform.startswith("linux")
+    del worker, workers
+    gc.collect()
+    assert not is_running(pid)
