@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from lmkit import checkpoint
@@ -203,6 +203,9 @@ def test_settings_are_read_back(quietly, write):
 @example(b"\r\n")
 @example(bytes(range(256)))
 def test_any_bytes_come_back(name, trained, quietly, text):
+    assume(
+        not text.startswith((b"PAR1", b"{", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"))
+    )  # of other formats
     ids = quietly("encode", "-m", trained(name), stdin=text)
     assert ids.count(b"\n") == text.count(b"\n")
     assert not ids.strip(b"0123456789 \n")
