@@ -266,8 +266,10 @@ class LimitedProcess:
 
     def __del__(self) -> None:
         """End the process: one that started after its command ended has no other owner than who asked."""
-        with suppress(Exception):  # the interpreter may be on its way out, or the process never started
+        try:  # noqa: SIM105 - `suppress` may be gone when the interpreter is on its way out
             self.end()
+        except Exception:
+            pass
 
     def end(self) -> None:
         """End the process, if it is this process's own."""
