@@ -48,7 +48,7 @@ class Diverged(LmkitError):
 
 
 class UsageError(LmkitError):
-    """Options or arguments that make no sense together."""
+    """Options or arguments that are invalid or cannot be combined."""
 
     status = Status.USAGE
 
@@ -72,7 +72,7 @@ class MissingError(LmkitError):
 
 
 class ProcessError(LmkitError):
-    """A process that shared the work was ended by somebody else."""
+    """A worker process was ended from outside."""
 
     status = Status.NO
 

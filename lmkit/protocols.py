@@ -124,7 +124,7 @@ class Tokenizer(Protocol):
         """The same tokenizer, to which names of special tokens in a text mean these tokens."""
 
     def piece(self, token: int) -> bytes:
-        """What one id stands for, as UTF-8."""
+        """The piece of one id, as UTF-8."""
 
     def is_byte(self, token: int) -> bool:
         """Whether a token is a byte that is spelled together with those beside it."""
@@ -172,7 +172,7 @@ class SequenceFormat(Protocol):
 
     @property
     def start(self) -> int:
-        """The token that stands before the first of a sequence."""
+        """The token before the first of a sequence."""
 
     @property
     def newline_id(self) -> int | None:

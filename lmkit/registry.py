@@ -189,7 +189,7 @@ def describe_folder(files: Mapping[str, memoryview], name: str) -> Record:
 
 
 def describe_arpa(data: memoryview, name: str) -> Record:
-    """Describe an ARPA file. Raises CheckpointError, with the file's name, for what is none."""
+    """Describe an ARPA file. Raises CheckpointError, with the file's name, for other files."""
     model = load(data, name)
     if not hasattr(model, "tables"):
         raise CheckpointError(f"{name}: neither a checkpoint nor an ARPA file")
@@ -218,9 +218,7 @@ def _from_checkpoint(content: Content) -> Any:
 def _class_of(content: Content) -> str:
     """Where the class of a kind is. Raises CheckpointError for no kind of model."""
     if content.kind == "training-state":
-        raise CheckpointError(
-            "the state of a training run, no model", hint="`lmkit train` goes on from it with --resume"
-        )
+        raise CheckpointError("the state of a training run, no model", hint="`lmkit train --resume` continues from it")
     if content.kind not in KINDS:
         raise CheckpointError(f"unknown kind {content.kind!r}", hint="update lmkit to read it")
     return KINDS[content.kind]

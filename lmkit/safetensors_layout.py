@@ -187,10 +187,10 @@ def no_number(name: str) -> None:
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object none of whose keys stands twice. Raises ValueError."""
+    """A JSON object without repeated keys. Raises ValueError."""
     content = dict(pairs)
     if len(content) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key occurs twice")
     return content
 
 
@@ -230,4 +230,4 @@ def _entry(name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:
                 size *= length
             if offsets[1] - offsets[0] == size and math.prod(length or 1 for length in shape) < 2**59:
                 return dtype, tuple(shape), offsets[0], offsets[1]
-    raise CheckpointError(f"damaged checkpoint: the entry of tensor {name!r} makes no sense")
+    raise CheckpointError(f"damaged checkpoint: the entry of tensor {name!r} is invalid")

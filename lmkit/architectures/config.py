@@ -113,7 +113,7 @@ class ModelConfig(ABC):
         for field in fields(cls):
             value = values.get(field.name, values)  # no setting is this object itself
             if not _fits(value, field.type):
-                raise CheckpointError(f"damaged checkpoint: setting {field.name!r} is absent or makes no sense")
+                raise CheckpointError(f"damaged checkpoint: setting {field.name!r} is absent or invalid")
             own[field.name] = float(value) if field.type is float else value
         try:
             return cls(**own)

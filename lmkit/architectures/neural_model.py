@@ -98,7 +98,7 @@ class NeuralModel(ABC):
         return self.settings.sequence_limit
 
     def context_used(self) -> str:
-        """How much of what stands before a token is seen, as the signature says it; of windows also the stride."""
+        """The context length for the signature; for windowed models `context/stride`."""
         if self._window is None:
             return "unlimited"
         context, stride = self._window

@@ -58,7 +58,7 @@ def score(run: Run, several: Iterable[Window], batch_tokens: int) -> Iterator[F6
 
 
 def _score_pool(run: Run, pool: list[Window], batch_tokens: int) -> list[F64]:
-    """The same for a few windows. Padding stands behind, where a causal model does not see it."""
+    """The same for a few windows. Padding comes last, where a causal model does not see it."""
     nats: list[F64] = [np.zeros(0)] * len(pool)
     order = sorted(range(len(pool)), key=lambda place: -len(pool[place].inputs))
     while order:

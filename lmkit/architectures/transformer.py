@@ -79,9 +79,9 @@ class TransformerConfig(ModelConfig):
         if self.head_width % 2 and self.positions == "rope":
             raise UsageError(f"rotary positions turn pairs of numbers, but a head has {self.head_width}")
         if not math.isfinite(self.norm_epsilon) or self.norm_epsilon < 0 or not self.rope_theta > 0:
-            raise UsageError("the norm's epsilon or the base of the rotary positions makes no sense")
+            raise UsageError("the norm's epsilon and the base of the rotary positions must be positive")
         if self.rope_scaling is not None and not _is_scaling(self.rope_scaling):
-            raise UsageError(f"rope scaling {self.rope_scaling!r} makes no sense")
+            raise UsageError(f"rope scaling {self.rope_scaling!r} is not supported or incomplete")
 
     @property
     def head(self) -> LanguageModelHead:

@@ -116,7 +116,7 @@ def _check(shown: str, kind: str | None, to: str) -> None:
 
 
 def _kind(data: memoryview, name: str) -> str | None:
-    """The kind of a checkpoint; None where a file is none."""
+    """The kind of a checkpoint; None for other files."""
     from lmkit import checkpoint
 
     if not checkpoint.is_checkpoint(data[:9]):

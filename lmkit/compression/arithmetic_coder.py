@@ -1,6 +1,6 @@
 """An arithmetic coder in integers: choices become a number in a narrowing interval, and that number bytes.
 
-Knows no models and no text. Encoder and Decoder answer the same calls: the encoder is told what
+Knows no models and no text. Encoder and Decoder answer the same calls: the encoder is given what
 is chosen, the decoder finds it, so that what is built on them is written once for both.
 
 The interval has `WIDTH` = 128 bits, of which 32 go out whenever it has shrunk below 2^96 (range
@@ -129,7 +129,7 @@ class Encoder:
 
 
 class Decoder:
-    """Finds the choices that an encoder was told. Raises DamagedError where the bytes end too early."""
+    """Decodes the choices that an encoder was given. Raises DamagedError where the bytes end too early."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)

@@ -7,7 +7,7 @@ from lmkit.protocols import I32, Tokenizer
 from lmkit.tokenization.tokenizers import SEPARATORS
 
 RUN = 1 << 20
-"""Tokens after which a run ends by itself, so that decoding needs no more memory than that."""
+"""Maximum tokens of a run, so that decoding needs no more memory than that."""
 _WINDOW = 1 << 16  # bytes within which a token is looked for behind what can't be spelled
 _SHORT = 32  # bytes of a part that is not cut to find what of it tokens spell
 _FRAGMENT = 3  # bytes; a piece of raw bytes is worth ending for as many bytes of tokens
@@ -75,7 +75,7 @@ class ByteFallbackSegmenter:
         self._run = 0
 
     def items(self, part: bytes) -> list[list[int] | bytes]:
-        """Runs and raw bytes of the next part of the line; a first run may go on with the part before."""
+        """Runs and raw bytes of the next part of the line; a first run may continue that of the part before."""
         before = self._run
         ids = self.tokens(part)
         joint = self._joint

@@ -26,7 +26,7 @@ What the tokens can't spell goes behind an escape: the model's own unknown token
 there, since no text that can be spelled needs it; 2^-24 is added, as some models find it
 impossible. One flag tells whether the name of the unknown token itself is meant or raw bytes
 (`adaptive.Bytes`). An unknown word is an escape and its letters with the spaces around it; the
-model goes on after the tokens that those bytes encode to. Text is rebuilt from runs of tokens,
+model continues after the tokens that those bytes encode to. Text is rebuilt from runs of tokens,
 decoded together, and raw bytes between them, so that nothing is assumed of the tokenizer.
 
 Both directions call `next` on the same states, one at a time, and turn its answer into integers
@@ -100,7 +100,7 @@ def _as_it_is(tokenizer: Tokenizer, text: bytes) -> I32:
 
 
 class _Shared:
-    """What a text's encoder and decoder do alike; a decoder ignores what it is told."""
+    """What a text's encoder and decoder do alike; a decoder ignores what it is given."""
 
     def __init__(self, model: LanguageModel, coder: Coder, sizes: Sizes, *, stream: bool) -> None:
         self.coder, self.sizes = coder, sizes

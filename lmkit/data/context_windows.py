@@ -37,7 +37,7 @@ class Windows:
         self._after: deque[bytes] = deque()
 
     def take(self, words: Iterable[bytes | None]) -> Iterator[Centre]:
-        """Goes on with more words, None for the end of a line; gives those whose context is complete now."""
+        """Adds words, None for the end of a line; gives those whose context is complete now."""
         before, after, reach = self._before, self._after, self._reach
         for word in words:
             if word is None:

@@ -34,7 +34,7 @@ class Corpus:
 
     @property
     def bytes_per_token(self) -> float:
-        """Bytes of text that a token stands for on average."""
+        """Bytes of text per token, on average."""
         return self.bytes / max(1, len(self.ids))
 
 

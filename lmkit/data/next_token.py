@@ -8,7 +8,7 @@ from lmkit.protocols import Tokenizer
 from lmkit.tokenization.words import split
 
 LINE_END = None
-"""What stands for a line end among tokens."""
+"""The token of a line end."""
 
 
 class Spelling(NamedTuple):

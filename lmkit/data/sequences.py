@@ -1,8 +1,8 @@
-"""How a text becomes the sequences that a model reads: what begins afresh, what ends a line. Knows no model.
+"""How a text becomes the sequences that a model reads: where documents begin, what ends a line. Knows no model.
 
 stream      the whole text is one sequence; contexts reach over line ends, which are tokens
 line        every line is a sequence of its own
-file        every file is, its lines parted by line ends
+file        every file is, its lines separated by line ends
 blank-line  everything between blank lines is
 """
 
@@ -30,11 +30,11 @@ _KEYS = ("by", "start", "line_end", "document_end")
 
 @dataclass(frozen=True)
 class TextFormat:
-    """What stands where a text begins, where a line ends and where a document ends."""
+    """The tokens where a text begins, where a line ends and where a document ends."""
 
     by: str
     start: int
-    """The token that stands before the first of a document; it is not predicted there."""
+    """The token before the first of a document; it is not predicted there."""
     newline_id: int | None
     """The token at the end of each line; None: line ends are text as any other."""
     document_end: int | None = None
@@ -81,7 +81,7 @@ class TextFormat:
 
     @classmethod
     def from_json(cls, values: object, size: int) -> "TextFormat":
-        """The form out of a checkpoint with `size` tokens. Raises CheckpointError where it is none."""
+        """The form out of a checkpoint with `size` tokens. Raises CheckpointError for other files."""
 
         def is_token(value: object) -> bool:
             return type(value) is int and 0 <= value < size
@@ -95,7 +95,7 @@ class TextFormat:
             known = form.by in WAYS and form.bos in (ALWAYS, ALONE) and isinstance(ends, list)
             if known and all(map(is_token, [form.start, *optional, *form.ends])):
                 return form
-        raise CheckpointError("damaged checkpoint: how the model reads text makes no sense")
+        raise CheckpointError("damaged checkpoint: the settings of how the model reads text are invalid")
 
 
 def reaches_over_lines(form: SequenceFormat) -> bool:

@@ -26,7 +26,7 @@ ROUNDS = 1000
 TOLERANCE = 1e-10  # nats a token
 
 Heard = Callable[[int, I32, F64], None]
-"""Told of the tokens that one of the models has scored: its number, its own ids and nats."""
+"""Called with the tokens that one of the models has scored: its number, its own ids and nats."""
 
 
 def mixed(nats: F64, weights: F64) -> F64:
@@ -127,7 +127,7 @@ class Mixture:
         return tuple(model.start() for model in self.models)
 
     def advance(self, state: State, token: int) -> State:
-        """See `LanguageModel.advance`; a model of lines begins afresh behind the end of a line."""
+        """See `LanguageModel.advance`; a model of lines restarts after the end of a line."""
         return tuple(
             model.start()
             if token == self.form.newline_id and self._restarts(model)

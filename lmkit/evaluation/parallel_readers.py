@@ -11,7 +11,7 @@ Reader = Callable[[Iterable[bytes]], Iterator[Found]]
 def in_step(readers: Sequence[Reader[Found]], blocks: Iterable[bytes]) -> Iterator[tuple[int, Found]]:
     """What readers of the same blocks make of them, each with the reader's number, as it gets known.
 
-    Who has taken the fewest blocks goes on first; no more blocks are held than one reader takes
+    The reader that has taken the fewest blocks continues first; no more blocks are held than one reader takes
     before it says something.
     """
     taken = [0] * len(readers)
@@ -25,7 +25,7 @@ def in_step(readers: Sequence[Reader[Found]], blocks: Iterable[bytes]) -> Iterat
     reading = {
         number: reader(counted(number, copy)) for number, (reader, copy) in enumerate(zip(readers, copies, strict=True))
     }
-    del copies  # a copy that nobody reads would hold all blocks
+    del copies  # an unread copy would keep all blocks in memory
     while reading:
         number = min(reading, key=taken.__getitem__)
         for found in reading[number]:

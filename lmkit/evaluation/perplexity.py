@@ -35,7 +35,7 @@ class Measure(NamedTuple):
 
 
 def measure(block: bytes) -> Measure:
-    """Lines, words between white space, characters and bytes, line ends included; begins where no word goes on."""
+    """Lines, words between white space, characters and bytes, line ends included; begins outside a word."""
     text = np.frombuffer(block, dtype=np.uint8)
     blank = is_separator(text)
     words = np.count_nonzero(blank[:-1] & ~blank[1:]) + np.count_nonzero(~blank[:1])
@@ -116,7 +116,7 @@ def perplexity_of(scores: F64, *, logarithms: bool = True) -> float:
 def score_block(model: LanguageModel, block: bytes, *, eos: bool = True) -> tuple[I32, I64, F64]:
     """Ids of whole lines, where each line ends, and the nats of each token (log-probabilities, at most 0).
 
-    Each line stands on its own. Its end is scored with it if `eos`, and if it is a token to the model.
+    Each line is scored alone. Its end is scored with it if `eos`, and if it is a token to the model.
     """
     ids, ends = model.tokenizer.encode_block(block)
     if eos and model.form.newline_id is not None:

@@ -18,7 +18,7 @@ POOLS = ("mean", "last")
 
 
 def token_vectors(model: HasEmbeddings, ids: I32, *, static: bool) -> F32:
-    """The vector of each token where it stands, or, `static`, wherever it stands, (N,) to (N, D).
+    """The vector of each token in context, or, `static`, its row of the embedding matrix, (N,) to (N, D).
 
     Raises CheckpointError where weights give no numbers.
     """
@@ -92,7 +92,7 @@ def cosine(one: Floats, other: Floats) -> float:
 def text_vector(model: HasEmbeddings, text: str) -> F64 | None:
     """The mean of the vectors of a text's tokens where they stand, (D,); None for a text of none.
 
-    Line ends are read as the model reads them, and as spaces where it reads each line by itself.
+    Line ends are read as the model reads them, and as spaces where it reads single lines.
     """
     form: SequenceFormat | None = getattr(model, "form", None)
     if form is None or not form.multiline:

@@ -1,6 +1,6 @@
 """Texts held to a grammar while a model writes them, over any model's tokens. Knows no files.
 
-The engine, llguidance, is given the bytes that each token adds to the text; where these hang on what stands
+The engine, llguidance, is given the bytes that each token adds to the text; where these depend on what comes
 before, it is given a copy of the vocabulary for each case, of which one holds at a time.
 
 Shapes: V vocabulary.
@@ -56,7 +56,7 @@ class Vocabulary:
 
     @cached_property
     def _spellings(self) -> list[tuple[frozenset[bytes], dict[bytes, set[Context]]]]:
-        """At each joint: what can be added, and what then stands before the next token."""
+        """For each context: what can be added, and the context of the next token."""
         found = []
         for joint in Context:
             after: dict[bytes, set[Context]] = {}

@@ -45,7 +45,7 @@ class Lookup:
     """Proposes what followed where the last tokens stood before. Saxena (2023), Prompt Lookup Decoding.
 
     Of all runs of up to `longest` tokens the longest counts, and of its places the last. Each token costs
-    `longest` entries of a dictionary. What follows may run into the end of the text, which then goes on as it
+    `longest` entries of a dictionary. What follows may run into the end of the text, which then continues as it
     has been guessed to: a text that repeats itself is found out after one round.
     """
 
@@ -87,7 +87,7 @@ class Lookup:
 class ModelDraft:
     """Proposes what another model of the same tokens would choose, by the same filters and the same race.
 
-    It may read texts otherwise: a model of lines begins afresh behind each line end.
+    It may read texts otherwise: a model of lines restarts after each line end.
     """
 
     def __init__(self, model: LanguageModel, chooser: Sampler, newline_id: int | None, place: Position) -> None:

@@ -146,7 +146,7 @@ def attempted(step: Callable[[], Sequence[int]]) -> Step:
 
 
 class Stepper(Protocol):
-    """Goes on with rows."""
+    """Continues with rows."""
 
     def step(self) -> Sequence[Step]:
         """The next tokens of each row."""

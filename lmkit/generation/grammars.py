@@ -146,7 +146,7 @@ def serve(_settings: isolation.Settings) -> isolation.Handler:
 class Checker:
     """Compiles grammars where `lmkit.isolation` says, over single bytes: a schema may take the engine any time.
 
-    One that passes takes no longer here; the engine limits each step of a text by itself.
+    One that passes takes no longer here; the engine limits each step of a text separately.
     """
 
     def __init__(self) -> None:

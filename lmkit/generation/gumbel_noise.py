@@ -32,7 +32,7 @@ def race(logs: Floats, numbers: F64, error: float = 0.0) -> tuple[I64, Any]:
     """
     highest = logs.max(axis=1, keepdims=True)
     with np.errstate(over="ignore", divide="ignore"):
-        early = numbers * np.exp(highest - logs)  # E = -log(1 - u) is u at least, so nobody arrives before this
+        early = numbers * np.exp(highest - logs)  # E = -log(1 - u) is at least u, so no candidate arrives earlier
         first = early.argmin(axis=1)
         rows = np.arange(len(logs))
         latest = early[rows, first] * (-np.log1p(-numbers[rows, first]) / numbers[rows, first])

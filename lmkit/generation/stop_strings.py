@@ -16,7 +16,7 @@ class StopStringMatcher:
 
     def __init__(self, tokenizer: Tokenizer, form: SequenceFormat, stops: Sequence[bytes] = ()) -> None:
         self._growing = StreamingDecoder(tokenizer, form)
-        self._waiting: list[int] = []  # tokens not yet spelled, as nobody has asked
+        self._waiting: list[int] = []  # tokens not yet decoded; decoding waits until the text is read
         self._stops = stops
         self._longest = max(map(len, stops), default=0)
         self._told = 0

@@ -146,7 +146,7 @@ def _end(lines: Any, own: socket.socket, process: int, owner: int) -> None:
 def _serve(asked: socket.socket, share: Share) -> NoReturn:
     """Worker loop; ends when the parent closes the socket."""
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks hears of it too
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too and ends this process
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         last: tuple[list[int], Any] = [], share.model.start

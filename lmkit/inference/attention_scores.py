@@ -1,6 +1,6 @@
 """Which keys a query may see, and how well it matches them: Luong et al. (2015), section 3.1; Vaswani et al. (2017).
 
-s scale, T queries and S keys of D numbers (keys of other sizes where a matrix stands between), A rows of `concat`.
+s scale, T queries and S keys of D numbers (keys of other sizes where a matrix maps them), A rows of `concat`.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Texts of a transformer that go on side by side, each in a window of its own. Knows no weights."""
+"""A batch of sequences decoded by a transformer, each in a window of its own. Knows no weights."""
 
 from collections.abc import Sequence
 

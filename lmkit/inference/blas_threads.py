@@ -1,6 +1,6 @@
 """numpy's own threads on the product of one big matrix and one vector, when they pay. Knows no model.
 
-They hand over in no time, as they wait for one another by spinning; so where nobody else wants the cores they
+They hand over in no time, as they wait for one another by spinning; so on idle cores they
 are much faster than one thread, and where others do many times slower. Which it is is measured all the while.
 The bits are those of one thread either way: threads share the rows evenly, so that with a number of rows that
 each has in whole blocks every sum is made as before. Whether that is so is seen to, once for each matrix.

@@ -35,7 +35,7 @@ class Cache:
         return state
 
     def behind(self, state: "State") -> "Cache":
-        """A cache to go on with after one of its states: itself where no longer one is left, else a copy."""
+        """The cache to continue with after one of its states: itself where no longer one is left, else a copy."""
         states = self._states
         while states and (last := states[-1]()) is None:
             states.pop()
@@ -63,7 +63,7 @@ class Cache:
 class State:
     """The first `length` tokens of a cache, and the last one's output, (D,).
 
-    A cache is shared by the states along one history: what is behind `length` is none of a state's business.
+    A cache is shared by the states along one history: positions from `length` on do not belong to a state.
     No key, as it is too big to be kept by those who keep what they meet.
     """
 

@@ -96,7 +96,7 @@ def products(x: F32, weights: Sequence[F32], bias: F32 | None = None) -> F32:
 
 
 def _parts(weight: F32, count: int) -> list[slice]:
-    """How a matrix is parted that `count` vectors are multiplied by: for few in strips that a cache holds for all."""
+    """How a matrix is split that `count` vectors are multiplied by: for few in strips that a cache holds for all."""
     if count > FEW:
         pieces = max(1, weight.size // blas_threads.SHARED)
         return thread_pool.row_blocks(len(weight), min(thread_pool.BLOCKS, 1 << pieces.bit_length() - 1))

@@ -1,8 +1,8 @@
 """Endings of texts that begin alike, under a transformer: what they share is run once. Knows no weights.
 
 A prefix is run in blocks, each on its own after those before it, and what remains of it together with its endings.
-Where blocks are cut hangs on the prefix alone: after line ends, where examples in prompts begin and end. So what a
-block gives hangs on its text, to the last bit, and can be kept for the next prefix; whatever is kept or not, and in
+Block boundaries depend on the prefix alone: after line ends, where examples in prompts begin and end. So what a
+block gives depends on its text, to the last bit, and can be kept for the next prefix; whatever is kept or not, and in
 whatever order prefixes come, answers are the same.
 
 Shapes: C endings, T tokens run at once, D width.
@@ -94,9 +94,9 @@ class TransformerTrunk:
         return np.split(nats, np.cumsum([len(ending) for ending in endings])[:-1])
 
     def _branch_rows(self, tail: I32, endings: Sequence[I32]) -> tuple[F32, list[I64]]:
-        """What is run of a tail and of endings, (T, D), and which row of it tells of each token of each ending.
+        """What is run of a tail and of endings, (T, D), and which row of it scores each token of each ending.
 
-        Without a tail, row 0 is what its last token gives, which stands before what is run.
+        Without a tail, row 0 is what its last token gives, which precedes what is run.
         """
         begin = max(1, len(tail))
         inner = [ending[:-1] for ending in endings]

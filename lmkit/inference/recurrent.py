@@ -53,7 +53,7 @@ Times = Callable[[F32, F32], F32]
 
 
 def each(x: F32, turned: F32) -> F32:
-    """x W^T of (D,) or of rows (B, D), which have the bits that each has by itself.
+    """x W^T of (D,) or of rows (B, D), bit-identical to each row alone.
 
     What is kept is multiplied again and again, and where a model blows up differences, no error stays small.
     """

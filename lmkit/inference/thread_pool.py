@@ -2,7 +2,7 @@
 
 numpy's own threads part the sums of a product with several vectors by their number, and wait for one another
 by spinning, which on a busy machine takes many times longer than the work. So numpy multiplies with one thread,
-and these share the rows of a matrix, parted into as many blocks as ever work on them, be they many or one.
+and these share the rows of a matrix, split into the same blocks whatever the number of threads.
 They sleep until they are called, which takes too long for a product with one vector: see `blas` for that.
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 BLOCKS = 8
-"""Into how many blocks the rows of a product of matrices are parted; so many threads at most work on it."""
+"""Number of row blocks per matrix product, an upper bound on its threads."""
 ROWS = 16
-"""Rows in multiples of this are parted, as many as are multiplied together."""
+"""Row blocks are multiples of this, the rows that BLAS multiplies together."""
 
 Job = Callable[[], Any]
 
@@ -72,7 +72,7 @@ class _ThreadPool:
 
 
 def _work(wanted: "SimpleQueue[Sequence[Job] | None]", done: "SimpleQueue[BaseException | None]") -> None:
-    with np.errstate(all="ignore"):  # whoever has wrong numbers finds them
+    with np.errstate(all="ignore"):  # callers check for NaN and inf
         while (jobs := wanted.get()) is not None:
             try:
                 for job in jobs:

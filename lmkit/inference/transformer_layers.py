@@ -148,7 +148,7 @@ class Decoder:
         return RowCache(settings.layers, settings.kv_heads, settings.head_width)
 
     def _table(self, end: int) -> tuple[F32, ...]:
-        """What positions up to `end` at least are told by: rows to add, or factors of `turn`; nothing if not needed."""
+        """What encodes positions up to `end` at least: rows to add, or factors of `turn`; nothing if not needed."""
         settings = self._settings
         if settings.positions == "none":
             return ()
@@ -231,9 +231,9 @@ class Decoder:
             return self._run(ids, slice(begin, end), end, attend)
 
     def branch(self, cache: Cache, ids: I32, places: I64, seen: Bool) -> F32:
-        """What the head multiplies behind tokens of several branches that go on after a cache, (T,) to (T, D).
+        """What the head multiplies behind tokens of several branches that continue a cache, (T,) to (T, D).
 
-        `seen` says which of them each sees beside the cache, (T, T), and `places` where in its text each stands. The
+        `seen` says which of them each sees beside the cache, (T, T), and `places` the position of each in its text. The
         cache is afterwards as it was before.
         """
         begin, end = cache.filled, cache.filled + len(ids)
@@ -304,7 +304,7 @@ class Decoder:
     def _attend(self, queries: Any, keys: Any, values: Any, mask: Bool | None = None) -> F32:
         """Attention of the last T tokens in parts: (..., T, H, E) over (..., G, S, E) to (..., T, H E).
 
-        Each sees what stands before it, or what a mask says, (T, S).
+        Each sees the positions before it, or what a mask says, (T, S).
         """
         *leading, length, heads, width = queries.shape
         shared, seen = keys.shape[-3], keys.shape[-2]

@@ -3,7 +3,7 @@
 With `norm` "pre" whatever reads the residual stream reads it through a norm, so that
 
     N's g and b go into the maps behind it:   W (g n + b) + c = (W g) n + (W b + c)
-    nobody sees the mean of a layernorm's x:  it is taken from all that is added to x, and the layernorm is an rmsnorm
+    the mean of a layernorm's x has no effect: it is taken from all that is added to x, and the layernorm is an rmsnorm
 """
 
 from collections.abc import Iterable

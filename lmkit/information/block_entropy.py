@@ -246,7 +246,7 @@ class _Groups:
         self.spectrum = Spectrum()
         self._special = list(special)
         self._found = [0] * len(special)
-        self._key = np.zeros(0, dtype=np.uint64)  # the last group, which may go on
+        self._key = np.zeros(0, dtype=np.uint64)  # the last group, which may continue
         self._count = np.zeros(0, dtype=np.int64)
 
     def add(self, keys: U64, counts: I64) -> None:

@@ -1,7 +1,7 @@
 """Text as a stream of symbols: bytes, characters, words, lines or tokens, each a number. Knows no files.
 
 The text is taken as it is: line ends are bytes and characters like others. Words are those of
-`tokenization/words` and lines are without their ends; a history of words or tokens goes on over the end
+`tokenization/words` and lines are without their ends; a history of words or tokens continues over the end
 of a line.
 """
 
@@ -71,7 +71,7 @@ class Characters:
 
 
 class WordSymbols:
-    """Words, numbered in order of first appearance; told apart by 64-bit hashes."""
+    """Words, numbered in order of first appearance; distinguished by 64-bit hashes."""
 
     alphabet = None
 
@@ -96,7 +96,7 @@ def _ended(piece: bytes) -> bytes:
 
 
 class Lines:
-    """Lines without their ends, numbered in order of first appearance; told apart by 64-bit hashes."""
+    """Lines without their ends, numbered in order of first appearance; distinguished by 64-bit hashes."""
 
     alphabet = None
 

@@ -148,7 +148,7 @@ def _lock(handle: int) -> None:
 
 
 def _remove_unlocked(path: str) -> None:
-    """Removes a file or folder of this user unless somebody holds its lock. Raises OSError."""
+    """Removes a file or folder of this user unless its lock is held. Raises OSError."""
     status = os.lstat(path)
     folder = stat.S_ISDIR(status.st_mode)
     if status.st_uid != os.geteuid() or not (folder or stat.S_ISREG(status.st_mode)):

@@ -42,11 +42,11 @@ def read(name: str, known: Iterable[str], several: Container[str] = (), flags: C
 
 
 def _refuse_repeated(node: Any, name: str) -> None:
-    """Raises UsageError where a key of the mapping stands twice."""
+    """Raises UsageError where a key of the mapping is repeated."""
     seen = set()
     for key, _ in node.value if isinstance(getattr(node, "value", None), list) and node.id == "mapping" else []:
         if key.value in seen:
-            raise UsageError(f"{name}:{key.start_mark.line + 1}: {key.value!r} stands twice")
+            raise UsageError(f"{name}:{key.start_mark.line + 1}: {key.value!r} occurs twice")
         seen.add(key.value)
 
 

@@ -70,7 +70,7 @@ class Rows:
 
 
 def names_of(header: Sequence[str], place: str) -> list[str]:
-    """Return the names that a header gives. Raises DataError where one stands twice."""
+    """Return the names that a header gives. Raises DataError where one is repeated."""
     twice = next((name for at, name in enumerate(header) if name in header[:at]), None)
     if twice is not None:
         raise DataError(f"{place}: the header has {twice!r} twice")

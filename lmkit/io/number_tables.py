@@ -29,7 +29,7 @@ def _weight(field: bytes, place: str) -> float:
 def weights(names: Sequence[str], reader: streams.TextReader) -> tuple[list[float], str]:
     """All weights of some files, and the place, file and line, of the last.
 
-    A line has one or several parted by white space. After a tab a column that is not all
+    A line has one or several separated by white space. After a tab a column that is not all
     numbers ends what is read of its line: a label. Raises DataError for what is no weight.
     """
     found: list[float] = []
@@ -72,7 +72,7 @@ def counts(names: Sequence[str], reader: streams.TextReader) -> dict[bytes, int]
 def matrix(name: str, reader: streams.TextReader) -> tuple[list[list[float]], str]:
     """The rows of a matrix and the place of the last; a header line and a label before each row may be there.
 
-    Fields are parted by tabs where a line has one, else by white space. Raises DataError for
+    Fields are separated by tabs where a line has one, else by white space. Raises DataError for
     rows of different lengths and for what is no weight.
     """
     rows: list[list[float]] = []
@@ -116,7 +116,7 @@ def labelled(name: str, reader: streams.TextReader) -> tuple[list[str], list[lis
         if not found or len(found) != width:
             raise DataError(f"{place}: {len(found)} numbers, expected {width or 'some'}")
         if (word := label.decode()) in rows:
-            raise DataError(f"{place}: {word!r} stands there twice")
+            raise DataError(f"{place}: {word!r} occurs twice")
         rows[word] = [value for value in found if value is not None]
     if not rows:
         raise DataError(f"{streams.display(name)}: no rows of a word and its numbers")

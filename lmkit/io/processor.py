@@ -13,7 +13,7 @@ from contextlib import suppress
 
 CPUINFO = "/proc/cpuinfo"
 SWITCHES = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES")
-"""numpy's own settings; whoever sets one of them, to nothing even, has decided."""
+"""numpy's own settings; one that is set, even to nothing, is left alone."""
 FEATURES = "X86_V4 AVX512_SKX AVX512_ICL AVX512_SPR"
 """Those with slow sorts: X86_V4 since numpy 2.4, AVX512_SKX before it, the others for 16 bits; numpy ignores others."""
 

@@ -33,7 +33,7 @@ class Record(NamedTuple):
 
 
 Groups = Iterator[Iterator[Record]]
-"""Records in groups that are there at once, such as a line that somebody typed; each is read as it is asked for."""
+"""Records in groups that are there at once, such as a typed line; each is read as it is asked for."""
 
 
 class RecordFile:
@@ -89,7 +89,7 @@ class RecordFile:
         return "jsonl" if first is not None and _is_object(first) else "text"
 
     def groups(self, form: str) -> Groups:
-        """Yield the records, taken for those of a form. Raises DataError, with the place, for what is none."""
+        """Yield the records, read as a form. Raises DataError, with the place, for anything else."""
         return FORMS[form].read(self)
 
     def records(self, form: str) -> Iterator[Record]:

@@ -116,7 +116,7 @@ class TextReader:
     `raw`: take any bytes, for tokens that are bytes.
     `longest`: the limit for a line, and for what lies between separators; without one `limits.RECORD`.
     `eager`: hand over lines as soon as they come, for pipes that answer line by line.
-    `tap`: told of all bytes as they are read, before anything is done to them.
+    `tap`: called with all bytes as they are read, before anything is done to them.
     """
 
     replace: bool = False
@@ -232,7 +232,7 @@ class TextReader:
                 return text.encode()
             before = block[: error.start]
             column = error.start - before.rfind(b"\n") + (0 if b"\n" in before else column)
-            hint = "--encoding-errors replace goes on in spite of it" if self.forgiving else None
+            hint = "--encoding-errors replace substitutes U+FFFD" if self.forgiving else None
             if lines == 0 and block[:2] in (b"\xff\xfe", b"\xfe\xff"):
                 hint = "this looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8"
             raise DataError(
@@ -287,7 +287,7 @@ def arriving(stream: BinaryIO, size: int) -> Iterator[bytes]:
             parts.append(piece)
             total += len(piece)
         yield b"".join(parts)
-        if not piece:  # a terminal's end is told only once
+        if not piece:  # a terminal reports its end only once
             return
 
 
@@ -417,11 +417,11 @@ class Output:
         self._stream.write(data)
 
     def line(self, text: str) -> None:
-        """Writes a line, at once where somebody may be waiting for it."""
+        """Writes a line, at once where a reader may be waiting for it."""
         self.answer(_encoded(text) + b"\n")
 
     def answer(self, data: bytes) -> None:
-        """Writes what answers a block of lines, at once where somebody may be waiting for it."""
+        """Writes what answers a block of lines, at once where a reader may be waiting for it."""
         self._stream.write(data)
         if self._live:
             self._stream.flush()
@@ -433,7 +433,7 @@ def open_output(
 ) -> Iterator[Output]:
     """An output file, written beside its final name and renamed when complete; stdout without a name.
 
-    `live`: answers go to stdout at once also where that is a file, which somebody may watch grow.
+    `live`: answers go to stdout at once also where that is a file, which may be watched as it grows.
     Raises UsageError where it would overwrite one of `inputs` or send a binary to a terminal,
     OutputError where it can't be written.
     """
@@ -504,7 +504,7 @@ def expect_apart(*names: str | None) -> None:
 
 
 def expect_output(name: str | None, *, binary: bool = False) -> None:
-    """Raises what `open_output` would at the end of long work, as far as it can be told before.
+    """Raises what `open_output` would at the end of long work, as far as it is known before.
 
     Raises UsageError for a folder, and for a binary on its way to a terminal; OutputError where the folder
     that it goes into is not there, or nothing may be written into it.

@@ -104,7 +104,7 @@ class Terminal:
         return Progress(self, visible(title), total, unit, picture=picture)
 
     def stage(self, title: str, total: int) -> Callable[[int], None]:
-        """A progress display for a stage of work; gives what is to be told of work done."""
+        """A progress display for a stage of work; gives the callback for work done."""
         return self.progress(title, total, unit="").advance
 
     def picture(self, text: str) -> None:

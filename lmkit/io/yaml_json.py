@@ -68,7 +68,7 @@ def _once(shown: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise DataError(f"{shown}: {next(name for name in names if names.count(name) > 1)!r} stands twice")
+        raise DataError(f"{shown}: {next(name for name in names if names.count(name) > 1)!r} occurs twice")
     return found
 
 
@@ -82,6 +82,6 @@ def _check_keys(shown: str, node: Any, seen: set[int]) -> None:
         key, value = child if isinstance(child, tuple) else (None, child)
         if key is not None and isinstance(key.value, str):
             if key.value in keys:
-                raise DataError(f"{shown}:{key.start_mark.line + 1}: {key.value!r} stands twice")
+                raise DataError(f"{shown}:{key.start_mark.line + 1}: {key.value!r} occurs twice")
             keys.add(key.value)
         _check_keys(shown, value, seen)

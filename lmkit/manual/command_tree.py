@@ -42,7 +42,7 @@ class Parameter(NamedTuple):
     repeats: bool = False
     required: bool = False
     shared: bool = True  # not the command's own
-    section: str = ""  # the title that it stands under, if there are such
+    section: str = ""  # the title of its section, if there are such
 
     @property
     def offer(self) -> str:

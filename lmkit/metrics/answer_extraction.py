@@ -143,7 +143,7 @@ class Rules:
         return number(text) if self.numbers else normal_form(text)
 
     def right(self, texts: Sequence[str]) -> set[str]:
-        """The forms of right answers. Raises ValueError where one is to be a number and is none."""
+        """The forms of right answers. Raises ValueError where one should be a number and is not."""
         forms = {text: self._form(text) for text in texts}
         for text, form in forms.items():
             if form is None:

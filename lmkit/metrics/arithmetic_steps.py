@@ -156,7 +156,7 @@ def _unclear(tokens: list[_Token]) -> bool:
     if len(tokens) > 1 and kinds[0] in ("number", ")") and kinds[1] in ("number", "("):
         return True  # values side by side
     if len(tokens) > 2 and kinds[0] in "+-*/" and kinds[1] in "+-" and tokens[1].end < tokens[2].start:
-        return True  # a sign that stands at no number
+        return True  # a sign without a number
     if kinds[:4] == ["number", "/", "number", "/"]:
         return True
     written = "".join(token.text for token in tokens)
@@ -229,11 +229,11 @@ def _number(text: str) -> Fraction:
 def _value(side: list[_Token]) -> Fraction:
     """The value of an expression, by two stacks (Dijkstra's shunting yard).
 
-    Raises ValueError where it is none, ZeroDivisionError where it divides by zero.
+    Raises ValueError for anything else, ZeroDivisionError where it divides by zero.
     """
     values: list[Fraction] = []
     waiting: list[str] = []
-    operand = False  # whether what stands before is a value
+    operand = False  # whether a value precedes
     for token in side:
         kind = token.kind
         if kind == "number" or kind == "(":

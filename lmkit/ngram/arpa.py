@@ -1,6 +1,6 @@
 r"""ARPA files: backoff models as text, log10, one n-gram a line. Knows bytes, not files.
 
-Reads what lmplz, SRILM, OpenGrm and IRSTLM write: fields parted by tabs or spaces, `\r\n`,
+Reads what lmplz, SRILM, OpenGrm and IRSTLM write: fields separated by tabs or spaces, `\r\n`,
 text before `\data\`, backoffs left out, `<UNK>` for `<unk>`. -99 and below is probability 0.
 Prefixes that a pruned model left out are put back with the probability they had by backoff, so
 that the model stays the same.
@@ -147,7 +147,7 @@ def _vocabulary(reader: _Reader, pieces: Sequence[tuple[int, bytes]]) -> Vocabul
         for start, end in zip(places.starts[seconds].tolist(), places.ends[seconds].tolist(), strict=True):
             word = b"<unk>" if lines[start:end] == b"<UNK>" else lines[start:end]
             if word in seen:
-                raise reader.fail(begin + start, f"unigram {word.decode(errors='replace')!r} stands twice")
+                raise reader.fail(begin + start, f"unigram {word.decode(errors='replace')!r} occurs twice")
             seen.add(word)
             words[word] = None
     return Vocabulary.of(words)

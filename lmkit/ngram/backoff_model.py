@@ -272,9 +272,9 @@ def _check_settings(config: Mapping[str, Any], orders: int) -> None:
     order, alpha = config.get("order", orders), config.get("alpha", 0.4)
     named = isinstance(config.get("smoothing", ""), str)
     if not named or not isinstance(order, int) or not 0 <= order <= orders or not isinstance(alpha, float | int):
-        raise CheckpointError("damaged checkpoint: settings of the model make no sense")
+        raise CheckpointError("damaged checkpoint: the settings of the model are invalid")
     if not 0 < alpha <= 1:
-        raise CheckpointError("damaged checkpoint: a backoff weight that is none")
+        raise CheckpointError("damaged checkpoint: a backoff weight that is not a number")
 
 
 def _with_starts(ids: I32, ends: I64) -> tuple[I32, Bool]:

@@ -14,7 +14,7 @@ from lmkit.tokenization.vocabulary import NAMES, Vocabulary
 def from_rows(rows: Iterable[tuple[list[bytes], int]]) -> tuple[Counts, Vocabulary]:
     """Counts of (words, count) in any order, those of equal words added up.
 
-    Words get ids in the order of their bytes. Raises DataError where an n-gram stands there
+    Words get ids in the order of their bytes. Raises DataError where an n-gram is listed
     without the shorter ones at its beginning and end, or is counted more often than those of two words and more.
     """
     grams: dict[tuple[bytes, ...], int] = {}
@@ -43,7 +43,7 @@ def from_rows(rows: Iterable[tuple[list[bytes], int]]) -> tuple[Counts, Vocabula
         lost = np.flatnonzero((contexts < 0) | (suffix < 0))
         if len(lost):
             gram = b" ".join(vocabulary.piece(word) for word in array[lost[0]].tolist()).decode(errors="replace")
-            raise DataError(f"{gram!r} stands there without its beginning or its end as shorter n-grams")
+            raise DataError(f"{gram!r} occurs without its beginning or its end as shorter n-grams")
         below = levels[-1].count
         often = np.flatnonzero((counted > below[contexts]) | (counted > below[suffix]))
         if order > 2 and len(often):  # words are always listed, so that only longer ones can be lost to pruning

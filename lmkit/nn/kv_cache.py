@@ -1,4 +1,4 @@
-"""Keys and values of what several texts have seen, one row each, so that a transformer goes on from there.
+"""Keys and values of what several texts have seen, one row each, so that a transformer can continue them.
 
 B rows, T time, S places, L layers, K heads of keys and values, W head width.
 """
@@ -47,13 +47,13 @@ class KVCache:
         return remember
 
     def take(self, rows: Sequence[int]) -> None:
-        """Only these rows go on, in this order."""
+        """Keep only these rows, in this order."""
         index = torch.tensor(rows, dtype=torch.long, device=self.lengths.device)
         self.keys, self.values = self.keys[:, index], self.values[:, index]
         self.lengths = self.lengths[index]
 
     def join(self, other: "KVCache") -> None:
-        """The rows of another go on too, as the last ones."""
+        """Append the rows of another."""
         size = max(self.keys.shape[3], other.keys.shape[3])
         self._reserve(size)
         other._reserve(size)

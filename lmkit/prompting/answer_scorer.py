@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from lmkit.inference import thread_pool
 from lmkit.prompting import result_cache, score_normalization
-from lmkit.prompting.candidate_scoring import part, prefix_scorer_of, reads_lines, seen
+from lmkit.prompting.candidate_scoring import encode_question, prefix_scorer_of, reads_lines, seen
 from lmkit.prompting.multiple_choice import Question, Scored, has_text
 from lmkit.prompting.result_cache import ResultCache
 from lmkit.protocols import PrefixCache, StoredModel, supports_prefix_cache
@@ -137,7 +137,7 @@ class AnswerScorer:
         """Whether all candidates become the same tokens, looked at where they score alike."""
         if len(own.nats) < 2 or len(set(zip(own.nats, own.tokens, strict=True))) > 1:
             return False
-        first, *others = [ending.tolist() for ending in part(self._model, question).endings]
+        first, *others = [ending.tolist() for ending in encode_question(self._model, question).endings]
         return all(other == first for other in others)
 
     def _warn_single_line(self, questions: Sequence[Question]) -> None:

@@ -3,7 +3,7 @@
 The likelihood is exact: of all tokens of the whole text, as the model's tokenizer parts it, that are not the same
 with every candidate and without one. What all candidates share is the prefix, run once; it never reaches into the
 candidates. A token that spans the joint of text and candidate therefore counts with the candidate. Of models that read
-each line by itself only the line that the answer is in is seen.
+single lines only the line with the answer is seen.
 
 Shapes: C candidates.
 """
@@ -25,13 +25,13 @@ from lmkit.protocols import I32, LanguageModel, PrefixCache, context_limit
 
 __all__ = [
     "NORMS",
-    "Parted",
+    "EncodedQuestion",
     "Question",
     "Scored",
     "best",
+    "encode_question",
     "expect_room",
     "normalised",
-    "part",
     "prefix_scorer_of",
     "reads_lines",
     "score",
@@ -43,7 +43,7 @@ TOGETHER = 256
 """Questions that are put in order together, so that those that begin alike are asked one after another."""
 
 
-class Parted(NamedTuple):
+class EncodedQuestion(NamedTuple):
     """The tokens of a question: those that all its texts begin with, and with each candidate the others."""
 
     prefix: I32
@@ -64,7 +64,7 @@ def seen(model: LanguageModel, question: Question) -> Question:
     return replace(question, before=before[before.rfind("\n") + 1 :], after=after[:line_end] if line_end else after)
 
 
-def part(model: LanguageModel, question: Question) -> Parted:
+def encode_question(model: LanguageModel, question: Question) -> EncodedQuestion:
     """The tokens of a question. Raises DataError where they can't be had, as for an answer of several such lines."""
     before, after, end = question.before, question.after, None
     if reads_lines(model):
@@ -84,7 +84,7 @@ def part(model: LanguageModel, question: Question) -> Parted:
     endings = [text[shared:] for text in texts]
     if end is not None:
         endings = [np.append(ending, np.int32(end)) for ending in endings]
-    return Parted(head[:shared], tuple(endings))
+    return EncodedQuestion(head[:shared], tuple(endings))
 
 
 def _common(one: I32, other: I32) -> int:
@@ -94,10 +94,10 @@ def _common(one: I32, other: I32) -> int:
     return int(differ[0]) if len(differ) else length
 
 
-def expect_room(model: LanguageModel, parted: Parted) -> None:
+def expect_room(model: LanguageModel, encoded: EncodedQuestion) -> None:
     """Raises DataError where the model can't see all of a question at once."""
     most = context_limit(model)
-    size = len(parted.prefix) + max(map(len, parted.endings), default=0)
+    size = len(encoded.prefix) + max(map(len, encoded.endings), default=0)
     if most is not None and size > most:
         raise DataError(
             f"prompt with answer of {size} tokens exceeds the model's context of {most}",
@@ -125,13 +125,13 @@ def score_all(
 
     Of several trunks each has a thread and a share of the questions, those that begin alike.
     """
-    parted = [_parted(model, question, window=window) for question in questions]
-    order = sorted(range(len(parted)), key=lambda place: parted[place].prefix.tolist())
+    encoded = [_encoded(model, question, window=window) for question in questions]
+    order = sorted(range(len(encoded)), key=lambda place: encoded[place].prefix.tolist())
     share = -(-len(order) // len(trunks))
     lanes = [order[begin : begin + share] for begin in range(0, len(order), share or 1)]
 
     def scored(trunk: PrefixCache, place: int) -> Scored:
-        prefix, endings = parted[place]
+        prefix, endings = encoded[place]
         with np.errstate(all="ignore"):  # which is each thread's own
             nats = trunk.endings(prefix, endings)
         return Scored(tuple(float(some.sum()) for some in nats), tuple(map(len, endings)))
@@ -145,14 +145,14 @@ def score_all(
             yield from zip(places, pool.map(scored, trunks, places), strict=False)
 
 
-def _parted(model: LanguageModel, question: Question, *, window: bool) -> Parted:
+def _encoded(model: LanguageModel, question: Question, *, window: bool) -> EncodedQuestion:
     """A question's tokens; what is wrong with it is said with its place."""
     try:
-        parted = part(model, question)
+        encoded = encode_question(model, question)
         if not window:
-            expect_room(model, parted)
+            expect_room(model, encoded)
     except LmkitError as error:
         if not question.place:
             raise
         raise type(error)(f"{question.place}: {error}", hint=error.hint) from None
-    return parted
+    return encoded

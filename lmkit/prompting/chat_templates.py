@@ -44,7 +44,7 @@ class Chat:
 
     write: Callable[[Messages, bool, Mapping[str, Any]], str]
     marks: tuple[str, ...]
-    """Texts that part the turns; in what somebody says they would be taken for that."""
+    """Texts that separate the turns; inside a message they would be taken for that."""
     write_each: Callable[[Sequence[tuple[Messages, bool, Mapping[str, Any]]]], Iterator[str]] | None = None
     """The same of several conversations, where that is quicker."""
 
@@ -188,7 +188,7 @@ def source_in(files: "Mapping[str, Buffer]", name: str | None = None) -> Source:
     return source_of(published, tuple(filter(None, special)), name)
 
 
-# What somebody says that looks like a form's own marks.
+# Messages that contain a format's own marks.
 
 
 def marks_in(messages: Messages, marks: Sequence[str]) -> Iterator[tuple[int, str]]:
@@ -201,7 +201,7 @@ def marks_in(messages: Messages, marks: Sequence[str]) -> Iterator[tuple[int, st
 
 
 def escaped(messages: Messages, marks: Sequence[str]) -> Messages:
-    """The messages with a space behind the first character of each mark, which is none then: `[ /INST]`."""
+    """The messages with a space behind the first character of each mark, which no longer is a mark: `[ /INST]`."""
     pattern = re.compile("|".join(re.escape(mark) for mark in sorted(marks, key=len, reverse=True)) or "(?!)")
 
     def changed(value: Any) -> Any:

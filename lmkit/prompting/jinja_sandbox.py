@@ -28,7 +28,7 @@ class TemplateError(DataError):
 
 
 class Template:
-    """A template, compiled. Raises TemplateError where it is none, with its line."""
+    """A template, compiled. Raises TemplateError with the line of a syntax error."""
 
     def __init__(self, source: str, *, chat: bool = False) -> None:
         self._environment = environment(chat)
@@ -41,7 +41,7 @@ class Template:
         self._source = source
 
     def render(self, values: Mapping[str, Any]) -> str:
-        """The text that comes of plain data. Raises TemplateError."""
+        """The text rendered from plain data. Raises TemplateError."""
         parts, size = [], 0
         with _told(self._source):
             for part in self._template.generate(values):

@@ -3,7 +3,7 @@ r"""Named formats of prompts: what was published, as a table of small templates.
 t0-mcq    a multiple-choice question (Sanh et al. 2022, after the course's slide); choices get letters
 gpt1      a text, or two, between marks (Radford et al. 2018); similar texts in both orders
 bert      a text, or two, between marks (Devlin et al. 2019)
-t5        a text behind the name of its task (Raffel et al. 2020), which stands on the input, never on the target
+t5        a text behind the name of its task (Raffel et al. 2020), which prefixes the input, never the target
 instruct  an instruction, with an input or without one, in the manner of Alpaca (Taori et al. 2023)
 """
 
@@ -143,7 +143,7 @@ def candidates(record: Mapping[str, Any], answers: str) -> list[str]:
 def right_choice(record: Mapping[str, Any], answers: str) -> str | None:
     """Which candidate is right, as one of OUTPUTS says: a number from 0, or the text of a choice, or else its letter.
 
-    None where nothing says it. Raises DataError where that is none of the choices, or could be two.
+    None where nothing says it. Raises DataError where that is not one of the choices, or could be two.
     """
     said = next((record[name] for name in OUTPUTS if record.get(name) is not None), None)
     if said is None:

@@ -68,7 +68,7 @@ def scores(
 ) -> Iterator[tuple[int, Scored]]:  # fmt: skip
     """What `candidate_scoring.score_all` gives, each question with its place, of which known ones are not asked again.
 
-    Those come first, in order; of equal questions one is asked. Raises DataError for a value that is none of these.
+    Those come first, in order; of equal questions one is asked. Raises DataError for any other value.
     """
     ways = [window, model.tokenizer.parses_specials, model.form.bos]
     keys = [key_of(model, q.before, q.joint, q.candidates, q.after, ways) for q in questions]

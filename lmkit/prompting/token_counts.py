@@ -9,7 +9,7 @@ from lmkit.protocols import SequenceFormat, Tokenizer
 def size_in(tokenizer: Tokenizer, form: SequenceFormat | None) -> Callable[[str], int]:
     """Tokens of a text as a model of this form reads it, the one that begins every text not counted.
 
-    A line end is a token where each line is read by itself, and to words, characters and bytes without a model; to
+    A line end is a token where single lines are read, and to words, characters and bytes without a model; to
     other tokenizers without a model it is text.
     """
     if form is not None and (form.multiline or form.newline_id is None):

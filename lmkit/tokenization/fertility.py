@@ -58,7 +58,7 @@ class Tally:
         return int(np.count_nonzero(self._used))
 
     def bands(self, before: bytes) -> list[Band]:
-        """Words by frequency, each encoded by itself with `before` in front, as inside a line."""
+        """Words by frequency, each encoded alone with `before` in front, as inside a line."""
         words = self._words.total()
         lengths = self._lengths(words.blob.tobytes(), words.offsets, before)
         found = []

@@ -30,7 +30,7 @@ from lmkit.tokenization.normalizers import META
 from lmkit.tokenization.reserved_tokens import Vocabulary, vocabulary
 
 _LOCAL = {"ByteLevel", "ByteFallback", "BPEDecoder", "Fuse", "Metaspace", "Replace", "Strip", "WordPiece"}
-"""Decoders that spell each token by itself, but for the first and the last, and for bytes."""
+"""Decoders that spell each token independently, but for the first and the last, and for bytes."""
 
 
 def _check_shape(document: Mapping[str, Any]) -> None:
@@ -244,7 +244,7 @@ class HuggingFaceTokenizer(LineTokenizer):
         return "ByteFallback" in self._decoders and self.written(token).startswith(b"<0x")
 
     def written(self, token: int) -> bytes:
-        """A token as the file writes it, spaces in it as U+2581; empty for an id that stands for nothing."""
+        """A token as the file writes it, spaces in it as U+2581; empty for an unused id."""
         text = self._library.id_to_token(int(token)) or ""
         return bytes(text.replace(" ", META).encode())
 
@@ -255,5 +255,5 @@ class HuggingFaceTokenizer(LineTokenizer):
 
     @cached_property
     def _has_meta(self) -> bool:
-        """Whether U+2581 stands for a space."""
+        """Whether U+2581 represents a space."""
         return "Metaspace" in self._decoders or META in json.dumps(self.document.get("decoder"), ensure_ascii=False)

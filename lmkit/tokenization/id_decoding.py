@@ -22,7 +22,7 @@ def numbers_in(block: bytes, feed: int) -> I64 | None:
 
 
 class IdDecoder:
-    """Ids to text; `feed`, the first number that is no id, stands for a line end."""
+    """Ids to text; `feed`, the first number that is no id, represents a line end."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer

@@ -64,7 +64,7 @@ class LineRenderer:
         self._inside = False
 
     def render(self, ids: I32, line_ends: I64) -> bytes:
-        """The lines that the ids of a block make; the last one may go on in the next block."""
+        """The lines that the ids of a block make; the last one may continue in the next block."""
         feed = np.int32(2 * self._size)
         ids = ids.copy()
         empty = np.diff(line_ends, prepend=0) == 0

@@ -5,7 +5,7 @@ import numpy as np
 from lmkit.protocols import I32, I64
 
 Part = tuple[I32, I64]
-"""Ids, (N,), and the places among them where documents end, (M,); a document may go on in the next part."""
+"""Ids, (N,), and the places among them where documents end, (M,); a document may continue in the next part."""
 
 
 def with_line_ends(ids: I32, ends: I64, newline_id: int) -> Part:

@@ -75,7 +75,7 @@ class Normalization:
         """Return the inverse of `describe`, other keys left alone. Raises CheckpointError for unknown forms."""
         forms, punctuation = description.get("normalize", []), description.get("punctuation", KEEP)
         if not isinstance(forms, list) or not all(form in FORMS for form in forms) or punctuation not in PUNCTUATION:
-            raise CheckpointError("damaged checkpoint: a normalization that is none", hint="or update lmkit")
+            raise CheckpointError("damaged checkpoint: an invalid normalization", hint="or update lmkit")
         return cls(tuple(forms), punctuation)
 
 

@@ -63,7 +63,7 @@ class SentencePieceNormalizer:
         return text if self._charsmap is None else self._charsmap.apply(text)
 
     def _matches(self, text: str) -> Iterator[_Chunk]:
-        """What stands at each place: a piece, the replacement of the longest key, or the character."""
+        """What is at each place: a piece, the replacement of the longest key, or the character."""
         place = 0
         while place < len(text):
             found = self._piece.match(text, place)

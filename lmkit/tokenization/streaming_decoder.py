@@ -22,10 +22,10 @@ class _Line(Protocol):
     """How many bytes of it no token to come can change."""
 
     def add(self, tokens: Sequence[int]) -> Iterable[tuple[int, bytes]]:
-        """More tokens, one at least: the changes in turn, each from which byte on, and what stands there now."""
+        """More tokens, one at least: the changes in turn, each from which byte on, and what is there now."""
 
     def branch(self) -> "_Line":
-        """Another that goes on from here."""
+        """A copy that continues from here."""
 
 
 class StreamingDecoder:
@@ -61,7 +61,7 @@ class StreamingDecoder:
             self.stable_length = self._begin + self._line.stable_length
 
     def branch(self) -> "StreamingDecoder":
-        """Another that goes on from here."""
+        """A copy that continues from here."""
         other = copy(self)
         other.text, other._line = bytearray(self.text), self._line.branch()
         return other
@@ -79,7 +79,7 @@ class _Joined:
         self._between = b""
         self._separator = separator
         self._ends_words = tokenizer.ends_words
-        self._space = b""  # at the end of what came, to be told with what follows
+        self._space = b""  # at the end of what came, to be given with what follows
         self.stable_length = 0
 
     def add(self, tokens: Sequence[int]) -> Iterable[tuple[int, bytes]]:
@@ -122,7 +122,7 @@ class _Decoded:
         if self._local and not new.endswith(_REPLACEMENT) and not self._tokenizer.is_byte(token):
             begin = max(self._begin, len(self._ids) - _CONTEXT)
             known = self._tokenizer.decode(self._ids[begin:])
-            if known:  # what stands at the beginning of a line may be spelled otherwise
+            if known:  # the beginning of a line may be spelled otherwise
                 self._begin, self._known = begin, known
                 self.stable_length += len(new)
         return place, new

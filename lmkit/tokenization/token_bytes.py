@@ -1,4 +1,4 @@
-"""What each token adds to a text, as `decode_text` spells it: it hangs on what stands before. Knows no files."""
+"""The bytes each token appends to a text, as `decode_text` spells it, which depend on what precedes. Knows no files."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -10,11 +10,11 @@ from lmkit.tokenization.line_tokenizer import Spellings
 
 
 class Context(IntEnum):
-    """What stands before a token: nothing on its line, text, or text that a space parts from what follows."""
+    """The context of a token: nothing on its line, text, or text followed by a space."""
 
     START = 0
     INSIDE = 1
-    PARTED = 2
+    AFTER_SPACE = 2
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class TokenBytes:
 
     first     at the start of a text or line, (V,)
     inside    behind other tokens, (V,)
-    parting   whether a space follows once more text of the line does, (V,); such a space ends no line
+    adds_space whether a space follows once more text of the line does, (V,); such a space ends no line
     newline_id  the token that is a line feed, if there is one
     """
 
     first: Spellings
     inside: Spellings
-    parting: Bool
+    adds_space: Bool
     newline_id: int | None = None
 
     def at(self, joint: Context) -> list[bytes]:
@@ -41,23 +41,23 @@ class TokenBytes:
         if token == self.newline_id:
             return b"\n"
         spelling = self.first[token] if joint == Context.START else self.inside[token]
-        return b"" if spelling is None else (b" " if joint == Context.PARTED else b"") + spelling
+        return b"" if spelling is None else (b" " if joint == Context.AFTER_SPACE else b"") + spelling
 
     def after(self, token: int) -> Context:
-        """What stands before the next token."""
+        """The context of the next token."""
         if token == self.newline_id:
             return Context.START
-        return Context.PARTED if self.parting[token] else Context.INSIDE
+        return Context.AFTER_SPACE if self.adds_space[token] else Context.INSIDE
 
     @property
     def joints(self) -> list[Context]:
         """The joints that texts have; where tokens spell the same at all, the first alone."""
-        behind = {Context.PARTED if parts else Context.INSIDE for parts in np.unique(self.parting).tolist()}
+        behind = {Context.AFTER_SPACE if space else Context.INSIDE for space in np.unique(self.adds_space).tolist()}
         return [Context.START, *(joint for joint in sorted(behind) if self.at(joint) != self.at(Context.START))]
 
 
 def token_bytes_of(tokenizer: Tokenizer, form: SequenceFormat) -> TokenBytes:
     """What a tokenizer's tokens add to texts of a form; special tokens nothing, as texts have none."""
     hidden = set(tokenizer.specials.values()) | set(tokenizer.names.values())
-    first, inside, parting = tokenizer.spellings(hidden)
-    return TokenBytes(first, inside, parting, form.newline_id if form.multiline else None)
+    first, inside, adds_space = tokenizer.spellings(hidden)
+    return TokenBytes(first, inside, adds_space, form.newline_id if form.multiline else None)

@@ -90,7 +90,7 @@ class Vocabulary:
 class Interner:
     """A vocabulary that grows as words come; ids in order of first appearance.
 
-    Words are told apart by a 64-bit hash, as lmplz does: among a million types, two share one
+    Words are distinguished by a 64-bit hash, as lmplz does: among a million types, two share one
     with odds of 3 in 100 million.
     """
 

@@ -85,7 +85,7 @@ class ListedTokenizer(LineTokenizer):
                 if "unk" not in self.specials:
                     raise DataError(
                         f"the list can't spell {word.decode(errors='replace')!r}, and has no unknown token",
-                        hint="--unknown NAME says which entry stands for such words",
+                        hint="--unknown NAME says which entry represents such words",
                     )
                 return [self.specials["unk"]]
             ids.append(token)

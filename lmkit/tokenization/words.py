@@ -1,4 +1,4 @@
-"""Words of a block of text, found and told apart by numpy; knows no vocabulary.
+"""Words of a block of text, found and distinguished by numpy; knows no vocabulary.
 
 A word is a run of bytes without space, tab, carriage return or NUL (lmplz's set, the same
 in training and scoring); a line feed ends a line, and nothing else does. Vertical tab, form

@@ -87,7 +87,7 @@ def _blocks(module: nn.Module) -> list[nn.Module]:
 
 
 def join(device: str, *, shard: bool) -> ProcessGroup:
-    """The world that torchrun's environment tells of; gloo on a CPU, NCCL on GPUs."""
+    """The process group that torchrun's environment describes; gloo on a CPU, NCCL on GPUs."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 and not shard:
         return ProcessGroup()

@@ -64,7 +64,7 @@ class AdamW:
         torch._foreach_addcdiv_(self.parameters, self.mean, roots, value=-rate / (1 - self.beta1**number))
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
-        """Every tensor that must be kept to go on, by name."""
+        """Every tensor that resuming needs, by name."""
         for name, mean, square in zip(self.names, self.mean, self.square, strict=True):
             yield f"adam.mean.{name}", mean
             yield f"adam.square.{name}", square
@@ -76,7 +76,7 @@ class Muon:
     m = b m + (1 - b) g;  u = g + b (m - g);  W = W - lr sqrt(max(1, R / C)) orthogonal(u)
 
     `blocks` are the rows of the maps that lie in each parameter, such as gates or heads' queries, keys
-    and values: each is orthogonal by itself. Those of one shape are handled at once.
+    and values: each is orthogonalised alone. Those of one shape are handled at once.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Muon:
             parameter.add_(shard_tensor(torch.cat(pieces), parameter), alpha=-rate)
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
-        """Every tensor that must be kept to go on, by name."""
+        """Every tensor that resuming needs, by name."""
         yield from zip((f"muon.mean.{name}" for name in self.names), self.mean, strict=True)
 
 

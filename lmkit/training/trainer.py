@@ -2,7 +2,7 @@
 
 A step takes a batch that its number determines, adds up gradients over micro-batches and processes,
 clips them, and moves the weights: matrices by Muon or AdamW, all else by AdamW. Randomness is
-seeded anew at each step from the seed, the step and the process, so that what is needed to go on
+seeded anew at each step from the seed, the step and the process, so that what resuming needs
 is weights, moments, the states of lanes and a few numbers.
 
 B rows.
@@ -70,7 +70,7 @@ Event = TrainStep | Evaluation
 
 
 class Trainer:
-    """A model in training: where it stands, and how it goes on."""
+    """A model in training: its position, and its next steps."""
 
     def __init__(
         self, network: Network, objective: Objective, batches: Batches, plan: Plan, *,
@@ -99,7 +99,7 @@ class Trainer:
         self._waited = 0
         self._lanes: list[State] | None = None
 
-    # Where it stands.
+    # Position.
 
     @property
     def total(self) -> int:
@@ -122,7 +122,7 @@ class Trainer:
         """The weights to keep: the best by `select_by`, else the last."""
         return self._best_weights or self.network.to_arrays()
 
-    # How it goes on.
+    # Steps.
 
     def run(self) -> Iterator[Event]:
         """Trains to the end."""
@@ -140,7 +140,7 @@ class Trainer:
         return self.finished or bool(every and self.step % every == 0)
 
     def _evaluate(self) -> Evaluation:
-        """Validates the network. Raises Diverged where a number is none."""
+        """Validates the network. Raises Diverged for NaN or infinity."""
         assert self._validation is not None
         self.network.eval()
         numbers = dict(self._validation(self._scored))
@@ -231,7 +231,7 @@ class Trainer:
     # Stopping and going on.
 
     def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """All that is needed to go on: numbers, and arrays by name."""
+        """All that resuming needs: numbers, and arrays by name."""
         numbers = {
             "best": self.best, "evaluated": self.evaluated, "seconds": self.seconds, "step": self.step,
             "tokens": self.tokens, "waited": self._waited,
@@ -255,7 +255,7 @@ class Trainer:
         return [np.array((tensor.float() if tensor.is_floating_point() else tensor).cpu().numpy()) for tensor in whole]
 
     def resume(self, numbers: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-        """Takes up what `state` told. Raises KeyError or ValueError where it is not whole."""
+        """Restores what `state` gave. Raises KeyError or ValueError where it is not whole."""
         self.step, self.tokens, self.seconds = numbers["step"], numbers["tokens"], numbers["seconds"]
         self.best, self.evaluated, self._waited = dict(numbers["best"]), numbers["evaluated"], numbers["waited"]
         self.network.load_arrays({name: arrays[f"weights.{name}"] for name in self.network.places})

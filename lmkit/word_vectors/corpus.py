@@ -44,7 +44,7 @@ class Stream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OutputError):  # told already
+        with suppress(OutputError):  # reported already
             self._finish()
 
     def append(self, piece: I32) -> None:
@@ -113,7 +113,7 @@ class Encoded(NamedTuple):
 
     @property
     def words(self) -> int:
-        """How many words; `<unk>` is none."""
+        """How many words, without `<unk>`."""
         return int(self.counts[FIRST_WORD:].sum())
 
 

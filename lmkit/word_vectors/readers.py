@@ -263,7 +263,7 @@ def _valid(words: list[bytes], before: int, replace: bool) -> tuple[list[bytes],
             if not replace:
                 raise DataError(
                     f"word {before + index + 1}, {_shown(word)}: not UTF-8 (byte 0x{word[error.start]:02x})",
-                    hint="--encoding-errors replace goes on in spite of it",
+                    hint="--encoding-errors replace substitutes U+FFFD",
                 ) from None
             text = word.decode(errors="replace")
             replaced += text.count("\ufffd") - word.count("\ufffd".encode())

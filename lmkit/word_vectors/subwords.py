@@ -1,4 +1,4 @@
-"""Words made of their characters: which n-grams a word has, which rows they share, what vector comes of them.
+"""Words made of their characters: which n-grams a word has, which rows they share, how their vectors combine.
 
 A word's n-grams are those of `<word>`, in characters of UTF-8, hashed into buckets as fastText's code does it, so that
 the buckets are the same (Bojanowski et al. 2017). `<` and `>` alone are none. Only buckets that words of the vocabulary

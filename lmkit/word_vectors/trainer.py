@@ -46,7 +46,7 @@ def train(
     """Trains vectors: yields Progress after each round and at last Vectors, each (V, D).
 
     `state` is where to begin: `plan.initial`, perhaps with rows changed, or the state of a Progress event.
-    A training that goes on from a state gives the same bytes as one that never stopped. With `hogwild`
+    A training that resumes from a state gives the same bytes as one that never stopped. With `hogwild`
     threads share the vectors: no replicas, faster, and not the same bytes twice (Recht et al. 2011).
 
     Where words have parts `Vectors.centre` has all rows, and `Parts.means` makes vectors of them.
@@ -75,7 +75,7 @@ def train(
 
 
 def _compile(kernel: Kernel, pool: ThreadPoolExecutor) -> Iterator[Event]:
-    """Has the kernel get ready; tells of it if there is code to compile that was not kept from another time."""
+    """Has the kernel get ready; reports it if there is code to compile that is not cached."""
     begun, told = time.perf_counter(), False
     ready = pool.submit(kernel.compile)
     while not ready.done():

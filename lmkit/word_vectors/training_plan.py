@@ -1,4 +1,4 @@
-"""What a training of word vectors is told and what it tells: the settings, the corpus, the events. Knows no kernel.
+"""The settings, the corpus and the events of a training of word vectors. Knows no kernel.
 
 Shapes: V words, D numbers in a vector, N ids in the stream.
 """
@@ -61,7 +61,7 @@ class TrainingConfig:
         chosen = ((self.architecture, ARCHITECTURES), (self.combine, COMBINATIONS), (self.loss, LOSSES))
         for value, choices in chosen:
             if value not in choices:
-                raise UsageError(f"{value!r} is none of {', '.join(choices)}")
+                raise UsageError(f"{value!r}: expected one of {', '.join(choices)}")
         least = {
             "dim": 1,
             "window": 1,
@@ -150,7 +150,7 @@ class Vectors(NamedTuple):
 
 
 class State(NamedTuple):
-    """All that a training needs to go on: the vectors, and how many rounds made them.
+    """All that a training needs to resume: the vectors, and how many rounds made them.
 
     Random numbers come from seed and position; nothing else is kept. In an event the arrays are those in
     use: copy or write them before asking for the next event.
@@ -176,7 +176,7 @@ class Progress(NamedTuple):
     words  read so far in all epochs, of `total`
     lr     the learning rate at this point
     nats   mean loss of a pair of words in this round (cbow: of a word), estimated from some of them
-    state  from which training may go on
+    state  from which training may resume
     """
 
     words: int

@@ -155,7 +155,7 @@ class VectorSpace:
         return self.centre
 
     def vectors(self, ids: I32) -> F32:
-        """See `HasEmbeddings.vectors`: those of the words, whatever stands beside them."""
+        """See `HasEmbeddings.vectors`: those of the words, in any context."""
         vectors: F32 = self._centre[ids]
         return vectors
 

@@ -220,7 +220,7 @@ def test_a_tokenizer_that_is_not_the_models(shelf, write, fails):
         (b'\\"layers\\":2,', b'\\"layers\\":9,', "no tensor"),
         (b'\\"layers\\":2,', b'\\"layers\\":2000000000,', "2000000000 layers are more than 4096"),
         (b'\\"context\\":8,', b'\\"context\\":0,', "context 0 is outside"),
-        (b'\\"heads\\":2,', b'\\"heads\\":2.5,', "makes no sense"),
+        (b'\\"heads\\":2,', b'\\"heads\\":2.5,', "is absent or invalid"),
         (b'\\"heads\\":2,', b'\\"heads\\":3,', "expected"),
         (b'\\"positions\\":\\"rope\\"', b'\\"positions\\":\\"ropy\\"', "is not one of"),
     ],

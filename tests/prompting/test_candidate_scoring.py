@@ -129,7 +129,7 @@ def test_answers_of_one_token_are_as_probable_as_next_says(model):
     single = tuple(dict.fromkeys(one for one in pieces if one.isalpha()))[:5]
     joint = " " if model.tokenizer.kind == "word" else ""
     question = Question("the", single, joint)
-    endings = candidate_scoring.part(model, question).endings
+    endings = candidate_scoring.encode_question(model, question).endings
     assert [len(ending) for ending in endings] == [1] * len(single)
     expected = [logs[ending[0]] for ending in endings]
     if model.signature["kind"] == "ngram":
@@ -281,9 +281,9 @@ def test_a_token_that_spans_the_joint_counts_with_the_answer():
     words = [model.tokenizer.piece(token) for token in range(259, model.tokenizer.size)]
     word = max((word.decode() for word in words if word.isalpha()), key=len)
     question = Question("." + word[0], (word[1:], "é"))
-    parted = candidate_scoring.part(model, question)
-    assert parted.prefix.tolist() == model.tokenizer.encode(b".").tolist()
-    assert len(parted.endings[0]) == 1
+    encoded = candidate_scoring.encode_question(model, question)
+    assert encoded.prefix.tolist() == model.tokenizer.encode(b".").tolist()
+    assert len(encoded.endings[0]) == 1
     nats, _, size = asked(model, question)
     assert_nats(model, score(model, question)[0].nats, nats, size=size)
 

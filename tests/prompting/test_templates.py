@@ -243,7 +243,7 @@ def test_time_is_limited(source, monkeypatch):
 @pytest.mark.parametrize(
     "source", [LARGE[0], *(pytest.param(one, marks=pytest.mark.slow) for one in LARGE[1:])], ids=str
 )
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux limits the memory of a process")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_DATA, the limit, is Linux only")
 def test_memory_is_limited(source, monkeypatch):
     assert ended(source, monkeypatch) == "more than 64 MB of memory, the limit"
 

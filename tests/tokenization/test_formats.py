@@ -515,7 +515,7 @@ BAD_JSON = {
     "list": (b"[1]", "no object"),
     "deep": (b'{"a":' * 100000, "too deeply|no JSON"),
     "number": (b'{"model": ' + b"9" * 5000 + b"}", "not a tokenizer.json"),
-    "twice": (b'{"model": {}, "model": {}}', "stands twice"),
+    "twice": (b'{"model": {}, "model": {}}', "occurs twice"),
     "no model": (b"{}", "no model"),
     "no merges": (b'{"model": {"type": "BPE"}}', "no vocabulary or no merges"),
     "added": (b'{"model": {"type": "WordLevel"}, "added_tokens": 3}', "no list"),
@@ -555,7 +555,7 @@ def test_vocabularies_and_merges_that_do_not_fit():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"IQ== 0\nIQ== 1\n", "line 2: the token b'!' stands twice"),
+        (b"IQ== 0\nIQ== 1\n", "line 2: the token b'!' occurs twice"),
         (b"IQ== 0\nnonsense\n", "line 2 is not a token in base64 and a rank"),
         (b"IQ== 0\n = 1\n", "line 2 is not"),
         (b"IQ== 0\n", "lack byte 0x00"),

@@ -46,5 +46,5 @@ def test_what_tokens_add_is_what_the_text_becomes(name, by, seed, size):
 def test_but_special_tokens_all_add_something_behind_a_space(name):
     known = tokenizer(name)
     additions = token_bytes_of(known, TextFormat.of("line", known))
-    silent = {token for token in range(known.size) if not additions.at_one(token, Context.PARTED)}
+    silent = {token for token in range(known.size) if not additions.at_one(token, Context.AFTER_SPACE)}
     assert silent == set(known.specials.values())

@@ -161,7 +161,7 @@ def _with_start(data: bytes, weights: LoadedModel) -> bytes:
 
 
 def _special_ids(form: TextFormat, tokenizer: Tokenizer) -> dict[str, int | list[int] | None]:
-    """What texts begin and end with; a stream that goes on over line ends has no end."""
+    """What texts begin and end with; a stream that continues over line ends has no end."""
     if form.newline_id is None:
         own = [] if form.document_end is None else [form.document_end]
         ends = [*own, *(token for token in form.ends if token not in own)]

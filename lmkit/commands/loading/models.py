@@ -167,7 +167,7 @@ def tokenizer_of(opened: Any, name: str) -> Any:
 def named_tokenizer(name: str) -> Any:
     """The tokenizer that --tokens names, beside TOKENS. Raises UsageError where there is no such file."""
     if name != streams.STDIN and not os.path.exists(name):
-        raise UsageError(f"--tokens {name!r} is none of {', '.join(TOKENS)}, and no file")
+        raise UsageError(f"--tokens {name!r}: expected one of {', '.join(TOKENS)}, or a file")
     return open_tokenizer(name)
 
 

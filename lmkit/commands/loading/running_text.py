@@ -44,7 +44,7 @@ def documents_for(
 def read_documents(
     run: Run, reader: SourceReader, files: Sequence[str], by: str, title: str
 ) -> "Iterator[Iterator[bytes] | Documents]":
-    """The blocks of what begins afresh, `by` as --by has it, in several texts in order, with progress on stderr.
+    """The blocks of each document, `by` as --by has it, in several texts in order, with progress on stderr.
 
     That is each file, or all of them as one text; where there are documents, each record is one, some at a time.
     """

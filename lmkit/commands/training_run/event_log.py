@@ -63,7 +63,7 @@ class EventLog:
 
 
 def _is_of(line: str, step: int, evaluated: int) -> bool:
-    """Whether a line is a whole event that is not told again; a run that was killed may have left half of one."""
+    """Whether a line is a complete event to keep; a killed run may have left half of one."""
     try:
         event = json.loads(line)
         last = evaluated if event["event"] == "evaluation" else step

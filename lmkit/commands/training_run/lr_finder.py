@@ -1,4 +1,4 @@
-"""`--print-schedule`, `--find-lr`, `--find-batch`: what is told of a run in place of training."""
+"""`--print-schedule`, `--find-lr`, `--find-batch`: what is printed about a run instead of training."""
 
 from typing import Any
 

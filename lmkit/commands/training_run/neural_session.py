@@ -31,7 +31,7 @@ def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings
     opening.check_single_stdin(*inputs, training.valid, training.tokens, training.embeddings)
     streams.expect_output(training.output, binary=True)
     opening.needs_torch("neural models are trained")
-    make(1)  # what makes no model is told before any text is read
+    make(1)  # invalid model options fail before any text is read
     with _told_of_memory(), _told_once():
         if training.find_lr or training.find_batch:
             from lmkit.commands.training_run import lr_finder

@@ -1,4 +1,4 @@
-"""One training run of a command: goes on from OUTPUT.state, logs, saves, stops when asked, writes the checkpoint.
+"""One training run of a command: resumes from OUTPUT.state, logs, saves, stops when asked, writes the checkpoint.
 
 Knows no model: what is trained, and how it is reported, is in the Session of a kind of training.
 """
@@ -28,7 +28,7 @@ class RunOptions(Protocol):
 
     @property
     def resume(self) -> bool:
-        """Whether to go on from the state file, if there is one."""
+        """Whether to resume from the state file, if there is one."""
 
     @property
     def save_every(self) -> float:
@@ -39,14 +39,14 @@ class Resumable(Protocol):
     """What is saved in a state file."""
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return all that is needed to go on: numbers, and arrays by name."""
+        """Return all that resuming needs: numbers, and arrays by name."""
 
     def resume(self, numbers: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
         """Take these up. Raises KeyError, ValueError or TypeError where something is absent or does not fit."""
 
 
 class Point(NamedTuple):
-    """Where training stands, as the log has it."""
+    """The position of training, as the log has it."""
 
     step: int
     tokens: int
@@ -54,7 +54,7 @@ class Point(NamedTuple):
 
 
 def state_file(run: Run, options: RunOptions) -> StateFile:
-    """Return the state file of a run. Raises UsageError where there is one that nothing asks to go on from."""
+    """Return the state file of a run. Raises UsageError where there is one without --resume."""
     state = StateFile(options.output, run.marked(ADJUSTABLE))
     if not options.resume:
         state.check_no_state()
@@ -120,7 +120,7 @@ class Session(ABC):
     @property
     @abstractmethod
     def point(self) -> Point:
-        """Where training stands."""
+        """The position of training."""
 
     @property
     @abstractmethod
@@ -129,7 +129,7 @@ class Session(ABC):
 
     @abstractmethod
     def place(self, *, resumed: bool) -> str:
-        """Return where a run goes on from, or where it stopped, for people: `after 10 words`."""
+        """Return where a run resumes or stopped, for people: `after 10 words`."""
 
     @abstractmethod
     def begin(self) -> None:
@@ -161,7 +161,7 @@ class Session(ABC):
 
     @abstractmethod
     def conditions(self) -> dict[str, Any]:
-        """Return what must be the same for a run to go on as if it had never stopped, beside options and inputs."""
+        """Return what must be equal for a resumed run to equal an uninterrupted one, beside options and inputs."""
 
     @abstractmethod
     def outcome(self) -> dict[str, Any]:
@@ -239,7 +239,7 @@ class Session(ABC):
             self.run.terminal.notice(f"{error}; not saved{before}")
 
     def _write(self) -> None:
-        """Write the checkpoint, then drop what was kept to go on."""
+        """Write the checkpoint, then remove the state."""
         model = self.model()
         self.end()
         if not self._writes:
@@ -262,7 +262,7 @@ class Session(ABC):
     # What is recorded of it.
 
     def _fingerprint(self) -> dict[str, Any]:
-        """Return what must be the same for a run to go on as if it had never stopped."""
+        """Return what must be equal for a resumed run to equal an uninterrupted one."""
         return {**self.recorded(), **self.conditions()}
 
     def _origin(self) -> dict[str, Any]:

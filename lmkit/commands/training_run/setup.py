@@ -78,9 +78,9 @@ def read_texts(run: Run, files: Sequence[str], training: Training) -> Texts:
 
 
 def _check(training: Training) -> None:
-    """Raises UsageError for options about texts that do not go together."""
+    """Raises UsageError for options about texts that cannot be combined."""
     if training.valid is not None and training.valid_fraction:
-        raise UsageError("--valid and --valid-fraction are two ways to say one thing")
+        raise UsageError("--valid cannot be combined with --valid-fraction")
     if training.tokens not in TOKENS and (training.max_vocab is not None or training.min_count > 1):
         raise UsageError("the vocabulary is given; that does not go with --max-vocab or --min-count")
     if training.pack and training.by == "stream":
@@ -96,11 +96,11 @@ def budget(text: str | None, steps: int | None) -> "Budget | None":
     if text is None:
         return None
     if steps is not None:
-        raise UsageError("--steps and --budget are two ways to say one thing")
+        raise UsageError("--steps cannot be combined with --budget")
     found = re.fullmatch(r"(\d+\.?\d*(?:e\+?\d+|e-\d+)?|\.\d+)(s|m|h|tokens|flops)", text, re.ASCII)
     amount, unit = (float(found[1]), found[2]) if found else (0.0, "")
     if not 0 < amount < math.inf:
-        raise UsageError(f"--budget {text!r} is none such as 60s, 5m, 2h, 1e6tokens or 1e15flops")
+        raise UsageError(f"--budget {text!r} is not a budget: expected 60s, 5m, 2h, 1e6tokens or 1e15flops")
     return Budget(amount * UNITS[unit], "s") if unit in UNITS else Budget(amount, unit)
 
 

@@ -1,4 +1,4 @@
-"""The file from which a stopped training run goes on: OUTPUT.state, a checkpoint of its own kind."""
+"""The file from which a stopped training run resumes: OUTPUT.state, a checkpoint of its own kind."""
 
 import json
 import os
@@ -16,7 +16,7 @@ KIND = "training-state"
 class StateFile:
     """Where a run's state is kept; nowhere for a run whose checkpoint goes to stdout or to a device.
 
-    `may_change` names settings that may be others when a run goes on.
+    `may_change` names settings that may differ when a run resumes.
     """
 
     def __init__(self, output: str | None, may_change: Collection[str] = ()) -> None:
@@ -69,11 +69,11 @@ class StateFile:
 
     @property
     def exists(self) -> bool:
-        """Whether there is a state to go on from."""
+        """Whether there is a state to resume from."""
         return self.name is not None and os.path.exists(self.name)
 
     def check_no_state(self) -> None:
-        """Raises UsageError where a run was stopped and may go on."""
+        """Raises UsageError where an interrupted run can be resumed."""
         if self.exists:
             raise UsageError(
                 f"{self.name} is left from an interrupted run",

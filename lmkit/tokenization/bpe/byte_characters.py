@@ -1,6 +1,6 @@
 """Bytes as visible characters: the one-to-one mapping that byte-level vocabularies are written in.
 
-A byte that is a printable character of Latin-1 stands for itself; the others take the
+A byte that is a printable character of Latin-1 represents itself; the others take the
 characters from U+0100 on, in order (Radford et al. 2019).
 """
 
@@ -29,5 +29,5 @@ def visible(piece: bytes) -> str:
 
 
 def from_visible(text: str) -> bytes:
-    """The bytes of a visible piece. Raises KeyError for a character that stands for no byte."""
+    """The bytes of a visible piece. Raises KeyError for a character that represents no byte."""
     return bytes([CHARACTER_TO_BYTE[character] for character in text])

@@ -19,7 +19,7 @@ _STRAY = re.compile("[\udc80-\udcff]")
 
 
 class Splitter:
-    """A regular expression. Raises DataError where it is none, LimitError where it can't be compiled within limits."""
+    """A regular expression. Raises DataError for a syntax error, LimitError beyond the limits."""
 
     def __init__(self, expression: str) -> None:
         self._expression = expression

@@ -241,7 +241,7 @@ class _Arrays:
 
 
 def _sorted_pairs(left: I64, right: I64, starts: I64) -> tuple[I64, I64]:
-    """Pairs in rising order, and where each starts; `starts` rise, and go on rising among equal pairs.
+    """Pairs in rising order, and where each starts; `starts` rise, and keep rising among equal pairs.
 
     Sorting numbers that hold pair and index is several times as fast as sorting indices.
     """

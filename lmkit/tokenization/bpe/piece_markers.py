@@ -1,8 +1,8 @@
-"""Pieces as people read them, with a mark that says where words begin, go on or end.
+"""Pieces as people read them, with a mark that says where words begin, continue or end.
 
     Ġ, ▁        before a piece that begins a word
-    #, ##       before a piece that goes on with one (BERT)
-    @@          after a piece that its word goes on after (subword-nmt)
+    #, ##       before a piece inside a word (BERT)
+    @@          after a piece that does not end its word (subword-nmt)
     </w>        after a piece that ends a word (Sennrich et al. 2016)
 
 With Ġ every byte has a character of its own, as in GPT-2's vocabulary; with ▁ every space of
@@ -27,7 +27,7 @@ _ESCAPED = re.compile(rb"<0x([0-9A-F]{2})>")
 class Display:
     """Strings of pieces under a marker.
 
-    `strings` has two for each id, the second one for pieces that go on with a word (markers in
+    `strings` has two for each id, the second one for pieces inside a word (markers in
     front) or that end one (markers behind).
     """
 
@@ -37,7 +37,7 @@ class Display:
         self._size = len(pieces)
         self._ends_words = ends_words
         self._hides = marker != END_OF_WORD if ends_words else marker not in BEFORE_WORD
-        """Whether pieces of nothing but spaces are left out, and told by the pieces around them."""
+        """Whether pieces of nothing but spaces are left out, since the pieces around them imply them."""
         self._special = np.zeros(self._size, dtype=np.bool_)
         self._special[list(specials)] = True
         self._opens = np.array([piece.startswith(b" ") for piece in pieces], dtype=np.bool_)
@@ -72,7 +72,7 @@ class Display:
         goes_on = self._goes_on(ids, line_ends)
         flag = np.append(~goes_on[1:], True) if self._behind else goes_on
         if self._ends_words and self._marker in BEFORE_WORD:
-            flag[_line_starts(ids, line_ends)] = True  # as nothing stands before them in the text
+            flag[_line_starts(ids, line_ends)] = True  # as nothing precedes them in the text
         shown = np.where(flag, ids + np.int32(self._size), ids).astype(np.int32)
         hidden = self._alone[ids] & self._hides
         if not hidden.any():
@@ -81,7 +81,7 @@ class Display:
         return shown[~hidden], line_ends - before[line_ends]
 
     def _goes_on(self, ids: I32, line_ends: I64) -> Bool:
-        """Which pieces go on with a word begun before."""
+        """Which pieces continue a word begun before."""
         goes_on = np.ones(len(ids), dtype=np.bool_)
         if self._ends_words:
             goes_on[1:] = ~self._closes[ids[:-1]]
@@ -148,7 +148,7 @@ def text_of(line: bytes, marker: str) -> bytes:
         try:
             return b"".join(from_visible(piece.decode()) for piece in pieces)
         except (KeyError, UnicodeDecodeError):
-            raise DataError("holds a character that stands for no byte under the marker Ġ") from None
+            raise DataError("holds a character that represents no byte under the marker Ġ") from None
     mark = marker.encode()
     if marker == "▁":
         return b"".join(_unescaped(piece.replace(mark, b" ")) for piece in pieces)

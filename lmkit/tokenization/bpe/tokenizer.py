@@ -170,7 +170,7 @@ class BPETokenizer(LineTokenizer):
 
 
 def _ids(value: Any, size: int) -> dict[str, int]:
-    """A JSON object of ids. Raises CheckpointError where it is none or an id is outside the vocabulary."""
+    """A JSON object of ids. Raises CheckpointError for anything else, or where an id is outside the vocabulary."""
     if not isinstance(value, dict) or not all(type(token) is int and 0 <= token < size for token in value.values()):
         raise CheckpointError("damaged checkpoint: the tokenizer's special tokens are not ids of its vocabulary")
     return value

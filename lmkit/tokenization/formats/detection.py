@@ -16,7 +16,7 @@ _MARK = b"</w>"
 
 
 def detect(files: Sequence[bytes]) -> str:
-    """The format of the given files, of FORMATS. Raises CheckpointError where it is none, or half of one."""
+    """The format of the given files, of FORMATS. Raises CheckpointError for another format, or half of one."""
     if len(files) == 2:
         return GPT2
     data = files[0]

@@ -14,7 +14,7 @@ _VERSION = "#version: 0.2"
 
 
 def read_vocabulary(data: bytes) -> dict[str, int]:
-    """Ids of a vocab.json. Raises CheckpointError where it is none."""
+    """Ids of a vocab.json. Raises CheckpointError for other files."""
     ids = parse_json(data, "a vocab.json")
     if isinstance(ids.get("model"), dict):
         raise CheckpointError("not a vocab.json: a tokenizer.json", hint="it needs no merges.txt beside it")

@@ -140,7 +140,7 @@ def _decoder(document: Mapping[str, Any]) -> Any:
 
 
 def _steps(key: str, part: Any) -> list[Any]:
-    """The members of a sequence, or the one that stands alone."""
+    """The members of a sequence, or the single one."""
     if not isinstance(part, dict):
         return []
     members = part.get(key) if part.get("type") == "Sequence" else [part]

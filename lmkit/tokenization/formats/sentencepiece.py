@@ -51,7 +51,7 @@ class Model:
 
 
 def parse(data: bytes) -> Model:
-    """The model in a file. Raises CheckpointError where it is none."""
+    """The model in a file. Raises CheckpointError for other files."""
     model = Model()
     try:
         for number, value in protobuf.fields(data):
@@ -78,7 +78,7 @@ def _piece(model: Model, data: bytes) -> None:
         elif number == 3:
             kind = protobuf.number(value)
     if not piece or not NORMAL <= kind <= BYTE or not abs(score) < 1e30:
-        raise ValueError(f"piece {len(model.pieces)} makes no sense")
+        raise ValueError(f"piece {len(model.pieces)} is invalid")
     model.pieces.append((piece, score, kind))
 
 
@@ -108,7 +108,7 @@ def _normalizer(model: Model, data: bytes) -> None:
 
 
 def read(data: bytes) -> HuggingFaceTokenizer:
-    """The tokenizer of a model. Raises CheckpointError where it is none, or tokenizer.json can't say it."""
+    """The tokenizer of a model. Raises CheckpointError for other files, or where tokenizer.json can't say it."""
     model = parse(data)
     _check(model)
     text = json.dumps(document(model), ensure_ascii=False, indent=1) + "\n"
@@ -119,7 +119,7 @@ def _check(model: Model) -> None:
     """Raises CheckpointError for what can't be said in a tokenizer.json."""
     texts = [piece for piece, _, _ in model.pieces]
     if len(set(texts)) != len(texts):
-        raise CheckpointError(f"a damaged {WHAT[2:]}: a piece stands twice")
+        raise CheckpointError(f"a damaged {WHAT[2:]}: a piece occurs twice")
     if max(map(len, texts)) > LONGEST:
         raise CheckpointError(f"a piece has more than {LONGEST} characters")
     if len(model.of(UNKNOWN)) != 1:

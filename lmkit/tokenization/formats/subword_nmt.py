@@ -61,7 +61,7 @@ def _marked(symbol: str) -> bytes:
 
 
 def _alphabet(parts: Iterable[bytes], *, fused: bool) -> list[bytes]:
-    """The characters of the parts, in order of first appearance, and then what stands at the end of words."""
+    """The characters of the parts, in order of first appearance, and then the mark at the end of words."""
     characters = dict.fromkeys(character for part in parts for character in part.decode() if character != " ")
     plain = [character.encode() for character in characters]
     return [*plain, *(character + b" " for character in plain)] if fused else [*plain, b" "]

@@ -39,7 +39,7 @@ def read_ranks(data: bytes) -> dict[bytes, int]:
         if len(fields) != 2 or not token or not fields[1].isdigit() or len(fields[1]) > 9:
             raise CheckpointError(f"not {WHAT}: line {number} is not a token in base64 and a rank")
         if token in ranks:
-            raise CheckpointError(f"line {number}: the token {token!r} stands twice")
+            raise CheckpointError(f"line {number}: the token {token!r} occurs twice")
         if len(token) > LONGEST:
             raise CheckpointError(f"line {number}: a token of {len(token)} bytes; lmkit takes up to {LONGEST}")
         ranks[token] = int(fields[1])
@@ -49,7 +49,7 @@ def read_ranks(data: bytes) -> dict[bytes, int]:
 def read(ranks: Mapping[bytes, int], pattern: str | None = None) -> BPETokenizer:
     """The tokenizer of the ranks; without a pattern that of GPT-2 or, for large vocabularies, GPT-4.
 
-    Raises CheckpointError where a byte is missing or a rank stands twice.
+    Raises CheckpointError where a byte is missing or a rank is repeated.
     """
     size = check_ids({repr(token): rank for token, rank in ranks.items()})
     for byte in range(256):
@@ -87,7 +87,7 @@ def last_parts(token: bytes, ranks: Mapping[bytes, int]) -> tuple[bytes, bytes] 
 
 
 def write(tokenizer: Tokenizer) -> bytes:
-    """The ranks of a tokenizer's tokens but the special ones, which tiktoken is told apart from them.
+    """The ranks of a tokenizer's tokens but the special ones, which tiktoken takes separately.
 
     Raises CheckpointError where tiktoken would make other ids of them.
     """

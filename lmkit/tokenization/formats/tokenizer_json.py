@@ -35,7 +35,7 @@ class NotNative(Exception):
 def read(data: bytes, config: bytes | None = None) -> Tokenizer:
     """The tokenizer of a tokenizer.json, special tokens' roles from a tokenizer_config.json where given.
 
-    Raises CheckpointError where it is none.
+    Raises CheckpointError for other files.
     """
     document = parse_json(data, WHAT)
     if not isinstance(document.get("model"), dict):
@@ -110,7 +110,7 @@ def _merges(merges: list[Any]) -> list[tuple[str, str]]:
 
 
 def _type_of(value: Any, *wanted: str, what: str) -> str:
-    """The type of a part of the file. Raises NotNative where it is none of those wanted."""
+    """The type of a part of the file. Raises NotNative for others than those wanted."""
     kind = value.get("type") if isinstance(value, dict) else None
     if kind not in wanted:
         raise NotNative(f"its {what} is {kind}")
@@ -170,7 +170,7 @@ def _expression(split: Mapping[str, Any]) -> str:
 
 
 def _named(expression: str) -> tuple[str, int]:
-    """The pattern that a regular expression is, with its digits; itself where it is none of ours."""
+    """The pattern that a regular expression is, with its digits; itself for an unknown one."""
     digits = Scheme().digits
     if expression in (GPT2, _GPT2_LONG):
         return "gpt2", digits

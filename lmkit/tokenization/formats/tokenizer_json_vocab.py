@@ -94,7 +94,7 @@ def _normalization(document: Mapping[str, Any]) -> Normalization:
 
 
 def tokenizer_of(document: Mapping[str, Any]) -> Stored | None:
-    """The tokenizer whose `document_of` this is; None where it is none."""
+    """The tokenizer whose `document_of` this is; None for other documents."""
     model = document.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     if not isinstance(vocabulary, dict) or not all(type(token) is int for token in vocabulary.values()):

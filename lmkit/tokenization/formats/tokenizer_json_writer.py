@@ -2,7 +2,7 @@
 
 Bytes are written as visible characters. Words of characters keep the end-of-word mark as
 `</w>`; where the mark is a symbol of its own, normalisers write the space behind each word
-that stands for it, since the library knows no such mark.
+that represents it, since the library knows no such mark.
 """
 
 import json
@@ -37,7 +37,7 @@ def write(tokenizer: Tokenizer) -> bytes:
 
 
 def spell(tokenizer: BPETokenizer) -> list[str | None]:
-    """Each token as vocabularies write it, None where an id stands for nothing.
+    """Each token as vocabularies write it, None where an id is unused.
 
     Raises CheckpointError where two tokens would be written alike, or one is no text.
     """

@@ -51,7 +51,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"{twice!r} stands twice")
+        raise ValueError(f"{twice!r} occurs twice")
     return value
 
 
@@ -122,7 +122,7 @@ def _spelled(token: str) -> bytes:
     try:
         return from_visible(token)
     except KeyError as error:
-        raise CheckpointError(f"the token {token!r} has {error.args[0]!r}, which stands for no byte") from None
+        raise CheckpointError(f"the token {token!r} has {error.args[0]!r}, which represents no byte") from None
 
 
 def merge_rows(tokens: Mapping[str, int], merges: Iterable[tuple[str, str]]) -> np.ndarray[Any, np.dtype[np.int32]]:

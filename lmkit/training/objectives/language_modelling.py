@@ -21,7 +21,7 @@ from lmkit.training.objectives.objective import Arrays, Loss, Merit, Objective, 
 class LanguageModelling(Objective):
     """Cross-entropy of next tokens, of batches with `inputs` and `targets`, (B, T).
 
-    start            the token that stands before the first of a document
+    start            the token before the first of a document
     label_smoothing  e: the target has probability 1 - e + e/V, all other tokens e/V; trained on, not reported
     teacher_forcing  probability that the true token is fed; else the network's own prediction (scheduled sampling)
     loss_at          `all` tokens of a row are learned, or the `last`

@@ -167,7 +167,8 @@ def test_bad_json_lines(line, message, fails):
 
 def test_usage(fails, write):
     assert (
-        "'subword' is none of word, char, byte, and no file" in fails(2, "eval", "text", "--tokens", "subword").stderr
+        "'subword': expected one of word, char, byte, or a file"
+        in fails(2, "eval", "text", "--tokens", "subword").stderr
     )
     for words in ["--order", "0"], ["--self-bleu-texts", "1"]:
         fails(2, "eval", "text", *words, stdin=b"a\n")
