@@ -304,5 +304,5 @@ def test_what_cannot_be_trained_is_refused(either):
         trained(random_corpus(), TrainingConfig(dim=4, lr=1e30))
     with pytest.raises(UsageError, match="dim must be at least 1"):
         TrainingConfig(dim=0)
-    with pytest.raises(UsageError, match="none of sum, mean"):
+    with pytest.raises(UsageError, match="expected one of sum, mean"):
         TrainingConfig(combine="max")

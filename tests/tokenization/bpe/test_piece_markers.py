@@ -141,9 +141,9 @@ def test_bytes_that_are_no_text_are_written_in_figures():
 
 def test_pieces_of_no_byte():
     for line in ("中", "a b\u0300", "ń", "\u00a0"):
-        with pytest.raises(DataError, match="stands for no byte"):
+        with pytest.raises(DataError, match="represents no byte"):
             text_of(line.encode(), "Ġ")
-    with pytest.raises(DataError, match="stands for no byte"):
+    with pytest.raises(DataError, match="represents no byte"):
         text_of(b"\xff", "Ġ")
 
 
