@@ -243,7 +243,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
 
     from lmkit.commands.options.standard import Run
     from lmkit.io import config_file as yaml_settings
-    from lmkit.io import mapped_files, streams
+    from lmkit.io import mapped_files, outputs
     from lmkit.io.terminal import Terminal
 
     def read_config(context: typer.Context, value: str | None) -> str | None:
@@ -261,7 +261,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         if shared["print_config"]:
             first = {key: option for option, key in reversed(_long_names(invocation).items())}
             shown = {option: options[key] for key, option in reversed(first.items()) if key in options}
-            with streams.open_output(None) as out:
+            with outputs.open_output(None) as out:
                 out.write(yaml_settings.show(shown).encode())
             return
         for key, value in options.items():
@@ -269,9 +269,9 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
                 raise typer.BadParameter(f"{value} is not a finite number.", param_hint=f"--{key.replace('_', '-')}")
         if options.get("bare") and options.get("json"):
             raise UsageError("--bare and --json exclude each other")
-        read = _files_read(invocation, options)
+        read = list(_files_read(invocation, options))
         for output in [options.get("output"), *(options[key] for key in WRITTEN if isinstance(options.get(key), str))]:
-            streams.refuse_overwriting_inputs(output, [shared["config"], *read])
+            outputs.refuse_overwriting_inputs(output, [shared["config"], options.get("cache"), *read])
         mapped_files.program = f"lmkit {name}"
         Terminal.current = terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         with _Isolation() as isolated, isolation.started_by(isolated.start):
@@ -352,12 +352,15 @@ def _bounded(parameter: inspect.Parameter) -> inspect.Parameter:
 
 
 def _files_read(context: Any, options: Mapping[str, Any]) -> Iterator[str]:
-    """What was given for those of a command's parameters that name files which it reads."""
+    """What was given for those of a command's parameters that name files which it reads; of a folder its files too."""
     for parameter in context.command.params:
         if parameter.name not in (*WRITTEN, "output", "cache") and READ.search(parameter.metavar or ""):
             given = options.get(parameter.name)
             texts = [text for text in (given if isinstance(given, list) else [given]) if isinstance(text, str)]
-            yield from (name for text in texts for name in {text, text.removeprefix("@")})
+            for name in (name for text in texts for name in {text, text.removeprefix("@")}):
+                yield name
+                with suppress(OSError, ValueError):
+                    yield from (entry.path for entry in os.scandir(name))
 
 
 def _options_that(context: Any, trait: str) -> set[str]:

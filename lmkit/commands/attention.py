@@ -7,7 +7,7 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run, choice
 from lmkit.errors import CheckpointError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import Table, to_json
 from lmkit.protocols import has_attention
 
@@ -75,7 +75,7 @@ def attention(
     if mask_only:
         if model is not None or text is not None or layer is not None or head is not None:
             raise UsageError("--mask-only cannot be combined with a model or a text")
-        with streams.open_output(output) as out:
+        with outputs.open_output(output) as out:
             _print_mask(out, kind, number, prefix, as_json=json)
         return
     if text is None:
@@ -84,7 +84,7 @@ def attention(
         raise UsageError("--layer and --head need each other")
     name = model if model is not None else streams.STDIN
     tokens, weights = _weights(name, text)
-    with streams.open_output(output, inputs=[name]) as out:
+    with outputs.open_output(output) as out:
         if layer is None or head is None:
             out.line(to_json({"tokens": tokens, "weights": weights.tolist()}))
             return
@@ -115,7 +115,7 @@ def _weights(name: str, text: str) -> tuple[list[str], Any]:
     return [tokenizer.piece(token).decode(errors="replace") for token in tokens], weights
 
 
-def _print_head(out: streams.Output, tokens: list[str], rows: list[list[float]]) -> None:
+def _print_head(out: outputs.Output, tokens: list[str], rows: list[list[float]]) -> None:
     """A table; columns are numbered too, since a token may come twice."""
     columns = [f"{place}:{token}" for place, token in enumerate(tokens)]
     table = Table(out, ("token", *columns), as_json=False)
@@ -123,7 +123,7 @@ def _print_head(out: streams.Output, tokens: list[str], rows: list[list[float]])
         table.row({"token": column, **dict(zip(columns, row, strict=True))})
 
 
-def _print_mask(out: streams.Output, kind: str, size: int, prefix: int | None, *, as_json: bool) -> None:
+def _print_mask(out: outputs.Output, kind: str, size: int, prefix: int | None, *, as_json: bool) -> None:
     from lmkit.inference.attention_scores import mask
 
     if (kind == "prefix") != (prefix is not None):

@@ -9,7 +9,7 @@ import typer
 import lmkit
 from lmkit.commands.options.standard import Output, Run, choice
 from lmkit.errors import MissingError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 
 FILES = {"bash": "lmkit.bash", "zsh": "_lmkit", "fish": "lmkit.fish"}
 INSTALLED = {"bash": "bash-completion/completions/lmkit", "zsh": "site-functions/_lmkit", "fish": "lmkit.fish"}
@@ -31,7 +31,7 @@ def completion(
       lmkit completion zsh -o ~/.zfunc/_lmkit
       lmkit completion fish -o ~/.config/fish/completions/lmkit.fish
     """
-    with streams.open_output(output) as out:
+    with outputs.open_output(output) as out:
         out.write(streams.read_whole(str(_script(shell))))
 
 

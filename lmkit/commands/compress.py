@@ -9,7 +9,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run
 from lmkit.errors import CheckpointError, DataError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import to_json
 
 AnyFile = Annotated[
@@ -67,7 +67,7 @@ def decompress(
 def _run(run: Run, verb: str, file: str | None, model: str | None, *, json: bool, output: str | None) -> None:
     names, (text,) = opening.sources([model] if model is not None else [], [file] if file is not None else [])
     packing = verb == "compress"
-    with streams.open_output(output, binary=packing, inputs=[*names, text]) as out:
+    with outputs.open_output(output, binary=packing) as out:
         from lmkit.compression import arithmetic_coder, text_codec
 
         opened = opening.open_language_model(names[0])

@@ -1,6 +1,5 @@
 """`lmkit convert`: checkpoints to and from folders and files of other tools."""
 
-import os
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.options.standard import Output, Run, choice
 from lmkit.errors import CheckpointError, UsageError
-from lmkit.io import gguf, streams
+from lmkit.io import gguf, outputs, streams
 from lmkit.io.folders import Folder, write_folder
 
 VECTORS = {"word2vec": "text", "word2vec-bin": "bin", "glove": "glove", "projector": "projector"}
@@ -134,7 +133,7 @@ def _from_folder(name: str, to: str, output: str | None) -> None:
         return
     if to != LM:
         raise UsageError(f"{name} is a folder, which converts to lm or huggingface, not to {to}")
-    with streams.open_output(output, binary=True, inputs=[os.path.join(name, file) for file in files]) as out:
+    with outputs.open_output(output, binary=True) as out:
         weights = registry.weights_in(files, name)
         record = origin("convert", {}, list(_records(files)))
         for piece in checkpoint_bytes(weights, record):
@@ -151,7 +150,7 @@ def _from_gguf(name: str, data: memoryview, to: str, output: str | None) -> None
         _write_folder(weights, name, output)
         return
     record = origin("convert", {}, [{"bytes": len(data), "sha256": sha256(data).hexdigest()}])
-    with streams.open_output(output, binary=True, inputs=[name]) as out:
+    with outputs.open_output(output, binary=True) as out:
         for piece in checkpoint_bytes(weights, record):
             out.write(piece)
 

@@ -13,7 +13,7 @@ from lmkit.commands.options.standard import EncodingErrors, Json, ModelOption, O
 from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.commands.w2v.query_words import tell_made
 from lmkit.errors import CheckpointError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import Table, cell
 from lmkit.io.text_sources import SourceReader
 
@@ -107,7 +107,7 @@ def embed(
     opened, by_token = opening.open_any(names[0]), each == "token" or token is not None
     tokenizer = opening.tokenizer_of(opened, names[0])
     reader = running_text.text_reader(encoding_errors, text_input.source, raw=tokenizer.accepts_any_bytes, eager=True)
-    with streams.open_output(output, inputs=[*names, *texts]) as out:
+    with outputs.open_output(output) as out:
         lines = _lines(run, reader, texts)
         if bow:
             records = _of_lines(lines, lambda line: pooling.bag(tokenizer.encode(line), tokenizer.size))
@@ -130,7 +130,7 @@ def _bow_of_words(
 
     texts = list(files or [streams.STDIN])
     opening.check_single_stdin(*texts)
-    with streams.open_output(output, inputs=texts) as out:
+    with outputs.open_output(output) as out:
         lines = list(_lines(run, reader, texts))
         bags = iter(bags_of_words(lines))
         _show(out, _of_lines(lines, lambda _: next(bags)), by_token=False, cosine=cosine, as_json=as_json)
@@ -197,7 +197,7 @@ def _spelled(tokenizer: Any, text: bytes) -> set[int]:
     return found
 
 
-def _show(out: streams.Output, records: Records, *, by_token: bool, cosine: bool, as_json: bool) -> None:
+def _show(out: outputs.Output, records: Records, *, by_token: bool, cosine: bool, as_json: bool) -> None:
     """A line for each vector, with its numbers or the cosine of its angle with the first."""
     from lmkit.evaluation import pooling
 

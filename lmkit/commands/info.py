@@ -7,7 +7,7 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Json, Output, Run
 from lmkit.errors import UnmetError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.folders import Folder
 from lmkit.io.records import cell, to_json
 
@@ -89,7 +89,7 @@ def info(
     if text is not None or distance is not None:
         raise UsageError("--text and --distance need --gradients")
     record = _describe(name, verify=verify)
-    with streams.open_output(output, inputs=[name]) as out:
+    with outputs.open_output(output) as out:
         if json:
             out.line(to_json(record))
         else:
@@ -98,7 +98,7 @@ def info(
         raise UnmetError(f"{streams.display(name)}: no digests to compare its tensors with")
 
 
-def _print(out: streams.Output, record: dict[str, Any], *, tensors: bool) -> None:
+def _print(out: outputs.Output, record: dict[str, Any], *, tensors: bool) -> None:
     for key, value in _lines(record):
         out.line(f"{cell(key)}\t{cell(value)}")
     if tensors:

@@ -7,7 +7,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
 from lmkit.commands.options.standard import Run
 from lmkit.errors import CheckpointError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import Table
 from lmkit.io.text_sources import SourceReader, TextSource
 
@@ -27,11 +27,10 @@ def print_gradients(run: Run, name: str, text: str, distance: int, json: bool, o
         raise CheckpointError(
             f"{streams.display(name)}: a model of kind {model.kind} has no gradients, only neural models have"
         )
-    streams.refuse_overwriting_inputs(output, [name, text])
     ids = _ids(run, model, text)
     with opening.error_context(text):
         found = _norms(model.weights, ids, distance + 1)
-    with streams.open_output(output) as out:
+    with outputs.open_output(output) as out:
         table = Table(out, ("of", "distance", "norm", "relative"), as_json=json)
         for of, norms in found.items():
             for place, norm in enumerate(norms.tolist()):

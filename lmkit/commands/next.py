@@ -22,7 +22,7 @@ from lmkit.commands.options.standard import (
     Window,
 )
 from lmkit.errors import UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import Table, cell
 from lmkit.io.terminal import bars
 
@@ -108,7 +108,7 @@ def next_token(
         }
         for token in log_softmax.ranked(logs, None if everything else top)
     ]  # fmt: skip
-    with streams.open_output(output, inputs=[name]) as out:
+    with outputs.open_output(output) as out:
         if plot:
             for line in bars([(cell(r["token"]), cell(r["probability"]), r["probability"]) for r in records]):
                 out.line(line)

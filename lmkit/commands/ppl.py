@@ -12,7 +12,7 @@ from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Out
 from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.reports.perplexity import ModelScore, ScoreReport, rank_models
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import Table, cell, to_json
 from lmkit.io.text_sources import SourceReader
 from lmkit.protocols import LanguageModel
@@ -82,7 +82,7 @@ def ppl(
     weights = mixtures.weights_of(scoring, len(names))
     if no_eos and scoring.mix is not None:
         raise UsageError("--no-eos and --mix exclude each other", hint="a mixture reads the whole text")
-    with streams.open_output(output, inputs=[*names, *texts, scoring.mix_text]) as out:
+    with outputs.open_output(output) as out:
         models = scoring_models.open_scoring_models(names, scoring)
         _check_ends(names, models, no_eos=no_eos, explain=explain)
         scoring_models.use_threads(threads, names, models)
@@ -174,7 +174,7 @@ def _evaluate(
 
 def _explain(
     run: Run,
-    out: streams.Output,
+    out: outputs.Output,
     model: LanguageModel,
     reader: SourceReader,
     texts: list[str],

@@ -13,7 +13,7 @@ from lmkit.commands.options.sampling import SamplingOptions
 from lmkit.commands.options.standard import Device, ModelOption, Output, Run, Seed
 from lmkit.commands.records import prompts
 from lmkit.errors import UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 
 if TYPE_CHECKING:  # numpy is not needed for help
     from lmkit.generation.search_plan import SearchPlan
@@ -93,7 +93,7 @@ def sample(
     from lmkit.generation.engine import Completion
 
     report = ConstraintReport(opened, constraints.wanted(), constraints.format, constraints.about)
-    with streams.open_output(output, inputs=[name, *(files or [])], live=True) as out:
+    with outputs.open_output(output, live=True) as out:
         with opening.error_context(name):
             builder = requests.GeneratorBuilder(
                 opened, asked.max_tokens, [streams.argument_bytes(text, raw=True) for text in asked.stop],

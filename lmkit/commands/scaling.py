@@ -7,7 +7,7 @@ import typer
 
 from lmkit.commands.options.standard import Json, Output, Run, suggested
 from lmkit.errors import UsageError
-from lmkit.io import streams
+from lmkit.io import outputs
 from lmkit.io.records import Table
 
 PRESETS = (
@@ -59,14 +59,14 @@ def plan(
         raise UsageError("nothing to count: expected --preset NAME, or --ngram --vocab V")
     if preset and vocab is not None:
         raise UsageError("--vocab needs --ngram; a preset has its own vocabulary")
-    with streams.open_output(output) as out:
+    with outputs.open_output(output) as out:
         if preset:
             _presets(out, preset, as_json=json)
         elif vocab is not None:
             _ngrams(out, vocab, max_order, as_json=json)
 
 
-def _presets(out: streams.Output, names: Sequence[str], *, as_json: bool) -> None:
+def _presets(out: outputs.Output, names: Sequence[str], *, as_json: bool) -> None:
     from lmkit.architectures.presets import PUBLISHED, published
     from lmkit.scaling import model_sizes
 
@@ -79,7 +79,7 @@ def _presets(out: streams.Output, names: Sequence[str], *, as_json: bool) -> Non
         table.row({"preset": name, **parts, "parameters": settings.parameters, "flops_per_token": flops})
 
 
-def _ngrams(out: streams.Output, vocabulary: int, max_order: int, *, as_json: bool) -> None:
+def _ngrams(out: outputs.Output, vocabulary: int, max_order: int, *, as_json: bool) -> None:
     from lmkit.scaling import model_sizes
 
     table = Table(out, ("order", "parameters", "free_parameters"), as_json=as_json)

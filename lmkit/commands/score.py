@@ -11,7 +11,7 @@ from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Output, Run
 from lmkit.commands.options.text_input import TextFiles
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import Table
 from lmkit.io.text_sources import PLAIN, SourceReader
 from lmkit.protocols import LanguageModel, TokenScore
@@ -95,7 +95,7 @@ def score(
     reader = running_text.text_reader(
         scoring.encoding_errors, source, raw=opened.tokenizer.accepts_any_bytes, eager=True
     )
-    with streams.open_output(output, inputs=[*names, *texts, scoring.mix_text]) as out:
+    with outputs.open_output(output) as out:
         if not (json or bare):
             run.terminal.notice(f"signature {signature}")
         if pairs is not None:
@@ -129,7 +129,7 @@ def _text(data: bytes) -> str:
 
 
 def _scores(
-    out: streams.Output, model: LanguageModel, lines: Iterator["Line"], *, as_json: bool, explain: bool, signature: str
+    out: outputs.Output, model: LanguageModel, lines: Iterator["Line"], *, as_json: bool, explain: bool, signature: str
 ) -> None:
     from lmkit.evaluation.perplexity import factors_of
 
@@ -160,7 +160,7 @@ def _factor(model: LanguageModel, factor: TokenScore) -> dict[str, Any]:
 
 
 def _surprisals(
-    out: streams.Output, model: LanguageModel, lines: Iterator["Line"], *, as_json: bool, signature: str
+    out: outputs.Output, model: LanguageModel, lines: Iterator["Line"], *, as_json: bool, signature: str
 ) -> None:
     from lmkit.evaluation.perplexity import LN2
 
@@ -178,7 +178,7 @@ def _surprisals(
 
 
 def _pairs(
-    out: streams.Output,
+    out: outputs.Output,
     model: LanguageModel,
     lines: Iterator[bytes],
     name: str,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from lmkit.errors import DataError
-from lmkit.io import streams
+from lmkit.io import streams, text_files
 
 MOST = 1 << 63
 
@@ -26,7 +26,7 @@ def _weight(field: bytes, place: str) -> float:
     return abs(number)  # -0 is 0
 
 
-def weights(names: Sequence[str], reader: streams.TextReader) -> tuple[list[float], str]:
+def weights(names: Sequence[str], reader: text_files.TextReader) -> tuple[list[float], str]:
     """All weights of some files, and the place, file and line, of the last.
 
     A line has one or several separated by white space. After a tab a column that is not all
@@ -46,7 +46,7 @@ def weights(names: Sequence[str], reader: streams.TextReader) -> tuple[list[floa
     return found, place
 
 
-def counts(names: Sequence[str], reader: streams.TextReader) -> dict[bytes, int]:
+def counts(names: Sequence[str], reader: text_files.TextReader) -> dict[bytes, int]:
     """Counts of symbols: `symbol TAB count` a line, or only `count`, where each line is a symbol of its own.
 
     What is met twice is added up. Raises DataError for what is no count.
@@ -69,7 +69,7 @@ def counts(names: Sequence[str], reader: streams.TextReader) -> dict[bytes, int]
     return found
 
 
-def matrix(name: str, reader: streams.TextReader) -> tuple[list[list[float]], str]:
+def matrix(name: str, reader: text_files.TextReader) -> tuple[list[list[float]], str]:
     """The rows of a matrix and the place of the last; a header line and a label before each row may be there.
 
     Fields are separated by tabs where a line has one, else by white space. Raises DataError for
@@ -93,7 +93,7 @@ def matrix(name: str, reader: streams.TextReader) -> tuple[list[list[float]], st
     return rows, place
 
 
-def labelled(name: str, reader: streams.TextReader) -> tuple[list[str], list[list[float]]]:
+def labelled(name: str, reader: text_files.TextReader) -> tuple[list[str], list[list[float]]]:
     """The labels and rows of a table: a word and its numbers a line, by tabs where a line has one, else white space.
 
     A first line without numbers is a header. Raises DataError for rows of different lengths,

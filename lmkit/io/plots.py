@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 from lmkit.errors import MissingError, OutputError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs
 
 INCHES = (8.0, 5.0)
 FORMATS = ("png", "svg")
@@ -85,7 +85,7 @@ def _write(name: str, draw: Callable[[], Any]) -> None:
     matplotlib.use("Agg")
     with matplotlib.rc_context(STYLE):
         data = _saved(draw(), _format(name))
-    with streams.open_output(name, binary=True) as out:
+    with outputs.open_output(name, binary=True) as out:
         out.write(data)
 
 

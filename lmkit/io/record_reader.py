@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from lmkit.errors import DataError
-from lmkit.io import parquet_records, streams
+from lmkit.io import parquet_records, streams, text_files
 from lmkit.io.csv_records import Line, Rows
 from lmkit.io.records import from_json
 
@@ -42,7 +42,7 @@ class RecordFile:
     def __init__(
         self,
         name: str,
-        text: streams.TextReader,
+        text: text_files.TextReader,
         *,
         size: int | None = GROUP,
         watch: Callable[[Iterator[bytes]], Iterator[bytes]] = iter,

@@ -1,4 +1,4 @@
-"""Files, pipes and standard streams: text in blocks of whole lines, outputs that appear whole or not at all."""
+"""Files, pipes and standard input: bytes, decompressed, as a whole or as they come; command-line arguments."""
 
 import bz2
 import errno
@@ -10,22 +10,17 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 from time import monotonic
-from typing import IO, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
-from lmkit.errors import DataError, MissingError, OutputError, UsageError
+from lmkit.errors import DataError, MissingError, UsageError
 from lmkit.io import size_limits
-from lmkit.io.atomic_replacement import replacing
 from lmkit.io.mapped_files import map_file
-from lmkit.io.terminal import VisibleStream, is_terminal
+from lmkit.io.terminal import is_terminal
 
 STDIN = "-"
 BLOCK = 4 << 20
 SNIFF = 1 << 20  # bytes of a file by which its format is known
-BOM = b"\xef\xbb\xbf"
 Extent = Callable[[bytearray], int]
 _CORRUPT = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 
@@ -107,171 +102,6 @@ def open_input(name: str, *, as_is: bool = False) -> Iterator[BinaryIO]:
             raw.close()
 
 
-@dataclass
-class TextReader:
-    """Text files read as lines of UTF-8.
-
-    `forgiving`: whether the user may ask for `replace`.
-    `replace`: replace invalid bytes by U+FFFD and count them in `replaced`, instead of refusing.
-    `raw`: take any bytes, for tokens that are bytes.
-    `longest`: the limit for a line, and for what lies between separators; without one `limits.RECORD`.
-    `eager`: hand over lines as soon as they come, for pipes that answer line by line.
-    `tap`: called with all bytes as they are read, before anything is done to them.
-    """
-
-    replace: bool = False
-    forgiving: bool = False
-    raw: bool = False
-    eager: bool = False
-    block: int = BLOCK
-    longest: size_limits.Limit | None = None
-    tap: Callable[[bytes], None] | None = None
-    replaced: int = field(default=0, init=False)
-    replaced_in: set[str] = field(default_factory=set, init=False)
-    """The names of the files that had what was replaced."""
-    completed: int = field(default=0, init=False)
-    """How many texts had no line end behind their last line, which `blocks` puts there."""
-
-    def blocks(self, name: str) -> Iterator[bytes]:
-        r"""Whole lines in blocks of about `block` bytes; each line ends with `\n`, the last one too.
-
-        `\r\n` becomes `\n`, a byte order mark in front is dropped. A line longer than a
-        block is a block of its own. Raises DataError naming the file and line of one that is
-        longer than `longest`, and the byte where the text is not UTF-8.
-        """
-        yield from self.blocks_in(self.opened(name), name)
-
-    def opened(self, name: str) -> Iterator[bytes]:
-        """The text as it comes, without a byte order mark in front, in pieces of any size."""
-        with open_input(name) as stream:
-            yield from self._read(stream)
-
-    def blocks_in(self, pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
-        """The same of what was read already, without a byte order mark, in pieces of any size."""
-        lines = 0
-
-        def place() -> str:
-            return f"{display(name)}:{lines + 1}"
-
-        for block in self._joined(pieces, b"\n", place):
-            if not block.endswith(b"\n"):
-                self.completed += 1
-                block += b"\n"
-            if b"\r\n" in block:
-                block = block.replace(b"\r\n", b"\n")
-            if not (self.raw or block.isascii()):
-                block = self._valid(block, name, lines)
-            yield block
-            lines += block.count(b"\n")
-
-    def pieces(self, name: str, *, separators: bytes = b"") -> Iterator[bytes]:
-        """The text as it is, line ends included, in pieces that never cut a character.
-
-        With `separators` they never cut what lies between these either: each piece but the
-        last ends with one. A byte order mark in front is dropped. Raises DataError as `blocks` does.
-        """
-        lines = column = 0
-
-        def place() -> str:
-            return f"{display(name)}:{lines + 1}"
-
-        read = self.opened(name)
-        for piece in self._joined(read, separators, place) if separators else self._characters(read):
-            if not (self.raw or piece.isascii()):
-                piece = self._valid(piece, name, lines, column)
-            if piece:
-                yield piece
-            lines += piece.count(b"\n")
-            column = len(piece) - piece.rfind(b"\n") - 1 + (0 if b"\n" in piece else column)
-
-    def _characters(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """Pieces up to the last whole character of what has been read."""
-        rest = b""
-        for piece in pieces:
-            piece = rest + piece
-            cut = len(piece) if self.raw else _characters_end(piece)
-            if cut:
-                yield piece[:cut]
-            rest = piece[cut:]
-        if rest:
-            yield rest
-
-    def _joined(self, pieces: Iterable[bytes], separators: bytes, place: Callable[[], str]) -> Iterator[bytes]:
-        """Pieces up to the last separator of what has been read, and at the end what follows it.
-
-        Raises DataError, which names the place, before more than `longest` is held between two separators.
-        """
-        longest = self.longest or size_limits.RECORD
-        rest: list[bytes] = []
-        held = 0
-        for piece in pieces:
-            cut = 1 + max(piece.rfind(separator) for separator in separators)
-            first = min((at for separator in separators if (at := piece.find(separator)) >= 0), default=len(piece))
-            if held + first > longest.size:
-                raise longest.error(place())
-            if cut:
-                yield b"".join([*rest, piece[:cut]])
-                rest, held = [], 0
-            if cut < len(piece):
-                rest.append(piece[cut:])
-                held += len(piece) - cut
-                if held > longest.size:
-                    raise longest.error(place())
-        if rest:
-            yield b"".join(rest)
-
-    def _valid(self, block: bytes, name: str, lines: int, column: int = 0) -> bytes:
-        """`block` if it is UTF-8; it begins `column` bytes into the line after `lines` lines."""
-        try:
-            block.decode()
-        except UnicodeDecodeError as error:
-            if self.replace:
-                text = block.decode(errors="replace")
-                self.replaced += text.count("\ufffd") - block.count("\ufffd".encode())
-                self.replaced_in.add(name)
-                return text.encode()
-            before = block[: error.start]
-            column = error.start - before.rfind(b"\n") + (0 if b"\n" in before else column)
-            hint = "--encoding-errors replace substitutes U+FFFD" if self.forgiving else None
-            if lines == 0 and block[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                hint = "this looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8"
-            raise DataError(
-                f"{display(name)}:{lines + before.count(10) + 1}: not UTF-8 "
-                f"(byte 0x{block[error.start]:02x}, column {column})",
-                hint=hint,
-            ) from None
-        return block
-
-    def _read(self, stream: BinaryIO) -> Iterator[bytes]:
-        """What comes, without a byte order mark in front."""
-        first = True
-        pieces = arriving(stream, self.block) if self.eager else iter(partial(stream.read, self.block), b"")
-        for piece in pieces:
-            if first and len(piece) < len(BOM):
-                piece += stream.read(len(BOM) - len(piece))
-            if self.tap is not None:
-                self.tap(piece)
-            yield piece.removeprefix(BOM) if first and not self.raw else piece
-            first = False
-
-    def lines(self, name: str) -> Iterator[bytes]:
-        """Lines without their ends."""
-        for block in self.blocks(name):
-            yield from block[:-1].split(b"\n")
-
-
-def _characters_end(piece: bytes) -> int:
-    """Where the last character ends that is whole, as far as its first byte tells."""
-    for back in range(1, min(4, len(piece) + 1)):
-        byte = piece[-back]
-        if byte >= 0xC0:  # the first of 2 to 4 bytes
-            length = 2 + (byte >= 0xE0) + (byte >= 0xF0)
-            return len(piece) if back >= length else len(piece) - back
-        if byte < 0x80:
-            break
-    return len(piece)
-
-
 def arriving(stream: BinaryIO, size: int) -> Iterator[bytes]:
     """What comes, in pieces of up to `size` bytes: each what is there, or is just coming.
 
@@ -313,16 +143,6 @@ def names_in(folder: str) -> list[str]:
         return sorted(os.listdir(folder))
     except OSError as error:
         raise DataError(f"{folder}: {reason(error)}") from None
-
-
-def make_folder(name: str) -> None:
-    """Makes a folder for outputs, unless it is there. Raises UsageError for a file, OutputError where it can't."""
-    if os.path.exists(name) and not os.path.isdir(name):
-        raise UsageError(f"{name} is a file", hint="-o names a folder here")
-    try:
-        os.makedirs(name, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{name}: {reason(error)}") from None
 
 
 def size_of(names: Iterable[str]) -> int | None:
@@ -397,145 +217,6 @@ def _read_to(stream: BinaryIO, extent: Extent) -> memoryview:
     return memoryview(data).toreadonly()
 
 
-def _encoded(text: str) -> bytes:
-    """UTF-8; file names keep the bytes that they have, whatever else is no text is escaped."""
-    try:
-        return text.encode(errors="surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode(errors="backslashreplace")
-
-
-class Output:
-    """Where results go: stdout, or a file that appears whole when all is written."""
-
-    def __init__(self, stream: IO[bytes] | VisibleStream, *, live: bool) -> None:
-        self._stream = stream
-        self._live = live
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Writes bytes."""
-        self._stream.write(data)
-
-    def line(self, text: str) -> None:
-        """Writes a line, at once where a reader may be waiting for it."""
-        self.answer(_encoded(text) + b"\n")
-
-    def answer(self, data: bytes) -> None:
-        """Writes what answers a block of lines, at once where a reader may be waiting for it."""
-        self._stream.write(data)
-        if self._live:
-            self._stream.flush()
-
-
-@contextmanager
-def open_output(
-    name: str | None, *, binary: bool = False, inputs: Iterable[str | None] = (), live: bool = False
-) -> Iterator[Output]:
-    """An output file, written beside its final name and renamed when complete; stdout without a name.
-
-    `live`: answers go to stdout at once also where that is a file, which may be watched as it grows.
-    Raises UsageError where it would overwrite one of `inputs` or send a binary to a terminal,
-    OutputError where it can't be written.
-    """
-    try:
-        if name is None or name == STDIN:
-            yield from _standard_output(binary, live=live)
-        else:
-            yield from _file_output(name, inputs)
-    except OSError as error:
-        if error.errno == errno.EPIPE:
-            raise
-        raise OutputError(f"{'<stdout>' if name in (None, STDIN) else name}: {reason(error)}") from None
-
-
-def _standard_output(binary: bool, *, live: bool) -> Iterator[Output]:
-    if sys.stdout is None:
-        raise OutputError("standard output is closed")
-    expect_output(None, binary=binary)
-    stream = sys.stdout.buffer
-    if not binary and is_terminal(sys.stdout):
-        shown = VisibleStream(stream)
-        yield Output(shown, live=True)
-        shown.finish()
-        stream.flush()
-        return
-    status = _status(sys.stdout)
-    plain_file = status is None or stat.S_ISREG(status.st_mode)
-    yield Output(stream, live=(live or not plain_file) and not binary)
-    stream.flush()
-
-
-def _status(stream: IO[Any] | None) -> os.stat_result | None:
-    """The system's word on a standard stream; None where it is closed or replaced by an object without a file."""
-    try:
-        return os.fstat(stream.fileno()) if stream is not None else None
-    except (OSError, ValueError):
-        return None
-
-
-def refuse_overwriting_inputs(name: str | None, inputs: Iterable[str | None]) -> None:
-    """Raises UsageError where an output, a file or stdout, is one of the inputs, which stdin is always one of."""
-    output = _status(sys.stdout) if name in (None, STDIN) else _status_of(name)
-    if output is None or not stat.S_ISREG(output.st_mode):
-        return
-    read = {display(other): _status_of(other) for other in inputs if other not in (None, STDIN)}
-    for shown, status in {display(STDIN): _status(sys.stdin), **read}.items():
-        if status is not None and os.path.samestat(output, status):
-            what = f"{shown} is standard output too" if name in (None, STDIN) else f"{name} is an input"
-            raise UsageError(f"{what} and would be overwritten", hint="choose another -o FILE")
-
-
-def _status_of(name: str) -> os.stat_result | None:
-    try:
-        return os.stat(name)
-    except (OSError, ValueError):
-        return None
-
-
-def expect_apart(*names: str | None) -> None:
-    """Raises UsageError where two outputs are one file."""
-    seen: set[str] = set()
-    for name in names:
-        if name not in (None, STDIN):
-            path = os.path.realpath(name)
-            if path in seen:
-                raise UsageError(f"{name} is to hold two things at once", hint="name another file for one of them")
-            seen.add(path)
-
-
-def expect_output(name: str | None, *, binary: bool = False) -> None:
-    """Raises what `open_output` would at the end of long work, as far as it is known before.
-
-    Raises UsageError for a folder, and for a binary on its way to a terminal; OutputError where the folder
-    that it goes into is not there, or nothing may be written into it.
-    """
-    if name is None or name == STDIN:
-        if binary and sys.stdout is not None and is_terminal(sys.stdout):
-            raise UsageError("binary data is not written to a terminal", hint="use -o FILE, or a pipe")
-        return
-    if name.endswith(os.sep) or os.path.isdir(name):
-        raise UsageError(f"{name} is a folder", hint="-o names a file")
-    if os.path.exists(name) and not os.path.isfile(name):  # /dev/null, a named pipe
-        return
-    folder = Path(name).resolve().parent
-    if not folder.is_dir():
-        raise OutputError(f"{name}: {os.strerror(errno.ENOTDIR if folder.exists() else errno.ENOENT)}")
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"{name}: {os.strerror(errno.EACCES)}")
-
-
-def _file_output(name: str, inputs: Iterable[str | None]) -> Iterator[Output]:
-    expect_output(name)
-    target = Path(name)
-    refuse_overwriting_inputs(name, inputs)
-    if target.exists() and not target.is_file():  # /dev/null, a named pipe
-        with open(target, "wb") as stream:
-            yield Output(stream, live=False)
-        return
-    with replacing(target.resolve()) as stream:  # through a link to the file itself
-        yield Output(stream, live=False)
-
-
 def argument_bytes(text: str, *, raw: bool = False) -> bytes:
     """A command-line argument as the bytes that were typed; `raw`: any bytes will do.
 
@@ -555,11 +236,3 @@ def argument_bytes(text: str, *, raw: bool = False) -> bytes:
 def argument_text(text: str) -> str:
     """A command-line argument as the text that was typed. Raises UsageError where it is not UTF-8."""
     return argument_bytes(text).decode()
-
-
-def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes compressed, without a time stamp or a name, so that equal content gives equal bytes."""
-    compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
-    for piece in pieces:
-        yield compressor.compress(piece)
-    yield compressor.flush()

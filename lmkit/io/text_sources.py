@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from lmkit.errors import DataError, UsageError
-from lmkit.io import csv_records, size_limits, streams
+from lmkit.io import csv_records, size_limits, streams, text_files
 from lmkit.io.parquet_records import there_is
 from lmkit.io.record_reader import Groups, Record, RecordFile, encoded, form_of
 
@@ -44,7 +44,7 @@ class TextSource:
 PLAIN = TextSource("text")
 
 
-def texts(name: str, source: TextSource, reader: streams.TextReader) -> Iterator[list[bytes]]:
+def texts(name: str, source: TextSource, reader: text_files.TextReader) -> Iterator[list[bytes]]:
     """Yield the texts of a file of records, in groups that are there at once.
 
     Raises DataError naming file and line where there is no record, no such field, or no text in it.
@@ -90,7 +90,7 @@ def ended(text: bytes) -> bytes:
 
 
 @dataclass
-class SourceReader(streams.TextReader):
+class SourceReader(text_files.TextReader):
     """A reader of texts whatever the form of their files."""
 
     source: TextSource = PLAIN
@@ -107,7 +107,7 @@ class SourceReader(streams.TextReader):
 
     def texts(self, name: str) -> Iterator[list[bytes]]:
         """Yield the texts of records as they are; see the function `texts`."""
-        reader = streams.TextReader(
+        reader = text_files.TextReader(
             replace=self.replace, forgiving=True, eager=self.eager, block=self.block, longest=size_limits.RECORD
         )
         reader.replaced_in, before = self.replaced_in, self.replaced

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from lmkit.errors import DataError
-from lmkit.io import size_limits, streams
+from lmkit.io import size_limits, streams, text_files
 
 
 def text(name: str, limit: size_limits.Limit | None = None) -> str:
@@ -13,7 +13,7 @@ def text(name: str, limit: size_limits.Limit | None = None) -> str:
     Raises DataError where it is not there, longer than the limit, or not UTF-8.
     """
     try:
-        whole = bytes(streams.read_limited(name, limit or size_limits.DOCUMENT)).removeprefix(streams.BOM).decode()
+        whole = bytes(streams.read_limited(name, limit or size_limits.DOCUMENT)).removeprefix(text_files.BOM).decode()
     except UnicodeDecodeError as error:
         wrong = f"byte 0x{error.object[error.start]:02x} at {error.start + 1}"
         raise DataError(f"{streams.display(name)}: not UTF-8 ({wrong})") from None

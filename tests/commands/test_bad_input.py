@@ -397,3 +397,20 @@ def test_outputs_that_can_not_be(target, fails, shelf, write):
 @pytest.mark.parametrize("target", [".", "./", "out/", "/"])
 def test_folders_are_no_outputs(target, fails, shelf):
     assert "folder" in fails(2, "next", "-m", shelf["juan.lm"], "-o", target).stderr
+
+
+def test_a_file_of_a_folder_that_is_read_is_an_input(fails, lmkit, shelf, work):
+    (work / "shards").mkdir()
+    (work / "shards" / "a.txt").write_bytes(b"the cat\n")
+    assert "would be overwritten" in fails(2, "ngram", "count", "shards", "-o", "shards/a.txt").stderr
+    assert (
+        "would be overwritten"
+        in fails(2, "ngram", "coverage", "shards", shelf["juan.txt"], "-o", "shards/a.txt").stderr
+    )
+    assert lmkit("ngram", "count", "shards", "-q", "-o", "shards/b.txt").status == 0
+
+
+def test_a_cache_is_not_an_output_too(fails, lmkit, shelf, write):
+    command = ["prompt", "answer", "-m", shelf["juan.lm"], "--labels", "yo,no", "--prompt", "yo ", "--cache", "c"]
+    assert lmkit(*command).status == 0
+    assert "would be overwritten" in fails(2, *command, "-o", "c").stderr

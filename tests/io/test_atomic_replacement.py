@@ -10,7 +10,7 @@ import pytest
 
 from lmkit.io import atomic_replacement
 from lmkit.io.folders import write_folder
-from lmkit.io.streams import open_output
+from lmkit.io.outputs import open_output
 
 WRITER = """
 import os, sys
@@ -41,7 +41,7 @@ def killed(work):
     processes = []
 
     def killed(target, *, named=True, folder=False):
-        module, function, more = ("atomic_replacement", "new_folder", "") if folder else ("streams", "open_output", "")
+        module, function, more = ("atomic_replacement", "new_folder", "") if folder else ("outputs", "open_output", "")
         shown = f"Path({target!r}).absolute()" if folder else repr(target)
         text = WRITER.replace("{target!r}", shown).format(module=module, function=function, more=more, named=named)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}

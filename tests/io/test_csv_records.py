@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.errors import DataError
-from lmkit.io import csv_records, size_limits, streams
+from lmkit.io import csv_records, size_limits, text_files
 from lmkit.io.csv_records import Rows
 from lmkit.io.record_reader import RecordFile
 
@@ -67,11 +67,11 @@ def test_an_open_quote_is_read_no_further_than_a_limit(write, monkeypatch):
     monkeypatch.setattr(csv_records, "RECORD", limit)
     path = write("a.csv", b'text\n"' + b"x\n" * 1000)
     with pytest.raises(DataError, match=r"a.csv:2: longer than 100 bytes, the limit for records"):
-        list(RecordFile(str(path), streams.TextReader()).records("csv"))
+        list(RecordFile(str(path), text_files.TextReader()).records("csv"))
 
 
 def test_rows_are_records(write):
     path = write("a.csv", b'\xef\xbb\xbfid,text\r\n1,"a ""b"", c"\r\n\r\n2,d')
-    first, second = RecordFile(str(path), streams.TextReader()).records("csv")
+    first, second = RecordFile(str(path), text_files.TextReader()).records("csv")
     assert (first.place, first.number, first.fields) == ("a.csv:2", 2, {"id": "1", "text": 'a "b", c'})
     assert (second.place, second.number, second.fields) == ("a.csv:4", 4, {"id": "2", "text": "d"})

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmkit.errors import DataError, UsageError
-from lmkit.io import compressors, number_tables, streams
-from lmkit.io.streams import TextReader
+from lmkit.io import compressors, number_tables, streams, text_files
+from lmkit.io.text_files import TextReader
 
 TEXT = st.text(st.sampled_from("ab é€😀\ufeff\r\n\0 "), max_size=40)
 
@@ -30,7 +30,7 @@ def pieces(monkeypatch):
 
     def pieces(data, *, separators=b"", **settings):
         stream = Trickle(data)
-        monkeypatch.setattr(streams, "open_input", lambda name: stream)
+        monkeypatch.setattr(text_files, "open_input", lambda name: stream)
         return list(TextReader(**settings).pieces("x", separators=separators))
 
     return pieces
@@ -58,7 +58,7 @@ def test_pieces_end_with_separators(text, block, pieces):
 @given(before=TEXT, block=st.integers(1, 7))
 def test_bad_bytes_are_named_by_line_and_column(before, block, pieces):
     data = before.encode()
-    text = data.removeprefix(streams.BOM)
+    text = data.removeprefix(text_files.BOM)
     line, column = text.count(b"\n") + 1, len(text) - text.rfind(b"\n")
     with pytest.raises(DataError, match=f"x:{line}: not UTF-8 .byte 0xff, column {column}."):
         pieces(data + b"\xffabc\n", block=block)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lmkit.errors import DataError, MissingError
-from lmkit.io import streams
+from lmkit.io import text_files
 from lmkit.io.parquet_records import rows
 from lmkit.io.record_reader import RecordFile
 
@@ -31,7 +31,7 @@ def table(work):
 def test_groups_are_of_a_few_rows(table):
     name = table(n=list(range(600)))
     assert [len(group) for group in rows(name)] == [256, 256, 88]
-    records = list(RecordFile(name, streams.TextReader()).records("parquet"))
+    records = list(RecordFile(name, text_files.TextReader()).records("parquet"))
     assert [record.fields["n"] for record in records] == list(range(600))
     assert (records[300].place, records[300].number, records[300].data) == ("a.parquet:301", 301, b"")
 

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from lmkit.errors import DataError
-from lmkit.io import record_reader, streams
+from lmkit.io import record_reader, text_files
 from lmkit.io.record_reader import FORMS, Form, Record, RecordFile, encoded, form_of
 
 
@@ -13,7 +13,7 @@ def opened(write):
     """Give a function that opens a file of some bytes."""
 
     def opened(data, **more):
-        return RecordFile(str(write("file", data)), streams.TextReader(), **more)
+        return RecordFile(str(write("file", data)), text_files.TextReader(), **more)
 
     return opened
 
@@ -87,7 +87,7 @@ def test_records_before_a_wrong_one_are_read(opened):
 
 
 def test_bytes_that_are_let_in_are_kept(write):
-    file = RecordFile(str(write("file", b"\xff\xc3\xa9\n")), streams.TextReader(raw=True))
+    file = RecordFile(str(write("file", b"\xff\xc3\xa9\n")), text_files.TextReader(raw=True))
     (record,) = file.records("text")
     assert record.data == record.columns[0].encode(errors="surrogateescape") == b"\xff\xc3\xa9"
 

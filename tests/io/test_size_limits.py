@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lmkit import checkpoint, registry
 from lmkit.errors import CheckpointError, DataError
-from lmkit.io import size_limits, streams
+from lmkit.io import size_limits, streams, text_files
 from lmkit.io.size_limits import Limit
 from lmkit.ngram import arpa
 
@@ -239,7 +239,7 @@ def test_tokenizers_are_bounded(write):
 def test_a_line_is_refused_by_its_length_whatever_the_blocks(lengths, block, end, eager):
     longest = Limit(40, "lines", "split it")
     data = b"\n".join(b"x" * length for length in lengths) + end
-    reader = streams.TextReader(block=block, longest=longest, eager=eager)
+    reader = text_files.TextReader(block=block, longest=longest, eager=eager)
     pieces = [data[begin : begin + block] for begin in range(0, len(data), block)]
     wrong = next((number for number, length in enumerate(lengths, 1) if length > 40), None)
     if wrong is None:
@@ -254,7 +254,7 @@ def test_a_line_is_refused_by_its_length_whatever_the_blocks(lengths, block, end
 def test_pieces_have_no_longer_words_than_lines(packed, write):
     longest = Limit(40, "lines", "split it")
     path = str(write("file", PACKERS[packed](b"a b\n" + b"c" * 39 + b" " + b"d" * 41)))
-    reader = streams.TextReader(block=7, longest=longest)
+    reader = text_files.TextReader(block=7, longest=longest)
     with pytest.raises(DataError, match="file:2: longer than 40 bytes"):
         list(reader.pieces(path, separators=b" \n"))
     assert sum(map(len, reader.pieces(path))) == 85

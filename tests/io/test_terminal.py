@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from lmkit.errors import UsageError
 from lmkit.io import temp_storage, terminal
+from lmkit.io.outputs import Output
 from lmkit.io.records import Table, cell, to_json
-from lmkit.io.streams import Output
 from lmkit.io.terminal import Terminal, VisibleStream, is_terminal, table
 
 

@@ -12,7 +12,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.options.standard import ModelOption, Output, Run, choice
 from lmkit.errors import CheckpointError, UsageError
-from lmkit.io import size_limits, streams
+from lmkit.io import outputs, size_limits, streams
 
 IMPORTED = ("tokenizer.json", "gpt2", "tiktoken", "sentencepiece", "subword-nmt")
 EXPORTED = ("tokenizer.json", "gpt2", "tiktoken", "subword-nmt")
@@ -68,7 +68,7 @@ def import_(
         names, config = _in_folder(names[0])
     if len(names) > 2 or (len(names) == 2 and form not in (None, "gpt2")):
         raise UsageError("too many files", hint="only gpt2 has two: vocab.json and merges.txt")
-    with streams.open_output(output, binary=True, inputs=[*names, config]) as out:
+    with outputs.open_output(output, binary=True) as out:
         contents = [_content(name, known=form is not None or len(names) > 1) for name in names]
         form = form or _detected(names, contents)
         tokenizer = _read(run, form, names, contents, config, pattern)
@@ -116,10 +116,10 @@ def export(
     with opening.error_context(name):
         written = _written(form, tokenizer)
     if output is not None and form == "gpt2":
-        streams.make_folder(output)
+        outputs.make_folder(output)
     for end, data in written.items():
         target = os.path.join(output, end) if output is not None and end else output
-        with streams.open_output(target, inputs=[name]) as out:
+        with outputs.open_output(target) as out:
             out.write(data)
     if form == "tiktoken":
         from lmkit.tokenization.formats.tokenizer_json_writer import expression

@@ -7,7 +7,7 @@ from lmkit.commands.options.normalization import Normalize
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Output, Run
 from lmkit.commands.options.text_input import TextFiles, TextInput
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 
 
 @with_groups()
@@ -34,7 +34,7 @@ def count(
     inputs = list(files or [streams.STDIN])
     opening.check_single_stdin(*inputs)
     scheme = make_scheme(level, pattern, normalize)
-    with streams.open_output(output, binary=True, inputs=inputs) as out:
+    with outputs.open_output(output, binary=True) as out:
         counts, record = count_pretokens(run, inputs, scheme, encoding_errors, text_input.source)
         for piece in checkpoint_bytes(counts, origin("bpe count", {"scheme": scheme.describe()}, [record])):
             out.write(piece)

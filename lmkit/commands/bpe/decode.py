@@ -11,7 +11,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
 from lmkit.commands.options.standard import Files, Output, Run, choice
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.text_sources import SourceReader
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def decode(
     if marker is not None:
         raise UsageError("--marker needs --as pieces")
     names, inputs = opening.sources([model] if model is not None else [], files)
-    with streams.open_output(output, inputs=[*names, *inputs]) as out:
+    with outputs.open_output(output) as out:
         decoder = IdDecoder(opening.open_tokenizer(names[0]))
         for name in inputs:
             if form == "npy":
@@ -139,7 +139,7 @@ def _array(name: str) -> Any:
 def _from_pieces(run: Run, files: list[str], marker: str, output: str | None) -> None:
     from lmkit.tokenization.bpe.piece_markers import text_of
 
-    with streams.open_output(output, inputs=files) as out:
+    with outputs.open_output(output) as out:
         for name in files:
             reader = SourceReader(eager=True)
             lines = 0

@@ -13,7 +13,7 @@ from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, Output, ParseSpecial, Run, Seed, choice
 from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import UsageError
-from lmkit.io import size_limits, streams
+from lmkit.io import outputs, size_limits, streams
 from lmkit.io.records import to_json
 from lmkit.io.text_sources import TextSource
 from lmkit.tokenization.bpe.scheme import MARKERS
@@ -108,7 +108,7 @@ def encode(
     inputs = list(files or [streams.STDIN])
     opening.check_single_stdin(model, vocab, *inputs)
     _check(model, vocab, vocab_threshold, unknown, form, marker, json)
-    with streams.open_output(output, binary=form == "npy", inputs=[model, vocab, *inputs]) as out:
+    with outputs.open_output(output, binary=form == "npy") as out:
         tokenizer = read_vocabulary(str(vocab), marker, unknown) if model is None else opening.open_tokenizer(model)
         allowed = None
         if model is not None and vocab is not None:
@@ -247,7 +247,7 @@ def _renderer(tokenizer: Any, form: str, marker: str | None) -> Callable[[Any, A
     return lambda ids, line_ends: render(*display.ids(ids, line_ends))
 
 
-def _write_records(out: streams.Output, tokenizer: Any, text: _Text) -> None:
+def _write_records(out: outputs.Output, tokenizer: Any, text: _Text) -> None:
     """A JSON object for each line."""
     unknown = tokenizer.specials.get("unk")
     number = 0
@@ -262,7 +262,7 @@ def _write_records(out: streams.Output, tokenizer: Any, text: _Text) -> None:
             begin = end
 
 
-def _write_array(out: streams.Output, tokenizer: Any, text: _Text) -> None:
+def _write_array(out: outputs.Output, tokenizer: Any, text: _Text) -> None:
     """The whole text as an array in numpy's file format, of the smallest unsigned type that holds the ids."""
     import io
 

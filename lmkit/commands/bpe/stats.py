@@ -10,7 +10,7 @@ from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run
 from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import DataError
-from lmkit.io import streams
+from lmkit.io import outputs
 from lmkit.io.records import cell, to_json
 from lmkit.io.text_sources import SourceReader
 
@@ -37,7 +37,7 @@ def stats(
       lmkit bpe stats -m model.lm --json < text.txt
     """
     names, inputs = opening.sources([model] if model is not None else [], files)
-    with streams.open_output(output, inputs=[*names, *inputs]) as out:
+    with outputs.open_output(output) as out:
         tokenizer = opening.open_tokenizer(names[0])
         record = _record(run, tokenizer, inputs, running_text.text_reader(encoding_errors, text_input.source))
         if json:

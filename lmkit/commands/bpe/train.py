@@ -12,7 +12,7 @@ from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Output, Run
 from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 
 Special = Annotated[
     list[str] | None,
@@ -76,7 +76,7 @@ def train(
     opening.check_single_stdin(*inputs)
     scheme = make_scheme(level, pattern, normalize)
     names = _names(special or [])
-    with streams.open_output(output, binary=True, inputs=inputs) as out:
+    with outputs.open_output(output, binary=True) as out:
         if from_counts:
             text_input.refuse_beside("--from-counts")
             given = level != "byte" or pattern is not None or normalize != "none"

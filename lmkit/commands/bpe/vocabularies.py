@@ -4,13 +4,13 @@ from typing import Any
 
 from lmkit.commands.loading import models as opening
 from lmkit.errors import DataError
-from lmkit.io import streams
+from lmkit.io import streams, text_files
 
 
 def _listed(name: str) -> list[tuple[bytes, int | None]]:
     """Each line's piece, and its number if it has one. Raises DataError naming file and line."""
     entries = []
-    for number, line in enumerate(streams.TextReader().lines(name), 1):
+    for number, line in enumerate(text_files.TextReader().lines(name), 1):
         piece, _, figure = line.rpartition(b"\t") if b"\t" in line else line.rpartition(b" ")
         if not piece:
             piece, figure = line, b""

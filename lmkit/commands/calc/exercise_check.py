@@ -8,7 +8,7 @@ import typer
 
 from lmkit.commands.options.standard import Run
 from lmkit.errors import Status, UsageError
-from lmkit.io import exercise_runner, streams
+from lmkit.io import exercise_runner, outputs, streams
 from lmkit.io.records import Table, to_json
 
 SECONDS = 5.0
@@ -37,7 +37,7 @@ def check(
         pass  # says what is wrong with its name
     right = 0
     cases = EXERCISES[function]
-    with streams.open_output(output, inputs=[name]) as out:
+    with outputs.open_output(output) as out:
         table = Table(out, ("case", "expected", "got", "ok", "fault"), as_json=as_json)
         for case in cases:
             answer = exercise_runner.call(name, function, case.arguments, SECONDS)

@@ -10,7 +10,7 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.errors import DataError
-from lmkit.io import streams
+from lmkit.io import outputs, streams, text_files
 from lmkit.io.records import to_json
 
 Values = Annotated[
@@ -26,7 +26,7 @@ def each(values: Sequence[str] | None, output: str | None, function: Callable[[A
     """Answers each value on a line of its own. Raises DataError that names the value's place."""
     sources = list(values or [streams.STDIN])
     opening.check_single_stdin(*sources)
-    with streams.open_output(output, inputs=[name for name in sources if not _is_json(name)]) as out:
+    with outputs.open_output(output) as out:
         count = 0
         for count, (place, text) in enumerate(_texts(sources), 1):  # noqa: B007
             try:
@@ -45,7 +45,7 @@ def _is_json(source: str) -> bool:
 
 
 def _texts(sources: Sequence[str]) -> Iterator[tuple[str, str]]:
-    reader = streams.TextReader(eager=True)
+    reader = text_files.TextReader(eager=True)
     for source in sources:
         if _is_json(source):
             yield "argument", source

@@ -7,7 +7,7 @@ import typer
 from lmkit.commands.calc.json_arrays import Fields, Values, answer, each, numbers
 from lmkit.commands.options.standard import Output, Run, choice
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs
 from lmkit.io.records import to_json
 
 
@@ -95,6 +95,6 @@ def posenc(
 
     if position >= 1 << 53:
         raise UsageError(f"position {position} is above 2^53, beyond which floats don't tell positions apart")
-    with streams.open_output(output) as out:
+    with outputs.open_output(output) as out:
         table = sinusoidal(np.array([float(position)]), dimensions, first=0 if variant == "vaswani" else 1)
         out.line(to_json(table[0].tolist()))

@@ -8,7 +8,7 @@ from lmkit.commands.options import templates
 from lmkit.commands.options.standard import Json, Output, Run, choice
 from lmkit.commands.records import items
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs
 from lmkit.io.records import to_json
 
 STYLES = ("instruct", "t5", "gpt1", "bert")
@@ -52,7 +52,7 @@ def format_(
         raise UsageError("no style", hint=f"--style {'|'.join(STYLES)}")
     named = templates.Style(style, task)
     source = items.Items(run, form, items.columns_of(columns, named.format.columns))
-    with streams.open_output(output, inputs=files or []) as out:
+    with outputs.open_output(output) as out:
         for item in source.of(files):
             for given, filled in named.prompts(item):
                 said, said_by = items.output_in(given, named.format.outputs)

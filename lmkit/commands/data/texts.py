@@ -11,7 +11,7 @@ from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import TOKENS, EncodingErrors, Json, Output, Run, Tokens, choice
 from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import CheckpointError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import to_json
 
 
@@ -38,7 +38,7 @@ def text(
     """
     from lmkit.data import builtin_text
 
-    with streams.open_output(output) as out:
+    with outputs.open_output(output) as out:
         for sentence in builtin_text.sentences():
             out.write(sentence.encode() + b"\n")
 
@@ -94,7 +94,7 @@ def next_(
     raw = tokens == "byte" or (tokenizer is not None and tokenizer.accepts_any_bytes)
     reader = running_text.text_reader(encoding_errors, text_input.source, raw=raw, eager=True)
     shown = _ids(tokenizer) if form == "ids" else _texts(spelling)
-    with streams.open_output(output, inputs=[tokens, *names]) as out:
+    with outputs.open_output(output) as out:
         lines = (
             line
             for block in running_text.read_blocks(run, reader, names, "reading")

@@ -7,7 +7,7 @@ from lmkit.commands.entropy.request import EntropyRequest, correction, show, tel
 from lmkit.commands.loading import running_text
 from lmkit.commands.options.standard import Run
 from lmkit.errors import DataError
-from lmkit.io import streams
+from lmkit.io import outputs, streams, text_files
 
 HINT = "--normalize rescales weights"
 
@@ -20,7 +20,7 @@ def _at(place: str, make: Callable[[], Any]) -> Any:
         raise DataError(f"{place}: {error}", hint=error.hint) from None
 
 
-def probabilities(_run: Run, asked: EntropyRequest, out: streams.Output) -> None:
+def probabilities(_run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
     """`--probs`, alone or `--against` others in the same order."""
     from lmkit.information.measures import Pair, entropy
 
@@ -43,7 +43,7 @@ def _distribution(asked: EntropyRequest, names: Sequence[str]) -> Any:
     return _at(place, lambda: distribution(weights, rescale=asked.normalize, hint=HINT))
 
 
-def counts(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
+def counts(run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
     """`--counts`, alone or `--against` others."""
     from lmkit.information.measures import CORRECTIONS, Pair, Spectrum
 
@@ -78,7 +78,7 @@ def _aligned(counted: dict[bytes, int], others: dict[bytes, int]) -> tuple[Any, 
     return np.array(one), np.array(other)
 
 
-def joint(_run: Run, asked: EntropyRequest, out: streams.Output) -> None:
+def joint(_run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
     """`--joint`."""
     from lmkit.information.measures import Joint, joint_distribution
     from lmkit.io import number_tables
@@ -95,5 +95,5 @@ def joint(_run: Run, asked: EntropyRequest, out: streams.Output) -> None:
     show(asked, out, record, bare="joint")
 
 
-def _lines(asked: EntropyRequest) -> streams.TextReader:
+def _lines(asked: EntropyRequest) -> text_files.TextReader:
     return running_text.text_reader(asked.encoding_errors)

@@ -7,7 +7,7 @@ from lmkit.commands.entropy.request import SECTIONS, EntropyRequest
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Run
-from lmkit.io import streams
+from lmkit.io import outputs
 
 
 @in_sections(SECTIONS)
@@ -35,11 +35,11 @@ def entropy(run: Run, request: EntropyRequest) -> None:
     """
     request.check()
     opening.check_single_stdin(*request.inputs, request.model, request.against)
-    with streams.open_output(request.output, inputs=[*request.inputs, request.model, request.against]) as out:
+    with outputs.open_output(request.output) as out:
         MODES[request.mode](run, request, out)
 
 
-MODES: dict[str, Callable[[Run, EntropyRequest, streams.Output], None]] = {
+MODES: dict[str, Callable[[Run, EntropyRequest, outputs.Output], None]] = {
     "probs": distributions.probabilities,
     "counts": distributions.counts,
     "joint": distributions.joint,

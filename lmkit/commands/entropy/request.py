@@ -18,7 +18,7 @@ from lmkit.commands.options.standard import (
 )
 from lmkit.commands.options.text_input import TextFiles, TextInput, expanded
 from lmkit.errors import UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import Table
 
 SECTIONS = {
@@ -254,7 +254,7 @@ NAMES = {
 }  # fmt: skip
 
 
-def show(asked: EntropyRequest, out: streams.Output, record: dict[str, Any], bare: str = "entropy") -> None:
+def show(asked: EntropyRequest, out: outputs.Output, record: dict[str, Any], bare: str = "entropy") -> None:
     """Prints an answer of one record, or only its number named `bare`."""
     if asked.bare:
         out.line(repr(record[bare]))

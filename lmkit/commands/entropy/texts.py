@@ -8,7 +8,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text, scoring_models
 from lmkit.commands.options.standard import Run
 from lmkit.errors import DataError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import Table
 from lmkit.protocols import LanguageModel
 
@@ -108,7 +108,7 @@ def _finished(asked: EntropyRequest, text: _Text, names: Sequence[str], counter:
     return orders
 
 
-def entropy_of_text(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
+def entropy_of_text(run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
     """A text as it is, with `--compare` beside its sizes under compressors."""
     from lmkit.io import compressors
 
@@ -162,7 +162,7 @@ def _warning(run: Run, asked: EntropyRequest, one: Any, unit: str) -> str | None
 
 
 def _compared(
-    asked: EntropyRequest, out: streams.Output, text: _Text, part: "TextStatistics", record: dict[str, Any]
+    asked: EntropyRequest, out: outputs.Output, text: _Text, part: "TextStatistics", record: dict[str, Any]
 ) -> None:
     """The text's entropies and its sizes under compressors, in bits per byte and character."""
     from lmkit.information.measures import bits_per
@@ -188,7 +188,7 @@ def _compared(
         table.row(row)
 
 
-def against(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
+def against(run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
     """A text and `--against`."""
     from lmkit.information.block_entropy import SymbolCounts
     from lmkit.information.measures import Pair
@@ -207,7 +207,7 @@ def against(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
     show(asked, out, {**asked.pair(pair), **sizes, "distinct": len(pair.p), "add": asked.add, "unit_of": text.unit})
 
 
-def windows(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
+def windows(run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
     """`--window`."""
     from lmkit.information.text_entropy import windowed
 
@@ -229,7 +229,7 @@ def windows(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
         raise text.too_short(asked.inputs, f"{held}, fewer than --window {size}")
 
 
-def under_model(run: Run, asked: EntropyRequest, out: streams.Output) -> None:
+def under_model(run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
     """`-m` alone."""
     from lmkit.evaluation.perplexity import Totals, evaluate
 

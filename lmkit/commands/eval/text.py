@@ -14,7 +14,7 @@ from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import TOKENS, EncodingErrors, Json, Output, Run, Seed, Tokens
 from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import DataError
-from lmkit.io import streams
+from lmkit.io import outputs, streams, text_files
 from lmkit.io.records import Table, cell
 from lmkit.io.terminal import Progress, is_terminal, table
 from lmkit.io.text_sources import SourceReader
@@ -66,7 +66,7 @@ def text(
     learner = _learner(tokens)
     reader = running_text.text_reader(encoding_errors, text_input.source, raw=learner.accepts_any_bytes)
     measured = partial(_figures, order=order, most=self_bleu_texts, seed=seed)
-    with streams.open_output(output, inputs=[tokens, *names]) as out:
+    with outputs.open_output(output) as out:
         shown = _Shown(run, out, order, _signature(tokens, learner, order, self_bleu_texts, seed), as_json=json)
         total = Texts()
         with run.terminal.progress("reading", streams.size_of(names)) as progress:
@@ -132,7 +132,7 @@ def _figures(texts: Any, *, order: int, most: int | None, seed: int) -> dict[str
 class _Shown:
     """Prints figures as they come; on a terminal, as a table at the end, a column for each file."""
 
-    def __init__(self, run: Run, out: streams.Output, order: int, signature: str, *, as_json: bool) -> None:
+    def __init__(self, run: Run, out: outputs.Output, order: int, signature: str, *, as_json: bool) -> None:
         self._out, self._signature = out, signature
         listed = (f"{key}_{n}" for key in ("distinct", "rep") for n in range(1, order + 1))
         self._columns = ["file", *_COLUMNS, *listed, "self_bleu"]
@@ -167,7 +167,7 @@ def _signature(tokens: str, learner: Any, order: int, most: int | None, seed: in
     return "|".join(f"{key}:{value}" for key, value in {**parts, "version": __version__}.items())
 
 
-def _tell(run: Run, reader: streams.TextReader, tokens: str, learner: Any, total: Any) -> None:
+def _tell(run: Run, reader: text_files.TextReader, tokens: str, learner: Any, total: Any) -> None:
     """Reports replaced bytes, dropped words and unknown tokens."""
     running_text.warn_replaced_bytes(run, reader)
     if learner.dropped:

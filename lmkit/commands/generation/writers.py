@@ -11,8 +11,8 @@ from lmkit.commands.options.standard import Run
 from lmkit.generation.constraint_report import ConstraintReport
 from lmkit.generation.engine import Completion, Request, TextDelta
 from lmkit.generation.step_trace import trace_fields
+from lmkit.io.outputs import Output
 from lmkit.io.records import Table, cell, to_json
-from lmkit.io.streams import Output
 from lmkit.protocols import LanguageModel
 
 if TYPE_CHECKING:  # what only searches need

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lmkit.commands.options.standard import Run
-from lmkit.io import size_limits, streams
+from lmkit.io import size_limits, streams, text_files
 from lmkit.io.text_sources import PLAIN, SourceReader, TextSource, ended
 from lmkit.protocols import LanguageModel
 
@@ -99,7 +99,7 @@ def _looks_like(first: bytes) -> tuple[str, str] | None:
     return ("JSON Lines", "jsonl") if first.startswith(b'{"') and first.split(b"\n", 1)[0].endswith(b"}") else None
 
 
-def warn_replaced_bytes(run: Run, reader: streams.TextReader) -> None:
+def warn_replaced_bytes(run: Run, reader: text_files.TextReader) -> None:
     """Says how many invalid bytes were replaced, if any, and where."""
     if reader.replaced:
         first, *more = sorted(map(streams.display, reader.replaced_in))

@@ -11,7 +11,7 @@ from lmkit.commands.ngram.count import count_bytes
 from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of, of_tokenizer
 from lmkit.commands.options.standard import ModelOption, Output, Run
 from lmkit.errors import CheckpointError, DataError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams, text_files
 from lmkit.tokenization.normalization import Normalization
 
 
@@ -45,7 +45,7 @@ def import_(
     """
     normalization = normalization_of(normalize, punctuation)
     name = file or streams.STDIN
-    with streams.open_output(output, binary=True, inputs=[name]) as out:
+    with outputs.open_output(output, binary=True) as out:
         if counts:
             pieces = count_bytes(_counts_from_table(name, normalization))
         else:
@@ -119,9 +119,9 @@ def export(
         kind = "an ARPA file" if opened.kind == "ngram" else "a table"
         run.terminal.notice(f"{normalization} cannot be stored in {kind}, omitted: give its readers text in that form")
     pieces = _arpa(opened) if opened.kind == "ngram" else _table(opened)
-    with streams.open_output(output, inputs=[name]) as out:
+    with outputs.open_output(output) as out:
         if output is not None and output.endswith(".gz"):
-            pieces = streams.gzipped(pieces)
+            pieces = outputs.gzipped(pieces)
         for piece in pieces:
             out.write(piece)
 
@@ -157,7 +157,7 @@ def _counts_from_table(name: str, normalization: Normalization) -> Any:
     from lmkit.tokenization.words import split
 
     def rows() -> Iterator[tuple[list[bytes], int]]:
-        for number, line in enumerate(streams.TextReader().lines(name), 1):
+        for number, line in enumerate(text_files.TextReader().lines(name), 1):
             gram, tab, count = line.rpartition(b"\t")
             if not tab or not count.isdigit() or len(count) > 18 or not split(gram):
                 raise DataError(f"{streams.display(name)}:{number}: expected an n-gram, a tab and a count")

@@ -13,7 +13,7 @@ from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import MissingError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 
 
 @with_groups()
@@ -71,7 +71,7 @@ def count(
     opening.check_single_stdin(*inputs, vocab, tokens)
     count_threads, source = opening.core_count(threads), text_input.source
     normalization = normalization_of(normalize, punctuation, tokens)
-    with streams.open_output(output, binary=True, inputs=[*inputs, vocab, tokens]) as out:
+    with outputs.open_output(output, binary=True) as out:
         if engine == "dask":
             if max_vocab is not None or min_count > 1:
                 raise UsageError("--max-vocab and --min-count limit each piece; with an engine use --vocab")

@@ -11,7 +11,7 @@ from lmkit.commands.loading import running_text
 from lmkit.commands.loading.provenance import Hashed, stored
 from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.errors import CheckpointError, UsageError
-from lmkit.io import streams
+from lmkit.io import streams, text_files
 from lmkit.io.text_sources import TextSource
 from lmkit.tokenization.normalization import UNCHANGED, Normalization
 
@@ -56,7 +56,7 @@ def make_learner(tokens: str, vocab: str | None, normalization: Normalization = 
     if vocab is None:
         learner = tokenizers.learner(tokens)
         return NormalizedLearner(learner, normalization) if normalization else learner
-    entries = list(streams.TextReader().lines(vocab))
+    entries = list(text_files.TextReader().lines(vocab))
     with opening.error_context(vocab):
         return tokenizers.Fixed(tokenizers.from_list(tokens, entries, normalization))
 

@@ -10,7 +10,7 @@ from lmkit.commands.ngram.counting import make_learner
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run, Threads, Tokens
 from lmkit.commands.options.text_input import TextInput
-from lmkit.io import streams
+from lmkit.io import outputs
 from lmkit.io.record_reader import files_in
 from lmkit.io.records import Table
 
@@ -57,7 +57,7 @@ def coverage(
         return count_corpus(blocks, learner, max_order, memory=memory_size(None), spill=Disk, threads=cores)
 
     seen, wanted = counted(train), counted(test)
-    with streams.open_output(output, inputs=[train, test]) as out:
+    with outputs.open_output(output) as out:
         table = Table(out, COLUMNS, as_json=json)
         for found in covered(seen, wanted):
             table.row(found.record())

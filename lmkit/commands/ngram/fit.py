@@ -13,7 +13,7 @@ from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import EncodingErrors, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import CheckpointError, DataError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.text_sources import TextSource
 from lmkit.ngram.smoothing_methods import ALIASES, CLOSED, METHODS, SINGLE_DISCOUNT, thresholds
 
@@ -141,7 +141,7 @@ def fit(
         raise UsageError(
             "--from-counts cannot be combined with --normalize or --punctuation: counts are of normalised text"
         )
-    with streams.open_output(output, binary=True, inputs=[*inputs, vocab, heldout, tokens]) as out:
+    with outputs.open_output(output, binary=True) as out:
         if from_counts:
             counts, tokenizer, record, storage = _read_counts(inputs, order, run)
         else:

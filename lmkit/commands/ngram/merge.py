@@ -10,7 +10,7 @@ from lmkit.commands.ngram.count import count_bytes
 from lmkit.commands.options.normalization import of_tokenizer
 from lmkit.commands.options.standard import Memory, Output, Run, TempDir
 from lmkit.errors import CheckpointError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 
 
 def merge(
@@ -37,7 +37,7 @@ def merge(
 
     names = list(files or [streams.STDIN])
     opening.check_single_stdin(*names)
-    with streams.open_output(output, binary=True, inputs=names) as out:
+    with outputs.open_output(output, binary=True) as out:
         data = [opening.read_model(name) for name in names]
         large = 2 * sum(map(len, data)) > memory_size(memory)
         storage: Any = Disk(temp_dir) if large else InMemory()

@@ -11,7 +11,7 @@ from lmkit.commands.loading.mixtures import typed_weights
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.options.standard import EncodingErrors, ModelsOption, Output, Run
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.text_sources import SourceReader, TextSource
 
 
@@ -59,7 +59,7 @@ def mix(
         raise UsageError("--weights and --tune exclude each other")
     opening.check_single_stdin(*names, tune)
     given = _shares(weights, len(names), log_linear=log_linear)
-    with streams.open_output(output, binary=True, inputs=[*names, tune]) as out:
+    with outputs.open_output(output, binary=True) as out:
         for piece in _mixed(run, names, given, tune, encoding_errors, log_linear=log_linear):
             out.write(piece)
 

@@ -9,7 +9,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.options.standard import ModelOption, Output, Run
 from lmkit.errors import UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 
 
 def prune(
@@ -42,7 +42,7 @@ def prune(
     if file is not None and model is not None:
         raise UsageError("the model is named twice")
     name = file or model or streams.STDIN
-    with streams.open_output(output, binary=True, inputs=[name]) as out:
+    with outputs.open_output(output, binary=True) as out:
         for piece in _pruned(run, name, threshold):
             out.write(piece)
 

@@ -9,7 +9,7 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Bare, Json, ModelOption, Output, Run
 from lmkit.errors import DataError
-from lmkit.io import streams
+from lmkit.io import outputs, streams, text_files
 from lmkit.io.records import Table
 from lmkit.io.terminal import is_terminal
 
@@ -51,7 +51,7 @@ def query(
     name = model if model is not None else streams.STDIN
     opening.check_single_stdin(name, *(ngrams or []))
     opened = opening.open_kind(name, "ngram")
-    with streams.open_output(output, inputs=[name]) as out:
+    with outputs.open_output(output) as out:
         table = Table(out, COLUMNS, as_json=json)
         wanted = _wanted(ngrams, name)
         if wanted is None:
@@ -70,7 +70,7 @@ def _wanted(ngrams: list[str] | None, model: str) -> Iterable[bytes] | None:
         return [streams.argument_bytes(text) for text in ngrams]
     if model == streams.STDIN or sys.stdin is None or (not ngrams and is_terminal(sys.stdin)):
         return None
-    lines = streams.TextReader(eager=True).lines(streams.STDIN)
+    lines = text_files.TextReader(eager=True).lines(streams.STDIN)
     if ngrams:
         return lines
     first = next(lines, None)

@@ -9,7 +9,7 @@ import typer
 
 from lmkit.commands.options.standard import Run, choice
 from lmkit.errors import UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.journal import open_journal
 from lmkit.prompting.score_normalization import CONTENT_FREE, NORMS
 
@@ -77,7 +77,7 @@ class NormalizationOptions:
 def refuse_overwriting_inputs(cache: str | None, inputs: Sequence[str | None]) -> None:
     """Raises UsageError where --cache names an input."""
     try:
-        streams.refuse_overwriting_inputs(cache, inputs)
+        outputs.refuse_overwriting_inputs(cache, inputs)
     except UsageError as error:
         raise UsageError(str(error), hint="give --cache a file of its own") from None
 

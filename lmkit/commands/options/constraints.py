@@ -10,7 +10,7 @@ import typer
 
 from lmkit.commands.options.standard import choice as one_of
 from lmkit.errors import DataError, UsageError
-from lmkit.io import size_limits, streams
+from lmkit.io import size_limits, streams, text_files
 from lmkit.isolation import LimitError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class ConstraintOptions:
 
 def _decoded(name: str) -> str:
     try:
-        return bytes(streams.read_limited(name, size_limits.DOCUMENT)).removeprefix(streams.BOM).decode()
+        return bytes(streams.read_limited(name, size_limits.DOCUMENT)).removeprefix(text_files.BOM).decode()
     except UnicodeDecodeError as error:
         raise DataError(
             f"{streams.display(name)}: not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start + 1}"

@@ -10,7 +10,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Run, choice
 from lmkit.commands.records.questions import distinct
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams, yaml_json
+from lmkit.io import streams, text_files, yaml_json
 
 if TYPE_CHECKING:
     from lmkit.prompting.verbalizers import Verbalizer
@@ -54,7 +54,7 @@ def named(listed: Sequence[str] | None, file: str | None) -> tuple[str, ...] | N
     if listed and file is not None:
         raise UsageError("--candidates and --candidates-file exclude each other")
     if file is not None:
-        lines = [line.decode() for line in streams.TextReader().lines(file)]
+        lines = [line.decode() for line in text_files.TextReader().lines(file)]
         if not lines:
             raise DataError(f"{streams.display(file)}: no answers")
         return distinct(tuple(lines), streams.display(file))

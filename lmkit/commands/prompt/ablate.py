@@ -24,7 +24,7 @@ from lmkit.commands.options.standard import (
 )
 from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import to_json
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def ablate(
       lmkit prompt ablate shots.tsv dev.tsv -m gpt.lm --labels gold,random --sep '\n' --norm calibrated --json
     """
     arms, counts = asked.arms, asked.numbers
-    streams.expect_apart(output, items_file)
+    outputs.expect_apart(output, items_file)
     if model is None:
         raise UsageError("no model", hint="name one with -m MODEL")
     texts = list(files or [streams.STDIN])
@@ -182,10 +182,8 @@ def ablate(
     opened = opening.open_language_model(model)
     answer_scoring.refuse_overwriting_inputs(cache, [model, shots, *texts])
     with ExitStack() as stack:
-        out = stack.enter_context(streams.open_output(output, inputs=[model, shots, *texts]))
-        listed = (
-            stack.enter_context(streams.open_output(items_file, inputs=[model, shots, *texts])) if items_file else None
-        )
+        out = stack.enter_context(outputs.open_output(output))
+        listed = stack.enter_context(outputs.open_output(items_file)) if items_file else None
         done = stack.enter_context(answer_scoring.open_cache(run, cache))
         scorer = AnswerScorer(opened, normalization.normalization(), done, window=window, notice=run.terminal.notice)
         total = len(arms) * len(counts) * asked.seeds * len(items)
@@ -243,7 +241,7 @@ def _listing(group: "Sequence[Trial]", answers: Sequence[str]) -> bytes:
     return "".join(to_json(record) + "\n" for record in records).encode()
 
 
-def _show(run: Run, out: streams.Output, outcomes: "Sequence[Outcome]", signature: str, *, as_json: bool) -> None:
+def _show(run: Run, out: outputs.Output, outcomes: "Sequence[Outcome]", signature: str, *, as_json: bool) -> None:
     if not as_json:
         metrics.show(run, out, [dict(zip(COLUMNS, _row(one), strict=True)) for one in outcomes], signature)
         return

@@ -13,7 +13,7 @@ from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Bos, Json, ModelOption, Output, ParseSpecial, Run, Threads, Window
 from lmkit.commands.records.questions import QuestionReader, QuestionRecord
 from lmkit.errors import UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import to_json
 from lmkit.prompting.score_normalization import FREE, NORMS
 from lmkit.prompting.verbalizers import LabelMapper, is_unknown_label
@@ -123,7 +123,7 @@ def answer(
     inputs = [name, verbalizer, candidates_file, *texts]
     answer_scoring.refuse_overwriting_inputs(cache, inputs)
     with (
-        streams.open_output(output, inputs=[*inputs, cache], live=True) as out,
+        outputs.open_output(output, live=True) as out,
         answer_scoring.open_cache(run, cache) as done,
         run.terminal.progress("answers", None if prompt is not None else streams.size_of(texts)) as progress,
     ):

@@ -12,7 +12,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Json, Output, Run, suggested
 from lmkit.commands.records import items
 from lmkit.errors import CheckpointError, DataError, LmkitError, UsageError
-from lmkit.io import size_limits, streams, yaml_json
+from lmkit.io import outputs, size_limits, streams, yaml_json
 from lmkit.io.folders import Folder
 from lmkit.prompting import chat_templates
 from lmkit.prompting.examples import INPUTS, OUTPUTS
@@ -101,7 +101,7 @@ def chat(
     shape = _shape(model, template, _variables(values or []), _date(day))
     guard = _Guard(run, shape.marks, strict=strict, escape=escape)
     source = items.Items(run, form, ("input",))
-    with streams.open_output(output, inputs=[model, template, *(files or [])]) as out:
+    with outputs.open_output(output) as out:
         prompts = items.Prompts(out, bare=bare)
         for group in source.groups(files):
             turns = _turns(group, guard, system, going_on=not no_generation_prompt)

@@ -10,7 +10,7 @@ from lmkit.commands.options import prompting
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Json, Output, Run
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import to_json
 from lmkit.prompting.examples import Example
 
@@ -83,7 +83,7 @@ def cot(
 
     parts = map(prompting.unescaped, (instruction, question, answer, conclusion, example_sep, trigger))
     layout = ReasoningLayout(not no_reasoning, *parts)
-    with streams.open_output(output, inputs=inputs) as out:
+    with outputs.open_output(output) as out:
         examples: list[Example] = []
         if shots is not None:
             found = _shots(run, shots, reading)

@@ -9,7 +9,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Json, Output, Run, choice
 from lmkit.commands.records import items
 from lmkit.errors import DataError, UnmetError, UsageError
-from lmkit.io import streams, yaml_json
+from lmkit.io import outputs, streams, yaml_json
 from lmkit.io.records import to_json
 from lmkit.prompting import event_extraction
 from lmkit.prompting.examples import OUTPUTS
@@ -73,7 +73,7 @@ def extract(
     with opening.error_context(frames):
         asked = event_extraction.frames_in(document)
     source = items.Items(run, "jsonl" if check_answers and form == "auto" else form, ("input",))
-    with streams.open_output(output, inputs=[frames, *names]) as out:
+    with outputs.open_output(output) as out:
         if check_answers:
             _check(out, source, names, asked)
             return
@@ -89,7 +89,7 @@ def extract(
             prompts.write(item, filled, more, gone=["text", "question", gold[0] if gold else ""])
 
 
-def _check(out: streams.Output, source: items.Items, files: Sequence[str], asked: event_extraction.Frames) -> None:
+def _check(out: outputs.Output, source: items.Items, files: Sequence[str], asked: event_extraction.Frames) -> None:
     """Writes the events of answers. Raises UnmetError if one is invalid, after all are written."""
     wrong, count = [], 0
     for item in source.of(files):

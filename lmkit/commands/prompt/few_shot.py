@@ -4,7 +4,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options import prompting
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Json, Output, Run
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import to_json
 
 
@@ -54,7 +54,7 @@ def few_shot(
     from lmkit.prompting.prompt_records import PromptRecords
 
     layout = Layout(*map(prompting.unescaped, (instruction, sep, example_sep)))
-    with streams.open_output(output, inputs=inputs) as out:
+    with outputs.open_output(output) as out:
         examples = reading.examples(run, shots)
         selector = selection.selector(run, shots, examples, count)
         records = PromptRecords(layout, selector, length.budget(), examples)

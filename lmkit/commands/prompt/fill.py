@@ -9,7 +9,7 @@ from lmkit.commands.options import templates
 from lmkit.commands.options.standard import Json, Output, Run, choice, suggested
 from lmkit.commands.records import items
 from lmkit.errors import UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import Table
 from lmkit.prompting import named_templates
 
@@ -62,7 +62,7 @@ def fill(
     """
     items.expect_one_form(bare=bare, json=json)
     if list_:
-        with streams.open_output(output) as out:
+        with outputs.open_output(output) as out:
             Table(out, ("name", "fields", "example"), as_json=json).rows(templates.examples())
         return
     if template is None:
@@ -75,7 +75,7 @@ def fill(
     named = items.columns_of(columns, made.columns)
     one = items.typed_once(x, files, "--x", named[0])
     source = items.Items(run, form, named)
-    with streams.open_output(output, inputs=[used, *(files or [])]) as out:
+    with outputs.open_output(output) as out:
         prompts = items.Prompts(out, bare=bare)
         for group in source.groups(files) if one is None else [[one]]:
             for given, filled, more, gone in made.of(group):

@@ -15,7 +15,7 @@ from lmkit.commands.options.standard import Json, Level, ModelOption, Output, Re
 from lmkit.commands.records import items
 from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import to_json
 from lmkit.prompting.slot_templates import FilledTemplate
 
@@ -122,7 +122,7 @@ def search(
     inputs = [model, dev, test, candidates_file, *templates]
     answer_scoring.refuse_overwriting_inputs(cache, inputs)
     with ExitStack() as stack:
-        out = stack.enter_context(streams.open_output(output, inputs=inputs))
+        out = stack.enter_context(outputs.open_output(output))
         done = stack.enter_context(answer_scoring.open_cache(run, cache))
         scorer = AnswerScorer(opened, normalization.normalization(), done, window=window, notice=run.terminal.notice)
         asking = _TemplateRuns(run, scorer, form, columns, given)
@@ -197,7 +197,7 @@ class _TemplateRuns:
 
 def _show(
     run: Run,
-    out: streams.Output,
+    out: outputs.Output,
     tried: "Sequence[TemplateOutcome]",
     sampling: "Sampling",
     parts: dict[str, str],

@@ -28,7 +28,7 @@ from lmkit.commands.options.standard import (
 )
 from lmkit.commands.records import prompts
 from lmkit.errors import UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import to_json
 
 if TYPE_CHECKING:  # numpy is not needed for help
@@ -180,7 +180,7 @@ def tree(
     stops = [streams.argument_bytes(text, raw=True) for text in ends]
     from lmkit.generation import prompt_encoding
 
-    with streams.open_output(output, inputs=[model, *names], live=True) as out:
+    with outputs.open_output(output, live=True) as out:
         windows = scoring_models.ContextNotice(run, streams.display(model), opened)
         with opening.error_context(model):
             answer = (

@@ -5,7 +5,7 @@ from lmkit.commands.options import prompting
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run
 from lmkit.commands.records import examples
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import to_json
 
 
@@ -41,7 +41,7 @@ def zero_shot(
     from lmkit.prompting.prompt_records import PromptRecords
 
     layout = Layout(prompting.unescaped(instruction), prompting.unescaped(sep))
-    with streams.open_output(output, inputs=[length.model, *texts]) as out:
+    with outputs.open_output(output) as out:
         records = PromptRecords(layout, None, length.budget())
         fields = examples.fields_of(input_field, output_field)
         for item in examples.items(run, texts, form, fields=fields, errors=encoding_errors):

@@ -11,7 +11,7 @@ from lmkit.commands.options import prompting
 from lmkit.commands.options.standard import Run
 from lmkit.commands.records.record_files import TextNotices, open_records
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.record_reader import Record, encoded, form_of
 from lmkit.io.records import to_json
 from lmkit.prompting.slot_templates import FilledTemplate, as_text
@@ -120,7 +120,7 @@ def typed_once(text: str | None, files: Sequence[str] | None, option: str, colum
 class Prompts:
     """Writes prompts: as records, with what their items had behind them, or bare."""
 
-    def __init__(self, out: streams.Output, *, bare: bool) -> None:
+    def __init__(self, out: outputs.Output, *, bare: bool) -> None:
         self._out, self._bare = out, bare
 
     def write(self, item: Item, filled: FilledTemplate, more: Mapping[str, Any], *, gone: Sequence[str] = ()) -> None:

@@ -8,7 +8,7 @@ from lmkit.commands.options.evaluation import EvaluationOptions
 from lmkit.commands.options.standard import Run
 from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams
+from lmkit.io import streams, text_files
 from lmkit.io.record_reader import Record, form_of
 from lmkit.io.records import id_key
 from lmkit.metrics.item_alignment import align
@@ -47,7 +47,7 @@ class Fields:
 
 def read(run: Run, name: str, fields: Fields) -> list[Item]:
     """Return the items of a file. Raises DataError where a line is not what the first ones are."""
-    file = open_records(run, name, streams.TextReader())
+    file = open_records(run, name, text_files.TextReader())
     form = form_of(name, "auto", "") or file.sniffed_form()
     if form == "text" and fields.asked is not None:
         form = "tsv"

@@ -5,17 +5,17 @@ from functools import partial
 
 from lmkit.commands.loading import running_text
 from lmkit.commands.options.standard import Run
-from lmkit.io import streams
+from lmkit.io import text_files
 from lmkit.io.record_reader import GROUP, Record, RecordFile
 
 _OBJECT = re.compile(rb"\s*\{\s*\".*\}\s*", re.DOTALL)
 
 
 def open_records(
-    run: Run, name: str, text: streams.TextReader | None = None, *, size: int | None = GROUP
+    run: Run, name: str, text: text_files.TextReader | None = None, *, size: int | None = GROUP
 ) -> RecordFile:
     """Open a file of records, which answers line by line unless `text` says otherwise; warn of a checkpoint."""
-    text = text or streams.TextReader(eager=True)
+    text = text or text_files.TextReader(eager=True)
     return RecordFile(name, text, size=size, watch=partial(running_text.warn_if_no_text, run, name))
 
 

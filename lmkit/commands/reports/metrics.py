@@ -10,7 +10,7 @@ from lmkit import __version__
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.evaluation import ComparisonOptions
 from lmkit.commands.options.standard import Run
-from lmkit.io import streams
+from lmkit.io import outputs
 from lmkit.io.records import Table, cell, to_json
 from lmkit.io.terminal import is_terminal, table
 
@@ -32,7 +32,7 @@ class Report:
     name: str
     """What the signature calls it."""
     options: ComparisonOptions
-    out: streams.Output
+    out: outputs.Output
 
     def show(
         self, found: "Comparison", total: int, how: Mapping[str, object] = NONE, *, counts: Mapping[str, Any] = NONE,
@@ -60,7 +60,7 @@ class Report:
 def open_report(run: Run, name: str, options: ComparisonOptions, inputs: Sequence[str | None]) -> Iterator[Report]:
     """Open the report of an evaluation. Raises UsageError where `inputs` name stdin twice, or the output."""
     opening.check_single_stdin(*inputs)
-    with streams.open_output(options.output, inputs=inputs) as out:
+    with outputs.open_output(options.output) as out:
         yield Report(run, name, options, out)
 
 
@@ -76,7 +76,7 @@ def _rows(found: "Comparison") -> list[dict[str, Any]]:
     return rows
 
 
-def show(run: Run, out: streams.Output, found: Sequence[Mapping[str, Any]], signature: str | Sequence[str]) -> None:
+def show(run: Run, out: outputs.Output, found: Sequence[Mapping[str, Any]], signature: str | Sequence[str]) -> None:
     """Prints rows of the same keys as TSV, or aligned; signatures in a column or behind."""
     signatures = [signature] * len(found) if isinstance(signature, str) else list(signature)
     if on_terminal(run):
@@ -89,7 +89,7 @@ def show(run: Run, out: streams.Output, found: Sequence[Mapping[str, Any]], sign
         written.row({**row, "signature": one})
 
 
-def show_table(run: Run, out: streams.Output, header: Sequence[str], found: Sequence[Sequence[object]]) -> None:
+def show_table(run: Run, out: outputs.Output, header: Sequence[str], found: Sequence[Sequence[object]]) -> None:
     """Prints any table as TSV, or aligned."""
     lines = [[cell(value) for value in row] for row in (header, *found)]
     out.line(table(lines) if on_terminal(run) else "\n".join("\t".join(line) for line in lines))

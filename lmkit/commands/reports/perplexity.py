@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
 from lmkit.commands.options.standard import Run
-from lmkit.io import streams
+from lmkit.io import outputs
 from lmkit.io.records import Table, cell
 from lmkit.io.terminal import is_terminal, table
 from lmkit.protocols import LanguageModel
@@ -87,7 +87,7 @@ def rank_models(run: Run, scored: Sequence[ModelScore]) -> list[ModelScore]:
 class ScoreReport:
     """Prints records as they come; on a terminal, as a table at the end."""
 
-    def __init__(self, run: Run, out: streams.Output, *, as_json: bool, bare: bool, several_models: bool) -> None:
+    def __init__(self, run: Run, out: outputs.Output, *, as_json: bool, bare: bool, several_models: bool) -> None:
         self._out, self._bare = out, bare
         self._columns = (*(("model",) if several_models else ()), "file", *COLUMNS)
         self._aligned = not (as_json or bare) and is_terminal(sys.stdout) and run.settings.get("output") is None

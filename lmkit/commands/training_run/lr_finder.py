@@ -4,7 +4,7 @@ from typing import Any
 
 from lmkit.commands.options.training import Training
 from lmkit.commands.training_run.setup import Setup, schedule
-from lmkit.io import streams
+from lmkit.io import outputs
 from lmkit.io.records import Table
 
 RATES = ("step", "lr", "matrix_lr", "nats", "smoothed")
@@ -15,7 +15,7 @@ def print_schedule(training: Training) -> None:
     from lmkit.training.schedules import STEPS
 
     rates, total = schedule(training), training.steps or STEPS
-    with streams.open_output(training.output) as out:
+    with outputs.open_output(training.output) as out:
         table = Table(out, ("step", "lr"), as_json=training.json)
         for step in range(1, total + 1):
             table.row({"step": step, "lr": training.lr * rates.factor(step, total)})
@@ -39,7 +39,7 @@ def find_lr(setup: Setup) -> None:
         return {"lr": factor * training.lr, "matrix_lr": factor * training.matrix_lr}
 
     with (
-        streams.open_output(training.output, inputs=setup.inputs) as out,
+        outputs.open_output(training.output) as out,
         setup.run.terminal.progress("trying rates", steps, "") as progress,
     ):
         table = Table(out, RATES, as_json=training.json)
@@ -73,7 +73,7 @@ def find_batch(setup: Setup) -> None:
         return lr_finder.step_bytes(lambda batches: setup.trainer(batches, plan), rows, time)
 
     fit = None
-    with streams.open_output(training.output, inputs=setup.inputs) as out:
+    with outputs.open_output(training.output) as out:
         for fit in lr_finder.largest_batch(measure, memory, most):
             setup.run.terminal.detail(f"a batch of {fit.rows:,}: {fit.bytes:,} bytes")
         assert fit is not None

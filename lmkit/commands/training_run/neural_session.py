@@ -15,7 +15,7 @@ from lmkit.commands.training_run.session import Point, Resumable, Session, state
 from lmkit.commands.training_run.setup import MakeSettings, Setup
 from lmkit.commands.training_run.state_file import StateFile
 from lmkit.errors import CheckpointError, DataError, Diverged, OutputError, Stopped, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.terminal import Terminal
 
 
@@ -29,7 +29,7 @@ def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings
         return
     inputs = list(files or [streams.STDIN])
     opening.check_single_stdin(*inputs, training.valid, training.tokens, training.embeddings)
-    streams.expect_output(training.output, binary=True)
+    outputs.expect_output(training.output, binary=True)
     opening.needs_torch("neural models are trained")
     make(1)  # invalid model options fail before any text is read
     with _told_of_memory(), _told_once():

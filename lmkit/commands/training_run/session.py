@@ -16,7 +16,7 @@ from lmkit.commands.options.standard import ADJUSTABLE, UNRECORDED, Run
 from lmkit.commands.training_run.event_log import EventLog
 from lmkit.commands.training_run.state_file import StateFile
 from lmkit.errors import Diverged, OutputError, Status, Stopped
-from lmkit.io import streams
+from lmkit.io import outputs
 
 
 class RunOptions(Protocol):
@@ -245,7 +245,7 @@ class Session(ABC):
         if not self._writes:
             return
         try:
-            with streams.open_output(self.options.output, binary=True) as out:
+            with outputs.open_output(self.options.output, binary=True) as out:
                 for piece in checkpoint_bytes(model, self._origin()):
                     out.write(piece)
         except OutputError as error:

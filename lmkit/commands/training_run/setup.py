@@ -152,12 +152,9 @@ class Setup:
         training = self.training
         if training.plot is not None:
             plots.check(training.plot)
-        outputs = [name for name in (training.output, training.log, training.plot) if name not in (None, streams.STDIN)]
-        if len(set(outputs)) < len(outputs):
+        written = [name for name in (training.output, training.log, training.plot) if name not in (None, streams.STDIN)]
+        if len(set(written)) < len(written):
             raise UsageError("-o, --log and --plot name one file for two things")
-        read = [*self.inputs, training.valid, training.tokens, training.embeddings]
-        for name in (training.output, training.plot, training.log):
-            streams.refuse_overwriting_inputs(name, read)
 
     def trainer(
         self, batches: "Batches", plan: "Plan", *, validates: bool = False, world: "ProcessGroup | None" = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from lmkit.commands.loading import models as opening
 from lmkit.errors import CheckpointError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 
 KIND = "training-state"
 
@@ -37,7 +37,7 @@ class StateFile:
         if not writes:
             return False
         content = Checkpoint(KIND, {**numbers, "fingerprint": fingerprint}, arrays)
-        with streams.open_output(self.name, binary=True) as out:
+        with outputs.open_output(self.name, binary=True) as out:
             for piece in serialize(content):
                 out.write(piece)
         return True

@@ -9,7 +9,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run
 from lmkit.commands.w2v.query_words import Answers, BareWords, Limit, Method, Queries, Query, Top, lines, open_space
 from lmkit.errors import DataError, UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 
 HINT = "a query is `A B C`, or `+A -B` and so on: words to add and words to subtract"
 
@@ -76,7 +76,7 @@ def analogy(
     if signed is None:
         opening.check_single_stdin(name, source)
     space = open_space(name)
-    with streams.open_output(output, inputs=[name, queries]) as out:
+    with outputs.open_output(output) as out:
         answers = Answers(run, out, space, as_json=json, bare=bare)
         for query in _queries(signed, source):
             asked = answers.ask(query, [*query.words.positive, *query.words.negative]) if query.words else None

@@ -9,7 +9,7 @@ import typer
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run
 from lmkit.commands.w2v.query_words import open_space, tell_made
 from lmkit.errors import DataError, Status, UsageError
-from lmkit.io import number_tables, streams
+from lmkit.io import number_tables, outputs, streams, text_files
 from lmkit.io.records import Table, to_json
 
 
@@ -61,7 +61,7 @@ def compare(
         raise UsageError("--bare needs words")
     name = matrix or (model if model is not None else streams.STDIN)
     labels, rows = _of_matrix(name, words) if matrix is not None else _of_model(run, name, words or [])
-    with streams.open_output(output, inputs=[name]) as out:
+    with outputs.open_output(output) as out:
         nearer = _show(out, labels, rows, question=len(words or []) > 2, as_json=json, bare=bare)
     if assert_ and not nearer:
         raise typer.Exit(Status.NO)
@@ -77,7 +77,7 @@ def _of_matrix(name: str, words: Sequence[str] | None) -> tuple[list[str], Any]:
     """Labels and rows of a table, those of some words if they are named. Raises DataError for others."""
     import numpy as np
 
-    labels, rows = number_tables.labelled(name, streams.TextReader())
+    labels, rows = number_tables.labelled(name, text_files.TextReader())
     places = {label: place for place, label in enumerate(labels)}
     missing = [repr(word) for word in words or [] if word not in places]
     if missing:
@@ -87,7 +87,7 @@ def _of_matrix(name: str, words: Sequence[str] | None) -> tuple[list[str], Any]:
 
 
 def _show(
-    out: streams.Output, labels: Sequence[str], rows: Any, *, question: bool, as_json: bool, bare: bool
+    out: outputs.Output, labels: Sequence[str], rows: Any, *, question: bool, as_json: bool, bare: bool
 ) -> bool | None:
     """All pairs, and the answer if there is a question: is the first nearer to the second than to the others?"""
     from lmkit.word_vectors.vector_space import cosine, distance

@@ -13,7 +13,7 @@ from lmkit.commands.options.normalization import of_tokenizer
 from lmkit.commands.options.standard import EncodingErrors, ModelOption, Output, Run, choice
 from lmkit.commands.w2v.query_words import open_space
 from lmkit.errors import UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams, text_files
 from lmkit.io.folders import write_folder
 
 
@@ -50,7 +50,7 @@ def import_(
       lmkit w2v import vectors.vec | lmkit w2v similar king
     """
     name = file or streams.STDIN
-    with streams.open_output(output, binary=True, inputs=[name]) as out:
+    with outputs.open_output(output, binary=True) as out:
         with run.terminal.progress("reading", streams.size_of([name])) as progress:
             chunks = Hashed(progress.over(streams.chunks(name, size=streams.BLOCK)))
             with opening.error_context(name):
@@ -67,7 +67,7 @@ def _read(run: Run, name: str, chunks: Iterator[bytes], format: str | None, erro
     start = b""
     while len(start) < readers.SNIFF and (chunk := next(chunks, b"")):
         start += chunk
-    start = start.removeprefix(streams.BOM)
+    start = start.removeprefix(text_files.BOM)
     found = format or readers.detect(start)
     pieces = chain([start], chunks)
     if found == readers.BINARY:
@@ -145,8 +145,8 @@ def export(
         write_folder(str(output), files)
         return
     pieces = export.binary() if format == "bin" else export.text(header=format == "text")
-    with streams.open_output(output, binary=format == "bin", inputs=[name]) as out:
+    with outputs.open_output(output, binary=format == "bin") as out:
         if output is not None and output.endswith(".gz"):
-            pieces = streams.gzipped(pieces)
+            pieces = outputs.gzipped(pieces)
         for piece in pieces:
             out.write(piece)

@@ -9,7 +9,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run, choice
 from lmkit.commands.w2v.query_words import Method, open_space, tell_made
 from lmkit.errors import DataError
-from lmkit.io import streams
+from lmkit.io import outputs, streams, text_files
 from lmkit.io.records import Table
 
 FREQUENT = 30_000
@@ -68,10 +68,10 @@ def eval_(
     """
     names, sources = opening.sources([model] if model is not None else [], files)
     space = open_space(names[0])
-    with streams.open_output(output, inputs=[*names, *sources]) as out:
+    with outputs.open_output(output) as out:
         tables: dict[str, Table] = {}
         for name in sources:
-            lines = list(enumerate(streams.TextReader().lines(name), 1))
+            lines = list(enumerate(text_files.TextReader().lines(name), 1))
             kind = task if task != "auto" else _kind(name, lines)
             columns = ANALOGIES if kind == "analogies" else SIMILARITY
             if kind not in tables:

@@ -10,7 +10,7 @@ from lmkit.commands.loading import running_text
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Bare, EncodingErrors, Json, Output, Run, WordWindow
 from lmkit.commands.options.text_input import TextFiles, TextInput
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import Table
 from lmkit.io.text_sources import SourceReader
 
@@ -45,7 +45,7 @@ def pairs(
     """
     names = list(files or [streams.STDIN])
     opening.check_single_stdin(*names)
-    with streams.open_output(output, inputs=names) as out:
+    with outputs.open_output(output) as out:
         table = Table(out, ("centre", "contexts" if grouped else "context"), as_json=json)
         count = 0
         reader = running_text.text_reader(encoding_errors, text_input.source, eager=True, block=BLOCK)

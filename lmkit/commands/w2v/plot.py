@@ -9,7 +9,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run, Seed, choice
 from lmkit.commands.w2v.query_words import Top, open_space
 from lmkit.errors import DataError, UsageError
-from lmkit.io import html, plots, streams
+from lmkit.io import html, outputs, plots, streams, text_files
 from lmkit.io.records import Table
 
 MOST = 2000
@@ -76,7 +76,6 @@ def plot(
         raise UsageError(f"--json prints a table, but {output} is not one")
     name = model if model is not None else streams.STDIN
     opening.check_single_stdin(name, words)
-    streams.refuse_overwriting_inputs(output, [name, words])
     space = open_space(name)
     ids = _chosen(run, space, words, around, top)
     places = _placed(run, space, ids, projection, perplexity, iterations, seed)
@@ -88,7 +87,7 @@ def plot(
     if kind in plots.FORMATS:
         plots.write_map(shown, output or "")
         return
-    with streams.open_output(output, inputs=[name, words]) as out:
+    with outputs.open_output(output) as out:
         if kind == "html":
             out.write(html.word_map(shown))
             return
@@ -104,7 +103,7 @@ def _chosen(run: Run, space: Any, words: str | None, around: str | None, top: in
     if words is None:
         frequent: list[int] = space.words()[:top].tolist()
         return frequent
-    listed = list(dict.fromkeys(line for line in streams.TextReader().lines(words) if line))
+    listed = list(dict.fromkeys(line for line in text_files.TextReader().lines(words) if line))
     ids = space.find(listed).tolist()
     missing = [word.decode() for word, token in zip(listed, ids, strict=True) if token < 0]
     if missing:

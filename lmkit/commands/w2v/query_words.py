@@ -8,7 +8,7 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Run, choice
 from lmkit.errors import CheckpointError, DataError
-from lmkit.io import streams
+from lmkit.io import outputs, streams, text_files
 from lmkit.io.records import Table, cell
 
 SHOWN = 5  # words that are named on one line
@@ -64,7 +64,7 @@ class Query(NamedTuple):
 def lines(name: str, parse: Callable[[bytes], Any]) -> Iterator[list[Query]]:
     """The queries of a file or stdin, as many at once as have come; an error of `parse` gets file and line."""
     number = 0
-    for block in streams.TextReader(eager=True).blocks(name):
+    for block in text_files.TextReader(eager=True).blocks(name):
         queries = []
         for line in block[:-1].split(b"\n"):
             number += 1
@@ -80,7 +80,7 @@ class Answers:
     no row, or an empty line with `bare`.
     """
 
-    def __init__(self, run: Run, out: streams.Output, space: Any, *, as_json: bool, bare: bool) -> None:
+    def __init__(self, run: Run, out: outputs.Output, space: Any, *, as_json: bool, bare: bool) -> None:
         self._run, self._out, self._space, self._bare = run, out, space, bare
         self._table = Table(out, ("query", "word", "score"), as_json=as_json)
         self.unknown = self.asked = 0

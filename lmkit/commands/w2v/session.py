@@ -14,7 +14,7 @@ from lmkit.commands.training_run.state_file import StateFile
 from lmkit.commands.w2v.reporter import TrainingReporter
 from lmkit.commands.w2v.texts import Texts, read_texts
 from lmkit.errors import UsageError
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 from lmkit.io.records import Table
 
 MANY_WORDS = 1_000_000  # from here on fewer negatives do
@@ -23,11 +23,9 @@ FEW, SOME = 5, 15
 
 def run_training(run: Run, files: Sequence[str], options: Word2VecOptions) -> None:
     """Reads texts, trains, writes a checkpoint."""
-    streams.expect_output(options.output, binary=True)
+    outputs.expect_output(options.output, binary=True)
     if options.log is not None and options.log == options.output:
         raise UsageError("-o and --log name the same file")
-    for name in (options.output, options.log):
-        streams.refuse_overwriting_inputs(name, [*files, options.embeddings])
     state = state_file(run, options)
     start = opening.open_kind(options.embeddings, "w2v") if options.embeddings is not None else None
     if start is not None and (found := start.centre.shape[1]) != options.dim:
@@ -204,7 +202,7 @@ def print_updates(run: Run, files: Sequence[str], options: Word2VecOptions) -> N
 
     texts = read_texts(run, files, options)
     centre, context = count_updates(texts.corpus, plan_of(run, options, texts.corpus.words))
-    with streams.open_output(options.output) as out:
+    with outputs.open_output(options.output) as out:
         table = Table(out, ("vectors", "changed"), as_json=False)
         for name, changed in (("centre", centre), ("context", context), ("both", centre + context)):
             table.row({"vectors": name, "changed": changed})

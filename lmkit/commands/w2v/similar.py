@@ -8,7 +8,7 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run
 from lmkit.commands.w2v.query_words import Answers, BareWords, Limit, Query, Top, lines, open_space
-from lmkit.io import streams
+from lmkit.io import outputs, streams
 
 AT_ONCE = 1024
 
@@ -43,7 +43,7 @@ def similar(
     space = open_space(name)
     from lmkit.word_vectors.vector_space import VectorQuery
 
-    with streams.open_output(output, inputs=[name]) as out:
+    with outputs.open_output(output) as out:
         answers = Answers(run, out, space, as_json=json, bare=bare)
         for queries in _queries(words):
             found = [answers.ask(query, query.words) if query.words else None for query in queries]
