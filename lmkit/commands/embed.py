@@ -7,7 +7,6 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text, scoring_models
-from lmkit.commands.options.normalization import of_tokenizer
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, ModelOption, Output, Run, choice
 from lmkit.commands.options.text_input import TextFiles, TextInput
@@ -16,6 +15,7 @@ from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.records import Table, cell
 from lmkit.io.text_sources import SourceReader
+from lmkit.tokenization.normalization import of_tokenizer
 
 if TYPE_CHECKING:
     from lmkit.evaluation.pooling import LineVectors, TokenVectors
@@ -147,8 +147,9 @@ def _reader(run: Run, model: Any, name: str, *, static: bool) -> "tuple[TokenVec
     Raises CheckpointError where it has no vectors.
     """
     from lmkit.evaluation.pooling import TokenVectors
+    from lmkit.protocols import has_embeddings
 
-    if not hasattr(model, "vectors"):
+    if not has_embeddings(model):
         raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no vectors")
     notice = scoring_models.ContextNotice(run, streams.display(name), model)
     vectors = TokenVectors(model, static=static)

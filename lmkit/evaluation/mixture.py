@@ -17,8 +17,7 @@ from lmkit.errors import DataError
 from lmkit.evaluation.parallel_readers import in_step
 from lmkit.evaluation.perplexity import Totals, measured, totals_of
 from lmkit.protocols import F64, I32, I64, Bool, LanguageModel, SequenceFormat, State, Tokenizer
-from lmkit.tokenization.normalization import UNCHANGED, Normalization
-from lmkit.tokenization.tokenizers import Stored
+from lmkit.tokenization.normalization import of_tokenizer
 from lmkit.tokenization.vocabulary import UNK
 from lmkit.tokenization.vocabulary_union import unite_tokenizers
 
@@ -231,16 +230,12 @@ def _united(tokenizers: Sequence[Tokenizer]) -> tuple[Tokenizer, list[I32]]:
                 f"model 1 has {first.kind} tokens and model {number} {what} tokens: their probabilities don't line up",
                 hint="train them with the same tokens, or compare bits_per_byte",
             )
-        if (own := _normalization(tokenizer)) != _normalization(first):
+        if (own := of_tokenizer(tokenizer)) != of_tokenizer(first):
             raise DataError(
-                f"model 1 reads texts under {_normalization(first)} and model {number} under {own}: "
+                f"model 1 reads texts under {of_tokenizer(first)} and model {number} under {own}: "
                 "their tokens don't line up"
             )
     return unite_tokenizers(tokenizers)
-
-
-def _normalization(tokenizer: Tokenizer) -> Normalization:
-    return tokenizer.normalization if isinstance(tokenizer, Stored) else UNCHANGED
 
 
 def _form(models: Sequence[LanguageModel]) -> TextFormat:

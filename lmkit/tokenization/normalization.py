@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from lmkit.errors import CheckpointError
+from lmkit.protocols import Tokenizer
 
 _FORMS: dict[str, Callable[[str], str]] = {
     "nfc": partial(unicodedata.normalize, "NFC"),
@@ -81,3 +82,9 @@ class Normalization:
 
 UNCHANGED = Normalization()
 """Text as it comes."""
+
+
+def of_tokenizer(tokenizer: Tokenizer) -> Normalization:
+    """Return the normalization of a tokenizer of words, characters or bytes; others have one of their own kind."""
+    found: Normalization = getattr(tokenizer, "normalization", UNCHANGED)
+    return found

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from lmkit.commands.loading.models import has_torch, open_language_model, size_of_model, with_bos
 from lmkit.commands.loading.models import use_threads as use_model_threads
-from lmkit.commands.options.normalization import of_tokenizer
 from lmkit.commands.options.standard import (
     BatchTokens,
     Bos,
@@ -21,6 +20,7 @@ from lmkit.commands.options.text_input import TextInput
 from lmkit.errors import MissingError, UsageError
 from lmkit.io import streams
 from lmkit.protocols import LanguageModel, StoredModel, context_limit, slides_windows
+from lmkit.tokenization.normalization import of_tokenizer
 
 if TYPE_CHECKING:
     from lmkit.architectures.neural_model import NeuralModel

@@ -8,12 +8,13 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import origin
 from lmkit.commands.ngram.counting import MaxVocab, MinCount, Order, VocabFile, count_texts
-from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of, of_tokenizer
+from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import MissingError, UsageError
 from lmkit.io import outputs, streams
+from lmkit.tokenization.normalization import of_tokenizer
 
 
 @with_groups()

@@ -8,7 +8,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.ngram.counting import MaxVocab, MinCount, Order, VocabFile, count_texts
-from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of, of_tokenizer
+from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import EncodingErrors, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.commands.options.text_input import TextFiles, TextInput
@@ -16,6 +16,7 @@ from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.text_sources import TextSource
 from lmkit.ngram.smoothing_methods import ALIASES, CLOSED, METHODS, SINGLE_DISCOUNT, thresholds
+from lmkit.tokenization.normalization import of_tokenizer
 
 SECTIONS = {
     "Text and tokens": (

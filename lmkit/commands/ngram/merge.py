@@ -7,10 +7,10 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.ngram.count import count_bytes
-from lmkit.commands.options.normalization import of_tokenizer
 from lmkit.commands.options.standard import Memory, Output, Run, TempDir
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import outputs, streams
+from lmkit.tokenization.normalization import of_tokenizer
 
 
 def merge(

@@ -7,7 +7,7 @@ import typer
 
 from lmkit.commands.options.standard import TOKENS, choice
 from lmkit.errors import UsageError
-from lmkit.tokenization.normalization import FORMS, KEEP, PUNCTUATION, UNCHANGED, Normalization
+from lmkit.tokenization.normalization import FORMS, KEEP, PUNCTUATION, Normalization
 
 Normalize = Annotated[
     str,
@@ -54,9 +54,3 @@ def recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
     if len(others) == len(settings):
         return others
     return {**others, **normalization_of(settings["normalize"], settings["punctuation"]).describe()}
-
-
-def of_tokenizer(tokenizer: Any) -> Normalization:
-    """Return what a tokenizer of words, characters or bytes does; others describe themselves."""
-    found: Normalization = getattr(tokenizer, "normalization", UNCHANGED)
-    return found

@@ -58,7 +58,7 @@ class Report:
 
 @contextmanager
 def open_report(run: Run, name: str, options: ComparisonOptions, inputs: Sequence[str | None]) -> Iterator[Report]:
-    """Open the report of an evaluation. Raises UsageError where `inputs` name stdin twice, or the output."""
+    """Open the report of an evaluation. Raises UsageError where `inputs` name stdin twice."""
     opening.check_single_stdin(*inputs)
     with outputs.open_output(options.output) as out:
         yield Report(run, name, options, out)

@@ -9,12 +9,12 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
 from lmkit.commands.loading.provenance import Hashed, checkpoint_bytes, origin
-from lmkit.commands.options.normalization import of_tokenizer
 from lmkit.commands.options.standard import EncodingErrors, ModelOption, Output, Run, choice
 from lmkit.commands.w2v.query_words import open_space
 from lmkit.errors import UsageError
 from lmkit.io import outputs, streams, text_files
 from lmkit.io.folders import write_folder
+from lmkit.tokenization.normalization import of_tokenizer
 
 
 def import_(
