@@ -9,7 +9,7 @@ import sys
 import click
 import pytest
 
-from lmkit import __version__, cli
+from lmkit import __version__, cli, command_table
 from lmkit.errors import (
     CheckpointError,
     DataError,
@@ -21,44 +21,14 @@ from lmkit.errors import (
     UsageError,
 )
 
-# The table.
-
-
-@pytest.mark.parametrize("name", cli.COMMANDS)
-def test_every_command_is_there(name):
-    command = cli.COMMANDS[name]
-    assert callable(cli.function_of(name))
-    assert command.summary.endswith(".")
-    assert "\n" not in command.summary
-    assert len(command.summary) < 70
-
-
-def test_every_group_has_commands():
-    assert {name.split()[0] for name in cli.COMMANDS if " " in name} == set(cli.GROUPS)
-
-
-@pytest.mark.parametrize("name", cli.COMMANDS)
-def test_commands_are_documented_by_their_functions(name):
-    text = cli.function_of(name).__doc__
-    assert "Examples:\n" in text
-
-
-@pytest.mark.parametrize(
-    ("words", "name"),
-    [(["ppl"], "ppl"), (["ppl", "x"], "ppl"), (["ngram", "fit"], "ngram fit"),
-     (["ngram", "fit", "--order", "3"], "ngram fit"), (["ngram"], None),
-     ([], None), (["nonsense"], None), (["ngram", "nonsense"], None), (["-h"], None), (["fit"], None),
-     (["-q", "ppl"], "ppl")],
-)  # fmt: skip
-def test_the_typed_command(words, name):
-    assert cli.typed_command(words) == name
+# The parser.
 
 
 def test_only_the_typed_command_brings_its_options():
     parser = cli.build(["ppl"])
     assert len(parser.commands["ppl"].params) > 10
     assert len(parser.commands["score"].params) <= 1
-    assert set(parser.commands) == {*(name.split()[0] for name in cli.COMMANDS), *cli.BUILT_IN}
+    assert set(parser.commands) == {*(name.split()[0] for name in command_table.COMMANDS), *command_table.BUILT_IN}
 
 
 # How a command ends.
@@ -193,13 +163,13 @@ def test_nothing_typed_shows_help_on_stderr(lmkit):
 
 def test_help_of_all(lmkit):
     text = lmkit("--help").text
-    for name in cli.COMMANDS:
+    for name in command_table.COMMANDS:
         assert name.split()[0] in text
-    for group in cli.GROUPS:
+    for group in command_table.GROUPS:
         shown = lmkit(group, "--help").text
-        for name in cli.COMMANDS:
+        for name in command_table.COMMANDS:
             if name.startswith(group + " "):
-                assert cli.COMMANDS[name].summary.split(",")[0][:30] in " ".join(shown.split())
+                assert command_table.COMMANDS[name].summary.split(",")[0][:30] in " ".join(shown.split())
 
 
 @pytest.mark.parametrize("words", [["--version"], ["-V"], ["--version", "ppl"]])
@@ -275,7 +245,7 @@ def test_options_and_values_in_one_word(lmkit):
 
 def test_help_fits_a_terminal(lmkit, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    for name in cli.COMMANDS:
+    for name in command_table.COMMANDS:
         for line in click.unstyle(lmkit(*name.split(), "--help").text).splitlines():
             assert len(line) <= 110, line
 
@@ -293,7 +263,7 @@ def test_version_is_a_command_too(lmkit):
     assert lmkit("version") == lmkit("--version")
 
 
-@pytest.mark.parametrize("group", cli.GROUPS)
+@pytest.mark.parametrize("group", command_table.GROUPS)
 def test_a_group_alone_lists_its_commands(group, lmkit):
     assert lmkit(group) == lmkit(group, "--help")
 

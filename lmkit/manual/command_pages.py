@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from lmkit import cli
+from lmkit import command_table
 from lmkit.errors import Status
 from lmkit.io import size_limits
 from lmkit.manual.command_tree import Node, Parameter
@@ -109,11 +109,11 @@ def _synopsis(node: Node) -> str:
 
 
 def _command_list(name: str) -> Iterable[str]:
-    for group in [name] if name else ["", *cli.GROUPS]:
+    for group in [name] if name else ["", *command_table.GROUPS]:
         if not name:
-            yield f".SS {inline(cli.GROUPS.get(group, 'Models of any kind').rstrip('.'))}"
-        inside = [entry for entry in cli.COMMANDS if entry.rpartition(" ")[0] == group]
-        yield from tagged((bold(f"lmkit {entry}"), cli.COMMANDS[entry].summary) for entry in inside)
+            yield f".SS {inline(command_table.GROUPS.get(group, 'Models of any kind').rstrip('.'))}"
+        inside = [entry for entry in command_table.COMMANDS if entry.rpartition(" ")[0] == group]
+        yield from tagged((bold(f"lmkit {entry}"), command_table.COMMANDS[entry].summary) for entry in inside)
 
 
 def _option_list(options: Iterable[Parameter]) -> Iterable[str]:
@@ -125,12 +125,12 @@ def _option_list(options: Iterable[Parameter]) -> Iterable[str]:
 def _related(node: Node) -> list[str]:
     """Where to read on: what is below; for a command its group, its module's commands and those its text names."""
     if not node.name:
-        return [*cli.GROUPS, *cli.COMMANDS]
+        return [*command_table.GROUPS, *command_table.COMMANDS]
     if node.verbs:
-        return ["", *(name for name in cli.COMMANDS if name.startswith(f"{node.name} "))]
+        return ["", *(name for name in command_table.COMMANDS if name.startswith(f"{node.name} "))]
     said = re.findall(r"\blmkit (\w+(?: \w+)?)", f"{node.text}\n{node.examples}")
-    near = {cli.typed_command(words.split()) for words in said}
-    module = cli.COMMANDS[node.name].module
-    near |= {name for name, command in cli.COMMANDS.items() if command.module == module}
-    groups = [group for group in cli.GROUPS if node.name.startswith(f"{group} ")]
-    return ["", *groups, *(name for name in cli.COMMANDS if name in near and name != node.name)]
+    near = {command_table.typed_command(words.split()) for words in said}
+    module = command_table.COMMANDS[node.name].module
+    near |= {name for name, command in command_table.COMMANDS.items() if command.module == module}
+    groups = [group for group in command_table.GROUPS if node.name.startswith(f"{group} ")]
+    return ["", *groups, *(name for name in command_table.COMMANDS if name in near and name != node.name)]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from textwrap import dedent
 from typing import Any, NamedTuple
 
-from lmkit import cli
+from lmkit import cli, command_table
 from lmkit.commands.options.option_groups import sections_of
 
 ABOUT = """
@@ -64,9 +64,10 @@ class Node(NamedTuple):
 
 def nodes() -> list[Node]:
     """Return the root, each group and each command."""
-    root = cli.build(list(cli.COMMANDS))
-    found = [_node("", cli.SUMMARY, root)]
-    for name, summary in (cli.GROUPS | {name: command.summary for name, command in cli.COMMANDS.items()}).items():
+    root = cli.build(list(command_table.COMMANDS))
+    found = [_node("", command_table.SUMMARY, root)]
+    summaries = {name: command.summary for name, command in command_table.COMMANDS.items()}
+    for name, summary in (command_table.GROUPS | summaries).items():
         parsed = root
         for word in name.split():
             parsed = parsed.commands[word]
@@ -78,8 +79,8 @@ def _node(name: str, summary: str, parsed: Any) -> Node:
     own: Mapping[str, inspect.Parameter] = {}
     titles: Mapping[str, str] = {}
     text, examples = (summary, "") if name else (ABOUT, EXAMPLES.strip())
-    if name in cli.COMMANDS:
-        function = cli.function_of(name)
+    if name in command_table.COMMANDS:
+        function = command_table.function_of(name)
         own = inspect.signature(function, eval_str=True).parameters
         titles = {name: title for title, names in sections_of(function).items() for name in names}
         text, examples = _without_examples(inspect.getdoc(function) or "")

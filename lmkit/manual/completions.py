@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from lmkit import cli
+from lmkit import command_table
 from lmkit.manual import MARK
 from lmkit.manual.command_tree import Node, Parameter
 
@@ -81,7 +81,7 @@ def scripts(nodes: Iterable[Node]) -> dict[str, str]:
 
 
 def _script(template: str, nodes: Iterable[str]) -> str:
-    filled = template.replace("{MARK}", MARK).replace("{GROUPS}", " | ".join(cli.GROUPS))
+    filled = template.replace("{MARK}", MARK).replace("{GROUPS}", " | ".join(command_table.GROUPS))
     return filled.replace("{NODES}", "\n".join(nodes))
 
 

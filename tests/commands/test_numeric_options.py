@@ -10,7 +10,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmkit import cli
+from lmkit import cli, command_table
 
 LONG = "1" + "0" * 5000
 WRONG = (
@@ -36,7 +36,7 @@ def numeric(name):
     return [p for p in command.params if p.type.name.startswith(("int", "float")) and p.opts[0].startswith("--")]
 
 
-NUMERIC = [(name, number) for name in cli.COMMANDS for number in range(len(numeric(name)))]
+NUMERIC = [(name, number) for name in command_table.COMMANDS for number in range(len(numeric(name)))]
 """Commands and numbers of their options, by the one table."""
 
 
@@ -48,7 +48,7 @@ def beyond(option):
     return repr(math.nextafter(least, -math.inf)), repr(math.nextafter(most, math.inf))
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", command_table.COMMANDS)
 def test_every_numeric_option_has_a_range(name):
     for option in numeric(name):
         assert math.isfinite(option.type.min), option.name

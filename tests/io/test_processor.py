@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from lmkit import cli
+from lmkit import command_table
 from lmkit.io import processor
 
 CPUINFO = """\
@@ -115,7 +115,7 @@ def test_a_numpy_that_knows_nothing_below_is_left_as_it_is(work):
 
 
 def test_the_commands_that_sort_are_commands():
-    assert set(cli.COMMANDS) >= cli.SORTING
+    assert set(command_table.COMMANDS) >= command_table.SORTING
 
 
 DIGESTS = """\

@@ -7,9 +7,9 @@ from functools import cache
 
 import pytest
 
-from lmkit import cli
+from lmkit import cli, command_table
 
-NAMES = tuple(cli.COMMANDS)
+NAMES = tuple(command_table.COMMANDS)
 NEEDED = {
     "ngram coverage": ["train.txt", "test.txt"],
     "data text": ["python-docs"],
@@ -98,7 +98,7 @@ def test_output_to_a_file_is_output_to_stdout(name, lmkit, shelf, work):
 # Help.
 
 
-@pytest.mark.parametrize("name", [*NAMES, *cli.GROUPS, ""])
+@pytest.mark.parametrize("name", [*NAMES, *command_table.GROUPS, ""])
 def test_help_is_shown(name, lmkit):
     done = lmkit(*name.split(), "--help")
     assert (done.status, done.stderr) == (0, "")
@@ -113,7 +113,7 @@ def lists_every_option(name, text):
         assert option.help
         assert re.search(rf"(^|[\s,/]){re.escape(option.opts[0])}\b", text, re.MULTILINE), option.opts
     if name != "ngram ppl":
-        assert parser(name).help.startswith(cli.COMMANDS[name].summary)
+        assert parser(name).help.startswith(command_table.COMMANDS[name].summary)
 
 
 def has_examples_that_exist(text):
@@ -127,7 +127,7 @@ def has_examples_that_exist(text):
                 assert words[0] in ("echo", "printf", "ls", "sort", "xargs"), part
                 continue
             words = words[words.index("lmkit") + 1 :]
-            command = cli.typed_command(words)
+            command = command_table.typed_command(words)
             assert command, part
             known = {spelling for option in options(command) for spelling in option.opts + option.secondary_opts}
             assert {word for word in words if re.match(r"--?[a-z]", word)} <= known, part

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lmkit import cli
+from lmkit import command_table
 from lmkit.errors import Status
 from lmkit.manual import __main__ as manual
 from lmkit.manual.command_pages import STATUSES
@@ -28,7 +28,7 @@ def test_files_are_what_is_generated(generated):
 
 
 def test_every_command_and_group_has_a_page(generated):
-    for name in ["", *cli.GROUPS, *cli.COMMANDS]:
+    for name in ["", *command_table.GROUPS, *command_table.COMMANDS]:
         text = generated["man/man1/" + "-".join(["lmkit", *name.split()]) + ".1"]
         assert all(f"\n.SH {title}\n" in text for title in ("NAME", "SYNOPSIS", "DESCRIPTION", "SEE ALSO"))
 
@@ -70,20 +70,20 @@ def test_page_shows_text_as_written():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", command_table.COMMANDS)
 def test_command_has_a_help_for_each_parameter(nodes, name):
     assert nodes[name].text
     assert all(parameter.help for parameter in [*nodes[name].options, *nodes[name].arguments])
 
 
-@pytest.mark.parametrize("name", ["", *cli.COMMANDS])
+@pytest.mark.parametrize("name", ["", *command_table.COMMANDS])
 def test_examples_are_of_commands_and_options_that_exist(nodes, spellings, name):
     examples = nodes[name].examples.replace("\\\n", " ")
     assert re.search(r"\blmkit\b", examples)
     for line in examples.splitlines():
         for words in calls(line):
             words = words[words.index("lmkit") + 1 :]
-            command = cli.typed_command(words)
+            command = command_table.typed_command(words)
             assert command is not None, line
             options = {word.partition("=")[0] for word in words if re.match(r"--?[A-Za-z]", word)}
             assert options <= spellings(nodes[command]), line

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from lmkit import cli
+from lmkit import cli, command_table
 
 
 def test_bash_script_parses(generated):
@@ -43,13 +43,13 @@ def complete(generated):
 
 def test_bash_completes_commands(complete):
     assert complete("") == [*cli.build([]).commands]
-    assert complete("ngram", "") == [name.split()[1] for name in cli.COMMANDS if name.startswith("ngram ")]
+    assert complete("ngram", "") == [name.split()[1] for name in command_table.COMMANDS if name.startswith("ngram ")]
     assert complete("ngram", "m") == ["merge", "mix"]
     assert complete("--v") == ["--version"]
     assert complete("nonsense", "") == []
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", command_table.COMMANDS)
 def test_bash_completes_every_option(complete, nodes, spellings, name):
     assert set(complete(*name.split(), "-")) == spellings(nodes[name])
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import pytest
 
-from lmkit import cli
+from lmkit import command_table
 from lmkit.commands.options.option_groups import Before, sections_of, with_groups
 
-SECTIONED = [name for name in cli.COMMANDS if sections_of(cli.function_of(name))]
+SECTIONED = [name for name in command_table.COMMANDS if sections_of(command_table.function_of(name))]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def test_sample_has_sections():
 
 @pytest.mark.parametrize("name", SECTIONED)
 def test_each_parameter_stands_in_one_section(name, lmkit):
-    function = cli.function_of(name)
+    function = command_table.function_of(name)
     placed = [parameter for names in sections_of(function).values() for parameter in names]
     assert sorted(placed) == sorted(list(inspect.signature(function).parameters)[1:])
     lines = lmkit(*name.split(), "--help").lines
