@@ -13,9 +13,8 @@ import numpy as np
 from lmkit.data.sequences import Documents, TextFormat, sequences, sequences_of
 from lmkit.errors import DataError
 from lmkit.protocols import I32, I64, Ints, Tokenizer
-from lmkit.tokenization import tokenizers
 from lmkit.tokenization.line_ends import Part
-from lmkit.tokenization.tokenizers import Learner, Stored
+from lmkit.tokenization.tokenizers import Learner
 from lmkit.tokenization.vocabulary import SPECIALS
 
 
@@ -88,11 +87,16 @@ class EncodedText:
         record = {"bytes": int(sizes.sum()), "sha256": digest.hexdigest()}
         return cls(np.concatenate(ids), np.concatenate(ends), sizes, record)
 
-    def limited(self, tokenizer: Stored, most: int | None, minimum: int) -> tuple[Stored, "EncodedText"]:
-        """Return a tokenizer of the `most` frequent tokens, seen `minimum` times, and the text in its ids."""
-        counts = np.bincount(self.ids, minlength=tokenizer.size)
-        vocabulary, mapping = tokenizers.limit(tokenizer.vocabulary, counts, most, minimum)
-        return tokenizer.over(vocabulary), replace(self, ids=mapping[self.ids])
+    def limited(self, tokenizer: Tokenizer, most: int | None, minimum: int) -> tuple[Tokenizer, "EncodedText"]:
+        """Return a tokenizer of the `most` frequent tokens, seen `minimum` times, and the text in its ids.
+
+        Both stay as they are where the tokenizer always has all of its tokens, as that of bytes does.
+        """
+        found = tokenizer.limited(np.bincount(self.ids, minlength=tokenizer.size), most, minimum)
+        if found is None:
+            return tokenizer, self
+        smaller, mapping = found
+        return smaller, replace(self, ids=mapping[self.ids])
 
     def split(self, form: TextFormat, fraction: float) -> tuple["EncodedText", "EncodedText"]:
         """Return the text without its last part, and that part: it begins where a line does, or a document.

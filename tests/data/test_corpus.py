@@ -8,7 +8,7 @@ import pytest
 from lmkit.data.corpus import Corpus, EncodedText, LearningTokenizer
 from lmkit.data.sequences import TextFormat
 from lmkit.errors import DataError
-from lmkit.tokenization.tokenizers import CharLearner, WordLearner
+from lmkit.tokenization.tokenizers import ByteTokenizer, CharLearner, WordLearner
 
 LINES = b"a b c\nb c\n\na a a a\n"
 
@@ -68,3 +68,12 @@ def test_ids_take_sixteen_bits_where_they_fit(characters, dtype):
     places = [place for place in range(0x100, 0x100 + characters + 0x800) if not 0xD800 <= place < 0xE000]
     text, _, _ = encoded(blocks=[["".join(map(chr, places)).encode() + b"\n"]], learner=CharLearner())
     assert text.corpus().ids.dtype == dtype
+
+
+def test_a_vocabulary_of_bytes_is_never_limited():
+    tokenizer = ByteTokenizer()
+    form = TextFormat.of("stream", tokenizer)
+    text = EncodedText.of(tokenizer, form, [[LINES]])
+    same, limited = text.limited(tokenizer, 2, 1)
+    assert same is tokenizer
+    assert limited.ids.tolist() == text.ids.tolist()

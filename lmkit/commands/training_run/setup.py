@@ -82,7 +82,7 @@ def _check(training: Training) -> None:
     if training.valid is not None and training.valid_fraction:
         raise UsageError("--valid cannot be combined with --valid-fraction")
     if training.tokens not in TOKENS and (training.max_vocab is not None or training.min_count > 1):
-        raise UsageError("the vocabulary is given; that does not go with --max-vocab or --min-count")
+        raise UsageError("a given vocabulary cannot be combined with --max-vocab or --min-count")
     if training.pack and training.by == "stream":
         raise UsageError("--pack is about documents: --by line, file or blank-line")
     if (training.select_by or training.patience) and training.valid is None and not training.valid_fraction:
