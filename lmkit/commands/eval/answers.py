@@ -69,11 +69,8 @@ def answers(
 
     rules = Rules(regex.extractor(extract, last=last), numbers=numbers)
     with metrics.open_report(run, "answers", options, options.inputs) as report:
-        found = _read(run, options, options.file, rules, vote=vote)
-        systems = [found]
-        if options.against is not None:
-            others = _read(run, options, options.against, rules, vote=vote)
-            systems.append(_aligned(found, others, options.file, options.against))
+        systems = _systems(run, options, rules, vote=vote)
+        found = systems[0]
         _warn_missing(run, found)
         scores = [{"accuracy": [float(one.judged.correct) for one in items]} for items in systems]
         steps = _check_steps(run, found) if check_arithmetic and not options.bare else None
@@ -115,12 +112,18 @@ class _Item:
         return record | ({"votes": self.judged.votes, "texts": self.judged.texts} if vote else {})
 
 
-def _read(run: Run, options: EvaluationOptions, name: str, rules: Any, *, vote: bool) -> list[_Item]:
-    """Read a system's texts and their gold answers, and judge the texts."""
-    items = predictions.read(run, name, predictions.Fields(PREDICTED, options.field))
-    wanted = predictions.Fields(predictions.GOLD, options.gold_field, "--gold-field", several=True)
-    golds = predictions.gold_of(run, name, items, options.gold, wanted, samples=True)
-    return _judged(rules, items, golds, vote=vote)
+def _systems(run: Run, options: EvaluationOptions, rules: Any, *, vote: bool) -> list[list[_Item]]:
+    """Read the texts of one system or two and their gold answers, and judge the texts."""
+    gold = predictions.Gold(run, options, predictions.GOLD, several=True)
+
+    def read(name: str) -> list[_Item]:
+        items = predictions.read(run, name, predictions.Fields(PREDICTED, options.field))
+        return _judged(rules, items, gold.of(items, name, samples=True), vote=vote)
+
+    found = read(options.file)
+    if options.against is None:
+        return [found]
+    return [found, _aligned(found, read(options.against), options.file, options.against)]
 
 
 def _judged(rules: Any, items: list[predictions.Item], golds: list[predictions.Item], *, vote: bool) -> list[_Item]:

@@ -141,21 +141,30 @@ def _texts(value: Any) -> tuple[str, ...] | None:
     return (str(value),) if isinstance(value, int | float) else None
 
 
-def gold_of(
-    run: Run, name: str, items: Sequence[Item], gold: str | None, fields: Fields, *, samples: bool = False
-) -> list[Item]:
-    """The gold answers of each item and their places: from the file `gold`, or else from the items themselves.
+class Gold:
+    """The gold answers of any system's items: in a file, which is read once, or else in the items themselves."""
 
-    `samples`: several items may be of one id. Raises DataError for an item or a gold answer without the other.
-    """
-    if gold is not None:
-        return aligned(items, read(run, gold, fields), name, gold, samples=samples)
-    found = list[Item]()
-    for item in items:
-        if not item.gold or (len(item.gold) > 1 and not fields.several):
+    def __init__(self, run: Run, options: EvaluationOptions, names: Sequence[str], *, several: bool = False) -> None:
+        """`several`: an item may have several right values, in one of the fields `names`."""
+        self._run, self._name = run, options.gold
+        self._fields = Fields(tuple(names), options.gold_field, "--gold-field", several)
+        self._items: list[Item] | None = None
+
+    def of(self, items: Sequence[Item], name: str, *, samples: bool = False) -> list[Item]:
+        """Return the gold answers of each item of the file `name`, and their places.
+
+        `samples`: several items may be of one id. Raises DataError for an item or a gold answer without the other.
+        """
+        if self._name is None:
+            return [self._own(item) for item in items]
+        if self._items is None:
+            self._items = read(self._run, self._name, self._fields)
+        return aligned(items, self._items, name, self._name, samples=samples)
+
+    def _own(self, item: Item) -> Item:
+        if not item.gold or (len(item.gold) > 1 and not self._fields.several):
             raise DataError(f"{item.place}: no `gold`", hint="give gold answers with --gold FILE")
-        found.append(Item(item.gold, item.id, item.place))
-    return found
+        return Item(item.gold, item.id, item.place)
 
 
 @dataclass(frozen=True)
@@ -175,8 +184,7 @@ def read_judged(
     """
     fields = Fields(tuple(names), options.field)
     items = read(run, options.file, fields)
-    wanted = Fields(tuple(gold), options.gold_field, "--gold-field", several)
-    right = gold_of(run, options.file, items, options.gold, wanted)
+    right = Gold(run, options, gold, several=several).of(items, options.file)
     if options.against is None:
         return Judged([items], right)
     others = read(run, options.against, fields)

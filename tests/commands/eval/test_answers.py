@@ -154,3 +154,13 @@ def test_a_pattern_that_takes_for_ever_ends(fails, write, monkeypatch):
     texts = b"a\n" + b"a" * 60 + b"!\n"
     done = fails(3, "eval", "answers", "--extract", "(a+)+$", "--gold", "gold.txt", stdin=texts)
     assert done.stderr == "lmkit eval answers: <stdin>:2: --extract: not done within 1 s, the limit\n"
+
+
+def test_gold_of_two_systems_may_come_through_a_pipe(lmkit, write):
+    write("one.txt", b"is 1\nis 3\n")
+    write("two.txt", b"is 2\nis 2\n")
+    write("gold.txt", b"1\n2\n")
+    command = ["eval", "answers", "--numbers", "--json", "--against", "two.txt", "one.txt", "--gold"]
+    done = lmkit(*command, "-", stdin=b"1\n2\n")
+    assert done.status == 0, done.stderr
+    assert done.stdout == lmkit(*command, "gold.txt").stdout
