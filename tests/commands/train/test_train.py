@@ -266,7 +266,7 @@ def files(write, work, shelf):
         (2, "text.txt --tokens missing.lm", "expected one of word, char, byte, or a file"),
         (4, "text.txt --tokens empty.txt", "empty.txt: empty"),
         (4, "text.txt --tokens junk.txt", "neither a checkpoint nor an ARPA file"),
-        (2, "text.txt --tokens words.lm --max-vocab 5", "the vocabulary is given"),
+        (2, "text.txt --tokens words.lm --max-vocab 5", "a given vocabulary cannot be combined with"),
         (2, "text.txt --pack", "--pack is about documents"),
         (2, "text.txt --select-by loss", "need a validation text"),
         (2, "text.txt --patience 2", "need a validation text"),
