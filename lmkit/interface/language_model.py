@@ -139,7 +139,8 @@ class LanguageModel(Opened):
             values: dict[str, Any] = {
                 each.name: record[each.name] for each in fields(Perplexity) if each.name in record
             }
-            return Perplexity(**{**values, "impossible": tuple(record.get("impossible", ()))})
+            values["impossible"] = tuple(record.get("impossible", ()))
+            return Perplexity(**values)
 
     def _scored_by(self, asked: scoring_models.ScoringOptions, threads: int | None) -> StoredModel:
         """The model as it scores texts, kept until other options are asked for."""
