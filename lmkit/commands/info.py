@@ -88,7 +88,7 @@ def info(
         return
     if text is not None or distance is not None:
         raise UsageError("--text and --distance need --gradients")
-    record = _describe(name, verify=verify)
+    record = describe(name, verify=verify)
     with outputs.open_output(output) as out:
         if json:
             out.line(to_json(record))
@@ -106,7 +106,7 @@ def _print(out: outputs.Output, record: dict[str, Any], *, tensors: bool) -> Non
             out.line(f"tensor\t{cell(tensor)}\t{dtype}\t{'x'.join(map(str, shape))}")
 
 
-def _describe(name: str, *, verify: bool) -> dict[str, Any]:
+def describe(name: str, *, verify: bool) -> dict[str, Any]:
     """Describe a checkpoint, folder or ARPA file; `verify`: say whether its tensors are those of its digests."""
     from lmkit import checkpoint, registry
 

@@ -131,22 +131,23 @@ def _text(data: bytes) -> str:
 def _scores(
     out: outputs.Output, model: LanguageModel, lines: Iterator["Line"], *, as_json: bool, explain: bool, signature: str
 ) -> None:
-    from lmkit.evaluation.perplexity import factors_of
-
     columns = ("line", "token", "context", "order", "nats") if explain else ("line", "nats", "tokens", "text")
     table = Table(out, columns, as_json=as_json)
     for number, line in enumerate(lines, 1):
-        record = {"line": number, "text": _text(line.text), "nats": line.total, "tokens": len(line.ids)}
-        record["signature"] = signature
-        if not explain:
+        record = {"line": number, **fields_of(model, line, signature, explain=explain)}
+        if not explain or as_json:
             table.row(record)
             continue
-        factors = [_factor(model, factor) for factor in factors_of(model, line)]
-        if as_json:
-            table.row({**record, "factors": factors})
-            continue
-        for factor in factors:
+        for factor in record["factors"]:
             table.row({"line": number, **factor, "context": " ".join(factor["context"])})
+
+
+def fields_of(model: LanguageModel, line: "Line", signature: str, *, explain: bool) -> dict[str, Any]:
+    """What the record of a scored line says: text, nats, tokens, signature, and what each factor is."""
+    from lmkit.evaluation.perplexity import factors_of
+
+    fields = {"text": _text(line.text), "nats": line.total, "tokens": len(line.ids), "signature": signature}
+    return {**fields, "factors": [_factor(model, each) for each in factors_of(model, line)]} if explain else fields
 
 
 def _factor(model: LanguageModel, factor: TokenScore) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
-from lmkit.io import streams
+from lmkit.io import gguf, streams
 from lmkit.io.folders import Folder
 from lmkit.io.terminal import Terminal
 from lmkit.protocols import LanguageModel, StoredModel, is_language_model
@@ -111,7 +111,15 @@ def open_any(name: str) -> Any:
 
     if is_folder(name):
         return registry.load_folder(Folder(name), name)
-    return registry.load(read_model(name), streams.display(name), unprotected(name))
+    data = read_model(name)
+    if is_gguf(name, data):
+        return registry.load_gguf(*gguf.read(name), data, name)
+    return registry.load(data, streams.display(name), unprotected(name))
+
+
+def is_gguf(name: str, data: memoryview) -> bool:
+    """Whether a file is a GGUF file; it must be named, as it is mapped."""
+    return name != streams.STDIN and bytes(data[:4]) == gguf.MAGIC
 
 
 def unprotected(name: str) -> Callable[[Any], None]:
@@ -153,6 +161,8 @@ def open_tokenizer(name: str) -> Any:
     data, shown = read_model(name), streams.display(name)
     if is_checkpoint(data[:9]):
         return registry.tokenizer_of(data, shown, unprotected(name))
+    if is_gguf(name, data):
+        return registry.weights_in_gguf(*gguf.read(name), name).tokenizer
     return tokenizer_of(registry.load(data, shown), name)
 
 
