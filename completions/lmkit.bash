@@ -411,10 +411,11 @@ _lmkit() {
             esac
             ;;
         'bpe train')
-            options='--vocab-size --level --pattern --normalize --special --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--vocab-size --algorithm --level --pattern --normalize --special --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --vocab-size) value=' ' ;;
+                --algorithm) value='bpe wordpiece' ;;
                 --level) value='byte char' ;;
                 --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
@@ -498,7 +499,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                --format) value='tokenizer.json gpt2 tiktoken subword-nmt' ;;
+                --format) value='tokenizer.json gpt2 tiktoken subword-nmt vocab.txt' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

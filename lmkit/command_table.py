@@ -47,7 +47,7 @@ COMMANDS = {
     ),
     "ngram import": Command(f"{NGRAM}.convert", "import_", "Import an ARPA model or a table of counts."),
     "ngram export": Command(f"{NGRAM}.convert", "export", "Export a model as ARPA, or counts as a table."),
-    "bpe train": Command(f"{BPE}.train", "train", "Train a tokenizer: learn byte-pair encoding (BPE) merges."),
+    "bpe train": Command(f"{BPE}.train", "train", "Train a tokenizer: byte-pair encoding (BPE) or WordPiece."),
     "bpe encode": Command(f"{BPE}.encode", "encode", "Encode text as ids or pieces."),
     "bpe decode": Command(f"{BPE}.decode", "decode", "Decode ids or pieces to text."),
     "bpe stats": Command(
@@ -131,7 +131,7 @@ SORTING = frozenset(
 """Commands that mostly sort; see `io.processor`. `bpe encode` is not one: AVX-512 is good for what it does."""
 GROUPS = {
     "ngram": "N-gram models: count, fit, query, prune, mix, convert.",
-    "bpe": "Tokenizers: train (BPE), encode, decode, measure, convert.",
+    "bpe": "Tokenizers: train (BPE, WordPiece), encode, decode, measure, convert.",
     "w2v": "Word vectors: train, query, evaluate, plot, convert.",
     "train": "Train neural language models: feed-forward, recurrent, transformer.",
     "prompt": "Prompts: write, answer, search, compare.",
