@@ -26,7 +26,7 @@ def _marks() -> Bool:
 def separate(block: bytes, *, remove: bool = False, keep_names: bool = True) -> bytes:
     """Return a text with a space on both sides of each punctuation mark, or to `remove` with one in its place.
 
-    With `keep_names` the words `<unk>`, `<s>` and `</s>`, which corpora have for unknown words and sentence marks, stay.
+    The words `<unk>`, `<s>` and `</s>`, which corpora have for unknown words and sentence marks, stay if `keep_names`.
     """
     text = block.decode(errors="surrogateescape")
     plain = block.isascii()
