@@ -13,6 +13,8 @@ NAMES = tuple(command_table.COMMANDS)
 NEEDED = {
     "ngram coverage": ["train.txt", "test.txt"],
     "data text": ["python-docs"],
+    "data mask": ["--tokens", "char"],
+    "data nsp": ["--tokens", "char"],
     "calc posenc": ["--dimensions", "7", "--position", "7"],
     "prompt few-shot": ["shots.tsv"],
     "prompt ablate": ["shots.tsv"],
