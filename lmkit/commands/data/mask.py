@@ -44,7 +44,7 @@ def mask(
 
     Examples:
       lmkit data mask --tokens wp.lm train.txt > masked.jsonl
-      lmkit data mask --tokens wp.lm --whole-word --show train.txt | head
+      lmkit data mask --tokens wp.lm --whole-word --show train.txt
       lmkit data mask --tokens wp.lm --epoch 1 --mask-rate 0.3 train.txt -o masked.jsonl
     """
     import numpy as np

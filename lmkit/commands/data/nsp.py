@@ -44,7 +44,7 @@ def nsp(
 
     Examples:
       lmkit data nsp --tokens wp.lm book.txt > pairs.jsonl
-      lmkit data nsp --tokens wp.lm --show book.txt | head -n 40
+      lmkit data nsp --tokens wp.lm --show book.txt
     """
     import numpy as np
 
