@@ -1341,7 +1341,7 @@ complete -c lmkit -n '__lmkit_in scaling plan' -f
 complete -c lmkit -n '__lmkit_in scaling plan' -l ngram -d 'Count full n-gram tables over --vocab words'
 complete -c lmkit -n '__lmkit_in scaling plan' -l vocab -x -d 'Vocabulary size'
 complete -c lmkit -n '__lmkit_in scaling plan' -l max-order -x -d 'Longest n-gram order'
-complete -c lmkit -n '__lmkit_in scaling plan' -l preset -x -a 'gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' -d 'Published model, or all'
+complete -c lmkit -n '__lmkit_in scaling plan' -l preset -x -a 'gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large roberta electra-small modernbert-base llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' -d 'Published model, or all'
 complete -c lmkit -n '__lmkit_in scaling plan' -l json -d 'Print JSON Lines in full precision'
 complete -c lmkit -n '__lmkit_in scaling plan' -s o -l output -r -F -d 'Write to FILE instead of stdout (atomically)'
 complete -c lmkit -n '__lmkit_in scaling plan' -s c -l config -r -F -d 'Read option values from a YAML file'
