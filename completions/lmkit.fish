@@ -95,7 +95,7 @@ complete -c lmkit -n '__lmkit_at data' -f
 complete -c lmkit -n '__lmkit_at data' -a text -d 'Print a sample text that every Python installation contains'
 complete -c lmkit -n '__lmkit_at data' -a next -d 'List the next-token training examples of a text'
 complete -c lmkit -n '__lmkit_at data' -a mask -d 'Mask tokens of a text: the training examples of BERT'
-complete -c lmkit -n '__lmkit_at data' -a nsp -d 'Make sentence pairs of a text: the examples of next-sentence prediction'
+complete -c lmkit -n '__lmkit_at data' -a nsp -d 'Make sentence pairs of a text, for next-sentence prediction'
 complete -c lmkit -n '__lmkit_at data' -a format -d 'Format examples as prompts and outputs for training'
 complete -c lmkit -n '__lmkit_at data' -s h -l help -d 'Show this message and exit'
 complete -c lmkit -n '__lmkit_at scaling' -f

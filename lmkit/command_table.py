@@ -89,7 +89,7 @@ COMMANDS = {
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
     "data mask": Command(f"{DATA}.mask", "mask", "Mask tokens of a text: the training examples of BERT."),
     "data nsp": Command(
-        f"{DATA}.nsp", "nsp", "Make sentence pairs of a text: the examples of next-sentence prediction."
+        f"{DATA}.nsp", "nsp", "Make sentence pairs of a text, for next-sentence prediction."
     ),
     "data format": Command(f"{DATA}.format", "format_", "Format examples as prompts and outputs for training."),
     "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels against gold labels."),

@@ -34,7 +34,7 @@ def nsp(
     json: Json = False,
     output: Output = None,
 ) -> None:
-    """Make sentence pairs of a text: the examples of next-sentence prediction.
+    """Make sentence pairs of a text, for next-sentence prediction.
 
     Each line is a sentence, and blank lines end documents. Each sentence that another follows in its document makes
     an example, [CLS] first [SEP] second [SEP]: `input_ids`, `token_type_ids` (0 up to the first [SEP], then 1),
