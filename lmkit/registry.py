@@ -12,11 +12,12 @@ from importlib import import_module
 from typing import Any
 
 from lmkit import checkpoint
-from lmkit.architectures.families import FAMILIES, imported
+from lmkit.architectures.families import ENCODER, FAMILIES, imported
 from lmkit.errors import CheckpointError, LmkitError
 
 KINDS: Mapping[str, str] = {
     **{kind: family.model for kind, family in FAMILIES.items()},
+    "encoder": ENCODER.model,
     "adapter": "lmkit.architectures.adapters:AdapterWeights",
     "ngram": "lmkit.ngram.backoff_model:NGram",
     "ngram-counts": "lmkit.ngram.count_file:CountFile",
