@@ -88,9 +88,7 @@ COMMANDS = {
     "data text": Command(f"{DATA}.texts", "text", "Print a sample text that every Python installation contains."),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
     "data mask": Command(f"{DATA}.mask", "mask", "Mask tokens of a text: the training examples of BERT."),
-    "data nsp": Command(
-        f"{DATA}.nsp", "nsp", "Make sentence pairs of a text, for next-sentence prediction."
-    ),
+    "data nsp": Command(f"{DATA}.nsp", "nsp", "Make sentence pairs of a text, for next-sentence prediction."),
     "data format": Command(f"{DATA}.format", "format_", "Format examples as prompts and outputs for training."),
     "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels against gold labels."),
     "eval regress": Command("lmkit.commands.eval.regress", "regress", "Score predicted numbers against gold numbers."),
