@@ -47,8 +47,9 @@ def text(write):
 
 @pytest.mark.parametrize(
     "way",
-    [["--arch", "skipgram"], ["--arch", "cbow"], ["--arch", "cbow", "--cbow-combine", "sum"], ["--loss", "softmax"]],
-)
+    [["--arch", "skipgram"], ["--arch", "cbow"],
+     pytest.param(["--arch", "cbow", "--cbow-combine", "sum"], marks=pytest.mark.slow), ["--loss", "softmax"]],
+)  # fmt: skip
 def test_words_of_a_topic_are_near_each_other(way, code, text, lmkit):
     options = ["--dim", "16", "--sample", "0", "--epochs", "10", "--lr", "0.01"]
     done = lmkit("w2v", "train", text, *way, *options, "-o", "v.lm")
