@@ -145,8 +145,7 @@ def _scores(
         if as_json:
             table.row({**record, "factors": factors})
             continue
-        for factor in factors:
-            table.row({"line": number, **factor, "context": " ".join(factor["context"])})
+        table.rows({"line": number, **factor, "context": " ".join(factor["context"])} for factor in factors)
 
 
 def _factor(model: LanguageModel, factor: TokenScore) -> dict[str, Any]:
@@ -173,8 +172,7 @@ def _surprisals(
         if as_json:
             table.row({"line": number, "text": _text(line.text), "surprisal": tokens, "signature": signature})
             continue
-        for token in tokens:
-            table.row({"line": number, **token})
+        table.rows({"line": number, **token} for token in tokens)
 
 
 def _pairs(
@@ -212,4 +210,4 @@ def _pairs(
     if as_json:
         table.row({"accuracy": won / count, "pairs": count, "signature": signature})
     else:
-        out.line(f"accuracy\t{won / count:.6g}\t{won} of {count}")
+        out.line(("  " if out.screen else "\t").join(["accuracy", f"{won / count:.6g}", f"{won} of {count}"]))
