@@ -10,7 +10,7 @@ from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
 from lmkit.io import gguf, streams
 from lmkit.io.folders import Folder
-from lmkit.io.terminal import Terminal
+from lmkit.io.messages import Terminal
 from lmkit.protocols import LanguageModel, StoredModel, is_language_model
 
 BIG = 64 << 20  # bytes of a model from which on several threads pay

@@ -94,7 +94,7 @@ def count(
 
 def count_piece(settings: dict[str, Any]) -> bytes:
     """One file's counts, as the bytes of a count file: the task that an engine places."""
-    from lmkit.io.terminal import Terminal
+    from lmkit.io.messages import Terminal
     from lmkit.ngram.count_file import CountFile
 
     run = Run("ngram count", settings, Terminal(quiet=True))

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from lmkit.io.terminal import Terminal
+from lmkit.io.messages import Terminal
 
 
 class Mark(NamedTuple):

@@ -152,7 +152,7 @@ def test_auto_negatives_depend_on_the_size(words, expected):
     from lmkit.commands.options.standard import Run
     from lmkit.commands.options.word2vec import Word2VecOptions
     from lmkit.commands.w2v.session import plan_of
-    from lmkit.io.terminal import Terminal
+    from lmkit.io.messages import Terminal
 
     told = io.StringIO()
     assert plan_of(Run("w2v train", {}, Terminal(stream=told)), Word2VecOptions(), words).negatives == expected
