@@ -136,11 +136,9 @@ class LanguageModel(Opened):
             scored.tell_impossible()
             running_text.warn_replaced_bytes(run, reader)
             record = scored.record("total", scored.total)
-            values: dict[str, Any] = {
-                each.name: record[each.name] for each in fields(Perplexity) if each.name in record
-            }
-            values["impossible"] = tuple(record.get("impossible", ()))
-            return Perplexity(**values)
+            found: dict[str, Any] = {each.name: record[each.name] for each in fields(Perplexity) if each.name in record}
+            found["impossible"] = tuple(record.get("impossible", ()))
+            return Perplexity(**found)
 
     def _scored_by(self, asked: scoring_models.ScoringOptions, threads: int | None) -> StoredModel:
         """The model as it scores texts, kept until other options are asked for."""

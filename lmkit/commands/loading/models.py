@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import Any
 
 from lmkit.commands.options.standard import TOKENS, Run
-from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
-from lmkit.io import gguf, streams
+from lmkit.errors import CheckpointError, DataError, LmkitError, MissingError, UsageError
+from lmkit.io import gguf, hub_cache, streams
 from lmkit.io.folders import Folder
 from lmkit.io.terminal import Terminal
 from lmkit.protocols import LanguageModel, StoredModel, is_language_model
@@ -65,7 +65,8 @@ def size_of_model(name: str) -> int:
     """Bytes of a checkpoint, or of the weights in a folder; 0 where that is not known, as of stdin."""
     names = [name]
     if is_folder(name):
-        names = [os.path.join(name, file) for file in streams.names_in(name) if file.endswith(".safetensors")]
+        folder = located(name)
+        names = [os.path.join(folder, file) for file in streams.names_in(folder) if file.endswith(".safetensors")]
     return streams.size_of(names) or 0
 
 
@@ -110,7 +111,7 @@ def open_any(name: str) -> Any:
     from lmkit import registry
 
     if is_folder(name):
-        return registry.load_folder(Folder(name), name)
+        return registry.load_folder(open_folder(name), name)
     data = read_model(name)
     if is_gguf(name, data):
         return registry.load_gguf(*gguf.read(name), data, name)
@@ -143,12 +144,41 @@ def read_model(name: str) -> memoryview:
     from lmkit import registry
 
     with error_context(name):
-        return streams.read_whole(name, registry.extent)
+        return streams.read_whole(located(name), registry.extent)
 
 
 def is_folder(name: str) -> bool:
-    """Whether a model is a folder."""
-    return name != streams.STDIN and os.path.isdir(name)
+    """Whether a model is a folder, or the name of one in the hub's cache."""
+    return name != streams.STDIN and os.path.isdir(located(name))
+
+
+def located(name: str) -> str:
+    """Return where a model is: what the name says if that exists, else a folder in the cache of Hugging Face's hub.
+
+    A notice says the revision. Raises DataError for a name such as `org/name` that neither has.
+    """
+    if name == streams.STDIN or os.path.lexists(name):
+        return name
+    found = hub_cache.find(name)
+    if found is None:
+        if hub_cache.is_hub_name(name):
+            place = hub_cache.cache_folder()
+            raise DataError(f"{name}: no such file or folder, and no such model in the Hugging Face cache, {place}")
+        return name
+    if Terminal.current is not None:
+        Terminal.current.notice_once(f"{name}: revision {found.revision} in the Hugging Face cache")
+    return found.folder
+
+
+def cached_revision(name: str) -> dict[str, str]:
+    """What an origin says of a model out of the hub's cache, its name and revision; of others nothing."""
+    found = None if name == streams.STDIN or os.path.lexists(name) else hub_cache.find(name)
+    return {} if found is None else {"model": name, "revision": found.revision}
+
+
+def open_folder(name: str) -> Folder:
+    """The files of a folder, or of one in the hub's cache."""
+    return Folder(located(name))
 
 
 def open_tokenizer(name: str) -> Any:
@@ -157,7 +187,7 @@ def open_tokenizer(name: str) -> Any:
     from lmkit.checkpoint import is_checkpoint
 
     if is_folder(name):
-        return registry.tokenizer_in(Folder(name), name)
+        return registry.tokenizer_in(open_folder(name), name)
     data, shown = read_model(name), streams.display(name)
     if is_checkpoint(data[:9]):
         return registry.tokenizer_of(data, shown, unprotected(name))
@@ -176,7 +206,7 @@ def tokenizer_of(opened: Any, name: str) -> Any:
 
 def named_tokenizer(name: str) -> Any:
     """The tokenizer that --tokens names, beside TOKENS. Raises UsageError where there is no such file."""
-    if name != streams.STDIN and not os.path.exists(name):
+    if name != streams.STDIN and not os.path.exists(name) and hub_cache.find(name) is None:
         raise UsageError(f"--tokens {name!r}: expected one of {', '.join(TOKENS)}, or a file")
     return open_tokenizer(name)
 
