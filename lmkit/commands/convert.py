@@ -25,8 +25,8 @@ def convert(
         str | None,
         typer.Argument(
             metavar="[INPUT]",
-            help="Folder, its name in the local cache (`org/name`), checkpoint, GGUF file, ARPA file, tokenizer.json or "
-            "file of word vectors.",
+            help="Folder, its name in the local cache (`org/name`), checkpoint, GGUF file, ARPA file, tokenizer.json "
+            "or file of word vectors.",
         ),
     ] = None,
     to: Annotated[
@@ -62,7 +62,7 @@ def convert(
     if opening.is_folder(name):
         _from_folder(name, to or LM, output)
         return
-    data = opening.read_model(name)
+    data = opening.given_model(name, "INPUT")
     kind = _kind(data, name)
     if to is None:
         to = LM if kind is None else _BY_KIND.get(kind, HUGGINGFACE)

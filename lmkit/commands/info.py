@@ -115,7 +115,7 @@ def describe(name: str, *, verify: bool) -> dict[str, Any]:
     if opening.is_folder(name):
         found = registry.describe_folder(opening.open_folder(name), name)
         return {**found, "origin": opening.cached_revision(name), **unprotected}
-    data = opening.read_model(name)
+    data = opening.given_model(name, "MODEL")
     if not checkpoint.is_checkpoint(data[:9]):
         return {**registry.describe_arpa(data, streams.display(name)), **unprotected}
     with opening.error_context(name):

@@ -31,7 +31,8 @@ def cache(tmp_path, monkeypatch):
     ("name", "commit"),
     [
         ("org/some.model", NEW), ("org/some.model@main", NEW), ("org/some.model@v1", OLD),
-        (f"org/some.model@{OLD}", OLD), ("gpt2", OLD), ("org/absent", None), ("org/some.model@v2", None), ("a/b/c", None), ("", None), ("-", None),
+        (f"org/some.model@{OLD}", OLD), ("gpt2", OLD), ("org/absent", None),
+        ("org/some.model@v2", None), ("a/b/c", None), ("", None), ("-", None),
         ("../org", None), ("org/some.model@..", None), ("org/some.model@", None),
     ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Opening models and texts for commands: which name is stdin, what is shown while reading."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -10,7 +11,7 @@ from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.errors import CheckpointError, DataError, LmkitError, MissingError, UsageError
 from lmkit.io import gguf, hub_cache, streams
 from lmkit.io.folders import Folder
-from lmkit.io.terminal import Terminal
+from lmkit.io.terminal import Terminal, is_terminal
 from lmkit.protocols import LanguageModel, StoredModel, is_language_model
 
 BIG = 64 << 20  # bytes of a model from which on several threads pay
@@ -81,7 +82,7 @@ def _asked(threads: int | None) -> int:
 def sources(models: Sequence[str], files: Sequence[str] | None) -> tuple[list[str], list[str]]:
     """Names of models and of texts; stdin serves what is not named. Raises UsageError where both want it."""
     if not models and not files:
-        raise UsageError("no model", hint="name one with -m MODEL, or give texts as FILEs and the model on stdin")
+        raise UsageError("no model: give -m MODEL, or pipe one in and name the texts as FILEs")
     models = list(models) or [streams.STDIN]
     texts = list(files or []) or [streams.STDIN]
     check_single_stdin(*models, *texts)
@@ -112,7 +113,7 @@ def open_any(name: str) -> Any:
 
     if is_folder(name):
         return registry.load_folder(open_folder(name), name)
-    data = read_model(name)
+    data = given_model(name)
     if is_gguf(name, data):
         return registry.load_gguf(*gguf.read(name), data, name)
     return registry.load(data, streams.display(name), unprotected(name))
@@ -145,6 +146,17 @@ def read_model(name: str) -> memoryview:
 
     with error_context(name):
         return streams.read_whole(located(name), registry.extent)
+
+
+def given_model(name: str, how: str = "-m MODEL") -> memoryview:
+    """Return what `read_model` does. Raises UsageError, which says `how` to name one, where stdin has none."""
+    nothing = UsageError(f"no model: give {how}, or pipe one in")
+    if name == streams.STDIN and is_terminal(sys.stdin):
+        raise nothing
+    data = read_model(name)
+    if name == streams.STDIN and not len(data):
+        raise nothing
+    return data
 
 
 def is_folder(name: str) -> bool:
@@ -188,7 +200,7 @@ def open_tokenizer(name: str) -> Any:
 
     if is_folder(name):
         return registry.tokenizer_in(open_folder(name), name)
-    data, shown = read_model(name), streams.display(name)
+    data, shown = given_model(name), streams.display(name)
     if is_checkpoint(data[:9]):
         return registry.tokenizer_of(data, shown, unprotected(name))
     if is_gguf(name, data):

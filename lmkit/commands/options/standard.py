@@ -246,6 +246,11 @@ Resume = Annotated[
     ),
     UNRECORDED,
 ]
+Restart = Annotated[
+    bool,
+    typer.Option("--restart", help="Start a new run even if an interrupted one left OUTPUT.state, which is removed."),
+    UNRECORDED,
+]
 SaveEvery = Annotated[
     float,
     typer.Option(
