@@ -8,7 +8,6 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Json, Output, Run
 from lmkit.errors import UnmetError, UsageError
 from lmkit.io import outputs, streams
-from lmkit.io.folders import Folder
 from lmkit.io.progress import quantity
 from lmkit.io.records import cell, to_json, write_pairs, write_rows, write_sections
 
@@ -20,7 +19,9 @@ def info(
     run: Run,
     file: Annotated[
         str | None,
-        typer.Argument(metavar="[MODEL]", help="Checkpoint, folder or ARPA file. `-`, or no MODEL, reads stdin."),
+        typer.Argument(
+            metavar="[MODEL]", help="Checkpoint, folder, name in the cache or ARPA file. `-`, or none: stdin."
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", "-m", metavar="MODEL", help="The same as the argument MODEL.")
@@ -145,8 +146,9 @@ def describe(name: str, *, verify: bool) -> dict[str, Any]:
 
     unprotected = {"verified": UNPROTECTED} if verify else {}
     if opening.is_folder(name):
-        return {**registry.describe_folder(Folder(name), name), **unprotected}
-    data = opening.read_model(name)
+        found = registry.describe_folder(opening.open_folder(name), name)
+        return {**found, "origin": opening.cached_revision(name), **unprotected}
+    data = opening.given_model(name, "MODEL")
     if not checkpoint.is_checkpoint(data[:9]):
         return {**registry.describe_arpa(data, streams.display(name)), **unprotected}
     with opening.error_context(name):

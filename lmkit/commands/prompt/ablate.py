@@ -162,7 +162,7 @@ def ablate(
     arms, counts = asked.arms, asked.numbers
     outputs.expect_apart(output, items_file)
     if model is None:
-        raise UsageError("no model", hint="name one with -m MODEL")
+        raise UsageError("no model: give -m MODEL")
     texts = list(files or [streams.STDIN])
     opening.check_single_stdin(model, shots, *texts)
     opening.use_threads(opening.core_count(threads), model)
