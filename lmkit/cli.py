@@ -20,7 +20,7 @@ from lmkit.errors import LmkitError, OutputError, Status, Stopped, UsageError
 LARGEST: dict[Any, float] = {int: (1 << 31) - 1, float: 1e38}
 """What options of numbers take at most, where they do not say less; no option takes NaN or an infinity."""
 _LONG = re.compile(r"\S{200,}")
-WRITTEN = ("log", "items_file", "plot")
+WRITTEN = ("log", "items_file", "plot", "report")
 """Parameters beside `output` that name files which a command writes."""
 READ = re.compile(r"\b(FILE|MODEL|FOLDER|INPUT|SHOTS|TRAIN|TEST|COUNTS)\b|^KIND$")
 """Metavariables of parameters that name files which it reads, a tokenizer's among them."""

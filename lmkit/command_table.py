@@ -86,6 +86,8 @@ COMMANDS = {
     "prompt tree": Command(f"{PROMPT}.tree", "tree", "Answer prompts by tree-of-thoughts search or self-consistency."),
     "eval text": Command("lmkit.commands.eval.text", "text", "Measure the diversity of texts."),
     "data text": Command(f"{DATA}.texts", "text", "Print a sample text that every Python installation contains."),
+    "data split": Command(f"{DATA}.split", "split", "Split a corpus into shares, such as train, valid and test."),
+    "data shuffle": Command(f"{DATA}.shuffle", "shuffle", "Shuffle the lines or records of a corpus."),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
     "data mask": Command(f"{DATA}.mask", "mask", "Mask tokens of a text: the training examples of BERT."),
     "data nsp": Command(f"{DATA}.nsp", "nsp", "Make sentence pairs of a text, for next-sentence prediction."),
@@ -138,7 +140,7 @@ GROUPS = {
     "train": "Train neural language models: feed-forward, recurrent, transformer.",
     "prompt": "Prompts: write, answer, search, compare.",
     "eval": "Score predictions against references.",
-    "data": "Sample texts and training examples.",
+    "data": "Corpora: split, shuffle and more; training examples.",
     "scaling": "Model sizes: parameters and FLOPs.",
     "calc": "Calculate formulas on numbers given as JSON.",
 }
