@@ -10,12 +10,12 @@ _lmkit() {
     fi
     ((COMP_CWORD > 1)) && command=${COMP_WORDS[1]}
     case $command in
-        ngram | bpe | w2v | train | prompt | eval | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
+        ngram | bpe | w2v | train | finetune | prompt | eval | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
     esac
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample embed attention entropy compress decompress info convert completion help version ngram bpe w2v train prompt eval data scaling calc'
+            operand='ppl score next sample predict embed attention entropy compress decompress info convert completion help version ngram bpe w2v train finetune prompt eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -32,6 +32,10 @@ _lmkit() {
         'train')
             options='-h --help'
             operand='ffn rnn transformer'
+            ;;
+        'finetune')
+            options='-h --help'
+            operand='classify regress'
             ;;
         'prompt')
             options='-h --help'
@@ -161,6 +165,16 @@ _lmkit() {
                 --draft-tokens) value=' ' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'predict')
+            options='-m --model --scores --input --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
@@ -791,6 +805,45 @@ _lmkit() {
                 --device) value='cpu cuda mps' ;;
                 --precision) value='fp32 bf16' ;;
                 --mem-limit) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune classify')
+            options='--valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --class-weights) value='none balanced' ;;
+                --select-by) value='accuracy macro_f1 loss' ;;
+                --ngrams) value='FILES' ;;
+                --char-ngrams) value='FILES' ;;
+                --min-count) value=' ' ;;
+                --hash-bits) value=' ' ;;
+                --normalize) value='FILES' ;;
+                --l2) value=' ' ;;
+                --folds) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune regress')
+            options='--valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --select-by) value='pearson spearman mse mae' ;;
+                --ngrams) value='FILES' ;;
+                --char-ngrams) value='FILES' ;;
+                --min-count) value=' ' ;;
+                --hash-bits) value=' ' ;;
+                --normalize) value='FILES' ;;
+                --l2) value=' ' ;;
+                --folds) value=' ' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;

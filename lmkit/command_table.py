@@ -18,6 +18,7 @@ BPE = "lmkit.commands.bpe"
 W2V = "lmkit.commands.w2v"
 TRAIN = "lmkit.commands.train"
 CALC = "lmkit.commands.calc"
+FINETUNE = "lmkit.commands.finetune"
 PROMPT = "lmkit.commands.prompt"
 DATA = "lmkit.commands.data"
 COMMANDS = {
@@ -25,6 +26,7 @@ COMMANDS = {
     "score": Command("lmkit.commands.score", "score", "Score each line or token: log-probability under any model."),
     "next": Command("lmkit.commands.next", "next_token", "Show the distribution of the next token after a prompt."),
     "sample": Command("lmkit.commands.sample", "sample", "Generate text with any model."),
+    "predict": Command("lmkit.commands.predict", "predict", "Predict labels or numbers with a fine-tuned model."),
     "embed": Command("lmkit.commands.embed", "embed", "Embed lines or tokens as vectors."),
     "attention": Command(
         "lmkit.commands.attention", "attention", "Print the attention weights of a transformer, or a mask."
@@ -68,6 +70,8 @@ COMMANDS = {
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
     "train rnn": Command(f"{TRAIN}.rnn", "rnn", "Train a recurrent language model."),
     "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
+    "finetune classify": Command(f"{FINETUNE}.classify", "classify", "Train a classifier on labelled texts."),
+    "finetune regress": Command(f"{FINETUNE}.regress", "regress", "Train a regressor on texts with numbers."),
     "prompt zero-shot": Command(
         f"{PROMPT}.zero_shot", "zero_shot", "Make zero-shot prompts: an instruction and the item."
     ),
@@ -138,6 +142,7 @@ GROUPS = {
     "bpe": "Tokenizers: train (BPE, WordPiece), encode, decode, measure, convert.",
     "w2v": "Word vectors: train, query, evaluate, plot, convert.",
     "train": "Train neural language models: feed-forward, recurrent, transformer.",
+    "finetune": "Fine-tune models, or train baselines, on examples.",
     "prompt": "Prompts: write, answer, search, compare.",
     "eval": "Score predictions against references.",
     "data": "Corpora: split, shuffle and more; training examples.",

@@ -19,6 +19,7 @@ KINDS: Mapping[str, str] = {
     **{kind: family.model for kind, family in FAMILIES.items()},
     "encoder": ENCODER.model,
     "adapter": "lmkit.architectures.adapters:AdapterWeights",
+    "bag-of-ngrams": "lmkit.linear_models.bag_of_ngrams:BagOfNgrams",
     "ngram": "lmkit.ngram.backoff_model:NGram",
     "ngram-counts": "lmkit.ngram.count_file:CountFile",
     "pretoken-counts": "lmkit.tokenization.bpe.pretoken_counts:PretokenCounts",
@@ -176,7 +177,7 @@ def describe_checkpoint(content: Content, size: int) -> Record:
 
 def _is_parameter(name: str, dtype: str) -> bool:
     """Whether a tensor is the model's own and was learned; the lengths of word vectors follow from these."""
-    return dtype.lstrip("B").startswith("F") and name != "norms" and not name.startswith("tokenizer.")
+    return dtype.lstrip("B").startswith("F") and name not in ("idf", "norms") and not name.startswith("tokenizer.")
 
 
 def describe_folder(files: Mapping[str, memoryview], name: str) -> Record:
