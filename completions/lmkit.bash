@@ -47,7 +47,7 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text next mask nsp format'
+            operand='text split shuffle next mask nsp format'
             ;;
         'scaling')
             options='-h --help'
@@ -1083,6 +1083,39 @@ _lmkit() {
             options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='python-docs'
             case $previous in
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data split')
+            options='--input --field --on-error --encoding-errors --shares --group --stratify --normalize --only --seed --json --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --shares) value='FILES' ;;
+                --group) value='FILES' ;;
+                --stratify) value='FILES' ;;
+                --only) value='FILES' ;;
+                --seed) value=' ' ;;
+                --temp-dir) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data shuffle')
+            options='--input --field --on-error --encoding-errors --seed --memory --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --seed) value=' ' ;;
+                --memory) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

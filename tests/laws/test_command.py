@@ -262,7 +262,8 @@ def value(option, number, name):
              "--loss": "softmax", "--negatives": "7", "--task": "similarity", "--projection": "tsne",
              "--perplexity": "7", "--select": "balanced", "--arrange": "reversed", "--shots-input": "tsv",
              "--answers": "letter", "--language": "es", "--style": "t5", "--tokenize": "intl",
-             "--subwords": "3-6", "--on-error": "skip", "--bos": "always", "--punctuation": "split", "--algorithm": "bpe"}  # fmt: skip
+             "--subwords": "3-6", "--on-error": "skip", "--bos": "always", "--punctuation": "split",
+              "--algorithm": "bpe"}  # fmt: skip
     if option.metavar == "json|csv":
         return "csv"
     if name.startswith("eval"):
