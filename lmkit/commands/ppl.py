@@ -211,7 +211,7 @@ def _explain(
         )  # fmt: skip
     summary = three_perplexities(model, everything)
     if as_json:
-        out.line(to_json(summary))
+        out.line(to_json(run.signed(summary)))
     else:
         for key, value in summary.items():
             out.line(f"{key}\t{cell(value, 9)}")

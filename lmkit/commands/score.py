@@ -99,7 +99,7 @@ def score(
         if not (json or bare):
             run.terminal.notice(f"signature {signature}")
         if pairs is not None:
-            _pairs(out, opened, reader.lines(pairs), pairs, eos=not no_eos, as_json=json, signature=signature)
+            _pairs(run, out, opened, reader.lines(pairs), pairs, eos=not no_eos, as_json=json, signature=signature)
             return
         lines = _lines(run, opened, reader, texts, names[0], eos=not no_eos)
         if bare:
@@ -179,6 +179,7 @@ def _surprisals(
 
 
 def _pairs(
+    run: Run,
     out: outputs.Output,
     model: LanguageModel,
     lines: Iterator[bytes],
@@ -211,6 +212,6 @@ def _pairs(
     if not count:
         raise DataError(f"{streams.display(name)}: no pairs")
     if as_json:
-        table.row({"accuracy": won / count, "pairs": count, "signature": signature})
+        table.row(run.signed({"accuracy": won / count, "pairs": count, "signature": signature}))
     else:
         out.line(f"accuracy\t{won / count:.6g}\t{won} of {count}")

@@ -133,7 +133,7 @@ class _Shown:
     """Prints figures as they come; on a terminal, as a table at the end, a column for each file."""
 
     def __init__(self, run: Run, out: outputs.Output, order: int, signature: str, *, as_json: bool) -> None:
-        self._out, self._signature = out, signature
+        self._run, self._out, self._signature = run, out, signature
         listed = (f"{key}_{n}" for key in ("distinct", "rep") for n in range(1, order + 1))
         self._columns = ["file", *_COLUMNS, *listed, "self_bleu"]
         self._table = Table(out, [*self._columns, "signature"], as_json=as_json)
@@ -147,7 +147,7 @@ class _Shown:
             self._shown.append([cell(record[column]) or "-" for column in self._columns])
         else:
             record = {column: record[column] for column in self._columns}
-            self._table.row({**record, "signature": self._signature})
+            self._table.row(self._run.signed({**record, "signature": self._signature}))
 
     def finish(self) -> None:
         """Prints the table, if there is one."""

@@ -88,7 +88,7 @@ class ScoreReport:
     """Prints records as they come; on a terminal, as a table at the end."""
 
     def __init__(self, run: Run, out: outputs.Output, *, as_json: bool, bare: bool, several_models: bool) -> None:
-        self._out, self._bare = out, bare
+        self._run, self._out, self._bare = run, out, bare
         self._columns = (*(("model",) if several_models else ()), "file", *COLUMNS)
         self._aligned = not (as_json or bare) and is_terminal(sys.stdout) and run.settings.get("output") is None
         self._table = Table(out, (*self._columns, "signature"), as_json=as_json)
@@ -102,7 +102,7 @@ class ScoreReport:
         elif self._aligned:
             self._rows.append(record)
         else:
-            self._table.row(record)
+            self._table.row(self._run.signed(record))
 
     def finish(self) -> None:
         """Prints the table, if there is one."""
