@@ -1266,7 +1266,7 @@ _lmkit() {
             esac
             ;;
         'calc softmax')
-            options='-t --temperature -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-t --temperature --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -t | --temperature) value=' ' ;;
@@ -1285,7 +1285,7 @@ _lmkit() {
             esac
             ;;
         'calc entropy')
-            options='--unit -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--unit --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --unit) value='bits nats hartleys' ;;
@@ -1294,7 +1294,7 @@ _lmkit() {
             esac
             ;;
         'calc perplexity')
-            options='--probabilities -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--probabilities --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1302,7 +1302,7 @@ _lmkit() {
             esac
             ;;
         'calc rnn-step')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1310,7 +1310,7 @@ _lmkit() {
             esac
             ;;
         'calc lstm-step')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1318,7 +1318,7 @@ _lmkit() {
             esac
             ;;
         'calc gru-step')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1337,7 +1337,7 @@ _lmkit() {
             esac
             ;;
         'calc sgns')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1345,7 +1345,7 @@ _lmkit() {
             esac
             ;;
         'calc w2v-softmax')
-            options='--window -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--window --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --window) value=' ' ;;
@@ -1354,7 +1354,7 @@ _lmkit() {
             esac
             ;;
         'calc layernorm')
-            options='--epsilon --normalisation -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--epsilon --normalisation --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --epsilon) value=' ' ;;
@@ -1364,7 +1364,7 @@ _lmkit() {
             esac
             ;;
         'calc posenc')
-            options='--dimensions --d --position --pos --variant -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--dimensions --d --position --pos --variant --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 --dimensions | --d) value=' ' ;;

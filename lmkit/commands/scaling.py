@@ -63,12 +63,12 @@ def plan(
         raise UsageError("--vocab needs --ngram; a preset has its own vocabulary")
     with outputs.open_output(output) as out:
         if preset:
-            _presets(out, preset, as_json=json)
+            _presets(run, out, preset, as_json=json)
         elif vocab is not None:
-            _ngrams(out, vocab, max_order, as_json=json)
+            _ngrams(run, out, vocab, max_order, as_json=json)
 
 
-def _presets(out: outputs.Output, names: Sequence[str], *, as_json: bool) -> None:
+def _presets(run: Run, out: outputs.Output, names: Sequence[str], *, as_json: bool) -> None:
     from lmkit.architectures.presets import PUBLISHED, published
     from lmkit.scaling import model_sizes
 
@@ -78,15 +78,15 @@ def _presets(out: outputs.Output, names: Sequence[str], *, as_json: bool) -> Non
     for name, settings in several.items():
         parts = model_sizes.parameters_by_part(settings)
         flops = model_sizes.forward_flops(settings)
-        table.row({"preset": name, **parts, "parameters": settings.parameters, "flops_per_token": flops})
+        record = {"preset": name, **parts, "parameters": settings.parameters, "flops_per_token": flops}
+        table.row(run.signed(record))
 
 
-def _ngrams(out: outputs.Output, vocabulary: int, max_order: int, *, as_json: bool) -> None:
+def _ngrams(run: Run, out: outputs.Output, vocabulary: int, max_order: int, *, as_json: bool) -> None:
     from lmkit.scaling import model_sizes
 
     table = Table(out, ("order", "parameters", "free_parameters"), as_json=as_json)
     for order in range(max_order + 1):
         free = model_sizes.ngram_free_parameters(vocabulary, order)
-        table.row(
-            {"order": order, "parameters": model_sizes.ngram_parameters(vocabulary, order), "free_parameters": free}
-        )
+        parameters = model_sizes.ngram_parameters(vocabulary, order)
+        table.row(run.signed({"order": order, "parameters": parameters, "free_parameters": free}))
