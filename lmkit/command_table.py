@@ -25,6 +25,7 @@ COMMANDS = {
     "score": Command("lmkit.commands.score", "score", "Score each line or token: log-probability under any model."),
     "next": Command("lmkit.commands.next", "next_token", "Show the distribution of the next token after a prompt."),
     "sample": Command("lmkit.commands.sample", "sample", "Generate text with any model."),
+    "fill": Command("lmkit.commands.fill", "fill", "Fill masks: the most probable tokens at each [MASK] of a text."),
     "embed": Command("lmkit.commands.embed", "embed", "Embed lines or tokens as vectors."),
     "attention": Command(
         "lmkit.commands.attention", "attention", "Print the attention weights of a transformer, or a mask."

@@ -13,6 +13,8 @@ from lmkit.io.records import cell, to_json
 
 INTACT, UNPROTECTED = "intact", "no digests"
 """What --verify finds where it finds no damage."""
+PARTS = ("body", "head", "pooling")
+"""Parts of the config of an encoder."""
 
 
 def info(
@@ -132,7 +134,9 @@ def _lines(record: dict[str, Any]) -> list[tuple[str, object]]:
     tokenizer = dict(record["tokenizer"])
     if "chat_templates" in tokenizer:
         tokenizer["chat_templates"] = ", ".join(sorted(tokenizer["chat_templates"]))
+    parts = {name: config.pop(name) for name in PARTS if isinstance(config.get(name), dict)}
     lines += [(key, _short(value)) for key, value in config.items()]
+    lines += [(f"{name}.{key}", _short(value)) for name, part in parts.items() for key, value in part.items()]
     lines += [(f"text.{key}", _short(value)) for key, value in form.items()]
     lines += [(f"generation.{key}", _short(value)) for key, value in generation.items()]
     lines += [(f"tokenizer.{key}", _short(value)) for key, value in tokenizer.items()]
