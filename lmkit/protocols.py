@@ -460,6 +460,32 @@ class ComparesHiddenStates(HasHiddenStates, HasEmbeddings, Protocol):
     """A LanguageModel that gives the hidden states of a prompt and of what may follow it."""
 
 
+class Classifier(Protocol):
+    """A model that gives probabilities of labels; an item has `sides` texts, one or two."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The labels, K of them."""
+
+    @property
+    def sides(self) -> int:
+        """How many texts an item has."""
+
+    def label_probabilities(self, items: Sequence[tuple[str, ...]]) -> F64:
+        """Probabilities of the labels, (N, K), of N items; the same whatever other items there are."""
+
+
+class Regressor(Protocol):
+    """A model that gives a number for an item of `sides` texts, one or two."""
+
+    @property
+    def sides(self) -> int:
+        """How many texts an item has."""
+
+    def predicted_values(self, items: Sequence[tuple[str, ...]]) -> F64:
+        """A number for each of N items, (N,); the same whatever other items there are."""
+
+
 # What a model can do is asked by these functions, since runtime checks of protocols are slow and evaluate properties.
 
 
@@ -522,6 +548,16 @@ def context_limit(model: object) -> int | None:
     """The most tokens of a prompt that a model sees; None: any number."""
     limit: int | None = getattr(model, "prompt_limit", None)
     return limit
+
+
+def is_classifier(model: object) -> TypeGuard[Classifier]:
+    """Whether a model gives probabilities of labels."""
+    return hasattr(model, "label_probabilities")
+
+
+def is_regressor(model: object) -> TypeGuard[Regressor]:
+    """Whether a model gives numbers for texts."""
+    return hasattr(model, "predicted_values")
 
 
 def order_of(model: object) -> int | None:

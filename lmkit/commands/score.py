@@ -159,22 +159,24 @@ def _scores(
     out: outputs.Output, explained: LanguageModel | None, lines: Iterator["Line"], *, as_json: bool, signature: str
 ) -> None:
     """Print lines with their nats, or with the factors that a model explains."""
-    from lmkit.evaluation.perplexity import factors_of
-
     columns = ("line", "token", "context", "order", "nats") if explained else ("line", "nats", "tokens", "text")
     table = Table(out, columns, as_json=as_json)
     for number, line in enumerate(lines, 1):
-        record = {"line": number, "text": _text(line.text), "nats": line.total, "tokens": len(line.ids)}
-        record["signature"] = signature
-        if explained is None:
+        record = {"line": number, **fields_of(explained, line, signature)}
+        if explained is None or as_json:
             table.row(record)
             continue
-        factors = [_factor(explained, factor) for factor in factors_of(explained, line)]
-        if as_json:
-            table.row({**record, "factors": factors})
-            continue
-        for factor in factors:
-            table.row({"line": number, **factor, "context": " ".join(factor["context"])})
+        table.rows({"line": number, **each, "context": " ".join(each["context"])} for each in record["factors"])
+
+
+def fields_of(explained: LanguageModel | None, line: "Line", signature: str) -> dict[str, Any]:
+    """What the record of a scored line says: text, nats, tokens, signature, and the factors that a model explains."""
+    from lmkit.evaluation.perplexity import factors_of
+
+    fields = {"text": _text(line.text), "nats": line.total, "tokens": len(line.ids), "signature": signature}
+    if explained is None:
+        return fields
+    return {**fields, "factors": [_factor(explained, each) for each in factors_of(explained, line)]}
 
 
 def _factor(model: LanguageModel, factor: TokenScore) -> dict[str, Any]:
@@ -201,8 +203,7 @@ def _surprisals(
         if as_json:
             table.row({"line": number, "text": _text(line.text), "surprisal": tokens, "signature": signature})
             continue
-        for token in tokens:
-            table.row({"line": number, **token})
+        table.rows({"line": number, **token} for token in tokens)
 
 
 def _pairs(
@@ -240,4 +241,4 @@ def _pairs(
     if as_json:
         table.row({"accuracy": won / count, "pairs": count, "signature": signature})
     else:
-        out.line(f"accuracy\t{won / count:.6g}\t{won} of {count}")
+        out.line(("  " if out.screen else "\t").join(["accuracy", f"{won / count:.6g}", f"{won} of {count}"]))

@@ -96,7 +96,7 @@ def perplexity(
     texts = PseudoTexts(run, model, files, scoring, threads=threads, eager=False)
     total = Totals()
     with outputs.open_output(output) as out:
-        shown = ScoreReport(run, out, as_json=as_json, bare=bare, several_models=False)
+        shown = ScoreReport(out, as_json=as_json, bare=bare, several_models=False)
 
         def record(name: str, totals: Totals) -> dict[str, Any]:
             own = {"signature": texts.signature, "model": streams.display(texts.name)}
@@ -115,4 +115,3 @@ def perplexity(
             raise DataError("no text to score: the input is empty")
         shown.add(record("total" if len(texts.texts) > 1 else streams.display(texts.texts[0]), total), last=True)
         texts.warn()
-        shown.finish()
