@@ -13,6 +13,7 @@ from lmkit.commands.options.text_input import TextInput
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.records import Table
+from lmkit.protocols import Tokenizer
 
 if TYPE_CHECKING:
     from lmkit.evaluation.masked_places import Masked
@@ -109,12 +110,18 @@ def _blocks(run: Run, reader: Any, texts: list[str] | None) -> Iterator[bytes]:
         yield from running_text.read_blocks(run, reader, [streams.STDIN], "filling")
 
 
+def spelled(text: bytes, tokenizer: Tokenizer, mask: bytes) -> bytes:
+    """The text with masks as the model's tokenizer names them, where that does not know [MASK]."""
+    from lmkit.data.encoder_sequences import MASK
+
+    return text if MASK in tokenizer.names else text.replace(MASK, mask)
+
+
 def _filled(
     backend: encoders.EncoderBackend, blocks: Iterator[bytes], mask: bytes, name: str, *, top: int, window: bool,
     typed: bool,
 ) -> Iterator[_Line]:  # fmt: skip
     """The lines with the candidates of their masks. Raises DataError with the line's number."""
-    from lmkit.data.encoder_sequences import MASK
     from lmkit.evaluation import masked_places
 
     number = size = 0
@@ -122,11 +129,11 @@ def _filled(
         size += len(block)
         encoder = backend.for_bytes(size)
         tokenizer = encoder.tokenizer.with_specials()
-        spelled = block if MASK in tokenizer.names else block.replace(MASK, mask)
-        ids, ends = tokenizer.encode_block(spelled)
+        masked = spelled(block, tokenizer, mask)
+        ids, ends = tokenizer.encode_block(masked)
         held: list[tuple[int, bytes, list[Masked]]] = []
         begin = tokens = 0
-        for text, end in zip(spelled[:-1].split(b"\n"), ends.tolist(), strict=True):
+        for text, end in zip(masked[:-1].split(b"\n"), ends.tolist(), strict=True):
             number += 1
             try:
                 found = masked_places.masked_text(encoder, ids[begin:end], window=window)

@@ -15,18 +15,10 @@ import numpy as np
 
 from lmkit.errors import CheckpointError, DataError
 from lmkit.evaluation.perplexity import Line, Totals, measure
+from lmkit.evaluation.sentence_vectors import TooLong
 from lmkit.protocols import F32, F64, I32, I64, Encoder
 
 BATCH_TOKENS = 1 << 12
-
-
-class TooLong(DataError):
-    """A text has more tokens than the model sees at once; `line` is its number among those given, from 1."""
-
-    def __init__(self, model: Encoder, tokens: int, hint: str | None = None, line: int = 1) -> None:
-        whole = tokens + model.form.around
-        super().__init__(f"{whole} tokens with the special ones, the model sees {model.context} at once", hint=hint)
-        self.line = line
 
 
 class Candidate(NamedTuple):
@@ -57,12 +49,16 @@ def masked_text(model: Encoder, ids: I32, *, window: bool = False) -> list[Maske
     if len(ids) <= room:
         return [_around(model, ids, places)]
     if not window:
-        raise TooLong(model, len(ids), "--window reads the tokens around each mask")
+        raise _too_long(model, len(ids), 1, "--window reads the tokens around each mask")
     begins = np.clip(places - room // 2, 0, len(ids) - room)
     return [
         _around(model, ids[begin : begin + room], np.array([place - begin]))
         for begin, place in zip(begins.tolist(), places.tolist(), strict=True)
     ]
+
+
+def _too_long(model: Encoder, tokens: int, line: int, hint: str) -> TooLong:
+    return TooLong.of(tokens + model.form.around, model.context, line, hint)
 
 
 def _around(model: Encoder, ids: I32, places: I64) -> Masked:
@@ -104,7 +100,7 @@ def pseudo_nats(model: Encoder, ids: I32, ends: I64, batch_tokens: int = BATCH_T
     begins = np.append(0, ends[:-1]).tolist()
     for number, (begin, end) in enumerate(zip(begins, ends.tolist(), strict=True), 1):
         if end - begin + model.form.around > model.context:
-            raise TooLong(model, end - begin, "score shorter lines", number)
+            raise _too_long(model, end - begin, number, "score shorter lines")
 
     def copies() -> Iterator[Masked]:
         for begin, end in zip(begins, ends.tolist(), strict=True):

@@ -16,17 +16,20 @@ from lmkit.protocols import F32, F64, I32, I64, Encoder
 BATCH_TOKENS = 1 << 12
 REFUSE, TRUNCATE, WINDOW = LONG = ("refuse", "truncate", "window")
 """What is done with a text of too many tokens: an error, its beginning, or all of it in windows side by side."""
+TOO_LONG = "--truncate takes the beginning, --window all of it in windows"
 
 
 class TooLong(DataError):
-    """A text has more tokens than a sentence may have; `line` is its number among those given, from 1."""
+    """A text has more tokens than a model takes; `line` is its number among those given, from 1."""
 
-    def __init__(self, tokens: int, most: int, line: int) -> None:
-        super().__init__(
-            f"{tokens} tokens with the special ones, the model takes {most}",
-            hint="--truncate takes the beginning, --window all of it in windows",
-        )
-        self.line = line
+    line = 1
+
+    @classmethod
+    def of(cls, tokens: int, most: int, line: int = 1, hint: str | None = None) -> "TooLong":
+        """For a text of so many tokens."""
+        error = cls(f"{tokens} tokens with the special ones, the model takes {most}", hint=hint)
+        error.line = line
+        return error
 
 
 class SentencePooling(NamedTuple):
@@ -71,7 +74,7 @@ def _pieces(model: Encoder, ids: I32, ends: I64, pooling: SentencePooling) -> tu
     for number, end in enumerate(ends.tolist()):
         size = end - begin
         if size > room and pooling.long == REFUSE:
-            raise TooLong(size + model.form.around, most, number + 1)
+            raise TooLong.of(size + model.form.around, most, number + 1, TOO_LONG)
         stop = min(end, begin + room) if pooling.long == TRUNCATE else end
         for place in range(begin, stop, room):
             pieces.append(ids[place : min(place + room, stop)])

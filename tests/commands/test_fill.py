@@ -49,7 +49,7 @@ def test_numpy_and_torch_say_the_same(lmkit, model):
         (("no mask",), b"", 3, "text 1: no mask in the text"),
         (("",), b"", 3, "no mask in the text"),
         ((), b"a [MASK]\n\n", 3, "<stdin>:2: no mask in the text"),
-        (("a " * 40 + "[MASK]",), b"", 3, "43 tokens with the special ones, the model sees 32 at once"),
+        (("a " * 40 + "[MASK]",), b"", 3, "43 tokens with the special ones, the model takes 32"),
         (("[MASK]", "--field", "q"), b"", 2, "--input and --field are about stdin"),
         (("[MASK]", "-b", "--json"), b"", 2, "exclude each other"),
     ],

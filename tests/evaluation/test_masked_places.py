@@ -6,6 +6,7 @@ from tiny_encoders import tiny_encoder
 
 from lmkit.errors import DataError
 from lmkit.evaluation import masked_places
+from lmkit.evaluation.sentence_vectors import TooLong
 from lmkit.inference.encoder import EncoderModel
 
 LINES = b"the cat sat on the mat.\n\nthe dog ran\nit was too wide\n"
@@ -42,7 +43,7 @@ def test_batches_change_nothing(model):
 
 def test_a_text_too_long_is_named_by_its_number(model):
     ids, ends = model.tokenizer.encode_block(b"a\n" + b"a b c " * 20 + b"\n")
-    with pytest.raises(masked_places.TooLong, match="62 tokens with the special ones, the model sees 32") as caught:
+    with pytest.raises(TooLong, match="62 tokens with the special ones, the model takes 32") as caught:
         masked_places.pseudo_nats(model, ids, ends)
     assert caught.value.line == 2
 
@@ -59,7 +60,7 @@ def test_fills_are_sorted_and_a_window_lies_around_its_mask(model):
     several = masked_places.masked_text(model, ids, window=True)
     assert [len(text.ids) for text in several] == [32, 32]
     assert all(text.ids[text.places[0]] == model.form.mask for text in several)
-    with pytest.raises(masked_places.TooLong):
+    with pytest.raises(TooLong):
         masked_places.masked_text(model, ids)
     with pytest.raises(DataError, match="no mask"):
         masked_places.masked_text(model, tokenizer.encode(b"a b"))

@@ -67,6 +67,7 @@ class PseudoTexts:
 
     def _of(self, name: str, what: str) -> Iterator[Any]:
         from lmkit.evaluation import masked_places
+        from lmkit.evaluation.sentence_vectors import TooLong
 
         lines = size = 0
         for block in self.blocks(name):
@@ -77,7 +78,7 @@ class PseudoTexts:
                     yield masked_places.pseudo_totals(encoder, block)
                 else:
                     yield from masked_places.pseudo_lines(encoder, block)
-            except masked_places.TooLong as error:
+            except TooLong as error:
                 raise DataError(f"{streams.display(name)}:{lines + error.line}: {error}", hint=error.hint) from None
             lines += block.count(b"\n")
 
