@@ -15,7 +15,7 @@ _lmkit() {
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample predict embed attention entropy compress decompress info convert completion help version ngram bpe w2v train finetune prompt eval data scaling calc'
+            operand='ppl score next sample fill predict embed attention entropy compress decompress info convert completion help version ngram bpe w2v train finetune prompt eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -58,7 +58,7 @@ _lmkit() {
             operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention sgns w2v-softmax layernorm posenc'
             ;;
         'ppl')
-            options='-m --model --no-eos --explain --compare --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -78,7 +78,7 @@ _lmkit() {
             esac
             ;;
         'score')
-            options='-m --model --explain --surprisal --pairs --no-eos --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --explain --surprisal --pairs --no-eos --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -168,6 +168,22 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'fill')
+            options='-m --model --top --window --input --field --encoding-errors --threads --device --precision --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --top) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'predict')
             options='-m --model --scores --input --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -179,13 +195,17 @@ _lmkit() {
             esac
             ;;
         'embed')
-            options='-m --model --each --pool --contextual --static --token --bow --cosine --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --each --pool --normalize --no-normalize --contextual --static --token --bow --cosine --as --truncate --window --threads --device --precision --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --each) value='line token' ;;
-                --pool) value='mean last' ;;
+                --pool) value='mean last cls max' ;;
                 --token) value='FILES' ;;
+                --as) value='text npy' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
@@ -340,7 +360,7 @@ _lmkit() {
             esac
             ;;
         'ngram ppl')
-            options='-m --model --no-eos --explain --compare --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -555,12 +575,13 @@ _lmkit() {
             esac
             ;;
         'w2v similar')
-            options='-m --model --top --limit --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --top --limit --vectors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --top) value=' ' ;;
                 --limit) value=' ' ;;
+                --vectors) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
