@@ -31,7 +31,7 @@ _lmkit() {
             ;;
         'train')
             options='-h --help'
-            operand='ffn rnn transformer'
+            operand='ffn rnn transformer encoder'
             ;;
         'prompt')
             options='-h --help'
@@ -773,6 +773,52 @@ _lmkit() {
                 --label-smoothing) value=' ' ;;
                 --teacher-forcing) value=' ' ;;
                 --loss-at) value='all last' ;;
+                --seed) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --evaluate-every) value=' ' ;;
+                --select-by) value='loss accuracy' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --plot) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
+                --mem-limit) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'train encoder')
+            options='--tokens --by --input --field --encoding-errors --objective --mask-rate --whole-word --preset --context --layers --width --heads --hidden --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --tokens) value='word char byte' ;;
+                --by) value='stream line file blank-line' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                --objective) value='mlm mlm+nsp electra' ;;
+                --mask-rate) value=' ' ;;
+                --preset) value='fast bert-base bert-large roberta electra-small modernbert-base' ;;
+                --context) value=' ' ;;
+                --layers) value=' ' ;;
+                --width) value=' ' ;;
+                --heads) value=' ' ;;
+                --hidden) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --lr) value=' ' ;;
+                --matrix-lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --clip) value=' ' ;;
+                --dropout) value=' ' ;;
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;

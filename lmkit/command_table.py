@@ -68,6 +68,9 @@ COMMANDS = {
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
     "train rnn": Command(f"{TRAIN}.rnn", "rnn", "Train a recurrent language model."),
     "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
+    "train encoder": Command(
+        f"{TRAIN}.encoder", "encoder", "Train an encoder: BERT's kind of model, which reads both ways."
+    ),
     "prompt zero-shot": Command(
         f"{PROMPT}.zero_shot", "zero_shot", "Make zero-shot prompts: an instruction and the item."
     ),
@@ -88,9 +91,7 @@ COMMANDS = {
     "data text": Command(f"{DATA}.texts", "text", "Print a sample text that every Python installation contains."),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
     "data mask": Command(f"{DATA}.mask", "mask", "Mask tokens of a text: the training examples of BERT."),
-    "data nsp": Command(
-        f"{DATA}.nsp", "nsp", "Make sentence pairs of a text, for next-sentence prediction."
-    ),
+    "data nsp": Command(f"{DATA}.nsp", "nsp", "Make sentence pairs of a text, for next-sentence prediction."),
     "data format": Command(f"{DATA}.format", "format_", "Format examples as prompts and outputs for training."),
     "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels against gold labels."),
     "eval regress": Command("lmkit.commands.eval.regress", "regress", "Score predicted numbers against gold numbers."),
@@ -137,7 +138,7 @@ GROUPS = {
     "ngram": "N-gram models: count, fit, query, prune, mix, convert.",
     "bpe": "Tokenizers: train (BPE, WordPiece), encode, decode, measure, convert.",
     "w2v": "Word vectors: train, query, evaluate, plot, convert.",
-    "train": "Train neural language models: feed-forward, recurrent, transformer.",
+    "train": "Train neural models: feed-forward, recurrent, transformer, encoder.",
     "prompt": "Prompts: write, answer, search, compare.",
     "eval": "Score predictions against references.",
     "data": "Sample texts and training examples.",
