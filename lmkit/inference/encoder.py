@@ -81,7 +81,7 @@ class EncoderModel:
         tensors, settings = self.weights.tensors, self.settings
         x: F32 = tensors["embed_tokens.weight"][ids].astype(np.float32)
         if settings.segments:
-            x += tensors["embed_segments.weight"][segments]
+            x += tensors["embed_segments.weight"][np.minimum(segments, settings.segments - 1)]
         if settings.positions == "learned":
             x += np.concatenate([tensors["embed_positions.weight"][:length] for length in lengths])
         x = self._norm("embed_norm", x)

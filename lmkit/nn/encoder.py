@@ -281,7 +281,7 @@ class EncoderNetwork(Network):
         """Hidden vectors, (N, D), of tokens of sequences that lie end to end; each sees all of its own sequence.
 
         ids        (N,)
-        segments   (N,); None: 0 everywhere. Not looked at where the settings have none.
+        segments   (N,); None: 0 everywhere. Not looked at where the settings have one or none.
         positions  (N,), below the context; None: each sequence counts from 0
         lengths    of the sequences, 1 at least each and N together; None: all is one
         """
@@ -299,7 +299,8 @@ class EncoderNetwork(Network):
     def _run(self, ids: Tensor, segments: Tensor | None, positions: Tensor, runs: Sequence[Run]) -> Tensor:
         x = self.embed_tokens(ids)  # (N, E)
         if self.embed_segments is not None:
-            x = x + (self.embed_segments.weight[0] if segments is None else self.embed_segments(segments))
+            one = segments is None or self.settings.segments == 1  # RoBERTa tells no texts apart
+            x = x + (self.embed_segments.weight[0] if one else self.embed_segments(segments))
         if self.embed_positions is not None:
             x = x + self.embed_positions(positions)
         x = self.embed_norm(x)
