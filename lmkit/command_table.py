@@ -71,6 +71,9 @@ COMMANDS = {
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
     "train rnn": Command(f"{TRAIN}.rnn", "rnn", "Train a recurrent language model."),
     "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
+    "train encoder": Command(
+        f"{TRAIN}.encoder", "encoder", "Train an encoder: BERT's kind of model, which reads both ways."
+    ),
     "finetune classify": Command(f"{FINETUNE}.classify", "classify", "Train a classifier on labelled texts."),
     "finetune regress": Command(f"{FINETUNE}.regress", "regress", "Train a regressor on texts with numbers."),
     "prompt zero-shot": Command(
@@ -142,7 +145,7 @@ GROUPS = {
     "ngram": "N-gram models: count, fit, query, prune, mix, convert.",
     "bpe": "Tokenizers: train (BPE, WordPiece), encode, decode, measure, convert.",
     "w2v": "Word vectors: train, query, evaluate, plot, convert.",
-    "train": "Train neural language models: feed-forward, recurrent, transformer.",
+    "train": "Train neural models: feed-forward, recurrent, transformer, encoder.",
     "finetune": "Fine-tune models, or train baselines, on examples.",
     "prompt": "Prompts: write, answer, search, compare.",
     "eval": "Score predictions against references.",

@@ -14,6 +14,7 @@ NEEDED = {
     "ngram coverage": ["train.txt", "test.txt"],
     "data text": ["python-docs"],
     "data mask": ["--tokens", "char"],
+    "train encoder": ["--tokens", "char"],
     "data nsp": ["--tokens", "char"],
     "calc posenc": ["--dimensions", "7", "--position", "7"],
     "prompt few-shot": ["shots.tsv"],
@@ -270,6 +271,8 @@ def value(option, number, name):
         return "csv"
     if name.startswith("eval"):
         fixed["--level"] = "0.25"
+    if name == "train encoder":
+        fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name.startswith("prompt"):
         fixed |= {"--norm": "pmi", "--aggregate": "max", "--level": "0.25"}
     if name.startswith("w2v"):
