@@ -43,7 +43,7 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text split shuffle next format'
+            operand='text split shuffle dedup next format'
             ;;
         'scaling')
             options='-h --help'
@@ -1060,6 +1060,26 @@ _lmkit() {
                 --on-error) value='fail skip' ;;
                 --encoding-errors) value='strict replace' ;;
                 --seed) value=' ' ;;
+                --memory) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data dedup')
+            options='--input --field --on-error --encoding-errors --unit --normalize --near --shingle --best --against --report --memory --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --unit) value='record paragraph line' ;;
+                --near) value=' ' ;;
+                --shingle) value=' ' ;;
+                --best) value='FILES' ;;
+                --against) value='FILES' ;;
+                --report) value='FILES' ;;
                 --memory) value='FILES' ;;
                 --temp-dir) value='FILES' ;;
                 -o | --output) value='FILES' ;;

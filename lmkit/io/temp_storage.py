@@ -71,6 +71,10 @@ class _FileWriter:
         self._disk.maps.append(mapped)
         return np.frombuffer(mapped, dtype=self._dtype)
 
+    def __del__(self) -> None:
+        """Close the file of an array that an error left unfinished."""
+        self._file.close()
+
 
 class Disk:
     """Storage in a folder; see `lmkit.array_storage.Storage`."""

@@ -178,6 +178,7 @@ REDEFINED = {
     "--threads": "of what is counted exactly; of training",
     "--top": "tokens to show; words to show",
     "--unknown": "a flag of sample; a name for bpe encode",
+    "--unit": "of information; of what is compared",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
     "--window": "of a prompt; of an entropy over a stream; around a word",
 }
@@ -265,6 +266,8 @@ def value(option, number, name):
         return "csv"
     if name.startswith("eval"):
         fixed["--level"] = "0.25"
+    if name.startswith("data"):
+        fixed |= {"--unit": "line"}
     if name.startswith("prompt"):
         fixed |= {"--norm": "pmi", "--aggregate": "max", "--level": "0.25"}
     if name.startswith("w2v"):
