@@ -43,7 +43,7 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text split shuffle dedup next format'
+            operand='text split shuffle dedup stats next format'
             ;;
         'scaling')
             options='-h --help'
@@ -1082,6 +1082,20 @@ _lmkit() {
                 --report) value='FILES' ;;
                 --memory) value='FILES' ;;
                 --temp-dir) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data stats')
+            options='--input --field --on-error --encoding-errors --by --tokens --languages --pairs --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --by) value='FILES' ;;
+                --tokens) value='word char byte' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
