@@ -43,7 +43,7 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text split shuffle dedup stats next format'
+            operand='text split shuffle dedup stats filter next format'
             ;;
         'scaling')
             options='-h --help'
@@ -1096,6 +1096,30 @@ _lmkit() {
                 --encoding-errors) value='strict replace' ;;
                 --by) value='FILES' ;;
                 --tokens) value='word char byte' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data filter')
+            options='--rules --threshold --stop-words --list --pairs --max-ratio --language --min-score --match --exclude --ppl -m --model --keep --input --field --on-error --encoding-errors --explain --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --rules) value='FILES' ;;
+                --threshold) value='FILES' ;;
+                --stop-words) value='FILES' ;;
+                --max-ratio) value=' ' ;;
+                --language) value='FILES' ;;
+                --min-score) value='FILES' ;;
+                --match) value='FILES' ;;
+                --exclude) value='FILES' ;;
+                -m | --model) value='FILES' ;;
+                --keep) value='FILES' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --report) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -90,6 +90,7 @@ COMMANDS = {
     "data shuffle": Command(f"{DATA}.shuffle", "shuffle", "Shuffle the lines or records of a corpus."),
     "data dedup": Command(f"{DATA}.dedup", "dedup", "Remove duplicates from a corpus."),
     "data stats": Command(f"{DATA}.stats", "stats", "Count the bytes, documents, lines, words and tokens of a corpus."),
+    "data filter": Command(f"{DATA}.filter", "filter_", "Filter a corpus by rules, language, scores or perplexity."),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
     "data format": Command(f"{DATA}.format", "format_", "Format examples as prompts and outputs for training."),
     "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels against gold labels."),

@@ -6,8 +6,8 @@ languages from being taken for them. Everything else is `other`: short texts, na
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
-from functools import lru_cache
 
 LEAST_SHARE, LEAST_WORDS = 0.1, 2
 NAMED = ("es", "en")
@@ -37,9 +37,11 @@ _LISTS = {
 FUNCTION_WORDS: dict[str, frozenset[str]] = {name: frozenset(words.split()) for name, words in _LISTS.items()}
 
 
-@lru_cache(maxsize=1 << 16)
-def _languages_of(word: str) -> tuple[str, ...]:
-    return tuple(name for name, words in FUNCTION_WORDS.items() if word in words)
+_LANGUAGES_OF = {
+    word: tuple(name for name, words in FUNCTION_WORDS.items() if word in words)
+    for word in frozenset().union(*FUNCTION_WORDS.values())
+}
+_ALL = frozenset(_LANGUAGES_OF)
 
 
 def language_of(text: str) -> str:
@@ -49,13 +51,12 @@ def language_of(text: str) -> str:
 
 def language_of_words(words: Iterable[str]) -> str:
     """Return the same of words in lower case."""
+    counts = Counter(words)
     votes = dict.fromkeys(FUNCTION_WORDS, 0)
-    total = 0
-    for word in words:
-        total += 1
-        for name in _languages_of(word):
-            votes[name] += 1
+    for word in _ALL.intersection(counts):
+        for name in _LANGUAGES_OF[word]:
+            votes[name] += counts[word]
     best = max(votes, key=lambda name: votes[name])
-    if best not in NAMED or votes[best] < max(LEAST_WORDS, LEAST_SHARE * total):
+    if best not in NAMED or votes[best] < max(LEAST_WORDS, LEAST_SHARE * counts.total()):
         return OTHER
     return best

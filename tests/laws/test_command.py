@@ -153,6 +153,8 @@ REDEFINED = {
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
     "--input": "how texts are stored; records with prompts, or lines; items of which prompts are made",
+    "--language": "of prompts; of texts to keep",
+    "--list": "the named templates; the rules",
     "--level": "what merges start from; how much of the resamples an interval holds",
     "--joint": "a matrix of two symbols; what stands before an answer",
     "--lr": "peak of AdamW's; that which falls from the beginning",
@@ -177,6 +179,7 @@ REDEFINED = {
     "--plot": "a file for a curve; bars on the terminal",
     "--preset": "what to train; what to count",
     "--threads": "of what is counted exactly; of training",
+    "--threshold": "of relative entropy; of a rule",
     "--top": "tokens to show; words to show",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--unit": "of information; of what is compared",
@@ -268,7 +271,8 @@ def value(option, number, name):
     if name.startswith("eval"):
         fixed["--level"] = "0.25"
     if name.startswith("data"):
-        fixed |= {"--unit": "line"}
+        fixed |= {"--unit": "line", "--max-ratio": "7"}
+        fixed.pop("--language")
     if name.startswith("prompt"):
         fixed |= {"--norm": "pmi", "--aggregate": "max", "--level": "0.25"}
     if name.startswith("w2v"):

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any
 
-from lmkit.commands.records.corpora import Chunk, Corpus, RecordWriter
+from lmkit.commands.records.corpora import Chunk, Corpus, RecordWriter, with_text
 from lmkit.io import outputs, size_limits
-from lmkit.io.records import to_json
 from lmkit.io.text_sources import FIELD
 
 
@@ -210,14 +209,5 @@ def _write_shortened(corpus: Corpus, seen: _Seen, writer: RecordWriter, counts: 
                 b"\n"
             )
             if text.strip():
-                raws.append(_with_text(chunk, at, name, text))
+                raws.append(with_text(chunk, at, name, text.decode()))
         writer.write(raws, chunk.header, chunk.name)
-
-
-def _with_text(chunk: Chunk, number: int, name: str, text: bytes) -> bytes:
-    """A record with another text."""
-    assert chunk.fields is not None
-    fields = {**chunk.fields[number], name: text.decode()}
-    if chunk.header is not None:
-        return "\t".join(map(str, fields.values())).encode()
-    return to_json(fields).encode()

@@ -232,6 +232,16 @@ def tell_skipped(run: Run, count: int, first: str) -> None:
     run.terminal.notice(f"{records} skipped, the first one for: {first}")
 
 
+def with_text(chunk: Chunk, number: int, name: str, text: str) -> bytes:
+    """Return a record, or a line of plain text, with another text."""
+    if chunk.fields is None:
+        return text.encode()
+    fields = {**chunk.fields[number], name: text}
+    if chunk.header is not None:
+        return "\t".join(map(str, fields.values())).encode()
+    return to_json(fields).encode()
+
+
 class RecordWriter:
     """Writes records as they came, under the header of the first file where they have one."""
 
