@@ -34,7 +34,7 @@ def split(label: str, scheme: str) -> tuple[str, str]:
         return OUTSIDE, ""
     if not kind or prefix not in tuple(_PREFIXES[scheme]):
         expected = ", ".join(f"{one}-TYPE" for one in _PREFIXES[scheme])
-        raise DataError(f"the label {label[:40]!r} is none of {scheme.upper()}", hint=f"expected O, {expected}")
+        raise DataError(f"the label {label[:40]!r} does not belong to {scheme.upper()}", hint=f"expected O, {expected}")
     return prefix, kind
 
 

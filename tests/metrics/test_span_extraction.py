@@ -47,5 +47,5 @@ def test_strict_spans_are_the_lenient_ones_that_begin_with_b(labels):
 
 def test_labels_of_no_scheme():
     for label, scheme in (("X", BIO), ("E-X", BIO), ("B-", BIO), ("L-X", BIOES)):
-        with pytest.raises(DataError, match="none of"):
+        with pytest.raises(DataError, match="does not belong"):
             strict_spans([label], scheme)

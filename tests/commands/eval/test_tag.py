@@ -61,7 +61,7 @@ def test_tables_numbers_and_a_second_system(judged, write):
         ("El O\nReal x O\n", "<stdin>:2: 3 columns, but 2 in the lines before"),
         ("El O\n", "gold.conll: 2 sentences, but the predictions have 1"),
         (GUESS.replace("Real", "real"), "gold.conll:1: other tokens than the predictions at <stdin>:1"),
-        (GUESS.replace("B-PER", "PER"), "<stdin>:5: the label 'PER' is none of BIO"),
+        (GUESS.replace("B-PER", "PER"), "<stdin>:5: the label 'PER' does not belong to BIO"),
         ('{"tokens": ["a"], "labels": []}\n', "<stdin>:1: 1 tokens, but 0 labels"),
         ('{"tokens": "a"}\n', "<stdin>:1: the field 'tokens' is not a list of texts"),
     ],
