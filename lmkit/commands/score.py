@@ -131,22 +131,22 @@ def _text(data: bytes) -> str:
 def _scores(
     out: outputs.Output, model: LanguageModel, lines: Iterator["Line"], *, as_json: bool, explain: bool, signature: str
 ) -> None:
-    from lmkit.evaluation.perplexity import factors_of
-
     columns = ("line", "token", "context", "order", "nats") if explain else ("line", "nats", "tokens", "text")
     table = Table(out, columns, as_json=as_json)
     for number, line in enumerate(lines, 1):
-        record = {"line": number, "text": _text(line.text), "nats": line.total, "tokens": len(line.ids)}
-        record["signature"] = signature
-        if not explain:
+        record = {"line": number, **fields_of(model, line, signature, explain=explain)}
+        if not explain or as_json:
             table.row(record)
             continue
-        factors = [_factor(model, factor) for factor in factors_of(model, line)]
-        if as_json:
-            table.row({**record, "factors": factors})
-            continue
-        for factor in factors:
-            table.row({"line": number, **factor, "context": " ".join(factor["context"])})
+        table.rows({"line": number, **each, "context": " ".join(each["context"])} for each in record["factors"])
+
+
+def fields_of(model: LanguageModel, line: "Line", signature: str, *, explain: bool) -> dict[str, Any]:
+    """What the record of a scored line says: text, nats, tokens, signature, and what each factor is."""
+    from lmkit.evaluation.perplexity import factors_of
+
+    fields = {"text": _text(line.text), "nats": line.total, "tokens": len(line.ids), "signature": signature}
+    return {**fields, "factors": [_factor(model, each) for each in factors_of(model, line)]} if explain else fields
 
 
 def _factor(model: LanguageModel, factor: TokenScore) -> dict[str, Any]:
@@ -173,8 +173,7 @@ def _surprisals(
         if as_json:
             table.row({"line": number, "text": _text(line.text), "surprisal": tokens, "signature": signature})
             continue
-        for token in tokens:
-            table.row({"line": number, **token})
+        table.rows({"line": number, **token} for token in tokens)
 
 
 def _pairs(
@@ -212,4 +211,4 @@ def _pairs(
     if as_json:
         table.row({"accuracy": won / count, "pairs": count, "signature": signature})
     else:
-        out.line(f"accuracy\t{won / count:.6g}\t{won} of {count}")
+        out.line(("  " if out.screen else "\t").join(["accuracy", f"{won / count:.6g}", f"{won} of {count}"]))
