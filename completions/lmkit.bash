@@ -35,7 +35,7 @@ _lmkit() {
             ;;
         'finetune')
             options='-h --help'
-            operand='classify regress'
+            operand='classify regress merge'
             ;;
         'prompt')
             options='-h --help'
@@ -47,7 +47,7 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text next mask nsp format'
+            operand='text split shuffle next mask nsp format'
             ;;
         'scaling')
             options='-h --help'
@@ -169,10 +169,11 @@ _lmkit() {
             esac
             ;;
         'predict')
-            options='-m --model --scores --input --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --adapter --scores --input --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
+                --adapter) value='FILES' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
@@ -809,9 +810,10 @@ _lmkit() {
             esac
             ;;
         'finetune classify')
-            options='--valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
+                -m | --model) value='FILES' ;;
                 --valid) value='FILES' ;;
                 --input) value='auto tsv csv jsonl parquet' ;;
                 --seed) value=' ' ;;
@@ -825,13 +827,31 @@ _lmkit() {
                 --normalize) value='FILES' ;;
                 --l2) value=' ' ;;
                 --folds) value=' ' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='FILES' ;;
+                --pooling) value='cls last mean' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'finetune regress')
-            options='--valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
+                -m | --model) value='FILES' ;;
                 --valid) value='FILES' ;;
                 --input) value='auto tsv csv jsonl parquet' ;;
                 --seed) value=' ' ;;
@@ -844,6 +864,33 @@ _lmkit() {
                 --normalize) value='FILES' ;;
                 --l2) value=' ' ;;
                 --folds) value=' ' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='FILES' ;;
+                --pooling) value='cls last mean' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune merge')
+            options='-m --model --adapter -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --adapter) value='FILES' ;;
+                -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
@@ -1083,6 +1130,39 @@ _lmkit() {
             options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='python-docs'
             case $previous in
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data split')
+            options='--input --field --on-error --encoding-errors --shares --group --stratify --normalize --only --seed --json --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --shares) value='FILES' ;;
+                --group) value='FILES' ;;
+                --stratify) value='FILES' ;;
+                --only) value='FILES' ;;
+                --seed) value=' ' ;;
+                --temp-dir) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data shuffle')
+            options='--input --field --on-error --encoding-errors --seed --memory --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --seed) value=' ' ;;
+                --memory) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

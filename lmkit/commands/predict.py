@@ -28,6 +28,13 @@ def predict(
         ),
     ] = None,
     model: ModelOption = None,
+    adapter: Annotated[
+        str | None,
+        typer.Option(
+            "--adapter", metavar="FILE", show_default=False,
+            help="Adapter of `finetune --train lora`, which MODEL was the base of.",
+        ),
+    ] = None,
     scores: Annotated[
         bool, typer.Option("--scores", help="Print the probability of every label as well.")
     ] = False,
@@ -59,7 +66,8 @@ def predict(
     if bare and scores:
         raise UsageError("--bare and --scores exclude each other")
     (name,), texts = opening.sources([model] if model is not None else [], files)
-    opened = opening.open_any(name)
+    opening.check_single_stdin(name, adapter, *texts)
+    opened = opening.open_any(name) if adapter is None else _adapted(name, adapter)
     answers = _answers(opened, name, scores=scores)
     with (
         outputs.open_output(output, live=True) as out,
@@ -69,6 +77,17 @@ def predict(
         for items in Items(run, opened.sides, form).groups(texts):
             write.group(items, answers(items))
             progress.advance(len(items))
+
+
+def _adapted(model: str, adapter: str) -> Any:
+    """A model with an adapter that has a head. Raises CheckpointError for others."""
+    from lmkit.commands.loading.adapted_models import open_adapted
+    from lmkit.inference.fine_tuned import model_of
+
+    weights, _ = open_adapted(model, adapter)
+    if not hasattr(weights, "head"):
+        raise CheckpointError(f"{streams.display(adapter)}: an adapter without a head, which predicts no labels")
+    return model_of(weights)
 
 
 def _answers(model: object, name: str, *, scores: bool) -> Answers:

@@ -12,6 +12,7 @@ from lmkit.commands.records.tagged import TaggedSentence, read_sentences
 from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
 from lmkit.io import streams
+from lmkit.io.records import write_rows
 
 
 @with_groups()
@@ -80,7 +81,7 @@ def tag(
         rows = [vars(one) for one in tagging.types(found[0])]
         if types and not options.json:
             header = ("type", "precision", "recall", "f1", "support")
-            metrics.show_table(run, report.out, header, [tuple(row.values()) for row in rows])
+            write_rows(report.out, header, [tuple(row.values()) for row in rows])
             return
         differing = sum(map(tuple.__ne__, systems[0], systems[-1]))
         measured = tagging.compare(found, options.sampling, differing)
