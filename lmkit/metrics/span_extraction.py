@@ -27,6 +27,14 @@ def scheme_of(sentences: Sequence[Sequence[str]]) -> str:
     return BIOES if any(label[:2] in ("E-", "S-") for labels in sentences for label in labels) else BIO
 
 
+def is_scheme(labels: Sequence[str]) -> bool:
+    """Whether all labels are `O`, or a prefix of BIO or BIOES and a type."""
+    try:
+        return all(split(label, BIOES) for label in labels)
+    except DataError:
+        return False
+
+
 def split(label: str, scheme: str) -> tuple[str, str]:
     """The prefix and the type of a label; `O` has no type. Raises DataError for a label of no scheme."""
     prefix, _, kind = label.partition("-")

@@ -65,6 +65,10 @@ class SupervisedValidation:
             known = np.flatnonzero(words >= 0)
             nats -= float(logs[known, words[known]].sum())
             count += len(known)
+        if not span_extraction.is_scheme([label for labels in (*gold, names) for label in labels]):
+            pairs = [pair for labels, own in zip(gold, guesses, strict=True) for pair in zip(labels, own, strict=True)]
+            right = sum(one == other for one, other in pairs)
+            return {"loss": nats / max(1, count), "accuracy": right / max(1, sum(map(len, gold)))}
         scheme = span_extraction.scheme_of([*gold, names])
         found = tagging.values(tagging.count(gold, guesses, lambda each: span_extraction.strict_spans(each, scheme)))
         return {"loss": nats / max(1, count), **found}

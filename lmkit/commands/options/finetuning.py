@@ -41,6 +41,11 @@ SECTIONS = {
         "dropout", "label_smoothing", "patience", "log", "resume", "restart", "save_every", "device", "threads",
     ),
 }  # fmt: skip
+TAG_METRICS = ("f1", "accuracy", "loss")
+TAG_SECTIONS = {
+    "Examples and output": ("model", "valid", "form", "seed", "scheme", "select_by", "output"),
+    "Fine-tuning": SECTIONS["Fine-tuning, with -m"],
+}
 LABEL_METRICS = ("accuracy", "macro_f1", "loss")
 VALUE_METRICS = ("pearson", "spearman", "mse", "mae")
 

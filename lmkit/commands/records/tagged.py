@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from lmkit.commands.options.standard import Run
@@ -9,7 +10,7 @@ from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError
 from lmkit.io import streams, text_files
 from lmkit.io.record_reader import Record, form_of
-from lmkit.io.records import id_key
+from lmkit.io.records import id_key, to_json
 
 DOCUMENT = "-DOCSTART-"
 
@@ -23,6 +24,14 @@ class TaggedSentence:
     place: str
     gold: tuple[str, ...] | None = None
     id: str | None = None
+
+
+def described(found: Sequence[TaggedSentence]) -> dict[str, Any]:
+    """What a checkpoint's origin says of sentences: how many, and the SHA-256 of their tokens and labels."""
+    digest = sha256()
+    for sentence in found:
+        digest.update(to_json({"labels": sentence.labels, "tokens": sentence.tokens}).encode() + b"\n")
+    return {"sentences": len(found), "sha256": digest.hexdigest()}
 
 
 def read_sentences(run: Run, name: str) -> list[TaggedSentence]:
