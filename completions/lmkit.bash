@@ -35,7 +35,7 @@ _lmkit() {
             ;;
         'finetune')
             options='-h --help'
-            operand='classify regress'
+            operand='classify regress tag merge'
             ;;
         'prompt')
             options='-h --help'
@@ -43,7 +43,7 @@ _lmkit() {
             ;;
         'eval')
             options='-h --help'
-            operand='text classify regress answers em bleu'
+            operand='text classify regress tag prefer answers em bleu'
             ;;
         'data')
             options='-h --help'
@@ -55,7 +55,7 @@ _lmkit() {
             ;;
         'calc')
             options='-h --help'
-            operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention sgns w2v-softmax layernorm posenc'
+            operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention sgns w2v-softmax dpo layernorm posenc'
             ;;
         'ppl')
             options='-m --model --no-eos --explain --compare --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
@@ -185,11 +185,13 @@ _lmkit() {
             esac
             ;;
         'predict')
-            options='-m --model --scores --input --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --adapter --scores --input --as --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                --input) value='auto text tsv csv jsonl parquet' ;;
+                --adapter) value='FILES' ;;
+                --input) value='auto text tsv csv jsonl parquet conll' ;;
+                --as) value='spans bio conll' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -830,9 +832,10 @@ _lmkit() {
             esac
             ;;
         'finetune classify')
-            options='--valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
+                -m | --model) value='FILES' ;;
                 --valid) value='FILES' ;;
                 --input) value='auto tsv csv jsonl parquet' ;;
                 --seed) value=' ' ;;
@@ -846,13 +849,31 @@ _lmkit() {
                 --normalize) value='FILES' ;;
                 --l2) value=' ' ;;
                 --folds) value=' ' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='FILES' ;;
+                --pooling) value='cls last mean' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'finetune regress')
-            options='--valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
+                -m | --model) value='FILES' ;;
                 --valid) value='FILES' ;;
                 --input) value='auto tsv csv jsonl parquet' ;;
                 --seed) value=' ' ;;
@@ -865,6 +886,64 @@ _lmkit() {
                 --normalize) value='FILES' ;;
                 --l2) value=' ' ;;
                 --folds) value=' ' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='FILES' ;;
+                --pooling) value='cls last mean' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune tag')
+            options='-m --model --valid --input --seed -o --output --scheme --select-by --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --scheme) value='keep bio bioes' ;;
+                --select-by) value='f1 accuracy loss' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='FILES' ;;
+                --pooling) value='cls last mean' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune merge')
+            options='-m --model --adapter -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --adapter) value='FILES' ;;
+                -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
@@ -1228,6 +1307,33 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'eval tag')
+            options='--gold --against --scheme --lenient --types --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --gold) value='FILES' ;;
+                --against) value='FILES' ;;
+                --scheme) value='auto bio bioes' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval prefer')
+            options='--beta --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --beta) value=' ' ;;
+                --against) value='FILES' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'eval answers')
             options='--gold --extract --last --numbers --vote --check-arithmetic --field --gold-field --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -1370,6 +1476,14 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 --window) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'calc dpo')
+            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -76,6 +76,8 @@ COMMANDS = {
     ),
     "finetune classify": Command(f"{FINETUNE}.classify", "classify", "Train a classifier on labelled texts."),
     "finetune regress": Command(f"{FINETUNE}.regress", "regress", "Train a regressor on texts with numbers."),
+    "finetune tag": Command(f"{FINETUNE}.tag", "tag", "Train a tagger on sentences whose words have labels."),
+    "finetune merge": Command(f"{FINETUNE}.merge", "merge", "Merge an adapter into its model."),
     "prompt zero-shot": Command(
         f"{PROMPT}.zero_shot", "zero_shot", "Make zero-shot prompts: an instruction and the item."
     ),
@@ -105,6 +107,10 @@ COMMANDS = {
     "data format": Command(f"{DATA}.format", "format_", "Format examples as prompts and outputs for training."),
     "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels against gold labels."),
     "eval regress": Command("lmkit.commands.eval.regress", "regress", "Score predicted numbers against gold numbers."),
+    "eval tag": Command("lmkit.commands.eval.tag", "tag", "Score predicted labels of tokens against gold labels."),
+    "eval prefer": Command(
+        "lmkit.commands.eval.prefer", "prefer", "Measure how often a model prefers the chosen answers."
+    ),
     "eval answers": Command("lmkit.commands.eval.answers", "answers", "Extract answers from texts and score them."),
     "eval em": Command("lmkit.commands.eval.em", "em", "Compute exact match and token F1 of answers, as in SQuAD."),
     "eval bleu": Command("lmkit.commands.eval.bleu", "bleu", "Compute BLEU and chrF of texts against references."),
@@ -127,6 +133,7 @@ COMMANDS = {
     "calc w2v-softmax": Command(
         f"{CALC}.word2vec", "w2v_softmax", "Compute word2vec's softmax probabilities, loss and gradients."
     ),
+    "calc dpo": Command(f"{CALC}.preference", "dpo", "Compute the loss of direct preference optimisation (DPO)."),
     "calc layernorm": Command(f"{CALC}.layers", "layernorm", "Compute layer normalization or RMSNorm."),
     "calc posenc": Command(f"{CALC}.layers", "posenc", "Compute the sinusoidal encoding of a position."),
 }
