@@ -47,7 +47,7 @@ _lmkit() {
             ;;
         'scaling')
             options='-h --help'
-            operand='plan'
+            operand='plan flops isoflop fit predict check'
             ;;
         'calc')
             options='-h --help'
@@ -1145,6 +1145,76 @@ _lmkit() {
                 --vocab) value=' ' ;;
                 --max-order) value=' ' ;;
                 --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling flops')
+            options='--params --tokens --flops --factor --preset -m --model --context --causal --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                --params) value='FILES' ;;
+                --tokens) value='FILES' ;;
+                --flops) value='FILES' ;;
+                --factor) value='FILES' ;;
+                --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
+                -m | --model) value='FILES' ;;
+                --context) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling isoflop')
+            options='--tolerance --on-error --outliers --resamples --level --seed --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --tolerance) value=' ' ;;
+                --on-error) value='fail skip' ;;
+                --outliers) value='refuse drop keep' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling fit')
+            options='--method --tolerance --on-error --outliers --resamples --level --seed --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --method) value='parametric power-law' ;;
+                --tolerance) value=' ' ;;
+                --on-error) value='fail skip' ;;
+                --outliers) value='refuse drop keep' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling predict')
+            options='--published --flops --params --tokens --factor --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --published) value='hoffmann besiroglu' ;;
+                --flops) value='FILES' ;;
+                --params) value='FILES' ;;
+                --tokens) value='FILES' ;;
+                --factor) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling check')
+            options='--params --tokens --flops --ratio --mix --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                --params) value='FILES' ;;
+                --tokens) value='FILES' ;;
+                --flops) value='FILES' ;;
+                --ratio) value='FILES' ;;
+                --mix) value='gpt3' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -178,7 +178,8 @@ def test_parts_of_a_published_model(lmkit):
 
 def test_every_preset_is_in_the_help():
     from lmkit.architectures import presets
-    from lmkit.commands.scaling import PRESETS, plan
+    from lmkit.commands.scaling.architectures import PRESETS
+    from lmkit.commands.scaling.plan import plan
 
     assert tuple(presets.PUBLISHED) == PRESETS
     assert all(name in " ".join(plan.__doc__.split()) for name in PRESETS)

@@ -1,19 +1,16 @@
-"""`lmkit scaling`: sizes of models."""
+"""`lmkit scaling plan`: sizes of models."""
 
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from lmkit.commands.options.standard import Json, Output, Run, suggested
+from lmkit.commands.options.standard import Json, Output, Run
+from lmkit.commands.scaling import architectures
+from lmkit.commands.scaling.architectures import Presets
 from lmkit.errors import UsageError
 from lmkit.io import outputs
 from lmkit.io.records import Table
-
-PRESETS = (
-    "gpt1", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "bert-base", "bert-large", "llama-7b", "llama-13b",
-    "llama-3-8b", "smollm2-135m", "smollm2-360m", "smollm2-1.7b", "qwen2.5-0.5b", "qwen3-0.6b", "qwen3-1.7b",
-)  # fmt: skip
 
 
 def plan(
@@ -25,16 +22,7 @@ def plan(
     max_order: Annotated[
         int, typer.Option("--max-order", metavar="N", min=0, max=20, help="Longest n-gram order.")
     ] = 3,
-    preset: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--preset",
-            metavar="NAME",
-            show_default=False,
-            callback=suggested(*PRESETS),
-            help="Published model, or `all`. Repeat to compare models.",
-        ),
-    ] = None,
+    preset: Presets = None,
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -67,13 +55,10 @@ def plan(
 
 
 def _presets(out: outputs.Output, names: Sequence[str], *, as_json: bool) -> None:
-    from lmkit.architectures.presets import PUBLISHED, published
     from lmkit.scaling import model_sizes
 
     table = Table(out, ("preset", *model_sizes.PARTS, "parameters", "flops_per_token"), as_json=as_json)
-    names = [each for name in names for each in (PUBLISHED if name == "all" else [name])]
-    several = {name: published(name) for name in names}
-    for name, settings in several.items():
+    for name, settings in architectures.published(names):
         parts = model_sizes.parameters_by_part(settings)
         flops = model_sizes.forward_flops(settings)
         table.row({"preset": name, **parts, "parameters": settings.parameters, "flops_per_token": flops})
