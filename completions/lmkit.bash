@@ -1139,12 +1139,19 @@ _lmkit() {
             esac
             ;;
         'scaling plan')
-            options='--ngram --vocab --max-order --preset --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--ngram --vocab --max-order --preset --t5-variant --memory --batch --context --optimizer --precision --tokens --flops-per-second --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 --vocab) value=' ' ;;
                 --max-order) value=' ' ;;
                 --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
+                --t5-variant) value='encoder-decoder shared six-layer lm prefix-lm' ;;
+                --batch) value=' ' ;;
+                --context) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --precision) value='fp32 bf16' ;;
+                --tokens) value='FILES' ;;
+                --flops-per-second) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -271,7 +271,7 @@ def value(option, number, name):
         fixed |= {"--format": "glove", "--method": "cosmul", "--which": "both"}
     if name.startswith("scaling"):
         fixed |= {"--tokens": "7.0", "--level": "0.25", "--on-error": "skip", "--outliers": "drop"}
-        fixed |= {"--method": "power-law", "--published": "hoffmann"}
+        fixed |= {"--method": "power-law", "--published": "hoffmann", "--precision": "bf16"}
     types = {
         "quantity": "7.0",
         "int range": "7",
