@@ -31,7 +31,7 @@ _lmkit() {
             ;;
         'train')
             options='-h --help'
-            operand='ffn rnn transformer'
+            operand='ffn rnn transformer encoder'
             ;;
         'finetune')
             options='-h --help'
@@ -47,11 +47,11 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text split shuffle next mask nsp format'
+            operand='text split shuffle dedup stats filter next mask nsp format'
             ;;
         'scaling')
             options='-h --help'
-            operand='plan'
+            operand='plan flops isoflop fit predict check'
             ;;
         'calc')
             options='-h --help'
@@ -831,6 +831,52 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'train encoder')
+            options='--tokens --by --input --field --encoding-errors --objective --mask-rate --whole-word --preset --context --layers --width --heads --hidden --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --tokens) value='word char byte' ;;
+                --by) value='stream line file blank-line' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                --objective) value='mlm mlm+nsp electra' ;;
+                --mask-rate) value=' ' ;;
+                --preset) value='fast bert-base bert-large roberta electra-small modernbert-base' ;;
+                --context) value=' ' ;;
+                --layers) value=' ' ;;
+                --width) value=' ' ;;
+                --heads) value=' ' ;;
+                --hidden) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --lr) value=' ' ;;
+                --matrix-lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --clip) value=' ' ;;
+                --dropout) value=' ' ;;
+                --seed) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --evaluate-every) value=' ' ;;
+                --select-by) value='loss accuracy' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --plot) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
+                --mem-limit) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'finetune classify')
             options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -1220,6 +1266,64 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'data dedup')
+            options='--input --field --on-error --encoding-errors --unit --normalize --near --shingle --best --against --report --memory --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --unit) value='record paragraph line' ;;
+                --near) value=' ' ;;
+                --shingle) value=' ' ;;
+                --best) value='FILES' ;;
+                --against) value='FILES' ;;
+                --report) value='FILES' ;;
+                --memory) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data stats')
+            options='--input --field --on-error --encoding-errors --by --tokens --languages --pairs --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --by) value='FILES' ;;
+                --tokens) value='word char byte' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data filter')
+            options='--rules --threshold --stop-words --list --pairs --max-ratio --language --min-score --match --exclude --ppl -m --model --keep --input --field --on-error --encoding-errors --explain --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --rules) value='FILES' ;;
+                --threshold) value='FILES' ;;
+                --stop-words) value='FILES' ;;
+                --max-ratio) value=' ' ;;
+                --language) value='FILES' ;;
+                --min-score) value='FILES' ;;
+                --match) value='FILES' ;;
+                --exclude) value='FILES' ;;
+                -m | --model) value='FILES' ;;
+                --keep) value='FILES' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --report) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'data next')
             options='--context --tokens --by --as --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -1382,12 +1486,89 @@ _lmkit() {
             esac
             ;;
         'scaling plan')
-            options='--ngram --vocab --max-order --preset --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--ngram --vocab --max-order --preset --t5-variant --memory --batch --context --optimizer --precision --tokens --flops-per-second --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 --vocab) value=' ' ;;
                 --max-order) value=' ' ;;
                 --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large roberta electra-small modernbert-base llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
+                --t5-variant) value='encoder-decoder shared six-layer lm prefix-lm' ;;
+                --batch) value=' ' ;;
+                --context) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --precision) value='fp32 bf16' ;;
+                --tokens) value='FILES' ;;
+                --flops-per-second) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling flops')
+            options='--params --tokens --flops --factor --preset -m --model --context --causal --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                --params) value='FILES' ;;
+                --tokens) value='FILES' ;;
+                --flops) value='FILES' ;;
+                --factor) value='FILES' ;;
+                --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large roberta electra-small modernbert-base llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
+                -m | --model) value='FILES' ;;
+                --context) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling isoflop')
+            options='--tolerance --on-error --outliers --resamples --level --seed --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --tolerance) value=' ' ;;
+                --on-error) value='fail skip' ;;
+                --outliers) value='refuse drop keep' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling fit')
+            options='--method --tolerance --on-error --outliers --resamples --level --seed --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --method) value='parametric power-law' ;;
+                --tolerance) value=' ' ;;
+                --on-error) value='fail skip' ;;
+                --outliers) value='refuse drop keep' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling predict')
+            options='--published --flops --params --tokens --factor --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --published) value='hoffmann besiroglu' ;;
+                --flops) value='FILES' ;;
+                --params) value='FILES' ;;
+                --tokens) value='FILES' ;;
+                --factor) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling check')
+            options='--params --tokens --flops --ratio --mix --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                --params) value='FILES' ;;
+                --tokens) value='FILES' ;;
+                --flops) value='FILES' ;;
+                --ratio) value='FILES' ;;
+                --mix) value='gpt3' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

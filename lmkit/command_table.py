@@ -21,6 +21,7 @@ CALC = "lmkit.commands.calc"
 FINETUNE = "lmkit.commands.finetune"
 PROMPT = "lmkit.commands.prompt"
 DATA = "lmkit.commands.data"
+SCALING = "lmkit.commands.scaling"
 COMMANDS = {
     "ppl": Command("lmkit.commands.ppl", "ppl", "Compute perplexity of texts under any model."),
     "score": Command("lmkit.commands.score", "score", "Score each line or token: log-probability under any model."),
@@ -114,7 +115,16 @@ COMMANDS = {
     "eval answers": Command("lmkit.commands.eval.answers", "answers", "Extract answers from texts and score them."),
     "eval em": Command("lmkit.commands.eval.em", "em", "Compute exact match and token F1 of answers, as in SQuAD."),
     "eval bleu": Command("lmkit.commands.eval.bleu", "bleu", "Compute BLEU and chrF of texts against references."),
-    "scaling plan": Command("lmkit.commands.scaling", "plan", "Count the parameters of models exactly."),
+    "scaling plan": Command(f"{SCALING}.plan", "plan", "Count the parameters of models exactly."),
+    "scaling flops": Command(f"{SCALING}.flops", "flops", "Count the FLOPs of training: 6 N D, or exactly."),
+    "scaling isoflop": Command(
+        f"{SCALING}.isoflop", "isoflop", "Find the best model size for each compute budget (IsoFLOP)."
+    ),
+    "scaling fit": Command(f"{SCALING}.fit", "fit", "Fit scaling laws to runs, with bootstrap intervals."),
+    "scaling predict": Command(
+        f"{SCALING}.predict", "predict", "Predict the compute-optimal size, data and loss for a budget."
+    ),
+    "scaling check": Command(f"{SCALING}.check", "check", "Check whether a model's training data suit its size."),
     "calc softmax": Command(f"{CALC}.distributions", "softmax", "Compute the softmax of logits."),
     "calc cross-entropy": Command(
         f"{CALC}.distributions", "cross_entropy", "Compute cross-entropy of distributions, or of logits and a target."
@@ -160,7 +170,7 @@ GROUPS = {
     "prompt": "Prompts: write, answer, search, compare.",
     "eval": "Score predictions against references.",
     "data": "Corpora: split, shuffle and more; training examples.",
-    "scaling": "Model sizes: parameters and FLOPs.",
+    "scaling": "Scaling laws: how large a model, how many tokens, how much compute.",
     "calc": "Calculate formulas on numbers given as JSON.",
 }
 SUMMARY = "Language modelling for the shell: train, score, sample and evaluate models in pipes."

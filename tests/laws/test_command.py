@@ -285,7 +285,16 @@ def value(option, number, name):
         fixed |= {"--norm": "pmi", "--aggregate": "max", "--level": "0.25"}
     if name.startswith("w2v"):
         fixed |= {"--format": "glove", "--method": "cosmul", "--which": "both"}
-    types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}
+    if name.startswith("scaling"):
+        fixed |= {"--tokens": "7.0", "--level": "0.25", "--on-error": "skip", "--outliers": "drop"}
+        fixed |= {"--method": "power-law", "--published": "hoffmann", "--precision": "bf16"}
+    types = {
+        "quantity": "7.0",
+        "int range": "7",
+        "float range": "0.25",
+        "float": "0.25",
+        "str": f"\u00e9: '#\n- {number}",
+    }
     return fixed.get(option.opts[0], types[option.type.name])
 
 
