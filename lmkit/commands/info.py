@@ -8,19 +8,22 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Json, Output, Run
 from lmkit.errors import UnmetError, UsageError
 from lmkit.io import outputs, streams
-from lmkit.io.folders import Folder
 from lmkit.io.progress import quantity
 from lmkit.io.records import cell, to_json, write_pairs, write_rows, write_sections
 
 INTACT, UNPROTECTED = "intact", "no digests"
 """What --verify finds where it finds no damage."""
+PARTS = ("body", "head", "pooling")
+"""Parts of the config of an encoder."""
 
 
 def info(
     run: Run,
     file: Annotated[
         str | None,
-        typer.Argument(metavar="[MODEL]", help="Checkpoint, folder or ARPA file. `-`, or no MODEL, reads stdin."),
+        typer.Argument(
+            metavar="[MODEL]", help="Checkpoint, folder, name in the cache or ARPA file. `-`, or none: stdin."
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", "-m", metavar="MODEL", help="The same as the argument MODEL.")
@@ -89,7 +92,7 @@ def info(
         return
     if text is not None or distance is not None:
         raise UsageError("--text and --distance need --gradients")
-    record = _describe(name, verify=verify)
+    record = describe(name, verify=verify)
     with outputs.open_output(output) as out:
         if json:
             out.line(to_json(record))
@@ -139,14 +142,15 @@ def _readable(value: Any) -> str:
     return cell(value)
 
 
-def _describe(name: str, *, verify: bool) -> dict[str, Any]:
+def describe(name: str, *, verify: bool) -> dict[str, Any]:
     """Describe a checkpoint, folder or ARPA file; `verify`: say whether its tensors are those of its digests."""
     from lmkit import checkpoint, registry
 
     unprotected = {"verified": UNPROTECTED} if verify else {}
     if opening.is_folder(name):
-        return {**registry.describe_folder(Folder(name), name), **unprotected}
-    data = opening.read_model(name)
+        found = registry.describe_folder(opening.open_folder(name), name)
+        return {**found, "origin": opening.cached_revision(name), **unprotected}
+    data = opening.given_model(name, "MODEL")
     if not checkpoint.is_checkpoint(data[:9]):
         return {**registry.describe_arpa(data, streams.display(name)), **unprotected}
     with opening.error_context(name):
@@ -170,7 +174,9 @@ def _parts(record: dict[str, Any]) -> list[tuple[str, Any]]:
     tokenizer = dict(record["tokenizer"])
     if "chat_templates" in tokenizer:
         tokenizer["chat_templates"] = ", ".join(sorted(tokenizer["chat_templates"]))
+    parts = {name: config.pop(name) for name in PARTS if isinstance(config.get(name), dict)}
     lines += config.items()
+    lines += [(f"{name}.{key}", value) for name, part in parts.items() for key, value in part.items()]
     lines += [(f"text.{key}", value) for key, value in form.items()]
     lines += [(f"generation.{key}", value) for key, value in generation.items()]
     lines += [(f"tokenizer.{key}", value) for key, value in tokenizer.items()]
