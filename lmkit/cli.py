@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from lmkit import __version__, isolation
 from lmkit.command_table import BUILT_IN, COMMANDS, GROUPS, SORTING, SPREAD, SUMMARY, function_of, typed_command
-from lmkit.errors import LmkitError, OutputError, Status, Stopped, UsageError
+from lmkit.errors import LmkitError, MissingError, OutputError, Status, Stopped, UsageError
 
 LARGEST: dict[Any, float] = {int: (1 << 31) - 1, float: 1e38}
 """What options of numbers take at most, where they do not say less; no option takes NaN or an infinity."""
@@ -262,7 +262,7 @@ def run(words: Sequence[str]) -> int:
     except LmkitError as error:
         if debug:
             raise
-        _tell(program, str(error), error.hint)
+        _tell(program, str(error), error.hint or _installing(error))
         return error.status
     except (MemoryError, RecursionError) as error:
         if debug:
@@ -379,6 +379,15 @@ def _abandon_stdout() -> None:
     """What could not be written is not tried again when the interpreter ends."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _installing(error: LmkitError) -> str | None:
+    """The command that installs what an error misses, if it is a package."""
+    if not isinstance(error, MissingError) or error.package is None:
+        return None
+    from lmkit.io import installation
+
+    return installation.adding(error.package)
 
 
 def _tell(program: str, message: str, hint: str | None = None) -> None:

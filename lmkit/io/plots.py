@@ -59,7 +59,7 @@ def check(name: str) -> None:
     if _format(name) not in FORMATS:
         raise UsageError(f"{name}: a figure is a .png or an .svg")
     if find_spec("matplotlib") is None:
-        raise MissingError("figures are drawn with matplotlib", hint="pip install 'lmkit-cli[plot]'")
+        raise MissingError("figures are drawn with matplotlib", package="matplotlib")
     if not os.path.isdir(os.path.dirname(name) or "."):
         raise OutputError(f"{name}: there is no such folder")
 

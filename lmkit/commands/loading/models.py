@@ -30,7 +30,7 @@ def has_torch() -> bool:
 def needs_torch(what: str) -> None:
     """Raises MissingError where PyTorch is not there; `what` is done with it."""
     if not has_torch():
-        raise MissingError(f"{what} with PyTorch", hint="pip install 'lmkit-cli[torch]'")
+        raise MissingError(f"{what} with PyTorch", package="torch")
 
 
 def core_count(threads: int | None) -> int:
