@@ -10,12 +10,12 @@ _lmkit() {
     fi
     ((COMP_CWORD > 1)) && command=${COMP_WORDS[1]}
     case $command in
-        ngram | bpe | w2v | train | prompt | eval | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
+        ngram | bpe | w2v | train | finetune | prompt | eval | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
     esac
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample embed attention entropy compress decompress info convert completion help version ngram bpe w2v train prompt eval data scaling calc'
+            operand='ppl score next sample predict embed attention entropy compress decompress info convert completion help version ngram bpe w2v train finetune prompt eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -33,6 +33,10 @@ _lmkit() {
             options='-h --help'
             operand='ffn rnn transformer'
             ;;
+        'finetune')
+            options='-h --help'
+            operand='classify regress'
+            ;;
         'prompt')
             options='-h --help'
             operand='zero-shot few-shot cot fill chat extract answer ablate search tree'
@@ -43,7 +47,7 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text next format'
+            operand='text split shuffle next mask nsp format'
             ;;
         'scaling')
             options='-h --help'
@@ -161,6 +165,16 @@ _lmkit() {
                 --draft-tokens) value=' ' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'predict')
+            options='-m --model --scores --input --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
@@ -411,10 +425,11 @@ _lmkit() {
             esac
             ;;
         'bpe train')
-            options='--vocab-size --level --pattern --normalize --special --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--vocab-size --algorithm --level --pattern --normalize --special --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --vocab-size) value=' ' ;;
+                --algorithm) value='bpe wordpiece' ;;
                 --level) value='byte char' ;;
                 --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
@@ -498,7 +513,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                --format) value='tokenizer.json gpt2 tiktoken subword-nmt' ;;
+                --format) value='tokenizer.json gpt2 tiktoken subword-nmt vocab.txt' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -793,6 +808,45 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'finetune classify')
+            options='--valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --class-weights) value='none balanced' ;;
+                --select-by) value='accuracy macro_f1 loss' ;;
+                --ngrams) value='FILES' ;;
+                --char-ngrams) value='FILES' ;;
+                --min-count) value=' ' ;;
+                --hash-bits) value=' ' ;;
+                --normalize) value='FILES' ;;
+                --l2) value=' ' ;;
+                --folds) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune regress')
+            options='--valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --select-by) value='pearson spearman mse mae' ;;
+                --ngrams) value='FILES' ;;
+                --char-ngrams) value='FILES' ;;
+                --min-count) value=' ' ;;
+                --hash-bits) value=' ' ;;
+                --normalize) value='FILES' ;;
+                --l2) value=' ' ;;
+                --folds) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'prompt zero-shot')
             options='--instruction --sep -m --model --max-tokens --room --input --input-field --output-field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -1033,6 +1087,39 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'data split')
+            options='--input --field --on-error --encoding-errors --shares --group --stratify --normalize --only --seed --json --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --shares) value='FILES' ;;
+                --group) value='FILES' ;;
+                --stratify) value='FILES' ;;
+                --only) value='FILES' ;;
+                --seed) value=' ' ;;
+                --temp-dir) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data shuffle')
+            options='--input --field --on-error --encoding-errors --seed --memory --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --seed) value=' ' ;;
+                --memory) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'data next')
             options='--context --tokens --by --as --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -1041,6 +1128,35 @@ _lmkit() {
                 --tokens) value='word char byte' ;;
                 --by) value='line stream' ;;
                 --as) value='text ids' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data mask')
+            options='--tokens --mask-rate --whole-word --epoch --seed --show --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --tokens) value='word char byte' ;;
+                --mask-rate) value=' ' ;;
+                --epoch) value=' ' ;;
+                --seed) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data nsp')
+            options='--tokens --context --seed --show --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --tokens) value='word char byte' ;;
+                --context) value=' ' ;;
+                --seed) value=' ' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
@@ -1144,7 +1260,7 @@ _lmkit() {
             case $previous in
                 --vocab) value=' ' ;;
                 --max-order) value=' ' ;;
-                --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
+                --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large roberta electra-small modernbert-base llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

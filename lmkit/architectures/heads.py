@@ -61,6 +61,64 @@ class LanguageModelHead(Head):
         return math.prod((self.vocabulary, self.width))
 
 
+@dataclass(frozen=True, kw_only=True)
+class MaskedLanguageHead(Head):
+    """The logits of the token at a place, (V,), of its hidden vector h: W' N(f(W h + b)) + b'. Devlin et al. (2019).
+
+    Of a `tied` head W' is the body's table of embeddings. With `pair`, a linear map of the pooled vector gives the
+    logits, (2,), that a second text does not follow the first, and that it does.
+    """
+
+    kind: ClassVar[str] = "mlm"
+
+    vocabulary: int
+    width: int
+    """D."""
+    embedding: int
+    """E, numbers in a row of W'."""
+    bias: bool = True
+    norm_bias: bool = True
+    tied: bool = True
+    pair: bool = False
+
+    def shapes(self) -> Shapes:
+        """See `Head.shapes`."""
+        shapes = linear("mlm.transform", self.embedding, self.width, self.bias)
+        shapes["mlm.norm.weight"] = (self.embedding,)
+        if self.norm_bias:
+            shapes["mlm.norm.bias"] = (self.embedding,)
+        if not self.tied:
+            shapes["mlm.decoder.weight"] = (self.vocabulary, self.embedding)
+        shapes["mlm.decoder.bias"] = (self.vocabulary,)
+        return shapes | (linear("pair", 2, self.width, True) if self.pair else {})
+
+    @property
+    def products(self) -> int:
+        """See `Head.products`; at a place whose token is predicted."""
+        return self.embedding * (self.width + self.vocabulary)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorHead(Head):
+    """The logit that a token was replaced, of its hidden vector h: w f(W h + b) + c. Clark et al. (2020)."""
+
+    kind: ClassVar[str] = "discriminator"
+
+    width: int
+    """D."""
+
+    def shapes(self) -> Shapes:
+        """See `Head.shapes`."""
+        return linear("discriminator.dense", self.width, self.width, True) | linear(
+            "discriminator.score", 1, self.width, True
+        )
+
+    @property
+    def products(self) -> int:
+        """See `Head.products`."""
+        return self.width * (self.width + 1)
+
+
 def head_kind(config: Mapping[str, Any]) -> str:
     """Return the kind of head that a checkpoint's config names: `lm` where it names none, as language models do.
 

@@ -8,7 +8,8 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Json, Output, Run
 from lmkit.errors import UnmetError, UsageError
 from lmkit.io import outputs, streams
-from lmkit.io.records import cell, to_json
+from lmkit.io.progress import quantity
+from lmkit.io.records import cell, to_json, write_pairs, write_rows, write_sections
 
 INTACT, UNPROTECTED = "intact", "no digests"
 """What --verify finds where it finds no damage."""
@@ -100,11 +101,43 @@ def info(
 
 
 def _print(out: outputs.Output, record: dict[str, Any], *, tensors: bool) -> None:
-    for key, value in _lines(record):
-        out.line(f"{cell(key)}\t{cell(value)}")
-    if tensors:
-        for tensor, (dtype, shape) in record["tensors"].items():
-            out.line(f"tensor\t{cell(tensor)}\t{dtype}\t{'x'.join(map(str, shape))}")
+    listed = [(name, dtype, "x".join(map(str, shape))) for name, (dtype, shape) in record["tensors"].items()]
+    if out.screen is not None:
+        write_sections(out, _sections(record))
+        if tensors:
+            out.line("")
+            write_rows(out, ("tensor", "type", "shape"), listed)
+        return
+    write_pairs(out, _lines(record))
+    for tensor in listed if tensors else ():
+        out.line("\t".join(["tensor", *map(cell, tensor)]))
+
+
+def _sections(record: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """What a terminal shows: the lines by their prefixes, values as people write them."""
+    found: dict[str, list[tuple[str, str]]] = {"": []}
+    for key, value in _parts(record):
+        section, dot, name = key.partition(".")
+        size = f"{value:,} ({quantity(value, 'B')})" if key == "bytes" else _readable(value)
+        found.setdefault(section if dot else "", []).append((name or key, size))
+    return found
+
+
+def _readable(value: Any) -> str:
+    """A value as people write it: thousands apart, yes and no, lists and objects without quotation marks."""
+    if value is None or value == [] or value == {}:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_readable(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        if any(isinstance(inner, list | dict) for inner in value):
+            return "; ".join(map(_readable, value))
+        return ", ".join(str(inner) if isinstance(inner, int) else _readable(inner) for inner in value)
+    return cell(value)
 
 
 def describe(name: str, *, verify: bool) -> dict[str, Any]:
@@ -127,19 +160,24 @@ def describe(name: str, *, verify: bool) -> dict[str, Any]:
 
 
 def _lines(record: dict[str, Any]) -> list[tuple[str, object]]:
-    lines: list[tuple[str, object]] = [("kind", record["kind"])]
+    return [(key, _short(value)) for key, value in _parts(record)]
+
+
+def _parts(record: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The record as one list of names and values; names have the prefix of their part."""
+    lines: list[tuple[str, Any]] = [("kind", record["kind"])]
     config = dict(record["config"])
     form = config.pop("text", {})  # how a neural model reads text
     generation = config.pop("generation", {})
     tokenizer = dict(record["tokenizer"])
     if "chat_templates" in tokenizer:
         tokenizer["chat_templates"] = ", ".join(sorted(tokenizer["chat_templates"]))
-    lines += [(key, _short(value)) for key, value in config.items()]
-    lines += [(f"text.{key}", _short(value)) for key, value in form.items()]
-    lines += [(f"generation.{key}", _short(value)) for key, value in generation.items()]
-    lines += [(f"tokenizer.{key}", _short(value)) for key, value in tokenizer.items()]
+    lines += config.items()
+    lines += [(f"text.{key}", value) for key, value in form.items()]
+    lines += [(f"generation.{key}", value) for key, value in generation.items()]
+    lines += [(f"tokenizer.{key}", value) for key, value in tokenizer.items()]
     lines += [("parameters", record["parameters"]), ("bytes", record["bytes"])]
-    lines += [(f"origin.{key}", _short(value)) for key, value in record["origin"].items()]
+    lines += [(f"origin.{key}", value) for key, value in record["origin"].items()]
     return lines + ([("verified", record["verified"])] if "verified" in record else [])
 
 

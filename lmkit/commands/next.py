@@ -24,7 +24,7 @@ from lmkit.commands.options.standard import (
 from lmkit.errors import UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.records import Table, cell
-from lmkit.io.terminal import bars
+from lmkit.io.tables import bars
 
 if TYPE_CHECKING:  # numpy is not needed for help
     from lmkit.protocols import F64, LanguageModel, State, StoredModel
@@ -90,12 +90,12 @@ def next_token(
     )
     with outputs.open_output(output) as out:
         if plot:
-            for line in bars([(cell(r["token"]), cell(r["probability"]), r["probability"]) for r in records]):
+            for line in bars(
+                [(cell(r["token"]), cell(r["probability"]), r["probability"]) for r in records], out.columns
+            ):
                 out.line(line)
             return
-        table = Table(out, ("token", "id", "probability", "nats", *(["logit"] if logits else [])), as_json=json)
-        for record in records:
-            table.row(record)
+        Table(out, ("token", "id", "probability", "nats", *(["logit"] if logits else [])), as_json=json).rows(records)
 
 
 def next_records(

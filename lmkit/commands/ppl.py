@@ -13,7 +13,7 @@ from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.reports.perplexity import ModelScore, ScoreReport, rank_models
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
-from lmkit.io.records import Table, cell, to_json
+from lmkit.io.records import Table, to_json, write_pairs
 from lmkit.io.text_sources import SourceReader
 from lmkit.protocols import LanguageModel
 
@@ -108,7 +108,6 @@ def ppl(
             shown.add(one.record("total" if len(texts) > 1 else streams.display(texts[0]), one.total), last=True)
             one.tell_impossible()
         running_text.warn_replaced_bytes(run, reader)
-        shown.finish()
 
 
 def check_ends(names: Sequence[str], models: Sequence[LanguageModel], *, no_eos: bool, explain: bool) -> None:
@@ -213,5 +212,4 @@ def _explain(
     if as_json:
         out.line(to_json(run.signed(summary)))
     else:
-        for key, value in summary.items():
-            out.line(f"{key}\t{cell(value, 9)}")
+        write_pairs(out, summary.items(), digits=9)

@@ -11,8 +11,9 @@ from lmkit.io import outputs
 from lmkit.io.records import Table
 
 PRESETS = (
-    "gpt1", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "bert-base", "bert-large", "llama-7b", "llama-13b",
-    "llama-3-8b", "smollm2-135m", "smollm2-360m", "smollm2-1.7b", "qwen2.5-0.5b", "qwen3-0.6b", "qwen3-1.7b",
+    "gpt1", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "bert-base", "bert-large", "roberta", "electra-small",
+    "modernbert-base", "llama-7b", "llama-13b", "llama-3-8b", "smollm2-135m",
+    "smollm2-360m", "smollm2-1.7b", "qwen2.5-0.5b", "qwen3-0.6b", "qwen3-1.7b",
 )  # fmt: skip
 
 
@@ -46,8 +47,9 @@ def plan(
     weight of matrices and head, 4 per query component and visible position.
 
     A full n-gram table over V words has V^n probabilities, V^(n-1) (V-1) of them free. The 0-gram model is
-    uniform. Presets: gpt1, gpt2, gpt2-medium, gpt2-large, gpt2-xl, bert-base, bert-large, llama-7b, llama-13b,
-    llama-3-8b, smollm2-135m, smollm2-360m, smollm2-1.7b, qwen2.5-0.5b, qwen3-0.6b, qwen3-1.7b.
+    uniform. Presets: gpt1, gpt2, gpt2-medium, gpt2-large, gpt2-xl, bert-base, bert-large, roberta,
+    electra-small, modernbert-base, llama-7b, llama-13b, llama-3-8b, smollm2-135m, smollm2-360m, smollm2-1.7b,
+    qwen2.5-0.5b, qwen3-0.6b, qwen3-1.7b.
 
     Examples:
       lmkit scaling plan --preset gpt2 --preset bert-base

@@ -138,8 +138,7 @@ def _scores(
         if not explain or as_json:
             table.row(record)
             continue
-        for factor in record["factors"]:
-            table.row({"line": number, **factor, "context": " ".join(factor["context"])})
+        table.rows({"line": number, **each, "context": " ".join(each["context"])} for each in record["factors"])
 
 
 def fields_of(model: LanguageModel, line: "Line", signature: str, *, explain: bool) -> dict[str, Any]:
@@ -174,8 +173,7 @@ def _surprisals(
         if as_json:
             table.row({"line": number, "text": _text(line.text), "surprisal": tokens, "signature": signature})
             continue
-        for token in tokens:
-            table.row({"line": number, **token})
+        table.rows({"line": number, **token} for token in tokens)
 
 
 def _pairs(
@@ -214,4 +212,4 @@ def _pairs(
     if as_json:
         table.row(run.signed({"accuracy": won / count, "pairs": count, "signature": signature}))
     else:
-        out.line(f"accuracy\t{won / count:.6g}\t{won} of {count}")
+        out.line(("  " if out.screen else "\t").join(["accuracy", f"{won / count:.6g}", f"{won} of {count}"]))

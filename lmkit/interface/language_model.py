@@ -137,8 +137,7 @@ class LanguageModel(Opened):
             running_text.warn_replaced_bytes(run, reader)
             record = scored.record("total", scored.total)
             found: dict[str, Any] = {each.name: record[each.name] for each in fields(Perplexity) if each.name in record}
-            found["impossible"] = tuple(record.get("impossible", ()))
-            return Perplexity(**found)
+            return Perplexity(**{**found, "impossible": tuple(record.get("impossible", ()))})
 
     def _scored_by(self, asked: scoring_models.ScoringOptions, threads: int | None) -> StoredModel:
         """The model as it scores texts, kept until other options are asked for."""

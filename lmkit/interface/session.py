@@ -14,7 +14,8 @@ from lmkit.commands.options.standard import Run
 from lmkit.errors import LmkitWarning
 from lmkit.inference import blas_threads
 from lmkit.io.limited_process import LimitedWorker
-from lmkit.io.terminal import Progress, Terminal
+from lmkit.io.messages import Terminal
+from lmkit.io.progress import Progress
 
 _HERE = str(Path(lmkit.__file__).parent) + os.sep
 _lock = RLock()
@@ -30,7 +31,7 @@ class Warnings(Terminal):
         """See `Terminal.notice`."""
         warnings.warn(message, LmkitWarning, stacklevel=_depth())
 
-    def progress(self, title: str, total: int | None = None, unit: str = "B") -> Progress:
+    def progress(self, title: str, total: float | None = None, unit: str = "B") -> Progress:
         """See `Terminal.progress`."""
         return Terminal(quiet=True).progress(title, total, unit)
 

@@ -15,7 +15,7 @@ from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import outputs, size_limits, streams
 
 IMPORTED = ("tokenizer.json", "gpt2", "tiktoken", "sentencepiece", "subword-nmt")
-EXPORTED = ("tokenizer.json", "gpt2", "tiktoken", "subword-nmt")
+EXPORTED = ("tokenizer.json", "gpt2", "tiktoken", "subword-nmt", "vocab.txt")
 _IN_FOLDERS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("tokenizer.model",), ("spiece.model",))
 
 
@@ -90,8 +90,8 @@ def export(
             "--format",
             metavar="FORMAT",
             callback=choice(*EXPORTED),
-            help="Output format: `tokenizer.json`, `gpt2` (vocab.json and merges.txt, in the folder of -o), `tiktoken` "
-            "or `subword-nmt`.",
+            help="Output format: `tokenizer.json`, `gpt2` (vocab.json and merges.txt, in the folder of -o), "
+            "`tiktoken`, `subword-nmt`, or `vocab.txt` (BERT's, of WordPiece).",
         ),
     ] = "tokenizer.json",
     output: Output = None,
@@ -223,13 +223,16 @@ def _read_tiktoken(run: Run, data: bytes, pattern: str | None) -> Any:
 
 def _written(form: str, tokenizer: Any) -> dict[str, bytes]:
     """What is to be written, by name in a folder; the empty name is the output itself."""
-    from lmkit.tokenization.formats import gpt2, subword_nmt, tiktoken, tokenizer_json_writer
+    from lmkit.tokenization.formats import gpt2, subword_nmt, tiktoken, tokenizer_json_writer, vocab_txt
 
     if form == "gpt2":
         vocabulary, merges = gpt2.write(tokenizer)
         return {"vocab.json": vocabulary, "merges.txt": merges}
-    module = {"tokenizer.json": tokenizer_json_writer, "tiktoken": tiktoken, "subword-nmt": subword_nmt}[form]
-    return {"": module.write(tokenizer)}
+    modules = {
+        "tokenizer.json": tokenizer_json_writer, "tiktoken": tiktoken, "subword-nmt": subword_nmt,
+        "vocab.txt": vocab_txt,
+    }  # fmt: skip
+    return {"": modules[form].write(tokenizer)}
 
 
 def _record(name: str, data: bytes) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.errors import CheckpointError, DataError, LmkitError, MissingError, UsageError
 from lmkit.io import gguf, hub_cache, streams
 from lmkit.io.folders import Folder
-from lmkit.io.terminal import Terminal, is_terminal
+from lmkit.io.messages import Terminal
+from lmkit.io.terminal import is_terminal
 from lmkit.protocols import LanguageModel, StoredModel, is_language_model
 
 BIG = 64 << 20  # bytes of a model from which on several threads pay

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from lmkit.io.terminal import Terminal
+from lmkit.io.messages import Terminal
 
 
 class Mark(NamedTuple):
@@ -214,7 +214,7 @@ Memory = Annotated[
     str | None,
     typer.Option(
         "--memory", metavar="SIZE", show_default="half of the free memory",
-        help="Memory limit for counting, such as `2G`. Beyond it, sorted runs go to disk.",
+        help="Memory limit, such as `2G`. Beyond it, temporary files are used.",
     ),
 ]  # fmt: skip
 TempDir = Annotated[

@@ -243,7 +243,7 @@ def _listing(group: "Sequence[Trial]", answers: Sequence[str]) -> bytes:
 
 def _show(run: Run, out: outputs.Output, outcomes: "Sequence[Outcome]", signature: str, *, as_json: bool) -> None:
     if not as_json:
-        metrics.show(run, out, [dict(zip(COLUMNS, _row(one), strict=True)) for one in outcomes], signature)
+        metrics.show(out, [dict(zip(COLUMNS, _row(one), strict=True)) for one in outcomes], signature)
         return
     for one in outcomes:
         apart = one.difference

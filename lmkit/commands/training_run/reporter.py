@@ -76,7 +76,7 @@ class TrainingReporter:
         self._run, self._plan, self._texts, self._settings, self._speaks = run, plan, texts, settings, speaks
         amount = plan.steps if plan.steps is not None else math.ceil(plan.seconds)
         self._progress = run.terminal.progress("training", amount, "")
-        self._before = 0.0
+        self._before: float | None = None
 
     def notice(self, text: str) -> None:
         """One line for people, from one process of several."""
@@ -100,7 +100,11 @@ class TrainingReporter:
         per_byte = nats / LN2 / self._texts.validation.bytes_per_token
         self.log.write(event, "evaluation", nats=nats, bits_per_byte=per_byte, accuracy=event.numbers["accuracy"])
         self.curve.evaluated(event.step, nats)
-        if not last:
+        if last:
+            return
+        if self._progress.is_picture:
+            self._progress.keep(f"validation {nats:.3f}")
+        else:
             self.notice(f"step {event.step}: validation {nats:.4f} nats, {per_byte:.4f} bits a byte")
 
     def stepped(self, event: Any) -> None:
@@ -114,10 +118,16 @@ class TrainingReporter:
         )  # fmt: skip
         self.curve.stepped(event.step, nats, event.rate)
         if self._speaks:
-            spent = 1 if self._plan.steps is not None else event.seconds - self._before
             rate = event.tokens / event.seconds
-            self._progress.advance(spent, f"{nats:.3f} nats  {per_byte:.3f} bits a byte  {rate:,.0f} tokens/s")
-        self._before = event.seconds
+            self._advance(event, f"{nats:.3f} nats", f"{rate:,.0f} tokens/s", f"{per_byte:.3f} bits a byte")
+
+    def _advance(self, event: Any, *figures: str) -> None:
+        """Shows the progress after a step. The first one's time says little of the others, nor do resumed ones'."""
+        before, self._before = self._before, event.seconds
+        if before is None:
+            self._progress.begin(event.step if self._plan.steps is not None else event.seconds)
+        else:
+            self._progress.advance(1 if self._plan.steps is not None else event.seconds - before, *figures)
 
     def ended(self, trainer: Any, metrics: dict[str, float]) -> None:
         """What the run took and what came of it."""

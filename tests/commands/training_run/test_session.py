@@ -15,7 +15,7 @@ from lmkit.commands.options.standard import ADJUSTABLE, UNRECORDED, Run
 from lmkit.commands.training_run.event_log import EventLog
 from lmkit.commands.training_run.session import Point, Session, state_file
 from lmkit.errors import CheckpointError, Diverged, OutputError, Stopped, UsageError
-from lmkit.io.terminal import Terminal
+from lmkit.io.messages import Terminal
 
 NEURAL = {
     UNRECORDED: {
