@@ -8,8 +8,9 @@ import typer
 from lmkit.commands.loading import mixtures, running_text, scoring_models
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.option_groups import with_groups
-from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Output, Run, Threads
+from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Output, Pseudo, Run, Threads
 from lmkit.commands.options.text_input import TextFiles
+from lmkit.commands.reports import pseudo_scoring
 from lmkit.commands.reports.perplexity import ModelScore, ScoreReport, rank_models
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
@@ -44,6 +45,7 @@ def ppl(
             "best.",
         ),
     ] = None,
+    pseudo: Pseudo = False,
     *,
     scoring: scoring_models.ScoringOptions,
     threads: Threads = None,
@@ -65,6 +67,8 @@ def ppl(
     model. --mix adds the interpolated model, p = sum of w_i p_i. `--mix auto` estimates the weights by EM on
     --mix-text.
 
+    --pseudo takes an encoder: exp of minus the mean pseudo-log-likelihood (Salazar et al. 2020), line by line.
+
     Examples:
       lmkit ppl -m model.lm test.txt
       lmkit ngram fit train.txt | lmkit ppl test.txt
@@ -73,6 +77,12 @@ def ppl(
       lmkit ppl --compare one.lm two.lm < dev.txt
       lmkit ppl -m neural.lm -m ngram.lm --mix auto --mix-text dev.txt test.txt
     """
+    if pseudo:
+        pseudo_scoring.refuse(scoring, {"--explain": explain, "--compare": bool(compare), "--no-eos": no_eos})
+        pseudo_scoring.perplexity(
+            run, model, files, scoring, threads=threads, as_json=json, bare=bare, output=output
+        )  # fmt: skip
+        return
     names, texts = opening.sources([*(model or []), *(compare or [])], files)
     opening.check_single_stdin(*names, *texts, scoring.mix_text)
     if explain and (bare or len(names) > 1):

@@ -146,7 +146,8 @@ class _WordPiece:
             "algorithm": "wordpiece", "min_frequency": self._minimum, "normalize": list(self._forms),
             "special": self._special, "vocab_size": self._size,
         }  # fmt: skip
-        record = hashed.record() | stored(reader, files, hashed.record())
+        record = hashed.record()
+        record |= stored(reader, files, record)
         model: Any = TokenizerFile(tokenizer, {"words": int(counts.counts.sum())})
         return checkpoint_bytes(model, origin("bpe train", settings, [record]))
 

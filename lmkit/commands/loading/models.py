@@ -13,7 +13,7 @@ from lmkit.io import gguf, hub_cache, streams
 from lmkit.io.folders import Folder
 from lmkit.io.messages import Terminal
 from lmkit.io.terminal import is_terminal
-from lmkit.protocols import LanguageModel, StoredModel, is_language_model
+from lmkit.protocols import LanguageModel, StoredModel, is_encoder, is_language_model
 
 BIG = 64 << 20  # bytes of a model from which on several threads pay
 
@@ -123,6 +123,15 @@ def open_any(name: str) -> Any:
 def is_gguf(name: str, data: memoryview) -> bool:
     """Whether a file is a GGUF file; it must be named, as it is mapped."""
     return name != streams.STDIN and bytes(data[:4]) == gguf.MAGIC
+
+
+def open_weights(name: str) -> Any:
+    """The weights of a neural model, a checkpoint or a folder of Hugging Face's. Raises CheckpointError."""
+    from lmkit import registry
+
+    if is_folder(name):
+        return registry.weights_in(Folder(name), name)
+    return registry.weights_of(read_model(name), streams.display(name), unprotected(name))
 
 
 def unprotected(name: str) -> Callable[[Any], None]:
@@ -246,8 +255,17 @@ def open_distribution(name: str) -> Any:
 
 def open_language_model(name: str) -> StoredModel:
     """A model that gives the next token's distribution."""
-    model = open_any(name)
+    return require_language_model(open_any(name), name)
+
+
+def require_language_model(model: Any, name: str) -> StoredModel:
+    """The same model. Raises CheckpointError where it gives no distribution of the next token."""
     if not is_language_model(model):
+        if is_encoder(model):
+            raise CheckpointError(
+                f"{streams.display(name)}: an encoder, which reads both ways and does not say what comes next",
+                hint="`lmkit fill` fills masks with it, `lmkit ppl --pseudo` scores, `lmkit embed` gives vectors",
+            )
         hint = "`lmkit ngram fit --from-counts` makes a model of it" if model.kind == "ngram-counts" else None
         raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, not a language model", hint=hint)
     return model

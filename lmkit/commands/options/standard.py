@@ -144,6 +144,13 @@ EncodingErrors = Annotated[
     ),
 ]  # fmt: skip
 NoEos = Annotated[bool, typer.Option("--no-eos", help="Do not score the end-of-line token.")]
+Pseudo = Annotated[
+    bool,
+    typer.Option(
+        "--pseudo",
+        help="Pseudo-log-likelihood, for encoders: each token given all others of its line, with that token masked.",
+    ),
+]
 Mix = Annotated[
     str | None,
     typer.Option(

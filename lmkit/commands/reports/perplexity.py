@@ -54,13 +54,14 @@ class ModelScore:
 
     def record(self, text: str, totals: "Totals") -> dict[str, Any]:
         """The numbers of a text under this model."""
-        record = {"file": text, **_numbers(totals), "signature": self.signature, "model": self.name, **self._more}
+        record = {"file": text, **numbers_of(totals), "signature": self.signature, "model": self.name, **self._more}
         if totals.impossible:
             record["impossible"] = self.spelled()
         return record
 
 
-def _numbers(totals: "Totals") -> dict[str, Any]:
+def numbers_of(totals: "Totals") -> dict[str, Any]:
+    """What records say of totals, under COLUMNS."""
     return {
         "perplexity": totals.perplexity if totals.tokens else None,
         "perplexity_known": totals.perplexity_known if totals.tokens > totals.unknown_tokens else None,
