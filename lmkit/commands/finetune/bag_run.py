@@ -61,9 +61,7 @@ class BagRun:
                 + (f"; validation{shown[1:]}" if shown else "")
             )
             result = {"l2": trained.l2, "ngrams": size, "validation": measured}
-            names = (self.run.settings["train"], self.examples.valid)
-            read = zip((found, held_out), names, strict=True)
-            inputs = [record(one, name) for one, name in read if one is not None]
+            inputs = records(self.run, self.examples, found, held_out)
             settings = {key: value for key, value in self.run.settings.items() if key not in self._unrecorded()}
             for piece in checkpoint_bytes(
                 trained.model, {**origin(self.run.command, settings, inputs), "trained": result}
@@ -83,7 +81,17 @@ class BagRun:
         return Folds(folds([example.label for example in found], self.bag.folds, self.examples.seed), merit)
 
 
-def record(found: Sequence[LabelledText], name: str | None) -> dict[str, Any]:
+def records(
+    run: Run, examples: Examples, found: Sequence[LabelledText], held_out: Sequence[LabelledText] | None
+) -> list[dict[str, Any]]:
+    """What the origin says of the examples to train on and to validate on."""
+    inputs = [_record(found, run.settings["file"])]
+    if held_out is not None:
+        inputs.append(_record(held_out, examples.valid))
+    return inputs
+
+
+def _record(found: Sequence[LabelledText], name: str | None) -> dict[str, Any]:
     """What the origin says of examples: how many, the SHA-256 of their texts and labels, and the file as it is."""
     digest = sha256()
     for example in found:
