@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lmkit.commands.finetune.bag_run import BagRun, record
+from lmkit.commands.finetune.bag_run import BagRun, records
 from lmkit.commands.finetune.neural_run import Labelled, Task, check_group, fine_tune
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.finetuning import (
@@ -67,7 +67,7 @@ def classify(
         _train_bag(run, data, examples, str(select_by), bag)
         return
     task = Task("classify", data.names, len(data.found[0].texts), str(select_by))
-    inputs = [record(one) for one in (data.found, data.held_out) if one is not None]
+    inputs = records(run, examples, data.found, data.held_out)
     held_out = None if data.held_out is None else _labelled(data.held_out, data.held_out_labels)
     fine_tune(run, model, examples, neural, task, _labelled(data.found, data.labels, data.costs), held_out, inputs)
 

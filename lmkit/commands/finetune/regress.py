@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lmkit.commands.finetune.bag_run import BagRun, record
+from lmkit.commands.finetune.bag_run import BagRun, records
 from lmkit.commands.finetune.neural_run import Labelled, Task, check_group, fine_tune
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.finetuning import BAG, SECTIONS, VALUE_METRICS, Bag, Examples, Train, select_by
@@ -59,7 +59,7 @@ def regress(
             "regress", (), len(found[0].texts), str(select_by), float(values.mean()), float(values.std()) or 1.0
         )
         right = None if held_out is None or others is None else _labelled(held_out, others)
-        inputs = [record(one) for one in (found, held_out) if one is not None]
+        inputs = records(run, examples, found, held_out)
         fine_tune(run, model, examples, neural, task, _labelled(found, values), right, inputs)
         return
     from lmkit.linear_models import bag_training
