@@ -61,9 +61,9 @@ def attention(
 ) -> None:  # fmt: skip
     """Print the attention weights of a transformer, or a mask.
 
-    The result is a JSON object. `tokens` are the start token and the tokens of --text. `weights` has, per layer,
-    head and token, the weight on each token; each row sums to 1, and later tokens get exactly 0. --layer and
-    --head print one head as a table, a row per attending token.
+    The result is a JSON object. `tokens` are the start token and the tokens of --text; of an encoder those with its
+    special tokens. `weights` has, per layer, head and token, the weight on each token; each row sums to 1, and later
+    tokens get exactly 0, except in encoders. --layer and --head print one head as a table, a row per attending token.
 
     --mask-only prints the mask of N tokens, a row each: 1 where attention is allowed, 0 elsewhere.
 
@@ -99,20 +99,34 @@ def attention(
 
 def _weights(name: str, text: str) -> tuple[list[str], Any]:
     """The tokens of the text, behind a start token if it has one, and their attention, (layers, heads, T, T)."""
-    import numpy as np
-
     from lmkit.data.sequences import encode_prompt
+    from lmkit.inference.encoder import EncoderModel
 
     model = opening.open_any(name)
+    if isinstance(model, EncoderModel):
+        whole = model.form.single(model.tokenizer.encode(streams.argument_bytes(text).replace(b"\n", b" "))).ids
+        with opening.error_context(name):
+            weights = model.attention(whole)
+        return _checked(name, [_piece(model, token) for token in whole.tolist()], weights)
     if not has_attention(model):
         raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no attention")
     tokenizer = model.tokenizer
     ids = encode_prompt(tokenizer, model.form, streams.argument_bytes(text, raw=tokenizer.accepts_any_bytes))
-    weights = model.attention(ids)
+    return _checked(name, [_piece(model, token) for token in model.form.begun(ids).tolist()], model.attention(ids))
+
+
+def _piece(model: Any, token: int) -> str:
+    piece: bytes = model.tokenizer.piece(token)
+    return piece.decode(errors="replace")
+
+
+def _checked(name: str, tokens: list[str], weights: Any) -> tuple[list[str], Any]:
+    """The same. Raises CheckpointError where weights are no numbers."""
+    import numpy as np
+
     if np.isnan(weights).any():
         raise CheckpointError(f"{streams.display(name)}: damaged checkpoint: its weights give no attention")
-    tokens = model.form.begun(ids).tolist()
-    return [tokenizer.piece(token).decode(errors="replace") for token in tokens], weights
+    return tokens, weights
 
 
 def _print_head(out: outputs.Output, tokens: list[str], rows: list[list[float]]) -> None:
