@@ -4,8 +4,8 @@
 
 Both train a model of the same layers and width on blocks of the same length, each in a process of its own, until it has
 taken so many CPU seconds (user + system, all threads; reading and encoding not counted). Both are scored on the same
-blocks of VALID under one mask of 15 %. The peer is BertForMaskedLM with its published post-norm shape, AdamW and a linear
-schedule, padding-free blocks, and logits at all places, as run_mlm.py has it; its learning rate is `--peer-lr`.
+blocks of VALID under one mask of 15 %. The peer is BertForMaskedLM with its published post-norm shape, AdamW, a linear
+schedule, full blocks, and logits at all places, as run_mlm.py has it; its learning rate is `--peer-lr`.
 """
 
 import argparse

@@ -134,7 +134,7 @@ def serialize(checkpoint: Checkpoint) -> Iterator[bytes | memoryview]:
     """The bytes of a checkpoint, in pieces, in one pass over the file."""
     values = {key: canonical(getattr(checkpoint, key)) for key in VALUES}
     texts = {name: digests.to_text(_digests(name, tensor)) for name, tensor in checkpoint.tensors.items()}
-    about = {"algorithm": digests.ALGORITHM, "block": digests.BLOCK, "tensors": texts}
+    about = {"algorithm": digests.WRITTEN, "block": digests.BLOCK, "tensors": texts}
     metadata = {**values, DIGESTS: canonical(about)}
     digest = _digest(checkpoint.kind, FORMAT, metadata, checkpoint.shapes())
     mark = {"digest": digest, "format": FORMAT, "kind": checkpoint.kind}
@@ -196,17 +196,18 @@ def parse(data: Buffer, name: str = "") -> Checkpoint:
 
 def _guards(about: Mapping[str, Any], stored: Mapping[str, Stored], file: str) -> dict[str, Guard]:
     """What compares each tensor with its digests. Raises CheckpointError where it has none."""
-    if (about.get("algorithm"), about.get("block")) != (digests.ALGORITHM, digests.BLOCK):
+    algorithm = str(about.get("algorithm"))
+    if algorithm not in digests.ALGORITHMS or about.get("block") != digests.BLOCK:
         raise CheckpointError("the checkpoint has digests of a kind unknown here", hint="update lmkit to read it")
     texts = about.get("tensors")
     if not isinstance(texts, dict):
         raise CheckpointError("damaged checkpoint: no digests of the tensors")
     guards = {}
     for name, tensor in stored.items():
-        found = digests.from_text(texts.get(name), len(tensor.data))
+        found = digests.from_text(texts.get(name), len(tensor.data), digests.ALGORITHMS[algorithm])
         if found is None:
             raise CheckpointError(f"damaged checkpoint: no digests of tensor {name!r}")
-        guards[name] = Guard(name, tensor.data, found, file)
+        guards[name] = Guard(name, tensor.data, found, file, algorithm)
     return guards
 
 

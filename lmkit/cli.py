@@ -20,7 +20,7 @@ from lmkit.errors import LmkitError, OutputError, Status, Stopped, UsageError
 LARGEST: dict[Any, float] = {int: (1 << 31) - 1, float: 1e38}
 """What options of numbers take at most, where they do not say less; no option takes NaN or an infinity."""
 _LONG = re.compile(r"\S{200,}")
-WRITTEN = ("log", "items_file", "plot")
+WRITTEN = ("log", "items_file", "plot", "report")
 """Parameters beside `output` that name files which a command writes."""
 READ = re.compile(r"\b(FILE|MODEL|FOLDER|INPUT|SHOTS|TRAIN|TEST|COUNTS)\b|^KIND$")
 """Metavariables of parameters that name files which it reads, a tokenizer's among them."""
@@ -30,12 +30,13 @@ def build(loaded: Sequence[str]) -> Any:
     """The parser; only the commands in `loaded` bring their options with them."""
     import typer
 
+    from lmkit.commands.options import help_pages
     from lmkit.commands.options.option_groups import command_class
 
-    settings: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+    settings: dict[str, Any] = {"help_option_names": ["-h", "--help"], **help_pages.settings()}
     plain: dict[str, Any] = {
         "add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False,
-        "context_settings": settings,
+        "context_settings": settings, "cls": help_pages.HelpGroup,
     }  # fmt: skip
     app = typer.Typer(help=SUMMARY, **plain)
 
@@ -91,7 +92,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
     from lmkit.commands.options.standard import Run
     from lmkit.io import config_file as yaml_settings
     from lmkit.io import mapped_files, outputs
-    from lmkit.io.terminal import Terminal
+    from lmkit.io.messages import Terminal
 
     def read_config(context: typer.Context, value: str | None) -> str | None:
         if value is not None:
@@ -380,8 +381,6 @@ def _abandon_stdout() -> None:
 
 
 def _tell(program: str, message: str, hint: str | None = None) -> None:
-    from lmkit.io.terminal import visible
+    from lmkit.io.messages import tell_error
 
-    print(visible(f"{program}: {' '.join(message.splitlines())}"), file=sys.stderr)
-    if hint:
-        print(visible(f"  hint: {hint}"), file=sys.stderr)
+    tell_error(program, message, hint)

@@ -18,6 +18,7 @@ BPE = "lmkit.commands.bpe"
 W2V = "lmkit.commands.w2v"
 TRAIN = "lmkit.commands.train"
 CALC = "lmkit.commands.calc"
+FINETUNE = "lmkit.commands.finetune"
 PROMPT = "lmkit.commands.prompt"
 DATA = "lmkit.commands.data"
 COMMANDS = {
@@ -25,6 +26,8 @@ COMMANDS = {
     "score": Command("lmkit.commands.score", "score", "Score each line or token: log-probability under any model."),
     "next": Command("lmkit.commands.next", "next_token", "Show the distribution of the next token after a prompt."),
     "sample": Command("lmkit.commands.sample", "sample", "Generate text with any model."),
+    "fill": Command("lmkit.commands.fill", "fill", "Fill masks: the most probable tokens at each [MASK] of a text."),
+    "predict": Command("lmkit.commands.predict", "predict", "Predict labels or numbers with a fine-tuned model."),
     "embed": Command("lmkit.commands.embed", "embed", "Embed lines or tokens as vectors."),
     "attention": Command(
         "lmkit.commands.attention", "attention", "Print the attention weights of a transformer, or a mask."
@@ -71,6 +74,8 @@ COMMANDS = {
     "train encoder": Command(
         f"{TRAIN}.encoder", "encoder", "Train an encoder: BERT's kind of model, which reads both ways."
     ),
+    "finetune classify": Command(f"{FINETUNE}.classify", "classify", "Train a classifier on labelled texts."),
+    "finetune regress": Command(f"{FINETUNE}.regress", "regress", "Train a regressor on texts with numbers."),
     "prompt zero-shot": Command(
         f"{PROMPT}.zero_shot", "zero_shot", "Make zero-shot prompts: an instruction and the item."
     ),
@@ -89,6 +94,8 @@ COMMANDS = {
     "prompt tree": Command(f"{PROMPT}.tree", "tree", "Answer prompts by tree-of-thoughts search or self-consistency."),
     "eval text": Command("lmkit.commands.eval.text", "text", "Measure the diversity of texts."),
     "data text": Command(f"{DATA}.texts", "text", "Print a sample text that every Python installation contains."),
+    "data split": Command(f"{DATA}.split", "split", "Split a corpus into shares, such as train, valid and test."),
+    "data shuffle": Command(f"{DATA}.shuffle", "shuffle", "Shuffle the lines or records of a corpus."),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
     "data mask": Command(f"{DATA}.mask", "mask", "Mask tokens of a text: the training examples of BERT."),
     "data nsp": Command(f"{DATA}.nsp", "nsp", "Make sentence pairs of a text, for next-sentence prediction."),
@@ -139,9 +146,10 @@ GROUPS = {
     "bpe": "Tokenizers: train (BPE, WordPiece), encode, decode, measure, convert.",
     "w2v": "Word vectors: train, query, evaluate, plot, convert.",
     "train": "Train neural models: feed-forward, recurrent, transformer, encoder.",
+    "finetune": "Fine-tune models, or train baselines, on examples.",
     "prompt": "Prompts: write, answer, search, compare.",
     "eval": "Score predictions against references.",
-    "data": "Sample texts and training examples.",
+    "data": "Corpora: split, shuffle and more; training examples.",
     "scaling": "Model sizes: parameters and FLOPs.",
     "calc": "Calculate formulas on numbers given as JSON.",
 }

@@ -29,6 +29,10 @@ class LmkitError(Exception):
         self.hint = hint
 
 
+class LmkitWarning(UserWarning):
+    """What a command would say on stderr, as a warning of the Python interface."""
+
+
 class OutputError(LmkitError):
     """The output could not be written (disk full, no permission, closed)."""
 

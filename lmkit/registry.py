@@ -6,6 +6,8 @@ Knows names of kinds and first bytes, no files: who calls has the bytes.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
 from importlib import import_module
 from typing import Any
 
@@ -17,6 +19,7 @@ KINDS: Mapping[str, str] = {
     **{kind: family.model for kind, family in FAMILIES.items()},
     "encoder": ENCODER.model,
     "adapter": "lmkit.architectures.adapters:AdapterWeights",
+    "bag-of-ngrams": "lmkit.linear_models.bag_of_ngrams:BagOfNgrams",
     "ngram": "lmkit.ngram.backoff_model:NGram",
     "ngram-counts": "lmkit.ngram.count_file:CountFile",
     "pretoken-counts": "lmkit.tokenization.bpe.pretoken_counts:PretokenCounts",
@@ -139,6 +142,12 @@ def weights_in_gguf(values: Mapping[str, Any], tensors: Mapping[str, Any], name:
         return import_module("lmkit.architectures.gguf").read(values, tensors)
 
 
+def load_gguf(values: Mapping[str, Any], tensors: Mapping[str, Any], data: memoryview, name: str) -> Any:
+    """The model of what a GGUF file of such bytes says. Raises CheckpointError as `weights_in_gguf` does."""
+    weights = weights_in_gguf(values, tensors, name)
+    return imported(KINDS["transformer"])(replace(weights, digest=sha256(data).hexdigest()))
+
+
 Record = dict[str, Any]
 """What `lmkit info` says: kind, config, tokenizer, numbers of parameters and bytes, origin, tensors, digest."""
 
@@ -161,7 +170,7 @@ def describe_checkpoint(content: Content, size: int) -> Record:
 
 def _is_parameter(name: str, dtype: str) -> bool:
     """Whether a tensor is the model's own and was learned; the lengths of word vectors follow from these."""
-    return dtype.lstrip("B").startswith("F") and name != "norms" and not name.startswith("tokenizer.")
+    return dtype.lstrip("B").startswith("F") and name not in ("idf", "norms") and not name.startswith("tokenizer.")
 
 
 def describe_folder(files: Mapping[str, memoryview], name: str) -> Record:
@@ -209,11 +218,9 @@ def _class_of(content: Content) -> str:
 
 
 def _from_arpa(arpa: Any, data: bytes) -> Any:
-    import hashlib
-
     tables, tokenizer = arpa.read(data)
     model = import_module("lmkit.ngram.backoff_model").NGram
     config: dict[str, Any] = {"order": len(tables), "smoothing": "imported"}
     if import_module("lmkit.ngram.probability_sums").excess(tables).contexts:
         config["normalised"] = False
-    return model(tables, tokenizer, config, hashlib.sha256(data).hexdigest())
+    return model(tables, tokenizer, config, sha256(data).hexdigest())

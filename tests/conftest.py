@@ -29,14 +29,16 @@ from lmkit import checkpoint, cli
 ROOT = Path(__file__).resolve().parent.parent
 HANG = 60  # seconds after which a process counts as hanging
 
-hypothesis.settings.register_profile(
-    "lmkit",
+PROFILE = hypothesis.settings(
+    max_examples=30,
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
 )
-hypothesis.settings.load_profile("lmkit")
+hypothesis.settings.register_profile("gate", PROFILE)
+hypothesis.settings.register_profile("thorough", PROFILE, max_examples=100)  # `make slow`
+hypothesis.settings.load_profile("gate")
 
 
 # Texts.

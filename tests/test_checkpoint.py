@@ -12,6 +12,7 @@ import safetensors.numpy
 from conftest import without_digests
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from xxhash import xxh3_64_hexdigest
 
 from lmkit import checkpoint
 from lmkit.checkpoint import DTYPES, Checkpoint, Streamed
@@ -155,8 +156,8 @@ def test_tensors_are_aligned_to_their_width():
 
 def test_bytes_are_those_of_the_description():
     data = data_of(Checkpoint("toy", {"order": 3}, {"x": np.array([1, 2], np.uint16), "w": np.array(-1, np.int32)}))
-    crc = {"w": zlib.crc32(b"\xff" * 4), "x": zlib.crc32(b"\x01\x00\x02\x00")}
-    digests = f'{{"algorithm":"crc32","block":65536,"tensors":{{"w":"{crc["w"]:08x}","x":"{crc["x"]:08x}"}}}}'
+    of = {"w": xxh3_64_hexdigest(b"\xff" * 4), "x": xxh3_64_hexdigest(b"\x01\x00\x02\x00")}
+    digests = f'{{"algorithm":"xxh3_64","block":65536,"tensors":{{"w":"{of["w"]}","x":"{of["x"]}"}}}}'
     known = {"card": "{}", "config": '{"order":3}', "digests": digests, "origin": "{}", "tokenizer": "{}"}
     said = checkpoint.canonical(["toy", 1, known, {"w": ["I32", []], "x": ["U16", [2]]}])
     mark = f'{{"digest":"{sha256(said.encode()).hexdigest()}","format":1,"kind":"toy"}}'
@@ -169,6 +170,26 @@ def test_bytes_are_those_of_the_description():
     ).encode()
     header += b" " * (-len(header) % 8)
     assert data == len(header).to_bytes(8, "little") + header + b"\xff\xff\xff\xff\x01\x00\x02\x00"
+
+
+def test_digests_of_an_earlier_version():
+    tensor = np.arange(40_000, dtype=np.int32)  # three blocks
+    data = data_of(Checkpoint("toy", {}, {"x": tensor}))
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    crcs = [zlib.crc32(tensor.tobytes()[begin : begin + 65536]) for begin in range(0, tensor.nbytes, 65536)]
+    about = {"algorithm": "crc32", "block": 65536, "tensors": {"x": "".join(f"{crc:08x}" for crc in crcs)}}
+    known = {**header["__metadata__"], "digests": checkpoint.canonical(about)}
+    del known["lmkit"]
+    said = checkpoint.canonical(["toy", 1, known, {"x": ["I32", [40_000]]}])
+    mark = checkpoint.canonical({"digest": sha256(said.encode()).hexdigest(), "format": 1, "kind": "toy"})
+    text = checkpoint.canonical({**header, "__metadata__": {**known, "lmkit": mark}}).encode()
+    text += b" " * (-len(text) % 8)
+    old = bytearray(len(text).to_bytes(8, "little") + text + tensor.tobytes())
+    assert np.array_equal(checkpoint.parse(bytes(old)).tensors["x"], tensor)
+    old[-1] ^= 1
+    with pytest.raises(CheckpointError, match=r"'x' is not what was written \(block 3 of 3\)"):
+        checkpoint.parse(bytes(old)).check()
 
 
 def test_numbers_that_json_lacks_are_not_written():

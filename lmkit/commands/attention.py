@@ -135,4 +135,4 @@ def _print_mask(out: outputs.Output, kind: str, size: int, prefix: int | None, *
         out.line(to_json(allowed.astype(int).tolist()))
         return
     for row in allowed.astype(int).tolist():
-        out.line("\t".join(map(str, row)))
+        out.line((" " if out.screen else "\t").join(map(str, row)))

@@ -8,19 +8,17 @@ N tokens, S sequences, M places, D width, H heads, W head width, V vocabulary.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from lmkit import __version__
 from lmkit.architectures.encoder import GATED, EncoderConfig
-from lmkit.architectures.encoder_model import LoadedEncoder
+from lmkit.architectures.encoder_model import EncoderBase, LoadedEncoder
 from lmkit.architectures.positions import rotary_table
-from lmkit.checkpoint import Array, Checkpoint
-from lmkit.errors import CheckpointError
+from lmkit.checkpoint import Array
 from lmkit.inference import functional
 from lmkit.inference.linear import FusedLinear, products
-from lmkit.protocols import F32, I32, Floats, Tokenizer
+from lmkit.protocols import F32, I32, Floats
 
 ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
     "gelu": functional.gelu_erf,
@@ -28,46 +26,15 @@ ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
     "relu": functional.relu,
     "silu": functional.silu,
 }
-TOKENS = 1 << 12
-"""Tokens that are run together at most, on which no result depends but for rounding."""
 
 
-class EncoderModel:
-    """An encoder; see `protocols.Encoder`."""
-
-    kind = EncoderConfig.kind
+class EncoderModel(EncoderBase):
+    """An encoder in numpy."""
 
     def __init__(self, weights: LoadedEncoder) -> None:
-        self.weights = weights
-        self.settings = weights.settings
-        self.form = weights.form
-        self.digest = weights.digest
+        super().__init__(weights)
         self._layers = [_Layer(weights, number) for number in range(self.settings.layers)]
         self._turns = _rotary(self.settings)
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """See `Encoder.tokenizer`."""
-        return self.weights.tokenizer
-
-    @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint) -> Self:
-        """The model in a checkpoint. Raises CheckpointError."""
-        return cls(LoadedEncoder.from_checkpoint(checkpoint))
-
-    def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:
-        """The model as a file's content."""
-        return self.weights.to_checkpoint(origin)
-
-    @property
-    def signature(self) -> Mapping[str, str]:
-        """See `Encoder.signature`."""
-        return signature(self.weights)
-
-    def table(self) -> F32:
-        """See `Encoder.table`."""
-        table: F32 = self.weights.tensors["embed_tokens.weight"]
-        return table
 
     def hidden_states(self, ids: I32, segments: I32, lengths: Sequence[int]) -> F32:
         """See `Encoder.hidden_states`."""
@@ -94,7 +61,7 @@ class EncoderModel:
     def log_probabilities(self, hidden: F32) -> F32:
         """See `Encoder.log_probabilities`. Raises CheckpointError where it has no head for that."""
         tensors = self.weights.tensors
-        check_fills(self.weights)
+        self.check_fills()
         act = ACTIVATIONS[self.settings.plain_activation]
         with np.errstate(over="ignore"):
             x = self._norm("mlm.norm", act(_linear(tensors, "mlm.transform")(hidden)))
@@ -116,28 +83,6 @@ class EncoderModel:
         tensors, act = self.weights.tensors, ACTIVATIONS[self.settings.plain_activation]
         inner: Any = act(_linear(tensors, "discriminator.dense")(hidden))
         return _linear(tensors, "discriminator.score")(inner)[:, 0]
-
-
-def check_fills(weights: LoadedEncoder) -> None:
-    """Raises CheckpointError for an encoder that predicts no tokens."""
-    if not weights.settings.task.startswith("mlm"):
-        raise CheckpointError(
-            f"an encoder with head {weights.settings.task}, which predicts no tokens",
-            hint="`fill` needs a head of masked language modelling",
-        )
-
-
-def signature(weights: LoadedEncoder) -> dict[str, str]:
-    """What a reader must know to reproduce a number of an encoder's."""
-    tokenizer = weights.tokenizer
-    return {
-        "kind": weights.kind,
-        "context": str(weights.settings.context),
-        "tokens": tokenizer.kind,
-        "vocabulary": f"{tokenizer.size}@{tokenizer.digest[:8]}",
-        "model": weights.digest[:8],
-        "version": __version__,
-    }
 
 
 def norm(settings: EncoderConfig, tensors: Mapping[str, Array], name: str) -> Callable[[Any], Any]:

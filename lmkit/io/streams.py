@@ -22,6 +22,8 @@ STDIN = "-"
 BLOCK = 4 << 20
 SNIFF = 1 << 20  # bytes of a file by which its format is known
 Extent = Callable[[bytearray], int]
+_stdin_read = False
+"""Whether standard input is an input of the command."""
 _CORRUPT = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 
 
@@ -36,8 +38,10 @@ def reason(error: OSError) -> str:
 
 
 def _stdin() -> BinaryIO:
+    global _stdin_read
     if sys.stdin is None:
         raise DataError("standard input is closed")
+    _stdin_read = True
     if is_terminal(sys.stdin) and is_terminal(sys.stderr):
         print("lmkit: reading from the terminal; end with Ctrl-D", file=sys.stderr)
     return sys.stdin.buffer
@@ -127,6 +131,16 @@ def _soon(stream: BinaryIO) -> bool:
 
     try:
         return bool(select.select([stream], [], [], 0.002)[0])
+    except (OSError, ValueError):  # nothing that can be waited for
+        return False
+
+
+def awaits_stdin() -> bool:
+    """Whether standard input is read, and has nothing to give at this moment: an answer may be waited for."""
+    import select
+
+    try:
+        return _stdin_read and sys.stdin is not None and not select.select([sys.stdin], [], [], 0)[0]
     except (OSError, ValueError):  # nothing that can be waited for
         return False
 

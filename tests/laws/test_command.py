@@ -166,7 +166,7 @@ REDEFINED = {
     "--model": "of one model, of several, of what counts tokens, and of info, which takes anything",
     "--number": "samples to draw; tokens of a mask",
     "--norm": "where a layer normalises; which scores of answers decide",
-    "--normalize": "normal forms of text; to rescale weights",
+    "--normalize": "normal forms of text; to rescale weights; to compare texts",
     "--order": "of n-grams; of n-grams to list; of filters",
     "--positive": "words to add; the label that is asked about",
     "--pattern": "what training is to use; what an imported file does not say",
@@ -263,7 +263,8 @@ def value(option, number, name):
              "--loss": "softmax", "--negatives": "7", "--task": "similarity", "--projection": "tsne",
              "--perplexity": "7", "--select": "balanced", "--arrange": "reversed", "--shots-input": "tsv",
              "--answers": "letter", "--language": "es", "--style": "t5", "--tokenize": "intl",
-             "--subwords": "3-6", "--bos": "always", "--punctuation": "split", "--algorithm": "bpe"}  # fmt: skip
+             "--subwords": "3-6", "--on-error": "skip", "--bos": "always", "--punctuation": "split",
+              "--algorithm": "bpe"}  # fmt: skip
     if option.metavar == "json|csv":
         return "csv"
     if name.startswith("eval"):

@@ -7,7 +7,7 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
-from lmkit.commands.ngram.count import count_bytes
+from lmkit.commands.ngram.count_files import count_bytes
 from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of
 from lmkit.commands.options.standard import ModelOption, Output, Run
 from lmkit.errors import CheckpointError, DataError, UsageError

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
-from typer.core import TyperCommand
+from lmkit.commands.options.help_pages import HelpCommand
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 OTHERS = "Options of every command"
@@ -95,13 +95,13 @@ def sections_of(function: Callable[..., Any]) -> Mapping[str, Sequence[str]]:
     return found
 
 
-def command_class(function: Callable[..., Any]) -> type[TyperCommand] | None:
-    """The parser's class for a command: one that writes its sections, None where there are none."""
+def command_class(function: Callable[..., Any]) -> type[HelpCommand]:
+    """The parser's class for a command: one that writes its sections, if it has any."""
     sections = sections_of(function)
-    return type("Sectioned", (_Sectioned,), {"sections": sections}) if sections else None
+    return type("Sectioned", (_Sectioned,), {"sections": sections}) if sections else HelpCommand
 
 
-class _Sectioned(TyperCommand):
+class _Sectioned(HelpCommand):
     """A command whose help has sections; parameters in no section are common to all commands."""
 
     sections: Mapping[str, Sequence[str]]

@@ -211,7 +211,7 @@ def _show(
             dict(zip(COLUMNS, (one.template, *own, *(apart or (None,) * 4), len(one.right), one.on), strict=True))
             for one, own, apart in rows
         ]
-        metrics.show(run, out, shown, signature)
+        metrics.show(out, shown, signature)
         return
     for one, own, apart in rows:
         record = {

@@ -16,7 +16,7 @@ from lmkit.commands.training_run.setup import MakeSettings, Setup
 from lmkit.commands.training_run.state_file import StateFile
 from lmkit.errors import CheckpointError, DataError, Diverged, OutputError, Stopped, UsageError
 from lmkit.io import outputs, streams
-from lmkit.io.terminal import Terminal
+from lmkit.io.messages import Terminal
 
 
 def train(

@@ -76,7 +76,7 @@ class TrainingReporter:
         self._run, self._plan, self._texts, self._settings, self._speaks = run, plan, texts, settings, speaks
         amount = plan.steps if plan.steps is not None else math.ceil(plan.seconds)
         self._progress = run.terminal.progress("training", amount, "")
-        self._before = 0.0
+        self._before: float | None = None
 
     # What the numbers of an objective mean.
 
@@ -90,9 +90,9 @@ class TrainingReporter:
         more = {"accuracy": numbers["accuracy"]} if "accuracy" in numbers else {}
         return {"nats": nats, "bits_per_byte": nats / LN2 / corpus.bytes_per_token, **more}
 
-    def shown(self, measures: Mapping[str, float], digits: int) -> str:
-        """The same for people."""
-        return f"{measures['nats']:.{digits}f} nats, {measures['bits_per_byte']:.{digits}f} bits a byte"
+    def figures(self, measures: Mapping[str, float], digits: int) -> list[str]:
+        """The same for people, the most important first."""
+        return [f"{measures['nats']:.{digits}f} nats", f"{measures['bits_per_byte']:.{digits}f} bits a byte"]
 
     def conclusion(self, measures: Mapping[str, float]) -> str:
         """How the weights that are kept did on the validation text."""
@@ -126,8 +126,12 @@ class TrainingReporter:
         measures = self.measures(event.numbers, self._texts.validation)
         self.log.write(event, "evaluation", **measures)
         self.curve.evaluated(event.step, measures["nats"])
-        if not last:
-            self.notice(f"step {event.step}: validation {self.shown(measures, 4)}")
+        if last:
+            return
+        if self._progress.is_picture:
+            self._progress.keep(f"validation {measures['nats']:.3f}")
+        else:
+            self.notice(f"step {event.step}: validation {', '.join(self.figures(measures, 4))}")
 
     def stepped(self, event: Any) -> None:
         """A step was taken."""
@@ -136,10 +140,17 @@ class TrainingReporter:
         self.log.write(event, "step", **measures, lr=event.rate, gradient_norm=clipped, gradient_norm_before=event.norm)
         self.curve.stepped(event.step, measures["nats"], event.rate)
         if self._speaks:
-            spent = 1 if self._plan.steps is not None else event.seconds - self._before
             rate = event.tokens / event.seconds
-            self._progress.advance(spent, f"{self.shown(measures, 3).replace(',', ' ')}  {rate:,.0f} tokens/s")
-        self._before = event.seconds
+            first, *more = self.figures(measures, 3)
+            self._advance(event, first, f"{rate:,.0f} tokens/s", *more)
+
+    def _advance(self, event: Any, *figures: str) -> None:
+        """Shows the progress after a step. The first one's time says little of the others, nor do resumed ones'."""
+        before, self._before = self._before, event.seconds
+        if before is None:
+            self._progress.begin(event.step if self._plan.steps is not None else event.seconds)
+        else:
+            self._progress.advance(1 if self._plan.steps is not None else event.seconds - before, *figures)
 
     def ended(self, trainer: Any, metrics: dict[str, float]) -> None:
         """What the run took and what came of it."""

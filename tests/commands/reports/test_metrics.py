@@ -8,7 +8,7 @@ from lmkit.commands.options.evaluation import ComparisonOptions, EvaluationOptio
 from lmkit.commands.options.standard import Run
 from lmkit.commands.reports import metrics
 from lmkit.errors import UsageError
-from lmkit.io.terminal import Terminal
+from lmkit.io.messages import Terminal
 from lmkit.metrics.bootstrap import Difference, Interval, Sampling
 from lmkit.metrics.comparison import Comparison
 

@@ -47,8 +47,9 @@ def text(write):
 
 @pytest.mark.parametrize(
     "way",
-    [["--arch", "skipgram"], ["--arch", "cbow"], ["--arch", "cbow", "--cbow-combine", "sum"], ["--loss", "softmax"]],
-)
+    [["--arch", "skipgram"], ["--arch", "cbow"],
+     pytest.param(["--arch", "cbow", "--cbow-combine", "sum"], marks=pytest.mark.slow), ["--loss", "softmax"]],
+)  # fmt: skip
 def test_words_of_a_topic_are_near_each_other(way, code, text, lmkit):
     options = ["--dim", "16", "--sample", "0", "--epochs", "10", "--lr", "0.01"]
     done = lmkit("w2v", "train", text, *way, *options, "-o", "v.lm")
@@ -151,7 +152,7 @@ def test_auto_negatives_depend_on_the_size(words, expected):
     from lmkit.commands.options.standard import Run
     from lmkit.commands.options.word2vec import Word2VecOptions
     from lmkit.commands.w2v.session import plan_of
-    from lmkit.io.terminal import Terminal
+    from lmkit.io.messages import Terminal
 
     told = io.StringIO()
     assert plan_of(Run("w2v train", {}, Terminal(stream=told)), Word2VecOptions(), words).negatives == expected
