@@ -155,6 +155,7 @@ REDEFINED = {
     "--field": "a text; a prediction",
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
+    "--heads": "with what else their number changes; alone",
     "--input": "how texts are stored; records with prompts, or lines; items of which prompts are made",
     "--level": "what merges start from; how much of the resamples an interval holds",
     "--joint": "a matrix of two symbols; what stands before an answer",
