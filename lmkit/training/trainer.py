@@ -87,7 +87,9 @@ class Trainer:
         self._scored: Any = SharedNetwork(network, self._module) if shard else network
         if compiled:
             self._module = torch.compile(self._module)
-        parameters: dict[str, Tensor] = dict(network.named_parameters())
+        parameters: dict[str, Tensor] = {
+            name: tensor for name, tensor in network.named_parameters() if tensor.requires_grad
+        }
         matrices = network.matrices() if plan.optimizer == "muon" else {}
         self._adam = AdamW({name: tensor for name, tensor in parameters.items() if name not in matrices})
         self._muon = Muon({name: parameters[name] for name in matrices}, matrices)

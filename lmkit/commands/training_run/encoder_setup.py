@@ -54,11 +54,11 @@ class EncoderSetup(Setup):
         corpus, record = self._encoded(tokenizer, self.inputs)
         if not corpus.tokens:
             raise DataError("no text to train on: the input is empty")
-        held_out, records = None, [record | stored(t.source, self.inputs)]
+        held_out, records = None, [record]
         if t.valid is not None:
             files = files_in(t.valid)
             held_out, record = self._encoded(tokenizer, files)
-            records.append(record | stored(t.source, files))
+            records.append(record)
             if not held_out.tokens:
                 raise DataError(f"{streams.display(t.valid)}: no text to validate on")
         elif t.valid_fraction:
@@ -77,7 +77,8 @@ class EncoderSetup(Setup):
         t = self.training
         reader = running_text.text_reader(t.encoding_errors, t.source, raw=tokenizer.accepts_any_bytes)
         by = "blank-line" if self.goal == PAIRS else t.by
-        return encode(tokenizer, running_text.read_documents(self.run, reader, files, by, "reading"))
+        corpus, record = encode(tokenizer, running_text.read_documents(self.run, reader, files, by, "reading"))
+        return corpus, record | stored(reader, files, record)
 
     def _masking(self, rate: float, *, whole_words: bool) -> "Masking":
         """How tokens are masked: for ELECTRA all that are selected, since its discriminator reads true tokens."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Self
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.standard import Run
+from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.commands.options.training import Training
 from lmkit.commands.training_run.event_log import EventLog
 from lmkit.commands.training_run.session import Point, Resumable, Session, state_file
@@ -171,6 +171,11 @@ class NeuralSession(Session):
         records: list[dict[str, Any]] = self._texts.record
         return records
 
+    def recorded(self) -> dict[str, Any]:
+        """See `Session.recorded`; of a file with a tokenizer its kind, as its name says nothing elsewhere."""
+        own = {} if self._training.tokens in TOKENS else {"tokens": self._texts.tokenizer.kind}
+        return {**super().recorded(), **own}
+
     def conditions(self) -> dict[str, Any]:
         """See `Session.conditions`."""
         model = {f"model {key}": value for key, value in self._settings.to_json().items()}
@@ -182,7 +187,8 @@ class NeuralSession(Session):
         import torch
 
         trained = {"steps": self._trainer.step, "tokens": self._trainer.tokens, "validation": self._metrics()}
-        return {"versions": {"torch": torch.__version__}, **self._begun, "trained": trained}
+        tokenizer = {} if self._training.tokens in TOKENS else {"tokenizer": self._texts.tokenizer.digest}
+        return {"versions": {"torch": torch.__version__}, **self._begun, **tokenizer, "trained": trained}
 
     def _metrics(self) -> dict[str, float]:
         """How the weights that are kept did on the validation text."""

@@ -52,25 +52,25 @@ def read_texts(run: Run, files: Sequence[str], training: Training) -> Texts:
     _check(training)
     normalization = normalization_of(training.normalize, training.punctuation, training.tokens)
     learner = make_learner(training.tokens, None, normalization)
-    reader = running_text.text_reader(training.encoding_errors, training.source, raw=learner.accepts_any_bytes)
 
     def encoded(tokenizer: Any, files: Sequence[str]) -> EncodedText:
         """All files as one text, or each file or record as one where the form says so."""
-        return EncodedText.of(tokenizer, form, running_text.read_documents(run, reader, files, form.by, "reading"))
+        reader = running_text.text_reader(training.encoding_errors, training.source, raw=learner.accepts_any_bytes)
+        text = EncodedText.of(tokenizer, form, running_text.read_documents(run, reader, files, form.by, "reading"))
+        record.append(text.record | stored(reader, files, text.record))
+        return text
 
     reading: Any = LearningTokenizer(learner) if training.tokens in TOKENS else learner.tokenizer()
     form = TextFormat.of(training.by, reading)
+    record = list[dict[str, Any]]()
     text, held_out = encoded(reading, files), None
     if not len(text.ids):
         raise DataError("no text to train on: the input is empty")
     tokenizer = learner.tokenizer()
     if training.max_vocab is not None or training.min_count > 1:
         tokenizer, text = text.limited(tokenizer, training.max_vocab, training.min_count)
-    record = [text.record | stored(training.source, files)]
     if training.valid is not None:
-        valid = files_in(training.valid)
-        held_out = encoded(tokenizer, valid)
-        record.append(held_out.record | stored(training.source, valid))
+        held_out = encoded(tokenizer, files_in(training.valid))
         if not len(held_out.ids):
             raise DataError(f"{streams.display(training.valid)}: no text to validate on")
     elif training.valid_fraction:
