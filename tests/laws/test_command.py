@@ -157,6 +157,7 @@ REDEFINED = {
     "--field": "a text; a prediction",
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
+    "--heads": "with what else their number changes; alone",
     "--input": "how texts are stored; records with prompts, or lines; items of which prompts are made",
     "--language": "of prompts; of texts to keep",
     "--list": "the named templates; the rules",
