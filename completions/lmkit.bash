@@ -43,7 +43,7 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text split shuffle dedup stats filter next format'
+            operand='text split shuffle dedup stats filter decontaminate next format'
             ;;
         'scaling')
             options='-h --help'
@@ -1120,6 +1120,26 @@ _lmkit() {
                 --encoding-errors) value='strict replace' ;;
                 --report) value='FILES' ;;
                 --temp-dir) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data decontaminate')
+            options='--input --field --on-error --encoding-errors --against --against-field --n --threshold --min-words --boilerplate --clean --report -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --against) value='FILES' ;;
+                --against-field) value='FILES' ;;
+                --n) value=' ' ;;
+                --threshold) value=' ' ;;
+                --min-words) value=' ' ;;
+                --boilerplate) value=' ' ;;
+                --clean) value='train test' ;;
+                --report) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

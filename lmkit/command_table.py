@@ -91,6 +91,9 @@ COMMANDS = {
     "data dedup": Command(f"{DATA}.dedup", "dedup", "Remove duplicates from a corpus."),
     "data stats": Command(f"{DATA}.stats", "stats", "Count the bytes, documents, lines, words and tokens of a corpus."),
     "data filter": Command(f"{DATA}.filter", "filter_", "Filter a corpus by rules, language, scores or perplexity."),
+    "data decontaminate": Command(
+        f"{DATA}.decontaminate", "decontaminate", "Remove records that overlap with test items, or such items."
+    ),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
     "data format": Command(f"{DATA}.format", "format_", "Format examples as prompts and outputs for training."),
     "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels against gold labels."),

@@ -271,7 +271,7 @@ def value(option, number, name):
     if name.startswith("eval"):
         fixed["--level"] = "0.25"
     if name.startswith("data"):
-        fixed |= {"--unit": "line", "--max-ratio": "7"}
+        fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test"}
         fixed.pop("--language")
     if name.startswith("prompt"):
         fixed |= {"--norm": "pmi", "--aggregate": "max", "--level": "0.25"}
