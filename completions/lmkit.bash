@@ -43,7 +43,7 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text split shuffle dedup stats filter decontaminate next format'
+            operand='text split shuffle dedup stats filter decontaminate mix next format'
             ;;
         'scaling')
             options='-h --help'
@@ -1139,6 +1139,24 @@ _lmkit() {
                 --min-words) value=' ' ;;
                 --boilerplate) value=' ' ;;
                 --clean) value='train test' ;;
+                --report) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data mix')
+            options='--input --field --on-error --encoding-errors --weights -t --temperature --tokens --tokenizer --sizes --stream --report --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --weights) value='FILES' ;;
+                -t | --temperature) value=' ' ;;
+                --tokens) value='FILES' ;;
+                --tokenizer) value='word char byte' ;;
+                --sizes) value='FILES' ;;
                 --report) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;

@@ -94,6 +94,7 @@ COMMANDS = {
     "data decontaminate": Command(
         f"{DATA}.decontaminate", "decontaminate", "Remove records that overlap with test items, or such items."
     ),
+    "data mix": Command(f"{DATA}.mix", "mix", "Mix corpora into one by weights."),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
     "data format": Command(f"{DATA}.format", "format_", "Format examples as prompts and outputs for training."),
     "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels against gold labels."),

@@ -179,11 +179,14 @@ REDEFINED = {
     "--plot": "a file for a curve; bars on the terminal",
     "--preset": "what to train; what to count",
     "--threads": "of what is counted exactly; of training",
+    "--temperature": "of tokens; of weights",
     "--threshold": "of relative entropy; of a rule",
+    "--tokens": "what tokens are; how many a mixture has",
     "--top": "tokens to show; words to show",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--unit": "of information; of what is compared",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
+    "--weights": "of models; of corpora",
     "--window": "of a prompt; of an entropy over a stream; around a word",
 }
 """Options that deliberately mean different things in different commands."""
