@@ -102,6 +102,10 @@ COMMANDS = {
     "data dedup": Command(f"{DATA}.dedup", "dedup", "Remove duplicates from a corpus."),
     "data stats": Command(f"{DATA}.stats", "stats", "Count the bytes, documents, lines, words and tokens of a corpus."),
     "data filter": Command(f"{DATA}.filter", "filter_", "Filter a corpus by rules, language, scores or perplexity."),
+    "data decontaminate": Command(
+        f"{DATA}.decontaminate", "decontaminate", "Remove records that overlap with test items, or such items."
+    ),
+    "data mix": Command(f"{DATA}.mix", "mix", "Mix corpora into one by weights."),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
     "data mask": Command(f"{DATA}.mask", "mask", "Mask tokens of a text: the training examples of BERT."),
     "data nsp": Command(f"{DATA}.nsp", "nsp", "Make sentence pairs of a text, for next-sentence prediction."),

@@ -185,11 +185,14 @@ REDEFINED = {
     "--plot": "a file for a curve; bars on the terminal",
     "--preset": "what to train; what to count",
     "--threads": "of what is counted exactly; of training",
+    "--temperature": "of tokens; of weights",
     "--threshold": "of relative entropy; of a rule",
+    "--tokens": "what tokens are; how many a mixture has",
     "--top": "tokens to show; words to show",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--unit": "of information; of what is compared",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
+    "--weights": "of models; of corpora",
     "--window": "of a prompt; of an entropy over a stream; around a word",
 }
 """Options that deliberately mean different things in different commands."""
@@ -280,7 +283,7 @@ def value(option, number, name):
     if name == "train encoder":
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name.startswith("data"):
-        fixed |= {"--unit": "line", "--max-ratio": "7"}
+        fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test"}
         fixed.pop("--language")
     if name.startswith("prompt"):
         fixed |= {"--norm": "pmi", "--aggregate": "max", "--level": "0.25"}
