@@ -271,6 +271,14 @@ def value(option, number, name):
         fixed |= {"--norm": "pmi", "--aggregate": "max", "--level": "0.25"}
     if name.startswith("w2v"):
         fixed |= {"--format": "glove", "--method": "cosmul", "--which": "both"}
+    if name.startswith("finetune"):
+        fixed |= {"--class-weights": "balanced", "--pooling": "mean", "--scheme": "bioes"}
+    if name == "finetune regress":
+        fixed["--select-by"] = "pearson"
+    if name == "predict":
+        fixed["--as"] = "bio"
+    if name == "eval tag":
+        fixed |= {"--scheme": "bioes", "--level": "0.25"}
     types = {"int range": "7", "float range": "0.25", "float": "0.25", "str": f"\u00e9: '#\n- {number}"}
     return fixed.get(option.opts[0], types[option.type.name])
 
