@@ -1632,6 +1632,7 @@ complete -c lmkit -n '__lmkit_in eval classify' -l gold-field -r -F -d 'Field of
 complete -c lmkit -n '__lmkit_in eval classify' -l positive -r -F -d 'Report precision, recall and F1 of this label as well'
 complete -c lmkit -n '__lmkit_in eval classify' -l against -r -F -d 'Compare with a second system\'s predictions for the same items: difference, interval and p-value'
 complete -c lmkit -n '__lmkit_in eval classify' -l confusion -d 'Print the confusion matrix, gold labels in rows; with --json, add it as confusion'
+complete -c lmkit -n '__lmkit_in eval classify' -l calibration -d 'Add the expected calibration error ece and the Brier score of the records\' scores, label to probability; with --json, the bins as reliability'
 complete -c lmkit -n '__lmkit_in eval classify' -l classes -d 'Print precision, recall and F1 of each label'
 complete -c lmkit -n '__lmkit_in eval classify' -l resamples -x -d 'Bootstrap resamples for confidence intervals'
 complete -c lmkit -n '__lmkit_in eval classify' -l level -x -d 'Confidence level of the intervals'

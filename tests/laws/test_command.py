@@ -289,6 +289,14 @@ def value(option, number, name):
         fixed |= {"--norm": "pmi", "--aggregate": "max", "--level": "0.25"}
     if name.startswith("w2v"):
         fixed |= {"--format": "glove", "--method": "cosmul", "--which": "both"}
+    if name.startswith("finetune"):
+        fixed |= {"--class-weights": "balanced", "--pooling": "mean", "--scheme": "bioes"}
+    if name == "finetune regress":
+        fixed["--select-by"] = "pearson"
+    if name == "predict":
+        fixed["--as"] = "bio"
+    if name == "eval tag":
+        fixed |= {"--scheme": "bioes", "--level": "0.25"}
     if name.startswith("scaling"):
         fixed |= {"--tokens": "7.0", "--level": "0.25", "--on-error": "skip", "--outliers": "drop"}
         fixed |= {"--method": "power-law", "--published": "hoffmann", "--precision": "bf16"}

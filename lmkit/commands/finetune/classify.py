@@ -35,7 +35,7 @@ SelectBy = select_by(*LABEL_METRICS)
 @with_groups()
 def classify(
     run: Run,
-    file: Train,
+    file: Train = streams.STDIN,
     model: Base = None,
     *,
     examples: Examples,

@@ -13,7 +13,7 @@ from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Run
 from lmkit.commands.records.labelled import LabelledText, read_examples
 from lmkit.errors import DataError
-from lmkit.io import outputs
+from lmkit.io import outputs, streams
 
 if TYPE_CHECKING:
     from lmkit.protocols import F64
@@ -25,7 +25,7 @@ SelectBy = select_by(*VALUE_METRICS)
 @with_groups()
 def regress(
     run: Run,
-    file: Train,
+    file: Train = streams.STDIN,
     model: Base = None,
     *,
     examples: Examples,
