@@ -47,7 +47,7 @@ _lmkit() {
             ;;
         'scaling')
             options='-h --help'
-            operand='plan flops isoflop fit predict check'
+            operand='plan flops isoflop fit predict check run'
             ;;
         'calc')
             options='-h --help'
@@ -1172,7 +1172,7 @@ _lmkit() {
             esac
             ;;
         'scaling isoflop')
-            options='--tolerance --on-error --outliers --resamples --level --seed --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tolerance --on-error --outliers --resamples --level --seed --plot --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tolerance) value=' ' ;;
@@ -1181,12 +1181,13 @@ _lmkit() {
                 --resamples) value=' ' ;;
                 --level) value=' ' ;;
                 --seed) value=' ' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'scaling fit')
-            options='--method --tolerance --on-error --outliers --resamples --level --seed --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--method --tolerance --on-error --outliers --resamples --level --seed --plot --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --method) value='parametric power-law' ;;
@@ -1196,6 +1197,7 @@ _lmkit() {
                 --resamples) value=' ' ;;
                 --level) value=' ' ;;
                 --seed) value=' ' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -1222,6 +1224,24 @@ _lmkit() {
                 --flops) value='FILES' ;;
                 --ratio) value='FILES' ;;
                 --mix) value='gpt3' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling run')
+            options='--budgets --widths --layers --context --batch --tokens --valid --valid-fraction --seed --processes --resume -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --budgets) value='FILES' ;;
+                --widths) value='FILES' ;;
+                --layers) value=' ' ;;
+                --context) value=' ' ;;
+                --batch) value=' ' ;;
+                --tokens) value='word char byte' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --seed) value=' ' ;;
+                --processes) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
