@@ -129,6 +129,7 @@ COMMANDS = {
         f"{SCALING}.predict", "predict", "Predict the compute-optimal size, data and loss for a budget."
     ),
     "scaling check": Command(f"{SCALING}.check", "check", "Check whether a model's training data suit its size."),
+    "scaling run": Command(f"{SCALING}.run", "run_", "Train a sweep of model sizes and compute budgets."),
     "calc softmax": Command(f"{CALC}.distributions", "softmax", "Compute the softmax of logits."),
     "calc cross-entropy": Command(
         f"{CALC}.distributions", "cross_entropy", "Compute cross-entropy of distributions, or of logits and a target."

@@ -298,7 +298,12 @@ def value(option, number, name):
     if name == "eval tag":
         fixed |= {"--scheme": "bioes", "--level": "0.25"}
     if name.startswith("scaling"):
-        fixed |= {"--tokens": "7.0", "--level": "0.25", "--on-error": "skip", "--outliers": "drop"}
+        fixed |= {
+            "--tokens": "char" if name == "scaling run" else "7.0",
+            "--level": "0.25",
+            "--on-error": "skip",
+            "--outliers": "drop",
+        }
         fixed |= {"--method": "power-law", "--published": "hoffmann", "--precision": "bf16"}
     types = {
         "quantity": "7.0",
