@@ -253,7 +253,7 @@ def learn_pairs(
 ) -> I64:  # fmt: skip
     """Pairs (left << 32 | right) in the order in which they are merged; the k-th makes symbol `first` + k.
 
-    `told` is called from time to time with the number of merges since the last time.
+    Calls back from time to time with the number of merges since the last time.
     """
     state = np.zeros(2, dtype=np.int64)
     seen = 0
