@@ -12,7 +12,8 @@ from lmkit.io.records import Table, to_json
 from lmkit.protocols import has_attention
 
 LARGEST = 10_000
-SHOWN = 3  # tokens that are named for each head
+RANKS = ("first", "second", "third")
+"""Tokens that are named for each head."""
 
 
 def attention(
@@ -145,13 +146,12 @@ def _print_most(out: outputs.Output, tokens: list[str], weights: Any) -> None:
     """A row for each layer and head: what the last token attends to most, ties by place."""
     import numpy as np
 
-    places = range(1, min(SHOWN, len(tokens)) + 1)
-    columns = [column for place in places for column in (f"attends_to_{place}", f"weight_{place}")]
+    columns = RANKS[: len(tokens)]
     table = Table(out, ("layer", "head", "token", *columns), as_json=False)
     for layer, head in np.ndindex(*weights.shape[:2]):
         last = weights[layer, head, -1]
-        most = np.argsort(-last, kind="stable")[: len(places)].tolist()
-        found = [value for place in most for value in (tokens[place], _digits(last[place]))]
+        most = np.argsort(-last, kind="stable")[: len(columns)].tolist()
+        found = [f"{tokens[place]} {_digits(last[place])}" for place in most]
         table.row({"layer": layer, "head": head, "token": tokens[-1], **dict(zip(columns, found, strict=True))})
 
 
