@@ -124,7 +124,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         Terminal.current = terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         with _Isolation() as isolated, isolation.started_by(isolated.start):
             try:
-                function(Run(name, options, terminal, declared, _given(invocation)), **options)
+                function(Run(name, options, terminal, declared, _given(invocation), invocation.obj or ()), **options)
             finally:
                 terminal.clear()
 
@@ -316,7 +316,8 @@ def _parse_and_run(words: Sequence[str], name: str | None) -> int:
             parser.main(args=["--help"], prog_name="lmkit", standalone_mode=False)
         return Status.USAGE
     try:
-        result = parser.main(args=_spread(words, name), prog_name="lmkit", standalone_mode=False)
+        typed = tuple(words)
+        result = parser.main(args=_spread(words, name), prog_name="lmkit", standalone_mode=False, obj=typed)
     except Exception as error:
         if not hasattr(error, "format_message"):  # what the parser raises has it
             raise

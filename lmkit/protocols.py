@@ -486,6 +486,17 @@ class Regressor(Protocol):
         """A number for each of N items, (N,); the same whatever other items there are."""
 
 
+class Tagger(Protocol):
+    """A model that gives each word of a sentence a label."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The labels, K of them."""
+
+    def word_labels(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """The label of each word of sentences; the same whatever other sentences there are."""
+
+
 # What a model can do is asked by these functions, since runtime checks of protocols are slow and evaluate properties.
 
 
@@ -553,6 +564,11 @@ def context_limit(model: object) -> int | None:
 def is_classifier(model: object) -> TypeGuard[Classifier]:
     """Whether a model gives probabilities of labels."""
     return hasattr(model, "label_probabilities")
+
+
+def is_tagger(model: object) -> TypeGuard[Tagger]:
+    """Whether a model gives words labels."""
+    return hasattr(model, "word_labels")
 
 
 def is_regressor(model: object) -> TypeGuard[Regressor]:

@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import Any
 
 from lmkit import checkpoint
-from lmkit.architectures.families import ENCODER, FAMILIES, imported
+from lmkit.architectures.families import ENCODER, FAMILIES, NETWORKS, imported
+from lmkit.architectures.heads import TASKS, head_kind
 from lmkit.errors import CheckpointError, LmkitError
 
 KINDS: Mapping[str, str] = {
@@ -205,7 +206,10 @@ def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any
 
 
 def _from_checkpoint(content: Content) -> Any:
-    return imported(_class_of(content)).from_checkpoint(content)
+    place = _class_of(content)
+    if content.kind in NETWORKS and head_kind(content.config) in TASKS:
+        place = "lmkit.inference.fine_tuned:FineTunedModel"
+    return imported(place).from_checkpoint(content)
 
 
 def _class_of(content: Content) -> str:

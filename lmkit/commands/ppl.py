@@ -103,7 +103,7 @@ def ppl(
         scored = _scored(run, names, models, scoring, eos=not no_eos)
         if scoring.mix is not None:
             scored.append(_mixture(run, models, weights, reader, scoring))
-        shown = ScoreReport(out, as_json=json, bare=bare, several_models=len(scored) > 1)
+        shown = ScoreReport(run, out, as_json=json, bare=bare, several_models=len(scored) > 1)
         with run.terminal.progress("scoring", streams.size_of(texts)) as progress:
             over = progress.over
             for text, totals in totals_of_texts(run, scored, reader, texts, over, eos=not no_eos, threads=threads):
@@ -220,6 +220,6 @@ def _explain(
         )  # fmt: skip
     summary = three_perplexities(model, everything)
     if as_json:
-        out.line(to_json(summary))
+        out.line(to_json(run.signed(summary)))
     else:
         write_pairs(out, summary.items(), digits=9)

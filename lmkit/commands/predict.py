@@ -8,11 +8,13 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run, choice
 from lmkit.commands.records.labelled import GOLD, LABEL, Items, LabelledText
+from lmkit.commands.records.sentences import CONLL
+from lmkit.commands.reports.tagged_sentences import tag_files
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.record_reader import FORMS
 from lmkit.io.records import Table, cell, to_json
-from lmkit.protocols import Classifier, Regressor, is_classifier, is_regressor
+from lmkit.protocols import Classifier, Regressor, is_classifier, is_regressor, is_tagger
 
 Answer = Mapping[str, Any]
 Answers = Callable[[Sequence[LabelledText]], list[Answer]]
@@ -28,16 +30,32 @@ def predict(
         ),
     ] = None,
     model: ModelOption = None,
+    adapter: Annotated[
+        str | None,
+        typer.Option(
+            "--adapter", metavar="FILE", show_default=False,
+            help="Adapter of `finetune --train lora`, which MODEL was the base of.",
+        ),
+    ] = None,
     scores: Annotated[
         bool, typer.Option("--scores", help="Print the probability of every label as well.")
     ] = False,
     form: Annotated[
         str,
         typer.Option(
-            "--input", metavar="FORMAT", callback=choice("auto", *FORMS),
-            help="Input format: `text`, `tsv`, `csv`, `jsonl` or `parquet`, or `auto`, by the file name, else lines.",
+            "--input", metavar="FORMAT", callback=choice("auto", *FORMS, CONLL),
+            help="Input format: `text`, `tsv`, `csv`, `jsonl` or `parquet`, for taggers `conll` too, or `auto`, by the "
+            "file name, else lines.",
         ),
     ] = "auto",
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            "--as", metavar="FORM", callback=choice("spans", "bio", "conll"),
+            show_default="bio; conll for such files",
+            help="Output of taggers: `spans` (records), `bio` (the labels of a line's words), or `conll` columns.",
+        ),
+    ] = None,
     json: Json = False,
     bare: Annotated[bool, typer.Option("--bare", "-b", help="Print only labels or numbers, one per line.")] = False,
     output: Output = None,
@@ -50,16 +68,28 @@ def predict(
     Records pass through: JSON Lines (`text`, and `pair` for the second text) come out with the prediction added;
     what they call `label` becomes `gold`, as `lmkit eval` reads it. A further column of TSV is `gold` too.
 
+    A tagger gives each word, between white space, a label: --as `bio` prints the labels of a line, `conll` columns,
+    `spans` or --json records of `tokens`, `labels` and `spans` with character offsets.
+
     Examples:
       lmkit predict -m clf.lm < texts.txt
       lmkit predict -m clf.lm --scores texts.txt
       lmkit predict -m clf.lm < texts.txt | lmkit eval classify --gold gold.txt
       lmkit predict -m clf.lm dev.jsonl | lmkit eval classify
+      lmkit predict -m ner.lm --as conll dev.conll | lmkit eval tag
     """
     if bare and scores:
         raise UsageError("--bare and --scores exclude each other")
     (name,), texts = opening.sources([model] if model is not None else [], files)
-    opened = opening.open_any(name)
+    opening.check_single_stdin(name, adapter, *texts)
+    opened = opening.open_any(name) if adapter is None else _adapted(name, adapter)
+    if is_tagger(opened):
+        if scores or bare:
+            raise UsageError("--scores and --bare are not for taggers", hint="choose a form with --as")
+        tag_files(run, opened, texts, form, "spans" if json else shape, output)
+        return
+    if shape is not None or form == CONLL:
+        raise UsageError("--as and --input conll are for taggers")
     answers = _answers(opened, name, scores=scores)
     with (
         outputs.open_output(output, live=True) as out,
@@ -69,6 +99,17 @@ def predict(
         for items in Items(run, opened.sides, form).groups(texts):
             write.group(items, answers(items))
             progress.advance(len(items))
+
+
+def _adapted(model: str, adapter: str) -> Any:
+    """A model with an adapter that has a head. Raises CheckpointError for others."""
+    from lmkit.commands.loading.adapted_models import open_adapted
+    from lmkit.inference.fine_tuned import model_of
+
+    weights, _ = open_adapted(model, adapter)
+    if not hasattr(weights, "head"):
+        raise CheckpointError(f"{streams.display(adapter)}: an adapter without a head, which predicts no labels")
+    return model_of(weights)
 
 
 def _answers(model: object, name: str, *, scores: bool) -> Answers:

@@ -108,7 +108,7 @@ def score(
         if not (json or bare):
             run.terminal.notice(f"signature {signature}")
         if pairs is not None:
-            _pairs(out, opened, reader.lines(pairs), pairs, eos=not no_eos, as_json=json, signature=signature)
+            _pairs(run, out, opened, reader.lines(pairs), pairs, eos=not no_eos, as_json=json, signature=signature)
             return
         lines = _lines(run, opened, reader, texts, names[0], eos=not no_eos)
         if bare:
@@ -207,6 +207,7 @@ def _surprisals(
 
 
 def _pairs(
+    run: Run,
     out: outputs.Output,
     model: LanguageModel,
     lines: Iterator[bytes],
@@ -239,6 +240,6 @@ def _pairs(
     if not count:
         raise DataError(f"{streams.display(name)}: no pairs")
     if as_json:
-        table.row({"accuracy": won / count, "pairs": count, "signature": signature})
+        table.row(run.signed({"accuracy": won / count, "pairs": count, "signature": signature}))
     else:
         out.line(("  " if out.screen else "\t").join(["accuracy", f"{won / count:.6g}", f"{won} of {count}"]))

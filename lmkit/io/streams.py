@@ -75,6 +75,12 @@ def _zstandard(raw: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, zstandard("reading .zst").ZstdFile(raw))
 
 
+def is_compressed(name: str) -> bool:
+    """Whether a plain file is compressed, by its first bytes. Raises OSError."""
+    with open(name, "rb") as plain:
+        return _decompressed(plain, plain.read(10)) is not plain
+
+
 @contextmanager
 def open_input(name: str, *, as_is: bool = False) -> Iterator[BinaryIO]:
     """A file or stdin (`-`), decompressed by its first bytes (gzip, bzip2, xz, zstd) unless wanted `as_is`.

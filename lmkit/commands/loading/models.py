@@ -125,6 +125,15 @@ def is_gguf(name: str, data: memoryview) -> bool:
     return name != streams.STDIN and bytes(data[:4]) == gguf.MAGIC
 
 
+def open_weights(name: str) -> Any:
+    """The weights of a neural model, a checkpoint or a folder of Hugging Face's. Raises CheckpointError."""
+    from lmkit import registry
+
+    if is_folder(name):
+        return registry.weights_in(Folder(name), name)
+    return registry.weights_of(read_model(name), streams.display(name), unprotected(name))
+
+
 def unprotected(name: str) -> Callable[[Any], None]:
     """What warns of a checkpoint that has no digests."""
 

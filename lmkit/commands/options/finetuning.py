@@ -31,6 +31,21 @@ ClassWeights = Annotated[
         help="Weights of examples in the loss: `none`, or `balanced`, inversely proportional to the label's frequency.",
     ),
 ]  # fmt: skip
+BAG = ("ngrams", "char_ngrams", "min_count", "hash_bits", "normalize", "l2", "folds")
+"""The options of the bag of n-grams."""
+SECTIONS = {
+    "Examples and output": ("model", "valid", "form", "seed", "class_weights", "select_by", "output"),
+    "Bag of n-grams, without -m": BAG,
+    "Fine-tuning, with -m": (
+        "train", "rank", "alpha", "targets", "pooling", "epochs", "batch", "accumulate", "lr", "weight_decay",
+        "dropout", "label_smoothing", "patience", "log", "resume", "restart", "save_every", "device", "threads",
+    ),
+}  # fmt: skip
+TAG_METRICS = ("f1", "accuracy", "loss")
+TAG_SECTIONS = {
+    "Examples and output": ("model", "valid", "form", "seed", "scheme", "select_by", "output"),
+    "Fine-tuning": SECTIONS["Fine-tuning, with -m"],
+}
 LABEL_METRICS = ("accuracy", "macro_f1", "loss")
 VALUE_METRICS = ("pearson", "spearman", "mse", "mae")
 

@@ -34,6 +34,14 @@ class Run:
     declared: Mapping[str, Any] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
     """Names of the options that were typed or stand in --config."""
+    words: tuple[str, ...] = ()
+    """The command line as it was typed, without `lmkit`."""
+
+    def signed(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a report's record with the command line that made it, as a shell takes it."""
+        import shlex
+
+        return {**record, "command": shlex.join(["lmkit", *self.words])}
 
     def marked(self, mark: Mark) -> set[str]:
         """Return the names of the settings that have a mark."""

@@ -86,14 +86,14 @@ def rank_models(run: Run, scored: Sequence[ModelScore]) -> list[ModelScore]:
 class ScoreReport:
     """Prints records as they come."""
 
-    def __init__(self, out: outputs.Output, *, as_json: bool, bare: bool, several_models: bool) -> None:
-        self._out, self._bare = out, bare
+    def __init__(self, run: Run, out: outputs.Output, *, as_json: bool, bare: bool, several_models: bool) -> None:
+        self._run, self._out, self._bare = run, out, bare
         columns = (*(("model",) if several_models else ()), "file", *COLUMNS, "signature")
         self._table = Table(out, columns, as_json=as_json, behind=("signature",))
 
     def add(self, record: dict[str, Any], *, last: bool = False) -> None:
         """Prints a record; of bare numbers only those of totals, which come `last`."""
         if not self._bare:
-            self._table.row(record)
+            self._table.row(self._run.signed(record))
         elif last:
             self._out.line(repr(record["perplexity"]))

@@ -97,7 +97,7 @@ def perplexity(
     texts = PseudoTexts(run, model, files, scoring, threads=threads, eager=False)
     total = Totals()
     with outputs.open_output(output) as out:
-        shown = ScoreReport(out, as_json=as_json, bare=bare, several_models=False)
+        shown = ScoreReport(run, out, as_json=as_json, bare=bare, several_models=False)
 
         def record(name: str, totals: Totals) -> dict[str, Any]:
             own = {"signature": texts.signature, "model": streams.display(texts.name)}
