@@ -10,12 +10,12 @@ _lmkit() {
     fi
     ((COMP_CWORD > 1)) && command=${COMP_WORDS[1]}
     case $command in
-        ngram | bpe | w2v | train | prompt | eval | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
+        ngram | bpe | w2v | train | finetune | prompt | eval | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
     esac
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample embed attention entropy compress decompress info convert completion help version ngram bpe w2v train prompt eval data scaling calc'
+            operand='ppl score next sample fill predict embed attention entropy compress decompress info convert completion help version ngram bpe w2v train finetune prompt eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -31,7 +31,11 @@ _lmkit() {
             ;;
         'train')
             options='-h --help'
-            operand='ffn rnn transformer'
+            operand='ffn rnn transformer encoder'
+            ;;
+        'finetune')
+            options='-h --help'
+            operand='classify regress tag merge'
             ;;
         'prompt')
             options='-h --help'
@@ -39,11 +43,11 @@ _lmkit() {
             ;;
         'eval')
             options='-h --help'
-            operand='text classify regress answers em bleu'
+            operand='text classify regress tag prefer answers em bleu'
             ;;
         'data')
             options='-h --help'
-            operand='text next format'
+            operand='text split shuffle dedup stats filter next mask nsp format'
             ;;
         'scaling')
             options='-h --help'
@@ -51,10 +55,10 @@ _lmkit() {
             ;;
         'calc')
             options='-h --help'
-            operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention sgns w2v-softmax layernorm posenc'
+            operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention sgns w2v-softmax dpo layernorm posenc'
             ;;
         'ppl')
-            options='-m --model --no-eos --explain --compare --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -74,7 +78,7 @@ _lmkit() {
             esac
             ;;
         'score')
-            options='-m --model --explain --surprisal --pairs --no-eos --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --explain --surprisal --pairs --no-eos --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -164,14 +168,46 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'fill')
+            options='-m --model --top --window --input --field --encoding-errors --threads --device --precision --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --top) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'predict')
+            options='-m --model --adapter --scores --input --as --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --adapter) value='FILES' ;;
+                --input) value='auto text tsv csv jsonl parquet conll' ;;
+                --as) value='spans bio conll' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'embed')
-            options='-m --model --each --pool --contextual --static --token --bow --cosine --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --each --pool --normalize --no-normalize --contextual --static --token --bow --cosine --as --truncate --window --threads --device --precision --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --each) value='line token' ;;
-                --pool) value='mean last' ;;
+                --pool) value='mean last cls max' ;;
                 --token) value='FILES' ;;
+                --as) value='text npy' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
@@ -326,7 +362,7 @@ _lmkit() {
             esac
             ;;
         'ngram ppl')
-            options='-m --model --no-eos --explain --compare --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -411,10 +447,11 @@ _lmkit() {
             esac
             ;;
         'bpe train')
-            options='--vocab-size --level --pattern --normalize --special --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--vocab-size --algorithm --level --pattern --normalize --special --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --vocab-size) value=' ' ;;
+                --algorithm) value='bpe wordpiece' ;;
                 --level) value='byte char' ;;
                 --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
@@ -498,13 +535,13 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                --format) value='tokenizer.json gpt2 tiktoken subword-nmt' ;;
+                --format) value='tokenizer.json gpt2 tiktoken subword-nmt vocab.txt' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'w2v train')
-            options='--normalize --punctuation --min-count --max-vocab --phrases --phrase-threshold --input --field --encoding-errors --arch --cbow-combine --loss --dim --window --static-window --negatives --subwords --buckets --embeddings --sample --epochs --lr --min-lr --seed --log --resume --save-every --count-updates -o --output --threads --hogwild --memory --temp-dir -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--normalize --punctuation --min-count --max-vocab --phrases --phrase-threshold --input --field --encoding-errors --arch --cbow-combine --loss --dim --window --static-window --negatives --subwords --buckets --embeddings --sample --epochs --lr --min-lr --seed --log --resume --restart --save-every --count-updates -o --output --threads --hogwild --memory --temp-dir -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --normalize) value='FILES' ;;
@@ -540,12 +577,13 @@ _lmkit() {
             esac
             ;;
         'w2v similar')
-            options='-m --model --top --limit --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --top --limit --vectors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --top) value=' ' ;;
                 --limit) value=' ' ;;
+                --vectors) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -637,7 +675,7 @@ _lmkit() {
             esac
             ;;
         'train ffn')
-            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --context --width --hidden --direct --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --context --width --hidden --direct --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -686,7 +724,7 @@ _lmkit() {
             esac
             ;;
         'train rnn')
-            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --cell --layers --width --bias --no-bias --tied --bptt --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --cell --layers --width --bias --no-bias --tied --bptt --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -736,7 +774,7 @@ _lmkit() {
             esac
             ;;
         'train transformer')
-            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -790,6 +828,168 @@ _lmkit() {
                 --device) value='cpu cuda mps' ;;
                 --precision) value='fp32 bf16' ;;
                 --mem-limit) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'train encoder')
+            options='--tokens --by --input --field --encoding-errors --objective --mask-rate --whole-word --preset --context --layers --width --heads --hidden --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --tokens) value='word char byte' ;;
+                --by) value='stream line file blank-line' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                --objective) value='mlm mlm+nsp electra' ;;
+                --mask-rate) value=' ' ;;
+                --preset) value='fast bert-base bert-large roberta electra-small modernbert-base' ;;
+                --context) value=' ' ;;
+                --layers) value=' ' ;;
+                --width) value=' ' ;;
+                --heads) value=' ' ;;
+                --hidden) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --lr) value=' ' ;;
+                --matrix-lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --clip) value=' ' ;;
+                --dropout) value=' ' ;;
+                --seed) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --evaluate-every) value=' ' ;;
+                --select-by) value='loss accuracy' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --plot) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
+                --mem-limit) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune classify')
+            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --class-weights) value='none balanced' ;;
+                --select-by) value='accuracy macro_f1 loss' ;;
+                --ngrams) value='FILES' ;;
+                --char-ngrams) value='FILES' ;;
+                --min-count) value=' ' ;;
+                --hash-bits) value=' ' ;;
+                --normalize) value='FILES' ;;
+                --l2) value=' ' ;;
+                --folds) value=' ' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='FILES' ;;
+                --pooling) value='cls last mean' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune regress')
+            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --select-by) value='pearson spearman mse mae' ;;
+                --ngrams) value='FILES' ;;
+                --char-ngrams) value='FILES' ;;
+                --min-count) value=' ' ;;
+                --hash-bits) value=' ' ;;
+                --normalize) value='FILES' ;;
+                --l2) value=' ' ;;
+                --folds) value=' ' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='FILES' ;;
+                --pooling) value='cls last mean' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune tag')
+            options='-m --model --valid --input --seed -o --output --scheme --select-by --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --scheme) value='keep bio bioes' ;;
+                --select-by) value='f1 accuracy loss' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='FILES' ;;
+                --pooling) value='cls last mean' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune merge')
+            options='-m --model --adapter -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --adapter) value='FILES' ;;
+                -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
@@ -1033,6 +1233,97 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'data split')
+            options='--input --field --on-error --encoding-errors --shares --group --stratify --normalize --only --seed --json --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --shares) value='FILES' ;;
+                --group) value='FILES' ;;
+                --stratify) value='FILES' ;;
+                --only) value='FILES' ;;
+                --seed) value=' ' ;;
+                --temp-dir) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data shuffle')
+            options='--input --field --on-error --encoding-errors --seed --memory --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --seed) value=' ' ;;
+                --memory) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data dedup')
+            options='--input --field --on-error --encoding-errors --unit --normalize --near --shingle --best --against --report --memory --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --unit) value='record paragraph line' ;;
+                --near) value=' ' ;;
+                --shingle) value=' ' ;;
+                --best) value='FILES' ;;
+                --against) value='FILES' ;;
+                --report) value='FILES' ;;
+                --memory) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data stats')
+            options='--input --field --on-error --encoding-errors --by --tokens --languages --pairs --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --by) value='FILES' ;;
+                --tokens) value='word char byte' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data filter')
+            options='--rules --threshold --stop-words --list --pairs --max-ratio --language --min-score --match --exclude --ppl -m --model --keep --input --field --on-error --encoding-errors --explain --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --rules) value='FILES' ;;
+                --threshold) value='FILES' ;;
+                --stop-words) value='FILES' ;;
+                --max-ratio) value=' ' ;;
+                --language) value='FILES' ;;
+                --min-score) value='FILES' ;;
+                --match) value='FILES' ;;
+                --exclude) value='FILES' ;;
+                -m | --model) value='FILES' ;;
+                --keep) value='FILES' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --report) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'data next')
             options='--context --tokens --by --as --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -1041,6 +1332,35 @@ _lmkit() {
                 --tokens) value='word char byte' ;;
                 --by) value='line stream' ;;
                 --as) value='text ids' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data mask')
+            options='--tokens --mask-rate --whole-word --epoch --seed --show --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --tokens) value='word char byte' ;;
+                --mask-rate) value=' ' ;;
+                --epoch) value=' ' ;;
+                --seed) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data nsp')
+            options='--tokens --context --seed --show --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --tokens) value='word char byte' ;;
+                --context) value=' ' ;;
+                --seed) value=' ' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
@@ -1083,6 +1403,33 @@ _lmkit() {
                 --gold) value='FILES' ;;
                 --field) value='FILES' ;;
                 --gold-field) value='FILES' ;;
+                --against) value='FILES' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval tag')
+            options='--gold --against --scheme --lenient --types --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --gold) value='FILES' ;;
+                --against) value='FILES' ;;
+                --scheme) value='auto bio bioes' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval prefer')
+            options='--beta --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --beta) value=' ' ;;
                 --against) value='FILES' ;;
                 --resamples) value=' ' ;;
                 --level) value=' ' ;;
@@ -1144,7 +1491,7 @@ _lmkit() {
             case $previous in
                 --vocab) value=' ' ;;
                 --max-order) value=' ' ;;
-                --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
+                --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large roberta electra-small modernbert-base llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
                 --t5-variant) value='encoder-decoder shared six-layer lm prefix-lm' ;;
                 --batch) value=' ' ;;
                 --context) value=' ' ;;
@@ -1164,7 +1511,7 @@ _lmkit() {
                 --tokens) value='FILES' ;;
                 --flops) value='FILES' ;;
                 --factor) value='FILES' ;;
-                --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
+                --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large roberta electra-small modernbert-base llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
                 -m | --model) value='FILES' ;;
                 --context) value=' ' ;;
                 -o | --output) value='FILES' ;;
@@ -1247,7 +1594,7 @@ _lmkit() {
             esac
             ;;
         'calc softmax')
-            options='-t --temperature -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-t --temperature --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -t | --temperature) value=' ' ;;
@@ -1266,7 +1613,7 @@ _lmkit() {
             esac
             ;;
         'calc entropy')
-            options='--unit -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--unit --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --unit) value='bits nats hartleys' ;;
@@ -1275,7 +1622,7 @@ _lmkit() {
             esac
             ;;
         'calc perplexity')
-            options='--probabilities -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--probabilities --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1283,7 +1630,7 @@ _lmkit() {
             esac
             ;;
         'calc rnn-step')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1291,7 +1638,7 @@ _lmkit() {
             esac
             ;;
         'calc lstm-step')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1299,7 +1646,7 @@ _lmkit() {
             esac
             ;;
         'calc gru-step')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1318,7 +1665,7 @@ _lmkit() {
             esac
             ;;
         'calc sgns')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1326,7 +1673,7 @@ _lmkit() {
             esac
             ;;
         'calc w2v-softmax')
-            options='--window -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--window --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --window) value=' ' ;;
@@ -1334,8 +1681,16 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'calc dpo')
+            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'calc layernorm')
-            options='--epsilon --normalisation -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--epsilon --normalisation --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --epsilon) value=' ' ;;
@@ -1345,7 +1700,7 @@ _lmkit() {
             esac
             ;;
         'calc posenc')
-            options='--dimensions --d --position --pos --variant -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--dimensions --d --position --pos --variant --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 --dimensions | --d) value=' ' ;;

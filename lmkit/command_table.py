@@ -18,6 +18,7 @@ BPE = "lmkit.commands.bpe"
 W2V = "lmkit.commands.w2v"
 TRAIN = "lmkit.commands.train"
 CALC = "lmkit.commands.calc"
+FINETUNE = "lmkit.commands.finetune"
 PROMPT = "lmkit.commands.prompt"
 DATA = "lmkit.commands.data"
 SCALING = "lmkit.commands.scaling"
@@ -26,6 +27,8 @@ COMMANDS = {
     "score": Command("lmkit.commands.score", "score", "Score each line or token: log-probability under any model."),
     "next": Command("lmkit.commands.next", "next_token", "Show the distribution of the next token after a prompt."),
     "sample": Command("lmkit.commands.sample", "sample", "Generate text with any model."),
+    "fill": Command("lmkit.commands.fill", "fill", "Fill masks: the most probable tokens at each [MASK] of a text."),
+    "predict": Command("lmkit.commands.predict", "predict", "Predict labels or numbers with a fine-tuned model."),
     "embed": Command("lmkit.commands.embed", "embed", "Embed lines or tokens as vectors."),
     "attention": Command(
         "lmkit.commands.attention", "attention", "Print the attention weights of a transformer, or a mask."
@@ -48,7 +51,7 @@ COMMANDS = {
     ),
     "ngram import": Command(f"{NGRAM}.convert", "import_", "Import an ARPA model or a table of counts."),
     "ngram export": Command(f"{NGRAM}.convert", "export", "Export a model as ARPA, or counts as a table."),
-    "bpe train": Command(f"{BPE}.train", "train", "Train a tokenizer: learn byte-pair encoding (BPE) merges."),
+    "bpe train": Command(f"{BPE}.train", "train", "Train a tokenizer: byte-pair encoding (BPE) or WordPiece."),
     "bpe encode": Command(f"{BPE}.encode", "encode", "Encode text as ids or pieces."),
     "bpe decode": Command(f"{BPE}.decode", "decode", "Decode ids or pieces to text."),
     "bpe stats": Command(
@@ -69,6 +72,13 @@ COMMANDS = {
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
     "train rnn": Command(f"{TRAIN}.rnn", "rnn", "Train a recurrent language model."),
     "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
+    "train encoder": Command(
+        f"{TRAIN}.encoder", "encoder", "Train an encoder: BERT's kind of model, which reads both ways."
+    ),
+    "finetune classify": Command(f"{FINETUNE}.classify", "classify", "Train a classifier on labelled texts."),
+    "finetune regress": Command(f"{FINETUNE}.regress", "regress", "Train a regressor on texts with numbers."),
+    "finetune tag": Command(f"{FINETUNE}.tag", "tag", "Train a tagger on sentences whose words have labels."),
+    "finetune merge": Command(f"{FINETUNE}.merge", "merge", "Merge an adapter into its model."),
     "prompt zero-shot": Command(
         f"{PROMPT}.zero_shot", "zero_shot", "Make zero-shot prompts: an instruction and the item."
     ),
@@ -87,10 +97,21 @@ COMMANDS = {
     "prompt tree": Command(f"{PROMPT}.tree", "tree", "Answer prompts by tree-of-thoughts search or self-consistency."),
     "eval text": Command("lmkit.commands.eval.text", "text", "Measure the diversity of texts."),
     "data text": Command(f"{DATA}.texts", "text", "Print a sample text that every Python installation contains."),
+    "data split": Command(f"{DATA}.split", "split", "Split a corpus into shares, such as train, valid and test."),
+    "data shuffle": Command(f"{DATA}.shuffle", "shuffle", "Shuffle the lines or records of a corpus."),
+    "data dedup": Command(f"{DATA}.dedup", "dedup", "Remove duplicates from a corpus."),
+    "data stats": Command(f"{DATA}.stats", "stats", "Count the bytes, documents, lines, words and tokens of a corpus."),
+    "data filter": Command(f"{DATA}.filter", "filter_", "Filter a corpus by rules, language, scores or perplexity."),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
+    "data mask": Command(f"{DATA}.mask", "mask", "Mask tokens of a text: the training examples of BERT."),
+    "data nsp": Command(f"{DATA}.nsp", "nsp", "Make sentence pairs of a text, for next-sentence prediction."),
     "data format": Command(f"{DATA}.format", "format_", "Format examples as prompts and outputs for training."),
     "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels against gold labels."),
     "eval regress": Command("lmkit.commands.eval.regress", "regress", "Score predicted numbers against gold numbers."),
+    "eval tag": Command("lmkit.commands.eval.tag", "tag", "Score predicted labels of tokens against gold labels."),
+    "eval prefer": Command(
+        "lmkit.commands.eval.prefer", "prefer", "Measure how often a model prefers the chosen answers."
+    ),
     "eval answers": Command("lmkit.commands.eval.answers", "answers", "Extract answers from texts and score them."),
     "eval em": Command("lmkit.commands.eval.em", "em", "Compute exact match and token F1 of answers, as in SQuAD."),
     "eval bleu": Command("lmkit.commands.eval.bleu", "bleu", "Compute BLEU and chrF of texts against references."),
@@ -123,6 +144,7 @@ COMMANDS = {
     "calc w2v-softmax": Command(
         f"{CALC}.word2vec", "w2v_softmax", "Compute word2vec's softmax probabilities, loss and gradients."
     ),
+    "calc dpo": Command(f"{CALC}.preference", "dpo", "Compute the loss of direct preference optimisation (DPO)."),
     "calc layernorm": Command(f"{CALC}.layers", "layernorm", "Compute layer normalization or RMSNorm."),
     "calc posenc": Command(f"{CALC}.layers", "posenc", "Compute the sinusoidal encoding of a position."),
 }
@@ -142,12 +164,13 @@ SORTING = frozenset(
 """Commands that mostly sort; see `io.processor`. `bpe encode` is not one: AVX-512 is good for what it does."""
 GROUPS = {
     "ngram": "N-gram models: count, fit, query, prune, mix, convert.",
-    "bpe": "Tokenizers: train (BPE), encode, decode, measure, convert.",
+    "bpe": "Tokenizers: train (BPE, WordPiece), encode, decode, measure, convert.",
     "w2v": "Word vectors: train, query, evaluate, plot, convert.",
-    "train": "Train neural language models: feed-forward, recurrent, transformer.",
+    "train": "Train neural models: feed-forward, recurrent, transformer, encoder.",
+    "finetune": "Fine-tune models, or train baselines, on examples.",
     "prompt": "Prompts: write, answer, search, compare.",
     "eval": "Score predictions against references.",
-    "data": "Sample texts and training examples.",
+    "data": "Corpora: split, shuffle and more; training examples.",
     "scaling": "Scaling laws: how large a model, how many tokens, how much compute.",
     "calc": "Calculate formulas on numbers given as JSON.",
 }

@@ -31,7 +31,7 @@ def stream_of(seed: int, key: str, sample: int) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
-def _mixed(numbers: U64) -> U64:
+def mixed(numbers: U64) -> U64:
     """Each number scrambled, in place."""
     shifted = numbers >> _SHIFTS[0]
     numbers ^= shifted
@@ -43,7 +43,7 @@ def _mixed(numbers: U64) -> U64:
 
 
 def _begin(stream: int, step: int) -> int:
-    """Where the numbers of a step begin: scrambled as `_mixed` does."""
+    """Where the numbers of a step begin: scrambled as `mixed` does."""
     number = (stream + (step + 1) * _STEP) & _MASK
     number = ((number ^ number >> 30) * 0xBF58476D1CE4E5B9) & _MASK
     number = ((number ^ number >> 27) * 0x94D049BB133111EB) & _MASK
@@ -55,7 +55,7 @@ def _begins(streams: Sequence[int], steps: Sequence[int]) -> U64:
     if len(streams) <= FEW:
         return np.array([_begin(stream, step) for stream, step in zip(streams, steps, strict=True)], dtype=np.uint64)
     numbers = (np.array(steps, dtype=np.uint64) + np.uint64(1)) * np.uint64(_STEP)
-    return _mixed(numbers + np.array(streams, dtype=np.uint64))
+    return mixed(numbers + np.array(streams, dtype=np.uint64))
 
 
 @lru_cache(maxsize=4)
@@ -68,7 +68,7 @@ def uniforms(streams: Sequence[int], steps: Sequence[int], ids: Any) -> F64:
     """A number in (0, 1) for each row's step and each token, (B, K); ids are (B, K), (K,) or a vocabulary's size."""
     begins = _begins(streams, steps)
     apart = _apart(ids) if isinstance(ids, int) else (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(_STEP)
-    numbers = _mixed(begins[:, None] + apart)
+    numbers = mixed(begins[:, None] + apart)
     numbers >>= _LOW
     found: F64 = numbers.astype(np.float64)
     found += 0.5

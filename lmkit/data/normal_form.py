@@ -8,3 +8,10 @@ def normal_form(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(text.casefold().split())
+
+
+def normal_bytes(text: bytes) -> bytes:
+    """Return the same of UTF-8."""
+    if text.isascii():
+        return b" ".join(text.lower().split())
+    return normal_form(text.decode()).encode()

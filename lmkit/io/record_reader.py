@@ -48,18 +48,22 @@ class RecordFile:
         watch: Callable[[Iterator[bytes]], Iterator[bytes]] = iter,
         fields: Sequence[str] | None = None,
         constants: bool = False,
+        skip: Callable[[DataError], None] | None = None,
     ) -> None:
         """`size`: most lines of a group, None: those of a block; `watch` sees the blocks of text as they are read.
 
         `fields`: the only ones that are wanted, which spares a Parquet file others. `constants`: JSON Lines may
-        have NaN and Infinity.
+        have NaN and Infinity. `skip` is given the error of each line of JSON Lines that is left out for being no
+        record; without it the first one is raised.
         """
-        self.name, self.fields, self.constants = name, fields, constants
+        self.name, self.fields, self.constants, self.skip = name, fields, constants, skip
         self._blocks = watch(text.blocks(name))
         self._size = size
         self._lines = self._groups_of_lines()
         self.line_count = 0
         """Lines read so far."""
+        self.header: list[str] = []
+        """The names of the columns of TSV, once they were read."""
 
     def _groups_of_lines(self) -> Iterator[list[Line]]:
         shown = streams.display(self.name)
@@ -122,11 +126,21 @@ def _tab_separated(file: RecordFile) -> Groups:
 def _json_lines(file: RecordFile) -> Groups:
     """Yield JSON objects; blank lines are no records."""
     for group in file.lines():
-        yield (
-            Record(place, at, data, (), from_json(data, place, constants=file.constants))
-            for place, at, data in group
-            if data.strip()
-        )
+        yield _objects(file, group)
+
+
+def _objects(file: RecordFile, group: list[Line]) -> Iterator[Record]:
+    for place, at, data in group:
+        if not data.strip():
+            continue
+        try:
+            fields = from_json(data, place, constants=file.constants)
+        except DataError as error:
+            if file.skip is None:
+                raise
+            file.skip(error)
+            continue
+        yield Record(place, at, data, (), fields)
 
 
 def _comma_separated(file: RecordFile) -> Groups:

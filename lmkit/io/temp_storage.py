@@ -4,6 +4,7 @@ import mmap
 import os
 import tempfile
 from typing import IO, Any
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
@@ -49,15 +50,14 @@ class _FileWriter:
         self._disk = disk
         self._dtype = np.dtype(dtype)
         self._file: IO[bytes] = disk.file()
+        finalize(self, self._file.close)  # an error may leave an array unfinished
         self._length = 0
 
     def append(self, values: Array) -> None:
         try:
             self._file.write(np.ascontiguousarray(values, dtype=self._dtype).data)
         except OSError as error:
-            raise OutputError(
-                f"{self._disk.folder}: {error.strerror}", hint="--temp-dir DIR puts temporary files elsewhere"
-            ) from None
+            raise self._disk.error(error) from None
         self._length += len(values)
 
     def finish(self) -> Array:
@@ -83,12 +83,17 @@ class Disk:
         if not os.path.isdir(self.folder):
             raise UsageError(f"--temp-dir {self.folder} is not a folder")
 
-    def file(self) -> IO[bytes]:
-        """A new file without a name."""
+    def file(self, buffer: int = 1 << 20) -> IO[bytes]:
+        """A new file without a name; what is written is gathered in a buffer of so many bytes."""
         try:
-            return tempfile.TemporaryFile(dir=self.folder, buffering=1 << 20)
+            return tempfile.TemporaryFile(dir=self.folder, buffering=buffer)
         except OSError as error:
             raise OutputError(f"{self.folder}: {error.strerror}") from None
+
+    def error(self, error: OSError) -> OutputError:
+        """What to say of a file here that could not be written."""
+        hint = "--temp-dir DIR puts temporary files elsewhere"
+        return OutputError(f"{self.folder}: {error.strerror}", hint=hint)
 
     def writer(self, dtype: Any) -> _FileWriter:
         """A new, empty array."""

@@ -51,18 +51,18 @@ def texts(name: str, source: TextSource, reader: text_files.TextReader) -> Itera
     """
     field, form = source.field or FIELD, source.form_of(name)
     file = RecordFile(name, reader, size=None, fields=(field,), constants=True)
-    for group in _under_header(file) if form == "tsv" else file.groups(form):
-        yield [_text(record, field) for record in group]
+    for group in under_header(file) if form == "tsv" else file.groups(form):
+        yield [text_of(record, field) for record in group]
 
 
-def _under_header(file: RecordFile) -> Groups:
+def under_header(file: RecordFile) -> Groups:
     """Yield the records of TSV by the names that its first line gives."""
     groups = file.groups("tsv")
     first = next(groups, iter(()))
     header = next(first, None)
     if header is None:
         return
-    names = csv_records.names_of(header.columns, header.place)
+    file.header = names = csv_records.names_of(header.columns, header.place)
     for group in chain([first], groups):
         yield (
             Record(place, at, data, (), csv_records.by_name(names, columns, place))
@@ -71,7 +71,8 @@ def _under_header(file: RecordFile) -> Groups:
         )
 
 
-def _text(record: Record, field: str) -> bytes:
+def text_of(record: Record, field: str) -> bytes:
+    """Return the text in a field of a record. Raises DataError where there is none."""
     fields, place = record.fields or {}, record.place
     value = fields.get(field)
     if isinstance(value, str):

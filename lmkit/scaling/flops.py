@@ -47,7 +47,7 @@ def forward(settings: ModelConfig, context: int | None = None, *, causal: bool =
     shapes = settings.shapes()
     layers = 2.0 * sum(math.prod(shapes[name]) for name in settings.matrices())
     if isinstance(settings, EncoderConfig):
-        pooler = 2 * settings.width**2 / length
+        pooler = 2 * settings.width**2 / length if settings.pooler else 0.0
         return TokenFlops(layers, 4.0 * settings.layers * settings.width * length, pooler)
     head = settings.head.products if settings.head is not None else 0
     head += math.prod(shapes.get("direct.weight", (0,)))

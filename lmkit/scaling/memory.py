@@ -11,7 +11,7 @@ kernels. What torch keeps is up to 12 % more, by how it computes norms.
 import math
 from typing import NamedTuple
 
-from lmkit.architectures.encoder import EncoderConfig
+from lmkit.architectures.encoder import GATED, EncoderConfig
 from lmkit.architectures.transformer import TransformerConfig
 
 BYTES = {"fp32": 4, "bf16": 2}
@@ -57,7 +57,7 @@ def _kept_by_block(settings: TransformerConfig | EncoderConfig) -> int:
     The hidden layer is kept before and after its activation; SwiGLU's two maps, its activation, and the product;
     queries and keys before and after rotary positions.
     """
-    gated = isinstance(settings, TransformerConfig) and settings.activation == "swiglu"
+    gated = settings.activation in GATED
     queries = keys = settings.width
     turned = 0
     if isinstance(settings, TransformerConfig):

@@ -11,6 +11,7 @@ from lmkit.commands.options.standard import Run
 from lmkit.commands.records import predictions
 from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
+from lmkit.io.records import write_rows
 
 PREDICTED = ("label", "prediction", "answer")
 _WIDEST = 2000  # labels that a table of confusions may have
@@ -72,7 +73,7 @@ def classify(
         if confusion:
             _check_size(found)
         if (confusion or classes) and not options.json:
-            metrics.show_table(run, report.out, *(_confusion(found) if confusion else _classes(found)))
+            write_rows(report.out, *(_confusion(found) if confusion else _classes(found)))
             return
         measured = classification.compare(found, both, options.sampling, positive)
         report.show(

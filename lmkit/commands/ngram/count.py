@@ -1,12 +1,12 @@
 """`lmkit ngram count`: counts of n-grams."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading.provenance import origin
+from lmkit.commands.ngram.count_files import count_bytes, merged
 from lmkit.commands.ngram.counting import MaxVocab, MinCount, Order, VocabFile, count_texts
 from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of
 from lmkit.commands.options.option_groups import with_groups
@@ -14,7 +14,6 @@ from lmkit.commands.options.standard import EncodingErrors, Memory, Output, Run,
 from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import MissingError, UsageError
 from lmkit.io import outputs, streams
-from lmkit.tokenization.normalization import of_tokenizer
 
 
 @with_groups()
@@ -93,17 +92,9 @@ def count(
             storage.release()
 
 
-def count_bytes(file: Any) -> Iterator[Any]:
-    """Return the bytes of a count file: equal for equal counts, however they were computed."""
-    from lmkit.checkpoint import serialize
-
-    settings = {"order": file.counts.order, "tokens": file.tokenizer.kind, **of_tokenizer(file.tokenizer).describe()}
-    return serialize(file.to_checkpoint(origin("ngram count", settings, [file.text()])))
-
-
 def count_piece(settings: dict[str, Any]) -> bytes:
     """One file's counts, as the bytes of a count file: the task that an engine places."""
-    from lmkit.io.terminal import Terminal
+    from lmkit.io.messages import Terminal
     from lmkit.ngram.count_file import CountFile
 
     run = Run("ngram count", settings, Terminal(quiet=True))
@@ -117,8 +108,6 @@ def count_piece(settings: dict[str, Any]) -> bytes:
 
 def merge_pieces(pieces: Sequence[bytes]) -> bytes:
     """Several count files added up into one, in order."""
-    from lmkit.commands.ngram.merge import merged
-
     return b"".join(
         count_bytes(merged([memoryview(piece) for piece in pieces], [f"piece {n}" for n in range(len(pieces))]))
     )
@@ -129,7 +118,7 @@ def _with_dask(pieces: list[dict[str, Any]], scheduler: str | None) -> bytes:
     try:
         import dask
     except ImportError:
-        raise MissingError("--engine dask needs Dask", hint="pip install 'lmkit-cli[dask]'") from None
+        raise MissingError("--engine dask needs Dask", package="dask") from None
     counted = [dask.delayed(count_piece, pure=True)(piece) for piece in pieces]
     while len(counted) > 1:
         pairs = [counted[place : place + 2] for place in range(0, len(counted), 2)]
@@ -140,7 +129,7 @@ def _with_dask(pieces: list[dict[str, Any]], scheduler: str | None) -> bytes:
         try:
             from distributed import Client
         except ImportError:
-            raise MissingError("--scheduler needs dask.distributed", hint="pip install distributed") from None
+            raise MissingError("--scheduler needs dask.distributed", package="distributed") from None
         with Client(scheduler) as client:
             done = client.compute(counted[0]).result()
     return bytes(done)

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from lmkit.architectures.transformer import TransformerConfig
 
 PRESETS = (
-    "gpt1", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "bert-base", "bert-large", "llama-7b", "llama-13b",
-    "llama-3-8b", "smollm2-135m", "smollm2-360m", "smollm2-1.7b", "qwen2.5-0.5b", "qwen3-0.6b", "qwen3-1.7b",
+    "gpt1", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "bert-base", "bert-large", "roberta", "electra-small",
+    "modernbert-base", "llama-7b", "llama-13b", "llama-3-8b", "smollm2-135m", "smollm2-360m",
+    "smollm2-1.7b", "qwen2.5-0.5b", "qwen3-0.6b", "qwen3-1.7b",
 )  # fmt: skip
 Presets = Annotated[
     list[str] | None,

@@ -67,13 +67,13 @@ def check(
         table = Table(out, ("model", "parameters", "tokens", "flops", "tokens_per_parameter", "verdict"), as_json=json)
         for model in models:
             found = model.tokens / model.parameters
-            table.row(
+            table.row(run.signed(
                 {
                     "model": model.name, "parameters": model.parameters, "tokens": model.tokens,
                     "flops": training(model.parameters, model.tokens), "tokens_per_parameter": found,
                     "verdict": allocation.verdict(found, ratio),
                 }
-            )  # fmt: skip
+            ))  # fmt: skip
 
 
 def _mix(run: Run, mix: str, tokens: float | None, json: bool, output: str | None) -> None:
@@ -93,7 +93,7 @@ def _mix(run: Run, mix: str, tokens: float | None, json: bool, output: str | Non
         table = Table(out, ("source", "tokens", "weight", "epochs"), as_json=json)
         for source in sources:
             record = {"source": source.name, "tokens": source.tokens, "weight": source.weight}
-            table.row({**record, "epochs": allocation.epochs(source, tokens)})
+            table.row(run.signed({**record, "epochs": allocation.epochs(source, tokens)}))
 
 
 def _source(text: str) -> tuple[str, float, float]:

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from lmkit.commands.options.standard import Run
 from lmkit.errors import DataError
 from lmkit.io import outputs, streams, text_files
 from lmkit.io.records import Table, from_json
 
 
 def show_constants(
+    run: Run,
     out: outputs.Output,
     first: Mapping[str, object],
     constants: Mapping[str, float],
@@ -19,7 +21,7 @@ def show_constants(
     """Print constants with their intervals; a record begins with `first`."""
     if as_json:
         bounds = {name: interval and list(interval) for name, interval in intervals.items()}
-        Table(out, (), as_json=True).row({**first, **constants, "interval": bounds})
+        Table(out, (), as_json=True).row(run.signed({**first, **constants, "interval": bounds}))
         return
     table = Table(out, ("constant", "value", "low", "high"), as_json=False)
     for name, value in constants.items():

@@ -62,15 +62,18 @@ def fit(
     runs = without_outliers(run, found, tolerance, outliers)
     with outputs.open_output(output) as out:
         if parametric:
-            figures.draw_law(plot, runs, _parametric(out, runs, resamples, level, seed, json))
+            law = _parametric(run, out, runs, resamples, level, seed, json)
+            figures.draw_law(plot, runs, law)
         else:
-            law = _frontier(run, runs, tolerance, resamples, level, seed)
+            optima = _frontier(run, runs, tolerance, resamples, level, seed)
             first = {"method": method, "runs": len(runs), "range": [float(runs.flops.min()), float(runs.flops.max())]}
-            show_constants(out, first, law.constants, law.intervals, as_json=json)
-            figures.draw_frontier(plot, runs, law)
+            show_constants(run, out, first, optima.constants, optima.intervals, as_json=json)
+            figures.draw_frontier(plot, runs, optima)
 
 
-def _parametric(out: outputs.Output, runs: "Runs", resamples: int, level: float, seed: int, json: bool) -> "Law":
+def _parametric(
+    run: Run, out: outputs.Output, runs: "Runs", resamples: int, level: float, seed: int, json: bool
+) -> "Law":
     from dataclasses import asdict
 
     from lmkit.scaling import parametric
@@ -82,7 +85,7 @@ def _parametric(out: outputs.Output, runs: "Runs", resamples: int, level: float,
         "deviation": found.deviation,
     }  # fmt: skip
     constants = {**asdict(found.law), "a": found.law.a, "b": found.law.b}
-    show_constants(out, first, constants, found.intervals, as_json=json)
+    show_constants(run, out, first, constants, found.intervals, as_json=json)
     return found.law
 
 

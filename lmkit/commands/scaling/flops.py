@@ -50,7 +50,7 @@ def flops(
     if preset or model:
         if parameters is not None or compute is not None or "factor" in run.given:
             raise UsageError("--preset and --model take --tokens, not --params, --flops or --factor")
-        _exact(preset or [], model or [], tokens or 1.0, context, causal, json, output)
+        _exact(run, preset or [], model or [], tokens or 1.0, context, causal, json, output)
         return
     if context is not None or causal:
         raise UsageError("--context and --causal need --preset or --model")
@@ -65,11 +65,11 @@ def flops(
         tokens = compute / factor / parameters
     with outputs.open_output(output) as out:
         record = {"flops": compute, "parameters": parameters, "tokens": tokens, "factor": factor}
-        Table(out, tuple(record), as_json=json).row(record)
+        Table(out, tuple(record), as_json=json).row(run.signed(record))
 
 
 def _exact(
-    presets: list[str], models: list[str], tokens: float, context: int | None, causal: bool, json: bool,
+    run: Run, presets: list[str], models: list[str], tokens: float, context: int | None, causal: bool, json: bool,
     output: str | None,
 ) -> None:  # fmt: skip
     from lmkit.scaling import flops as counts
@@ -87,4 +87,4 @@ def _exact(
             }
         )  # fmt: skip
     with outputs.open_output(output) as out:
-        Table(out, tuple(rows[0]), as_json=json).rows(rows)
+        Table(out, tuple(rows[0]), as_json=json).rows(map(run.signed, rows))

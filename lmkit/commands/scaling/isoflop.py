@@ -56,10 +56,10 @@ def isoflop(
         rows = [_row(valley) for valley in found.valleys]
         for row in rows:
             row["inside"] = row["inside"] if json else "yes" if row["inside"] else "no"
-        Table(out, columns, as_json=json).rows(rows)
+        Table(out, columns, as_json=json).rows(map(run.signed, rows))
         if not json:
             out.line("")
-        show_constants(out, {}, found.frontier.constants, found.frontier.intervals, as_json=json)
+        show_constants(run, out, {}, found.frontier.constants, found.frontier.intervals, as_json=json)
 
 
 def warn_of_extrapolation(run: Run, found: "IsoFlop") -> None:

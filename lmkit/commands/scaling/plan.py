@@ -74,8 +74,9 @@ def plan(
     (what the hardware reaches, not its peak) estimate memory and time. --t5-variant counts the T5 study's
     architectures. A full n-gram table over V words has V^n probabilities, V^(n-1) (V-1) of them free.
 
-    Presets: gpt1, gpt2, gpt2-medium, gpt2-large, gpt2-xl, bert-base, bert-large, llama-7b, llama-13b,
-    llama-3-8b, smollm2-135m, smollm2-360m, smollm2-1.7b, qwen2.5-0.5b, qwen3-0.6b, qwen3-1.7b.
+    Presets: gpt1, gpt2, gpt2-medium, gpt2-large, gpt2-xl, bert-base, bert-large, roberta, electra-small,
+    modernbert-base, llama-7b, llama-13b, llama-3-8b, smollm2-135m, smollm2-360m, smollm2-1.7b, qwen2.5-0.5b,
+    qwen3-0.6b, qwen3-1.7b.
 
     Examples:
       lmkit scaling plan --preset gpt2 --preset bert-base
@@ -91,11 +92,11 @@ def plan(
     extra.check(run, bool(preset))
     with outputs.open_output(output) as out:
         if preset:
-            _presets(out, preset, extra, as_json=json)
+            _presets(run, out, preset, extra, as_json=json)
         elif t5_variant:
-            _t5_variants(out, t5_variant, as_json=json)
+            _t5_variants(run, out, t5_variant, as_json=json)
         elif vocab is not None:
-            _ngrams(out, vocab, max_order, as_json=json)
+            _ngrams(run, out, vocab, max_order, as_json=json)
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Extra:
         return found
 
 
-def _presets(out: outputs.Output, names: Sequence[str], extra: Extra, *, as_json: bool) -> None:
+def _presets(run: Run, out: outputs.Output, names: Sequence[str], extra: Extra, *, as_json: bool) -> None:
     from lmkit.scaling import model_sizes
 
     rows = []
@@ -146,12 +147,12 @@ def _presets(out: outputs.Output, names: Sequence[str], extra: Extra, *, as_json
         parts = {**model_sizes.parameters_by_part(settings), "parameters": settings.parameters}
         flops = model_sizes.forward_flops(settings)
         rows.append({"preset": name, **parts, "flops_per_token": flops, **extra.of(settings)})
-    Table(out, tuple(rows[0]), as_json=as_json).rows(rows)
+    Table(out, tuple(rows[0]), as_json=as_json).rows(map(run.signed, rows))
 
 
-def _t5_variants(out: outputs.Output, names: Sequence[str], *, as_json: bool) -> None:
+def _t5_variants(run: Run, out: outputs.Output, names: Sequence[str], *, as_json: bool) -> None:
     rows = list(_rows_of_t5(names))
-    Table(out, tuple(rows[0]), as_json=as_json).rows(rows)
+    Table(out, tuple(rows[0]), as_json=as_json).rows(map(run.signed, rows))
 
 
 def _rows_of_t5(names: Sequence[str]) -> Iterator[dict[str, object]]:
@@ -167,12 +168,11 @@ def _rows_of_t5(names: Sequence[str]) -> Iterator[dict[str, object]]:
         }  # fmt: skip
 
 
-def _ngrams(out: outputs.Output, vocabulary: int, max_order: int, *, as_json: bool) -> None:
+def _ngrams(run: Run, out: outputs.Output, vocabulary: int, max_order: int, *, as_json: bool) -> None:
     from lmkit.scaling import model_sizes
 
     table = Table(out, ("order", "parameters", "free_parameters"), as_json=as_json)
     for order in range(max_order + 1):
         free = model_sizes.ngram_free_parameters(vocabulary, order)
-        table.row(
-            {"order": order, "parameters": model_sizes.ngram_parameters(vocabulary, order), "free_parameters": free}
-        )
+        parameters = model_sizes.ngram_parameters(vocabulary, order)
+        table.row(run.signed({"order": order, "parameters": parameters, "free_parameters": free}))

@@ -85,7 +85,7 @@ def predict(
         row = _of_power_laws(constants, compute or 1)
     row["tokens_per_parameter"] = row["tokens"] / row["parameters"]
     with outputs.open_output(output) as out:
-        Table(out, tuple(row), as_json=json).row(row)
+        Table(out, tuple(row), as_json=json).row(run.signed(row))
 
 
 def _law(constants: Mapping[str, float], shown: str) -> "Law | None":

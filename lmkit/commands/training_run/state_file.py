@@ -59,12 +59,12 @@ class StateFile:
             other = _differences(content.config.get("fingerprint"), json.loads(json.dumps(fingerprint)))
             if set(other) - self._may_change:
                 raise CheckpointError(
-                    f"the state of another run: {', '.join(other)} differ", hint="remove it to start over"
+                    f"the state of another run: {', '.join(other)} differ", hint="--restart starts over"
                 )
             try:
                 trainer.resume(content.config, dict(content.tensors))
             except (KeyError, ValueError, TypeError, RuntimeError) as error:
-                raise CheckpointError(f"damaged state: {error}", hint="remove it to start over") from None
+                raise CheckpointError(f"damaged state: {error}", hint="--restart starts over") from None
         return other
 
     @property
@@ -77,7 +77,7 @@ class StateFile:
         if self.exists:
             raise UsageError(
                 f"{self.name} is left from an interrupted run",
-                hint=f"continue it with --resume, or remove {self.name} to start over",
+                hint="--resume continues it, --restart starts over",
             )
 
     def remove(self) -> None:
@@ -95,7 +95,7 @@ def _whole(data: memoryview) -> Any:
         content = parse(data)
         content.check()
     except CheckpointError as error:
-        raise CheckpointError(str(error), hint=error.hint or "remove it to start over") from None
+        raise CheckpointError(str(error), hint=error.hint or "--restart starts over") from None
     return content
 
 

@@ -154,7 +154,7 @@ def test_tables(lmkit, gold):
 
 
 def test_tables_on_a_terminal(lmkit, gold, monkeypatch):
-    monkeypatch.setattr("lmkit.commands.reports.metrics.is_terminal", lambda stream: True)
+    monkeypatch.setattr("lmkit.io.outputs.is_terminal", lambda stream: True)
     done = lmkit("eval", "classify", "--gold", gold, "--confusion", stdin=lines(PREDICTED))
     assert done.lines == ["gold  neg  neu  pos", "neg     2    0    0", "neu     0    0    1", "pos     1    0    2"]
     done = lmkit("eval", "classify", "--gold", gold, "--resamples", "0", stdin=lines(PREDICTED))

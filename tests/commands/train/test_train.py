@@ -133,7 +133,7 @@ def test_a_state_of_another_run_is_refused(train, lmkit, fails, work, write):
     write("text.txt", TEXT)
     done = fails(4, *command("ffn"), "text.txt", "--resume", "-o", "out.lm")
     assert "out.lm.state: the state of another run" in done.stderr
-    assert "remove it to start over" in done.stderr
+    assert "--restart starts over" in done.stderr
     for junk in (b"", b"junk" * 10, TEXT):
         write("out.lm.state", junk)
         assert "out.lm.state: " in fails(4, *command("ffn"), "text.txt", "--resume", "-o", "out.lm").stderr
@@ -333,13 +333,17 @@ def test_a_loss_that_is_no_number_stops_with_advice(kind, lmkit, one_line, files
     assert (again.status, again.stderr) == (1, done.stderr)
 
 
-def test_a_state_is_not_begun_over_unasked(fails, write, work):
+def test_a_state_is_not_begun_over_unasked(lmkit, fails, write, work):
     write("out.lm.state", b"what an hour of training left")
     write("text.txt", TEXT)
     done = fails(2, *command("ffn"), "text.txt", "-o", "out.lm")
     assert "out.lm.state is left from an interrupted run" in done.stderr
     assert (work / "out.lm.state").read_bytes() == b"what an hour of training left"
     assert not (work / "out.lm").exists()
+    assert "exclude each other" in fails(2, *command("ffn"), "text.txt", "--restart", "--resume", "-o", "out.lm").stderr
+    done = lmkit(*command("ffn"), "text.txt", "--steps", "1", "--restart", "-o", "out.lm")
+    assert (done.status, (work / "out.lm.state").exists()) == (0, False)
+    assert "out.lm.state removed: training starts over\n" in done.stderr
 
 
 # Vectors to begin with.
