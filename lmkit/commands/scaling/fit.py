@@ -62,12 +62,13 @@ def fit(
     runs = without_outliers(run, found, tolerance, outliers)
     with outputs.open_output(output) as out:
         if parametric:
-            figures.draw_law(plot, runs, _parametric(run, out, runs, resamples, level, seed, json))
+            law = _parametric(run, out, runs, resamples, level, seed, json)
+            figures.draw_law(plot, runs, law)
         else:
-            law = _frontier(run, runs, tolerance, resamples, level, seed)
+            optima = _frontier(run, runs, tolerance, resamples, level, seed)
             first = {"method": method, "runs": len(runs), "range": [float(runs.flops.min()), float(runs.flops.max())]}
-            show_constants(run, out, first, law.constants, law.intervals, as_json=json)
-            figures.draw_frontier(plot, runs, law)
+            show_constants(run, out, first, optima.constants, optima.intervals, as_json=json)
+            figures.draw_frontier(plot, runs, optima)
 
 
 def _parametric(
