@@ -67,7 +67,7 @@ def zstandard(purpose: str) -> Any:
         try:
             from backports import zstd
         except ImportError:
-            raise MissingError(f"{purpose} needs backports.zstd", hint="pip install backports.zstd") from None
+            raise MissingError(f"{purpose} needs backports.zstd", package="backports.zstd") from None
     return zstd
 
 

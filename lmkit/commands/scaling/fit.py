@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmkit.commands.options.standard import Json, Level, Output, Resamples, Run, Seed, choice
+from lmkit.commands.scaling import figures
 from lmkit.commands.scaling.constants import show_constants
+from lmkit.commands.scaling.figures import Plot
 from lmkit.commands.scaling.isoflop import warn_of_extrapolation
 from lmkit.commands.scaling.run_records import COLUMNS, OnError, Outliers, RunsFile, Tolerance, read, without_outliers
 from lmkit.errors import DataError
@@ -13,6 +15,7 @@ from lmkit.io import outputs
 
 if TYPE_CHECKING:
     from lmkit.scaling.frontier import Frontier
+    from lmkit.scaling.parametric import Law
     from lmkit.scaling.runs import Runs
 
 
@@ -32,6 +35,7 @@ def fit(
     resamples: Resamples = 1000,
     level: Level = 0.95,
     seed: Seed = 0,
+    plot: Plot = None,
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
@@ -49,6 +53,7 @@ def fit(
       lmkit scaling fit --json runs.csv | lmkit scaling predict --flops 1e21
       lmkit scaling fit --method power-law --resamples 0 runs.csv
     """
+    figures.check(plot)
     needed = COLUMNS if method == "power-law" else COLUMNS[1:]
     found = read(run, file, on_error, needed)
     parametric = method == "parametric"
@@ -57,16 +62,18 @@ def fit(
     runs = without_outliers(run, found, tolerance, outliers)
     with outputs.open_output(output) as out:
         if parametric:
-            _parametric(run, out, runs, resamples, level, seed, json)
+            law = _parametric(run, out, runs, resamples, level, seed, json)
+            figures.draw_law(plot, runs, law)
         else:
-            law = _frontier(run, runs, tolerance, resamples, level, seed)
+            optima = _frontier(run, runs, tolerance, resamples, level, seed)
             first = {"method": method, "runs": len(runs), "range": [float(runs.flops.min()), float(runs.flops.max())]}
-            show_constants(run, out, first, law.constants, law.intervals, as_json=json)
+            show_constants(run, out, first, optima.constants, optima.intervals, as_json=json)
+            figures.draw_frontier(plot, runs, optima)
 
 
 def _parametric(
     run: Run, out: outputs.Output, runs: "Runs", resamples: int, level: float, seed: int, json: bool
-) -> None:
+) -> "Law":
     from dataclasses import asdict
 
     from lmkit.scaling import parametric
@@ -79,6 +86,7 @@ def _parametric(
     }  # fmt: skip
     constants = {**asdict(found.law), "a": found.law.a, "b": found.law.b}
     show_constants(run, out, first, constants, found.intervals, as_json=json)
+    return found.law
 
 
 def _frontier(run: Run, runs: "Runs", tolerance: float, resamples: int, level: float, seed: int) -> "Frontier":

@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING
 
 from lmkit.commands.options.standard import Json, Level, Output, Resamples, Run, Seed
+from lmkit.commands.scaling import figures
 from lmkit.commands.scaling.constants import show_constants
+from lmkit.commands.scaling.figures import Plot
 from lmkit.commands.scaling.run_records import OnError, Outliers, RunsFile, Tolerance, read, without_outliers
 from lmkit.io import outputs
 from lmkit.io.records import Table
@@ -21,6 +23,7 @@ def isoflop(
     resamples: Resamples = 1000,
     level: Level = 0.95,
     seed: Seed = 0,
+    plot: Plot = None,
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -39,13 +42,15 @@ def isoflop(
     Examples:
       lmkit scaling isoflop runs.csv
       lmkit scaling isoflop --on-error skip --outliers drop runs.csv --json
-      lmkit scaling isoflop runs.csv | lmkit scaling predict --flops 1e21
+      lmkit scaling isoflop runs.csv --plot valleys.png | lmkit scaling predict --flops 1e21
     """
     from lmkit.scaling import isoflop as analysis
 
+    figures.check(plot)
     runs = without_outliers(run, read(run, file, on_error), tolerance, outliers)
     found = analysis.fit(runs, tolerance=tolerance, resamples=resamples, level=level, seed=seed)
     warn_of_extrapolation(run, found)
+    figures.draw_isoflop(plot, runs, found, tolerance)
     with outputs.open_output(output) as out:
         columns = ("flops", "parameters", "tokens", "loss", "smallest", "largest", "inside")
         rows = [_row(valley) for valley in found.valleys]

@@ -65,7 +65,9 @@ def read(run: Run, file: str | None, on_error: str, columns: Sequence[str] = COL
     records = RecordFile(name, text_files.TextReader(), constants=True)
     for record in records.records(form_of(name, "auto", "csv", FORMS)):
         try:
-            rows.append([_number(record.place, record.fields or {}, column, columns) for column in COLUMNS])
+            fields = record.fields or {}
+            found = {column: _number(record.place, fields, column, columns) for column in reversed(COLUMNS)}
+            rows.append([found[column] for column in COLUMNS])
             places.append(record.place)
         except _Invalid as error:
             if on_error == "fail":
