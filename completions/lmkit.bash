@@ -47,7 +47,7 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text split shuffle dedup stats filter next mask nsp format'
+            operand='text split shuffle dedup stats filter decontaminate mix next mask nsp format'
             ;;
         'scaling')
             options='-h --help'
@@ -1324,6 +1324,44 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'data decontaminate')
+            options='--input --field --on-error --encoding-errors --against --against-field --n --threshold --min-words --boilerplate --clean --report -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --against) value='FILES' ;;
+                --against-field) value='FILES' ;;
+                --n) value=' ' ;;
+                --threshold) value=' ' ;;
+                --min-words) value=' ' ;;
+                --boilerplate) value=' ' ;;
+                --clean) value='train test' ;;
+                --report) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data mix')
+            options='--input --field --on-error --encoding-errors --weights -t --temperature --tokens --tokenizer --sizes --stream --report --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --weights) value='FILES' ;;
+                -t | --temperature) value=' ' ;;
+                --tokens) value='FILES' ;;
+                --tokenizer) value='word char byte' ;;
+                --sizes) value='FILES' ;;
+                --report) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'data next')
             options='--context --tokens --by --as --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -1381,7 +1419,7 @@ _lmkit() {
             esac
             ;;
         'eval classify')
-            options='--gold --field --gold-field --positive --against --confusion --classes --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--gold --field --gold-field --positive --against --confusion --calibration --classes --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --gold) value='FILES' ;;

@@ -302,6 +302,13 @@ def _explained(words: Sequence[str], name: str | None) -> int:
         raise
 
 
+def _takes_prompt(parser: Any, name: str) -> bool:
+    """Whether a command has a text by --prompt."""
+    for word in name.split():
+        parser = parser.commands[word]
+    return any("--prompt" in parameter.opts for parameter in parser.params)
+
+
 def _parse_and_run(words: Sequence[str], name: str | None) -> int:
     if list(words) in (["--version"], ["-V"], ["version"]):
         print(f"lmkit {__version__}")
@@ -324,7 +331,10 @@ def _parse_and_run(words: Sequence[str], name: str | None) -> int:
         message = _LONG.sub(_shortened, " ".join(_parser_message(error).split()))
         group = next((word for word in words if not word.startswith("-")), None)
         known = name or (group if group in GROUPS else None)
-        raise UsageError(message, hint=f"lmkit {f'{known} ' if known else ''}--help") from None
+        hint = f"lmkit {f'{known} ' if known else ''}--help"
+        if "unexpected extra argument" in message and name is not None and _takes_prompt(parser, name):
+            hint = "give the text with --prompt"
+        raise UsageError(message, hint=hint) from None
     return result if isinstance(result, int) else Status.DONE
 
 

@@ -47,7 +47,7 @@ COMMANDS = {
     "ngram prune": Command(f"{NGRAM}.prune", "prune", "Prune a model: drop n-grams with little effect on perplexity."),
     "ngram mix": Command(f"{NGRAM}.mix", "mix", "Mix n-gram models into one (static interpolation)."),
     "ngram coverage": Command(
-        f"{NGRAM}.coverage", "coverage", "Measure how many n-grams of a test text a training text contains."
+        f"{NGRAM}.coverage", "coverage", "Measure n-gram overlap: how much of a test text a training text contains."
     ),
     "ngram import": Command(f"{NGRAM}.convert", "import_", "Import an ARPA model or a table of counts."),
     "ngram export": Command(f"{NGRAM}.convert", "export", "Export a model as ARPA, or counts as a table."),
@@ -102,6 +102,10 @@ COMMANDS = {
     "data dedup": Command(f"{DATA}.dedup", "dedup", "Remove duplicates from a corpus."),
     "data stats": Command(f"{DATA}.stats", "stats", "Count the bytes, documents, lines, words and tokens of a corpus."),
     "data filter": Command(f"{DATA}.filter", "filter_", "Filter a corpus by rules, language, scores or perplexity."),
+    "data decontaminate": Command(
+        f"{DATA}.decontaminate", "decontaminate", "Remove records that overlap with test items, or such items."
+    ),
+    "data mix": Command(f"{DATA}.mix", "mix", "Mix corpora into one by weights."),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
     "data mask": Command(f"{DATA}.mask", "mask", "Mask tokens of a text: the training examples of BERT."),
     "data nsp": Command(f"{DATA}.nsp", "nsp", "Make sentence pairs of a text, for next-sentence prediction."),

@@ -209,6 +209,8 @@ def _from_checkpoint(content: Content) -> Any:
     place = _class_of(content)
     if content.kind in NETWORKS and head_kind(content.config) in TASKS:
         place = "lmkit.inference.fine_tuned:FineTunedModel"
+    if content.kind == "w2v" and "head" in content.config:
+        place = "lmkit.word_vectors.text_heads:VectorsWithHead"
     return imported(place).from_checkpoint(content)
 
 

@@ -12,7 +12,8 @@ from lmkit.io.records import Table, to_json
 from lmkit.protocols import has_attention
 
 LARGEST = 10_000
-SHOWN = 3  # tokens that are named for each head
+RANKS = ("first", "second", "third")
+"""Tokens that are named for each head."""
 
 
 def attention(
@@ -63,11 +64,11 @@ def attention(
     """Print the attention weights of a transformer, or a mask.
 
     Prints a row for each layer and head: the tokens that the last token attends to most, with their weights. Tokens
-    are numbered, because one may come twice; 0 is the start token. --layer and --head print one head as a matrix, a
-    row per attending token, whose weights sum to 1.
+    are numbered, because one may come twice; 0 is the start token, in encoders the first special token. --layer and
+    --head print one head as a matrix, a row per attending token, whose weights sum to 1.
 
     --json prints an object in full precision: `tokens`, and `weights` per layer, head, attending and attended
-    token; later tokens get exactly 0.
+    token; later tokens get exactly 0, except in encoders.
 
     --mask-only prints the mask of N tokens, a row each: 1 where attention is allowed, 0 elsewhere.
 
@@ -106,20 +107,34 @@ def attention(
 
 def _weights(name: str, text: str) -> tuple[list[str], Any]:
     """The tokens of the text, behind a start token if it has one, and their attention, (layers, heads, T, T)."""
-    import numpy as np
-
     from lmkit.data.sequences import encode_prompt
+    from lmkit.inference.encoder import EncoderModel
 
     model = opening.open_any(name)
+    if isinstance(model, EncoderModel):
+        whole = model.form.single(model.tokenizer.encode(streams.argument_bytes(text).replace(b"\n", b" "))).ids
+        with opening.error_context(name):
+            weights = model.attention(whole)
+        return _checked(name, [_piece(model, token) for token in whole.tolist()], weights)
     if not has_attention(model):
         raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no attention")
     tokenizer = model.tokenizer
     ids = encode_prompt(tokenizer, model.form, streams.argument_bytes(text, raw=tokenizer.accepts_any_bytes))
-    weights = model.attention(ids)
+    return _checked(name, [_piece(model, token) for token in model.form.begun(ids).tolist()], model.attention(ids))
+
+
+def _piece(model: Any, token: int) -> str:
+    piece: bytes = model.tokenizer.piece(token)
+    return piece.decode(errors="replace")
+
+
+def _checked(name: str, tokens: list[str], weights: Any) -> tuple[list[str], Any]:
+    """The same. Raises CheckpointError where weights are no numbers."""
+    import numpy as np
+
     if np.isnan(weights).any():
         raise CheckpointError(f"{streams.display(name)}: damaged checkpoint: its weights give no attention")
-    tokens = model.form.begun(ids).tolist()
-    return [tokenizer.piece(token).decode(errors="replace") for token in tokens], weights
+    return tokens, weights
 
 
 def _numbered(tokens: list[str]) -> list[str]:
@@ -131,13 +146,12 @@ def _print_most(out: outputs.Output, tokens: list[str], weights: Any) -> None:
     """A row for each layer and head: what the last token attends to most, ties by place."""
     import numpy as np
 
-    places = range(1, min(SHOWN, len(tokens)) + 1)
-    columns = [column for place in places for column in (f"attends_to_{place}", f"weight_{place}")]
+    columns = RANKS[: len(tokens)]
     table = Table(out, ("layer", "head", "token", *columns), as_json=False)
     for layer, head in np.ndindex(*weights.shape[:2]):
         last = weights[layer, head, -1]
-        most = np.argsort(-last, kind="stable")[: len(places)].tolist()
-        found = [value for place in most for value in (tokens[place], _digits(last[place]))]
+        most = np.argsort(-last, kind="stable")[: len(columns)].tolist()
+        found = [f"{tokens[place]} {_digits(last[place])}" for place in most]
         table.row({"layer": layer, "head": head, "token": tokens[-1], **dict(zip(columns, found, strict=True))})
 
 

@@ -56,8 +56,9 @@ def ppl(
     """Compute perplexity of texts under any model.
 
     Each token of each line is predicted once, then the end of the line. `perplexity` covers all tokens,
-    `perplexity_known` leaves out unknown ones. Bits per byte are comparable across tokenizers. Several FILEs get
-    a line each and a total. Scores are comparable if their signatures are equal.
+    `perplexity_known` leaves out unknown ones. Several FILEs get
+    a line each and a total. Compare models on one text by bits per byte; by perplexity only if `tokens` and
+    `vocabulary` of their signatures agree. Equal signature and text: equal numbers.
 
     Line models start anew with each line. Others read each file as one sequence, and transformers score long
     texts in sliding windows that advance by --stride. The start token that --bos adds is context only. With --bos

@@ -161,8 +161,8 @@ def _ellipses(document: Document) -> float:
 
 
 def _alphabetic(document: Document) -> float:
-    mixed = [word for word in document.words if not word.isalpha()]
-    without = sum(not any(map(str.isalpha, word)) for word in mixed)
+    others = [word for word in document.words if not word[0].isalpha()]
+    without = sum(not any(map(str.isalpha, word)) for word in others)
     return document.share(len(document.words) - without)
 
 

@@ -82,7 +82,9 @@ class _Powers:
 
 
 def _powers(base: int, size: int) -> U64:
-    found: U64 = np.cumprod(np.array([1] + [base] * (size - 1), dtype=np.uint64), dtype=np.uint64)
+    factors = np.full(size, base, dtype=np.uint64)
+    factors[0] = 1
+    found: U64 = np.cumprod(factors, dtype=np.uint64)
     return found
 
 

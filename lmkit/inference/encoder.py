@@ -16,8 +16,9 @@ from lmkit.architectures.encoder import GATED, EncoderConfig
 from lmkit.architectures.encoder_model import EncoderBase, LoadedEncoder
 from lmkit.architectures.positions import rotary_table
 from lmkit.checkpoint import Array
+from lmkit.errors import DataError
 from lmkit.inference import functional
-from lmkit.inference.linear import FusedLinear, products
+from lmkit.inference.linear import NEAR, FusedLinear, products
 from lmkit.protocols import F32, I32, Floats
 
 ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
@@ -26,6 +27,7 @@ ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
     "relu": functional.relu,
     "silu": functional.silu,
 }
+SCORES = 1 << 22  # numbers in the attention scores that are made at once
 
 
 class EncoderModel(EncoderBase):
@@ -43,6 +45,22 @@ class EncoderModel(EncoderBase):
             for layer in self._layers:
                 x = layer(x, lengths, self._turns.get(layer.is_global))
             return self._norm("norm", x) if self.settings.norm == "pre" else x
+
+    def attention(self, ids: I32) -> F32:
+        """What each token of one sequence, special ones among them, takes from each, (N,) to (layers, heads, N, N).
+
+        Raises DataError for more tokens than the context.
+        """
+        if len(ids) > self.context:
+            raise DataError(f"{len(ids)} tokens with the special ones, the model takes {self.context}")
+        found = []
+        with np.errstate(over="ignore"):
+            x = self._embedded(ids, np.zeros(len(ids), dtype=np.int32), [len(ids)])
+            for layer in self._layers:
+                turns = self._turns.get(layer.is_global)
+                found.append(layer.weights(x, turns))
+                x = layer(x, [len(ids)], turns)
+        return np.stack(found)
 
     def _embedded(self, ids: I32, segments: I32, lengths: Sequence[int]) -> F32:
         tensors, settings = self.weights.tensors, self.settings
@@ -132,9 +150,11 @@ class _Layer:
     def _mlp(self, x: F32) -> F32:
         up = self._up(x)
         if not self._gated:
-            return self._down(self._act(up))
+            return self._down(_by_rows(self._act, up))
         gate, up = up[:, : self._settings.hidden], up[:, self._settings.hidden :]
-        return self._down(self._act(gate) * up)
+        inner: F32 = _by_rows(self._act, gate)
+        inner *= up
+        return self._down(inner)
 
     def _attention(self, x: F32, lengths: Sequence[int], turns: tuple[F32, F32] | None) -> F32:
         heads, width = self._settings.heads, self._settings.head_width
@@ -144,9 +164,26 @@ class _Layer:
             some = slice(begin, begin + rows * length)
             q, k, v = (parts[some, one].reshape(rows, length, heads, width).swapaxes(1, 2) for one in range(3))
             q, k = (self._placed(one, scale, length, turns) for one, scale in zip((q, k), self._scales, strict=True))
-            out, _ = functional.attention(q, k, v, mask=self._mask(length))
+            step = max(1, SCORES // (rows * heads * length))  # queries at a time: scores grow with length squared
+            out = np.concatenate(
+                [
+                    functional.attention(q[:, :, at : at + step], k, v, mask=self._mask(length, at, at + step))[0]
+                    for at in range(0, length, step)
+                ],
+                axis=2,
+            )
             mixed[some] = out.swapaxes(1, 2).reshape(rows * length, -1)
         return self._out(mixed)
+
+    def weights(self, x: F32, turns: tuple[F32, F32] | None) -> F32:
+        """The attention weights of one sequence, (N, D) to (H, N, N)."""
+        heads, width = self._settings.heads, self._settings.head_width
+        seen = x if self._settings.norm == "post" else self._before(x)
+        parts = self._qkv(seen).reshape(len(x), 3, heads, width)
+        q, k, v = (parts[:, one].swapaxes(0, 1) for one in range(3))
+        q, k = (self._placed(one, scale, len(x), turns) for one, scale in zip((q, k), self._scales, strict=True))
+        found: F32 = functional.attention(q, k, v, mask=self._mask(len(x), 0, len(x)))[1]
+        return found
 
     def _placed(self, x: Any, scale: F32 | None, length: int, turns: tuple[F32, F32] | None) -> Any:
         """Queries or keys, (R, H, L, W), normed and turned."""
@@ -154,11 +191,21 @@ class _Layer:
             x = functional.rms_norm(x, scale, self._settings.norm_epsilon)
         return x if turns is None else functional.rotate(x, turns[0][:length], turns[1][:length])
 
-    def _mask(self, length: int) -> Any:
+    def _mask(self, length: int, begin: int, end: int) -> Any:
+        """Which tokens those at some places see; None: all."""
         if self._reach is None or length <= self._reach + 1:
             return None
         places = np.arange(length)
-        return np.abs(places[:, None] - places) <= self._reach
+        return np.abs(places[begin:end, None] - places) <= self._reach
+
+
+def _by_rows(function: Callable[[Any], Any], x: F32) -> F32:
+    """A function of each number, some rows at a time, which stay in a near cache meanwhile."""
+    found = np.empty(x.shape, dtype=np.float32)
+    step = max(1, NEAR // x.shape[1])
+    for begin in range(0, len(x), step):
+        found[begin : begin + step] = function(x[begin : begin + step])
+    return found
 
 
 def _same(x: F32) -> F32:

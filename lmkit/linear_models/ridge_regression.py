@@ -6,15 +6,14 @@ Hoerl and Kennard (1970); scikit-learn's Ridge with alpha = l2. N examples, D co
 import numpy as np
 
 from lmkit.linear_models import conjugate_gradients
-from lmkit.linear_models.linear_map import LinearMap, column_products
-from lmkit.linear_models.sparse_matrix import SparseMatrix
+from lmkit.linear_models.linear_map import LinearMap, Matrix, column_products
 from lmkit.protocols import F64
 
 TOLERANCE = 1e-6
 """What is left of the normal equations, relative to their right side."""
 
 
-def fit(x: SparseMatrix, values: F64, l2: float) -> LinearMap:
+def fit(x: Matrix, values: F64, l2: float) -> LinearMap:
     """Fit a map to values, (N,), by conjugate gradients."""
 
     def product(point: F64) -> F64:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmkit.linear_models import conjugate_gradients
-from lmkit.linear_models.linear_map import LinearMap, column_products
-from lmkit.linear_models.sparse_matrix import SparseMatrix
+from lmkit.linear_models.linear_map import LinearMap, Matrix, column_products
 from lmkit.protocols import F64, I64
 
 TOLERANCE = 4e-4
@@ -29,7 +28,7 @@ def log_probabilities(rows: F64) -> F64:
 
 
 def fit(
-    x: SparseMatrix, labels: I64, size: int, l2: float, *, costs: F64 | None = None, start: LinearMap | None = None,
+    x: Matrix, labels: I64, size: int, l2: float, *, costs: F64 | None = None, start: LinearMap | None = None,
     done: Callable[[int], None] = lambda _: None,
 ) -> LinearMap:  # fmt: skip
     """Fit a map to labels, (N,), of `size` K, by Newton's method; `costs` weigh examples, (N,).
@@ -61,7 +60,7 @@ def fit(
 class _Problem:
     """The loss as a function of points, (R, D + 1): weights, and biases in the last column."""
 
-    x: SparseMatrix
+    x: Matrix
     labels: I64
     size: int
     l2: float

@@ -191,14 +191,14 @@ class MaskedLanguageLogits(nn.Module):
         self.norm = _norm(settings, embedding)
         self.activation = ACTIVATIONS[settings.plain_activation]
         self.decoder = nn.Linear(embedding, settings.vocabulary)
-        if settings.tied:
-            del self.decoder.weight
+        self.is_tied = settings.tied
+        if self.is_tied:
+            self.decoder.register_parameter("weight", None)
 
     def forward(self, hidden: Tensor, embeddings: Tensor) -> Tensor:
         """Logits, (..., V), of hidden vectors, (..., D)."""
         x = self.norm(self.activation(self.transform(hidden)))
-        weight = getattr(self.decoder, "weight", embeddings)
-        return functional.linear(x, weight, self.decoder.bias)
+        return functional.linear(x, embeddings if self.is_tied else self.decoder.weight, self.decoder.bias)
 
 
 class Discriminator(nn.Module):

@@ -71,3 +71,11 @@ def test_long_lines_where_asked(lmkit, model):
     for option in ("--truncate", "--window"):
         (found,) = vectors(lmkit("embed", "-m", "enc.lm", "--json", option, stdin=long))
         assert np.isfinite(found).all()
+
+
+def test_attention_reaches_both_ways(lmkit, fails, model):
+    (found,) = lmkit("attention", "-m", "enc.lm", "--text", "the cat sat", "--json").records
+    assert found["tokens"] == ["[CLS]", "the", "cat", "sat", "[SEP]"]
+    assert np.array(found["weights"]).shape == (3, 4, 5, 5)
+    assert np.array(found["weights"])[0, 0, 0, 4] > 0
+    fails(3, "attention", "-m", "enc.lm", "--text", "a " * 40)

@@ -144,51 +144,72 @@ def test_help_has_a_short_name(name, lmkit):
 
 
 REDEFINED = {
+    "--adapter": "the adapter of a prediction; the one to merge",
     "--against": "a text to measure by; a second system's predictions",
+    "--alpha": "of stupid backoff; of LoRA",
     "--as": "what encode writes; what decode reads; what data next writes",
-    "--batch": "rows of a step of training; texts that are generated at once",
     "--bare": "a number; the words of an answer; a cosine or a yes or no",
+    "--batch": "rows of a step of training; texts that are generated at once",
     "--by": "what is a sequence for training; what a context of an example ends at; fields of a table",
+    "--causal": "what is counted; a mask",
     "--compare": "compressors; models",
     "--counts": "a file of counts to import; files of counts to measure",
     "--dropout": "of merges; of activations",
+    "--epochs": "passes over a text; over examples",
     "--epsilon": "of a norm; of a filter",
     "--explain": "ppl: lines and formulas; score: factors",
     "--field": "a text; a prediction",
     "--format": "formats to read; formats to write",
     "--from-counts": "counts of n-grams; counts of pre-tokens",
+    "--gold": "answers; labels of tokens",
+    "--heads": "with what else their number changes; alone",
     "--input": "how texts are stored; records with prompts, or lines; items of which prompts are made",
-    "--language": "of prompts; of texts to keep",
-    "--list": "the named templates; the rules",
-    "--level": "what merges start from; how much of the resamples an interval holds",
     "--joint": "a matrix of two symbols; what stands before an answer",
+    "--label-smoothing": "over tokens; over labels",
+    "--language": "of prompts; of texts to keep",
+    "--level": "what merges start from; how much of the resamples an interval holds",
+    "--list": "the named templates; the rules",
     "--lr": "peak of AdamW's; that which falls from the beginning",
     "--max-tokens": "of what is generated; of a prompt",
     "--max-vocab": "others are `<unk>`; others are left out",
     "--memory": "for counting; for a text as numbers",
+    "--method": "of an analogy; a law",
     "--min-count": "others are `<unk>`; others are left out",
+    "--mix": "of models; of training data",
     "--model": "of one model, of several, of what counts tokens, and of info, which takes anything",
-    "--number": "samples to draw; tokens of a mask",
     "--norm": "where a layer normalises; which scores of answers decide",
     "--normalize": "normal forms of text; to rescale weights; to compare texts",
+    "--number": "samples to draw; tokens of a mask",
+    "--on-error": "of records; of runs",
+    "--optimizer": "what trains; what memory is counted for",
     "--order": "of n-grams; of n-grams to list; of filters",
+    "--output": "a file; a table of runs",
     "--pairs": "a file of sources and targets; that records are such pairs",
-    "--positive": "words to add; the label that is asked about",
+    "--patience": "evaluations of a text; one an epoch",
     "--pattern": "what training is to use; what an imported file does not say",
+    "--plot": "a file for a curve; bars on the terminal",
+    "--positive": "words to add; the label that is asked about",
+    "--precision": "of an encoder's products; of training; of a plan",
+    "--preset": "what to train; what to count",
     "--prompt": "a text to go on from; a prompt with a place for its answer",
+    "--scheme": "what to train with; what to read",
+    "--select-by": "loss or accuracy; the metrics of a task",
     "--shots": "examples in a prompt; numbers of them to compare",
     "--strict": "about marks of a template; about words of a verbalizer",
     "--task": "of a test set of vectors; of a format of prompts",
+    "--temperature": "of tokens; of weights",
     "--template": "of items; of conversations",
     "--text": "a file to measure; a text itself",
-    "--plot": "a file for a curve; bars on the terminal",
-    "--preset": "what to train; what to count",
     "--threads": "of what is counted exactly; of training",
     "--threshold": "of relative entropy; of a rule",
+    "--tokens": "what tokens are; how many a mixture has",
     "--top": "tokens to show; words to show",
-    "--unknown": "a flag of sample; a name for bpe encode",
     "--unit": "of information; of what is compared",
+    "--unknown": "a flag of sample; a name for bpe encode",
+    "--valid": "a text; examples",
+    "--valid-fraction": "the whole of what is held out; what a sweep holds out without a text",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
+    "--weights": "of models; of corpora",
     "--window": "of a prompt; of an entropy over a stream; around a word",
 }
 """Options that deliberately mean different things in different commands."""
@@ -279,12 +300,20 @@ def value(option, number, name):
     if name == "train encoder":
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name.startswith("data"):
-        fixed |= {"--unit": "line", "--max-ratio": "7"}
+        fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test"}
         fixed.pop("--language")
     if name.startswith("prompt"):
         fixed |= {"--norm": "pmi", "--aggregate": "max", "--level": "0.25"}
     if name.startswith("w2v"):
         fixed |= {"--format": "glove", "--method": "cosmul", "--which": "both"}
+    if name.startswith("finetune"):
+        fixed |= {"--class-weights": "balanced", "--pooling": "mean", "--scheme": "bioes"}
+    if name == "finetune regress":
+        fixed["--select-by"] = "pearson"
+    if name in ("predict", "embed"):
+        fixed["--as"] = "bio" if name == "predict" else "npy"
+    if name == "eval tag":
+        fixed |= {"--scheme": "bioes", "--level": "0.25"}
     if name.startswith("scaling"):
         fixed |= {
             "--tokens": "char" if name == "scaling run" else "7.0",

@@ -17,7 +17,7 @@ def dpo(run: Run, values: Values = None, output: Output = None) -> None:
     unless given. Input and output are one JSON value per line.
 
     Examples:
-      lmkit calc dpo '{"policy_chosen": -10, "policy_rejected": -12, "reference_chosen": -9, "reference_rejected": -9}'
+      lmkit calc dpo pairs.jsonl
       lmkit calc dpo < pairs.jsonl
     """
     each(values, output, _dpo)

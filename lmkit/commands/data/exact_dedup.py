@@ -85,8 +85,10 @@ def write(
             new = seen.new(chunk.texts, chunk.place, keep_empty=chunk.fields is None)
             counts.read += len(new)
             counts.dropped += len(new) - int(new.sum())
-            raws = chunk.raws if new.all() else list(compress(chunk.raws, new.tolist()))
-            writer.write(raws, chunk.header, chunk.name)
+            if new.all():
+                writer.write_chunk(chunk)
+            else:
+                writer.write(list(compress(chunk.raws, new.tolist())), chunk.header, chunk.name)
     elif corpus.expect_one_form() == "text":
         _write_paragraphs(corpus, seen, writer, counts)
     else:

@@ -73,7 +73,7 @@ def stats(
     corpus = Corpus(run, stored, files)
     if by is not None:
         corpus.expect_fields()
-    counted = _counted(corpus, None if by is None else names, _token_counter(tokens), languages=languages)
+    counted = _counted(corpus, None if by is None else names, token_counter(tokens), languages=languages)
     columns = [*names, *COLUMNS, *(["tokens"] if tokens is not None else []), *(LANGUAGES if languages else ())]
     with outputs.open_output(output) as out:
         table = Table(out, columns, as_json=json)
@@ -86,7 +86,7 @@ def stats(
 LANGUAGES = ("es", "en", "other")
 
 
-def _token_counter(tokens: str | None) -> Callable[[bytes], int] | None:
+def token_counter(tokens: str | None) -> Callable[[bytes], int] | None:
     """What counts the tokens of a block of lines."""
     if tokens is None:
         return None

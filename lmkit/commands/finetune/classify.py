@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmkit.commands.finetune.bag_run import BagRun, records
 from lmkit.commands.finetune.neural_run import Labelled, Task, check_group, fine_tune
+from lmkit.commands.finetune.vectors_run import tune_vectors
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.finetuning import (
     BAG,
@@ -35,7 +36,7 @@ SelectBy = select_by(*LABEL_METRICS)
 @with_groups()
 def classify(
     run: Run,
-    file: Train,
+    file: Train = streams.STDIN,
     model: Base = None,
     *,
     examples: Examples,
@@ -51,7 +52,7 @@ def classify(
     LogisticRegression. With --valid or --folds the regularisation strength is chosen by --select-by.
 
     With -m a head is put on the model's states and trained by AdamW; with --valid the weights of the best epoch by
-    --select-by are kept. See lmkit-finetuning(7).
+    --select-by are kept. On word vectors, of which the mean is taken, the head is trained to convergence.
 
     Examples:
       lmkit finetune classify train.tsv --valid dev.tsv -o clf.lm
@@ -69,7 +70,12 @@ def classify(
     task = Task("classify", data.names, len(data.found[0].texts), str(select_by))
     inputs = records(run, examples, data.found, data.held_out)
     held_out = None if data.held_out is None else _labelled(data.held_out, data.held_out_labels)
-    fine_tune(run, model, examples, neural, task, _labelled(data.found, data.labels, data.costs), held_out, inputs)
+    labelled = _labelled(data.found, data.labels, data.costs)
+    space = opening.open_vectors(model)
+    if space is not None:
+        tune_vectors(run, space, examples, task, labelled, held_out, inputs)
+        return
+    fine_tune(run, model, examples, neural, task, labelled, held_out, inputs)
 
 
 def _labelled(found: Sequence[LabelledText], labels: Any, costs: Any = None) -> Labelled:

@@ -31,6 +31,7 @@ def merge(
 
     Examples:
       lmkit finetune merge -m base.lm --adapter adapter.lm -o clf.lm
+      lmkit finetune merge -m base.lm --adapter adapter.lm | lmkit predict texts.txt
     """
     if model is None or adapter is None:
         raise UsageError("a model and an adapter are needed", hint="-m MODEL --adapter FILE")

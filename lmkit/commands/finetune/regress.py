@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmkit.commands.finetune.bag_run import BagRun, records
 from lmkit.commands.finetune.neural_run import Labelled, Task, check_group, fine_tune
+from lmkit.commands.finetune.vectors_run import tune_vectors
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.finetuning import BAG, SECTIONS, VALUE_METRICS, Bag, Examples, Train, select_by
 from lmkit.commands.options.neural_finetuning import NAMES, Base, NeuralFinetuning
@@ -13,7 +14,7 @@ from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Run
 from lmkit.commands.records.labelled import LabelledText, read_examples
 from lmkit.errors import DataError
-from lmkit.io import outputs
+from lmkit.io import outputs, streams
 
 if TYPE_CHECKING:
     from lmkit.protocols import F64
@@ -25,7 +26,7 @@ SelectBy = select_by(*VALUE_METRICS)
 @with_groups()
 def regress(
     run: Run,
-    file: Train,
+    file: Train = streams.STDIN,
     model: Base = None,
     *,
     examples: Examples,
@@ -59,8 +60,12 @@ def regress(
             "regress", (), len(found[0].texts), str(select_by), float(values.mean()), float(values.std()) or 1.0
         )
         right = None if held_out is None or others is None else _labelled(held_out, others)
-        inputs = records(run, examples, found, held_out)
-        fine_tune(run, model, examples, neural, task, _labelled(found, values), right, inputs)
+        inputs, labelled = records(run, examples, found, held_out), _labelled(found, values)
+        space = opening.open_vectors(model)
+        if space is not None:
+            tune_vectors(run, space, examples, task, labelled, right, inputs)
+            return
+        fine_tune(run, model, examples, neural, task, labelled, right, inputs)
         return
     from lmkit.linear_models import bag_training
 

@@ -26,12 +26,12 @@ def tag(
     file: Annotated[
         str,
         typer.Argument(
-            metavar="FILE", show_default=False,
+            metavar="[FILE]", show_default=False,
             help="Sentences: CoNLL columns (first the token, last the label) between blank lines, or JSON Lines of "
-            "`tokens` and `labels`.",
+            "`tokens` and `labels`; `-` or none: stdin.",
         ),
         UNRECORDED,
-    ],
+    ] = streams.STDIN,
     model: Base = None,
     *,
     examples: Examples,

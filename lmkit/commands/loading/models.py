@@ -134,6 +134,20 @@ def open_weights(name: str) -> Any:
     return registry.weights_of(read_model(name), streams.display(name), unprotected(name))
 
 
+def open_vectors(name: str) -> Any | None:
+    """The word vectors of a checkpoint; None for a folder and other kinds. Raises CheckpointError."""
+    from lmkit import checkpoint
+
+    if is_folder(name):
+        return None
+    data = read_model(name)
+    if not checkpoint.is_checkpoint(data[:9]):
+        return None
+    with error_context(name):
+        content = checkpoint.parse(data)
+    return open_any(name) if content.kind == "w2v" and "head" not in content.config else None
+
+
 def unprotected(name: str) -> Callable[[Any], None]:
     """What warns of a checkpoint that has no digests."""
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 Train = Annotated[
     str,
     typer.Argument(
-        metavar="FILE", show_default=False,
+        metavar="[FILE]", show_default=False,
         help="Examples: TSV (text, tab, label; or text, tab, text, tab, label) or JSON Lines (`text`, `pair`, "
-        "`label`); `-` is stdin.",
+        "`label`); `-` or none: stdin.",
     ),
     UNRECORDED,
 ]  # fmt: skip

@@ -36,8 +36,8 @@ Base = Annotated[
     str | None,
     typer.Option(
         "--model", "-m", metavar="MODEL", show_default=False,
-        help="Model to fine-tune: a transformer, a recurrent model or an encoder, as a checkpoint or a Hugging Face "
-        "folder.",
+        help="Model to fine-tune: a transformer, a recurrent model, an encoder or word vectors, as a checkpoint or a "
+        "Hugging Face folder.",
     ),
     UNRECORDED,
 ]  # fmt: skip

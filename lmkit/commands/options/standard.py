@@ -257,7 +257,8 @@ Log = Annotated[
 Resume = Annotated[
     bool,
     typer.Option(
-        "--resume", help="Continue an interrupted run from OUTPUT.state, if it exists. Otherwise start a new run."
+        "--resume",
+        help="Continue an interrupted run from OUTPUT.state. Start a new run if neither it nor OUTPUT exists.",
     ),
     UNRECORDED,
 ]

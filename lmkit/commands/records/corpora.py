@@ -61,6 +61,8 @@ class Chunk:
     places: Sequence[str] | int
     """Where each is, for messages; of plain text the number of the first line."""
     header: bytes | None = None
+    block: bytes | None = None
+    """All lines with their ends, where they are at hand."""
 
     def place(self, number: int) -> str:
         """Where a record is, for messages."""
@@ -139,7 +141,7 @@ class Corpus:
             first = 1
             for block in over(warned(self.reader.blocks(name))):
                 lines = block[:-1].split(b"\n")
-                yield Chunk(name, lines, lines, None, first)
+                yield Chunk(name, lines, lines, None, first, block=block)
                 first += len(lines)
             return
         before = self.reader.replaced
@@ -249,6 +251,15 @@ class RecordWriter:
         self._out = out
         self._header: bytes | None = None
         self.records = self.bytes = 0
+
+    def write_chunk(self, chunk: Chunk) -> None:
+        """Write all records of a chunk."""
+        if chunk.block is None:
+            self.write(chunk.raws, chunk.header, chunk.name)
+            return
+        self._out.answer(chunk.block)
+        self.records += len(chunk.raws)
+        self.bytes += len(chunk.block)
 
     def write(self, raws: Sequence[bytes], header: bytes | None = None, place: str = "") -> None:
         """Write some records. Raises DataError where a file has another header than the first one."""

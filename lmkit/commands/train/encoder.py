@@ -25,11 +25,11 @@ WITHOUT = (
 """Options of language models that encoders have no use for."""
 
 
-@in_sections(
-    sections(
-        "objective", "mask_rate", "whole_word", "preset", "context", "layers", "width", "heads", "hidden"
-    )
-)  # fmt: skip
+OWN = ("objective", "mask_rate", "whole_word", "preset", "context", "layers", "width", "heads", "hidden")
+SECTIONS = {title: tuple(name for name in names if name not in WITHOUT) for title, names in sections(*OWN).items()}
+
+
+@in_sections(SECTIONS)
 @with_groups(
     without=WITHOUT,
     training={"tokens": inspect.Parameter.empty, "batch": 16, "lr": 0.01, "matrix_lr": 0.02},

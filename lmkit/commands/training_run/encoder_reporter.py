@@ -22,11 +22,11 @@ class EncoderReporter(TrainingReporter):
         """See `TrainingReporter.measures`: those of MEASURES that the objective has."""
         return {name: numbers[name] for name in MEASURES if name in numbers}
 
-    def shown(self, measures: Mapping[str, float], digits: int) -> str:
-        """See `TrainingReporter.shown`."""
-        return ", ".join(f"{measures[key]:.{digits}f} {name}" for key, name in NAMES.items() if key in measures)
+    def figures(self, measures: Mapping[str, float], digits: int) -> list[str]:
+        """See `TrainingReporter.figures`."""
+        return [f"{measures[key]:.{digits}f} {name}" for key, name in NAMES.items() if key in measures]
 
     def conclusion(self, measures: Mapping[str, float]) -> str:
         """See `TrainingReporter.conclusion`."""
-        rest = self.shown({key: value for key, value in measures.items() if key != "nats"}, 4)
-        return f"{measures['nats']:.4f} nats a masked token (15 % masked)" + (f", {rest}" if rest else "")
+        _, *more = self.figures(measures, 4)
+        return ", ".join([f"{measures['nats']:.4f} nats a masked token (15 % masked)", *more])

@@ -90,9 +90,9 @@ class TrainingReporter:
         more = {"accuracy": numbers["accuracy"]} if "accuracy" in numbers else {}
         return {"nats": nats, "bits_per_byte": nats / LN2 / corpus.bytes_per_token, **more}
 
-    def shown(self, measures: Mapping[str, float], digits: int) -> str:
-        """The same for people."""
-        return f"{measures['nats']:.{digits}f} nats, {measures['bits_per_byte']:.{digits}f} bits a byte"
+    def figures(self, measures: Mapping[str, float], digits: int) -> list[str]:
+        """The same for people, the most important first."""
+        return [f"{measures['nats']:.{digits}f} nats", f"{measures['bits_per_byte']:.{digits}f} bits a byte"]
 
     def conclusion(self, measures: Mapping[str, float]) -> str:
         """How the weights that are kept did on the validation text."""
@@ -131,7 +131,7 @@ class TrainingReporter:
         if self._progress.is_picture:
             self._progress.keep(f"validation {measures['nats']:.3f}")
         else:
-            self.notice(f"step {event.step}: validation {self.shown(measures, 4)}")
+            self.notice(f"step {event.step}: validation {', '.join(self.figures(measures, 4))}")
 
     def stepped(self, event: Any) -> None:
         """A step was taken."""
@@ -141,8 +141,8 @@ class TrainingReporter:
         self.curve.stepped(event.step, measures["nats"], event.rate)
         if self._speaks:
             rate = event.tokens / event.seconds
-            first, *others = self.shown(measures, 3).split(", ")
-            self._advance(event, first, f"{rate:,.0f} tokens/s", *others)
+            first, *more = self.figures(measures, 3)
+            self._advance(event, first, f"{rate:,.0f} tokens/s", *more)
 
     def _advance(self, event: Any, *figures: str) -> None:
         """Shows the progress after a step. The first one's time says little of the others, nor do resumed ones'."""

@@ -249,11 +249,11 @@ def merges(symbols, lengths, weights, first, most, minimum, state):
 
 
 def learn_pairs(
-    symbols: I32, lengths: I64, counts: I64, first: int, most: int, minimum: int, told: Callable[[int], None]
+    symbols: I32, lengths: I64, counts: I64, first: int, most: int, minimum: int, progress: Callable[[int], None]
 ) -> I64:  # fmt: skip
     """Pairs (left << 32 | right) in the order in which they are merged; the k-th makes symbol `first` + k.
 
-    `told` is called from time to time with the number of merges since the last time.
+    `progress` is called from time to time with the number of merges since the last time.
     """
     state = np.zeros(2, dtype=np.int64)
     seen = 0
@@ -263,10 +263,10 @@ def learn_pairs(
         try:
             while not wait([job], OFTEN).done:
                 done = int(state[0])
-                told(done - seen)
+                progress(done - seen)
                 seen = done
         finally:
             state[1] = 1  # where a signal ended the wait; the thread is awaited
         pairs: I64 = job.result()
-    told(len(pairs) - seen)
+    progress(len(pairs) - seen)
     return pairs

@@ -267,3 +267,14 @@ def test_a_pipeline_of_prompts(shell, write):
     """)
     assert done.status == 0, done.stderr
     assert float(done.stdout) == 1
+
+
+def test_calibration_of_scores(judged, lmkit):
+    rows = [{"label": "a", "gold": gold, "scores": {"a": 0.8, "b": 0.2}} for gold in "aab"]
+    stdin = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    record = judged("--calibration", stdin=stdin, told="undefined")
+    assert record["ece"] == pytest.approx(0.8 - 2 / 3)
+    assert record["brier"] == pytest.approx((2 * 0.08 + 1.28) / 3)
+    assert [one["items"] for one in record["reliability"]] == [3]
+    done = lmkit("eval", "classify", "--calibration", stdin=records(PREDICTED, gold=GOLD))
+    assert (done.status, "<stdin>:1: no `scores` of probabilities" in done.stderr) == (3, True)

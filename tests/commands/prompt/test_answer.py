@@ -254,6 +254,13 @@ def test_a_tie_is_told_once(lmkit, film):
     assert [(found["id"], found["answer"]) for found in done.records] == [(1, "x"), (2, "x")]
 
 
+def test_a_candidate_that_joins_the_last_word_is_told(lmkit, film):
+    words = ["prompt", "answer", "-m", film, "--prompt", "la pelicula fue", "--labels", "buena,fue mala"]
+    done = lmkit(*words)
+    assert "the prompt's end and a candidate become one word, 'fuebuena'; hint: separate them" in done.stderr
+    assert lmkit(*words, "--joint", " ").stderr == ""
+
+
 # Verbalizers.
 
 
