@@ -25,6 +25,10 @@ def info(
             metavar="[MODEL]", help="Checkpoint, folder, name in the cache or ARPA file. `-`, or none: stdin."
         ),
     ] = None,
+    other: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="A second one: print what differs between both."),
+    ] = None,
     model: Annotated[
         str | None, typer.Option("--model", "-m", metavar="MODEL", help="The same as the argument MODEL.")
     ] = None,
@@ -68,6 +72,8 @@ def info(
     Only the header is read, whatever the size of the file, unless --verify or --gradients is given. --verify
     reads the whole checkpoint and adds a line `verified`: `intact` or `no digests`.
 
+    With two models, what differs between them is printed, a line each: settings, inputs, parents, metrics, tensors.
+
     --gradients runs a neural model on windows from the whole text. It prints the norm of the gradient
     of the last token's loss with respect to each embedding, by distance back in time, averaged over the windows;
     for recurrent models also with respect to the inputs of later layers and to the states. Vanishing gradients
@@ -77,12 +83,20 @@ def info(
       lmkit info model.lm
       lmkit info --json model.lm
       lmkit info --verify model.lm
+      lmkit info first.lm second.lm
       lmkit ngram fit train.txt | lmkit info
       lmkit info --gradients --text valid.txt -m lstm.lm
     """
     if file is not None and model is not None:
         raise UsageError("the model is named twice")
     name = file or model or streams.STDIN
+    if other is not None:
+        if tensors or verify or gradients or text is not None or distance is not None:
+            raise UsageError("two models are compared by their headers alone: no other options of `info`")
+        from lmkit.commands.info_differences import print_differences
+
+        print_differences(name, other, json, output)
+        return
     if gradients:
         if tensors or verify:
             raise UsageError(f"--gradients and --{'tensors' if tensors else 'verify'} exclude each other")
@@ -118,7 +132,7 @@ def _print(out: outputs.Output, record: dict[str, Any], *, tensors: bool) -> Non
 def _sections(record: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
     """What a terminal shows: the lines by their prefixes, values as people write them."""
     found: dict[str, list[tuple[str, str]]] = {"": []}
-    for key, value in _parts(record):
+    for key, value in parts(record):
         section, dot, name = key.partition(".")
         size = f"{value:,} ({quantity(value, 'B')})" if key == "bytes" else _readable(value)
         found.setdefault(section if dot else "", []).append((name or key, size))
@@ -162,10 +176,10 @@ def describe(name: str, *, verify: bool) -> dict[str, Any]:
 
 
 def _lines(record: dict[str, Any]) -> list[tuple[str, object]]:
-    return [(key, _short(value)) for key, value in _parts(record)]
+    return [(key, _short(value)) for key, value in parts(record)]
 
 
-def _parts(record: dict[str, Any]) -> list[tuple[str, Any]]:
+def parts(record: dict[str, Any]) -> list[tuple[str, Any]]:
     """The record as one list of names and values; names have the prefix of their part."""
     lines: list[tuple[str, Any]] = [("kind", record["kind"])]
     config = dict(record["config"])

@@ -58,6 +58,7 @@ def write_fit(figure: FitFigure, name: str) -> None:
 def _isoflop(figure: IsoFlopFigure) -> Any:
     from matplotlib import colormaps
     from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     drawn = Figure(figsize=(10.0, 5.0), layout="constrained")
     left, right = drawn.subplots(1, 2)
@@ -69,10 +70,13 @@ def _isoflop(figure: IsoFlopFigure) -> Any:
         left.plot(valley.runs.x, valley.runs.y, "o", color=color, markersize=4, label=valley.label)
         left.plot(*valley.optimum, "*", color=ORANGE, markersize=9, markeredgecolor="white", markeredgewidth=0.5)
     left.set_xscale("log")
+    left.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    left.xaxis.set_major_formatter(EngFormatter())
+    left.xaxis.set_minor_formatter(NullFormatter())
     left.set_xlabel("parameters")
     left.set_ylabel("loss, nats a token")
     left.set_title(figure.title)
-    left.legend(title="FLOPs", loc="upper right", ncols=2)
+    left.legend(title="FLOPs", loc="best", ncols=2)
     for points, law, label, color, mark in (
         (figure.sizes, figure.size_law, figure.size_label, BLUE, "o"),
         (figure.tokens, figure.token_law, figure.token_label, ORANGE, "s"),

@@ -79,7 +79,7 @@ def run_(
 
     Trains a transformer of each width for each budget, by `lmkit train transformer --budget`, and writes a line per
     run: exact FLOPs, parameters, tokens and the validation loss in nats per token, as `lmkit scaling isoflop` and
-    `fit` read them. The default sweep has 15 runs and takes about a minute on two cores.
+    `fit` read them. The default sweep has 15 runs and takes a minute or two.
 
     Every finished run is kept in OUTPUT.state, from which --resume continues. A run that diverged has the loss nan.
     Learning rates are those of `lmkit train` for all sizes. Give a text much longer than the tokens of the smallest

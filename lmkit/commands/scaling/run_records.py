@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmkit.commands.options.quantities import LARGEST
 from lmkit.commands.options.standard import Run, choice
 from lmkit.errors import DataError
 from lmkit.io import streams, text_files
@@ -95,8 +96,8 @@ def _number(place: str, fields: dict[str, Any], column: str, needed: Sequence[st
         value = math.nan if "_" in text else float(text)
     except ValueError:
         raise _Invalid(f"{place}: {column} {text[:40]!r} is not a number", hint="--on-error skip") from None
-    if not 0 < value < math.inf:
-        what = "a run that diverged?" if column == "loss" else "expected a positive number"
+    if not 0 < value <= LARGEST:
+        what = "a run that diverged?" if column == "loss" else "expected a positive number up to 1e38"
         raise _Invalid(f"{place}: {column} is {text}, {what}", hint="--on-error skip leaves it out")
     return value
 

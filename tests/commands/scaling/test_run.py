@@ -1,6 +1,8 @@
 """Tests of: `lmkit scaling run`."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,9 +112,10 @@ def test_a_text_that_is_not_there(fails):
 def test_row_k10(lmkit, write):
     """A real sweep, by several processes and by one: the same bytes."""
     write("text.txt", lmkit("data", "text", "python-docs").stdout[:60_000])
-    small = ("--budgets", "2e8,6e8", "--widths", "8,16,32", "--context", "16", "--valid-fraction", "0.1")
-    assert lmkit("scaling", "run", "text.txt", *small, "-o", "runs.csv").status == 0
-    assert lmkit("scaling", "run", "text.txt", *small, "--processes", "1", "-o", "again.csv").status == 0
+    small = ["text.txt", "--budgets", "2e8,6e8", "--widths", "8,16,32", "--context", "16"]
+    for name, more in {"runs.csv": [], "again.csv": ["--processes", "1"]}.items():
+        command = [sys.executable, "-m", "lmkit", "scaling", "run", *small, *more, "-o", name]
+        subprocess.run(command, check=True, capture_output=True, timeout=600)
     assert Path("runs.csv").read_bytes() == Path("again.csv").read_bytes()
     rows = [line.split(",") for line in Path("runs.csv").read_text().splitlines()[1:]]
     assert [float(row[0]) for row in rows] == pytest.approx([2e8] * 3 + [6e8] * 3, rel=0.05)
