@@ -13,7 +13,7 @@ import numpy as np
 from lmkit.protocols import I64, Bool, Floats
 
 SHORT = 32
-"""Runs of up to so many values are summed side by side with others of their length."""
+"""Columns of up to so many values are summed side by side with others of their length."""
 
 
 class _Stack(NamedTuple):
@@ -35,16 +35,19 @@ class _Runs(NamedTuple):
     size: int
 
     @classmethod
-    def of(cls, other: I64, values: Floats, bounds: I64) -> "_Runs":
-        """The runs of values between `bounds`, those that are not empty."""
+    def of(cls, other: I64, values: Floats, bounds: I64, short: int = 0) -> "_Runs":
+        """The runs of values between `bounds`, those that are not empty; stacks are of those of up to `short` values.
+
+        A sum in a stack may depend in its last digit on how many runs there are, one of a long run does not.
+        """
         lengths = np.diff(bounds)
         stacks = []
-        for length in np.unique(lengths[(lengths > 0) & (lengths <= SHORT)]).tolist():
+        for length in np.unique(lengths[(lengths > 0) & (lengths <= short)]).tolist():
             owners = np.flatnonzero(lengths == length)
             places = bounds[owners] + np.arange(length)[:, None]
             stacks.append(_Stack(other[places], values[places], owners))
-        owners = np.flatnonzero(lengths > SHORT)
-        kept = np.repeat(lengths > SHORT, lengths)
+        owners = np.flatnonzero(lengths > short)
+        kept = np.repeat(lengths > short, lengths)
         starts = np.cumsum(lengths[owners]) - lengths[owners]
         return cls(stacks, other[kept], values[kept], starts, owners, len(lengths))
 
@@ -95,7 +98,7 @@ class SparseMatrix:
     def _by_column(self) -> _Runs:
         order = np.argsort(self.columns, kind="stable")
         counts = np.bincount(self.columns, minlength=self.width)
-        return _Runs.of(self.rows[order], self.values[order], np.concatenate(([0], np.cumsum(counts))))
+        return _Runs.of(self.rows[order], self.values[order], np.concatenate(([0], np.cumsum(counts))), SHORT)
 
     def single(self) -> "SparseMatrix":
         """The same matrix in float32, whose products take half the time."""
