@@ -15,7 +15,7 @@ _lmkit() {
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample predict embed attention entropy compress decompress info convert completion help version ngram bpe w2v train finetune prompt eval data scaling calc'
+            operand='ppl score next sample fill predict embed attention entropy compress decompress info convert completion help version ngram bpe w2v train finetune prompt eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -31,7 +31,7 @@ _lmkit() {
             ;;
         'train')
             options='-h --help'
-            operand='ffn rnn transformer'
+            operand='ffn rnn transformer encoder'
             ;;
         'finetune')
             options='-h --help'
@@ -47,18 +47,18 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text split shuffle next mask nsp format'
+            operand='text split shuffle dedup stats filter decontaminate mix next mask nsp format'
             ;;
         'scaling')
             options='-h --help'
-            operand='plan'
+            operand='plan flops isoflop fit predict check run'
             ;;
         'calc')
             options='-h --help'
             operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention sgns w2v-softmax dpo layernorm posenc'
             ;;
         'ppl')
-            options='-m --model --no-eos --explain --compare --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -78,7 +78,7 @@ _lmkit() {
             esac
             ;;
         'score')
-            options='-m --model --explain --surprisal --pairs --no-eos --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --explain --surprisal --pairs --no-eos --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -168,6 +168,22 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'fill')
+            options='-m --model --top --window --input --field --encoding-errors --threads --device --precision --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --top) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'predict')
             options='-m --model --adapter --scores --input --as --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -181,13 +197,17 @@ _lmkit() {
             esac
             ;;
         'embed')
-            options='-m --model --each --pool --contextual --static --token --bow --cosine --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --each --pool --normalize --no-normalize --contextual --static --token --bow --cosine --as --truncate --window --threads --device --precision --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --each) value='line token' ;;
-                --pool) value='mean last' ;;
+                --pool) value='mean last cls max' ;;
                 --token) value='FILES' ;;
+                --as) value='text npy' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
@@ -342,7 +362,7 @@ _lmkit() {
             esac
             ;;
         'ngram ppl')
-            options='-m --model --no-eos --explain --compare --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -557,12 +577,13 @@ _lmkit() {
             esac
             ;;
         'w2v similar')
-            options='-m --model --top --limit --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --top --limit --vectors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --top) value=' ' ;;
                 --limit) value=' ' ;;
+                --vectors) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -789,6 +810,52 @@ _lmkit() {
                 --label-smoothing) value=' ' ;;
                 --teacher-forcing) value=' ' ;;
                 --loss-at) value='all last' ;;
+                --seed) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --evaluate-every) value=' ' ;;
+                --select-by) value='loss accuracy' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --plot) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
+                --mem-limit) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'train encoder')
+            options='--tokens --by --input --field --encoding-errors --objective --mask-rate --whole-word --preset --context --layers --width --heads --hidden --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --tokens) value='word char byte' ;;
+                --by) value='stream line file blank-line' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                --objective) value='mlm mlm+nsp electra' ;;
+                --mask-rate) value=' ' ;;
+                --preset) value='fast bert-base bert-large roberta electra-small modernbert-base' ;;
+                --context) value=' ' ;;
+                --layers) value=' ' ;;
+                --width) value=' ' ;;
+                --heads) value=' ' ;;
+                --hidden) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --lr) value=' ' ;;
+                --matrix-lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --clip) value=' ' ;;
+                --dropout) value=' ' ;;
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
@@ -1199,6 +1266,102 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'data dedup')
+            options='--input --field --on-error --encoding-errors --unit --normalize --near --shingle --best --against --report --memory --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --unit) value='record paragraph line' ;;
+                --near) value=' ' ;;
+                --shingle) value=' ' ;;
+                --best) value='FILES' ;;
+                --against) value='FILES' ;;
+                --report) value='FILES' ;;
+                --memory) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data stats')
+            options='--input --field --on-error --encoding-errors --by --tokens --languages --pairs --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --by) value='FILES' ;;
+                --tokens) value='word char byte' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data filter')
+            options='--rules --threshold --stop-words --list --pairs --max-ratio --language --min-score --match --exclude --ppl -m --model --keep --input --field --on-error --encoding-errors --explain --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --rules) value='FILES' ;;
+                --threshold) value='FILES' ;;
+                --stop-words) value='FILES' ;;
+                --max-ratio) value=' ' ;;
+                --language) value='FILES' ;;
+                --min-score) value='FILES' ;;
+                --match) value='FILES' ;;
+                --exclude) value='FILES' ;;
+                -m | --model) value='FILES' ;;
+                --keep) value='FILES' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --report) value='FILES' ;;
+                --temp-dir) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data decontaminate')
+            options='--input --field --on-error --encoding-errors --against --against-field --n --threshold --min-words --boilerplate --clean --report -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --against) value='FILES' ;;
+                --against-field) value='FILES' ;;
+                --n) value=' ' ;;
+                --threshold) value=' ' ;;
+                --min-words) value=' ' ;;
+                --boilerplate) value=' ' ;;
+                --clean) value='train test' ;;
+                --report) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data mix')
+            options='--input --field --on-error --encoding-errors --weights -t --temperature --tokens --tokenizer --sizes --stream --report --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --weights) value='FILES' ;;
+                -t | --temperature) value=' ' ;;
+                --tokens) value='FILES' ;;
+                --tokenizer) value='word char byte' ;;
+                --sizes) value='FILES' ;;
+                --report) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'data next')
             options='--context --tokens --by --as --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -1361,18 +1524,115 @@ _lmkit() {
             esac
             ;;
         'scaling plan')
-            options='--ngram --vocab --max-order --preset --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--ngram --vocab --max-order --preset --t5-variant --memory --batch --context --optimizer --precision --tokens --flops-per-second --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 --vocab) value=' ' ;;
                 --max-order) value=' ' ;;
                 --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large roberta electra-small modernbert-base llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
+                --t5-variant) value='encoder-decoder shared six-layer lm prefix-lm' ;;
+                --batch) value=' ' ;;
+                --context) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --precision) value='fp32 bf16' ;;
+                --tokens) value='FILES' ;;
+                --flops-per-second) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling flops')
+            options='--params --tokens --flops --factor --preset -m --model --context --causal --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                --params) value='FILES' ;;
+                --tokens) value='FILES' ;;
+                --flops) value='FILES' ;;
+                --factor) value='FILES' ;;
+                --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large roberta electra-small modernbert-base llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
+                -m | --model) value='FILES' ;;
+                --context) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling isoflop')
+            options='--tolerance --on-error --outliers --resamples --level --seed --plot --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --tolerance) value=' ' ;;
+                --on-error) value='fail skip' ;;
+                --outliers) value='refuse drop keep' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                --plot) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling fit')
+            options='--method --tolerance --on-error --outliers --resamples --level --seed --plot --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --method) value='parametric power-law' ;;
+                --tolerance) value=' ' ;;
+                --on-error) value='fail skip' ;;
+                --outliers) value='refuse drop keep' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                --plot) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling predict')
+            options='--published --flops --params --tokens --factor --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --published) value='hoffmann besiroglu' ;;
+                --flops) value='FILES' ;;
+                --params) value='FILES' ;;
+                --tokens) value='FILES' ;;
+                --factor) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling check')
+            options='--params --tokens --flops --ratio --mix --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                --params) value='FILES' ;;
+                --tokens) value='FILES' ;;
+                --flops) value='FILES' ;;
+                --ratio) value='FILES' ;;
+                --mix) value='gpt3' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling run')
+            options='--budgets --widths --layers --context --batch --tokens --valid --valid-fraction --seed --processes --resume -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --budgets) value='FILES' ;;
+                --widths) value='FILES' ;;
+                --layers) value=' ' ;;
+                --context) value=' ' ;;
+                --batch) value=' ' ;;
+                --tokens) value='word char byte' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --seed) value=' ' ;;
+                --processes) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'calc softmax')
-            options='-t --temperature -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-t --temperature --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -t | --temperature) value=' ' ;;
@@ -1391,7 +1651,7 @@ _lmkit() {
             esac
             ;;
         'calc entropy')
-            options='--unit -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--unit --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --unit) value='bits nats hartleys' ;;
@@ -1400,7 +1660,7 @@ _lmkit() {
             esac
             ;;
         'calc perplexity')
-            options='--probabilities -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--probabilities --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1408,7 +1668,7 @@ _lmkit() {
             esac
             ;;
         'calc rnn-step')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1416,7 +1676,7 @@ _lmkit() {
             esac
             ;;
         'calc lstm-step')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1424,7 +1684,7 @@ _lmkit() {
             esac
             ;;
         'calc gru-step')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1443,7 +1703,7 @@ _lmkit() {
             esac
             ;;
         'calc sgns')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1451,7 +1711,7 @@ _lmkit() {
             esac
             ;;
         'calc w2v-softmax')
-            options='--window -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--window --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --window) value=' ' ;;
@@ -1468,7 +1728,7 @@ _lmkit() {
             esac
             ;;
         'calc layernorm')
-            options='--epsilon --normalisation -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--epsilon --normalisation --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --epsilon) value=' ' ;;
@@ -1478,7 +1738,7 @@ _lmkit() {
             esac
             ;;
         'calc posenc')
-            options='--dimensions --d --position --pos --variant -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--dimensions --d --position --pos --variant --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 --dimensions | --d) value=' ' ;;

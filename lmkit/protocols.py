@@ -336,6 +336,33 @@ class SupportsPrefill(LanguageModel, Protocol):
         """The state after a prompt, (N,), at the beginning of a text: that of `advance`, but for rounding."""
 
 
+class EncoderFormat(Protocol):
+    """The special tokens around texts of an encoder; see `data.encoder_sequences.EncoderFormat`."""
+
+    @property
+    def cls(self) -> int | None:
+        """The token before a text."""
+
+    @property
+    def sep(self) -> int | None:
+        """The token behind a text."""
+
+    @property
+    def mask_token(self) -> int:
+        """The token of a place to fill. Raises CheckpointError where there is none."""
+
+    @property
+    def special(self) -> frozenset[int]:
+        """The special tokens that there are."""
+
+    @property
+    def around(self) -> int:
+        """How many tokens are around one text."""
+
+    def single(self, ids: I32) -> tuple[I32, I32]:
+        """One text with the tokens around it, and its segments."""
+
+
 class Encoder(Protocol):
     """A model that reads a sequence both ways: vectors of its tokens, and what may be at a place of it.
 
@@ -352,6 +379,14 @@ class Encoder(Protocol):
         """The tokenizer whose ids these are."""
 
     @property
+    def form(self) -> EncoderFormat:
+        """What is around its texts."""
+
+    @property
+    def context(self) -> int:
+        """The most tokens of a sequence, special ones too."""
+
+    @property
     def digest(self) -> str:
         """Hexadecimal SHA-256 over all that its numbers depend on."""
 
@@ -359,8 +394,18 @@ class Encoder(Protocol):
     def signature(self) -> Mapping[str, str]:
         """What a reader must know to reproduce a number, in a fixed order."""
 
+    @property
+    def sentence_pooling(self) -> tuple[str, bool, int]:
+        """How its makers pool a text's states: `mean`, `max` or `cls`, whether to unit length, of how many tokens.
+
+        The most tokens count special ones too; 0: as many as the context.
+        """
+
     def table(self) -> F32:
         """The embedding of every token, (V, E)."""
+
+    def vectors(self, ids: I32) -> F32:
+        """The hidden state at each token of one text, (N,) to (N, D). Raises DataError for one too long."""
 
     def hidden_states(self, ids: I32, segments: I32, lengths: Sequence[int]) -> F32:
         """The last layer's vector of each token, (N,) to (N, D); `lengths` of the sequences sum to N."""

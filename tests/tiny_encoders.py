@@ -6,6 +6,7 @@ from random_weights import random_tensors
 
 from lmkit.architectures.encoder import EncoderConfig
 from lmkit.architectures.encoder_model import LoadedEncoder
+from lmkit.checkpoint import serialize
 from lmkit.data.encoder_sequences import EncoderFormat
 from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
 
@@ -76,3 +77,8 @@ def tiny_encoder(shape="bert", seed=0, **changes):
     own = tokenizer()
     settings = EncoderConfig(**{"vocabulary": own.size, **SHAPES[shape], **changes})
     return LoadedEncoder(settings, EncoderFormat.of(own), own, random_tensors(settings, seed))
+
+
+def encoder_file(shape="bert", **changes):
+    """The bytes of a checkpoint of such an encoder."""
+    return b"".join(map(bytes, serialize(tiny_encoder(shape, **changes).to_checkpoint({}))))

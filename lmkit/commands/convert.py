@@ -44,11 +44,12 @@ def convert(
 ) -> None:
     """Convert checkpoints to and from other tools' formats.
 
-    Hugging Face folders (GPT-2, Llama, Mistral, Qwen2, Qwen3 and models of their shape, such as SmolLM;
-    safetensors, also sharded) become checkpoints; commands also read the folders directly. A
-    transformer checkpoint becomes a folder, new or empty, that transformers loads without remote code;
-    architectures that transformers lacks are refused. GGUF files of Llama and Qwen models, quantized or not,
-    become float32 checkpoints (extra `gguf`). Pickled weights are refused, because loading them can run code.
+    Hugging Face folders (GPT-2, Llama, Mistral, Qwen2, Qwen3 and models of their shape, such as SmolLM; encoders:
+    BERT, DistilBERT, RoBERTa, XLM-R, ELECTRA, ModernBERT, MiniLM; safetensors, also sharded) become checkpoints;
+    commands also read the folders directly. A transformer or encoder becomes a folder, new or empty, that
+    transformers loads without remote code; architectures that transformers lacks are refused. GGUF files of Llama
+    and Qwen models, quantized or not, become float32 checkpoints (extra `gguf`). Pickled weights are refused,
+    because loading them can run code.
 
     N-gram models convert to and from ARPA, tokenizers to and from tokenizer.json, word vectors to and from
     word2vec and GloVe, as with `import` and `export` of `ngram`, `bpe` and `w2v`.
@@ -166,12 +167,13 @@ def _records(files: Mapping[str, memoryview]) -> Iterator[dict[str, Any]]:
 
 
 def _write_folder(weights: Any, name: str, output: str | None) -> None:
-    from lmkit.architectures.huggingface.export import write
+    from lmkit.architectures.encoder_model import LoadedEncoder
+    from lmkit.architectures.huggingface import encoder_export, export
 
     if output in (None, streams.STDIN):
         raise UsageError("a folder is several files", hint="name a new one with -o")
     with opening.error_context(name):
-        files = write(weights)
+        files = (encoder_export if isinstance(weights, LoadedEncoder) else export).write(weights)
     write_folder(str(output), files)
 
 

@@ -13,6 +13,8 @@ from lmkit.io.records import cell, to_json, write_pairs, write_rows, write_secti
 
 INTACT, UNPROTECTED = "intact", "no digests"
 """What --verify finds where it finds no damage."""
+PARTS = ("body", "head", "pooling")
+"""Parts of the config of an encoder."""
 
 
 def info(
@@ -172,7 +174,9 @@ def _parts(record: dict[str, Any]) -> list[tuple[str, Any]]:
     tokenizer = dict(record["tokenizer"])
     if "chat_templates" in tokenizer:
         tokenizer["chat_templates"] = ", ".join(sorted(tokenizer["chat_templates"]))
+    parts = {name: config.pop(name) for name in PARTS if isinstance(config.get(name), dict)}
     lines += config.items()
+    lines += [(f"{name}.{key}", value) for name, part in parts.items() for key, value in part.items()]
     lines += [(f"text.{key}", value) for key, value in form.items()]
     lines += [(f"generation.{key}", value) for key, value in generation.items()]
     lines += [(f"tokenizer.{key}", value) for key, value in tokenizer.items()]

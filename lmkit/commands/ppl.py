@@ -8,8 +8,9 @@ import typer
 from lmkit.commands.loading import mixtures, running_text, scoring_models
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.option_groups import with_groups
-from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Output, Run, Threads
+from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Output, Pseudo, Run, Threads
 from lmkit.commands.options.text_input import TextFiles
+from lmkit.commands.reports import pseudo_scoring
 from lmkit.commands.reports.perplexity import ModelScore, ScoreReport, rank_models
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
@@ -44,6 +45,7 @@ def ppl(
             "best.",
         ),
     ] = None,
+    pseudo: Pseudo = False,
     *,
     scoring: scoring_models.ScoringOptions,
     threads: Threads = None,
@@ -54,8 +56,9 @@ def ppl(
     """Compute perplexity of texts under any model.
 
     Each token of each line is predicted once, then the end of the line. `perplexity` covers all tokens,
-    `perplexity_known` leaves out unknown ones. Bits per byte are comparable across tokenizers. Several FILEs get
-    a line each and a total. Scores are comparable if their signatures are equal.
+    `perplexity_known` leaves out unknown ones. Several FILEs get
+    a line each and a total. Compare models on one text by bits per byte; by perplexity only if `tokens` and
+    `vocabulary` of their signatures agree. Equal signature and text: equal numbers.
 
     Line models start anew with each line. Others read each file as one sequence, and transformers score long
     texts in sliding windows that advance by --stride. The start token that --bos adds is context only. With --bos
@@ -65,6 +68,8 @@ def ppl(
     model. --mix adds the interpolated model, p = sum of w_i p_i. `--mix auto` estimates the weights by EM on
     --mix-text.
 
+    --pseudo takes an encoder: exp of minus the mean pseudo-log-likelihood (Salazar et al. 2020), line by line.
+
     Examples:
       lmkit ppl -m model.lm test.txt
       lmkit ngram fit train.txt | lmkit ppl test.txt
@@ -73,6 +78,12 @@ def ppl(
       lmkit ppl --compare one.lm two.lm < dev.txt
       lmkit ppl -m neural.lm -m ngram.lm --mix auto --mix-text dev.txt test.txt
     """
+    if pseudo:
+        pseudo_scoring.refuse(scoring, {"--explain": explain, "--compare": bool(compare), "--no-eos": no_eos})
+        pseudo_scoring.perplexity(
+            run, model, files, scoring, threads=threads, as_json=json, bare=bare, output=output
+        )  # fmt: skip
+        return
     names, texts = opening.sources([*(model or []), *(compare or [])], files)
     opening.check_single_stdin(*names, *texts, scoring.mix_text)
     if explain and (bare or len(names) > 1):
@@ -93,7 +104,7 @@ def ppl(
         scored = _scored(run, names, models, scoring, eos=not no_eos)
         if scoring.mix is not None:
             scored.append(_mixture(run, models, weights, reader, scoring))
-        shown = ScoreReport(out, as_json=json, bare=bare, several_models=len(scored) > 1)
+        shown = ScoreReport(run, out, as_json=json, bare=bare, several_models=len(scored) > 1)
         with run.terminal.progress("scoring", streams.size_of(texts)) as progress:
             over = progress.over
             for text, totals in totals_of_texts(run, scored, reader, texts, over, eos=not no_eos, threads=threads):
@@ -210,6 +221,6 @@ def _explain(
         )  # fmt: skip
     summary = three_perplexities(model, everything)
     if as_json:
-        out.line(to_json(summary))
+        out.line(to_json(run.signed(summary)))
     else:
         write_pairs(out, summary.items(), digits=9)

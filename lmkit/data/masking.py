@@ -16,8 +16,6 @@ from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import I32, Bool, Ints, Tokenizer
 
 RATE = 0.15
-MASKED, KEPT = 0.8, 0.1
-"""Shares of the selected tokens; the others are replaced by random ones."""
 IGNORED = -100
 """The label where nothing is predicted, as in transformers."""
 _CONTINUES = b"##"
@@ -39,6 +37,7 @@ class Masking:
     ordinary    which tokens are no special ones, (V,): these are selected, and drawn
     rate        the probability that a token, or a word, is selected
     word_begins, word_ends  tokens that begin and end words, (V,) each, where whole words are selected
+    masked, kept            shares of the selected tokens; the others are replaced by random ones
     """
 
     mask: int
@@ -46,6 +45,8 @@ class Masking:
     rate: float = RATE
     word_begins: Bool | None = None
     word_ends: Bool | None = None
+    masked: float = 0.8
+    kept: float = 0.1
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, form: EncoderFormat, rate: float = RATE, *, whole_words: bool) -> "Masking":
@@ -78,8 +79,8 @@ class Masking:
         labels = np.full(len(ids), IGNORED, dtype=np.int32)
         labels[selected] = inputs[selected]
         share = generator.random(len(selected))
-        inputs[selected[share < MASKED]] = self.mask
-        replaced = selected[share >= MASKED + KEPT]
+        inputs[selected[share < self.masked]] = self.mask
+        replaced = selected[share >= self.masked + self.kept]
         tokens = np.flatnonzero(self.ordinary)
         inputs[replaced] = tokens[generator.integers(0, len(tokens), len(replaced))]
         return Masked(inputs, labels)
@@ -88,7 +89,8 @@ class Masking:
 def _word_borders(tokenizer: Tokenizer) -> tuple[Bool, Bool]:
     """Return which tokens begin a word, (V,), and which end one, by `##` or by white space at the edges of pieces."""
     pieces = [tokenizer.piece(token) for token in range(tokenizer.size)]
-    if tokenizer.separator or any(piece.startswith(_CONTINUES) for piece in pieces):
+    listed = tokenizer.describe().get("model") == "WordPiece"
+    if tokenizer.separator or listed or any(piece.startswith(_CONTINUES) for piece in pieces):
         begins = [bool(tokenizer.separator) or not piece.startswith(_CONTINUES) for piece in pieces]
         return np.array(begins), np.zeros(len(pieces), dtype=np.bool_)
     if not any(piece.startswith(_BLANKS) or piece.endswith(_BLANKS) for piece in pieces):

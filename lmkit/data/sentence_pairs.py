@@ -5,10 +5,11 @@ label 0. Contiguous sentences are of one document; a random one is of another do
 never reads as the true next one. Knows no tokenizer.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,35 +30,34 @@ class SentencePair(NamedTuple):
 
 @dataclass(frozen=True)
 class Sentences:
-    """Sentences that follow each other, and the number of the document of each."""
+    """Sentences that follow each other, or keys that are equal where they are, and the document of each, in order."""
 
-    texts: list[bytes]
-    documents: list[int]
+    texts: Sequence[Any]
+    documents: Sequence[int]
 
     def pairs(self, generator: np.random.Generator) -> Iterator[SentencePair]:
-        """Yield a pair for each sentence that another follows in its document, in order.
-
-        Where no other sentence can be drawn, the pair is contiguous.
-        """
-        several = len(set(self.documents)) > 1
+        """Yield a pair for each sentence that another follows in its document, in order."""
         for first in range(len(self.texts) - 1):
-            if self.documents[first] != self.documents[first + 1]:
-                continue
-            second = None if generator.random() < 0.5 else self._other(first, generator, several=several)
-            yield SentencePair(first, first + 1 if second is None else second, second is None)
+            if self.documents[first] == self.documents[first + 1]:
+                yield self.pair(first, generator)
 
-    def _other(self, first: int, generator: np.random.Generator, *, several: bool) -> int | None:
-        """Draw a sentence that does not follow; None where there is none."""
+    def pair(self, first: int, generator: np.random.Generator) -> SentencePair:
+        """Return a pair of a sentence that another follows; contiguous too where no other sentence can be drawn."""
+        second = None if generator.random() < 0.5 else self._other(first, generator)
+        return SentencePair(first, first + 1 if second is None else second, second is None)
 
-        def allowed(other: int) -> bool:
-            apart = self.documents[other] != self.documents[first] if several else other not in (first, first + 1)
-            return apart and self.texts[other] != self.texts[first + 1]
-
-        for other in generator.integers(0, len(self.texts), _TRIES).tolist():
-            if allowed(other):
+    def _other(self, first: int, generator: np.random.Generator) -> int | None:
+        """Draw a sentence that does not follow; None where there is none, or all that are drawn read like it."""
+        document = self.documents[first]
+        begin, end = bisect_left(self.documents, document), bisect_right(self.documents, document)
+        if end - begin == len(self.texts):  # no other document
+            begin, end = first, first + 2
+        others = len(self.texts) - (end - begin)
+        for drawn in generator.integers(0, others, _TRIES).tolist() if others else ():
+            other = drawn if drawn < begin else drawn + end - begin
+            if self.texts[other] != self.texts[first + 1]:
                 return int(other)
-        left = [other for other in range(len(self.texts)) if allowed(other)]
-        return left[int(generator.integers(0, len(left)))] if left else None
+        return None
 
 
 def in_documents(lines: Iterable[bytes]) -> Iterator[Sentences]:

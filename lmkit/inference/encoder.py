@@ -8,19 +8,18 @@ N tokens, S sequences, M places, D width, H heads, W head width, V vocabulary.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from lmkit import __version__
 from lmkit.architectures.encoder import GATED, EncoderConfig
-from lmkit.architectures.encoder_model import LoadedEncoder
+from lmkit.architectures.encoder_model import EncoderBase, LoadedEncoder
 from lmkit.architectures.positions import rotary_table
-from lmkit.checkpoint import Array, Checkpoint
-from lmkit.errors import CheckpointError
+from lmkit.checkpoint import Array
+from lmkit.errors import DataError
 from lmkit.inference import functional
-from lmkit.inference.linear import FusedLinear, products
-from lmkit.protocols import F32, I32, Floats, Tokenizer
+from lmkit.inference.linear import NEAR, FusedLinear, products
+from lmkit.protocols import F32, I32, Floats
 
 ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
     "gelu": functional.gelu_erf,
@@ -28,46 +27,16 @@ ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
     "relu": functional.relu,
     "silu": functional.silu,
 }
-TOKENS = 1 << 12
-"""Tokens that are run together at most, on which no result depends but for rounding."""
+SCORES = 1 << 22  # numbers in the attention scores that are made at once
 
 
-class EncoderModel:
-    """An encoder; see `protocols.Encoder`."""
-
-    kind = EncoderConfig.kind
+class EncoderModel(EncoderBase):
+    """An encoder in numpy."""
 
     def __init__(self, weights: LoadedEncoder) -> None:
-        self.weights = weights
-        self.settings = weights.settings
-        self.form = weights.form
-        self.digest = weights.digest
+        super().__init__(weights)
         self._layers = [_Layer(weights, number) for number in range(self.settings.layers)]
         self._turns = _rotary(self.settings)
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """See `Encoder.tokenizer`."""
-        return self.weights.tokenizer
-
-    @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint) -> Self:
-        """The model in a checkpoint. Raises CheckpointError."""
-        return cls(LoadedEncoder.from_checkpoint(checkpoint))
-
-    def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:
-        """The model as a file's content."""
-        return self.weights.to_checkpoint(origin)
-
-    @property
-    def signature(self) -> Mapping[str, str]:
-        """See `Encoder.signature`."""
-        return signature(self.weights)
-
-    def table(self) -> F32:
-        """See `Encoder.table`."""
-        table: F32 = self.weights.tensors["embed_tokens.weight"]
-        return table
 
     def hidden_states(self, ids: I32, segments: I32, lengths: Sequence[int]) -> F32:
         """See `Encoder.hidden_states`."""
@@ -76,6 +45,22 @@ class EncoderModel:
             for layer in self._layers:
                 x = layer(x, lengths, self._turns.get(layer.is_global))
             return self._norm("norm", x) if self.settings.norm == "pre" else x
+
+    def attention(self, ids: I32) -> F32:
+        """What each token of one sequence, special ones among them, takes from each, (N,) to (layers, heads, N, N).
+
+        Raises DataError for more tokens than the context.
+        """
+        if len(ids) > self.context:
+            raise DataError(f"{len(ids)} tokens with the special ones, the model takes {self.context}")
+        found = []
+        with np.errstate(over="ignore"):
+            x = self._embedded(ids, np.zeros(len(ids), dtype=np.int32), [len(ids)])
+            for layer in self._layers:
+                turns = self._turns.get(layer.is_global)
+                found.append(layer.weights(x, turns))
+                x = layer(x, [len(ids)], turns)
+        return np.stack(found)
 
     def _embedded(self, ids: I32, segments: I32, lengths: Sequence[int]) -> F32:
         tensors, settings = self.weights.tensors, self.settings
@@ -94,7 +79,7 @@ class EncoderModel:
     def log_probabilities(self, hidden: F32) -> F32:
         """See `Encoder.log_probabilities`. Raises CheckpointError where it has no head for that."""
         tensors = self.weights.tensors
-        check_fills(self.weights)
+        self.check_fills()
         act = ACTIVATIONS[self.settings.plain_activation]
         with np.errstate(over="ignore"):
             x = self._norm("mlm.norm", act(_linear(tensors, "mlm.transform")(hidden)))
@@ -116,28 +101,6 @@ class EncoderModel:
         tensors, act = self.weights.tensors, ACTIVATIONS[self.settings.plain_activation]
         inner: Any = act(_linear(tensors, "discriminator.dense")(hidden))
         return _linear(tensors, "discriminator.score")(inner)[:, 0]
-
-
-def check_fills(weights: LoadedEncoder) -> None:
-    """Raises CheckpointError for an encoder that predicts no tokens."""
-    if not weights.settings.task.startswith("mlm"):
-        raise CheckpointError(
-            f"an encoder with head {weights.settings.task}, which predicts no tokens",
-            hint="`fill` needs a head of masked language modelling",
-        )
-
-
-def signature(weights: LoadedEncoder) -> dict[str, str]:
-    """What a reader must know to reproduce a number of an encoder's."""
-    tokenizer = weights.tokenizer
-    return {
-        "kind": weights.kind,
-        "context": str(weights.settings.context),
-        "tokens": tokenizer.kind,
-        "vocabulary": f"{tokenizer.size}@{tokenizer.digest[:8]}",
-        "model": weights.digest[:8],
-        "version": __version__,
-    }
 
 
 def norm(settings: EncoderConfig, tensors: Mapping[str, Array], name: str) -> Callable[[Any], Any]:
@@ -187,9 +150,11 @@ class _Layer:
     def _mlp(self, x: F32) -> F32:
         up = self._up(x)
         if not self._gated:
-            return self._down(self._act(up))
+            return self._down(_by_rows(self._act, up))
         gate, up = up[:, : self._settings.hidden], up[:, self._settings.hidden :]
-        return self._down(self._act(gate) * up)
+        inner: F32 = _by_rows(self._act, gate)
+        inner *= up
+        return self._down(inner)
 
     def _attention(self, x: F32, lengths: Sequence[int], turns: tuple[F32, F32] | None) -> F32:
         heads, width = self._settings.heads, self._settings.head_width
@@ -199,9 +164,26 @@ class _Layer:
             some = slice(begin, begin + rows * length)
             q, k, v = (parts[some, one].reshape(rows, length, heads, width).swapaxes(1, 2) for one in range(3))
             q, k = (self._placed(one, scale, length, turns) for one, scale in zip((q, k), self._scales, strict=True))
-            out, _ = functional.attention(q, k, v, mask=self._mask(length))
+            step = max(1, SCORES // (rows * heads * length))  # queries at a time: scores grow with length squared
+            out = np.concatenate(
+                [
+                    functional.attention(q[:, :, at : at + step], k, v, mask=self._mask(length, at, at + step))[0]
+                    for at in range(0, length, step)
+                ],
+                axis=2,
+            )
             mixed[some] = out.swapaxes(1, 2).reshape(rows * length, -1)
         return self._out(mixed)
+
+    def weights(self, x: F32, turns: tuple[F32, F32] | None) -> F32:
+        """The attention weights of one sequence, (N, D) to (H, N, N)."""
+        heads, width = self._settings.heads, self._settings.head_width
+        seen = x if self._settings.norm == "post" else self._before(x)
+        parts = self._qkv(seen).reshape(len(x), 3, heads, width)
+        q, k, v = (parts[:, one].swapaxes(0, 1) for one in range(3))
+        q, k = (self._placed(one, scale, len(x), turns) for one, scale in zip((q, k), self._scales, strict=True))
+        found: F32 = functional.attention(q, k, v, mask=self._mask(len(x), 0, len(x)))[1]
+        return found
 
     def _placed(self, x: Any, scale: F32 | None, length: int, turns: tuple[F32, F32] | None) -> Any:
         """Queries or keys, (R, H, L, W), normed and turned."""
@@ -209,11 +191,21 @@ class _Layer:
             x = functional.rms_norm(x, scale, self._settings.norm_epsilon)
         return x if turns is None else functional.rotate(x, turns[0][:length], turns[1][:length])
 
-    def _mask(self, length: int) -> Any:
+    def _mask(self, length: int, begin: int, end: int) -> Any:
+        """Which tokens those at some places see; None: all."""
         if self._reach is None or length <= self._reach + 1:
             return None
         places = np.arange(length)
-        return np.abs(places[:, None] - places) <= self._reach
+        return np.abs(places[begin:end, None] - places) <= self._reach
+
+
+def _by_rows(function: Callable[[Any], Any], x: F32) -> F32:
+    """A function of each number, some rows at a time, which stay in a near cache meanwhile."""
+    found = np.empty(x.shape, dtype=np.float32)
+    step = max(1, NEAR // x.shape[1])
+    for begin in range(0, len(x), step):
+        found[begin : begin + step] = function(x[begin : begin + step])
+    return found
 
 
 def _same(x: F32) -> F32:

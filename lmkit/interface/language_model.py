@@ -99,7 +99,7 @@ class LanguageModel(Opened):
             found = []
             for line in lines_of(model, reader.blocks_in(pieces, "<text>"), eos=eos):
                 windows.tell(len(line.ids))
-                found.append(_score(fields_of(model, line, signature, explain=explain)))
+                found.append(_score(fields_of(model if explain else None, line, signature)))
             return found
 
     def perplexity(self, *files: Name, **reading: Unpack[Reading]) -> float:

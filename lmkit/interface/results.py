@@ -76,3 +76,13 @@ class Neighbour:
 
     word: str
     score: float
+
+
+@dataclass(frozen=True)
+class FilledToken:
+    """A token for a mask, as `lmkit fill` has it."""
+
+    token: str
+    id: int
+    probability: float
+    nats: float

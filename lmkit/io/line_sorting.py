@@ -18,6 +18,8 @@ BUFFER = 1 << 16
 """Bytes that each file gathers before they are written."""
 OVERHEAD = 80
 """Bytes of memory that a line takes beside its own."""
+LEAST = 1 << 16
+"""Bytes of lines that are held in any case, so that files are not many and tiny."""
 GROUP = 1 << 12
 """Lines that are given out at a time."""
 
@@ -27,7 +29,7 @@ class LineSorter:
 
     def __init__(self, memory: int, disk: Callable[[], Disk], *, shift: int = 64 - BITS) -> None:
         """`memory`: the most bytes of lines that are held; `shift`: bits of a key behind those that distribute."""
-        self._memory, self._open_disk, self._shift = memory, disk, shift
+        self._memory, self._open_disk, self._shift = max(memory, LEAST), disk, shift
         self._held: list[tuple[U64, Sequence[bytes]]] = []
         self._size = self._lines = 0
         self._files: list[tuple[Spool, list[U64]]] = []

@@ -61,8 +61,22 @@ class Terminal:
         return Progress(self, visible(title), total, unit)
 
     def stage(self, title: str, total: int) -> Callable[[int], None]:
-        """A progress display for a stage of work; gives the callback for work done."""
-        return self.progress(title, total, unit="").advance
+        """A progress display for a stage of work; gives the callback for work done.
+
+        The time until the first work is done, such as that of compilation, says nothing of the rest.
+        """
+        shown = self.progress(title, total, unit="")
+        begun = False
+
+        def told(amount: int) -> None:
+            nonlocal begun
+            if begun or not amount:
+                shown.advance(amount)
+            else:
+                begun = True
+                shown.begin(amount)
+
+        return told
 
     def picture(self, draw: Callable[[TextIO], str]) -> None:
         """Shows a picture of one line; the cursor returns to its beginning, whence it can be wiped in any width."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+from weakref import finalize
 
 from lmkit.errors import OutputError
 from lmkit.io.temp_storage import Disk
@@ -20,6 +21,7 @@ class Spool:
     def __init__(self, disk: Disk, buffer: int = 1 << 20) -> None:
         self._disk = disk
         self._file = disk.file(buffer)
+        finalize(self, self._file.close)  # reading may stop early, with no place to do so
         self._spans: list[_Span] = []
 
     def add(self, lines: Sequence[bytes]) -> None:
@@ -44,7 +46,3 @@ class Spool:
             if len(data) != size or len(found) != lines:
                 raise OutputError(f"{self._disk.folder}: a temporary file is not what was written")
             yield found
-
-    def __del__(self) -> None:
-        """Close the file, which removes it: reading may stop early, with no place to do so."""
-        self._file.close()

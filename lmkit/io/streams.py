@@ -67,12 +67,18 @@ def zstandard(purpose: str) -> Any:
         try:
             from backports import zstd
         except ImportError:
-            raise MissingError(f"{purpose} needs backports.zstd", hint="pip install backports.zstd") from None
+            raise MissingError(f"{purpose} needs backports.zstd", package="backports.zstd") from None
     return zstd
 
 
 def _zstandard(raw: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, zstandard("reading .zst").ZstdFile(raw))
+
+
+def is_compressed(name: str) -> bool:
+    """Whether a plain file is compressed, by its first bytes. Raises OSError."""
+    with open(name, "rb") as plain:
+        return _decompressed(plain, plain.read(10)) is not plain
 
 
 @contextmanager

@@ -78,13 +78,14 @@ def _words(text: str) -> Iterator[str]:
 def laid_out(header: Row, rows: Sequence[Row], numeric: Sequence[bool], screen: int, *, more: bool) -> Layout | None:
     """The layout of a table in a terminal of so many columns; None where its numbers do not fit.
 
-    `more`: rows may follow, so numbers get room for any.
+    `more`: rows may follow, so columns get room for any, as far as there is.
     """
-    widths = [
-        max(cell_width(name), NUMBER if more and number else 0, *(cell_width(row[column]) for row in rows))
-        for column, (name, number) in enumerate(zip(header, numeric, strict=True))
-    ]
+    widths = [max(cell_width(name), *(cell_width(row[column]) for row in rows)) for column, name in enumerate(header)]
     room = screen - len(GAP) * (len(widths) - 1)
+    if more:
+        for column, number in enumerate(numeric):
+            widths[column] += min(max(0, (NUMBER if number else TEXT) - widths[column]), max(0, room - sum(widths)))
+        widths[-1] += 0 if numeric[-1] else max(0, room - sum(widths))
     while sum(widths) > room:
         texts = [column for column, number in enumerate(numeric) if not number]
         wide = [c for c in texts if widths[c] > max(TEXT, cell_width(header[c]))]

@@ -4,6 +4,7 @@ import mmap
 import os
 import tempfile
 from typing import IO, Any
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +50,7 @@ class _FileWriter:
         self._disk = disk
         self._dtype = np.dtype(dtype)
         self._file: IO[bytes] = disk.file()
+        finalize(self, self._file.close)  # an error may leave an array unfinished
         self._length = 0
 
     def append(self, values: Array) -> None:

@@ -76,6 +76,15 @@ def _stretches(sizes: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> list[tupl
     return [(int(sizes[end - 1]), int(count)) for end, count in zip(ends, counts, strict=True)]
 
 
+class Product(nn.Linear):
+    """A linear map whose input is rounded to the type of its weights where these are in half precision."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From (..., I) to (..., O)."""
+        half = self.weight.dtype == torch.bfloat16
+        return functional.linear(x.to(self.weight.dtype) if half else x, self.weight, self.bias)
+
+
 class EncoderAttention(nn.Module):
     """Self-attention within each sequence, both ways."""
 
@@ -83,8 +92,8 @@ class EncoderAttention(nn.Module):
         super().__init__()
         self.settings = settings
         self.reach = None if settings.is_global(layer) else settings.local_window // 2
-        self.qkv_proj = nn.Linear(settings.width, 3 * settings.width, bias=settings.bias)  # one product for all three
-        self.o_proj = nn.Linear(settings.width, settings.width, bias=settings.bias)
+        self.qkv_proj = Product(settings.width, 3 * settings.width, bias=settings.bias)  # one product for all three
+        self.o_proj = Product(settings.width, settings.width, bias=settings.bias)
         if settings.query_key_norm:
             self.q_norm = nn.RMSNorm(settings.head_width, eps=settings.norm_epsilon)
             self.k_norm = nn.RMSNorm(settings.head_width, eps=settings.norm_epsilon)
@@ -99,6 +108,7 @@ class EncoderAttention(nn.Module):
             qk = functional.rms_norm(qk, (width,), eps=self.settings.norm_epsilon) * scales
         if turns is not None:
             qk = turned(qk, *turns)
+        qk = qk.to(v.dtype)
         q, k = qk.split((heads, heads), dim=1)
         mixed = [self._within(run, q, k, v) for run in runs]
         out: Tensor = self.o_proj(mixed[0] if len(mixed) == 1 else torch.cat(mixed))
@@ -123,8 +133,8 @@ class EncoderFeedForward(nn.Module):
     def __init__(self, settings: EncoderConfig) -> None:
         super().__init__()
         self.gated = settings.activation in GATED
-        self.up_proj = nn.Linear(settings.width, (1 + self.gated) * settings.hidden, bias=settings.bias)
-        self.down_proj = nn.Linear(settings.hidden, settings.width, bias=settings.bias)
+        self.up_proj = Product(settings.width, (1 + self.gated) * settings.hidden, bias=settings.bias)
+        self.down_proj = Product(settings.hidden, settings.width, bias=settings.bias)
         self.activation = ACTIVATIONS[settings.plain_activation]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -181,14 +191,14 @@ class MaskedLanguageLogits(nn.Module):
         self.norm = _norm(settings, embedding)
         self.activation = ACTIVATIONS[settings.plain_activation]
         self.decoder = nn.Linear(embedding, settings.vocabulary)
-        if settings.tied:
-            del self.decoder.weight
+        self.is_tied = settings.tied
+        if self.is_tied:
+            self.decoder.register_parameter("weight", None)
 
     def forward(self, hidden: Tensor, embeddings: Tensor) -> Tensor:
         """Logits, (..., V), of hidden vectors, (..., D)."""
         x = self.norm(self.activation(self.transform(hidden)))
-        weight = getattr(self.decoder, "weight", embeddings)
-        return functional.linear(x, weight, self.decoder.bias)
+        return functional.linear(x, embeddings if self.is_tied else self.decoder.weight, self.decoder.bias)
 
 
 class Discriminator(nn.Module):
@@ -270,6 +280,15 @@ class EncoderNetwork(Network):
                 nn.init.zeros_(tensor)
             else:
                 uniform(tensor, generator, math.sqrt(3.0 / tensor.shape[1]))
+
+    def cast_products(self, kind: torch.dtype) -> None:
+        """Gives the maps within blocks weights of another type, as inference in half precision has them.
+
+        Norms, embeddings, heads and the residual stream stay in float32.
+        """
+        for module in self.layers.modules():
+            if isinstance(module, Product):
+                module.to(kind)
 
     def hidden(
         self,

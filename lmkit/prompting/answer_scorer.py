@@ -121,6 +121,8 @@ class AnswerScorer:
             said = f"candidates {_listed(question.candidates)} have the same tokens"
         elif listed:
             said = f"candidates {listed} add no token to the prompt and cannot be scored"
+        elif word := self._joined_word(question):
+            said = f"the prompt's end and a candidate become one word, {word!r}"
         if said is not None:
             glued = question.before[-1:].strip() and not question.joint[:1].isspace()
             said += f"; hint: separate them from the prompt with {self._separator}" if glued else ""
@@ -139,6 +141,13 @@ class AnswerScorer:
             return False
         first, *others = [ending.tolist() for ending in encode_question(self._model, question).endings]
         return all(other == first for other in others)
+
+    def _joined_word(self, question: Question) -> str:
+        """A word that a candidate becomes with the end of its prompt, where words are tokens; empty: none."""
+        text = question.before + question.joint
+        if not self._model.tokenizer.separator or not text[-1:].isalnum():
+            return ""
+        return next((text.split()[-1] + one.split()[0] for one in question.candidates if one[:1].isalnum()), "")
 
     def _warn_single_line(self, questions: Sequence[Question]) -> None:
         """Warns once that the model sees only the answer's line."""

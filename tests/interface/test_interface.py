@@ -15,7 +15,7 @@ from lmkit.commands.options.generation import SearchOptions
 from lmkit.commands.options.sampling import FilterOptions, SamplingOptions
 from lmkit.errors import CheckpointError, DataError, LmkitWarning, UsageError
 from lmkit.interface.arguments import Filters, Reading, Sampling
-from lmkit.io.terminal import Terminal
+from lmkit.io.messages import Terminal
 from lmkit.isolation import _Here, worker
 
 MODELS = (

@@ -86,7 +86,7 @@ def test_later_rows_follow_in_the_layout_unless_their_numbers_do_not_fit():
     printer = RowPrinter(screen := Screen(40), ("a", "n"), lines.append)
     printer.show([("x", "1")], (False, True), more=True)
     printer.show([("y", "12345678")], (False, True), more=True)
-    assert lines == ["a           n\nx           1", "y    12345678"]
+    assert lines == ["a                      n\nx                      1", "y               12345678"]
     printer.show([("z", "1" * 20)], (False, True), more=False)
     screen.columns = 30
     printer.show([("z", "1")], (False, True), more=False)

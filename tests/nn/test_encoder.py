@@ -71,6 +71,24 @@ def test_each_token_sees_all_of_its_sequence(shape):
     assert (np.abs(before - after).max(axis=1) > 1e-4).all()
 
 
+@pytest.mark.parametrize("shape", ["bert", "modern"])
+def test_queries_may_be_worked_on_a_few_at_a_time(shape, monkeypatch):
+    model = EncoderModel(tiny_encoder(shape))
+    together = model.hidden_states(*packed(model.settings))
+    monkeypatch.setattr("lmkit.inference.encoder.SCORES", 100)
+    np.testing.assert_allclose(model.hidden_states(*packed(model.settings)), together, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", ["bert", "modern"])
+def test_attention_sums_to_one_and_reaches_both_ways(shape):
+    model = EncoderModel(tiny_encoder(shape))
+    weights = model.attention(packed(model.settings, [20])[0])
+    assert weights.shape == (3, 4, 20, 20)
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-5)
+    assert (weights[0] > 0).all()
+    assert bool((weights[1, :, 0, 5:] == 0).all()) is (shape == "modern")
+
+
 def test_without_positions_a_permuted_input_gives_permuted_outputs():
     order = np.random.default_rng(0).permutation(9)
     for positions, same in (("none", True), ("learned", False), ("rope", False)):

@@ -133,6 +133,8 @@ def with_usual_names(kind: str, stored: Mapping[str, Stored]) -> dict[str, Store
     for name, tensor in stored.items():
         for old, new in _OLD.items():
             name = name.removesuffix(old) + new if name.endswith(old) else name
+        if name in _OTHER_BIASES.values() and any(other in stored for other in _OTHER_BIASES):
+            continue  # the decoder's own is what counts
         name = _OTHER_BIASES.get(name, name)
         name = f"{prefix}{name}" if alone and not name.startswith(tuple(HEADS[kind].values())) else name
         if not name.endswith(_BUFFERS) and not name.startswith(_OTHER_HEADS):
@@ -208,5 +210,8 @@ def write(kind: str, settings: EncoderConfig, tensors: Mapping[str, Array], offs
         array = np.concatenate(own) if len(own) > 1 else own[0]
         if "embed_positions.weight" in place.ours and offset:
             array = np.concatenate((np.zeros((offset, array.shape[1]), dtype=np.float32), array))
+        if not settings.tied:  # where nothing is tied, transformers reads the decoder's bias by another name
+            others = {usual: other for other, usual in _OTHER_BIASES.items()}
+            written |= {others[place.name]: array} if place.name in others else {}
         written[place.name] = array[::-1] if place.name.endswith(_REVERSED) else array
     return written

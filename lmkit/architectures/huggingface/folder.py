@@ -15,7 +15,7 @@ from lmkit.architectures.neural_model import LoadedModel
 from lmkit.architectures.published_settings import CONFIG, Files, Published
 from lmkit.architectures.published_settings import TOKENIZER as TOKENIZER_CONFIG
 from lmkit.architectures.transformer import TransformerConfig
-from lmkit.checkpoint import Stored, stored_tensors
+from lmkit.checkpoint import Stored, canonical, stored_tensors
 from lmkit.data.sequences import ALONE, ALWAYS, TextFormat
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
@@ -57,8 +57,11 @@ class Description:
 
 
 def digest_of(settings: ModelConfig, stored: Mapping[str, Stored]) -> str:
-    """SHA-256 over settings and names, types, shapes and both ends of all tensors: quick, whatever their size."""
-    seen = hashlib.sha256(repr(settings).encode())
+    """SHA-256 over settings and names, types, shapes and both ends of all tensors: quick, whatever their size.
+
+    It is in signatures and cache keys, so no name of the code may be part of it.
+    """
+    seen = hashlib.sha256(canonical([settings.kind, settings.to_json()]).encode())
     for name, tensor in sorted(stored.items()):
         seen.update(f"{name} {tensor.dtype} {tensor.shape} ".encode())
         seen.update(tensor.data[:_SAMPLE])

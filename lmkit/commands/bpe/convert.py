@@ -9,7 +9,7 @@ import typer
 
 from lmkit.commands.bpe.pretoken_counting import make_scheme
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading.provenance import checkpoint_bytes, origin
+from lmkit.commands.loading.provenance import checkpoint_bytes, content_record, origin
 from lmkit.commands.options.standard import ModelOption, Output, Run, choice
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import outputs, size_limits, streams
@@ -72,7 +72,7 @@ def import_(
         contents = [_content(name, known=form is not None or len(names) > 1) for name in names]
         form = form or _detected(names, contents)
         tokenizer = _read(run, form, names, contents, config, pattern)
-        record = origin("bpe import", {"format": form, "pattern": pattern}, [_record(data) for data in contents])
+        record = origin("bpe import", {"format": form, "pattern": pattern}, list(map(_record, names, contents)))
         for piece in checkpoint_bytes(_file(tokenizer), record):
             out.write(piece)
 
@@ -235,8 +235,8 @@ def _written(form: str, tokenizer: Any) -> dict[str, bytes]:
     return {"": modules[form].write(tokenizer)}
 
 
-def _record(data: bytes) -> dict[str, Any]:
-    return {"bytes": len(data), "sha256": sha256(data).hexdigest()}
+def _record(name: str, data: bytes) -> dict[str, Any]:
+    return content_record(name, {"bytes": len(data), "sha256": sha256(data).hexdigest()})
 
 
 def _file(tokenizer: Any) -> Any:

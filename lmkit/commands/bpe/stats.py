@@ -41,7 +41,7 @@ def stats(
         tokenizer = opening.open_tokenizer(names[0])
         record = _record(run, tokenizer, inputs, running_text.text_reader(encoding_errors, text_input.source))
         if json:
-            out.line(to_json(record))
+            out.line(to_json(run.signed(record)))
             return
         bands = record.pop("fertility_by_frequency")
         write_pairs(out, record.items())

@@ -131,9 +131,8 @@ class _WordPiece:
         from lmkit.tokenization.wordpiece_trainer import WordCounter, fit
 
         counter = WordCounter(self._forms)
-        hashed = Hashed(
-            running_text.read_blocks(run, running_text.text_reader(encoding_errors, source), files, "counting")
-        )
+        reader = running_text.text_reader(encoding_errors, source)
+        hashed = Hashed(running_text.read_blocks(run, reader, files, "counting"))
         for block in hashed:
             counter.add(block)
         counts = counter.total()
@@ -147,7 +146,8 @@ class _WordPiece:
             "algorithm": "wordpiece", "min_frequency": self._minimum, "normalize": list(self._forms),
             "special": self._special, "vocab_size": self._size,
         }  # fmt: skip
-        record = hashed.record() | stored(source, files)
+        record = hashed.record()
+        record |= stored(reader, files, record)
         model: Any = TokenizerFile(tokenizer, {"words": int(counts.counts.sum())})
         return checkpoint_bytes(model, origin("bpe train", settings, [record]))
 

@@ -1,6 +1,6 @@
 """`lmkit data nsp`: examples of next-sentence prediction."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -75,7 +75,7 @@ def nsp(
                     out.line(to_json(_record(example, pair, part.texts)))
 
 
-def _record(example: Any, pair: Any, texts: list[bytes]) -> dict[str, Any]:
+def _record(example: Any, pair: Any, texts: Sequence[bytes]) -> dict[str, Any]:
     first, second = (texts[number].decode(errors="replace") for number in pair[:2])
     return {
         "input_ids": example.ids.tolist(), "token_type_ids": example.segments.tolist(), "label": int(pair.follows),

@@ -66,7 +66,7 @@ def text(
     reader = running_text.text_reader(encoding_errors, text_input.source, raw=learner.accepts_any_bytes)
     measured = partial(_figures, order=order, most=self_bleu_texts, seed=seed)
     with outputs.open_output(output) as out:
-        shown = _Shown(out, order, _signature(tokens, learner, order, self_bleu_texts, seed), as_json=json)
+        shown = _Shown(run, out, order, _signature(tokens, learner, order, self_bleu_texts, seed), as_json=json)
         total = Texts()
         with run.terminal.progress("reading", streams.size_of(names)) as progress:
             for name in names:
@@ -130,8 +130,8 @@ def _figures(texts: Any, *, order: int, most: int | None, seed: int) -> dict[str
 class _Shown:
     """Prints figures as they come."""
 
-    def __init__(self, out: outputs.Output, order: int, signature: str, *, as_json: bool) -> None:
-        self._signature = signature
+    def __init__(self, run: Run, out: outputs.Output, order: int, signature: str, *, as_json: bool) -> None:
+        self._run, self._signature = run, signature
         listed = (f"{key}_{n}" for key in ("distinct", "rep") for n in range(1, order + 1))
         self._columns = ["file", *_COLUMNS, *listed, "self_bleu"]
         self._table = Table(out, [*self._columns, "signature"], as_json=as_json, behind=("signature",))
@@ -140,7 +140,7 @@ class _Shown:
         """Prints the figures of a file."""
         record = {"file": name, **figures}
         record = {column: record[column] for column in self._columns}
-        self._table.row({**record, "signature": self._signature})
+        self._table.row(self._run.signed({**record, "signature": self._signature}))
 
 
 def _signature(tokens: str, learner: Any, order: int, most: int | None, seed: int) -> str:

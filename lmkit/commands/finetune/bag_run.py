@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from lmkit.commands.loading.provenance import checkpoint_bytes, origin
+from lmkit.commands.loading.provenance import checkpoint_bytes, file_record, origin
 from lmkit.commands.options.finetuning import Bag, Examples
 from lmkit.commands.options.standard import UNRECORDED, Run
 from lmkit.commands.records.labelled import LabelledText
@@ -61,7 +61,7 @@ class BagRun:
                 + (f"; validation{shown[1:]}" if shown else "")
             )
             result = {"l2": trained.l2, "ngrams": size, "validation": measured}
-            inputs = [record(one) for one in (found, held_out) if one is not None]
+            inputs = records(self.run, self.examples, found, held_out)
             settings = {key: value for key, value in self.run.settings.items() if key not in self._unrecorded()}
             for piece in checkpoint_bytes(
                 trained.model, {**origin(self.run.command, settings, inputs), "trained": result}
@@ -81,9 +81,20 @@ class BagRun:
         return Folds(folds([example.label for example in found], self.bag.folds, self.examples.seed), merit)
 
 
-def record(found: Sequence[LabelledText]) -> dict[str, Any]:
-    """What the checkpoint's origin says of examples: how many, and the SHA-256 of their texts and labels."""
+def records(
+    run: Run, examples: Examples, found: Sequence[LabelledText], held_out: Sequence[LabelledText] | None
+) -> list[dict[str, Any]]:
+    """What the origin says of the examples to train on and to validate on."""
+    inputs = [_record(found, run.settings["file"])]
+    if held_out is not None:
+        inputs.append(_record(held_out, examples.valid))
+    return inputs
+
+
+def _record(found: Sequence[LabelledText], name: str | None) -> dict[str, Any]:
+    """What the origin says of examples: how many, the SHA-256 of their texts and labels, and the file as it is."""
     digest = sha256()
     for example in found:
         digest.update(to_json({"label": example.label, "texts": list(example.texts)}).encode() + b"\n")
-    return {"examples": len(found), "sha256": digest.hexdigest()}
+    stored = {} if name is None else file_record(name)
+    return {"examples": len(found), "sha256": digest.hexdigest(), **({"files": [stored]} if stored else {})}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lmkit.commands.finetune.bag_run import BagRun, record
+from lmkit.commands.finetune.bag_run import BagRun, records
 from lmkit.commands.finetune.neural_run import Labelled, Task, check_group, fine_tune
 from lmkit.commands.finetune.vectors_run import tune_vectors
 from lmkit.commands.loading import models as opening
@@ -68,14 +68,14 @@ def classify(
         _train_bag(run, data, examples, str(select_by), bag)
         return
     task = Task("classify", data.names, len(data.found[0].texts), str(select_by))
-    read = [one for one in (data.found, data.held_out) if one is not None]
+    inputs = records(run, examples, data.found, data.held_out)
     held_out = None if data.held_out is None else _labelled(data.held_out, data.held_out_labels)
     labelled = _labelled(data.found, data.labels, data.costs)
     space = opening.open_vectors(model)
     if space is not None:
-        tune_vectors(run, space, examples, task, labelled, held_out, read)
+        tune_vectors(run, space, examples, task, labelled, held_out, inputs)
         return
-    fine_tune(run, model, examples, neural, task, labelled, held_out, [record(one) for one in read])
+    fine_tune(run, model, examples, neural, task, labelled, held_out, inputs)
 
 
 def _labelled(found: Sequence[LabelledText], labels: Any, costs: Any = None) -> Labelled:

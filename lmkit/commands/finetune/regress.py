@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lmkit.commands.finetune.bag_run import BagRun, record
+from lmkit.commands.finetune.bag_run import BagRun, records
 from lmkit.commands.finetune.neural_run import Labelled, Task, check_group, fine_tune
 from lmkit.commands.finetune.vectors_run import tune_vectors
 from lmkit.commands.loading import models as opening
@@ -60,12 +60,12 @@ def regress(
             "regress", (), len(found[0].texts), str(select_by), float(values.mean()), float(values.std()) or 1.0
         )
         right = None if held_out is None or others is None else _labelled(held_out, others)
-        read = [one for one in (found, held_out) if one is not None]
+        inputs, labelled = records(run, examples, found, held_out), _labelled(found, values)
         space = opening.open_vectors(model)
         if space is not None:
-            tune_vectors(run, space, examples, task, _labelled(found, values), right, read)
+            tune_vectors(run, space, examples, task, labelled, right, inputs)
             return
-        fine_tune(run, model, examples, neural, task, _labelled(found, values), right, [record(one) for one in read])
+        fine_tune(run, model, examples, neural, task, labelled, right, inputs)
         return
     from lmkit.linear_models import bag_training
 

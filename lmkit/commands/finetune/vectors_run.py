@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lmkit.commands.finetune.bag_run import record
 from lmkit.commands.finetune.neural_run import Labelled, Task
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.options.finetuning import BAG, Examples
 from lmkit.commands.options.neural_finetuning import NAMES
 from lmkit.commands.options.standard import UNRECORDED, Run
-from lmkit.commands.records.labelled import LabelledText
 from lmkit.errors import UsageError
 from lmkit.io import outputs
 
@@ -18,9 +16,9 @@ L2 = 1.0
 
 def tune_vectors(
     run: Run, space: Any, examples: Examples, task: Task, found: Labelled, held_out: Labelled | None,
-    read: Sequence[Sequence[LabelledText]],
+    inputs: Sequence[dict[str, Any]],
 ) -> None:  # fmt: skip
-    """Train a head to convergence on word vectors and write the checkpoint; `read` are all examples."""
+    """Train a head to convergence on word vectors and write the checkpoint; `inputs` are for its origin."""
     wrong = sorted(run.given.intersection(NAMES))
     if wrong:
         raise UsageError(
@@ -36,7 +34,7 @@ def tune_vectors(
         )
         left_out = {*run.marked(UNRECORDED), *BAG, *NAMES}
         settings = {key: value for key, value in run.settings.items() if key not in left_out}
-        about = {**origin(run.command, settings, [record(one) for one in read]), "parent": space.digest}
+        about = {**origin(run.command, settings, inputs), "parent": space.digest}
         for piece in checkpoint_bytes(model, {**about, "trained": {"l2": L2, "validation": measured}}):
             out.write(piece)
 

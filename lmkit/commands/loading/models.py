@@ -13,7 +13,7 @@ from lmkit.io import gguf, hub_cache, streams
 from lmkit.io.folders import Folder
 from lmkit.io.messages import Terminal
 from lmkit.io.terminal import is_terminal
-from lmkit.protocols import LanguageModel, StoredModel, is_language_model
+from lmkit.protocols import LanguageModel, StoredModel, is_encoder, is_language_model
 
 BIG = 64 << 20  # bytes of a model from which on several threads pay
 
@@ -30,7 +30,7 @@ def has_torch() -> bool:
 def needs_torch(what: str) -> None:
     """Raises MissingError where PyTorch is not there; `what` is done with it."""
     if not has_torch():
-        raise MissingError(f"{what} with PyTorch", hint="pip install 'lmkit-cli[torch]'")
+        raise MissingError(f"{what} with PyTorch", package="torch")
 
 
 def core_count(threads: int | None) -> int:
@@ -269,8 +269,17 @@ def open_distribution(name: str) -> Any:
 
 def open_language_model(name: str) -> StoredModel:
     """A model that gives the next token's distribution."""
-    model = open_any(name)
+    return require_language_model(open_any(name), name)
+
+
+def require_language_model(model: Any, name: str) -> StoredModel:
+    """The same model. Raises CheckpointError where it gives no distribution of the next token."""
     if not is_language_model(model):
+        if is_encoder(model):
+            raise CheckpointError(
+                f"{streams.display(name)}: an encoder, which reads both ways and does not say what comes next",
+                hint="`lmkit fill` fills masks with it, `lmkit ppl --pseudo` scores, `lmkit embed` gives vectors",
+            )
         hint = "`lmkit ngram fit --from-counts` makes a model of it" if model.kind == "ngram-counts" else None
         raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, not a language model", hint=hint)
     return model

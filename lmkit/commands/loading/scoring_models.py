@@ -103,9 +103,7 @@ def _scoring(name: str, model: "NeuralModel", asked: ScoringOptions) -> StoredMo
 
         return open_model(model.weights, device=asked.device, **options)
     if asked.device != "cpu":
-        raise MissingError(
-            f"--device {asked.device} needs PyTorch, the extra lmkit[torch]", hint="pip install 'lmkit-cli[torch]'"
-        )
+        raise MissingError(f"--device {asked.device} needs PyTorch, the extra `torch`", package="torch")
     return type(model)(model.weights, **options)
 
 

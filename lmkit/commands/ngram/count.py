@@ -118,7 +118,7 @@ def _with_dask(pieces: list[dict[str, Any]], scheduler: str | None) -> bytes:
     try:
         import dask
     except ImportError:
-        raise MissingError("--engine dask needs Dask", hint="pip install 'lmkit-cli[dask]'") from None
+        raise MissingError("--engine dask needs Dask", package="dask") from None
     counted = [dask.delayed(count_piece, pure=True)(piece) for piece in pieces]
     while len(counted) > 1:
         pairs = [counted[place : place + 2] for place in range(0, len(counted), 2)]
@@ -129,7 +129,7 @@ def _with_dask(pieces: list[dict[str, Any]], scheduler: str | None) -> bytes:
         try:
             from distributed import Client
         except ImportError:
-            raise MissingError("--scheduler needs dask.distributed", hint="pip install distributed") from None
+            raise MissingError("--scheduler needs dask.distributed", package="distributed") from None
         with Client(scheduler) as client:
             done = client.compute(counted[0]).result()
     return bytes(done)

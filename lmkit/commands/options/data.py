@@ -1,8 +1,10 @@
 """Options that commands of `lmkit data` share."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
+
+from lmkit.commands.options.standard import Tokens
 
 CorpusNormalize = Annotated[
     bool,
@@ -13,4 +15,12 @@ CorpusNormalize = Annotated[
 Report = Annotated[
     str | None,
     typer.Option("--report", metavar="FILE", show_default=False, help="Write a report to FILE as JSON Lines."),
+]
+OptionalTokens = Annotated[str | None, get_args(Tokens)[1]]
+"""--tokens where there may be no tokenizer."""
+Pairs = Annotated[
+    bool,
+    typer.Option(
+        "--pairs", help="Pairs of a source and a target: TSV `source<TAB>target`, or records with these fields."
+    ),
 ]

@@ -8,8 +8,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from lmkit.io.terminal import columns_asked, has_colours, styled
 
-_HEADING = re.compile(r"^(Usage|[A-Z][^\n:]*)(?=:(?: |$))", re.MULTILINE)
-"""What there is at the beginning of a line before a colon: the titles of sections, of examples, and the usage."""
+_HEADING = re.compile(r"^[A-Z][^\n:]*(?=:(?: |$))|(?<=^  )Examples?(?=:$)", re.MULTILINE)
+"""The usage and titles of sections, which begin lines, and those of examples."""
 
 
 def settings() -> dict[str, Any]:

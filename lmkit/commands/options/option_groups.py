@@ -23,21 +23,27 @@ class Before(NamedTuple):
     name: str
 
 
-def with_groups(**defaults: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command the options of its groups; `defaults` are its own ones, by the parameter and the field."""
+def with_groups(
+    *, without: Sequence[str] = (), **defaults: Mapping[str, Any]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command the options of its groups; `defaults` are its own ones, by the parameter and the field.
+
+    `without`: fields that are no options of the command, and keep their defaults.
+    """
 
     def decorated(function: Callable[..., None]) -> Callable[..., None]:
         first, *others = inspect.signature(function).parameters.values()
         groups: dict[str, Any] = {each.name: each.annotation for each in others if is_dataclass(each.annotation)}
         shown: list[inspect.Parameter] = []
         for each in others:
-            shown += _options(groups[each.name], defaults.get(each.name, {})) if each.name in groups else [each]
+            own = _options(groups[each.name], defaults.get(each.name, {})) if each.name in groups else [each]
+            shown += [parameter for parameter in own if parameter.name not in without]
 
         shown = _in_order(shown)
 
         def command(run: Any, **typed: Any) -> None:
             made = {
-                name: group(**{field.name: typed.pop(field.name) for field in fields(group)})
+                name: group(**{field.name: typed.pop(field.name) for field in fields(group) if field.name in typed})
                 for name, group in groups.items()
             }
             function(run, **typed, **made)

@@ -254,7 +254,7 @@ def _show(run: Run, out: outputs.Output, outcomes: "Sequence[Outcome]", signatur
             "difference_interval": metrics.ends(apart),
             "p": None if apart is None else apart.p, "signature": signature,
         }  # fmt: skip
-        out.line(to_json(record))
+        out.line(to_json(run.signed(record)))
 
 
 def _row(one: "Outcome") -> list[Any]:

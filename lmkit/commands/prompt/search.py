@@ -220,4 +220,4 @@ def _show(
             "difference_interval": metrics.ends(apart),
             "p": None if apart is None else apart.p, "n": len(one.right), "on": one.on, "signature": signature,
         }  # fmt: skip
-        out.line(to_json(record))
+        out.line(to_json(run.signed(record)))

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -12,10 +12,11 @@ from lmkit.commands.loading import running_text
 from lmkit.commands.options.option_groups import Before
 from lmkit.commands.options.standard import UNRECORDED, EncodingErrors, Run, choice
 from lmkit.commands.options.text_input import InputForm, TextField
+from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.parquet_records import there_is
-from lmkit.io.record_reader import Record, RecordFile, encoded
+from lmkit.io.record_reader import Record, RecordFile, encoded, form_of
 from lmkit.io.records import to_json
 from lmkit.io.text_sources import FIELD, TextSource, text_of, under_header
 
@@ -60,6 +61,8 @@ class Chunk:
     places: Sequence[str] | int
     """Where each is, for messages; of plain text the number of the first line."""
     header: bytes | None = None
+    block: bytes | None = None
+    """All lines with their ends, where they are at hand."""
 
     def place(self, number: int) -> str:
         """Where a record is, for messages."""
@@ -97,7 +100,13 @@ class Corpus:
         self.reader = running_text.text_reader(stored.encoding_errors, self.source, eager=eager)
         self._run, self._texts, self._needed, self._skips = run, texts, tuple(fields), stored.on_error == "skip"
         self.skipped, self._first_skipped = 0, ""
-        if fields and (plain := next((name for name in self.files if self.form(name) == "text"), None)) is not None:
+        if fields:
+            self.expect_fields()
+
+    def expect_fields(self) -> None:
+        """Raises UsageError where a file has no fields."""
+        plain = next((name for name in self.files if self.form(name) == "text"), None)
+        if plain is not None:
             raise UsageError(
                 f"{streams.display(plain)} is read as plain text, which has no fields",
                 hint="--input jsonl reads records",
@@ -123,8 +132,7 @@ class Corpus:
                         yield chunk
         running_text.warn_replaced_bytes(self._run, self.reader)
         if self.skipped:
-            records = "1 record" if self.skipped == 1 else f"{self.skipped:,} records"
-            self._run.terminal.notice(f"{records} skipped, the first one for: {self._first_skipped}")
+            tell_skipped(self._run, self.skipped, self._first_skipped)
 
     def _chunks(self, name: str, over: Callable[[Iterator[bytes]], Iterator[bytes]]) -> Iterator[Chunk]:
         form = self.form(name)
@@ -133,7 +141,7 @@ class Corpus:
             first = 1
             for block in over(warned(self.reader.blocks(name))):
                 lines = block[:-1].split(b"\n")
-                yield Chunk(name, lines, lines, None, first)
+                yield Chunk(name, lines, lines, None, first, block=block)
                 first += len(lines)
             return
         before = self.reader.replaced
@@ -174,6 +182,68 @@ class Corpus:
                 raise DataError(f"{record.place}: no field {field!r}", hint=there_is(list(record.fields or {})))
 
 
+class Pair(NamedTuple):
+    """A record with a source and a target."""
+
+    place: str
+    raw: bytes
+    source: str
+    target: str
+
+
+def read_pairs(run: Run, stored: CorpusInput, files: Sequence[str] | None) -> Iterator[list[Pair]]:
+    """Yield pairs in groups. Raises DataError, with the place, for anything else; it is skipped where that is asked."""
+    skipped: list[DataError] = []
+    skips = stored.on_error == "skip"
+    for name in files or [streams.STDIN]:
+        form = form_of(name, stored.input_form, "tsv")
+        file = open_records(
+            run, name, running_text.text_reader(stored.encoding_errors, eager=True), size=None,
+            skip=skipped.append if skips else None,
+        )  # fmt: skip
+        for group in file.groups("tsv" if form == "text" else form):
+            found = []
+            for record in group:
+                try:
+                    found.append(_pair(record, form))
+                except DataError as error:
+                    if not skips:
+                        raise
+                    skipped.append(error)
+            yield found
+    if skipped:
+        tell_skipped(run, len(skipped), str(skipped[0]))
+
+
+def _pair(record: Record, form: str) -> Pair:
+    if record.fields is None:
+        if len(record.columns) != 2:
+            raise DataError(f"{record.place}: {len(record.columns)} columns, expected source and target")
+        return Pair(record.place, record.data, *record.columns)
+    sides = [record.fields.get(name) for name in ("source", "target")]
+    for name, side in zip(("source", "target"), sides, strict=True):
+        if not isinstance(side, str):
+            raise DataError(f"{record.place}: no text in the field {name!r}", hint="a pair has `source` and `target`")
+    raw = record.data if form == "jsonl" else to_json(record.fields).encode()
+    return Pair(record.place, raw, str(sides[0]), str(sides[1]))
+
+
+def tell_skipped(run: Run, count: int, first: str) -> None:
+    """Say how many records were skipped, and why the first one was."""
+    records = "1 record" if count == 1 else f"{count:,} records"
+    run.terminal.notice(f"{records} skipped, the first one for: {first}")
+
+
+def with_text(chunk: Chunk, number: int, name: str, text: str) -> bytes:
+    """Return a record, or a line of plain text, with another text."""
+    if chunk.fields is None:
+        return text.encode()
+    fields = {**chunk.fields[number], name: text}
+    if chunk.header is not None:
+        return "\t".join(map(str, fields.values())).encode()
+    return to_json(fields).encode()
+
+
 class RecordWriter:
     """Writes records as they came, under the header of the first file where they have one."""
 
@@ -181,6 +251,15 @@ class RecordWriter:
         self._out = out
         self._header: bytes | None = None
         self.records = self.bytes = 0
+
+    def write_chunk(self, chunk: Chunk) -> None:
+        """Write all records of a chunk."""
+        if chunk.block is None:
+            self.write(chunk.raws, chunk.header, chunk.name)
+            return
+        self._out.answer(chunk.block)
+        self.records += len(chunk.raws)
+        self.bytes += len(chunk.block)
 
     def write(self, raws: Sequence[bytes], header: bytes | None = None, place: str = "") -> None:
         """Write some records. Raises DataError where a file has another header than the first one."""

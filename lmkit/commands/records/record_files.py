@@ -1,10 +1,12 @@
 """Files of records as commands read them: what stderr says of them meanwhile."""
 
 import re
+from collections.abc import Callable
 from functools import partial
 
 from lmkit.commands.loading import running_text
 from lmkit.commands.options.standard import Run
+from lmkit.errors import DataError
 from lmkit.io import text_files
 from lmkit.io.record_reader import GROUP, Record, RecordFile
 
@@ -12,11 +14,19 @@ _OBJECT = re.compile(rb"\s*\{\s*\".*\}\s*", re.DOTALL)
 
 
 def open_records(
-    run: Run, name: str, text: text_files.TextReader | None = None, *, size: int | None = GROUP
+    run: Run,
+    name: str,
+    text: text_files.TextReader | None = None,
+    *,
+    size: int | None = GROUP,
+    skip: Callable[[DataError], None] | None = None,
 ) -> RecordFile:
-    """Open a file of records, which answers line by line unless `text` says otherwise; warn of a checkpoint."""
+    """Open a file of records, which answers line by line unless `text` says otherwise; warn of a checkpoint.
+
+    `skip`: see `RecordFile`.
+    """
     text = text or text_files.TextReader(eager=True)
-    return RecordFile(name, text, size=size, watch=partial(running_text.warn_if_no_text, run, name))
+    return RecordFile(name, text, size=size, watch=partial(running_text.warn_if_no_text, run, name), skip=skip)
 
 
 class TextNotices:

@@ -49,7 +49,7 @@ class Report:
             record = {**main, "n": total, **counts, "intervals": bounds(found.intervals), **tables}
             if found.differences is not None:
                 record |= {"against": found.against, "differences": _apart(found.differences)}
-            self.out.line(to_json({**record, **more, "signature": own}))
+            self.out.line(to_json(self.run.signed({**record, **more, "signature": own})))
         else:
             show(self.out, _rows(found), [f"{one}|{own}" for one in signatures] or own)
 

@@ -54,13 +54,14 @@ class ModelScore:
 
     def record(self, text: str, totals: "Totals") -> dict[str, Any]:
         """The numbers of a text under this model."""
-        record = {"file": text, **_numbers(totals), "signature": self.signature, "model": self.name, **self._more}
+        record = {"file": text, **numbers_of(totals), "signature": self.signature, "model": self.name, **self._more}
         if totals.impossible:
             record["impossible"] = self.spelled()
         return record
 
 
-def _numbers(totals: "Totals") -> dict[str, Any]:
+def numbers_of(totals: "Totals") -> dict[str, Any]:
+    """What records say of totals, under COLUMNS."""
     return {
         "perplexity": totals.perplexity if totals.tokens else None,
         "perplexity_known": totals.perplexity_known if totals.tokens > totals.unknown_tokens else None,
@@ -85,14 +86,14 @@ def rank_models(run: Run, scored: Sequence[ModelScore]) -> list[ModelScore]:
 class ScoreReport:
     """Prints records as they come."""
 
-    def __init__(self, out: outputs.Output, *, as_json: bool, bare: bool, several_models: bool) -> None:
-        self._out, self._bare = out, bare
+    def __init__(self, run: Run, out: outputs.Output, *, as_json: bool, bare: bool, several_models: bool) -> None:
+        self._run, self._out, self._bare = run, out, bare
         columns = (*(("model",) if several_models else ()), "file", *COLUMNS, "signature")
         self._table = Table(out, columns, as_json=as_json, behind=("signature",))
 
     def add(self, record: dict[str, Any], *, last: bool = False) -> None:
         """Prints a record; of bare numbers only those of totals, which come `last`."""
         if not self._bare:
-            self._table.row(record)
+            self._table.row(self._run.signed(record))
         elif last:
             self._out.line(repr(record["perplexity"]))

@@ -58,11 +58,16 @@ class Point(NamedTuple):
 
 
 def state_file(run: Run, options: RunOptions) -> StateFile:
-    """Return the state file of a run. Raises UsageError where there is one without --resume and --restart."""
+    """Return the state file of a run.
+
+    Raises UsageError where there is one without --resume and --restart, and for --resume of a run that has ended.
+    """
     if options.resume and options.restart:
         raise UsageError("--resume and --restart exclude each other")
     state = StateFile(options.output, run.marked(ADJUSTABLE))
-    if not (options.resume or options.restart):
+    if options.resume:
+        state.check_not_finished()
+    elif not options.restart:
         state.check_no_state()
     return state
 

@@ -21,6 +21,7 @@ class StateFile:
 
     def __init__(self, output: str | None, may_change: Collection[str] = ()) -> None:
         self._may_change = set(may_change)
+        self._output = output
         kept = output not in (None, streams.STDIN) and (os.path.isfile(output) or not os.path.exists(output))
         self.name = f"{output}.state" if kept else None
 
@@ -78,6 +79,15 @@ class StateFile:
             raise UsageError(
                 f"{self.name} is left from an interrupted run",
                 hint="--resume continues it, --restart starts over",
+            )
+
+    def check_not_finished(self) -> None:
+        """Raises UsageError where the output is there and no state: a run that has ended must not be replaced."""
+        if self.name is not None and not self.exists and os.path.exists(str(self._output)):
+            output, state = streams.display(str(self._output)), streams.display(self.name)
+            raise UsageError(
+                f"{output} is finished: {state}, to resume from, is not there",
+                hint="--restart trains anew and replaces it",
             )
 
     def remove(self) -> None:

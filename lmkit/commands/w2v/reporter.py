@@ -4,6 +4,7 @@ from typing import Any
 
 from lmkit.commands.options.standard import Run
 from lmkit.commands.training_run.event_log import EventLog
+from lmkit.io import installation
 from lmkit.io.progress import duration
 
 MEASURED = 5.0  # seconds after which it is known how long all will take
@@ -36,7 +37,7 @@ class TrainingReporter:
                     "--loss negative-sampling is faster"
                 )
         elif not compiled(plan):
-            notice("without numba training is slower: pip install 'lmkit-cli[fast]'")
+            notice(f"without numba training is slower: {installation.adding('numba')}")
 
     def compiling(self) -> None:
         """Code is being compiled."""

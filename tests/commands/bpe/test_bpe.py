@@ -103,10 +103,11 @@ def test_texts_may_come_in_any_way(quietly, write, shell):
     command = ["train", "-q", "--vocab-size", "400"]
     wanted = quietly(*command, stdin=PROSE[:60_000])
     assert quietly(*command, "-", stdin=PROSE[:60_000]) == wanted
-    assert quietly(*command, "one.txt", "two.txt.gz") == wanted
-    assert quietly(*command, "one.txt", "-", stdin=PROSE[30_000:60_000]) == wanted
+    made = quietly(*command, "one.txt", "two.txt.gz")
+    for files in (made, quietly(*command, "one.txt", "-", stdin=PROSE[30_000:60_000])):
+        assert tokenizer_of(files).digest == tokenizer_of(wanted).digest
     quietly(*command, "one.txt", "two.txt.gz", "-o", "bpe.lm")
-    assert shell("cat bpe.lm").stdout == wanted
+    assert shell("cat bpe.lm").stdout == made
     piped = shell("cat one.txt <(zcat two.txt.gz) | lmkit bpe train -q --vocab-size 400 | cat")
     assert (piped.status, piped.stdout) == (0, wanted)
 

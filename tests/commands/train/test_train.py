@@ -140,11 +140,16 @@ def test_a_state_of_another_run_is_refused(train, lmkit, fails, work, write):
     assert "--resume reads OUTPUT.state, so it needs -o" in fails(2, *command("ffn"), "text.txt", "--resume").stderr
 
 
-def test_resuming_without_a_state_begins(lmkit, write, work):
+def test_resuming_without_a_state_begins_but_replaces_no_model(lmkit, fails, write, work):
     write("text.txt", TEXT)
     done = lmkit(*command("ffn"), "text.txt", "--resume", "-o", "out.lm")
     assert done.status == 0
     assert "out.lm.state is not there: training begins" in done.stderr
+    model = (work / "out.lm").read_bytes()
+    again = fails(2, *command("ffn"), "text.txt", "--resume", "-o", "out.lm")
+    assert "out.lm is finished: out.lm.state, to resume from, is not there" in again.stderr
+    assert (work / "out.lm").read_bytes() == model
+    assert lmkit(*command("ffn"), "text.txt", "--restart", "-o", "out.lm").status == 0
 
 
 # Texts.

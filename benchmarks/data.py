@@ -1,0 +1,136 @@
+"""Speed of `lmkit data` in MB per CPU second, and how many planted near duplicates and test items it finds."""
+
+import argparse
+import json
+import os
+import random
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import Contestant
+
+LMKIT = f"{shlex.quote(sys.executable)} -m lmkit data"
+WORDS = 20_000
+PAIRS = 700
+DATASKETCH = """
+import json, re, sys, time
+from datasketch import MinHash, MinHashLSH
+texts = [json.loads(line)["text"] for line in open(sys.argv[1])]
+index = MinHashLSH(0.7, num_perm=128)
+for number, text in enumerate(texts):
+    words = re.findall(r"\\w+", text.lower())
+    one = MinHash(128)
+    one.update_batch([" ".join(words[at : at + 5]).encode() for at in range(max(1, len(words) - 4))])
+    for other in index.query(one):
+        print(other, number)
+    index.insert(number, one)
+"""
+
+
+def corpus(megabytes: float, draw: random.Random) -> list[str]:
+    """Made-up documents of some 80 words, of frequencies as in Zipf's law."""
+    words = [f"{draw.choice('bcdfglmnprst')}{draw.choice('aeiou')}{number:x}" for number in range(WORDS)]
+    weights = [1 / (rank + 10) for rank in range(WORDS)]
+    texts, size = [], 0
+    while size < megabytes * 1e6:
+        text = " ".join(draw.choices(words, weights, k=draw.randrange(40, 120))).capitalize() + "."
+        texts.append(text)
+        size += len(text) + 12
+    return texts
+
+
+def shingles(text: str) -> set[str]:
+    words = text.lower().replace(".", "").split()
+    return {" ".join(words[at : at + 5]) for at in range(len(words) - 4)}
+
+
+def similarity(one: str, other: str) -> float:
+    a, b = shingles(one), shingles(other)
+    return len(a & b) / len(a | b)
+
+
+def plant_copies(texts: list[str], draw: random.Random) -> set[str]:
+    """Add copies with some words changed; return those of a similarity of at least .7."""
+    near = set()
+    for text in draw.sample(texts, min(PAIRS, len(texts))):
+        words = text.split()
+        for _ in range(draw.randrange(5)):
+            words[draw.randrange(len(words))] = f"changed{draw.randrange(100)}"
+        copy = " ".join(words)
+        texts.append(copy)
+        if copy != text and similarity(text, copy) >= 0.7:
+            near.add(copy)
+    return near
+
+
+def speed(title: str, command: str, size: int, start: float) -> str:
+    one = Contestant(title, command)
+    one.run()
+    seconds = max(1e-3, one.cpu[0] - start)
+    print(
+        f"{title:34}{one.cpu[0]:9.2f} CPU s {size / 1e6 / seconds:8.1f} MB/CPU s{one.peak[0]:8.0f} MB peak", flush=True
+    )
+    return one.output
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megabytes", type=float, default=10.0)
+    parser.add_argument("--text", help="a text of lines for exact duplicates, split, shuffle and stats")
+    parser.add_argument("--peers", help="a Python that has datasketch")
+    parser.add_argument("--items", type=int, default=1000, help="test items of decontaminate")
+    options = parser.parse_args()
+    draw = random.Random(0)
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as name:
+        folder = Path(name)
+        texts = corpus(options.megabytes, draw)
+        near = plant_copies(texts, draw)
+        records, lines = folder / "records.jsonl", Path(options.text or folder / "lines.txt")
+        records.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        if not options.text:
+            lines.write_text("\n".join(texts) + "\n")
+        items = corpus(options.items / 1500, draw)
+        plants = draw.sample(range(len(texts)), min(300, len(items)))
+        (folder / "test.jsonl").write_text("".join(json.dumps({"text": item}) + "\n" for item in items))
+        train = list(texts)
+        for at, item in zip(plants, items, strict=False):
+            train[at] += f" {' '.join(item.split()[10:23])} fixed"
+        (folder / "train.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in train))
+        start = Contestant("start", f"{LMKIT} stats -q /dev/null")
+        start.run()
+        print(f"start of a process: {start.cpu[0]:.2f} CPU s; the speeds are without it\n")
+        cost, text_size, record_size = start.cpu[0], lines.stat().st_size, records.stat().st_size
+        for task in ("dedup", "split --only train", "shuffle", "stats"):
+            speed(f"data {task}, lines", f"{LMKIT} {task} -q {shlex.quote(str(lines))} > /dev/null", text_size, cost)
+        for task in ("dedup", "stats", "filter --rules gopher"):
+            speed(f"data {task}, records", f"{LMKIT} {task} -q {records} > /dev/null", record_size, cost)
+        report = folder / "clusters.jsonl"
+        speed(
+            "data dedup --near 0.7",
+            f"{LMKIT} dedup -q --near 0.7 --report {report} {records} > /dev/null",
+            record_size,
+            cost,
+        )
+        dropped = [texts[int(json.loads(line)["dropped"].rpartition(":")[2]) - 1] for line in report.open()]
+        print(f"  planted copies found: {len(near & set(dropped))} of {len(near)}")
+        if options.peers:
+            found = speed(
+                "datasketch", f"{options.peers} -c {shlex.quote(DATASKETCH)} {records}", record_size, 0
+            ).splitlines()
+            pairs = [tuple(map(int, pair.split())) for pair in found]
+            wrong = sum(similarity(texts[a], texts[b]) < 0.7 for a, b in pairs)
+            right = {texts[b] for a, b in pairs if similarity(texts[a], texts[b]) >= 0.7}
+            print(f"  planted copies found: {len(near & right)} of {len(near)}; pairs below 0.7: {wrong}")
+        overlap = folder / "overlap.jsonl"
+        command = f"{LMKIT} decontaminate -q --against {folder}/test.jsonl --report {overlap} {folder}/train.jsonl"
+        speed("data decontaminate", f"{command} > /dev/null", record_size, cost)
+        rows = {int(json.loads(line)["id"].rpartition(":")[2]) - 1 for line in overlap.open()}
+        print(
+            f"  planted 13-grams found: {len(rows & set(plants))} of {len(plants)}; others: {len(rows - set(plants))}"
+        )
+
+
+if __name__ == "__main__":
+    main()

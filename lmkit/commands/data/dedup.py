@@ -1,0 +1,101 @@
+"""`lmkit data dedup`: a corpus without exact or near duplicates."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from lmkit.commands.data import exact_dedup, near_dedup
+from lmkit.commands.options.data import CorpusNormalize, Report
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import Memory, Output, Run, TempDir, choice
+from lmkit.commands.options.text_input import TextFiles
+from lmkit.commands.records.corpora import Corpus, CorpusInput
+from lmkit.errors import UsageError
+from lmkit.io import outputs
+
+
+@with_groups()
+def dedup(
+    run: Run,
+    files: TextFiles = None,
+    *,
+    stored: CorpusInput,
+    unit: Annotated[
+        str,
+        typer.Option(
+            "--unit", metavar="UNIT", callback=choice("record", "paragraph", "line"),
+            help="What is compared: a `record` (of plain text a line), or each `paragraph` or `line` within the texts.",
+        ),
+    ] = "record",
+    normalize: CorpusNormalize = False,
+    near: Annotated[
+        float | None,
+        typer.Option(
+            "--near", metavar="T", min=0.01, max=1.0, show_default=False,
+            help="Near duplicates: records whose sets of word n-grams have a Jaccard similarity of at least T.",
+        ),
+    ] = None,
+    shingle: Annotated[
+        int, typer.Option("--shingle", metavar="N", min=1, max=1000, help="Words of an n-gram of --near.")
+    ] = 5,
+    best: Annotated[
+        str | None,
+        typer.Option(
+            "--best", metavar="NAME", show_default="the first record",
+            help="Quality field: keep the record of a cluster with the highest number in this field.",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against", metavar="FILE", show_default=False, help="Drop what FILE has too; FILE is not written."
+        ),
+    ] = None,
+    report: Report = None,
+    memory: Memory = None,
+    temp_dir: TempDir = None,
+    output: Output = None,
+) -> None:  # fmt: skip
+    """Remove duplicates from a corpus.
+
+    Exact duplicates: the first of equal texts is kept, the others are dropped, as they are read. Texts are compared
+    by 64-bit hashes, in 16 bytes of memory per kept text on average. Empty lines of plain text are always kept.
+
+    Near duplicates (--near): MinHash proposes pairs of records, and each pair is verified by the true similarity of
+    its sets of n-grams, so nothing below T is dropped. Pairs are linked to clusters, of which one record is kept.
+    All records are read before the first is written.
+
+    Examples:
+      lmkit data dedup corpus.txt -o unique.txt
+      lmkit data dedup --unit paragraph --normalize --against test.jsonl web.jsonl.gz
+      lmkit data dedup --near 0.7 --best score --report clusters.jsonl web.jsonl -o unique.jsonl
+    """
+    if near is not None and unit != "record":
+        raise UsageError("--near compares records, not lines or paragraphs", hint="leave --unit out")
+    if near is None and best is not None:
+        raise UsageError("--best needs --near: exact duplicates are dropped as they are read")
+    if near is not None and normalize:
+        raise UsageError("--near always compares normalised words; --normalize is about exact duplicates")
+    corpus = Corpus(run, stored, files, fields=[best] if best is not None else [], eager=near is None)
+    corpus.expect_one_form()
+    other = None if against is None else Corpus(run, stored, [against])
+    outputs.expect_apart(output, report)
+    with outputs.open_output(output) as out:
+        if near is None:
+            counts, rows = exact_dedup.write(corpus, other, out, unit, normalize=normalize, reported=report is not None)
+        else:
+            settings = near_dedup.Settings(near, shingle, best, memory, temp_dir, reported=report is not None)
+            counts, rows = near_dedup.write(corpus, other, out, settings)
+        if report is not None:
+            _write(report, rows)
+    what = {"record": "records", "paragraph": "paragraphs", "line": "lines"}[unit]
+    run.terminal.notice(f"{counts.read:,} {what}: {counts.read - counts.dropped:,} kept, {counts.dropped:,} dropped")
+
+
+def _write(name: str, rows: Sequence[dict[str, Any]]) -> None:
+    from lmkit.io.records import to_json
+
+    with outputs.open_output(name) as out:
+        for row in rows:
+            out.line(to_json(row))

@@ -1,0 +1,158 @@
+"""`lmkit data stats`: what a corpus holds, by source."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.data import OptionalTokens, Pairs
+from lmkit.commands.options.option_groups import with_groups
+from lmkit.commands.options.standard import TOKENS, Json, Output, Run
+from lmkit.commands.options.text_input import TextFiles
+from lmkit.commands.records.corpora import Chunk, Corpus, CorpusInput, read_pairs
+from lmkit.errors import UsageError
+from lmkit.io import outputs, streams
+from lmkit.io.records import Table
+
+if TYPE_CHECKING:
+    from lmkit.data.corpus_statistics import Counts
+
+COLUMNS = ("bytes", "documents", "lines", "words")
+QUANTILES = {"ratio_min": 0.0, "ratio_p01": 0.01, "ratio_median": 0.5, "ratio_p99": 0.99, "ratio_max": 1.0}
+MOST_SOURCES = 100_000
+
+
+@with_groups()
+def stats(
+    run: Run,
+    files: TextFiles = None,
+    *,
+    stored: CorpusInput,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by", metavar="NAMES", show_default="the file",
+            help="Source fields: count the records of each value of these fields, such as `source,licence`.",
+        ),
+    ] = None,
+    tokens: OptionalTokens = None,
+    languages: Annotated[
+        bool,
+        typer.Option(
+            "--languages", help="Count bytes in Spanish (`es`), English (`en`) and `other`, by function words."
+        ),
+    ] = False,
+    pairs: Pairs = False,
+    json: Json = False,
+    output: Output = None,
+) -> None:  # fmt: skip
+    """Count the bytes, documents, lines, words and tokens of a corpus.
+
+    One row per file, or per value of the --by fields in the order in which they first occur, and last the total,
+    whose figures are the exact sums of the columns. A record is a document; of plain text a file is. Bytes are those
+    of the texts in UTF-8, words are separated by white space, and tokens are those of each line, without line ends.
+
+    --pairs counts copies and empty sides, and gives quantiles of the length ratio, words of the target over words of
+    the source.
+
+    Examples:
+      lmkit data stats corpus.txt
+      lmkit data stats --by source,licence --tokens bpe.lm --languages web.jsonl books.jsonl
+      lmkit data stats --pairs train.tsv
+    """
+    if pairs:
+        if by is not None or tokens is not None or languages:
+            raise UsageError("--pairs cannot be combined with --by, --tokens and --languages")
+        _pair_stats(run, stored, files, json=json, output=output)
+        return
+    names = ["source"] if by is None else by.split(",")
+    if "" in names or len(set(names)) < len(names):
+        raise UsageError(f"--by {by!r} is not a list of different fields")
+    opening.check_single_stdin(tokens, *(files or [streams.STDIN]))
+    corpus = Corpus(run, stored, files)
+    if by is not None:
+        corpus.expect_fields()
+    counted = _counted(corpus, None if by is None else names, token_counter(tokens), languages=languages)
+    columns = [*names, *COLUMNS, *(["tokens"] if tokens is not None else []), *(LANGUAGES if languages else ())]
+    with outputs.open_output(output) as out:
+        table = Table(out, columns, as_json=json)
+        for values, counts in counted:
+            figures = {**{name: getattr(counts, name) for name in (*COLUMNS, "tokens")}, **counts.languages}
+            row = {**dict(zip(names, values, strict=True)), **figures}
+            table.row({column: row[column] for column in columns})
+
+
+LANGUAGES = ("es", "en", "other")
+
+
+def token_counter(tokens: str | None) -> Callable[[bytes], int] | None:
+    """What counts the tokens of a block of lines."""
+    if tokens is None:
+        return None
+    if tokens in TOKENS:
+        from lmkit.data.next_token import SPELLINGS
+
+        cut = SPELLINGS[tokens].cut
+        return lambda block: sum(len(cut(line)) for line in block[:-1].split(b"\n"))
+    tokenizer = opening.named_tokenizer(tokens)
+    return lambda block: len(tokenizer.encode_block(block)[0])
+
+
+def _counted(
+    corpus: Corpus, by: Sequence[str] | None, count_tokens: Callable[[bytes], int] | None, *, languages: bool
+) -> Iterator[tuple[Sequence[str], "Counts"]]:
+    """The values of the fields, or the file, and the sums of each; last the total."""
+    from lmkit.data.corpus_statistics import Counts, count
+
+    sums: dict[tuple[str, ...], Counts] = {}
+    if by is None:
+        for name in corpus.files:
+            own = sums.setdefault((streams.display(name),), Counts())
+            own.documents += corpus.form(name) == "text"
+    for chunk in corpus.chunks():
+        for values, texts in _by_source(chunk, by):
+            lines = chunk.fields is None
+            sums.setdefault(values, Counts()).add(
+                count(texts, lines=lines, count_tokens=count_tokens, languages=languages)
+            )
+        if len(sums) > MOST_SOURCES:
+            raise UsageError(f"--by: more than {MOST_SOURCES:,} different values")
+    total = Counts()
+    for values, counts in sums.items():
+        total.add(counts)
+        yield values, counts
+    yield ("total", *[""] * (len(by or [""]) - 1)), total
+
+
+def _by_source(chunk: Chunk, by: Sequence[str] | None) -> Iterator[tuple[tuple[str, ...], Sequence[bytes]]]:
+    if by is None:
+        yield (streams.display(chunk.name),), chunk.texts
+        return
+    found: dict[tuple[str, ...], list[bytes]] = {}
+    for text, fields in zip(chunk.texts, chunk.fields or (), strict=True):
+        found.setdefault(tuple(_shown(fields.get(name)) for name in by), []).append(text)
+    yield from found.items()
+
+
+def _shown(value: Any) -> str:
+    from lmkit.io.records import to_json
+
+    if value is None or isinstance(value, str):
+        return value or ""
+    return to_json(value)
+
+
+def _pair_stats(run: Run, stored: CorpusInput, files: list[str] | None, *, json: bool, output: str | None) -> None:
+    from lmkit.data.corpus_statistics import PairCounts
+
+    with outputs.open_output(output) as out:
+        columns = ("source", "pairs", "copies", "empty", "source_words", "target_words", *QUANTILES)
+        table = Table(out, columns, as_json=json)
+        for name in files or [streams.STDIN]:
+            counts = PairCounts()
+            for group in read_pairs(run, stored, [name]):
+                counts.add((pair.source, pair.target) for pair in group)
+            row = {column: getattr(counts, column) for column in columns[1:6]}
+            ratios = {column: counts.quantile(share) for column, share in QUANTILES.items()}
+            table.row({"source": streams.display(name), **row, **ratios})
