@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lmkit.protocols import F64
+from lmkit.protocols import F64, Floats
 
 
 class Matrix(Protocol):
@@ -19,21 +19,24 @@ class Matrix(Protocol):
     def width(self) -> int:
         """D."""
 
-    def dot(self, weights: F64) -> F64:
+    def dot(self, weights: Floats) -> Floats:
         """Products of all rows with K vectors, (K, D) to (K, N)."""
 
-    def transposed_dot(self, vectors: F64) -> F64:
+    def transposed_dot(self, vectors: Floats) -> Floats:
         """Products of all columns with K vectors, (K, N) to (K, D)."""
 
     def squared(self) -> "Matrix":
         """The same matrix with every value squared."""
+
+    def single(self) -> "Matrix":
+        """The same matrix in float32."""
 
 
 @dataclass(frozen=True)
 class DenseMatrix:
     """A matrix as an array, (N, D); see `Matrix`."""
 
-    values: F64
+    values: Floats
 
     @property
     def height(self) -> int:
@@ -45,19 +48,23 @@ class DenseMatrix:
         """D."""
         return int(self.values.shape[1])
 
-    def dot(self, weights: F64) -> F64:
+    def dot(self, weights: Floats) -> Floats:
         """See `Matrix.dot`."""
-        found: F64 = weights @ self.values.T
+        found: Floats = weights.astype(self.values.dtype, copy=False) @ self.values.T
         return found
 
-    def transposed_dot(self, vectors: F64) -> F64:
+    def transposed_dot(self, vectors: Floats) -> Floats:
         """See `Matrix.transposed_dot`."""
-        found: F64 = vectors @ self.values
+        found: Floats = vectors.astype(self.values.dtype, copy=False) @ self.values
         return found
 
     def squared(self) -> "DenseMatrix":
         """See `Matrix.squared`."""
         return DenseMatrix(self.values**2)
+
+    def single(self) -> "DenseMatrix":
+        """See `Matrix.single`."""
+        return DenseMatrix(self.values.astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -69,13 +76,15 @@ class LinearMap:
 
     def __call__(self, x: Matrix) -> F64:
         """W x + b, (R, N)."""
-        return x.dot(self.weights) + self.biases[:, None]
+        found: F64 = x.dot(self.weights) + self.biases[:, None]
+        return found
 
     def joined(self) -> F64:
         """Weights with the biases as the last column, (R, D + 1)."""
         return np.concatenate((self.weights, self.biases[:, None]), axis=1)
 
 
-def column_products(x: Matrix, vectors: F64) -> F64:
+def column_products(x: Matrix, vectors: Floats) -> F64:
     """Products of the columns of x, and of one more of ones, with vectors, (R, N) to (R, D + 1)."""
-    return np.concatenate((x.transposed_dot(vectors), vectors.sum(axis=1, keepdims=True)), axis=1)
+    sums = vectors.sum(axis=1, keepdims=True, dtype=np.float64)
+    return np.concatenate((x.transposed_dot(vectors).astype(np.float64, copy=False), sums), axis=1)

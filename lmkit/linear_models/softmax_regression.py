@@ -6,6 +6,7 @@ two labels the first has w = 0 and b = 0. N examples, D columns, K labels, R row
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -66,6 +67,16 @@ class _Problem:
     l2: float
     costs: F64
 
+    @cached_property
+    def single(self) -> Matrix:
+        """The examples in float32."""
+        return self.x.single()
+
+    @cached_property
+    def squares(self) -> Matrix:
+        """Their squares in float32."""
+        return self.x.squared().single()
+
     def start(self) -> F64:
         """No weights, and biases for the labels' shares."""
         shares = np.bincount(self.labels, self.costs, minlength=self.size)
@@ -76,7 +87,8 @@ class _Problem:
 
     def rows_of(self, point: F64) -> F64:
         """The map's numbers for every example, (R, N)."""
-        return self.x.dot(point[:, :-1]) + point[:, -1:]
+        rows: F64 = self.x.dot(point[:, :-1]) + point[:, -1:]
+        return rows
 
     def _penalised(self, columns: F64, point: F64) -> F64:
         columns[:, :-1] += self.l2 * point[:, :-1]
@@ -90,16 +102,16 @@ class _Problem:
 
     def newton_step(self, rows: F64, gradient: F64, enough: float) -> F64:
         """Return -H^-1 times the gradient, so far that what is left of it has a norm of `enough`."""
-        shares = np.exp(log_probabilities(rows))[self.size - len(rows) :]
-        weighted = shares * self.costs
+        shares = np.exp(log_probabilities(rows))[self.size - len(rows) :].astype(np.float32)
+        weighted = shares * self.costs.astype(np.float32)
 
         def product(point: F64) -> F64:
-            """H v = X (diag(p) - p p') X' v + l2 v."""
-            seen = self.rows_of(point)
+            """H v = X (diag(p) - p p') X' v + l2 v: in float32, since the gradient says where the optimum is."""
+            seen = self.single.dot(point[:, :-1]) + point[:, -1:].astype(np.float32)
             apart = weighted * (seen - (shares * seen).sum(axis=0))
-            return self._penalised(column_products(self.x, apart), point)
+            return self._penalised(column_products(self.single, apart), point)
 
-        diagonal = column_products(self.x.squared(), weighted * (1 - shares))
+        diagonal = column_products(self.squares, weighted * (1 - shares))
         diagonal[:, :-1] += self.l2
         diagonal[:, -1] += 1e-12
         return conjugate_gradients.solve(product, -gradient, diagonal, enough)
