@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo    fit a 5-gram model, measure its perplexity, sample from it (base install only)"
 	@echo "make test    everything that CI runs: lint, types, rooms, tests"
-	@echo "make slow    the tests that take long"
+	@echo "make slow    the tests that take long, and property tests with more examples"
 	@echo "make docs    generate man pages and completions again"
 	@echo "make format  format the code"
 	@echo "make bench   measure speed; see benchmarks/README.md"
@@ -36,7 +36,7 @@ test: check
 	$(BIN)/python -m pytest -q -n auto -m "not slow"
 
 slow: $(VENV)/tested
-	$(BIN)/python -m pytest -q -n auto -m slow -o faulthandler_timeout=1800
+	$(BIN)/python -m pytest -q -n auto -m "slow or hypothesis" --hypothesis-profile thorough -o faulthandler_timeout=1800
 
 check: $(VENV)/tested
 	$(BIN)/ruff format --check lmkit tests benchmarks

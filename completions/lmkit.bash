@@ -10,12 +10,12 @@ _lmkit() {
     fi
     ((COMP_CWORD > 1)) && command=${COMP_WORDS[1]}
     case $command in
-        ngram | bpe | w2v | train | prompt | eval | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
+        ngram | bpe | w2v | train | finetune | prompt | eval | data | scaling | calc) ((COMP_CWORD > 2)) && command+=" ${COMP_WORDS[2]}" ;;
     esac
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample embed attention entropy compress decompress info convert completion help version ngram bpe w2v train prompt eval data scaling calc'
+            operand='ppl score next sample fill predict embed attention entropy compress decompress info convert completion help version ngram bpe w2v train finetune prompt eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -31,7 +31,11 @@ _lmkit() {
             ;;
         'train')
             options='-h --help'
-            operand='ffn rnn transformer'
+            operand='ffn rnn transformer encoder'
+            ;;
+        'finetune')
+            options='-h --help'
+            operand='classify regress tag merge'
             ;;
         'prompt')
             options='-h --help'
@@ -39,22 +43,22 @@ _lmkit() {
             ;;
         'eval')
             options='-h --help'
-            operand='text classify regress answers em bleu'
+            operand='text classify regress tag prefer answers em bleu'
             ;;
         'data')
             options='-h --help'
-            operand='text split shuffle dedup stats filter decontaminate mix next format'
+            operand='text split shuffle dedup stats filter decontaminate mix next mask nsp format'
             ;;
         'scaling')
             options='-h --help'
-            operand='plan'
+            operand='plan flops isoflop fit predict check run'
             ;;
         'calc')
             options='-h --help'
-            operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention sgns w2v-softmax layernorm posenc'
+            operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention sgns w2v-softmax dpo layernorm posenc'
             ;;
         'ppl')
-            options='-m --model --no-eos --explain --compare --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -74,7 +78,7 @@ _lmkit() {
             esac
             ;;
         'score')
-            options='-m --model --explain --surprisal --pairs --no-eos --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --explain --surprisal --pairs --no-eos --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -164,14 +168,46 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'fill')
+            options='-m --model --top --window --input --field --encoding-errors --threads --device --precision --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --top) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'predict')
+            options='-m --model --adapter --scores --input --as --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --adapter) value='FILES' ;;
+                --input) value='auto text tsv csv jsonl parquet conll' ;;
+                --as) value='spans bio conll' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'embed')
-            options='-m --model --each --pool --contextual --static --token --bow --cosine --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --each --pool --normalize --no-normalize --contextual --static --token --bow --cosine --as --truncate --window --threads --device --precision --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --each) value='line token' ;;
-                --pool) value='mean last' ;;
+                --pool) value='mean last cls max' ;;
                 --token) value='FILES' ;;
+                --as) value='text npy' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
@@ -326,7 +362,7 @@ _lmkit() {
             esac
             ;;
         'ngram ppl')
-            options='-m --model --no-eos --explain --compare --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -411,10 +447,11 @@ _lmkit() {
             esac
             ;;
         'bpe train')
-            options='--vocab-size --level --pattern --normalize --special --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--vocab-size --algorithm --level --pattern --normalize --special --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --vocab-size) value=' ' ;;
+                --algorithm) value='bpe wordpiece' ;;
                 --level) value='byte char' ;;
                 --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
@@ -498,13 +535,13 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                --format) value='tokenizer.json gpt2 tiktoken subword-nmt' ;;
+                --format) value='tokenizer.json gpt2 tiktoken subword-nmt vocab.txt' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'w2v train')
-            options='--normalize --punctuation --min-count --max-vocab --phrases --phrase-threshold --input --field --encoding-errors --arch --cbow-combine --loss --dim --window --static-window --negatives --subwords --buckets --embeddings --sample --epochs --lr --min-lr --seed --log --resume --save-every --count-updates -o --output --threads --hogwild --memory --temp-dir -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--normalize --punctuation --min-count --max-vocab --phrases --phrase-threshold --input --field --encoding-errors --arch --cbow-combine --loss --dim --window --static-window --negatives --subwords --buckets --embeddings --sample --epochs --lr --min-lr --seed --log --resume --restart --save-every --count-updates -o --output --threads --hogwild --memory --temp-dir -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --normalize) value='FILES' ;;
@@ -540,12 +577,13 @@ _lmkit() {
             esac
             ;;
         'w2v similar')
-            options='-m --model --top --limit --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --top --limit --vectors --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --top) value=' ' ;;
                 --limit) value=' ' ;;
+                --vectors) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -637,7 +675,7 @@ _lmkit() {
             esac
             ;;
         'train ffn')
-            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --context --width --hidden --direct --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --context --width --hidden --direct --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -686,7 +724,7 @@ _lmkit() {
             esac
             ;;
         'train rnn')
-            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --cell --layers --width --bias --no-bias --tied --bptt --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --cell --layers --width --bias --no-bias --tied --bptt --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -736,7 +774,7 @@ _lmkit() {
             esac
             ;;
         'train transformer')
-            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -790,6 +828,168 @@ _lmkit() {
                 --device) value='cpu cuda mps' ;;
                 --precision) value='fp32 bf16' ;;
                 --mem-limit) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'train encoder')
+            options='--tokens --by --input --field --encoding-errors --objective --mask-rate --whole-word --preset --context --layers --width --heads --hidden --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --tokens) value='word char byte' ;;
+                --by) value='stream line file blank-line' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                --objective) value='mlm mlm+nsp electra' ;;
+                --mask-rate) value=' ' ;;
+                --preset) value='fast bert-base bert-large roberta electra-small modernbert-base' ;;
+                --context) value=' ' ;;
+                --layers) value=' ' ;;
+                --width) value=' ' ;;
+                --heads) value=' ' ;;
+                --hidden) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --lr) value=' ' ;;
+                --matrix-lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --clip) value=' ' ;;
+                --dropout) value=' ' ;;
+                --seed) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --evaluate-every) value=' ' ;;
+                --select-by) value='loss accuracy' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --plot) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
+                --mem-limit) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune classify')
+            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --class-weights) value='none balanced' ;;
+                --select-by) value='accuracy macro_f1 loss' ;;
+                --ngrams) value='FILES' ;;
+                --char-ngrams) value='FILES' ;;
+                --min-count) value=' ' ;;
+                --hash-bits) value=' ' ;;
+                --normalize) value='FILES' ;;
+                --l2) value=' ' ;;
+                --folds) value=' ' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='FILES' ;;
+                --pooling) value='cls last mean' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune regress')
+            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --select-by) value='pearson spearman mse mae' ;;
+                --ngrams) value='FILES' ;;
+                --char-ngrams) value='FILES' ;;
+                --min-count) value=' ' ;;
+                --hash-bits) value=' ' ;;
+                --normalize) value='FILES' ;;
+                --l2) value=' ' ;;
+                --folds) value=' ' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='FILES' ;;
+                --pooling) value='cls last mean' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune tag')
+            options='-m --model --valid --input --seed -o --output --scheme --select-by --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --scheme) value='keep bio bioes' ;;
+                --select-by) value='f1 accuracy loss' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='FILES' ;;
+                --pooling) value='cls last mean' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune merge')
+            options='-m --model --adapter -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --adapter) value='FILES' ;;
+                -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
@@ -1182,6 +1382,35 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'data mask')
+            options='--tokens --mask-rate --whole-word --epoch --seed --show --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --tokens) value='word char byte' ;;
+                --mask-rate) value=' ' ;;
+                --epoch) value=' ' ;;
+                --seed) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data nsp')
+            options='--tokens --context --seed --show --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --tokens) value='word char byte' ;;
+                --context) value=' ' ;;
+                --seed) value=' ' ;;
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'data format')
             options='--style --task --input --columns -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -1195,7 +1424,7 @@ _lmkit() {
             esac
             ;;
         'eval classify')
-            options='--gold --field --gold-field --positive --against --confusion --classes --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--gold --field --gold-field --positive --against --confusion --calibration --classes --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --gold) value='FILES' ;;
@@ -1217,6 +1446,33 @@ _lmkit() {
                 --gold) value='FILES' ;;
                 --field) value='FILES' ;;
                 --gold-field) value='FILES' ;;
+                --against) value='FILES' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval tag')
+            options='--gold --against --scheme --lenient --types --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --gold) value='FILES' ;;
+                --against) value='FILES' ;;
+                --scheme) value='auto bio bioes' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval prefer')
+            options='--beta --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --beta) value=' ' ;;
                 --against) value='FILES' ;;
                 --resamples) value=' ' ;;
                 --level) value=' ' ;;
@@ -1273,18 +1529,115 @@ _lmkit() {
             esac
             ;;
         'scaling plan')
-            options='--ngram --vocab --max-order --preset --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--ngram --vocab --max-order --preset --t5-variant --memory --batch --context --optimizer --precision --tokens --flops-per-second --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 --vocab) value=' ' ;;
                 --max-order) value=' ' ;;
-                --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
+                --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large roberta electra-small modernbert-base llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
+                --t5-variant) value='encoder-decoder shared six-layer lm prefix-lm' ;;
+                --batch) value=' ' ;;
+                --context) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --precision) value='fp32 bf16' ;;
+                --tokens) value='FILES' ;;
+                --flops-per-second) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling flops')
+            options='--params --tokens --flops --factor --preset -m --model --context --causal --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                --params) value='FILES' ;;
+                --tokens) value='FILES' ;;
+                --flops) value='FILES' ;;
+                --factor) value='FILES' ;;
+                --preset) value='gpt1 gpt2 gpt2-medium gpt2-large gpt2-xl bert-base bert-large roberta electra-small modernbert-base llama-7b llama-13b llama-3-8b smollm2-135m smollm2-360m smollm2-1.7b qwen2.5-0.5b qwen3-0.6b qwen3-1.7b' ;;
+                -m | --model) value='FILES' ;;
+                --context) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling isoflop')
+            options='--tolerance --on-error --outliers --resamples --level --seed --plot --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --tolerance) value=' ' ;;
+                --on-error) value='fail skip' ;;
+                --outliers) value='refuse drop keep' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                --plot) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling fit')
+            options='--method --tolerance --on-error --outliers --resamples --level --seed --plot --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --method) value='parametric power-law' ;;
+                --tolerance) value=' ' ;;
+                --on-error) value='fail skip' ;;
+                --outliers) value='refuse drop keep' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                --plot) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling predict')
+            options='--published --flops --params --tokens --factor --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --published) value='hoffmann besiroglu' ;;
+                --flops) value='FILES' ;;
+                --params) value='FILES' ;;
+                --tokens) value='FILES' ;;
+                --factor) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling check')
+            options='--params --tokens --flops --ratio --mix --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand=''
+            case $previous in
+                --params) value='FILES' ;;
+                --tokens) value='FILES' ;;
+                --flops) value='FILES' ;;
+                --ratio) value='FILES' ;;
+                --mix) value='gpt3' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'scaling run')
+            options='--budgets --widths --layers --context --batch --tokens --valid --valid-fraction --seed --processes --resume -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --budgets) value='FILES' ;;
+                --widths) value='FILES' ;;
+                --layers) value=' ' ;;
+                --context) value=' ' ;;
+                --batch) value=' ' ;;
+                --tokens) value='word char byte' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --seed) value=' ' ;;
+                --processes) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'calc softmax')
-            options='-t --temperature -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-t --temperature --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -t | --temperature) value=' ' ;;
@@ -1303,7 +1656,7 @@ _lmkit() {
             esac
             ;;
         'calc entropy')
-            options='--unit -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--unit --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --unit) value='bits nats hartleys' ;;
@@ -1312,7 +1665,7 @@ _lmkit() {
             esac
             ;;
         'calc perplexity')
-            options='--probabilities -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--probabilities --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1320,7 +1673,7 @@ _lmkit() {
             esac
             ;;
         'calc rnn-step')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1328,7 +1681,7 @@ _lmkit() {
             esac
             ;;
         'calc lstm-step')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1336,7 +1689,7 @@ _lmkit() {
             esac
             ;;
         'calc gru-step')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1355,7 +1708,7 @@ _lmkit() {
             esac
             ;;
         'calc sgns')
-            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
@@ -1363,7 +1716,7 @@ _lmkit() {
             esac
             ;;
         'calc w2v-softmax')
-            options='--window -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--window --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --window) value=' ' ;;
@@ -1371,8 +1724,16 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'calc dpo')
+            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'calc layernorm')
-            options='--epsilon --normalisation -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--epsilon --normalisation --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --epsilon) value=' ' ;;
@@ -1382,7 +1743,7 @@ _lmkit() {
             esac
             ;;
         'calc posenc')
-            options='--dimensions --d --position --pos --variant -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--dimensions --d --position --pos --variant --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 --dimensions | --d) value=' ' ;;

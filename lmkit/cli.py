@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from lmkit import __version__, isolation
 from lmkit.command_table import BUILT_IN, COMMANDS, GROUPS, SORTING, SPREAD, SUMMARY, function_of, typed_command
-from lmkit.errors import LmkitError, OutputError, Status, Stopped, UsageError
+from lmkit.errors import LmkitError, MissingError, OutputError, Status, Stopped, UsageError
 
 LARGEST: dict[Any, float] = {int: (1 << 31) - 1, float: 1e38}
 """What options of numbers take at most, where they do not say less; no option takes NaN or an infinity."""
@@ -30,12 +30,13 @@ def build(loaded: Sequence[str]) -> Any:
     """The parser; only the commands in `loaded` bring their options with them."""
     import typer
 
+    from lmkit.commands.options import help_pages
     from lmkit.commands.options.option_groups import command_class
 
-    settings: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+    settings: dict[str, Any] = {"help_option_names": ["-h", "--help"], **help_pages.settings()}
     plain: dict[str, Any] = {
         "add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False,
-        "context_settings": settings,
+        "context_settings": settings, "cls": help_pages.HelpGroup,
     }  # fmt: skip
     app = typer.Typer(help=SUMMARY, **plain)
 
@@ -91,7 +92,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
     from lmkit.commands.options.standard import Run
     from lmkit.io import config_file as yaml_settings
     from lmkit.io import mapped_files, outputs
-    from lmkit.io.terminal import Terminal
+    from lmkit.io.messages import Terminal
 
     def read_config(context: typer.Context, value: str | None) -> str | None:
         if value is not None:
@@ -123,7 +124,7 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         Terminal.current = terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         with _Isolation() as isolated, isolation.started_by(isolated.start):
             try:
-                function(Run(name, options, terminal, declared, _given(invocation)), **options)
+                function(Run(name, options, terminal, declared, _given(invocation), invocation.obj or ()), **options)
             finally:
                 terminal.clear()
 
@@ -261,7 +262,7 @@ def run(words: Sequence[str]) -> int:
     except LmkitError as error:
         if debug:
             raise
-        _tell(program, str(error), error.hint)
+        _tell(program, str(error), error.hint or _installing(error))
         return error.status
     except (MemoryError, RecursionError) as error:
         if debug:
@@ -301,6 +302,13 @@ def _explained(words: Sequence[str], name: str | None) -> int:
         raise
 
 
+def _takes_prompt(parser: Any, name: str) -> bool:
+    """Whether a command has a text by --prompt."""
+    for word in name.split():
+        parser = parser.commands[word]
+    return any("--prompt" in parameter.opts for parameter in parser.params)
+
+
 def _parse_and_run(words: Sequence[str], name: str | None) -> int:
     if list(words) in (["--version"], ["-V"], ["version"]):
         print(f"lmkit {__version__}")
@@ -315,14 +323,18 @@ def _parse_and_run(words: Sequence[str], name: str | None) -> int:
             parser.main(args=["--help"], prog_name="lmkit", standalone_mode=False)
         return Status.USAGE
     try:
-        result = parser.main(args=_spread(words, name), prog_name="lmkit", standalone_mode=False)
+        typed = tuple(words)
+        result = parser.main(args=_spread(words, name), prog_name="lmkit", standalone_mode=False, obj=typed)
     except Exception as error:
         if not hasattr(error, "format_message"):  # what the parser raises has it
             raise
         message = _LONG.sub(_shortened, " ".join(_parser_message(error).split()))
         group = next((word for word in words if not word.startswith("-")), None)
         known = name or (group if group in GROUPS else None)
-        raise UsageError(message, hint=f"lmkit {f'{known} ' if known else ''}--help") from None
+        hint = f"lmkit {f'{known} ' if known else ''}--help"
+        if "unexpected extra argument" in message and name is not None and _takes_prompt(parser, name):
+            hint = "give the text with --prompt"
+        raise UsageError(message, hint=hint) from None
     return result if isinstance(result, int) else Status.DONE
 
 
@@ -379,9 +391,16 @@ def _abandon_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _tell(program: str, message: str, hint: str | None = None) -> None:
-    from lmkit.io.terminal import visible
+def _installing(error: LmkitError) -> str | None:
+    """The command that installs what an error misses, if it is a package."""
+    if not isinstance(error, MissingError) or error.package is None:
+        return None
+    from lmkit.io import installation
 
-    print(visible(f"{program}: {' '.join(message.splitlines())}"), file=sys.stderr)
-    if hint:
-        print(visible(f"  hint: {hint}"), file=sys.stderr)
+    return installation.adding(error.package)
+
+
+def _tell(program: str, message: str, hint: str | None = None) -> None:
+    from lmkit.io.messages import tell_error
+
+    tell_error(program, message, hint)

@@ -18,13 +18,17 @@ BPE = "lmkit.commands.bpe"
 W2V = "lmkit.commands.w2v"
 TRAIN = "lmkit.commands.train"
 CALC = "lmkit.commands.calc"
+FINETUNE = "lmkit.commands.finetune"
 PROMPT = "lmkit.commands.prompt"
 DATA = "lmkit.commands.data"
+SCALING = "lmkit.commands.scaling"
 COMMANDS = {
     "ppl": Command("lmkit.commands.ppl", "ppl", "Compute perplexity of texts under any model."),
     "score": Command("lmkit.commands.score", "score", "Score each line or token: log-probability under any model."),
     "next": Command("lmkit.commands.next", "next_token", "Show the distribution of the next token after a prompt."),
     "sample": Command("lmkit.commands.sample", "sample", "Generate text with any model."),
+    "fill": Command("lmkit.commands.fill", "fill", "Fill masks: the most probable tokens at each [MASK] of a text."),
+    "predict": Command("lmkit.commands.predict", "predict", "Predict labels or numbers with a fine-tuned model."),
     "embed": Command("lmkit.commands.embed", "embed", "Embed lines or tokens as vectors."),
     "attention": Command(
         "lmkit.commands.attention", "attention", "Print the attention weights of a transformer, or a mask."
@@ -43,11 +47,11 @@ COMMANDS = {
     "ngram prune": Command(f"{NGRAM}.prune", "prune", "Prune a model: drop n-grams with little effect on perplexity."),
     "ngram mix": Command(f"{NGRAM}.mix", "mix", "Mix n-gram models into one (static interpolation)."),
     "ngram coverage": Command(
-        f"{NGRAM}.coverage", "coverage", "Measure how many n-grams of a test text a training text contains."
+        f"{NGRAM}.coverage", "coverage", "Measure n-gram overlap: how much of a test text a training text contains."
     ),
     "ngram import": Command(f"{NGRAM}.convert", "import_", "Import an ARPA model or a table of counts."),
     "ngram export": Command(f"{NGRAM}.convert", "export", "Export a model as ARPA, or counts as a table."),
-    "bpe train": Command(f"{BPE}.train", "train", "Train a tokenizer: learn byte-pair encoding (BPE) merges."),
+    "bpe train": Command(f"{BPE}.train", "train", "Train a tokenizer: byte-pair encoding (BPE) or WordPiece."),
     "bpe encode": Command(f"{BPE}.encode", "encode", "Encode text as ids or pieces."),
     "bpe decode": Command(f"{BPE}.decode", "decode", "Decode ids or pieces to text."),
     "bpe stats": Command(
@@ -68,6 +72,13 @@ COMMANDS = {
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
     "train rnn": Command(f"{TRAIN}.rnn", "rnn", "Train a recurrent language model."),
     "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
+    "train encoder": Command(
+        f"{TRAIN}.encoder", "encoder", "Train an encoder: BERT's kind of model, which reads both ways."
+    ),
+    "finetune classify": Command(f"{FINETUNE}.classify", "classify", "Train a classifier on labelled texts."),
+    "finetune regress": Command(f"{FINETUNE}.regress", "regress", "Train a regressor on texts with numbers."),
+    "finetune tag": Command(f"{FINETUNE}.tag", "tag", "Train a tagger on sentences whose words have labels."),
+    "finetune merge": Command(f"{FINETUNE}.merge", "merge", "Merge an adapter into its model."),
     "prompt zero-shot": Command(
         f"{PROMPT}.zero_shot", "zero_shot", "Make zero-shot prompts: an instruction and the item."
     ),
@@ -96,13 +107,29 @@ COMMANDS = {
     ),
     "data mix": Command(f"{DATA}.mix", "mix", "Mix corpora into one by weights."),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
+    "data mask": Command(f"{DATA}.mask", "mask", "Mask tokens of a text: the training examples of BERT."),
+    "data nsp": Command(f"{DATA}.nsp", "nsp", "Make sentence pairs of a text, for next-sentence prediction."),
     "data format": Command(f"{DATA}.format", "format_", "Format examples as prompts and outputs for training."),
     "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels against gold labels."),
     "eval regress": Command("lmkit.commands.eval.regress", "regress", "Score predicted numbers against gold numbers."),
+    "eval tag": Command("lmkit.commands.eval.tag", "tag", "Score predicted labels of tokens against gold labels."),
+    "eval prefer": Command(
+        "lmkit.commands.eval.prefer", "prefer", "Measure how often a model prefers the chosen answers."
+    ),
     "eval answers": Command("lmkit.commands.eval.answers", "answers", "Extract answers from texts and score them."),
     "eval em": Command("lmkit.commands.eval.em", "em", "Compute exact match and token F1 of answers, as in SQuAD."),
     "eval bleu": Command("lmkit.commands.eval.bleu", "bleu", "Compute BLEU and chrF of texts against references."),
-    "scaling plan": Command("lmkit.commands.scaling", "plan", "Count the parameters of models exactly."),
+    "scaling plan": Command(f"{SCALING}.plan", "plan", "Count the parameters of models exactly."),
+    "scaling flops": Command(f"{SCALING}.flops", "flops", "Count the FLOPs of training: 6 N D, or exactly."),
+    "scaling isoflop": Command(
+        f"{SCALING}.isoflop", "isoflop", "Find the best model size for each compute budget (IsoFLOP)."
+    ),
+    "scaling fit": Command(f"{SCALING}.fit", "fit", "Fit scaling laws to runs, with bootstrap intervals."),
+    "scaling predict": Command(
+        f"{SCALING}.predict", "predict", "Predict the compute-optimal size, data and loss for a budget."
+    ),
+    "scaling check": Command(f"{SCALING}.check", "check", "Check whether a model's training data suit its size."),
+    "scaling run": Command(f"{SCALING}.run", "run_", "Train a sweep of model sizes and compute budgets."),
     "calc softmax": Command(f"{CALC}.distributions", "softmax", "Compute the softmax of logits."),
     "calc cross-entropy": Command(
         f"{CALC}.distributions", "cross_entropy", "Compute cross-entropy of distributions, or of logits and a target."
@@ -121,6 +148,7 @@ COMMANDS = {
     "calc w2v-softmax": Command(
         f"{CALC}.word2vec", "w2v_softmax", "Compute word2vec's softmax probabilities, loss and gradients."
     ),
+    "calc dpo": Command(f"{CALC}.preference", "dpo", "Compute the loss of direct preference optimisation (DPO)."),
     "calc layernorm": Command(f"{CALC}.layers", "layernorm", "Compute layer normalization or RMSNorm."),
     "calc posenc": Command(f"{CALC}.layers", "posenc", "Compute the sinusoidal encoding of a position."),
 }
@@ -140,13 +168,14 @@ SORTING = frozenset(
 """Commands that mostly sort; see `io.processor`. `bpe encode` is not one: AVX-512 is good for what it does."""
 GROUPS = {
     "ngram": "N-gram models: count, fit, query, prune, mix, convert.",
-    "bpe": "Tokenizers: train (BPE), encode, decode, measure, convert.",
+    "bpe": "Tokenizers: train (BPE, WordPiece), encode, decode, measure, convert.",
     "w2v": "Word vectors: train, query, evaluate, plot, convert.",
-    "train": "Train neural language models: feed-forward, recurrent, transformer.",
+    "train": "Train neural models: feed-forward, recurrent, transformer, encoder.",
+    "finetune": "Fine-tune models, or train baselines, on examples.",
     "prompt": "Prompts: write, answer, search, compare.",
     "eval": "Score predictions against references.",
     "data": "Corpora: split, shuffle and more; training examples.",
-    "scaling": "Model sizes: parameters and FLOPs.",
+    "scaling": "Scaling laws: how large a model, how many tokens, how much compute.",
     "calc": "Calculate formulas on numbers given as JSON.",
 }
 SUMMARY = "Language modelling for the shell: train, score, sample and evaluate models in pipes."

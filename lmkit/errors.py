@@ -29,6 +29,10 @@ class LmkitError(Exception):
         self.hint = hint
 
 
+class LmkitWarning(UserWarning):
+    """What a command would say on stderr, as a warning of the Python interface."""
+
+
 class OutputError(LmkitError):
     """The output could not be written (disk full, no permission, closed)."""
 
@@ -66,9 +70,13 @@ class CheckpointError(LmkitError):
 
 
 class MissingError(LmkitError):
-    """Something that the command needs is not installed."""
+    """Something that the command needs is not installed: `package`, where it is one of Python's."""
 
     status = Status.MISSING
+
+    def __init__(self, message: str, *, package: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.package = package
 
 
 class ProcessError(LmkitError):

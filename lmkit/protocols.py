@@ -336,6 +336,87 @@ class SupportsPrefill(LanguageModel, Protocol):
         """The state after a prompt, (N,), at the beginning of a text: that of `advance`, but for rounding."""
 
 
+class EncoderFormat(Protocol):
+    """The special tokens around texts of an encoder; see `data.encoder_sequences.EncoderFormat`."""
+
+    @property
+    def cls(self) -> int | None:
+        """The token before a text."""
+
+    @property
+    def sep(self) -> int | None:
+        """The token behind a text."""
+
+    @property
+    def mask_token(self) -> int:
+        """The token of a place to fill. Raises CheckpointError where there is none."""
+
+    @property
+    def special(self) -> frozenset[int]:
+        """The special tokens that there are."""
+
+    @property
+    def around(self) -> int:
+        """How many tokens are around one text."""
+
+    def single(self, ids: I32) -> tuple[I32, I32]:
+        """One text with the tokens around it, and its segments."""
+
+
+class Encoder(Protocol):
+    """A model that reads a sequence both ways: vectors of its tokens, and what may be at a place of it.
+
+    Sequences lie end to end, N tokens in all, and their special tokens are among these. No number depends on
+    which sequences are together, but for rounding.
+    """
+
+    @property
+    def kind(self) -> str:
+        """What `info` calls it: `encoder`."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer whose ids these are."""
+
+    @property
+    def form(self) -> EncoderFormat:
+        """What is around its texts."""
+
+    @property
+    def context(self) -> int:
+        """The most tokens of a sequence, special ones too."""
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 over all that its numbers depend on."""
+
+    @property
+    def signature(self) -> Mapping[str, str]:
+        """What a reader must know to reproduce a number, in a fixed order."""
+
+    @property
+    def sentence_pooling(self) -> tuple[str, bool, int]:
+        """How its makers pool a text's states: `mean`, `max` or `cls`, whether to unit length, of how many tokens.
+
+        The most tokens count special ones too; 0: as many as the context.
+        """
+
+    def table(self) -> F32:
+        """The embedding of every token, (V, E)."""
+
+    def vectors(self, ids: I32) -> F32:
+        """The hidden state at each token of one text, (N,) to (N, D). Raises DataError for one too long."""
+
+    def hidden_states(self, ids: I32, segments: I32, lengths: Sequence[int]) -> F32:
+        """The last layer's vector of each token, (N,) to (N, D); `lengths` of the sequences sum to N."""
+
+    def log_probabilities(self, hidden: F32) -> F32:
+        """Nats of every token of the tokenizer at some places, (M, D) to (M, V).
+
+        Raises CheckpointError where the model has no head of masked language modelling.
+        """
+
+
 class HasLogits(LanguageModel, Protocol):
     """A LanguageModel whose log-probabilities are the softmax of other numbers."""
 
@@ -379,12 +460,54 @@ class ComparesHiddenStates(HasHiddenStates, HasEmbeddings, Protocol):
     """A LanguageModel that gives the hidden states of a prompt and of what may follow it."""
 
 
+class Classifier(Protocol):
+    """A model that gives probabilities of labels; an item has `sides` texts, one or two."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The labels, K of them."""
+
+    @property
+    def sides(self) -> int:
+        """How many texts an item has."""
+
+    def label_probabilities(self, items: Sequence[tuple[str, ...]]) -> F64:
+        """Probabilities of the labels, (N, K), of N items; the same whatever other items there are."""
+
+
+class Regressor(Protocol):
+    """A model that gives a number for an item of `sides` texts, one or two."""
+
+    @property
+    def sides(self) -> int:
+        """How many texts an item has."""
+
+    def predicted_values(self, items: Sequence[tuple[str, ...]]) -> F64:
+        """A number for each of N items, (N,); the same whatever other items there are."""
+
+
+class Tagger(Protocol):
+    """A model that gives each word of a sentence a label."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The labels, K of them."""
+
+    def word_labels(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """The label of each word of sentences; the same whatever other sentences there are."""
+
+
 # What a model can do is asked by these functions, since runtime checks of protocols are slow and evaluate properties.
 
 
 def is_language_model(model: object) -> TypeGuard[StoredModel]:
     """Whether a model gives probabilities of texts."""
     return hasattr(model, "score_many")
+
+
+def is_encoder(model: object) -> TypeGuard[Encoder]:
+    """Whether a model reads sequences both ways."""
+    return hasattr(model, "hidden_states")
 
 
 def has_attention(model: object) -> TypeGuard[HasAttention]:
@@ -436,6 +559,21 @@ def context_limit(model: object) -> int | None:
     """The most tokens of a prompt that a model sees; None: any number."""
     limit: int | None = getattr(model, "prompt_limit", None)
     return limit
+
+
+def is_classifier(model: object) -> TypeGuard[Classifier]:
+    """Whether a model gives probabilities of labels."""
+    return hasattr(model, "label_probabilities")
+
+
+def is_tagger(model: object) -> TypeGuard[Tagger]:
+    """Whether a model gives words labels."""
+    return hasattr(model, "word_labels")
+
+
+def is_regressor(model: object) -> TypeGuard[Regressor]:
+    """Whether a model gives numbers for texts."""
+    return hasattr(model, "predicted_values")
 
 
 def order_of(model: object) -> int | None:

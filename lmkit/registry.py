@@ -6,16 +6,21 @@ Knows names of kinds and first bytes, no files: who calls has the bytes.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
 from importlib import import_module
 from typing import Any
 
 from lmkit import checkpoint
-from lmkit.architectures.families import FAMILIES, imported
+from lmkit.architectures.families import ENCODER, FAMILIES, NETWORKS, imported
+from lmkit.architectures.heads import TASKS, head_kind
 from lmkit.errors import CheckpointError, LmkitError
 
 KINDS: Mapping[str, str] = {
     **{kind: family.model for kind, family in FAMILIES.items()},
+    "encoder": ENCODER.model,
     "adapter": "lmkit.architectures.adapters:AdapterWeights",
+    "bag-of-ngrams": "lmkit.linear_models.bag_of_ngrams:BagOfNgrams",
     "ngram": "lmkit.ngram.backoff_model:NGram",
     "ngram-counts": "lmkit.ngram.count_file:CountFile",
     "pretoken-counts": "lmkit.tokenization.bpe.pretoken_counts:PretokenCounts",
@@ -89,7 +94,7 @@ def load_folder(files: Mapping[str, memoryview], name: str) -> Any:
     Raises CheckpointError, with the folder's name, where it can't be used.
     """
     weights = weights_in(files, name)
-    return imported(KINDS["transformer"])(weights)
+    return imported(KINDS[weights.settings.kind])(weights)
 
 
 def weights_in(files: Mapping[str, memoryview], name: str) -> Any:
@@ -100,11 +105,6 @@ def weights_in(files: Mapping[str, memoryview], name: str) -> Any:
 def tokenizer_in(files: Mapping[str, memoryview], name: str) -> Any:
     """The tokenizer in such a folder, whatever its model is. Raises CheckpointError as `load_folder` does."""
     return _in_folder("read_tokenizer", files, name)
-
-
-def description_of(files: Mapping[str, memoryview], name: str) -> Any:
-    """What such a folder says of itself, no tensor touched. Raises CheckpointError as `load_folder` does."""
-    return _in_folder("describe", files, name)
 
 
 def tokenizer_of(data: memoryview, name: str, seen: Callable[[Content], None] = lambda _: None) -> Any:
@@ -122,19 +122,17 @@ def tokenizer_of(data: memoryview, name: str, seen: Callable[[Content], None] = 
         return tokenizer
 
 
-def usage_in(files: Mapping[str, memoryview], description: Any, name: str) -> Any:
-    """A folder's tokenizer, how its model reads texts, and what goes with it. Raises as `description_of` does."""
-    return _in_folder("read_usage", files, name, description)
-
-
 def weights_of(data: memoryview, name: str, seen: Callable[[Content], None] = lambda _: None) -> Any:
     """The weights of a neural model's checkpoint. Raises CheckpointError, with the file's name, for other kinds."""
     with _about(name):
         content = checkpoint.parse(data, name)
-        model = import_module("lmkit.architectures.neural_model")
-        if content.kind not in model.FAMILIES:
+        if content.kind == "encoder":
+            model = import_module("lmkit.architectures.encoder_model").LoadedEncoder
+        elif content.kind in FAMILIES:
+            model = import_module("lmkit.architectures.neural_model").LoadedModel
+        else:
             raise CheckpointError(f"of kind {content.kind}, not a neural model")
-        weights = model.LoadedModel.from_checkpoint(content)
+        weights = model.from_checkpoint(content)
         seen(content)
         return weights
 
@@ -143,6 +141,12 @@ def weights_in_gguf(values: Mapping[str, Any], tensors: Mapping[str, Any], name:
     """The weights of what a GGUF file says. Raises CheckpointError, with the file's name, where it can't be used."""
     with _about(name):
         return import_module("lmkit.architectures.gguf").read(values, tensors)
+
+
+def load_gguf(values: Mapping[str, Any], tensors: Mapping[str, Any], data: memoryview, name: str) -> Any:
+    """The model of what a GGUF file of such bytes says. Raises CheckpointError as `weights_in_gguf` does."""
+    weights = weights_in_gguf(values, tensors, name)
+    return imported(KINDS["transformer"])(replace(weights, digest=sha256(data).hexdigest()))
 
 
 Record = dict[str, Any]
@@ -167,25 +171,13 @@ def describe_checkpoint(content: Content, size: int) -> Record:
 
 def _is_parameter(name: str, dtype: str) -> bool:
     """Whether a tensor is the model's own and was learned; the lengths of word vectors follow from these."""
-    return dtype.lstrip("B").startswith("F") and name != "norms" and not name.startswith("tokenizer.")
+    return dtype.lstrip("B").startswith("F") and name not in ("idf", "norms") and not name.startswith("tokenizer.")
 
 
 def describe_folder(files: Mapping[str, memoryview], name: str) -> Record:
     """Describe a folder of Hugging Face's transformers; no tensor is touched. Raises as `load_folder` does."""
-    tokenizers = import_module("lmkit.tokenization.tokenizers")
-    found = description_of(files, name)
-    settings, usage = found.settings, usage_in(files, found, name)
-    own = {"text": usage.form.to_json(), **usage.published.to_config()}
-    return {
-        "kind": settings.kind,
-        "config": {**settings.to_json(), **own, "format": found.architecture},
-        "tokenizer": {**tokenizers.describe(usage.tokenizer), **usage.published.to_tokenizer()},
-        "parameters": settings.parameters,
-        "bytes": sum(len(tensor.data) for tensor in found.stored.values()),
-        "origin": {},
-        "tensors": {key: [tensor.dtype, list(tensor.shape)] for key, tensor in sorted(found.stored.items())},
-        "digest": found.digest,
-    }
+    record: Record = _in_folder("record", files, name)
+    return record
 
 
 def describe_arpa(data: memoryview, name: str) -> Record:
@@ -206,13 +198,20 @@ def describe_arpa(data: memoryview, name: str) -> Record:
     }
 
 
-def _in_folder(function: str, files: Mapping[str, memoryview], name: str, *more: Any) -> Any:
+def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any:
     with _about(name):
-        return getattr(import_module("lmkit.architectures.huggingface.folder"), function)(files, *more)
+        encoders = import_module("lmkit.architectures.huggingface.encoder_folder")
+        others = import_module("lmkit.architectures.huggingface.folder")
+        return getattr(encoders if encoders.is_encoder(files) else others, function)(files)
 
 
 def _from_checkpoint(content: Content) -> Any:
-    return imported(_class_of(content)).from_checkpoint(content)
+    place = _class_of(content)
+    if content.kind in NETWORKS and head_kind(content.config) in TASKS:
+        place = "lmkit.inference.fine_tuned:FineTunedModel"
+    if content.kind == "w2v" and "head" in content.config:
+        place = "lmkit.word_vectors.text_heads:VectorsWithHead"
+    return imported(place).from_checkpoint(content)
 
 
 def _class_of(content: Content) -> str:
@@ -225,11 +224,9 @@ def _class_of(content: Content) -> str:
 
 
 def _from_arpa(arpa: Any, data: bytes) -> Any:
-    import hashlib
-
     tables, tokenizer = arpa.read(data)
     model = import_module("lmkit.ngram.backoff_model").NGram
     config: dict[str, Any] = {"order": len(tables), "smoothing": "imported"}
     if import_module("lmkit.ngram.probability_sums").excess(tables).contexts:
         config["normalised"] = False
-    return model(tables, tokenizer, config, hashlib.sha256(data).hexdigest())
+    return model(tables, tokenizer, config, sha256(data).hexdigest())

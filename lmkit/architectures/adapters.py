@@ -6,14 +6,18 @@ before training, the model is unchanged.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from lmkit.architectures.config import ModelConfig, Shapes
+from lmkit.architectures.encoder_model import LoadedEncoder
+from lmkit.architectures.heads import TaskHead
 from lmkit.architectures.neural_model import LoadedModel
 from lmkit.checkpoint import Array, Checkpoint
 from lmkit.errors import CheckpointError, UsageError
+
+Weights = TypeVar("Weights", LoadedModel, LoadedEncoder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +81,15 @@ class AdapterWeights:
     parent: str
     tensors: Mapping[str, Array]
     digest: str = ""
+    head: TaskHead | None = None
+    """The head that was trained with it, if there is one: its tensors are among the others."""
 
     def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:
         """The adapter as a file's content."""
         adapter = self.adapter
         config = {
             "alpha": adapter.alpha, "parent": self.parent, "rank": adapter.rank, "targets": list(adapter.targets),
+            **({} if self.head is None else {"head": self.head.to_json()}),
         }  # fmt: skip
         return Checkpoint(self.kind, config, self.tensors, origin=origin)
 
@@ -101,28 +108,41 @@ class AdapterWeights:
             adapter = Adapter(rank=rank, alpha=float(alpha), targets=tuple(targets))
         except UsageError as error:
             raise CheckpointError(f"damaged checkpoint: {error}") from None
-        tensors = {
+        head = TaskHead.from_json(values["head"]) if "head" in values else None
+        of_head = {} if head is None else head.shapes()
+        tensors = {name: checkpoint.array(name, "F32", shape) for name, shape in of_head.items()}
+        tensors |= {
             name: checkpoint.array(name, "F32", (rank, None) if name.endswith(".lora_a") else (None, rank))
             for name in checkpoint.tensors
+            if name not in of_head
         }
-        return cls(adapter, parent, tensors, checkpoint.digest)
+        return cls(adapter, parent, tensors, checkpoint.digest, head)
 
-    def merged_into(self, weights: LoadedModel) -> LoadedModel:
+    def head_tensors(self) -> dict[str, Array]:
+        """The tensors of the head; none without one."""
+        names = {} if self.head is None else self.head.shapes()
+        return {name: self.tensors[name] for name in names}
+
+    def merged_into(self, weights: Weights) -> Weights:
         """Return the model with the adapter merged into it. Raises CheckpointError for a model that is not its own."""
         if weights.digest != self.parent:
             raise CheckpointError(
                 f"an adapter of the model {self.parent[:8]}, got the model {weights.digest[:8]}",
                 hint="name the checkpoint that the adapter was trained on",
             )
+        self._check_shapes(weights.settings)
+        return replace(weights, tensors=self.adapter.merge(weights.tensors, self.tensors), digest="")
+
+    def _check_shapes(self, settings: ModelConfig) -> None:
+        """Raises CheckpointError where the tensors are not those of an adapter of such a model."""
         try:
-            shapes = self.adapter.shapes(weights.settings)
+            shapes = self.adapter.shapes(settings)
         except UsageError as error:
             raise CheckpointError(f"damaged checkpoint: {error}") from None
-        found = {name: tensor.shape for name, tensor in self.tensors.items()}
+        found = {name: tensor.shape for name, tensor in self.tensors.items() if name not in self.head_tensors()}
         if found != shapes:
             wrong = sorted(name for name in {*found, *shapes} if found.get(name) != shapes.get(name))
             raise CheckpointError(
                 f"damaged checkpoint: adapter tensor {wrong[0]!r} is {found.get(wrong[0])}, "
                 f"expected {shapes.get(wrong[0])}"
             )
-        return replace(weights, tensors=self.adapter.merge(weights.tensors, self.tensors), digest="")

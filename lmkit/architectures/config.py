@@ -25,6 +25,8 @@ class ModelConfig(ABC):
 
     kind: ClassVar[str] = ""
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    may_be_zero: ClassVar[frozenset[str]] = frozenset()
+    """Whole numbers that may be 0, where others are 1 at least."""
     stateful: ClassVar[bool] = False
     """Whether a state carries what it needs of the text before; else it sees no more than one window."""
     batching: ClassVar[str] = "crops"
@@ -39,8 +41,9 @@ class ModelConfig(ABC):
                 raise UsageError(f"{name} {getattr(self, name)!r} is not one of {', '.join(names)}")
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.type is int and not 1 <= value < 1 << 31:
-                raise UsageError(f"{field.name.replace('_', ' ')} {value} is outside 1 to {(1 << 31) - 1}")
+            least = int(field.name not in self.may_be_zero)
+            if field.type is int and not least <= value < 1 << 31:
+                raise UsageError(f"{field.name.replace('_', ' ')} {value} is outside {least} to {(1 << 31) - 1}")
         if getattr(self, "layers", 0) > LAYERS:  # names are made for the tensors of each
             raise UsageError(f"{getattr(self, 'layers', 0)} layers are more than {LAYERS}")
 

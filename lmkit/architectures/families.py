@@ -34,6 +34,15 @@ FAMILIES: Mapping[str, Family] = {
     ),
 }
 
+ENCODER = Family(
+    "lmkit.architectures.encoder:EncoderConfig",
+    "lmkit.inference.encoder:EncoderModel",
+    "lmkit.nn.encoder:EncoderNetwork",
+)
+"""Encoders are no language models: they do not say what comes next."""
+NETWORKS: Mapping[str, Family] = {**FAMILIES, "encoder": ENCODER}
+"""The families that have networks, by the kind of their settings."""
+
 
 def imported(place: str) -> Any:
     """Return the class that `module:class` names."""

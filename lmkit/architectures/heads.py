@@ -61,6 +61,122 @@ class LanguageModelHead(Head):
         return math.prod((self.vocabulary, self.width))
 
 
+@dataclass(frozen=True, kw_only=True)
+class MaskedLanguageHead(Head):
+    """The logits of the token at a place, (V,), of its hidden vector h: W' N(f(W h + b)) + b'. Devlin et al. (2019).
+
+    Of a `tied` head W' is the body's table of embeddings. With `pair`, a linear map of the pooled vector gives the
+    logits, (2,), that a second text does not follow the first, and that it does.
+    """
+
+    kind: ClassVar[str] = "mlm"
+
+    vocabulary: int
+    width: int
+    """D."""
+    embedding: int
+    """E, numbers in a row of W'."""
+    bias: bool = True
+    norm_bias: bool = True
+    tied: bool = True
+    pair: bool = False
+
+    def shapes(self) -> Shapes:
+        """See `Head.shapes`."""
+        shapes = linear("mlm.transform", self.embedding, self.width, self.bias)
+        shapes["mlm.norm.weight"] = (self.embedding,)
+        if self.norm_bias:
+            shapes["mlm.norm.bias"] = (self.embedding,)
+        if not self.tied:
+            shapes["mlm.decoder.weight"] = (self.vocabulary, self.embedding)
+        shapes["mlm.decoder.bias"] = (self.vocabulary,)
+        return shapes | (linear("pair", 2, self.width, True) if self.pair else {})
+
+    @property
+    def products(self) -> int:
+        """See `Head.products`; at a place whose token is predicted."""
+        return self.embedding * (self.width + self.vocabulary)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorHead(Head):
+    """The logit that a token was replaced, of its hidden vector h: w f(W h + b) + c. Clark et al. (2020)."""
+
+    kind: ClassVar[str] = "discriminator"
+
+    width: int
+    """D."""
+
+    def shapes(self) -> Shapes:
+        """See `Head.shapes`."""
+        return linear("discriminator.dense", self.width, self.width, True) | linear(
+            "discriminator.score", 1, self.width, True
+        )
+
+    @property
+    def products(self) -> int:
+        """See `Head.products`."""
+        return self.width * (self.width + 1)
+
+
+CLASSIFY, REGRESS, TAG = TASKS = ("classify", "regress", "tag")
+FIRST, LAST, MEAN = POOLINGS = ("cls", "last", "mean")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskHead(Head):
+    """W h + b of one vector h, (D,), or of a vector of each word: logits of labels, or a number.
+
+    The vector is the state at the first token (`cls`), at the last one, or the mean over all but the start token; a
+    tagger's is that of each word's first piece, or of its last piece where the body reads from left to right.
+    """
+
+    kind: ClassVar[str] = "task"
+
+    task: str
+    """One of TASKS."""
+    width: int
+    """D."""
+    labels: tuple[str, ...] = ()
+    pooling: str = MEAN
+    sides: int = 1
+    """How many texts an item has."""
+
+    @property
+    def outputs(self) -> int:
+        """The numbers of W h + b."""
+        return len(self.labels) if self.task != REGRESS else 1
+
+    def shapes(self) -> Shapes:
+        """See `Head.shapes`."""
+        return linear("head", self.outputs, self.width, True)
+
+    @property
+    def products(self) -> int:
+        """See `Head.products`."""
+        return self.outputs * self.width
+
+    def to_json(self) -> dict[str, Any]:
+        """The head as a checkpoint's `head`."""
+        labels = {} if self.task == REGRESS else {"labels": list(self.labels)}
+        return {"kind": self.task, "pooling": self.pooling, "sides": self.sides, "width": self.width, **labels}
+
+    @classmethod
+    def from_json(cls, values: object) -> "TaskHead":
+        """The head out of a checkpoint. Raises CheckpointError."""
+        found: Mapping[str, Any] = values if isinstance(values, Mapping) else {}
+        task, labels = found.get("kind"), found.get("labels", [])
+        named = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+        sized = type(found.get("width")) is int and found.get("sides") in (1, 2)
+        if task not in TASKS or not named or not sized or found.get("pooling") not in POOLINGS:
+            raise CheckpointError("damaged checkpoint: the head of a fine-tuned model is absent or invalid")
+        if task != REGRESS and len(labels) < 2:
+            raise CheckpointError("damaged checkpoint: a head without labels")
+        return cls(
+            task=task, width=found["width"], labels=tuple(labels), pooling=found["pooling"], sides=found["sides"]
+        )
+
+
 def head_kind(config: Mapping[str, Any]) -> str:
     """Return the kind of head that a checkpoint's config names: `lm` where it names none, as language models do.
 

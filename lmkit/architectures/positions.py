@@ -38,3 +38,10 @@ def rotary(settings: TransformerConfig, begin: int, end: int) -> tuple[F32, F32]
     """Cosines and sines of the angles of positions `begin` to `end`, each (end - begin, head_width / 2)."""
     angles = np.outer(np.arange(begin, end), frequencies(settings))
     return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+
+
+def rotary_table(theta: float, width: int, context: int) -> tuple[F32, F32]:
+    """Cosines and sines of the angles of positions 0 to `context`, each (context, width / 2), for one base."""
+    frequency = theta ** (-2.0 * np.arange(width // 2) / width)
+    angles = np.outer(np.arange(context), frequency)
+    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)

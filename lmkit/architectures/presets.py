@@ -35,6 +35,38 @@ def transformer(name: str, *, vocabulary: int, context: int, **changes: Any) -> 
     return TransformerConfig(vocabulary=vocabulary, context=context, **{**SMALL[name], **changes})
 
 
+ENCODERS: Mapping[str, Mapping[str, Any]] = {
+    "bert-base": {},
+    "bert-large": {"layers": 24, "width": 1024, "heads": 16, "hidden": 4096},
+    "roberta": {"segments": 1, "norm_epsilon": 1e-5},
+    "electra-small": {"width": 256, "heads": 4, "hidden": 1024, "embedding": 128, "pooler": False},
+    "modernbert-base": {
+        "layers": 22, "hidden": 1152, "context": 8192, "segments": 0, "positions": "rope", "rope_theta": 160000.0,
+        "global_every": 3, "local_window": 128, "norm": "pre", "norm_epsilon": 1e-5, "norm_bias": False,
+        "activation": "geglu", "bias": False, "pooler": False,
+    },
+}  # fmt: skip
+"""The shapes of published encoders; each loads in transformers when exported."""
+
+
+FAST_ENCODER: Mapping[str, Any] = {
+    "segments": 0, "positions": "rope", "norm": "pre", "normalisation": "rmsnorm", "norm_epsilon": 1e-6,
+    "activation": "geglu", "bias": False, "query_key_norm": True, "pooler": False, "tied": False,
+}  # fmt: skip
+"""What the shape that learns most per unit of time changes in BERT's; it has no counterpart in transformers."""
+
+
+def encoder(name: str, *, vocabulary: int, **changes: Any) -> EncoderConfig:
+    """An encoder of a known shape, `fast` or one of ENCODERS, but for some settings.
+
+    Raises UsageError for other names, and where settings make no model.
+    """
+    shapes = {"fast": FAST_ENCODER, **ENCODERS}
+    if name not in shapes:
+        raise UsageError(f"no preset {name!r}", hint=f"there are {', '.join(shapes)}")
+    return EncoderConfig(vocabulary=vocabulary, **{**shapes[name], **changes})
+
+
 def _gpt(
     layers: int, width: int, *, vocabulary: int = 50257, context: int = 1024, norm: str = "pre"
 ) -> TransformerConfig:
@@ -64,8 +96,11 @@ PUBLISHED: Mapping[str, Callable[[], TransformerConfig | EncoderConfig]] = {
     "gpt2-medium": lambda: _gpt(24, 1024),
     "gpt2-large": lambda: _gpt(36, 1280),
     "gpt2-xl": lambda: _gpt(48, 1600),
-    "bert-base": lambda: EncoderConfig(vocabulary=30522),
-    "bert-large": lambda: EncoderConfig(vocabulary=30522, layers=24, width=1024, heads=16, hidden=4096),
+    "bert-base": lambda: encoder("bert-base", vocabulary=30522),
+    "bert-large": lambda: encoder("bert-large", vocabulary=30522),
+    "roberta": lambda: encoder("roberta", vocabulary=50265),
+    "electra-small": lambda: encoder("electra-small", vocabulary=30522),
+    "modernbert-base": lambda: encoder("modernbert-base", vocabulary=50368),
     "llama-7b": lambda: _llama(32000, 32, 4096, 11008, 32, 32, 2048),
     "llama-13b": lambda: _llama(32000, 40, 5120, 13824, 40, 40, 2048),
     "llama-3-8b": lambda: _llama(128256, 32, 4096, 14336, 32, 8, 8192, rope_theta=5e5, norm_epsilon=1e-5),

@@ -12,6 +12,8 @@ from lmkit.io.records import Table, to_json
 from lmkit.protocols import has_attention
 
 LARGEST = 10_000
+RANKS = ("first", "second", "third")
+"""Tokens that are named for each head."""
 
 
 def attention(
@@ -61,9 +63,12 @@ def attention(
 ) -> None:  # fmt: skip
     """Print the attention weights of a transformer, or a mask.
 
-    The result is a JSON object. `tokens` are the start token and the tokens of --text. `weights` has, per layer,
-    head and token, the weight on each token; each row sums to 1, and later tokens get exactly 0. --layer and
-    --head print one head as a table, a row per attending token.
+    Prints a row for each layer and head: the tokens that the last token attends to most, with their weights. Tokens
+    are numbered, because one may come twice; 0 is the start token, in encoders the first special token. --layer and
+    --head print one head as a matrix, a row per attending token, whose weights sum to 1.
+
+    --json prints an object in full precision: `tokens`, and `weights` per layer, head, attending and attended
+    token; later tokens get exactly 0, except in encoders.
 
     --mask-only prints the mask of N tokens, a row each: 1 where attention is allowed, 0 elsewhere.
 
@@ -86,41 +91,80 @@ def attention(
     tokens, weights = _weights(name, text)
     with outputs.open_output(output) as out:
         if layer is None or head is None:
-            out.line(to_json({"tokens": tokens, "weights": weights.tolist()}))
+            if json:
+                out.line(to_json(run.signed({"tokens": tokens, "weights": weights.tolist()})))
+            else:
+                _print_most(out, _numbered(tokens), weights)
             return
         if layer >= len(weights) or head >= len(weights[0]):
             raise UsageError(f"the model has {len(weights)} layers of {len(weights[0])} heads, counted from 0")
         one = weights[layer, head].tolist()
         if json:
-            out.line(to_json({"tokens": tokens, "layer": layer, "head": head, "weights": one}))
+            out.line(to_json(run.signed({"tokens": tokens, "layer": layer, "head": head, "weights": one})))
         else:
-            _print_head(out, tokens, one)
+            _print_head(out, _numbered(tokens), one)
 
 
 def _weights(name: str, text: str) -> tuple[list[str], Any]:
     """The tokens of the text, behind a start token if it has one, and their attention, (layers, heads, T, T)."""
-    import numpy as np
-
     from lmkit.data.sequences import encode_prompt
+    from lmkit.inference.encoder import EncoderModel
 
     model = opening.open_any(name)
+    if isinstance(model, EncoderModel):
+        whole = model.form.single(model.tokenizer.encode(streams.argument_bytes(text).replace(b"\n", b" "))).ids
+        with opening.error_context(name):
+            weights = model.attention(whole)
+        return _checked(name, [_piece(model, token) for token in whole.tolist()], weights)
     if not has_attention(model):
         raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no attention")
     tokenizer = model.tokenizer
     ids = encode_prompt(tokenizer, model.form, streams.argument_bytes(text, raw=tokenizer.accepts_any_bytes))
-    weights = model.attention(ids)
+    return _checked(name, [_piece(model, token) for token in model.form.begun(ids).tolist()], model.attention(ids))
+
+
+def _piece(model: Any, token: int) -> str:
+    piece: bytes = model.tokenizer.piece(token)
+    return piece.decode(errors="replace")
+
+
+def _checked(name: str, tokens: list[str], weights: Any) -> tuple[list[str], Any]:
+    """The same. Raises CheckpointError where weights are no numbers."""
+    import numpy as np
+
     if np.isnan(weights).any():
         raise CheckpointError(f"{streams.display(name)}: damaged checkpoint: its weights give no attention")
-    tokens = model.form.begun(ids).tolist()
-    return [tokenizer.piece(token).decode(errors="replace") for token in tokens], weights
+    return tokens, weights
+
+
+def _numbered(tokens: list[str]) -> list[str]:
+    """Tokens with their places, since one may come twice."""
+    return [f"{place}:{token}" for place, token in enumerate(tokens)]
+
+
+def _print_most(out: outputs.Output, tokens: list[str], weights: Any) -> None:
+    """A row for each layer and head: what the last token attends to most, ties by place."""
+    import numpy as np
+
+    columns = RANKS[: len(tokens)]
+    table = Table(out, ("layer", "head", "token", *columns), as_json=False)
+    for layer, head in np.ndindex(*weights.shape[:2]):
+        last = weights[layer, head, -1]
+        most = np.argsort(-last, kind="stable")[: len(columns)].tolist()
+        found = [f"{tokens[place]} {_digits(last[place])}" for place in most]
+        table.row({"layer": layer, "head": head, "token": tokens[-1], **dict(zip(columns, found, strict=True))})
 
 
 def _print_head(out: outputs.Output, tokens: list[str], rows: list[list[float]]) -> None:
-    """A table; columns are numbered too, since a token may come twice."""
-    columns = [f"{place}:{token}" for place, token in enumerate(tokens)]
-    table = Table(out, ("token", *columns), as_json=False)
-    for column, row in zip(columns, rows, strict=True):
-        table.row({"token": column, **dict(zip(columns, row, strict=True))})
+    """The matrix of one head."""
+    table = Table(out, ("token", *tokens), as_json=False)
+    for token, row in zip(tokens, rows, strict=True):
+        table.row({"token": token, **dict(zip(tokens, map(_digits, row), strict=True))})
+
+
+def _digits(weight: float) -> str:
+    """A weight as people read it; 0 alone where there is none."""
+    return f"{weight:.2f}" if weight else "0"
 
 
 def _print_mask(out: outputs.Output, kind: str, size: int, prefix: int | None, *, as_json: bool) -> None:
@@ -135,4 +179,4 @@ def _print_mask(out: outputs.Output, kind: str, size: int, prefix: int | None, *
         out.line(to_json(allowed.astype(int).tolist()))
         return
     for row in allowed.astype(int).tolist():
-        out.line("\t".join(map(str, row)))
+        out.line((" " if out.screen else "\t").join(map(str, row)))

@@ -94,7 +94,7 @@ def _tell(run: Run, sizes: Any, signature: str, *, as_json: bool) -> None:
             "bits_per_byte": sizes.bits_per_byte, "model_bits": sizes.model_bits, "lines": sizes.lines,
             "tokens": sizes.tokens, "escapes": sizes.escapes, "raw_bytes": sizes.raw_bytes, "signature": signature,
         }  # fmt: skip
-        print(to_json(record), file=sys.stderr, flush=True)
+        print(to_json(run.signed(record)), file=sys.stderr, flush=True)
         return
     run.terminal.notice(
         f"{sizes.text_bytes} bytes of text, {sizes.compressed_bytes} bytes compressed: "

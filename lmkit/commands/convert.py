@@ -11,7 +11,7 @@ from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.options.standard import Output, Run, choice
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import gguf, outputs, streams
-from lmkit.io.folders import Folder, write_folder
+from lmkit.io.folders import write_folder
 
 VECTORS = {"word2vec": "text", "word2vec-bin": "bin", "glove": "glove", "projector": "projector"}
 """Formats of word vectors, and how `w2v export` calls them."""
@@ -24,7 +24,9 @@ def convert(
     file: Annotated[
         str | None,
         typer.Argument(
-            metavar="[INPUT]", help="Folder, checkpoint, GGUF file, ARPA file, tokenizer.json or file of word vectors."
+            metavar="[INPUT]",
+            help="Folder, its name in the local cache (`org/name`), checkpoint, GGUF file, ARPA file, tokenizer.json "
+            "or file of word vectors.",
         ),
     ] = None,
     to: Annotated[
@@ -42,11 +44,12 @@ def convert(
 ) -> None:
     """Convert checkpoints to and from other tools' formats.
 
-    Hugging Face folders (GPT-2, Llama, Mistral, Qwen2, Qwen3 and models of their shape, such as SmolLM;
-    safetensors, also sharded) become checkpoints; commands also read the folders directly. A
-    transformer checkpoint becomes a folder, new or empty, that transformers loads without remote code;
-    architectures that transformers lacks are refused. GGUF files of Llama and Qwen models, quantized or not,
-    become float32 checkpoints (extra `gguf`). Pickled weights are refused, because loading them can run code.
+    Hugging Face folders (GPT-2, Llama, Mistral, Qwen2, Qwen3 and models of their shape, such as SmolLM; encoders:
+    BERT, DistilBERT, RoBERTa, XLM-R, ELECTRA, ModernBERT, MiniLM; safetensors, also sharded) become checkpoints;
+    commands also read the folders directly. A transformer or encoder becomes a folder, new or empty, that
+    transformers loads without remote code; architectures that transformers lacks are refused. GGUF files of Llama
+    and Qwen models, quantized or not, become float32 checkpoints (extra `gguf`). Pickled weights are refused,
+    because loading them can run code.
 
     N-gram models convert to and from ARPA, tokenizers to and from tokenizer.json, word vectors to and from
     word2vec and GloVe, as with `import` and `export` of `ngram`, `bpe` and `w2v`.
@@ -60,7 +63,7 @@ def convert(
     if opening.is_folder(name):
         _from_folder(name, to or LM, output)
         return
-    data = opening.read_model(name)
+    data = opening.given_model(name, "INPUT")
     kind = _kind(data, name)
     if to is None:
         to = LM if kind is None else _BY_KIND.get(kind, HUGGINGFACE)
@@ -127,7 +130,7 @@ def _kind(data: memoryview, name: str) -> str | None:
 def _from_folder(name: str, to: str, output: str | None) -> None:
     from lmkit import registry
 
-    files = Folder(name)
+    files = opening.open_folder(name)
     if to == HUGGINGFACE:
         _write_folder(registry.weights_in(files, name), name, output)
         return
@@ -135,7 +138,7 @@ def _from_folder(name: str, to: str, output: str | None) -> None:
         raise UsageError(f"{name} is a folder, which converts to lm or huggingface, not to {to}")
     with outputs.open_output(output, binary=True) as out:
         weights = registry.weights_in(files, name)
-        record = origin("convert", {}, list(_records(files)))
+        record = origin("convert", opening.cached_revision(name), list(_records(files)))
         for piece in checkpoint_bytes(weights, record):
             out.write(piece)
 
@@ -164,12 +167,13 @@ def _records(files: Mapping[str, memoryview]) -> Iterator[dict[str, Any]]:
 
 
 def _write_folder(weights: Any, name: str, output: str | None) -> None:
-    from lmkit.architectures.huggingface.export import write
+    from lmkit.architectures.encoder_model import LoadedEncoder
+    from lmkit.architectures.huggingface import encoder_export, export
 
     if output in (None, streams.STDIN):
         raise UsageError("a folder is several files", hint="name a new one with -o")
     with opening.error_context(name):
-        files = write(weights)
+        files = (encoder_export if isinstance(weights, LoadedEncoder) else export).write(weights)
     write_folder(str(output), files)
 
 

@@ -8,18 +8,22 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Json, Output, Run
 from lmkit.errors import UnmetError, UsageError
 from lmkit.io import outputs, streams
-from lmkit.io.folders import Folder
-from lmkit.io.records import cell, to_json
+from lmkit.io.progress import quantity
+from lmkit.io.records import cell, to_json, write_pairs, write_rows, write_sections
 
 INTACT, UNPROTECTED = "intact", "no digests"
 """What --verify finds where it finds no damage."""
+PARTS = ("body", "head", "pooling")
+"""Parts of the config of an encoder."""
 
 
 def info(
     run: Run,
     file: Annotated[
         str | None,
-        typer.Argument(metavar="[MODEL]", help="Checkpoint, folder or ARPA file. `-`, or no MODEL, reads stdin."),
+        typer.Argument(
+            metavar="[MODEL]", help="Checkpoint, folder, name in the cache or ARPA file. `-`, or none: stdin."
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", "-m", metavar="MODEL", help="The same as the argument MODEL.")
@@ -88,7 +92,7 @@ def info(
         return
     if text is not None or distance is not None:
         raise UsageError("--text and --distance need --gradients")
-    record = _describe(name, verify=verify)
+    record = describe(name, verify=verify)
     with outputs.open_output(output) as out:
         if json:
             out.line(to_json(record))
@@ -99,21 +103,54 @@ def info(
 
 
 def _print(out: outputs.Output, record: dict[str, Any], *, tensors: bool) -> None:
-    for key, value in _lines(record):
-        out.line(f"{cell(key)}\t{cell(value)}")
-    if tensors:
-        for tensor, (dtype, shape) in record["tensors"].items():
-            out.line(f"tensor\t{cell(tensor)}\t{dtype}\t{'x'.join(map(str, shape))}")
+    listed = [(name, dtype, "x".join(map(str, shape))) for name, (dtype, shape) in record["tensors"].items()]
+    if out.screen is not None:
+        write_sections(out, _sections(record))
+        if tensors:
+            out.line("")
+            write_rows(out, ("tensor", "type", "shape"), listed)
+        return
+    write_pairs(out, _lines(record))
+    for tensor in listed if tensors else ():
+        out.line("\t".join(["tensor", *map(cell, tensor)]))
 
 
-def _describe(name: str, *, verify: bool) -> dict[str, Any]:
+def _sections(record: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """What a terminal shows: the lines by their prefixes, values as people write them."""
+    found: dict[str, list[tuple[str, str]]] = {"": []}
+    for key, value in _parts(record):
+        section, dot, name = key.partition(".")
+        size = f"{value:,} ({quantity(value, 'B')})" if key == "bytes" else _readable(value)
+        found.setdefault(section if dot else "", []).append((name or key, size))
+    return found
+
+
+def _readable(value: Any) -> str:
+    """A value as people write it: thousands apart, yes and no, lists and objects without quotation marks."""
+    if value is None or value == [] or value == {}:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_readable(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        if any(isinstance(inner, list | dict) for inner in value):
+            return "; ".join(map(_readable, value))
+        return ", ".join(str(inner) if isinstance(inner, int) else _readable(inner) for inner in value)
+    return cell(value)
+
+
+def describe(name: str, *, verify: bool) -> dict[str, Any]:
     """Describe a checkpoint, folder or ARPA file; `verify`: say whether its tensors are those of its digests."""
     from lmkit import checkpoint, registry
 
     unprotected = {"verified": UNPROTECTED} if verify else {}
     if opening.is_folder(name):
-        return {**registry.describe_folder(Folder(name), name), **unprotected}
-    data = opening.read_model(name)
+        found = registry.describe_folder(opening.open_folder(name), name)
+        return {**found, "origin": opening.cached_revision(name), **unprotected}
+    data = opening.given_model(name, "MODEL")
     if not checkpoint.is_checkpoint(data[:9]):
         return {**registry.describe_arpa(data, streams.display(name)), **unprotected}
     with opening.error_context(name):
@@ -125,19 +162,26 @@ def _describe(name: str, *, verify: bool) -> dict[str, Any]:
 
 
 def _lines(record: dict[str, Any]) -> list[tuple[str, object]]:
-    lines: list[tuple[str, object]] = [("kind", record["kind"])]
+    return [(key, _short(value)) for key, value in _parts(record)]
+
+
+def _parts(record: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The record as one list of names and values; names have the prefix of their part."""
+    lines: list[tuple[str, Any]] = [("kind", record["kind"])]
     config = dict(record["config"])
     form = config.pop("text", {})  # how a neural model reads text
     generation = config.pop("generation", {})
     tokenizer = dict(record["tokenizer"])
     if "chat_templates" in tokenizer:
         tokenizer["chat_templates"] = ", ".join(sorted(tokenizer["chat_templates"]))
-    lines += [(key, _short(value)) for key, value in config.items()]
-    lines += [(f"text.{key}", _short(value)) for key, value in form.items()]
-    lines += [(f"generation.{key}", _short(value)) for key, value in generation.items()]
-    lines += [(f"tokenizer.{key}", _short(value)) for key, value in tokenizer.items()]
+    parts = {name: config.pop(name) for name in PARTS if isinstance(config.get(name), dict)}
+    lines += config.items()
+    lines += [(f"{name}.{key}", value) for name, part in parts.items() for key, value in part.items()]
+    lines += [(f"text.{key}", value) for key, value in form.items()]
+    lines += [(f"generation.{key}", value) for key, value in generation.items()]
+    lines += [(f"tokenizer.{key}", value) for key, value in tokenizer.items()]
     lines += [("parameters", record["parameters"]), ("bytes", record["bytes"])]
-    lines += [(f"origin.{key}", _short(value)) for key, value in record["origin"].items()]
+    lines += [(f"origin.{key}", value) for key, value in record["origin"].items()]
     return lines + ([("verified", record["verified"])] if "verified" in record else [])
 
 

@@ -24,10 +24,10 @@ from lmkit.commands.options.standard import (
 from lmkit.errors import UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.records import Table, cell
-from lmkit.io.terminal import bars
+from lmkit.io.tables import bars
 
 if TYPE_CHECKING:  # numpy is not needed for help
-    from lmkit.protocols import F64, LanguageModel, State
+    from lmkit.protocols import F64, LanguageModel, State, StoredModel
 
 ROUNDING = 1e-3
 """How far from 1 the sum of probabilities may be in a file of rounded digits."""
@@ -81,41 +81,52 @@ def next_token(
         raise UsageError(f"--plot and {'--json' if json else '--logits'} exclude each other")
     name = model if model is not None else streams.STDIN
     opening.use_threads(threads, name)
+    _ = filters.filtering.names  # a wrong order is reported before a model is opened
+    opened = opening.with_special(scoring_models.open_generating_model(name, device), parse_special)
+    opened = opening.with_bos(opened, bos)
+    data = streams.argument_bytes(prompt, raw=opened.tokenizer.accepts_any_bytes)
+    records = next_records(
+        run, name, opened, data, filters, top=None if everything else top, window=window, logits=logits
+    )
+    with outputs.open_output(output) as out:
+        if plot:
+            for line in bars(
+                [(cell(r["token"]), cell(r["probability"]), r["probability"]) for r in records], out.columns
+            ):
+                out.line(line)
+            return
+        Table(out, ("token", "id", "probability", "nats", *(["logit"] if logits else [])), as_json=json).rows(records)
+
+
+def next_records(
+    run: Run, name: str, model: "StoredModel", prompt: bytes, filters: FilterOptions, *, top: int | None = None,
+    window: bool = False, logits: bool = False,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The `top` most probable tokens after a prompt, or all of them, as records. Raises DataError for the prompt."""
     import numpy as np
 
     from lmkit.evaluation import perplexity
     from lmkit.generation import log_softmax, prompt_encoding
 
     chain = filters.filtering.chain()
-    opened = opening.with_special(scoring_models.open_generating_model(name, device), parse_special)
-    opened = opening.with_bos(opened, bos)
-    data = streams.argument_bytes(prompt, raw=opened.tokenizer.accepts_any_bytes)
-    scoring_models.tell_unknown(run, opened, data)
-    state = prompt_encoding.state_after(opened, prompt_encoding.seen(opened, data, window=window))
-    logs = opened.next(state)
+    scoring_models.tell_unknown(run, model, prompt)
+    state = prompt_encoding.state_after(model, prompt_encoding.seen(model, prompt, window=window))
+    logs = model.next(state)
     if filters.filtering.used:
         logs = log_softmax.normalise(logs)
-        logs[prompt_encoding.never(opened, unknown=False)] = -np.inf  # nor tokens that are never drawn
+        logs[prompt_encoding.never(model, unknown=False)] = -np.inf  # nor tokens that are never drawn
         logs = log_softmax.normalise(chain(logs[None]).spread(len(logs))[0])
     else:
         _tell_sum(run, name, logs)
-    raw = _logits(opened, state) if logits else None
-    records: list[dict[str, Any]] = [
+    raw = _logits(model, state) if logits else None
+    return [
         {
-            "token": opened.tokenizer.piece(token).decode(errors="replace"), "id": token,
+            "token": model.tokenizer.piece(token).decode(errors="replace"), "id": token,
             "probability": perplexity.probability(float(logs[token])), "nats": float(logs[token]),
             **({"logit": float(raw[token])} if raw is not None else {}),
         }
-        for token in log_softmax.ranked(logs, None if everything else top)
+        for token in log_softmax.ranked(logs, top)
     ]  # fmt: skip
-    with outputs.open_output(output) as out:
-        if plot:
-            for line in bars([(cell(r["token"]), cell(r["probability"]), r["probability"]) for r in records]):
-                out.line(line)
-            return
-        table = Table(out, ("token", "id", "probability", "nats", *(["logit"] if logits else [])), as_json=json)
-        for record in records:
-            table.row(record)
 
 
 def _tell_sum(run: Run, name: str, logs: "F64") -> None:

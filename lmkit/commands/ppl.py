@@ -1,6 +1,6 @@
 """`lmkit ppl`: perplexity of texts under one or several models, and under their mixture."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,12 +8,13 @@ import typer
 from lmkit.commands.loading import mixtures, running_text, scoring_models
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.option_groups import with_groups
-from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Output, Run, Threads
+from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Output, Pseudo, Run, Threads
 from lmkit.commands.options.text_input import TextFiles
+from lmkit.commands.reports import pseudo_scoring
 from lmkit.commands.reports.perplexity import ModelScore, ScoreReport, rank_models
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
-from lmkit.io.records import Table, cell, to_json
+from lmkit.io.records import Table, to_json, write_pairs
 from lmkit.io.text_sources import SourceReader
 from lmkit.protocols import LanguageModel
 
@@ -44,6 +45,7 @@ def ppl(
             "best.",
         ),
     ] = None,
+    pseudo: Pseudo = False,
     *,
     scoring: scoring_models.ScoringOptions,
     threads: Threads = None,
@@ -54,8 +56,9 @@ def ppl(
     """Compute perplexity of texts under any model.
 
     Each token of each line is predicted once, then the end of the line. `perplexity` covers all tokens,
-    `perplexity_known` leaves out unknown ones. Bits per byte are comparable across tokenizers. Several FILEs get
-    a line each and a total. Scores are comparable if their signatures are equal.
+    `perplexity_known` leaves out unknown ones. Several FILEs get
+    a line each and a total. Compare models on one text by bits per byte; by perplexity only if `tokens` and
+    `vocabulary` of their signatures agree. Equal signature and text: equal numbers.
 
     Line models start anew with each line. Others read each file as one sequence, and transformers score long
     texts in sliding windows that advance by --stride. The start token that --bos adds is context only. With --bos
@@ -65,6 +68,8 @@ def ppl(
     model. --mix adds the interpolated model, p = sum of w_i p_i. `--mix auto` estimates the weights by EM on
     --mix-text.
 
+    --pseudo takes an encoder: exp of minus the mean pseudo-log-likelihood (Salazar et al. 2020), line by line.
+
     Examples:
       lmkit ppl -m model.lm test.txt
       lmkit ngram fit train.txt | lmkit ppl test.txt
@@ -73,8 +78,12 @@ def ppl(
       lmkit ppl --compare one.lm two.lm < dev.txt
       lmkit ppl -m neural.lm -m ngram.lm --mix auto --mix-text dev.txt test.txt
     """
-    from lmkit.evaluation.perplexity import Totals
-
+    if pseudo:
+        pseudo_scoring.refuse(scoring, {"--explain": explain, "--compare": bool(compare), "--no-eos": no_eos})
+        pseudo_scoring.perplexity(
+            run, model, files, scoring, threads=threads, as_json=json, bare=bare, output=output
+        )  # fmt: skip
+        return
     names, texts = opening.sources([*(model or []), *(compare or [])], files)
     opening.check_single_stdin(*names, *texts, scoring.mix_text)
     if explain and (bare or len(names) > 1):
@@ -84,7 +93,7 @@ def ppl(
         raise UsageError("--no-eos and --mix exclude each other", hint="a mixture reads the whole text")
     with outputs.open_output(output) as out:
         models = scoring_models.open_scoring_models(names, scoring)
-        _check_ends(names, models, no_eos=no_eos, explain=explain)
+        check_ends(names, models, no_eos=no_eos, explain=explain)
         scoring_models.use_threads(threads, names, models)
         reader = running_text.text_reader(
             scoring.encoding_errors, scoring.source, raw=opening.all_accept_any_bytes(models), block=BLOCK
@@ -97,18 +106,11 @@ def ppl(
             scored.append(_mixture(run, models, weights, reader, scoring))
         shown = ScoreReport(run, out, as_json=json, bare=bare, several_models=len(scored) > 1)
         with run.terminal.progress("scoring", streams.size_of(texts)) as progress:
-            for text in texts:
-                totals = [Totals() for _ in scored]
-                for blocks in running_text.documents_for(run, reader, text, models):
-                    parts = _evaluate(scored, progress.over(blocks), eos=not no_eos, threads=threads)
-                    for one, total, part in zip(scored, totals, parts, strict=True):
-                        one.add(part)
-                        total.add(part)
+            over = progress.over
+            for text, totals in totals_of_texts(run, scored, reader, texts, over, eos=not no_eos, threads=threads):
                 if len(texts) > 1:
                     for one, total in zip(scored, totals, strict=True):
                         shown.add(one.record(streams.display(text), total))
-        if not (scored[0].total.tokens and scored[0].total.bytes):  # nothing but the end of a document is no text
-            raise DataError("no text to score: the input is empty")
         ordered = rank_models(run, scored) if compare else scored
         if bare and compare:
             out.line(ordered[0].name)
@@ -117,10 +119,9 @@ def ppl(
             shown.add(one.record("total" if len(texts) > 1 else streams.display(texts[0]), one.total), last=True)
             one.tell_impossible()
         running_text.warn_replaced_bytes(run, reader)
-        shown.finish()
 
 
-def _check_ends(names: Sequence[str], models: Sequence[LanguageModel], *, no_eos: bool, explain: bool) -> None:
+def check_ends(names: Sequence[str], models: Sequence[LanguageModel], *, no_eos: bool, explain: bool) -> None:
     """Raises UsageError where lines are asked for, but a model reads over their ends."""
     from lmkit.data.sequences import reaches_over_lines
 
@@ -157,6 +158,29 @@ def _mixture(
     mixture = mixtures.mixture_of(run, models, weights, reader, asked.mix_text)
     parts = scoring_models.signature_parts(mixture, asked, eos=True)
     return ModelScore(run, "mixture", mixture, parts, weights=mixture.weights.tolist())
+
+
+def totals_of_texts(
+    run: Run, scored: Sequence[ModelScore], reader: SourceReader, texts: Sequence[str],
+    over: Callable[[Iterator[bytes]], Iterator[bytes]] = iter, *, eos: bool = True, threads: int | None = None,
+) -> "Iterator[tuple[str, list[Totals]]]":  # fmt: skip
+    """Yield each text with its totals under each model, which are added to the model's own; `over` sees all blocks.
+
+    Raises DataError where there is no text.
+    """
+    from lmkit.evaluation.perplexity import Totals
+
+    models = [one.model for one in scored]
+    for text in texts:
+        totals = [Totals() for _ in scored]
+        for blocks in running_text.documents_for(run, reader, text, models):
+            parts = _evaluate(scored, over(blocks), eos=eos, threads=threads)
+            for one, total, part in zip(scored, totals, parts, strict=True):
+                one.add(part)
+                total.add(part)
+        yield text, totals
+    if not (scored[0].total.tokens and scored[0].total.bytes):  # nothing but the end of a document is no text
+        raise DataError("no text to score: the input is empty")
 
 
 def _evaluate(
@@ -197,7 +221,6 @@ def _explain(
         )  # fmt: skip
     summary = three_perplexities(model, everything)
     if as_json:
-        out.line(to_json(summary))
+        out.line(to_json(run.signed(summary)))
     else:
-        for key, value in summary.items():
-            out.line(f"{key}\t{cell(value, 9)}")
+        write_pairs(out, summary.items(), digits=9)

@@ -79,7 +79,7 @@ def sample(
     if opened is not None:  # else wrong options are reported before a model is opened
         with opening.error_context(name):
             asked = settled(run, opening.generation_of(opened), asked)
-    plan = _plan(asked, constraints, drafts, shown, number)
+    plan = plan_of(asked, constraints, drafts, shown, number)
     prompts.check(source.prompt, files, source.form)
     shown = replace(shown, json=shown.json or prompts.has_records(files, source.form))
     shown.check()
@@ -124,7 +124,7 @@ def sample(
     report.close()
 
 
-def _plan(
+def plan_of(
     asked: Settled, constraints: ConstraintOptions, drafts: own.SpeculativeOptions, shown: own.OutputOptions,
     number: int,
 ) -> "SearchPlan | None":  # fmt: skip

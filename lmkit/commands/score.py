@@ -8,13 +8,14 @@ import typer
 from lmkit.commands.loading import mixtures, running_text, scoring_models
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.option_groups import with_groups
-from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Output, Run
+from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Output, Pseudo, Run
 from lmkit.commands.options.text_input import TextFiles
+from lmkit.commands.reports import pseudo_scoring
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.records import Table
 from lmkit.io.text_sources import PLAIN, SourceReader
-from lmkit.protocols import LanguageModel, TokenScore
+from lmkit.protocols import LanguageModel, Tokenizer, TokenScore
 
 if TYPE_CHECKING:
     from lmkit.evaluation.perplexity import Line
@@ -46,6 +47,7 @@ def score(
         ),
     ] = None,
     no_eos: NoEos = False,
+    pseudo: Pseudo = False,
     *,
     scoring: scoring_models.ScoringOptions,
     json: Json = False,
@@ -62,6 +64,9 @@ def score(
     those with their line ends. A model without an end-of-line token scores none. With --bos never, the first
     token of each line is given, at 0 nats. --mix scores the interpolated models, as in `lmkit ppl`.
 
+    --pseudo takes an encoder: the sum over tokens of log p of each given all others of the line (Salazar et al.
+    2020), which is no log-probability of the line.
+
     Examples:
       lmkit score -m model.lm sentences.txt
       echo "debido a las copiosas lluvias" | lmkit score -m model.lm --explain
@@ -76,6 +81,10 @@ def score(
         raise UsageError("--pairs cannot be combined with FILEs")
     if pairs is not None:
         scoring.refuse_beside("--pairs")
+    if pseudo:
+        pseudo_scoring.refuse(scoring, {"--explain": explain, "--pairs": pairs is not None, "--no-eos": no_eos})
+        _pseudo(run, model, files, scoring, surprisal=surprisal, as_json=json, bare=bare, output=output)
+        return
     names, texts = opening.sources(model or [], [pairs] if pairs is not None else files)
     opening.check_single_stdin(*names, *texts, scoring.mix_text)
     weights = mixtures.weights_of(scoring, len(names))
@@ -99,16 +108,34 @@ def score(
         if not (json or bare):
             run.terminal.notice(f"signature {signature}")
         if pairs is not None:
-            _pairs(out, opened, reader.lines(pairs), pairs, eos=not no_eos, as_json=json, signature=signature)
+            _pairs(run, out, opened, reader.lines(pairs), pairs, eos=not no_eos, as_json=json, signature=signature)
             return
         lines = _lines(run, opened, reader, texts, names[0], eos=not no_eos)
         if bare:
             for line in lines:
                 out.line(repr(line.total))
         elif surprisal:
-            _surprisals(out, opened, lines, as_json=json, signature=signature)
+            _surprisals(out, opened.tokenizer, lines, as_json=json, signature=signature)
         else:
-            _scores(out, opened, lines, as_json=json, explain=explain, signature=signature)
+            _scores(out, opened if explain else None, lines, as_json=json, signature=signature)
+
+
+def _pseudo(
+    run: Run, model: list[str] | None, files: list[str] | None, scoring: scoring_models.ScoringOptions, *,
+    surprisal: bool, as_json: bool, bare: bool, output: str | None,
+) -> None:  # fmt: skip
+    """Score lines under an encoder."""
+    texts = pseudo_scoring.PseudoTexts(run, model, files, scoring, threads=None, eager=True)
+    with outputs.open_output(output) as out:
+        if not (as_json or bare):
+            run.terminal.notice(f"signature {texts.signature}")
+        if bare:
+            for line in texts.lines():
+                out.line(repr(line.total))
+        elif surprisal:
+            _surprisals(out, texts.tokenizer, texts.lines(), as_json=as_json, signature=texts.signature)
+        else:
+            _scores(out, None, texts.lines(), as_json=as_json, signature=texts.signature)
 
 
 def _lines(
@@ -129,24 +156,27 @@ def _text(data: bytes) -> str:
 
 
 def _scores(
-    out: outputs.Output, model: LanguageModel, lines: Iterator["Line"], *, as_json: bool, explain: bool, signature: str
+    out: outputs.Output, explained: LanguageModel | None, lines: Iterator["Line"], *, as_json: bool, signature: str
 ) -> None:
-    from lmkit.evaluation.perplexity import factors_of
-
-    columns = ("line", "token", "context", "order", "nats") if explain else ("line", "nats", "tokens", "text")
+    """Print lines with their nats, or with the factors that a model explains."""
+    columns = ("line", "token", "context", "order", "nats") if explained else ("line", "nats", "tokens", "text")
     table = Table(out, columns, as_json=as_json)
     for number, line in enumerate(lines, 1):
-        record = {"line": number, "text": _text(line.text), "nats": line.total, "tokens": len(line.ids)}
-        record["signature"] = signature
-        if not explain:
+        record = {"line": number, **fields_of(explained, line, signature)}
+        if explained is None or as_json:
             table.row(record)
             continue
-        factors = [_factor(model, factor) for factor in factors_of(model, line)]
-        if as_json:
-            table.row({**record, "factors": factors})
-            continue
-        for factor in factors:
-            table.row({"line": number, **factor, "context": " ".join(factor["context"])})
+        table.rows({"line": number, **each, "context": " ".join(each["context"])} for each in record["factors"])
+
+
+def fields_of(explained: LanguageModel | None, line: "Line", signature: str) -> dict[str, Any]:
+    """What the record of a scored line says: text, nats, tokens, signature, and the factors that a model explains."""
+    from lmkit.evaluation.perplexity import factors_of
+
+    fields = {"text": _text(line.text), "nats": line.total, "tokens": len(line.ids), "signature": signature}
+    if explained is None:
+        return fields
+    return {**fields, "factors": [_factor(explained, each) for each in factors_of(explained, line)]}
 
 
 def _factor(model: LanguageModel, factor: TokenScore) -> dict[str, Any]:
@@ -160,24 +190,24 @@ def _factor(model: LanguageModel, factor: TokenScore) -> dict[str, Any]:
 
 
 def _surprisals(
-    out: outputs.Output, model: LanguageModel, lines: Iterator["Line"], *, as_json: bool, signature: str
+    out: outputs.Output, tokenizer: Tokenizer, lines: Iterator["Line"], *, as_json: bool, signature: str
 ) -> None:
     from lmkit.evaluation.perplexity import LN2
 
     table = Table(out, ("line", "token", "bits", "nats"), as_json=as_json)
     for number, line in enumerate(lines, 1):
         tokens = [
-            {"token": _text(model.tokenizer.piece(token)), "bits": 0.0 - nats / LN2, "nats": 0.0 - nats}
+            {"token": _text(tokenizer.piece(token)), "bits": 0.0 - nats / LN2, "nats": 0.0 - nats}
             for token, nats in zip(line.ids.tolist(), line.nats.tolist(), strict=True)
         ]
         if as_json:
             table.row({"line": number, "text": _text(line.text), "surprisal": tokens, "signature": signature})
             continue
-        for token in tokens:
-            table.row({"line": number, **token})
+        table.rows({"line": number, **token} for token in tokens)
 
 
 def _pairs(
+    run: Run,
     out: outputs.Output,
     model: LanguageModel,
     lines: Iterator[bytes],
@@ -210,6 +240,6 @@ def _pairs(
     if not count:
         raise DataError(f"{streams.display(name)}: no pairs")
     if as_json:
-        table.row({"accuracy": won / count, "pairs": count, "signature": signature})
+        table.row(run.signed({"accuracy": won / count, "pairs": count, "signature": signature}))
     else:
-        out.line(f"accuracy\t{won / count:.6g}\t{won} of {count}")
+        out.line(("  " if out.screen else "\t").join(["accuracy", f"{won / count:.6g}", f"{won} of {count}"]))

@@ -11,7 +11,8 @@ import numpy as np
 
 from lmkit.data.sequences import encode_prompt
 from lmkit.errors import CheckpointError
-from lmkit.protocols import F32, F64, I32, I64, Floats, HasEmbeddings, SequenceFormat
+from lmkit.evaluation.sentence_vectors import TRUNCATE, SentencePooling, sentence_vectors
+from lmkit.protocols import F32, F64, I32, I64, Encoder, Floats, HasEmbeddings, SequenceFormat, is_encoder
 from lmkit.tokenization.words import split
 
 POOLS = ("mean", "last")
@@ -89,11 +90,17 @@ def cosine(one: Floats, other: Floats) -> float:
     return min(1.0, max(-1.0, float(one @ other) / lengths)) if lengths else 0.0
 
 
-def text_vector(model: HasEmbeddings, text: str) -> F64 | None:
+def text_vector(model: HasEmbeddings | Encoder, text: str) -> F64 | None:
     """The mean of the vectors of a text's tokens where they stand, (D,); None for a text of none.
 
-    Line ends are read as the model reads them, and as spaces where it reads single lines.
+    Line ends are read as the model reads them, and as spaces where it reads single lines. An encoder pools as its
+    makers say, the beginning of a text that is too long.
     """
+    if is_encoder(model):
+        ids = model.tokenizer.encode(text.replace("\n", " ").encode())
+        how = SentencePooling(*model.sentence_pooling, long=TRUNCATE)
+        (vector,) = sentence_vectors(model, ids, np.array([len(ids)]), how)
+        return None if vector is None else vector.astype(np.float64)
     form: SequenceFormat | None = getattr(model, "form", None)
     if form is None or not form.multiline:
         ids = model.tokenizer.encode(text.replace("\n", " ").encode())

@@ -42,7 +42,7 @@ def engine() -> Any:
     try:
         import llguidance
     except ImportError:
-        raise MissingError("constrained output needs llguidance", hint="pip install 'lmkit-cli[constrain]'") from None
+        raise MissingError("constrained output needs llguidance", package="llguidance") from None
     return llguidance
 
 

@@ -10,7 +10,8 @@ Shapes: I inputs, M outputs.
 
 import ctypes
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from time import perf_counter
@@ -40,6 +41,31 @@ def setter() -> Callable[[int], object] | None:
     except (ImportError, OSError):
         return None
     return next((getattr(library, name) for name in NAMES if hasattr(library, name)), None)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Has OpenBLAS use one thread meanwhile, whatever it used before, so that sums do not depend on that number."""
+    use, count = setter(), _getter()
+    if use is None or count is None:
+        yield
+        return
+    before = count()
+    use(1)
+    try:
+        yield
+    finally:
+        use(before)
+
+
+@cache
+def _getter() -> Callable[[], int] | None:
+    """What tells the number of numpy's threads; none where `setter` gives none."""
+    use = setter()
+    if use is None:
+        return None
+    library = ctypes.CDLL(import_module("numpy._core._multiarray_umath").__file__)
+    return getattr(library, use.__name__.replace("_set_", "_get_"), None)
 
 
 class Pace:

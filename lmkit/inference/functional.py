@@ -76,6 +76,35 @@ def gelu(x: Floats) -> Floats:
     return cast(Floats, np.divide(x, inner, out=inner))
 
 
+_ERF = (0.3275911 / math.sqrt(2), 1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
+
+
+def gelu_erf(x: Floats) -> Floats:
+    """x Phi(x) = x/2 (1 + erf(x / sqrt(2))). Hendrycks and Gimpel (2016).
+
+    Abramowitz and Stegun (1964), 7.1.26: 1 - erf(z) = (a1 t + ... + a5 t^5) exp(-z^2) with t = 1 / (1 + p z), z >= 0,
+    to 1.5e-7, which is float32's own rounding.
+    """
+    inner, *coefficients, half, one = _numbers(x.dtype, *_ERF, 0.5, 1.0)
+    size: Any = np.abs(x)
+    t: Any = size * inner
+    t += one
+    np.divide(one, t, out=t)
+    tail: Any = t * coefficients[0]
+    for coefficient in coefficients[1:]:
+        tail += coefficient
+        tail *= t
+    np.multiply(size, size, out=t)
+    t *= -half
+    np.exp(t, out=t)
+    tail *= t  # 1 - erf(|x| / sqrt(2))
+    tail *= size
+    tail *= half
+    np.maximum(x, x.dtype.type(0), out=size)  # x Phi(x) = max(x, 0) - |x| (1 - erf) / 2
+    size -= tail
+    return cast(Floats, size)
+
+
 def silu(x: Floats) -> Floats:
     """x sigmoid(x). Elfwing et al. (2018). As `sigmoid`, exp may overflow."""
     (one,) = _numbers(x.dtype, 1.0)

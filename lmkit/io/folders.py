@@ -10,7 +10,7 @@ from lmkit.io.atomic_replacement import new_folder
 
 TENSORS = ".safetensors"  # files of any size
 TOKENIZERS = ("tokenizer", "vocab", "merges", "added_tokens")
-WITHIN = ("additional_chat_templates",)
+WITHIN = ("additional_chat_templates", "1_Pooling")
 """Folders within a folder whose files belong to it, named as `folder/file`."""
 
 

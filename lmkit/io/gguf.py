@@ -23,7 +23,7 @@ def read(name: str) -> tuple[dict[str, Any], Mapping[str, Tensor]]:
     try:
         from gguf import GGUFReader
     except ImportError:
-        raise MissingError("reading GGUF files needs gguf", hint="pip install gguf") from None
+        raise MissingError("reading GGUF files needs gguf", package="gguf") from None
     try:
         reader = GGUFReader(name)
         values = {key: field.contents() for key, field in reader.fields.items()}

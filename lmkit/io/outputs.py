@@ -5,15 +5,16 @@ import os
 import stat
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from lmkit.errors import OutputError, UsageError
 from lmkit.io.atomic_replacement import replacing
+from lmkit.io.messages import Terminal
 from lmkit.io.streams import STDIN, display, reason
-from lmkit.io.terminal import VisibleStream, is_terminal
+from lmkit.io.terminal import WIDTH, VisibleStream, columns_asked, columns_of, is_terminal, styled
 
 
 def make_folder(name: str) -> None:
@@ -34,15 +35,49 @@ def _encoded(text: str) -> bytes:
         return text.encode(errors="backslashreplace")
 
 
+class Screen:
+    """The terminal that is standard output."""
+
+    def __init__(self, stream: VisibleStream) -> None:
+        self._stream = stream
+
+    @property
+    def columns(self) -> int:
+        """The width of what is shown: what `COLUMNS` says, otherwise that of the terminal as it is now."""
+        return columns_asked() or columns_of(sys.stdout)
+
+    def heading(self, text: str) -> str:
+        """The text in the style of headings."""
+        return styled(text, "heading", sys.stdout)
+
+    def aside(self, text: str) -> str:
+        """The text in the style of what is less important."""
+        return styled(text, "aside", sys.stdout)
+
+    def show(self, text: str) -> None:
+        """Shows lines; what they hold must be `visible`, but for styles."""
+        self._stream.show(text + "\n")
+        self._stream.flush()
+
+
 class Output:
     """Where results go: stdout, or a file that appears whole when all is written."""
 
     def __init__(self, stream: IO[bytes] | VisibleStream, *, live: bool) -> None:
         self._stream = stream
         self._live = live
+        self._held: Callable[[], None] | None = None
+        self.screen = Screen(stream) if isinstance(stream, VisibleStream) else None
+        """The terminal that results go to; None where they go to a file or a pipe."""
+
+    @property
+    def columns(self) -> int:
+        """The width of pictures made of text."""
+        return self.screen.columns if self.screen is not None else columns_asked() or WIDTH
 
     def write(self, data: bytes | memoryview) -> None:
         """Writes bytes."""
+        self.release()
         self._stream.write(data)
 
     def line(self, text: str) -> None:
@@ -51,9 +86,26 @@ class Output:
 
     def answer(self, data: bytes) -> None:
         """Writes what answers a block of lines, at once where a reader may be waiting for it."""
-        self._stream.write(data)
+        self.write(data)
         if self._live:
             self._stream.flush()
+
+    def hold(self, rest: Callable[[], None]) -> None:
+        """Has `rest` called before anything else is written, and at the end: it shows what waits for its like."""
+        if self._held is not None and self._held != rest:
+            self.release()
+        self._held = rest
+
+    def release(self) -> None:
+        """Shows what waits."""
+        held, self._held = self._held, None
+        if held is not None:
+            held()
+
+
+def _wipe_progress() -> None:
+    if Terminal.current is not None:
+        Terminal.current.clear()
 
 
 @contextmanager
@@ -81,10 +133,14 @@ def _standard_output(binary: bool, *, live: bool) -> Iterator[Output]:
     expect_output(None, binary=binary)
     stream = sys.stdout.buffer
     if not binary and is_terminal(sys.stdout):
-        shown = VisibleStream(stream)
-        yield Output(shown, live=True)
-        shown.finish()
-        stream.flush()
+        shown = VisibleStream(stream, _wipe_progress)
+        output = Output(shown, live=True)
+        try:
+            yield output
+        finally:  # what was found before a failure is shown, as a pipe would have it
+            output.release()
+            shown.finish()
+            stream.flush()
         return
     status = _status(sys.stdout)
     plain_file = status is None or stat.S_ISREG(status.st_mode)

@@ -22,7 +22,7 @@ def rows(name: str, fields: Sequence[str] | None = None) -> Iterator[list[dict[s
         import pyarrow
         from pyarrow import parquet
     except ImportError:
-        raise MissingError("Parquet is read with pyarrow", hint="pip install 'lmkit-cli[parquet]'") from None
+        raise MissingError("Parquet is read with pyarrow", package="pyarrow") from None
     shown, number = streams.display(name), 0
     with _seekable(name) as stream:
         try:

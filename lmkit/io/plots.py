@@ -33,13 +33,13 @@ class Points:
 
 @dataclass(frozen=True)
 class TrainingFigure:
-    """Losses over steps in nats a token; bits a byte of text are `bits_per_nat` times that."""
+    """Losses over steps in nats a token; bits a byte of text are `bits_per_nat` times that, None: nothing is."""
 
     title: str
     loss: Points
     validation: Points
     rate: Points
-    bits_per_nat: float
+    bits_per_nat: float | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def check(name: str) -> None:
     if _format(name) not in FORMATS:
         raise UsageError(f"{name}: a figure is a .png or an .svg")
     if find_spec("matplotlib") is None:
-        raise MissingError("figures are drawn with matplotlib", hint="pip install 'lmkit-cli[plot]'")
+        raise MissingError("figures are drawn with matplotlib", package="matplotlib")
     if not os.path.isdir(os.path.dirname(name) or "."):
         raise OutputError(f"{name}: there is no such folder")
 
@@ -70,15 +70,16 @@ def _format(name: str) -> str:
 
 def write_training(figure: TrainingFigure, name: str) -> None:
     """Draws a training curve into a file; the same curve, the same bytes. Raises OutputError."""
-    _write(name, lambda: _training(figure))
+    write_figure(name, lambda: _training(figure))
 
 
 def write_map(figure: MapFigure, name: str) -> None:
     """Draws words on a plane into a file; the same map, the same bytes. Raises OutputError."""
-    _write(name, lambda: _map(figure))
+    write_figure(name, lambda: _map(figure))
 
 
-def _write(name: str, draw: Callable[[], Any]) -> None:
+def write_figure(name: str, draw: Callable[[], Any]) -> None:
+    """Draws a matplotlib figure, which `draw` makes in this module's style, into a file. Raises OutputError."""
     check(name)
     import matplotlib
 
@@ -109,7 +110,8 @@ def _training(figure: TrainingFigure) -> Any:
     loss.set_ylabel("loss, nats a token")
     loss.grid(visible=True)
     loss.legend(loc="upper right")
-    _bits_axis(loss, figure.bits_per_nat)
+    if figure.bits_per_nat is not None:
+        _bits_axis(loss, figure.bits_per_nat)
     rate.plot(figure.rate.x, figure.rate.y, color=GREY, linewidth=1.0)
     rate.set_ylabel("learning rate")
     rate.set_ylim(bottom=0)

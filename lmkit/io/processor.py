@@ -1,4 +1,4 @@
-"""Which instructions numpy may use for sorting, chosen before it is imported.
+"""What the processor can do, and which instructions numpy may use for sorting, chosen before it is imported.
 
 numpy sorts by AVX-512 where a processor has it. On AMD's Zen 4 the instruction that this depends on, a compressing
 store to memory, is microcoded, and numpy's AVX2 sort is some five times faster. Zen 5 and Intel's processors have no
@@ -8,7 +8,7 @@ such fault. What is sorted is the same by either.
 import os
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 CPUINFO = "/proc/cpuinfo"
@@ -33,6 +33,12 @@ def sorts_slowly(lines: Iterable[str]) -> bool:
     return zen_3_or_4 and "avx512f" in found.get("flags", "").split()
 
 
+def multiplies_bfloat16(lines: Iterable[str]) -> bool:
+    """Whether the processors that lines of /proc/cpuinfo describe multiply numbers of bfloat16 themselves."""
+    known = {"avx512_bf16", "amx_bf16", "bf16"}
+    return any(not known.isdisjoint(line.partition(":")[2].split()) for line in lines)
+
+
 def choose_sorts() -> None:
     """Keep numpy, which isn't imported yet, from sorting by AVX-512 where that is slow and the user has not decided."""
     if any(name in os.environ for name in SWITCHES) or not _sorts_slowly_here():
@@ -48,9 +54,18 @@ def choose_sorts() -> None:
         os.execv(sys.executable, sys.orig_argv)
 
 
+def multiplies_bfloat16_here() -> bool | None:
+    """Whether this processor multiplies numbers of bfloat16 itself; None where it does not say."""
+    return _here(multiplies_bfloat16)
+
+
 def _sorts_slowly_here() -> bool:
+    return _here(sorts_slowly) or False
+
+
+def _here(question: Callable[[Iterable[str]], bool]) -> bool | None:
     try:
         with open(CPUINFO, encoding="utf-8", errors="replace") as lines:
-            return sorts_slowly(lines)
+            return question(lines)
     except OSError:  # not Linux
-        return False
+        return None

@@ -3,11 +3,17 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 from lmkit.errors import DataError
 from lmkit.io.outputs import Output
+from lmkit.io.streams import awaits_stdin
+from lmkit.io.tables import RowPrinter, cell_width, paired
+from lmkit.io.terminal import visible
 
+PAGE = 200  # rows of a table that are laid out together on a terminal
+PATIENCE = 1.0  # seconds after which those that there are are shown
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -66,13 +72,22 @@ def cell(value: object, digits: int = 6) -> str:
 
 
 class Table:
-    """Rows of TSV under one header, or the same records as JSON Lines."""
+    """Rows of TSV under one header, aligned on a terminal, or the same records as JSON Lines."""
 
-    def __init__(self, output: Output, columns: Sequence[str], *, as_json: bool) -> None:
-        self._output = output
-        self._columns = columns
+    def __init__(
+        self, output: Output, columns: Sequence[str], *, as_json: bool, behind: Sequence[str] = (), digits: int = 6
+    ) -> None:
+        """`behind`: columns that are alike in many rows; a terminal shows each value once, after the table."""
+        self._output, self._columns, self._behind, self._digits = output, columns, behind, digits
         self._json = as_json
         self._begun = False
+        self._printer: RowPrinter | None = None
+        if output.screen is not None and not as_json:
+            self._shown = [column for column in columns if column not in behind]
+            self._printer = RowPrinter(output.screen, [visible(name) for name in self._shown], output.screen.show)
+            self._held: list[Mapping[str, Any]] = []
+            self._asides: dict[str, None] = {}
+            self._last = monotonic()
 
     def row(self, record: Mapping[str, Any]) -> None:
         """Writes one record; a TSV shows the table's columns only."""
@@ -80,6 +95,9 @@ class Table:
 
     def rows(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Writes records that came together, as `row` would one after another."""
+        if self._printer is not None:
+            self._hold(records)
+            return
         lines = [to_json(record) if self._json else self._line(record) for record in records]
         if lines and not (self._begun or self._json):
             lines.insert(0, "\t".join(self._columns))
@@ -88,4 +106,81 @@ class Table:
             self._output.line("\n".join(lines))
 
     def _line(self, record: Mapping[str, Any]) -> str:
-        return "\t".join([cell(record.get(column)) for column in self._columns])
+        return "\t".join([cell(record.get(column), self._digits) for column in self._columns])
+
+    def _hold(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps rows for a terminal until there is a page of them, or a reader waits."""
+        for record in records:
+            self._held.append(record)
+            self._output.hold(self._finish)
+            if len(self._held) == PAGE:
+                self._print(more=True)
+        if self._held and (awaits_stdin() or monotonic() - self._last > PATIENCE):
+            self._print(more=True)
+
+    def _print(self, *, more: bool) -> None:
+        """Shows the rows that were kept."""
+        assert self._printer is not None
+        held, self._held, self._last = self._held, [], monotonic()
+        if held:
+            values = [[record.get(column) for column in self._shown] for record in held]
+            numeric = [_numeric([row[place] for row in values]) for place in range(len(self._shown))]
+            cells = [[_shown_cell(value, self._digits) for value in row] for row in values]
+            self._printer.show(cells, numeric, more=more)
+        for column in self._behind:
+            self._asides |= {f"{column}: {cell(record[column])}": None for record in held if column in record}
+
+    def _finish(self) -> None:
+        """Shows the rest, and what comes behind."""
+        assert self._output.screen is not None
+        self._print(more=False)
+        for aside in self._asides:
+            self._output.screen.show(self._output.screen.aside(visible(aside)))
+        self._asides = {}
+
+
+def _numeric(values: Sequence[object]) -> bool:
+    """Whether what a column holds are numbers."""
+    numbers = [value for value in values if value is not None]
+    return bool(numbers) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers)
+
+
+def _shown_cell(value: object, digits: int) -> str:
+    return "-" if value is None else visible(cell(value, digits))
+
+
+def write_pairs(output: Output, pairs: Iterable[tuple[str, object]], *, digits: int = 6) -> None:
+    """Names and values as lines of two columns, aligned on a terminal."""
+    cells = [(cell(name), cell(value, digits)) for name, value in pairs]
+    if output.screen is not None:
+        write_sections(output, {"": cells})
+        return
+    for line in cells:
+        output.line("\t".join(line))
+
+
+def write_sections(output: Output, sections: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+    """Names and values for a terminal under headings, all aligned alike; those of the section `""` under none."""
+    screen, lines = output.screen, list[str]()
+    assert screen is not None
+    shown = {
+        visible(title): [(visible(name), visible(value)) for name, value in pairs] for title, pairs in sections.items()
+    }
+    margin = max((cell_width(name) for pairs in shown.values() for name, _ in pairs), default=0)
+    for title, pairs in shown.items():
+        lines += ["", screen.heading(title)] if title else []
+        lines += paired(pairs, margin, screen.columns, screen.heading if len(shown) == 1 else str)
+    output.release()
+    screen.show("\n".join(lines))
+
+
+def write_rows(output: Output, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table that is known as a whole, whose columns may have equal names."""
+    if output.screen is None:
+        for line in (header, *rows):
+            output.line("\t".join(map(cell, line)))
+        return
+    output.release()
+    numeric = [_numeric([row[place] for row in rows]) for place in range(len(header))]
+    printer = RowPrinter(output.screen, [visible(cell(name)) for name in header], output.screen.show)
+    printer.show([[_shown_cell(value, 6) for value in row] for row in rows], numeric, more=False)

@@ -22,6 +22,8 @@ STDIN = "-"
 BLOCK = 4 << 20
 SNIFF = 1 << 20  # bytes of a file by which its format is known
 Extent = Callable[[bytearray], int]
+_stdin_read = False
+"""Whether standard input is an input of the command."""
 _CORRUPT = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 
 
@@ -36,8 +38,10 @@ def reason(error: OSError) -> str:
 
 
 def _stdin() -> BinaryIO:
+    global _stdin_read
     if sys.stdin is None:
         raise DataError("standard input is closed")
+    _stdin_read = True
     if is_terminal(sys.stdin) and is_terminal(sys.stderr):
         print("lmkit: reading from the terminal; end with Ctrl-D", file=sys.stderr)
     return sys.stdin.buffer
@@ -63,12 +67,18 @@ def zstandard(purpose: str) -> Any:
         try:
             from backports import zstd
         except ImportError:
-            raise MissingError(f"{purpose} needs backports.zstd", hint="pip install backports.zstd") from None
+            raise MissingError(f"{purpose} needs backports.zstd", package="backports.zstd") from None
     return zstd
 
 
 def _zstandard(raw: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, zstandard("reading .zst").ZstdFile(raw))
+
+
+def is_compressed(name: str) -> bool:
+    """Whether a plain file is compressed, by its first bytes. Raises OSError."""
+    with open(name, "rb") as plain:
+        return _decompressed(plain, plain.read(10)) is not plain
 
 
 @contextmanager
@@ -127,6 +137,16 @@ def _soon(stream: BinaryIO) -> bool:
 
     try:
         return bool(select.select([stream], [], [], 0.002)[0])
+    except (OSError, ValueError):  # nothing that can be waited for
+        return False
+
+
+def awaits_stdin() -> bool:
+    """Whether standard input is read, and has nothing to give at this moment: an answer may be waited for."""
+    import select
+
+    try:
+        return _stdin_read and sys.stdin is not None and not select.select([sys.stdin], [], [], 0)[0]
     except (OSError, ValueError):  # nothing that can be waited for
         return False
 

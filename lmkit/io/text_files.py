@@ -12,6 +12,26 @@ from lmkit.io.streams import BLOCK, arriving, display, open_input
 BOM = b"\xef\xbb\xbf"
 
 
+MARKS = (  # byte order marks, the longer first
+    (b"\xff\xfe\0\0", "UTF-32"),
+    (b"\0\0\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
+
+
+def _hint(start: bytes, *, forgiving: bool) -> str | None:
+    """What to do about a file that begins so and is not UTF-8."""
+    from lmkit.checkpoint import is_checkpoint
+
+    if is_checkpoint(start[:9]):
+        return "it is a checkpoint, not a text: -m names a model"
+    for mark, encoding in MARKS:
+        if start.startswith(mark):
+            return f"this looks like {encoding}: convert it with iconv -f {encoding} -t UTF-8"
+    return "--encoding-errors replace substitutes U+FFFD; iconv converts other encodings" if forgiving else None
+
+
 @dataclass
 class TextReader:
     """Text files read as lines of UTF-8.
@@ -137,13 +157,10 @@ class TextReader:
                 return text.encode()
             before = block[: error.start]
             column = error.start - before.rfind(b"\n") + (0 if b"\n" in before else column)
-            hint = "--encoding-errors replace substitutes U+FFFD" if self.forgiving else None
-            if lines == 0 and block[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                hint = "this looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8"
             raise DataError(
                 f"{display(name)}:{lines + before.count(10) + 1}: not UTF-8 "
                 f"(byte 0x{block[error.start]:02x}, column {column})",
-                hint=hint,
+                hint=_hint(block if lines == 0 else b"", forgiving=self.forgiving),
             ) from None
         return block
 

@@ -17,12 +17,21 @@ file name is stdin, and so is a missing FILE. Only one input can be stdin.
 Results go to stdout, or with `-o` to a file that is replaced atomically when it is complete.
 An unfinished file has no name or, on file systems without unnamed files, the name
 `.FILE.*.part`; the next command that writes FILE removes what a killed command left. Messages
-and progress go to stderr. A checkpoint is not written to a terminal. Control characters and
-bidirectional overrides are shown escaped on a terminal. An output that is also an input, stdin
+and progress go to stderr. A checkpoint is not written to a terminal. An output that is also an input, stdin
 included, is refused. With `--json` each line of a result is a JSON object.
 
 A YAML file named with `--config` can supply options: long names without dashes, and values.
 Options on the command line override it. `--print-config` prints such a file.
+"""
+TERMINAL = """
+Results that are tab-separated in files and pipes are aligned tables on a terminal. Columns of text
+are folded to its width. A table with too many numbers for the width is turned: each record is a
+column. Signatures follow the table. `--json` and `--bare` print the same everywhere. Control
+characters and bidirectional overrides are shown escaped.
+
+Work of more than two seconds shows its progress in one line: share, time left, loss and rate, as
+many as the width has room for. It is wiped at the end. Where stderr is no terminal, there is a
+plain line every 30 seconds instead. `--quiet` turns both off.
 """
 LIMITS = """
 Memory is bounded by the model and by buffers, not by the size of the input. A file or a line that
@@ -48,9 +57,10 @@ STATUSES = {
     Status.TERMINATED: "Terminated.",
 }
 ENVIRONMENT = {
-    "NO_COLOR": "If set, turns colours off.",
-    "FORCE_COLOR": "If set, colours files and pipes like a terminal.",
-    "COLUMNS": "Width of help texts, instead of the terminal's.",
+    "NO_COLOR": "If set and not empty, turns colours off, also those of `FORCE_COLOR`.",
+    "FORCE_COLOR": "If set and not empty, colours help and messages in files and pipes too. Results stay plain there.",
+    "TERM": "If `dumb`, there are no colours, and progress is a plain line every 30 seconds.",
+    "COLUMNS": "Width of help texts and tables, instead of 80 columns and the terminal's width.",
     "TMPDIR": "Folder for temporary files. The file of `-o` is prepared in its own folder instead.",
     "OMP_NUM_THREADS": "Threads of numerical libraries. `--threads` sets those of lmkit.",
     "NPY_DISABLE_CPU_FEATURES": "CPU instructions that numpy avoids. Commands that sort set it on AMD Zen 4, where "
@@ -85,6 +95,7 @@ def page(node: Node, topics: Iterable[str]) -> str:
         lines += ["All exit statuses are listed in", ".BR lmkit (1)."]
     else:
         lines += [".SH STREAMS AND FILES", *paragraphs(STREAMS)]
+        lines += [".SH TERMINAL", *paragraphs(TERMINAL)]
         lines += [".SH EXIT STATUS", *tagged((bold(str(int(status))), text) for status, text in STATUSES.items())]
         stated = "\n".join(f"    {limit.what:<40} {limit}" for limit in size_limits.STATED)
         lines += [".SH LIMITS", *paragraphs(LIMITS.format(stated=stated))]

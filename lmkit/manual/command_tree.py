@@ -22,7 +22,8 @@ that can do its task.
 `lmkit COMMAND --help` describes a command briefly, a page such as lmkit-ngram-fit(1) in full.
 """
 EXAMPLES = """
-lmkit data text python-docs > train.txt
+lmkit data text python-docs > text.txt
+head -n 2000 text.txt > train.txt; tail -n +2001 text.txt > test.txt
 lmkit ngram fit train.txt -o model.lm
 lmkit ppl -m model.lm test.txt
 lmkit ngram fit train.txt | lmkit ppl test.txt

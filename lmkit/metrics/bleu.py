@@ -52,7 +52,7 @@ def _metrics(tokenize: str, *, lowercase: bool) -> dict[str, Any]:
         from sacrebleu.metrics.bleu import BLEU
         from sacrebleu.metrics.chrf import CHRF
     except ImportError:
-        raise MissingError("BLEU and chrF need sacrebleu", hint="pip install 'lmkit-cli[eval]'") from None
+        raise MissingError("BLEU and chrF need sacrebleu", package="sacrebleu") from None
     return {
         "bleu": BLEU(tokenize=tokenize, lowercase=lowercase, force=True),
         "chrf": CHRF(lowercase=lowercase),

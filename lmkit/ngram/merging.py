@@ -9,11 +9,40 @@ from collections.abc import Sequence
 import numpy as np
 
 from lmkit.array_storage import Array, Memory, Storage
-from lmkit.errors import UsageError
+from lmkit.errors import CheckpointError, UsageError
+from lmkit.ngram.count_file import CountFile
 from lmkit.ngram.tables import SHIFT, WORD, Counts, Level, make_key, sorting
 from lmkit.protocols import I32, I64, Ints
+from lmkit.tokenization.normalization import of_tokenizer
+from lmkit.tokenization.vocabulary_union import unite_tokenizers
 
 STEP = 1 << 20  # n-grams of all runs together that are merged at a time
+
+
+def merge_files(files: Sequence[CountFile], names: Sequence[str], storage: Storage | None = None) -> CountFile:
+    """Return the sum of count files, ids in the order of first appearance; `names` are for messages.
+
+    Raises UsageError for other orders, tokens or normalizations, and for vocabularies that can't be united.
+    """
+    first, normalization = files[0], of_tokenizer(files[0].tokenizer)
+    for file, name in zip(files, names, strict=True):
+        if (file.counts.order, file.tokenizer.kind) != (first.counts.order, first.tokenizer.kind):
+            raise UsageError(
+                f"{name}: order {file.counts.order} over {file.tokenizer.kind}s cannot be added to "
+                f"order {first.counts.order} over {first.tokenizer.kind}s"
+            )
+        if (own := of_tokenizer(file.tokenizer)) != normalization:
+            raise UsageError(f"{name}: counts of text with {own} cannot be added to counts with {normalization}")
+    try:
+        tokenizer, maps = unite_tokenizers([file.tokenizer for file in files])
+    except CheckpointError as error:
+        raise UsageError(str(error)) from None
+    runs = []
+    for file, words in zip(files, maps, strict=True):
+        same = file.tokenizer.digest == tokenizer.digest
+        run = file.counts if same else remap(file.counts, words, tokenizer.size)
+        runs.append(run if same or storage is None else move(run, storage))
+    return CountFile(merge(runs, storage), tokenizer)
 
 
 def move(counts: Counts, storage: Storage) -> Counts:

@@ -8,7 +8,8 @@ from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
 from lmkit.architectures.config import ModelConfig
-from lmkit.architectures.families import FAMILIES, imported
+from lmkit.architectures.encoder_model import LoadedEncoder
+from lmkit.architectures.families import NETWORKS, imported
 from lmkit.architectures.neural_model import LoadedModel
 from lmkit.nn.network import Network
 from lmkit.protocols import F32, Ints
@@ -33,7 +34,7 @@ class _Unfilled(TorchFunctionMode):
 
 def network(settings: ModelConfig, **options: Any) -> Network:
     """A network whose weights are not yet filled."""
-    made: Network = imported(FAMILIES[settings.kind].network)(settings, **options)
+    made: Network = imported(NETWORKS[settings.kind].network)(settings, **options)
     return made
 
 
@@ -50,7 +51,7 @@ def embed(made: Network, tokens: Ints, vectors: F32) -> None:
         made.embed_tokens.weight[torch.from_numpy(tokens)] = torch.from_numpy(vectors)
 
 
-def loaded(weights: LoadedModel, **options: Any) -> Network:
+def loaded(weights: LoadedModel | LoadedEncoder, **options: Any) -> Network:
     """A network with the weights of a checkpoint; no first values are made for these to replace."""
     with _Unfilled():
         made = network(weights.settings, **options)

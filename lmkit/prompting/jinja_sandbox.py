@@ -194,4 +194,4 @@ class LimitedTemplate:
 def _check_installed() -> None:
     """Raise MissingError without Jinja2."""
     if find_spec("jinja2") is None:
-        raise MissingError("this template needs Jinja2", hint="pip install 'lmkit-cli[prompt]'")
+        raise MissingError("this template needs Jinja2", package="jinja2")

@@ -17,7 +17,7 @@ def build(document: Mapping[str, Any]) -> Any:
     try:
         from tokenizers import Tokenizer
     except ImportError:
-        raise MissingError("this needs the tokenizers library", hint="pip install tokenizers") from None
+        raise MissingError("this needs the tokenizers library", package="tokenizers") from None
     if not is_quick(document):
         return LimitedLibrary(document)
     with failures("can't use the file"):

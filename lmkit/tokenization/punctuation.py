@@ -23,10 +23,10 @@ def _marks() -> Bool:
     return marks
 
 
-def separate(block: bytes, *, remove: bool = False) -> bytes:
+def separate(block: bytes, *, remove: bool = False, keep_names: bool = True) -> bytes:
     """Return a text with a space on both sides of each punctuation mark, or to `remove` with one in its place.
 
-    The words `<unk>`, `<s>` and `</s>`, which corpora have for unknown words and sentence marks, stay.
+    The words `<unk>`, `<s>` and `</s>`, which corpora have for unknown words and sentence marks, stay if `keep_names`.
     """
     text = block.decode(errors="surrogateescape")
     plain = block.isascii()
@@ -34,7 +34,7 @@ def separate(block: bytes, *, remove: bool = False) -> bytes:
         block if plain else text.encode("utf-32-le", "surrogatepass"), dtype="u1" if plain else "<u4"
     )
     marked = _marks()[points]
-    for name in _NAMES.finditer(text):
+    for name in _NAMES.finditer(text) if keep_names else ():
         marked[name.start() : name.end()] = False
     if remove:
         separated = np.where(marked, points.dtype.type(_SPACE), points)

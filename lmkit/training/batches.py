@@ -23,16 +23,23 @@ class Batch:
     arrays  arrays by name, (B, ...) each: ids, masks, labels, whatever the objective reads
     weight  how many predictions count: the mean loss is the summed one divided by this
     fresh   whether rows begin anew, not where the batch before ended
+    size    how many tokens are read; None: as many as are predicted
     """
 
     arrays: Mapping[str, Array]
     weight: int
     fresh: bool = True
+    size: int | None = None
 
     @property
     def rows(self) -> int:
         """B."""
         return len(next(iter(self.arrays.values())))
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens are read."""
+        return self.weight if self.size is None else self.size
 
     def take(self, rows: I64) -> dict[str, Array]:
         """Return these rows of every array."""

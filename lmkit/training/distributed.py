@@ -116,6 +116,10 @@ class NetworkWithObjective(nn.Module):
         with torch.autocast(self._device, torch.bfloat16, enabled=self._bf16):
             return self._objective.loss(self.network, batch, state)
 
+    def loss(self, batch: Tensors) -> Loss:
+        """Return the loss of rows that begin anew; see `SharedNetwork`."""
+        return self._objective.loss(self.network, batch, None)
+
     def hidden(self, ids: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Return the network's hidden vectors; see `SharedNetwork`."""
         hidden, after = self.network(ids, state)
@@ -145,3 +149,9 @@ class SharedNetwork:
         with torch.inference_mode(False), torch.no_grad():
             logits: Tensor = self._module.logits(hidden)
         return logits
+
+    def loss(self, batch: Tensors) -> Loss:
+        """Return the loss of rows that begin anew; see `Objective.loss`."""
+        with torch.inference_mode(False), torch.no_grad():
+            loss: Loss = self._module.loss(batch)
+        return loss

@@ -26,7 +26,7 @@ from lmkit.nn.sharded_tensors import shard_tensor
 from lmkit.protocols import I64
 from lmkit.training.batches import Batch, Batches
 from lmkit.training.distributed import NetworkWithObjective, ProcessGroup, SharedNetwork
-from lmkit.training.objectives.objective import Arrays, Objective
+from lmkit.training.objectives.objective import Arrays, Objective, Tensors, tensors_of
 from lmkit.training.optimizers import AdamW, Muon, clip
 from lmkit.training.plan import Plan
 from lmkit.training.validation import Validation
@@ -38,7 +38,7 @@ HIGHEST_RATE = 1e30  # what float32 can be multiplied by a few times
 class TrainStep:
     """One step of `total`: means over its predictions before it moves the weights, by name; the gradient's norm.
 
-    `tokens` counts the predictions of all steps so far.
+    `tokens` counts those that were learned from in all steps so far.
     """
 
     step: int
@@ -83,11 +83,13 @@ class Trainer:
         self._world = world or ProcessGroup()
         self._device = network.device
         module = NetworkWithObjective(network, objective, plan.precision)
-        self._module: Any = self._world.wrap(module, shard=shard, methods=("hidden", "logits"))
+        self._module: Any = self._world.wrap(module, shard=shard, methods=("hidden", "logits", "loss"))
         self._scored: Any = SharedNetwork(network, self._module) if shard else network
         if compiled:
             self._module = torch.compile(self._module)
-        parameters: dict[str, Tensor] = dict(network.named_parameters())
+        parameters: dict[str, Tensor] = {
+            name: tensor for name, tensor in network.named_parameters() if tensor.requires_grad
+        }
         matrices = network.matrices() if plan.optimizer == "muon" else {}
         self._adam = AdamW({name: tensor for name, tensor in parameters.items() if name not in matrices})
         self._muon = Muon({name: parameters[name] for name in matrices}, matrices)
@@ -168,7 +170,7 @@ class Trainer:
         sums, lanes = self._gradients(batch)
         norm = clip(self._adam.parameters + self._muon.parameters, self.plan.clip)
         totals = self._world.summed(list(sums.values()))
-        numbers = {name: total / max(1, batch.weight) for name, total in zip(sums, totals, strict=True)}
+        numbers = self._objective.numbers(dict(zip(sums, totals, strict=True)), batch.weight)
         if not all(map(math.isfinite, (*numbers.values(), norm))):
             self._forget_gradients()
             raise Diverged(f"the loss at step {self.step + 1} is not a number any more")
@@ -176,7 +178,7 @@ class Trainer:
         self._move(factor)
         self._lanes = lanes
         self.step += 1
-        self.tokens += batch.weight
+        self.tokens += batch.tokens
         spent = self.seconds + time.perf_counter() - begun
         (self.seconds,) = self._world.summed([spent if self._world.first else 0.0])  # one clock for all
         return TrainStep(
@@ -200,13 +202,13 @@ class Trainer:
             after.append(_detached(state))
         return totals, after
 
-    def _rows(self, batch: Batch, part: I64) -> dict[str, Tensor]:
-        """The rows of a part on the device; for an empty one a row with nothing to predict. Integers become int64."""
+    def _rows(self, batch: Batch, part: I64) -> Tensors:
+        """The rows of a part on the device; for an empty one a row with nothing to predict."""
         if len(part):
             arrays: Arrays = batch.take(part)
         else:
             arrays = self._objective.without_predictions(batch.take(np.zeros(1, dtype=np.int64)))
-        return {name: torch.from_numpy(_widened(array)).to(self._device) for name, array in arrays.items()}
+        return tensors_of(arrays, self._device)
 
     def _parts(self, rows: int) -> list[I64]:
         """Which rows this process takes at once; in as many parts in every process, so that all exchange as often.
@@ -281,10 +283,6 @@ class Trainer:
 
 def _tensors(state: State) -> tuple[Tensor, ...]:
     return state if isinstance(state, tuple) else (state,)
-
-
-def _widened(array: Array) -> Array:
-    return array.astype(np.int64) if array.dtype.kind in "iu" else array
 
 
 def _detached(state: State) -> State:

@@ -161,7 +161,14 @@ def test_a_file_becomes_a_checkpoint_or_a_folder(
     assert lmkit("info", "--json", "model.lm").records[0]["parameters"] == settings.parameters
     assert lmkit("convert", "model.gguf", "--to", "huggingface", "-o", "folder").status == 0
     assert lmkit("bpe", "encode", "-m", "folder", stdin=b"ab ab\n").text == "256 257\n"
-    assert "hint: `lmkit convert`" in fails(4, "ppl", "-m", "model.gguf", stdin=b"a").stderr
+    (direct,) = lmkit("score", "--json", "-m", "model.gguf", stdin=b"ab ab\n").records
+    (converted,) = lmkit("score", "--json", "-m", "model.lm", stdin=b"ab ab\n").records
+    assert direct["nats"] == converted["nats"]
+    assert direct["signature"] != converted["signature"]
+    assert lmkit("bpe", "encode", "-m", "model.gguf", stdin=b"ab ab\n").text == "256 257\n"
+    (work / "a.txt").write_bytes(b"a\n")
+    stdin = (work / "model.gguf").read_bytes()
+    assert "hint: `lmkit convert`" in fails(4, "ppl", "a.txt", stdin=stdin).stderr
     (work / "cut.gguf").write_bytes((work / "model.gguf").read_bytes()[:2000])
     assert "cut.gguf: damaged GGUF file" in fails(4, "convert", "cut.gguf", "-o", "x.lm").stderr
     (work / "junk.gguf").write_bytes(b"GGUF" + b"\xff" * 100)

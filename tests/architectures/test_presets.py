@@ -21,6 +21,19 @@ def test_a_small_shape_with_changes():
     assert (changed.tied, changed.layers, changed.positions) == (False, 1, "learned")
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("bert-base", 109_482_240),
+        ("roberta", 124_644_096),
+        ("electra-small", 13_483_008),
+        ("modernbert-base", 149_014_272),
+    ],
+)
+def test_bodies_of_published_encoders_have_their_size(name, parameters):
+    assert presets.published(name).parameters == parameters
+
+
 @pytest.mark.parametrize("of", [lambda: presets.transformer("gpt3", vocabulary=2, context=2),
                                 lambda: presets.published("fast")])  # fmt: skip
 def test_names_that_there_are_not(of):

@@ -40,7 +40,7 @@ def test_masks(arguments, rows, lmkit):
 
 
 def test_weights_of_a_text(lmkit, model):
-    done = lmkit("attention", "-m", "model.lm", "--text", "the cat sat the")
+    done = lmkit("attention", "-m", "model.lm", "--text", "the cat sat the", "--json")
     (record,) = done.records
     assert record["tokens"] == ["<s>", "the", "cat", "sat", "the"]
     weights = np.array(record["weights"])
@@ -52,8 +52,26 @@ def test_weights_of_a_text(lmkit, model):
     assert single["weights"] == record["weights"][1][2]
     rows = lmkit("attention", "-m", "model.lm", "--text", "the cat sat the", *one).rows
     assert [row["token"] for row in rows] == ["0:<s>", "1:the", "2:cat", "3:sat", "4:the"]
-    assert [float(row["0:<s>"]) for row in rows] == pytest.approx(weights[1, 2, :, 0].tolist(), rel=1e-5)
-    assert lmkit("attention", "-m", "model.lm", "--text", "").records[0]["weights"] == [[[[1.0]]] * 4] * 2
+    assert [row["0:<s>"] for row in rows] == [f"{weight:.2f}" for weight in weights[1, 2, :, 0]]
+    assert [row["4:the"] for row in rows[:-1]] == ["0"] * 4
+    alone = lmkit("attention", "-m", "model.lm", "--text", "", "--json").records[0]
+    assert alone["weights"] == [[[[1.0]]] * 4] * 2
+
+
+def test_a_person_sees_what_the_last_token_attends_to(lmkit, model):
+    command = ["attention", "-m", "model.lm", "--text", "the cat sat the"]
+    weights = np.array(lmkit(*command, "--json").records[0]["weights"])
+    rows = lmkit(*command).rows
+    assert [(row["layer"], row["head"]) for row in rows] == [(str(i), str(j)) for i in range(2) for j in range(4)]
+    for row in rows:
+        last = weights[int(row["layer"]), int(row["head"]), -1]
+        assert row["token"] == "4:the"
+        for rank, column in enumerate(("first", "second", "third"), 1):
+            token, weight = row[column].split(" ")
+            place = int(token.split(":")[0])
+            assert last[place] == sorted(last)[-rank]
+            assert weight == f"{last[place]:.2f}"
+    assert [list(row)[3:] for row in lmkit(*command[:-1], "").rows] == [["first"]] * 8
 
 
 @pytest.mark.parametrize(

@@ -414,3 +414,18 @@ def test_a_cache_is_not_an_output_too(fails, lmkit, shelf, write):
     command = ["prompt", "answer", "-m", shelf["juan.lm"], "--labels", "yo,no", "--prompt", "yo ", "--cache", "c"]
     assert lmkit(*command).status == 0
     assert "would be overwritten" in fails(2, *command, "-o", "c").stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "how"),
+    [
+        (["ppl", "test.txt"], "-m MODEL"), (["ppl"], "-m MODEL"), (["score", "test.txt"], "-m MODEL"),
+        (["sample"], "-m MODEL"), (["next"], "-m MODEL"), (["bpe", "encode", "test.txt"], "-m MODEL"),
+        (["w2v", "similar", "a"], "-m MODEL"), (["info"], "MODEL"), (["convert"], "INPUT"),
+    ],
+)  # fmt: skip
+def test_without_a_model_the_message_says_how_to_give_one(fails, write, monkeypatch, command, how):
+    write("test.txt", b"a\n")
+    assert f"no model: give {how}, or pipe one in" in fails(2, *command).stderr
+    monkeypatch.setattr("lmkit.commands.loading.models.is_terminal", lambda _stream: True)
+    assert f"no model: give {how}, or pipe one in" in fails(2, *command, stdin=b"typed").stderr

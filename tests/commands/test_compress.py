@@ -59,7 +59,7 @@ def test_sizes(lmkit, shelf, write):
     sizes = json.loads(done.stderr)
     assert list(sizes) == [
         "text_bytes", "compressed_bytes", "bits_per_byte", "model_bits", "lines", "tokens", "escapes", "raw_bytes",
-        "signature",
+        "signature", "command",
     ]  # fmt: skip
     assert sizes["text_bytes"] == text.stat().st_size
     assert sizes["compressed_bytes"] == len(done.stdout)
@@ -70,7 +70,7 @@ def test_sizes(lmkit, shelf, write):
     assert 8 * len(done.stdout) <= sizes["model_bits"] + 64
     assert sizes["signature"].startswith("kind:ngram|order:3|smoothing:modified-kneser-ney|")
     back = lmkit("decompress", "--json", "-m", model, stdin=done.stdout)
-    assert json.loads(back.stderr) == sizes
+    assert json.loads(back.stderr) == {**sizes, "command": f"lmkit decompress --json -m {model}"}
 
 
 def test_sizes_for_people(lmkit, shelf, packed):

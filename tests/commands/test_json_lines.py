@@ -1,6 +1,7 @@
 """--json is accepted wherever a command prints JSON Lines anyway."""
 
 import json
+import shlex
 
 import pytest
 
@@ -27,6 +28,43 @@ def test_json_changes_nothing(command, lmkit, shelf, write):
     assert (plain.status, asked.status) == (0, 0), asked.stderr
     assert asked.stdout == plain.stdout
     assert all(isinstance(json.loads(line), dict) for line in asked.stdout.splitlines())
+
+
+CALC = [
+    ["softmax", "[1, 2]"], ["entropy", "[0.5, 0.5]"], ["perplexity", "[-1, -2]"], ["layernorm", "[1, 2, 4]"],
+    ["posenc", "--position", "1", "--dimensions", "4"], ["w2v-softmax", '{"v": [1], "u": [[1], [2]]}'],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", CALC, ids=lambda command: command[0])
+def test_json_changes_no_calculation(command, lmkit):
+    plain, asked = lmkit("calc", *command), lmkit("calc", *command, "--json")
+    assert (asked.status, asked.stdout) == (plain.status, plain.stdout)
+    json.loads(asked.text)
+
+
+REPORTS = [
+    "ppl -m MODEL --json text.txt", "ppl -m MODEL --json --explain 'text.txt'",
+    "score -m MODEL --json --pairs pairs.tsv",
+    "entropy --json --unit-of 'word' text.txt", "entropy -m MODEL --json text.txt text.txt",
+    "eval classify --json --gold text.txt text.txt", "eval text --json text.txt", "bpe stats -m MODEL --json text.txt",
+    "ngram coverage --json text.txt text.txt", "scaling plan --preset gpt2 --json",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", REPORTS)
+def test_a_report_ends_with_its_command_line(command, lmkit, shelf, write):
+    write("text.txt", b"the cat sat\nthe dog sat\n")
+    write("pairs.tsv", b"the cat\tthe the\n")
+    write("a model.lm", shelf["witten-bell-3.lm"].read_bytes())
+    words = shlex.split(command.replace("MODEL", "'a model.lm'"))
+    done = lmkit(*words)
+    assert done.status == 0, done.stderr
+    record = json.loads(done.lines[-1])
+    assert list(record)[-1] == "command"
+    assert record["command"] == shlex.join(["lmkit", *words])
+    again = lmkit(*shlex.split(record["command"])[1:])
+    assert again.stdout == done.stdout
 
 
 @pytest.mark.parametrize("command", ["fill", "chat"])

@@ -28,12 +28,23 @@ WRONG = (
 
 
 @cache
-def numeric(name):
-    """The numeric options of a command."""
+def parameters(name):
+    """The parameters of a command."""
     command = cli.build([name])
     for word in name.split():
         command = command.commands[word]
-    return [p for p in command.params if p.type.name.startswith(("int", "float")) and p.opts[0].startswith("--")]
+    return command.params
+
+
+def numeric(name):
+    """The numeric options of a command."""
+    return [p for p in parameters(name) if p.type.name.startswith(("int", "float")) and p.opts[0].startswith("--")]
+
+
+def required(name):
+    """Values for the arguments and options that a command requires."""
+    missing = [p for p in parameters(name) if p.required]
+    return ["none" if p.param_type_name == "argument" else f"{p.opts[0]}=none" for p in missing]
 
 
 NUMERIC = [(name, number) for name in command_table.COMMANDS for number in range(len(numeric(name)))]
@@ -57,7 +68,7 @@ def test_every_numeric_option_has_a_range(name):
 
 
 def refused(fails, name, option, value):
-    error = fails(2, *name.split(), f"{option.opts[0]}={value}").stderr
+    error = fails(2, *name.split(), *required(name), f"{option.opts[0]}={value}").stderr
     assert option.opts[0] in error
     assert len(error) < 500
 

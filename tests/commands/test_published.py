@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from published_models import generated, saved, torch, transformers
 
+import lmkit as package
 from lmkit.commands.loading import models as opening
+from lmkit.errors import LmkitWarning
 
 
 @pytest.fixture(autouse=True)
@@ -228,3 +230,35 @@ def test_torch_draws_no_weights_that_are_thrown_away(tmp_path: Path) -> None:
     assert torch.equal(torch.get_rng_state(), before)
     for name, array in made.to_arrays().items():
         assert (array == weights.tensors[name]).all()
+
+
+def test_a_name_finds_a_folder_in_the_hubs_cache(
+    folder: Path, work: Path, lmkit: Callable[..., Any], fails: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, cached = "c0ffee", work / "cache" / "models--org--model"
+    monkeypatch.setenv("HF_HUB_CACHE", str(work / "cache"))
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text(commit)
+    (cached / "snapshots").mkdir()
+    (cached / "snapshots" / commit).symlink_to(folder)
+    named = lmkit("score", "--json", "-m", "org/model", stdin=b"the cat\n")
+    assert named.stderr == f"lmkit: org/model: revision {commit} in the Hugging Face cache\n"
+    assert named.stdout == lmkit("score", "--json", "-m", folder, stdin=b"the cat\n").stdout
+    assert lmkit("info", "--json", "org/model").records[0]["origin"] == {"model": "org/model", "revision": commit}
+    assert lmkit("convert", "org/model", "-o", "model.lm").status == 0
+    origin = lmkit("info", "--json", "model.lm").records[0]["origin"]
+    assert origin["settings"] == {"model": "org/model", "revision": commit}
+    assert lmkit("bpe", "encode", "-m", "org/model", stdin=b"the cat\n").text
+    talk = b'{"messages": [{"role": "user", "content": "the cat"}]}\n'
+    assert lmkit("prompt", "chat", "-m", "org/model", stdin=talk).stdout == (
+        lmkit("prompt", "chat", "-m", folder, stdin=talk).stdout
+    )
+    with pytest.warns(LmkitWarning, match="revision c0ffee"):
+        assert package.load("org/model").tokenizer.digest == package.load(folder).tokenizer.digest
+    absent = fails(3, "ppl", "-m", "org/absent", stdin=b"a\n").stderr
+    assert "org/absent: no such file or folder, and no such model in the Hugging Face cache" in absent
+    assert str(work / "cache") in absent
+    assert "absent.lm: No such file" in fails(3, "ppl", "-m", "absent.lm", stdin=b"a\n").stderr
+    (work / "org").mkdir()
+    (work / "org" / "model").write_bytes(b"no model")
+    assert "org/model: neither a checkpoint" in fails(4, "info", "org/model").stderr

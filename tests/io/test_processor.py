@@ -56,6 +56,13 @@ def test_other_texts_are_of_no_such_processor(text):
     assert not processor.sorts_slowly(text.splitlines(keepends=True))
 
 
+def test_processors_say_whether_they_multiply_bfloat16():
+    flags = "flags\t\t: avx512f avx512_bf16\n"
+    assert processor.multiplies_bfloat16([flags])
+    assert processor.multiplies_bfloat16(["Features\t: fp asimd bf16\n"])
+    assert not processor.multiplies_bfloat16(cpuinfo("Xeon, Skylake").splitlines())
+
+
 def run_on(name, work, *arguments, before="", stdin=b"", **environment):
     """A command on a processor of that name; its output, and the features that numpy was kept from at the end."""
     (work / "cpuinfo").write_text(cpuinfo(name) if name in PROCESSORS else name)

@@ -12,6 +12,7 @@ from lmkit import command_table
 from lmkit.errors import Status
 from lmkit.manual import __main__ as manual
 from lmkit.manual.command_pages import STATUSES
+from lmkit.manual.command_tree import EXAMPLES
 from lmkit.manual.roff import paragraphs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +32,12 @@ def test_every_command_and_group_has_a_page(generated):
     for name in ["", *command_table.GROUPS, *command_table.COMMANDS]:
         text = generated["man/man1/" + "-".join(["lmkit", *name.split()]) + ".1"]
         assert all(f"\n.SH {title}\n" in text for title in ("NAME", "SYNOPSIS", "DESCRIPTION", "SEE ALSO"))
+
+
+def test_examples_of_the_overview_run(shell):
+    done = shell(f"set -e; {EXAMPLES}")
+    assert done.status == 0, done.stderr
+    assert "perplexity" in done.text
 
 
 def test_overview_lists_every_status():

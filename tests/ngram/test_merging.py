@@ -12,8 +12,7 @@ from small_models import MARKED, TidyDisk, check, same
 
 from lmkit.array_storage import Memory
 from lmkit.checkpoint import parse
-from lmkit.commands.ngram.count import count_bytes
-from lmkit.commands.ngram.merge import merged
+from lmkit.commands.ngram.count_files import count_bytes, merged
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.ngram import merging
 from lmkit.ngram.corpus import count_corpus

@@ -467,17 +467,6 @@ def test_a_checkpoint_is_not_written_to_a_terminal(command, model, shelf, write,
     assert "-o FILE" in error[-1]
 
 
-def test_perplexity_on_a_terminal_is_a_table(model, write):
-    write("text.txt", b"the cat\n")
-    shown, rest, status = on_terminal("ppl", "-m", model, "text.txt")
-    assert (rest, status) == (b"", 0)
-    header, row, signature = shown.splitlines()
-    assert len(header.split()) == len(row.split()) == 10
-    assert signature.startswith("signature: kind:ngram|")
-    assert "\t" not in shown
-    assert "\x1b" not in shown
-
-
 @pytest.mark.parametrize("option", ["--json", "-b"])
 def test_what_machines_read_is_the_same_on_a_terminal(option, model, write, process):
     write("text.txt", b"the cat\n")
@@ -506,7 +495,8 @@ def test_a_terminal_as_stdin_is_announced(model):
     os.close(controller)
 
 
-def test_what_a_terminal_would_obey_is_shown_escaped_there_only(model, write, process):
+def test_what_a_terminal_would_obey_is_shown_escaped_there_only(model, write, process, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
     text = b"the \x1b[31mcat \xc2\x9b \xe2\x80\xae\ttail\x7f\n"
     write("text.txt", text)
     fields = ["score", "-q", "-m", model, "text.txt"]

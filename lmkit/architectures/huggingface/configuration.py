@@ -9,6 +9,7 @@ run exactly is refused by name.
 from collections.abc import Mapping
 from typing import Any
 
+from lmkit.architectures.huggingface.encoder_configuration import CLASSES
 from lmkit.architectures.transformer import SCALING, TransformerConfig
 from lmkit.errors import CheckpointError, UsageError
 
@@ -56,7 +57,7 @@ def architecture(config: Mapping[str, Any]) -> str:
     if named is None and by_type:
         return by_type[0]
     what = named[0] if isinstance(named, list) and named else config.get("model_type")
-    raise CheckpointError(f"architecture {what!r} is not one of {', '.join(KINDS)}")
+    raise CheckpointError(f"architecture {what!r} is not one of {', '.join((*KINDS, *CLASSES))}")
 
 
 def settings_of(config: Mapping[str, Any]) -> TransformerConfig:

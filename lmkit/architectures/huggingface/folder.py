@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from lmkit.architectures import published_settings
+from lmkit.architectures.config import ModelConfig
 from lmkit.architectures.huggingface import tensors
 from lmkit.architectures.huggingface.configuration import DEFAULTS, GPT2, LLAMA, QWEN2, architecture, settings_of
 from lmkit.architectures.neural_model import LoadedModel
 from lmkit.architectures.published_settings import CONFIG, Files, Published
 from lmkit.architectures.published_settings import TOKENIZER as TOKENIZER_CONFIG
 from lmkit.architectures.transformer import TransformerConfig
-from lmkit.checkpoint import Stored, stored_tensors
+from lmkit.checkpoint import Stored, canonical, stored_tensors
 from lmkit.data.sequences import ALONE, ALWAYS, TextFormat
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
+from lmkit.tokenization import tokenizers
 from lmkit.tokenization.formats import gpt2, line_ends, sentencepiece
 from lmkit.tokenization.formats.vocab_and_merges import parse_json
 
@@ -39,13 +41,8 @@ class Description:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over settings and names, types, shapes and both ends of all tensors: quick, whatever their size."""
-        seen = hashlib.sha256(repr(self.settings).encode())
-        for name, tensor in sorted(self.stored.items()):
-            seen.update(f"{name} {tensor.dtype} {tensor.shape} ".encode())
-            seen.update(tensor.data[:_SAMPLE])
-            seen.update(tensor.data[-_SAMPLE:])
-        return seen.hexdigest()
+        """See `digest_of`."""
+        return digest_of(self.settings, self.stored)
 
     @property
     def without(self) -> tuple[str, ...]:
@@ -57,6 +54,19 @@ class Description:
             ".mlp.": self.architecture == LLAMA and self.config.get("mlp_bias", False),
         }
         return tuple(part for part, there in has.items() if not there)
+
+
+def digest_of(settings: ModelConfig, stored: Mapping[str, Stored]) -> str:
+    """SHA-256 over settings and names, types, shapes and both ends of all tensors: quick, whatever their size.
+
+    It is in signatures and cache keys, so no name of the code may be part of it.
+    """
+    seen = hashlib.sha256(canonical([settings.kind, settings.to_json()]).encode())
+    for name, tensor in sorted(stored.items()):
+        seen.update(f"{name} {tensor.dtype} {tensor.shape} ".encode())
+        seen.update(tensor.data[:_SAMPLE])
+        seen.update(tensor.data[-_SAMPLE:])
+    return seen.hexdigest()
 
 
 @contextmanager
@@ -78,7 +88,7 @@ def describe(files: Files) -> Description:
     with _about(CONFIG):
         config = parse_json(bytes(files[CONFIG]), "an object of settings")
     name, settings = architecture(config), settings_of(config)
-    stored = tensors.with_prefix(name, _stored(files))
+    stored = tensors.with_prefix(name, stored_in(files))
     if settings.tied and not tensors.ties(name, stored):
         settings = replace(settings, tied=False)
     found = Description(name, config, settings, stored)
@@ -151,7 +161,24 @@ def _start(config: Mapping[str, Any], tokenizer: Tokenizer, beside: Published) -
     raise CheckpointError("no token to begin texts with: neither bos_token_id nor eos_token_id is one of its tokenizer")
 
 
-def _stored(files: Files) -> dict[str, Stored]:
+def record(files: Files) -> dict[str, Any]:
+    """What `info` says of a folder, no tensor touched. Raises CheckpointError as `read` does."""
+    found = describe(files)
+    settings, usage = found.settings, read_usage(files, found)
+    own = {"text": usage.form.to_json(), **usage.published.to_config()}
+    return {
+        "kind": settings.kind,
+        "config": {**settings.to_json(), **own, "format": found.architecture},
+        "tokenizer": {**tokenizers.describe(usage.tokenizer), **usage.published.to_tokenizer()},
+        "parameters": settings.parameters,
+        "bytes": sum(len(tensor.data) for tensor in found.stored.values()),
+        "origin": {},
+        "tensors": {key: [tensor.dtype, list(tensor.shape)] for key, tensor in sorted(found.stored.items())},
+        "digest": found.digest,
+    }
+
+
+def stored_in(files: Files) -> dict[str, Stored]:
     """The tensors of one file or of several. Raises CheckpointError where one is missing or damaged."""
     if WEIGHTS in files:
         with _about(WEIGHTS):

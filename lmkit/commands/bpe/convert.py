@@ -9,13 +9,13 @@ import typer
 
 from lmkit.commands.bpe.pretoken_counting import make_scheme
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading.provenance import checkpoint_bytes, origin
+from lmkit.commands.loading.provenance import checkpoint_bytes, content_record, origin
 from lmkit.commands.options.standard import ModelOption, Output, Run, choice
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import outputs, size_limits, streams
 
 IMPORTED = ("tokenizer.json", "gpt2", "tiktoken", "sentencepiece", "subword-nmt")
-EXPORTED = ("tokenizer.json", "gpt2", "tiktoken", "subword-nmt")
+EXPORTED = ("tokenizer.json", "gpt2", "tiktoken", "subword-nmt", "vocab.txt")
 _IN_FOLDERS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("tokenizer.model",), ("spiece.model",))
 
 
@@ -72,7 +72,7 @@ def import_(
         contents = [_content(name, known=form is not None or len(names) > 1) for name in names]
         form = form or _detected(names, contents)
         tokenizer = _read(run, form, names, contents, config, pattern)
-        record = origin("bpe import", {"format": form, "pattern": pattern}, [_record(data) for data in contents])
+        record = origin("bpe import", {"format": form, "pattern": pattern}, list(map(_record, names, contents)))
         for piece in checkpoint_bytes(_file(tokenizer), record):
             out.write(piece)
 
@@ -90,8 +90,8 @@ def export(
             "--format",
             metavar="FORMAT",
             callback=choice(*EXPORTED),
-            help="Output format: `tokenizer.json`, `gpt2` (vocab.json and merges.txt, in the folder of -o), `tiktoken` "
-            "or `subword-nmt`.",
+            help="Output format: `tokenizer.json`, `gpt2` (vocab.json and merges.txt, in the folder of -o), "
+            "`tiktoken`, `subword-nmt`, or `vocab.txt` (BERT's, of WordPiece).",
         ),
     ] = "tokenizer.json",
     output: Output = None,
@@ -223,17 +223,20 @@ def _read_tiktoken(run: Run, data: bytes, pattern: str | None) -> Any:
 
 def _written(form: str, tokenizer: Any) -> dict[str, bytes]:
     """What is to be written, by name in a folder; the empty name is the output itself."""
-    from lmkit.tokenization.formats import gpt2, subword_nmt, tiktoken, tokenizer_json_writer
+    from lmkit.tokenization.formats import gpt2, subword_nmt, tiktoken, tokenizer_json_writer, vocab_txt
 
     if form == "gpt2":
         vocabulary, merges = gpt2.write(tokenizer)
         return {"vocab.json": vocabulary, "merges.txt": merges}
-    module = {"tokenizer.json": tokenizer_json_writer, "tiktoken": tiktoken, "subword-nmt": subword_nmt}[form]
-    return {"": module.write(tokenizer)}
+    modules = {
+        "tokenizer.json": tokenizer_json_writer, "tiktoken": tiktoken, "subword-nmt": subword_nmt,
+        "vocab.txt": vocab_txt,
+    }  # fmt: skip
+    return {"": modules[form].write(tokenizer)}
 
 
-def _record(data: bytes) -> dict[str, Any]:
-    return {"bytes": len(data), "sha256": sha256(data).hexdigest()}
+def _record(name: str, data: bytes) -> dict[str, Any]:
+    return content_record(name, {"bytes": len(data), "sha256": sha256(data).hexdigest()})
 
 
 def _file(tokenizer: Any) -> Any:

@@ -7,7 +7,7 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
-from lmkit.commands.loading.provenance import Hashed, stored
+from lmkit.commands.loading.provenance import Hashed, content_record, stored
 from lmkit.commands.options.normalization import normal_forms
 from lmkit.commands.options.standard import Run, choice, suggested
 from lmkit.errors import CheckpointError, DataError, UsageError
@@ -100,7 +100,7 @@ def count_pretokens(
     counts = counter.total()
     if not len(counts):
         raise DataError("no text to learn from: the input is empty")
-    return counts, hashed.record() | stored(source, files)
+    return counts, hashed.record() | stored(reader, files, hashed.record())
 
 
 def _extent(start: bytearray) -> int:
@@ -129,7 +129,7 @@ def read_counts(files: Sequence[str], scheme: Any, *, given: bool) -> tuple[Any,
         data = streams.read_whole(name, _extent)
         if len(data) > size_limits.TABLE.size and not checkpoint.is_checkpoint(data[:9]):
             raise size_limits.TABLE.error(streams.display(name))
-        records.append({"counts": sha256(data).hexdigest()})
+        records.append(content_record(name, {"counts": sha256(data).hexdigest()}))
         with opening.error_context(name):
             if checkpoint.is_checkpoint(data[:9]):
                 content = checkpoint.parse(data)

@@ -11,7 +11,7 @@ from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run
 from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import DataError
 from lmkit.io import outputs
-from lmkit.io.records import cell, to_json
+from lmkit.io.records import Table, to_json, write_pairs
 from lmkit.io.text_sources import SourceReader
 
 
@@ -41,14 +41,12 @@ def stats(
         tokenizer = opening.open_tokenizer(names[0])
         record = _record(run, tokenizer, inputs, running_text.text_reader(encoding_errors, text_input.source))
         if json:
-            out.line(to_json(record))
+            out.line(to_json(run.signed(record)))
             return
         bands = record.pop("fertility_by_frequency")
-        for key, value in record.items():
-            out.line(f"{key}\t{cell(value)}")
-        out.line("\nfrequency\ttypes\twords\ttokens_per_word\twhole_words")
-        for band in bands:
-            out.line("\t".join(cell(value) for value in band.values()))
+        write_pairs(out, record.items())
+        out.line("")
+        Table(out, ("frequency", "types", "words", "tokens_per_word", "whole_words"), as_json=False).rows(bands)
 
 
 def _record(run: Run, tokenizer: Any, inputs: list[str], reader: SourceReader) -> dict[str, Any]:

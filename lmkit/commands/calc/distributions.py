@@ -12,7 +12,9 @@ from lmkit.commands.options.standard import Json, Output, Run, Temperature, Unit
 from lmkit.errors import DataError
 
 
-def softmax(run: Run, values: Values = None, temperature: Temperature = 1.0, output: Output = None) -> None:
+def softmax(
+    run: Run, values: Values = None, temperature: Temperature = 1.0, json: Json = False, output: Output = None
+) -> None:
     """Compute the softmax of logits.
 
     exp(l / T) divided by its sum, for each array of logits. T = 0 puts all probability on the highest logit, the
@@ -74,7 +76,7 @@ def cross_entropy(
     each(values, output, loss)
 
 
-def entropy(run: Run, values: Values = None, unit: Unit = "bits", output: Output = None) -> None:
+def entropy(run: Run, values: Values = None, unit: Unit = "bits", json: Json = False, output: Output = None) -> None:
     """Compute the entropy of probabilities.
 
     -sum p log p of each array, with 0 log 0 = 0. Input and output are one JSON value per line.
@@ -94,6 +96,7 @@ def perplexity(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Read probabilities instead of their logarithms.")
     ] = False,
+    json: Json = False,
     output: Output = None,
 ) -> None:
     """Compute perplexity from token log-probabilities.

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.calc.json_arrays import Fields, Values, answer, each, numbers
-from lmkit.commands.options.standard import Output, Run, choice
+from lmkit.commands.options.standard import Json, Output, Run, choice
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs
 from lmkit.io.records import to_json
@@ -32,6 +32,7 @@ def layernorm(
             help="Norm: `rmsnorm` or `layernorm`.",
         ),
     ] = "layernorm",
+    json: Json = False,
     output: Output = None,
 ) -> None:
     """Compute layer normalization or RMSNorm.
@@ -79,6 +80,7 @@ def posenc(
             help="Variant: `vaswani` counts k from 0; `slide` counts from 1, without the fastest wave.",
         ),
     ] = "vaswani",
+    json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
     """Compute the sinusoidal encoding of a position.

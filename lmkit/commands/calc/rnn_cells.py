@@ -5,10 +5,10 @@ from typing import Any
 
 from lmkit.architectures.recurrent import GATES
 from lmkit.commands.calc.json_arrays import Fields, Values, answer, each
-from lmkit.commands.options.standard import Output, Run
+from lmkit.commands.options.standard import Json, Output, Run
 
 
-def rnn_step(run: Run, values: Values = None, output: Output = None) -> None:
+def rnn_step(run: Run, values: Values = None, json: Json = False, output: Output = None) -> None:
     """Compute one step of a simple (Elman) recurrent network.
 
     h' = tanh(w_ih x + b_ih + w_hh h + b_hh), and with `w_ho` also y = softmax(w_ho h' + b_ho). Each input is an
@@ -32,7 +32,7 @@ def rnn_step(run: Run, values: Values = None, output: Output = None) -> None:
     _each_step(values, output, step)
 
 
-def lstm_step(run: Run, values: Values = None, output: Output = None) -> None:
+def lstm_step(run: Run, values: Values = None, json: Json = False, output: Output = None) -> None:
     """Compute one step of an LSTM.
 
     i, f, o = sigmoid(...) and g = tanh(...) of w_ih x + b_ih + w_hh h + b_hh, whose rows are those of i, f, g and
@@ -53,7 +53,7 @@ def lstm_step(run: Run, values: Values = None, output: Output = None) -> None:
     _each_step(values, output, step)
 
 
-def gru_step(run: Run, values: Values = None, output: Output = None) -> None:
+def gru_step(run: Run, values: Values = None, json: Json = False, output: Output = None) -> None:
     """Compute one step of a GRU.
 
     r, z = sigmoid(w_ih x + b_ih + w_hh h + b_hh) and n = tanh(w_ih x + b_ih + r (w_hh h + b_hh)), each with its

@@ -3,11 +3,11 @@
 from typing import Any
 
 from lmkit.commands.calc.json_arrays import Fields, Values, answer, each
-from lmkit.commands.options.standard import Output, Run, WordWindow
+from lmkit.commands.options.standard import Json, Output, Run, WordWindow
 from lmkit.errors import DataError
 
 
-def sgns(run: Run, values: Values = None, output: Output = None) -> None:
+def sgns(run: Run, values: Values = None, json: Json = False, output: Output = None) -> None:
     """Compute the skip-gram negative-sampling loss and its gradients.
 
     The loss is -log s(u_o v_c) - sum_k log s(-u_k v_c), with s the logistic function. Each input is an object of
@@ -40,6 +40,7 @@ def w2v_softmax(
     run: Run,
     values: Values = None,
     window: WordWindow = 2,
+    json: Json = False,
     output: Output = None,
 ) -> None:
     """Compute word2vec's softmax probabilities, loss and gradients.

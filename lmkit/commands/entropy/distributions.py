@@ -20,19 +20,19 @@ def _at(place: str, make: Callable[[], Any]) -> Any:
         raise DataError(f"{place}: {error}", hint=error.hint) from None
 
 
-def probabilities(_run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
+def probabilities(run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
     """`--probs`, alone or `--against` others in the same order."""
     from lmkit.information.measures import Pair, entropy
 
     p = _distribution(asked, asked.inputs)
     sizes = {"symbols": len(p), "distinct": int((p > 0).sum())}
     if asked.against is None:
-        show(asked, out, {**asked.answer(entropy(p)), **sizes})
+        show(run, asked, out, {**asked.answer(entropy(p)), **sizes})
         return
     q = _distribution(asked, [asked.against])
     if len(p) != len(q):
         raise DataError(f"{streams.display(asked.against)}: {len(q)} probabilities against {len(p)}")
-    show(asked, out, {**asked.pair(Pair(p, q)), **sizes})
+    show(run, asked, out, {**asked.pair(Pair(p, q)), **sizes})
 
 
 def _distribution(asked: EntropyRequest, names: Sequence[str]) -> Any:
@@ -52,12 +52,12 @@ def counts(run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
     sizes = {"symbols": sample.total, "distinct": sample.distinct}
     if asked.against is None:
         answer = asked.answer(CORRECTIONS[asked.correction](sample))
-        show(asked, out, {**answer, **sizes, **correction(asked, CORRECTIONS["none"](sample))})
+        show(run, asked, out, {**answer, **sizes, **correction(asked, CORRECTIONS["none"](sample))})
         return
     others = _counts(asked, [asked.against])
     pair = Pair.of_counts(*_aligned(counted, others), add=asked.add)
     tell_infinite(run, asked, pair)
-    show(asked, out, {**asked.pair(pair), **sizes, "add": asked.add})
+    show(run, asked, out, {**asked.pair(pair), **sizes, "add": asked.add})
 
 
 def _counts(asked: EntropyRequest, names: Sequence[str]) -> dict[bytes, int]:
@@ -78,7 +78,7 @@ def _aligned(counted: dict[bytes, int], others: dict[bytes, int]) -> tuple[Any, 
     return np.array(one), np.array(other)
 
 
-def joint(_run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
+def joint(run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
     """`--joint`."""
     from lmkit.information.measures import Joint, joint_distribution
     from lmkit.io import number_tables
@@ -92,7 +92,7 @@ def joint(_run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
         "entropy_x": say(found.x), "entropy_y": say(found.y),
         "y_given_x": say(found.y_given_x), "x_given_y": say(found.x_given_y),
     }  # fmt: skip
-    show(asked, out, record, bare="joint")
+    show(run, asked, out, record, bare="joint")
 
 
 def _lines(asked: EntropyRequest) -> text_files.TextReader:

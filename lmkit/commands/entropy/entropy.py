@@ -18,8 +18,8 @@ def entropy(run: Run, request: EntropyRequest) -> None:
     Line ends are bytes and characters like others; words are separated by white space. Several FILEs get a line
     each and a total, but are one text under --compare, --against and --window. `entropy` is conditional on the K
     symbols before (--order), over positions that have K; the table shows all orders up to K, and entropy never
-    rises with the order. `block_entropy` is that of K + 1 adjacent symbols. `bits_per_byte` is comparable across
-    symbols.
+    rises with the order: that of order K is of (K+1)-grams, in bits per character with --unit-of char.
+    `block_entropy` is that of K + 1 adjacent symbols. `bits_per_byte` is comparable across symbols.
 
     `perplexity` is 2 to the entropy in bits. --against prints `divergence`, D(text || FILE), and `cross_entropy`,
     H(text, FILE). -m alone prints the text's cross-entropy under the model, as `lmkit ppl` does. For --joint,

@@ -254,12 +254,12 @@ NAMES = {
 }  # fmt: skip
 
 
-def show(asked: EntropyRequest, out: outputs.Output, record: dict[str, Any], bare: str = "entropy") -> None:
+def show(run: Run, asked: EntropyRequest, out: outputs.Output, record: dict[str, Any], bare: str = "entropy") -> None:
     """Prints an answer of one record, or only its number named `bare`."""
     if asked.bare:
         out.line(repr(record[bare]))
     else:
-        Table(out, list(record), as_json=asked.json).row(record)
+        Table(out, list(record), as_json=asked.json).row(run.signed(record))
 
 
 def correction(asked: EntropyRequest, bits: float) -> dict[str, Any]:

@@ -122,12 +122,12 @@ def entropy_of_text(run: Run, asked: EntropyRequest, out: outputs.Output) -> Non
         records = [{**named, **_of_order(asked, text, part, one)} for one in part.orders]
         warning = _warning(run, asked, part.orders[-1], text.unit) if part is parts[-1][1] else None
         if asked.compare is not None:
-            _compared(asked, out, text, part, {**records[-1], "warning": warning})
+            _compared(run, asked, out, text, part, {**records[-1], "warning": warning})
         elif asked.json:
             more = {"orders": [_of_order(asked, text, part, one, brief=True) for one in part.orders]}
-            show(asked, out, {**records[-1], "warning": warning, **(more if asked.order else {})})
+            show(run, asked, out, {**records[-1], "warning": warning, **(more if asked.order else {})})
         elif asked.bare:
-            show(asked, out, records[-1])
+            show(run, asked, out, records[-1])
         else:
             table = table or Table(out, list(records[-1]), as_json=False)
             for row in records:
@@ -162,14 +162,14 @@ def _warning(run: Run, asked: EntropyRequest, one: Any, unit: str) -> str | None
 
 
 def _compared(
-    asked: EntropyRequest, out: outputs.Output, text: _Text, part: "TextStatistics", record: dict[str, Any]
+    run: Run, asked: EntropyRequest, out: outputs.Output, text: _Text, part: "TextStatistics", record: dict[str, Any]
 ) -> None:
     """The text's entropies and its sizes under compressors, in bits per byte and character."""
     from lmkit.information.measures import bits_per
 
     orders, sizes, compressed = part.orders, text.sizes, text.sizes.finish()
     if asked.bare:
-        show(asked, out, record)
+        show(run, asked, out, record)
         return
     entropies = [(f"order {one.order} {text.unit}", one.entropy(asked.correction), text.passed, None) for one in orders]
     methods = [(name, 8.0, size, size) for name, size in compressed.items()]
@@ -181,7 +181,7 @@ def _compared(
         for method, bits, number, size in entropies + methods
     ]  # fmt: skip
     if asked.json:
-        show(asked, out, {**record, "orders": rows[: len(orders)], "compressors": rows[len(orders) :]})
+        show(run, asked, out, {**record, "orders": rows[: len(orders)], "compressors": rows[len(orders) :]})
         return
     table = Table(out, list(rows[0]), as_json=False)
     for row in rows:
@@ -204,7 +204,9 @@ def against(run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
     pair = Pair.of_counts(*counted, add=asked.add)
     tell_infinite(run, asked, pair)
     sizes = {"symbols": int(counted[0].sum()), "symbols_against": int(counted[1].sum())}
-    show(asked, out, {**asked.pair(pair), **sizes, "distinct": len(pair.p), "add": asked.add, "unit_of": text.unit})
+    show(
+        run, asked, out, {**asked.pair(pair), **sizes, "distinct": len(pair.p), "add": asked.add, "unit_of": text.unit}
+    )
 
 
 def windows(run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
@@ -256,11 +258,11 @@ def under_model(run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
         raise DataError("no text to score: the input is empty")
     record = _under(asked, model, how, totals)
     if len(records) == 1 or asked.bare:
-        show(asked, out, record)
+        show(run, asked, out, record)
         return
     table = Table(out, list(records[0]), as_json=asked.json)
     for row in (*records, {"file": "total", **record}):
-        table.row(row)
+        table.row(run.signed(row))
 
 
 def _under(

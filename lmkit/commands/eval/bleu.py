@@ -47,7 +47,7 @@ def bleu(
 
     Intervals are bootstrap percentiles over segments. --against compares with a second system (paired
     bootstrap, Koehn 2004): `difference` is the first score minus the second; the two-sided `p` is at least
-    2 / 2^n for n segments that differ. Needs sacrebleu: pip install 'lmkit-cli[eval]'.
+    2 / 2^n for n segments that differ. Needs sacrebleu, the extra `eval`.
 
     Examples:
       lmkit eval bleu translated.txt --references reference.txt

@@ -1,7 +1,8 @@
 """`lmkit eval classify`: predicted labels against gold labels."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,10 @@ from lmkit.commands.options.standard import Run
 from lmkit.commands.records import predictions
 from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
+from lmkit.io.records import write_rows
+
+if TYPE_CHECKING:
+    from lmkit.metrics.comparison import Comparison
 
 PREDICTED = ("label", "prediction", "answer")
 _WIDEST = 2000  # labels that a table of confusions may have
@@ -30,6 +35,15 @@ def classify(
         bool,
         typer.Option(
             "--confusion", help="Print the confusion matrix, gold labels in rows; with --json, add it as `confusion`."
+        ),
+        Before("resamples"),
+    ] = False,
+    calibration: Annotated[
+        bool,
+        typer.Option(
+            "--calibration",
+            help="Add the expected calibration error `ece` and the Brier score of the records' `scores`, label to "
+            "probability; with --json, the bins as `reliability`.",
         ),
         Before("resamples"),
     ] = False,
@@ -54,6 +68,7 @@ def classify(
       lmkit eval classify --gold gold.txt predicted.txt
       lmkit prompt answer -m model.lm --labels pos,neg prompts.jsonl | lmkit eval classify --gold gold.txt
       lmkit eval classify --confusion answers.jsonl
+      lmkit predict -m clf.lm --json dev.tsv | lmkit eval classify --calibration
       lmkit eval classify answers.jsonl --against baseline.jsonl --json
     """
     from lmkit.metrics import classification
@@ -62,6 +77,8 @@ def classify(
         raise UsageError("--bare cannot be combined with --confusion or --classes, which print tables")
     if confusion and classes:
         raise UsageError("--confusion and --classes exclude each other", hint="--json prints both")
+    if calibration and options.against is not None:
+        raise UsageError("--calibration is of one system and cannot be combined with --against")
     with metrics.open_report(run, "classify", options, options.inputs) as report:
         judged = predictions.read_judged(run, options, PREDICTED)
         right, *systems = ([item.value.strip() for item in items] for items in (judged.gold, *judged.systems))
@@ -72,14 +89,48 @@ def classify(
         if confusion:
             _check_size(found)
         if (confusion or classes) and not options.json:
-            metrics.show_table(run, report.out, *(_confusion(found) if confusion else _classes(found)))
+            write_rows(report.out, *(_confusion(found) if confusion else _classes(found)))
             return
         measured = classification.compare(found, both, options.sampling, positive)
+        reliability: dict[str, Any] = {}
+        if calibration:
+            measured, reliability = _calibrated(measured, judged.systems[0], right)
         report.show(
             measured, found.total, {"labels": found.size},
             counts={name: value for name, value in measured.values.items() if name not in classification.MEASURES},
-            tables=_tables(found, confusion=confusion), more=_sign_test(both),
+            tables={**_tables(found, confusion=confusion), **reliability}, more=_sign_test(both),
         )  # fmt: skip
+
+
+def _calibrated(
+    measured: "Comparison", items: Sequence[predictions.Item], right: Sequence[str]
+) -> tuple["Comparison", dict[str, Any]]:
+    """Return the measures with those of calibration, without intervals, and the table of bins. Raises DataError."""
+    import numpy as np
+
+    from lmkit.metrics import calibration
+    from lmkit.metrics.bootstrap import Interval
+
+    labels = sorted({label for item in items for label in _scores(item)})
+    chances = np.array([[_scores(item).get(label, 0.0) for label in labels] for item in items])
+    wanted = np.array([[label == gold for label in labels] for gold in right])
+    hits = wanted[np.arange(len(items)), chances.argmax(axis=1)]
+    found = calibration.bins(chances.max(axis=1), hits)
+    values = {"ece": calibration.expected_error(found), "brier": calibration.brier(chances, wanted)}
+    more = {name: Interval(value, None, None) for name, value in values.items()}
+    return replace(measured, intervals={**measured.intervals, **more}), {"reliability": [vars(one) for one in found]}
+
+
+def _scores(item: predictions.Item) -> dict[str, float]:
+    """The probabilities of an item's labels. Raises DataError where there are none."""
+    scores = item.scores
+    numbers = list(scores.values()) if isinstance(scores, dict) else [None]
+    if not numbers or not all(isinstance(one, int | float) and 0 <= one <= 1 for one in numbers):
+        raise DataError(
+            f"{item.place}: no `scores` of probabilities", hint="`lmkit predict --json` prints label to probability"
+        )
+    found: dict[str, float] = scores
+    return found
 
 
 def _tables(found: Any, *, confusion: bool) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`lmkit eval text`: diversity and repetition of texts."""
 
-import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any
@@ -15,8 +14,8 @@ from lmkit.commands.options.standard import TOKENS, EncodingErrors, Json, Output
 from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import DataError
 from lmkit.io import outputs, streams, text_files
-from lmkit.io.records import Table, cell
-from lmkit.io.terminal import Progress, is_terminal, table
+from lmkit.io.progress import Progress
+from lmkit.io.records import Table
 from lmkit.io.text_sources import SourceReader
 
 
@@ -79,7 +78,6 @@ def text(
             raise DataError("no text to measure: the input is empty")
         _tell(run, reader, tokens, learner, total)
         shown.add("total" if len(names) > 1 else streams.display(names[0]), measured(total))
-        shown.finish()
 
 
 _COLUMNS = ("texts", "empty", "tokens", "mean_length", "vocabulary", "type_token_ratio", "duplicates")
@@ -130,30 +128,19 @@ def _figures(texts: Any, *, order: int, most: int | None, seed: int) -> dict[str
 
 
 class _Shown:
-    """Prints figures as they come; on a terminal, as a table at the end, a column for each file."""
+    """Prints figures as they come."""
 
     def __init__(self, run: Run, out: outputs.Output, order: int, signature: str, *, as_json: bool) -> None:
-        self._out, self._signature = out, signature
+        self._run, self._signature = run, signature
         listed = (f"{key}_{n}" for key in ("distinct", "rep") for n in range(1, order + 1))
         self._columns = ["file", *_COLUMNS, *listed, "self_bleu"]
-        self._table = Table(out, [*self._columns, "signature"], as_json=as_json)
-        self._aligned = not as_json and is_terminal(sys.stdout) and run.settings.get("output") is None
-        self._shown: list[list[str]] = []
+        self._table = Table(out, [*self._columns, "signature"], as_json=as_json, behind=("signature",))
 
     def add(self, name: str, figures: dict[str, Any]) -> None:
         """Prints the figures of a file."""
         record = {"file": name, **figures}
-        if self._aligned:
-            self._shown.append([cell(record[column]) or "-" for column in self._columns])
-        else:
-            record = {column: record[column] for column in self._columns}
-            self._table.row({**record, "signature": self._signature})
-
-    def finish(self) -> None:
-        """Prints the table, if there is one."""
-        if self._shown:
-            self._out.line(table(list(zip(self._columns, *self._shown, strict=True))))
-            self._out.line(f"signature: {self._signature}")
+        record = {column: record[column] for column in self._columns}
+        self._table.row(self._run.signed({**record, "signature": self._signature}))
 
 
 def _signature(tokens: str, learner: Any, order: int, most: int | None, seed: int) -> str:

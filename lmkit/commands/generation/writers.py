@@ -112,18 +112,22 @@ class JsonlWriter:
     def _record(self, done: Completion) -> dict[str, Any]:
         label = id_of(done)
         prompt = label.prompt
-        record = {
-            "id": label.id,
-            "prompt": prompt.text.decode(errors="replace"),
-            "text": done.text.decode(errors="replace"),
-            "tokens": len(done.ids),
-            "nats": done.nats(self._model),
-            "finish_reason": done.finish_reason,
-        }
+        record = {"id": label.id, **fields_of(done, self._model)}
         if self._sampled:
             record["sample"] = label.sample
         record |= self._more(done)
         return record | {name: value for name, value in prompt.record.items() if name not in record}
+
+
+def fields_of(done: Completion, model: LanguageModel) -> dict[str, Any]:
+    """What the record of any generated text says."""
+    return {
+        "prompt": id_of(done).prompt.text.decode(errors="replace"),
+        "text": done.text.decode(errors="replace"),
+        "tokens": len(done.ids),
+        "nats": done.nats(model),
+        "finish_reason": done.finish_reason,
+    }
 
 
 class StepTableWriter:

@@ -1,17 +1,19 @@
 """Opening models and texts for commands: which name is stdin, what is shown while reading."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 from lmkit.commands.options.standard import TOKENS, Run
-from lmkit.errors import CheckpointError, LmkitError, MissingError, UsageError
-from lmkit.io import streams
+from lmkit.errors import CheckpointError, DataError, LmkitError, MissingError, UsageError
+from lmkit.io import gguf, hub_cache, streams
 from lmkit.io.folders import Folder
-from lmkit.io.terminal import Terminal
-from lmkit.protocols import LanguageModel, StoredModel, is_language_model
+from lmkit.io.messages import Terminal
+from lmkit.io.terminal import is_terminal
+from lmkit.protocols import LanguageModel, StoredModel, is_encoder, is_language_model
 
 BIG = 64 << 20  # bytes of a model from which on several threads pay
 
@@ -28,7 +30,7 @@ def has_torch() -> bool:
 def needs_torch(what: str) -> None:
     """Raises MissingError where PyTorch is not there; `what` is done with it."""
     if not has_torch():
-        raise MissingError(f"{what} with PyTorch", hint="pip install 'lmkit-cli[torch]'")
+        raise MissingError(f"{what} with PyTorch", package="torch")
 
 
 def core_count(threads: int | None) -> int:
@@ -65,7 +67,8 @@ def size_of_model(name: str) -> int:
     """Bytes of a checkpoint, or of the weights in a folder; 0 where that is not known, as of stdin."""
     names = [name]
     if is_folder(name):
-        names = [os.path.join(name, file) for file in streams.names_in(name) if file.endswith(".safetensors")]
+        folder = located(name)
+        names = [os.path.join(folder, file) for file in streams.names_in(folder) if file.endswith(".safetensors")]
     return streams.size_of(names) or 0
 
 
@@ -80,7 +83,7 @@ def _asked(threads: int | None) -> int:
 def sources(models: Sequence[str], files: Sequence[str] | None) -> tuple[list[str], list[str]]:
     """Names of models and of texts; stdin serves what is not named. Raises UsageError where both want it."""
     if not models and not files:
-        raise UsageError("no model", hint="name one with -m MODEL, or give texts as FILEs and the model on stdin")
+        raise UsageError("no model: give -m MODEL, or pipe one in and name the texts as FILEs")
     models = list(models) or [streams.STDIN]
     texts = list(files or []) or [streams.STDIN]
     check_single_stdin(*models, *texts)
@@ -110,8 +113,39 @@ def open_any(name: str) -> Any:
     from lmkit import registry
 
     if is_folder(name):
-        return registry.load_folder(Folder(name), name)
-    return registry.load(read_model(name), streams.display(name), unprotected(name))
+        return registry.load_folder(open_folder(name), name)
+    data = given_model(name)
+    if is_gguf(name, data):
+        return registry.load_gguf(*gguf.read(name), data, name)
+    return registry.load(data, streams.display(name), unprotected(name))
+
+
+def is_gguf(name: str, data: memoryview) -> bool:
+    """Whether a file is a GGUF file; it must be named, as it is mapped."""
+    return name != streams.STDIN and bytes(data[:4]) == gguf.MAGIC
+
+
+def open_weights(name: str) -> Any:
+    """The weights of a neural model, a checkpoint or a folder of Hugging Face's. Raises CheckpointError."""
+    from lmkit import registry
+
+    if is_folder(name):
+        return registry.weights_in(Folder(name), name)
+    return registry.weights_of(read_model(name), streams.display(name), unprotected(name))
+
+
+def open_vectors(name: str) -> Any | None:
+    """The word vectors of a checkpoint; None for a folder and other kinds. Raises CheckpointError."""
+    from lmkit import checkpoint
+
+    if is_folder(name):
+        return None
+    data = read_model(name)
+    if not checkpoint.is_checkpoint(data[:9]):
+        return None
+    with error_context(name):
+        content = checkpoint.parse(data)
+    return open_any(name) if content.kind == "w2v" and "head" not in content.config else None
 
 
 def unprotected(name: str) -> Callable[[Any], None]:
@@ -135,12 +169,52 @@ def read_model(name: str) -> memoryview:
     from lmkit import registry
 
     with error_context(name):
-        return streams.read_whole(name, registry.extent)
+        return streams.read_whole(located(name), registry.extent)
+
+
+def given_model(name: str, how: str = "-m MODEL") -> memoryview:
+    """Return what `read_model` does. Raises UsageError, which says `how` to name one, where stdin has none."""
+    nothing = UsageError(f"no model: give {how}, or pipe one in")
+    if name == streams.STDIN and is_terminal(sys.stdin):
+        raise nothing
+    data = read_model(name)
+    if name == streams.STDIN and not len(data):
+        raise nothing
+    return data
 
 
 def is_folder(name: str) -> bool:
-    """Whether a model is a folder."""
-    return name != streams.STDIN and os.path.isdir(name)
+    """Whether a model is a folder, or the name of one in the hub's cache."""
+    return name != streams.STDIN and os.path.isdir(located(name))
+
+
+def located(name: str) -> str:
+    """Return where a model is: what the name says if that exists, else a folder in the cache of Hugging Face's hub.
+
+    A notice says the revision. Raises DataError for a name such as `org/name` that neither has.
+    """
+    if name == streams.STDIN or os.path.lexists(name):
+        return name
+    found = hub_cache.find(name)
+    if found is None:
+        if hub_cache.is_hub_name(name):
+            place = hub_cache.cache_folder()
+            raise DataError(f"{name}: no such file or folder, and no such model in the Hugging Face cache, {place}")
+        return name
+    if Terminal.current is not None:
+        Terminal.current.notice_once(f"{name}: revision {found.revision} in the Hugging Face cache")
+    return found.folder
+
+
+def cached_revision(name: str) -> dict[str, str]:
+    """What an origin says of a model out of the hub's cache, its name and revision; of others nothing."""
+    found = None if name == streams.STDIN or os.path.lexists(name) else hub_cache.find(name)
+    return {} if found is None else {"model": name, "revision": found.revision}
+
+
+def open_folder(name: str) -> Folder:
+    """The files of a folder, or of one in the hub's cache."""
+    return Folder(located(name))
 
 
 def open_tokenizer(name: str) -> Any:
@@ -149,10 +223,12 @@ def open_tokenizer(name: str) -> Any:
     from lmkit.checkpoint import is_checkpoint
 
     if is_folder(name):
-        return registry.tokenizer_in(Folder(name), name)
-    data, shown = read_model(name), streams.display(name)
+        return registry.tokenizer_in(open_folder(name), name)
+    data, shown = given_model(name), streams.display(name)
     if is_checkpoint(data[:9]):
         return registry.tokenizer_of(data, shown, unprotected(name))
+    if is_gguf(name, data):
+        return registry.weights_in_gguf(*gguf.read(name), name).tokenizer
     return tokenizer_of(registry.load(data, shown), name)
 
 
@@ -166,7 +242,7 @@ def tokenizer_of(opened: Any, name: str) -> Any:
 
 def named_tokenizer(name: str) -> Any:
     """The tokenizer that --tokens names, beside TOKENS. Raises UsageError where there is no such file."""
-    if name != streams.STDIN and not os.path.exists(name):
+    if name != streams.STDIN and not os.path.exists(name) and hub_cache.find(name) is None:
         raise UsageError(f"--tokens {name!r}: expected one of {', '.join(TOKENS)}, or a file")
     return open_tokenizer(name)
 
@@ -193,8 +269,17 @@ def open_distribution(name: str) -> Any:
 
 def open_language_model(name: str) -> StoredModel:
     """A model that gives the next token's distribution."""
-    model = open_any(name)
+    return require_language_model(open_any(name), name)
+
+
+def require_language_model(model: Any, name: str) -> StoredModel:
+    """The same model. Raises CheckpointError where it gives no distribution of the next token."""
     if not is_language_model(model):
+        if is_encoder(model):
+            raise CheckpointError(
+                f"{streams.display(name)}: an encoder, which reads both ways and does not say what comes next",
+                hint="`lmkit fill` fills masks with it, `lmkit ppl --pseudo` scores, `lmkit embed` gives vectors",
+            )
         hint = "`lmkit ngram fit --from-counts` makes a model of it" if model.kind == "ngram-counts" else None
         raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, not a language model", hint=hint)
     return model

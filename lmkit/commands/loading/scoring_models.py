@@ -52,9 +52,13 @@ def open_scoring_models(names: Sequence[str], asked: ScoringOptions) -> list[Sto
 
     Raises UsageError where options for neural models meet none, or --stride no transformer.
     """
+    return scoring_models(names, [open_language_model(name) for name in names], asked)
+
+
+def scoring_models(names: Sequence[str], models: Sequence[StoredModel], asked: ScoringOptions) -> list[StoredModel]:
+    """Opened models as they score texts. Raises as `open_scoring_models` does."""
     from lmkit.architectures.neural_model import NeuralModel
 
-    models = [open_language_model(name) for name in names]
     if asked.named and not any(isinstance(model, NeuralModel) for model in models):
         raise UsageError(f"{asked.named[0]} needs a neural model")
     if asked.stride is not None and not any(map(context_limit, models)):
@@ -99,9 +103,7 @@ def _scoring(name: str, model: "NeuralModel", asked: ScoringOptions) -> StoredMo
 
         return open_model(model.weights, device=asked.device, **options)
     if asked.device != "cpu":
-        raise MissingError(
-            f"--device {asked.device} needs PyTorch, the extra lmkit[torch]", hint="pip install 'lmkit-cli[torch]'"
-        )
+        raise MissingError(f"--device {asked.device} needs PyTorch, the extra `torch`", package="torch")
     return type(model)(model.weights, **options)
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading.provenance import checkpoint_bytes, origin
-from lmkit.commands.ngram.count import count_bytes
+from lmkit.commands.loading.provenance import checkpoint_bytes, file_record, origin
+from lmkit.commands.ngram.count_files import count_bytes
 from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of
 from lmkit.commands.options.standard import ModelOption, Output, Run
 from lmkit.errors import CheckpointError, DataError, UsageError
@@ -51,7 +51,7 @@ def import_(
         else:
             model = opening.open_kind(name, "ngram")
             _tell_excess(run, name, model)
-            record = origin("ngram import", normalization.describe(), [{"model": model.digest}])
+            record = origin("ngram import", normalization.describe(), [{**file_record(name), "model": model.digest}])
             pieces = checkpoint_bytes(_normalising(model, normalization), record)
         for piece in pieces:
             out.write(piece)

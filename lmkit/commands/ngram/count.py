@@ -1,12 +1,12 @@
 """`lmkit ngram count`: counts of n-grams."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading.provenance import origin
+from lmkit.commands.ngram.count_files import count_bytes, merged
 from lmkit.commands.ngram.counting import MaxVocab, MinCount, Order, VocabFile, count_texts
 from lmkit.commands.options import engine as engines
 from lmkit.commands.options.engine import Scheduler
@@ -16,7 +16,6 @@ from lmkit.commands.options.standard import EncodingErrors, Memory, Output, Run,
 from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import UsageError
 from lmkit.io import outputs, streams
-from lmkit.tokenization.normalization import of_tokenizer
 
 
 @with_groups()
@@ -87,17 +86,9 @@ def count(
             storage.release()
 
 
-def count_bytes(file: Any) -> Iterator[Any]:
-    """Return the bytes of a count file: equal for equal counts, however they were computed."""
-    from lmkit.checkpoint import serialize
-
-    settings = {"order": file.counts.order, "tokens": file.tokenizer.kind, **of_tokenizer(file.tokenizer).describe()}
-    return serialize(file.to_checkpoint(origin("ngram count", settings, [file.text()])))
-
-
 def count_piece(settings: dict[str, Any]) -> bytes:
     """One file's counts, as the bytes of a count file: the task that an engine places."""
-    from lmkit.io.terminal import Terminal
+    from lmkit.io.messages import Terminal
     from lmkit.ngram.count_file import CountFile
 
     run = Run("ngram count", settings, Terminal(quiet=True))
@@ -111,8 +102,6 @@ def count_piece(settings: dict[str, Any]) -> bytes:
 
 def merge_pieces(pieces: Sequence[bytes]) -> bytes:
     """Several count files added up into one, in order."""
-    from lmkit.commands.ngram.merge import merged
-
     return b"".join(
         count_bytes(merged([memoryview(piece) for piece in pieces], [f"piece {n}" for n in range(len(pieces))]))
     )

@@ -1,7 +1,7 @@
 """What `ngram count` and `ngram fit` share: options, and from texts to counts."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -76,8 +76,8 @@ def count_texts(
     run: Run, files: Sequence[str], *, order: int, tokens: str, vocab: str | None, max_vocab: int | None,
     min_count: int, normalization: Normalization, memory: str | None, temp_dir: str | None, encoding_errors: str,
     source: TextSource, threads: int,
-) -> tuple[Any, Any, dict[str, Any], Any]:  # fmt: skip
-    """Counts, tokenizer, the record of the input and where the counts live, of texts read in order."""
+) -> tuple[Any, Any, Callable[[], dict[str, Any]], Any]:  # fmt: skip
+    """Counts, tokenizer, what gives the record of the input, and where the counts live, of texts read in order."""
     from lmkit.io.temp_storage import Disk, memory_size
     from lmkit.ngram.corpus import count_corpus
 
@@ -95,4 +95,8 @@ def count_texts(
         run.terminal.notice(f"{counted.dropped} words spelled <s> or </s> were dropped")
     if counted.runs > 1:
         run.terminal.detail(f"counted in {counted.runs} runs on disk")
-    return counted.counts, counted.tokenizer, blocks.record() | stored(source, files), counted.storage
+
+    def record() -> dict[str, Any]:
+        return blocks.record() | stored(reader, files, blocks.record())
+
+    return counted.counts, counted.tokenizer, record, counted.storage

@@ -60,4 +60,4 @@ def coverage(
     with outputs.open_output(output) as out:
         table = Table(out, COLUMNS, as_json=json)
         for found in covered(seen, wanted):
-            table.row(found.record())
+            table.row(run.signed(found.record()))

@@ -1,16 +1,27 @@
 """`lmkit ngram fit`: from texts or counts to a smoothed model."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
-from lmkit.commands.loading.provenance import checkpoint_bytes, origin
+from lmkit.commands.loading.provenance import checkpoint_bytes, file_record, origin
 from lmkit.commands.ngram.counting import MaxVocab, MinCount, Order, VocabFile, count_texts
 from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of
 from lmkit.commands.options.option_groups import in_sections, with_groups
-from lmkit.commands.options.standard import EncodingErrors, Memory, Output, Run, TempDir, Threads, Tokens, choice
+from lmkit.commands.options.standard import (
+    TOKENS,
+    EncodingErrors,
+    Memory,
+    Output,
+    Run,
+    TempDir,
+    Threads,
+    Tokens,
+    choice,
+)
 from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.io import outputs, streams
@@ -158,7 +169,11 @@ def fit(
         if notes:
             run.terminal.notice(f"too few counts to estimate discounts, using defaults ({'; '.join(notes)})")
         asked = {**settings, "tokens": tokenizer.kind, **of_tokenizer(tokenizer).describe()}
-        for piece in checkpoint_bytes(model, origin("ngram fit", asked, [record])):
+        read = [record()]
+        if heldout is not None:
+            read.append(file_record(heldout) | text_input.source.describe(heldout))
+        parents = {} if from_counts or tokens in TOKENS else {"tokenizer": tokenizer.digest}
+        for piece in checkpoint_bytes(model, {**origin("ngram fit", asked, read), **parents}):
             out.write(piece)
             storage.release()
 
@@ -186,7 +201,7 @@ def _thresholds(prune: str | None, order: int) -> list[int]:
     return thresholds(values, order)
 
 
-def _read_counts(inputs: list[str], order: int, run: Run) -> tuple[Any, Any, dict[str, Any], Any]:
+def _read_counts(inputs: list[str], order: int, run: Run) -> tuple[Any, Any, Callable[[], dict[str, Any]], Any]:
     from lmkit.array_storage import Memory as InMemory
     from lmkit.ngram.tables import Counts
 
@@ -199,7 +214,7 @@ def _read_counts(inputs: list[str], order: int, run: Run) -> tuple[Any, Any, dic
             hint=f"--order {file.counts.order}",
         )
     counts = Counts(file.counts.levels[: max(1, order)])
-    return counts, file.tokenizer, {"counts": file.digest}, InMemory()
+    return counts, file.tokenizer, lambda: {"counts": file.digest}, InMemory()
 
 
 def _smooth(

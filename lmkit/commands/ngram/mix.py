@@ -8,7 +8,7 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
 from lmkit.commands.loading.mixtures import typed_weights
-from lmkit.commands.loading.provenance import checkpoint_bytes, origin
+from lmkit.commands.loading.provenance import checkpoint_bytes, file_record, origin
 from lmkit.commands.options.standard import EncodingErrors, ModelsOption, Output, Run
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
@@ -86,8 +86,10 @@ def _mixed(
     settings: dict[str, Any] = {"weights": shares, "log_linear": log_linear}
     config = {"order": len(tables), "smoothing": "log-linear mixture" if log_linear else "linear mixture"}
     mixed = NGram(tables, parts.tokenizer, {**config, "weights": shares})
-    parents = [{"model": one.signature["model"]} for one in models]
-    return checkpoint_bytes(mixed, origin("ngram mix", settings, parents))
+    inputs = [{"model": one.digest} for one in models]
+    if tune is not None:
+        inputs.append(file_record(tune))
+    return checkpoint_bytes(mixed, origin("ngram mix", settings, inputs))
 
 
 def _shares(text: str | None, count: int, *, log_linear: bool) -> list[float]:

@@ -63,5 +63,5 @@ def _pruned(run: Run, name: str, threshold: float) -> Iterator[Any]:
     if not opened.normalised and not excess(tables).contexts:
         del config["normalised"]
     smaller = NGram(tables, opened.tokenizer, config)
-    parent = {"model": opened.signature["model"]}
+    parent = {"model": opened.digest}
     return checkpoint_bytes(smaller, origin("ngram prune", settings, [parent]))

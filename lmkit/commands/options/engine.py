@@ -33,7 +33,7 @@ def dask() -> Any:
     try:
         import dask
     except ImportError:
-        raise MissingError("--engine dask needs Dask", hint="pip install 'lmkit-cli[dask]'") from None
+        raise MissingError("--engine dask needs Dask", package="dask") from None
     return dask
 
 
@@ -42,7 +42,7 @@ def client(scheduler: str) -> Any:
     try:
         from distributed import Client
     except ImportError:
-        raise MissingError("--scheduler needs dask.distributed", hint="pip install distributed") from None
+        raise MissingError("--scheduler needs dask.distributed", package="distributed") from None
     return Client(scheduler)
 
 

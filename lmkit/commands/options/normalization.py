@@ -1,6 +1,6 @@
 """Options of how text is normalised before it becomes tokens, and what is recorded of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -27,12 +27,12 @@ Punctuation = Annotated[
 ]  # fmt: skip
 
 
-def normal_forms(listed: str) -> tuple[str, ...]:
-    """Return the normal forms that --normalize lists. Raises UsageError."""
+def normal_forms(listed: str, known: Sequence[str] = FORMS) -> tuple[str, ...]:
+    """Return the normal forms that --normalize lists, of those `known`. Raises UsageError."""
     forms = tuple(form for form in listed.replace(",", " ").split() if form != "none")
     for form in forms:
-        if form not in FORMS:
-            raise UsageError(f"--normalize: {form!r} is not one of none, {', '.join(FORMS)}")
+        if form not in known:
+            raise UsageError(f"--normalize: {form!r} is not one of none, {', '.join(known)}")
     return forms
 
 

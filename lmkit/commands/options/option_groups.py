@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
-from typer.core import TyperCommand
+from lmkit.commands.options.help_pages import HelpCommand
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 OTHERS = "Options of every command"
@@ -23,21 +23,27 @@ class Before(NamedTuple):
     name: str
 
 
-def with_groups(**defaults: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command the options of its groups; `defaults` are its own ones, by the parameter and the field."""
+def with_groups(
+    *, without: Sequence[str] = (), **defaults: Mapping[str, Any]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command the options of its groups; `defaults` are its own ones, by the parameter and the field.
+
+    `without`: fields that are no options of the command, and keep their defaults.
+    """
 
     def decorated(function: Callable[..., None]) -> Callable[..., None]:
         first, *others = inspect.signature(function).parameters.values()
         groups: dict[str, Any] = {each.name: each.annotation for each in others if is_dataclass(each.annotation)}
         shown: list[inspect.Parameter] = []
         for each in others:
-            shown += _options(groups[each.name], defaults.get(each.name, {})) if each.name in groups else [each]
+            own = _options(groups[each.name], defaults.get(each.name, {})) if each.name in groups else [each]
+            shown += [parameter for parameter in own if parameter.name not in without]
 
         shown = _in_order(shown)
 
         def command(run: Any, **typed: Any) -> None:
             made = {
-                name: group(**{field.name: typed.pop(field.name) for field in fields(group)})
+                name: group(**{field.name: typed.pop(field.name) for field in fields(group) if field.name in typed})
                 for name, group in groups.items()
             }
             function(run, **typed, **made)
@@ -89,13 +95,13 @@ def sections_of(function: Callable[..., Any]) -> Mapping[str, Sequence[str]]:
     return found
 
 
-def command_class(function: Callable[..., Any]) -> type[TyperCommand] | None:
-    """The parser's class for a command: one that writes its sections, None where there are none."""
+def command_class(function: Callable[..., Any]) -> type[HelpCommand]:
+    """The parser's class for a command: one that writes its sections, if it has any."""
     sections = sections_of(function)
-    return type("Sectioned", (_Sectioned,), {"sections": sections}) if sections else None
+    return type("Sectioned", (_Sectioned,), {"sections": sections}) if sections else HelpCommand
 
 
-class _Sectioned(TyperCommand):
+class _Sectioned(HelpCommand):
     """A command whose help has sections; parameters in no section are common to all commands."""
 
     sections: Mapping[str, Sequence[str]]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from lmkit.io.terminal import Terminal
+from lmkit.io.messages import Terminal
 
 
 class Mark(NamedTuple):
@@ -34,6 +34,14 @@ class Run:
     declared: Mapping[str, Any] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
     """Names of the options that were typed or stand in --config."""
+    words: tuple[str, ...] = ()
+    """The command line as it was typed, without `lmkit`."""
+
+    def signed(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a report's record with the command line that made it, as a shell takes it."""
+        import shlex
+
+        return {**record, "command": shlex.join(["lmkit", *self.words])}
 
     def marked(self, mark: Mark) -> set[str]:
         """Return the names of the settings that have a mark."""
@@ -77,16 +85,17 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model", "-m", metavar="MODEL", show_default=False,
-        help="Model: an lmkit checkpoint, a Hugging Face folder or an ARPA file. `-` reads it from stdin; so does "
-        "leaving it out when the texts are files.",
+        help="Model: an lmkit checkpoint, a Hugging Face folder or its name in the local cache (`org/name`), a GGUF "
+        "or ARPA file. `-` reads it from stdin; so does leaving it out when the texts are files.",
     ),
 ]  # fmt: skip
 ModelsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--model", "-m", metavar="MODEL", show_default=False,
-        help="Model: an lmkit checkpoint, a Hugging Face folder or an ARPA file. `-` reads it from stdin; so does "
-        "leaving it out when the texts are files. Repeat for several models.",
+        help="Model: an lmkit checkpoint, a Hugging Face folder or its name in the local cache (`org/name`), a GGUF "
+        "or ARPA file. `-` reads it from stdin; so does leaving it out when the texts are files. Repeat for several "
+        "models.",
     ),
 ]  # fmt: skip
 Output = Annotated[
@@ -135,6 +144,13 @@ EncodingErrors = Annotated[
     ),
 ]  # fmt: skip
 NoEos = Annotated[bool, typer.Option("--no-eos", help="Do not score the end-of-line token.")]
+Pseudo = Annotated[
+    bool,
+    typer.Option(
+        "--pseudo",
+        help="Pseudo-log-likelihood, for encoders: each token given all others of its line, with that token masked.",
+    ),
+]
 Mix = Annotated[
     str | None,
     typer.Option(
@@ -241,8 +257,14 @@ Log = Annotated[
 Resume = Annotated[
     bool,
     typer.Option(
-        "--resume", help="Continue an interrupted run from OUTPUT.state, if it exists. Otherwise start a new run."
+        "--resume",
+        help="Continue an interrupted run from OUTPUT.state. Start a new run if neither it nor OUTPUT exists.",
     ),
+    UNRECORDED,
+]
+Restart = Annotated[
+    bool,
+    typer.Option("--restart", help="Start a new run even if an interrupted one left OUTPUT.state, which is removed."),
     UNRECORDED,
 ]
 SaveEvery = Annotated[

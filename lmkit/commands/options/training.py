@@ -17,6 +17,7 @@ from lmkit.commands.options.standard import (
     Json,
     Log,
     Output,
+    Restart,
     Resume,
     SaveEvery,
     Seed,
@@ -38,8 +39,8 @@ SECTIONS = {
     ),
     "Schedule and length": ("steps", "budget", "schedule", "warmup"),
     "Evaluation and checkpoints": (
-        "valid", "valid_fraction", "evaluate_every", "select_by", "patience", "log", "plot", "resume", "save_every",
-        "output",
+        "valid", "valid_fraction", "evaluate_every", "select_by", "patience", "log", "plot", "resume", "restart",
+        "save_every", "output",
     ),
     "Hardware": ("threads", "device", "precision", "compile", "shard"),
     "Before a run": ("print_schedule", "find_lr", "find_batch", "mem_limit", "json"),
@@ -307,6 +308,7 @@ class Training(TextInput):
         UNRECORDED,
     ] = None
     resume: Resume = False
+    restart: Restart = False
     save_every: SaveEvery = 60.0
     encoding_errors: EncodingErrors = "strict"
     output: Output = None
@@ -321,8 +323,8 @@ class Training(TextInput):
             raise UsageError("--mem-limit needs --find-batch")
         if self.json and not asked:
             raise UsageError("--json needs --print-schedule, --find-lr or --find-batch")
-        if asked and (self.resume or self.log or self.plot):
-            raise UsageError(f"{named[0]} cannot be combined with --resume, --log or --plot")
+        if asked and (self.resume or self.restart or self.log or self.plot):
+            raise UsageError(f"{named[0]} cannot be combined with --resume, --restart, --log or --plot")
         if asked and int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise UsageError(f"{named[0]} cannot run under torchrun")
         if (self.find_lr or self.print_schedule) and self.budget:

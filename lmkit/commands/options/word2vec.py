@@ -13,6 +13,7 @@ from lmkit.commands.options.standard import (
     EncodingErrors,
     Log,
     Output,
+    Restart,
     Resume,
     SaveEvery,
     Seed,
@@ -37,7 +38,7 @@ SECTIONS = {
         "embeddings",
     ),
     "Optimization": ("sample", "epochs", "lr", "min_lr", "seed"),
-    "Output and checkpoints": ("log", "resume", "save_every", "count_updates", "output"),
+    "Output and checkpoints": ("log", "resume", "restart", "save_every", "count_updates", "output"),
     "Resources": ("threads", "hogwild", "memory", "temp_dir"),
 }  # fmt: skip
 
@@ -214,6 +215,7 @@ class Word2VecOptions(TextInput):
     temp_dir: TempDir = None
     log: Log = None
     resume: Resume = False
+    restart: Restart = False
     save_every: SaveEvery = 300.0
     count_updates: Annotated[
         bool,
@@ -230,8 +232,8 @@ class Word2VecOptions(TextInput):
         """Raises UsageError for options that cannot be combined."""
         if self.lr == 0:
             raise UsageError("--lr must be above 0")
-        if self.count_updates and (self.resume or self.log or self.embeddings):
-            raise UsageError("--count-updates cannot be combined with --resume, --log or --embeddings")
+        if self.count_updates and (self.resume or self.restart or self.log or self.embeddings):
+            raise UsageError("--count-updates cannot be combined with --resume, --restart, --log or --embeddings")
         if self.buckets is not None and self.subwords is None:
             raise UsageError("--buckets needs --subwords")
 

@@ -162,7 +162,7 @@ def ablate(
     arms, counts = asked.arms, asked.numbers
     outputs.expect_apart(output, items_file)
     if model is None:
-        raise UsageError("no model", hint="name one with -m MODEL")
+        raise UsageError("no model: give -m MODEL")
     texts = list(files or [streams.STDIN])
     opening.check_single_stdin(model, shots, *texts)
     opening.use_threads(opening.core_count(threads), model)
@@ -243,7 +243,7 @@ def _listing(group: "Sequence[Trial]", answers: Sequence[str]) -> bytes:
 
 def _show(run: Run, out: outputs.Output, outcomes: "Sequence[Outcome]", signature: str, *, as_json: bool) -> None:
     if not as_json:
-        metrics.show(run, out, [dict(zip(COLUMNS, _row(one), strict=True)) for one in outcomes], signature)
+        metrics.show(out, [dict(zip(COLUMNS, _row(one), strict=True)) for one in outcomes], signature)
         return
     for one in outcomes:
         apart = one.difference
@@ -254,7 +254,7 @@ def _show(run: Run, out: outputs.Output, outcomes: "Sequence[Outcome]", signatur
             "difference_interval": metrics.ends(apart),
             "p": None if apart is None else apart.p, "signature": signature,
         }  # fmt: skip
-        out.line(to_json(record))
+        out.line(to_json(run.signed(record)))
 
 
 def _row(one: "Outcome") -> list[Any]:

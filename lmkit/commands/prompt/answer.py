@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmkit.commands.loading import encoders, scoring_models
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading import scoring_models
 from lmkit.commands.options import answer_scoring, prompting
 from lmkit.commands.options import labels as label_options
 from lmkit.commands.options.option_groups import in_sections, with_groups
@@ -17,9 +17,11 @@ from lmkit.io import outputs, streams
 from lmkit.io.records import to_json
 from lmkit.prompting.score_normalization import FREE, NORMS
 from lmkit.prompting.verbalizers import LabelMapper, is_unknown_label
+from lmkit.protocols import StoredModel, is_encoder
 
 if TYPE_CHECKING:
-    from lmkit.prompting.answer_scorer import AnswerScorer
+    from lmkit.prompting.answer_scorer import AnswerScorer, Normalization
+    from lmkit.prompting.masked_answers import MaskedAnswerScorer
 
 
 SECTIONS = {
@@ -92,6 +94,9 @@ def answer(
     `chars`; minus the candidate's own (`pmi`) or that after --domain (`domain`); or `calibrated` by
     content-free prompts. --norm decides; ties go to the first candidate. Other fields of the record are copied.
 
+    An encoder fills each candidate's pieces into masks at [Z], from left to right, each given those before it and
+    the text on both sides; `method` says so.
+
     Scores are bit-identical regardless of the other prompts in the batch, so a run with --cache that was
     interrupted and resumed writes the same as an uninterrupted one. See lmkit-prompting(7) for the formulas.
 
@@ -117,9 +122,15 @@ def answer(
     asking = QuestionReader(
         given, labelling.verbalizer.words if labelling is not None else None, prompting.unescaped(joint)
     )
-    from lmkit.prompting.answer_scorer import AnswerScorer
+    model_found = opening.open_any(name)
+    if is_encoder(model_found) and (cache is not None or bos != "auto"):
+        raise UsageError(f"{'--cache' if cache is not None else '--bos'} is for language models, not for an encoder")
+    from lmkit.prompting import answer_scorer
 
-    opened = opening.with_bos(opening.with_special(opening.open_language_model(name), parse_special), bos)
+    opened: StoredModel | None = None
+    if not is_encoder(model_found):
+        opened = opening.with_special(opening.require_language_model(model_found, name), parse_special)
+        opened = opening.with_bos(opened, bos)
     inputs = [name, verbalizer, candidates_file, *texts]
     answer_scoring.refuse_overwriting_inputs(cache, inputs)
     with (
@@ -127,19 +138,39 @@ def answer(
         answer_scoring.open_cache(run, cache) as done,
         run.terminal.progress("answers", None if prompt is not None else streams.size_of(texts)) as progress,
     ):
-        scorer = AnswerScorer(
-            opened, normalization.normalization(shown, sparing=norms == "all"), done, window=window,
-            notice=run.terminal.notice, separator="a --joint such as ' '",
-        )  # fmt: skip
-        answers = _Answers(scorer, labelling)
         groups = (
             iter([[asking.only(streams.argument_text(prompt))]]) if prompt is not None else asking.groups(run, texts)
         )
-        if prompt is not None:
-            scoring_models.tell_unknown(run, opened, streams.argument_text(prompt).replace("[Z]", " ").encode())
+        wanted = normalization.normalization(shown, sparing=norms == "all")
+        scorer: AnswerScorer | MaskedAnswerScorer
+        if opened is None:
+            scorer = _masked(run, model_found, name, wanted, window=window, parse=parse_special, threads=threads)
+        else:
+            if prompt is not None:
+                text = streams.argument_text(prompt).replace("[Z]", " ").encode()
+                scoring_models.tell_unknown(run, opened, text)
+            scorer = answer_scorer.AnswerScorer(
+                opened, wanted, done, window=window, notice=run.terminal.notice, separator="a --joint such as ' '"
+            )
+        answers = _Answers(scorer, labelling)
         for records in answers.records(groups, progress):
             out.answer("".join(to_json(record) + "\n" for record in records).encode())
         label_options.warn_unknown_labels(run, answers.strangers)
+
+
+def _masked(
+    run: Run, model: Any, name: str, wanted: "Normalization", *, window: bool, parse: bool, threads: int | None
+) -> "MaskedAnswerScorer":
+    """What scores with an encoder. Raises CheckpointError where that fills no masks."""
+    from lmkit.prompting.masked_answers import MaskedAnswerScorer
+
+    opened = encoders.require_encoder(model, name)
+    with opening.error_context(name):
+        opened.check_fills()
+        _ = opened.form.mask_token
+    backend = encoders.EncoderBackend(run, opened, name=name, device="cpu", precision="fp32", threads=threads)
+    tokenizer = opened.tokenizer.with_specials() if parse else opened.tokenizer
+    return MaskedAnswerScorer(backend.for_bytes(0), wanted, tokenizer, window=window)
 
 
 def _named(model: str | None, files: list[str] | None, prompt: str | None) -> tuple[str, list[str]]:
@@ -170,8 +201,11 @@ def _shown(options: answer_scoring.NormalizationOptions, norms: str) -> tuple[st
 class _Answers:
     """Items to records with answers."""
 
-    def __init__(self, scorer: "AnswerScorer", labelling: LabelMapper | None) -> None:
+    def __init__(self, scorer: "AnswerScorer | MaskedAnswerScorer", labelling: LabelMapper | None) -> None:
+        from lmkit.prompting import masked_answers
+
         self._scorer, self._labelling = scorer, labelling
+        self._method = masked_answers.METHOD if isinstance(scorer, masked_answers.MaskedAnswerScorer) else None
         self._answered = 0
         self.strangers = 0
         """Number of records whose gold label is neither a candidate nor a label."""
@@ -197,6 +231,8 @@ class _Answers:
         labels = self._labelling.verbalizer.labels.values() if self._labelling is not None else ()
         self.strangers += is_unknown_label(item.record.get("gold"), candidates, labels)
         record["scores"] = {one: {way: by_norm[way][at] for way in by_norm} for at, one in enumerate(candidates)}
+        if self._method is not None:
+            record["method"] = self._method
         if self._labelling is not None:
             label, scores = self._labelling.label(candidates, by_norm, self._scorer.norm)
             record |= {"label": label, "label_scores": scores}

@@ -13,7 +13,6 @@ from lmkit.commands.options.standard import Json, Output, Run, suggested
 from lmkit.commands.records import items
 from lmkit.errors import CheckpointError, DataError, LmkitError, UsageError
 from lmkit.io import outputs, size_limits, streams, yaml_json
-from lmkit.io.folders import Folder
 from lmkit.prompting import chat_templates
 from lmkit.prompting.examples import INPUTS, OUTPUTS
 from lmkit.prompting.slot_templates import FilledTemplate, as_text
@@ -186,7 +185,7 @@ def _published(model: str) -> Any:
     from lmkit.architectures.published_settings import in_checkpoint, in_folder
 
     if opening.is_folder(model):
-        return in_folder(Folder(model))
+        return in_folder(opening.open_folder(model))
     content = checkpoint.parse(opening.read_model(model))
     return in_checkpoint(content.config, content.tokenizer)
 
@@ -195,7 +194,7 @@ def _of_model(model: str, name: str | None, *, needed: bool = True) -> chat_temp
     """A template of a model, by its name. Raises CheckpointError where it has none, unless it is not `needed`."""
     with opening.error_context(model):
         if opening.is_folder(model) and needed:
-            return chat_templates.source_in(Folder(model), name)
+            return chat_templates.source_in(opening.open_folder(model), name)
         found = _published(model)
         if not needed:
             return chat_templates.Source("", found.special_tokens)

@@ -211,7 +211,7 @@ def _show(
             dict(zip(COLUMNS, (one.template, *own, *(apart or (None,) * 4), len(one.right), one.on), strict=True))
             for one, own, apart in rows
         ]
-        metrics.show(run, out, shown, signature)
+        metrics.show(out, shown, signature)
         return
     for one, own, apart in rows:
         record = {
@@ -220,4 +220,4 @@ def _show(
             "difference_interval": metrics.ends(apart),
             "p": None if apart is None else apart.p, "n": len(one.right), "on": one.on, "signature": signature,
         }  # fmt: skip
-        out.line(to_json(record))
+        out.line(to_json(run.signed(record)))

@@ -169,7 +169,7 @@ def tree(
         raise UsageError("--stop is empty, so every text would end at once")
     names = [] if prompt is not None else list(files or [streams.STDIN])
     if model is None:
-        raise UsageError("no model", hint="name one with -m MODEL")
+        raise UsageError("no model: give -m MODEL")
     opening.check_single_stdin(model, *names)
     opening.use_threads(threads, model)
     rules = voting_.rules if voting_.self_consistency else None

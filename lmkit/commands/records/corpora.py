@@ -15,10 +15,10 @@ from lmkit.commands.options.text_input import InputForm, TextField
 from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
+from lmkit.io.messages import Terminal
 from lmkit.io.parquet_records import there_is
 from lmkit.io.record_reader import Record, RecordFile, encoded, form_of
 from lmkit.io.records import to_json
-from lmkit.io.terminal import Terminal
 from lmkit.io.text_sources import FIELD, TextSource, text_of, under_header
 
 OnError = Annotated[

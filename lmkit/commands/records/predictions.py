@@ -27,6 +27,8 @@ class Item(NamedTuple):
     """The gold answers of its record."""
     name: Any = None
     """Its id as its record has it."""
+    scores: Any = None
+    """The `scores` of its record."""
 
     @property
     def value(self) -> str:
@@ -78,7 +80,8 @@ def _item(record: Record, fields: Fields) -> Item:
         return Item(tuple(record.columns), None, record.place)
     values = _of_record(record.fields, fields, record.place)
     gold, name = _texts(record.fields.get("gold")), record.fields.get("id")
-    return Item(values, None if name is None else id_key(name), record.place, gold, name)
+    scores = record.fields.get("scores")
+    return Item(values, None if name is None else id_key(name), record.place, gold, name, scores)
 
 
 def _of_columns(records: Iterator[Record], fields: Fields) -> Iterator[Item]:

@@ -1,6 +1,5 @@
 """Reports of measures: a row for each with its interval, aligned on a terminal; or a record; or a bare number."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +10,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.evaluation import ComparisonOptions
 from lmkit.commands.options.standard import Run
 from lmkit.io import outputs
-from lmkit.io.records import Table, cell, to_json
-from lmkit.io.terminal import is_terminal, table
+from lmkit.io.records import Table, to_json
 
 if TYPE_CHECKING:
     from lmkit.metrics.comparison import Comparison
@@ -51,9 +49,9 @@ class Report:
             record = {**main, "n": total, **counts, "intervals": bounds(found.intervals), **tables}
             if found.differences is not None:
                 record |= {"against": found.against, "differences": _apart(found.differences)}
-            self.out.line(to_json({**record, **more, "signature": own}))
+            self.out.line(to_json(self.run.signed({**record, **more, "signature": own})))
         else:
-            show(self.run, self.out, _rows(found), [f"{one}|{own}" for one in signatures] or own)
+            show(self.out, _rows(found), [f"{one}|{own}" for one in signatures] or own)
 
 
 @contextmanager
@@ -76,28 +74,11 @@ def _rows(found: "Comparison") -> list[dict[str, Any]]:
     return rows
 
 
-def show(run: Run, out: outputs.Output, found: Sequence[Mapping[str, Any]], signature: str | Sequence[str]) -> None:
-    """Prints rows of the same keys as TSV, or aligned; signatures in a column or behind."""
+def show(out: outputs.Output, found: Sequence[Mapping[str, Any]], signature: str | Sequence[str]) -> None:
+    """Prints rows of the same keys as a table; signatures in a column, or behind it."""
     signatures = [signature] * len(found) if isinstance(signature, str) else list(signature)
-    if on_terminal(run):
-        out.line(table([list(found[0]), *([cell(value) or "-" for value in row.values()] for row in found)]))
-        for one in dict.fromkeys(signatures):
-            out.line(f"signature: {one}")
-        return
-    written = Table(out, [*found[0], "signature"], as_json=False)
-    for row, one in zip(found, signatures, strict=True):
-        written.row({**row, "signature": one})
-
-
-def show_table(run: Run, out: outputs.Output, header: Sequence[str], found: Sequence[Sequence[object]]) -> None:
-    """Prints any table as TSV, or aligned."""
-    lines = [[cell(value) for value in row] for row in (header, *found)]
-    out.line(table(lines) if on_terminal(run) else "\n".join("\t".join(line) for line in lines))
-
-
-def on_terminal(run: Run) -> bool:
-    """Whether what is printed goes to a terminal."""
-    return is_terminal(sys.stdout) and run.settings.get("output") is None
+    written = Table(out, [*found[0], "signature"], as_json=False, behind=("signature",))
+    written.rows({**row, "signature": one} for row, one in zip(found, signatures, strict=True))
 
 
 def bounds(intervals: Mapping[str, Any]) -> dict[str, list[float] | None]:

@@ -1,6 +1,5 @@
 """Perplexities as records and rows: a model's name, signature and totals, and how they are shown."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,6 @@ from lmkit.commands.loading import scoring_models
 from lmkit.commands.options.standard import Run
 from lmkit.io import outputs
 from lmkit.io.records import Table, cell
-from lmkit.io.terminal import is_terminal, table
 from lmkit.protocols import LanguageModel
 
 if TYPE_CHECKING:
@@ -56,13 +54,14 @@ class ModelScore:
 
     def record(self, text: str, totals: "Totals") -> dict[str, Any]:
         """The numbers of a text under this model."""
-        record = {"file": text, **_numbers(totals), "signature": self.signature, "model": self.name, **self._more}
+        record = {"file": text, **numbers_of(totals), "signature": self.signature, "model": self.name, **self._more}
         if totals.impossible:
             record["impossible"] = self.spelled()
         return record
 
 
-def _numbers(totals: "Totals") -> dict[str, Any]:
+def numbers_of(totals: "Totals") -> dict[str, Any]:
+    """What records say of totals, under COLUMNS."""
     return {
         "perplexity": totals.perplexity if totals.tokens else None,
         "perplexity_known": totals.perplexity_known if totals.tokens > totals.unknown_tokens else None,
@@ -85,30 +84,16 @@ def rank_models(run: Run, scored: Sequence[ModelScore]) -> list[ModelScore]:
 
 
 class ScoreReport:
-    """Prints records as they come; on a terminal, as a table at the end."""
+    """Prints records as they come."""
 
     def __init__(self, run: Run, out: outputs.Output, *, as_json: bool, bare: bool, several_models: bool) -> None:
-        self._out, self._bare = out, bare
-        self._columns = (*(("model",) if several_models else ()), "file", *COLUMNS)
-        self._aligned = not (as_json or bare) and is_terminal(sys.stdout) and run.settings.get("output") is None
-        self._table = Table(out, (*self._columns, "signature"), as_json=as_json)
-        self._rows: list[dict[str, Any]] = []
+        self._run, self._out, self._bare = run, out, bare
+        columns = (*(("model",) if several_models else ()), "file", *COLUMNS, "signature")
+        self._table = Table(out, columns, as_json=as_json, behind=("signature",))
 
     def add(self, record: dict[str, Any], *, last: bool = False) -> None:
         """Prints a record; of bare numbers only those of totals, which come `last`."""
-        if self._bare:
-            if last:
-                self._out.line(repr(record["perplexity"]))
-        elif self._aligned:
-            self._rows.append(record)
-        else:
-            self._table.row(record)
-
-    def finish(self) -> None:
-        """Prints the table, if there is one."""
-        if not self._rows:
-            return
-        rows = [[cell(record[column]) for column in self._columns] for record in self._rows]
-        self._out.line(table([list(self._columns), *rows]))
-        for signature in dict.fromkeys(record["signature"] for record in self._rows):
-            self._out.line(f"signature: {signature}")
+        if not self._bare:
+            self._table.row(self._run.signed(record))
+        elif last:
+            self._out.line(repr(record["perplexity"]))

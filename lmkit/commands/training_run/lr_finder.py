@@ -70,7 +70,7 @@ def find_batch(setup: Setup) -> None:
     plan = setup.plan(1)
 
     def measure(rows: int) -> int:
-        return lr_finder.step_bytes(lambda batches: setup.trainer(batches, plan), rows, time)
+        return lr_finder.step_bytes(lambda full: setup.trainer(setup.full_batches(full), plan), rows, time)
 
     fit = None
     with outputs.open_output(training.output) as out:

@@ -1,26 +1,29 @@
 """One training run from options to checkpoint: builds it, watches it, saves it, and stops it when asked."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.standard import Run
+from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.commands.options.training import Training
 from lmkit.commands.training_run.event_log import EventLog
-from lmkit.commands.training_run.reporter import TrainingReporter
 from lmkit.commands.training_run.session import Point, Resumable, Session, state_file
 from lmkit.commands.training_run.setup import MakeSettings, Setup
 from lmkit.commands.training_run.state_file import StateFile
 from lmkit.errors import CheckpointError, DataError, Diverged, OutputError, Stopped, UsageError
 from lmkit.io import outputs, streams
-from lmkit.io.terminal import Terminal
+from lmkit.io.messages import Terminal
 
 
-def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings, *, time_steps: int) -> None:
-    """Trains a model of the settings that `make` gives on rows of `time_steps` tokens."""
+def train(
+    run: Run, files: Sequence[str], training: Training, make: MakeSettings, *, time_steps: int,
+    setup: Callable[..., Setup] = Setup,
+) -> None:  # fmt: skip
+    """Trains a model of the settings that `make` gives on rows of `time_steps` tokens; `setup` makes its parts."""
     training.check_search()
     if training.print_schedule:
         from lmkit.commands.training_run import lr_finder
@@ -37,10 +40,10 @@ def train(run: Run, files: Sequence[str], training: Training, make: MakeSettings
             from lmkit.commands.training_run import lr_finder
 
             search = lr_finder.find_lr if training.find_lr else lr_finder.find_batch
-            search(Setup(run, inputs, training, make, time_steps))
+            search(setup(run, inputs, training, make, time_steps))
             return
         state = state_file(run, training)
-        with NeuralSession(run, inputs, training, make, time_steps, state) as session:
+        with NeuralSession(run, inputs, training, partial(setup, make=make, time_steps=time_steps), state) as session:
             session.go()
 
 
@@ -76,7 +79,7 @@ class NeuralSession(Session):
     advice = "a lower --lr and --matrix-lr, more --warmup, or a lower --clip"
 
     def __init__(
-        self, run: Run, inputs: list[str], training: Training, make: MakeSettings, time_steps: int, state: StateFile
+        self, run: Run, inputs: list[str], training: Training, make_setup: Callable[..., Setup], state: StateFile
     ) -> None:
         from lmkit.training.distributed import join
 
@@ -88,16 +91,13 @@ class NeuralSession(Session):
             raise UsageError("several processes can't read one stdin", hint="name FILEs")
         super().__init__(run, training, state, processes=processes, writes=first)
         self._training = training
-        setup = Setup(run, inputs, training, make, time_steps, processes)
+        setup = self._setup = make_setup(run, inputs, training, processes=processes)
         self._texts, self._settings = setup.texts, setup.settings
         self._begun = {"embeddings": setup.start.digest} if setup.start is not None else {}
         batches = setup.batches()
-        self._tokens_a_step = batches.rows * time_steps
+        self._tokens_a_step = batches.rows * setup.time_steps
         self._trainer = setup.trainer(batches, setup.plan(self._tokens_a_step), validates=True, world=self._world)
-        self._teller = TrainingReporter(
-            run, self._trainer.plan, self._texts, self._settings, training.log if first else None,
-            training.plot if first else None, speaks=first,
-        )  # fmt: skip
+        self._teller = setup.reporter(self._trainer.plan, first=first)
 
     def __enter__(self) -> Self:
         return self
@@ -160,9 +160,7 @@ class NeuralSession(Session):
 
     def model(self) -> Any:
         """See `Session.model`; every process takes part."""
-        from lmkit.architectures.neural_model import LoadedModel
-
-        return LoadedModel(self._settings, self._texts.form, self._texts.tokenizer, self._trainer.weights())
+        return self._setup.model(self._trainer.weights())
 
     def end(self) -> None:
         """See `Session.end`."""
@@ -172,6 +170,11 @@ class NeuralSession(Session):
         """See `Session.inputs`."""
         records: list[dict[str, Any]] = self._texts.record
         return records
+
+    def recorded(self) -> dict[str, Any]:
+        """See `Session.recorded`; of a file with a tokenizer its kind, as its name says nothing elsewhere."""
+        own = {} if self._training.tokens in TOKENS else {"tokens": self._texts.tokenizer.kind}
+        return {**super().recorded(), **own}
 
     def conditions(self) -> dict[str, Any]:
         """See `Session.conditions`."""
@@ -184,7 +187,8 @@ class NeuralSession(Session):
         import torch
 
         trained = {"steps": self._trainer.step, "tokens": self._trainer.tokens, "validation": self._metrics()}
-        return {"versions": {"torch": torch.__version__}, **self._begun, "trained": trained}
+        tokenizer = {} if self._training.tokens in TOKENS else {"tokenizer": self._texts.tokenizer.digest}
+        return {"versions": {"torch": torch.__version__}, **self._begun, **tokenizer, "trained": trained}
 
     def _metrics(self) -> dict[str, float]:
         """How the weights that are kept did on the validation text."""

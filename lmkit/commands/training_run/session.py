@@ -15,7 +15,7 @@ from lmkit.commands.options.normalization import recorded
 from lmkit.commands.options.standard import ADJUSTABLE, UNRECORDED, Run
 from lmkit.commands.training_run.event_log import EventLog
 from lmkit.commands.training_run.state_file import StateFile
-from lmkit.errors import Diverged, OutputError, Status, Stopped
+from lmkit.errors import Diverged, OutputError, Status, Stopped, UsageError
 from lmkit.io import outputs
 
 
@@ -29,6 +29,10 @@ class RunOptions(Protocol):
     @property
     def resume(self) -> bool:
         """Whether to resume from the state file, if there is one."""
+
+    @property
+    def restart(self) -> bool:
+        """Whether to start over where a state file is left."""
 
     @property
     def save_every(self) -> float:
@@ -54,9 +58,16 @@ class Point(NamedTuple):
 
 
 def state_file(run: Run, options: RunOptions) -> StateFile:
-    """Return the state file of a run. Raises UsageError where there is one without --resume."""
+    """Return the state file of a run.
+
+    Raises UsageError where there is one without --resume and --restart, and for --resume of a run that has ended.
+    """
+    if options.resume and options.restart:
+        raise UsageError("--resume and --restart exclude each other")
     state = StateFile(options.output, run.marked(ADJUSTABLE))
-    if not options.resume:
+    if options.resume:
+        state.check_not_finished()
+    elif not options.restart:
         state.check_no_state()
     return state
 
@@ -187,6 +198,9 @@ class Session(ABC):
         self._saved = time.monotonic()
         if self.options.resume:
             self.run.terminal.notice(self._resumed())
+        elif self.file.exists and self._writes:
+            self.run.terminal.notice(f"{self.file.name} removed: training starts over")
+            self.file.remove()
         self.begin()
         with (
             self.log.opened(self.point.step, self.last_evaluated()) as before,

@@ -13,6 +13,7 @@ from lmkit.commands.ngram.counting import make_learner
 from lmkit.commands.options.normalization import normalization_of
 from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.commands.options.training import Training
+from lmkit.commands.training_run.reporter import TrainingReporter
 from lmkit.errors import DataError, UsageError
 from lmkit.io import plots, streams
 from lmkit.io.record_reader import files_in
@@ -51,25 +52,25 @@ def read_texts(run: Run, files: Sequence[str], training: Training) -> Texts:
     _check(training)
     normalization = normalization_of(training.normalize, training.punctuation, training.tokens)
     learner = make_learner(training.tokens, None, normalization)
-    reader = running_text.text_reader(training.encoding_errors, training.source, raw=learner.accepts_any_bytes)
 
     def encoded(tokenizer: Any, files: Sequence[str]) -> EncodedText:
         """All files as one text, or each file or record as one where the form says so."""
-        return EncodedText.of(tokenizer, form, running_text.read_documents(run, reader, files, form.by, "reading"))
+        reader = running_text.text_reader(training.encoding_errors, training.source, raw=learner.accepts_any_bytes)
+        text = EncodedText.of(tokenizer, form, running_text.read_documents(run, reader, files, form.by, "reading"))
+        record.append(text.record | stored(reader, files, text.record))
+        return text
 
     reading: Any = LearningTokenizer(learner) if training.tokens in TOKENS else learner.tokenizer()
     form = TextFormat.of(training.by, reading)
+    record = list[dict[str, Any]]()
     text, held_out = encoded(reading, files), None
     if not len(text.ids):
         raise DataError("no text to train on: the input is empty")
     tokenizer = learner.tokenizer()
     if training.max_vocab is not None or training.min_count > 1:
         tokenizer, text = text.limited(tokenizer, training.max_vocab, training.min_count)
-    record = [text.record | stored(training.source, files)]
     if training.valid is not None:
-        valid = files_in(training.valid)
-        held_out = encoded(tokenizer, valid)
-        record.append(held_out.record | stored(training.source, valid))
+        held_out = encoded(tokenizer, files_in(training.valid))
         if not len(held_out.ids):
             raise DataError(f"{streams.display(training.valid)}: no text to validate on")
     elif training.valid_fraction:
@@ -121,7 +122,7 @@ class Setup:
     make: MakeSettings
     time_steps: int
     processes: int = 1
-    texts: Texts = field(init=False)
+    texts: Any = field(init=False)
     settings: Any = field(init=False)
     start: Any = field(init=False, default=None)
     _shared: Any = field(init=False, default=None)
@@ -133,10 +134,14 @@ class Setup:
         torch.set_num_threads(max(1, opening.core_count(self.training.threads) // self.processes))
         if self.training.embeddings is not None:
             self.start = self._vectors(self.training.embeddings)
-        self.texts = read_texts(self.run, self.inputs, self.training)
+        self.texts = self.read()
         self.settings = self.make(self.texts.tokenizer.size)
         if self.start is not None:
             self._shared = self._shared_words()
+
+    def read(self) -> Any:
+        """The texts, encoded."""
+        return read_texts(self.run, self.inputs, self.training)
 
     def _vectors(self, name: str) -> Any:
         """The space of word vectors to begin with. Raises UsageError where it does not fit the model."""
@@ -156,24 +161,57 @@ class Setup:
         if len(set(written)) < len(written):
             raise UsageError("-o, --log and --plot name one file for two things")
 
+    def network(self) -> Any:
+        """A network with its first weights."""
+        from lmkit.nn import factory
+
+        network = factory.initialised(self.settings, seed=self.training.seed, dropout=self.training.dropout)
+        if self.start is not None:
+            factory.embed(network, *self._shared)
+        return network
+
+    def validation(self) -> Any:
+        """How a network is validated; None without a text for it."""
+        from lmkit.training.validation import validation_of
+
+        return validation_of(self.settings, self.texts.tokenizer, self.texts.form, self.texts.validation)
+
+    def model(self, weights: Any) -> Any:
+        """What the checkpoint holds."""
+        from lmkit.architectures.neural_model import LoadedModel
+
+        return LoadedModel(self.settings, self.texts.form, self.texts.tokenizer, weights)
+
+    def reporter(self, plan: "Plan", *, first: bool) -> TrainingReporter:
+        """What tells people and the log of the run; of several processes the first."""
+        training = self.training
+        return TrainingReporter(
+            self.run, plan, self.texts, self.settings, training.log if first else None,
+            training.plot if first else None, speaks=first,
+        )  # fmt: skip
+
+    def full_batches(self, full: Any) -> "Batches":
+        """Batches that take the most memory, given `FullRows`."""
+        batches: Batches = full
+        return batches
+
+    @property
+    def forward_flops(self) -> int:
+        """Floating-point operations of a token's way through the model."""
+        return int(self.settings.forward_flops)
+
     def trainer(
         self, batches: "Batches", plan: "Plan", *, validates: bool = False, world: "ProcessGroup | None" = None
     ) -> "Trainer":
         """A trainer of a fresh network."""
-        from lmkit.nn import factory
         from lmkit.nn.language_model import device_named
         from lmkit.training.trainer import Trainer
-        from lmkit.training.validation import validation_of
 
         training = self.training
         device_named(training.device)
-        network = factory.initialised(self.settings, seed=training.seed, dropout=training.dropout)
-        if self.start is not None:
-            factory.embed(network, *self._shared)
-        network = network.to(training.device)
         return Trainer(
-            network, self.objective(), batches, plan,
-            validation=validation_of(self.settings, *self.texts[:2], self.texts.validation) if validates else None,
+            self.network().to(training.device), self.objective(), batches, plan,
+            validation=self.validation() if validates else None,
             world=world, shard=training.shard, compiled=training.compile,
         )  # fmt: skip
 
@@ -216,9 +254,7 @@ class Setup:
         t = self.training
         allowed = budget(t.budget, t.steps)
         length = (
-            (t.steps or STEPS, None)
-            if allowed is None
-            else (allowed.length(tokens_a_step, 3 * self.settings.forward_flops))
+            (t.steps or STEPS, None) if allowed is None else (allowed.length(tokens_a_step, 3 * self.forward_flops))
         )
         steps, seconds = length
         every = evaluation_interval(t.evaluate_every, steps, needed=bool(t.select_by or t.patience))

@@ -21,6 +21,7 @@ class StateFile:
 
     def __init__(self, output: str | None, may_change: Collection[str] = ()) -> None:
         self._may_change = set(may_change)
+        self._output = output
         kept = output not in (None, streams.STDIN) and (os.path.isfile(output) or not os.path.exists(output))
         self.name = f"{output}.state" if kept else None
 
@@ -59,12 +60,12 @@ class StateFile:
             other = _differences(content.config.get("fingerprint"), json.loads(json.dumps(fingerprint)))
             if set(other) - self._may_change:
                 raise CheckpointError(
-                    f"the state of another run: {', '.join(other)} differ", hint="remove it to start over"
+                    f"the state of another run: {', '.join(other)} differ", hint="--restart starts over"
                 )
             try:
                 trainer.resume(content.config, dict(content.tensors))
             except (KeyError, ValueError, TypeError, RuntimeError) as error:
-                raise CheckpointError(f"damaged state: {error}", hint="remove it to start over") from None
+                raise CheckpointError(f"damaged state: {error}", hint="--restart starts over") from None
         return other
 
     @property
@@ -77,7 +78,16 @@ class StateFile:
         if self.exists:
             raise UsageError(
                 f"{self.name} is left from an interrupted run",
-                hint=f"continue it with --resume, or remove {self.name} to start over",
+                hint="--resume continues it, --restart starts over",
+            )
+
+    def check_not_finished(self) -> None:
+        """Raises UsageError where the output is there and no state: a run that has ended must not be replaced."""
+        if self.name is not None and not self.exists and os.path.exists(str(self._output)):
+            output, state = streams.display(str(self._output)), streams.display(self.name)
+            raise UsageError(
+                f"{output} is finished: {state}, to resume from, is not there",
+                hint="--restart trains anew and replaces it",
             )
 
     def remove(self) -> None:
@@ -95,7 +105,7 @@ def _whole(data: memoryview) -> Any:
         content = parse(data)
         content.check()
     except CheckpointError as error:
-        raise CheckpointError(str(error), hint=error.hint or "remove it to start over") from None
+        raise CheckpointError(str(error), hint=error.hint or "--restart starts over") from None
     return content
 
 

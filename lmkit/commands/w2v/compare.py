@@ -10,7 +10,7 @@ from lmkit.commands.options.standard import Json, ModelOption, Output, Run
 from lmkit.commands.w2v.query_words import open_space, tell_made
 from lmkit.errors import DataError, Status, UsageError
 from lmkit.io import number_tables, outputs, streams, text_files
-from lmkit.io.records import Table, to_json
+from lmkit.io.records import Table, to_json, write_pairs
 
 
 def compare(
@@ -110,5 +110,9 @@ def _show(
         }
         table.row(record if as_json or near is not None else {**record, "cosine": "null"})
     if nearer is not None:
-        out.line(to_json({"query": list(labels), "nearer": nearer}) if as_json else f"nearer\t{str(nearer).lower()}")
+        answer = str(nearer).lower()
+        if as_json:
+            out.line(to_json({"query": list(labels), "nearer": nearer}))
+        else:
+            write_pairs(out, [("nearer", answer)])
     return nearer

@@ -8,7 +8,7 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
-from lmkit.commands.loading.provenance import Hashed, checkpoint_bytes, origin
+from lmkit.commands.loading.provenance import Hashed, checkpoint_bytes, content_record, origin
 from lmkit.commands.options.standard import EncodingErrors, ModelOption, Output, Run, choice
 from lmkit.commands.w2v.query_words import open_space
 from lmkit.errors import UsageError
@@ -55,7 +55,7 @@ def import_(
             chunks = Hashed(progress.over(streams.chunks(name, size=streams.BLOCK)))
             with opening.error_context(name):
                 space, format = _read(run, name, iter(chunks), format, encoding_errors)
-        record = origin("w2v import", {"format": format}, [chunks.record()])
+        record = origin("w2v import", {"format": format}, [content_record(name, chunks.record())])
         for piece in checkpoint_bytes(space, record):
             out.write(piece)
 

@@ -83,7 +83,7 @@ def eval_(
             else:
                 records = _similarity(run, name, lines, space, restrict or None, fold=fold_case)
             for record in records:
-                tables[kind].row({**record, "file": streams.display(name)})
+                tables[kind].row(run.signed({**record, "file": streams.display(name)}))
             if not record["total" if kind == "analogies" else "pairs"]:
                 run.terminal.notice(f"{streams.display(name)}: no line has known words only")
 

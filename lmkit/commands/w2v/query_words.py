@@ -108,8 +108,10 @@ class Answers:
         if self._bare:
             self._out.line("\t".join(map(cell, words)))
             return
-        for word, neighbour in zip(words, neighbours, strict=True):
-            self._table.row({"query": query.text, "word": word, "score": neighbour.score})
+        self._table.rows(
+            {"query": query.text, "word": word, "score": neighbour.score}
+            for word, neighbour in zip(words, neighbours, strict=True)
+        )
 
     def finish(self) -> None:
         """Raises DataError where queries were left out."""

@@ -4,6 +4,8 @@ from typing import Any
 
 from lmkit.commands.options.standard import Run
 from lmkit.commands.training_run.event_log import EventLog
+from lmkit.io import installation
+from lmkit.io.progress import duration
 
 MEASURED = 5.0  # seconds after which it is known how long all will take
 LONG = 600.0  # seconds from which on it is said
@@ -16,8 +18,8 @@ class TrainingReporter:
     def __init__(self, run: Run, plan: Any, size: int, words: int, log: str | None) -> None:
         self.log = EventLog(log)
         self._run, self._plan, self._size = run, plan, size
-        self._words, self._total = 0, words * plan.epochs
-        self._progress: Any = None
+        self._words = 0
+        self._progress = run.terminal.progress("training", words * plan.epochs, "")
         self._first: Any = None
         """The first round's point: time before it was compilation and the like, which says nothing of the rest."""
         self._estimated = False
@@ -35,7 +37,7 @@ class TrainingReporter:
                     "--loss negative-sampling is faster"
                 )
         elif not compiled(plan):
-            notice("without numba training is slower: pip install 'lmkit-cli[fast]'")
+            notice(f"without numba training is slower: {installation.adding('numba')}")
 
     def compiling(self) -> None:
         """Code is being compiled."""
@@ -49,19 +51,19 @@ class TrainingReporter:
     def progressed(self, event: Any, point: Any) -> None:
         """A round is done."""
         self.log.write(point, "step", nats=event.nats, lr=event.lr)
+        done, self._words = event.words - self._words, event.words
         if self._first is None:
             self._first = point
-            self._progress = self._run.terminal.progress("training", self._total, "")
-        done, self._words = event.words - self._words, event.words
-        rate = point.tokens / point.seconds if point.seconds else 0.0
-        self._progress.advance(done, f"{event.nats:.3f} nats  lr {event.lr:.5f}  {rate:,.0f} words/s")
+            self._progress.begin(event.words)
+            return
         since = point.seconds - self._first.seconds
+        rate = (point.tokens - self._first.tokens) / since if since else 0.0
+        self._progress.advance(done, f"{event.nats:.3f} nats", f"{rate:,.0f} words/s", f"lr {event.lr:.5f}")
         if not self._estimated and since > MEASURED:
             self._estimated = True
-            rate = (point.tokens - self._first.tokens) / since
             left = (event.total - event.words) / rate if rate else 0.0
-            if left > LONG:
-                self._run.terminal.notice(f"{rate:,.0f} words per second, about {_time(left)} left")
+            if left > LONG and not self._progress.is_picture:
+                self._run.terminal.notice(f"{rate:,.0f} words per second, about {duration(left)} left")
 
     def ended(self, point: Any, nats: float) -> None:
         """What it took and what came of it."""
@@ -73,7 +75,3 @@ class TrainingReporter:
         self._run.terminal.notice(
             f"{epochs}, {point.tokens:,} words in {point.seconds:.1f} s ({rate:,.0f} per second){loss}"
         )
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"

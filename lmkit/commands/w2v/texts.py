@@ -47,7 +47,7 @@ def read_texts(run: Run, files: Sequence[str], options: Word2VecOptions) -> Text
     composition = _composition(run, options, vocabulary) if options.subwords is not None else None
     if composition is not None:
         made = made._replace(parts=composition.parts)
-    return Texts(made, vocabulary, blocks.record() | stored(options.source, files), composition)
+    return Texts(made, vocabulary, blocks.record() | stored(reader, files, blocks.record()), composition)
 
 
 def _composition(run: Run, options: Word2VecOptions, vocabulary: Any) -> Any:

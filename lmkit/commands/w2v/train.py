@@ -23,11 +23,10 @@ def train(run: Run, files: TextFiles = None, *, options: Word2VecOptions) -> Non
     and apply to the words of later queries.
 
     Examples:
-      lmkit w2v train corpus.txt -o vectors.lm
+      lmkit w2v train --normalize lowercase --punctuation remove corpus.txt -o vectors.lm
       lmkit w2v train --arch cbow --dim 300 --window 10 --epochs 3 corpus.gz -o vectors.lm
       lmkit w2v train --phrases 2 --log run.jsonl corpus.txt -o vectors.lm
       lmkit w2v train --subwords 3-6 corpus.txt -o vectors.lm
-      lmkit w2v train --normalize lowercase --punctuation remove corpus.txt -o vectors.lm
     """
     inputs = list(files or [streams.STDIN])
     opening.check_single_stdin(*inputs, options.embeddings)

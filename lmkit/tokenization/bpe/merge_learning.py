@@ -67,9 +67,8 @@ def learn(
     """
     minimum = max(1, minimum)
     if not first_seen and len(words.symbols) >= LARGE and find_spec("numba") is not None:
-        learned = _learn_compiled(words, pieces, symbols, size, minimum)
+        learned = _learn_compiled(words, pieces, symbols, size, minimum, told)
         if learned is not None:
-            told(len(learned.pieces))
             return learned
     known, spelled = list(pieces), dict(symbols)
     merges: list[tuple[int, int, int]] = []
@@ -92,12 +91,13 @@ def learn(
 
 
 def _learn_compiled(
-    words: Words, pieces: list[bytes], symbols: dict[bytes, int], size: int, minimum: int
-) -> Learned | None:
+    words: Words, pieces: list[bytes], symbols: dict[bytes, int], size: int, minimum: int,
+    told: Callable[[int], None],
+) -> Learned | None:  # fmt: skip
     """The same in compiled code; None in the rare case that two merges spell the same piece."""
     from lmkit.tokenization.bpe.numba_kernels import learn_pairs
 
-    found = learn_pairs(words.symbols, words.lengths, words.counts, len(pieces), size - len(pieces), minimum)
+    found = learn_pairs(words.symbols, words.lengths, words.counts, len(pieces), size - len(pieces), minimum, told)
     known = list(pieces)
     merges = []
     for pair in found.tolist():

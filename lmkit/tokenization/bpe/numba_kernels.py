@@ -9,6 +9,8 @@ The places of a chain always rise. A merge visits its places from left to right,
 symbol, and each is appended to its chain, which therefore rises too.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numba
@@ -16,6 +18,8 @@ import numpy as np
 
 from lmkit.protocols import I32, I64
 
+OFTEN = 0.1
+"""Seconds between two looks at how many merges there are."""
 _BITS = 32
 _LOW = (1 << _BITS) - 1
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -153,10 +157,11 @@ def _queue(keys, counts, minimum):
 
 
 @compiled
-def merges(symbols, lengths, weights, first, most, minimum):
+def merges(symbols, lengths, weights, first, most, minimum, state):
     """Up to `most` merges as pairs (left << 32 | right); the k-th makes symbol first + k.
 
     `symbols` (N) are changed, `lengths` (W) and `weights` (N) are those of words and of each symbol's word.
+    `state` (2): how many merges there are, for another thread to read, and whether that asked for the end.
     """
     before, following = _links(lengths)
     pool_place = np.empty(3 * len(symbols) + 1, dtype=np.int32)  # each merge takes a symbol and makes two pairs
@@ -166,7 +171,7 @@ def merges(symbols, lengths, weights, first, most, minimum):
     found = np.empty(most, dtype=np.int64)
     done = 0
     touched = np.empty(1024, dtype=np.int64)
-    while done < most and waiting:
+    while done < most and waiting and not state[1]:
         count, pair = heap_counts[0], heap_pairs[0]
         _pop(heap_counts, heap_pairs, waiting)
         waiting -= 1
@@ -181,6 +186,7 @@ def merges(symbols, lengths, weights, first, most, minimum):
         left, right, merged = pair >> _BITS, pair & _LOW, first + done
         found[done] = pair
         done += 1
+        state[0] = done
         link = heads[there]
         counts[there] = 0
         heads[there] = -1
@@ -242,7 +248,25 @@ def merges(symbols, lengths, weights, first, most, minimum):
     return found[:done]
 
 
-def learn_pairs(symbols: I32, lengths: I64, counts: I64, first: int, most: int, minimum: int) -> I64:
-    """Pairs (left << 32 | right) in the order in which they are merged; the k-th makes symbol `first` + k."""
-    pairs: I64 = merges(symbols.astype(np.int32), lengths, np.repeat(counts, lengths), first, most, minimum)
+def learn_pairs(
+    symbols: I32, lengths: I64, counts: I64, first: int, most: int, minimum: int, progress: Callable[[int], None]
+) -> I64:  # fmt: skip
+    """Pairs (left << 32 | right) in the order in which they are merged; the k-th makes symbol `first` + k.
+
+    `progress` is called from time to time with the number of merges since the last time.
+    """
+    state = np.zeros(2, dtype=np.int64)
+    seen = 0
+    with ThreadPoolExecutor(1) as pool:
+        weights = np.repeat(counts, lengths)
+        job = pool.submit(merges, symbols.astype(np.int32), lengths, weights, first, most, minimum, state)
+        try:
+            while not wait([job], OFTEN).done:
+                done = int(state[0])
+                progress(done - seen)
+                seen = done
+        finally:
+            state[1] = 1  # where a signal ended the wait; the thread is awaited
+        pairs: I64 = job.result()
+    progress(len(pairs) - seen)
     return pairs

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from lmkit.checkpoint import Array
@@ -63,6 +65,19 @@ class Objective(ABC):
         """Return the state of B rows that begin anew."""
         return None
 
+    def numbers(self, sums: Mapping[str, float], weight: int) -> Mapping[str, float]:
+        """Return what is reported of losses whose sums, and whose weight together, are given: means by name."""
+        return {name: total / max(1, weight) for name, total in sums.items()}
+
     def merit(self, select_by: str | None) -> Merit:
         """Return the merit of a name, the first one without."""
         return self.merits[select_by] if select_by is not None else next(iter(self.merits.values()))
+
+
+def tensors_of(arrays: Arrays, device: torch.device) -> Tensors:
+    """Return the rows of a batch on a device; integers become int64."""
+    return {name: torch.from_numpy(_widened(array)).to(device) for name, array in arrays.items()}
+
+
+def _widened(array: Array) -> Array:
+    return array.astype(np.int64) if array.dtype.kind in "iu" else array

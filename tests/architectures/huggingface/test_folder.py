@@ -12,6 +12,7 @@ from rounding import assert_close, shape_of
 
 from lmkit.architectures.huggingface import folder
 from lmkit.architectures.neural_model import LoadedModel
+from lmkit.architectures.transformer import TransformerConfig
 from lmkit.errors import CheckpointError
 
 torch = pytest.importorskip("torch")
@@ -273,6 +274,13 @@ def test_the_digest_sees_settings_and_tensors(llama: Mapping[str, bytes]) -> Non
         for files in (llama, dict(llama), edited(llama, rms_norm_eps=0.1), {**llama, folder.WEIGHTS: bytes(changed)})
     }
     assert len(digests) == 3
+
+
+def test_the_digest_depends_on_no_name_of_the_code() -> None:
+    class Renamed(TransformerConfig):
+        pass
+
+    assert folder.digest_of(Renamed(vocabulary=5), {}) == folder.digest_of(TransformerConfig(vocabulary=5), {})
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {

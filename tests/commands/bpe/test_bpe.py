@@ -103,10 +103,11 @@ def test_texts_may_come_in_any_way(quietly, write, shell):
     command = ["train", "-q", "--vocab-size", "400"]
     wanted = quietly(*command, stdin=PROSE[:60_000])
     assert quietly(*command, "-", stdin=PROSE[:60_000]) == wanted
-    assert quietly(*command, "one.txt", "two.txt.gz") == wanted
-    assert quietly(*command, "one.txt", "-", stdin=PROSE[30_000:60_000]) == wanted
+    made = quietly(*command, "one.txt", "two.txt.gz")
+    for files in (made, quietly(*command, "one.txt", "-", stdin=PROSE[30_000:60_000])):
+        assert tokenizer_of(files).digest == tokenizer_of(wanted).digest
     quietly(*command, "one.txt", "two.txt.gz", "-o", "bpe.lm")
-    assert shell("cat bpe.lm").stdout == wanted
+    assert shell("cat bpe.lm").stdout == made
     piped = shell("cat one.txt <(zcat two.txt.gz) | lmkit bpe train -q --vocab-size 400 | cat")
     assert (piped.status, piped.stdout) == (0, wanted)
 
@@ -622,3 +623,36 @@ def test_a_piece_spelled_like_a_special_token_looks_otherwise():
     from lmkit.tokenization.bpe.piece_markers import readable
 
     assert readable([b"<s>", b"<s>", b" \xc3", b"\n"], {0}) == [b"<s>", b"<0x3C>s>", "▁<0xC3>".encode(), b"<0x0A>"]
+
+
+def test_a_wordpiece_vocabulary_is_learned_used_and_exported(lmkit, work, trained):
+    text = trained("prose.txt")
+    train = ["bpe", "train", "-q", "--algorithm", "wordpiece", "--vocab-size", 600, "--normalize", "lowercase"]
+    done = lmkit(*train, text, "-o", "wp.lm")
+    assert (done.status, done.stderr) == (0, "")
+    assert lmkit(*train, stdin=PROSE).stdout[-100:] == (work / "wp.lm").read_bytes()[-100:]
+    assert lmkit("bpe", "encode", "-m", "wp.lm", "--as", "pieces", stdin=b"The lists.\n").stdout == b"the list ##s .\n"
+    ids = lmkit("bpe", "encode", "-m", "wp.lm", "--parse-special", stdin=b"The [MASK]\n\n").stdout
+    assert ids.split(b"\n")[0].endswith(b" 4")
+    assert lmkit("bpe", "decode", "-m", "wp.lm", stdin=ids).stdout == b"the [MASK]\n\n"
+    assert b"tokens_per_word" in lmkit("bpe", "stats", "-m", "wp.lm", text).stdout
+    assert lmkit("bpe", "export", "wp.lm", "--format", "vocab.txt").stdout.startswith(b"[PAD]\n[UNK]\n[CLS]\n")
+    assert json.loads(lmkit("bpe", "export", "wp.lm").stdout)["model"]["type"] == "WordPiece"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "status", "said"),
+    [
+        (["--level", "char"], b"a\n", 2, "--algorithm wordpiece cannot be combined with --level"),
+        (["--from-counts"], b"a 1\n", 2, "--algorithm wordpiece cannot be combined with --level"),
+        (["--special", "[MASK]"], b"a\n", 2, "--special '[MASK]': already defined"),
+        (["--normalize", "nfd"], b"a\n", 2, "'nfd' is not one of none, nfc, nfkc, lowercase, strip-accents"),
+        ([], b"\n \n", 3, "no text to learn from: the input has no words"),
+        (["--vocab-size", 6], b"ab\n", 3, "--vocab-size 8 or more"),
+        ([], b"\xff\n", 3, "<stdin>:1: not UTF-8"),
+    ],
+)
+def test_what_no_wordpiece_vocabulary_can_be_learned_from(lmkit, arguments, stdin, status, said):
+    done = lmkit("bpe", "train", "--algorithm", "wordpiece", *arguments, stdin=stdin)
+    assert done.status == status, done.stderr
+    assert said in done.stderr

@@ -192,7 +192,8 @@ def test_files_have_a_line_each_and_a_total_that_is_one_text(unit, lmkit, write)
     words = ["entropy", "--json", "--order", "1" if unit == "line" else "2", "--unit-of", unit]
     (whole,) = lmkit(*words, stdin=TEXT).records
     done = lmkit(*words, one, two)
-    assert done.stdout == lmkit(*words, one, "--text", two).stdout == lmkit(*words, "--text", one, "--text", two).stdout
+    for typed in ([one, "--text", two], ["--text", one, "--text", two]):
+        assert done.records == lmkit(*words, *typed).records
     first, second, total = done.records
     assert total == {"file": "total", **whole}
     for record, name, path in ((first, "1", one), (second, "2", two)):
@@ -269,7 +270,7 @@ def test_memory_changes_nothing(unit, lmkit, write, monkeypatch):
     monkeypatch.setattr(block_entropy, "RUN", 100)
     monkeypatch.setattr(sorted_runs.Shelf, "keep", lambda self, table: self.store([table]))
     assert lmkit(*words).stdout == plain.stdout
-    assert lmkit(*words, "--memory", "1M", "--temp-dir", ".").stdout == plain.stdout
+    assert lmkit(*words, "--memory", "1M", "--temp-dir", ".").records == plain.records
 
 
 # Beside other things.

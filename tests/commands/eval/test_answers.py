@@ -163,4 +163,4 @@ def test_gold_of_two_systems_may_come_through_a_pipe(lmkit, write):
     command = ["eval", "answers", "--numbers", "--json", "--against", "two.txt", "one.txt", "--gold"]
     done = lmkit(*command, "-", stdin=b"1\n2\n")
     assert done.status == 0, done.stderr
-    assert done.stdout == lmkit(*command, "gold.txt").stdout
+    assert done.records == lmkit(*command, "gold.txt").records

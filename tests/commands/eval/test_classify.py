@@ -154,7 +154,7 @@ def test_tables(lmkit, gold):
 
 
 def test_tables_on_a_terminal(lmkit, gold, monkeypatch):
-    monkeypatch.setattr("lmkit.commands.reports.metrics.is_terminal", lambda stream: True)
+    monkeypatch.setattr("lmkit.io.outputs.is_terminal", lambda stream: True)
     done = lmkit("eval", "classify", "--gold", gold, "--confusion", stdin=lines(PREDICTED))
     assert done.lines == ["gold  neg  neu  pos", "neg     2    0    0", "neu     0    0    1", "pos     1    0    2"]
     done = lmkit("eval", "classify", "--gold", gold, "--resamples", "0", stdin=lines(PREDICTED))
@@ -267,3 +267,14 @@ def test_a_pipeline_of_prompts(shell, write):
     """)
     assert done.status == 0, done.stderr
     assert float(done.stdout) == 1
+
+
+def test_calibration_of_scores(judged, lmkit):
+    rows = [{"label": "a", "gold": gold, "scores": {"a": 0.8, "b": 0.2}} for gold in "aab"]
+    stdin = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    record = judged("--calibration", stdin=stdin, told="undefined")
+    assert record["ece"] == pytest.approx(0.8 - 2 / 3)
+    assert record["brier"] == pytest.approx((2 * 0.08 + 1.28) / 3)
+    assert [one["items"] for one in record["reliability"]] == [3]
+    done = lmkit("eval", "classify", "--calibration", stdin=records(PREDICTED, gold=GOLD))
+    assert (done.status, "<stdin>:1: no `scores` of probabilities" in done.stderr) == (3, True)

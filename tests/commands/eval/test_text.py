@@ -185,7 +185,7 @@ def test_json_without_field_is_told(lmkit):
 
 
 def test_a_terminal_has_a_column_for_each_file(lmkit, write, monkeypatch):
-    monkeypatch.setattr("lmkit.commands.eval.text.is_terminal", lambda stream: True)
+    monkeypatch.setattr("lmkit.io.outputs.is_terminal", lambda stream: True)
     lines = lmkit("eval", "text", "--order", "1", write("one.txt", b"a b\n"), write("b.txt", b"c\n")).text.splitlines()
     assert lines[0].split() == ["file", "one.txt", "b.txt", "total"]
     assert [line.split()[0] for line in lines[1:-1]] == [*COLUMNS[1:9], "rep_1", "self_bleu"]

@@ -6,7 +6,7 @@ import pytest
 
 from lmkit.commands.loading import running_text
 from lmkit.commands.options.standard import Run
-from lmkit.io.terminal import Terminal
+from lmkit.io.messages import Terminal
 from lmkit.io.text_sources import TextSource
 
 RECORDS = b'{"text": "a\\n\\nb"}\n{"text": ""}\n{"text": "c"}\n'

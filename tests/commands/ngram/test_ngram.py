@@ -389,8 +389,11 @@ def test_heldout_text_of_other_tokens(lmkit, shelf):
     ],
 )
 @pytest.mark.parametrize(
-    "text", [b"a\n", b"\n", b"a", b"a\n\n", b"\na\n", b"a a\n", b"<unk>\n", b"<s>\n", b"a b\na b\n", b"\n\n\n"]
-)
+    "text",
+    [b"\n", b"a a\n", b"<unk>\n",
+     *(pytest.param(text, marks=pytest.mark.slow)
+       for text in (b"a\n", b"a", b"a\n\n", b"\na\n", b"<s>\n", b"a b\na b\n", b"\n\n\n"))],
+)  # fmt: skip
 @pytest.mark.parametrize("more", [[], ["--closed-vocabulary"], ["--open-vocabulary"]], ids=["", "closed", "open"])
 def test_tiny_texts_give_distributions(smoothing, text, more, lmkit, write):
     for order in "123":

@@ -137,7 +137,7 @@ def test_the_test_has_no_say(templates, lmkit):
     command = ["prompt", "search", "-m", "copying.arpa", "--dev", "dev.tsv", "--templates", "[X] so [Z]", "near.j2"]
     without = lmkit(*command, "--json")
     done = lmkit(*command, "--json", "--test", "test.tsv")
-    assert done.lines[:2] == without.lines
+    assert done.records[:2] == without.records
     assert records(done)[2]["accuracy"] == 0.0
 
 

@@ -491,3 +491,20 @@ def test_blank_lines_are_a_bug_in_no_command(lmkit, film, write, command, blank)
     write("gold", b"1\n")
     done = lmkit(*command, stdin=blank)
     assert done.status in (0, 2, 3), done.stderr
+
+
+def test_an_encoder_answers_at_the_slot(lmkit, write):
+    from tiny_encoders import encoder_file
+
+    write("enc.lm", encoder_file())
+    records = b'{"id": "a", "prompt": "the cat was too [Z] because it ran.", "gold": "wide"}\n'
+    asked = ("prompt", "answer", "-m", "enc.lm", "--candidates", "tired,wide,crossing")
+    (found,) = lmkit(*asked, stdin=records).records
+    assert found["method"] == "chain over masked pieces, from left to right"
+    filled = lmkit("fill", "-m", "enc.lm", "the cat was too [MASK] because it ran.", "--top", 99, "--json").records
+    nats = {one["token"]: one["nats"] for one in filled}
+    assert found["scores"]["tired"]["none"] == pytest.approx(nats["tired"], abs=1e-4)
+    assert found["scores"]["crossing"]["tokens"] == pytest.approx(found["scores"]["crossing"]["none"] / 2)
+    assert lmkit(*asked, "--cache", "done.jsonl", stdin=records).status == 2
+    write("electra.lm", encoder_file("electra"))
+    assert lmkit(*asked[:3], "electra.lm", *asked[4:], stdin=records).status == 4

@@ -8,7 +8,7 @@ from lmkit.commands.options.evaluation import ComparisonOptions, EvaluationOptio
 from lmkit.commands.options.standard import Run
 from lmkit.commands.reports import metrics
 from lmkit.errors import UsageError
-from lmkit.io.terminal import Terminal
+from lmkit.io.messages import Terminal
 from lmkit.metrics.bootstrap import Difference, Interval, Sampling
 from lmkit.metrics.comparison import Comparison
 
@@ -53,7 +53,8 @@ def test_rows_of_two_systems(printed):
 def test_a_record(printed):
     (line,) = printed(TWO, as_json=True, counts={"c": 3}, tables={"table": []}, more={"last": 1})
     record = json.loads(line)
-    assert list(record) == ["a", "b", "n", "c", "intervals", "table", "against", "differences", "last", "signature"]
+    keys = ["a", "b", "n", "c", "intervals", "table", "against", "differences", "last", "signature", "command"]
+    assert list(record) == keys
     assert (record["n"], record["c"]) == (7, 3)
     assert record["intervals"] == {"a": [0.25, 0.75], "b": None, "c": None}
     assert record["differences"]["a"] == {"value": 0.25, "low": 0.0, "high": 0.5, "p": 0.125}

@@ -133,18 +133,23 @@ def test_a_state_of_another_run_is_refused(train, lmkit, fails, work, write):
     write("text.txt", TEXT)
     done = fails(4, *command("ffn"), "text.txt", "--resume", "-o", "out.lm")
     assert "out.lm.state: the state of another run" in done.stderr
-    assert "remove it to start over" in done.stderr
+    assert "--restart starts over" in done.stderr
     for junk in (b"", b"junk" * 10, TEXT):
         write("out.lm.state", junk)
         assert "out.lm.state: " in fails(4, *command("ffn"), "text.txt", "--resume", "-o", "out.lm").stderr
     assert "--resume reads OUTPUT.state, so it needs -o" in fails(2, *command("ffn"), "text.txt", "--resume").stderr
 
 
-def test_resuming_without_a_state_begins(lmkit, write, work):
+def test_resuming_without_a_state_begins_but_replaces_no_model(lmkit, fails, write, work):
     write("text.txt", TEXT)
     done = lmkit(*command("ffn"), "text.txt", "--resume", "-o", "out.lm")
     assert done.status == 0
     assert "out.lm.state is not there: training begins" in done.stderr
+    model = (work / "out.lm").read_bytes()
+    again = fails(2, *command("ffn"), "text.txt", "--resume", "-o", "out.lm")
+    assert "out.lm is finished: out.lm.state, to resume from, is not there" in again.stderr
+    assert (work / "out.lm").read_bytes() == model
+    assert lmkit(*command("ffn"), "text.txt", "--restart", "-o", "out.lm").status == 0
 
 
 # Texts.
@@ -333,13 +338,17 @@ def test_a_loss_that_is_no_number_stops_with_advice(kind, lmkit, one_line, files
     assert (again.status, again.stderr) == (1, done.stderr)
 
 
-def test_a_state_is_not_begun_over_unasked(fails, write, work):
+def test_a_state_is_not_begun_over_unasked(lmkit, fails, write, work):
     write("out.lm.state", b"what an hour of training left")
     write("text.txt", TEXT)
     done = fails(2, *command("ffn"), "text.txt", "-o", "out.lm")
     assert "out.lm.state is left from an interrupted run" in done.stderr
     assert (work / "out.lm.state").read_bytes() == b"what an hour of training left"
     assert not (work / "out.lm").exists()
+    assert "exclude each other" in fails(2, *command("ffn"), "text.txt", "--restart", "--resume", "-o", "out.lm").stderr
+    done = lmkit(*command("ffn"), "text.txt", "--steps", "1", "--restart", "-o", "out.lm")
+    assert (done.status, (work / "out.lm.state").exists()) == (0, False)
+    assert "out.lm.state removed: training starts over\n" in done.stderr
 
 
 # Vectors to begin with.

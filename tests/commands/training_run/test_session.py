@@ -15,12 +15,12 @@ from lmkit.commands.options.standard import ADJUSTABLE, UNRECORDED, Run
 from lmkit.commands.training_run.event_log import EventLog
 from lmkit.commands.training_run.session import Point, Session, state_file
 from lmkit.errors import CheckpointError, Diverged, OutputError, Stopped, UsageError
-from lmkit.io.terminal import Terminal
+from lmkit.io.messages import Terminal
 
 NEURAL = {
     UNRECORDED: {
         "device", "embeddings", "files", "find_batch", "find_lr", "input_form", "json", "log", "mem_limit", "output",
-        "plot", "print_schedule", "resume", "save_every", "shard", "text_field", "threads", "valid",
+        "plot", "print_schedule", "restart", "resume", "save_every", "shard", "text_field", "threads", "valid",
     },
     ADJUSTABLE: {
         "budget", "clip", "evaluate_every", "lr", "matrix_lr", "patience", "schedule", "steps", "warmup",
@@ -29,8 +29,8 @@ NEURAL = {
 }  # fmt: skip
 VECTORS = {
     UNRECORDED: {
-        "count_updates", "embeddings", "encoding_errors", "files", "input_form", "log", "memory", "output", "resume",
-        "save_every", "temp_dir", "text_field", "threads",
+        "count_updates", "embeddings", "encoding_errors", "files", "input_form", "log", "memory", "output", "restart",
+        "resume", "save_every", "temp_dir", "text_field", "threads",
     },
     ADJUSTABLE: {"lr", "min_lr"},
 }  # fmt: skip
@@ -54,6 +54,7 @@ class Options:
 
     output: str | None
     resume: bool = False
+    restart: bool = False
     save_every: float = 1000.0
 
 
@@ -125,7 +126,7 @@ class Sum(Session):
 def session(told, *, resume=False, save_every=1000.0, changed=None, **more):
     declared = {"steps": _Marked(ADJUSTABLE), "output": _Marked(UNRECORDED)}
     run = Run("sum", {**SETTINGS, **(changed or {})}, Terminal(stream=told), declared)
-    return Sum(run, Options("out.lm", resume, save_every), **more)
+    return Sum(run, Options("out.lm", resume=resume, save_every=save_every), **more)
 
 
 class _Marked:

@@ -91,6 +91,13 @@ def test_progress_is_told_for_each_piece():
     assert told == [1, 1]
 
 
+def test_progress_of_compiled_code_adds_up(monkeypatch):
+    monkeypatch.setattr(merge_learning, "LARGE", 0)
+    told = []
+    found = learned([([0, 1, 2], 2), ([0, 1], 1)], 5, 1, first_seen=False, told=told.append)
+    assert sum(told) == len(found.pieces) == 2
+
+
 # Sennrich et al. 2016, figure 1 and section 3.2.
 
 

@@ -1,0 +1,339 @@
+"""One fine-tuning run of a neural model: from examples to a checkpoint, with what is reported meanwhile."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.finetuning import BAG, Examples
+from lmkit.commands.options.neural_finetuning import NeuralFinetuning
+from lmkit.commands.options.standard import UNRECORDED, Run
+from lmkit.commands.training_run.event_log import EventLog
+from lmkit.commands.training_run.session import Point, Resumable, Session, state_file
+from lmkit.errors import UsageError
+from lmkit.io import outputs, streams
+
+if TYPE_CHECKING:
+    from lmkit.architectures.fine_tuned import Body
+    from lmkit.data.item_sequences import ItemFormat
+    from lmkit.protocols import F32
+    from lmkit.training.item_batches import Items
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Examples as a task has them: inputs, and what is right for each.
+
+    inputs   texts, or the words of sentences
+    targets  a label's number or a number for each, or of a tagger the numbers of the words' labels; -1: an unknown one
+    gold     the same as validation compares it
+    costs    weights of examples; None: all 1
+    """
+
+    inputs: Sequence[tuple[str, ...]]
+    targets: Any
+    gold: Sequence[Any]
+    costs: Any = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learned: the kind, its labels, how many texts an example has, and the measure of the best weights."""
+
+    kind: str
+    labels: tuple[str, ...]
+    sides: int
+    select_by: str
+    middle: float = 0.0
+    scale: float = 1.0
+
+
+def fine_tune(
+    run: Run, model: str, examples: Examples, options: NeuralFinetuning, task: Task, found: Labelled,
+    held_out: Labelled | None, records: Sequence[dict[str, Any]],
+) -> None:  # fmt: skip
+    """Fine-tune a model on examples and write the checkpoint; `records` describe the inputs."""
+    outputs.expect_output(examples.output, binary=True)
+    adapter = options.adapter
+    opening.needs_torch("models are fine-tuned")
+    if options.patience and held_out is None:
+        raise UsageError("--patience needs validation examples: --valid")
+    state = state_file(run, Settings(examples, options))
+    weights = opening.open_weights(model)
+    with opening.error_context(model):
+        parts = _Parts(weights, options, task, adapter)
+    FineTuning(run, Settings(examples, options), parts, task, found, held_out, records, state).go()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Both groups of options, as a Session reads them."""
+
+    examples: Examples
+    options: NeuralFinetuning
+
+    @property
+    def output(self) -> str | None:
+        """See `RunOptions.output`."""
+        return self.examples.output
+
+    @property
+    def resume(self) -> bool:
+        """See `RunOptions.resume`."""
+        return self.options.resume
+
+    @property
+    def restart(self) -> bool:
+        """See `RunOptions.restart`."""
+        return self.options.restart
+
+    @property
+    def save_every(self) -> float:
+        """See `RunOptions.save_every`."""
+        return self.options.save_every
+
+
+class _Parts:
+    """The body, the head and the adapter of a run. Raises UsageError for layers that the body lacks."""
+
+    def __init__(self, weights: Any, options: NeuralFinetuning, task: Task, adapter: Any) -> None:
+        from lmkit.architectures.encoder_model import LoadedEncoder
+        from lmkit.architectures.fine_tuned import body_of, item_format
+        from lmkit.architectures.heads import FIRST, LAST, TaskHead
+
+        self.parent, self.adapter = weights.digest, adapter
+        self.body: Body = body_of(weights)
+        settings: Any = self.body.settings
+        is_encoder = isinstance(self.body, LoadedEncoder)
+        if options.pooling == FIRST and not is_encoder:
+            raise UsageError("--pooling cls is for encoders: the first token of other models sees nothing of the text")
+        pooling = options.pooling or (FIRST if is_encoder else LAST)
+        self.head: TaskHead = TaskHead(
+            task=task.kind, width=settings.width, labels=task.labels, pooling=pooling, sides=task.sides
+        )
+        self.format: ItemFormat = item_format(self.body)
+        mode, layers = options.mode
+        if layers is not None and layers[1] >= settings.layers:
+            raise UsageError(f"--train {options.train}: the model has layers 0 to {settings.layers - 1}")
+        if mode == "lora" and settings.kind == "rnn":
+            raise UsageError("--train lora is for transformers and encoders, not for an rnn")
+        if adapter is not None:
+            adapter.matrices(settings)
+
+    def network(self, options: NeuralFinetuning, seed: int) -> Any:
+        """The network to train."""
+        import torch
+
+        from lmkit.nn import factory
+        from lmkit.nn.language_model import device_named
+        from lmkit.nn.supervised import SupervisedNetwork, trained_tensors
+
+        device_named(options.device)
+        body = factory.loaded(self.body, dropout=options.dropout)
+        start = getattr(self.body.form, "start", 0)
+        trained = trained_tensors(body, *options.mode)
+        made = SupervisedNetwork(
+            body, self.head, trained=trained, adapter=self.adapter, start=start, dropout=options.dropout
+        )
+        made.initialise(torch.Generator().manual_seed(seed % factory.SEEDS))
+        return made.to(options.device)
+
+    def model(self, arrays: dict[str, Any], task: Task) -> Any:
+        """What the checkpoint holds, of trained arrays: a whole model, or an adapter."""
+        from lmkit.architectures.adapters import AdapterWeights
+        from lmkit.architectures.fine_tuned import FineTunedWeights, with_tensors
+        from lmkit.nn.supervised import HEAD_SCALE
+
+        scale = HEAD_SCALE * task.scale
+        head = {
+            "head.weight": (arrays["head.weight"] * scale).astype("float32"),
+            "head.bias": (arrays["head.bias"] * scale + task.middle).astype("float32"),
+        }
+        others = {name: array for name, array in arrays.items() if name not in head}
+        if self.adapter is not None:
+            return AdapterWeights(self.adapter, self.parent, {**others, **head}, head=self.head)
+        return FineTunedWeights(with_tensors(self.body, others), self.head, head)
+
+
+class FineTuning(Session):
+    """A run of a network with a head; see `Session`."""
+
+    product = "model"
+    advice = "a lower --lr"
+
+    def __init__(
+        self, run: Run, settings: Settings, parts: _Parts, task: Task, found: Labelled, held_out: Labelled | None,
+        records: Sequence[dict[str, Any]], state: Any,
+    ) -> None:  # fmt: skip
+        import torch
+
+        super().__init__(run, settings, state)
+        options = settings.options
+        torch.set_num_threads(opening.core_count(options.threads))
+        self._parts, self._task, self._records, self._settings = parts, task, records, settings
+        self._log = EventLog(options.log)
+        items = self._items(found, "training")
+        held = None if held_out is None else self._items(held_out, "validation")
+        self._trainer = self._made(items, held, held_out)
+        self._last: dict[str, float] = {}
+        self._progress = run.terminal.progress("fine-tuning", self._trainer.plan.steps, "")
+
+    def _items(self, found: Labelled, what: str) -> "Items":
+        """Examples as sequences; says how many are cut."""
+        import numpy as np
+
+        from lmkit.architectures.heads import CLASSIFY, TAG
+        from lmkit.training.item_batches import Items
+
+        make = self._parts.format.words if self._task.kind == TAG else self._parts.format.item
+        sequences = [make(one) for one in found.inputs]
+        lost = sum(one.lost > 0 for one in sequences)
+        if lost:
+            self.run.terminal.notice(
+                f"{lost} of {len(sequences)} {what} texts are longer than {self._parts.format.limit} tokens, cut there"
+            )
+        costs: F32 = np.ones(len(sequences), np.float32) if found.costs is None else found.costs.astype(np.float32)
+        if self._task.kind == TAG:
+            words = [np.array(own[: len(one.words)]) for own, one in zip(found.targets, sequences, strict=True)]
+            return Items(sequences, np.zeros(0), costs, words)
+        targets = np.array(found.targets)
+        if self._task.kind != CLASSIFY:
+            targets = ((targets - self._task.middle) / self._task.scale).astype(np.float32)
+        return Items(sequences, targets, costs)
+
+    def _made(self, items: "Items", held: "Items | None", held_out: Labelled | None) -> Any:
+        from lmkit.training.item_batches import ShuffledItems
+        from lmkit.training.objectives.supervised import Supervised
+        from lmkit.training.optimizers import LearningRates
+        from lmkit.training.plan import Plan
+        from lmkit.training.schedules import Schedule
+        from lmkit.training.supervised_validation import SupervisedValidation
+        from lmkit.training.trainer import Trainer
+
+        options, task = self._settings.options, self._task
+        batches = ShuffledItems(items, options.batch, self._settings.examples.seed)
+        self._rows = batches.rows
+        rate = options.rate(self._parts.head.width)
+        validation = None
+        if held is not None and held_out is not None:
+            validation = SupervisedValidation(held, self._parts.head, held_out.gold, task.middle, task.scale)
+        plan = Plan(
+            steps=max(1, math.ceil(batches.each * options.epochs)), optimizer="adamw",
+            rates=LearningRates(rate, rate, options.weight_decay), schedule=Schedule("linear", None),
+            accumulate=options.accumulate, evaluate_every=batches.each,
+            select_by=task.select_by if validation is not None else None, patience=options.patience,
+            seed=self._settings.examples.seed,
+        )  # fmt: skip
+        network = self._parts.network(options, self._settings.examples.seed)
+        objective = Supervised(task.kind, options.label_smoothing)
+        return Trainer(network, objective, batches, plan, validation=validation)
+
+    @property
+    def log(self) -> EventLog:
+        """See `Session.log`."""
+        return self._log
+
+    @property
+    def point(self) -> Point:
+        """See `Session.point`."""
+        return Point(self._trainer.step, self._trainer.tokens, self._trainer.seconds)
+
+    @property
+    def resumable(self) -> Resumable:
+        """See `Session.resumable`."""
+        trainer: Resumable = self._trainer
+        return trainer
+
+    def place(self, *, resumed: bool) -> str:
+        """See `Session.place`."""
+        return f"{'from' if resumed else 'at'} step {self._trainer.step}"
+
+    def last_evaluated(self) -> int:
+        """See `Session.last_evaluated`."""
+        return int(self._trainer.evaluated)
+
+    def begin(self) -> None:
+        """See `Session.begin`."""
+        network = self._trainer.network
+        trained = sum(tensor.numel() for tensor in network.parameters() if tensor.requires_grad)
+        total = sum(tensor.numel() for tensor in network.parameters())
+        mode, rows = self._settings.options.train, self._rows
+        self.run.terminal.notice(
+            f"{self._parts.body.settings.kind}: {trained:,} of {total:,} parameters train ({mode}); "
+            f"{self._trainer.plan.steps} steps of {rows} examples"
+        )
+
+    def take_up(self, log: Sequence[str]) -> None:
+        """See `Session.take_up`: nothing is drawn."""
+
+    def train(self) -> Iterator[None]:
+        """See `Session.train`."""
+        from lmkit.training.trainer import Evaluation
+
+        for event in self._trainer.run():
+            if isinstance(event, Evaluation):
+                self._last = dict(event.numbers)
+                self._log.write(event, "evaluation", **self._last)
+                if not self._trainer.finished:
+                    self.run.terminal.notice(f"step {event.step}: validation {_shown(self._last)}")
+            else:
+                self._log.write(event, "step", loss=event.loss, lr=event.rate, gradient_norm=event.norm)
+                self._progress.advance(1, f"loss {event.loss:.3f}")
+            if not self._trainer.finished:
+                yield
+
+    def draw(self) -> None:
+        """See `Session.draw`: there is no figure."""
+
+    def model(self) -> Any:
+        """See `Session.model`."""
+        return self._parts.model(self._trainer.weights(), self._task)
+
+    def end(self) -> None:
+        """See `Session.end`."""
+        self.run.terminal.clear()
+        metrics = self._metrics()
+        shown = f"; validation {_shown(metrics)}" if metrics else ""
+        self.run.terminal.notice(f"{self._trainer.step} steps in {self._trainer.seconds:.1f} s{shown}")
+
+    def _metrics(self) -> dict[str, float]:
+        """How the weights that are kept did on the validation examples."""
+        kept = {key: value for key, value in self._trainer.best.items() if key not in ("merit", "step")}
+        return kept if self._trainer.plan.select_by else self._last
+
+    def recorded(self) -> dict[str, Any]:
+        """See `Session.recorded`: without the options of the bag of n-grams."""
+        left_out = {*self.run.marked(UNRECORDED), *BAG}
+        return {key: value for key, value in self.run.settings.items() if key not in left_out}
+
+    def inputs(self) -> Sequence[dict[str, Any]]:
+        """See `Session.inputs`."""
+        return self._records
+
+    def conditions(self) -> dict[str, Any]:
+        """See `Session.conditions`."""
+        return {"parent": self._parts.parent, "examples": list(self._records)}
+
+    def outcome(self) -> dict[str, Any]:
+        """See `Session.outcome`."""
+        import torch
+
+        trained = {"steps": self._trainer.step, "validation": self._metrics()}
+        return {"versions": {"torch": torch.__version__}, "parent": self._parts.parent, "trained": trained}
+
+
+def _shown(numbers: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in numbers.items())
+
+
+def check_group(run: Run, model: str | None, bag: Sequence[str], neural: Sequence[str]) -> None:
+    """Raises UsageError for options of the bag of n-grams beside a model, and for those of a model without one."""
+    wrong = sorted(run.given.intersection(neural if model is None else bag))
+    if wrong:
+        option = f"--{wrong[0].replace('_', '-')}"
+        if model is None:
+            raise UsageError(f"{option} needs a model to fine-tune", hint="name one with -m")
+        raise UsageError(f"{option} is about the bag of n-grams and cannot be combined with -m")
+    if model == streams.STDIN:
+        raise UsageError("the model to fine-tune is read from a file or folder, not from stdin")

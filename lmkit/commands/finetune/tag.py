@@ -1,0 +1,119 @@
+"""`lmkit finetune tag`: a tagger of words, such as named entities."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from lmkit.commands.finetune.neural_run import Labelled, Task, fine_tune
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options.finetuning import TAG_METRICS, TAG_SECTIONS, Examples, select_by
+from lmkit.commands.options.neural_finetuning import Base, NeuralFinetuning
+from lmkit.commands.options.option_groups import in_sections, with_groups
+from lmkit.commands.options.standard import UNRECORDED, Run, choice
+from lmkit.commands.records.tagged import TaggedSentence, described, read_sentences
+from lmkit.errors import DataError, UsageError
+from lmkit.io import outputs, streams
+
+SelectBy = select_by(*TAG_METRICS)
+
+
+@in_sections(TAG_SECTIONS)
+@with_groups()
+def tag(
+    run: Run,
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="[FILE]", show_default=False,
+            help="Sentences: CoNLL columns (first the token, last the label) between blank lines, or JSON Lines of "
+            "`tokens` and `labels`; `-` or none: stdin.",
+        ),
+        UNRECORDED,
+    ] = streams.STDIN,
+    model: Base = None,
+    *,
+    examples: Examples,
+    scheme: Annotated[
+        str,
+        typer.Option(
+            "--scheme", metavar="NAME", callback=choice("keep", "bio", "bioes"),
+            help="Labelling scheme to train with: `keep` that of the file, or convert its spans to `bio` or `bioes`.",
+        ),
+    ] = "keep",
+    select_by: SelectBy = "f1",  # type: ignore[valid-type]
+    neural: NeuralFinetuning,
+) -> None:  # fmt: skip
+    """Train a tagger on sentences whose words have labels.
+
+    A head on the states of -m MODEL gives each word a label: from its first piece where the model reads both ways
+    (encoders), from its last piece where it reads from left to right. With --valid, `f1` is that of spans as in
+    `lmkit eval tag`, and the weights of the best epoch by --select-by are kept. Labels of no scheme, such as parts
+    of speech, have an accuracy only. Sentences beyond the context are cut; the words behind count as O.
+
+    Examples:
+      lmkit finetune tag -m enc.lm train.conll --valid dev.conll -o ner.lm
+      lmkit finetune tag -m bert-folder/ train.conll --valid dev.conll --train lora --rank 8 -o ner.lm
+      lmkit predict -m ner.lm --as conll dev.conll | lmkit eval tag
+    """
+    if model is None:
+        raise UsageError("no model to put a tagger on", hint="name one with -m MODEL")
+    if model == streams.STDIN:
+        raise UsageError("the model to fine-tune is read from a file or folder, not from stdin")
+    opening.check_single_stdin(file, examples.valid)
+    outputs.expect_output(examples.output, binary=True)
+    found = read_sentences(run, file)
+    held_out = None if examples.valid is None else read_sentences(run, examples.valid)
+    labels = _converted(found, scheme)
+    others = None if held_out is None else _converted(held_out, scheme)
+    names = tuple(sorted({label for own in labels for label in own}))
+    if len(names) < 2:
+        raise DataError(f"{streams.display(file)}: all labels are {names[0]!r}, expected two or more different ones")
+    if held_out is not None and others is not None:
+        _warn_unseen(run, others, names)
+    measure = _measure(run, str(select_by), names)
+    task = Task("tag", names, 1, measure)
+    inputs = [described(one) for one in (found, held_out) if one is not None]
+    right = None if held_out is None or others is None else _labelled(held_out, others, names)
+    fine_tune(run, model, examples, neural, task, _labelled(found, labels, names), right, inputs)
+
+
+def _converted(found: Sequence[TaggedSentence], scheme: str) -> list[tuple[str, ...]]:
+    """The labels of sentences in a scheme. Raises DataError, with the place, for labels of none."""
+    from lmkit.metrics import span_extraction
+
+    if scheme == "keep":
+        return [sentence.labels for sentence in found]
+    made = []
+    own = span_extraction.scheme_of([sentence.labels for sentence in found])
+    for sentence in found:
+        with opening.error_context(sentence.place):
+            spans = span_extraction.lenient_spans(sentence.labels, own)
+        made.append(tuple(span_extraction.labels_of(spans, len(sentence.labels), scheme)))
+    return made
+
+
+def _labelled(found: Sequence[TaggedSentence], labels: Sequence[Sequence[str]], names: Sequence[str]) -> Labelled:
+    numbers = {name: number for number, name in enumerate(names)}
+    targets = [[numbers.get(label, -1) for label in own] for own in labels]
+    return Labelled([sentence.tokens for sentence in found], targets, labels)
+
+
+def _measure(run: Run, select_by: str, names: Sequence[str]) -> str:
+    """The measure of the best weights: accuracy in place of F1 where labels are of no scheme."""
+    from lmkit.metrics import span_extraction
+
+    if select_by != "f1" or span_extraction.is_scheme(names):
+        return select_by
+    run.terminal.notice("the labels belong to no scheme of spans: measuring accuracy instead of F1")
+    return "accuracy"
+
+
+def _warn_unseen(run: Run, labels: Sequence[Sequence[str]], names: Sequence[str]) -> None:
+    unseen = Counter(label for own in labels for label in own if label not in set(names))
+    if unseen:
+        run.terminal.notice(
+            f"{sum(unseen.values())} validation labels are of kinds that training lacks, such as "
+            f"{unseen.most_common(1)[0][0]!r}; they count as wrong"
+        )

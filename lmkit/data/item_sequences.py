@@ -1,0 +1,93 @@
+"""Texts, pairs of texts and lists of words as the sequences that a fine-tuned model reads. Knows no model.
+
+encoders            [CLS] text [SEP]          [CLS] first [SEP] second [SEP], with segments
+language models     start text end            start first end second end      Radford et al. (2018), figure 1
+
+`start` is the model's own start token and `end` its token at the end of a line or a document, which serve as GPT's
+start, delimiter and extract tokens. Sequences beyond the limit lose tokens at the end of the longer text.
+N tokens, W words.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from lmkit.data.encoder_sequences import EncoderFormat
+from lmkit.data.sequences import ALWAYS, TextFormat
+from lmkit.protocols import I32, I64, Tokenizer
+
+
+class ItemSequence(NamedTuple):
+    """Ids and segments, (N,); how many tokens at the beginning are no part of a mean; places of words, (W,).
+
+    `lost` counts tokens beyond the limit. Words beyond it have no place.
+    """
+
+    ids: I32
+    segments: I32
+    start: int
+    words: I64
+    lost: int = 0
+
+
+_NO_WORDS = np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class ItemFormat:
+    """How items are read; `limit`: the most tokens of a sequence, None: any number."""
+
+    tokenizer: Tokenizer
+    form: TextFormat | EncoderFormat
+    limit: int | None
+
+    def item(self, texts: Sequence[str]) -> ItemSequence:
+        """The sequence of one text or two."""
+        parts = [self._encoded(text) for text in texts]
+        around = len(self._around([np.zeros(0, np.int32)] * len(parts)).ids)
+        lost = 0 if self.limit is None else max(0, sum(map(len, parts)) + around - self.limit)
+        for _ in range(lost):
+            longest = max(range(len(parts)), key=lambda place: len(parts[place]))
+            if len(parts) == 1:
+                parts[0] = parts[0][: max(0, len(parts[0]) - lost)]
+                break
+            parts[longest] = parts[longest][:-1]
+        return self._around(parts)._replace(lost=lost)
+
+    def words(self, words: Sequence[str]) -> ItemSequence:
+        """The sequence of words, and the place of the token of each that is labelled, of those that fit."""
+        parts = [self._word(word, first=not place) for place, word in enumerate(words)]
+        around = len(self._around([np.zeros(0, np.int32)]).ids)
+        most = len(parts) if self.limit is None else self.limit
+        ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+        fit = int((ends <= most - around).sum()) if self.limit is not None else len(parts)
+        made = self._around([np.concatenate([np.zeros(0, np.int32), *parts[:fit]])])
+        before = made.start if isinstance(self.form, TextFormat) else int(self.form.cls is not None)
+        places = before + ends[:fit]
+        both_ways = isinstance(self.form, EncoderFormat)  # then a word's first piece sees all of it, else its last
+        places = places - ([len(part) for part in parts[:fit]] if both_ways else 1)
+        return made._replace(words=places, lost=int(ends[-1] - ends[fit - 1]) if 0 < fit < len(parts) else 0)
+
+    def _encoded(self, text: str) -> I32:
+        return self.tokenizer.encode(" ".join(text.splitlines()).encode(errors="replace"))
+
+    def _word(self, word: str, *, first: bool) -> I32:
+        space = "" if first or not self.tokenizer.spells_whitespace else " "
+        ids = self._encoded(f"{space}{word}")
+        return ids if len(ids) else np.array([self.tokenizer.specials.get("unk", 0)], dtype=np.int32)
+
+    def _around(self, parts: Sequence[I32]) -> ItemSequence:
+        if isinstance(self.form, EncoderFormat):
+            made = self.form.single(parts[0]) if len(parts) == 1 else self.form.pair(parts[0], parts[1])
+            return ItemSequence(made.ids, made.segments, 0, _NO_WORDS)
+        start = [self.form.start] if self.form.bos == ALWAYS else []
+        ids = np.concatenate([start, *(np.append(part, self._end) for part in parts)]).astype(np.int32)
+        return ItemSequence(ids, np.zeros(len(ids), dtype=np.int32), len(start), _NO_WORDS)
+
+    @property
+    def _end(self) -> int:
+        assert isinstance(self.form, TextFormat)
+        found = (self.form.newline_id, self.form.document_end, *self.form.ends, self.form.start)
+        return next(token for token in found if token is not None)

@@ -1,0 +1,46 @@
+"""Opening whatever a file or folder holds, as the object that answers for its kind."""
+
+import os
+
+from lmkit.commands.loading import encoders
+from lmkit.commands.loading import models as opening
+from lmkit.commands.options import standard
+from lmkit.errors import CheckpointError
+from lmkit.interface.arguments import Name, checked
+from lmkit.interface.encoder import Encoder
+from lmkit.interface.language_model import LanguageModel
+from lmkit.interface.session import session
+from lmkit.interface.tokenizer import Tokenizer
+from lmkit.interface.word_vectors import WordVectors
+from lmkit.io import streams
+from lmkit.protocols import is_encoder, is_language_model
+from lmkit.tokenization.tokenizer_file import TokenizerFile
+from lmkit.word_vectors.vector_space import VectorSpace
+
+
+def load(
+    name: Name, *, device: str = "cpu", threads: int | None = None
+) -> LanguageModel | Encoder | Tokenizer | WordVectors:
+    """Open a model, an encoder, a tokenizer or word vectors.
+
+    `name` is what `-m` of the commands takes: a checkpoint, a Hugging Face folder, a GGUF file or an ARPA file.
+    `device` (`cpu`, `cuda` or `mps`) and `threads` are those of the commands. Raises DataError where the file can't
+    be read, CheckpointError where it is damaged or of another kind.
+    """
+    path = os.fspath(name)
+    checked("device", device, standard.Device)
+    checked("threads", threads, standard.Threads)
+    with session():
+        opened = opening.open_any(path)
+    if is_language_model(opened):
+        return LanguageModel(path, opened, device=device, threads=threads)
+    if is_encoder(opened):
+        return Encoder(path, encoders.require_encoder(opened, path), device=device, threads=threads)
+    if isinstance(opened, VectorSpace):
+        return WordVectors(path, opened)
+    if isinstance(opened, TokenizerFile):
+        return Tokenizer(path, opened.tokenizer)
+    raise CheckpointError(
+        f"{streams.display(path)}: of kind {opened.kind}, expected a language model, an encoder, a tokenizer or word "
+        "vectors"
+    )

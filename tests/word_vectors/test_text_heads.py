@@ -1,0 +1,50 @@
+"""`word_vectors.text_heads` through `finetune`: scikit-learn's numbers on mean vectors."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from lmkit.word_vectors.text_heads import text_vectors
+
+TEXTS = ["the cat sat", "the dog sat on the mat", "a bird", "a cat, a Dog!", "mat", "zzz"]
+LABELS = ["x", "y", "x", "y", "x", "y"]
+
+
+@pytest.fixture
+def trained(lmkit, write, shelf):
+    def trained(kind, labels, *words):
+        vectors = write("v.txt", b"5 3\n" + b"".join(
+            b"%s %f %f %f\n" % (word, *np.random.default_rng(number).normal(size=3))
+            for number, word in enumerate([b"cat", b"dog", b"mat", b"bird", b"the"])
+        ))  # fmt: skip
+        assert lmkit("w2v", "import", vectors, "-o", "v.lm").status == 0
+        rows = "".join(f"{text}\t{label}\n" for text, label in zip(TEXTS, labels, strict=True)).encode()
+        done = lmkit("finetune", kind, "-m", "v.lm", write("t.tsv", rows), *words, "-o", "m.lm")
+        assert done.status == 0, done.stderr
+        return done
+
+    return trained
+
+
+def test_a_classifier_of_mean_vectors(lmkit, trained):
+    from lmkit.commands.loading.models import open_any
+
+    done = trained("classify", LABELS, "--valid", "t.tsv")
+    assert "word vectors: 6 examples, 8 parameters; validation accuracy" in done.stderr
+    space = open_any("v.lm")
+    x = text_vectors(space, [(text,) for text in TEXTS])
+    assert not x[5].any()
+    assert x[3] == pytest.approx((space.vector_of(b"cat") + space.vector_of(b"dog")) / 2)
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    expected = LogisticRegression(C=1.0, tol=1e-10).fit(x, LABELS).predict_proba(x)
+    found = lmkit("predict", "-m", "m.lm", "--json", "t.tsv").records
+    assert [list(record["scores"].values()) for record in found] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_regressor_and_what_is_refused(lmkit, trained, write):
+    trained("regress", ["1", "2", "3", "2.5", "0", "1"])
+    assert len(lmkit("predict", "-m", "m.lm", "t.tsv").lines) == 6
+    assert "of kind w2v with a head" in lmkit("w2v", "similar", "-m", "m.lm", "cat").stderr
+    refused = lmkit("finetune", "classify", "-m", "v.lm", "t.tsv", "--epochs", "2", "-o", "m.lm")
+    assert (refused.status, "--epochs is not for word vectors" in refused.stderr) == (2, True)
+    assert lmkit("finetune", "tag", "-m", "v.lm", write("t.conll", b"a O\nb B-X\n"), "-o", "m.lm").status == 4
