@@ -1267,7 +1267,7 @@ _lmkit() {
             esac
             ;;
         'data dedup')
-            options='--input --field --on-error --encoding-errors --unit --normalize --near --shingle --best --against --report --memory --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--input --field --on-error --encoding-errors --unit --normalize --near --shingle --best --against --engine --scheduler --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --input) value='auto text tsv csv jsonl parquet' ;;
@@ -1279,15 +1279,16 @@ _lmkit() {
                 --shingle) value=' ' ;;
                 --best) value='FILES' ;;
                 --against) value='FILES' ;;
+                --engine) value='dask' ;;
+                --scheduler) value='FILES' ;;
                 --report) value='FILES' ;;
-                --memory) value='FILES' ;;
                 --temp-dir) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
         'data stats')
-            options='--input --field --on-error --encoding-errors --by --tokens --languages --pairs --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--input --field --on-error --encoding-errors --by --tokens --languages --pairs --engine --scheduler --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --input) value='auto text tsv csv jsonl parquet' ;;
@@ -1296,6 +1297,8 @@ _lmkit() {
                 --encoding-errors) value='strict replace' ;;
                 --by) value='FILES' ;;
                 --tokens) value='word char byte' ;;
+                --engine) value='dask' ;;
+                --scheduler) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -1325,7 +1328,7 @@ _lmkit() {
             esac
             ;;
         'data decontaminate')
-            options='--input --field --on-error --encoding-errors --against --against-field --n --threshold --min-words --boilerplate --clean --report -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--input --field --on-error --encoding-errors --against --against-field --n --threshold --min-words --boilerplate --clean --engine --scheduler --report -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --input) value='auto text tsv csv jsonl parquet' ;;
@@ -1339,6 +1342,8 @@ _lmkit() {
                 --min-words) value=' ' ;;
                 --boilerplate) value=' ' ;;
                 --clean) value='train test' ;;
+                --engine) value='dask' ;;
+                --scheduler) value='FILES' ;;
                 --report) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;

@@ -58,6 +58,17 @@ class ShingleSets:
         for begin in range(0, len(texts), TEXTS):
             self._add(texts[begin : begin + TEXTS])
 
+    def extend(self, sizes: I64, shingles: U64, keys: U64) -> None:
+        """Take texts from other sets with the same settings, as `parts` gives them."""
+        self.added += len(sizes)
+        self._sizes.append(sizes)
+        self._shingle_writer.append(shingles)
+        self._band_writer.append(keys.ravel())
+
+    def parts(self) -> tuple[I64, U64, U64]:
+        """Return the number of shingles of each text, all shingles, and the keys of bands; after `finish`."""
+        return self.sizes, self._shingles, self._keys
+
     def _add(self, texts: Sequence[str]) -> None:
         self.added += len(texts)
         found = grams(hash_words(texts), self._n, short=True)

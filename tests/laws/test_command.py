@@ -155,6 +155,7 @@ REDEFINED = {
     "--compare": "compressors; models",
     "--counts": "a file of counts to import; files of counts to measure",
     "--dropout": "of merges; of activations",
+    "--engine": "counts merged as a tree; results joined in order",
     "--epochs": "passes over a text; over examples",
     "--epsilon": "of a norm; of a filter",
     "--explain": "ppl: lines and formulas; score: factors",

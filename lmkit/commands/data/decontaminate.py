@@ -3,18 +3,23 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import compress
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from lmkit.commands.options.data import Report
+from lmkit.commands.options.engine import Engine, Scheduler, expect_files, in_tasks
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Output, Run, choice
 from lmkit.commands.options.text_input import TextFiles
-from lmkit.commands.records.corpora import Chunk, Corpus, CorpusInput, RecordWriter
+from lmkit.commands.records.corpora import Chunk, Corpus, CorpusInput, RecordWriter, quiet_run, tell_skipped_in
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, size_limits, streams
 from lmkit.io.records import to_json
+
+if TYPE_CHECKING:
+    from lmkit.data.contamination import ItemIndex
+    from lmkit.protocols import Bool
 
 
 @with_groups()
@@ -62,6 +67,8 @@ def decontaminate(
             help="What is written: the `train` records without overlap, or the `test` items without.",
         ),
     ] = "train",
+    engine: Engine = None,
+    scheduler: Scheduler = None,
     report: Report = None,
     output: Output = None,
 ) -> None:  # fmt: skip
@@ -81,6 +88,7 @@ def decontaminate(
     """
     if against is None:
         raise UsageError("no test items", hint="--against test.jsonl")
+    expect_files(files, engine, scheduler)
     inputs = list(files or [streams.STDIN])
     corpus = Corpus(run, stored, inputs, eager=clean == "train")
     if clean == "train":
@@ -89,23 +97,26 @@ def decontaminate(
     outputs.expect_apart(output, report)
     from lmkit.data.contamination import ItemIndex
 
-    index = ItemIndex(items.texts, n, n if min_words is None else min_words, boilerplate)
-    if index.short:
-        short = f"{index.short:,} of {len(items.texts):,} items are shorter than {min(n, min_words or n)} words"
-        run.terminal.notice(f"{short}, not looked for")
-    if index.boilerplate:
-        run.terminal.notice(f"{len(index.boilerplate):,} n-grams are in more than {boilerplate} items, ignored")
+    wanted = Wanted(stored, against, against_field, n, n if min_words is None else min_words, boilerplate, threshold)
+    index = ItemIndex(items.texts, n, wanted.least, boilerplate)
+    _tell(run, index, wanted, len(items.texts))
     with ExitStack() as stack:
         out = stack.enter_context(outputs.open_output(output))
         rows = stack.enter_context(outputs.open_output(report)) if report is not None else None
         writer = RecordWriter(out)
         read = kept = 0
-        for chunk, dirty in _looked_at(corpus, items, index, n, threshold, rows):
-            read += len(dirty)
+        if engine is None:
+            parts = _parts(corpus, items, index, wanted)
+        else:
+            pieces = [(wanted, file, clean == "train") for file in inputs]
+            parts = _joined(run, in_tasks(parts_of_file, pieces, scheduler), index)
+        for part in parts:
+            read += part.read
             if clean == "train":
-                own = [raw for raw, found in zip(chunk.raws, dirty, strict=True) if not found]
-                kept += len(own)
-                writer.write(own, chunk.header, chunk.name)
+                kept += len(part.raws)
+                writer.write(part.raws, part.header, part.name)
+            if rows is not None and part.rows:
+                rows.line("\n".join(part.rows))
         if clean == "test":
             clear = [overlap == 0 or overlap < threshold for overlap in index.overlaps()]
             read, kept = len(clear), sum(clear)
@@ -115,6 +126,80 @@ def decontaminate(
             rows.line(to_json({"boilerplate": text, "n": n, "items": count}))
     what = "records" if clean == "train" else "items"
     run.terminal.notice(f"{read:,} {what}: {kept:,} kept, {read - kept:,} dropped")
+
+
+class Wanted(NamedTuple):
+    """The items, and what counts as overlap with one."""
+
+    stored: CorpusInput
+    against: str
+    field: str | None
+    n: int
+    least: int
+    boilerplate: int
+    threshold: float
+
+
+class Part(NamedTuple):
+    """Some records that were looked at: how many, those without overlap, and the rows of a report."""
+
+    name: str
+    read: int
+    raws: list[bytes]
+    header: bytes | None
+    rows: list[str]
+
+
+def _tell(run: Run, index: "ItemIndex", wanted: Wanted, items: int) -> None:
+    if index.short:
+        short = f"{index.short:,} of {items:,} items are shorter than {min(wanted.n, wanted.least)} words"
+        run.terminal.notice(f"{short}, not looked for")
+    if index.boilerplate:
+        run.terminal.notice(f"{len(index.boilerplate):,} n-grams are in more than {wanted.boilerplate} items, ignored")
+
+
+def _parts(corpus: Corpus, items: "_Items", index: "ItemIndex", wanted: Wanted) -> Iterator[Part]:
+    """The chunks of a corpus, looked at."""
+    for chunk in corpus.chunks():
+        dirty = [False] * len(chunk.raws)
+        rows = []
+        for match in index.matches([text.decode() for text in chunk.texts]):
+            if match.overlap >= wanted.threshold:
+                dirty[match.text] = True
+            row = {
+                "id": _id(chunk, match.text), "test_id": items.ids[match.item], "n": wanted.n, "spans": match.spans,
+                "overlap": match.overlap, "test_spans": match.item_spans,
+            }  # fmt: skip
+            rows.append(to_json(row))
+        raws = [raw for raw, found in zip(chunk.raws, dirty, strict=True) if not found]
+        yield Part(chunk.name, len(dirty), raws, chunk.header, rows)
+
+
+Done = tuple[list[Part], "Bool", tuple[int, str]]
+"""The parts of a file, which words of items were found in it, and the records that were skipped."""
+
+
+def parts_of_file(piece: tuple[Wanted, str, bool]) -> Done:
+    """What is in one file: the task that an engine places."""
+    from lmkit.data.contamination import ItemIndex
+
+    wanted, file, written = piece
+    run = quiet_run("data decontaminate")
+    items = _Items(run, wanted.stored, wanted.against, wanted.field)
+    index = ItemIndex(items.texts, wanted.n, wanted.least, wanted.boilerplate)
+    corpus = Corpus(run, wanted.stored, [file])
+    parts = [part if written else part._replace(raws=[]) for part in _parts(corpus, items, index, wanted)]
+    return parts, index.covered, corpus.skips
+
+
+def _joined(run: Run, done: Iterator[Done], index: "ItemIndex") -> Iterator[Part]:
+    """The parts of all files in order; what was found of items is added to the index."""
+    skips = []
+    for parts, covered, skipped in done:
+        yield from parts
+        index.covered |= covered
+        skips.append(skipped)
+    tell_skipped_in(run, skips)
 
 
 class _Items:
@@ -149,21 +234,3 @@ def _id(chunk: Chunk, number: int) -> Any:
     """What a record is known by: its `id`, else its place."""
     found = None if chunk.fields is None else chunk.fields[number].get("id")
     return chunk.place(number) if found is None or isinstance(found, bool | list | dict) else found
-
-
-def _looked_at(
-    corpus: Corpus, items: _Items, index: Any, n: int, threshold: float, rows: outputs.Output | None
-) -> Iterator[tuple[Chunk, list[bool]]]:
-    """The chunks of a corpus and which of their records overlap, while the report is written."""
-    for chunk in corpus.chunks():
-        dirty = [False] * len(chunk.raws)
-        for match in index.matches([text.decode() for text in chunk.texts]):
-            if match.overlap >= threshold:
-                dirty[match.text] = True
-            if rows is not None:
-                row = {
-                    "id": _id(chunk, match.text), "test_id": items.ids[match.item], "n": n, "spans": match.spans,
-                    "overlap": match.overlap, "test_spans": match.item_spans,
-                }  # fmt: skip
-                rows.line(to_json(row))
-        yield chunk, dirty

@@ -7,8 +7,9 @@ import typer
 
 from lmkit.commands.data import exact_dedup, near_dedup
 from lmkit.commands.options.data import CorpusNormalize, Report
+from lmkit.commands.options.engine import Engine, Scheduler, expect_files
 from lmkit.commands.options.option_groups import with_groups
-from lmkit.commands.options.standard import Memory, Output, Run, TempDir, choice
+from lmkit.commands.options.standard import Output, Run, TempDir, choice
 from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.records.corpora import Corpus, CorpusInput
 from lmkit.errors import UsageError
@@ -52,8 +53,9 @@ def dedup(
             "--against", metavar="FILE", show_default=False, help="Drop what FILE has too; FILE is not written."
         ),
     ] = None,
+    engine: Engine = None,
+    scheduler: Scheduler = None,
     report: Report = None,
-    memory: Memory = None,
     temp_dir: TempDir = None,
     output: Output = None,
 ) -> None:  # fmt: skip
@@ -77,6 +79,11 @@ def dedup(
         raise UsageError("--best needs --near: exact duplicates are dropped as they are read")
     if near is not None and normalize:
         raise UsageError("--near always compares normalised words; --normalize is about exact duplicates")
+    expect_files(files, engine, scheduler)
+    if near is None and engine is not None:
+        raise UsageError("--engine is for --near: exact duplicates are found as fast as texts are read")
+    if best is not None and engine is not None and stored.on_error == "skip":
+        raise UsageError("--best with --engine cannot skip records", hint="leave --on-error skip out")
     corpus = Corpus(run, stored, files, fields=[best] if best is not None else [], eager=near is None)
     corpus.expect_one_form()
     other = None if against is None else Corpus(run, stored, [against])
@@ -85,8 +92,10 @@ def dedup(
         if near is None:
             counts, rows = exact_dedup.write(corpus, other, out, unit, normalize=normalize, reported=report is not None)
         else:
-            settings = near_dedup.Settings(near, shingle, best, memory, temp_dir, reported=report is not None)
-            counts, rows = near_dedup.write(corpus, other, out, settings)
+            settings = near_dedup.Settings(
+                near, shingle, best, temp_dir, reported=report is not None, engine=engine, scheduler=scheduler
+            )
+            counts, rows = near_dedup.write(stored, corpus, other, out, settings)
         if report is not None:
             _write(report, rows)
     what = {"record": "records", "paragraph": "paragraphs", "line": "lines"}[unit]

@@ -5,7 +5,8 @@ from itertools import compress
 from typing import Any
 
 from lmkit.commands.data.exact_dedup import Counts
-from lmkit.commands.records.corpora import Chunk, Corpus, RecordWriter
+from lmkit.commands.options.engine import in_tasks
+from lmkit.commands.records.corpora import Chunk, Corpus, CorpusInput, RecordWriter, quiet_run
 from lmkit.errors import DataError
 from lmkit.io import outputs
 
@@ -17,13 +18,14 @@ class Settings:
     threshold: float
     shingle: int
     best: str | None
-    memory: str | None
     temp_dir: str | None
     reported: bool
+    engine: str | None = None
+    scheduler: str | None = None
 
 
 def write(
-    corpus: Corpus, against: Corpus | None, out: outputs.Output, settings: Settings
+    stored: CorpusInput, corpus: Corpus, against: Corpus | None, out: outputs.Output, settings: Settings
 ) -> tuple[Counts, list[dict[str, Any]]]:
     """Write one record of each cluster; return the counts and the rows of a report."""
     import numpy as np
@@ -39,8 +41,12 @@ def write(
         _add(chunk, sets, places)
     before = sets.added
     spool, qualities, header = Spool(disk), [np.full(before, np.inf)], None
+    if settings.engine is not None:
+        pieces = [(stored, file, settings.threshold, settings.shingle) for file in corpus.files]
+        for parts in in_tasks(sets_of_file, pieces, settings.scheduler):
+            sets.extend(*parts)
     for chunk in corpus.chunks():
-        _add(chunk, sets, places)
+        _add(chunk, None if settings.engine is not None else sets, places)
         spool.add(chunk.raws)
         header = header or chunk.header
         if settings.best is not None:
@@ -57,8 +63,23 @@ def write(
     return counts, _rows(sets, roots, kept, places) if settings.reported else []
 
 
+def sets_of_file(piece: tuple[CorpusInput, str, float, int]) -> Any:
+    """The shingles of the records of a file and the keys of their bands: the task that an engine places."""
+    from lmkit.array_storage import Memory
+    from lmkit.data.near_duplicates import ShingleSets
+
+    stored, file, threshold, shingle = piece
+    sets = ShingleSets(threshold, shingle, Memory())
+    for chunk in Corpus(quiet_run("data dedup"), stored, [file]).chunks():
+        sets.add([text.decode() for text in chunk.texts])
+    sets.finish()
+    return sets.parts()
+
+
 def _add(chunk: Chunk, sets: Any, places: Any) -> None:
-    sets.add([text.decode() for text in chunk.texts])
+    """Keep the place of each record, and its shingles unless tasks had them."""
+    if sets is not None:
+        sets.add([text.decode() for text in chunk.texts])
     places.add([chunk.place(at).encode(errors="surrogateescape") for at in range(len(chunk.texts))])
 
 

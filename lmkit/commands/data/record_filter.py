@@ -11,6 +11,7 @@ from lmkit.data.filter_rules import Failure, Rule
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs
 from lmkit.io.text_sources import FIELD
+from lmkit.isolation import LimitError
 
 LANGUAGES = ("es", "en", "other")
 
@@ -111,7 +112,7 @@ class RecordFilter:
                 texts[at] = edited
                 raws[at] = with_text(chunk, at, field_name, edited)
                 fields[at] = {**fields[at], field_name: edited}
-        failed = list(self._patterns.failures(texts)) if self._patterns is not None else [None] * len(texts)
+        failed = self._failed_patterns(chunk, texts)
         failures = [
             self._failure(chunk, at, text, pattern)
             for at, (text, pattern) in enumerate(zip(texts, failed, strict=True))
@@ -124,6 +125,18 @@ class RecordFilter:
             else:
                 counts.dropped[failure.rule] = counts.dropped.get(failure.rule, 0) + 1
         return Judged(chunk.name, chunk.header, raws, texts, fields, failures)
+
+    def _failed_patterns(self, chunk: Chunk, texts: Sequence[str]) -> list[int | None]:
+        """The pattern that each text fails. Raises LimitError, which names the record."""
+        if self._patterns is None:
+            return [None] * len(texts)
+        found: list[int | None] = []
+        try:
+            for number in self._patterns.failures(texts):
+                found.append(number)
+        except LimitError as error:
+            raise LimitError(f"{chunk.place(len(found))}: --match or --exclude: {error}") from None
+        return found
 
     def _edited(self, text: str) -> str:
         from lmkit.data.text_edits import EDITS

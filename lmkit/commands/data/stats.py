@@ -1,16 +1,17 @@
 """`lmkit data stats`: what a corpus holds, by source."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.data import OptionalTokens, Pairs
+from lmkit.commands.options.engine import Engine, Scheduler, expect_files, in_tasks
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import TOKENS, Json, Output, Run
 from lmkit.commands.options.text_input import TextFiles
-from lmkit.commands.records.corpora import Chunk, Corpus, CorpusInput, read_pairs
+from lmkit.commands.records.corpora import Chunk, Corpus, CorpusInput, quiet_run, read_pairs, tell_skipped_in
 from lmkit.errors import UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.records import Table
@@ -44,6 +45,8 @@ def stats(
         ),
     ] = False,
     pairs: Pairs = False,
+    engine: Engine = None,
+    scheduler: Scheduler = None,
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
@@ -61,9 +64,10 @@ def stats(
       lmkit data stats --by source,licence --tokens bpe.lm --languages web.jsonl books.jsonl
       lmkit data stats --pairs train.tsv
     """
+    expect_files(files, engine, scheduler)
     if pairs:
-        if by is not None or tokens is not None or languages:
-            raise UsageError("--pairs cannot be combined with --by, --tokens and --languages")
+        if by is not None or tokens is not None or languages or engine is not None:
+            raise UsageError("--pairs cannot be combined with --by, --tokens, --languages and --engine")
         _pair_stats(run, stored, files, json=json, output=output)
         return
     names = ["source"] if by is None else by.split(",")
@@ -73,7 +77,14 @@ def stats(
     corpus = Corpus(run, stored, files)
     if by is not None:
         corpus.expect_fields()
-    counted = _counted(corpus, None if by is None else names, token_counter(tokens), languages=languages)
+    wanted = Wanted(None if by is None else tuple(names), tokens, languages)
+    if engine is None:
+        sums = _sums(corpus, wanted)
+    else:
+        parts = list(in_tasks(sums_of_file, [(stored, file, wanted) for file in corpus.files], scheduler))
+        tell_skipped_in(run, [skipped for _, skipped in parts])
+        sums = _added(part for part, _ in parts)
+    counted = _with_total(sums, len(names))
     columns = [*names, *COLUMNS, *(["tokens"] if tokens is not None else []), *(LANGUAGES if languages else ())]
     with outputs.open_output(output) as out:
         table = Table(out, columns, as_json=json)
@@ -99,30 +110,63 @@ def token_counter(tokens: str | None) -> Callable[[bytes], int] | None:
     return lambda block: len(tokenizer.encode_block(block)[0])
 
 
-def _counted(
-    corpus: Corpus, by: Sequence[str] | None, count_tokens: Callable[[bytes], int] | None, *, languages: bool
-) -> Iterator[tuple[Sequence[str], "Counts"]]:
-    """The values of the fields, or the file, and the sums of each; last the total."""
+class Wanted(NamedTuple):
+    """What is counted: by which fields, with which tokens, whether by language."""
+
+    by: tuple[str, ...] | None
+    tokens: str | None
+    languages: bool
+
+
+Sums = dict[tuple[str, ...], "Counts"]
+"""The sums of the records of each source."""
+
+
+def _sums(corpus: Corpus, wanted: Wanted) -> Sums:
     from lmkit.data.corpus_statistics import Counts, count
 
-    sums: dict[tuple[str, ...], Counts] = {}
-    if by is None:
+    sums: Sums = {}
+    count_tokens = token_counter(wanted.tokens)
+    if wanted.by is None:
         for name in corpus.files:
             own = sums.setdefault((streams.display(name),), Counts())
             own.documents += corpus.form(name) == "text"
     for chunk in corpus.chunks():
-        for values, texts in _by_source(chunk, by):
+        for values, texts in _by_source(chunk, wanted.by):
             lines = chunk.fields is None
             sums.setdefault(values, Counts()).add(
-                count(texts, lines=lines, count_tokens=count_tokens, languages=languages)
+                count(texts, lines=lines, count_tokens=count_tokens, languages=wanted.languages)
             )
         if len(sums) > MOST_SOURCES:
             raise UsageError(f"--by: more than {MOST_SOURCES:,} different values")
+    return sums
+
+
+def sums_of_file(piece: tuple[CorpusInput, str, Wanted]) -> tuple[Sums, tuple[int, str]]:
+    """The sums of one file, and how many records were skipped: the task that an engine places."""
+    stored, file, wanted = piece
+    corpus = Corpus(quiet_run("data stats"), stored, [file])
+    return _sums(corpus, wanted), corpus.skips
+
+
+def _added(parts: Iterable[Sums]) -> Sums:
+    from lmkit.data.corpus_statistics import Counts
+
+    sums: Sums = {}
+    for part in parts:
+        for values, counts in part.items():
+            sums.setdefault(values, Counts()).add(counts)
+    return sums
+
+
+def _with_total(sums: Sums, fields: int) -> Iterator[tuple[Sequence[str], "Counts"]]:
+    from lmkit.data.corpus_statistics import Counts
+
     total = Counts()
     for values, counts in sums.items():
         total.add(counts)
         yield values, counts
-    yield ("total", *[""] * (len(by or [""]) - 1)), total
+    yield ("total", *[""] * (fields - 1)), total
 
 
 def _by_source(chunk: Chunk, by: Sequence[str] | None) -> Iterator[tuple[tuple[str, ...], Sequence[bytes]]]:

@@ -8,11 +8,13 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.ngram.count_files import count_bytes, merged
 from lmkit.commands.ngram.counting import MaxVocab, MinCount, Order, VocabFile, count_texts
+from lmkit.commands.options import engine as engines
+from lmkit.commands.options.engine import Scheduler
 from lmkit.commands.options.normalization import Normalize, Punctuation, normalization_of
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Memory, Output, Run, TempDir, Threads, Tokens, choice
 from lmkit.commands.options.text_input import TextFiles, TextInput
-from lmkit.errors import MissingError, UsageError
+from lmkit.errors import UsageError
 from lmkit.io import outputs, streams
 
 
@@ -41,15 +43,7 @@ def count(
             help="Engine: `dask` counts each FILE in a task and merges the counts as a tree.",
         ),
     ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            "--scheduler",
-            metavar="ADDRESS",
-            show_default="processes of this machine",
-            help="Address of a Dask cluster whose workers see the FILEs under the same names.",
-        ),
-    ] = None,
+    scheduler: Scheduler = None,
     encoding_errors: EncodingErrors = "strict",
     threads: Threads = None,
     output: Output = None,
@@ -115,10 +109,7 @@ def merge_pieces(pieces: Sequence[bytes]) -> bytes:
 
 def _with_dask(pieces: list[dict[str, Any]], scheduler: str | None) -> bytes:
     """Counts each piece in a task of its own and merges neighbours, two by two, until one is left."""
-    try:
-        import dask
-    except ImportError:
-        raise MissingError("--engine dask needs Dask", package="dask") from None
+    dask = engines.dask()
     counted = [dask.delayed(count_piece, pure=True)(piece) for piece in pieces]
     while len(counted) > 1:
         pairs = [counted[place : place + 2] for place in range(0, len(counted), 2)]
@@ -126,10 +117,6 @@ def _with_dask(pieces: list[dict[str, Any]], scheduler: str | None) -> bytes:
     if scheduler is None:
         (done,) = dask.compute(counted[0], scheduler="processes")
     else:
-        try:
-            from distributed import Client
-        except ImportError:
-            raise MissingError("--scheduler needs dask.distributed", package="distributed") from None
-        with Client(scheduler) as client:
+        with engines.client(scheduler) as client:
             done = client.compute(counted[0]).result()
     return bytes(done)

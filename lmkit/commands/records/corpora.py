@@ -15,6 +15,7 @@ from lmkit.commands.options.text_input import InputForm, TextField
 from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
+from lmkit.io.messages import Terminal
 from lmkit.io.parquet_records import there_is
 from lmkit.io.record_reader import Record, RecordFile, encoded, form_of
 from lmkit.io.records import to_json
@@ -99,7 +100,8 @@ class Corpus:
         self.source = stored.source
         self.reader = running_text.text_reader(stored.encoding_errors, self.source, eager=eager)
         self._run, self._texts, self._needed, self._skips = run, texts, tuple(fields), stored.on_error == "skip"
-        self.skipped, self._first_skipped = 0, ""
+        self.skips = (0, "")
+        """How many records were skipped, and the message about the first."""
         if fields:
             self.expect_fields()
 
@@ -131,8 +133,7 @@ class Corpus:
                     if chunk.raws:
                         yield chunk
         running_text.warn_replaced_bytes(self._run, self.reader)
-        if self.skipped:
-            tell_skipped(self._run, self.skipped, self._first_skipped)
+        tell_skipped_in(self._run, [self.skips])
 
     def _chunks(self, name: str, over: Callable[[Iterator[bytes]], Iterator[bytes]]) -> Iterator[Chunk]:
         form = self.form(name)
@@ -173,8 +174,7 @@ class Corpus:
         return Chunk(name, raws, texts, fields, places, header)
 
     def _skip(self, error: DataError) -> None:
-        self.skipped += 1
-        self._first_skipped = self._first_skipped or str(error)
+        self.skips = self.skips[0] + 1, self.skips[1] or str(error)
 
     def _expect_fields(self, record: Record) -> None:
         for field in self._needed:
@@ -211,8 +211,7 @@ def read_pairs(run: Run, stored: CorpusInput, files: Sequence[str] | None) -> It
                         raise
                     skipped.append(error)
             yield found
-    if skipped:
-        tell_skipped(run, len(skipped), str(skipped[0]))
+    tell_skipped_in(run, [(len(skipped), str(skipped[0]))] if skipped else [])
 
 
 def _pair(record: Record, form: str) -> Pair:
@@ -228,10 +227,18 @@ def _pair(record: Record, form: str) -> Pair:
     return Pair(record.place, raw, str(sides[0]), str(sides[1]))
 
 
-def tell_skipped(run: Run, count: int, first: str) -> None:
-    """Say how many records were skipped, and why the first one was."""
-    records = "1 record" if count == 1 else f"{count:,} records"
-    run.terminal.notice(f"{records} skipped, the first one for: {first}")
+def tell_skipped_in(run: Run, parts: Sequence[tuple[int, str]]) -> None:
+    """Say how many records were skipped in all parts, if any, and why the first one was."""
+    count = sum(skipped for skipped, _ in parts)
+    if count:
+        first = next(message for _, message in parts if message)
+        records = "1 record" if count == 1 else f"{count:,} records"
+        run.terminal.notice(f"{records} skipped, the first one for: {first}")
+
+
+def quiet_run(command: str) -> Run:
+    """The run of a task, which says nothing."""
+    return Run(command, {}, Terminal(quiet=True))
 
 
 def with_text(chunk: Chunk, number: int, name: str, text: str) -> bytes:

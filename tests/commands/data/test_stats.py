@@ -35,11 +35,11 @@ def test_sources_and_their_sums(lmkit, write):
     assert [(row["source"], row["licence"], row["documents"]) for row in rows] == [
         ("web", "", 2), ("books", "CC0", 1), ("web", "CC0", 1),
     ]  # fmt: skip
-    assert [(row["lines"], row["words"], row["tokens"]) for row in rows] == [(4, 3, 3), (2, 11, 42), (1, 7, 29)]
-    assert [(row["es"], row["en"], row["other"]) for row in rows] == [(0, 0, 6), (44, 0, 0), (0, 29, 0)]
+    assert [(row["lines"], row["words"], row["tokens"]) for row in rows] == [(4, 3, 3), (2, 11, 41), (1, 7, 29)]
+    assert [(row["es"], row["en"], row["other"]) for row in rows] == [(0, 0, 6), (43, 0, 0), (0, 29, 0)]
     for column in ("bytes", "documents", "lines", "words", "tokens", "es", "en", "other"):
         assert total[column] == sum(row[column] for row in rows)
-    assert total["bytes"] == total["es"] + total["en"] + total["other"] == 79
+    assert total["bytes"] == total["es"] + total["en"] + total["other"] == 78
 
 
 def test_tokens_of_a_tokenizer(lmkit, shelf, write):
@@ -64,7 +64,7 @@ def test_lengths_of_pairs(lmkit):
     [(2, ["--by", "source"], "plain text, which has no fields"), (2, ["--by", "a,a"], "not a list of different fields"),
      (2, ["--pairs", "--by", "x"], "--pairs cannot be combined"),
      (3, ["--pairs"], "<stdin>:1: 1 columns, expected source"),
-     (3, ["--input", "jsonl"], "<stdin>:1: not JSON"), (3, ["--tokens", "none.lm"], "none.lm")],
+     (3, ["--input", "jsonl"], "<stdin>:1: not JSON"), (2, ["--tokens", "none.lm"], "none.lm")],
 )  # fmt: skip
 def test_careless_input(status, arguments, said, fails):
     assert said in fails(status, "data", "stats", *arguments, stdin=b"a\n").stderr
