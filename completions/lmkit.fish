@@ -45,7 +45,7 @@ complete -c lmkit -n '__lmkit_at ngram' -a ppl -d 'Compute perplexity of texts; 
 complete -c lmkit -n '__lmkit_at ngram' -a query -d 'Look up n-grams and their probabilities'
 complete -c lmkit -n '__lmkit_at ngram' -a prune -d 'Prune a model: drop n-grams with little effect on perplexity'
 complete -c lmkit -n '__lmkit_at ngram' -a mix -d 'Mix n-gram models into one (static interpolation)'
-complete -c lmkit -n '__lmkit_at ngram' -a coverage -d 'Measure n-gram overlap: how much of a test text a training text contains'
+complete -c lmkit -n '__lmkit_at ngram' -a coverage -d 'Measure n-gram overlap of a test text with a training text'
 complete -c lmkit -n '__lmkit_at ngram' -a import -d 'Import an ARPA model or a table of counts'
 complete -c lmkit -n '__lmkit_at ngram' -a export -d 'Export a model as ARPA, or counts as a table'
 complete -c lmkit -n '__lmkit_at ngram' -s h -l help -d 'Show this message and exit'

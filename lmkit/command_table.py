@@ -47,7 +47,7 @@ COMMANDS = {
     "ngram prune": Command(f"{NGRAM}.prune", "prune", "Prune a model: drop n-grams with little effect on perplexity."),
     "ngram mix": Command(f"{NGRAM}.mix", "mix", "Mix n-gram models into one (static interpolation)."),
     "ngram coverage": Command(
-        f"{NGRAM}.coverage", "coverage", "Measure n-gram overlap: how much of a test text a training text contains."
+        f"{NGRAM}.coverage", "coverage", "Measure n-gram overlap of a test text with a training text."
     ),
     "ngram import": Command(f"{NGRAM}.convert", "import_", "Import an ARPA model or a table of counts."),
     "ngram export": Command(f"{NGRAM}.convert", "export", "Export a model as ARPA, or counts as a table."),

@@ -44,7 +44,11 @@ def numeric(name):
 def required(name):
     """Values for the arguments and options that a command requires."""
     missing = [p for p in parameters(name) if p.required]
-    return ["none" if p.param_type_name == "argument" else f"{p.opts[0]}=none" for p in missing]
+    values = ["1" if p in numeric(name) else "none" for p in missing]
+    return [
+        value if p.param_type_name == "argument" else f"{p.opts[0]}={value}"
+        for p, value in zip(missing, values, strict=True)
+    ]
 
 
 NUMERIC = [(name, number) for name in command_table.COMMANDS for number in range(len(numeric(name)))]

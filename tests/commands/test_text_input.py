@@ -166,8 +166,10 @@ def test_tsv_without_a_field_is_plain_lines(lmkit, write):
 
 def test_lines_are_answered_as_they_come(shell, shelf):
     model = shelf["witten-bell-3.lm"]
+    answered = "for _ in $(seq 500); do [ -s out ] && break; sleep .1; done"
     line = (
-        f"""(echo '{{"text": "the cat"}}'; sleep 1; echo '{{"text": 1}}') | lmkit score -m {model} --input jsonl -b"""
+        f"""(echo '{{"text": "the cat"}}'; {answered}; echo '{{"text": 1}}') """
+        f"| lmkit score -m {model} --input jsonl -b | tee out"
     )
     done = shell(line)
     assert len(done.lines) == 1

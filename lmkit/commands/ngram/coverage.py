@@ -33,7 +33,7 @@ def coverage(
     json: Json = False,
     output: Output = None,
 ) -> None:
-    """Measure how many n-grams of a test text a training text contains.
+    """Measure n-gram overlap of a test text with a training text.
 
     For each order, prints the share of the test text's n-grams that occur in the training text: of all
     occurrences (`coverage`) and of distinct n-grams (`types_coverage`). `<s>` begins and `</s>` ends each line.
