@@ -95,6 +95,11 @@ class EncoderSetup(Setup):
 
         t, form, corpus = self.training, self.texts.form, self.texts.training
         sizes = (t.batch, self.time_steps, t.seed)
+        masking = self._masking(self.mask_rate, whole_words=self.whole_word)
+        if not masking.ordinary[corpus.ids].any():
+            raise DataError(
+                "no token of the text can be masked: all are special or unknown", hint="--tokens FILE that spells it"
+            )
         examples: batching.Examples
         if self.goal == PAIRS:
             examples = batching.PairExamples(corpus, form, *sizes)
@@ -102,7 +107,7 @@ class EncoderSetup(Setup):
             examples = batching.StreamExamples(corpus, form, *sizes)
         else:
             examples = batching.TextExamples(corpus, t.by, form, *sizes)
-        return batching.MaskedBatches(examples, self._masking(self.mask_rate, whole_words=self.whole_word), t.seed)
+        return batching.MaskedBatches(examples, masking, t.seed)
 
     def full_batches(self, full: Any) -> "Batches":
         """See `Setup.full_batches`."""

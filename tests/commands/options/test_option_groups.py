@@ -48,6 +48,18 @@ def test_what_is_typed_comes_back_as_an_object():
     assert run == [(5, "x", "y", 4)]
 
 
+def test_a_command_may_do_without_options_of_a_group():
+    @with_groups(without=["two"])
+    def shorter(run, group: Group):
+        """Show that the others stay."""
+        run.append((group.one, group.two))
+
+    assert list(inspect.signature(shorter).parameters) == ["run", "one"]
+    run = []
+    shorter(run, one=7)
+    assert run == [(7, 2)]
+
+
 def test_sample_has_sections():
     assert "sample" in SECTIONED
 

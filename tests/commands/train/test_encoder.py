@@ -117,6 +117,7 @@ def test_learning_rates_are_found_and_printed(lmkit, train):
     [
         ([], b"", 3, "no text to train on"),
         ([], b"\n \n", 3, "no text to train on"),
+        ([], b"words it does not know\n", 3, "no token of the text can be masked"),
         (["--objective", "mlm+nsp"], b"the cat\n\na dog\n", 3, "no two sentences follow each other"),
         (["--valid-fraction", 0.5], b"the cat", 3, "too short to hold some of it out"),
         (["--context", 2], b"a", 2, "--context 2 has no room"),
