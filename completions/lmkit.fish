@@ -32,7 +32,7 @@ complete -c lmkit -n '__lmkit_at' -a train -d 'Train neural models: feed-forward
 complete -c lmkit -n '__lmkit_at' -a finetune -d 'Fine-tune models, or train baselines, on examples'
 complete -c lmkit -n '__lmkit_at' -a prompt -d 'Prompts: write, answer, search, compare'
 complete -c lmkit -n '__lmkit_at' -a eval -d 'Score predictions against references'
-complete -c lmkit -n '__lmkit_at' -a data -d 'Corpora: split, shuffle and more; training examples'
+complete -c lmkit -n '__lmkit_at' -a data -d 'Corpora: split, shuffle, clean, mix; training examples'
 complete -c lmkit -n '__lmkit_at' -a scaling -d 'Scaling laws: how large a model, how many tokens, how much compute'
 complete -c lmkit -n '__lmkit_at' -a calc -d 'Calculate formulas on numbers given as JSON'
 complete -c lmkit -n '__lmkit_at' -s V -l version -d 'Print the version and exit'

@@ -174,7 +174,7 @@ GROUPS = {
     "finetune": "Fine-tune models, or train baselines, on examples.",
     "prompt": "Prompts: write, answer, search, compare.",
     "eval": "Score predictions against references.",
-    "data": "Corpora: split, shuffle and more; training examples.",
+    "data": "Corpora: split, shuffle, clean, mix; training examples.",
     "scaling": "Scaling laws: how large a model, how many tokens, how much compute.",
     "calc": "Calculate formulas on numbers given as JSON.",
 }

@@ -89,10 +89,16 @@ class ShingleSets:
         keys = np.zeros((len(sizes), self._bands), dtype=np.uint64)
         if len(full):
             spread = mixed(shingles.copy())
-            for number in range(self._bands * self._rows):
-                smallest = np.minimum.reduceat((spread ^ self._xors[number]) * self._factors[number], begins)
-                band = number // self._rows
-                keys[full, band] = (keys[full, band] ^ smallest) * _FOLD
+            hashes, smallest = np.empty_like(spread), np.empty(len(full), dtype=np.uint64)
+            for band in range(self._bands):
+                own = np.zeros(len(full), dtype=np.uint64)
+                for number in range(band * self._rows, (band + 1) * self._rows):
+                    np.bitwise_xor(spread, self._xors[number], out=hashes)
+                    hashes *= self._factors[number]
+                    np.minimum.reduceat(hashes, begins, out=smallest)
+                    own ^= smallest
+                    own *= _FOLD
+                keys[full, band] = own
         return mixed(keys)
 
     def finish(self) -> None:

@@ -12,7 +12,15 @@ from lmkit.commands.options.engine import Engine, Scheduler, expect_files, in_ta
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Output, Run, choice
 from lmkit.commands.options.text_input import TextFiles
-from lmkit.commands.records.corpora import Chunk, Corpus, CorpusInput, RecordWriter, quiet_run, tell_skipped_in
+from lmkit.commands.records.corpora import (
+    Chunk,
+    Corpus,
+    CorpusInput,
+    RecordWriter,
+    number_of,
+    quiet_run,
+    tell_skipped_in,
+)
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, size_limits, streams
 from lmkit.io.records import to_json
@@ -124,8 +132,8 @@ def decontaminate(
         for text, count in index.boilerplate if rows is not None else ():
             assert rows is not None
             rows.line(to_json({"boilerplate": text, "n": n, "items": count}))
-    what = "records" if clean == "train" else "items"
-    run.terminal.notice(f"{read:,} {what}: {kept:,} kept, {read - kept:,} dropped")
+    what = number_of(read, "record" if clean == "train" else "item")
+    run.terminal.notice(f"{what}: {kept:,} kept, {read - kept:,} dropped")
 
 
 class Wanted(NamedTuple):

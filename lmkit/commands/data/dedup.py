@@ -11,7 +11,7 @@ from lmkit.commands.options.engine import Engine, Scheduler, expect_files
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Output, Run, TempDir, choice
 from lmkit.commands.options.text_input import TextFiles
-from lmkit.commands.records.corpora import Corpus, CorpusInput
+from lmkit.commands.records.corpora import Corpus, CorpusInput, number_of
 from lmkit.errors import UsageError
 from lmkit.io import outputs
 
@@ -98,8 +98,8 @@ def dedup(
             counts, rows = near_dedup.write(stored, corpus, other, out, settings)
         if report is not None:
             _write(report, rows)
-    what = {"record": "records", "paragraph": "paragraphs", "line": "lines"}[unit]
-    run.terminal.notice(f"{counts.read:,} {what}: {counts.read - counts.dropped:,} kept, {counts.dropped:,} dropped")
+    kept = counts.read - counts.dropped
+    run.terminal.notice(f"{number_of(counts.read, unit)}: {kept:,} kept, {counts.dropped:,} dropped")
 
 
 def _write(name: str, rows: Sequence[dict[str, Any]]) -> None:

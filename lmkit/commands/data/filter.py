@@ -10,7 +10,7 @@ from lmkit.commands.options.data import Pairs, Report
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import ModelOption, Output, Run, TempDir
 from lmkit.commands.options.text_input import TextFiles
-from lmkit.commands.records.corpora import Corpus, CorpusInput, RecordWriter
+from lmkit.commands.records.corpora import Corpus, CorpusInput, RecordWriter, number_of
 from lmkit.errors import UsageError
 from lmkit.io import outputs
 from lmkit.io.records import Table, to_json
@@ -170,10 +170,12 @@ def _list(output: str | None) -> None:
 
 def _tell(run: Run, counts: record_filter.Counts, report: str | None) -> None:
     """Says how many records were kept, and what each rule did."""
-    run.terminal.notice(f"{counts.read:,} records: {counts.kept:,} kept, {counts.read - counts.kept:,} dropped")
+    run.terminal.notice(
+        f"{number_of(counts.read, 'record')}: {counts.kept:,} kept, {counts.read - counts.kept:,} dropped"
+    )
     rows: Sequence[dict[str, Any]] = counts.rows()
     for row in rows:
-        what = f"{row['dropped']:,} dropped" if row["dropped"] else f"{row['edited']:,} records edited"
+        what = f"{row['dropped']:,} dropped" if row["dropped"] else f"{number_of(row['edited'], 'record')} edited"
         run.terminal.notice(f"  {row['rule']}: {what}")
     if report is not None:
         with outputs.open_output(report) as out:

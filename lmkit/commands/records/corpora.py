@@ -232,8 +232,12 @@ def tell_skipped_in(run: Run, parts: Sequence[tuple[int, str]]) -> None:
     count = sum(skipped for skipped, _ in parts)
     if count:
         first = next(message for _, message in parts if message)
-        records = "1 record" if count == 1 else f"{count:,} records"
-        run.terminal.notice(f"{records} skipped, the first one for: {first}")
+        run.terminal.notice(f"{number_of(count, 'record')} skipped, the first one for: {first}")
+
+
+def number_of(count: int, what: str) -> str:
+    """Return a number of things in words, such as `1 record` and `2,000 records`."""
+    return f"{count:,} {what}" + "s" * (count != 1)
 
 
 def quiet_run(command: str) -> Run:
