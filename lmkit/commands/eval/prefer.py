@@ -77,6 +77,8 @@ def _row(fields: Mapping[str, Any], place: str, beta: float) -> list[float]:
     given = [name in fields for name in REFERENCE]
     if any(given) and not all(given):
         raise DataError(f"{place}: only one of {' and '.join(map(repr, REFERENCE))}")
+    if missing := [name for name in POLICY if name not in fields]:
+        raise DataError(f"{place}: no `{missing[0]}`", hint="expected the log-probability of each answer")
     row = [fields.get(name) for name in POLICY] + [fields.get(name, 0.0) for name in REFERENCE]
     for key, value in zip((*POLICY, *REFERENCE, "beta"), [*row, fields.get("beta", beta)], strict=True):
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

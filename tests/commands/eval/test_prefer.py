@@ -33,7 +33,7 @@ def test_two_systems(lmkit, write):
     ("data", "message"),
     [
         (b"", "<stdin>: no pairs"),
-        (b'{"policy_chosen": 1}\n', "<stdin>:1: `policy_rejected` is no finite number"),
+        (b'{"policy_chosen": 1}\n', "<stdin>:1: no `policy_rejected`"),
         (lines((1, 2, 3)), "<stdin>:1: only one of"),
         (lines((1, "2")), "<stdin>:1: `policy_rejected` is no finite number"),
     ],
