@@ -83,6 +83,8 @@ def json_in(files: Files, name: str) -> Mapping[str, Any]:
         canonical(found)
     except (ValueError, RecursionError):
         raise CheckpointError(f"{name}: not JSON") from None
+    except CheckpointError as error:  # the file can't be read
+        raise CheckpointError(f"{name}: {error}", hint=error.hint) from None
     if not isinstance(found, dict):
         raise CheckpointError(f"{name}: not an object of settings")
     return found

@@ -110,7 +110,8 @@ class VectorSpace:
         norms: F32 = np.empty(len(self.centre), dtype=np.float32)
         for start in range(0, len(norms), ROWS):
             rows = self.centre[start : start + ROWS].astype(np.float64)
-            norms[start : start + ROWS] = np.sqrt(np.vecdot(rows, rows))
+            with np.errstate(over="ignore"):  # lengths beyond float32 are infinite
+                norms[start : start + ROWS] = np.sqrt(np.vecdot(rows, rows))
         return norms
 
     def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:

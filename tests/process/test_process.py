@@ -688,7 +688,7 @@ def test_one_thread_and_many_give_the_same_bytes(shell, write):
     done = shell("""
     lmkit ngram fit -q --order 4 --threads 1 text.txt -o 1.lm
     lmkit ngram fit -q --order 4 --threads 7 text.txt -o 7.lm && cmp 1.lm 7.lm || exit 9
-    lmkit ppl --json --threads 1 -m 1.lm text.txt > 1 && lmkit ppl --json --threads 7 -m 1.lm text.txt | cmp - 1
+    lmkit ppl --threads 1 -m 1.lm text.txt > 1 && lmkit ppl --threads 7 -m 1.lm text.txt | cmp - 1
     """)
     assert done.status == 0, done.stderr
 

@@ -184,7 +184,8 @@ def test_numbers_are_the_shortest_that_read_back(numbers):
         assert np.float32(field.decode()).tobytes() == value.tobytes()
         digits = len(field.lower().partition(b"e")[0].replace(b".", b"").strip(b"-").strip(b"0"))
         for fewer in range(1, digits):
-            assert np.float32(f"{value:.{fewer - 1}e}") != value
+            with np.errstate(over="ignore"):
+                assert np.float32(f"{value:.{fewer - 1}e}") != value
 
 
 def two_tables():

@@ -21,7 +21,8 @@ from lmkit.io.records import Table, to_json
         "Rules": ["rules", "thresholds", "stop_words", "list_", "pairs", "max_ratio"],
         "Other filters": ["language", "min_score", "match", "exclude", "ppl", "model", "keep"],
         "Input and output": [
-            "input_form", "text_field", "on_error", "encoding_errors", "explain", "report", "temp_dir", "output",
+            "files", "input_form", "text_field", "on_error", "encoding_errors", "explain", "report", "temp_dir",
+            "output",
         ],
     }
 )  # fmt: skip

@@ -12,11 +12,11 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.finetuning import (
     BAG,
     LABEL_METRICS,
-    SECTIONS,
     Bag,
     ClassWeights,
     Examples,
     Train,
+    sections,
     select_by,
 )
 from lmkit.commands.options.neural_finetuning import NAMES, Base, NeuralFinetuning
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SelectBy = select_by(*LABEL_METRICS)
 
 
-@in_sections(SECTIONS)
+@in_sections(sections("class_weights"))
 @with_groups()
 def classify(
     run: Run,

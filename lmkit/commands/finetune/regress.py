@@ -8,7 +8,7 @@ from lmkit.commands.finetune.bag_run import BagRun, records
 from lmkit.commands.finetune.neural_run import Labelled, Task, check_group, fine_tune
 from lmkit.commands.finetune.vectors_run import tune_vectors
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.finetuning import BAG, SECTIONS, VALUE_METRICS, Bag, Examples, Train, select_by
+from lmkit.commands.options.finetuning import BAG, VALUE_METRICS, Bag, Examples, Train, sections, select_by
 from lmkit.commands.options.neural_finetuning import NAMES, Base, NeuralFinetuning
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Run
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SelectBy = select_by(*VALUE_METRICS)
 
 
-@in_sections(SECTIONS)
+@in_sections(sections())
 @with_groups()
 def regress(
     run: Run,

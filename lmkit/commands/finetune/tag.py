@@ -8,7 +8,7 @@ import typer
 
 from lmkit.commands.finetune.neural_run import Labelled, Task, fine_tune
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.finetuning import TAG_METRICS, TAG_SECTIONS, Examples, select_by
+from lmkit.commands.options.finetuning import TAG_METRICS, Examples, sections, select_by
 from lmkit.commands.options.neural_finetuning import Base, NeuralFinetuning
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import UNRECORDED, Run, choice
@@ -19,7 +19,7 @@ from lmkit.io import outputs, streams
 SelectBy = select_by(*TAG_METRICS)
 
 
-@in_sections(TAG_SECTIONS)
+@in_sections(sections("scheme", bag=False))
 @with_groups()
 def tag(
     run: Run,

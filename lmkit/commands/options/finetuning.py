@@ -33,21 +33,22 @@ ClassWeights = Annotated[
 ]  # fmt: skip
 BAG = ("ngrams", "char_ngrams", "min_count", "hash_bits", "normalize", "l2", "folds")
 """The options of the bag of n-grams."""
-SECTIONS = {
-    "Examples and output": ("model", "valid", "form", "seed", "class_weights", "select_by", "output"),
-    "Bag of n-grams, without -m": BAG,
-    "Fine-tuning, with -m": (
-        "train", "rank", "alpha", "targets", "pooling", "epochs", "batch", "accumulate", "lr", "weight_decay",
-        "dropout", "label_smoothing", "patience", "log", "resume", "restart", "save_every", "device", "threads",
-    ),
-}  # fmt: skip
+TUNING = (
+    "train", "rank", "alpha", "targets", "pooling", "epochs", "batch", "accumulate", "lr", "weight_decay",
+    "dropout", "label_smoothing", "patience", "log", "resume", "restart", "save_every", "device", "threads",
+)  # fmt: skip
+"""The options of fine-tuning a neural model."""
 TAG_METRICS = ("f1", "accuracy", "loss")
-TAG_SECTIONS = {
-    "Examples and output": ("model", "valid", "form", "seed", "scheme", "select_by", "output"),
-    "Fine-tuning": SECTIONS["Fine-tuning, with -m"],
-}
 LABEL_METRICS = ("accuracy", "macro_f1", "loss")
 VALUE_METRICS = ("pearson", "spearman", "mse", "mae")
+
+
+def sections(*own: str, bag: bool = True) -> dict[str, tuple[str, ...]]:
+    """Return the sections of a command's help; `own` are options that it alone has, `bag`: it trains bags too."""
+    first = {"Examples and output": ("file", "model", "valid", "form", "seed", *own, "select_by", "output")}
+    if not bag:
+        return {**first, "Fine-tuning": TUNING}
+    return {**first, "Bag of n-grams, without -m": BAG, "Fine-tuning, with -m": TUNING}
 
 
 def select_by(*names: str) -> object:

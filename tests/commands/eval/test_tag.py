@@ -28,7 +28,7 @@ def test_a_record_begins_with_its_stable_keys(judged):
 
 
 def test_all_ways_to_give_sentences(judged, lmkit):
-    expected = judged(GUESS, "--json").stdout
+    expected = judged(GUESS, "--json").records
     records = [
         {"tokens": ["El", "Real", "Madrid"], "labels": ["O", "B-ORG", "I-LOC"], "gold": ["O", "B-ORG", "I-ORG"]},
         {
@@ -37,13 +37,13 @@ def test_all_ways_to_give_sentences(judged, lmkit):
         },
     ]  # fmt: skip
     lines = "".join(json.dumps(record) + "\n" for record in records)
-    assert judged(lines, "--json").stdout == expected
-    assert lmkit("eval", "tag", "--json", stdin=lines.encode()).stdout == expected
+    assert judged(lines, "--json").records == expected
+    assert lmkit("eval", "tag", "--json", stdin=lines.encode()).records == expected
     both = "\n".join(
         f"{one} {other.split()[-1]}" if one else ""
         for one, other in zip(GOLD.split("\n"), GUESS.split("\n"), strict=True)
     )
-    assert lmkit("eval", "tag", "--json", stdin=f"-DOCSTART- O O\n\n{both}".encode()).stdout == expected
+    assert lmkit("eval", "tag", "--json", stdin=f"-DOCSTART- O O\n\n{both}".encode()).records == expected
 
 
 def test_tables_numbers_and_a_second_system(judged, write):

@@ -199,7 +199,7 @@ def test_a_device_needs_torch(fails, neural, monkeypatch):
     model = neural("t.lm", transformer())
     without_torch(monkeypatch)
     done = fails(69, "ppl", "--device", "cuda", "-m", model, stdin=b"a\n")
-    assert "--device cuda needs PyTorch, the extra lmkit[torch]" in done.stderr
+    assert "--device cuda needs PyTorch, the extra `torch`" in done.stderr
 
 
 def test_a_device_that_is_not_there(fails, neural, monkeypatch):
