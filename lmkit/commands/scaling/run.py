@@ -99,8 +99,10 @@ def run_(
     state = StateFile(output)
     if state.name is None:
         raise UsageError("a sweep needs -o FILE, beside which finished runs are kept")
-    if not resume:
-        state.check_no_state()
+    if resume:
+        state.check_not_finished("without --resume the sweep begins anew and replaces it")
+    else:
+        state.check_no_state("--resume continues it; remove it to start over")
     cells = [Cell(budget, width) for budget in sorted(set(quantities(budgets))) for width in _widths(widths)]
     sweep = Sweep(files, layers, context, batch, tokens, valid, valid_fraction, seed)
     fingerprint = {

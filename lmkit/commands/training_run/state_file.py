@@ -73,21 +73,21 @@ class StateFile:
         """Whether there is a state to resume from."""
         return self.name is not None and os.path.exists(self.name)
 
-    def check_no_state(self) -> None:
+    def check_no_state(self, hint: str = "--resume continues it, --restart starts over") -> None:
         """Raises UsageError where an interrupted run can be resumed."""
         if self.exists:
             raise UsageError(
                 f"{self.name} is left from an interrupted run",
-                hint="--resume continues it, --restart starts over",
+                hint=hint,
             )
 
-    def check_not_finished(self) -> None:
+    def check_not_finished(self, hint: str = "--restart trains anew and replaces it") -> None:
         """Raises UsageError where the output is there and no state: a run that has ended must not be replaced."""
         if self.name is not None and not self.exists and os.path.exists(str(self._output)):
             output, state = streams.display(str(self._output)), streams.display(self.name)
             raise UsageError(
                 f"{output} is finished: {state}, to resume from, is not there",
-                hint="--restart trains anew and replaces it",
+                hint=hint,
             )
 
     def remove(self) -> None:

@@ -66,6 +66,7 @@ def test_a_sweep_that_was_stopped(lmkit, trained, fails):
     assert "1 runs are finished, 5 are left" in done.stderr
     assert len(commands) == 6
     resumed = Path("runs.csv").read_bytes()
+    assert "runs.csv is finished" in fails(2, *SWEEP, "--resume").stderr
     lmkit(*SWEEP)
     assert Path("runs.csv").read_bytes() == resumed
 
