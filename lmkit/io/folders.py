@@ -1,4 +1,4 @@
-"""Folders of files: read by name, and written so that they appear whole or not at all."""
+"""Folders of files: read by name, and written atomically."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping

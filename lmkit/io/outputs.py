@@ -1,4 +1,4 @@
-"""Outputs: stdout, or files that appear whole or not at all, and are never an input."""
+"""Outputs: stdout, or files that are written atomically and never replace an input."""
 
 import errno
 import os

@@ -54,8 +54,8 @@ WORDINGS: Mapping[str, Wording] = {
             "Write JSON and nothing else: no words before it, none behind it.",
             "The answer is one list, with a pair for each event: [frame, trigger].",
             "A frame is one of those listed, spelled as it is listed.",
-            "A trigger is copied from the text as it stands there: the words that name the event, and no more of them.",
-            "Where the text tells of no such event, the answer is the empty list: [].",
+            "A trigger is copied from the text exactly as written: the words that name the event, and no more of them.",
+            "If the text has no such event, the answer is the empty list: [].",
         ),
     ),
     "es": Wording(

@@ -1,4 +1,4 @@
-"""Outputs that appear whole or not at all, and are never an input."""
+"""Outputs that are written atomically and never replace an input."""
 
 import gzip
 import io

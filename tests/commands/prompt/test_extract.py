@@ -68,8 +68,8 @@ def test_the_prompt_in_english_to_the_byte(lmkit, write):
         "1. Write JSON and nothing else: no words before it, none behind it.\n"
         "2. The answer is one list, with a pair for each event: [frame, trigger].\n"
         "3. A frame is one of those listed, spelled as it is listed.\n"
-        "4. A trigger is copied from the text as it stands there: the words that name the event, and no more of them.\n"
-        "5. Where the text tells of no such event, the answer is the empty list: [].\n\n"
+        "4. A trigger is copied from the text exactly as written: the words that name the event, and no more of them.\n"
+        "5. If the text has no such event, the answer is the empty list: [].\n\n"
         "TEXT\nHe stole it.\n\nANSWER\n",
         "gold": [["Robbery", "stole"]],
         "input": "He stole it.",
