@@ -9,6 +9,7 @@ run exactly is refused by name.
 from collections.abc import Mapping
 from typing import Any
 
+from lmkit.architectures.huggingface.config_numbers import number, real
 from lmkit.architectures.huggingface.encoder_configuration import CLASSES
 from lmkit.architectures.transformer import SCALING, TransformerConfig
 from lmkit.errors import CheckpointError, UsageError
@@ -72,20 +73,6 @@ def settings_of(config: Mapping[str, Any]) -> TransformerConfig:
         raise CheckpointError(f"config.json makes no model: {error}") from None
 
 
-def _number(values: Mapping[str, Any], key: str) -> int:
-    value = values.get(key)
-    if type(value) is not int:
-        raise CheckpointError(f"config.json: {key} is {value!r}, not a whole number")
-    return value
-
-
-def _real(values: Mapping[str, Any], key: str) -> float:
-    value = values.get(key)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise CheckpointError(f"config.json: {key} is {value!r}, not a number")
-    return float(value)
-
-
 def _flag(values: Mapping[str, Any], key: str) -> bool:
     value = values.get(key)
     if not isinstance(value, bool):
@@ -115,13 +102,13 @@ def _gpt2(values: Mapping[str, Any]) -> TransformerConfig:
         raise CheckpointError(
             f"its activation {values['activation_function']!r} is not one that lmkit runs: {', '.join(ACTIVATIONS)}"
         )
-    width, heads = _number(values, "n_embd"), _number(values, "n_head")
+    width, heads = number(values, "n_embd"), number(values, "n_head")
     return TransformerConfig(
-        vocabulary=_number(values, "vocab_size"), layers=_number(values, "n_layer"), width=width, heads=heads,
+        vocabulary=number(values, "vocab_size"), layers=number(values, "n_layer"), width=width, heads=heads,
         kv_heads=heads, head_width=_width_of_heads(width, heads),
-        hidden=4 * width if values["n_inner"] is None else _number(values, "n_inner"),
-        context=_number(values, "n_positions"), positions="learned", normalisation="layernorm",
-        norm_epsilon=_real(values, "layer_norm_epsilon"), activation=ACTIVATIONS[values["activation_function"]],
+        hidden=4 * width if values["n_inner"] is None else number(values, "n_inner"),
+        context=number(values, "n_positions"), positions="learned", normalisation="layernorm",
+        norm_epsilon=real(values, "layer_norm_epsilon"), activation=ACTIVATIONS[values["activation_function"]],
         bias="all", tied=_flag(values, "tie_word_embeddings"),
     )  # fmt: skip
 
@@ -129,17 +116,17 @@ def _gpt2(values: Mapping[str, Any]) -> TransformerConfig:
 def _llama(name: str, values: Mapping[str, Any]) -> TransformerConfig:
     if values["hidden_act"] not in ("silu", "swish"):
         raise CheckpointError(f"its activation {values['hidden_act']!r} is not one that lmkit runs: silu")
-    context = _number(values, "max_position_embeddings")
+    context = number(values, "max_position_embeddings")
     _check_attention(name, values, context)
-    width, heads = _number(values, "hidden_size"), _number(values, "num_attention_heads")
-    kv_heads = heads if values["num_key_value_heads"] is None else _number(values, "num_key_value_heads")
+    width, heads = number(values, "hidden_size"), number(values, "num_attention_heads")
+    kv_heads = heads if values["num_key_value_heads"] is None else number(values, "num_key_value_heads")
     theta, scaling = _rotary(values)
     return TransformerConfig(
-        vocabulary=_number(values, "vocab_size"), layers=_number(values, "num_hidden_layers"), width=width,
+        vocabulary=number(values, "vocab_size"), layers=number(values, "num_hidden_layers"), width=width,
         heads=heads, kv_heads=kv_heads,
-        head_width=_width_of_heads(width, heads) if values["head_dim"] is None else _number(values, "head_dim"),
-        hidden=_number(values, "intermediate_size"), context=context, rope_theta=theta, rope_scaling=scaling,
-        norm_epsilon=_real(values, "rms_norm_eps"), query_key_norm=name == QWEN3, bias=_bias(name, values),
+        head_width=_width_of_heads(width, heads) if values["head_dim"] is None else number(values, "head_dim"),
+        hidden=number(values, "intermediate_size"), context=context, rope_theta=theta, rope_scaling=scaling,
+        norm_epsilon=real(values, "rms_norm_eps"), query_key_norm=name == QWEN3, bias=_bias(name, values),
         tied=_flag(values, "tie_word_embeddings"),
     )  # fmt: skip
 
@@ -169,7 +156,7 @@ def _rotary(values: Mapping[str, Any]) -> tuple[float, dict[str, float] | None]:
     said = values.get("rope_parameters") or values.get("rope_scaling") or {}
     if not isinstance(said, dict) or any(isinstance(value, dict) for value in said.values()):
         raise CheckpointError("its rotary positions differ between layers, which lmkit does not run")
-    theta = _real({"rope_theta": said.get("rope_theta", values.get("rope_theta", 10000.0))}, "rope_theta")
+    theta = real({"rope_theta": said.get("rope_theta", values.get("rope_theta", 10000.0))}, "rope_theta")
     for source in (said, values):
         if source.get("partial_rotary_factor") not in (None, 1, 1.0):
             raise CheckpointError("its rotary positions turn only a part of each head, which lmkit does not run")
@@ -179,4 +166,4 @@ def _rotary(values: Mapping[str, Any]) -> tuple[float, dict[str, float] | None]:
     if kind != "llama3":
         raise CheckpointError(f"its rotary positions are scaled as {kind!r}, lmkit runs default and llama3")
     names = ("factor", "high_freq_factor", "low_freq_factor", "original_max_position_embeddings")
-    return theta, {ours: _real(said, theirs) for ours, theirs in zip(SCALING, names, strict=True)}
+    return theta, {ours: real(said, theirs) for ours, theirs in zip(SCALING, names, strict=True)}

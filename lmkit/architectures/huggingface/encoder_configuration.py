@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmkit.architectures.encoder import EncoderConfig
+from lmkit.architectures.huggingface.config_numbers import number, real
 from lmkit.errors import CheckpointError, UsageError
 
 BERT, DISTILBERT, ROBERTA, XLM_ROBERTA, ELECTRA, MODERNBERT = ENCODERS = (
@@ -83,21 +84,7 @@ def offset_of(kind: str, config: Mapping[str, Any]) -> int:
     """How many rows of the table of positions are no position: RoBERTa's begin behind that of padding."""
     if kind not in (ROBERTA, XLM_ROBERTA):
         return 0
-    return _number({**DEFAULTS[kind], **config}, "pad_token_id") + 1
-
-
-def _number(values: Mapping[str, Any], key: str) -> int:
-    value = values.get(key)
-    if type(value) is not int:
-        raise CheckpointError(f"config.json: {key} is {value!r}, not a whole number")
-    return value
-
-
-def _real(values: Mapping[str, Any], key: str) -> float:
-    value = values.get(key)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise CheckpointError(f"config.json: {key} is {value!r}, not a number")
-    return float(value)
+    return number({**DEFAULTS[kind], **config}, "pad_token_id") + 1
 
 
 def _held_to(values: Mapping[str, Any], key: str, wanted: object) -> None:
@@ -115,22 +102,22 @@ def _activation(values: Mapping[str, Any], key: str) -> str:
 def _bert(kind: str, values: Mapping[str, Any]) -> EncoderConfig:
     for key, wanted in (("position_embedding_type", "absolute"), ("is_decoder", False), ("add_cross_attention", False)):
         _held_to(values, key, wanted)
-    width = _number(values, "hidden_size")
-    embedding = _number(values, "embedding_size") if kind == ELECTRA else width
+    width = number(values, "hidden_size")
+    embedding = number(values, "embedding_size") if kind == ELECTRA else width
     return EncoderConfig(
-        vocabulary=_number(values, "vocab_size"), layers=_number(values, "num_hidden_layers"), width=width,
-        heads=_number(values, "num_attention_heads"), hidden=_number(values, "intermediate_size"),
-        context=_number(values, "max_position_embeddings") - offset_of(kind, values),
-        segments=_number(values, "type_vocab_size"), embedding=0 if embedding == width else embedding,
-        norm_epsilon=_real(values, "layer_norm_eps"), activation=_activation(values, "hidden_act"),
+        vocabulary=number(values, "vocab_size"), layers=number(values, "num_hidden_layers"), width=width,
+        heads=number(values, "num_attention_heads"), hidden=number(values, "intermediate_size"),
+        context=number(values, "max_position_embeddings") - offset_of(kind, values),
+        segments=number(values, "type_vocab_size"), embedding=0 if embedding == width else embedding,
+        norm_epsilon=real(values, "layer_norm_eps"), activation=_activation(values, "hidden_act"),
     )  # fmt: skip
 
 
 def _distilbert(values: Mapping[str, Any]) -> EncoderConfig:
     return EncoderConfig(
-        vocabulary=_number(values, "vocab_size"), layers=_number(values, "n_layers"), width=_number(values, "dim"),
-        heads=_number(values, "n_heads"), hidden=_number(values, "hidden_dim"),
-        context=_number(values, "max_position_embeddings"), segments=0, pooler=False,
+        vocabulary=number(values, "vocab_size"), layers=number(values, "n_layers"), width=number(values, "dim"),
+        heads=number(values, "n_heads"), hidden=number(values, "hidden_dim"),
+        context=number(values, "max_position_embeddings"), segments=0, pooler=False,
         activation=_activation(values, "activation"),
     )  # fmt: skip
 
@@ -143,14 +130,14 @@ def _modernbert(values: Mapping[str, Any]) -> EncoderConfig:
     activation = GATED.get(_activation(values, "hidden_activation"))
     if activation is None:
         raise CheckpointError(f"its activation {values['hidden_activation']!r} has no gate that lmkit runs")
-    layers = _number(values, "num_hidden_layers")
+    layers = number(values, "num_hidden_layers")
     far, near = _thetas(values)
     return EncoderConfig(
-        vocabulary=_number(values, "vocab_size"), layers=layers, width=_number(values, "hidden_size"),
-        heads=_number(values, "num_attention_heads"), hidden=_number(values, "intermediate_size"),
-        context=_number(values, "max_position_embeddings"), segments=0, positions="rope", rope_theta=far,
+        vocabulary=number(values, "vocab_size"), layers=layers, width=number(values, "hidden_size"),
+        heads=number(values, "num_attention_heads"), hidden=number(values, "intermediate_size"),
+        context=number(values, "max_position_embeddings"), segments=0, positions="rope", rope_theta=far,
         local_rope_theta=near, global_every=_global_every(values, layers),
-        local_window=_number(values, "local_attention"), norm="pre", norm_epsilon=_real(values, "norm_eps"),
+        local_window=number(values, "local_attention"), norm="pre", norm_epsilon=real(values, "norm_eps"),
         norm_bias=values["norm_bias"] is True, activation=activation, bias=values["mlp_bias"] is True, pooler=False,
     )  # fmt: skip
 
@@ -159,9 +146,9 @@ def _thetas(values: Mapping[str, Any]) -> tuple[float, float]:
     """The bases of global and of local layers. Raises CheckpointError for scaled positions."""
     said = values["rope_parameters"]
     if said is None:
-        far = _real(values, "global_rope_theta")
+        far = real(values, "global_rope_theta")
         near = values["local_rope_theta"]
-        return far, far if near is None else _real(values, "local_rope_theta")
+        return far, far if near is None else real(values, "local_rope_theta")
     found = []
     for layer in ("full_attention", "sliding_attention"):
         own = said.get(layer) if isinstance(said, dict) else None
@@ -169,7 +156,7 @@ def _thetas(values: Mapping[str, Any]) -> tuple[float, float]:
             raise CheckpointError(
                 "its rotary positions (rope_parameters) are scaled, or not those of two kinds of layer"
             )
-        found.append(_real(own, "rope_theta"))
+        found.append(real(own, "rope_theta"))
     return found[0], found[1]
 
 
@@ -177,7 +164,7 @@ def _global_every(values: Mapping[str, Any], layers: int) -> int:
     """Every how many layers one is global. Raises CheckpointError where they follow another pattern."""
     kinds = values["layer_types"]
     if kinds is None:
-        return _number(values, "global_attn_every_n_layers")
+        return number(values, "global_attn_every_n_layers")
     for every in range(1, layers + 1):
         if kinds == _layer_types(every, layers):
             return every
