@@ -10,7 +10,7 @@ from lmkit.commands.options.finetuning import BAG, Examples
 from lmkit.commands.options.neural_finetuning import NeuralFinetuning
 from lmkit.commands.options.standard import UNRECORDED, Run
 from lmkit.commands.training_run.event_log import EventLog
-from lmkit.commands.training_run.session import Point, Resumable, Session, state_file
+from lmkit.commands.training_run.session import TrainerSession, state_file
 from lmkit.errors import UsageError
 from lmkit.io import outputs, streams
 
@@ -156,7 +156,7 @@ class _Parts:
         return FineTunedWeights(with_tensors(self.body, others), self.head, head)
 
 
-class FineTuning(Session):
+class FineTuning(TrainerSession):
     """A run of a network with a head; see `Session`."""
 
     product = "model"
@@ -233,25 +233,6 @@ class FineTuning(Session):
     def log(self) -> EventLog:
         """See `Session.log`."""
         return self._log
-
-    @property
-    def point(self) -> Point:
-        """See `Session.point`."""
-        return Point(self._trainer.step, self._trainer.tokens, self._trainer.seconds)
-
-    @property
-    def resumable(self) -> Resumable:
-        """See `Session.resumable`."""
-        trainer: Resumable = self._trainer
-        return trainer
-
-    def place(self, *, resumed: bool) -> str:
-        """See `Session.place`."""
-        return f"{'from' if resumed else 'at'} step {self._trainer.step}"
-
-    def last_evaluated(self) -> int:
-        """See `Session.last_evaluated`."""
-        return int(self._trainer.evaluated)
 
     def begin(self) -> None:
         """See `Session.begin`."""

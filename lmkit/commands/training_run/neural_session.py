@@ -11,7 +11,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.commands.options.training import Training
 from lmkit.commands.training_run.event_log import EventLog
-from lmkit.commands.training_run.session import Point, Resumable, Session, state_file
+from lmkit.commands.training_run.session import TrainerSession, state_file
 from lmkit.commands.training_run.setup import MakeSettings, Setup
 from lmkit.commands.training_run.state_file import StateFile
 from lmkit.errors import CheckpointError, DataError, Diverged, OutputError, Stopped, UsageError
@@ -72,7 +72,7 @@ def _told_once() -> Iterator[None]:
         raise
 
 
-class NeuralSession(Session):
+class NeuralSession(TrainerSession):
     """A run of a neural network: its trainer, its texts, and what is reported of it."""
 
     product = "model"
@@ -109,25 +109,6 @@ class NeuralSession(Session):
     def log(self) -> EventLog:
         """See `Session.log`."""
         return self._teller.log
-
-    @property
-    def point(self) -> Point:
-        """See `Session.point`."""
-        return Point(self._trainer.step, self._trainer.tokens, self._trainer.seconds)
-
-    @property
-    def resumable(self) -> Resumable:
-        """See `Session.resumable`."""
-        trainer: Resumable = self._trainer
-        return trainer
-
-    def place(self, *, resumed: bool) -> str:
-        """See `Session.place`."""
-        return f"{'from' if resumed else 'at'} step {self._trainer.step}"
-
-    def last_evaluated(self) -> int:
-        """See `Session.last_evaluated`."""
-        return int(self._trainer.evaluated)
 
     def begin(self) -> None:
         """See `Session.begin`."""

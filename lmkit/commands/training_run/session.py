@@ -284,3 +284,28 @@ class Session(ABC):
         outcome = self.outcome()
         record["versions"] |= outcome.pop("versions")
         return {**record, **outcome}
+
+
+class TrainerSession(Session):
+    """A run of a neural network: its position is that of the trainer, in steps."""
+
+    _trainer: Any
+
+    @property
+    def point(self) -> Point:
+        """See `Session.point`."""
+        return Point(self._trainer.step, self._trainer.tokens, self._trainer.seconds)
+
+    @property
+    def resumable(self) -> Resumable:
+        """See `Session.resumable`."""
+        trainer: Resumable = self._trainer
+        return trainer
+
+    def place(self, *, resumed: bool) -> str:
+        """See `Session.place`."""
+        return f"{'from' if resumed else 'at'} step {self._trainer.step}"
+
+    def last_evaluated(self) -> int:
+        """See `Session.last_evaluated`."""
+        return int(self._trainer.evaluated)
