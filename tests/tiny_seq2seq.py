@@ -11,10 +11,8 @@ from lmkit.data.sequences import TextFormat
 from lmkit.data.source_format import SourceFormat
 from lmkit.tokenization.tokenizers import from_list
 
-SOURCE = from_list(
-    "word", [word.encode() for word in ["llegó", "la", "bruja", "verde", "no", "dio", "una", "bofetada", "a", "el"]]
-)
-TARGET = from_list("word", [word.encode() for word in ["the", "green", "witch", "arrived", "did", "not", "slap"]])
+SOURCE = from_list("word", b"lleg\xc3\xb3 la bruja verde no dio una bofetada a el".split())
+TARGET = from_list("word", b"the green witch arrived did not slap".split())
 SMALL = {"seq2seq-rnn": {"layers": 2, "width": 8}}
 RNN = {
     "fixed": {"attention": "none"},
