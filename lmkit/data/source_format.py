@@ -33,7 +33,7 @@ class SourceFormat:
 
     @classmethod
     def from_json(cls, values: object, size: int) -> "SourceFormat":
-        """The form out of a checkpoint with `size` tokens of sources. Raises CheckpointError where it is none."""
+        """The form out of a checkpoint with `size` tokens of sources. Raises CheckpointError for other values."""
         found = values if isinstance(values, Mapping) else {}
         before, after = found.get("before"), found.get("after")
         tokens = before + after if isinstance(before, list) and isinstance(after, list) else []
