@@ -205,17 +205,23 @@ class EncoderDecoderBase(ABC):
             "version": __version__,
         }
 
-    def source_ids(self, text: bytes) -> I32:
+    def source_ids(self, text: bytes, *, window: bool = False) -> I32:
         """See `EncoderDecoder.source_ids`."""
         if b"\n" in text:
             raise DataError("the source has several lines, but the model reads single lines")
-        return self.checked(self.weights.source_form.around(self.source_tokenizer.encode(text)))
+        ids, form, limit = self.source_tokenizer.encode(text), self.weights.source_form, self.source_limit
+        if window and limit is not None:
+            ids = ids[max(0, len(ids) + len(form.before) + len(form.after) - limit) :]
+        return self.checked(form.around(ids))
 
     def checked(self, source: I32) -> I32:
         """The same source. Raises DataError where it is longer than the model reads."""
         limit = self.source_limit
         if limit is not None and len(source) > limit:
-            raise DataError(f"a source of {len(source)} tokens, special ones too, exceeds the model's {limit}")
+            raise DataError(
+                f"source of {len(source)} tokens, special ones too, exceeds the model's {limit}",
+                hint="use --window to keep only its last tokens",
+            )
         return source
 
     def given(self, source: I32) -> "ConditionalModel":
@@ -234,7 +240,7 @@ class ConditionalModel:
     normalised = True
 
     def __init__(self, model: EncoderDecoderBase, source: I32, memory: Memory) -> None:
-        self.model, self.source, self._memory = model, source, memory
+        self.model, self.source, self._memory, self.weights = model, source, memory, model.weights
         self.kind, self.form, self.digest, self.tolerance = model.kind, model.form, model.digest, model.tolerance
         self.advance, self.next, self.logits = model.advance, model.next, model.logits
         self.rows, self.follow, self.next_many = model.rows, model.follow, model.next_many
@@ -248,6 +254,14 @@ class ConditionalModel:
     def signature(self) -> Mapping[str, str]:
         """See `LanguageModel.signature`."""
         return self.model.signature
+
+    def source_ids(self, text: bytes, *, window: bool = False) -> I32:
+        """See `EncoderDecoder.source_ids`."""
+        return self.model.source_ids(text, window=window)
+
+    def for_source(self, source: I32) -> "ConditionalModel":
+        """See `protocols.ConditionalModel.for_source`."""
+        return self.model.given(source)
 
     def start(self) -> State:
         """See `LanguageModel.start`."""
