@@ -425,6 +425,10 @@ class ConditionalModel(SupportsBatching, StoredModel, Protocol):
     `read` know which source they are about.
     """
 
+    @property
+    def source_tokenizer(self) -> Tokenizer:
+        """The tokenizer of sources."""
+
     def source_ids(self, text: bytes, *, window: bool = False) -> I32:
         """See `EncoderDecoder.source_ids`."""
 

@@ -251,6 +251,11 @@ class ConditionalModel:
         return self.model.tokenizer
 
     @property
+    def source_tokenizer(self) -> Tokenizer:
+        """See `protocols.ConditionalModel.source_tokenizer`."""
+        return self.model.source_tokenizer
+
+    @property
     def signature(self) -> Mapping[str, str]:
         """See `LanguageModel.signature`."""
         return self.model.signature

@@ -26,7 +26,14 @@ from lmkit.commands.options.standard import (
 from lmkit.commands.options.text_input import TextInput
 from lmkit.errors import MissingError, UsageError
 from lmkit.io import streams
-from lmkit.protocols import LanguageModel, StoredModel, context_limit, is_encoder_decoder, slides_windows
+from lmkit.protocols import (
+    LanguageModel,
+    StoredModel,
+    context_limit,
+    is_conditional,
+    is_encoder_decoder,
+    slides_windows,
+)
 from lmkit.tokenization.normalization import of_tokenizer
 
 if TYPE_CHECKING:
@@ -125,7 +132,8 @@ def _scoring(name: str, model: "NeuralModel", asked: ScoringOptions) -> StoredMo
 
 def tell_unknown(run: Run, model: LanguageModel, prompt: bytes) -> None:
     """Says once which words of a prompt the model does not know, as they mean the same to it."""
-    unk, tokenizer = model.tokenizer.specials.get("unk"), model.tokenizer
+    tokenizer = model.source_tokenizer if is_conditional(model) else model.tokenizer
+    unk = tokenizer.specials.get("unk")
     if unk is None or tokenizer.unit is None:
         return
     name = tokenizer.piece(unk)
