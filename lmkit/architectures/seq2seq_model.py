@@ -19,7 +19,7 @@ from lmkit.checkpoint import Array, Checkpoint
 from lmkit.data.sequences import TextFormat, sequences
 from lmkit.data.source_format import SourceFormat
 from lmkit.errors import CheckpointError, DataError
-from lmkit.protocols import F32, F64, I32, I64, DecodingBatch, Floats, State, Tokenizer
+from lmkit.protocols import F32, F64, I32, I64, DecodingBatch, Floats, State, Tokenizer, TokenScore
 from lmkit.tokenization import tokenizers
 
 SOURCE = "tokenizer.source."
@@ -241,7 +241,8 @@ class ConditionalModel:
 
     def __init__(self, model: EncoderDecoderBase, source: I32, memory: Memory) -> None:
         self.model, self.source, self._memory, self.weights = model, source, memory, model.weights
-        self.kind, self.form, self.digest, self.tolerance = model.kind, model.form, model.digest, model.tolerance
+        self.settings, self.tolerance = model.settings, model.tolerance
+        self.kind, self.form, self.digest = model.kind, model.form, model.digest
         self.advance, self.next, self.logits = model.advance, model.next, model.logits
         self.rows, self.follow, self.next_many = model.rows, model.follow, model.next_many
 
@@ -277,6 +278,15 @@ class ConditionalModel:
         targets = np.split(ids, ends[:-1]) if len(ends) else []
         found = self.model.score_pairs([self.source] * len(targets), targets)
         return np.concatenate([np.zeros(0), *found])
+
+    def explain(self, ids: Sequence[int]) -> list[TokenScore]:
+        """See `Explains.explain`: the contexts are of the target, whose start token is in front."""
+        nats = self.score_many(np.array(ids, dtype=np.int32), np.array([len(ids)], dtype=np.int64)).tolist()
+        history = (self.form.start, *ids)
+        return [
+            TokenScore(token, history[: place + 1], place + 1, value)
+            for place, (token, value) in enumerate(zip(ids, nats, strict=True))
+        ]
 
     def read(self, blocks: Iterable[bytes]) -> Iterator[tuple[I32, F64]]:
         """See `LanguageModel.read`: each line is a target of the source."""
