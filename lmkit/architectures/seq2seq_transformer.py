@@ -19,15 +19,16 @@ cross-attention, feed-forward) to the residual stream x, by `norm`:
     reglu, geglu, geglu_tanh, swiglu    W_down (f(W_gate x) * W_up x) with f relu, gelu, its tanh form, silu
 
 Logits are W h, times 1 / sqrt(D) with `scaled_logits`, plus b with `logits_bias`; W is the decoder's table of
-embeddings if `tied`. With `shared` stacks the decoder's self-attention and feed-forward branches are the encoder's.
+embeddings if `tied`. With `shared_stacks` the decoder's self-attention and feed-forward branches are the encoder's.
 """
 
 import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lmkit.architectures.config import ModelConfig, Shapes, linear
+from lmkit.architectures.config import Shapes, linear
 from lmkit.architectures.heads import LanguageModelHead
+from lmkit.architectures.seq2seq import Seq2SeqConfig
 from lmkit.errors import UsageError
 
 GATED = {"reglu": "relu", "geglu": "gelu", "geglu_tanh": "gelu_tanh", "swiglu": "silu"}
@@ -37,8 +38,8 @@ MASKS = {"encoder": "full", "decoder": "causal", "memory": "cross"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seq2SeqTransformerConfig(ModelConfig):
-    """Settings of a transformer encoder-decoder; `vocabulary` is the target's."""
+class Seq2SeqTransformerConfig(Seq2SeqConfig):
+    """Settings of a transformer encoder-decoder."""
 
     kind: ClassVar[str] = "seq2seq-transformer"
     choices: ClassVar = {
@@ -47,10 +48,7 @@ class Seq2SeqTransformerConfig(ModelConfig):
         "normalisation": ("rmsnorm", "layernorm"),
         "activation": ("relu", "gelu", "gelu_tanh", "silu", *GATED),
     }
-    may_be_zero: ClassVar = frozenset({"source_vocabulary"})
 
-    source_vocabulary: int = 0
-    """How many tokens sources have; 0: the target's, with one table of embeddings for both."""
     layers: int = 2
     """Blocks of the encoder."""
     decoder_layers: int = 2
@@ -78,7 +76,7 @@ class Seq2SeqTransformerConfig(ModelConfig):
     activation: str = "swiglu"
     bias: bool = False
     """Whether linear maps within blocks have biases."""
-    shared: bool = False
+    shared_stacks: bool = False
     tied: bool = False
     scaled_logits: bool = False
     logits_bias: bool = False
@@ -88,7 +86,7 @@ class Seq2SeqTransformerConfig(ModelConfig):
         if not math.isfinite(self.norm_epsilon) or self.norm_epsilon < 0:
             raise UsageError("the norm's epsilon must be positive")
         alike = (self.layers, self.hidden) == (self.decoder_layers, self.decoder_hidden)
-        if self.shared and not alike:
+        if self.shared_stacks and not alike:
             raise UsageError("stacks that share their weights have as many layers and feed-forward numbers")
         exact = self.buckets // 4  # of the encoder, whose buckets are halved for two ways, and again
         if self.positions == "relative" and (exact < 1 or self.buckets % 2 or self.distance <= 2 * exact):
@@ -110,15 +108,23 @@ class Seq2SeqTransformerConfig(ModelConfig):
         return GATED.get(self.activation, self.activation)
 
     @property
-    def length_limit(self) -> int | None:
-        """The most tokens of a source or a target, special ones too; None: any number."""
+    def embedding_width(self) -> int:
+        """See `Seq2SeqConfig.embedding_width`."""
+        return self.width
+
+    @property
+    def source_limit(self) -> int | None:
+        """See `Seq2SeqConfig.source_limit`."""
         return None if self.positions in ("relative", "none") else self.context
+
+    @property
+    def target_limit(self) -> int | None:
+        """See `Seq2SeqConfig.target_limit`."""
+        return self.source_limit
 
     def body_shapes(self) -> Shapes:
         """See `ModelConfig.body_shapes`."""
-        shapes: Shapes = {"embed_tokens.weight": (self.vocabulary, self.width)}
-        if self.source_vocabulary:
-            shapes["embed_source.weight"] = (self.source_vocabulary, self.width)
+        shapes = self.tables()
         for stack, layers in (("encoder", self.layers), ("decoder", self.decoder_layers)):
             shapes |= {f"{stack}.{name}": shape for name, shape in self._stack().items()}
             for layer in range(layers):
@@ -136,7 +142,7 @@ class Seq2SeqTransformerConfig(ModelConfig):
     def _block(self, *, decoder: bool) -> Shapes:
         """A block's tensors; a decoder's with shared stacks are those of cross-attention alone."""
         shapes = self._attention("cross_attn") if decoder else {}
-        if decoder and self.shared:
+        if decoder and self.shared_stacks:
             return shapes
         hidden = self.decoder_hidden if decoder else self.hidden
         shapes = self._attention("self_attn") | shapes | self._norm("mlp_norm")

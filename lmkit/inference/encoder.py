@@ -15,6 +15,7 @@ import numpy as np
 from lmkit.architectures.encoder import GATED, EncoderConfig
 from lmkit.architectures.encoder_model import EncoderBase, LoadedEncoder
 from lmkit.architectures.positions import rotary_table
+from lmkit.architectures.seq2seq_transformer import Seq2SeqTransformerConfig
 from lmkit.checkpoint import Array
 from lmkit.errors import DataError
 from lmkit.inference import functional
@@ -103,7 +104,9 @@ class EncoderModel(EncoderBase):
         return linear_maps(tensors, "discriminator.score")(inner)[:, 0]
 
 
-def norm(settings: EncoderConfig, tensors: Mapping[str, Array], name: str) -> Callable[[Any], Any]:
+def norm(
+    settings: EncoderConfig | Seq2SeqTransformerConfig, tensors: Mapping[str, Array], name: str
+) -> Callable[[Any], Any]:
     """A norm by its name."""
     weight, bias, epsilon = tensors[f"{name}.weight"], tensors.get(f"{name}.bias"), settings.norm_epsilon
     if settings.normalisation == "rmsnorm":

@@ -7,7 +7,7 @@ Shapes: N tokens, B rows, T tokens of a target, S of a source, D width, H heads,
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,13 @@ import numpy as np
 from lmkit.architectures.positions import relative_buckets, sinusoidal_halves
 from lmkit.architectures.seq2seq_transformer import GATED, Seq2SeqTransformerConfig
 from lmkit.checkpoint import Array
+from lmkit.errors import DataError
 from lmkit.inference import functional
 from lmkit.inference.encoder import ACTIVATIONS, by_rows, linear_maps, norm, runs
+from lmkit.inference.kv_cache import RowCache
 from lmkit.inference.linear import LMHead
 from lmkit.inference.source_memory import Memory, SourceCache, SourceRows, mix
-from lmkit.protocols import F32, I32
+from lmkit.protocols import F32, I32, I64
 
 SCORES = 1 << 22  # numbers in the attention scores that are made at once
 _FEW = 256  # positions whose table is made at first
@@ -28,7 +30,7 @@ Attend = Callable[[int, F32, F32, F32], F32]
 """From a layer's number, queries, keys and values, each (N, H, W), to outputs, (N, H W)."""
 Look = Callable[[int, F32], F32]
 """The same of queries alone, (N, H, W), into memories."""
-Tensors = dict[str, Array]
+Tensors = Mapping[str, Array]
 
 
 class Relative:
@@ -112,8 +114,9 @@ class Stack:
         self.blocks = [
             Maps(settings, tensors, f"{name}.layers.{number}.", f"{own}.layers.{number}.") for number in range(count)
         ]
-        self._learned: F32 | None = tensors.get(f"{name}.embed_positions.weight")
-        self._table: F32 = np.zeros((0, settings.width), dtype=np.float32)
+        self._positions: F32 | None = tensors.get(f"{name}.embed_positions.weight")
+        if settings.positions == "sinusoidal":
+            self._positions = sinusoidal_halves(settings.context, settings.width)
         self.relative = (
             Relative(settings, tensors[f"{name}.relative.weight"], both=name == "encoder")
             if settings.positions == "relative"
@@ -124,22 +127,16 @@ class Stack:
         self._factor = np.float32(math.sqrt(settings.width) if settings.scaled_embeddings else 1.0)
 
     def begin(self, x: F32, places: Any, end: int) -> F32:
-        """Embedded tokens, (N, D), with their positions, (N,), which are below `end`."""
+        """Embedded tokens, (N, D), with their positions, (N,), below `end`. Raises DataError beyond a table."""
         x = x * self._factor
-        table = self._positions(end)
-        if table is not None:
-            x += table[places]
+        if self._positions is not None:
+            if end > len(self._positions):
+                raise DataError(
+                    f"a text of {end} tokens, special ones too, where the model has {len(self._positions)} positions"
+                )
+            x += self._positions[places]
         normed: F32 = x if self._embed_norm is None else self._embed_norm(x)
         return normed
-
-    def _positions(self, end: int) -> F32 | None:
-        if self._learned is not None:
-            return self._learned
-        if self._settings.positions != "sinusoidal":
-            return None
-        if len(self._table) < end:
-            self._table = sinusoidal_halves(max(_FEW, 2 * end), self._settings.width)
-        return self._table
 
     def end(self, x: F32) -> F32:
         """What the blocks made, normed."""
@@ -152,10 +149,10 @@ class EncoderDecoder:
 
     def __init__(self, settings: Seq2SeqTransformerConfig, tensors: Tensors, size: int) -> None:
         self.settings, self.width = settings, settings.width
-        self._embeddings: F32 = tensors["embed_tokens.weight"]
-        self._sources: F32 = tensors.get("embed_source.weight", self._embeddings)
+        self._embeddings: F32 = tensors[settings.target_table]
+        self._sources: F32 = tensors[settings.source_table]
         self._encoder = Stack(settings, tensors, "encoder", settings.layers, "encoder")
-        shared = "encoder" if settings.shared else "decoder"
+        shared = "encoder" if settings.shared_stacks else "decoder"
         self._decoder = Stack(settings, tensors, "decoder", settings.decoder_layers, shared)
         crossed = [f"decoder.layers.{number}.cross_attn." for number in range(settings.decoder_layers)]
         self._memory = [linear_maps(tensors, f"{begin}k_proj", f"{begin}v_proj") for begin in crossed]
@@ -298,11 +295,12 @@ class EncoderDecoder:
         settings = self.settings
         return SourceRows(settings.decoder_layers, settings.heads, settings.head_width)
 
-    def step(self, cache: SourceRows, ids: I32) -> F32:
+    def step(self, cache: RowCache, ids: I32) -> F32:
         """What the head multiplies behind one more token of each of the first B rows, (B,) to (B, D).
 
         The rows have room for it; afterwards they have it.
         """
+        assert isinstance(cache, SourceRows)
         count = len(ids)
         rows, lengths = np.arange(count), cache.lengths[:count].copy()
         end = int(lengths.max()) + 1
@@ -319,6 +317,10 @@ class EncoderDecoder:
             return mixed.reshape(count, -1)
 
         return self._run(ids, lengths, end, attend, cache.groups(count).look)
+
+    def begin(self, cache: RowCache, rows: I64, ids: I32) -> None:
+        """See `RowDecoder.begin`: targets have no windows."""
+        raise NotImplementedError
 
     def _step_bias(self, lengths: Any, end: int) -> Any:
         """What is added to the scores of one more token of each row, (B, 1 or H, 1, end); None: nothing."""

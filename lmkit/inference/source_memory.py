@@ -22,7 +22,7 @@ class Memory(NamedTuple):
     @property
     def length(self) -> int:
         """S."""
-        return self.values.shape[2]
+        return len(self.values[0, 0])
 
 
 def mix(queries: Any, turned_keys: Any, values: Any, bias: Any = None) -> Any:

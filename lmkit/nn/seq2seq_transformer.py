@@ -7,6 +7,7 @@ B pairs, S tokens of a source, T of a target, D width, H heads, W head width, V 
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,7 +17,8 @@ from torch.nn import functional
 from lmkit.architectures.positions import relative_buckets, sinusoidal_halves
 from lmkit.architectures.seq2seq_transformer import GATED, Seq2SeqTransformerConfig
 from lmkit.nn.encoder import ACTIVATIONS
-from lmkit.nn.network import Network, ParameterSlice, State, normal, uniform
+from lmkit.nn.network import ParameterSlice, normal, uniform
+from lmkit.nn.seq2seq import Seq2SeqNetwork
 
 _KINDS: dict[str, Callable[..., nn.Module]] = {"rmsnorm": nn.RMSNorm, "layernorm": nn.LayerNorm}
 
@@ -76,14 +78,22 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """A stack's branches, joined to the residual stream as `norm` says."""
+    """A stack's branches, joined to the residual stream as `norm` says.
+
+    A decoder's of shared stacks has but cross-attention, an encoder's all but that.
+    """
+
+    self_attn: Attention
+    self_attn_norm: nn.Module
+    mlp: "FeedForward"
+    mlp_norm: nn.Module
 
     def __init__(self, settings: Seq2SeqTransformerConfig, dropout: float, *, decoder: bool) -> None:
         super().__init__()
         self.is_pre, self.dropout = settings.norm == "pre", dropout
         if decoder:
             self.cross_attn, self.cross_attn_norm = Attention(settings, crosses=True), _norm(settings)
-        if not decoder or not settings.shared:
+        if not decoder or not settings.shared_stacks:
             self.self_attn, self.self_attn_norm = Attention(settings, crosses=False), _norm(settings)
             self.mlp = FeedForward(settings, settings.decoder_hidden if decoder else settings.hidden)
             self.mlp_norm = _norm(settings)
@@ -111,6 +121,10 @@ class Stack(nn.Module):
         self.relative = nn.Embedding(settings.buckets, settings.heads) if settings.positions == "relative" else None
         self.embed_norm = _norm(settings) if settings.embed_norm else None
         self.norm = _norm(settings) if settings.norm == "pre" else None
+
+    def blocks(self) -> list[Block]:
+        """The blocks in order."""
+        return [block for block in self.layers if isinstance(block, Block)]
 
     def begin(self, x: Tensor, table: Tensor | None) -> Tensor:
         """Embedded tokens, (B, T, D), with their positions."""
@@ -145,6 +159,8 @@ class Stack(nn.Module):
 
 def _place(name: str, settings: Seq2SeqTransformerConfig) -> ParameterSlice:
     """Queries, keys and values lie in one parameter, those of cross-attention in two, gate and up in another."""
+    if name in settings.tables():
+        return ParameterSlice("embed_tokens.weight" if name == settings.target_table else "embed_source.weight")
     inner = settings.inner_width
     joined, order = ("kv_proj", "kv") if ".cross_attn." in name else ("qkv_proj", "qkv")
     for number, part in enumerate(order):
@@ -159,7 +175,7 @@ def _place(name: str, settings: Seq2SeqTransformerConfig) -> ParameterSlice:
     return ParameterSlice(name)
 
 
-class Seq2SeqTransformerNetwork(Network):
+class Seq2SeqTransformerNetwork(Seq2SeqNetwork):
     """Both stacks and the head; `dropout` acts on embeddings and branches while training."""
 
     settings: Seq2SeqTransformerConfig
@@ -169,8 +185,8 @@ class Seq2SeqTransformerNetwork(Network):
         self.settings: Seq2SeqTransformerConfig = settings
         self.places = {name: _place(name, settings) for name in settings.shapes()}
         self.embed_tokens = nn.Embedding(settings.vocabulary, settings.width)
-        own = settings.source_vocabulary
-        self.embed_source = nn.Embedding(own, settings.width) if own else None
+        apart = not settings.shared
+        self.embed_source = nn.Embedding(settings.source_vocabulary, settings.width) if apart else None
         self.encoder = Stack(settings, dropout, decoder=False)
         self.decoder = Stack(settings, dropout, decoder=True)
         self.lm_head = nn.Linear(settings.width, settings.vocabulary, bias=settings.logits_bias)
@@ -201,40 +217,34 @@ class Seq2SeqTransformerNetwork(Network):
                 uniform(tensor, generator, math.sqrt(3.0 / tensor.shape[1]))
 
     def _table(self) -> Tensor | None:
-        return self.table if self.settings.positions == "sinusoidal" else None
+        return self.get_buffer("table") if self.settings.positions == "sinusoidal" else None
 
-    def encode(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """The memory, (B, S, D), of sources, (B, S), of these lengths, (B,), 1 at least each."""
+    def encode(self, sources: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The memory, (B, S, D), of sources, (B, S), and which of it is no padding, (B, 1, 1, S); None: all."""
         table = self.embed_tokens if self.embed_source is None else self.embed_source
-        x = self.encoder.begin(table(ids), self._table())
-        mask = _seen(lengths, ids.shape[1])
-        bias = self.encoder.bias(ids.shape[1])
+        x = self.encoder.begin(table(sources), self._table())
+        seen = _seen(lengths, sources.shape[1])
+        mask, bias = seen, self.encoder.bias(sources.shape[1])
         if bias is not None:
-            mask = bias if mask is None else bias.masked_fill(~mask, -math.inf)
-        for block in self.encoder.layers:
-            x = block.join(x, block.self_attn_norm, lambda one, own=block: own.self_attn(one, None, mask))
+            mask = bias if seen is None else bias.masked_fill(~seen, -math.inf)
+        for block in self.encoder.blocks():
+            x = block.join(x, block.self_attn_norm, partial(block.self_attn, memory=None, mask=mask))
             x = block.join(x, block.mlp_norm, block.mlp)
-        return self.encoder.end(x)
+        return self.encoder.end(x), seen
 
-    def decode(self, memory: Tensor, lengths: Tensor, ids: Tensor) -> Tensor:
-        """Hidden vectors, (B, T, D), of targets' inputs, (B, T), each behind a source's memory, (B, S, D)."""
-        x = self.decoder.begin(self.embed_tokens(ids), self._table())
-        seen = _seen(lengths, memory.shape[1])
-        bias = self.decoder.bias(ids.shape[1])
-        encoder = self.encoder.layers
-        for number, block in enumerate(self.decoder.layers):
-            own = encoder[number] if self.settings.shared else block
-            x = block.join(
-                x, own.self_attn_norm, lambda one, own=own: own.self_attn(one, None, bias, causal=bias is None)
-            )
-            x = block.join(x, block.cross_attn_norm, lambda one, own=block: own.cross_attn(one, memory, seen))
+    def decode(self, inputs: Tensor, memory: tuple[Tensor, Tensor | None]) -> Tensor:
+        """See `Seq2SeqNetwork.decode`."""
+        source, seen = memory
+        x = self.decoder.begin(self.embed_tokens(inputs), self._table())
+        bias = self.decoder.bias(inputs.shape[1])
+        blocks = self.decoder.blocks()
+        branches = self.encoder.blocks() if self.settings.shared_stacks else blocks
+        for block, own in zip(blocks, branches, strict=True):
+            look = partial(own.self_attn, memory=None, mask=bias, causal=bias is None)
+            x = block.join(x, own.self_attn_norm, look)
+            x = block.join(x, block.cross_attn_norm, partial(block.cross_attn, memory=source, mask=seen))
             x = block.join(x, own.mlp_norm, own.mlp)
         return self.decoder.end(x)
-
-    def forward(self, ids: Tensor, state: State = None) -> tuple[Tensor, State]:
-        """See `Network.forward`; the state is the memory and its lengths."""
-        memory, lengths = state
-        return self.decode(memory, lengths, ids), state
 
     def logits(self, hidden: Tensor) -> Tensor:
         """See `Network.logits`."""

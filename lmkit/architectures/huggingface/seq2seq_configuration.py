@@ -52,7 +52,7 @@ OFFSETS: Mapping[str, int] = {BART: 2}
 
 
 def seq2seq_type(config: Mapping[str, Any]) -> str | None:
-    """Which of FAMILIES a config.json is; None for others. Raises CheckpointError for other models of these families."""
+    """Which of FAMILIES a config.json is; None for others. Raises CheckpointError for their models without a head."""
     named = config.get("architectures")
     kind = config.get("model_type")
     if isinstance(named, list) and len(named) == 1 and isinstance(named[0], str):
@@ -87,9 +87,9 @@ def settings_of(kind: str, config: Mapping[str, Any]) -> Seq2SeqTransformerConfi
 
 def _t5(values: Mapping[str, Any]) -> Seq2SeqTransformerConfig:
     scaled = values["scale_decoder_outputs"]
-    layers, hidden = number(values, "num_layers"), number(values, "d_ff")
+    layers, hidden, vocabulary = (number(values, key) for key in ("num_layers", "d_ff", "vocab_size"))
     return Seq2SeqTransformerConfig(
-        vocabulary=number(values, "vocab_size"), layers=layers,
+        vocabulary=vocabulary, source_vocabulary=vocabulary, shared=True, layers=layers,
         decoder_layers=layers if values["num_decoder_layers"] is None else number(values, "num_decoder_layers"),
         width=number(values, "d_model"), heads=number(values, "num_heads"), head_width=number(values, "d_kv"),
         hidden=hidden, decoder_hidden=hidden, context=number(values, "n_positions"), positions="relative",
@@ -104,8 +104,8 @@ def _of_t5(said: Any) -> str:
     """The activation that `feed_forward_proj` names; its gated gelu is the tanh form."""
     gate, _, name = str(said).rpartition("-")
     plain = "gelu_tanh" if said == "gated-gelu" else ACTIVATIONS.get(name)
-    names = {own: gated for gated, own in GATED.items()} if gate == "gated" else {plain: plain}
-    found = names.get(plain)
+    gates = {own: gated for gated, own in GATED.items()}
+    found = plain if gate == "" else gates.get(plain or "")
     if found is None or gate not in ("", "gated"):
         raise CheckpointError(f"its feed_forward_proj {said!r} is not one that lmkit runs")
     return found
@@ -125,7 +125,7 @@ def _bart(kind: str, values: Mapping[str, Any]) -> Seq2SeqTransformerConfig:
     vocabulary = number(values, "vocab_size")
     return Seq2SeqTransformerConfig(
         vocabulary=number(values, "decoder_vocab_size") if apart and values["decoder_vocab_size"] else vocabulary,
-        source_vocabulary=vocabulary if apart else 0, layers=number(values, "encoder_layers"),
+        source_vocabulary=vocabulary, shared=not apart, layers=number(values, "encoder_layers"),
         decoder_layers=number(values, "decoder_layers"), width=width, heads=heads, head_width=width // heads,
         hidden=number(values, "encoder_ffn_dim"), decoder_hidden=number(values, "decoder_ffn_dim"),
         context=number(values, "max_position_embeddings"), positions="learned" if kind == BART else "sinusoidal",
@@ -140,7 +140,7 @@ def kind_for(settings: Seq2SeqTransformerConfig) -> str:
     if settings.positions == "relative":
         _hold(
             settings, T5, norm="pre", normalisation="rmsnorm", embed_norm=False, scaled_embeddings=False,
-            scaled_queries=False, bias=False, logits_bias=False, source_vocabulary=0,
+            scaled_queries=False, bias=False, logits_bias=False, shared=True,
             decoder_hidden=settings.hidden,
         )  # fmt: skip
         if settings.activation not in _T5_NAMES:
@@ -155,7 +155,7 @@ def kind_for(settings: Seq2SeqTransformerConfig) -> str:
     )  # fmt: skip
     if settings.activation not in ACTIVATIONS.values():
         raise CheckpointError(f"activation {settings.activation}: {kind}'s has no gate")
-    if kind == BART and settings.source_vocabulary:
+    if kind == BART and not settings.shared:
         raise CheckpointError("two vocabularies: BART has one")
     return kind
 
@@ -191,10 +191,10 @@ def written(settings: Seq2SeqTransformerConfig) -> tuple[str, dict[str, Any]]:
     theirs = {ours: their for their, ours in reversed(ACTIVATIONS.items())}
     own: dict[str, Any] = {}
     if kind == MARIAN:
-        apart = bool(settings.source_vocabulary)
+        apart = not settings.shared
         own = {"share_encoder_decoder_embeddings": not apart, "decoder_vocab_size": settings.vocabulary}
     return kind, own | {
-        "vocab_size": settings.source_vocabulary or settings.vocabulary, "d_model": settings.width,
+        "vocab_size": settings.source_vocabulary, "d_model": settings.width,
         "max_position_embeddings": settings.context, "encoder_layers": settings.layers,
         "encoder_ffn_dim": settings.hidden, "encoder_attention_heads": settings.heads,
         "decoder_layers": settings.decoder_layers, "decoder_ffn_dim": settings.decoder_hidden,

@@ -29,7 +29,7 @@ _CROSS_BIAS = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.w
 
 
 def tables(kind: str, *, apart: bool) -> tuple[list[str], list[str]]:
-    """The names that the target's table of embeddings has in files, and those of the source's, the first to be written."""
+    """The names in files of the table of targets, and of that of sources if it is another; the first are written."""
     prefix = "" if kind in (T5, MT5) else "model."
     encoder, decoder = (f"{prefix}{stack}.embed_tokens.weight" for stack in ("encoder", "decoder"))
     if apart:
@@ -65,7 +65,7 @@ def _theirs(kind: str, settings: Seq2SeqTransformerConfig, name: str) -> str:
 def ties(kind: str, settings: Seq2SeqTransformerConfig, stored: Mapping[str, Stored]) -> Seq2SeqTransformerConfig:
     """The settings, untied where a file has a head of its own that is not the table of embeddings."""
     head = stored.get(HEAD)
-    target, _ = tables(kind, apart=bool(settings.source_vocabulary))
+    target, _ = tables(kind, apart=not settings.shared)
     table = next((stored[name] for name in target if name in stored), None)
     same = head is None or table is None or bytes(head.data) == bytes(table.data)
     return settings if same else replace(settings, tied=False)
@@ -73,9 +73,9 @@ def ties(kind: str, settings: Seq2SeqTransformerConfig, stored: Mapping[str, Sto
 
 def _place(kind: str, settings: Seq2SeqTransformerConfig, name: str, stored: Mapping[str, Stored]) -> str:
     """The name in this file of one of ours."""
-    target, source = tables(kind, apart=bool(settings.source_vocabulary))
-    if name in ("embed_tokens.weight", "embed_source.weight"):
-        names = target if name == "embed_tokens.weight" else source
+    target, source = tables(kind, apart=not settings.shared)
+    if name in settings.tables():
+        names = target if name == settings.target_table else source
         return next((one for one in names if one in stored), names[0])
     return _theirs(kind, settings, name)
 
@@ -118,7 +118,7 @@ def read(kind: str, settings: Seq2SeqTransformerConfig, stored: Mapping[str, Sto
 def write(kind: str, settings: Seq2SeqTransformerConfig, tensors: Mapping[str, Array]) -> dict[str, Array]:
     """The tensors of a file, float32; of shared stacks the decoder's branches are the encoder's once more."""
     written: dict[str, Array] = {}
-    apart = replace(settings, shared=False)
+    apart = replace(settings, shared_stacks=False)
     for name in apart.shapes():
         array = tensors[name if name in tensors else name.replace("decoder.", "encoder.", 1)]
         if name.endswith("embed_positions.weight") and OFFSETS.get(kind):
