@@ -131,9 +131,9 @@ def read_with_names(data: bytes, names: Sequence[str]) -> HuggingFaceTokenizer:
 def read_numbered(data: bytes, ids: Mapping[str, int]) -> HuggingFaceTokenizer:
     """The tokenizer of a model whose pieces have other ids, as Marian's vocab.json says; ids are 0 and up.
 
-    Of pieces in `ids` that the model has not, text is never made, and text is made of them; those of the form
-    `>>name<<` say the language of a target, and text may be them. Pieces of the model without an id are not used.
-    Raises CheckpointError as `read` does, and where ids have gaps or no unknown token.
+    Pieces in `ids` that the model has not spell text, but text never becomes them, save single characters that the
+    model would not know, and those of the form `>>name<<`, which say the language of a target. Pieces of the model
+    without an id are not used. Raises CheckpointError as `read` does, and where ids have gaps or no unknown token.
     """
     model = parse(data)
     unknown = model.of(UNKNOWN)
@@ -149,7 +149,7 @@ def read_numbered(data: bytes, ids: Mapping[str, int]) -> HuggingFaceTokenizer:
         elif piece in languages or piece in _USUAL:
             pieces.append((piece, 0.0, CONTROL))
         else:
-            pieces.append((piece + _FOREIGN, lowest, NORMAL))
+            pieces.append((piece, lowest - 10, NORMAL) if len(piece) == 1 else (piece + _FOREIGN, lowest, NORMAL))
     model.pieces = pieces
     _check(model)
     made = document(model)
