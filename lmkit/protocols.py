@@ -433,8 +433,8 @@ class ConditionalModel(SupportsBatching, StoredModel, Protocol):
 class EncoderDecoder(Protocol):
     """A model that reads a source both ways and then writes a target: a language model once the source is given.
 
-    Sources are ids as `source_ids` makes them, with the special tokens that the encoder reads around a text. No number
-    depends on which other sources or targets are worked out beside it, to the last bit.
+    Sources are ids as `source_ids` makes them, with the special tokens that the encoder reads around a text. What is
+    worked out of a source alone has the same bits whatever other sources there are.
     """
 
     @property

@@ -36,7 +36,7 @@ class SourceFormat:
 
     @classmethod
     def from_json(cls, values: object, size: int) -> "SourceFormat":
-        """The form out of a checkpoint with `size` tokens of sources. Raises CheckpointError where it is none."""
+        """The form out of a checkpoint with `size` tokens of sources. Raises CheckpointError for other values."""
         found = values if isinstance(values, Mapping) else {}
         before, after, target = found.get("before"), found.get("after"), found.get("target", [])
         lists = [one for one in (before, after, target) if isinstance(one, list)]
