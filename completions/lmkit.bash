@@ -31,7 +31,7 @@ _lmkit() {
             ;;
         'train')
             options='-h --help'
-            operand='ffn rnn transformer encoder'
+            operand='ffn rnn transformer encoder seq2seq'
             ;;
         'finetune')
             options='-h --help'
@@ -882,6 +882,57 @@ _lmkit() {
                 --device) value='cpu cuda mps' ;;
                 --precision) value='fp32 bf16' ;;
                 --mem-limit) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'train seq2seq')
+            options='--source --target --input --tokens --target-tokens --vocab-size --shared --max-length --on-error --encoding-errors --arch --layers --width --tied --cell --attention --attn-timing --context-every-step --input-feeding --batch-tokens --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --seed --steps --budget --schedule --warmup --valid-source --valid-target --select-by --valid --valid-fraction --evaluate-every --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --source) value='FILES' ;;
+                --target) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --tokens) value='bpe word char byte' ;;
+                --target-tokens) value='bpe word char byte' ;;
+                --vocab-size) value=' ' ;;
+                --max-length) value=' ' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --arch) value='rnn transformer' ;;
+                --layers) value=' ' ;;
+                --width) value=' ' ;;
+                --cell) value='elman lstm gru' ;;
+                --attention) value='none dot general concat' ;;
+                --attn-timing) value='prev current' ;;
+                --batch-tokens) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --lr) value=' ' ;;
+                --matrix-lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --clip) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --teacher-forcing) value=' ' ;;
+                --seed) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --valid-source) value='FILES' ;;
+                --valid-target) value='FILES' ;;
+                --select-by) value='loss accuracy bleu' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --evaluate-every) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --plot) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;

@@ -76,6 +76,9 @@ COMMANDS = {
     "train encoder": Command(
         f"{TRAIN}.encoder", "encoder", "Train an encoder: BERT's kind of model, which reads both ways."
     ),
+    "train seq2seq": Command(
+        f"{TRAIN}.seq2seq", "seq2seq", "Train an encoder-decoder on pairs: translation, or any text to text."
+    ),
     "finetune classify": Command(f"{FINETUNE}.classify", "classify", "Train a classifier on labelled texts."),
     "finetune regress": Command(f"{FINETUNE}.regress", "regress", "Train a regressor on texts with numbers."),
     "finetune tag": Command(f"{FINETUNE}.tag", "tag", "Train a tagger on sentences whose words have labels."),

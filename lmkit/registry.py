@@ -215,9 +215,13 @@ def describe_arpa(data: memoryview, name: str) -> Record:
 
 def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any:
     with _about(name):
-        encoders = import_module("lmkit.architectures.huggingface.encoder_folder")
-        others = import_module("lmkit.architectures.huggingface.folder")
-        return getattr(encoders if encoders.is_encoder(files) else others, function)(files)
+        rooms = "lmkit.architectures.huggingface"
+        encoders = import_module(f"{rooms}.encoder_folder")
+        if encoders.is_encoder(files):
+            return getattr(encoders, function)(files)
+        pairs = import_module(f"{rooms}.seq2seq_folder")
+        others = import_module(f"{rooms}.folder")
+        return getattr(pairs if pairs.is_encoder_decoder(files) else others, function)(files)
 
 
 def _from_checkpoint(content: Content) -> Any:
