@@ -47,7 +47,7 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text split shuffle dedup stats filter decontaminate mix next mask nsp format'
+            operand='text split shuffle dedup stats filter decontaminate mix next mask spans noise nsp format'
             ;;
         'scaling')
             options='-h --help'
@@ -447,7 +447,7 @@ _lmkit() {
             esac
             ;;
         'bpe train')
-            options='--vocab-size --algorithm --level --pattern --normalize --special --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--vocab-size --algorithm --level --pattern --normalize --special --sentinels --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --vocab-size) value=' ' ;;
@@ -456,6 +456,7 @@ _lmkit() {
                 --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
                 --special) value='FILES' ;;
+                --sentinels) value=' ' ;;
                 --min-frequency) value=' ' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --field) value='FILES' ;;
@@ -1393,6 +1394,44 @@ _lmkit() {
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data spans')
+            options='--input --field --on-error --encoding-errors --tokens --rate --mean-length --sentinels --invert --epoch --seed --as --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --tokens) value='word char byte' ;;
+                --rate) value=' ' ;;
+                --mean-length) value=' ' ;;
+                --sentinels) value=' ' ;;
+                --epoch) value=' ' ;;
+                --seed) value=' ' ;;
+                --as) value='text ids' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data noise')
+            options='--input --field --on-error --encoding-errors --kind --tokens --rate --mean-length --epoch --seed --as --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --kind) value='FILES' ;;
+                --tokens) value='word char byte' ;;
+                --rate) value=' ' ;;
+                --mean-length) value=' ' ;;
+                --epoch) value=' ' ;;
+                --seed) value=' ' ;;
+                --as) value='text ids' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

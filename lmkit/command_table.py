@@ -108,6 +108,10 @@ COMMANDS = {
     "data mix": Command(f"{DATA}.mix", "mix", "Mix corpora into one by weights."),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
     "data mask": Command(f"{DATA}.mask", "mask", "Mask tokens of a text: the training examples of BERT."),
+    "data spans": Command(
+        f"{DATA}.spans", "spans", "Replace spans of a text by sentinels: the training examples of T5."
+    ),
+    "data noise": Command(f"{DATA}.noise", "noise", "Add noise to a text: the training examples of BART."),
     "data nsp": Command(f"{DATA}.nsp", "nsp", "Make sentence pairs of a text, for next-sentence prediction."),
     "data format": Command(f"{DATA}.format", "format_", "Format examples as prompts and outputs for training."),
     "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels against gold labels."),
