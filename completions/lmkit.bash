@@ -1451,13 +1451,17 @@ _lmkit() {
             esac
             ;;
         'data format')
-            options='--style --task --input --columns -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--style --task --templates --against --allow-overlap --sep --input --columns --seed -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --style) value='instruct t5 gpt1 bert' ;;
+                --style) value='instruct t5 t0 gpt1 bert concat' ;;
                 --task) value='FILES' ;;
+                --templates) value='FILES' ;;
+                --against) value='FILES' ;;
+                --sep) value='FILES' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --columns) value='FILES' ;;
+                --seed) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -167,6 +167,7 @@ REDEFINED = {
     "--input": "how texts are stored; records with prompts, or lines; items of which prompts are made",
     "--joint": "a matrix of two symbols; what stands before an answer",
     "--label-smoothing": "over tokens; over labels",
+    "--kind": "of attention masks; of noise",
     "--language": "of prompts; of texts to keep",
     "--level": "what merges start from; how much of the resamples an interval holds",
     "--list": "the named templates; the rules",
@@ -200,6 +201,7 @@ REDEFINED = {
     "--task": "of a test set of vectors; of a format of prompts",
     "--temperature": "of tokens; of weights",
     "--template": "of items; of conversations",
+    "--templates": "to compare; by task",
     "--text": "a file to measure; a text itself",
     "--threads": "of what is counted exactly; of training",
     "--threshold": "of relative entropy; of a rule",
@@ -301,7 +303,7 @@ def value(option, number, name):
     if name == "train encoder":
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name.startswith("data"):
-        fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test"}
+        fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test", "--mean-length": "7"}
         fixed.pop("--language")
     if name.startswith("prompt"):
         fixed |= {"--norm": "pmi", "--aggregate": "max", "--level": "0.25"}

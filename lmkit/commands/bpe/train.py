@@ -9,6 +9,7 @@ from lmkit.commands.bpe.pretoken_counting import Level, Pattern, count_pretokens
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
 from lmkit.commands.loading.provenance import Hashed, checkpoint_bytes, origin, stored
+from lmkit.commands.options.denoising import Sentinels
 from lmkit.commands.options.normalization import Normalize, normal_forms
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Output, Run, choice
@@ -23,13 +24,6 @@ Special = Annotated[
         "--special", metavar="NAME", show_default=False,
         help="Special token besides `<unk>`, `<s>` and `</s>`, or WordPiece's five. Text that spells it is not "
         "parsed as one. Repeatable.",
-    ),
-]  # fmt: skip
-Sentinels = Annotated[
-    int,
-    typer.Option(
-        "--sentinels", metavar="N", min=0, max=10_000,
-        help="Number of sentinels for span corruption: special tokens `<extra_id_0>`, `<extra_id_1>`, ... T5 has 100.",
     ),
 ]  # fmt: skip
 Algorithm = Annotated[

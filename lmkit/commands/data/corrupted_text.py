@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from lmkit.data.span_corruption import Corrupted
     from lmkit.data.token_places import TokenPlaces
 
-Epoch = Annotated[
-    int, typer.Option("--epoch", metavar="N", min=0, help="Epoch: another one has other noise for the same text.")
-]
 As = Annotated[
     str,
     typer.Option(

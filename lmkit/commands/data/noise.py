@@ -1,8 +1,9 @@
 """`lmkit data noise`: examples of denoising, BART's pre-training."""
 
 from lmkit.commands.data import corrupted_text
-from lmkit.commands.data.corrupted_text import As, Epoch, TextTokens
+from lmkit.commands.data.corrupted_text import As, TextTokens
 from lmkit.commands.loading import models as opening
+from lmkit.commands.options.data import Epoch
 from lmkit.commands.options.denoising import CorruptionRate, MeanLength, NoiseKinds, noise_kinds
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Json, Output, Run, Seed, Tokens

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from lmkit.commands.data import corrupted_text
-from lmkit.commands.data.corrupted_text import As, Epoch, TextTokens
+from lmkit.commands.data.corrupted_text import As, TextTokens
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.denoising import CorruptionRate, MeanLength
+from lmkit.commands.options.data import Epoch
+from lmkit.commands.options.denoising import CorruptionRate, MeanLength, Sentinels
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Json, Output, Run, Seed, Tokens
 from lmkit.commands.options.text_input import TextFiles
@@ -29,13 +30,7 @@ def spans(
     tokens: Tokens = "word",
     rate: CorruptionRate = 0.15,
     mean_length: MeanLength = 3.0,
-    sentinels: Annotated[
-        int,
-        typer.Option(
-            "--sentinels", metavar="N", min=2,
-            help="Number of sentinels: a text gets fewer spans than this; longer texts get longer spans.",
-        ),
-    ] = 100,
+    sentinels: Sentinels = 100,
     invert: Annotated[
         bool, typer.Option("--invert", help="Print the texts of such records, byte for byte.")
     ] = False,
@@ -49,9 +44,9 @@ def spans(
 
     Each line, or the text of each record, is an example: `input`, with `<extra_id_0>`, `<extra_id_1>`, ... in place of
     what was removed, and `target`, each sentinel followed by what it replaces, and the next one at the end. As many
-    tokens are removed as --rate says, to within one; with --mean-length they make the number of spans. The spans of a
-    text depend on the seed, the epoch and its number only. Text that spells a sentinel gets a backslash
-    (`<\extra_id_0>`), which --invert removes.
+    tokens are removed as --rate says, to within one; with --mean-length they make the number of spans, which is below
+    --sentinels. The spans of a text depend on the seed, the epoch and its number only. Text that spells a sentinel
+    gets a backslash (`<\extra_id_0>`), which --invert removes.
 
     Examples:
       echo 'Thank you for inviting me to your party last week' | lmkit data spans --rate 0.3
@@ -59,6 +54,8 @@ def spans(
       lmkit data spans --invert spans.jsonl -o train.txt
       lmkit data spans --tokens t5-small --as ids --epoch 1 train.txt
     """
+    if sentinels < 2:
+        raise UsageError(f"--sentinels {sentinels}: a text with one span has 2")
     if invert:
         _invert(run, stored, files, output, as_json=json)
         return

@@ -16,6 +16,13 @@ CorruptionRate = Annotated[
 MeanLength = Annotated[
     float, typer.Option("--mean-length", metavar="X", min=1.0, help="Mean span length, in tokens, of the spans.")
 ]
+Sentinels = Annotated[
+    int,
+    typer.Option(
+        "--sentinels", metavar="N", min=0, max=10_000,
+        help="Number of sentinels for span corruption, special tokens `<extra_id_0>`, `<extra_id_1>`, ... T5 has 100.",
+    ),
+]  # fmt: skip
 NoiseKinds = Annotated[
     str,
     typer.Option(
