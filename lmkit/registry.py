@@ -12,13 +12,14 @@ from importlib import import_module
 from typing import Any
 
 from lmkit import checkpoint
-from lmkit.architectures.families import ENCODER, FAMILIES, NETWORKS, imported
+from lmkit.architectures.families import ENCODER, FAMILIES, NETWORKS, SEQ2SEQ, imported
 from lmkit.architectures.heads import TASKS, head_kind
 from lmkit.errors import CheckpointError, LmkitError
 
 KINDS: Mapping[str, str] = {
     **{kind: family.model for kind, family in FAMILIES.items()},
     "encoder": ENCODER.model,
+    **{kind: family.model for kind, family in SEQ2SEQ.items()},
     "adapter": "lmkit.architectures.adapters:AdapterWeights",
     "bag-of-ngrams": "lmkit.linear_models.bag_of_ngrams:BagOfNgrams",
     "ngram": "lmkit.ngram.backoff_model:NGram",
@@ -128,6 +129,8 @@ def weights_of(data: memoryview, name: str, seen: Callable[[Content], None] = la
         content = checkpoint.parse(data, name)
         if content.kind == "encoder":
             model = import_module("lmkit.architectures.encoder_model").LoadedEncoder
+        elif content.kind in SEQ2SEQ:
+            model = import_module("lmkit.architectures.seq2seq_model").LoadedSeq2Seq
         elif content.kind in FAMILIES:
             model = import_module("lmkit.architectures.neural_model").LoadedModel
         else:
