@@ -97,7 +97,7 @@ _lmkit() {
             esac
             ;;
         'next')
-            options='-m --model --prompt --parse-special --bos --window -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --top --all --logits --plot --json -o --output --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --parse-special --bos --window -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --top --all --logits --term --plot --json -o --output --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -112,6 +112,7 @@ _lmkit() {
                 --eta) value=' ' ;;
                 --order) value='FILES' ;;
                 --top) value=' ' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -647,7 +648,7 @@ _lmkit() {
             esac
             ;;
         'w2v plot')
-            options='-m --model --words --around --top --projection --perplexity --iterations --seed --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --words --around --top --projection --perplexity --iterations --seed --plot --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -658,6 +659,7 @@ _lmkit() {
                 --perplexity) value=' ' ;;
                 --iterations) value=' ' ;;
                 --seed) value=' ' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac

@@ -67,7 +67,7 @@ COMMANDS = {
     "w2v compare": Command(f"{W2V}.compare", "compare", "Compare words: cosine similarity and Euclidean distance."),
     "w2v eval": Command(f"{W2V}.eval", "eval_", "Evaluate word vectors on analogies or word similarity."),
     "w2v pairs": Command(f"{W2V}.pairs", "pairs", "List the (centre, context) training pairs of a text."),
-    "w2v plot": Command(f"{W2V}.plot", "plot", "Plot word vectors on a plane by PCA or t-SNE."),
+    "w2v plot": Command(f"{W2V}.plot", "plot_words", "Plot word vectors on a plane by PCA or t-SNE."),
     "w2v import": Command(f"{W2V}.convert", "import_", "Import word vectors from another tool."),
     "w2v export": Command(f"{W2V}.convert", "export", "Export word vectors to another tool's format."),
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),

@@ -189,7 +189,6 @@ REDEFINED = {
     "--pairs": "a file of sources and targets; that records are such pairs",
     "--patience": "evaluations of a text; one an epoch",
     "--pattern": "what training is to use; what an imported file does not say",
-    "--plot": "a file for a curve; bars on the terminal",
     "--positive": "words to add; the label that is asked about",
     "--precision": "of an encoder's products; of training; of a plan",
     "--preset": "what to train; what to count",
