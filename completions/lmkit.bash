@@ -217,7 +217,7 @@ _lmkit() {
             esac
             ;;
         'attention')
-            options='-m --model --text --layer --head --mask-only --kind -n --number --prefix --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --text --layer --head --mask-only --kind -n --number --prefix --align --target --count --plot --term --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -227,6 +227,8 @@ _lmkit() {
                 --kind) value='causal full prefix' ;;
                 -n | --number) value=' ' ;;
                 --prefix) value=' ' ;;
+                --target) value='FILES' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
