@@ -47,7 +47,7 @@ _lmkit() {
             ;;
         'data')
             options='-h --help'
-            operand='text split shuffle dedup stats filter decontaminate mix next mask nsp format'
+            operand='text split shuffle dedup stats filter decontaminate mix next mask spans noise nsp format'
             ;;
         'scaling')
             options='-h --help'
@@ -97,7 +97,7 @@ _lmkit() {
             esac
             ;;
         'next')
-            options='-m --model --prompt --parse-special --bos --window -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --top --all --logits --plot --json -o --output --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --parse-special --bos --window -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --top --all --logits --term --plot --json -o --output --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -112,6 +112,7 @@ _lmkit() {
                 --eta) value=' ' ;;
                 --order) value='FILES' ;;
                 --top) value=' ' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -216,7 +217,7 @@ _lmkit() {
             esac
             ;;
         'attention')
-            options='-m --model --text --layer --head --mask-only --kind -n --number --prefix --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --text --layer --head --mask-only --kind -n --number --prefix --align --target --count --plot --term --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -226,6 +227,8 @@ _lmkit() {
                 --kind) value='causal full prefix' ;;
                 -n | --number) value=' ' ;;
                 --prefix) value=' ' ;;
+                --target) value='FILES' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -455,7 +458,7 @@ _lmkit() {
             esac
             ;;
         'bpe train')
-            options='--vocab-size --algorithm --level --pattern --normalize --special --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--vocab-size --algorithm --level --pattern --normalize --special --sentinels --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --vocab-size) value=' ' ;;
@@ -464,6 +467,7 @@ _lmkit() {
                 --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
                 --special) value='FILES' ;;
+                --sentinels) value=' ' ;;
                 --min-frequency) value=' ' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --field) value='FILES' ;;
@@ -646,7 +650,7 @@ _lmkit() {
             esac
             ;;
         'w2v plot')
-            options='-m --model --words --around --top --projection --perplexity --iterations --seed --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --words --around --top --projection --perplexity --iterations --seed --plot --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -657,6 +661,7 @@ _lmkit() {
                 --perplexity) value=' ' ;;
                 --iterations) value=' ' ;;
                 --seed) value=' ' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -1456,6 +1461,44 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'data spans')
+            options='--input --field --on-error --encoding-errors --tokens --rate --mean-length --sentinels --invert --epoch --seed --as --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --tokens) value='word char byte' ;;
+                --rate) value=' ' ;;
+                --mean-length) value=' ' ;;
+                --sentinels) value=' ' ;;
+                --epoch) value=' ' ;;
+                --seed) value=' ' ;;
+                --as) value='text ids' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data noise')
+            options='--input --field --on-error --encoding-errors --kind --tokens --rate --mean-length --epoch --seed --as --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --kind) value='FILES' ;;
+                --tokens) value='word char byte' ;;
+                --rate) value=' ' ;;
+                --mean-length) value=' ' ;;
+                --epoch) value=' ' ;;
+                --seed) value=' ' ;;
+                --as) value='text ids' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'data nsp')
             options='--tokens --context --seed --show --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -1471,13 +1514,17 @@ _lmkit() {
             esac
             ;;
         'data format')
-            options='--style --task --input --columns -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--style --task --templates --against --allow-overlap --sep --input --columns --seed -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --style) value='instruct t5 gpt1 bert' ;;
+                --style) value='instruct t5 t0 gpt1 bert concat' ;;
                 --task) value='FILES' ;;
+                --templates) value='FILES' ;;
+                --against) value='FILES' ;;
+                --sep) value='FILES' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --columns) value='FILES' ;;
+                --seed) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
