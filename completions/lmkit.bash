@@ -15,7 +15,7 @@ _lmkit() {
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample fill predict embed attention entropy compress decompress info convert completion help version ngram bpe w2v train finetune prompt eval data scaling calc'
+            operand='ppl score next sample chat fill predict embed attention entropy compress decompress info convert completion help version ngram bpe w2v train finetune prompt eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -163,6 +163,46 @@ _lmkit() {
                 --draft) value='FILES' ;;
                 --lookup) value=' ' ;;
                 --draft-tokens) value=' ' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'chat')
+            options='-m --model --input --bos --system --template --set --date --max-tokens --stop --json -o --output --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --greedy --ancestral --mirostat --mirostat-rate --unknown --defaults --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --input) value='auto text jsonl' ;;
+                --bos) value='auto always never' ;;
+                --system) value='FILES' ;;
+                --template) value='llama2 llama2-meta chatml' ;;
+                --set) value='FILES' ;;
+                --date) value='FILES' ;;
+                --max-tokens) value=' ' ;;
+                --stop) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                --seed) value=' ' ;;
+                -t | --temperature) value=' ' ;;
+                -k | --top-k) value=' ' ;;
+                -p | --top-p) value=' ' ;;
+                --min-p) value=' ' ;;
+                --typical) value=' ' ;;
+                --epsilon) value=' ' ;;
+                --eta) value=' ' ;;
+                --order) value='FILES' ;;
+                --mirostat) value=' ' ;;
+                --mirostat-rate) value=' ' ;;
+                --repetition-penalty) value=' ' ;;
+                --presence-penalty) value=' ' ;;
+                --frequency-penalty) value=' ' ;;
+                --no-repeat-ngram) value=' ' ;;
+                --penalty-scope) value='all output' ;;
+                --json-schema) value='FILES' ;;
+                --regex) value='FILES' ;;
+                --choice) value='FILES' ;;
+                --grammar) value='FILES' ;;
+                --format) value='json csv' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
                 -c | --config) value='FILES' ;;
@@ -1078,7 +1118,7 @@ _lmkit() {
             esac
             ;;
         'prompt chat')
-            options='-m --model --template --system --strict --escape --no-generation-prompt --set --date --input -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --template --system --strict --escape --no-escape --no-generation-prompt --set --date --input -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
