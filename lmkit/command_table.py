@@ -93,6 +93,7 @@ COMMANDS = {
         f"{PROMPT}.extract", "extract", "Make prompts for event extraction, and check the answers."
     ),
     "prompt answer": Command(f"{PROMPT}.answer", "answer", "Choose the most probable of given answers to each prompt."),
+    "prompt rank": Command(f"{PROMPT}.rank", "rank", "Rank the answers to each prompt by a model's likelihood."),
     "prompt ablate": Command(f"{PROMPT}.ablate", "ablate", "Measure the effect of example labels on accuracy."),
     "prompt search": Command(f"{PROMPT}.search", "search", "Rank prompt templates by accuracy on a development set."),
     "prompt tree": Command(f"{PROMPT}.tree", "tree", "Answer prompts by tree-of-thoughts search or self-consistency."),
