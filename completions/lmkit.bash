@@ -39,11 +39,11 @@ _lmkit() {
             ;;
         'prompt')
             options='-h --help'
-            operand='zero-shot few-shot cot fill chat extract answer ablate search tree'
+            operand='zero-shot few-shot cot fill chat extract answer rank ablate search tree'
             ;;
         'eval')
             options='-h --help'
-            operand='text classify regress tag prefer answers em bleu'
+            operand='text classify regress tag prefer instruct wins answers em bleu'
             ;;
         'data')
             options='-h --help'
@@ -1166,6 +1166,21 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'prompt rank')
+            options='-m --model --reference --parse-special --bos --window --norm --beta --top -b --bare --json -o --output --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --reference) value='FILES' ;;
+                --bos) value='auto always never' ;;
+                --norm) value='none tokens bytes chars pmi' ;;
+                --beta) value=' ' ;;
+                --top) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'prompt ablate')
             options='-m --model --window --input --shots-input --input-field --output-field --encoding-errors --labels -k --shots --seeds --instruction --sep --example-sep --candidates --norm --domain --content-free --resamples --level --seed --items --json -o --output --cache --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -1513,6 +1528,36 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 --beta) value=' ' ;;
+                --against) value='FILES' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval instruct')
+            options='--gold --field --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --gold) value='FILES' ;;
+                --field) value='FILES' ;;
+                --against) value='FILES' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval wins')
+            options='-m --model --by --norm --field --parse-special --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --by) value='likelihood field gold instructions longer shorter' ;;
+                --norm) value='none tokens bytes chars' ;;
+                --field) value='FILES' ;;
                 --against) value='FILES' ;;
                 --resamples) value=' ' ;;
                 --level) value=' ' ;;

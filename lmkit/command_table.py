@@ -118,6 +118,10 @@ COMMANDS = {
     "eval prefer": Command(
         "lmkit.commands.eval.prefer", "prefer", "Measure how often a model prefers the chosen answers."
     ),
+    "eval instruct": Command(
+        "lmkit.commands.eval.instruct", "instruct", "Measure how often answers follow checkable instructions."
+    ),
+    "eval wins": Command("lmkit.commands.eval.wins", "wins", "Compute the win rate of answers against others."),
     "eval answers": Command("lmkit.commands.eval.answers", "answers", "Extract answers from texts and score them."),
     "eval em": Command("lmkit.commands.eval.em", "em", "Compute exact match and token F1 of answers, as in SQuAD."),
     "eval bleu": Command("lmkit.commands.eval.bleu", "bleu", "Compute BLEU and chrF of texts against references."),
