@@ -32,13 +32,13 @@ def wins(
     *,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", metavar="MODEL", show_default=False, help="Judge of --by likelihood."),
+        typer.Option("--model", "-m", metavar="MODEL", show_default=False, help="Judge of --rule likelihood."),
         Before("against"),
     ] = None,
-    by: Annotated[
+    rule: Annotated[
         str | None,
         typer.Option(
-            "--by", metavar="RULE", callback=choice(*RULES), show_default="likelihood with -m",
+            "--rule", metavar="RULE", callback=choice(*RULES), show_default="likelihood with -m",
             help="Rule: `likelihood`, `field`, `gold`, `instructions`, `longer` or `shorter`.",
         ),
         Before("against"),
@@ -53,7 +53,7 @@ def wins(
     ] = "tokens",
     field: Annotated[
         str,
-        typer.Option("--field", metavar="NAME", help="Number of each record for --by field; the higher wins."),
+        typer.Option("--field", metavar="NAME", help="Number of each record for --rule field; the higher wins."),
         Before("against"),
     ] = "score",
     parse_special: Annotated[ParseSpecial, Before("against")] = False,
@@ -71,20 +71,20 @@ def wins(
 
     Examples:
       lmkit eval wins dpo.jsonl --against sft.jsonl -m judge.lm
-      lmkit eval wins tuned.jsonl --against base.jsonl --by instructions
-      lmkit eval wins --json a.jsonl --against b.jsonl --by field --field reward
+      lmkit eval wins tuned.jsonl --against base.jsonl --rule instructions
+      lmkit eval wins --json a.jsonl --against b.jsonl --rule field --field reward
     """
     from lmkit.metrics import bootstrap, comparison
 
     against = options.against
     if against is None:
         raise UsageError("no second file: give --against FILE")
-    rule = by or ("likelihood" if model is not None else None)
+    rule = rule or ("likelihood" if model is not None else None)
     if rule is None:
-        raise UsageError("no rule", hint=f"give a judge with -m MODEL, or --by {'|'.join(RULES[1:])}")
+        raise UsageError("no rule", hint=f"give a judge with -m MODEL, or --rule {'|'.join(RULES[1:])}")
     if (rule == "likelihood") != (model is not None):
         raise UsageError(
-            "--by likelihood needs -m MODEL" if model is None else f"-m cannot be combined with --by {rule}"
+            "--rule likelihood needs -m MODEL" if model is None else f"-m cannot be combined with --rule {rule}"
         )
     with metrics.open_report(run, "wins", options, (file, against, model)) as report:
         first, second = _answers(run, file), _answers(run, against)

@@ -24,8 +24,8 @@ def lines(records):
 @pytest.mark.parametrize(
     ("options", "counts"),
     [
-        (["--by", "longer"], (2, 1, 0)), (["--by", "shorter"], (0, 1, 2)), (["--by", "gold"], (1, 1, 1)),
-        (["--by", "field"], (2, 1, 0)), (["--by", "instructions"], (1, 2, 0)),
+        (["--rule", "longer"], (2, 1, 0)), (["--rule", "shorter"], (0, 1, 2)), (["--rule", "gold"], (1, 1, 1)),
+        (["--rule", "field"], (2, 1, 0)), (["--rule", "instructions"], (1, 2, 0)),
     ],
 )  # fmt: skip
 def test_rules(options, counts, lmkit, write):
@@ -52,10 +52,10 @@ def test_a_judge_prefers_what_it_finds_likely(lmkit, write, shelf):
     [
         (2, ["-m", "x.lm"], "no second file"),
         (2, ["--against", "b.jsonl"], "no rule"),
-        (2, ["--against", "b.jsonl", "--by", "likelihood"], "--by likelihood needs -m"),
-        (2, ["--against", "b.jsonl", "--by", "gold", "-m", "x.lm"], "-m cannot be combined with --by gold"),
-        (3, ["--against", "b.jsonl", "--by", "field", "--field", "no"], "<stdin>:1: `no` is no number"),
-        (3, ["--against", "few.jsonl", "--by", "longer"], "few.jsonl"),
+        (2, ["--against", "b.jsonl", "--rule", "likelihood"], "--rule likelihood needs -m"),
+        (2, ["--against", "b.jsonl", "--rule", "gold", "-m", "x.lm"], "-m cannot be combined with --rule gold"),
+        (3, ["--against", "b.jsonl", "--rule", "field", "--field", "no"], "<stdin>:1: `no` is no number"),
+        (3, ["--against", "few.jsonl", "--rule", "longer"], "few.jsonl"),
     ],
 )
 def test_what_is_wrong_is_one_line(status, arguments, told, fails, write):
