@@ -15,7 +15,7 @@ _lmkit() {
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample fill predict embed attention entropy compress decompress info convert completion help version ngram bpe w2v train finetune prompt eval data scaling calc'
+            operand='ppl score next sample fill predict embed attention entropy compress decompress info convert completion man help version ngram bpe w2v train finetune prompt eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -296,6 +296,14 @@ _lmkit() {
         'completion')
             options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='bash zsh fish'
+            case $previous in
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'man')
+            options='-o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
             case $previous in
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;

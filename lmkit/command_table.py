@@ -39,6 +39,7 @@ COMMANDS = {
     "info": Command("lmkit.commands.info", "info", "Describe a checkpoint: kind, sizes, tokenizer, provenance."),
     "convert": Command("lmkit.commands.convert", "convert", "Convert checkpoints to and from other tools' formats."),
     "completion": Command("lmkit.commands.completion", "completion", "Print a shell's completion script."),
+    "man": Command("lmkit.commands.man", "man", "Show a manual page, also where `man` does not find it."),
     "ngram count": Command(f"{NGRAM}.count", "count", "Count the n-grams of a text."),
     "ngram merge": Command(f"{NGRAM}.merge", "merge", "Merge count files: add up their counts."),
     "ngram fit": Command(f"{NGRAM}.fit", "fit", "Fit a smoothed n-gram model to a text or to counts."),

@@ -132,12 +132,12 @@ def _from_folder(name: str, to: str, output: str | None) -> None:
 
     files = opening.open_folder(name)
     if to == HUGGINGFACE:
-        _write_folder(registry.weights_in(files, name), name, output)
+        _write_folder(registry.fine_tuned_in(files, name) or registry.weights_in(files, name), name, output)
         return
     if to != LM:
         raise UsageError(f"{name} is a folder, which converts to lm or huggingface, not to {to}")
     with outputs.open_output(output, binary=True) as out:
-        weights = registry.weights_in(files, name)
+        weights = registry.fine_tuned_in(files, name) or registry.weights_in(files, name)
         record = origin("convert", opening.cached_revision(name), list(_records(files)))
         for piece in checkpoint_bytes(weights, record):
             out.write(piece)
@@ -168,12 +168,16 @@ def _records(files: Mapping[str, memoryview]) -> Iterator[dict[str, Any]]:
 
 def _write_folder(weights: Any, name: str, output: str | None) -> None:
     from lmkit.architectures.encoder_model import LoadedEncoder
+    from lmkit.architectures.fine_tuned import FineTunedWeights
     from lmkit.architectures.huggingface import encoder_export, export
 
     if output in (None, streams.STDIN):
         raise UsageError("a folder is several files", hint="name a new one with -o")
     with opening.error_context(name):
-        files = (encoder_export if isinstance(weights, LoadedEncoder) else export).write(weights)
+        if isinstance(weights, FineTunedWeights):
+            files = encoder_export.write_fine_tuned(weights)
+        else:
+            files = (encoder_export if isinstance(weights, LoadedEncoder) else export).write(weights)
     write_folder(str(output), files)
 
 

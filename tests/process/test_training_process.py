@@ -41,6 +41,7 @@ def test_after_kills_at_any_moment_the_bytes_are_those_of_an_uninterrupted_run(s
     assert not (work / "out.lm.state").exists()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_who_asks_to_stop_is_told_how_to_go_on(number, status, started, work):
     running = started(*TRAIN, "--steps", "1000000")

@@ -4,15 +4,19 @@ A modules.json (Reimers and Gurevych 2019) says how sentences are pooled and whe
 length; sentence_bert_config.json how many tokens a sentence has at most.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from lmkit.architectures import published_settings
+from lmkit.architectures.config import ModelConfig
 from lmkit.architectures.encoder import EncoderConfig
 from lmkit.architectures.encoder_model import LoadedEncoder, Pooling
-from lmkit.architectures.huggingface import encoder_tensors, folder
+from lmkit.architectures.fine_tuned import FineTunedWeights, body_of
+from lmkit.architectures.heads import TaskHead
+from lmkit.architectures.huggingface import encoder_tensors, folder, task_heads
 from lmkit.architectures.huggingface.encoder_configuration import (
     ELECTRA,
     ROBERTA,
@@ -23,7 +27,7 @@ from lmkit.architectures.huggingface.encoder_configuration import (
 )
 from lmkit.architectures.published_settings import CONFIG, Files, json_in
 from lmkit.architectures.published_settings import TOKENIZER as TOKENIZER_CONFIG
-from lmkit.checkpoint import Stored
+from lmkit.checkpoint import Stored, canonical
 from lmkit.data.encoder_sequences import EncoderFormat
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
@@ -83,6 +87,23 @@ def read(files: Files) -> LoadedEncoder:
         encoder_tensors.read(found.architecture, found.settings, found.stored, found.offset), found.digest, beside,
         pooling_in(files),
     )  # fmt: skip
+
+
+def read_fine_tuned(files: Files) -> FineTunedWeights | None:
+    """The classifier, regressor or tagger in a folder; None where it has no such head. Raises as `read` does."""
+    config = json_in(files, CONFIG)
+    kind = encoder_type(config)
+    if kind is None or not task_heads.has_head(config):
+        return None
+    body = body_of(read(files))
+    stored = folder.stored_in(files)
+    head, tensors = task_heads.read(kind, config, body.settings, stored)  # type: ignore[arg-type]
+    return FineTunedWeights(body, head, tensors, _digest(body.settings, head, stored))
+
+
+def _digest(settings: ModelConfig, head: TaskHead, stored: Mapping[str, Stored]) -> str:
+    about = canonical([folder.digest_of(settings, stored), head.to_json()])
+    return hashlib.sha256(about.encode()).hexdigest()
 
 
 def format_of(files: Files, tokenizer: Tokenizer) -> EncoderFormat:
@@ -177,6 +198,10 @@ def record(files: Files) -> dict[str, Any]:
     found, tokenizer = Description(files), read_tokenizer(files)
     form, beside, pooling = format_of(files, tokenizer), published_settings.in_folder(files), pooling_in(files)
     config = {**found.settings.to_json(), "text": form.to_json(), **beside.to_config(), "format": found.architecture}
+    own = json_in(files, CONFIG)
+    if task_heads.has_head(own):
+        head, _ = task_heads.read(found.architecture, own, found.settings, folder.stored_in(files))
+        config["head"] = head.to_json()
     return {
         "kind": found.settings.kind,
         "config": config if pooling is None else {**config, "pooling": pooling.to_json()},

@@ -18,6 +18,8 @@ def open_adapted(model: str, adapter: str) -> tuple[Any, dict[str, str]]:
     if getattr(found, "kind", None) != "adapter":
         raise CheckpointError(f"{streams.display(adapter)}: of kind {found.kind}, expected an adapter")
     weights = opening.open_weights(model)
+    if isinstance(weights, FineTunedWeights):
+        weights = weights.body
     with opening.error_context(adapter):
         merged = found.merged_into(weights)
     digests = {"adapter": found.digest, "model": weights.digest}

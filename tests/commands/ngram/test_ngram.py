@@ -48,6 +48,7 @@ def test_queries(query, shelf):
     assert records[4]["log10"] == -math.inf
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "name", ["modified-kneser-ney-4.lm", "katz-3.lm", "count-pruned.lm", "imported-pruned.lm", "mixed.lm", "word-0.lm"]
 )
@@ -374,6 +375,7 @@ def test_heldout_text_of_other_tokens(lmkit, shelf):
         assert lmkit("ppl", "-b", "-m", "m.lm", shelf["test.txt"]).status == 0
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize(
     "smoothing",
     [

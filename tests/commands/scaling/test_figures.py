@@ -17,6 +17,7 @@ def _font_cache():
 RUNS = csv(sweep(noise=0.001)).encode()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("command", "shown"),
     [
