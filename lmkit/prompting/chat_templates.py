@@ -23,6 +23,7 @@ from lmkit.architectures.published_settings import (
     json_in,
 )
 from lmkit.errors import CheckpointError, DataError
+from lmkit.isolation import LimitError
 from lmkit.prompting import builtin_templates
 from lmkit.prompting.jinja_sandbox import LimitedTemplate
 from lmkit.prompting.slot_templates import FilledTemplate, ended
@@ -30,8 +31,9 @@ from lmkit.prompting.slot_templates import FilledTemplate, ended
 if TYPE_CHECKING:
     from lmkit.checkpoint import Buffer
 
-Messages = Sequence[Mapping[str, Any]]
-SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
+Message = Mapping[str, Any]
+Messages = Sequence[Message]
+SYSTEM, USER, ASSISTANT, TOOL = "system", "user", "assistant", "tool"
 LLAMA2_MARKS = ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>")
 CHATML_MARKS = ("<|im_start|>", "<|im_end|>")
 _MARK = re.compile(r"<\|[^<>|\s]+\|>|<</?[A-Z]+>>|\[/?[A-Z_]{2,}\]|<(?:start|end|begin)_of_[a-z_]+>|</?s>|<[a-z]os>")
@@ -56,6 +58,23 @@ class Chat:
         """The text of each of several conversations; those before one that fails come before its DataError."""
         return self.write_each(turns) if self.write_each is not None else (self.write(*turn) for turn in turns)
 
+    def end_of_turn(self) -> str:
+        """The text that ends an assistant's turn: what follows an answer up to its first mark; empty where none does.
+
+        An answer is rendered to see it. Raises LimitError of a template that takes too long.
+        """
+        said = "answer to see what follows it"
+        question = {"role": USER, "content": "question"}
+        try:
+            written = self.write([question, {"role": ASSISTANT, "content": said}], False, {})
+        except LimitError:
+            raise
+        except DataError:  # such as of a template that asks for a system message
+            return ""
+        end = written.rpartition(said)[2].lstrip()
+        begins = [(place, -len(mark), mark) for mark in self.marks if (place := end.find(mark)) >= 0]
+        return min(begins)[2] if begins else ""
+
     def render_each(self, turns: Sequence[tuple[Messages, bool, Mapping[str, Any]]]) -> Iterator[FilledTemplate]:
         """The prompt of each of several conversations; those before one that fails come before its DataError."""
         return map(ended, self.texts(turns))
@@ -79,6 +98,25 @@ def messages_in(value: Any) -> Messages:
             raise DataError(f"message {number} has no `role`")
     found: Messages = value
     return found
+
+
+def check_turns(messages: Messages) -> None:
+    """Raises DataError where users and assistants do not speak in turn, or a system message is not the first.
+
+    A tool speaks after an assistant or another tool, the assistant after a user or a tool.
+    """
+    before = None
+    for number, message in enumerate(messages, 1):
+        role = message["role"]
+        if role not in (SYSTEM, USER, ASSISTANT, TOOL):
+            raise DataError(f"message {number} has the role {role!r}, expected system, user, assistant or tool")
+        if role == SYSTEM and number > 1:
+            raise DataError(f"message {number} has the role system, which only the first message may have")
+        if role in (USER, ASSISTANT) and role == before:
+            raise DataError(f"message {number} has the role {role!r}, as the one before: roles must alternate")
+        if role == TOOL and before not in (ASSISTANT, TOOL):
+            raise DataError(f"message {number} has the role 'tool' without an assistant's message before it")
+        before = role
 
 
 def begun_by(system: str, messages: Messages) -> Messages:
@@ -115,14 +153,10 @@ def _llama2(messages: Messages, *, meta: bool) -> str:
 
 
 def _chatml(messages: Messages, going_on: bool) -> str:
+    check_turns(messages)
     written = ""
     for number, message in enumerate(messages, 1):
-        role = message["role"]
-        if role not in (SYSTEM, USER, ASSISTANT, "tool"):
-            raise DataError(f"message {number} has the role {role!r}, expected system, user, assistant or tool")
-        if role == SYSTEM and number > 1:
-            raise DataError(f"message {number} has the role system, which only the first message may have")
-        written += f"<|im_start|>{role}\n{_text(message, number)}<|im_end|>\n"
+        written += f"<|im_start|>{message['role']}\n{_text(message, number)}<|im_end|>\n"
     return written + ("<|im_start|>assistant\n" if going_on else "")
 
 
