@@ -35,7 +35,7 @@ _lmkit() {
             ;;
         'finetune')
             options='-h --help'
-            operand='classify regress tag merge'
+            operand='classify regress tag instruct merge'
             ;;
         'prompt')
             options='-h --help'
@@ -946,7 +946,7 @@ _lmkit() {
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
-                --targets) value='FILES' ;;
+                --targets) value='all' ;;
                 --pooling) value='cls last mean' ;;
                 --epochs) value=' ' ;;
                 --batch) value=' ' ;;
@@ -983,7 +983,7 @@ _lmkit() {
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
-                --targets) value='FILES' ;;
+                --targets) value='all' ;;
                 --pooling) value='cls last mean' ;;
                 --epochs) value=' ' ;;
                 --batch) value=' ' ;;
@@ -1014,8 +1014,41 @@ _lmkit() {
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
-                --targets) value='FILES' ;;
+                --targets) value='all' ;;
                 --pooling) value='cls last mean' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune instruct')
+            options='-m --model --valid --input --weights --seed --select-by -o --output --show-mask --json --template --truncate --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --weights) value='FILES' ;;
+                --seed) value=' ' ;;
+                --select-by) value='loss accuracy' ;;
+                -o | --output) value='FILES' ;;
+                --template) value='llama2 llama2-meta chatml' ;;
+                --truncate) value='refuse drop start end' ;;
+                --precision) value='fp32 bf16' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='all' ;;
                 --epochs) value=' ' ;;
                 --batch) value=' ' ;;
                 --accumulate) value=' ' ;;
