@@ -15,7 +15,7 @@ _lmkit() {
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample fill predict embed attention entropy compress decompress info convert completion man help version ngram bpe w2v train finetune prompt eval data scaling calc'
+            operand='ppl score next sample chat fill predict embed attention entropy compress decompress info convert completion man help version ngram bpe w2v train finetune prompt eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -35,15 +35,15 @@ _lmkit() {
             ;;
         'finetune')
             options='-h --help'
-            operand='classify regress tag merge'
+            operand='classify regress tag instruct merge'
             ;;
         'prompt')
             options='-h --help'
-            operand='zero-shot few-shot cot fill chat extract answer ablate search tree'
+            operand='zero-shot few-shot cot fill chat extract answer rank ablate search tree'
             ;;
         'eval')
             options='-h --help'
-            operand='text classify regress tag prefer answers em bleu'
+            operand='text classify regress tag prefer instruct wins answers em bleu'
             ;;
         'data')
             options='-h --help'
@@ -164,6 +164,46 @@ _lmkit() {
                 --draft) value='FILES' ;;
                 --lookup) value=' ' ;;
                 --draft-tokens) value=' ' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'chat')
+            options='-m --model --input --bos --system --template --set --date --max-tokens --stop --json -o --output --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --greedy --ancestral --mirostat --mirostat-rate --unknown --defaults --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --input) value='auto text jsonl' ;;
+                --bos) value='auto always never' ;;
+                --system) value='FILES' ;;
+                --template) value='llama2 llama2-meta chatml' ;;
+                --set) value='FILES' ;;
+                --date) value='FILES' ;;
+                --max-tokens) value=' ' ;;
+                --stop) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                --seed) value=' ' ;;
+                -t | --temperature) value=' ' ;;
+                -k | --top-k) value=' ' ;;
+                -p | --top-p) value=' ' ;;
+                --min-p) value=' ' ;;
+                --typical) value=' ' ;;
+                --epsilon) value=' ' ;;
+                --eta) value=' ' ;;
+                --order) value='FILES' ;;
+                --mirostat) value=' ' ;;
+                --mirostat-rate) value=' ' ;;
+                --repetition-penalty) value=' ' ;;
+                --presence-penalty) value=' ' ;;
+                --frequency-penalty) value=' ' ;;
+                --no-repeat-ngram) value=' ' ;;
+                --penalty-scope) value='all output' ;;
+                --json-schema) value='FILES' ;;
+                --regex) value='FILES' ;;
+                --choice) value='FILES' ;;
+                --grammar) value='FILES' ;;
+                --format) value='json csv' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
                 -c | --config) value='FILES' ;;
@@ -962,7 +1002,7 @@ _lmkit() {
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
-                --targets) value='FILES' ;;
+                --targets) value='all' ;;
                 --pooling) value='cls last mean' ;;
                 --epochs) value=' ' ;;
                 --batch) value=' ' ;;
@@ -999,7 +1039,7 @@ _lmkit() {
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
-                --targets) value='FILES' ;;
+                --targets) value='all' ;;
                 --pooling) value='cls last mean' ;;
                 --epochs) value=' ' ;;
                 --batch) value=' ' ;;
@@ -1030,8 +1070,41 @@ _lmkit() {
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
-                --targets) value='FILES' ;;
+                --targets) value='all' ;;
                 --pooling) value='cls last mean' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune instruct')
+            options='-m --model --valid --input --weights --seed --select-by -o --output --show-mask --json --template --truncate --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --weights) value='FILES' ;;
+                --seed) value=' ' ;;
+                --select-by) value='loss accuracy' ;;
+                -o | --output) value='FILES' ;;
+                --template) value='llama2 llama2-meta chatml' ;;
+                --truncate) value='refuse drop start end' ;;
+                --precision) value='fp32 bf16' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='all' ;;
                 --epochs) value=' ' ;;
                 --batch) value=' ' ;;
                 --accumulate) value=' ' ;;
@@ -1142,7 +1215,7 @@ _lmkit() {
             esac
             ;;
         'prompt chat')
-            options='-m --model --template --system --strict --escape --no-generation-prompt --set --date --input -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --template --system --strict --escape --no-escape --no-generation-prompt --set --date --input -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1186,6 +1259,21 @@ _lmkit() {
                 --norms) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 --cache) value='FILES' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'prompt rank')
+            options='-m --model --reference --parse-special --bos --window --norm --beta --top -b --bare --json -o --output --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --reference) value='FILES' ;;
+                --bos) value='auto always never' ;;
+                --norm) value='none tokens bytes chars pmi' ;;
+                --beta) value=' ' ;;
+                --top) value=' ' ;;
+                -o | --output) value='FILES' ;;
                 --threads) value=' ' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -1579,6 +1667,36 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 --beta) value=' ' ;;
+                --against) value='FILES' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval instruct')
+            options='--gold --field --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --gold) value='FILES' ;;
+                --field) value='FILES' ;;
+                --against) value='FILES' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval wins')
+            options='-m --model --by --norm --field --parse-special --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --by) value='likelihood field gold instructions longer shorter' ;;
+                --norm) value='none tokens bytes chars' ;;
+                --field) value='FILES' ;;
                 --against) value='FILES' ;;
                 --resamples) value=' ' ;;
                 --level) value=' ' ;;
