@@ -113,6 +113,12 @@ def fine_tuned_in(files: Mapping[str, memoryview], name: str) -> Any | None:
         return encoders.read_fine_tuned(files) if encoders.is_encoder(files) else None
 
 
+def architecture_in(files: Mapping[str, memoryview], name: str) -> str:
+    """What transformers calls the model in such a folder: an encoder's type, or another's architecture."""
+    found: str = _in_folder("architecture_in", files, name)
+    return found
+
+
 def tokenizer_in(files: Mapping[str, memoryview], name: str) -> Any:
     """The tokenizer in such a folder, whatever its model is. Raises CheckpointError as `load_folder` does."""
     return _in_folder("read_tokenizer", files, name)

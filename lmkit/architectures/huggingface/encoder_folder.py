@@ -47,6 +47,11 @@ def is_encoder(files: Files) -> bool:
     return CONFIG in files and encoder_type(json_in(files, CONFIG)) is not None
 
 
+def architecture_in(files: Files) -> str:
+    """Which of ENCODERS the folder holds."""
+    return encoder_type(json_in(files, CONFIG)) or ""
+
+
 class Description:
     """What a folder holds, before any tensor is touched.
 

@@ -83,6 +83,8 @@ def describe(files: Files) -> Description:
 
     Raises CheckpointError where they are absent, damaged, do not fit together, or can't be run exactly.
     """
+    if "adapter_config.json" in files:
+        raise CheckpointError("an adapter of peft, no model", hint="name its base with -m, and it with --adapter")
     if CONFIG not in files:
         raise CheckpointError("no config.json in the folder")
     with _about(CONFIG):
@@ -94,6 +96,11 @@ def describe(files: Files) -> Description:
     found = Description(name, config, settings, stored)
     tensors.check(name, settings, stored, found.without)
     return found
+
+
+def architecture_in(files: Files) -> str:
+    """The architecture of the model in a folder. Raises CheckpointError as `read` does."""
+    return describe(files).architecture
 
 
 def read(files: Files) -> LoadedModel:
