@@ -51,7 +51,7 @@ def read_texts(run: Run, files: Sequence[str], training: Training) -> Texts:
 
     _check(training)
     normalization = normalization_of(training.normalize, training.punctuation, training.tokens)
-    learner = make_learner(training.tokens, None, normalization)
+    learner = make_learner(training.tokens, None, normalization, numbered=False)
 
     def encoded(tokenizer: Any, files: Sequence[str]) -> EncodedText:
         """All files as one text, or each file or record as one where the form says so."""
