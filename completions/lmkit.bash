@@ -1691,11 +1691,11 @@ _lmkit() {
             esac
             ;;
         'eval wins')
-            options='-m --model --by --norm --field --parse-special --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --rule --norm --field --parse-special --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                --by) value='likelihood field gold instructions longer shorter' ;;
+                --rule) value='likelihood field gold instructions longer shorter' ;;
                 --norm) value='none tokens bytes chars' ;;
                 --field) value='FILES' ;;
                 --against) value='FILES' ;;
