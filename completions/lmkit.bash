@@ -15,7 +15,7 @@ _lmkit() {
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample fill predict embed attention entropy compress decompress info convert completion man help version ngram bpe w2v train finetune prompt eval data scaling calc'
+            operand='ppl score next sample chat fill predict embed attention entropy compress decompress info convert completion man help version ngram bpe w2v train finetune prompt eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -31,19 +31,19 @@ _lmkit() {
             ;;
         'train')
             options='-h --help'
-            operand='ffn rnn transformer encoder'
+            operand='ffn rnn transformer encoder seq2seq'
             ;;
         'finetune')
             options='-h --help'
-            operand='classify regress tag merge'
+            operand='classify regress tag instruct merge'
             ;;
         'prompt')
             options='-h --help'
-            operand='zero-shot few-shot cot fill chat extract answer ablate search tree'
+            operand='zero-shot few-shot cot fill chat extract answer rank ablate search tree'
             ;;
         'eval')
             options='-h --help'
-            operand='text classify regress tag prefer answers em bleu'
+            operand='text classify regress tag prefer instruct wins answers em bleu'
             ;;
         'data')
             options='-h --help'
@@ -169,6 +169,46 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'chat')
+            options='-m --model --input --bos --system --template --set --date --max-tokens --stop --json -o --output --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --greedy --ancestral --mirostat --mirostat-rate --unknown --defaults --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --input) value='auto text jsonl' ;;
+                --bos) value='auto always never' ;;
+                --system) value='FILES' ;;
+                --template) value='llama2 llama2-meta chatml' ;;
+                --set) value='FILES' ;;
+                --date) value='FILES' ;;
+                --max-tokens) value=' ' ;;
+                --stop) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                --seed) value=' ' ;;
+                -t | --temperature) value=' ' ;;
+                -k | --top-k) value=' ' ;;
+                -p | --top-p) value=' ' ;;
+                --min-p) value=' ' ;;
+                --typical) value=' ' ;;
+                --epsilon) value=' ' ;;
+                --eta) value=' ' ;;
+                --order) value='FILES' ;;
+                --mirostat) value=' ' ;;
+                --mirostat-rate) value=' ' ;;
+                --repetition-penalty) value=' ' ;;
+                --presence-penalty) value=' ' ;;
+                --frequency-penalty) value=' ' ;;
+                --no-repeat-ngram) value=' ' ;;
+                --penalty-scope) value='all output' ;;
+                --json-schema) value='FILES' ;;
+                --regex) value='FILES' ;;
+                --choice) value='FILES' ;;
+                --grammar) value='FILES' ;;
+                --format) value='json csv' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'fill')
             options='-m --model --top --window --input --field --encoding-errors --threads --device --precision --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -288,10 +328,11 @@ _lmkit() {
             esac
             ;;
         'convert')
-            options='--to -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--to --base -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --to) value='lm huggingface arpa tokenizer.json word2vec word2vec-bin glove projector' ;;
+                --to) value='lm huggingface peft arpa tokenizer.json word2vec word2vec-bin glove projector' ;;
+                --base) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -890,6 +931,57 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'train seq2seq')
+            options='--source --target --input --tokens --target-tokens --vocab-size --shared --max-length --on-error --encoding-errors --arch --layers --width --tied --cell --attention --attn-timing --context-every-step --input-feeding --batch-tokens --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --seed --steps --budget --schedule --warmup --valid-source --valid-target --select-by --valid --valid-fraction --evaluate-every --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --source) value='FILES' ;;
+                --target) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --tokens) value='bpe word char byte' ;;
+                --target-tokens) value='bpe word char byte' ;;
+                --vocab-size) value=' ' ;;
+                --max-length) value=' ' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --arch) value='rnn transformer' ;;
+                --layers) value=' ' ;;
+                --width) value=' ' ;;
+                --cell) value='elman lstm gru' ;;
+                --attention) value='none dot general concat' ;;
+                --attn-timing) value='prev current' ;;
+                --batch-tokens) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --lr) value=' ' ;;
+                --matrix-lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --clip) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --teacher-forcing) value=' ' ;;
+                --seed) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --valid-source) value='FILES' ;;
+                --valid-target) value='FILES' ;;
+                --select-by) value='loss accuracy bleu' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --evaluate-every) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --plot) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'finetune classify')
             options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -911,7 +1003,7 @@ _lmkit() {
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
-                --targets) value='FILES' ;;
+                --targets) value='all' ;;
                 --pooling) value='cls last mean' ;;
                 --epochs) value=' ' ;;
                 --batch) value=' ' ;;
@@ -948,7 +1040,7 @@ _lmkit() {
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
-                --targets) value='FILES' ;;
+                --targets) value='all' ;;
                 --pooling) value='cls last mean' ;;
                 --epochs) value=' ' ;;
                 --batch) value=' ' ;;
@@ -979,8 +1071,41 @@ _lmkit() {
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
-                --targets) value='FILES' ;;
+                --targets) value='all' ;;
                 --pooling) value='cls last mean' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune instruct')
+            options='-m --model --valid --input --weights --seed --select-by -o --output --show-mask --json --template --truncate --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --weights) value='FILES' ;;
+                --seed) value=' ' ;;
+                --select-by) value='loss accuracy' ;;
+                -o | --output) value='FILES' ;;
+                --template) value='llama2 llama2-meta chatml' ;;
+                --truncate) value='refuse drop start end' ;;
+                --precision) value='fp32 bf16' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='all' ;;
                 --epochs) value=' ' ;;
                 --batch) value=' ' ;;
                 --accumulate) value=' ' ;;
@@ -1091,7 +1216,7 @@ _lmkit() {
             esac
             ;;
         'prompt chat')
-            options='-m --model --template --system --strict --escape --no-generation-prompt --set --date --input -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --template --system --strict --escape --no-escape --no-generation-prompt --set --date --input -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1135,6 +1260,21 @@ _lmkit() {
                 --norms) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 --cache) value='FILES' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'prompt rank')
+            options='-m --model --reference --parse-special --bos --window --norm --beta --top -b --bare --json -o --output --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --reference) value='FILES' ;;
+                --bos) value='auto always never' ;;
+                --norm) value='none tokens bytes chars pmi' ;;
+                --beta) value=' ' ;;
+                --top) value=' ' ;;
+                -o | --output) value='FILES' ;;
                 --threads) value=' ' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -1529,6 +1669,36 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 --beta) value=' ' ;;
+                --against) value='FILES' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval instruct')
+            options='--gold --field --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --gold) value='FILES' ;;
+                --field) value='FILES' ;;
+                --against) value='FILES' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval wins')
+            options='-m --model --rule --norm --field --parse-special --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --rule) value='likelihood field gold instructions longer shorter' ;;
+                --norm) value='none tokens bytes chars' ;;
+                --field) value='FILES' ;;
                 --against) value='FILES' ;;
                 --resamples) value=' ' ;;
                 --level) value=' ' ;;

@@ -27,6 +27,7 @@ COMMANDS = {
     "score": Command("lmkit.commands.score", "score", "Score each line or token: log-probability under any model."),
     "next": Command("lmkit.commands.next", "next_token", "Show the distribution of the next token after a prompt."),
     "sample": Command("lmkit.commands.sample", "sample", "Generate text with any model."),
+    "chat": Command("lmkit.commands.chat", "chat", "Talk with a model, or answer conversations."),
     "fill": Command("lmkit.commands.fill", "fill", "Fill masks: the most probable tokens at each [MASK] of a text."),
     "predict": Command("lmkit.commands.predict", "predict", "Predict labels or numbers with a fine-tuned model."),
     "embed": Command("lmkit.commands.embed", "embed", "Embed lines or tokens as vectors."),
@@ -76,9 +77,15 @@ COMMANDS = {
     "train encoder": Command(
         f"{TRAIN}.encoder", "encoder", "Train an encoder: BERT's kind of model, which reads both ways."
     ),
+    "train seq2seq": Command(
+        f"{TRAIN}.seq2seq", "seq2seq", "Train an encoder-decoder on pairs: translation, or any text to text."
+    ),
     "finetune classify": Command(f"{FINETUNE}.classify", "classify", "Train a classifier on labelled texts."),
     "finetune regress": Command(f"{FINETUNE}.regress", "regress", "Train a regressor on texts with numbers."),
     "finetune tag": Command(f"{FINETUNE}.tag", "tag", "Train a tagger on sentences whose words have labels."),
+    "finetune instruct": Command(
+        f"{FINETUNE}.instruct", "instruct", "Tune a language model on instructions and conversations."
+    ),
     "finetune merge": Command(f"{FINETUNE}.merge", "merge", "Merge an adapter into its model."),
     "prompt zero-shot": Command(
         f"{PROMPT}.zero_shot", "zero_shot", "Make zero-shot prompts: an instruction and the item."
@@ -93,6 +100,7 @@ COMMANDS = {
         f"{PROMPT}.extract", "extract", "Make prompts for event extraction, and check the answers."
     ),
     "prompt answer": Command(f"{PROMPT}.answer", "answer", "Choose the most probable of given answers to each prompt."),
+    "prompt rank": Command(f"{PROMPT}.rank", "rank", "Rank the answers to each prompt by a model's likelihood."),
     "prompt ablate": Command(f"{PROMPT}.ablate", "ablate", "Measure the effect of example labels on accuracy."),
     "prompt search": Command(f"{PROMPT}.search", "search", "Rank prompt templates by accuracy on a development set."),
     "prompt tree": Command(f"{PROMPT}.tree", "tree", "Answer prompts by tree-of-thoughts search or self-consistency."),
@@ -121,6 +129,10 @@ COMMANDS = {
     "eval prefer": Command(
         "lmkit.commands.eval.prefer", "prefer", "Measure how often a model prefers the chosen answers."
     ),
+    "eval instruct": Command(
+        "lmkit.commands.eval.instruct", "instruct", "Measure how often answers follow checkable instructions."
+    ),
+    "eval wins": Command("lmkit.commands.eval.wins", "wins", "Compute the win rate of answers against others."),
     "eval answers": Command("lmkit.commands.eval.answers", "answers", "Extract answers from texts and score them."),
     "eval em": Command("lmkit.commands.eval.em", "em", "Compute exact match and token F1 of answers, as in SQuAD."),
     "eval bleu": Command("lmkit.commands.eval.bleu", "bleu", "Compute BLEU and chrF of texts against references."),

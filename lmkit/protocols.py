@@ -191,6 +191,10 @@ class SequenceFormat(Protocol):
         """Whether the start token is in front `always`, only where it would be `alone`, or `never`."""
 
     @property
+    def barred(self) -> Sequence[int] | None:
+        """Tokens that are never written; None: the start token and the unknown one."""
+
+    @property
     def multiline(self) -> bool:
         """Whether a sequence may have several lines."""
 
