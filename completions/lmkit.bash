@@ -58,11 +58,12 @@ _lmkit() {
             operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention sgns w2v-softmax dpo layernorm posenc'
             ;;
         'ppl')
-            options='-m --model --no-eos --explain --compare --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --pseudo --pairs --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --compare) value='FILES' ;;
+                --pairs) value='FILES' ;;
                 --mix) value='auto' ;;
                 --mix-text) value='FILES' ;;
                 --bos) value='auto always never' ;;
@@ -414,11 +415,12 @@ _lmkit() {
             esac
             ;;
         'ngram ppl')
-            options='-m --model --no-eos --explain --compare --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --pseudo --pairs --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --compare) value='FILES' ;;
+                --pairs) value='FILES' ;;
                 --mix) value='auto' ;;
                 --mix-text) value='FILES' ;;
                 --bos) value='auto always never' ;;
