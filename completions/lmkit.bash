@@ -1463,13 +1463,14 @@ _lmkit() {
             esac
             ;;
         'data filter')
-            options='--rules --threshold --stop-words --list --pairs --max-ratio --language --min-score --match --exclude --ppl -m --model --keep --input --field --on-error --encoding-errors --explain --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--rules --threshold --stop-words --list --pairs --max-ratio --max-words --language --min-score --match --exclude --ppl -m --model --keep --input --field --on-error --encoding-errors --explain --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --rules) value='FILES' ;;
                 --threshold) value='FILES' ;;
                 --stop-words) value='FILES' ;;
                 --max-ratio) value=' ' ;;
+                --max-words) value=' ' ;;
                 --language) value='FILES' ;;
                 --min-score) value='FILES' ;;
                 --match) value='FILES' ;;

@@ -1703,6 +1703,7 @@ complete -c lmkit -n '__lmkit_in data filter' -l stop-words -r -F -d 'Comma-sepa
 complete -c lmkit -n '__lmkit_in data filter' -l list -d 'List the rules with their ranges'
 complete -c lmkit -n '__lmkit_in data filter' -l pairs -d 'Pairs of a source and a target: TSV source<TAB>target, or records with these fields'
 complete -c lmkit -n '__lmkit_in data filter' -l max-ratio -x -d 'Largest length ratio, in words, of --pairs'
+complete -c lmkit -n '__lmkit_in data filter' -l max-words -x -d 'Largest number of words of a side of --pairs'
 complete -c lmkit -n '__lmkit_in data filter' -l language -r -F -d 'Languages to keep, by function words: a list of es, en and other'
 complete -c lmkit -n '__lmkit_in data filter' -l min-score -r -F -d 'Score field: keep records whose number in this field is at least X'
 complete -c lmkit -n '__lmkit_in data filter' -l match -r -F -d 'Python regular expression: keep texts with a match'

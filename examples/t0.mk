@@ -53,10 +53,10 @@ $(OUT)/model.lm: $(OUT)/train.txt
 	@$(LMKIT) train transformer -q --by line --tokens char --context 48 --steps $(STEPS) $< -o $@
 
 $(OUT)/seen.jsonl: $(OUT)/starts.test.jsonl $(OUT)/long.test.jsonl $(OUT)/model.lm
-	@$(T0) $(filter %.jsonl,$^) | $(LMKIT) prompt answer -m $(OUT)/model.lm --labels yes,no -o $@
+	@$(T0) $(filter %.jsonl,$^) | sed 's/"output"/"gold"/' | $(LMKIT) prompt answer -m $(OUT)/model.lm --labels yes,no -o $@
 
 $(OUT)/unseen.jsonl: $(OUT)/ends.test.jsonl $(OUT)/model.lm
-	@$(T0) $< | $(LMKIT) prompt answer -m $(OUT)/model.lm --labels yes,no -o $@
+	@$(T0) $< | sed 's/"output"/"gold"/' | $(LMKIT) prompt answer -m $(OUT)/model.lm --labels yes,no -o $@
 
 clean:
 	rm -rf $(OUT)
