@@ -74,7 +74,9 @@ class Tuned:
         body = factory.loaded(self.base.weights, dropout=options.dropout)
         trained = tuned_tensors(body, *options.mode)
         if not trained and self.adapter is None:
-            raise UsageError(f"--train {options.train}: the output layer is tied to the embeddings, so that it has none")
+            raise UsageError(
+                f"--train {options.train}: the output layer is tied to the embeddings, so that it has none"
+            )
         network = TunedLanguageModel(
             body, trained=trained, adapter=self.adapter, start=self.chat.text.start, recompute=recompute
         )

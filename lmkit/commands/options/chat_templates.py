@@ -32,8 +32,9 @@ class ChatTemplateOptions:
             "--template",
             metavar="NAME|FILE|FOLDER",
             show_default=False,
-            callback=suggested("llama2", "llama2-meta", "chatml"),
-            help="Chat template: a name in MODEL, `llama2`, `llama2-meta`, `chatml`, a Jinja2 file, or another model.",
+            callback=suggested("llama2", "llama2-meta", "chatml", "instruct"),
+            help="Chat template: a name in MODEL, `llama2`, `llama2-meta`, `chatml`, `instruct`, a Jinja2 file, or another "
+            "model.",
         ),
     ] = None
     values: Annotated[
