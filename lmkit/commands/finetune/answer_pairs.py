@@ -7,13 +7,10 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.chat_templates import ChatTemplateOptions
 from lmkit.commands.options.standard import Run
 from lmkit.commands.records.conversations import read_preferences
-from lmkit.errors import CheckpointError
-from lmkit.io import streams
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from lmkit.data.answer_sequences import AnswerSequence
+    from lmkit.data.sequences import TextFormat
     from lmkit.protocols import F64, StoredModel
 
 
@@ -44,20 +41,27 @@ class AnswerPairs:
         sides = [(side, pair.place, pair.id) for pair in self._pairs for side in (pair.chosen, pair.rejected)]
         encoded = reader.encode(sides, last=True)
         reader.close("evaluated")
-        model = opening.open_language_model(name)
-        nats = [_learned_nats(model, one.sequences, name) for one in encoded]
+        model = _reading(opening.open_language_model(name), base.encoder.form)
+        nats = [_learned_nats(model, one.sequences[-1]) for one in encoded]
         return np.array(nats).reshape(-1, 2)
 
 
-def _learned_nats(model: "StoredModel", sequences: "Sequence[AnswerSequence]", name: str) -> float:
-    """The log-probability of an answer, the last sequence's learned tokens. Raises CheckpointError."""
+def _reading(model: "StoredModel", form: "TextFormat") -> "StoredModel":
+    """The model as it reads conversations: models of lines read them as documents of several lines."""
+    from copy import copy
+
+    from lmkit.architectures.neural_model import NeuralModel
+
+    assert isinstance(model, NeuralModel)
+    made = copy(model)
+    made.form = form
+    return made
+
+
+def _learned_nats(model: "StoredModel", sequence: "AnswerSequence") -> float:
+    """The log-probability of the learned tokens of a sequence."""
     import numpy as np
 
-    (last,) = sequences[-1:]
-    start = model.form.start
-    begins = bool(len(last.ids)) and int(last.ids[0]) == start
-    if not begins and model.form.bos != "never" and last.learned[0]:
-        raise CheckpointError(f"{streams.display(name)}: an answer without a token before it")
-    ids, learned = (last.ids[1:], last.learned[1:]) if begins else (last.ids, last.learned)
-    found = model.score_many(ids, np.array([len(ids)], dtype=np.int64))
-    return float(found[learned].sum())
+    begins = int(model.form.bos == "always")
+    ids, learned = sequence.ids[begins:], sequence.learned[begins:]
+    return float(model.score_many(ids, np.array([len(ids)], dtype=np.int64))[learned].sum())
