@@ -94,6 +94,9 @@ def load_folder(files: Mapping[str, memoryview], name: str) -> Any:
 
     Raises CheckpointError, with the folder's name, where it can't be used.
     """
+    tuned = fine_tuned_in(files, name)
+    if tuned is not None:
+        return import_module("lmkit.inference.fine_tuned").model_of(tuned)
     weights = weights_in(files, name)
     return imported(KINDS[weights.settings.kind])(weights)
 
@@ -101,6 +104,19 @@ def load_folder(files: Mapping[str, memoryview], name: str) -> Any:
 def weights_in(files: Mapping[str, memoryview], name: str) -> Any:
     """The weights in such a folder, and all that goes with them. Raises CheckpointError as `load_folder` does."""
     return _in_folder("read", files, name)
+
+
+def fine_tuned_in(files: Mapping[str, memoryview], name: str) -> Any | None:
+    """The body and the head of a classifier, regressor or tagger in such a folder; None where it has no such head."""
+    with _about(name):
+        encoders = import_module("lmkit.architectures.huggingface.encoder_folder")
+        return encoders.read_fine_tuned(files) if encoders.is_encoder(files) else None
+
+
+def architecture_in(files: Mapping[str, memoryview], name: str) -> str:
+    """What transformers calls the model in such a folder: an encoder's type, or another's architecture."""
+    found: str = _in_folder("architecture_in", files, name)
+    return found
 
 
 def tokenizer_in(files: Mapping[str, memoryview], name: str) -> Any:
@@ -127,7 +143,9 @@ def weights_of(data: memoryview, name: str, seen: Callable[[Content], None] = la
     """The weights of a neural model's checkpoint. Raises CheckpointError, with the file's name, for other kinds."""
     with _about(name):
         content = checkpoint.parse(data, name)
-        if content.kind == "encoder":
+        if content.kind in NETWORKS and head_kind(content.config) in TASKS:
+            model = import_module("lmkit.architectures.fine_tuned").FineTunedWeights
+        elif content.kind == "encoder":
             model = import_module("lmkit.architectures.encoder_model").LoadedEncoder
         elif content.kind in SEQ2SEQ:
             model = import_module("lmkit.architectures.seq2seq_model").LoadedSeq2Seq

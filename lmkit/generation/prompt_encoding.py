@@ -2,7 +2,7 @@
 
 from lmkit.data.sequences import encode_prompt
 from lmkit.errors import DataError
-from lmkit.protocols import I32, LanguageModel, SequenceFormat, State, context_limit, supports_prefill
+from lmkit.protocols import I32, LanguageModel, SequenceFormat, State, context_limit, is_conditional, supports_prefill
 
 
 def ends_of(form: SequenceFormat) -> tuple[int, ...]:
@@ -47,8 +47,10 @@ def seen(model: LanguageModel, prompt: bytes, *, window: bool = False) -> I32:
     return ids
 
 
-def state_after(model: LanguageModel, ids: I32) -> State:
-    """The state after a prompt's ids at the beginning of a text."""
+def state_after(model: LanguageModel, ids: I32, source: I32 | None = None) -> State:
+    """The state after a prompt's ids at the beginning of a text, of a target of `source` where there is one."""
+    if source is not None and is_conditional(model):
+        model = model.for_source(source)
     if supports_prefill(model):
         return model.after(ids)
     state = model.start()

@@ -3,7 +3,7 @@
 Items are run one by one, so that no number depends on which others there are. N items, D width, K labels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,12 @@ from lmkit.architectures.fine_tuned import FineTunedWeights, item_format
 from lmkit.architectures.heads import CLASSIFY, FIRST, MEAN, REGRESS
 from lmkit.checkpoint import Checkpoint
 from lmkit.data.item_sequences import ItemSequence
+from lmkit.inference import functional
 from lmkit.protocols import F32, F64
+
+_ACTIVATIONS: Mapping[str, Callable[[F32], F32]] = {
+    "tanh": np.tanh, "relu": functional.relu, "gelu": functional.gelu_erf,
+}  # fmt: skip
 
 
 class FineTunedModel:
@@ -23,7 +28,8 @@ class FineTunedModel:
     def __init__(self, weights: FineTunedWeights) -> None:
         self.weights, self.head, self.kind, self.digest = weights, weights.head, weights.kind, weights.digest
         self._format = item_format(weights.body)
-        self._body: Any = imported(NETWORKS[weights.kind].model)(weights.body)
+        self.body: Any = imported(NETWORKS[weights.kind].model)(weights.body)
+        """The model under the head."""
 
     @property
     def sides(self) -> int:
@@ -43,9 +49,9 @@ class FineTunedModel:
         """The states of the tokens of an item, (N', D), but for a start token."""
         states: F32
         if isinstance(self.weights.body, LoadedEncoder):
-            states = self._body.hidden_states(item.ids, item.segments, [len(item.ids)])
+            states = self.body.hidden_states(item.ids, item.segments, [len(item.ids)])
             return states
-        states = self._body.vectors(item.ids[item.start :])
+        states = self.body.vectors(item.ids[item.start :])
         return states
 
     def _outputs(self, items: Sequence[tuple[str, ...]]) -> F64:
@@ -53,7 +59,10 @@ class FineTunedModel:
         return np.stack([self._headed(self._pooled(self._states(self._format.item(item)))) for item in items])
 
     def _headed(self, vectors: F32) -> F64:
-        """W h + b of vectors, (..., D)."""
+        """W h + b of vectors, (..., D), after the dense layer where the head has one."""
+        if self.head.dense:
+            weight, bias = (self.weights.tensors[f"head.dense.{part}"] for part in ("weight", "bias"))
+            vectors = _ACTIVATIONS[self.head.dense](vectors @ weight.T + bias)
         weight, bias = (self.weights.tensors[name].astype(np.float64) for name in ("head.weight", "head.bias"))
         found: F64 = vectors.astype(np.float64) @ weight.T + bias
         return found
@@ -63,7 +72,7 @@ class FineTunedModel:
         if self.head.pooling == FIRST:
             body = self.weights.body
             pools = isinstance(body, LoadedEncoder) and body.settings.pooler
-            pooled = (self._body.pooled(states[:1]) if pools else states)[0]
+            pooled = (self.body.pooled(states[:1]) if pools else states)[0]
             return pooled
         pooled = states.mean(axis=0) if self.head.pooling == MEAN else states[-1]
         return pooled

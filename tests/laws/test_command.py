@@ -170,6 +170,7 @@ REDEFINED = {
     "--input": "how texts are stored; records with prompts, or lines; items of which prompts are made",
     "--joint": "a matrix of two symbols; what stands before an answer",
     "--label-smoothing": "over tokens; over labels",
+    "--kind": "of attention masks; of noise",
     "--language": "of prompts; of texts to keep",
     "--level": "what merges start from; how much of the resamples an interval holds",
     "--list": "the named templates; the rules",
@@ -191,7 +192,6 @@ REDEFINED = {
     "--pairs": "a file of sources and targets; that records are such pairs",
     "--patience": "evaluations of a text; one an epoch",
     "--pattern": "what training is to use; what an imported file does not say",
-    "--plot": "a file for a curve; bars on the terminal",
     "--positive": "words to add; the label that is asked about",
     "--precision": "of an encoder's products; of training; of a plan",
     "--preset": "what to train; what to count",
@@ -203,6 +203,7 @@ REDEFINED = {
     "--task": "of a test set of vectors; of a format of prompts",
     "--temperature": "of tokens; of weights",
     "--template": "of items; of conversations",
+    "--templates": "to compare; by task",
     "--text": "a file to measure; a text itself",
     "--threads": "of what is counted exactly; of training",
     "--threshold": "of relative entropy; of a rule",
@@ -307,7 +308,7 @@ def value(option, number, name):
     if name == "train seq2seq":
         fixed |= {"--arch": "transformer", "--attention": "concat", "--attn-timing": "prev"}
     if name.startswith("data"):
-        fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test"}
+        fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test", "--mean-length": "7"}
         fixed.pop("--language")
     if name.startswith("prompt"):
         fixed |= {"--norm": "pmi", "--aggregate": "max", "--level": "0.25"}

@@ -113,8 +113,7 @@ def _normalizer(model: Model, data: bytes) -> None:
 def read(data: bytes) -> HuggingFaceTokenizer:
     """The tokenizer of a model. Raises CheckpointError for other files, or where tokenizer.json can't say it."""
     model = parse(data)
-    _check(model)
-    text = json.dumps(document(model), ensure_ascii=False, indent=1) + "\n"
+    text = json.dumps(checked_document(model), ensure_ascii=False, indent=1) + "\n"
     return HuggingFaceTokenizer.from_json(text.encode(), dict(model.names))
 
 
@@ -158,6 +157,12 @@ def read_numbered(data: bytes, ids: Mapping[str, int]) -> HuggingFaceTokenizer:
             token["special"] = False
     made["decoder"]["decoders"].insert(0, _replace(_FOREIGN, "", regex=False))
     return HuggingFaceTokenizer.from_json(json.dumps(made, ensure_ascii=False).encode(), dict(model.names))
+
+
+def checked_document(model: Model) -> dict[str, Any]:
+    """The model as a tokenizer.json. Raises CheckpointError for what can't be said in one."""
+    _check(model)
+    return document(model)
 
 
 def _check(model: Model) -> None:
