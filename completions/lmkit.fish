@@ -1024,6 +1024,7 @@ complete -c lmkit -n '__lmkit_in train transformer' -l biases -x -a 'none qkv al
 complete -c lmkit -n '__lmkit_in train transformer' -l query-key-norm -l no-query-key-norm -d 'Normalise the queries and keys of each head (QK-norm)'
 complete -c lmkit -n '__lmkit_in train transformer' -l tied -l untied -d 'Tied embeddings: the head uses the embedding matrix'
 complete -c lmkit -n '__lmkit_in train transformer' -l residual -l no-residual -d 'Residual connections around the branches'
+complete -c lmkit -n '__lmkit_in train transformer' -l prefix-lm -d 'Prefix language model: FILEs are pairs; a source is seen both ways, and its target is learned'
 complete -c lmkit -n '__lmkit_in train transformer' -l embeddings -r -F -d 'Initialise embeddings from MODEL\'s vectors'
 complete -c lmkit -n '__lmkit_in train transformer' -l batch -x -d 'Batch size, in rows'
 complete -c lmkit -n '__lmkit_in train transformer' -l accumulate -x -d 'Gradient accumulation: compute a batch in N parts, to save memory'

@@ -13,7 +13,13 @@ from lmkit.tokenization.tokenizers import from_list
 
 SOURCE = from_list("word", b"lleg\xc3\xb3 la bruja verde no dio una bofetada a el".split())
 TARGET = from_list("word", b"the green witch arrived did not slap".split())
-SMALL = {"seq2seq-rnn": {"layers": 2, "width": 8}}
+SMALL = {
+    "seq2seq-rnn": {"layers": 2, "width": 8},
+    "prefix-lm": {
+        "layers": 2, "width": 8, "heads": 2, "kv_heads": 1, "head_width": 4, "hidden": 8, "context": 64,
+        "query_key_norm": True,
+    },
+}  # fmt: skip
 RNN = {
     "fixed": {"attention": "none"},
     "context": {"attention": "none", "context_every_step": True, "cell": "gru"},
@@ -32,14 +38,16 @@ def settings_of(kind, **changes):
     """Settings of a small model."""
     family = imported(SEQ2SEQ[kind].config)
     names = {field.name for field in fields(family)}
-    given = {"vocabulary": TARGET.size, "source_vocabulary": SOURCE.size, **SMALL.get(kind, {}), **changes}
+    source = TARGET if kind == "prefix-lm" else SOURCE
+    given = {"vocabulary": TARGET.size, "source_vocabulary": source.size, **SMALL.get(kind, {}), **changes}
     return family(**{name: value for name, value in given.items() if name in names})
 
 
 def weights_of(settings, seed=0, scale=1.0):
     """Weights for settings, none of them zero."""
     tensors = {name: array * np.float32(scale) for name, array in random_tensors(settings, seed).items()}
-    return LoadedSeq2Seq(settings, TextFormat.of("line", TARGET), SourceFormat.of(SOURCE), TARGET, SOURCE, tensors)
+    source = TARGET if settings.kind == "prefix-lm" else SOURCE
+    return LoadedSeq2Seq(settings, TextFormat.of("line", TARGET), SourceFormat.of(source), TARGET, source, tensors)
 
 
 def model_of(weights):
@@ -50,3 +58,8 @@ def model_of(weights):
 def tiny_rnn(form="general", seed=0, **changes):
     """A recurrent encoder-decoder of one of RNN."""
     return model_of(weights_of(settings_of("seq2seq-rnn", **{**RNN[form], **changes}), seed))
+
+
+def tiny_prefix_lm(seed=0, **changes):
+    """A prefix language model."""
+    return model_of(weights_of(settings_of("prefix-lm", **changes), seed))

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from lmkit.architectures.positions import rotary, sinusoidal
 from lmkit.architectures.transformer import TransformerConfig
-from lmkit.nn.kv_cache import KVCache, UpdateKV
+from lmkit.nn.kv_cache import AttentionContext, UpdateKV
 from lmkit.nn.network import Network, ParameterSlice, State, normal, uniform
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -68,8 +68,8 @@ class Attention(nn.Module):
         else:
             own = zip(*(one.split(list(lengths), dim=2) for one in (q, k, v)), strict=True)
             mixed = torch.cat([
-                functional.scaled_dot_product_attention(*qkv, is_causal=True, enable_gqa=groups != heads)
-                for qkv in own
+                functional.scaled_dot_product_attention(a, b, c, is_causal=True, enable_gqa=groups != heads)
+                for a, b, c in own
             ], dim=2)  # fmt: skip
         out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(rows, time, -1))
         return out
@@ -217,7 +217,7 @@ class TransformerNetwork(Network):
         else:
             uniform(tensor, generator, math.sqrt(3.0 / tensor.shape[1]))
 
-    def forward(self, ids: Tensor, state: KVCache | None = None) -> tuple[Tensor, State]:
+    def forward(self, ids: Tensor, state: AttentionContext | None = None) -> tuple[Tensor, State]:
         """See `Network.forward`; no place may be beyond the context. The state is changed in place."""
         time = ids.shape[1]
         places: Any = slice(0, time) if state is None else state.begin(time)
