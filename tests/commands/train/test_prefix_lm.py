@@ -16,7 +16,7 @@ SMALL = ["train", "transformer", "--prefix-lm", "--threads", 1, "--layers", 2, "
 
 def test_a_source_is_read_both_ways_and_its_target_learned(lmkit, write, work):
     write("pairs.tsv", PAIRS)
-    done = lmkit(*SMALL, "--batch", 1, "--steps", 60, "pairs.tsv", "--valid", "pairs.tsv", "-o", "p.lm")
+    done = lmkit(*SMALL, "--batch", 1, "--steps", 40, "pairs.tsv", "--valid", "pairs.tsv", "-o", "p.lm")
     assert done.status == 0, done.stderr
     made = checkpoint.parse((work / "p.lm").read_bytes())
     assert (made.kind, made.config["shared"]) == ("prefix-lm", True)
@@ -32,6 +32,6 @@ def test_a_source_is_read_both_ways_and_its_target_learned(lmkit, write, work):
 def test_careless_use(lmkit, fails, write):
     write("pairs.tsv", PAIRS)
     assert "cannot be combined with --by" in fails(2, *SMALL, "--by", "line", "pairs.tsv", "-o", "p.lm").stderr
-    long = fails(3, *SMALL, "--context", 8, "pairs.tsv", "-o", "p.lm")
-    assert "hint: --context N" in long.stderr
+    long = lmkit(*SMALL, "--context", 8, "pairs.tsv", "-o", "p.lm")
+    assert (long.status, long.stderr.count("hint: --context N")) == (3, 2)
     assert "no room for a source" in fails(2, *SMALL, "--context", 3, "pairs.tsv", "-o", "p.lm").stderr
