@@ -265,7 +265,7 @@ _lmkit() {
                 --text) value='FILES' ;;
                 --layer) value=' ' ;;
                 --head) value=' ' ;;
-                --kind) value='causal full prefix' ;;
+                --kind) value='causal full prefix cross' ;;
                 -n | --number) value=' ' ;;
                 --prefix) value=' ' ;;
                 --target) value='FILES' ;;

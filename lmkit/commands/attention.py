@@ -46,8 +46,9 @@ def attention(
     kind: Annotated[
         str,
         typer.Option(
-            "--kind", metavar="KIND", callback=choice("causal", "full", "prefix"),
-            help="Mask: `causal`, `full`, or `prefix` (causal after the first --prefix tokens).",
+            "--kind", metavar="KIND", callback=choice("causal", "full", "prefix", "cross"),
+            help="Mask: `causal`, `full`, `prefix` (causal after the first --prefix tokens), or `cross` (to a source of "
+            "--prefix tokens).",
         ),
     ] = "causal",
     number: Annotated[
@@ -57,7 +58,7 @@ def attention(
         int | None,
         typer.Option(
             "--prefix", metavar="N", min=0, show_default=False,
-            help="Prefix length of `--kind prefix`: tokens visible to all.",
+            help="Prefix length of `--kind prefix`, or source length of `cross`: tokens visible to all.",
         ),
     ] = None,
     align: Annotated[
@@ -204,9 +205,9 @@ def _digits(weight: float) -> str:
 def _print_mask(out: outputs.Output, kind: str, size: int, prefix: int | None, *, as_json: bool) -> None:
     from lmkit.inference.attention_scores import mask
 
-    if (kind == "prefix") != (prefix is not None):
-        raise UsageError("--kind prefix and --prefix N need each other")
-    if prefix is not None and prefix > size:
+    if (kind in ("prefix", "cross")) != (prefix is not None):
+        raise UsageError("--kind prefix or cross and --prefix N need each other")
+    if kind == "prefix" and prefix is not None and prefix > size:
         raise UsageError(f"a prefix of {prefix} tokens is longer than all {size}")
     allowed = mask(kind, size, prefix or 0)
     if as_json:
