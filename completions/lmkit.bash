@@ -35,7 +35,7 @@ _lmkit() {
             ;;
         'finetune')
             options='-h --help'
-            operand='classify regress tag instruct merge'
+            operand='classify regress tag instruct prefer merge'
             ;;
         'prompt')
             options='-h --help'
@@ -178,7 +178,7 @@ _lmkit() {
                 --input) value='auto text jsonl' ;;
                 --bos) value='auto always never' ;;
                 --system) value='FILES' ;;
-                --template) value='llama2 llama2-meta chatml' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
                 --set) value='FILES' ;;
                 --date) value='FILES' ;;
                 --max-tokens) value=' ' ;;
@@ -934,7 +934,7 @@ _lmkit() {
             esac
             ;;
         'train seq2seq')
-            options='--source --target --input --tokens --target-tokens --vocab-size --shared --max-length --on-error --encoding-errors --arch --layers --width --tied --cell --attention --attn-timing --context-every-step --input-feeding --batch-tokens --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --seed --steps --budget --schedule --warmup --valid-source --valid-target --select-by --valid --valid-fraction --evaluate-every --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--source --target --input --tokens --target-tokens --vocab-size --shared --max-length --on-error --encoding-errors --arch --layers --width --tied --untied --cell --attention --attn-timing --context-every-step --input-feeding --preset --decoder-layers --heads --hidden --share-stacks --batch-tokens --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --seed --steps --budget --schedule --warmup --valid-source --valid-target --select-by --valid --valid-fraction --evaluate-every --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --source) value='FILES' ;;
@@ -952,6 +952,10 @@ _lmkit() {
                 --cell) value='elman lstm gru' ;;
                 --attention) value='none dot general concat' ;;
                 --attn-timing) value='prev current' ;;
+                --preset) value='fast t5 t5-1.1 marian bart' ;;
+                --decoder-layers) value=' ' ;;
+                --heads) value=' ' ;;
+                --hidden) value=' ' ;;
                 --batch-tokens) value=' ' ;;
                 --accumulate) value=' ' ;;
                 --optimizer) value='muon adamw' ;;
@@ -1101,8 +1105,42 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --select-by) value='loss accuracy' ;;
                 -o | --output) value='FILES' ;;
-                --template) value='llama2 llama2-meta chatml' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
                 --truncate) value='refuse drop start end' ;;
+                --precision) value='fp32 bf16' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='all' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune prefer')
+            options='-m --model --valid --input --seed --select-by -o --output --template --truncate --beta --reference-cache --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --seed) value=' ' ;;
+                --select-by) value='accuracy loss margin' ;;
+                -o | --output) value='FILES' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
+                --truncate) value='refuse drop start end' ;;
+                --beta) value=' ' ;;
+                --reference-cache) value='FILES' ;;
                 --precision) value='fp32 bf16' ;;
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
@@ -1222,7 +1260,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                --template) value='llama2 llama2-meta chatml' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
                 --system) value='FILES' ;;
                 --set) value='FILES' ;;
                 --date) value='FILES' ;;
@@ -1667,9 +1705,12 @@ _lmkit() {
             esac
             ;;
         'eval prefer')
-            options='--beta --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--template -m --model --reference --beta --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
+                --template) value='llama2 llama2-meta chatml instruct' ;;
+                -m | --model) value='FILES' ;;
+                --reference) value='FILES' ;;
                 --beta) value=' ' ;;
                 --against) value='FILES' ;;
                 --resamples) value=' ' ;;

@@ -86,6 +86,7 @@ COMMANDS = {
     "finetune instruct": Command(
         f"{FINETUNE}.instruct", "instruct", "Tune a language model on instructions and conversations."
     ),
+    "finetune prefer": Command(f"{FINETUNE}.prefer", "prefer", "Align a language model with preferences (DPO)."),
     "finetune merge": Command(f"{FINETUNE}.merge", "merge", "Merge an adapter into its model."),
     "prompt zero-shot": Command(
         f"{PROMPT}.zero_shot", "zero_shot", "Make zero-shot prompts: an instruction and the item."

@@ -98,7 +98,7 @@ class ChatSettings:
     def of(self, weights: Weights) -> Weights:
         """Return a model with these settings. Raises CheckpointError for a model without such tokens."""
         if not isinstance(weights, LoadedModel):
-            raise CheckpointError("damaged checkpoint: an adapter of conversations, but the model is none of language")
+            raise CheckpointError("damaged checkpoint: an adapter of conversations, but the model is no language model")
         TextFormat.from_json(self.text.to_json(), weights.tokenizer.size)
         return replace(weights, form=self.text, published=self.published)
 

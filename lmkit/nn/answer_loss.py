@@ -34,7 +34,9 @@ def token_nats(network: Network, hidden: Tensor, targets: Tensor, smoothing: flo
     """
     weight = _head(network)
     if weight is not None:
-        loss, nats, right = _Chunked.apply(hidden, weight, targets, smoothing, not network.training)
+        loss, nats, right = _Chunked.apply(  # type: ignore[no-untyped-call]
+            hidden, weight, targets, smoothing, not network.training
+        )
         return TokenNats(loss, nats, right)
     logits = network.logits(hidden).float()
     loss = functional.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
@@ -85,7 +87,7 @@ class _Chunked(torch.autograd.Function):
         return loss, nats, right
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of hidden vectors and of the matrix."""
         if ctx.frozen:
             (change,) = ctx.saved_tensors

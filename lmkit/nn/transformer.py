@@ -67,10 +67,11 @@ class Attention(nn.Module):
             )  # (B, H, T, W)
         else:
             own = zip(*(one.split(list(lengths), dim=2) for one in (q, k, v)), strict=True)
-            mixed = torch.cat([
-                functional.scaled_dot_product_attention(a, b, c, is_causal=True, enable_gqa=groups != heads)
-                for a, b, c in own
-            ], dim=2)  # fmt: skip
+            parts = [
+                functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=groups != heads)
+                for q, k, v in own
+            ]
+            mixed = torch.cat(parts, dim=2)
         out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(rows, time, -1))
         return out
 

@@ -96,9 +96,9 @@ class TunedLanguageModel(Network):
 
 
 def tuned_tensors(body: Network, mode: str, layers: tuple[int, int] | None = None) -> set[str]:
-    """Return the tensors that train: of `all` all, of `head` the untied output layer, of `layers` those of some, from 0.
+    """Return the tensors that train: of `all` all, of `head` the untied output layer, of `layers` those of some.
 
-    Of other modes none.
+    Layers count from 0. Of other modes none train.
     """
     if mode == "all":
         return set(body.places)

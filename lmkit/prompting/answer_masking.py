@@ -78,7 +78,7 @@ class ConversationEncoder:
         return own[0] if own else found[0]
 
     def turns(self, messages: Messages, *, last: bool = False) -> list[Turn]:
-        """What the template is given for each answer of a conversation, or the `last`: messages before it, and to it."""
+        """What the template is given for each answer, or the `last`: the messages before it, and those up to it."""
         places = self._answers(messages, last=last)
         return [turn for place in places for turn in ((messages[:place], True, {}), (messages[: place + 1], False, {}))]
 
@@ -88,7 +88,7 @@ class ConversationEncoder:
         found = list[AnswerSequence]()
         joints, before = 0, ""
         for answer in answers:
-            turn = self.answered(next(texts), next(texts), answer)
+            turn: AnsweredPrompt = self.answered(next(texts), next(texts), answer)
             parts, apart = self._encoded(turn)
             joints += apart
             grown = bool(found) and before and turn.prompt.startswith(before)

@@ -9,7 +9,7 @@ from lmkit.prompting.named_templates import FORMATS
 INSTRUCTION, INPUT = "[X:instruction]", "[X:input]"
 WITH_INPUT, WITHOUT = FORMATS["instruct"].templates
 PREAMBLES = tuple(text.partition("###")[0] for text in (WITH_INPUT, WITHOUT))
-"""What stands before the first block, with an input and without: only in front of the first turn."""
+"""The text before the first block, with an input and without: only in front of the first turn."""
 INSTRUCT_MARKS = ("### Instruction:", "### Input:", "### Response:")
 TURN_END = "\n\n"
 """Between an answer and the next instruction."""

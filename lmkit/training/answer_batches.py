@@ -54,7 +54,7 @@ class AnswerItems:
 
 @dataclass(frozen=True)
 class PreferencePairs:
-    """Pairs of sequences, chosen and rejected, and the log-probabilities of their answers under the reference, (N, 2)."""
+    """Pairs of sequences, chosen and rejected, and the reference's log-probabilities of their answers, (N, 2)."""
 
     pairs: Sequence[tuple[AnswerSequence, AnswerSequence]]
     reference: F32

@@ -1,4 +1,4 @@
-"""Small random encoder-decoders as transformers saves them, with SentencePiece models or a byte-level tokenizer.json."""
+"""Small random encoder-decoders as transformers saves them, with SentencePiece models or byte-level merges."""
 
 import json
 from functools import cache

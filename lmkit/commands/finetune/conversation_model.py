@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading.chat_templates import TemplateFile
 from lmkit.commands.loading.provenance import file_record
 from lmkit.commands.options.chat_templates import ChatTemplateOptions
 from lmkit.commands.options.standard import Run
@@ -84,12 +85,12 @@ def open_base(model: str | None, templates: ChatTemplateOptions) -> Conversation
 
 
 def _chosen(model: str, weights: "LoadedModel", templates: ChatTemplateOptions) -> "Chat":
-    """The template: the one asked for, the model's own, or that of instructions. One that is built in needs no Jinja2."""
+    """The template: the one asked for, the model's own, or that of instructions; built-in ones need no Jinja2."""
     from lmkit.prompting.chat_templates import BUILT_IN
 
     if templates.template is None and not weights.published.chat_templates:
         return BUILT_IN["instruct"]
-    found = templates.chat(model)
+    found = templates.chat(TemplateFile(model))
     if not found.jinja:
         raise UsageError(f"--template {templates.template}: it can't be kept in a checkpoint")
     return next((chat for chat in BUILT_IN.values() if chat.jinja == found.jinja), found)
@@ -123,16 +124,16 @@ class ConversationReader:
 
     def _rendered(self, messages: "Messages", place: str) -> "Messages":
         """The messages as a template may be given them."""
-        from lmkit.prompting import conversations
+        from lmkit.prompting import answered_records
 
-        changed, mark = conversations.without_marks(messages, self._base.encoder.marks)
+        changed, mark = answered_records.without_marks(messages, self._base.encoder.marks)
         if mark is not None:
             self._marked += 1
             if self._marked <= SHOWN:
                 self._run.terminal.notice(
                     f"{place}: a message contains {mark}, a mark of the template; broken up with a space"
                 )
-        return conversations.joined_inputs(changed) if self._joins_inputs else changed
+        return answered_records.joined_inputs(changed) if self._joins_inputs else changed
 
     def _within(self, sequences: "Sequence[AnswerSequence]") -> "Iterator[AnswerSequence]":
         from lmkit.data import answer_sequences

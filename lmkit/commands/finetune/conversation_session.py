@@ -170,8 +170,8 @@ class ConversationTuning(TrainerSession):
         trained = sum(tensor.numel() for tensor in self.network.parameters() if tensor.requires_grad)
         total = sum(tensor.numel() for tensor in self.network.parameters())
         self.run.terminal.notice(
-            f"{self.network.settings.kind}: {trained:,} of {total:,} parameters train ({self._settings.options.train}); "
-            f"{self._trainer.plan.steps} steps of {self._rows} {self.what}"
+            f"{self.network.settings.kind}: {trained:,} of {total:,} parameters train "
+            f"({self._settings.options.train}); {self._trainer.plan.steps} steps of {self._rows} {self.what}"
         )
 
     def take_up(self, log: Sequence[str]) -> None:
@@ -233,6 +233,12 @@ class ConversationTuning(TrainerSession):
             "steps": self._trainer.step, "tokens": self._trainer.tokens, "validation": self._metrics()
         }  # fmt: skip
         return {"versions": {"torch": torch.__version__}, "parent": self._tuned.base.parent, "trained": trained}
+
+
+class PreferenceTuning(ConversationTuning):
+    """A run on pairs of answers."""
+
+    what = "pairs"
 
 
 def _shown(numbers: Mapping[str, float]) -> str:

@@ -134,7 +134,7 @@ def is_gguf(name: str, data: memoryview) -> bool:
 
 
 def open_weights(name: str) -> Any:
-    """The weights of a neural model: a checkpoint, a folder of Hugging Face's or a GGUF file. Raises CheckpointError."""
+    """The weights of a neural model: a checkpoint, a Hugging Face folder or a GGUF file. Raises CheckpointError."""
     from lmkit import registry
 
     if is_folder(name):

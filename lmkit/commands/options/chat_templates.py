@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmkit.commands.options.standard import suggested
+from lmkit.commands.options.standard import UNRECORDED, suggested
 from lmkit.errors import UsageError
 from lmkit.io import streams
 
@@ -32,9 +32,10 @@ class ChatTemplateOptions:
             "--template",
             metavar="NAME|FILE|FOLDER",
             show_default=False,
-            callback=suggested("llama2", "llama2-meta", "chatml"),
-            help="Chat template: a name in MODEL, `llama2`, `llama2-meta`, `chatml`, a Jinja2 file, or another model.",
+            callback=suggested("llama2", "llama2-meta", "chatml", "instruct"),
+            help="Chat template: a name in MODEL, `llama2`, `llama2-meta`, `chatml`, `instruct`, a file, a model.",
         ),
+        UNRECORDED,
     ] = None
     values: Annotated[
         list[str] | None,

@@ -1,4 +1,4 @@
-"""Options that `lmkit finetune instruct` and `prefer` share: conversations, their template, and how answers are tuned."""
+"""Options that `lmkit finetune instruct` and `prefer` share: conversations as tokens, and what saves memory."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from lmkit.commands.options.finetuning import TUNING
 from lmkit.commands.options.standard import UNRECORDED, Json, choice
 from lmkit.data.answer_sequences import WAYS
 
-TEMPLATES = ("template", "values", "day", "truncate")
+TEMPLATES = ("template", "truncate")
 MEMORY = ("precision", "recompute")
 
 BaseModel = Annotated[
@@ -59,12 +59,14 @@ class AnswerTuning:
     json: Json = False
 
 
-def sections(*own: str, examples: tuple[str, ...] = ()) -> Mapping[str, tuple[str, ...]]:
+def sections(
+    *own: str, file: str = "files", examples: tuple[str, ...] = (), shown: tuple[str, ...] = ("show_mask", "json")
+) -> Mapping[str, tuple[str, ...]]:
     """Return the sections of a command's help; `own` are its options of training, `examples` those of its input."""
     kept = tuple(name for name in TUNING if name != "pooling")
     return {
         "Conversations and output": (
-            "files", "model", "valid", "form", *examples, "seed", "select_by", "show_mask", "json", "output",
+            file, "model", "valid", "form", *examples, "seed", "select_by", *shown, "output",
         ),
         "Chat template": TEMPLATES,
         "Fine-tuning": (*own, *kept, *MEMORY),

@@ -10,7 +10,7 @@ from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError
 from lmkit.io import streams, text_files
 from lmkit.io.record_reader import Record, form_of
-from lmkit.prompting import conversations
+from lmkit.prompting import answered_records
 from lmkit.prompting.chat_templates import Messages
 
 Item = TypeVar("Item")
@@ -38,14 +38,16 @@ class Preference:
 
 def read_conversations(run: Run, name: str, form: str = "auto") -> list[Conversation]:
     """Return the conversations of a file, at least one. Raises DataError that names the place of anything else."""
-    return _read(run, name, form, lambda record: Conversation(conversations.conversation(_named(record)), *_of(record)))
+    return _read(
+        run, name, form, lambda record: Conversation(answered_records.conversation(_named(record)), *_of(record))
+    )
 
 
 def read_preferences(run: Run, name: str, form: str = "auto") -> list[Preference]:
     """Return the pairs of a file, at least one. Raises DataError that names the place of anything else."""
 
     def pair(record: Record) -> Preference:
-        return Preference(*conversations.preference(_named(record)), *_of(record))
+        return Preference(*answered_records.preference(_named(record)), *_of(record))
 
     return _read(run, name, form, pair)
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tiny_seq2seq import tiny_prefix_lm
 
 from lmkit import checkpoint
 
@@ -35,3 +36,12 @@ def test_careless_use(lmkit, fails, write):
     long = lmkit(*SMALL, "--context", 8, "pairs.tsv", "-o", "p.lm")
     assert (long.status, long.stderr.count("hint: --context N")) == (3, 2)
     assert "no room for a source" in fails(2, *SMALL, "--context", 3, "pairs.tsv", "-o", "p.lm").stderr
+
+
+def test_what_it_is_not(lmkit, fails, write):
+    write("p.lm", b"".join(checkpoint.serialize(tiny_prefix_lm().to_checkpoint({}))))
+    write("pairs.tsv", PAIRS)
+    assert "of kind prefix-lm: only transformers" in fails(4, "convert", "p.lm", "-o", "folder").stderr
+    assert "has no labels" in fails(4, "finetune", "classify", "-m", "p.lm", "pairs.tsv", "-o", "c.lm").stderr
+    assert "no attention to its source alone" in fails(4, "attention", "-m", "p.lm", "--align", "--text", "the").stderr
+    assert "score --pairs" in fails(4, "ppl", "-m", "p.lm", "pairs.tsv").stderr

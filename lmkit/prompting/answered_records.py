@@ -1,4 +1,4 @@
-"""Records as conversations with answers to learn from: instructions, prompts with outputs, and messages. Knows no files.
+"""Records as conversations with answers: instructions, prompts with outputs, messages. Knows no files.
 
 A record has `messages`, each with `role` and `content`, or an `instruction` (and `input`), or a `prompt`, with an
 `output`. Users and the assistant take turns, behind at most one system message.
@@ -8,14 +8,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmkit.errors import DataError
-from lmkit.prompting.chat_templates import ASSISTANT, SYSTEM, USER, Messages, escaped, marks_in, messages_in
+from lmkit.prompting.chat_templates import (
+    ASSISTANT,
+    SYSTEM,
+    USER,
+    Messages,
+    check_turns,
+    escaped,
+    marks_in,
+    messages_in,
+)
 from lmkit.prompting.slot_templates import as_text
 
 ANSWERS = ("output", "response", "completion", "label", "answer")
 """Names that the answer to an instruction or a prompt goes by."""
-TOOL = "tool"
-_BEFORE = {USER: (None, SYSTEM, ASSISTANT), ASSISTANT: (USER, TOOL), TOOL: (ASSISTANT, TOOL), SYSTEM: (None,)}
-"""The roles that a role may follow."""
 
 
 def conversation(fields: Mapping[str, Any]) -> Messages:
@@ -48,17 +54,10 @@ def request(fields: Mapping[str, Any]) -> Messages:
 
 def checked(messages: Messages) -> Messages:
     """Return the messages. Raises DataError where roles do not take turns, or a message has no text."""
-    before = None
+    check_turns(messages)
     for number, message in enumerate(messages, 1):
-        role = message["role"]
-        if role not in _BEFORE:
-            raise DataError(f"message {number} has the role {role!r}, expected system, user, assistant or tool")
-        if before not in _BEFORE[role]:
-            behind = "comes first" if before is None else f"follows {before!r}"
-            raise DataError(f"message {number} has the role {role!r}, which {behind}: roles must alternate")
         if not isinstance(message.get("content"), str):
             raise DataError(f"message {number} has no text `content`")
-        before = role
     return messages
 
 
