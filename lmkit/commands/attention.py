@@ -47,8 +47,8 @@ def attention(
         str,
         typer.Option(
             "--kind", metavar="KIND", callback=choice("causal", "full", "prefix", "cross"),
-            help="Mask: `causal`, `full`, `prefix` (causal after the first --prefix tokens), or `cross` (to a source of "
-            "--prefix tokens).",
+            help="Mask: `causal`, `full`, `prefix` (causal after the first --prefix tokens), or `cross` (to a source "
+            "of --prefix tokens).",
         ),
     ] = "causal",
     number: Annotated[

@@ -319,8 +319,9 @@ class Decoder:
         for begin in range(0, length, QUERIES):
             end = min(begin + QUERIES, length)
             until = seen if both_ways else seen - length + end
-            visible = functional.causal(end - begin, until) if mask is None else mask[begin:end, :until]
-            visible = None if both_ways else visible
+            visible = None if both_ways else functional.causal(end - begin, until)
+            if mask is not None:
+                visible = mask[begin:end, :until]
             found, _ = functional.attention(
                 grouped[..., begin:end, :], keys[..., :until, :], values[..., :until, :], float(self._scale), visible
             )
