@@ -11,7 +11,7 @@ from lmkit.commands.options.standard import Json, ModelOption, Output, Run, choi
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.records import Table, to_json
-from lmkit.protocols import has_attention
+from lmkit.protocols import has_attention, is_encoder_decoder
 
 LARGEST = 10_000
 RANKS = ("first", "second", "third")
@@ -152,7 +152,8 @@ def _weights(name: str, text: str) -> tuple[list[str], Any]:
             weights = model.attention(whole)
         return _checked(name, [_piece(model, token) for token in whole.tolist()], weights)
     if not has_attention(model):
-        raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no attention")
+        hint = "--align prints what targets take of their sources" if is_encoder_decoder(model) else None
+        raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no attention", hint=hint)
     tokenizer = model.tokenizer
     ids = encode_prompt(tokenizer, model.form, streams.argument_bytes(text, raw=tokenizer.accepts_any_bytes))
     return _checked(name, [_piece(model, token) for token in model.form.begun(ids).tolist()], model.attention(ids))
