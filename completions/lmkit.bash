@@ -35,7 +35,7 @@ _lmkit() {
             ;;
         'finetune')
             options='-h --help'
-            operand='classify regress tag instruct merge'
+            operand='classify regress tag instruct prefer merge'
             ;;
         'prompt')
             options='-h --help'
@@ -176,7 +176,7 @@ _lmkit() {
                 --input) value='auto text jsonl' ;;
                 --bos) value='auto always never' ;;
                 --system) value='FILES' ;;
-                --template) value='llama2 llama2-meta chatml' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
                 --set) value='FILES' ;;
                 --date) value='FILES' ;;
                 --max-tokens) value=' ' ;;
@@ -1042,8 +1042,42 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --select-by) value='loss accuracy' ;;
                 -o | --output) value='FILES' ;;
-                --template) value='llama2 llama2-meta chatml' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
                 --truncate) value='refuse drop start end' ;;
+                --precision) value='fp32 bf16' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='all' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune prefer')
+            options='-m --model --valid --input --seed --select-by -o --output --template --truncate --beta --reference-cache --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --seed) value=' ' ;;
+                --select-by) value='accuracy loss margin' ;;
+                -o | --output) value='FILES' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
+                --truncate) value='refuse drop start end' ;;
+                --beta) value=' ' ;;
+                --reference-cache) value='FILES' ;;
                 --precision) value='fp32 bf16' ;;
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
@@ -1163,7 +1197,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                --template) value='llama2 llama2-meta chatml' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
                 --system) value='FILES' ;;
                 --set) value='FILES' ;;
                 --date) value='FILES' ;;
@@ -1565,9 +1599,12 @@ _lmkit() {
             esac
             ;;
         'eval prefer')
-            options='--beta --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--template -m --model --reference --beta --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
+                --template) value='llama2 llama2-meta chatml instruct' ;;
+                -m | --model) value='FILES' ;;
+                --reference) value='FILES' ;;
                 --beta) value=' ' ;;
                 --against) value='FILES' ;;
                 --resamples) value=' ' ;;
@@ -1592,11 +1629,11 @@ _lmkit() {
             esac
             ;;
         'eval wins')
-            options='-m --model --by --norm --field --parse-special --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --rule --norm --field --parse-special --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                --by) value='likelihood field gold instructions longer shorter' ;;
+                --rule) value='likelihood field gold instructions longer shorter' ;;
                 --norm) value='none tokens bytes chars' ;;
                 --field) value='FILES' ;;
                 --against) value='FILES' ;;
