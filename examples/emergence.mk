@@ -16,6 +16,7 @@ ROWS := $(WIDTHS:%=$(OUT)/%.tsv)
 
 .DELETE_ON_ERROR:
 .PHONY: all clean
+.SECONDARY:
 all: $(OUT)/table.tsv $(OUT)/figure.svg
 	@cat $<
 
@@ -40,7 +41,7 @@ $(OUT)/items.tsv: $(OUT)/words.tsv
 	tail -n +5 $< | head -n $(ITEMS) > $@
 
 $(OUT)/%.lm: $(OUT)/train.txt
-	$(LMKIT) train transformer --width $* --heads 2 --context 256 --batch 4 --steps $(STEPS) $< -o $@ --resume
+	$(LMKIT) train transformer --width $* --heads 2 --context 384 --batch 3 --steps $(STEPS) $< -o $@ --resume
 
 $(OUT)/icl.jsonl: $(OUT)/shots.tsv $(OUT)/items.tsv
 	$(LMKIT) prompt few-shot -k 4 $^ -o $@
@@ -58,8 +59,8 @@ $(OUT)/%.cot.jsonl: $(OUT)/%.lm $(OUT)/cot.jsonl
 	$(LMKIT) sample -m $< --window --greedy --max-tokens 60 $(OUT)/cot.jsonl -o $@
 
 $(OUT)/%.tsv: $(OUT)/%.icl.jsonl $(OUT)/%.cot.jsonl $(OUT)/gold.txt
-	@$(LMKIT) eval classify --gold $(OUT)/gold.txt $(OUT)/$*.icl.jsonl > $@.icl
-	@$(LMKIT) eval answers --extract 'The answer is (\w+)' --gold $(OUT)/gold.txt $(OUT)/$*.cot.jsonl > $@.cot
+	@$(LMKIT) eval classify -q --gold $(OUT)/gold.txt $(OUT)/$*.icl.jsonl > $@.icl
+	@$(LMKIT) eval answers -q --extract 'The answer is (\w+)' --gold $(OUT)/gold.txt $(OUT)/$*.cot.jsonl > $@.cot
 	@for kind in icl cot; do awk -F '\t' -v OFS='\t' -v kind=$$kind '$$1 == "accuracy" { \
 	  print "width $*", kind, $$2, $$3, $$4, ($$3 != "" && $$3 > 0.5) ? "above chance" : "not above chance" }' $@.$$kind; done > $@; rm $@.icl $@.cot
 

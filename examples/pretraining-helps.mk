@@ -68,12 +68,14 @@ $(OUT)/table.tsv: $(RUNS:%=%.txt) $(OUT)/gold.txt
 	@for seed in $(SEEDS); do \
 	  for start in $(STARTS); do \
 	    sed -n 's/.*"event": "evaluation".*"loss": \([0-9.e-]*\).*/\1/p' $(OUT)/$$seed.$$start.log | LC_ALL=C sort -g | head -n 1 | awk -v OFS='\t' -v seed=$$seed -v start=$$start '{ print seed, start " loss", $$1, "", "", "" }'; \
-	    $(LMKIT) eval classify --gold $(OUT)/gold.txt $(OUT)/$$seed.$$start.txt | awk -F '\t' -v OFS='\t' -v seed=$$seed -v start=$$start '$$1 == "accuracy" { print seed, start " accuracy", $$2, $$3, $$4, "" }'; \
+	    $(LMKIT) eval classify -q --gold $(OUT)/gold.txt $(OUT)/$$seed.$$start.txt | awk -F '\t' -v OFS='\t' -v seed=$$seed -v start=$$start '$$1 == "accuracy" { print seed, start " accuracy", $$2, $$3, $$4, "" }'; \
 	  done; \
-	  $(LMKIT) eval classify --gold $(OUT)/gold.txt $(OUT)/$$seed.pretrained.txt --against $(OUT)/$$seed.random.txt | \
+	  $(LMKIT) eval classify -q --gold $(OUT)/gold.txt $(OUT)/$$seed.pretrained.txt --against $(OUT)/$$seed.random.txt | \
 	    awk -F '\t' -v OFS='\t' -v seed=$$seed 'NR == 1 { for (i = 1; i <= NF; i++) at[$$i] = i } $$1 == "accuracy" { low = $$at["difference_low"]; high = $$at["difference_high"]; \
 	      print seed, "difference", $$at["difference"], low, high, (low != "" && low > 0) ? "pre-training helps" : (high != "" && high < 0) ? "pre-training hurts" : "no difference shown" }'; \
 	done >> $@
+	@awk -F '\t' -v OFS='\t' '$$2 == "pretrained loss" { own[$$1] = $$3 } $$2 == "random loss" { n++; lower += own[$$1] < $$3 } \
+	  END { print "all", "lower loss", lower "/" n, "", "", (lower == n) ? "lower with every seed" : "not lower with every seed" }' $@ > $@.last; cat $@.last >> $@; rm $@.last
 
 $(OUT)/figure.svg: $(OUT)/table.tsv
 	@awk -F '\t' -v OFS='\t' '$$2 ~ / accuracy$$/ { sub(/ accuracy/, "", $$2); print "seed " $$1, $$2, $$3, $$4, $$5 }' $< | awk -F '\t' -v title='Accuracy of fine-tuned encoders' -f $(HERE)bars.awk > $@

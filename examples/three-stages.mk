@@ -7,7 +7,8 @@
 # Tuning shows the form of answers only: what it is asked afterwards was said in pre-training alone.
 #
 # The table has, for each stage: accuracy on both tests, the share of sentences, and on held-out pairs how often the
-# sentence is preferred and by what margin, each with its interval. figure.svg shows it. SEEDS="0 1 2": three worlds.
+# sentence is more probable than the word, and DPO's margin over the tuned model, each with its interval; figure.svg shows
+# it. `SEEDS="0 1 2"` makes three worlds.
 
 LMKIT ?= lmkit
 PYTHON ?= python3
@@ -63,14 +64,13 @@ $(foreach stage,$(STAGES),$(foreach test,$(TESTS),$(eval $(call answered,$(stage
 
 # An answer is right if its last word is. Rows: stage, measure, value, low, high.
 row = awk -F '\t' -v OFS='\t' -v name='$(1)' 'NR > 1 && $$1 == "$(2)" { print "$*", name, $$2, $$3, $$4 }'
-$(D)/%.tsv: $(D)/%.lm $(D)/%.seen.jsonl $(D)/%.unseen.jsonl $(D)/completed.jsonl
+$(D)/%.tsv: $(D)/%.lm $(D)/sft.lm $(D)/held-out.jsonl $(D)/%.seen.jsonl $(D)/%.unseen.jsonl $(D)/completed.jsonl
 	@if [ $* = base ]; then $(LMKIT) eval answers $(D)/completed.jsonl | $(call row,facts completed,accuracy); fi > $@
 	@$(LMKIT) eval answers --extract '(\w+)\W*$$' $(D)/$*.seen.jsonl | $(call row,seen,accuracy) >> $@
 	@$(LMKIT) eval answers --extract '(\w+)\W*$$' $(D)/$*.unseen.jsonl | $(call row,unseen,accuracy) >> $@
 	@$(LMKIT) eval instruct $(D)/$*.unseen.jsonl | $(call row,sentences,prompt_strict) >> $@
-	@$(LMKIT) eval prefer -m $(D)/$*.lm --template chatml --reference $(D)/sft.lm $(D)/held-out.jsonl > $@.preferred
-	@$(call row,preferred,accuracy) $@.preferred >> $@
-	@$(call row,margin,margin) $@.preferred >> $@; rm $@.preferred
+	@$(LMKIT) eval prefer -m $(D)/$*.lm --template chatml $(D)/held-out.jsonl | $(call row,preferred,accuracy) >> $@
+	@if [ $* = dpo ]; then $(LMKIT) eval prefer -m $< --reference $(D)/sft.lm $(D)/held-out.jsonl | $(call row,margin,margin); fi >> $@
 
 $(D)/table.tsv: $(MEASURED)
 	@{ printf 'stage\tmeasure\tvalue\tlow\thigh\n'; cat $(MEASURED); } > $@
