@@ -1,6 +1,5 @@
 """Experiments of examples/, run as a user would; those that train are small here."""
 
-import json
 import shutil
 import subprocess
 import sys
