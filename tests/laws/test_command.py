@@ -303,7 +303,9 @@ def value(option, number, name):
     if option.metavar == "json|csv":
         return "csv"
     if name.startswith("eval"):
-        fixed["--level"] = "0.25"
+        fixed |= {"--level": "0.25", "--rule": "gold"}
+    if name == "eval wins":
+        fixed["--norm"] = "bytes"
     if name == "train encoder":
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name == "train seq2seq":
