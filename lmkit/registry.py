@@ -21,6 +21,7 @@ KINDS: Mapping[str, str] = {
     "encoder": ENCODER.model,
     "adapter": "lmkit.architectures.adapters:AdapterWeights",
     "bag-of-ngrams": "lmkit.linear_models.bag_of_ngrams:BagOfNgrams",
+    "linear-tagger": "lmkit.linear_models.linear_tagger:LinearTagger",
     "ngram": "lmkit.ngram.backoff_model:NGram",
     "ngram-counts": "lmkit.ngram.count_file:CountFile",
     "pretoken-counts": "lmkit.tokenization.bpe.pretoken_counts:PretokenCounts",

@@ -3,7 +3,8 @@
 from lmkit.interface.encoder import Encoder
 from lmkit.interface.language_model import LanguageModel
 from lmkit.interface.loading import load
+from lmkit.interface.predictors import Classifier, Regressor, Tagger
 from lmkit.interface.tokenizer import Tokenizer
 from lmkit.interface.word_vectors import WordVectors
 
-__all__ = ["Encoder", "LanguageModel", "Tokenizer", "WordVectors", "load"]
+__all__ = ["Classifier", "Encoder", "LanguageModel", "Regressor", "Tagger", "Tokenizer", "WordVectors", "load"]
