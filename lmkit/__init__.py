@@ -6,21 +6,24 @@ that takes is imported when it is first used.
 
 __version__ = "0.1.0"
 __all__ = [
-    "Classifier",
-    "Encoder",
-    "LanguageModel",
-    "Regressor",
-    "Tagger",
-    "Tokenizer",
-    "WordVectors",
-    "errors",
-    "load",
-]
+    "Classifier", "Encoder", "EncoderDecoder", "LanguageModel", "Regressor", "Tagger", "Tokenizer", "WordVectors",
+    "errors", "load",
+]  # fmt: skip
 
 TYPE_CHECKING = False  # as type checkers know it; to import it from `typing` takes longer than all of this module
 if TYPE_CHECKING:
     from lmkit import errors
-    from lmkit.interface import Classifier, Encoder, LanguageModel, Regressor, Tagger, Tokenizer, WordVectors, load
+    from lmkit.interface import (
+        Classifier,
+        Encoder,
+        EncoderDecoder,
+        LanguageModel,
+        Regressor,
+        Tagger,
+        Tokenizer,
+        WordVectors,
+        load,
+    )
 
 
 def __getattr__(name: str) -> object:

@@ -8,7 +8,7 @@ A checkpoint is data: nothing in it is ever executed. And what is taken from it 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,11 @@ class Tensors(Mapping[str, Array]):
             guard = None
         return CheckedArray(stored.array(), guard)
 
+    def renamed(self, names: Mapping[str, str]) -> "Tensors":
+        """Some tensors under other names: from the new to the old."""
+        guards = {new: self._guards[old] for new, old in names.items() if old in self._guards}
+        return Tensors({new: self.stored[old] for new, old in names.items()}, guards)
+
     def check(self, names: Iterable[str]) -> None:
         """Compares tensors, those that are there, all at once. Raises CheckpointError that names the first damaged."""
         digests.check_all([self._guards[name] for name in names if name in self._guards])
@@ -111,6 +116,13 @@ class Checkpoint:
                 f"expected {DTYPES[dtype]}{['any' if n is None else n for n in shape]}"
             )
         return tensor
+
+    def with_tokenizer(self, tokenizer: Mapping[str, Any], prefix: str) -> "Checkpoint":
+        """The same file with another tokenizer in it as its own, whose tensors begin with `prefix`."""
+        names = {f"tokenizer.{name[len(prefix) :]}": name for name in self.tensors if name.startswith(prefix)}
+        if isinstance(self.tensors, Tensors):
+            return replace(self, tokenizer=tokenizer, tensors=self.tensors.renamed(names))
+        return replace(self, tokenizer=tokenizer, tensors={new: self.tensors[old] for new, old in names.items()})
 
     def _checked(self, name: str) -> CheckedArray:
         if isinstance(self.tensors, Tensors):

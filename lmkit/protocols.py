@@ -191,6 +191,10 @@ class SequenceFormat(Protocol):
         """Whether the start token is in front `always`, only where it would be `alone`, or `never`."""
 
     @property
+    def barred(self) -> Sequence[int] | None:
+        """Tokens that are never written; None: the start token and the unknown one."""
+
+    @property
     def multiline(self) -> bool:
         """Whether a sequence may have several lines."""
 
@@ -417,6 +421,86 @@ class Encoder(Protocol):
         """
 
 
+class ConditionalModel(SupportsBatching, StoredModel, Protocol):
+    """The distribution of targets given one source, as a language model; its states carry what was read of the source.
+
+    So states of different sources, of one encoder-decoder, advance in one batch: `rows`, `advance`, `next`,
+    `next_many` and `follow` of any of its ConditionalModels take the states of all. Only `start`, `score_many` and
+    `read` know which source they are about.
+    """
+
+    @property
+    def source_tokenizer(self) -> Tokenizer:
+        """The tokenizer of sources."""
+
+    def source_ids(self, text: bytes, *, window: bool = False) -> I32:
+        """See `EncoderDecoder.source_ids`."""
+
+    def for_source(self, source: I32) -> "ConditionalModel":
+        """The language model of targets of another source."""
+
+
+class EncoderDecoder(Protocol):
+    """A model that reads a source both ways and then writes a target: a language model once the source is given.
+
+    Sources are ids as `source_ids` makes them, with the special tokens that the encoder reads around a text. What is
+    worked out of a source alone has the same bits whatever other sources there are.
+    """
+
+    @property
+    def kind(self) -> str:
+        """What `info` calls it: `seq2seq-rnn`, `seq2seq-transformer`."""
+
+    @property
+    def source_tokenizer(self) -> Tokenizer:
+        """The tokenizer of sources."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of targets; the same object where both sides share one."""
+
+    @property
+    def form(self) -> SequenceFormat:
+        """How targets are read: each a line, behind a start token and ended by `newline_id`."""
+
+    @property
+    def source_limit(self) -> int | None:
+        """The most tokens of a source, special ones too; None: any number."""
+
+    @property
+    def target_limit(self) -> int | None:
+        """The most tokens of a target, its end too; None: any number."""
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 over all that its numbers depend on."""
+
+    @property
+    def signature(self) -> Mapping[str, str]:
+        """What a reader must know to reproduce a number, in a fixed order."""
+
+    def source_ids(self, text: bytes, *, window: bool = False) -> I32:
+        """The source that a text is, (N,).
+
+        Of one that is longer than the model reads the last tokens with `window`; without it raises DataError.
+        """
+
+    def given(self, source: I32) -> ConditionalModel:
+        """The language model of targets of a source."""
+
+    def given_many(self, sources: Sequence[I32]) -> Sequence[ConditionalModel]:
+        """The same of several sources, whose encoder runs once for all of them."""
+
+    def score_pairs(self, sources: Sequence[I32], targets: Sequence[I32]) -> list[F64]:
+        """Nats of each token of each target given its source; a target holds its end if that is to be scored."""
+
+    def alignment(self, source: I32, target: I32) -> F32:
+        """Weights of cross-attention, (layers, heads, M, N): what predicting target token m takes of source token n.
+
+        Rows sum to 1. Raises CheckpointError where the model has no attention to its source.
+        """
+
+
 class HasLogits(LanguageModel, Protocol):
     """A LanguageModel whose log-probabilities are the softmax of other numbers."""
 
@@ -508,6 +592,16 @@ def is_language_model(model: object) -> TypeGuard[StoredModel]:
 def is_encoder(model: object) -> TypeGuard[Encoder]:
     """Whether a model reads sequences both ways."""
     return hasattr(model, "hidden_states")
+
+
+def is_conditional(model: object) -> TypeGuard[ConditionalModel]:
+    """Whether a model is the language model of targets of a source."""
+    return hasattr(model, "for_source")
+
+
+def is_encoder_decoder(model: object) -> TypeGuard[EncoderDecoder]:
+    """Whether a model writes targets of sources."""
+    return hasattr(model, "given_many")
 
 
 def has_attention(model: object) -> TypeGuard[HasAttention]:

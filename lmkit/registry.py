@@ -12,13 +12,14 @@ from importlib import import_module
 from typing import Any
 
 from lmkit import checkpoint
-from lmkit.architectures.families import ENCODER, FAMILIES, NETWORKS, imported
+from lmkit.architectures.families import ENCODER, FAMILIES, NETWORKS, SEQ2SEQ, imported
 from lmkit.architectures.heads import TASKS, head_kind
 from lmkit.errors import CheckpointError, LmkitError
 
 KINDS: Mapping[str, str] = {
     **{kind: family.model for kind, family in FAMILIES.items()},
     "encoder": ENCODER.model,
+    **{kind: family.model for kind, family in SEQ2SEQ.items()},
     "adapter": "lmkit.architectures.adapters:AdapterWeights",
     "bag-of-ngrams": "lmkit.linear_models.bag_of_ngrams:BagOfNgrams",
     "linear-tagger": "lmkit.linear_models.linear_tagger:LinearTagger",
@@ -147,6 +148,8 @@ def weights_of(data: memoryview, name: str, seen: Callable[[Content], None] = la
             model = import_module("lmkit.architectures.fine_tuned").FineTunedWeights
         elif content.kind == "encoder":
             model = import_module("lmkit.architectures.encoder_model").LoadedEncoder
+        elif content.kind in SEQ2SEQ:
+            model = import_module("lmkit.architectures.seq2seq_model").LoadedSeq2Seq
         elif content.kind in FAMILIES:
             model = import_module("lmkit.architectures.neural_model").LoadedModel
         else:
@@ -219,9 +222,13 @@ def describe_arpa(data: memoryview, name: str) -> Record:
 
 def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any:
     with _about(name):
-        encoders = import_module("lmkit.architectures.huggingface.encoder_folder")
-        others = import_module("lmkit.architectures.huggingface.folder")
-        return getattr(encoders if encoders.is_encoder(files) else others, function)(files)
+        rooms = "lmkit.architectures.huggingface"
+        encoders = import_module(f"{rooms}.encoder_folder")
+        if encoders.is_encoder(files):
+            return getattr(encoders, function)(files)
+        pairs = import_module(f"{rooms}.seq2seq_folder")
+        others = import_module(f"{rooms}.folder")
+        return getattr(pairs if pairs.is_encoder_decoder(files) else others, function)(files)
 
 
 def _from_checkpoint(content: Content) -> Any:

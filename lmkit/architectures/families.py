@@ -40,7 +40,20 @@ ENCODER = Family(
     "lmkit.nn.encoder:EncoderNetwork",
 )
 """Encoders are no language models: they do not say what comes next."""
-NETWORKS: Mapping[str, Family] = {**FAMILIES, "encoder": ENCODER}
+SEQ2SEQ: Mapping[str, Family] = {
+    "seq2seq-rnn": Family(
+        "lmkit.architectures.seq2seq_rnn:Seq2SeqRNNConfig",
+        "lmkit.inference.seq2seq_rnn:Seq2SeqRNNModel",
+        "lmkit.nn.seq2seq_rnn:Seq2SeqRNNNetwork",
+    ),
+    "seq2seq-transformer": Family(
+        "lmkit.architectures.seq2seq_transformer:Seq2SeqTransformerConfig",
+        "lmkit.inference.seq2seq_transformer:Seq2SeqTransformerModel",
+        "lmkit.nn.seq2seq_transformer:Seq2SeqTransformerNetwork",
+    ),
+}
+"""Encoder-decoders: language models only once a source is given."""
+NETWORKS: Mapping[str, Family] = {**FAMILIES, "encoder": ENCODER, **SEQ2SEQ}
 """The families that have networks, by the kind of their settings."""
 
 

@@ -3,13 +3,14 @@
 Shapes: B sentences, T time, D width, G gates.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lmkit.architectures.neural_model import BATCH_TOKENS, LoadedModel, NeuralModel
 from lmkit.architectures.recurrent import RNNConfig
+from lmkit.checkpoint import Array
 from lmkit.inference import functional
 from lmkit.inference.linear import LMHead, tolerance
 from lmkit.protocols import F32, F64, I32, I64
@@ -64,16 +65,17 @@ def each(x: F32, turned: F32) -> F32:
 class Layer:
     """One layer: from products of its inputs and what it keeps to what it keeps next."""
 
-    def __init__(self, settings: RNNConfig, weights: LoadedModel, number: int) -> None:
-        own = {name: weights.tensors.get(f"layers.{number}.{name}") for name in ("weight_ih", "weight_hh")}
-        biases = {name: weights.tensors.get(f"layers.{number}.{name}") for name in ("bias_ih", "bias_hh")}
+    def __init__(self, cell: str, tensors: Mapping[str, Array], name: str) -> None:
+        """`name`: what the names of its tensors begin with."""
+        own = {part: tensors.get(f"{name}.{part}") for part in ("weight_ih", "weight_hh")}
+        biases = {part: tensors.get(f"{name}.{part}") for part in ("bias_ih", "bias_hh")}
         weight: F32 = own["weight_ih"]  # type: ignore[assignment]
         self._turned_input = weight.T
         self._bias: F32 | None = biases["bias_ih"]
         self._turned: F32 | None = None if own["weight_hh"] is None else own["weight_hh"].T
         self._state_bias: F32 | None = biases["bias_hh"]
-        self._cell = CELLS[settings.cell]
-        if settings.cell != "gru" and self._bias is not None and self._state_bias is not None:
+        self._cell = CELLS[cell]
+        if cell != "gru" and self._bias is not None and self._state_bias is not None:
             self._bias, self._state_bias = self._bias + self._state_bias, None  # only their sum counts
 
     def products(self, x: F32, times: Times = np.matmul) -> F32:
@@ -110,7 +112,7 @@ class RecurrentModel(NeuralModel):
         super().__init__(weights, stride=stride, batch_tokens=batch_tokens)
         tensors, settings = weights.tensors, self.settings
         self._embeddings: F32 = tensors["embed_tokens.weight"]
-        self._layers = [Layer(settings, weights, number) for number in range(settings.layers)]
+        self._layers = [Layer(settings.cell, tensors, f"layers.{number}") for number in range(settings.layers)]
         head = self._embeddings if settings.tied else tensors["lm_head.weight"]
         self.head = LMHead(head, tensors.get("lm_head.bias"), self.tokenizer.size)
         self.tolerance = tolerance(1, settings.width)  # of the head alone, as what is kept is exact

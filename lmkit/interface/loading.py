@@ -9,21 +9,29 @@ from lmkit.commands.options import standard
 from lmkit.errors import CheckpointError
 from lmkit.interface.arguments import Name, checked
 from lmkit.interface.encoder import Encoder
+from lmkit.interface.encoder_decoder import EncoderDecoder
 from lmkit.interface.language_model import LanguageModel
 from lmkit.interface.predictors import Classifier, Regressor, Tagger
 from lmkit.interface.session import session
 from lmkit.interface.tokenizer import Tokenizer
 from lmkit.interface.word_vectors import WordVectors
 from lmkit.io import streams
-from lmkit.protocols import is_classifier, is_encoder, is_language_model, is_regressor, is_tagger
+from lmkit.protocols import (
+    is_classifier,
+    is_encoder,
+    is_encoder_decoder,
+    is_language_model,
+    is_regressor,
+    is_tagger,
+)
 from lmkit.tokenization.tokenizer_file import TokenizerFile
 from lmkit.word_vectors.vector_space import VectorSpace
 
 
 def load(
     name: Name, *, adapter: Name | None = None, device: str = "cpu", threads: int | None = None
-) -> LanguageModel | Encoder | Classifier | Regressor | Tagger | Tokenizer | WordVectors:
-    """Open a model, an encoder, a classifier, regressor or tagger, a tokenizer or word vectors.
+) -> LanguageModel | Encoder | EncoderDecoder | Classifier | Regressor | Tagger | Tokenizer | WordVectors:
+    """Open a model, an encoder (-decoder), a classifier, regressor or tagger, a tokenizer or word vectors.
 
     `name` is what `-m` of the commands takes: a checkpoint, a Hugging Face folder, a GGUF file or an ARPA file.
     `adapter` is a low-rank adapter of the model, one with a head. `device` (`cpu`, `cuda` or `mps`) and `threads` are
@@ -46,6 +54,8 @@ def load(
         return Regressor(path, kind, opened)
     if is_tagger(opened):
         return Tagger(path, kind, opened)
+    if is_encoder_decoder(opened):
+        return EncoderDecoder(path, opened, threads=threads)
     if isinstance(opened, VectorSpace):
         return WordVectors(path, opened)
     if isinstance(opened, TokenizerFile):

@@ -11,6 +11,7 @@ from lmkit.architectures.config import ModelConfig
 from lmkit.architectures.encoder_model import LoadedEncoder
 from lmkit.architectures.families import NETWORKS, imported
 from lmkit.architectures.neural_model import LoadedModel
+from lmkit.architectures.seq2seq_model import LoadedSeq2Seq
 from lmkit.nn.network import Network
 from lmkit.protocols import F32, Ints
 
@@ -51,7 +52,7 @@ def embed(made: Network, tokens: Ints, vectors: F32) -> None:
         made.embed_tokens.weight[torch.from_numpy(tokens)] = torch.from_numpy(vectors)
 
 
-def loaded(weights: LoadedModel | LoadedEncoder, **options: Any) -> Network:
+def loaded(weights: LoadedModel | LoadedEncoder | LoadedSeq2Seq, **options: Any) -> Network:
     """A network with the weights of a checkpoint; no first values are made for these to replace."""
     with _Unfilled():
         made = network(weights.settings, **options)

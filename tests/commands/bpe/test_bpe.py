@@ -194,6 +194,7 @@ def test_settings_are_read_back(quietly, write):
 # encode, decode: ids
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", ["bytes.lm", "gpt4.lm", "none.lm", "own.lm"])
 @settings(max_examples=15)
 @given(st.one_of(st.binary(max_size=60), st.text(max_size=30).map(str.encode)))
