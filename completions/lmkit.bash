@@ -1064,7 +1064,7 @@ _lmkit() {
             esac
             ;;
         'finetune tag')
-            options='-m --model --valid --input --seed -o --output --scheme --select-by --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --scheme --crf --select-by --min-count --l2 --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1074,6 +1074,8 @@ _lmkit() {
                 -o | --output) value='FILES' ;;
                 --scheme) value='keep bio bioes' ;;
                 --select-by) value='f1 accuracy loss' ;;
+                --min-count) value=' ' ;;
+                --l2) value=' ' ;;
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
