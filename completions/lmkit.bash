@@ -505,7 +505,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 --vocab-size) value=' ' ;;
-                --algorithm) value='bpe wordpiece' ;;
+                --algorithm) value='bpe wordpiece unigram' ;;
                 --level) value='byte char' ;;
                 --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;

@@ -52,7 +52,7 @@ complete -c lmkit -n '__lmkit_at ngram' -a import -d 'Import an ARPA model or a 
 complete -c lmkit -n '__lmkit_at ngram' -a export -d 'Export a model as ARPA, or counts as a table'
 complete -c lmkit -n '__lmkit_at ngram' -s h -l help -d 'Show this message and exit'
 complete -c lmkit -n '__lmkit_at bpe' -f
-complete -c lmkit -n '__lmkit_at bpe' -a train -d 'Train a tokenizer: byte-pair encoding (BPE) or WordPiece'
+complete -c lmkit -n '__lmkit_at bpe' -a train -d 'Train a tokenizer: byte-pair encoding (BPE), WordPiece or unigram'
 complete -c lmkit -n '__lmkit_at bpe' -a encode -d 'Encode text as ids or pieces'
 complete -c lmkit -n '__lmkit_at bpe' -a decode -d 'Decode ids or pieces to text'
 complete -c lmkit -n '__lmkit_at bpe' -a stats -d 'Report tokenizer statistics: fertility, compression, vocabulary use'
@@ -646,7 +646,7 @@ complete -c lmkit -n '__lmkit_in ngram export' -s v -l verbose -d 'Print more me
 complete -c lmkit -n '__lmkit_in ngram export' -l debug -d 'Show a traceback with an error'
 complete -c lmkit -n '__lmkit_in ngram export' -s h -l help -d 'Show this message and exit'
 complete -c lmkit -n '__lmkit_in bpe train' -l vocab-size -x -d 'Vocabulary size: exact number of pieces (special tokens, bytes or characters, merges)'
-complete -c lmkit -n '__lmkit_in bpe train' -l algorithm -x -a 'bpe wordpiece' -d 'Algorithm: bpe, or wordpiece, BERT\'s: ## continues words, text is encoded by longest match'
+complete -c lmkit -n '__lmkit_in bpe train' -l algorithm -x -a 'bpe wordpiece unigram' -d 'Algorithm: bpe; wordpiece, BERT\'s: ## continues words, text is encoded by longest match; unigram, SentencePiece\'s: the most probable pieces'
 complete -c lmkit -n '__lmkit_in bpe train' -l level -x -a 'byte char' -d 'Base units of merges: byte, any bytes, or char, the characters of words with an end-of-word marker'
 complete -c lmkit -n '__lmkit_in bpe train' -l pattern -x -a 'gpt2 gpt4 whitespace none' -d 'Pre-tokenization pattern; merges stay inside its matches: gpt2, gpt4, whitespace, none, or a regular expression'
 complete -c lmkit -n '__lmkit_in bpe train' -l normalize -r -F -d 'Text normalization: none, or a list of nfc, nfkc and lowercase, applied in order'
