@@ -1649,7 +1649,7 @@ _lmkit() {
             options='--style --task --templates --against --allow-overlap --sep --input --columns --seed -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --style) value='instruct t5 t0 gpt1 bert concat' ;;
+                --style) value='instruct chat t5 t0 gpt1 bert concat' ;;
                 --task) value='FILES' ;;
                 --templates) value='FILES' ;;
                 --against) value='FILES' ;;

@@ -1892,7 +1892,7 @@ complete -c lmkit -n '__lmkit_in data nsp' -s q -l quiet -d 'Print no messages b
 complete -c lmkit -n '__lmkit_in data nsp' -s v -l verbose -d 'Print more messages'
 complete -c lmkit -n '__lmkit_in data nsp' -l debug -d 'Show a traceback with an error'
 complete -c lmkit -n '__lmkit_in data nsp' -s h -l help -d 'Show this message and exit'
-complete -c lmkit -n '__lmkit_in data format' -l style -x -a 'instruct t5 t0 gpt1 bert concat' -d 'Format: instruct, t5, t0, gpt1, bert or concat'
+complete -c lmkit -n '__lmkit_in data format' -l style -x -a 'instruct chat t5 t0 gpt1 bert concat' -d 'Format: instruct, chat, t5, t0, gpt1, bert or concat'
 complete -c lmkit -n '__lmkit_in data format' -l task -r -F -d 'Task of a named template: for t5 the prefix, such as summarize (default: the record\'s task); for gpt1 similarity, which writes each pair in both orders'
 complete -c lmkit -n '__lmkit_in data format' -l templates -r -F -d 'Templates of t0, YAML or JSON: a list for each task; one is drawn for each record'
 complete -c lmkit -n '__lmkit_in data format' -l against -r -F -d 'Evaluation tasks of t0: records with task, or a task per line'

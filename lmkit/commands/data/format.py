@@ -102,10 +102,10 @@ def format_(
     with outputs.open_output(output) as out:
         for item in source.of(files):
             if style == "instruct" and "messages" in item.fields:
-                filled, said = as_instruction(item)
+                filled, answer = as_instruction(item)
                 left = {key: value for key, value in item.fields.items() if key not in (*items.OWN, "id", "messages")}
-                record = {"id": item.id, **filled.fields(), "output": said, **left}
-                out.line(f"{filled.text}{filled.joint}{said}" if bare else to_json(record))
+                record = {"id": item.id, **filled.fields(), "output": answer, **left}
+                out.line(f"{filled.text}{filled.joint}{answer}" if bare else to_json(record))
                 continue
             for given, filled in named.prompts(item):
                 said, said_by = items.output_in(given, named.format.outputs)
