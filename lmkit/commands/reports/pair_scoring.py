@@ -54,11 +54,15 @@ class PairTexts:
         model, count = self._model, 0
         end = np.array([model.form.newline_id] if self._eos else [], dtype=np.int32)
         for pairs in self._groups():
-            sources = []
+            sources, targets = [], []
             for pair in pairs:
                 with opening.error_context(pair.place):
                     sources.append(model.source_ids(pair.source.encode()))
-            targets = [np.concatenate((model.tokenizer.encode(pair.target.encode()), end)) for pair in pairs]
+                    targets.append(np.concatenate((model.tokenizer.encode(pair.target.encode()), end)))
+                    if model.target_limit is not None and len(targets[-1]) > model.target_limit:
+                        raise DataError(
+                            f"a target of {len(targets[-1])} tokens, its end too, exceeds the model's {model.target_limit}"
+                        )
             scored = zip(pairs, targets, model.score_pairs(sources, targets), strict=True)
             for pair, ids, nats in scored:
                 count += 1
