@@ -52,6 +52,7 @@ class PairTexts:
         from lmkit.evaluation.perplexity import Line
 
         model, count = self._model, 0
+        limit = model.target_limit
         end = np.array([model.form.newline_id] if self._eos else [], dtype=np.int32)
         for pairs in self._groups():
             sources, targets = [], []
@@ -59,10 +60,9 @@ class PairTexts:
                 with opening.error_context(pair.place):
                     sources.append(model.source_ids(pair.source.encode()))
                     targets.append(np.concatenate((model.tokenizer.encode(pair.target.encode()), end)))
-                    if model.target_limit is not None and len(targets[-1]) > model.target_limit:
-                        raise DataError(
-                            f"a target of {len(targets[-1])} tokens, its end too, exceeds the model's {model.target_limit}"
-                        )
+                    size = len(targets[-1])
+                    if limit is not None and size > limit:
+                        raise DataError(f"a target of {size} tokens, its end too, exceeds the model's {limit}")
             scored = zip(pairs, targets, model.score_pairs(sources, targets), strict=True)
             for pair, ids, nats in scored:
                 count += 1
