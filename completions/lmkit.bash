@@ -31,11 +31,11 @@ _lmkit() {
             ;;
         'train')
             options='-h --help'
-            operand='ffn rnn transformer encoder'
+            operand='ffn rnn transformer encoder seq2seq'
             ;;
         'finetune')
             options='-h --help'
-            operand='classify regress tag instruct merge'
+            operand='classify regress tag instruct prefer merge'
             ;;
         'prompt')
             options='-h --help'
@@ -43,11 +43,11 @@ _lmkit() {
             ;;
         'eval')
             options='-h --help'
-            operand='text classify regress tag prefer answers em bleu'
+            operand='text classify regress tag prefer instruct wins answers em bleu'
             ;;
         'data')
             options='-h --help'
-            operand='text split shuffle dedup stats filter decontaminate mix next mask nsp format'
+            operand='text split shuffle dedup stats filter decontaminate mix next mask spans noise nsp format'
             ;;
         'scaling')
             options='-h --help'
@@ -58,11 +58,12 @@ _lmkit() {
             operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention sgns w2v-softmax dpo layernorm posenc'
             ;;
         'ppl')
-            options='-m --model --no-eos --explain --compare --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --pseudo --pairs --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --compare) value='FILES' ;;
+                --pairs) value='FILES' ;;
                 --mix) value='auto' ;;
                 --mix-text) value='FILES' ;;
                 --bos) value='auto always never' ;;
@@ -97,7 +98,7 @@ _lmkit() {
             esac
             ;;
         'next')
-            options='-m --model --prompt --parse-special --bos --window -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --top --all --logits --plot --json -o --output --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --parse-special --bos --window -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --top --all --logits --term --plot --json -o --output --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -112,6 +113,7 @@ _lmkit() {
                 --eta) value=' ' ;;
                 --order) value='FILES' ;;
                 --top) value=' ' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -176,7 +178,7 @@ _lmkit() {
                 --input) value='auto text jsonl' ;;
                 --bos) value='auto always never' ;;
                 --system) value='FILES' ;;
-                --template) value='llama2 llama2-meta chatml' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
                 --set) value='FILES' ;;
                 --date) value='FILES' ;;
                 --max-tokens) value=' ' ;;
@@ -256,7 +258,7 @@ _lmkit() {
             esac
             ;;
         'attention')
-            options='-m --model --text --layer --head --mask-only --kind -n --number --prefix --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --text --layer --head --mask-only --kind -n --number --prefix --align --target --count --plot --term --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -266,6 +268,8 @@ _lmkit() {
                 --kind) value='causal full prefix' ;;
                 -n | --number) value=' ' ;;
                 --prefix) value=' ' ;;
+                --target) value='FILES' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -325,10 +329,11 @@ _lmkit() {
             esac
             ;;
         'convert')
-            options='--to -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--to --base -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --to) value='lm huggingface arpa tokenizer.json word2vec word2vec-bin glove projector' ;;
+                --to) value='lm huggingface peft arpa tokenizer.json word2vec word2vec-bin glove projector' ;;
+                --base) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -410,11 +415,12 @@ _lmkit() {
             esac
             ;;
         'ngram ppl')
-            options='-m --model --no-eos --explain --compare --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --pseudo --pairs --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --compare) value='FILES' ;;
+                --pairs) value='FILES' ;;
                 --mix) value='auto' ;;
                 --mix-text) value='FILES' ;;
                 --bos) value='auto always never' ;;
@@ -495,7 +501,7 @@ _lmkit() {
             esac
             ;;
         'bpe train')
-            options='--vocab-size --algorithm --level --pattern --normalize --special --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--vocab-size --algorithm --level --pattern --normalize --special --sentinels --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --vocab-size) value=' ' ;;
@@ -504,6 +510,7 @@ _lmkit() {
                 --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
                 --special) value='FILES' ;;
+                --sentinels) value=' ' ;;
                 --min-frequency) value=' ' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --field) value='FILES' ;;
@@ -686,7 +693,7 @@ _lmkit() {
             esac
             ;;
         'w2v plot')
-            options='-m --model --words --around --top --projection --perplexity --iterations --seed --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --words --around --top --projection --perplexity --iterations --seed --plot --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -697,6 +704,7 @@ _lmkit() {
                 --perplexity) value=' ' ;;
                 --iterations) value=' ' ;;
                 --seed) value=' ' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -925,6 +933,61 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'train seq2seq')
+            options='--source --target --input --tokens --target-tokens --vocab-size --shared --max-length --on-error --encoding-errors --arch --layers --width --tied --untied --cell --attention --attn-timing --context-every-step --input-feeding --preset --decoder-layers --heads --hidden --share-stacks --batch-tokens --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --seed --steps --budget --schedule --warmup --valid-source --valid-target --select-by --valid --valid-fraction --evaluate-every --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --source) value='FILES' ;;
+                --target) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --tokens) value='bpe word char byte' ;;
+                --target-tokens) value='bpe word char byte' ;;
+                --vocab-size) value=' ' ;;
+                --max-length) value=' ' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --arch) value='rnn transformer' ;;
+                --layers) value=' ' ;;
+                --width) value=' ' ;;
+                --cell) value='elman lstm gru' ;;
+                --attention) value='none dot general concat' ;;
+                --attn-timing) value='prev current' ;;
+                --preset) value='fast t5 t5-1.1 marian bart' ;;
+                --decoder-layers) value=' ' ;;
+                --heads) value=' ' ;;
+                --hidden) value=' ' ;;
+                --batch-tokens) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --lr) value=' ' ;;
+                --matrix-lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --clip) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --teacher-forcing) value=' ' ;;
+                --seed) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --valid-source) value='FILES' ;;
+                --valid-target) value='FILES' ;;
+                --select-by) value='loss accuracy bleu' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --evaluate-every) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --plot) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'finetune classify')
             options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -1042,8 +1105,42 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --select-by) value='loss accuracy' ;;
                 -o | --output) value='FILES' ;;
-                --template) value='llama2 llama2-meta chatml' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
                 --truncate) value='refuse drop start end' ;;
+                --precision) value='fp32 bf16' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='all' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune prefer')
+            options='-m --model --valid --input --seed --select-by -o --output --template --truncate --beta --reference-cache --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --seed) value=' ' ;;
+                --select-by) value='accuracy loss margin' ;;
+                -o | --output) value='FILES' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
+                --truncate) value='refuse drop start end' ;;
+                --beta) value=' ' ;;
+                --reference-cache) value='FILES' ;;
                 --precision) value='fp32 bf16' ;;
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
@@ -1163,7 +1260,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                --template) value='llama2 llama2-meta chatml' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
                 --system) value='FILES' ;;
                 --set) value='FILES' ;;
                 --date) value='FILES' ;;
@@ -1400,13 +1497,14 @@ _lmkit() {
             esac
             ;;
         'data filter')
-            options='--rules --threshold --stop-words --list --pairs --max-ratio --language --min-score --match --exclude --ppl -m --model --keep --input --field --on-error --encoding-errors --explain --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--rules --threshold --stop-words --list --pairs --max-ratio --max-words --language --min-score --match --exclude --ppl -m --model --keep --input --field --on-error --encoding-errors --explain --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --rules) value='FILES' ;;
                 --threshold) value='FILES' ;;
                 --stop-words) value='FILES' ;;
                 --max-ratio) value=' ' ;;
+                --max-words) value=' ' ;;
                 --language) value='FILES' ;;
                 --min-score) value='FILES' ;;
                 --match) value='FILES' ;;
@@ -1493,6 +1591,44 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'data spans')
+            options='--input --field --on-error --encoding-errors --tokens --rate --mean-length --sentinels --invert --epoch --seed --as --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --tokens) value='word char byte' ;;
+                --rate) value=' ' ;;
+                --mean-length) value=' ' ;;
+                --sentinels) value=' ' ;;
+                --epoch) value=' ' ;;
+                --seed) value=' ' ;;
+                --as) value='text ids' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data noise')
+            options='--input --field --on-error --encoding-errors --kind --tokens --rate --mean-length --epoch --seed --as --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --kind) value='FILES' ;;
+                --tokens) value='word char byte' ;;
+                --rate) value=' ' ;;
+                --mean-length) value=' ' ;;
+                --epoch) value=' ' ;;
+                --seed) value=' ' ;;
+                --as) value='text ids' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'data nsp')
             options='--tokens --context --seed --show --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -1508,13 +1644,17 @@ _lmkit() {
             esac
             ;;
         'data format')
-            options='--style --task --input --columns -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--style --task --templates --against --allow-overlap --sep --input --columns --seed -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --style) value='instruct t5 gpt1 bert' ;;
+                --style) value='instruct chat t5 t0 gpt1 bert concat' ;;
                 --task) value='FILES' ;;
+                --templates) value='FILES' ;;
+                --against) value='FILES' ;;
+                --sep) value='FILES' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --columns) value='FILES' ;;
+                --seed) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -1565,10 +1705,43 @@ _lmkit() {
             esac
             ;;
         'eval prefer')
-            options='--beta --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--template -m --model --reference --beta --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
+                --template) value='llama2 llama2-meta chatml instruct' ;;
+                -m | --model) value='FILES' ;;
+                --reference) value='FILES' ;;
                 --beta) value=' ' ;;
+                --against) value='FILES' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval instruct')
+            options='--gold --field --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --gold) value='FILES' ;;
+                --field) value='FILES' ;;
+                --against) value='FILES' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval wins')
+            options='-m --model --rule --norm --field --parse-special --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --rule) value='likelihood field gold instructions longer shorter' ;;
+                --norm) value='none tokens bytes chars' ;;
+                --field) value='FILES' ;;
                 --against) value='FILES' ;;
                 --resamples) value=' ' ;;
                 --level) value=' ' ;;

@@ -68,7 +68,7 @@ COMMANDS = {
     "w2v compare": Command(f"{W2V}.compare", "compare", "Compare words: cosine similarity and Euclidean distance."),
     "w2v eval": Command(f"{W2V}.eval", "eval_", "Evaluate word vectors on analogies or word similarity."),
     "w2v pairs": Command(f"{W2V}.pairs", "pairs", "List the (centre, context) training pairs of a text."),
-    "w2v plot": Command(f"{W2V}.plot", "plot", "Plot word vectors on a plane by PCA or t-SNE."),
+    "w2v plot": Command(f"{W2V}.plot", "plot_words", "Plot word vectors on a plane by PCA or t-SNE."),
     "w2v import": Command(f"{W2V}.convert", "import_", "Import word vectors from another tool."),
     "w2v export": Command(f"{W2V}.convert", "export", "Export word vectors to another tool's format."),
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
@@ -76,6 +76,9 @@ COMMANDS = {
     "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
     "train encoder": Command(
         f"{TRAIN}.encoder", "encoder", "Train an encoder: BERT's kind of model, which reads both ways."
+    ),
+    "train seq2seq": Command(
+        f"{TRAIN}.seq2seq", "seq2seq", "Train an encoder-decoder on pairs: translation, or any text to text."
     ),
     "finetune classify": Command(f"{FINETUNE}.classify", "classify", "Train a classifier on labelled texts."),
     "finetune regress": Command(f"{FINETUNE}.regress", "regress", "Train a regressor on texts with numbers."),
@@ -115,6 +118,10 @@ COMMANDS = {
     "data mix": Command(f"{DATA}.mix", "mix", "Mix corpora into one by weights."),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
     "data mask": Command(f"{DATA}.mask", "mask", "Mask tokens of a text: the training examples of BERT."),
+    "data spans": Command(
+        f"{DATA}.spans", "spans", "Replace spans of a text by sentinels: the training examples of T5."
+    ),
+    "data noise": Command(f"{DATA}.noise", "noise", "Add noise to a text: the training examples of BART."),
     "data nsp": Command(f"{DATA}.nsp", "nsp", "Make sentence pairs of a text, for next-sentence prediction."),
     "data format": Command(f"{DATA}.format", "format_", "Format examples as prompts and outputs for training."),
     "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels against gold labels."),
@@ -123,6 +130,10 @@ COMMANDS = {
     "eval prefer": Command(
         "lmkit.commands.eval.prefer", "prefer", "Measure how often a model prefers the chosen answers."
     ),
+    "eval instruct": Command(
+        "lmkit.commands.eval.instruct", "instruct", "Measure how often answers follow checkable instructions."
+    ),
+    "eval wins": Command("lmkit.commands.eval.wins", "wins", "Compute the win rate of answers against others."),
     "eval answers": Command("lmkit.commands.eval.answers", "answers", "Extract answers from texts and score them."),
     "eval em": Command("lmkit.commands.eval.em", "em", "Compute exact match and token F1 of answers, as in SQuAD."),
     "eval bleu": Command("lmkit.commands.eval.bleu", "bleu", "Compute BLEU and chrF of texts against references."),

@@ -160,14 +160,18 @@ class AdapterWeights:
 
     def merged_into(self, weights: Weights) -> Weights:
         """Return the model with the adapter merged into it. Raises CheckpointError for a model that is not its own."""
+        self.check_parent(weights)
+        merged = replace(weights, tensors=self.adapter.merge(weights.tensors, self.tensors), digest="")
+        return merged if self.chat is None else self.chat.of(merged)
+
+    def check_parent(self, weights: LoadedModel | LoadedEncoder) -> None:
+        """Raises CheckpointError for a model that the adapter was not trained on."""
         if weights.digest != self.parent:
             raise CheckpointError(
                 f"an adapter of the model {self.parent[:8]}, got the model {weights.digest[:8]}",
                 hint="name the checkpoint that the adapter was trained on",
             )
         self._check_shapes(weights.settings)
-        merged = replace(weights, tensors=self.adapter.merge(weights.tensors, self.tensors), digest="")
-        return merged if self.chat is None else self.chat.of(merged)
 
     def _check_shapes(self, settings: ModelConfig) -> None:
         """Raises CheckpointError where the tensors are not those of an adapter of such a model."""

@@ -4,7 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
+from lmkit.commands import attention_alignment
 from lmkit.commands.loading import models as opening
+from lmkit.commands.options.figures import Plot, Term
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run, choice
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import outputs, streams
@@ -58,6 +60,24 @@ def attention(
             help="Prefix length of `--kind prefix`: tokens visible to all.",
         ),
     ] = None,
+    align: Annotated[
+        bool,
+        typer.Option(
+            "--align",
+            help="Alignment, for encoder-decoders: the attention of each target token to the source, which is --text.",
+        ),
+    ] = False,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target", metavar="TEXT", show_default="generated", help="Target of --align, instead of a greedy one."
+        ),
+    ] = None,
+    count: Annotated[
+        bool, typer.Option("--count", help="Count the scores that attention to a source computes: N x M in each head.")
+    ] = False,
+    plot: Plot = None,
+    term: Term = False,
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
@@ -70,21 +90,35 @@ def attention(
     --json prints an object in full precision: `tokens`, and `weights` per layer, head, attending and attended
     token; later tokens get exactly 0, except in encoders.
 
+    --align prints a row per target token and a column per source token: of the last layer, or --layer, the mean of
+    its heads, or --head. --json has `source`, `target` and `weights`; --plot FILE.html all layers and heads.
+
     --mask-only prints the mask of N tokens, a row each: 1 where attention is allowed, 0 elsewhere.
 
     Examples:
       lmkit attention -m model.lm --text "the cat sat"
       lmkit attention -m model.lm --text "the cat sat" --layer 0 --head 1
+      lmkit attention -m mt.lm --align --text "el gato duerme" --plot cat.html
       lmkit attention --mask-only --kind prefix --prefix 2 -n 4
     """
     if mask_only:
-        if model is not None or text is not None or layer is not None or head is not None:
+        if model is not None or text is not None or layer is not None or head is not None or align or count:
             raise UsageError("--mask-only cannot be combined with a model or a text")
         with outputs.open_output(output) as out:
             _print_mask(out, kind, number, prefix, as_json=json)
         return
     if text is None:
         raise UsageError("no text", hint="give --text TEXT, or --mask-only")
+    if align or count:
+        shown = attention_alignment.Shown(layer, head, json, term, plot, output)
+        name = model if model is not None else streams.STDIN
+        if count:
+            attention_alignment.count(run, name, text, target, json=json, output=output)
+        else:
+            attention_alignment.show(run, name, text, target, shown)
+        return
+    if target is not None or plot is not None or term:
+        raise UsageError("--target, --plot and --term need --align")
     if (layer is None) != (head is None):
         raise UsageError("--layer and --head need each other")
     name = model if model is not None else streams.STDIN

@@ -8,20 +8,21 @@ from lmkit.commands.options import standard
 from lmkit.errors import CheckpointError
 from lmkit.interface.arguments import Name, checked
 from lmkit.interface.encoder import Encoder
+from lmkit.interface.encoder_decoder import EncoderDecoder
 from lmkit.interface.language_model import LanguageModel
 from lmkit.interface.session import session
 from lmkit.interface.tokenizer import Tokenizer
 from lmkit.interface.word_vectors import WordVectors
 from lmkit.io import streams
-from lmkit.protocols import is_encoder, is_language_model
+from lmkit.protocols import is_encoder, is_encoder_decoder, is_language_model
 from lmkit.tokenization.tokenizer_file import TokenizerFile
 from lmkit.word_vectors.vector_space import VectorSpace
 
 
 def load(
     name: Name, *, device: str = "cpu", threads: int | None = None
-) -> LanguageModel | Encoder | Tokenizer | WordVectors:
-    """Open a model, an encoder, a tokenizer or word vectors.
+) -> LanguageModel | Encoder | EncoderDecoder | Tokenizer | WordVectors:
+    """Open a model, an encoder, an encoder-decoder, a tokenizer or word vectors.
 
     `name` is what `-m` of the commands takes: a checkpoint, a Hugging Face folder, a GGUF file or an ARPA file.
     `device` (`cpu`, `cuda` or `mps`) and `threads` are those of the commands. Raises DataError where the file can't
@@ -36,6 +37,8 @@ def load(
         return LanguageModel(path, opened, device=device, threads=threads)
     if is_encoder(opened):
         return Encoder(path, encoders.require_encoder(opened, path), device=device, threads=threads)
+    if is_encoder_decoder(opened):
+        return EncoderDecoder(path, opened, threads=threads)
     if isinstance(opened, VectorSpace):
         return WordVectors(path, opened)
     if isinstance(opened, TokenizerFile):

@@ -147,11 +147,14 @@ REDEFINED = {
     "--adapter": "the adapter of a prediction; the one to merge",
     "--against": "a text to measure by; a second system's predictions",
     "--alpha": "of stupid backoff; of LoRA",
+    "--arch": "of word vectors; of an encoder-decoder",
     "--as": "what encode writes; what decode reads; what data next writes",
     "--bare": "a number; the words of an answer; a cosine or a yes or no",
     "--batch": "rows of a step of training; texts that are generated at once",
+    "--batch-tokens": "of scoring; of a step of training",
     "--by": "what is a sequence for training; what a context of an example ends at; fields of a table",
     "--causal": "what is counted; a mask",
+    "--cell": "of a language model, which may see the input only; of an encoder-decoder",
     "--compare": "compressors; models",
     "--counts": "a file of counts to import; files of counts to measure",
     "--dropout": "of merges; of activations",
@@ -167,6 +170,7 @@ REDEFINED = {
     "--input": "how texts are stored; records with prompts, or lines; items of which prompts are made",
     "--joint": "a matrix of two symbols; what stands before an answer",
     "--label-smoothing": "over tokens; over labels",
+    "--kind": "of attention masks; of noise",
     "--language": "of prompts; of texts to keep",
     "--level": "what merges start from; how much of the resamples an interval holds",
     "--list": "the named templates; the rules",
@@ -188,7 +192,6 @@ REDEFINED = {
     "--pairs": "a file of sources and targets; that records are such pairs",
     "--patience": "evaluations of a text; one an epoch",
     "--pattern": "what training is to use; what an imported file does not say",
-    "--plot": "a file for a curve; bars on the terminal",
     "--positive": "words to add; the label that is asked about",
     "--precision": "of an encoder's products; of training; of a plan",
     "--preset": "what to train; what to count",
@@ -200,16 +203,19 @@ REDEFINED = {
     "--task": "of a test set of vectors; of a format of prompts",
     "--temperature": "of tokens; of weights",
     "--template": "of items; of conversations",
+    "--templates": "to compare; by task",
     "--text": "a file to measure; a text itself",
     "--threads": "of what is counted exactly; of training",
     "--threshold": "of relative entropy; of a rule",
     "--tokens": "what tokens are; how many a mixture has",
     "--top": "tokens to show; words to show",
+    "--truncate": "lines for an encoder; conversations",
     "--unit": "of information; of what is compared",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--valid": "a text; examples",
     "--valid-fraction": "the whole of what is held out; what a sweep holds out without a text",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
+    "--vocab-size": "of a tokenizer; of each tokenizer that pairs give, at most",
     "--weights": "of models; of corpora",
     "--window": "of a prompt; of an entropy over a stream; around a word",
 }
@@ -300,8 +306,10 @@ def value(option, number, name):
         fixed["--level"] = "0.25"
     if name == "train encoder":
         fixed |= {"--preset": "roberta", "--objective": "electra"}
+    if name == "train seq2seq":
+        fixed |= {"--arch": "transformer", "--attention": "concat", "--attn-timing": "prev"}
     if name.startswith("data"):
-        fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test"}
+        fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test", "--mean-length": "7"}
         fixed.pop("--language")
     if name.startswith("prompt"):
         fixed |= {"--norm": "pmi", "--aggregate": "max", "--level": "0.25"}

@@ -9,6 +9,7 @@ from lmkit.commands.bpe.pretoken_counting import Level, Pattern, count_pretokens
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
 from lmkit.commands.loading.provenance import Hashed, checkpoint_bytes, origin, stored
+from lmkit.commands.options.denoising import Sentinels
 from lmkit.commands.options.normalization import Normalize, normal_forms
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Output, Run, choice
@@ -56,6 +57,7 @@ def train(
     pattern: Pattern = None,
     normalize: Normalize = "none",
     special: Special = None,
+    sentinels: Sentinels = 0,
     min_frequency: Annotated[
         int, typer.Option("--min-frequency", metavar="N", min=1, help="Minimum frequency of a pair to be merged.")
     ] = 1,
@@ -87,18 +89,19 @@ def train(
     """
     from lmkit.tokenization.bpe.trainer import fit
 
+    special = [*(special or []), *(f"<extra_id_{number}>" for number in range(sentinels))]
     inputs = list(files or [streams.STDIN])
     opening.check_single_stdin(*inputs)
     if algorithm == "wordpiece":
         if from_counts or level != "byte" or pattern is not None:
             raise UsageError("--algorithm wordpiece cannot be combined with --level, --pattern or --from-counts")
-        asked = _WordPiece(vocab_size, normalize, min_frequency, special or [])
+        asked = _WordPiece(vocab_size, normalize, min_frequency, special)
         with outputs.open_output(output, binary=True) as out:
             for piece in asked.train(run, inputs, encoding_errors, text_input.source):
                 out.write(piece)
         return
     scheme = make_scheme(level, pattern, normalize)
-    names = _names(special or [])
+    names = _names(special)
     with outputs.open_output(output, binary=True) as out:
         if from_counts:
             text_input.refuse_beside("--from-counts")
@@ -110,7 +113,7 @@ def train(
         told = run.terminal.stage("merging", vocab_size)
         tokenizer = fit(counts, vocab_size, minimum=min_frequency, special=names, told=told)
         settings = {"min_frequency": min_frequency, "scheme": counts.scheme.describe(), "vocab_size": vocab_size}
-        settings["special"] = special or []
+        settings["special"] = special
         for piece in checkpoint_bytes(_file(tokenizer, counts), origin("bpe train", settings, records)):
             out.write(piece)
 

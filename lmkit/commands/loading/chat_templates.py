@@ -104,7 +104,10 @@ def open_chat(
     """
     own: Sequence[str] = () if model is None else sorted(model.published.chat_templates)
     if model is not None and (name is None or name in own):
-        return model.source(name).chat(variables, today, streams.display(model.name))
+        source = model.source(name)
+        alike = (chat for chat in chat_templates.BUILT_IN.values() if chat.jinja == source.text)
+        built_in = None if variables or today else next(alike, None)  # which needs no Jinja2
+        return built_in or source.chat(variables, today, streams.display(model.name))
     if name is None:
         raise UsageError(
             "no template", hint=f"give -m MODEL, or --template {'|'.join(chat_templates.BUILT_IN)} or a file"

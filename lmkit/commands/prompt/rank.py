@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.options.answer_scoring import Beta, Reference
 from lmkit.commands.options.option_groups import in_sections
 from lmkit.commands.options.standard import Bos, Json, ModelOption, ModelThreads, Output, ParseSpecial, Run, Window
 from lmkit.commands.options.standard import choice as one_of
@@ -41,13 +42,7 @@ def rank(
         ),
     ] = None,
     model: ModelOption = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            "--reference", metavar="MODEL", show_default=False,
-            help="Rank by margin: how much more likely -m finds an answer than this model does, times --beta.",
-        ),
-    ] = None,
+    reference: Reference = None,
     norm: Annotated[
         str,
         typer.Option(
@@ -55,7 +50,7 @@ def rank(
             help="Normalisation of log-probabilities: `tokens`, `bytes`, `chars`, `none`, or `pmi`.",
         ),
     ] = "tokens",
-    beta: Annotated[float, typer.Option("--beta", metavar="B", min=1e-6, help="Scale of margins.")] = BETA,
+    beta: Beta = BETA,
     top: Annotated[
         int, typer.Option("--top", metavar="N", min=0, help="Number of answers to keep of each prompt (0 = all).")
     ] = 0,
