@@ -433,6 +433,10 @@ class ConditionalModel(SupportsBatching, StoredModel, Protocol):
     def source_tokenizer(self) -> Tokenizer:
         """The tokenizer of sources."""
 
+    @property
+    def target_limit(self) -> int | None:
+        """See `EncoderDecoder.target_limit`."""
+
     def source_ids(self, text: bytes, *, window: bool = False) -> I32:
         """See `EncoderDecoder.source_ids`."""
 
