@@ -1347,7 +1347,7 @@ complete -c lmkit -n '__lmkit_in finetune prefer' -l select-by -x -a 'accuracy l
 complete -c lmkit -n '__lmkit_in finetune prefer' -s o -l output -r -F -d 'Write to FILE instead of stdout (atomically)'
 complete -c lmkit -n '__lmkit_in finetune prefer' -l template -x -a 'llama2 llama2-meta chatml instruct' -d 'Chat template: a name in MODEL, llama2, llama2-meta, chatml, instruct, a file, a model'
 complete -c lmkit -n '__lmkit_in finetune prefer' -l truncate -x -a 'refuse drop start end' -d 'Conversations beyond the context: refuse them (exit status 3), drop them, or cut the start or the end'
-complete -c lmkit -n '__lmkit_in finetune prefer' -l beta -x -d 'Scale of margins: higher stays nearer to the reference'
+complete -c lmkit -n '__lmkit_in finetune prefer' -l beta -x -d 'Scale of margins: beta of direct preference optimisation'
 complete -c lmkit -n '__lmkit_in finetune prefer' -l reference-cache -r -F -d 'Log-probabilities under the reference: read from FILE if they are there, else written to it'
 complete -c lmkit -n '__lmkit_in finetune prefer' -l precision -x -a 'fp32 bf16' -d 'Precision of activations: fp32 or bf16'
 complete -c lmkit -n '__lmkit_in finetune prefer' -l recompute -d 'Gradient checkpointing: compute activations twice instead of keeping them, to save memory'

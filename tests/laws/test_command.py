@@ -210,6 +210,7 @@ REDEFINED = {
     "--threshold": "of relative entropy; of a rule",
     "--tokens": "what tokens are; how many a mixture has",
     "--top": "tokens to show; words to show",
+    "--truncate": "lines for an encoder; conversations",
     "--unit": "of information; of what is compared",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--valid": "a text; examples",
