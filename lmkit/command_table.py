@@ -53,7 +53,7 @@ COMMANDS = {
     ),
     "ngram import": Command(f"{NGRAM}.convert", "import_", "Import an ARPA model or a table of counts."),
     "ngram export": Command(f"{NGRAM}.convert", "export", "Export a model as ARPA, or counts as a table."),
-    "bpe train": Command(f"{BPE}.train", "train", "Train a tokenizer: byte-pair encoding (BPE) or WordPiece."),
+    "bpe train": Command(f"{BPE}.train", "train", "Train a tokenizer: byte-pair encoding (BPE), WordPiece or unigram."),
     "bpe encode": Command(f"{BPE}.encode", "encode", "Encode text as ids or pieces."),
     "bpe decode": Command(f"{BPE}.decode", "decode", "Decode ids or pieces to text."),
     "bpe stats": Command(
@@ -188,7 +188,7 @@ GROUPS = {
     "ngram": "N-gram models: count, fit, query, prune, mix, convert.",
     "bpe": "Tokenizers: train (BPE, WordPiece), encode, decode, measure, convert.",
     "w2v": "Word vectors: train, query, evaluate, plot, convert.",
-    "train": "Train neural models: feed-forward, recurrent, transformer, encoder.",
+    "train": "Train neural models: feed-forward, recurrent, transformer, encoder, seq2seq.",
     "finetune": "Fine-tune models, or train baselines, on examples.",
     "prompt": "Prompts: write, answer, search, compare.",
     "eval": "Score predictions against references.",

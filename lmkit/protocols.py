@@ -433,11 +433,18 @@ class ConditionalModel(SupportsBatching, StoredModel, Protocol):
     def source_tokenizer(self) -> Tokenizer:
         """The tokenizer of sources."""
 
+    @property
+    def target_limit(self) -> int | None:
+        """See `EncoderDecoder.target_limit`."""
+
     def source_ids(self, text: bytes, *, window: bool = False) -> I32:
         """See `EncoderDecoder.source_ids`."""
 
     def for_source(self, source: I32) -> "ConditionalModel":
         """The language model of targets of another source."""
+
+    def for_sources(self, sources: Sequence[I32]) -> "Sequence[ConditionalModel]":
+        """The same of several, whose encoder runs once for all of them."""
 
 
 class EncoderDecoder(Protocol):
