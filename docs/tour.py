@@ -16,7 +16,7 @@ awk 'NR % 10' docs.txt > train.txt; awk 'NR % 10 == 0' docs.txt > test.txt
 lmkit ngram fit -q --order 5 train.txt -o words.lm
 lmkit ngram fit -q --order 2 train.txt -o bigrams.lm
 lmkit ppl -q -m words.lm -m bigrams.lm test.txt | cut -f 1,3,11
-lmkit next -m words.lm --prompt "the value of" --top 4 --plot
+lmkit next -m words.lm --prompt "the value of" --top 4 --term
 lmkit ngram fit -q --order 8 --tokens char train.txt -o chars.lm
 lmkit sample -m chars.lm -n 3 --prompt "The " --echo -t 0.7 --top-p 0.9
 lmkit compress -q -m chars.lm test.txt | wc -c; gzip -9c test.txt | wc -c

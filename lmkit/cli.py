@@ -85,6 +85,15 @@ def _help_text(function: Callable[..., Any]) -> str:
     return "\n\n".join(f"\b\n{text}" if "\n  " in text else text for text in paragraphs)
 
 
+def _check_figure(plot: str, output: str | None) -> None:
+    """Raises what keeps a figure from being drawn before a command begins."""
+    from lmkit.io import outputs
+    from lmkit.io.figures import files
+
+    files.check(plot)
+    outputs.expect_apart(output, plot)
+
+
 def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` with the options that every command has; its first parameter becomes the Run."""
     import typer
@@ -120,6 +129,8 @@ def _with_shared_options(name: str, function: Callable[..., Any]) -> Callable[..
         read = list(_files_read(invocation, options))
         for output in [options.get("output"), *(options[key] for key in WRITTEN if isinstance(options.get(key), str))]:
             outputs.refuse_overwriting_inputs(output, [shared["config"], options.get("cache"), *read])
+        if options.get("plot") is not None:
+            _check_figure(options["plot"], options.get("output"))
         mapped_files.program = f"lmkit {name}"
         Terminal.current = terminal = Terminal(quiet=shared["quiet"], verbose=shared["verbose"])
         with _Isolation() as isolated, isolation.started_by(isolated.start):

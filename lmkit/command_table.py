@@ -27,6 +27,7 @@ COMMANDS = {
     "score": Command("lmkit.commands.score", "score", "Score each line or token: log-probability under any model."),
     "next": Command("lmkit.commands.next", "next_token", "Show the distribution of the next token after a prompt."),
     "sample": Command("lmkit.commands.sample", "sample", "Generate text with any model."),
+    "chat": Command("lmkit.commands.chat", "chat", "Talk with a model, or answer conversations."),
     "fill": Command("lmkit.commands.fill", "fill", "Fill masks: the most probable tokens at each [MASK] of a text."),
     "predict": Command("lmkit.commands.predict", "predict", "Predict labels or numbers with a fine-tuned model."),
     "embed": Command("lmkit.commands.embed", "embed", "Embed lines or tokens as vectors."),
@@ -37,8 +38,10 @@ COMMANDS = {
     "compress": Command("lmkit.commands.compress", "compress", "Compress a file by arithmetic coding with any model."),
     "decompress": Command("lmkit.commands.compress", "decompress", "Decompress a file that `lmkit compress` wrote."),
     "info": Command("lmkit.commands.info", "info", "Describe a checkpoint: kind, sizes, tokenizer, provenance."),
+    "report": Command("lmkit.commands.report", "report", "Gather results of commands into one page."),
     "convert": Command("lmkit.commands.convert", "convert", "Convert checkpoints to and from other tools' formats."),
     "completion": Command("lmkit.commands.completion", "completion", "Print a shell's completion script."),
+    "man": Command("lmkit.commands.man", "man", "Show a manual page, also where `man` does not find it."),
     "ngram count": Command(f"{NGRAM}.count", "count", "Count the n-grams of a text."),
     "ngram merge": Command(f"{NGRAM}.merge", "merge", "Merge count files: add up their counts."),
     "ngram fit": Command(f"{NGRAM}.fit", "fit", "Fit a smoothed n-gram model to a text or to counts."),
@@ -51,7 +54,7 @@ COMMANDS = {
     ),
     "ngram import": Command(f"{NGRAM}.convert", "import_", "Import an ARPA model or a table of counts."),
     "ngram export": Command(f"{NGRAM}.convert", "export", "Export a model as ARPA, or counts as a table."),
-    "bpe train": Command(f"{BPE}.train", "train", "Train a tokenizer: byte-pair encoding (BPE) or WordPiece."),
+    "bpe train": Command(f"{BPE}.train", "train", "Train a tokenizer: byte-pair encoding (BPE), WordPiece or unigram."),
     "bpe encode": Command(f"{BPE}.encode", "encode", "Encode text as ids or pieces."),
     "bpe decode": Command(f"{BPE}.decode", "decode", "Decode ids or pieces to text."),
     "bpe stats": Command(
@@ -66,7 +69,7 @@ COMMANDS = {
     "w2v compare": Command(f"{W2V}.compare", "compare", "Compare words: cosine similarity and Euclidean distance."),
     "w2v eval": Command(f"{W2V}.eval", "eval_", "Evaluate word vectors on analogies or word similarity."),
     "w2v pairs": Command(f"{W2V}.pairs", "pairs", "List the (centre, context) training pairs of a text."),
-    "w2v plot": Command(f"{W2V}.plot", "plot", "Plot word vectors on a plane by PCA or t-SNE."),
+    "w2v plot": Command(f"{W2V}.plot", "plot_words", "Plot word vectors on a plane by PCA or t-SNE."),
     "w2v import": Command(f"{W2V}.convert", "import_", "Import word vectors from another tool."),
     "w2v export": Command(f"{W2V}.convert", "export", "Export word vectors to another tool's format."),
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
@@ -81,6 +84,10 @@ COMMANDS = {
     "finetune classify": Command(f"{FINETUNE}.classify", "classify", "Train a classifier on labelled texts."),
     "finetune regress": Command(f"{FINETUNE}.regress", "regress", "Train a regressor on texts with numbers."),
     "finetune tag": Command(f"{FINETUNE}.tag", "tag", "Train a tagger on sentences whose words have labels."),
+    "finetune instruct": Command(
+        f"{FINETUNE}.instruct", "instruct", "Tune a language model on instructions and conversations."
+    ),
+    "finetune prefer": Command(f"{FINETUNE}.prefer", "prefer", "Align a language model with preferences (DPO)."),
     "finetune merge": Command(f"{FINETUNE}.merge", "merge", "Merge an adapter into its model."),
     "prompt zero-shot": Command(
         f"{PROMPT}.zero_shot", "zero_shot", "Make zero-shot prompts: an instruction and the item."
@@ -95,6 +102,7 @@ COMMANDS = {
         f"{PROMPT}.extract", "extract", "Make prompts for event extraction, and check the answers."
     ),
     "prompt answer": Command(f"{PROMPT}.answer", "answer", "Choose the most probable of given answers to each prompt."),
+    "prompt rank": Command(f"{PROMPT}.rank", "rank", "Rank the answers to each prompt by a model's likelihood."),
     "prompt ablate": Command(f"{PROMPT}.ablate", "ablate", "Measure the effect of example labels on accuracy."),
     "prompt search": Command(f"{PROMPT}.search", "search", "Rank prompt templates by accuracy on a development set."),
     "prompt tree": Command(f"{PROMPT}.tree", "tree", "Answer prompts by tree-of-thoughts search or self-consistency."),
@@ -111,6 +119,10 @@ COMMANDS = {
     "data mix": Command(f"{DATA}.mix", "mix", "Mix corpora into one by weights."),
     "data next": Command(f"{DATA}.texts", "next_", "List the next-token training examples of a text."),
     "data mask": Command(f"{DATA}.mask", "mask", "Mask tokens of a text: the training examples of BERT."),
+    "data spans": Command(
+        f"{DATA}.spans", "spans", "Replace spans of a text by sentinels: the training examples of T5."
+    ),
+    "data noise": Command(f"{DATA}.noise", "noise", "Add noise to a text: the training examples of BART."),
     "data nsp": Command(f"{DATA}.nsp", "nsp", "Make sentence pairs of a text, for next-sentence prediction."),
     "data format": Command(f"{DATA}.format", "format_", "Format examples as prompts and outputs for training."),
     "eval classify": Command("lmkit.commands.eval.classify", "classify", "Score predicted labels against gold labels."),
@@ -119,6 +131,10 @@ COMMANDS = {
     "eval prefer": Command(
         "lmkit.commands.eval.prefer", "prefer", "Measure how often a model prefers the chosen answers."
     ),
+    "eval instruct": Command(
+        "lmkit.commands.eval.instruct", "instruct", "Measure how often answers follow checkable instructions."
+    ),
+    "eval wins": Command("lmkit.commands.eval.wins", "wins", "Compute the win rate of answers against others."),
     "eval answers": Command("lmkit.commands.eval.answers", "answers", "Extract answers from texts and score them."),
     "eval em": Command("lmkit.commands.eval.em", "em", "Compute exact match and token F1 of answers, as in SQuAD."),
     "eval bleu": Command("lmkit.commands.eval.bleu", "bleu", "Compute BLEU and chrF of texts against references."),

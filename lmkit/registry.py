@@ -22,6 +22,7 @@ KINDS: Mapping[str, str] = {
     **{kind: family.model for kind, family in SEQ2SEQ.items()},
     "adapter": "lmkit.architectures.adapters:AdapterWeights",
     "bag-of-ngrams": "lmkit.linear_models.bag_of_ngrams:BagOfNgrams",
+    "linear-tagger": "lmkit.linear_models.linear_tagger:LinearTagger",
     "ngram": "lmkit.ngram.backoff_model:NGram",
     "ngram-counts": "lmkit.ngram.count_file:CountFile",
     "pretoken-counts": "lmkit.tokenization.bpe.pretoken_counts:PretokenCounts",
@@ -94,6 +95,9 @@ def load_folder(files: Mapping[str, memoryview], name: str) -> Any:
 
     Raises CheckpointError, with the folder's name, where it can't be used.
     """
+    tuned = fine_tuned_in(files, name)
+    if tuned is not None:
+        return import_module("lmkit.inference.fine_tuned").model_of(tuned)
     weights = weights_in(files, name)
     return imported(KINDS[weights.settings.kind])(weights)
 
@@ -101,6 +105,19 @@ def load_folder(files: Mapping[str, memoryview], name: str) -> Any:
 def weights_in(files: Mapping[str, memoryview], name: str) -> Any:
     """The weights in such a folder, and all that goes with them. Raises CheckpointError as `load_folder` does."""
     return _in_folder("read", files, name)
+
+
+def fine_tuned_in(files: Mapping[str, memoryview], name: str) -> Any | None:
+    """The body and the head of a classifier, regressor or tagger in such a folder; None where it has no such head."""
+    with _about(name):
+        encoders = import_module("lmkit.architectures.huggingface.encoder_folder")
+        return encoders.read_fine_tuned(files) if encoders.is_encoder(files) else None
+
+
+def architecture_in(files: Mapping[str, memoryview], name: str) -> str:
+    """What transformers calls the model in such a folder: an encoder's type, or another's architecture."""
+    found: str = _in_folder("architecture_in", files, name)
+    return found
 
 
 def tokenizer_in(files: Mapping[str, memoryview], name: str) -> Any:
@@ -127,7 +144,9 @@ def weights_of(data: memoryview, name: str, seen: Callable[[Content], None] = la
     """The weights of a neural model's checkpoint. Raises CheckpointError, with the file's name, for other kinds."""
     with _about(name):
         content = checkpoint.parse(data, name)
-        if content.kind == "encoder":
+        if content.kind in NETWORKS and head_kind(content.config) in TASKS:
+            model = import_module("lmkit.architectures.fine_tuned").FineTunedWeights
+        elif content.kind == "encoder":
             model = import_module("lmkit.architectures.encoder_model").LoadedEncoder
         elif content.kind in SEQ2SEQ:
             model = import_module("lmkit.architectures.seq2seq_model").LoadedSeq2Seq
@@ -203,9 +222,13 @@ def describe_arpa(data: memoryview, name: str) -> Record:
 
 def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any:
     with _about(name):
-        encoders = import_module("lmkit.architectures.huggingface.encoder_folder")
-        others = import_module("lmkit.architectures.huggingface.folder")
-        return getattr(encoders if encoders.is_encoder(files) else others, function)(files)
+        rooms = "lmkit.architectures.huggingface"
+        encoders = import_module(f"{rooms}.encoder_folder")
+        if encoders.is_encoder(files):
+            return getattr(encoders, function)(files)
+        pairs = import_module(f"{rooms}.seq2seq_folder")
+        others = import_module(f"{rooms}.folder")
+        return getattr(pairs if pairs.is_encoder_decoder(files) else others, function)(files)
 
 
 def _from_checkpoint(content: Content) -> Any:

@@ -41,6 +41,27 @@ hypothesis.settings.register_profile("thorough", PROFILE, max_examples=100)  # `
 hypothesis.settings.load_profile("gate")
 
 
+GOLDEN = (5**0.5 - 1) / 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of tests marked `few(n)` all but n parameter sets are slow; the n lie apart, where parameters are stacked too."""
+    sets: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("few") and not item.get_closest_marker("slow"):
+            sets.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for members in sets.values():
+        (count,) = members[0].get_closest_marker("few").args  # type: ignore[union-attr]
+        taken: set[int] = set()
+        step = 0
+        while len(taken) < min(count, len(members)):
+            taken.add(int(step * GOLDEN % 1 * len(members)))
+            step += 1
+        for index, member in enumerate(members):
+            if index not in taken:
+                member.add_marker("slow")
+
+
 # Texts.
 
 JUAN = b"yo soy Juan\nJuan yo soy\nyo no salto\n"

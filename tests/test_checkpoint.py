@@ -588,6 +588,7 @@ def tensor_places(data, name):
     return np.arange(8 + size + begin, 8 + size + end)
 
 
+@pytest.mark.few(10)
 @SEEDS
 @pytest.mark.parametrize("way", COMMANDS)
 @pytest.mark.parametrize("where", ["anywhere", "header", "key", "log10", "backoff", "offsets", "ranks"])
@@ -670,6 +671,7 @@ READ_BY_SOME = [
 ]
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(
     ("way", "place"),
     [pytest.param(*way.values, place, marks=way.marks) for way in ways(COMMANDS) for place in READ_BY_ALL]

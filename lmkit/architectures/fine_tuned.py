@@ -21,9 +21,11 @@ from lmkit.errors import CheckpointError
 Body = LoadedModel | LoadedEncoder
 
 
-def body_of(weights: Body) -> Body:
+def body_of(weights: "Body | FineTunedWeights") -> Body:
     """The same weights without a head of their own. Raises CheckpointError for a model without hidden states."""
     settings: Any
+    if isinstance(weights, FineTunedWeights):
+        return weights.body
     if isinstance(weights, LoadedEncoder):
         settings = replace(weights.settings, task=NO_HEAD, tied=True)
         names = settings.shapes()

@@ -121,6 +121,9 @@ class DiscriminatorHead(Head):
 
 CLASSIFY, REGRESS, TAG = TASKS = ("classify", "regress", "tag")
 FIRST, LAST, MEAN = POOLINGS = ("cls", "last", "mean")
+DENSE = ("", "tanh", "relu", "gelu")
+ANY_SIDES = 0
+"""The `sides` of a head that takes one text or two, as published ones do not say which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +131,8 @@ class TaskHead(Head):
     """W h + b of one vector h, (D,), or of a vector of each word: logits of labels, or a number.
 
     The vector is the state at the first token (`cls`), at the last one, or the mean over all but the start token; a
-    tagger's is that of each word's first piece, or of its last piece where the body reads from left to right.
+    tagger's is that of each word's first piece, or of its last piece where the body reads from left to right. With
+    `dense`, an activation, W reads f(V h + c) in place of h, as heads of published encoders do.
     """
 
     kind: ClassVar[str] = "task"
@@ -140,7 +144,11 @@ class TaskHead(Head):
     labels: tuple[str, ...] = ()
     pooling: str = MEAN
     sides: int = 1
-    """How many texts an item has."""
+    """How many texts an item has, or ANY_SIDES."""
+    dense: str = ""
+    """One of DENSE: f; empty where there is none."""
+    crf: bool = False
+    """Whether a tagger's labels are those of a `label_chain.LabelChain` over the logits."""
 
     @property
     def outputs(self) -> int:
@@ -149,17 +157,22 @@ class TaskHead(Head):
 
     def shapes(self) -> Shapes:
         """See `Head.shapes`."""
-        return linear("head", self.outputs, self.width, True)
+        own = linear("head", self.outputs, self.width, True)
+        own |= linear("head.dense", self.width, self.width, True) if self.dense else {}
+        size = self.outputs
+        chain: Shapes = {"head.transitions": (size, size), "head.starts": (size,), "head.ends": (size,)}
+        return own | (chain if self.crf else {})
 
     @property
     def products(self) -> int:
         """See `Head.products`."""
-        return self.outputs * self.width
+        return (self.outputs + (self.width if self.dense else 0)) * self.width
 
     def to_json(self) -> dict[str, Any]:
         """The head as a checkpoint's `head`."""
         labels = {} if self.task == REGRESS else {"labels": list(self.labels)}
-        return {"kind": self.task, "pooling": self.pooling, "sides": self.sides, "width": self.width, **labels}
+        more = {**({"dense": self.dense} if self.dense else {}), **({"crf": True} if self.crf else {})}
+        return {"kind": self.task, "pooling": self.pooling, "sides": self.sides, "width": self.width, **labels, **more}
 
     @classmethod
     def from_json(cls, values: object) -> "TaskHead":
@@ -167,14 +180,16 @@ class TaskHead(Head):
         found: Mapping[str, Any] = values if isinstance(values, Mapping) else {}
         task, labels = found.get("kind"), found.get("labels", [])
         named = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
-        sized = type(found.get("width")) is int and found.get("sides") in (1, 2)
-        if task not in TASKS or not named or not sized or found.get("pooling") not in POOLINGS:
+        sized = type(found.get("width")) is int and found.get("sides") in (ANY_SIDES, 1, 2)
+        chosen = found.get("pooling") in POOLINGS and found.get("dense", "") in DENSE
+        if task not in TASKS or not named or not sized or not chosen:
             raise CheckpointError("damaged checkpoint: the head of a fine-tuned model is absent or invalid")
         if task != REGRESS and len(labels) < 2:
             raise CheckpointError("damaged checkpoint: a head without labels")
         return cls(
-            task=task, width=found["width"], labels=tuple(labels), pooling=found["pooling"], sides=found["sides"]
-        )
+            task=task, width=found["width"], labels=tuple(labels), pooling=found["pooling"], sides=found["sides"],
+            dense=found.get("dense", ""), crf=found.get("crf") is True and task == TAG,
+        )  # fmt: skip
 
 
 def head_kind(config: Mapping[str, Any]) -> str:

@@ -257,6 +257,11 @@ class ConditionalModel:
         return self.model.source_tokenizer
 
     @property
+    def target_limit(self) -> int | None:
+        """See `EncoderDecoder.target_limit`."""
+        return self.model.target_limit
+
+    @property
     def signature(self) -> Mapping[str, str]:
         """See `LanguageModel.signature`."""
         return self.model.signature

@@ -1,18 +1,15 @@
 """`lmkit completion`: the shell's completion script."""
 
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-import lmkit
 from lmkit.commands.options.standard import Output, Run, choice
 from lmkit.errors import MissingError
-from lmkit.io import outputs, streams
+from lmkit.io import installation, outputs, streams
 
 FILES = {"bash": "lmkit.bash", "zsh": "_lmkit", "fish": "lmkit.fish"}
-INSTALLED = {"bash": "bash-completion/completions/lmkit", "zsh": "site-functions/_lmkit", "fish": "lmkit.fish"}
 
 
 def completion(
@@ -37,10 +34,9 @@ def completion(
 
 def _script(shell: str) -> Path:
     """The script beside a checkout's package, or where the installer put it. Raises MissingError."""
-    beside = Path(lmkit.__file__).resolve().parent.parent / "completions" / FILES[shell]
-    if beside.is_file():
-        return beside
-    for file in metadata.files("lmkit-cli") or []:
-        if str(file).endswith(INSTALLED[shell]):
-            return Path(str(file.locate()))
-    raise MissingError(f"the completion script of {shell} is not installed", hint="reinstall lmkit-cli from its wheel")
+    script = installation.shared_file(f"completions/{FILES[shell]}")
+    if script is None:
+        raise MissingError(
+            f"the completion script of {shell} is not installed", hint="reinstall lmkit-cli from its wheel"
+        )
+    return script

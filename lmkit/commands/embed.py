@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmkit.commands import embed_sentences
+from lmkit.commands.loading import encoders, running_text, scoring_models
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading import running_text, scoring_models
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, ModelOption, Output, Run, choice
 from lmkit.commands.options.text_input import TextFiles, TextInput
@@ -129,7 +129,7 @@ def embed(
     from lmkit.inference.encoder import EncoderModel
 
     names, texts = opening.sources([model] if model is not None else [], files)
-    opened, by_token = opening.open_any(names[0]), each == "token" or token is not None
+    opened, by_token = encoders.without_head(opening.open_any(names[0])), each == "token" or token is not None
     tokenizer = opening.tokenizer_of(opened, names[0])
     reader = running_text.text_reader(encoding_errors, text_input.source, raw=tokenizer.accepts_any_bytes, eager=True)
     show = partial(_show, by_token=by_token, cosine=cosine, as_json=json, as_array=form == "npy")

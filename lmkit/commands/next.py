@@ -7,6 +7,7 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
+from lmkit.commands.options.figures import Plot, Term
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.sampling import FILTERS, FilterOptions
 from lmkit.commands.options.standard import (
@@ -23,6 +24,8 @@ from lmkit.commands.options.standard import (
 )
 from lmkit.errors import UsageError
 from lmkit.io import outputs, streams
+from lmkit.io.figures import charts, files
+from lmkit.io.figures.style import SOLID, shown_token
 from lmkit.io.records import Table, cell
 from lmkit.io.tables import bars
 from lmkit.protocols import is_conditional
@@ -35,7 +38,7 @@ ROUNDING = 1e-3
 SECTIONS = {
     "Input": ("model", "prompt", "parse_special", "bos", "window"),
     "Sampling": (*FILTERS, "order"),
-    "Output": ("top", "everything", "logits", "plot", "json", "output"),
+    "Output": ("top", "everything", "logits", "term", "plot", "json", "output"),
     "Speed": ("threads", "device"),
 }
 
@@ -51,7 +54,8 @@ def next_token(
     logits: Annotated[
         bool, typer.Option("--logits", help="Show logits too: the model's outputs before softmax and filters.")
     ] = False,
-    plot: Annotated[bool, typer.Option("--plot", help="Draw probabilities as bars.")] = False,
+    term: Term = False,
+    plot: Plot = None,
     *,
     filters: FilterOptions,
     parse_special: ParseSpecial = False,
@@ -71,15 +75,17 @@ def next_token(
     drawn from; the unknown token then has probability zero. Without filters they are those that `lmkit
     score` uses. A warning reports probabilities that do not sum to 1 (ARPA files, stupid backoff).
 
+    --term and --plot draw bars, with filters beside the probabilities of the model.
+
     --logits shows a neural model's outputs before softmax, or an n-gram model's log-probabilities in nats.
 
     Examples:
       lmkit next -m model.lm --prompt "once upon a" --top 5
       lmkit next -m model.lm --prompt "the" --all --json
-      lmkit next -m model.lm --temperature 0.5 --top-k 20 --plot
+      lmkit next -m model.lm --temperature 0.5 --top-k 20 --plot next.svg
     """
-    if plot and (json or logits):
-        raise UsageError(f"--plot and {'--json' if json else '--logits'} exclude each other")
+    if term and (json or logits):
+        raise UsageError(f"--term and {'--json' if json else '--logits'} exclude each other")
     name = model if model is not None else streams.STDIN
     opening.use_threads(threads, name)
     _ = filters.filtering.names  # a wrong order is reported before a model is opened
@@ -91,8 +97,14 @@ def next_token(
     records = next_records(
         run, name, opened, data, filters, top=None if everything else top, window=window, logits=logits
     )
+    if plot is not None:
+        before = None
+        if filters.filtering.used:
+            plain = next_records(run, name, opened, data, FilterOptions(), window=window, quiet=True)
+            before = {record["id"]: record["probability"] for record in plain}
+        files.write(plot, _figure(prompt, records, before))
     with outputs.open_output(output) as out:
-        if plot:
+        if term:
             for line in bars(
                 [(cell(r["token"]), cell(r["probability"]), r["probability"]) for r in records], out.columns
             ):
@@ -103,23 +115,27 @@ def next_token(
 
 def next_records(
     run: Run, name: str, model: "StoredModel", prompt: bytes, filters: FilterOptions, *, top: int | None = None,
-    window: bool = False, logits: bool = False,
+    window: bool = False, logits: bool = False, quiet: bool = False,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """The `top` most probable tokens after a prompt, or all of them, as records. Raises DataError for the prompt."""
+    """The `top` most probable tokens after a prompt, or all of them, as records; `quiet`: without warnings.
+
+    Raises DataError for the prompt.
+    """
     import numpy as np
 
     from lmkit.evaluation import perplexity
     from lmkit.generation import log_softmax, prompt_encoding
 
     chain = filters.filtering.chain()
-    scoring_models.tell_unknown(run, model, prompt)
+    if not quiet:
+        scoring_models.tell_unknown(run, model, prompt)
     state = prompt_encoding.state_after(model, prompt_encoding.seen(model, prompt, window=window))
     logs = model.next(state)
     if filters.filtering.used:
         logs = log_softmax.normalise(logs)
         logs[prompt_encoding.never(model, unknown=False)] = -np.inf  # nor tokens that are never drawn
         logs = log_softmax.normalise(chain(logs[None]).spread(len(logs))[0])
-    else:
+    elif not quiet:
         _tell_sum(run, name, logs)
     raw = _logits(model, state) if logits else None
     return [
@@ -130,6 +146,18 @@ def next_records(
         }
         for token in log_softmax.ranked(logs, top)
     ]  # fmt: skip
+
+
+def _figure(prompt: str, records: list[dict[str, Any]], before: dict[int, float] | None) -> charts.Figure:
+    """Bars of the tokens' probabilities; with filters, beside those before them."""
+    names = [shown_token(record["token"]) for record in records]
+    after = [record["probability"] for record in records]
+    series = [charts.Bars("", after)]
+    if before is not None:
+        model = charts.Bars("the model's", [before[record["id"]] for record in records], color=SOLID)
+        series = [model, charts.Bars("drawn from", after, color=0)]
+    title = f"Next token after “{prompt}”" if prompt else "First token"
+    return charts.bars(title, names, series, y="probability", flat=True)
 
 
 def _tell_sum(run: Run, name: str, logs: "F64") -> None:

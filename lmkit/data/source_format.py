@@ -1,4 +1,4 @@
-"""The special tokens around the sources of an encoder-decoder. Knows no model and no tokenizer."""
+"""The special tokens around sources of an encoder-decoder, and before its targets. Knows no model, no tokenizer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +16,8 @@ class SourceFormat:
 
     before: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
+    target: tuple[int, ...] = ()
+    """What is given of each target behind the start token, and not predicted, as BART's `<s>`."""
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> "SourceFormat":
@@ -29,14 +31,17 @@ class SourceFormat:
 
     def to_json(self) -> dict[str, Any]:
         """The form as a JSON object."""
-        return {"after": list(self.after), "before": list(self.before)}
+        given = {"target": list(self.target)} if self.target else {}
+        return {"after": list(self.after), "before": list(self.before), **given}
 
     @classmethod
     def from_json(cls, values: object, size: int) -> "SourceFormat":
         """The form out of a checkpoint with `size` tokens of sources. Raises CheckpointError for other values."""
         found = values if isinstance(values, Mapping) else {}
-        before, after = found.get("before"), found.get("after")
-        tokens = before + after if isinstance(before, list) and isinstance(after, list) else []
-        if tokens and all(type(token) is int and 0 <= token < size for token in tokens):
-            return cls(tuple(before or ()), tuple(after or ()))
+        before, after, target = found.get("before"), found.get("after"), found.get("target", [])
+        lists = [one for one in (before, after, target) if isinstance(one, list)]
+        tokens = [token for one in lists for token in one]
+        known = all(type(token) is int and 0 <= token < size for token in tokens)
+        if len(lists) == 3 and known and tokens != target:
+            return cls(*(tuple(one) for one in lists))
         raise CheckpointError("damaged checkpoint: the settings of how the model reads sources are invalid")

@@ -14,8 +14,11 @@ def ends_of(form: SequenceFormat) -> tuple[int, ...]:
 def never(model: LanguageModel, *, unknown: bool) -> list[int]:
     """Tokens that are not drawn: the start token, and the unknown one unless `unknown`.
 
-    Models whose line ends are text are other makers', to whom every token may follow.
+    Models whose line ends are text are other makers', to whom every token may follow; others may say themselves what
+    is not drawn.
     """
+    if model.form.barred is not None:
+        return list(model.form.barred)
     if model.form.newline_id is None:
         return []
     specials = model.tokenizer.specials

@@ -1,12 +1,34 @@
 """A batch of sequences decoded by a transformer, each in a window of its own. Knows no weights."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
-from lmkit.inference.kv_cache import State, moves
-from lmkit.inference.transformer_layers import Decoder
-from lmkit.protocols import F32
+from lmkit.inference.kv_cache import RowCache, State, moves
+from lmkit.inference.linear import LMHead
+from lmkit.protocols import F32, I32, I64
+
+
+class RowDecoder(Protocol):
+    """The arithmetic of rows that advance side by side; D numbers before the head."""
+
+    @property
+    def width(self) -> int:
+        """D."""
+
+    @property
+    def head(self) -> LMHead:
+        """What multiplies them."""
+
+    def row_cache(self) -> RowCache:
+        """A cache of no rows."""
+
+    def step(self, cache: RowCache, ids: I32) -> F32:
+        """What the head multiplies behind one more token of each of the first B rows, (B,) to (B, D)."""
+
+    def begin(self, cache: RowCache, rows: I64, ids: I32) -> None:
+        """Rows become windows of their own that begin with ids, (B, T)."""
 
 
 class TransformerRows:
@@ -16,7 +38,9 @@ class TransformerRows:
     `stride` tokens is run again, of all rows whose windows are full together.
     """
 
-    def __init__(self, decoder: Decoder, states: Sequence[State], context: int, stride: int, batch_tokens: int) -> None:
+    def __init__(
+        self, decoder: RowDecoder, states: Sequence[State], context: int, stride: int, batch_tokens: int
+    ) -> None:
         self._decoder = decoder
         self._context, self._stride, self._batch_tokens = context, stride, batch_tokens
         self._cache = decoder.row_cache()

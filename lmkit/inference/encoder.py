@@ -6,6 +6,7 @@ sequences of one length side by side.
 N tokens, S sequences, M places, D width, H heads, W head width, V vocabulary.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -15,11 +16,12 @@ import numpy as np
 from lmkit.architectures.encoder import GATED, EncoderConfig
 from lmkit.architectures.encoder_model import EncoderBase, LoadedEncoder
 from lmkit.architectures.positions import rotary_table
+from lmkit.architectures.seq2seq_transformer import Seq2SeqTransformerConfig
 from lmkit.checkpoint import Array
 from lmkit.errors import DataError
 from lmkit.inference import functional
 from lmkit.inference.linear import NEAR, FusedLinear, products
-from lmkit.protocols import F32, I32, Floats
+from lmkit.protocols import F32, I32, AttentionParts, Floats
 
 ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
     "gelu": functional.gelu_erf,
@@ -46,8 +48,8 @@ class EncoderModel(EncoderBase):
                 x = layer(x, lengths, self._turns.get(layer.is_global))
             return self._norm("norm", x) if self.settings.norm == "pre" else x
 
-    def attention(self, ids: I32) -> F32:
-        """What each token of one sequence, special ones among them, takes from each, (N,) to (layers, heads, N, N).
+    def attention(self, ids: I32) -> AttentionParts:
+        """What each token of one sequence, (N,), special ones among them, takes from each.
 
         Raises DataError for more tokens than the context.
         """
@@ -58,9 +60,9 @@ class EncoderModel(EncoderBase):
             x = self._embedded(ids, np.zeros(len(ids), dtype=np.int32), [len(ids)])
             for layer in self._layers:
                 turns = self._turns.get(layer.is_global)
-                found.append(layer.weights(x, turns))
+                found.append(layer.attention(x, turns))
                 x = layer(x, [len(ids)], turns)
-        return np.stack(found)
+        return AttentionParts(*(np.stack(part) for part in zip(*found, strict=True)))
 
     def _embedded(self, ids: I32, segments: I32, lengths: Sequence[int]) -> F32:
         tensors, settings = self.weights.tensors, self.settings
@@ -70,7 +72,7 @@ class EncoderModel(EncoderBase):
         if settings.positions == "learned":
             x += np.concatenate([tensors["embed_positions.weight"][:length] for length in lengths])
         x = self._norm("embed_norm", x)
-        return _linear(tensors, "embed_proj")(x) if "embed_proj.weight" in tensors else x
+        return linear_maps(tensors, "embed_proj")(x) if "embed_proj.weight" in tensors else x
 
     def _norm(self, name: str, x: F32) -> F32:
         normed: F32 = norm(self.settings, self.weights.tensors, name)(x)
@@ -82,7 +84,7 @@ class EncoderModel(EncoderBase):
         self.check_fills()
         act = ACTIVATIONS[self.settings.plain_activation]
         with np.errstate(over="ignore"):
-            x = self._norm("mlm.norm", act(_linear(tensors, "mlm.transform")(hidden)))
+            x = self._norm("mlm.norm", act(linear_maps(tensors, "mlm.transform")(hidden)))
         table = tensors["embed_tokens.weight" if self.settings.tied else "mlm.decoder.weight"]
         logits: Any = products(x, [table], tensors["mlm.decoder.bias"])
         found: F32 = functional.log_softmax(logits)[:, : self.tokenizer.size]
@@ -90,20 +92,22 @@ class EncoderModel(EncoderBase):
 
     def pooled(self, first: F32) -> F32:
         """tanh(W h + b) of the hidden vectors of first tokens, (S, D) to (S, D)."""
-        return np.tanh(_linear(self.weights.tensors, "pooler")(first))
+        return np.tanh(linear_maps(self.weights.tensors, "pooler")(first))
 
     def pair_logits(self, pooled: F32) -> F32:
         """Logits, (S, 2), that the second text does not follow the first, and that it does, of `pooled`, (S, D)."""
-        return _linear(self.weights.tensors, "pair")(pooled)
+        return linear_maps(self.weights.tensors, "pair")(pooled)
 
     def discriminator_logits(self, hidden: F32) -> F32:
         """Logits that tokens were replaced, (N,), of hidden vectors, (N, D)."""
         tensors, act = self.weights.tensors, ACTIVATIONS[self.settings.plain_activation]
-        inner: Any = act(_linear(tensors, "discriminator.dense")(hidden))
-        return _linear(tensors, "discriminator.score")(inner)[:, 0]
+        inner: Any = act(linear_maps(tensors, "discriminator.dense")(hidden))
+        return linear_maps(tensors, "discriminator.score")(inner)[:, 0]
 
 
-def norm(settings: EncoderConfig, tensors: Mapping[str, Array], name: str) -> Callable[[Any], Any]:
+def norm(
+    settings: EncoderConfig | Seq2SeqTransformerConfig, tensors: Mapping[str, Array], name: str
+) -> Callable[[Any], Any]:
     """A norm by its name."""
     weight, bias, epsilon = tensors[f"{name}.weight"], tensors.get(f"{name}.bias"), settings.norm_epsilon
     if settings.normalisation == "rmsnorm":
@@ -111,7 +115,7 @@ def norm(settings: EncoderConfig, tensors: Mapping[str, Array], name: str) -> Ca
     return lambda x: functional.layer_norm(x, weight, bias, epsilon)
 
 
-def _linear(tensors: Mapping[str, Array], *names: str) -> FusedLinear:
+def linear_maps(tensors: Mapping[str, Array], *names: str) -> FusedLinear:
     """Linear maps by their names, with the biases that they have."""
     biases = [tensors[f"{name}.bias"] for name in names if f"{name}.bias" in tensors]
     return FusedLinear([tensors[f"{name}.weight"] for name in names], biases)
@@ -127,11 +131,11 @@ class _Layer:
         self._settings = settings
         self.is_global = settings.is_global(number)
         self._reach = None if self.is_global else settings.local_window // 2
-        self._qkv = _linear(tensors, *(f"self_attn.{part}_proj" for part in "qkv"))
-        self._out = _linear(tensors, "self_attn.o_proj")
+        self._qkv = linear_maps(tensors, *(f"self_attn.{part}_proj" for part in "qkv"))
+        self._out = linear_maps(tensors, "self_attn.o_proj")
         self._gated = settings.activation in GATED
-        self._up = _linear(tensors, *(("mlp.gate_proj", "mlp.up_proj") if self._gated else ("mlp.up_proj",)))
-        self._down = _linear(tensors, "mlp.down_proj")
+        self._up = linear_maps(tensors, *(("mlp.gate_proj", "mlp.up_proj") if self._gated else ("mlp.up_proj",)))
+        self._down = linear_maps(tensors, "mlp.down_proj")
         self._act = ACTIVATIONS[settings.plain_activation]
         self._scales = [tensors.get(f"self_attn.{part}_norm.weight") for part in "qk"]
         self._before = norm(settings, tensors, "input_layernorm") if "input_layernorm.weight" in tensors else _same
@@ -150,9 +154,9 @@ class _Layer:
     def _mlp(self, x: F32) -> F32:
         up = self._up(x)
         if not self._gated:
-            return self._down(_by_rows(self._act, up))
+            return self._down(by_rows(self._act, up))
         gate, up = up[:, : self._settings.hidden], up[:, self._settings.hidden :]
-        inner: F32 = _by_rows(self._act, gate)
+        inner: F32 = by_rows(self._act, gate)
         inner *= up
         return self._down(inner)
 
@@ -160,7 +164,7 @@ class _Layer:
         heads, width = self._settings.heads, self._settings.head_width
         parts = self._qkv(x).reshape(len(x), 3, heads, width)
         mixed = np.empty((len(x), heads * width), dtype=np.float32)
-        for begin, rows, length in _runs(lengths):
+        for begin, rows, length in runs(lengths):
             some = slice(begin, begin + rows * length)
             q, k, v = (parts[some, one].reshape(rows, length, heads, width).swapaxes(1, 2) for one in range(3))
             q, k = (self._placed(one, scale, length, turns) for one, scale in zip((q, k), self._scales, strict=True))
@@ -175,15 +179,15 @@ class _Layer:
             mixed[some] = out.swapaxes(1, 2).reshape(rows * length, -1)
         return self._out(mixed)
 
-    def weights(self, x: F32, turns: tuple[F32, F32] | None) -> F32:
-        """The attention weights of one sequence, (N, D) to (H, N, N)."""
+    def attention(self, x: F32, turns: tuple[F32, F32] | None) -> tuple[F32, F32, F32]:
+        """Weights, (H, N, N), scaled queries and keys, (H, N, W), of one sequence, (N, D)."""
         heads, width = self._settings.heads, self._settings.head_width
         seen = x if self._settings.norm == "post" else self._before(x)
         parts = self._qkv(seen).reshape(len(x), 3, heads, width)
         q, k, v = (parts[:, one].swapaxes(0, 1) for one in range(3))
         q, k = (self._placed(one, scale, len(x), turns) for one, scale in zip((q, k), self._scales, strict=True))
         found: F32 = functional.attention(q, k, v, mask=self._mask(len(x), 0, len(x)))[1]
-        return found
+        return found, q / np.float32(math.sqrt(width)), k
 
     def _placed(self, x: Any, scale: F32 | None, length: int, turns: tuple[F32, F32] | None) -> Any:
         """Queries or keys, (R, H, L, W), normed and turned."""
@@ -199,7 +203,7 @@ class _Layer:
         return np.abs(places[begin:end, None] - places) <= self._reach
 
 
-def _by_rows(function: Callable[[Any], Any], x: F32) -> F32:
+def by_rows(function: Callable[[Any], Any], x: F32) -> F32:
     """A function of each number, some rows at a time, which stay in a near cache meanwhile."""
     found = np.empty(x.shape, dtype=np.float32)
     step = max(1, NEAR // x.shape[1])
@@ -220,7 +224,7 @@ def _rotary(settings: EncoderConfig) -> dict[bool, tuple[F32, F32]]:
     return {far: rotary_table(theta, settings.head_width, settings.context) for far, theta in thetas.items()}
 
 
-def _runs(lengths: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+def runs(lengths: Sequence[int]) -> Iterator[tuple[int, int, int]]:
     """Sequences of one length that lie side by side: the first token, how many sequences, how long each is."""
     begin = 0
     for length, alike in groupby(lengths):

@@ -3,7 +3,8 @@
 Items are run one by one, so that no number depends on which others there are. N items, D width, K labels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,13 @@ from lmkit.architectures.fine_tuned import FineTunedWeights, item_format
 from lmkit.architectures.heads import CLASSIFY, FIRST, MEAN, REGRESS
 from lmkit.checkpoint import Checkpoint
 from lmkit.data.item_sequences import ItemSequence
+from lmkit.inference import functional
+from lmkit.label_chain import LabelChain
 from lmkit.protocols import F32, F64
+
+_ACTIVATIONS: Mapping[str, Callable[[F32], F32]] = {
+    "tanh": np.tanh, "relu": functional.relu, "gelu": functional.gelu_erf,
+}  # fmt: skip
 
 
 class FineTunedModel:
@@ -23,7 +30,8 @@ class FineTunedModel:
     def __init__(self, weights: FineTunedWeights) -> None:
         self.weights, self.head, self.kind, self.digest = weights, weights.head, weights.kind, weights.digest
         self._format = item_format(weights.body)
-        self._body: Any = imported(NETWORKS[weights.kind].model)(weights.body)
+        self.body: Any = imported(NETWORKS[weights.kind].model)(weights.body)
+        """The model under the head."""
 
     @property
     def sides(self) -> int:
@@ -43,9 +51,9 @@ class FineTunedModel:
         """The states of the tokens of an item, (N', D), but for a start token."""
         states: F32
         if isinstance(self.weights.body, LoadedEncoder):
-            states = self._body.hidden_states(item.ids, item.segments, [len(item.ids)])
+            states = self.body.hidden_states(item.ids, item.segments, [len(item.ids)])
             return states
-        states = self._body.vectors(item.ids[item.start :])
+        states = self.body.vectors(item.ids[item.start :])
         return states
 
     def _outputs(self, items: Sequence[tuple[str, ...]]) -> F64:
@@ -53,7 +61,10 @@ class FineTunedModel:
         return np.stack([self._headed(self._pooled(self._states(self._format.item(item)))) for item in items])
 
     def _headed(self, vectors: F32) -> F64:
-        """W h + b of vectors, (..., D)."""
+        """W h + b of vectors, (..., D), after the dense layer where the head has one."""
+        if self.head.dense:
+            weight, bias = (self.weights.tensors[f"head.dense.{part}"] for part in ("weight", "bias"))
+            vectors = _ACTIVATIONS[self.head.dense](vectors @ weight.T + bias)
         weight, bias = (self.weights.tensors[name].astype(np.float64) for name in ("head.weight", "head.bias"))
         found: F64 = vectors.astype(np.float64) @ weight.T + bias
         return found
@@ -63,7 +74,7 @@ class FineTunedModel:
         if self.head.pooling == FIRST:
             body = self.weights.body
             pools = isinstance(body, LoadedEncoder) and body.settings.pooler
-            pooled = (self._body.pooled(states[:1]) if pools else states)[0]
+            pooled = (self.body.pooled(states[:1]) if pools else states)[0]
             return pooled
         pooled = states.mean(axis=0) if self.head.pooling == MEAN else states[-1]
         return pooled
@@ -107,12 +118,24 @@ class FineTunedTagger(FineTunedModel):
         return [self._labels(words) for words in sentences]
 
     def _labels(self, words: Sequence[str]) -> list[str]:
-        item = self._format.words(words)
-        states = self._states(item)
-        before = 0 if isinstance(self.weights.body, LoadedEncoder) else item.start
-        found = self._headed(states[item.words - before]).argmax(axis=1).tolist() if len(item.words) else []
-        known = [self.head.labels[number] for number in found]
-        return known + ["O"] * (len(words) - len(known))
+        emissions = np.concatenate([np.zeros((0, self.head.outputs)), *self._emissions(words)])
+        found = self._chain.best(emissions) if self._chain is not None else emissions.argmax(axis=1)
+        return [self.head.labels[number] for number in found.tolist()]
+
+    def _emissions(self, words: Sequence[str]) -> Iterator[F64]:
+        """The numbers of the head for each word, in parts."""
+        for item in self._format.word_windows(words):
+            before = 0 if isinstance(self.weights.body, LoadedEncoder) else item.start
+            if len(item.words):
+                yield self._headed(self._states(item)[item.words - before])
+
+    @cached_property
+    def _chain(self) -> LabelChain | None:
+        """What a head with a conditional random field puts on the numbers of words."""
+        if not self.head.crf:
+            return None
+        names = ("transitions", "starts", "ends")
+        return LabelChain(*(self.weights.tensors[f"head.{name}"].astype(np.float64) for name in names))
 
 
 _CLASSES = {CLASSIFY: FineTunedClassifier, REGRESS: FineTunedRegressor}

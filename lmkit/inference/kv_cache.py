@@ -44,10 +44,14 @@ class Cache:
         self.filled = state.length
         return self
 
+    def empty(self) -> "Cache":
+        """A cache of the same kind without room."""
+        layers, heads, _, width = self.keys.shape
+        return Cache(layers, heads, width, 0)
+
     def _branch(self, length: int) -> "Cache":
         """A cache of its own that begins with the first `length` tokens."""
-        layers, heads, _, width = self.keys.shape
-        made = Cache(layers, heads, width, 0)
+        made = self.empty()
         made._take(self, length, max(CAPACITY, length + length // 2))
         return made
 

@@ -1,4 +1,4 @@
-"""How lmkit was installed, and the command that adds a package to it there. Runs nothing."""
+"""How lmkit was installed: its files beside the code, and the command that adds a package. Runs nothing."""
 
 import os
 import re
@@ -8,13 +8,37 @@ import sys
 from contextlib import suppress
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
+
+import lmkit
 
 DISTRIBUTION = "lmkit-cli"
 PIPX, UV_TOOL = "pipx_metadata.json", "uv-receipt.toml"
 """Files in the environments that these tools make for a program."""
+INSTALLED = {
+    "completions/lmkit.bash": "bash-completion/completions/lmkit",
+    "completions/_lmkit": "site-functions/_lmkit",
+    "completions/lmkit.fish": "vendor_completions.d/lmkit.fish",
+}
+"""Files of a checkout that have another name where they are installed."""
 _DEVELOPING = re.compile(r"extra == ['\"](test|dev)['\"]")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def shared_file(name: str) -> Path | None:
+    """A file of the manual or of the completions, such as `man/man1/lmkit.1`: in a checkout, or where it was installed.
+
+    None where it is neither.
+    """
+    beside = Path(lmkit.__file__).resolve().parent.parent / name
+    if beside.is_file():
+        return beside
+    ending = INSTALLED.get(name, f"share/{name}")
+    for file in metadata.files(DISTRIBUTION) or ():
+        if str(file).endswith(ending):
+            return Path(str(file.locate()))
+    return None
 
 
 def adding(package: str) -> str:

@@ -59,6 +59,7 @@ def texts_of(model: Any, stepper: Any, requests: list[Request], **options: Any) 
     return {event.request.label: event for event in completions(events)}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("seed", TWENTY)
 def test_texts_are_those_of_transformers_to_the_token(seed: int, tmp_path: Path) -> None:
     theirs, words = saved(tmp_path / "model", seed)
@@ -76,6 +77,7 @@ def test_texts_are_those_of_transformers_to_the_token(seed: int, tmp_path: Path)
         assert (one.finish_reason == "eos") == bool(one.closing) == (len(one.ids) < 30)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("seed", TWENTY)
 def test_beams_end_at_every_end(seed: int, tmp_path: Path) -> None:
     saved(tmp_path / "model", seed)
@@ -87,6 +89,7 @@ def test_beams_end_at_every_end(seed: int, tmp_path: Path) -> None:
         assert (found.finish_reason == "eos") == (bool(found.closing) and found.closing[0] in ends)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("seed", TWENTY)
 def test_texts_begin_as_those_of_the_tokenizer(seed: int, tmp_path: Path) -> None:
     """Likelihoods of continuations are those that transformers' tokenizer and model give, by default on both sides."""
@@ -218,6 +221,7 @@ def test_a_checkpoint_and_a_folder_carry_it_all(tmp_path: Path, lmkit: Callable[
     assert (loaded.temperature, loaded.eos_token_id) == (0.6, theirs.generation_config.eos_token_id)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_folder_written_anew_begins_and_ends_texts_as_before(seed: int, tmp_path: Path) -> None:
     from lmkit.architectures.huggingface.export import write

@@ -235,6 +235,7 @@ def test_models_that_are_not_there(name, fails, shelf, write):
     assert ": .: no config.json in the folder\n" in stderr or ": .: no tokenizer in the folder" in stderr
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize(
     "data",
@@ -351,6 +352,7 @@ OVERWRITING = {
 }
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(
     ("name", "target"),
     [(name, word) for name, words in OVERWRITING.items() for word in dict.fromkeys(words) if "." in word],

@@ -154,6 +154,7 @@ def test_heads_do_not_change_the_count(heads):
     )
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "arguments",
     [("sample", "--max-tokens", "5"), ("next",), ("info",), ("compress", "-q", "text")],

@@ -181,7 +181,7 @@ def widths(done):
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_bars_are_as_wide_as_tokens_are_probable(columns, lmkit, shelf, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
-    done = lmkit("next", "--plot", "-m", shelf["four.arpa"])
+    done = lmkit("next", "--term", "-m", shelf["four.arpa"])
     assert [line.split()[:2] for line in done.lines] == [["a", "0.5"], ["b", "0.3"], ["c", "0.15"], ["d", "0.05"]]
     assert max(map(len, done.lines)) == columns
     longest = widths(done)[0]
@@ -192,12 +192,12 @@ def test_bars_are_as_wide_as_tokens_are_probable(columns, lmkit, shelf, monkeypa
 def test_bars_of_odd_tokens(lmkit, write, fails, shelf):
     write("text.txt", "中中\ta\n".encode())
     lmkit("ngram", "fit", "--tokens", "char", "--order", "1", "--smoothing", "wb", "text.txt", "-q", "-o", "m.lm")
-    lines = lmkit("next", "-m", "m.lm", "--plot", "-k", "3").lines
+    lines = lmkit("next", "-m", "m.lm", "--term", "-k", "3").lines
     assert len(lines) == 3
     assert lines[0].startswith("中  ")
     assert {line.index("0.") + line.count("中") for line in lines} == {len("</s>  ")}
     for other in ("--json", "--logits"):
-        fails(2, "next", "-m", shelf["four.arpa"], "--plot", other)
+        fails(2, "next", "-m", shelf["four.arpa"], "--term", other)
 
 
 def test_a_table(lmkit, shelf):

@@ -77,6 +77,7 @@ def refused(fails, name, option, value):
     assert len(error) < 500
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("name", dict(NUMERIC))
 def test_numbers_out_of_range_are_usage_errors(name, fails):
     for place, option in enumerate(numeric(name)):
@@ -139,6 +140,7 @@ FILES = {
 }  # fmt: skip
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("command", FILES)
 def test_numbers_in_files(command, lmkit, shelf, write):
     write("text.txt", b"a\n")

@@ -86,6 +86,7 @@ def answers():
     return {}
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_records_are_read_as_their_lines_are(name, form, lmkit, shelf, write, answers):

@@ -93,6 +93,7 @@ def holds(model, lines, end):
     assert 8 * len(there_and_back(model, text, 1 << 16)) <= bits(model, text) + 64
 
 
+@pytest.mark.few(6)
 @settings(max_examples=4)
 @given(lines=LINES, end=st.sampled_from(["\n", ""]))
 @example(lines=["the cat sat on the mat", "", "", "the dog", "", "a bird sang in the tree"] * 3, end="\n")
@@ -112,6 +113,7 @@ def test_so_does_a_text_whose_line_ends_are_tokens(name, reading, lines, end):
     holds(model, lines, end)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", [*STREAMS, *AS_IT_IS])
 @settings(max_examples=6)
 @given(text=TEXT)
@@ -122,6 +124,7 @@ def test_any_bytes_come_back(name, text, reading):
     there_and_back(reading(name), text)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", [*STREAMS, *AS_IT_IS])
 def test_long_texts_in_parts(name, reading, monkeypatch):
     texts = [b"the cat saw\na bird " * 20, b"the dragon\tsaw a  bird\n\n" * 10, b"dragon" * 60, b"\xff\n" * 50]

@@ -57,6 +57,7 @@ def pieces(data, size):
     return (data[at : at + size] for at in range(0, len(data), size))
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", MODELS)
 def test_awkward_texts_come_back(name, opened):
     for text in AWKWARD:
@@ -67,6 +68,7 @@ def test_every_kind_of_model_brings_text_back(model):
     there_and_back(model, b"the cat  saw\tthe dragon\r\n\xff <unk> \xc3\xb1\n")
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", MODELS)
 @settings(max_examples=30)
 @given(text=TEXT)
@@ -85,6 +87,7 @@ WORDS = st.sampled_from(["the", "cat", "a", "dog", "saw", "niña", "árbol", "ma
 LINES = st.lists(st.lists(WORDS, max_size=9).map(" ".join), max_size=12)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", [name for name in MODELS if "stupid" not in name and "hand" not in name])
 @settings(max_examples=40)
 @given(lines=LINES, end=st.sampled_from(["\n", ""]))
@@ -127,6 +130,7 @@ def test_memory_is_bounded_by_forgetting(opened, monkeypatch):
     assert there_and_back(model, text) == packed
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", MODELS)
 def test_distributions_as_what_differs(name, opened, monkeypatch, shelf):
     """What large vocabularies get, with small ones: texts come back, and are as large as before but for rounding."""
@@ -374,6 +378,7 @@ def test_what_is_no_compressed_text(data, opened):
         list(text_codec.decompress(opened("katz-3.lm"), [data]))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", ["witten-bell-3.lm", "mle-2.lm", "char-katz.lm", "byte-witten-bell.lm", "four.arpa"])
 @settings(max_examples=40)
 @given(data=st.data())

@@ -47,6 +47,7 @@ def generated(model, stepper, batch, most=25):
     return [event.ids for event in done]
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_text_is_the_same_in_any_company(name, way, opened):
@@ -83,6 +84,7 @@ class NoisyRows(StateRows):
         return exact + self._random.choice([-1, 0, 1], exact.shape).astype(np.float32) * np.float32(self._tolerance)
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("tolerance", [1e-3, 0.05, 0.5])
 @pytest.mark.parametrize("name", ["transformer.lm", "char-katz.lm"])

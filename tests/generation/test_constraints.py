@@ -64,6 +64,7 @@ PATTERNS = st.recursive(
 )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", SPELLS_LETTERS)
 @settings(max_examples=25)
 @given(pattern=PATTERNS, seed=st.integers(0, 99), together=st.booleans())
@@ -85,6 +86,7 @@ TEXTS = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", SPELLS_LETTERS)
 @settings(max_examples=25)
 @given(choices=TEXTS, seed=st.integers(0, 99), together=st.booleans())
@@ -119,6 +121,7 @@ def test_what_no_token_spells_is_told():
         texts(RandomModel("word"), Grammar("choice", ["dog", "dogma"]))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", SPELLS_LETTERS)
 def test_choices_come_as_often_as_the_model_has_them(name):
     """The model's probability of each whole text, its end included, over that of all."""

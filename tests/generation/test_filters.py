@@ -203,6 +203,7 @@ def border(name, logs, rng):
     }[name]
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("error", [1e-5, 1e-3, 0.1])
 @pytest.mark.parametrize("before", [None, "top-k", "top-p", "typical", "min-p", "temperature"])
 @pytest.mark.parametrize("name", DEFINITIONS)

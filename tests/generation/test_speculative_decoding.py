@@ -110,6 +110,7 @@ def test_any_draft_leaves_the_text_as_it_is(way, by):
     with_and_without(model, [looking(2), drafting(draft, chooser, model)], chooser, prompt=[3, 2, 4])
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("by", ["line", "stream"])
 def test_a_transformer_goes_on_as_alone_past_its_context(way, by):

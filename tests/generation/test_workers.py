@@ -53,6 +53,7 @@ def shared(model, chooser, count, *, most=40, stops=()):
     return workers.Workers(model, make, most=most, stops=stops, count=count)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("stops", [(), (b"a", b"the ")])
 @pytest.mark.parametrize("name", MODELS)
 def test_texts_are_the_same(name, stops, opened):
@@ -115,6 +116,7 @@ class Ending(Table):
         return np.full_like(logs, -np.inf) if state[-2:] == (4, 3) else logs
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("seed", range(6))
 def test_texts_before_one_that_nothing_can_follow_are_told(seed):
     """However many go on beside them, in one process or several."""

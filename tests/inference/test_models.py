@@ -69,6 +69,7 @@ def whole(model, *parts):
     return np.concatenate([np.zeros(0), *model.score_document(iter(parts))])
 
 
+@pytest.mark.few(6)
 @every_model
 def test_the_answers_are_those_of_torch(kind, own):
     pytest.importorskip("torch")

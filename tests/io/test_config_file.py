@@ -105,6 +105,7 @@ def test_values_that_make_no_sense(text, lmkit, shelf, write):
     assert done.stdout == b""
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("text", "message"),
     [(b"topp: 3\n", "unknown option 'topp'"), (b"top: 3\nnonsense: 1\n", "unknown option 'nonsense'"),

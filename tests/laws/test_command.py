@@ -170,6 +170,7 @@ REDEFINED = {
     "--input": "how texts are stored; records with prompts, or lines; items of which prompts are made",
     "--joint": "a matrix of two symbols; what stands before an answer",
     "--label-smoothing": "over tokens; over labels",
+    "--kind": "of attention masks; of noise",
     "--language": "of prompts; of texts to keep",
     "--level": "what merges start from; how much of the resamples an interval holds",
     "--list": "the named templates; the rules",
@@ -191,7 +192,6 @@ REDEFINED = {
     "--pairs": "a file of sources and targets; that records are such pairs",
     "--patience": "evaluations of a text; one an epoch",
     "--pattern": "what training is to use; what an imported file does not say",
-    "--plot": "a file for a curve; bars on the terminal",
     "--positive": "words to add; the label that is asked about",
     "--precision": "of an encoder's products; of training; of a plan",
     "--preset": "what to train; what to count",
@@ -200,14 +200,17 @@ REDEFINED = {
     "--select-by": "loss or accuracy; the metrics of a task",
     "--shots": "examples in a prompt; numbers of them to compare",
     "--strict": "about marks of a template; about words of a verbalizer",
+    "--target": "a text to align; a file of targets",
     "--task": "of a test set of vectors; of a format of prompts",
     "--temperature": "of tokens; of weights",
     "--template": "of items; of conversations",
+    "--templates": "to compare; by task",
     "--text": "a file to measure; a text itself",
     "--threads": "of what is counted exactly; of training",
     "--threshold": "of relative entropy; of a rule",
     "--tokens": "what tokens are; how many a mixture has",
     "--top": "tokens to show; words to show",
+    "--truncate": "lines for an encoder; conversations",
     "--unit": "of information; of what is compared",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--valid": "a text; examples",
@@ -301,13 +304,15 @@ def value(option, number, name):
     if option.metavar == "json|csv":
         return "csv"
     if name.startswith("eval"):
-        fixed["--level"] = "0.25"
+        fixed |= {"--level": "0.25", "--rule": "gold"}
+    if name == "eval wins":
+        fixed["--norm"] = "bytes"
     if name == "train encoder":
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name == "train seq2seq":
         fixed |= {"--arch": "transformer", "--attention": "concat", "--attn-timing": "prev"}
     if name.startswith("data"):
-        fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test"}
+        fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test", "--mean-length": "7"}
         fixed.pop("--language")
     if name.startswith("prompt"):
         fixed |= {"--norm": "pmi", "--aggregate": "max", "--level": "0.25"}

@@ -119,6 +119,7 @@ def test_factors_are_the_scores(model):
             assert all(1 <= factor.order == len(factor.context) for factor in factors)
 
 
+@pytest.mark.few(6)
 def test_the_past_does_not_depend_on_the_future(model):
     for sentence in sentences(model, seed=2, count=10):
         whole = model.score_many(*laid_out([sentence]))
@@ -225,6 +226,7 @@ def generated(model, stepper, samples, *, seed=0, most=12, batch=1):
     return done
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_samples_are_as_frequent_as_the_model_says(model, seed):
     chooser = Sampler(Filtering().chain(), never=prompt_encoding.never(model, unknown=True))
@@ -292,6 +294,7 @@ WORDS = st.sampled_from(
 TEXTS = st.lists(st.lists(WORDS, max_size=8).map(" ".join), min_size=1, max_size=5)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "name", ["modified-kneser-ney-4.lm", "katz-3.lm", "count-pruned.lm", "char-mixed.lm", "byte-witten-bell.lm"]
 )

@@ -38,6 +38,7 @@ def expected_nats(reference, sentences):
     return found
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("method", METHODS)
 @quick
 @given(

@@ -68,6 +68,7 @@ def shared(order, values):
         yield [[value] * BUCKETS for value in point]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("order", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(3))
 def test_held_out_weights_are_no_worse_than_a_grid(order, seed):
@@ -104,6 +105,7 @@ def test_without_held_out_text_the_weights_stay(order):
     assert weights == [[0.5] * BUCKETS] * order
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 @pytest.mark.parametrize("seed", range(3))
 def test_no_change_improves_weights_left_one_out(order, seed):

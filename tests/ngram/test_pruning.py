@@ -148,6 +148,7 @@ def test_chunks_do_not_show(monkeypatch):
         np.testing.assert_allclose(one.backoff, other.backoff, rtol=0, atol=1e-12)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("method", [*METHODS, "katz", "jelinek-mercer", "kneser-ney"])
 @pytest.mark.parametrize("order", [2, 3, 4])
 def test_normalising_a_normalised_model_changes_nothing(method, order):

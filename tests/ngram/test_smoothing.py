@@ -61,6 +61,7 @@ def sampled(sentences, order, words, seed=1, most=100):
 # Against the definitions.
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("method", METHODS)
 @quick
 @given(data=st.data())
@@ -86,6 +87,7 @@ def test_every_history_of_a_tiny_text(method, data):
         sums_to_one(model, histories)
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
 @pytest.mark.parametrize("method", METHODS)
 def test_histories_of_a_text_large_enough_for_discounts(method, order):
@@ -126,6 +128,7 @@ def test_what_count_thresholds_prune_goes_to_the_backoff_weight(method, sentence
     assert {gram for gram in small.grams_of(model) if len(gram) > 1} == kept
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("prune", [[0, 1], [0, 0, 1], [0, 1, 2], [0, 2, 2, 3]])
 @pytest.mark.parametrize("method", KNESER_NEY)
 def test_pruning_a_larger_text_keeps_its_discounts(method, prune):
@@ -152,6 +155,7 @@ def test_pruned_models_of_every_method_are_distributions(method, sentences, orde
     sums_to_one(model, small.histories(oracle.vocabulary(sentences), order - 1))
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("method", METHODS)
 @quick
 @given(sentences=small.corpora("abz", more=("<unk>",)), order=st.integers(1, 4), open_vocabulary=st.booleans())

@@ -82,7 +82,7 @@ def test_queries_may_be_worked_on_a_few_at_a_time(shape, monkeypatch):
 @pytest.mark.parametrize("shape", ["bert", "modern"])
 def test_attention_sums_to_one_and_reaches_both_ways(shape):
     model = EncoderModel(tiny_encoder(shape))
-    weights = model.attention(packed(model.settings, [20])[0])
+    weights = model.attention(packed(model.settings, [20])[0]).weights
     assert weights.shape == (3, 4, 20, 20)
     np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-5)
     assert (weights[0] > 0).all()
@@ -126,3 +126,21 @@ def test_first_weights_train(shape):
     assert all(
         sum(rows) == dict(network.named_parameters())[name].shape[0] for name, rows in network.matrices().items()
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", ["ours", "modern", "bert"])
+def test_compiled_layers_are_compiled_once_whatever_the_lengths(shape):
+    from torch._dynamo.testing import CompileCounter
+
+    weights = tiny_encoder(shape)
+    network, plain = factory.loaded(weights).eval(), factory.loaded(weights).eval()
+    counter = CompileCounter()
+    assert network.compile_parts(dynamic=True, backend=counter)
+    counts = []
+    for seed in range(4):
+        lengths = np.random.default_rng(seed).integers(1, 12, 3 + seed).tolist()
+        some = packed(weights.settings, lengths, seed)
+        np.testing.assert_allclose(run(network, *some), run(plain, *some), atol=1e-5)
+        counts.append(counter.frame_count)
+    assert counts == [counts[0]] * 4

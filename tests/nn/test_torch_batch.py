@@ -53,6 +53,7 @@ def after(model, ids):
     return state
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", SETTINGS)
 @settings(max_examples=30)
 @given(actions=st.lists(ACTIONS, max_size=20))
@@ -79,6 +80,7 @@ def test_rows_are_texts_alone(name, actions, model_of):
     assert_nats(model, found, expected)
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("length", [0, 1, 7, 11, 12, 40])
 def test_following_is_stepping(name, length, model_of):

@@ -68,6 +68,7 @@ def model(shelf, write):
 # Whoever reads the output goes away, or there is nowhere to write to.
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "line",
     [
@@ -88,6 +89,7 @@ def test_a_reader_that_has_enough_ends_it_quietly(line, shell, model, write, wor
     assert done.text.split()[-2:] == ["141", "0"]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "arguments",
     ["ppl -m model.lm text.txt", "score -q -m model.lm text.txt", "info model.lm", "ngram fit -q text.txt",
@@ -113,6 +115,7 @@ def test_stdout_closed_does_not_matter_where_a_file_is_written(shell, model, wor
     assert shell("lmkit next -m model.lm -o out >&- && lmkit next -m model.lm | cmp - out").status == 0
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("arguments", ["ppl -m model.lm", "score -q -m model.lm", "ngram fit", "info"])
 def test_stdin_closed(arguments, shell, model, one_line):
     done = shell(f"lmkit {arguments} <&-")
@@ -181,6 +184,7 @@ def reading(process, work, name):
     until(lambda: fcntl.ioctl(process.stdin, termios.FIONREAD, left) == 0 and not any(left))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("command", ["ngram fit", "ppl -m model.lm", "ngram import"])
 def test_a_signal_while_reading_leaves_nothing(command, number, status, started, model, work, tmp_path):
@@ -261,6 +265,7 @@ def test_an_output_that_was_not_there_is_not_there_before_it_is_whole(started, w
 ENDLESS = ["--max-tokens", "1000000000"]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("options", [[], ["-n", "2"], ["--stop", "a b c d d d d d"], ["--echo", "--prompt", "a"]])
 def test_a_text_is_told_as_it_grows(options, started, shelf):
     process = started("sample", "-m", shelf["four.arpa"], *ENDLESS, *options)
@@ -284,6 +289,7 @@ def test_an_output_with_a_name_is_whole_or_not_there(started, shelf, work):
     assert os.listdir(work) == []
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("options", [[], ["--json"], ["--input", "jsonl"], ["--explain", "-q"]])
 def test_sample_answers_each_prompt_before_the_next_is_sent(options, started, shelf):
     process = started("sample", "-m", shelf["lstm.lm"], "--max-tokens", "3", *options, "-")
@@ -348,6 +354,7 @@ def bpe(lmkit, work, shelf):
     return lambda level: f"{level}.lm"
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("options", [[], ["--as", "pieces"], ["--json"], ["--parse-special", "--dropout", "0.5"]])
 @pytest.mark.parametrize("level", ["byte", "char"])
 def test_bpe_encode_answers_each_line_before_the_next_is_sent(level, options, started, bpe):
@@ -372,6 +379,7 @@ def test_bpe_decode_answers_each_line_before_the_next_is_sent(lists, started, bp
     assert process.wait(HANG) == 0
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", ["train", "count", "encode -m byte.lm", "encode -m byte.lm --as npy"])
 def test_a_signal_while_bpe_reads_leaves_nothing(command, number, started, bpe, work, tmp_path):
@@ -396,6 +404,7 @@ BPE_WRITERS = (
 )  # fmt: skip
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("command", BPE_WRITERS)
 def test_nowhere_to_write_bpe(command, shell, bpe, write, one_line):
     bpe("byte")
@@ -518,6 +527,7 @@ def test_names_of_files_in_messages_are_shown_escaped(which, model):
 # Inputs that are outputs.
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "line",
     [
@@ -568,6 +578,7 @@ C = {"LC_ALL": "C"}
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("environment", [C, ASCII, {"PYTHONIOENCODING": "latin-1"}], ids=["C", "ASCII", "latin-1"])
 def test_text_is_utf8_whatever_the_locale(environment, process, lmkit, shelf, write):
     model = write("modelo-ñ.lm", shelf["witten-bell-3.lm"].read_bytes())
@@ -627,6 +638,7 @@ def imported(process, *arguments, status=0):
     return set(done.stderr.decode().splitlines()[-1].split())
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -657,6 +669,7 @@ def test_usage_errors_import_little(arguments, process):
     assert imported(process, *arguments.split(), status=2) & HEAVY == set()
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "arguments",
     [

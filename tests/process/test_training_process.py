@@ -41,6 +41,7 @@ def test_after_kills_at_any_moment_the_bytes_are_those_of_an_uninterrupted_run(s
     assert not (work / "out.lm.state").exists()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_who_asks_to_stop_is_told_how_to_go_on(number, status, started, work):
     running = started(*TRAIN, "--steps", "1000000")
@@ -126,6 +127,28 @@ def test_torchrun(way, process, work):
     said = [re.sub(rounded, "", text) for text in (alone.stderr, both.stderr)]
     assert said[0] == "".join(line for line in said[1].splitlines(keepends=True) if line.startswith("lmkit"))
     assert sorted(os.listdir(work)) == ["alone.jsonl", "alone.lm", "both.jsonl", "both.lm", "text.txt"]
+
+
+@pytest.mark.slow
+def test_torchrun_of_an_encoder(process, work):
+    """Several processes learn what one does from the same masks."""
+    assert (
+        process("bpe", "train", "--algorithm", "wordpiece", "--vocab-size", "36", "text.txt", "-o", "wp.lm").status == 0
+    )
+    small = ["--threads", "1", "--layers", "1", "--width", "16", "--heads", "2", "--context", "12", "--batch", "6"]
+    command = ["train", "encoder", "--tokens", "wp.lm", *small, "--steps", "6", "--by", "line", "text.txt"]
+    assert process(*command, "--log", "alone.jsonl", "-o", "alone.lm").status == 0
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "--", "lmkit"]
+    both = subprocess.run(
+        [*torchrun, *command, "--log", "both.jsonl", "-o", "both.lm"], capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert both.returncode == 0, both.stderr
+    curves = [
+        [json.loads(line) for line in (work / name).read_text().splitlines()] for name in ("alone.jsonl", "both.jsonl")
+    ]
+    for one, other in itertools.zip_longest(*curves):
+        assert one["nats"] == pytest.approx(other["nats"], rel=1e-4)
 
 
 @pytest.mark.slow

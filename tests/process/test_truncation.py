@@ -43,6 +43,7 @@ def served(shelf, work):
             stream.close()
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("words", SERVING.values(), ids=SERVING)
 @pytest.mark.parametrize("model", ["modified-kneser-ney-3.lm", "char-katz.lm"])
 def test_a_truncated_model_ends_in_one_line(model, words, served):
@@ -57,6 +58,7 @@ def test_a_truncated_model_ends_in_one_line(model, words, served):
     )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("words", [SERVING["sample"], SERVING["sample in processes"]], ids=["one", "several"])
 @pytest.mark.parametrize("model", NEURAL)
 def test_neural_models_end_in_one_line_or_answer(model, words, served):

@@ -43,6 +43,7 @@ def events(path):
     return [{**event, "seconds": 0} for event in lines if event["event"] == "step"]
 
 
+@pytest.mark.slow
 def test_after_kills_the_bytes_are_those_of_an_uninterrupted_run(started, process, work):
     whole = [*TRAIN, "--epochs", "20"]
     assert process(*whole[:-4], "--epochs", "20", "-o", "whole.lm", "--log", "whole.log").status == 0
@@ -60,6 +61,7 @@ def test_after_kills_the_bytes_are_those_of_an_uninterrupted_run(started, proces
     assert not (work / "out.lm.state").exists()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_who_asks_to_stop_is_told_how_to_go_on(number, status, started, work):
     running = started(*TRAIN, "--epochs", "1000000")
@@ -110,6 +112,7 @@ def test_no_room_for_vectors_and_state_leaves_the_vectors_before(started, proces
     assert (work / "out.lm").read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_vectors_without_room_are_written_by_the_next_run(started, process, work):
     """A limit on the size of files that lets the state through, which is smaller."""
     once = [*TRAIN, "--epochs", "1"]

@@ -22,6 +22,7 @@ def normalizer(rule):
     return SentencePieceNormalizer(charsmap, user, prefix=said.prefix, tidy=said.tidy)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("characters", CHARACTERS, ids=["thin", "all"])
 def test_every_character_in_the_normal_form_of_sentencepiece(rule, characters):
@@ -31,6 +32,7 @@ def test_every_character_in_the_normal_form_of_sentencepiece(rule, characters):
             assert own.normalize(text) == theirs.normalize(text)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("sample", SEQUENCES, ids=["few", "many"])
 def test_sequences_in_the_normal_form_of_sentencepiece(rule, sample):

@@ -110,6 +110,7 @@ def test_the_visible_characters_are_those_of_the_library():
 # tokenizer.json.
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", NATIVE)
 def test_byte_level_json_is_native_and_gives_the_same_ids(name):
     library, own = imported(name)
@@ -121,6 +122,7 @@ def test_byte_level_json_is_native_and_gives_the_same_ids(name):
         assert own.encode(line.encode()).tolist() == ids_of(library, line)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", NATIVE)
 @quick
 @given(odd_text)
@@ -427,6 +429,7 @@ def both(name):
     return real.SentencePieceProcessor(model_proto=data), sentencepiece.read(data)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", SENTENCEPIECE)
 def test_sentencepiece_models_give_the_same_ids(name):
     theirs, own = both(name)
@@ -485,6 +488,7 @@ def sources():
     yield "sentencepiece", sentencepiece.read, sentencepiece_model("unigram")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("place", range(6))
 def test_damaged_files_are_refused_or_read_but_never_break(place):
     name, read, good = list(sources())[place]

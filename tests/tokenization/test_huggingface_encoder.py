@@ -47,6 +47,7 @@ def check_as_sentencepiece(kind, rule, texts):
         assert {1, 2}.isdisjoint(ids), text
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("characters", CHARACTERS, ids=["thin", "all"])

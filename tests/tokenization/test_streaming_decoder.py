@@ -107,6 +107,7 @@ def drawn_ids(data, tokenizer):
     return data.draw(lists)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", NAMES_OF_ALL)
 @given(data=st.data())
 @settings(max_examples=25)
@@ -161,6 +162,7 @@ def cut(tokenizer, form, ids, stops):
     return decode_text(tokenizer, form, ids), None
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", NAMES_OF_ALL)
 @given(data=st.data())
 @settings(max_examples=25)

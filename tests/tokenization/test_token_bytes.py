@@ -26,6 +26,7 @@ def is_text(data):
     return data.decode(errors="replace").encode() == data
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("by", ["line", "stream"])
 @pytest.mark.parametrize("name", MAKERS)
 @settings(max_examples=60)

@@ -168,6 +168,7 @@ def test_lanes_carry_their_state_and_gradients_stop_between_batches(cell, tiny):
 # Learning.
 
 
+@pytest.mark.few(3)
 @every_model
 def test_a_text_that_repeats_itself_is_learned(kind, more, tiny):
     settings = tiny(kind, **{"width": 16, **more, **({"head_width": 8} if kind == "transformer" else {})})
@@ -327,6 +328,7 @@ OPTIONS = [
 ]  # fmt: skip
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(options) or "plain")
 @every_model
 def test_a_resumed_run_ends_with_the_bytes_of_an_uninterrupted_one(kind, more, options, tiny):

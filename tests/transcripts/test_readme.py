@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+LONG = ("lmkit-errata", "lmkit-neural", "lmkit-prompting", "lmkit-sampling", "lmkit-tokens", "lmkit-word-vectors")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONSOLE = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SCRIPT = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -37,7 +38,11 @@ def run(tmp_path):
     )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow) if page.stem in LONG else page for page in PAGES],
+    ids=lambda page: page.stem,
+)
 def test_a_page_shows_what_happens(page, run):
     for command, shown in steps(page.read_text()):
         done = run(command, "-o", "pipefail")

@@ -117,6 +117,7 @@ def apart(centre):
     return min(cosines[:5, :5].min(), cosines[5:, 5:].min()) - cosines[:5, 5:].max()
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_words_of_one_topic_become_alike(either, settings):
     centre = trained(topics(), TrainingConfig(dim=16, epochs=10, sample=0, lr=0.05, **settings)).centre
@@ -124,12 +125,14 @@ def test_words_of_one_topic_become_alike(either, settings):
     assert not centre[:3].any()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("architecture", ["skipgram", "cbow"])
 def test_words_of_one_topic_become_alike_by_softmax(architecture):
     plan = TrainingConfig(dim=16, epochs=10, sample=0, lr=0.05, architecture=architecture, loss="softmax")
     assert apart(trained(topics(), plan).centre) > 0.1
 
 
+@pytest.mark.few(1)
 def test_shared_vectors_learn_too(either):
     assert (
         apart(trained(topics(), TrainingConfig(dim=16, epochs=10, sample=0, lr=0.05), threads=3, hogwild=True).centre)

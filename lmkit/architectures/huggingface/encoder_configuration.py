@@ -175,9 +175,12 @@ def _layer_types(every: int, layers: int) -> list[str]:
     return ["sliding_attention" if layer % every else "full_attention" for layer in range(layers)]
 
 
-def written(settings: EncoderConfig, pad: int | None) -> tuple[str, dict[str, Any]]:
-    """The `model_type` and the config.json of an encoder. Raises CheckpointError where transformers has none such."""
-    kind = kind_for(settings)
+def written(settings: EncoderConfig, pad: int | None, kind: str | None = None) -> tuple[str, dict[str, Any]]:
+    """The `model_type` and the config.json of an encoder. Raises CheckpointError where transformers has none such.
+
+    `kind` is the `model_type` where it is not `kind_for`'s, as heads may want.
+    """
+    kind = kind_for(settings) if kind is None else kind
     theirs = {ours: their for their, ours in reversed(ACTIVATIONS.items())}
     act = theirs[settings.plain_activation]
     if kind == DISTILBERT:

@@ -5,17 +5,21 @@ Settings decide which it is: see `encoder_configuration.kind_for`.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from lmkit.architectures.encoder_model import LoadedEncoder, Pooling
-from lmkit.architectures.huggingface import encoder_tensors
-from lmkit.architectures.huggingface.encoder_configuration import CLASSES, offset_of, written
+from lmkit.architectures.fine_tuned import FineTunedWeights
+from lmkit.architectures.huggingface import encoder_tensors, task_heads
+from lmkit.architectures.huggingface.encoder_configuration import CLASSES, kind_for, offset_of, written
 from lmkit.architectures.huggingface.encoder_folder import MODULES, POOLING, SENTENCES
 from lmkit.architectures.huggingface.folder import TOKENIZER, WEIGHTS
+from lmkit.architectures.huggingface.task_heads import WrittenHead
 from lmkit.architectures.published_settings import CONFIG, to_folder
 from lmkit.architectures.published_settings import TOKENIZER as TOKENIZER_CONFIG
 from lmkit.checkpoint import serialize_tensors
 from lmkit.data.encoder_sequences import ROLES, EncoderFormat
+from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
 from lmkit.tokenization.formats import line_ends
 
@@ -23,18 +27,26 @@ _SUFFIXES = {"none": "Model", "mlm": "ForMaskedLM", "mlm+pair": "ForPreTraining"
 _POOLING_FOLDER = "1_Pooling"
 
 
-def write(weights: LoadedEncoder) -> dict[str, Iterable[bytes | memoryview]]:
-    """The folder's files, by name, in pieces. Raises CheckpointError where transformers has no such model."""
+def write(weights: LoadedEncoder, head: WrittenHead | None = None) -> dict[str, Iterable[bytes | memoryview]]:
+    """The folder's files, by name, in pieces. Raises CheckpointError where transformers has no such model.
+
+    With a `head`, of an encoder that has none of its own, the folder is that of a classifier or a tagger.
+    """
     settings, form, tokenizer = weights.settings, weights.form, weights.tokenizer
-    kind, config = written(settings, form.pad)
-    name = next(begin for begin, own in CLASSES.items() if own == kind) + _SUFFIXES[settings.task]
-    config |= {
+    if head is not None:
+        settings = replace(settings, pooler=settings.pooler and head.pooler)
+    kind, config = written(settings, form.pad, None if head is None else head.kind)
+    suffix = _SUFFIXES[settings.task] if head is None else head.suffix
+    name = next(begin for begin, own in CLASSES.items() if own == kind) + suffix
+    config |= ({} if head is None else dict(head.config)) | {
         "architectures": [name], "model_type": kind, "dtype": "float32", "torch_dtype": "float32",
         "tie_word_embeddings": settings.tied, "bos_token_id": form.cls, "eos_token_id": form.sep,
         "cls_token_id": form.cls, "sep_token_id": form.sep,
     }  # fmt: skip
     tensors = encoder_tensors.write(kind, settings, weights.tensors, offset_of(kind, config))
-    if settings.task == "none":
+    if head is not None:
+        tensors |= head.tensors
+    elif settings.task == "none":
         tensors = {name.removeprefix(encoder_tensors.PREFIXES[kind]): array for name, array in tensors.items()}
     return {
         CONFIG: _json(config),
@@ -44,6 +56,18 @@ def write(weights: LoadedEncoder) -> dict[str, Iterable[bytes | memoryview]]:
         **{file: [data] for file, data in to_folder(weights.published).items()},
         **({} if weights.pooling is None else _sentences(weights.pooling, settings.context, settings.width)),
     }
+
+
+def write_fine_tuned(weights: FineTunedWeights) -> dict[str, Iterable[bytes | memoryview]]:
+    """The folder of a classifier, regressor or tagger. Raises CheckpointError where transformers has no such model."""
+    if not isinstance(weights.body, LoadedEncoder):
+        raise CheckpointError(
+            f"of kind {weights.kind} with a head: only encoders become classifiers of transformers",
+            hint="its classifiers of other models have no bias, and read texts another way",
+        )
+    body, settings = weights.body, weights.body.settings
+    head = task_heads.write(weights.head, weights.tensors, body.tensors, settings, kind_for(settings))
+    return write(body, head)
 
 
 def _json(value: object) -> Iterator[bytes]:

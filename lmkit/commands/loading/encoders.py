@@ -25,10 +25,19 @@ Precision = Annotated[
 ]  # fmt: skip
 
 
+def without_head(model: Any) -> Any:
+    """The body of a fine-tuned encoder; other models as they are."""
+    from lmkit.inference.encoder import EncoderModel
+    from lmkit.inference.fine_tuned import FineTunedModel
+
+    return model.body if isinstance(model, FineTunedModel) and isinstance(model.body, EncoderModel) else model
+
+
 def require_encoder(model: Any, name: str) -> "EncoderModel":
-    """The same model. Raises CheckpointError where it is no encoder."""
+    """The same model, of a fine-tuned one its body. Raises CheckpointError where it is no encoder."""
     from lmkit.inference.encoder import EncoderModel
 
+    model = without_head(model)
     if not is_encoder(model) or not isinstance(model, EncoderModel):
         raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, expected an encoder")
     return model

@@ -4,6 +4,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
 from importlib import import_module
 from typing import Any
 
@@ -132,12 +134,15 @@ def is_gguf(name: str, data: memoryview) -> bool:
 
 
 def open_weights(name: str) -> Any:
-    """The weights of a neural model, a checkpoint or a folder of Hugging Face's. Raises CheckpointError."""
+    """The weights of a neural model: a checkpoint, a Hugging Face folder or a GGUF file. Raises CheckpointError."""
     from lmkit import registry
 
     if is_folder(name):
-        return registry.weights_in(Folder(name), name)
-    return registry.weights_of(read_model(name), streams.display(name), unprotected(name))
+        return registry.weights_in(open_folder(name), name)
+    data = read_model(name)
+    if is_gguf(name, data):
+        return replace(registry.weights_in_gguf(*gguf.read(name), name), digest=sha256(data).hexdigest())
+    return registry.weights_of(data, streams.display(name), unprotected(name))
 
 
 def open_vectors(name: str) -> Any | None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lmkit.commands.ngram.counting import MaxVocab, MinCount
+from lmkit.commands.options.figures import Plot
 from lmkit.commands.options.normalization import Normalize, Punctuation
 from lmkit.commands.options.standard import (
     ADJUSTABLE,
@@ -296,17 +297,7 @@ class Training(TextInput):
     ] = None
     json: Json = False
     log: Log = None
-    plot: Annotated[
-        str | None,
-        typer.Option(
-            "--plot",
-            metavar="FILE",
-            show_default=False,
-            help="Plot the training curve into FILE, .png or .svg. After --resume it is complete if --log has the "
-            "earlier steps; otherwise it starts at the saved step.",
-        ),
-        UNRECORDED,
-    ] = None
+    plot: Plot = None
     resume: Resume = False
     restart: Restart = False
     save_every: SaveEvery = 60.0

@@ -102,7 +102,7 @@ class Items:
     """What is to be predicted: lines, columns of TSV or records of files, in groups that are there at once."""
 
     def __init__(self, run: Run, sides: int, form: str) -> None:
-        """`sides`: how many texts the model takes."""
+        """`sides`: how many texts the model takes; 0: one or two, of TSV as many as have a label behind them."""
         self._run, self._sides, self._form = run, sides, form
 
     def groups(self, files: Sequence[str]) -> Iterator[list[LabelledText]]:
@@ -127,8 +127,9 @@ class Items:
         if record.fields is not None:
             found = of_fields(record.fields, record)
         else:
-            texts, label = record.columns[: self._sides], record.columns[self._sides :]
+            sides = self._sides or min(2, max(1, len(record.columns) - 1))
+            texts, label = record.columns[:sides], record.columns[sides:]
             found = LabelledText(tuple(texts), label[0].strip() if label else None, record.place)
-        if len(found.texts) != self._sides:
+        if self._sides and len(found.texts) != self._sides:
             raise DataError(f"{record.place}: {_shape(len(found.texts))}, but the model takes {_shape(self._sides)}")
         return found

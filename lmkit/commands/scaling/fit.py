@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmkit.commands.options.figures import Plot
 from lmkit.commands.options.standard import Json, Level, Output, Resamples, Run, Seed, choice
 from lmkit.commands.scaling import figures
 from lmkit.commands.scaling.constants import show_constants
-from lmkit.commands.scaling.figures import Plot
 from lmkit.commands.scaling.isoflop import warn_of_extrapolation
 from lmkit.commands.scaling.run_records import COLUMNS, OnError, Outliers, RunsFile, Tolerance, read, without_outliers
 from lmkit.errors import DataError
@@ -53,7 +53,6 @@ def fit(
       lmkit scaling fit --json runs.csv | lmkit scaling predict --flops 1e21
       lmkit scaling fit --method power-law --resamples 0 runs.csv
     """
-    figures.check(plot)
     needed = COLUMNS if method == "power-law" else COLUMNS[1:]
     found = read(run, file, on_error, needed)
     parametric = method == "parametric"

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from lmkit.commands.options.figures import Plot
 from lmkit.commands.options.standard import Json, Level, Output, Resamples, Run, Seed
 from lmkit.commands.scaling import figures
 from lmkit.commands.scaling.constants import show_constants
-from lmkit.commands.scaling.figures import Plot
 from lmkit.commands.scaling.run_records import OnError, Outliers, RunsFile, Tolerance, read, without_outliers
 from lmkit.io import outputs
 from lmkit.io.records import Table
@@ -46,7 +46,6 @@ def isoflop(
     """
     from lmkit.scaling import isoflop as analysis
 
-    figures.check(plot)
     runs = without_outliers(run, read(run, file, on_error), tolerance, outliers)
     found = analysis.fit(runs, tolerance=tolerance, resamples=resamples, level=level, seed=seed)
     warn_of_extrapolation(run, found)

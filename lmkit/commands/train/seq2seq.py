@@ -10,16 +10,19 @@ from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.pairs import PAIRS, PairFiles, PairOptions
 from lmkit.commands.options.standard import Run, choice
 from lmkit.commands.options.training import SECTIONS, Training
+from lmkit.commands.options.transformer_stacks import STACKS, StackOptions
 from lmkit.commands.training_run.neural_session import train
 from lmkit.commands.training_run.seq2seq_setup import BLEU, Seq2SeqSetup
 from lmkit.errors import UsageError
 
 ARCHITECTURES = ("rnn", "transformer")
 MODEL = (
-    "arch", "layers", "width", "tied", "cell", "attention", "timing", "context_every_step", "input_feeding",
+    "arch", "layers", "width", "tied", "cell", "attention", "timing", "context_every_step", "input_feeding", *STACKS,
 )  # fmt: skip
 RNN = ("cell", "attention", "timing", "context_every_step", "input_feeding")
 """Options of `--arch rnn` alone."""
+NAMED = {"timing": "--attn-timing"}
+"""Options that are not spelled as their parameters."""
 WITHOUT = (
     "training.tokens", "normalize", "punctuation", "by", "pack", "max_vocab", "min_count", "input_form", "text_field",
     "loss_at", "embeddings", "batch", "find_batch", "mem_limit", "training.select_by",
@@ -64,8 +67,12 @@ def seq2seq(
         ),
     ] = None,
     tied: Annotated[
-        bool, typer.Option("--tied", help="Tied embeddings: the head uses the embedding matrix.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--tied/--untied", show_default="untied; the preset's",
+            help="Tied embeddings: the head uses the embedding matrix.",
+        ),
+    ] = None,
     cell: Annotated[
         str,
         typer.Option("--cell", metavar="NAME", callback=choice("elman", "lstm", "gru"), help="Cell of --arch rnn."),
@@ -99,6 +106,7 @@ def seq2seq(
             help="Batch size, in tokens of the longer side, padding included. Pairs of similar length are batched.",
         ),
     ] = 2000,
+    stacks: StackOptions,
     select_by: Annotated[
         str | None,
         typer.Option(
@@ -119,6 +127,7 @@ def seq2seq(
       lmkit train seq2seq pairs.tsv -o mt.lm
       lmkit train seq2seq --source train.es --target train.en --budget 3m --valid-fraction 0.02 -o mt.lm
       lmkit train seq2seq pairs.tsv --attention none --context-every-step -o fixed.lm
+      lmkit train seq2seq pairs.tsv --arch transformer --preset t5 --shared --layers 3 -o t5.lm
       lmkit train seq2seq pairs.jsonl --valid dev.jsonl --select-by bleu --evaluate-every 200 -o mt.lm
     """
     pairs.check(files, training.valid, training.valid_fraction)
@@ -126,20 +135,25 @@ def seq2seq(
         from lmkit.metrics.bleu import check_installed
 
         check_installed()
-    given = {name: value for name, value in (("layers", layers), ("width", width)) if value is not None}
+    _refuse(run, arch)
+    given: dict[str, Any] = {"layers": layers, "width": width, "tied": tied}
+    given = {name: value for name, value in given.items() if value is not None}
     own: dict[str, Any] = {
         "cell": cell, "attention": attention, "timing": timing, "context_every_step": context_every_step,
         "input_feeding": input_feeding,
     }  # fmt: skip
-    _refuse(run, arch)
+    if arch == "transformer":
+        given |= stacks.changes(layers, width)
 
     def settings(vocabulary: int, sources: int | None = None) -> Any:
+        sizes: dict[str, Any] = {"vocabulary": vocabulary, "source_vocabulary": sources or vocabulary}
+        if arch == "transformer":
+            from lmkit.architectures import presets
+
+            return presets.seq2seq(stacks.preset, **sizes, shared=pairs.shared, **given)
         from lmkit.architectures.seq2seq_rnn import Seq2SeqRNNConfig
 
-        return Seq2SeqRNNConfig(
-            vocabulary=vocabulary, source_vocabulary=sources or vocabulary, shared=pairs.shared, tied=tied,
-            **{**own, **given},
-        )  # fmt: skip
+        return Seq2SeqRNNConfig(**sizes, shared=pairs.shared, **{**own, **given})
 
     inputs = files or ([pairs.source, pairs.target] if pairs.source is not None and pairs.target is not None else [])
     setup = partial(Seq2SeqSetup, pairs=pairs)
@@ -148,9 +162,8 @@ def seq2seq(
 
 def _refuse(run: Run, arch: str) -> None:
     """Raises UsageError for options that are not about the architecture."""
-    wrong = [name for name in RNN if name in run.given] if arch != "rnn" else []
+    others = STACKS if arch == "rnn" else RNN
+    wrong = [name for name in others if name in run.given]
     if wrong:
-        named = {"timing": "--attn-timing"}.get(wrong[0], "--" + wrong[0].replace("_", "-"))
-        raise UsageError(f"{named} is for --arch rnn")
-    if arch == "transformer":
-        raise UsageError("--arch transformer is not there yet")
+        named = NAMED.get(wrong[0], "--" + wrong[0].replace("_", "-"))
+        raise UsageError(f"{named} is for --arch {'transformer' if arch == 'rnn' else 'rnn'}")

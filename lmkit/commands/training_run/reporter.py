@@ -7,7 +7,8 @@ from typing import Any
 
 from lmkit.commands.options.standard import Run
 from lmkit.commands.training_run.event_log import EventLog
-from lmkit.io import plots
+from lmkit.io.figures import files
+from lmkit.io.figures.training_curve import training_curve
 
 LN2 = math.log(2.0)
 
@@ -48,14 +49,10 @@ class Curve:
         if self._name is None or not self._steps:
             return
         steps, nats, rates = (list(values) for values in zip(*self._steps, strict=True))
-        figure = plots.TrainingFigure(
-            self._title,
-            loss=plots.Points(steps, nats),
-            validation=plots.Points(*_columns(self._evaluations)),
-            rate=plots.Points(steps, rates),
-            bits_per_nat=self._bits_per_nat,
+        figure = training_curve(
+            self._title, (steps, nats), _columns(self._evaluations), (steps, rates), self._bits_per_nat
         )
-        plots.write_training(figure, self._name)
+        files.write(self._name, figure)
 
 
 def _columns(pairs: list[tuple[int, float]]) -> tuple[list[Any], list[Any]]:

@@ -15,7 +15,7 @@ from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.commands.options.training import Training
 from lmkit.commands.training_run.reporter import TrainingReporter
 from lmkit.errors import DataError, UsageError
-from lmkit.io import plots, streams
+from lmkit.io import streams
 from lmkit.io.record_reader import files_in
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def read_texts(run: Run, files: Sequence[str], training: Training) -> Texts:
 
     _check(training)
     normalization = normalization_of(training.normalize, training.punctuation, training.tokens)
-    learner = make_learner(training.tokens, None, normalization)
+    learner = make_learner(training.tokens, None, normalization, numbered=False)
 
     def encoded(tokenizer: Any, files: Sequence[str]) -> EncodedText:
         """All files as one text, or each file or record as one where the form says so."""
@@ -167,10 +167,8 @@ class Setup:
         return space
 
     def _spare_files(self) -> None:
-        """Raises UsageError where one file is named for two things, MissingError where no figure can be drawn."""
+        """Raises UsageError where one file is named for two things."""
         training = self.training
-        if training.plot is not None:
-            plots.check(training.plot)
         written = [name for name in (training.output, training.log, training.plot) if name not in (None, streams.STDIN)]
         if len(set(written)) < len(written):
             raise UsageError("-o, --log and --plot name one file for two things")

@@ -6,17 +6,19 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.options.figures import Plot
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run, Seed, choice
 from lmkit.commands.w2v.query_words import Top, open_space
 from lmkit.errors import DataError, UsageError
-from lmkit.io import html, outputs, plots, streams, text_files
+from lmkit.io import outputs, streams, text_files
+from lmkit.io.figures import files, word_map
 from lmkit.io.records import Table
 
 MOST = 2000
 """Words that t-SNE takes: memory and time grow with their square."""
 
 
-def plot(
+def plot_words(
     run: Run,
     model: ModelOption = None,
     words: Annotated[
@@ -50,6 +52,7 @@ def plot(
         int, typer.Option("--iterations", metavar="N", min=1, help="Iterations of t-SNE.")
     ] = 1000,
     seed: Seed = 0,
+    plot: Plot = None,
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
@@ -58,8 +61,8 @@ def plot(
     The words are the most frequent ones, the neighbours of --around WORD, or a list (--words). Vectors are
     normalised to unit length first. The same command gives the same map.
 
-    The name of the output chooses the format: .png and .svg are pictures that label words where there is room,
-    .html is a self-contained page with zoom and search, and anything else a table of words and coordinates.
+    The name given to --plot, or to -o, chooses the format: .png and .svg are pictures that label words where there
+    is room, .html is a self-contained page with zoom and search; any other -o is a table of words and coordinates.
     t-SNE takes at most 2000 words, and distances between its clusters mean little.
 
     Examples:
@@ -70,9 +73,9 @@ def plot(
     if words is not None and around is not None:
         raise UsageError("--words and --around exclude each other")
     kind = (output or "").rpartition(".")[2].lower()
-    if kind in plots.FORMATS:
-        plots.check(output or "")
-    if json and kind in (*plots.FORMATS, "html"):
+    if kind in files.FORMATS:
+        files.check(output)
+    if json and kind in files.FORMATS:
         raise UsageError(f"--json prints a table, but {output} is not one")
     name = model if model is not None else streams.STDIN
     opening.check_single_stdin(name, words)
@@ -83,16 +86,24 @@ def plot(
     title = {"pca": "principal components", "tsne": "t-SNE"}[projection]
     what = f"{len(ids)} words" if around is None else f"{around} and {len(ids) - 1} words near it"
     marked = frozenset([0] if around is not None else [])
-    shown = plots.MapFigure(f"{what}, {title}", labels, plots.Points(*places.T.tolist()), marked)
-    if kind in plots.FORMATS:
-        plots.write_map(shown, output or "")
+    x, y = places.T.tolist()
+    shown = word_map.WordMap(f"{what}, {title}", labels, x, y, marked)
+    if plot is not None:
+        _draw(plot, shown)
+    if kind in files.FORMATS:
+        _draw(output or "", shown)
         return
     with outputs.open_output(output) as out:
-        if kind == "html":
-            out.write(html.word_map(shown))
-            return
         table = Table(out, ("word", "x", "y"), as_json=json)
         table.rows({"word": word, "x": x, "y": y} for word, (x, y) in zip(labels, places.tolist(), strict=True))
+
+
+def _draw(name: str, shown: word_map.WordMap) -> None:
+    """Writes a picture, or a page to move about in."""
+    if files.format_of(name) != "html":
+        files.write(name, word_map.figure(shown))
+        return
+    files.write_page(name, word_map.page(shown))
 
 
 def _chosen(run: Run, space: Any, words: str | None, around: str | None, top: int) -> list[int]:

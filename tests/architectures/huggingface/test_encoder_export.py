@@ -27,6 +27,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", SHAPES)
 def test_transformers_loads_what_is_written(name, work):
     shape, changes = SHAPES[name]

@@ -43,6 +43,7 @@ def answers(model, ids, segments, lengths):
     return np.concatenate(hidden), logits
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_encoder_answers_as_transformers_does(family, tmp_path):
     theirs = save(tmp_path, family)

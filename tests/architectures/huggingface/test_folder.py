@@ -96,6 +96,7 @@ def their_logits(model: Any) -> Any:
         return model(torch.from_numpy(ids())).logits.float().numpy()
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_a_folder_gives_the_logits_of_transformers(name: str, tmp_path: Path) -> None:
     model = made(name)
@@ -146,6 +147,7 @@ def written(weights: LoadedModel, path: Path) -> dict[str, bytes]:
     return files_of(path)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("name", "settings"), EVERY)
 def test_transformers_loads_our_folder_with_our_logits(
     name: str, settings: Mapping[str, Any], tmp_path: Path, capsys: Any

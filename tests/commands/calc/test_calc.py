@@ -55,6 +55,7 @@ def test_perplexity(lmkit):
     assert answers(lmkit("calc", "perplexity", "[-1e6]")) == [math.inf]
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("verb", ["softmax", "cross-entropy", "entropy", "perplexity"])
 @pytest.mark.parametrize(
     "text",

@@ -72,6 +72,7 @@ def test_wrong_answers_are_one_line_each(lmkit, write):
     assert "0 of 8 right" in done.stderr
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -48,6 +48,7 @@ def test_queries(query, shelf):
     assert records[4]["log10"] == -math.inf
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "name", ["modified-kneser-ney-4.lm", "katz-3.lm", "count-pruned.lm", "imported-pruned.lm", "mixed.lm", "word-0.lm"]
 )
@@ -374,6 +375,7 @@ def test_heldout_text_of_other_tokens(lmkit, shelf):
         assert lmkit("ppl", "-b", "-m", "m.lm", shelf["test.txt"]).status == 0
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize(
     "smoothing",
     [
@@ -785,6 +787,21 @@ def test_characters_keep_their_scores_as_arpa(lmkit, write):
     lmkit("ngram", "fit", "-q", "--tokens", "char", "--order", "2", "--smoothing", "wb", "text.txt", "-o", "m.lm")
     assert lmkit("ngram", "export", "m.lm", "-o", "m.arpa").status == 0
     assert lmkit("ngram", "import", "m.arpa", "-o", "again.lm").status == 0
+
+
+def test_word_pieces_keep_their_scores_as_arpa(lmkit, write, work):
+    from tiny_encoders import tokenizer
+
+    from lmkit.checkpoint import serialize
+    from lmkit.tokenization.tokenizer_file import TokenizerFile
+
+    (work / "pieces.lm").write_bytes(b"".join(serialize(TokenizerFile(tokenizer()).to_checkpoint({}))))
+    text = write("text.txt", b"the cats sat on the mat\nthe tired dog ran\n")
+    assert lmkit("ngram", "fit", "--order", "2", "--tokens", "pieces.lm", text, "-o", "wp.lm").status == 0
+    assert lmkit("ngram", "export", "wp.lm", "-o", "wp.arpa").status == 0
+    pieces = write("pieces.txt", b"the cat ##s sat on the mat\nthe tired dog ran\n")
+    own, arpa = (lmkit("ppl", "-b", "-m", *files).stdout for files in (("wp.lm", text), ("wp.arpa", pieces)))
+    assert float(own) == pytest.approx(float(arpa), rel=1e-9)
 
 
 @pytest.mark.parametrize("tokens", ["char", "byte"])

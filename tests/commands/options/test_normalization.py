@@ -279,6 +279,7 @@ def test_a_tokenizer_is_part_of_what_a_compressed_text_wants(model, done, fails)
 # Word vectors.
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("more", [[], ["--subwords", "3-4"], ["--phrases", "1", "--phrase-threshold", "1"]])
 def test_vectors_are_those_of_the_normal_form(form, more, done):
@@ -373,6 +374,7 @@ def test_a_run_goes_on_only_under_the_same_options(done, fails, monkeypatch):
 # Neural models.
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("tokens", "form"), [("char", "lower"), ("word", "split")])
 def test_a_network_learns_from_the_normal_form(tokens, form, done):
     options, _ = FORMS[form]

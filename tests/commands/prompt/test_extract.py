@@ -140,6 +140,7 @@ def test_answers_are_checked(lmkit, frames):
     assert "4 of 6 answers are invalid: 2 (not JSON), 3 (not a list)" in done.stderr
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("document", "told"),
     [

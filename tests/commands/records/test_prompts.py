@@ -87,6 +87,7 @@ def test_records_keep_what_they_have_and_their_order(sample, write):
     assert records[1]["text"] != "mine" != records[2]["nats"]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("model", BATCHED)
 def test_records_with_ids_get_the_same_texts_in_any_order(model, sample, write):
     records = [{"id": f"r{number}", "prompt": "the cat sat"[: number % 12]} for number in range(40)]
@@ -100,6 +101,7 @@ def test_records_with_ids_get_the_same_texts_in_any_order(model, sample, write):
     assert [record["id"] for record in again.records[::2]] == [record["id"] for record in records]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("model", BATCHED)
 def test_the_batch_changes_no_byte(model, sample, write):
     write("a.txt", b"the cat\n\nthe\nel arbol\n" * 3)
@@ -168,6 +170,7 @@ def test_what_is_no_record(line, said, fails, shelf, write):
     assert done.stdout == b"" or len(done.records) == 1
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", BATCHED)
 def test_threads_change_no_text(name, sample, monkeypatch):
     """Where texts are many enough, other processes go on with some."""
@@ -256,6 +259,7 @@ def test_several_texts_are_a_line_each(sample):
     assert sample("--max-tokens", "40", "--seed", "2", model="gru-stream.lm").text == ended[0]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("model", [*NEURAL, "byte-witten-bell.lm", "witten-bell-3.lm"])
 def test_pieces_make_what_records_say(model, sample):
     prompts = "the\n\nla niña\n".encode()

@@ -5,23 +5,15 @@ from pathlib import Path
 import pytest
 from sweeps import csv, sweep
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _font_cache():
-    """What takes long the first time is no part of a command's time."""
-    from matplotlib import font_manager
-
-    assert font_manager.fontManager.ttflist
-
-
 RUNS = csv(sweep(noise=0.001)).encode()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("command", "shown"),
     [
         (["isoflop"], ["7 budgets, 63 runs", "parameters, exponent 0.45"]),
-        (["fit", "--resamples", "0"], ["63 runs: L = 1.69", "law's optimum"]),
+        (["fit", "--resamples", "0"], ["63 runs: L = 1.69", "law&#x27;s optimum"]),
         (["fit", "--method", "power-law"], ["optima, exponent -0.05"]),
     ],
     ids=["isoflop", "parametric", "power-law"],
@@ -39,4 +31,4 @@ def test_pictures(command, shown, lmkit):
 def test_formats(lmkit, fails):
     assert lmkit("scaling", "isoflop", "--plot", "one.png", stdin=RUNS).status == 0
     assert Path("one.png").read_bytes().startswith(b"\x89PNG")
-    assert "a figure is a .png or an .svg" in fails(2, "scaling", "fit", "--plot", "one.pdf", stdin=RUNS).stderr
+    assert "a figure is a .png, .svg or .html" in fails(2, "scaling", "fit", "--plot", "one.pdf", stdin=RUNS).stderr

@@ -255,6 +255,7 @@ def files(write, work, shelf):
     (work / "folder").mkdir()
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("status", "options", "message"),

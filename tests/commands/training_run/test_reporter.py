@@ -2,25 +2,16 @@
 
 import importlib.util
 import json
-import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from lmkit.io import plots
+from lmkit.io.figures import files
 
 pytest.importorskip("matplotlib")
 
 TEXT = b"the cat sat on the mat\nthe dog sat on the log\na bird sang in the tree\n" * 40
 TRAIN = ("train", "ffn", "--width", 8, "--hidden", 8, "--threads", 1, "--quiet")
 SIZE = {"png": b"\x89PNG\r\n", "svg": b"<?xml"}
-
-
-def lines(svg):
-    """How many points the lines of a picture have, the longest first."""
-    paths = re.findall(r'<path d="([^"]*)"[^>]*clip-path', svg.decode(), re.DOTALL)
-    return sorted((len(re.findall("[ML]", path)) for path in paths), reverse=True)
 
 
 @pytest.mark.parametrize("kind", ["png", "svg"])
@@ -48,7 +39,7 @@ def test_with_a_log_the_whole_of_a_resumed_run_is_drawn(lmkit, write, work, monk
     from lmkit.commands.training_run.reporter import Curve
 
     drawn = []
-    monkeypatch.setattr(plots, "write_training", lambda figure, name: drawn.append(figure))
+    monkeypatch.setattr(files, "write", lambda name, figure: drawn.append(figure))
     curve = Curve("a.svg", "title", 1.0)
     events = [
         {"event": "step", "step": 1, "nats": 3.0, "lr": 0.1},
@@ -59,29 +50,11 @@ def test_with_a_log_the_whole_of_a_resumed_run_is_drawn(lmkit, write, work, monk
     curve.stepped(2, 2.0, 0.2)
     curve.draw()
     (figure,) = drawn
-    assert (figure.loss.x, figure.loss.y) == ([1, 2], [3.0, 2.0])
-    assert figure.rate.y == [0.1, 0.2]
-    assert (figure.validation.x, figure.validation.y) == ([1], [2.5])
-
-
-def test_lines_have_a_point_for_each_step(work):
-    many = plots.Points(list(range(1, 41)), [3 + (-1) ** n / n for n in range(1, 41)])
-    few = plots.Points([20, 40], [3.1, 3.0])
-    plots.write_training(plots.TrainingFigure("t", many, few, many, 1.4), "a.svg")
-    assert lines((work / "a.svg").read_bytes())[0] == 40
-
-
-@given(st.lists(st.floats(0, 10), min_size=1, max_size=200))
-def test_averages_keep_ends_and_stay_within(values):
-    found = plots.averaged(values)
-    assert len(found) == len(values)
-    assert found[0] == pytest.approx(values[0])
-    assert found[-1] == pytest.approx(values[-1])
-    assert all(min(values) - 1e-9 <= value <= max(values) + 1e-9 for value in found)
-
-
-def test_averages_of_a_straight_line_are_the_line():
-    assert plots.averaged(list(range(100))) == pytest.approx(list(range(100)))
+    loss, rate = figure.panels
+    each, _, validation = loss.marks
+    assert (each.x, each.y) == ([1, 2], [3.0, 2.0])
+    assert rate.marks[0].y == [0.1, 0.2]
+    assert (validation.x, validation.y) == ([1], [2.5])
 
 
 def test_what_cannot_be_drawn_is_told_before_training(fails, write, monkeypatch):

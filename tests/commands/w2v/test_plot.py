@@ -5,8 +5,6 @@ import re
 
 import pytest
 
-from lmkit.io.plots import unobstructed
-
 WORDS = ["king", "queen", "man", "</script><b>", "$x$", "ñandú"]
 TEXT = "".join(f"{word} {n % 2} {n} {n * n % 5}\n" for n, word in enumerate(WORDS, 1)).encode()
 
@@ -67,13 +65,6 @@ def test_pictures(kind, vectors, lmkit, work):
     data = (work / f"1.{kind}").read_bytes()
     assert data == (work / f"2.{kind}").read_bytes()
     assert data.startswith(b"\x89PNG" if kind == "png" else b"<?xml")
-
-
-def test_labels_have_room():
-    places = [(0.0, 0.0), (1.0, 1.0), (0.0, 50.0), (200.0, 0.0), (2.0, 1.0)]
-    words = ["one", "two", "three", "four", "five"]
-    assert unobstructed(places, words) == [0, 2, 3]
-    assert unobstructed(places, words, frozenset([4])) == [4, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def text(write):
     return write("text.txt", topics())
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "way",
     [["--arch", "skipgram"], ["--arch", "cbow"],
@@ -60,6 +61,7 @@ def test_words_of_a_topic_are_near_each_other(way, code, text, lmkit):
     assert all(row["query"][0] == row["word"][0] for row in found.rows)
 
 
+@pytest.mark.few(1)
 def test_any_number_of_threads_gives_the_same_bytes(code, text, monkeypatch, lmkit):
     """With several replicas, as longer texts have them."""
     monkeypatch.setattr(sharding, "SHORT", 1000)
@@ -96,6 +98,7 @@ def test_a_text_on_disk_gives_the_same_bytes_and_is_told(text, lmkit):
     assert Path("memory.lm").read_bytes() == Path("disk.lm").read_bytes()
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "other",
     [

@@ -84,6 +84,7 @@ def test_text_comes_back_in_normal_form(form, text):
 # The tokenizers library.
 
 
+@pytest.mark.few(2)
 @every_pattern
 @settings(max_examples=50)
 @given(st.lists(st.one_of(telling_text, st.sampled_from(PROSE.decode().splitlines())), max_size=4))
@@ -105,6 +106,7 @@ def test_ids_of_prose_are_those_of_the_library():
 # Blocks.
 
 
+@pytest.mark.few(3)
 @every_pattern
 @pytest.mark.parametrize("lines", [True, False])
 @settings(max_examples=30)
@@ -130,6 +132,7 @@ def test_text_may_come_in_any_pieces(pattern, lines, text, sizes, data):
     assert encoded(tokenizer, blocks, options) == encoded(tokenizer, [text] * bool(text), options)
 
 
+@pytest.mark.few(3)
 @every_pattern
 @pytest.mark.parametrize("lines", [True, False])
 def test_a_long_line_is_cut(pattern, lines, monkeypatch):
@@ -164,6 +167,7 @@ def test_threads_may_share_a_tokenizer(monkeypatch):
     assert found == wanted
 
 
+@pytest.mark.few(2)
 @every_pattern
 @settings(max_examples=20)
 @given(st.lists(st.sampled_from(PROSE.splitlines(keepends=True)), max_size=8), st.integers(0, 9))

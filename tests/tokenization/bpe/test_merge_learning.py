@@ -63,6 +63,7 @@ def counting_anew(words, size, minimum, *, first_seen):
 word_lists = st.lists(st.tuples(st.lists(st.integers(0, 2), min_size=1, max_size=12), st.integers(1, 9)), max_size=8)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("first_seen", [False, True])
 @pytest.mark.parametrize(("few", "step"), [(24, 6), (0, 1), (0, 100), (1e9, 2), (1.5, 3)])
 @settings(max_examples=40)

@@ -32,6 +32,7 @@ def displayed(tokenizer, block, marker):
 # There and back.
 
 
+@pytest.mark.few(3)
 @every_pattern
 @pytest.mark.parametrize("marker", ["Ġ", "▁"])
 @settings(max_examples=50)
@@ -44,6 +45,7 @@ def test_marks_before_words_keep_any_line(pattern, marker, text):
     assert shown.decode().isprintable()
 
 
+@pytest.mark.few(6)
 @every_pattern
 @every_marker
 @settings(max_examples=50)
@@ -62,6 +64,7 @@ def test_words_with_single_spaces_come_back(pattern, marker, words):
     assert text_of(shown, marker) == line
 
 
+@pytest.mark.few(2)
 @every_marker
 @settings(max_examples=50)
 @given(st.lists(st.lists(st.one_of(st.sampled_from([*FORGED, "ñ", "\x0b"]), st.text("lowernstid", min_size=1)),

@@ -1,0 +1,121 @@
+"""What decoders keep of sources, and the targets behind them: a source's keys are there once for all texts after it.
+
+Shapes: B rows, U sources, K rows of a source, T tokens of a target, S of a source, H heads, W numbers in a head.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lmkit.inference import functional
+from lmkit.inference.kv_cache import Cache, RowCache, State
+from lmkit.protocols import F32
+
+
+class Memory(NamedTuple):
+    """A source as decoders see it: keys, (layers, H, W, S), and values, (layers, H, S, W), of cross-attention."""
+
+    keys: F32
+    values: F32
+
+    @property
+    def length(self) -> int:
+        """S."""
+        return len(self.values[0, 0])
+
+
+def mix(queries: Any, turned_keys: Any, values: Any, bias: Any = None) -> Any:
+    """softmax(q K + bias) V: (..., T, W), (..., W, S) and (..., S, W) to (..., T, W)."""
+    scores = queries @ turned_keys
+    if bias is not None:
+        scores += bias
+    return functional.softmax(scores) @ values
+
+
+class SourceCache(Cache):
+    """A cache of target tokens behind one source."""
+
+    def __init__(self, memory: Memory, layers: int, heads: int, width: int, capacity: int) -> None:
+        super().__init__(layers, heads, width, capacity)
+        self.memory = memory
+
+    def empty(self) -> "SourceCache":
+        """See `Cache.empty`."""
+        layers, heads, _, width = self.keys.shape
+        return SourceCache(self.memory, layers, heads, width, 0)
+
+
+class SourceRows(RowCache):
+    """Rows of target tokens, each behind its source."""
+
+    def __init__(self, layers: int, heads: int, width: int) -> None:
+        super().__init__(layers, heads, width)
+        self._memories: list[Memory] = []
+        self._groups: SourceGroups | None = None
+
+    def put(self, row: int, state: State) -> None:
+        """See `RowCache.put`."""
+        super().put(row, state)
+        assert isinstance(state.cache, SourceCache)
+        self._set(row, state.cache.memory)
+
+    def copy(self, row: int, target: int) -> None:
+        """See `RowCache.copy`."""
+        super().copy(row, target)
+        self._set(target, self._memories[row])
+
+    def _set(self, row: int, memory: Memory) -> None:
+        if row == len(self._memories):
+            self._memories.append(memory)
+        elif self._memories[row] is not memory:
+            self._memories[row] = memory
+        else:
+            return
+        self._groups = None
+
+    def groups(self, count: int) -> "SourceGroups":
+        """The first rows by their sources."""
+        if self._groups is None or len(self._memories) != count:
+            del self._memories[count:]
+            self._groups = SourceGroups(self._memories)
+        return self._groups
+
+
+class SourceGroups:
+    """The rows of a batch by their sources, of which each is run over once, whatever the number of its rows."""
+
+    def __init__(self, memories: Sequence[Memory]) -> None:
+        slots: dict[int, list[int]] = {}
+        for row, memory in enumerate(memories):
+            slots.setdefault(id(memory), []).append(row)
+        own = [memories[rows[0]] for rows in slots.values()]
+        most = max(map(len, slots.values()))
+        self._slots = np.array([[*rows, *rows[:1] * (most - len(rows))] for rows in slots.values()])  # (U, K)
+        self._places = np.zeros(len(memories), dtype=np.int64)
+        for number, rows in enumerate(slots.values()):
+            self._places[rows] = number * most + np.arange(len(rows))
+        self._keys, self._values, self._unseen = _stacked(own)
+
+    def look(self, layer: int, queries: F32) -> F32:
+        """What rows take from their sources, (B, H, W) to (B, H W)."""
+        grouped = queries[self._slots].swapaxes(1, 2)  # (U, H, K, W)
+        mixed = mix(grouped, self._keys[layer], self._values[layer], self._unseen).swapaxes(1, 2)
+        found: F32 = mixed.reshape(-1, queries.shape[1] * queries.shape[2])[self._places]
+        return found
+
+
+def _stacked(memories: Sequence[Memory]) -> tuple[F32, F32, F32 | None]:
+    """Keys, (layers, U, H, W, S), and values of several sources, and what is added to scores, (U, 1, 1, S)."""
+    if len(memories) == 1:
+        return memories[0].keys[:, None], memories[0].values[:, None], None
+    longest = max(memory.length for memory in memories)
+    layers, heads, width, _ = memories[0].keys.shape
+    keys = np.zeros((layers, len(memories), heads, width, longest), dtype=np.float32)
+    values = np.zeros((layers, len(memories), heads, longest, width), dtype=np.float32)
+    unseen = np.zeros((len(memories), 1, 1, longest), dtype=np.float32)
+    for number, memory in enumerate(memories):
+        keys[:, number, :, :, : memory.length] = memory.keys
+        values[:, number, :, : memory.length] = memory.values
+        unseen[number, :, :, memory.length :] = -np.inf
+    return keys, values, unseen if unseen.any() else None
