@@ -780,7 +780,7 @@ _lmkit() {
             esac
             ;;
         'train rnn')
-            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --cell --layers --width --bias --no-bias --tied --bptt --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --cell --layers --width --bias --no-bias --tied --bptt --task --bidirectional --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -796,6 +796,7 @@ _lmkit() {
                 --layers) value=' ' ;;
                 --width) value=' ' ;;
                 --bptt) value=' ' ;;
+                --task) value='lm classify tag' ;;
                 --embeddings) value='FILES' ;;
                 --batch) value=' ' ;;
                 --accumulate) value=' ' ;;
@@ -989,7 +990,7 @@ _lmkit() {
             esac
             ;;
         'finetune classify')
-            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1019,6 +1020,7 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
+                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1027,7 +1029,7 @@ _lmkit() {
             esac
             ;;
         'finetune regress')
-            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1056,6 +1058,7 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
+                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1064,7 +1067,7 @@ _lmkit() {
             esac
             ;;
         'finetune tag')
-            options='-m --model --valid --input --seed -o --output --scheme --crf --select-by --min-count --l2 --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --scheme --crf --select-by --min-count --l2 --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1089,6 +1092,7 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
+                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1097,7 +1101,7 @@ _lmkit() {
             esac
             ;;
         'finetune instruct')
-            options='-m --model --valid --input --weights --seed --select-by -o --output --show-mask --json --template --truncate --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --weights --seed --select-by -o --output --show-mask --json --template --truncate --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1122,6 +1126,7 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
+                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1130,7 +1135,7 @@ _lmkit() {
             esac
             ;;
         'finetune prefer')
-            options='-m --model --valid --input --seed --select-by -o --output --template --truncate --beta --reference-cache --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed --select-by -o --output --template --truncate --beta --reference-cache --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1156,6 +1161,7 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
+                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1662,7 +1668,7 @@ _lmkit() {
             esac
             ;;
         'eval classify')
-            options='--gold --field --gold-field --positive --against --confusion --calibration --classes --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--gold --field --gold-field --positive --against --confusion --calibration --classes --resamples --level --seed --json -b --bare -o --output --plot -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --gold) value='FILES' ;;
@@ -1674,6 +1680,7 @@ _lmkit() {
                 --level) value=' ' ;;
                 --seed) value=' ' ;;
                 -o | --output) value='FILES' ;;
+                --plot) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;
