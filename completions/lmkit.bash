@@ -15,7 +15,7 @@ _lmkit() {
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample fill predict embed attention entropy compress decompress info report convert completion man help version ngram bpe w2v train finetune prompt eval data scaling calc'
+            operand='ppl score next sample chat fill predict embed attention entropy compress decompress info report convert completion man help version ngram bpe w2v train finetune prompt eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -31,23 +31,23 @@ _lmkit() {
             ;;
         'train')
             options='-h --help'
-            operand='ffn rnn transformer encoder'
+            operand='ffn rnn transformer encoder seq2seq'
             ;;
         'finetune')
             options='-h --help'
-            operand='classify regress tag merge'
+            operand='classify regress tag instruct prefer merge'
             ;;
         'prompt')
             options='-h --help'
-            operand='zero-shot few-shot cot fill chat extract answer ablate search tree'
+            operand='zero-shot few-shot cot fill chat extract answer rank ablate search tree'
             ;;
         'eval')
             options='-h --help'
-            operand='text classify regress tag prefer answers em bleu'
+            operand='text classify regress tag prefer instruct wins answers em bleu'
             ;;
         'data')
             options='-h --help'
-            operand='text split shuffle dedup stats filter decontaminate mix next mask nsp format'
+            operand='text split shuffle dedup stats filter decontaminate mix next mask spans noise nsp format'
             ;;
         'scaling')
             options='-h --help'
@@ -58,11 +58,12 @@ _lmkit() {
             operand='softmax cross-entropy entropy perplexity rnn-step lstm-step gru-step attention sgns w2v-softmax dpo layernorm posenc'
             ;;
         'ppl')
-            options='-m --model --no-eos --explain --compare --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --pseudo --pairs --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --compare) value='FILES' ;;
+                --pairs) value='FILES' ;;
                 --mix) value='auto' ;;
                 --mix-text) value='FILES' ;;
                 --bos) value='auto always never' ;;
@@ -169,6 +170,46 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'chat')
+            options='-m --model --input --bos --system --template --set --date --max-tokens --stop --json -o --output --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --greedy --ancestral --mirostat --mirostat-rate --unknown --defaults --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --input) value='auto text jsonl' ;;
+                --bos) value='auto always never' ;;
+                --system) value='FILES' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
+                --set) value='FILES' ;;
+                --date) value='FILES' ;;
+                --max-tokens) value=' ' ;;
+                --stop) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                --seed) value=' ' ;;
+                -t | --temperature) value=' ' ;;
+                -k | --top-k) value=' ' ;;
+                -p | --top-p) value=' ' ;;
+                --min-p) value=' ' ;;
+                --typical) value=' ' ;;
+                --epsilon) value=' ' ;;
+                --eta) value=' ' ;;
+                --order) value='FILES' ;;
+                --mirostat) value=' ' ;;
+                --mirostat-rate) value=' ' ;;
+                --repetition-penalty) value=' ' ;;
+                --presence-penalty) value=' ' ;;
+                --frequency-penalty) value=' ' ;;
+                --no-repeat-ngram) value=' ' ;;
+                --penalty-scope) value='all output' ;;
+                --json-schema) value='FILES' ;;
+                --regex) value='FILES' ;;
+                --choice) value='FILES' ;;
+                --grammar) value='FILES' ;;
+                --format) value='json csv' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'fill')
             options='-m --model --top --window --input --field --encoding-errors --threads --device --precision --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -217,16 +258,17 @@ _lmkit() {
             esac
             ;;
         'attention')
-            options='-m --model --text --layer --head --mask-only --kind -n --number --prefix --term --plot --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --text --layer --head --mask-only --kind -n --number --prefix --align --target --count --term --plot --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
                 --text) value='FILES' ;;
                 --layer) value=' ' ;;
                 --head) value=' ' ;;
-                --kind) value='causal full prefix' ;;
+                --kind) value='causal full prefix cross' ;;
                 -n | --number) value=' ' ;;
                 --prefix) value=' ' ;;
+                --target) value='FILES' ;;
                 --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
@@ -298,10 +340,11 @@ _lmkit() {
             esac
             ;;
         'convert')
-            options='--to -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--to --base -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --to) value='lm huggingface arpa tokenizer.json word2vec word2vec-bin glove projector' ;;
+                --to) value='lm huggingface peft arpa tokenizer.json word2vec word2vec-bin glove projector' ;;
+                --base) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -383,11 +426,12 @@ _lmkit() {
             esac
             ;;
         'ngram ppl')
-            options='-m --model --no-eos --explain --compare --pseudo --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --no-eos --explain --compare --pseudo --pairs --mix --mix-text --bos --stride --batch-tokens --device --input --field --encoding-errors --threads --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --compare) value='FILES' ;;
+                --pairs) value='FILES' ;;
                 --mix) value='auto' ;;
                 --mix-text) value='FILES' ;;
                 --bos) value='auto always never' ;;
@@ -469,15 +513,16 @@ _lmkit() {
             esac
             ;;
         'bpe train')
-            options='--vocab-size --algorithm --level --pattern --normalize --special --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--vocab-size --algorithm --level --pattern --normalize --special --sentinels --min-frequency --from-counts --input --field --encoding-errors -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --vocab-size) value=' ' ;;
-                --algorithm) value='bpe wordpiece' ;;
+                --algorithm) value='bpe wordpiece unigram' ;;
                 --level) value='byte char' ;;
                 --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
                 --special) value='FILES' ;;
+                --sentinels) value=' ' ;;
                 --min-frequency) value=' ' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --field) value='FILES' ;;
@@ -798,7 +843,7 @@ _lmkit() {
             esac
             ;;
         'train transformer')
-            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --prefix-lm --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -901,6 +946,61 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'train seq2seq')
+            options='--source --target --input --tokens --target-tokens --vocab-size --shared --max-length --on-error --encoding-errors --arch --layers --width --tied --untied --cell --attention --attn-timing --context-every-step --input-feeding --preset --decoder-layers --heads --hidden --share-stacks --batch-tokens --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --seed --steps --budget --schedule --warmup --valid-source --valid-target --select-by --valid --valid-fraction --evaluate-every --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --source) value='FILES' ;;
+                --target) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --tokens) value='bpe word char byte' ;;
+                --target-tokens) value='bpe word char byte' ;;
+                --vocab-size) value=' ' ;;
+                --max-length) value=' ' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --arch) value='rnn transformer' ;;
+                --layers) value=' ' ;;
+                --width) value=' ' ;;
+                --cell) value='elman lstm gru' ;;
+                --attention) value='none dot general concat' ;;
+                --attn-timing) value='prev current' ;;
+                --preset) value='fast t5 t5-1.1 marian bart' ;;
+                --decoder-layers) value=' ' ;;
+                --heads) value=' ' ;;
+                --hidden) value=' ' ;;
+                --batch-tokens) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --lr) value=' ' ;;
+                --matrix-lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --clip) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --teacher-forcing) value=' ' ;;
+                --seed) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --valid-source) value='FILES' ;;
+                --valid-target) value='FILES' ;;
+                --select-by) value='loss accuracy bleu' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --evaluate-every) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --plot) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'finetune classify')
             options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -922,7 +1022,7 @@ _lmkit() {
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
-                --targets) value='FILES' ;;
+                --targets) value='all' ;;
                 --pooling) value='cls last mean' ;;
                 --epochs) value=' ' ;;
                 --batch) value=' ' ;;
@@ -959,7 +1059,7 @@ _lmkit() {
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
-                --targets) value='FILES' ;;
+                --targets) value='all' ;;
                 --pooling) value='cls last mean' ;;
                 --epochs) value=' ' ;;
                 --batch) value=' ' ;;
@@ -977,7 +1077,7 @@ _lmkit() {
             esac
             ;;
         'finetune tag')
-            options='-m --model --valid --input --seed -o --output --scheme --select-by --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --scheme --crf --select-by --min-count --l2 --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -987,11 +1087,80 @@ _lmkit() {
                 -o | --output) value='FILES' ;;
                 --scheme) value='keep bio bioes' ;;
                 --select-by) value='f1 accuracy loss' ;;
+                --min-count) value=' ' ;;
+                --l2) value=' ' ;;
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
-                --targets) value='FILES' ;;
+                --targets) value='all' ;;
                 --pooling) value='cls last mean' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune instruct')
+            options='-m --model --valid --input --weights --seed --select-by -o --output --show-mask --json --template --truncate --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --weights) value='FILES' ;;
+                --seed) value=' ' ;;
+                --select-by) value='loss accuracy' ;;
+                -o | --output) value='FILES' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
+                --truncate) value='refuse drop start end' ;;
+                --precision) value='fp32 bf16' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='all' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune prefer')
+            options='-m --model --valid --input --seed --select-by -o --output --template --truncate --beta --reference-cache --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --seed) value=' ' ;;
+                --select-by) value='accuracy loss margin' ;;
+                -o | --output) value='FILES' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
+                --truncate) value='refuse drop start end' ;;
+                --beta) value=' ' ;;
+                --reference-cache) value='FILES' ;;
+                --precision) value='fp32 bf16' ;;
+                --train) value='FILES' ;;
+                --rank) value=' ' ;;
+                --alpha) value=' ' ;;
+                --targets) value='all' ;;
                 --epochs) value=' ' ;;
                 --batch) value=' ' ;;
                 --accumulate) value=' ' ;;
@@ -1102,11 +1271,11 @@ _lmkit() {
             esac
             ;;
         'prompt chat')
-            options='-m --model --template --system --strict --escape --no-generation-prompt --set --date --input -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --template --system --strict --escape --no-escape --no-generation-prompt --set --date --input -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
-                --template) value='llama2 llama2-meta chatml' ;;
+                --template) value='llama2 llama2-meta chatml instruct' ;;
                 --system) value='FILES' ;;
                 --set) value='FILES' ;;
                 --date) value='FILES' ;;
@@ -1146,6 +1315,21 @@ _lmkit() {
                 --norms) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 --cache) value='FILES' ;;
+                --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'prompt rank')
+            options='-m --model --reference --parse-special --bos --window --norm --beta --top -b --bare --json -o --output --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --reference) value='FILES' ;;
+                --bos) value='auto always never' ;;
+                --norm) value='none tokens bytes chars pmi' ;;
+                --beta) value=' ' ;;
+                --top) value=' ' ;;
+                -o | --output) value='FILES' ;;
                 --threads) value=' ' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -1329,13 +1513,14 @@ _lmkit() {
             esac
             ;;
         'data filter')
-            options='--rules --threshold --stop-words --list --pairs --max-ratio --language --min-score --match --exclude --ppl -m --model --keep --input --field --on-error --encoding-errors --explain --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--rules --threshold --stop-words --list --pairs --max-ratio --max-words --language --min-score --match --exclude --ppl -m --model --keep --input --field --on-error --encoding-errors --explain --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --rules) value='FILES' ;;
                 --threshold) value='FILES' ;;
                 --stop-words) value='FILES' ;;
                 --max-ratio) value=' ' ;;
+                --max-words) value=' ' ;;
                 --language) value='FILES' ;;
                 --min-score) value='FILES' ;;
                 --match) value='FILES' ;;
@@ -1422,6 +1607,44 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'data spans')
+            options='--input --field --on-error --encoding-errors --tokens --rate --mean-length --sentinels --invert --epoch --seed --as --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --tokens) value='word char byte' ;;
+                --rate) value=' ' ;;
+                --mean-length) value=' ' ;;
+                --sentinels) value=' ' ;;
+                --epoch) value=' ' ;;
+                --seed) value=' ' ;;
+                --as) value='text ids' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'data noise')
+            options='--input --field --on-error --encoding-errors --kind --tokens --rate --mean-length --epoch --seed --as --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --input) value='auto text tsv csv jsonl parquet' ;;
+                --field) value='FILES' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                --kind) value='FILES' ;;
+                --tokens) value='word char byte' ;;
+                --rate) value=' ' ;;
+                --mean-length) value=' ' ;;
+                --epoch) value=' ' ;;
+                --seed) value=' ' ;;
+                --as) value='text ids' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'data nsp')
             options='--tokens --context --seed --show --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
@@ -1437,13 +1660,17 @@ _lmkit() {
             esac
             ;;
         'data format')
-            options='--style --task --input --columns -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--style --task --templates --against --allow-overlap --sep --input --columns --seed -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --style) value='instruct t5 gpt1 bert' ;;
+                --style) value='instruct chat t5 t0 gpt1 bert concat' ;;
                 --task) value='FILES' ;;
+                --templates) value='FILES' ;;
+                --against) value='FILES' ;;
+                --sep) value='FILES' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --columns) value='FILES' ;;
+                --seed) value=' ' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -1494,10 +1721,43 @@ _lmkit() {
             esac
             ;;
         'eval prefer')
-            options='--beta --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--template -m --model --reference --beta --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
+                --template) value='llama2 llama2-meta chatml instruct' ;;
+                -m | --model) value='FILES' ;;
+                --reference) value='FILES' ;;
                 --beta) value=' ' ;;
+                --against) value='FILES' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval instruct')
+            options='--gold --field --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --gold) value='FILES' ;;
+                --field) value='FILES' ;;
+                --against) value='FILES' ;;
+                --resamples) value=' ' ;;
+                --level) value=' ' ;;
+                --seed) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'eval wins')
+            options='-m --model --rule --norm --field --parse-special --against --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                -m | --model) value='FILES' ;;
+                --rule) value='likelihood field gold instructions longer shorter' ;;
+                --norm) value='none tokens bytes chars' ;;
+                --field) value='FILES' ;;
                 --against) value='FILES' ;;
                 --resamples) value=' ' ;;
                 --level) value=' ' ;;

@@ -191,6 +191,10 @@ class SequenceFormat(Protocol):
         """Whether the start token is in front `always`, only where it would be `alone`, or `never`."""
 
     @property
+    def barred(self) -> Sequence[int] | None:
+        """Tokens that are never written; None: the start token and the unknown one."""
+
+    @property
     def multiline(self) -> bool:
         """Whether a sequence may have several lines."""
 
@@ -425,6 +429,20 @@ class ConditionalModel(SupportsBatching, StoredModel, Protocol):
     `read` know which source they are about.
     """
 
+    @property
+    def source_tokenizer(self) -> Tokenizer:
+        """The tokenizer of sources."""
+
+    @property
+    def target_limit(self) -> int | None:
+        """See `EncoderDecoder.target_limit`."""
+
+    def source_ids(self, text: bytes, *, window: bool = False) -> I32:
+        """See `EncoderDecoder.source_ids`."""
+
+    def for_source(self, source: I32) -> "ConditionalModel":
+        """The language model of targets of another source."""
+
 
 class EncoderDecoder(Protocol):
     """A model that reads a source both ways and then writes a target: a language model once the source is given.
@@ -465,8 +483,11 @@ class EncoderDecoder(Protocol):
     def signature(self) -> Mapping[str, str]:
         """What a reader must know to reproduce a number, in a fixed order."""
 
-    def source_ids(self, text: bytes) -> I32:
-        """The source that a text is, (N,). Raises DataError for one that is longer than the model reads."""
+    def source_ids(self, text: bytes, *, window: bool = False) -> I32:
+        """The source that a text is, (N,).
+
+        Of one that is longer than the model reads the last tokens with `window`; without it raises DataError.
+        """
 
     def given(self, source: I32) -> ConditionalModel:
         """The language model of targets of a source."""
@@ -586,6 +607,11 @@ def is_language_model(model: object) -> TypeGuard[StoredModel]:
 def is_encoder(model: object) -> TypeGuard[Encoder]:
     """Whether a model reads sequences both ways."""
     return hasattr(model, "hidden_states")
+
+
+def is_conditional(model: object) -> TypeGuard[ConditionalModel]:
+    """Whether a model is the language model of targets of a source."""
+    return hasattr(model, "for_source")
 
 
 def is_encoder_decoder(model: object) -> TypeGuard[EncoderDecoder]:

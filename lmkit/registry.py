@@ -22,6 +22,7 @@ KINDS: Mapping[str, str] = {
     **{kind: family.model for kind, family in SEQ2SEQ.items()},
     "adapter": "lmkit.architectures.adapters:AdapterWeights",
     "bag-of-ngrams": "lmkit.linear_models.bag_of_ngrams:BagOfNgrams",
+    "linear-tagger": "lmkit.linear_models.linear_tagger:LinearTagger",
     "ngram": "lmkit.ngram.backoff_model:NGram",
     "ngram-counts": "lmkit.ngram.count_file:CountFile",
     "pretoken-counts": "lmkit.tokenization.bpe.pretoken_counts:PretokenCounts",
@@ -111,6 +112,12 @@ def fine_tuned_in(files: Mapping[str, memoryview], name: str) -> Any | None:
     with _about(name):
         encoders = import_module("lmkit.architectures.huggingface.encoder_folder")
         return encoders.read_fine_tuned(files) if encoders.is_encoder(files) else None
+
+
+def architecture_in(files: Mapping[str, memoryview], name: str) -> str:
+    """What transformers calls the model in such a folder: an encoder's type, or another's architecture."""
+    found: str = _in_folder("architecture_in", files, name)
+    return found
 
 
 def tokenizer_in(files: Mapping[str, memoryview], name: str) -> Any:
@@ -215,9 +222,13 @@ def describe_arpa(data: memoryview, name: str) -> Record:
 
 def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any:
     with _about(name):
-        encoders = import_module("lmkit.architectures.huggingface.encoder_folder")
-        others = import_module("lmkit.architectures.huggingface.folder")
-        return getattr(encoders if encoders.is_encoder(files) else others, function)(files)
+        rooms = "lmkit.architectures.huggingface"
+        encoders = import_module(f"{rooms}.encoder_folder")
+        if encoders.is_encoder(files):
+            return getattr(encoders, function)(files)
+        pairs = import_module(f"{rooms}.seq2seq_folder")
+        others = import_module(f"{rooms}.folder")
+        return getattr(pairs if pairs.is_encoder_decoder(files) else others, function)(files)
 
 
 def _from_checkpoint(content: Content) -> Any:

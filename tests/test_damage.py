@@ -8,6 +8,7 @@ import pytest
 import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_encoders import encoder_file
 
 from lmkit import checkpoint, digests, registry
 from lmkit.checkpoint import Checkpoint
@@ -19,8 +20,9 @@ FILES = (
     "word-0.lm", "modified-kneser-ney-3.lm", "char-katz.lm", "byte-witten-bell.lm", "stupid-backoff-2.lm",
     "small-vocabulary.lm", "pruned.lm", "imported.lm", "mixed.lm", "counts.lm", "transformer.lm",
     "transformer-stream.lm", "lstm.lm", "gru-stream.lm", "mingru-file.lm", "ffn.lm", "vectors", "subwords", "bpe",
-    "pretokens",
+    "pretokens", "encoder", "electra",
 )  # fmt: skip
+ENCODERS = {"encoder": "bert", "electra": "electra"}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,8 @@ def file(shelf, lmkit, tmp_path_factory):
 
     @cache
     def file(name):
+        if name in ENCODERS:
+            return encoder_file(ENCODERS[name])
         if name not in commands:
             return shelf[name].read_bytes()
         done = lmkit(*commands[name], "-q", "-o", folder / name, shelf["corpus.txt"])
@@ -53,6 +57,11 @@ def answer(data):
     if hasattr(model, "score_many"):
         ids, nats = zip(*model.read([TEXT]), strict=True)
         arrays = [*ids, *nats, model.next(model.start())]
+    elif model.kind == "encoder":
+        ids, segments = model.form.single(model.tokenizer.encode(TEXT[:-1]))
+        hidden = model.hidden_states(ids, segments, [len(ids)])
+        is_masked = model.settings.task.startswith("mlm")
+        arrays = [ids, hidden, model.log_probabilities(hidden) if is_masked else model.discriminator_logits(hidden)]
     elif model.kind == "w2v":
         words = model.words()
         made = model.vector_of(b"unseen")

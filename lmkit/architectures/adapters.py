@@ -14,9 +14,13 @@ from lmkit.architectures.config import ModelConfig, Shapes
 from lmkit.architectures.encoder_model import LoadedEncoder
 from lmkit.architectures.heads import TaskHead
 from lmkit.architectures.neural_model import LoadedModel
+from lmkit.architectures.published_settings import Published, in_checkpoint
 from lmkit.checkpoint import Array, Checkpoint
+from lmkit.data.sequences import TextFormat
 from lmkit.errors import CheckpointError, UsageError
 
+ALL = "all"
+MOST_TOKENS = 1 << 31
 Weights = TypeVar("Weights", LoadedModel, LoadedEncoder)
 
 
@@ -26,7 +30,7 @@ class Adapter:
 
     rank     r
     alpha    the adapter's share is alpha / r
-    targets  which of a model's matrices have an A and a B, by a part of their names, such as `q_proj`
+    targets  which of a model's matrices have an A and a B, by a part of their names, such as `q_proj`; or ALL
     """
 
     rank: int
@@ -44,6 +48,8 @@ class Adapter:
     def matrices(self, settings: ModelConfig) -> list[str]:
         """Return the names of the matrices of a model that are adapted. Raises UsageError for a target without one."""
         found = settings.matrices()
+        if self.targets == (ALL,):
+            return found
         parts = {name: name.split(".") for name in found}
         for target in self.targets:
             if not any(target in part for part in parts.values()):
@@ -72,6 +78,32 @@ class Adapter:
 
 
 @dataclass(frozen=True)
+class ChatSettings:
+    """What tuning on conversations changes beside weights: the chat template, and how texts begin and end."""
+
+    text: TextFormat
+    published: Published
+
+    def to_config(self) -> dict[str, Any]:
+        """What an adapter's `config` says of it."""
+        return {"text": self.text.to_json(), **self.published.to_config(), **self.published.to_tokenizer()}
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any]) -> "ChatSettings | None":
+        """What an adapter's `config` says, None where that is nothing. Raises CheckpointError."""
+        if "text" not in values:
+            return None
+        return cls(TextFormat.from_json(values["text"], MOST_TOKENS), in_checkpoint(values, values))
+
+    def of(self, weights: Weights) -> Weights:
+        """Return a model with these settings. Raises CheckpointError for a model without such tokens."""
+        if not isinstance(weights, LoadedModel):
+            raise CheckpointError("damaged checkpoint: an adapter of conversations, but the model is no language model")
+        TextFormat.from_json(self.text.to_json(), weights.tokenizer.size)
+        return replace(weights, form=self.text, published=self.published)
+
+
+@dataclass(frozen=True)
 class AdapterWeights:
     """An adapter as a file holds it: settings, the digest of the model that it was trained on, an A and a B each."""
 
@@ -83,6 +115,8 @@ class AdapterWeights:
     digest: str = ""
     head: TaskHead | None = None
     """The head that was trained with it, if there is one: its tensors are among the others."""
+    chat: "ChatSettings | None" = None
+    """How the model with the adapter reads conversations, where it was trained on some."""
 
     def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:
         """The adapter as a file's content."""
@@ -90,6 +124,7 @@ class AdapterWeights:
         config = {
             "alpha": adapter.alpha, "parent": self.parent, "rank": adapter.rank, "targets": list(adapter.targets),
             **({} if self.head is None else {"head": self.head.to_json()}),
+            **({} if self.chat is None else self.chat.to_config()),
         }  # fmt: skip
         return Checkpoint(self.kind, config, self.tensors, origin=origin)
 
@@ -116,7 +151,7 @@ class AdapterWeights:
             for name in checkpoint.tensors
             if name not in of_head
         }
-        return cls(adapter, parent, tensors, checkpoint.digest, head)
+        return cls(adapter, parent, tensors, checkpoint.digest, head, ChatSettings.from_config(values))
 
     def head_tensors(self) -> dict[str, Array]:
         """The tensors of the head; none without one."""
@@ -125,13 +160,18 @@ class AdapterWeights:
 
     def merged_into(self, weights: Weights) -> Weights:
         """Return the model with the adapter merged into it. Raises CheckpointError for a model that is not its own."""
+        self.check_parent(weights)
+        merged = replace(weights, tensors=self.adapter.merge(weights.tensors, self.tensors), digest="")
+        return merged if self.chat is None else self.chat.of(merged)
+
+    def check_parent(self, weights: LoadedModel | LoadedEncoder) -> None:
+        """Raises CheckpointError for a model that the adapter was not trained on."""
         if weights.digest != self.parent:
             raise CheckpointError(
                 f"an adapter of the model {self.parent[:8]}, got the model {weights.digest[:8]}",
                 hint="name the checkpoint that the adapter was trained on",
             )
         self._check_shapes(weights.settings)
-        return replace(weights, tensors=self.adapter.merge(weights.tensors, self.tensors), digest="")
 
     def _check_shapes(self, settings: ModelConfig) -> None:
         """Raises CheckpointError where the tensors are not those of an adapter of such a model."""

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from lmkit.architectures.encoder import EncoderConfig
+from lmkit.architectures.seq2seq_transformer import Seq2SeqTransformerConfig
 from lmkit.architectures.transformer import TransformerConfig
 from lmkit.errors import UsageError
 
@@ -65,6 +66,33 @@ def encoder(name: str, *, vocabulary: int, **changes: Any) -> EncoderConfig:
     if name not in shapes:
         raise UsageError(f"no preset {name!r}", hint=f"there are {', '.join(shapes)}")
     return EncoderConfig(vocabulary=vocabulary, **{**shapes[name], **changes})
+
+
+_POST: Mapping[str, Any] = {
+    "norm": "post", "normalisation": "layernorm", "norm_epsilon": 1e-5, "bias": True, "tied": True,
+    "logits_bias": True,
+}  # fmt: skip
+_RELATIVE: Mapping[str, Any] = {"positions": "relative", "scaled_queries": False, "context": 512}
+SEQ2SEQ: Mapping[str, Mapping[str, Any]] = {
+    "fast": {},
+    "t5": {**_RELATIVE, "activation": "relu", "tied": True, "scaled_logits": True},
+    "t5-1.1": {**_RELATIVE, "activation": "geglu_tanh"},
+    "marian": {**_POST, "activation": "silu", "scaled_embeddings": True, "context": 512},
+    "bart": {**_POST, "positions": "learned", "activation": "gelu", "embed_norm": True},
+}
+"""What each transformer encoder-decoder changes in ours; all but `fast` load in transformers when exported."""
+
+
+def seq2seq(name: str, *, vocabulary: int, source_vocabulary: int, **changes: Any) -> Seq2SeqTransformerConfig:
+    """A transformer encoder-decoder of a known kind, one of SEQ2SEQ, but for some settings.
+
+    Raises UsageError for other names, and where settings make no model.
+    """
+    if name not in SEQ2SEQ:
+        raise UsageError(f"no preset {name!r}", hint=f"there are {', '.join(SEQ2SEQ)}")
+    return Seq2SeqTransformerConfig(
+        vocabulary=vocabulary, source_vocabulary=source_vocabulary, **{**SEQ2SEQ[name], **changes}
+    )
 
 
 def _gpt(

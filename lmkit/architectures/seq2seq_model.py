@@ -19,7 +19,7 @@ from lmkit.checkpoint import Array, Checkpoint
 from lmkit.data.sequences import TextFormat, sequences
 from lmkit.data.source_format import SourceFormat
 from lmkit.errors import CheckpointError, DataError
-from lmkit.protocols import F32, F64, I32, I64, DecodingBatch, Floats, State, Tokenizer
+from lmkit.protocols import F32, F64, I32, I64, DecodingBatch, Floats, State, Tokenizer, TokenScore
 from lmkit.tokenization import tokenizers
 
 SOURCE = "tokenizer.source."
@@ -205,17 +205,23 @@ class EncoderDecoderBase(ABC):
             "version": __version__,
         }
 
-    def source_ids(self, text: bytes) -> I32:
+    def source_ids(self, text: bytes, *, window: bool = False) -> I32:
         """See `EncoderDecoder.source_ids`."""
         if b"\n" in text:
             raise DataError("the source has several lines, but the model reads single lines")
-        return self.checked(self.weights.source_form.around(self.source_tokenizer.encode(text)))
+        ids, form, limit = self.source_tokenizer.encode(text), self.weights.source_form, self.source_limit
+        if window and limit is not None:
+            ids = ids[max(0, len(ids) + len(form.before) + len(form.after) - limit) :]
+        return self.checked(form.around(ids))
 
     def checked(self, source: I32) -> I32:
         """The same source. Raises DataError where it is longer than the model reads."""
         limit = self.source_limit
         if limit is not None and len(source) > limit:
-            raise DataError(f"a source of {len(source)} tokens, special ones too, exceeds the model's {limit}")
+            raise DataError(
+                f"source of {len(source)} tokens, special ones too, exceeds the model's {limit}",
+                hint="use --window to keep only its last tokens",
+            )
         return source
 
     def given(self, source: I32) -> "ConditionalModel":
@@ -234,8 +240,9 @@ class ConditionalModel:
     normalised = True
 
     def __init__(self, model: EncoderDecoderBase, source: I32, memory: Memory) -> None:
-        self.model, self.source, self._memory = model, source, memory
-        self.kind, self.form, self.digest, self.tolerance = model.kind, model.form, model.digest, model.tolerance
+        self.model, self.source, self._memory, self.weights = model, source, memory, model.weights
+        self.settings, self.tolerance = model.settings, model.tolerance
+        self.kind, self.form, self.digest = model.kind, model.form, model.digest
         self.advance, self.next, self.logits = model.advance, model.next, model.logits
         self.rows, self.follow, self.next_many = model.rows, model.follow, model.next_many
 
@@ -245,9 +252,27 @@ class ConditionalModel:
         return self.model.tokenizer
 
     @property
+    def source_tokenizer(self) -> Tokenizer:
+        """See `protocols.ConditionalModel.source_tokenizer`."""
+        return self.model.source_tokenizer
+
+    @property
+    def target_limit(self) -> int | None:
+        """See `EncoderDecoder.target_limit`."""
+        return self.model.target_limit
+
+    @property
     def signature(self) -> Mapping[str, str]:
         """See `LanguageModel.signature`."""
         return self.model.signature
+
+    def source_ids(self, text: bytes, *, window: bool = False) -> I32:
+        """See `EncoderDecoder.source_ids`."""
+        return self.model.source_ids(text, window=window)
+
+    def for_source(self, source: I32) -> "ConditionalModel":
+        """See `protocols.ConditionalModel.for_source`."""
+        return self.model.given(source)
 
     def start(self) -> State:
         """See `LanguageModel.start`."""
@@ -258,6 +283,15 @@ class ConditionalModel:
         targets = np.split(ids, ends[:-1]) if len(ends) else []
         found = self.model.score_pairs([self.source] * len(targets), targets)
         return np.concatenate([np.zeros(0), *found])
+
+    def explain(self, ids: Sequence[int]) -> list[TokenScore]:
+        """See `Explains.explain`: the contexts are of the target, whose start token is in front."""
+        nats = self.score_many(np.array(ids, dtype=np.int32), np.array([len(ids)], dtype=np.int64)).tolist()
+        history = (self.form.start, *ids)
+        return [
+            TokenScore(token, history[: place + 1], place + 1, value)
+            for place, (token, value) in enumerate(zip(ids, nats, strict=True))
+        ]
 
     def read(self, blocks: Iterable[bytes]) -> Iterator[tuple[I32, F64]]:
         """See `LanguageModel.read`: each line is a target of the source."""

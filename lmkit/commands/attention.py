@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import attention_views
+from lmkit.commands import attention_alignment, attention_views
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.figures import Plot, Term
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run, choice
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.records import Table, to_json
-from lmkit.protocols import AttentionParts, has_attention
+from lmkit.protocols import AttentionParts, has_attention, is_encoder_decoder
 
 LARGEST = 10_000
 RANKS = ("first", "second", "third")
@@ -46,8 +46,9 @@ def attention(
     kind: Annotated[
         str,
         typer.Option(
-            "--kind", metavar="KIND", callback=choice("causal", "full", "prefix"),
-            help="Mask: `causal`, `full`, or `prefix` (causal after the first --prefix tokens).",
+            "--kind", metavar="KIND", callback=choice("causal", "full", "prefix", "cross"),
+            help="Mask: `causal`, `full`, `prefix` (causal after the first --prefix tokens), or `cross` (to a source "
+            "of --prefix tokens).",
         ),
     ] = "causal",
     number: Annotated[
@@ -57,9 +58,25 @@ def attention(
         int | None,
         typer.Option(
             "--prefix", metavar="N", min=0, show_default=False,
-            help="Prefix length of `--kind prefix`: tokens visible to all.",
+            help="Prefix length of `--kind prefix`, or source length of `cross`: tokens visible to all.",
         ),
     ] = None,
+    align: Annotated[
+        bool,
+        typer.Option(
+            "--align",
+            help="Alignment, for encoder-decoders: the attention of each target token to the source, which is --text.",
+        ),
+    ] = False,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target", metavar="TEXT", show_default="generated", help="Target of --align, instead of a greedy one."
+        ),
+    ] = None,
+    count: Annotated[
+        bool, typer.Option("--count", help="Count the scores that attention to a source computes: N x M in each head.")
+    ] = False,
     term: Term = False,
     plot: Plot = None,
     json: Json = False,
@@ -78,22 +95,36 @@ def attention(
     --json prints an object in full precision: `tokens`, and `weights` per layer, head, attending and attended
     token; later tokens get exactly 0, except in encoders.
 
+    --align prints a row per target token and a column per source token: of the last layer, or --layer, the mean of
+    its heads, or --head. --json has `source`, `target` and `weights`; --plot FILE.html all layers and heads.
+
     --mask-only prints the mask of N tokens, a row each: 1 where attention is allowed, 0 elsewhere.
 
     Examples:
       lmkit attention -m model.lm --text "the cat sat"
       lmkit attention -m model.lm --text "the cat sat" --layer 0 --head 1
       lmkit attention -m model.lm --text "the cat sat" --plot heads.html
+      lmkit attention -m mt.lm --align --text "el gato duerme" --plot cat.html
       lmkit attention --mask-only --kind prefix --prefix 2 -n 4
     """
     if mask_only:
-        if model is not None or text is not None or layer is not None or head is not None or plot is not None:
+        if model is not None or text is not None or layer is not None or head is not None or align or count or plot:
             raise UsageError("--mask-only cannot be combined with a model, a text or --plot")
         with outputs.open_output(output) as out:
             _print_mask(out, kind, number, prefix, as_json=json)
         return
     if text is None:
         raise UsageError("no text", hint="give --text TEXT, or --mask-only")
+    if align or count:
+        shown = attention_alignment.Shown(layer, head, json, term, plot, output)
+        name = model if model is not None else streams.STDIN
+        if count:
+            attention_alignment.count(run, name, text, target, json=json, output=output)
+        else:
+            attention_alignment.show(run, name, text, target, shown)
+        return
+    if target is not None:
+        raise UsageError("--target needs --align")
     if (layer is None) != (head is None):
         raise UsageError("--layer and --head need each other")
     if term and json:
@@ -132,7 +163,8 @@ def _attention(name: str, text: str) -> tuple[list[str], AttentionParts]:
             parts = model.attention(whole)
         return _checked(name, [_piece(model, token) for token in whole.tolist()], parts)
     if not has_attention(model):
-        raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no attention")
+        hint = "--align prints what targets take of their sources" if is_encoder_decoder(model) else None
+        raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no attention", hint=hint)
     tokenizer = model.tokenizer
     ids = encode_prompt(tokenizer, model.form, streams.argument_bytes(text, raw=tokenizer.accepts_any_bytes))
     return _checked(name, [_piece(model, token) for token in model.form.begun(ids).tolist()], model.attention(ids))
@@ -185,9 +217,9 @@ def _digits(weight: float) -> str:
 def _print_mask(out: outputs.Output, kind: str, size: int, prefix: int | None, *, as_json: bool) -> None:
     from lmkit.inference.attention_scores import mask
 
-    if (kind == "prefix") != (prefix is not None):
-        raise UsageError("--kind prefix and --prefix N need each other")
-    if prefix is not None and prefix > size:
+    if (kind in ("prefix", "cross")) != (prefix is not None):
+        raise UsageError("--kind prefix or cross and --prefix N need each other")
+    if kind == "prefix" and prefix is not None and prefix > size:
         raise UsageError(f"a prefix of {prefix} tokens is longer than all {size}")
     allowed = mask(kind, size, prefix or 0)
     if as_json:

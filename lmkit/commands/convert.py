@@ -13,10 +13,11 @@ from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import gguf, outputs, streams
 from lmkit.io.folders import write_folder
 
+PEFT_CONFIG = "adapter_config.json"
 VECTORS = {"word2vec": "text", "word2vec-bin": "bin", "glove": "glove", "projector": "projector"}
 """Formats of word vectors, and how `w2v export` calls them."""
-LM, HUGGINGFACE, ARPA, TOKENIZER, *_ = FORMS = ("lm", "huggingface", "arpa", "tokenizer.json", *VECTORS)
-_BY_KIND = {"ngram": ARPA, "ngram-counts": ARPA, "tokenizer": TOKENIZER, "w2v": "word2vec"}
+LM, HUGGINGFACE, PEFT, ARPA, TOKENIZER, *_ = FORMS = ("lm", "huggingface", "peft", "arpa", "tokenizer.json", *VECTORS)
+_BY_KIND = {"adapter": PEFT, "ngram": ARPA, "ngram-counts": ARPA, "tokenizer": TOKENIZER, "w2v": "word2vec"}
 
 
 def convert(
@@ -36,8 +37,14 @@ def convert(
             metavar="FORMAT",
             callback=choice(*FORMS),
             show_default="by the input",
-            help="Output format: `lm` (a checkpoint), `huggingface` (a folder), `arpa` or `tokenizer.json`; for word "
-            "vectors `word2vec`, `word2vec-bin`, `glove` or `projector` (a folder).",
+            help="Output format: `lm` (a checkpoint), `huggingface` (a folder), `peft` (of an adapter), `arpa` or "
+            "`tokenizer.json`; for word vectors `word2vec`, `word2vec-bin`, `glove` or `projector` (a folder).",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base", metavar="MODEL", show_default=False, help="Model that an adapter belongs to, to or from `peft`."
         ),
     ] = None,
     output: Output = None,
@@ -45,30 +52,42 @@ def convert(
     """Convert checkpoints to and from other tools' formats.
 
     Hugging Face folders (GPT-2, Llama, Mistral, Qwen2, Qwen3 and models of their shape, such as SmolLM; encoders:
-    BERT, DistilBERT, RoBERTa, XLM-R, ELECTRA, ModernBERT, MiniLM; safetensors, also sharded) become checkpoints;
-    commands also read the folders directly. A transformer or encoder becomes a folder, new or empty, that
-    transformers loads without remote code; architectures that transformers lacks are refused. GGUF files of Llama
-    and Qwen models, quantized or not, become float32 checkpoints (extra `gguf`). Pickled weights are refused,
-    because loading them can run code.
+    BERT, DistilBERT, RoBERTa, XLM-R, ELECTRA, ModernBERT, MiniLM; encoder-decoders: T5, mT5, MarianMT, BART;
+    safetensors, also sharded) become checkpoints; commands also read the folders directly. A transformer, encoder or
+    encoder-decoder becomes a folder, new or empty, that transformers loads without remote code; architectures that
+    transformers lacks are refused. GGUF files of Llama and Qwen models, quantized or not, become float32 checkpoints
+    (extra `gguf`). Pickled weights are refused, because loading them can run code.
 
-    N-gram models convert to and from ARPA, tokenizers to and from tokenizer.json, word vectors to and from
-    word2vec and GloVe, as with `import` and `export` of `ngram`, `bpe` and `w2v`.
+    LoRA adapters convert to and from folders of peft, with --base. N-gram models convert to and from ARPA,
+    tokenizers to and from tokenizer.json, word vectors to and from word2vec and GloVe, as with `import` and
+    `export` of `ngram`, `bpe` and `w2v`.
 
     Examples:
       lmkit convert SmolLM2-135M -o smollm.lm
       lmkit convert gpt.lm -o folder
       lmkit convert model.arpa -o model.lm
+      lmkit convert adapter.lm --base folder -o peft-folder
     """
     name = file if file is not None else streams.STDIN
     if opening.is_folder(name):
-        _from_folder(name, to or LM, output)
+        files = opening.open_folder(name)
+        if PEFT_CONFIG in files:
+            _from_peft(name, files, to or LM, base, output)
+        elif base is not None:
+            raise UsageError("--base is for adapters")
+        else:
+            _from_folder(name, files, to or LM, output)
         return
     data = opening.given_model(name, "INPUT")
     kind = _kind(data, name)
     if to is None:
         to = LM if kind is None else _BY_KIND.get(kind, HUGGINGFACE)
     _check(streams.display(name), kind, to)
-    if bytes(data[:4]) == gguf.MAGIC:
+    if base is not None and to != PEFT:
+        raise UsageError("--base is for adapters")
+    if to == PEFT:
+        _to_peft(name, base, output)
+    elif bytes(data[:4]) == gguf.MAGIC:
         _from_gguf(name, data, to, output)
     elif to == HUGGINGFACE:
         from lmkit import registry
@@ -111,6 +130,8 @@ def _check(shown: str, kind: str | None, to: str) -> None:
         return
     if to == LM:
         raise UsageError(f"{shown} is a checkpoint already", hint="--to huggingface, arpa, word2vec or another")
+    if (to == PEFT) != (kind == "adapter"):
+        raise CheckpointError(f"{shown}: a checkpoint of kind {kind}, which does not convert to {to}")
     if to in VECTORS and kind != "w2v":
         raise CheckpointError(f"{shown}: a checkpoint of kind {kind} has no word vectors")
     if to == ARPA and _BY_KIND.get(kind) != ARPA:
@@ -127,10 +148,40 @@ def _kind(data: memoryview, name: str) -> str | None:
         return checkpoint.parse(data).kind
 
 
-def _from_folder(name: str, to: str, output: str | None) -> None:
+def _from_peft(name: str, files: Mapping[str, memoryview], to: str, base: str | None, output: str | None) -> None:
+    """A folder of peft as an adapter's checkpoint."""
+    from lmkit.commands.loading import adapted_models
+
+    if to != LM:
+        raise UsageError(f"{name} is an adapter of peft, which converts to lm, not to {to}")
+    if base is None:
+        raise UsageError("an adapter of peft needs the model that it belongs to", hint="--base MODEL")
+    adapter = adapted_models.open_adapter(name, adapted_models.open_base(base), base)
+    with outputs.open_output(output, binary=True) as out:
+        for piece in checkpoint_bytes(adapter, origin("convert", {}, list(_records(files)))):
+            out.write(piece)
+
+
+def _to_peft(name: str, base: str | None, output: str | None) -> None:
+    """An adapter's checkpoint as a folder of peft."""
+    from lmkit.architectures.huggingface import peft_adapters
+    from lmkit.commands.loading import adapted_models
+
+    if base is None:
+        raise UsageError("an adapter becomes a folder of peft by its model's names", hint="--base MODEL")
+    if output in (None, streams.STDIN):
+        raise UsageError("a folder is several files", hint="name a new one with -o")
+    opening.check_single_stdin(name, base)
+    adapter, weights = adapted_models.open_adapter(name), adapted_models.open_base(base)
+    with opening.error_context(name):
+        adapter.check_parent(weights)
+        files = peft_adapters.write(adapter, weights, adapted_models.architecture(weights, base), base)
+    write_folder(str(output), files)
+
+
+def _from_folder(name: str, files: Mapping[str, memoryview], to: str, output: str | None) -> None:
     from lmkit import registry
 
-    files = opening.open_folder(name)
     if to == HUGGINGFACE:
         _write_folder(registry.fine_tuned_in(files, name) or registry.weights_in(files, name), name, output)
         return
@@ -169,12 +220,15 @@ def _records(files: Mapping[str, memoryview]) -> Iterator[dict[str, Any]]:
 def _write_folder(weights: Any, name: str, output: str | None) -> None:
     from lmkit.architectures.encoder_model import LoadedEncoder
     from lmkit.architectures.fine_tuned import FineTunedWeights
-    from lmkit.architectures.huggingface import encoder_export, export
+    from lmkit.architectures.huggingface import encoder_export, export, seq2seq_export
+    from lmkit.architectures.seq2seq_model import LoadedSeq2Seq
 
     if output in (None, streams.STDIN):
         raise UsageError("a folder is several files", hint="name a new one with -o")
     with opening.error_context(name):
-        if isinstance(weights, FineTunedWeights):
+        if isinstance(weights, LoadedSeq2Seq):
+            files = seq2seq_export.write(weights)
+        elif isinstance(weights, FineTunedWeights):
             files = encoder_export.write_fine_tuned(weights)
         else:
             files = (encoder_export if isinstance(weights, LoadedEncoder) else export).write(weights)

@@ -28,6 +28,7 @@ from lmkit.io.figures import charts, files
 from lmkit.io.figures.style import SOLID, shown_token
 from lmkit.io.records import Table, cell
 from lmkit.io.tables import bars
+from lmkit.protocols import is_conditional
 
 if TYPE_CHECKING:  # numpy is not needed for help
     from lmkit.protocols import F64, LanguageModel, State, StoredModel
@@ -88,9 +89,11 @@ def next_token(
     name = model if model is not None else streams.STDIN
     opening.use_threads(threads, name)
     _ = filters.filtering.names  # a wrong order is reported before a model is opened
-    opened = opening.with_special(scoring_models.open_generating_model(name, device), parse_special)
+    opened = opening.with_special(scoring_models.open_generating_model(name, device, sources=True), parse_special)
     opened = opening.with_bos(opened, bos)
     data = streams.argument_bytes(prompt, raw=opened.tokenizer.accepts_any_bytes)
+    if is_conditional(opened):
+        opened, data = opened.for_source(opened.source_ids(data, window=window)), b""
     records = next_records(
         run, name, opened, data, filters, top=None if everything else top, window=window, logits=logits
     )

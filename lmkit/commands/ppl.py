@@ -10,7 +10,7 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Output, Pseudo, Run, Threads
 from lmkit.commands.options.text_input import TextFiles
-from lmkit.commands.reports import pseudo_scoring
+from lmkit.commands.reports import pair_scoring, pseudo_scoring
 from lmkit.commands.reports.perplexity import ModelScore, ScoreReport, rank_models
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
@@ -46,6 +46,13 @@ def ppl(
         ),
     ] = None,
     pseudo: Pseudo = False,
+    pairs: Annotated[
+        str | None,
+        typer.Option(
+            "--pairs", metavar="FILE", show_default=False,
+            help="Perplexity of targets given their sources, under an encoder-decoder: pairs as TSV or JSON Lines.",
+        ),
+    ] = None,
     *,
     scoring: scoring_models.ScoringOptions,
     threads: Threads = None,
@@ -76,6 +83,7 @@ def ppl(
       lmkit ppl -b -m model.lm < test.txt
       lmkit ppl -m small.lm -m large.arpa --json test.txt
       lmkit ppl --compare one.lm two.lm < dev.txt
+      lmkit ppl -m mt.lm --pairs test.tsv
       lmkit ppl -m neural.lm -m ngram.lm --mix auto --mix-text dev.txt test.txt
     """
     if pseudo:
@@ -83,6 +91,11 @@ def ppl(
         pseudo_scoring.perplexity(
             run, model, files, scoring, threads=threads, as_json=json, bare=bare, output=output
         )  # fmt: skip
+        return
+    if pairs is not None:
+        pair_scoring.refuse(scoring, {"--explain": explain, "--compare": bool(compare), "FILE": bool(files)})
+        names, _ = opening.sources(model or [], [pairs])
+        pair_scoring.perplexity(run, names, pairs, scoring, eos=not no_eos, as_json=json, bare=bare, output=output)
         return
     names, texts = opening.sources([*(model or []), *(compare or [])], files)
     opening.check_single_stdin(*names, *texts, scoring.mix_text)

@@ -14,6 +14,7 @@ from lmkit.commands.options.standard import Device, ModelOption, Output, Run, Se
 from lmkit.commands.records import prompts
 from lmkit.errors import UsageError
 from lmkit.io import outputs, streams
+from lmkit.protocols import is_conditional
 
 if TYPE_CHECKING:  # numpy is not needed for help
     from lmkit.generation.search_plan import SearchPlan
@@ -48,6 +49,7 @@ def sample(
     Continues --prompt (-n times), or each line of the FILEs. Without a prompt, starts a new text. A text ends
     at the model's end token, before a --stop string or after --max-tokens. JSON Lines in, JSON Lines out:
     records need a `prompt`; other fields are copied. Several texts are printed one per line, line ends as `\n`.
+    An encoder-decoder writes a target for each source, by default greedily; without a FILE sources are on stdin.
 
     The same seed gives the same text, whatever --batch and --threads. The default draws from the model's own
     distribution; penalties are applied first, then the filters in --order. --greedy, --beam and --contrastive
@@ -73,7 +75,7 @@ def sample(
     def open_model() -> "StoredModel":
         opening.check_single_stdin(name, *(files or []), constraints.file, drafts.draft)
         opening.use_threads(threads, name)
-        return scoring_models.open_generating_model(name, device)
+        return scoring_models.open_generating_model(name, device, sources=True)
 
     opened = open_model() if defaults else None
     if opened is not None:  # else wrong options are reported before a model is opened
@@ -87,6 +89,13 @@ def sample(
         raise UsageError("--stop is empty, so every text would end at once")
     opened = open_model() if opened is None else opened
     opened = opening.with_bos(opening.with_special(opened, source.parse_special), source.bos)
+
+    if is_conditional(opened):
+        files = files or (None if source.prompt else [streams.STDIN])
+        opening.check_single_stdin(name, *(files or []), constraints.file, drafts.draft)
+        if plan is None and number == 1 and not any(sampling.drawing().values()):
+            asked = replace(asked, sampling=replace(asked.sampling, greedy=True))
+        asked = replace(asked, max_tokens=min(asked.max_tokens, opened.target_limit or asked.max_tokens))
 
     from lmkit.commands.generation import requests, writers
     from lmkit.generation.constraint_report import ConstraintReport

@@ -10,12 +10,12 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import Bare, Json, ModelsOption, NoEos, Output, Pseudo, Run
 from lmkit.commands.options.text_input import TextFiles
-from lmkit.commands.reports import pseudo_scoring
+from lmkit.commands.reports import pair_scoring, pseudo_scoring
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.records import Table
 from lmkit.io.text_sources import PLAIN, SourceReader
-from lmkit.protocols import LanguageModel, Tokenizer, TokenScore
+from lmkit.protocols import LanguageModel, Tokenizer, TokenScore, is_encoder_decoder
 
 if TYPE_CHECKING:
     from lmkit.evaluation.perplexity import Line
@@ -43,7 +43,7 @@ def score(
             metavar="FILE",
             show_default=False,
             help="Minimal pairs: read two tab-separated sentences per line, print the more probable one, and how often "
-            "it is the first.",
+            "it is the first. With an encoder-decoder: score targets given sources, of TSV or JSON Lines.",
         ),
     ] = None,
     no_eos: NoEos = False,
@@ -71,12 +71,13 @@ def score(
       lmkit score -m model.lm sentences.txt
       echo "debido a las copiosas lluvias" | lmkit score -m model.lm --explain
       lmkit score -m model.lm --surprisal --json < text.txt
-      lmkit score -m model.lm --pairs pairs.tsv
+      lmkit score -m model.lm --pairs minimal.tsv
+      lmkit score -m mt.lm --pairs pairs.tsv
     """
     if explain + surprisal + (pairs is not None) > 1:
         raise UsageError("--explain, --surprisal and --pairs exclude each other")
-    if bare and (explain or surprisal or pairs is not None):
-        raise UsageError("--bare cannot be combined with --explain, --surprisal or --pairs")
+    if bare and (explain or surprisal):
+        raise UsageError("--bare cannot be combined with --explain or --surprisal")
     if pairs is not None and files:
         raise UsageError("--pairs cannot be combined with FILEs")
     if pairs is not None:
@@ -90,7 +91,19 @@ def score(
     weights = mixtures.weights_of(scoring, len(names))
     if len(names) > 1 and scoring.mix is None:
         raise UsageError("several models need --mix", hint="interpolate them with --mix WEIGHTS")
-    models = scoring_models.open_scoring_models(names, scoring)
+    found = [opening.open_any(name) for name in names]
+    if pairs is not None and is_encoder_decoder(found[0]):
+        pair_scoring.refuse(scoring, {})
+        given = pair_scoring.PairTexts(run, names[0], found[0], pairs, scoring, eos=not no_eos)
+        with outputs.open_output(output) as out:
+            if not (json or bare):
+                run.terminal.notice(f"signature {given.signature}")
+            pair_scoring.score(out, given, as_json=json, bare=bare)
+        return
+    if bare and pairs is not None:
+        raise UsageError("--bare cannot be combined with minimal --pairs")
+    language_models = [opening.require_language_model(one, name) for one, name in zip(found, names, strict=True)]
+    models = scoring_models.scoring_models(names, language_models, scoring)
     scoring_models.use_threads(None, names, models)
     opened: LanguageModel = models[0]
     if scoring.mix is not None:

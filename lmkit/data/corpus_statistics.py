@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import xxhash
 
+from lmkit.data.key_set import KeySet
 from lmkit.data.languages import NAMED, OTHER, language_of
 from lmkit.tokenization.words import is_separator
 
@@ -63,17 +65,20 @@ def count(
 
 
 class PairCounts:
-    """Lengths of pairs: copies, empty sides, and the ratio of words of the target to those of the source."""
+    """Lengths of pairs: copies, duplicates, empty sides, and ratios of words of the target to those of the source."""
 
     def __init__(self) -> None:
-        self.pairs = self.copies = self.empty = self.source_words = self.target_words = 0
+        self.pairs = self.copies = self.empty = self.source_words = self.target_words = self.duplicates = 0
+        self._seen = KeySet()
         self._bins = np.zeros(2 * RATIO_BINS + 1, dtype=np.int64)
         self._least, self._most = float("inf"), 0.0
 
     def add(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Count pairs of a source and a target."""
+        """Count pairs of a source and a target; those that were there before are found by 64-bit hashes."""
+        keys = []
         for source, target in pairs:
             self.pairs += 1
+            keys.append(xxhash.xxh3_64_intdigest(f"{source}\0{target}".encode(errors="replace")))
             a, b = len(source.split()), len(target.split())
             self.source_words += a
             self.target_words += b
@@ -84,6 +89,7 @@ class PairCounts:
             self._least, self._most = min(self._least, b / a), max(self._most, b / a)
             place = round(np.log2(b / a) * RATIO_BINS / 16)
             self._bins[min(2 * RATIO_BINS, max(0, place + RATIO_BINS))] += 1
+        self.duplicates += len(keys) - int(self._seen.add(np.array(keys, dtype=np.uint64)).sum())
 
     def quantile(self, share: float) -> float | None:
         """Return the ratio that a share of the pairs does not exceed, to 0.2 %; None where no pair has one.

@@ -49,13 +49,26 @@ def language_of(text: str) -> str:
     return language_of_words(_WORD.findall(text.lower()))
 
 
-def language_of_words(words: Iterable[str]) -> str:
-    """Return the same of words in lower case."""
-    counts = Counter(words)
+def closest_language(text: str) -> str:
+    """Return the language, of all that have lists, whose list has most of a text's words; `other`: none has one."""
+    votes = _votes(Counter(_WORD.findall(text.lower())))
+    best = max(votes, key=lambda name: votes[name])
+    return best if votes[best] else OTHER
+
+
+def _votes(counts: Counter[str]) -> dict[str, int]:
+    """The words of each language among counted ones in lower case."""
     votes = dict.fromkeys(FUNCTION_WORDS, 0)
     for word in _ALL.intersection(counts):
         for name in _LANGUAGES_OF[word]:
             votes[name] += counts[word]
+    return votes
+
+
+def language_of_words(words: Iterable[str]) -> str:
+    """Return the same of words in lower case."""
+    counts = Counter(words)
+    votes = _votes(counts)
     best = max(votes, key=lambda name: votes[name])
     if best not in NAMED or votes[best] < max(LEAST_WORDS, LEAST_SHARE * counts.total()):
         return OTHER

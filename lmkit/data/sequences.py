@@ -43,6 +43,8 @@ class TextFormat:
     """Tokens that end what is generated beside these; no text that is read is given one."""
     bos: str = ALWAYS
     """Where `start` is put: one of BOS."""
+    barred: tuple[int, ...] | None = None
+    """Tokens that are never written; None: the start token and the unknown one, as in models trained here."""
 
     @classmethod
     def of(cls, by: str, tokenizer: Tokenizer) -> "TextFormat":
@@ -77,6 +79,8 @@ class TextFormat:
         optional: dict[str, Any] = {"ends": list(self.ends)} if self.ends else {}
         if self.bos != ALWAYS:
             optional["bos"] = self.bos
+        if self.barred is not None:
+            optional["barred"] = list(self.barred)
         return dict(zip(_KEYS, (self.by, self.start, self.newline_id, self.document_end), strict=True)) | optional
 
     @classmethod
@@ -86,14 +90,16 @@ class TextFormat:
         def is_token(value: object) -> bool:
             return type(value) is int and 0 <= value < size
 
-        if isinstance(values, Mapping) and set(_KEYS) <= set(values) <= {*_KEYS, "ends", "bos"}:
+        if isinstance(values, Mapping) and set(_KEYS) <= set(values) <= {*_KEYS, "ends", "bos", "barred"}:
             ends = values.get("ends", [])
             own = tuple(ends) if isinstance(ends, list) else (ends,)
+            said = values.get("barred")
+            barred = tuple(said) if isinstance(said, list) else None
             by, start, newline_id, document_end = (values[key] for key in _KEYS)
-            form = cls(by, start, newline_id, document_end, own, values.get("bos", ALWAYS))
+            form = cls(by, start, newline_id, document_end, own, values.get("bos", ALWAYS), barred)
             optional = [token for token in (form.newline_id, form.document_end) if token is not None]
             known = form.by in WAYS and form.bos in (ALWAYS, ALONE) and isinstance(ends, list)
-            if known and all(map(is_token, [form.start, *optional, *form.ends])):
+            if known and all(map(is_token, [form.start, *optional, *form.ends, *(barred or ())])):
                 return form
         raise CheckpointError("damaged checkpoint: the settings of how the model reads text are invalid")
 

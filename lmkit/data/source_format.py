@@ -36,10 +36,12 @@ class SourceFormat:
 
     @classmethod
     def from_json(cls, values: object, size: int) -> "SourceFormat":
-        """The form out of a checkpoint with `size` tokens of sources. Raises CheckpointError where it is none."""
+        """The form out of a checkpoint with `size` tokens of sources. Raises CheckpointError for other values."""
         found = values if isinstance(values, Mapping) else {}
         before, after, target = found.get("before"), found.get("after"), found.get("target", [])
-        if isinstance(before, list) and isinstance(after, list) and isinstance(target, list) and before + after:
-            if all(type(token) is int and 0 <= token < size for token in before + after + target):
-                return cls(tuple(before), tuple(after), tuple(target))
+        lists = [one for one in (before, after, target) if isinstance(one, list)]
+        tokens = [token for one in lists for token in one]
+        known = all(type(token) is int and 0 <= token < size for token in tokens)
+        if len(lists) == 3 and known and tokens != target:
+            return cls(*(tuple(one) for one in lists))
         raise CheckpointError("damaged checkpoint: the settings of how the model reads sources are invalid")

@@ -78,8 +78,8 @@ def placed(lengths: I64, size: int, generator: np.random.Generator) -> Spans:
 
 def _composition(total: int, parts: int, generator: np.random.Generator) -> I64:
     """Divide a number into positive parts, (parts,), all ways being equally likely."""
-    if parts < 1:
-        return np.zeros(0, dtype=np.int64)
+    if parts == 1:
+        return np.array([total])
     cuts = np.sort(generator.choice(max(1, total - 1), parts - 1, replace=False, shuffle=False)) + 1
     return np.diff(np.concatenate(([0], cuts, [total]))).astype(np.int64)
 

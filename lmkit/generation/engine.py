@@ -27,6 +27,8 @@ class Request:
     """Whatever the caller knows it by."""
     control: AdaptiveFilter | None = None
     """Where there is one, the text is to be run by `SequentialStepper`."""
+    source: I32 | None = None
+    """What the text is a target of, where the model is an encoder-decoder's."""
 
     @cached_property
     def state(self) -> State:

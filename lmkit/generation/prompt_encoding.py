@@ -2,7 +2,7 @@
 
 from lmkit.data.sequences import encode_prompt
 from lmkit.errors import DataError
-from lmkit.protocols import I32, LanguageModel, SequenceFormat, State, context_limit, supports_prefill
+from lmkit.protocols import I32, LanguageModel, SequenceFormat, State, context_limit, is_conditional, supports_prefill
 
 
 def ends_of(form: SequenceFormat) -> tuple[int, ...]:
@@ -14,8 +14,11 @@ def ends_of(form: SequenceFormat) -> tuple[int, ...]:
 def never(model: LanguageModel, *, unknown: bool) -> list[int]:
     """Tokens that are not drawn: the start token, and the unknown one unless `unknown`.
 
-    Models whose line ends are text are other makers', to whom every token may follow.
+    Models whose line ends are text are other makers', to whom every token may follow; others may say themselves what
+    is not drawn.
     """
+    if model.form.barred is not None:
+        return list(model.form.barred)
     if model.form.newline_id is None:
         return []
     specials = model.tokenizer.specials
@@ -44,8 +47,10 @@ def seen(model: LanguageModel, prompt: bytes, *, window: bool = False) -> I32:
     return ids
 
 
-def state_after(model: LanguageModel, ids: I32) -> State:
-    """The state after a prompt's ids at the beginning of a text."""
+def state_after(model: LanguageModel, ids: I32, source: I32 | None = None) -> State:
+    """The state after a prompt's ids at the beginning of a text, of a target of `source` where there is one."""
+    if source is not None and is_conditional(model):
+        model = model.for_source(source)
     if supports_prefill(model):
         return model.after(ids)
     state = model.start()

@@ -63,6 +63,10 @@ class SequentialStepper:
         """See `Stepper.step`."""
         return [attempted(partial(self._next, row, alone)) for row, alone in self._rows]
 
+    def states(self) -> list[State]:
+        """The state after all tokens of each row so far."""
+        return [alone.state() for _, alone in self._rows]
+
     def _next(self, row: ActiveSequence, alone: ExactState) -> list[int]:
         place, constraint = row.place, row.request.constraint
         raw, candidates = self._candidates(alone.state(), place)

@@ -107,7 +107,10 @@ class Worker:
 
     def ask(self, kept: Sequence[int], joined: Sequence[Request], steps: int) -> None:
         """Ask it to do as `Share.run` does. Raises ProcessError."""
-        texts = [(request.stream, request.prompt.tolist()) for request in joined]
+        texts = [
+            (request.stream, request.prompt.tolist(), None if request.source is None else request.source.tolist())
+            for request in joined
+        ]
         try:
             self._socket.sendall(_line([kept, texts, steps]), socket.MSG_NOSIGNAL)
         except OSError:
@@ -149,14 +152,15 @@ def _serve(asked: socket.socket, share: Share) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too and ends this process
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
-        last: tuple[list[int], Any] = [], share.model.start
+        last: tuple[Any, Any] = ([], None), share.model.start
         for line in asked.makefile("rb"):
             kept, texts, steps = json.loads(line)
             joined = []
-            for stream, prompt in texts:
+            for stream, prompt, source in texts:
                 ids = np.array(prompt, dtype=np.int32)
-                if prompt != last[0]:  # samples of one prompt share its state
-                    last = prompt, cache(partial(prompt_encoding.state_after, share.model, ids))
+                if (prompt, source) != last[0]:  # samples of one prompt share its state
+                    given = None if source is None else np.array(source, dtype=np.int32)
+                    last = (prompt, source), cache(partial(prompt_encoding.state_after, share.model, ids, given))
                 joined.append(Request(stream, ids, last[1]))
             asked.sendall(_line(_answer(share, kept, joined, steps)))
     except OSError:  # the parent is gone

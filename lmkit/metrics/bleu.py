@@ -47,6 +47,11 @@ def measure(
     return Scores(compared, {name: str(metric.get_signature()) for name, metric in metrics.items()})
 
 
+def check_installed() -> None:
+    """Raises MissingError without sacrebleu."""
+    _metrics("13a", lowercase=False)
+
+
 def _metrics(tokenize: str, *, lowercase: bool) -> dict[str, Any]:
     try:
         from sacrebleu.metrics.bleu import BLEU

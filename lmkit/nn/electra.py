@@ -4,6 +4,7 @@ They share the embeddings of tokens, positions and segments.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,6 +64,10 @@ class ElectraNetwork(Network):
         """See `Network.matrices`."""
         parts = {"discriminator": self.discriminator, "generator": self.generator}
         return {f"{name}.{own}": rows for name, part in parts.items() for own, rows in part.matrices().items()}
+
+    def compile_parts(self, **options: Any) -> bool:
+        """See `Network.compile_parts`."""
+        return all(part.compile_parts(**options) for part in (self.discriminator, self.generator))
 
     def forward(self, ids: Tensor, state: State = None) -> tuple[Tensor, State]:
         """See `Network.forward`."""

@@ -10,7 +10,7 @@ N tokens, S sequences, M places to predict, D width, E numbers in an embedding, 
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from torch.nn import functional
 from lmkit.architectures.encoder import GATED, EncoderConfig
 from lmkit.architectures.positions import rotary_table
 from lmkit.nn.network import Network, ParameterSlice, State, normal, uniform
-from lmkit.nn.transformer import turned
+from lmkit.nn.written_gradients import RMSNorm, rms_norm, turned
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
@@ -41,6 +41,13 @@ class Run(NamedTuple):
     def end(self) -> int:
         """Behind the last token."""
         return self.begin + self.rows * self.length
+
+
+class Runs:
+    """The runs of a batch, as an object that compiled code does not look into: what it sees are no constants."""
+
+    def __init__(self, each: Sequence[Run]) -> None:
+        self.each = each
 
 
 class Packing(NamedTuple):
@@ -95,24 +102,28 @@ class EncoderAttention(nn.Module):
         self.qkv_proj = Product(settings.width, 3 * settings.width, bias=settings.bias)  # one product for all three
         self.o_proj = Product(settings.width, settings.width, bias=settings.bias)
         if settings.query_key_norm:
-            self.q_norm = nn.RMSNorm(settings.head_width, eps=settings.norm_epsilon)
-            self.k_norm = nn.RMSNorm(settings.head_width, eps=settings.norm_epsilon)
+            self.q_norm = RMSNorm(settings.head_width, eps=settings.norm_epsilon)
+            self.k_norm = RMSNorm(settings.head_width, eps=settings.norm_epsilon)
 
-    def forward(self, x: Tensor, runs: Sequence[Run], turns: tuple[Tensor, Tensor] | None) -> Tensor:
+    def forward(self, x: Tensor, runs: Runs, turns: tuple[Tensor, Tensor] | None) -> Tensor:
         """From (N, D) to (N, D); `turns` are the cosines and sines of rotary positions, (N, 1, W)."""
         heads, width = self.settings.heads, self.settings.head_width
         qkv = self.qkv_proj(x).view(len(x), 3 * heads, width)
         qk, v = qkv.split((2 * heads, heads), dim=1)
         if self.settings.query_key_norm:
             scales = torch.cat((self.q_norm.weight.expand(heads, width), self.k_norm.weight.expand(heads, width)))
-            qk = functional.rms_norm(qk, (width,), eps=self.settings.norm_epsilon) * scales
+            qk = rms_norm(qk, scales, self.settings.norm_epsilon)
         if turns is not None:
             qk = turned(qk, *turns)
         qk = qk.to(v.dtype)
         q, k = qk.split((heads, heads), dim=1)
-        mixed = [self._within(run, q, k, v) for run in runs]
-        out: Tensor = self.o_proj(mixed[0] if len(mixed) == 1 else torch.cat(mixed))
+        out: Tensor = self.o_proj(self.mixed(runs, q, k, v))
         return out
+
+    def mixed(self, runs: Runs, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """What tokens take from each other, (N, D), of their queries, keys and values, (N, H, W) each."""
+        parts = [self._within(run, q, k, v) for run in runs.each]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _within(self, run: Run, *qkv: Tensor) -> Tensor:
         """What the tokens of a run's sequences take from each other, (R L, D)."""
@@ -151,7 +162,7 @@ class EncoderFeedForward(nn.Module):
 
 def _norm(settings: EncoderConfig, width: int) -> nn.Module:
     if settings.normalisation == "rmsnorm":
-        return nn.RMSNorm(width, eps=settings.norm_epsilon)
+        return RMSNorm(width, eps=settings.norm_epsilon)
     return nn.LayerNorm(width, eps=settings.norm_epsilon, bias=settings.norm_bias)
 
 
@@ -167,7 +178,7 @@ class EncoderBlock(nn.Module):
         self.mlp = EncoderFeedForward(settings)
         self.post_mlp_layernorm = None if self.is_pre else _norm(settings, settings.width)
 
-    def forward(self, x: Tensor, runs: Sequence[Run], turns: tuple[Tensor, Tensor] | None) -> Tensor:
+    def forward(self, x: Tensor, runs: Runs, turns: tuple[Tensor, Tensor] | None) -> Tensor:
         """From (N, D) to (N, D)."""
         if self.post_mlp_layernorm is not None:
             x = self.post_attention_layernorm(x + self._dropped(self.self_attn(x, runs, turns)))
@@ -281,6 +292,14 @@ class EncoderNetwork(Network):
             else:
                 uniform(tensor, generator, math.sqrt(3.0 / tensor.shape[1]))
 
+    def compile_parts(self, **options: Any) -> bool:
+        """See `Network.compile_parts`: the layers, but for what depends on the lengths of sequences."""
+        for block in self.layers:
+            assert isinstance(block, EncoderBlock)
+            block.self_attn.mixed = torch.compiler.disable(block.self_attn.mixed)  # type: ignore[method-assign, no-untyped-call]
+            block.compile(**options)
+        return True
+
     def cast_products(self, kind: torch.dtype) -> None:
         """Gives the maps within blocks weights of another type, as inference in half precision has them.
 
@@ -312,10 +331,10 @@ class EncoderNetwork(Network):
         if packed.order is not None:
             ids, positions = ids[packed.order], positions[packed.order]
             segments = None if segments is None else segments[packed.order]
-        x = self._run(ids, segments, positions, packed.runs)
+        x = self._run(ids, segments, positions, Runs(packed.runs))
         return x if packed.inverse is None else x[packed.inverse]
 
-    def _run(self, ids: Tensor, segments: Tensor | None, positions: Tensor, runs: Sequence[Run]) -> Tensor:
+    def _run(self, ids: Tensor, segments: Tensor | None, positions: Tensor, runs: Runs) -> Tensor:
         x = self.embed_tokens(ids)  # (N, E)
         if self.embed_segments is not None:
             one = segments is None or self.settings.segments == 1  # RoBERTa tells no texts apart

@@ -57,6 +57,13 @@ class Network(nn.Module, ABC):
     def initialise(self, generator: torch.Generator) -> None:
         """Fills the weights with their first values."""
 
+    def compile_parts(self, **options: Any) -> bool:
+        """Compile the parts of the network that do not depend on the shapes of a batch, in place.
+
+        Return False where it has none such: then all of it is to be compiled. `options` are those of torch.compile.
+        """
+        return False
+
     @property
     def device(self) -> torch.device:
         """Where the weights are."""

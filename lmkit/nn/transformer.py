@@ -4,17 +4,18 @@ B batch, T time, D width, H heads, K heads of keys and values, W head width, V v
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from lmkit.architectures.positions import rotary, sinusoidal
 from lmkit.architectures.transformer import TransformerConfig
-from lmkit.nn.kv_cache import KVCache, UpdateKV
+from lmkit.nn.kv_cache import AttentionContext, UpdateKV
 from lmkit.nn.network import Network, ParameterSlice, State, normal, uniform
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -38,8 +39,14 @@ class Attention(nn.Module):
             self.q_norm = nn.RMSNorm(settings.head_width, eps=settings.norm_epsilon)
             self.k_norm = nn.RMSNorm(settings.head_width, eps=settings.norm_epsilon)
 
-    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor] | None, remember: UpdateKV | None = None) -> Tensor:
-        """From (B, T, D) to (B, T, D); `turns` are the cosines and sines of rotary positions."""
+    def forward(
+        self, x: Tensor, turns: tuple[Tensor, Tensor] | None, remember: UpdateKV | None = None,
+        lengths: Sequence[int] | None = None,
+    ) -> Tensor:  # fmt: skip
+        """From (B, T, D) to (B, T, D); `turns` are the cosines and sines of rotary positions.
+
+        With `lengths` T tokens of one row are sequences end to end, each of which sees itself alone.
+        """
         rows, time = x.shape[:2]
         heads, groups, width = self.settings.heads, self.settings.kv_heads, self.settings.head_width
         qkv = self.qkv_proj(x).view(rows, time, -1, width)  # (B, T, H + 2 K, W)
@@ -54,9 +61,17 @@ class Attention(nn.Module):
         mask = None
         if remember is not None:
             k, v, mask = remember(k, v)
-        mixed = functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=mask is None, enable_gqa=groups != heads
-        )  # (B, H, T, W)
+        if lengths is None:
+            mixed = functional.scaled_dot_product_attention(
+                q, k, v, attn_mask=mask, is_causal=mask is None, enable_gqa=groups != heads
+            )  # (B, H, T, W)
+        else:
+            own = zip(*(one.split(list(lengths), dim=2) for one in (q, k, v)), strict=True)
+            parts = [
+                functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=groups != heads)
+                for q, k, v in own
+            ]
+            mixed = torch.cat(parts, dim=2)
         out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(rows, time, -1))
         return out
 
@@ -113,10 +128,13 @@ class Block(nn.Module):
         self.post_attention_layernorm = _norm(settings)
         self.mlp = FeedForwardBranch(settings)
 
-    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor] | None, remember: UpdateKV | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, turns: tuple[Tensor, Tensor] | None, remember: UpdateKV | None = None,
+        lengths: Sequence[int] | None = None,
+    ) -> Tensor:  # fmt: skip
         """From (B, T, D) to (B, T, D)."""
         seen = self.input_layernorm(x) if self.norm == "pre" else x
-        x = self._join(x, self.self_attn(seen, turns, remember), self.input_layernorm)
+        x = self._join(x, self.self_attn(seen, turns, remember, lengths), self.input_layernorm)
         seen = self.post_attention_layernorm(x) if self.norm == "pre" else x
         return self._join(x, self.mlp(seen), self.post_attention_layernorm)
 
@@ -200,21 +218,40 @@ class TransformerNetwork(Network):
         else:
             uniform(tensor, generator, math.sqrt(3.0 / tensor.shape[1]))
 
-    def forward(self, ids: Tensor, state: KVCache | None = None) -> tuple[Tensor, State]:
+    def forward(self, ids: Tensor, state: AttentionContext | None = None) -> tuple[Tensor, State]:
         """See `Network.forward`; no place may be beyond the context. The state is changed in place."""
         time = ids.shape[1]
         places: Any = slice(0, time) if state is None else state.begin(time)
-        x = self.embed_tokens(ids)  # (B, T, D)
+        x, turns = self._embedded(ids, places)
+        for number, block in enumerate(self.layers):
+            x = block(x, turns, None if state is None else state.of_layer(number))
+        return (x if self.norm is None else self.norm(x)), state
+
+    def packed(self, ids: Tensor, lengths: Sequence[int], *, recompute: bool = False) -> Tensor:
+        """Hidden vectors, (N, D), of sequences end to end, (N,), each of which sees itself alone; none has padding.
+
+        `recompute`: activations within blocks are not kept for gradients, but computed again. Chen et al. (2016).
+        """
+        places = torch.cat([torch.arange(length, device=ids.device) for length in lengths])
+        x, turns = self._embedded(ids[None], places)
+        for block in self.layers:
+            if recompute and torch.is_grad_enabled():
+                x = checkpoint(block, x, turns, None, lengths, use_reentrant=False)
+            else:
+                x = block(x, turns, None, lengths)
+        found: Tensor = x[0] if self.norm is None else self.norm(x[0])
+        return found
+
+    def _embedded(self, ids: Tensor, places: Any) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """What the first block reads, (B, T, D), and the turns of rotary positions, at places, (T,) or a slice."""
+        x = self.embed_tokens(ids)
         if self.settings.positions == "learned":
             x = x + self.embed_positions.weight[places]
         elif self.settings.positions == "sinusoidal":
             x = x + self.table[places]
         if self.dropout and self.training:
             x = functional.dropout(x, self.dropout)
-        turns = (self.cosines[places], self.sines[places]) if self.settings.positions == "rope" else None
-        for number, block in enumerate(self.layers):
-            x = block(x, turns, None if state is None else state.of_layer(number))
-        return (x if self.norm is None else self.norm(x)), state
+        return x, (self.cosines[places], self.sines[places]) if self.settings.positions == "rope" else None
 
     def logits(self, hidden: Tensor) -> Tensor:
         """See `Network.logits`."""

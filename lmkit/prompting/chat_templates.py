@@ -3,6 +3,7 @@ r"""Conversations as prompts: Llama 2's form, ChatML, and templates of Hugging F
 llama2       <s>[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{user} [/INST] {assistant}</s><s>[INST] {user} [/INST]
 llama2-meta  the same as Meta's code writes it: texts without space around them, and a space before </s>
 chatml       <|im_start|>{role}\n{text}<|im_end|>\n for each turn, then <|im_start|>assistant\n
+instruct     the named format of instructions, in the manner of Alpaca; a user's message may have an `input`
 """
 
 import re
@@ -22,14 +23,17 @@ from lmkit.architectures.published_settings import (
     json_in,
 )
 from lmkit.errors import CheckpointError, DataError
+from lmkit.isolation import LimitError
+from lmkit.prompting import builtin_templates
 from lmkit.prompting.jinja_sandbox import LimitedTemplate
 from lmkit.prompting.slot_templates import FilledTemplate, ended
 
 if TYPE_CHECKING:
     from lmkit.checkpoint import Buffer
 
-Messages = Sequence[Mapping[str, Any]]
-SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
+Message = Mapping[str, Any]
+Messages = Sequence[Message]
+SYSTEM, USER, ASSISTANT, TOOL = "system", "user", "assistant", "tool"
 LLAMA2_MARKS = ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>")
 CHATML_MARKS = ("<|im_start|>", "<|im_end|>")
 _MARK = re.compile(r"<\|[^<>|\s]+\|>|<</?[A-Z]+>>|\[/?[A-Z_]{2,}\]|<(?:start|end|begin)_of_[a-z_]+>|</?s>|<[a-z]os>")
@@ -47,12 +51,33 @@ class Chat:
     """Texts that separate the turns; inside a message they would be taken for that."""
     write_each: Callable[[Sequence[tuple[Messages, bool, Mapping[str, Any]]]], Iterator[str]] | None = None
     """The same of several conversations, where that is quicker."""
+    jinja: str = ""
+    """The template in Jinja2, as a checkpoint keeps it."""
+
+    def texts(self, turns: Sequence[tuple[Messages, bool, Mapping[str, Any]]]) -> Iterator[str]:
+        """The text of each of several conversations; those before one that fails come before its DataError."""
+        return self.write_each(turns) if self.write_each is not None else (self.write(*turn) for turn in turns)
+
+    def end_of_turn(self) -> str:
+        """The text that ends an assistant's turn: what follows an answer up to its first mark; empty where none does.
+
+        An answer is rendered to see it. Raises LimitError of a template that takes too long.
+        """
+        said = "answer to see what follows it"
+        question = {"role": USER, "content": "question"}
+        try:
+            written = self.write([question, {"role": ASSISTANT, "content": said}], False, {})
+        except LimitError:
+            raise
+        except DataError:  # such as of a template that asks for a system message
+            return ""
+        end = written.rpartition(said)[2].lstrip()
+        begins = [(place, -len(mark), mark) for mark in self.marks if (place := end.find(mark)) >= 0]
+        return min(begins)[2] if begins else ""
 
     def render_each(self, turns: Sequence[tuple[Messages, bool, Mapping[str, Any]]]) -> Iterator[FilledTemplate]:
         """The prompt of each of several conversations; those before one that fails come before its DataError."""
-        if self.write_each is not None:
-            return map(ended, self.write_each(turns))
-        return (ended(self.write(*turn)) for turn in turns)
+        return map(ended, self.texts(turns))
 
     def render(
         self, messages: Messages, *, going_on: bool = True, values: Mapping[str, Any] | None = None
@@ -73,6 +98,25 @@ def messages_in(value: Any) -> Messages:
             raise DataError(f"message {number} has no `role`")
     found: Messages = value
     return found
+
+
+def check_turns(messages: Messages) -> None:
+    """Raises DataError where users and assistants do not speak in turn, or a system message is not the first.
+
+    A tool speaks after an assistant or another tool, the assistant after a user or a tool.
+    """
+    before = None
+    for number, message in enumerate(messages, 1):
+        role = message["role"]
+        if role not in (SYSTEM, USER, ASSISTANT, TOOL):
+            raise DataError(f"message {number} has the role {role!r}, expected system, user, assistant or tool")
+        if role == SYSTEM and number > 1:
+            raise DataError(f"message {number} has the role system, which only the first message may have")
+        if role in (USER, ASSISTANT) and role == before:
+            raise DataError(f"message {number} has the role {role!r}, as the one before: roles must alternate")
+        if role == TOOL and before not in (ASSISTANT, TOOL):
+            raise DataError(f"message {number} has the role 'tool' without an assistant's message before it")
+        before = role
 
 
 def begun_by(system: str, messages: Messages) -> Messages:
@@ -109,21 +153,38 @@ def _llama2(messages: Messages, *, meta: bool) -> str:
 
 
 def _chatml(messages: Messages, going_on: bool) -> str:
+    check_turns(messages)
     written = ""
     for number, message in enumerate(messages, 1):
-        role = message["role"]
-        if role not in (SYSTEM, USER, ASSISTANT, "tool"):
-            raise DataError(f"message {number} has the role {role!r}, expected system, user, assistant or tool")
-        if role == SYSTEM and number > 1:
-            raise DataError(f"message {number} has the role system, which only the first message may have")
-        written += f"<|im_start|>{role}\n{_text(message, number)}<|im_end|>\n"
+        written += f"<|im_start|>{message['role']}\n{_text(message, number)}<|im_end|>\n"
     return written + ("<|im_start|>assistant\n" if going_on else "")
 
 
+def _instruct(messages: Messages) -> str:
+    written = ""
+    for number, message in enumerate(messages, 1):
+        text, given = _text(message, number), message.get("input")
+        if message["role"] == SYSTEM and number == 1:
+            written += f"{text}\n\n"
+        elif message["role"] == USER:
+            first = number == 1 or messages[number - 2]["role"] == SYSTEM
+            written += builtin_templates.instruct(text, given if isinstance(given, str) else None, first=first)
+        elif message["role"] == ASSISTANT:
+            written += f"{text}{builtin_templates.TURN_END}"
+        else:
+            raise DataError(f"message {number} has the role {message['role']!r}, expected user or assistant")
+    return written
+
+
+def _built_in(name: str, write: Callable[[Messages, bool], str], marks: tuple[str, ...]) -> Chat:
+    return Chat(lambda messages, on, _: write(messages, on), marks, jinja=builtin_templates.SOURCES[name])
+
+
 BUILT_IN: Mapping[str, Chat] = {
-    "llama2": Chat(lambda messages, _on, _values: _llama2(messages, meta=False), LLAMA2_MARKS),
-    "llama2-meta": Chat(lambda messages, _on, _values: _llama2(messages, meta=True), LLAMA2_MARKS),
-    "chatml": Chat(lambda messages, on, _values: _chatml(messages, on), CHATML_MARKS),
+    "llama2": _built_in("llama2", lambda messages, _: _llama2(messages, meta=False), LLAMA2_MARKS),
+    "llama2-meta": _built_in("llama2-meta", lambda messages, _: _llama2(messages, meta=True), LLAMA2_MARKS),
+    "chatml": _built_in("chatml", _chatml, CHATML_MARKS),
+    "instruct": _built_in("instruct", lambda messages, _: _instruct(messages), builtin_templates.INSTRUCT_MARKS),
 }
 
 
@@ -164,7 +225,7 @@ class Source:
         tokens = [value for name, value in given.items() if name.endswith("_token") and isinstance(value, str)]
         texts = _MARK.findall(self.text + (self.with_tools or ""))
         marks = dict.fromkeys(mark.strip() for mark in (*texts, *tokens, *self.special))
-        return Chat(write, tuple(mark for mark in marks if len(mark) > 1), write_each)
+        return Chat(write, tuple(mark for mark in marks if len(mark) > 1), write_each, jinja=self.text)
 
 
 def source_of(published: Published, special: Sequence[str] = (), name: str | None = None) -> Source:

@@ -8,18 +8,16 @@ Candidates of one piece have the probability that `fill` gives. That is a score 
 of candidates of other lengths need not sum to one. Knows no files.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from itertools import accumulate
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from lmkit.errors import DataError
 from lmkit.evaluation.masked_places import BATCH_TOKENS, Masked, batches, log_probabilities
-from lmkit.prompting import score_normalization
 from lmkit.prompting.answer_scorer import Normalization
 from lmkit.prompting.multiple_choice import Question, Scored
+from lmkit.prompting.uncached_answers import UncachedAnswerScorer
 from lmkit.protocols import I32, Encoder, Tokenizer
 
 METHOD = "chain over masked pieces, from left to right"
@@ -33,48 +31,21 @@ class _Places(NamedTuple):
     after: I32
 
 
-class MaskedAnswerScorer:
+class MaskedAnswerScorer(UncachedAnswerScorer):
     """Scores questions with an encoder; see `answer_scorer.AnswerScorer`.
 
     tokenizer  whose names of special tokens mean these tokens, or not
     window     whether of texts too long the tokens around the answer are read
     """
 
+    method = METHOD
+
     def __init__(self, model: Encoder, normalization: Normalization, tokenizer: Tokenizer, *, window: bool) -> None:
-        self._model, self._normalization, self._tokenizer, self._window = model, normalization, tokenizer, window
+        super().__init__(normalization)
+        self._model, self._tokenizer, self._window = model, tokenizer, window
 
-    @property
-    def norm(self) -> str:
-        """The normalisation that decides."""
-        return self._normalization.norm
-
-    def scores(
-        self, asked: Sequence[tuple[Question, object]], progress: Callable[[int], None] = lambda _place: None
-    ) -> list[dict[str, list[float]]]:
-        """The candidates' scores by each norm, (C,), of questions, each with the text that its item has."""
-        norms = [self._normalization.norms_of(question, text) for question, text in asked]
-        domain, contents = self._normalization.domain, self._normalization.content_free
-        several = [
-            score_normalization.questions(question, some, domain, contents, text)
-            for (question, text), some in zip(asked, norms, strict=True)
-        ]
-        scored = self._scored([question for questions in several for question in questions])
-        begins = [0, *accumulate(map(len, several))][: len(several)]
-        found = []
-        for place, ((question, _), questions, some, begin) in enumerate(
-            zip(asked, several, norms, begins, strict=True)
-        ):
-            own = [scored[begin + more] for more in range(len(questions))]
-            found.append(score_normalization.all_normalised(replace(question, after=""), own, some))
-            progress(place)
-        return found
-
-    def best(self, by_norm: Mapping[str, Sequence[float]]) -> int:
-        """Which candidate is chosen by its scores."""
-        return score_normalization.best(by_norm[self.norm])
-
-    def _scored(self, questions: Sequence[Question]) -> list[Scored]:
-        """Nats of every candidate of each question, and its number of pieces."""
+    def scored(self, questions: Sequence[Question]) -> list[Scored]:
+        """See `UncachedAnswerScorer.scored`; tokens are pieces."""
         places = [[self._places(question, one) for one in question.candidates] for question in questions]
         chains = [text for some in places for each in some for text in self._chain(each)]
         tokens = [int(token) for some in places for each in some for token in each.answer]

@@ -7,6 +7,7 @@ as runs of spaces are ordinary words of the file's vocabulary and always found.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import cached_property
@@ -31,6 +32,9 @@ from lmkit.tokenization.reserved_tokens import Vocabulary, vocabulary
 
 _LOCAL = {"ByteLevel", "ByteFallback", "BPEDecoder", "Fuse", "Metaspace", "Replace", "Strip", "WordPiece"}
 """Decoders that spell each token independently, but for the first and the last, and for bytes."""
+
+
+_BLANK = re.compile(rb"[\t\n\v\f\r\0]")
 
 
 def _check_shape(document: Mapping[str, Any]) -> None:
@@ -247,6 +251,12 @@ class HuggingFaceTokenizer(LineTokenizer):
         """A token as the file writes it, spaces in it as U+2581; empty for an unused id."""
         text = self._library.id_to_token(int(token)) or ""
         return bytes(text.replace(" ", META).encode())
+
+    def fields(self) -> list[bytes]:
+        """See `Tokenizer.fields`: tokens as the file writes them, white space but spaces as hexadecimal numbers."""
+        return [
+            _BLANK.sub(lambda found: b"<0x%02X>" % ord(found[0]), self.written(token)) for token in range(self.size)
+        ]
 
     @cached_property
     def _decoders(self) -> frozenset[str]:

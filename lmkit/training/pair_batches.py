@@ -17,14 +17,29 @@ POOL = 64  # batches whose pairs are sorted by length together
 
 @dataclass(frozen=True)
 class Pairs:
-    """Sources with their special tokens and targets with their end, (N,) of each; `start` begins the inputs."""
+    """Sources with their special tokens and targets with their end, (N,) of each.
+
+    start  begins the inputs
+    bytes  of the texts of all targets, a line end behind each
+    """
 
     sources: Sequence[I32]
     targets: Sequence[I32]
     start: int
+    bytes: int = 0
 
     def __len__(self) -> int:
         return len(self.sources)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens there are to predict."""
+        return sum(map(len, self.targets))
+
+    @property
+    def bytes_per_token(self) -> float:
+        """Bytes of targets per token, on average."""
+        return self.bytes / max(1, self.tokens)
 
     def lengths(self) -> tuple[I64, I64]:
         """Tokens of each source and target, (N,)."""
@@ -71,6 +86,13 @@ class ShuffledPairs:
         self._pairs, self._tokens, self._seed = pairs, tokens, seed
         self._lengths = pairs.lengths()
         self._firsts, self._epoch, self._batches = [0], -1, list[I64]()
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of targets in a batch, on average."""
+        if self._epoch < 0:
+            self._chosen(0)
+        return max(1, round(self._pairs.tokens / len(self._batches)))
 
     def batch(self, number: int) -> Batch:
         """See `Batches`."""

@@ -82,6 +82,7 @@ class Trainer:
         self._validation = validation
         self._world = world or ProcessGroup()
         self._device = network.device
+        compiled = compiled and not network.compile_parts(dynamic=True)
         module = NetworkWithObjective(network, objective, plan.precision)
         self._module: Any = self._world.wrap(module, shard=shard, methods=("hidden", "logits", "loss"))
         self._scored: Any = SharedNetwork(network, self._module) if shard else network

@@ -147,11 +147,14 @@ REDEFINED = {
     "--adapter": "the adapter of a prediction; the one to merge",
     "--against": "a text to measure by; a second system's predictions",
     "--alpha": "of stupid backoff; of LoRA",
+    "--arch": "of word vectors; of an encoder-decoder",
     "--as": "what encode writes; what decode reads; what data next writes",
     "--bare": "a number; the words of an answer; a cosine or a yes or no",
     "--batch": "rows of a step of training; texts that are generated at once",
+    "--batch-tokens": "of scoring; of a step of training",
     "--by": "what is a sequence for training; what a context of an example ends at; fields of a table",
     "--causal": "what is counted; a mask",
+    "--cell": "of a language model, which may see the input only; of an encoder-decoder",
     "--compare": "compressors; models",
     "--counts": "a file of counts to import; files of counts to measure",
     "--dropout": "of merges; of activations",
@@ -167,6 +170,7 @@ REDEFINED = {
     "--input": "how texts are stored; records with prompts, or lines; items of which prompts are made",
     "--joint": "a matrix of two symbols; what stands before an answer",
     "--label-smoothing": "over tokens; over labels",
+    "--kind": "of attention masks; of noise",
     "--language": "of prompts; of texts to keep",
     "--level": "what merges start from; how much of the resamples an interval holds",
     "--list": "the named templates; the rules",
@@ -196,9 +200,11 @@ REDEFINED = {
     "--select-by": "loss or accuracy; the metrics of a task",
     "--shots": "examples in a prompt; numbers of them to compare",
     "--strict": "about marks of a template; about words of a verbalizer",
+    "--target": "a text to align; a file of targets",
     "--task": "of a test set of vectors; of a format of prompts",
     "--temperature": "of tokens; of weights",
     "--template": "of items; of conversations",
+    "--templates": "to compare; by task",
     "--text": "a file to measure; a text itself",
     "--threads": "of what is counted exactly; of training",
     "--threshold": "of relative entropy; of a rule",
@@ -209,6 +215,7 @@ REDEFINED = {
     "--valid": "a text; examples",
     "--valid-fraction": "the whole of what is held out; what a sweep holds out without a text",
     "--vocab": "a file of words; of pieces; a number of words to plan for",
+    "--vocab-size": "of a tokenizer; of each tokenizer that pairs give, at most",
     "--weights": "of models; of corpora",
     "--window": "of a prompt; of an entropy over a stream; around a word",
 }
@@ -296,11 +303,15 @@ def value(option, number, name):
     if option.metavar == "json|csv":
         return "csv"
     if name.startswith("eval"):
-        fixed["--level"] = "0.25"
+        fixed |= {"--level": "0.25", "--rule": "gold"}
+    if name == "eval wins":
+        fixed["--norm"] = "bytes"
     if name == "train encoder":
         fixed |= {"--preset": "roberta", "--objective": "electra"}
+    if name == "train seq2seq":
+        fixed |= {"--arch": "transformer", "--attention": "concat", "--attn-timing": "prev"}
     if name.startswith("data"):
-        fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test"}
+        fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test", "--mean-length": "7"}
         fixed.pop("--language")
     if name.startswith("prompt"):
         fixed |= {"--norm": "pmi", "--aggregate": "max", "--level": "0.25"}

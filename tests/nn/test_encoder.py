@@ -126,3 +126,21 @@ def test_first_weights_train(shape):
     assert all(
         sum(rows) == dict(network.named_parameters())[name].shape[0] for name, rows in network.matrices().items()
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", ["ours", "modern", "bert"])
+def test_compiled_layers_are_compiled_once_whatever_the_lengths(shape):
+    from torch._dynamo.testing import CompileCounter
+
+    weights = tiny_encoder(shape)
+    network, plain = factory.loaded(weights).eval(), factory.loaded(weights).eval()
+    counter = CompileCounter()
+    assert network.compile_parts(dynamic=True, backend=counter)
+    counts = []
+    for seed in range(4):
+        lengths = np.random.default_rng(seed).integers(1, 12, 3 + seed).tolist()
+        some = packed(weights.settings, lengths, seed)
+        np.testing.assert_allclose(run(network, *some), run(plain, *some), atol=1e-5)
+        counts.append(counter.frame_count)
+    assert counts == [counts[0]] * 4

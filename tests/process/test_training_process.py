@@ -130,6 +130,28 @@ def test_torchrun(way, process, work):
 
 
 @pytest.mark.slow
+def test_torchrun_of_an_encoder(process, work):
+    """Several processes learn what one does from the same masks."""
+    assert (
+        process("bpe", "train", "--algorithm", "wordpiece", "--vocab-size", "36", "text.txt", "-o", "wp.lm").status == 0
+    )
+    small = ["--threads", "1", "--layers", "1", "--width", "16", "--heads", "2", "--context", "12", "--batch", "6"]
+    command = ["train", "encoder", "--tokens", "wp.lm", *small, "--steps", "6", "--by", "line", "text.txt"]
+    assert process(*command, "--log", "alone.jsonl", "-o", "alone.lm").status == 0
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "--", "lmkit"]
+    both = subprocess.run(
+        [*torchrun, *command, "--log", "both.jsonl", "-o", "both.lm"], capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert both.returncode == 0, both.stderr
+    curves = [
+        [json.loads(line) for line in (work / name).read_text().splitlines()] for name in ("alone.jsonl", "both.jsonl")
+    ]
+    for one, other in itertools.zip_longest(*curves):
+        assert one["nats"] == pytest.approx(other["nats"], rel=1e-4)
+
+
+@pytest.mark.slow
 def test_torchrun_that_is_asked_to_stop(process, work):
     command = ["train", "rnn", *SMALL, "text.txt", "-o", "out.lm", "--resume"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "--", "lmkit", *command]

@@ -240,3 +240,36 @@ def test_marks_of_a_template_are_those_that_it_writes():
     assert marks["inst"] == {"[INST]", "[/INST]", "<s>", "</s>"}
     assert marks["turns"] == {"<start_of_turn>", "<end_of_turn>", "<s>", "</s>"}
     assert marks["tools"] >= {"<|im_start|>", "<|im_end|>"}
+
+
+@pytest.mark.parametrize(
+    ("roles", "message"),
+    [
+        ("sua", None), ("au", None), ("uatua", None), ("uatta", None),
+        ("uu", "message 2 has the role 'user', as the one before"), ("uaa", "message 3 has the role 'assistant'"),
+        ("us", "message 2 has the role system"), ("ut", "message 2 has the role 'tool' without"), ("x", "the role 'x'"),
+    ],
+)  # fmt: skip
+def test_roles_that_do_not_alternate(roles, message):
+    names = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}
+    messages = [{"role": names.get(role, role), "content": ""} for role in roles]
+    if message is None:
+        chat_templates.check_turns(messages)
+    else:
+        with pytest.raises(DataError, match=message):
+            chat_templates.check_turns(messages)
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}<|eot_id|>\n{% endfor %}", "<|eot_id|>"),
+        ("{% for m in messages %}[{{ m.role }}] {{ m.content }} {{ eos_token }}{% endfor %}", "</s>"),
+        ("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}", ""),
+        ("{{ raise_exception('no') }}", ""),
+    ],
+)
+def test_what_ends_a_turn(text, end):
+    assert Source(text, {"eos_token": "</s>"}).chat({}, None).end_of_turn() == end
+    assert BUILT_IN["llama2"].end_of_turn() == BUILT_IN["llama2-meta"].end_of_turn() == "</s>"
+    assert BUILT_IN["chatml"].end_of_turn() == "<|im_end|>"

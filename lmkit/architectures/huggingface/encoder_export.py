@@ -11,7 +11,7 @@ from typing import Any
 from lmkit.architectures.encoder_model import LoadedEncoder, Pooling
 from lmkit.architectures.fine_tuned import FineTunedWeights
 from lmkit.architectures.huggingface import encoder_tensors, task_heads
-from lmkit.architectures.huggingface.encoder_configuration import CLASSES, offset_of, written
+from lmkit.architectures.huggingface.encoder_configuration import CLASSES, kind_for, offset_of, written
 from lmkit.architectures.huggingface.encoder_folder import MODULES, POOLING, SENTENCES
 from lmkit.architectures.huggingface.folder import TOKENIZER, WEIGHTS
 from lmkit.architectures.huggingface.task_heads import WrittenHead
@@ -65,7 +65,9 @@ def write_fine_tuned(weights: FineTunedWeights) -> dict[str, Iterable[bytes | me
             f"of kind {weights.kind} with a head: only encoders become classifiers of transformers",
             hint="its classifiers of other models have no bias, and read texts another way",
         )
-    return write(weights.body, task_heads.write(weights, weights.body.settings))
+    body, settings = weights.body, weights.body.settings
+    head = task_heads.write(weights.head, weights.tensors, body.tensors, settings, kind_for(settings))
+    return write(body, head)
 
 
 def _json(value: object) -> Iterator[bytes]:

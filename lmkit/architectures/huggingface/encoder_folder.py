@@ -16,7 +16,7 @@ from lmkit.architectures.encoder import EncoderConfig
 from lmkit.architectures.encoder_model import LoadedEncoder, Pooling
 from lmkit.architectures.fine_tuned import FineTunedWeights, body_of
 from lmkit.architectures.heads import TaskHead
-from lmkit.architectures.huggingface import encoder_tensors, folder, task_heads
+from lmkit.architectures.huggingface import encoder_tensors, encoder_tokenizer, folder, task_heads
 from lmkit.architectures.huggingface.encoder_configuration import (
     ELECTRA,
     ROBERTA,
@@ -26,16 +26,13 @@ from lmkit.architectures.huggingface.encoder_configuration import (
     settings_of,
 )
 from lmkit.architectures.published_settings import CONFIG, Files, json_in
-from lmkit.architectures.published_settings import TOKENIZER as TOKENIZER_CONFIG
 from lmkit.checkpoint import Stored, canonical
 from lmkit.data.encoder_sequences import EncoderFormat
 from lmkit.errors import CheckpointError
 from lmkit.protocols import Tokenizer
 from lmkit.tokenization import tokenizers
-from lmkit.tokenization.huggingface_tokenizer import HuggingFaceTokenizer
 
 MODULES, SENTENCES, POOLING = "modules.json", "sentence_bert_config.json", "config.json"
-WORDS = "vocab.txt"
 _TRANSFORMER, _POOLING, _NORMALIZE = "Transformer", "Pooling", "Normalize"
 _MODES = {
     "pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max",
@@ -45,6 +42,11 @@ _MODES = {
 def is_encoder(files: Files) -> bool:
     """Whether the folder's config.json is an encoder's. Raises CheckpointError where it is damaged."""
     return CONFIG in files and encoder_type(json_in(files, CONFIG)) is not None
+
+
+def architecture_in(files: Files) -> str:
+    """Which of ENCODERS the folder holds."""
+    return encoder_type(json_in(files, CONFIG)) or ""
 
 
 class Description:
@@ -106,52 +108,16 @@ def _digest(settings: ModelConfig, head: TaskHead, stored: Mapping[str, Stored])
     return hashlib.sha256(about.encode()).hexdigest()
 
 
+def read_tokenizer(files: Files) -> Tokenizer:
+    """The tokenizer in a folder. Raises CheckpointError where there is none that can be used."""
+    return encoder_tokenizer.read(files)
+
+
 def format_of(files: Files, tokenizer: Tokenizer) -> EncoderFormat:
     """The special tokens of the folder's tokenizer."""
     named = published_settings.in_folder(files).special_tokens
     twice = encoder_type(json_in(files, CONFIG)) in (ROBERTA, XLM_ROBERTA)
     return EncoderFormat.of(tokenizer, named, separators=2 if twice else 1)
-
-
-def read_tokenizer(files: Files) -> Tokenizer:
-    """The tokenizer in a folder: a tokenizer.json, else BERT's list of word pieces, else as of other models."""
-    if folder.TOKENIZER not in files and WORDS in files:
-        return HuggingFaceTokenizer.from_json(_word_pieces(files), json_in(files, TOKENIZER_CONFIG))
-    return folder.read_tokenizer(files)
-
-
-def _word_pieces(files: Files) -> bytes:
-    """A vocab.txt as a tokenizer.json: a piece a line, its number the id. Raises CheckpointError for other bytes."""
-    said = json_in(files, TOKENIZER_CONFIG)
-    try:
-        pieces = bytes(files[WORDS]).decode().split("\n")
-    except UnicodeDecodeError:
-        raise CheckpointError(f"{WORDS}: not UTF-8") from None
-    if not pieces[-1]:
-        pieces.pop()
-    ids = {piece.removesuffix("\r"): number for number, piece in enumerate(pieces)}
-    unknown = published_settings.content(said.get("unk_token")) or "[UNK]"
-    if unknown not in ids:
-        raise CheckpointError(f"{WORDS}: no piece {unknown!r} for unknown words")
-    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    roles = ("unk_token", "cls_token", "sep_token", "pad_token", "mask_token")
-    names = [published_settings.content(said.get(role)) or f"[{role[:-6].upper()}]" for role in roles]
-    document = {
-        "version": "1.0", "truncation": None, "padding": None,
-        "added_tokens": [{"id": ids[name], "content": name, **plain} for name in names if name in ids],
-        "normalizer": {
-            "type": "BertNormalizer", "clean_text": True, "lowercase": said.get("do_lower_case", True) is True,
-            "handle_chinese_chars": said.get("tokenize_chinese_chars", True) is True,
-            "strip_accents": said.get("strip_accents"),
-        },
-        "pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": None,
-        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
-        "model": {
-            "type": "WordPiece", "unk_token": unknown, "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 100, "vocab": ids,
-        },
-    }  # fmt: skip
-    return json.dumps(document).encode()
 
 
 def pooling_in(files: Files) -> Pooling | None:

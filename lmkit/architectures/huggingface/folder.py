@@ -70,7 +70,7 @@ def digest_of(settings: ModelConfig, stored: Mapping[str, Stored]) -> str:
 
 
 @contextmanager
-def _about(name: str) -> Iterator[None]:
+def about(name: str) -> Iterator[None]:
     """Puts a file's name in front of what is wrong with it."""
     try:
         yield
@@ -83,9 +83,11 @@ def describe(files: Files) -> Description:
 
     Raises CheckpointError where they are absent, damaged, do not fit together, or can't be run exactly.
     """
+    if "adapter_config.json" in files:
+        raise CheckpointError("an adapter of peft, no model", hint="name its base with -m, and it with --adapter")
     if CONFIG not in files:
         raise CheckpointError("no config.json in the folder")
-    with _about(CONFIG):
+    with about(CONFIG):
         config = parse_json(bytes(files[CONFIG]), "an object of settings")
     name, settings = architecture(config), settings_of(config)
     stored = tensors.with_prefix(name, stored_in(files))
@@ -94,6 +96,11 @@ def describe(files: Files) -> Description:
     found = Description(name, config, settings, stored)
     tensors.check(name, settings, stored, found.without)
     return found
+
+
+def architecture_in(files: Files) -> str:
+    """The architecture of the model in a folder. Raises CheckpointError as `read` does."""
+    return describe(files).architecture
 
 
 def read(files: Files) -> LoadedModel:
@@ -181,7 +188,7 @@ def record(files: Files) -> dict[str, Any]:
 def stored_in(files: Files) -> dict[str, Stored]:
     """The tensors of one file or of several. Raises CheckpointError where one is missing or damaged."""
     if WEIGHTS in files:
-        with _about(WEIGHTS):
+        with about(WEIGHTS):
             return stored_tensors(files[WEIGHTS])
     if INDEX not in files:
         pickles = [name for name in files if name.endswith(PICKLES)]
@@ -191,7 +198,7 @@ def stored_in(files: Files) -> dict[str, Stored]:
                 hint="`save_pretrained` of transformers writes the model anew as safetensors",
             )
         raise CheckpointError(f"no weights in the folder: neither {WEIGHTS} nor {INDEX}")
-    with _about(INDEX):
+    with about(INDEX):
         places = parse_json(bytes(files[INDEX]), "an index of shards").get("weight_map")
         if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
             raise CheckpointError("it has no weight_map from tensors to files")
@@ -199,7 +206,7 @@ def stored_in(files: Files) -> dict[str, Stored]:
     for shard in sorted(set(places.values())):
         if shard not in files:
             raise CheckpointError(f"{shard} is missing, which {INDEX} names")
-        with _about(shard):
+        with about(shard):
             shards[shard] = stored_tensors(files[shard])
     for name, shard in places.items():
         if name not in shards[shard]:
@@ -222,13 +229,13 @@ def _tokenizer(files: Files) -> tuple[Tokenizer, int | None]:
         }
         said = json.dumps(named).encode()
     if TOKENIZER in files:
-        with _about(TOKENIZER):
+        with about(TOKENIZER):
             return line_ends.read(bytes(files[TOKENIZER]), said)
     if "vocab.json" in files and "merges.txt" in files:
         return _read_pair(files, said), None
     for name in ("tokenizer.model", "spiece.model"):
         if name in files:
-            with _about(name):
+            with about(name):
                 return sentencepiece.read(bytes(files[name])), None
     raise CheckpointError("no tokenizer in the folder: neither tokenizer.json nor vocab.json with merges.txt")
 
@@ -238,9 +245,9 @@ def _read_pair(files: Files, said: bytes | None) -> Tokenizer:
     kind = parse_json(said, "a tokenizer_config.json").get("tokenizer_class") if said is not None else None
     if kind is not None and not str(kind).startswith("GPT2Tokenizer"):
         raise CheckpointError(f"no tokenizer.json, and vocab.json with merges.txt do not say all of a {kind}")
-    with _about("vocab.json"):
+    with about("vocab.json"):
         vocabulary = gpt2.read_vocabulary(bytes(files["vocab.json"]))
-    with _about("merges.txt"):
+    with about("merges.txt"):
         _, pairs = gpt2.read_pairs(bytes(files["merges.txt"]))
-    with _about("vocab.json with merges.txt"):
+    with about("vocab.json with merges.txt"):
         return gpt2.read(vocabulary, pairs)

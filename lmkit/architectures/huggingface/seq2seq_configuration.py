@@ -37,7 +37,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     T5: _T5,
     MT5: {
         **_T5, "vocab_size": 250112, "d_ff": 1024, "num_layers": 8, "num_heads": 6, "feed_forward_proj": "gated-gelu",
-        "tie_word_embeddings": False,
+        "scale_decoder_outputs": False,
     },
     BART: _BART,
     MARIAN: {

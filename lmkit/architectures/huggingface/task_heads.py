@@ -3,8 +3,9 @@
     bert         W p + b of the pooler's p            roberta  W tanh(V h + c) + b of the first token's h
     distilbert   W relu(V h + c) + b                  electra  W gelu(V h + c) + b
 
-A tagger is W h + b of each token's h in all of them. A head of ours that reads h itself is written as DistilBERT's
-or ELECTRA's with V = (W; -W), as relu(x) - relu(-x) = gelu(x) - gelu(-x) = x. K labels, D width.
+A tagger is W h + b of each token's h in all of them. A head of ours that reads h itself goes through the inner layer
+of theirs: relu(x) - relu(-x) = gelu(x) - gelu(-x) = x, with V = (W; -W), and tanh(e x) / e is x within e^2 x^3 / 3.
+K labels, D width.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lmkit.architectures.encoder import EncoderConfig
-from lmkit.architectures.fine_tuned import FineTunedWeights
 from lmkit.architectures.heads import ANY_SIDES, CLASSIFY, FIRST, REGRESS, TAG, TaskHead
 from lmkit.architectures.huggingface.encoder_configuration import (
     BERT,
@@ -22,16 +22,17 @@ from lmkit.architectures.huggingface.encoder_configuration import (
     MODERNBERT,
     ROBERTA,
     XLM_ROBERTA,
-    kind_for,
 )
 from lmkit.checkpoint import Array, Stored
 from lmkit.errors import CheckpointError
 
 SEQUENCE, TOKENS = "ForSequenceClassification", "ForTokenClassification"
 """How the classes of such models end."""
-_DENSE = {ROBERTA: "tanh", XLM_ROBERTA: "tanh", ELECTRA: "gelu", DISTILBERT: "relu"}
+SMALL = 2.0**-14
+"""e: of a logit of 30 it keeps all but 3e-5."""
+_DENSE = {BERT: "tanh", ROBERTA: "tanh", XLM_ROBERTA: "tanh", ELECTRA: "gelu", DISTILBERT: "relu"}
 _PLACES = {
-    BERT: {"head": "classifier"},
+    BERT: {"head.dense": "bert.pooler.dense", "head": "classifier"},
     DISTILBERT: {"head.dense": "pre_classifier", "head": "classifier"},
     **{kind: {"head.dense": "classifier.dense", "head": "classifier.out_proj"}
        for kind in (ROBERTA, XLM_ROBERTA, ELECTRA)},
@@ -55,8 +56,7 @@ def read(
         raise CheckpointError("ModernBERT's heads for classification have a norm, which lmkit does not run")
     if config.get("problem_type") == "multi_label_classification":
         raise CheckpointError("its problem_type is multi_label_classification: lmkit gives an item one label")
-    if kind == BERT and not tags and not settings.pooler:
-        raise CheckpointError("no tensor 'bert.pooler.dense.weight', which its classifier reads")
+    dense = "" if tags or settings.pooler else _DENSE[kind]
     modules = _TAGGER if tags else _PLACES[kind]
     out = modules["head"]
     rows = stored[f"{out}.weight"].shape[0] if f"{out}.weight" in stored else 0
@@ -64,7 +64,7 @@ def read(
     task = TAG if tags else REGRESS if len(labels) == 1 else CLASSIFY
     head = TaskHead(
         task=task, width=settings.width, labels=() if task == REGRESS else labels, pooling=FIRST,
-        sides=1 if tags else ANY_SIDES, dense="" if tags else _DENSE.get(kind, ""),
+        sides=1 if tags else ANY_SIDES, dense=dense,
     )  # fmt: skip
     found = {}
     for name, shape in head.shapes().items():
@@ -109,46 +109,42 @@ class WrittenHead(NamedTuple):
     pooler: bool
 
 
-def write(weights: FineTunedWeights, settings: EncoderConfig) -> WrittenHead:
-    """The head of an encoder with `settings` for a folder. Raises CheckpointError where transformers has no such."""
-    head = weights.head
-    kind = kind_for(settings) if not settings.pooler else _with_pooler(settings)
+def write(
+    head: TaskHead, tensors: Mapping[str, Array], body: Mapping[str, Array], settings: EncoderConfig, kind: str
+) -> WrittenHead:
+    """A head on an encoder of a `model_type`. Raises CheckpointError where transformers has no such."""
     if kind == MODERNBERT:
         raise CheckpointError("transformers puts a further layer between ModernBERT and its classifier")
+    if head.crf:
+        raise CheckpointError("its head has a conditional random field, which transformers' taggers have not")
     names = head.labels or ("LABEL_0",)
     config = {
         "id2label": {str(number): name for number, name in enumerate(names)},
         "label2id": {name: number for number, name in enumerate(names)},
     }  # fmt: skip
     if head.task == TAG:
-        return WrittenHead(kind, TOKENS, config, _named(_TAGGER, weights.tensors), False)
+        return WrittenHead(kind, TOKENS, config, _named(_TAGGER, tensors), False)
     if head.pooling != FIRST:
         raise CheckpointError(
             f"its head pools by {head.pooling}: transformers' classifiers read the first token",
             hint="fine-tune with --pooling cls",
         )
     problem = "regression" if head.task == REGRESS else "single_label_classification"
-    tensors = dict(weights.tensors)
+    config |= {"problem_type": problem}
+    pools = kind == BERT and settings.pooler
+    if pools and not head.dense:
+        return WrittenHead(kind, SEQUENCE, config, _named(_PLACES[kind], tensors), True)
+    made = dict(tensors)
     dense = head.dense
-    if settings.pooler and kind == ROBERTA:  # its classifier has a layer that does what our pooler does
-        body = weights.body.tensors
-        tensors |= {f"head.dense.{part}": body[f"pooler.{part}"] for part in ("weight", "bias")}
+    if settings.pooler and not dense:  # our pooler is what the classifier's own layer does
+        made |= {f"head.dense.{part}": body[f"pooler.{part}"] for part in ("weight", "bias")}
         dense = "tanh"
-    elif not settings.pooler and not dense:
-        dense = "relu" if kind == DISTILBERT else "gelu"
-        tensors = _doubled(tensors, head)
-    if dense:
-        kind = next((one for one in (kind, ROBERTA, ELECTRA) if _DENSE.get(one) == dense), "")
-    if not kind or (kind == ROBERTA and settings.embedding):
-        raise CheckpointError(
-            f"its head has a layer with {dense}, which no encoder of such a shape in transformers has"
-        )
-    named = _named(_PLACES[kind], tensors)
-    return WrittenHead(kind, SEQUENCE, config | {"problem_type": problem}, named, kind == BERT)
-
-
-def _with_pooler(settings: EncoderConfig) -> str:
-    return BERT if settings.segments > 1 else kind_for(settings)
+    elif not dense:
+        dense = _DENSE[kind]
+        made = _through(dense, tensors, head)
+    if dense != _DENSE[kind] or pools:
+        raise CheckpointError(f"its head has a layer with {dense}, which {kind}'s has not")
+    return WrittenHead(kind, SEQUENCE, config, _named(_PLACES[kind], made), False)
 
 
 def _named(modules: Mapping[str, str], tensors: Mapping[str, Array]) -> dict[str, Array]:
@@ -159,22 +155,20 @@ def _named(modules: Mapping[str, str], tensors: Mapping[str, Array]) -> dict[str
     return found
 
 
-def _doubled(tensors: Mapping[str, Array], head: TaskHead) -> dict[str, Array]:
-    """W h + b through a layer with relu or gelu. Raises CheckpointError for more than D / 2 labels."""
-    count, width = head.outputs, head.width
-    if 2 * count > width:
-        raise CheckpointError(
-            f"{count} labels on {width} numbers: transformers' classifiers of such encoders hold half"
-        )
-    weight, bias = tensors["head.weight"], tensors["head.bias"]
-    dense = np.zeros((width, width), np.float32)
-    shift = np.zeros(width, np.float32)
-    dense[:count], dense[count : 2 * count] = weight, -weight
-    shift[:count], shift[count : 2 * count] = bias, -bias
-    out = np.zeros((count, width), np.float32)
-    rows = np.arange(count)
-    out[rows, rows], out[rows, count + rows] = 1, -1
+def _through(activation: str, tensors: Mapping[str, Array], head: TaskHead) -> dict[str, Array]:
+    """W h + b through a layer with an activation. Raises CheckpointError where its D numbers are too few."""
+    rows, width = head.outputs, head.width
+    signs = (1.0,) if activation == "tanh" else (1.0, -1.0)
+    scale = SMALL if activation == "tanh" else 1.0
+    if len(signs) * rows > width:
+        raise CheckpointError(f"{rows} labels, of which the classifier's layer of {width} numbers holds too few")
+    dense, shift = np.zeros((width, width), np.float32), np.zeros(width, np.float32)
+    out = np.zeros((rows, width), np.float32)
+    for place, sign in enumerate(signs):
+        own = slice(place * rows, (place + 1) * rows)
+        dense[own], shift[own] = sign * scale * tensors["head.weight"], sign * scale * tensors["head.bias"]
+        out[:, own] = np.eye(rows) * (sign / scale)
     return {
         "head.dense.weight": dense, "head.dense.bias": shift, "head.weight": out,
-        "head.bias": np.zeros(count, np.float32),
+        "head.bias": np.zeros(rows, np.float32),
     }  # fmt: skip

@@ -18,7 +18,7 @@ from lmkit.io.records import Table, to_json
 
 @in_sections(
     {
-        "Rules": ["rules", "thresholds", "stop_words", "list_", "pairs", "max_ratio"],
+        "Rules": ["rules", "thresholds", "stop_words", "list_", "pairs", "max_ratio", "max_words"],
         "Other filters": ["language", "min_score", "match", "exclude", "ppl", "model", "keep"],
         "Input and output": [
             "files", "input_form", "text_field", "on_error", "encoding_errors", "explain", "report", "temp_dir",
@@ -93,6 +93,9 @@ def filter_(
     max_ratio: Annotated[
         float, typer.Option("--max-ratio", metavar="X", min=1.0, help="Largest length ratio, in words, of --pairs.")
     ] = 9.0,
+    max_words: Annotated[
+        int, typer.Option("--max-words", metavar="N", min=1, help="Largest number of words of a side of --pairs.")
+    ] = 250,
     stored: CorpusInput,
     explain: Annotated[
         bool,
@@ -112,7 +115,7 @@ def filter_(
     first one that a record fails counting.
 
     --ppl ranks the records by perplexity and keeps those between two percentiles, as in CCNet (Wenzek et al. 2020).
-    --pairs drops pairs with an empty side, copies, and pairs whose length ratio is above --max-ratio.
+    --pairs drops pairs with an empty side, copies, and those above --max-ratio or --max-words.
 
     Examples:
       lmkit data filter --rules gopher,fineweb,pii web.jsonl -o clean.jsonl
@@ -128,9 +131,10 @@ def filter_(
         rules, thresholds or (), stop_words, language, min_score or (), match or (), exclude or ()
     )
     if pairs:
-        if settings.any or ppl or explain:
+        if settings.any or ppl:
             raise UsageError("--pairs cannot be combined with other filters")
-        counts = record_filter.filter_pairs(run, stored, files, output, max_ratio)
+        limits = record_filter.PairLimits(max_ratio, max_words)
+        counts = record_filter.filter_pairs(run, stored, files, output, limits, explain=explain)
     else:
         if ppl != (model is not None):
             raise UsageError("--ppl and -m MODEL belong together")

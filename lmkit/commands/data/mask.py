@@ -1,13 +1,12 @@
 """`lmkit data mask`: examples of masked language modelling."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from lmkit.commands.data.encoder_text import Show, encoder_format
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
+from lmkit.commands.options.data import Epoch
 from lmkit.commands.options.masking import MaskRate, WholeWord
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run, Seed, Tokens
@@ -27,9 +26,7 @@ def mask(
     tokens: Tokens,
     mask_rate: MaskRate = 0.15,
     whole_word: WholeWord = False,
-    epoch: Annotated[
-        int, typer.Option("--epoch", metavar="N", min=0, help="Epoch: another one has other masks (dynamic masking).")
-    ] = 0,
+    epoch: Epoch = 0,
     seed: Seed = 0,
     show: Show = False,
     encoding_errors: EncodingErrors = "strict",

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from lmkit.commands.options.standard import Run
-from lmkit.commands.records.corpora import Chunk, Corpus, CorpusInput, RecordWriter, read_pairs, with_text
+from lmkit.commands.records.corpora import Chunk, Corpus, CorpusInput, Pair, RecordWriter, read_pairs, with_text
 from lmkit.data.filter_rules import Failure, Rule
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs
+from lmkit.io.records import from_json, to_json
 from lmkit.io.text_sources import FIELD
 from lmkit.isolation import LimitError
 
@@ -69,8 +70,12 @@ class Judged:
     def explained(self) -> Iterator[dict[str, Any]]:
         """All records with the rule by which each is dropped."""
         for fields, failure in zip(self.fields, self.failures, strict=True):
-            why = {"dropped_by": failure.rule, "value": failure.value} if failure else {"dropped_by": None}
-            yield {**fields, **why}
+            yield {**fields, **explained(failure)}
+
+
+def explained(failure: Failure | None) -> dict[str, Any]:
+    """What a record says of the rule by which it is dropped."""
+    return {"dropped_by": failure.rule, "value": failure.value} if failure else {"dropped_by": None}
 
 
 class RecordFilter:
@@ -236,28 +241,51 @@ def _number(value: Any, what: str) -> float:
     return found
 
 
+class PairLimits(NamedTuple):
+    """What is no translation: pairs with a length ratio or a number of words above these."""
+
+    ratio: float
+    words: int
+
+    def failure(self, pair: Pair) -> Failure | None:
+        """The rule that a pair fails, and what it measured."""
+        source, target = pair.source.split(), pair.target.split()
+        sizes = sorted((len(source), len(target)))
+        if not sizes[0]:
+            return Failure("pair-empty", 0.0)
+        if source == target:
+            return Failure("pair-copy", 1.0)
+        if sizes[1] > self.ratio * sizes[0]:
+            return Failure("pair-ratio", sizes[1] / sizes[0])
+        return Failure("pair-long", float(sizes[1])) if sizes[1] > self.words else None
+
+
 def filter_pairs(
-    run: Run, stored: CorpusInput, files: list[str] | None, output: str | None, max_ratio: float
+    run: Run, stored: CorpusInput, files: list[str] | None, output: str | None, limits: PairLimits, *, explain: bool
 ) -> Counts:
-    """Write the pairs that are no copies and whose lengths are of a size; return what was dropped."""
+    """Write the pairs that may be translations, or all with why they may not; return what was dropped."""
     counts = Counts()
     with outputs.open_output(output) as out:
         writer = RecordWriter(out)
         for group in read_pairs(run, stored, files):
             kept = []
             for pair in group:
-                a, b = pair.source.split(), pair.target.split()
-                if not a or not b:
-                    rule = "pair-empty"
-                elif a == b:
-                    rule = "pair-copy"
-                elif max(len(a), len(b)) > max_ratio * min(len(a), len(b)):
-                    rule = "pair-ratio"
-                else:
+                failure = limits.failure(pair)
+                if explain:
+                    out.line(to_json({**_fields(pair), **explained(failure)}))
+                if failure is None:
                     kept.append(pair.raw)
-                    continue
-                counts.dropped[rule] = counts.dropped.get(rule, 0) + 1
+                else:
+                    counts.dropped[failure.rule] = counts.dropped.get(failure.rule, 0) + 1
             counts.read += len(group)
             counts.kept += len(kept)
-            writer.write(kept)
+            if not explain:
+                writer.write(kept)
     return counts
+
+
+def _fields(pair: Pair) -> dict[str, Any]:
+    """The fields of a pair's record; of TSV source and target."""
+    if pair.raw.startswith(b"{"):
+        return from_json(pair.raw, pair.place)
+    return {"source": pair.source, "target": pair.target}

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmkit.commands.finetune import answer_pairs
+from lmkit.commands.options.answer_scoring import Beta, Reference
+from lmkit.commands.options.chat_templates import ChatTemplateOptions
 from lmkit.commands.options.evaluation import ComparisonOptions, Predictions
 from lmkit.commands.options.option_groups import Before, with_groups
 from lmkit.commands.options.standard import Run
 from lmkit.commands.records.record_files import open_records
 from lmkit.commands.reports import metrics
-from lmkit.errors import DataError
+from lmkit.errors import DataError, UsageError
 from lmkit.io import streams, text_files
 
 if TYPE_CHECKING:
@@ -21,35 +24,51 @@ POLICY = ("policy_chosen", "policy_rejected")
 REFERENCE = ("reference_chosen", "reference_rejected")
 
 
-@with_groups()
+@with_groups(without=["values", "day"])
 def prefer(
     run: Run,
     file: Predictions = streams.STDIN,
     *,
-    beta: Annotated[
-        float,
-        typer.Option("--beta", metavar="B", min=1e-6, help="Scale of margins, where a record has no `beta`."),
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", "-m", metavar="MODEL", show_default=False,
+            help="Policy: the model whose preferences are measured. Records are then pairs of answers.",
+        ),
         Before("against"),
-    ] = 0.1,
+    ] = None,
+    reference: Annotated[Reference, Before("against")] = None,
+    templates: ChatTemplateOptions,
+    beta: Annotated[Beta, Before("against")] = 0.1,
     options: ComparisonOptions,
-) -> None:
+) -> None:  # fmt: skip
     """Measure how often a model prefers the chosen answers.
 
-    Records have log-probabilities of whole answers: `policy_chosen`, `policy_rejected`, and `reference_chosen` and
-    `reference_rejected` of the reference model, 0 where they are absent. `margin` is the mean of beta
-    ((policy_chosen - reference_chosen) - (policy_rejected - reference_rejected)), `accuracy` the share of pairs
-    whose margin is above 0; a margin of 0 counts as half. -b prints `accuracy`.
+    With -m, records have a `prompt`, a `chosen` and a `rejected` answer, as for `lmkit finetune prefer`. Without,
+    they have log-probabilities of whole answers: `policy_chosen`, `policy_rejected`, and `reference_chosen` and
+    `reference_rejected`, 0 where they are absent. `margin` is the mean of beta ((policy_chosen - reference_chosen) -
+    (policy_rejected - reference_rejected)); a record's `beta` replaces --beta. `accuracy` is the share of pairs whose
+    margin is above 0; a margin of 0 counts as half. -b prints `accuracy`.
 
-    Intervals are bootstrap percentiles; --against is as in `lmkit eval classify`.
+    Intervals are bootstrap percentiles; --against is as in `lmkit eval classify`, with -m of another policy.
 
     Examples:
-      lmkit eval prefer scores.jsonl
+      lmkit eval prefer -m dpo.lm --reference sft.lm pairs.jsonl
+      lmkit eval prefer -m dpo.lm --against sft.lm pairs.jsonl
       lmkit eval prefer --json scores.jsonl --against before.jsonl
     """
     from lmkit.metrics import comparison
 
-    with metrics.open_report(run, "prefer", options, (file, options.against)) as report:
-        systems = [_scores(run, name, beta) for name in (file, options.against) if name is not None]
+    if model is None and (reference is not None or templates.template is not None):
+        raise UsageError(f"{'--reference' if reference is not None else '--template'} needs -m MODEL")
+    inputs = (file, model, reference, options.against)
+    with metrics.open_report(run, "prefer", options, inputs) as report:
+        if model is None:
+            systems = [_scores(run, name, beta) for name in (file, options.against) if name is not None]
+        else:
+            judged = answer_pairs.AnswerPairs(run, file, templates)
+            policies = [name for name in (model, options.against) if name is not None]
+            systems = [_measures(judged.scores(name, reference, beta)) for name in policies]
         sizes = [len(one["accuracy"]) for one in systems]
         if len(set(sizes)) > 1:
             raise DataError(f"{streams.display(str(options.against))}: {sizes[1]} pairs, but the first has {sizes[0]}")
@@ -68,7 +87,12 @@ def _scores(run: Run, name: str, beta: float) -> "Mapping[str, F64]":
     rows = np.array([_row(record.fields or {}, record.place, beta) for record in records])
     if not len(rows):
         raise DataError(f"{streams.display(name)}: no pairs: the input is empty")
-    margin = preference.margins(*rows.T)
+    return _measures(preference.margins(*rows.T))
+
+
+def _measures(margin: "F64") -> "Mapping[str, F64]":
+    from lmkit.metrics import preference
+
     return {"accuracy": preference.agreements(margin), "margin": margin}
 
 

@@ -16,7 +16,7 @@ from lmkit.generation import prompt_encoding, workers
 from lmkit.generation.engine import Completion, Failed, Generator, Request, Stepper, TextDelta, TextGenerator
 from lmkit.generation.step_trace import step_tracer
 from lmkit.generation.steppers import BatchedStepper, SequentialStepper
-from lmkit.protocols import LanguageModel, supports_batching
+from lmkit.protocols import I32, LanguageModel, is_conditional, supports_batching
 
 if TYPE_CHECKING:
     from lmkit.generation.search_plan import SearchPlan
@@ -98,14 +98,18 @@ class RequestBuilder:
         """The requests of each prompt, up to one that can't be read or that the model can't see."""
         try:
             for prompt in group:
+                source: I32 | None = None
                 with _place_of(prompt):
-                    ids = prompt_encoding.seen(self.model, prompt.text, window=self.window)
-                after = cache(partial(prompt_encoding.state_after, self.model, ids))
+                    if is_conditional(self.model):
+                        source = self.model.source_ids(prompt.text, window=self.window)
+                    text = b"" if source is not None else prompt.text
+                    ids = prompt_encoding.seen(self.model, text, window=self.window)
+                after = cache(partial(prompt_encoding.state_after, self.model, ids, source))
                 for sample in range(self.number):
                     stream = keyed_random.stream_of(self.seed, prompt.key, sample)
                     with _place_of(prompt):
                         more = self.more(prompt)
-                    yield Request(stream, ids, after, label=RequestId(prompt, sample), **more)
+                    yield Request(stream, ids, after, label=RequestId(prompt, sample), source=source, **more)
         except LmkitError as error:
             yield Failed(error)
 

@@ -65,6 +65,8 @@ class TextWriter:
         self._decoder = getincrementaldecoder("utf-8")("replace")
         self._written, self._last = 0, ""
         self._prompt = request.label.prompt.text if self._echo else b""
+        if self._prompt and request.source is not None:
+            self._prompt += b"\t"
         self._put(self._prompt)
 
     def _grow(self, text: bytes) -> None:
@@ -78,7 +80,8 @@ class TextWriter:
     def _joined(self, text: bytes) -> bool:
         """Whether a blank separates the prompt from what follows it."""
         at_line_end = self._model.form.multiline and b"\n" in (self._prompt[-1:], text[:1])
-        return bool(self._prompt) and bool(self._model.tokenizer.separator) and not at_line_end
+        same_text = bool(self._prompt) and not self._prompt.endswith(b"\t")
+        return same_text and bool(self._model.tokenizer.separator) and not at_line_end
 
     def _put(self, data: bytes, *, final: bool = False) -> None:
         shown = self._decoder.decode(data, final)

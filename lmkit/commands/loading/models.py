@@ -4,6 +4,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
 from importlib import import_module
 from typing import Any
 
@@ -13,7 +15,13 @@ from lmkit.io import gguf, hub_cache, streams
 from lmkit.io.folders import Folder
 from lmkit.io.messages import Terminal
 from lmkit.io.terminal import is_terminal
-from lmkit.protocols import LanguageModel, StoredModel, is_encoder, is_language_model
+from lmkit.protocols import (
+    LanguageModel,
+    StoredModel,
+    is_encoder,
+    is_encoder_decoder,
+    is_language_model,
+)
 
 BIG = 64 << 20  # bytes of a model from which on several threads pay
 
@@ -126,12 +134,15 @@ def is_gguf(name: str, data: memoryview) -> bool:
 
 
 def open_weights(name: str) -> Any:
-    """The weights of a neural model, a checkpoint or a folder of Hugging Face's. Raises CheckpointError."""
+    """The weights of a neural model: a checkpoint, a Hugging Face folder or a GGUF file. Raises CheckpointError."""
     from lmkit import registry
 
     if is_folder(name):
-        return registry.weights_in(Folder(name), name)
-    return registry.weights_of(read_model(name), streams.display(name), unprotected(name))
+        return registry.weights_in(open_folder(name), name)
+    data = read_model(name)
+    if is_gguf(name, data):
+        return replace(registry.weights_in_gguf(*gguf.read(name), name), digest=sha256(data).hexdigest())
+    return registry.weights_of(data, streams.display(name), unprotected(name))
 
 
 def open_vectors(name: str) -> Any | None:
@@ -280,6 +291,11 @@ def require_language_model(model: Any, name: str) -> StoredModel:
                 f"{streams.display(name)}: an encoder, which reads both ways and does not say what comes next",
                 hint="`lmkit fill` fills masks with it, `lmkit ppl --pseudo` scores, `lmkit embed` gives vectors",
             )
+        if is_encoder_decoder(model):
+            raise CheckpointError(
+                f"{streams.display(name)}: an encoder-decoder, which says what comes next only for a source",
+                hint="`lmkit sample` writes targets, `lmkit score --pairs` and `lmkit ppl --pairs` score them",
+            )
         hint = "`lmkit ngram fit --from-counts` makes a model of it" if model.kind == "ngram-counts" else None
         raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, not a language model", hint=hint)
     return model
@@ -311,8 +327,9 @@ def with_special(model: StoredModel, asked: bool) -> StoredModel:
 def generation_of(model: object) -> Mapping[str, Any]:
     """The settings of generation that a model's makers publish. Raises CheckpointError where there are none."""
     from lmkit.architectures.neural_model import NeuralModel
+    from lmkit.architectures.seq2seq_model import ConditionalModel
 
-    generation = model.weights.published.generation if isinstance(model, NeuralModel) else {}
+    generation = model.weights.published.generation if isinstance(model, NeuralModel | ConditionalModel) else {}
     if not generation:
         raise CheckpointError("it has no settings of generation", hint="leave --defaults out")
     return generation

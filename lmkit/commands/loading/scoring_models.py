@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lmkit.commands.loading.models import has_torch, open_language_model, size_of_model, with_bos
+from lmkit.commands.loading.models import (
+    has_torch,
+    open_any,
+    open_language_model,
+    require_language_model,
+    size_of_model,
+    with_bos,
+)
 from lmkit.commands.loading.models import use_threads as use_model_threads
 from lmkit.commands.options.standard import (
     BatchTokens,
@@ -19,7 +26,14 @@ from lmkit.commands.options.standard import (
 from lmkit.commands.options.text_input import TextInput
 from lmkit.errors import MissingError, UsageError
 from lmkit.io import streams
-from lmkit.protocols import LanguageModel, StoredModel, context_limit, slides_windows
+from lmkit.protocols import (
+    LanguageModel,
+    StoredModel,
+    context_limit,
+    is_conditional,
+    is_encoder_decoder,
+    slides_windows,
+)
 from lmkit.tokenization.normalization import of_tokenizer
 
 if TYPE_CHECKING:
@@ -70,10 +84,19 @@ def scoring_models(names: Sequence[str], models: Sequence[StoredModel], asked: S
     return [with_bos(model, asked.bos) for model in opened]
 
 
-def open_generating_model(name: str, device: str) -> StoredModel:
-    """A model that generates: neural ones in numpy, or in torch on a device other than the CPU."""
+def open_generating_model(name: str, device: str, *, sources: bool = False) -> StoredModel:
+    """A model that generates: neural ones in numpy, or in torch on a device other than the CPU.
+
+    With `sources` it may be an encoder-decoder: then the language model of targets of an empty source, which makes
+    those of others.
+    """
+    opened = open_any(name) if device == "cpu" or sources else None
+    if sources and is_encoder_decoder(opened):
+        if device != "cpu":
+            raise UsageError(f"--device {device} is not for encoder-decoders, which run on the CPU")
+        return opened.given(opened.source_ids(b""))
     if device == "cpu":
-        return open_language_model(name)
+        return require_language_model(opened, name)
     return open_scoring_models([name], ScoringOptions(device=device))[0]
 
 
@@ -109,7 +132,8 @@ def _scoring(name: str, model: "NeuralModel", asked: ScoringOptions) -> StoredMo
 
 def tell_unknown(run: Run, model: LanguageModel, prompt: bytes) -> None:
     """Says once which words of a prompt the model does not know, as they mean the same to it."""
-    unk, tokenizer = model.tokenizer.specials.get("unk"), model.tokenizer
+    tokenizer = model.source_tokenizer if is_conditional(model) else model.tokenizer
+    unk = tokenizer.specials.get("unk")
     if unk is None or tokenizer.unit is None:
         return
     name = tokenizer.piece(unk)

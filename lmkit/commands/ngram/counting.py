@@ -1,6 +1,5 @@
 """What `ngram count` and `ngram fit` share: options, and from texts to counts."""
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -10,8 +9,8 @@ from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
 from lmkit.commands.loading.provenance import Hashed, stored
 from lmkit.commands.options.standard import TOKENS, Run
-from lmkit.errors import CheckpointError, UsageError
-from lmkit.io import streams, text_files
+from lmkit.errors import UsageError
+from lmkit.io import text_files
 from lmkit.io.text_sources import TextSource
 from lmkit.tokenization.normalization import UNCHANGED, Normalization
 
@@ -39,10 +38,13 @@ VocabFile = Annotated[
 ]
 
 
-def make_learner(tokens: str, vocab: str | None, normalization: Normalization = UNCHANGED) -> Any:
+def make_learner(
+    tokens: str, vocab: str | None, normalization: Normalization = UNCHANGED, *, numbered: bool = True
+) -> Any:
     """A learner of tokens; or a tokenizer that is given, by its checkpoint or by a vocabulary read from a file.
 
-    Raises UsageError where both are, CheckpointError where a tokenizer can't serve n-gram models.
+    A given tokenizer gets `<unk>`, `<s>` and `</s>` as ids 0, 1 and 2 where they are to be `numbered`, as n-grams
+    need them, else only where it lacks marks of sentences. Raises UsageError where both are given.
     """
     from lmkit.tokenization import tokenizers
     from lmkit.tokenization.normalized_learner import NormalizedLearner
@@ -50,26 +52,19 @@ def make_learner(tokens: str, vocab: str | None, normalization: Normalization = 
     if tokens not in tokenizers.KINDS:
         if vocab is not None:
             raise UsageError("--tokens FILE has a vocabulary of its own; --vocab is for words, characters and bytes")
-        if tokens != streams.STDIN and not os.path.exists(tokens):
-            raise UsageError(f"--tokens {tokens!r}: expected one of {', '.join(tokenizers.KINDS)}, or a file")
-        return tokenizers.Fixed(_with_sentence_marks(tokens))
+        from lmkit.tokenization.formats import sentence_marks
+
+        tokenizer = opening.named_tokenizer(tokens)
+        with opening.error_context(tokens):
+            if numbered or not sentence_marks.has_sentence_ends(tokenizer):
+                tokenizer = sentence_marks.with_sentence_marks(tokenizer)
+        return tokenizers.Fixed(tokenizer)
     if vocab is None:
         learner = tokenizers.learner(tokens)
         return NormalizedLearner(learner, normalization) if normalization else learner
     entries = list(text_files.TextReader().lines(vocab))
     with opening.error_context(vocab):
         return tokenizers.Fixed(tokenizers.from_list(tokens, entries, normalization))
-
-
-def _with_sentence_marks(name: str) -> Any:
-    """The tokenizer of a checkpoint. Raises CheckpointError where its special tokens are not those of n-grams."""
-    tokenizer = opening.open_tokenizer(name)
-    if dict(tokenizer.specials) != {"unk": 0, "bos": 1, "eos": 2}:
-        raise CheckpointError(
-            f"{streams.display(name)}: n-grams need `<unk>`, `<s>` and `</s>` as ids 0, 1 and 2, which this lacks",
-            hint="`lmkit bpe train` makes tokenizers that have them",
-        )
-    return tokenizer
 
 
 def count_texts(

@@ -29,6 +29,19 @@ Cache = Annotated[
 ]  # fmt: skip
 
 
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        "--reference", metavar="MODEL", show_default=False,
+        help="Reference of margins: the model that the policy is compared with.",
+    ),
+]  # fmt: skip
+Beta = Annotated[
+    float,
+    typer.Option("--beta", metavar="B", min=1e-6, help="Scale of margins: beta of direct preference optimisation."),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class NormalizationOptions:
     """The options of normalisations of scores."""

@@ -18,6 +18,10 @@ Report = Annotated[
 ]
 OptionalTokens = Annotated[str | None, get_args(Tokens)[1]]
 """--tokens where there may be no tokenizer."""
+Epoch = Annotated[
+    int,
+    typer.Option("--epoch", metavar="N", min=0, help="Epoch: another one has other masks or noise for the same text."),
+]
 Pairs = Annotated[
     bool,
     typer.Option(

@@ -16,6 +16,7 @@ from lmkit.commands.options.standard import (
     SaveEvery,
     Threads,
     choice,
+    suggested,
 )
 from lmkit.errors import UsageError
 
@@ -66,7 +67,8 @@ class NeuralFinetuning:
     targets: Annotated[
         str,
         typer.Option(
-            "--targets", metavar="LIST", help="Matrices of --train lora, comma-separated parts of their names."
+            "--targets", metavar="LIST", callback=suggested("all"),
+            help="Matrices of --train lora: comma-separated parts of their names, or `all`.",
         ),
     ] = "q_proj,v_proj"  # fmt: skip
     pooling: Annotated[

@@ -28,8 +28,12 @@ def with_groups(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command the options of its groups; `defaults` are its own ones, by the parameter and the field.
 
-    `without`: fields that are no options of the command, and keep their defaults.
+    `without`: fields that are no options of the command, and keep their defaults: by their names, or as `group.field`
+    where another group has one of the name.
     """
+
+    def named(group: str, field: str) -> bool:
+        return field not in without and f"{group}.{field}" not in without
 
     def decorated(function: Callable[..., None]) -> Callable[..., None]:
         first, *others = inspect.signature(function).parameters.values()
@@ -37,15 +41,19 @@ def with_groups(
         shown: list[inspect.Parameter] = []
         for each in others:
             own = _options(groups[each.name], defaults.get(each.name, {})) if each.name in groups else [each]
-            shown += [parameter for parameter in own if parameter.name not in without]
-
+            shown += [parameter for parameter in own if each.name not in groups or named(each.name, parameter.name)]
         shown = _in_order(shown)
 
         def command(run: Any, **typed: Any) -> None:
             made = {
-                name: group(**{field.name: typed.pop(field.name) for field in fields(group) if field.name in typed})
+                name: group(
+                    **{
+                        field.name: typed.pop(field.name) for field in fields(group)
+                        if field.name in typed and named(name, field.name)
+                    }
+                )
                 for name, group in groups.items()
-            }
+            }  # fmt: skip
             function(run, **typed, **made)
 
         own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in shown]

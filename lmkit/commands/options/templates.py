@@ -144,22 +144,34 @@ def renderer(template: str) -> Render:
         prompting.unescaped(template) if name is None else yaml_json.text(name, size_limits.TEMPLATE).removesuffix("\n")
     )
     try:
-        if (name or "").endswith(JINJA) or "{{" in text or "{%" in text:
-            return _by_jinja(text, "--template" if name is None else streams.display(name))
-        parsed = slot_templates.parse(text)
+        shown = "--template" if name is None else streams.display(name)
+        made = text_renderer(text, shown, jinja=(name or "").endswith(JINJA))
     except DataError as error:
         if name is None:
             raise UsageError(f"--template: {error}", hint=error.hint) from None
         raise DataError(f"{streams.display(name)}: {error}", hint=error.hint) from None
-    if not parsed.slots and name is not None:
+    if made is None and name is not None:
         raise DataError(f"{streams.display(name)}: the template has neither [X] nor Jinja2")
-    if not parsed.slots:
+    if made is None:
         hint = (
             f"use --template @{template} to read the file"
             if os.path.exists(template)
             else "--list shows the named templates"
         )
         raise UsageError(f"template {template!r} has no [X] and is not the name of a template", hint=hint)
+    return made
+
+
+def text_renderer(text: str, place: str, *, jinja: bool = False) -> Render | None:
+    """What makes a prompt of each of several records by a template; None where nothing of a record is in it.
+
+    Raises DataError for one that is wrong; `place` is where it is, for messages of Jinja2.
+    """
+    if jinja or "{{" in text or "{%" in text:
+        return _by_jinja(text, place)
+    parsed = slot_templates.parse(text)
+    if not parsed.slots:
+        return None
     return lambda records: (parsed.fill(partial(slot_templates.text_in, record)) for record in records)
 
 

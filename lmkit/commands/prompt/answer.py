@@ -17,11 +17,12 @@ from lmkit.io import outputs, streams
 from lmkit.io.records import to_json
 from lmkit.prompting.score_normalization import FREE, NORMS
 from lmkit.prompting.verbalizers import LabelMapper, is_unknown_label
-from lmkit.protocols import StoredModel, is_encoder
+from lmkit.protocols import StoredModel, is_encoder, is_encoder_decoder
 
 if TYPE_CHECKING:
     from lmkit.prompting.answer_scorer import AnswerScorer, Normalization
     from lmkit.prompting.masked_answers import MaskedAnswerScorer
+    from lmkit.prompting.uncached_answers import UncachedAnswerScorer
 
 
 SECTIONS = {
@@ -95,7 +96,7 @@ def answer(
     content-free prompts. --norm decides; ties go to the first candidate. Other fields of the record are copied.
 
     An encoder fills each candidate's pieces into masks at [Z], from left to right, each given those before it and
-    the text on both sides; `method` says so.
+    the text on both sides; an encoder-decoder takes the prompt as source, candidates as targets; `method` says so.
 
     Scores are bit-identical regardless of the other prompts in the batch, so a run with --cache that was
     interrupted and resumed writes the same as an uninterrupted one. See lmkit-prompting(7) for the formulas.
@@ -123,12 +124,16 @@ def answer(
         given, labelling.verbalizer.words if labelling is not None else None, prompting.unescaped(joint)
     )
     model_found = opening.open_any(name)
-    if is_encoder(model_found) and (cache is not None or bos != "auto"):
-        raise UsageError(f"{'--cache' if cache is not None else '--bos'} is for language models, not for an encoder")
+    other = is_encoder(model_found) or is_encoder_decoder(model_found)
+    if other and (cache is not None or bos != "auto"):
+        option = "--cache" if cache is not None else "--bos"
+        raise UsageError(f"{option} is for language models, not for an {model_found.kind}")
+    if is_encoder_decoder(model_found) and parse_special:
+        raise UsageError("--parse-special is not for an encoder-decoder")
     from lmkit.prompting import answer_scorer
 
     opened: StoredModel | None = None
-    if not is_encoder(model_found):
+    if not other:
         opened = opening.with_special(opening.require_language_model(model_found, name), parse_special)
         opened = opening.with_bos(opened, bos)
     inputs = [name, verbalizer, candidates_file, *texts]
@@ -142,8 +147,12 @@ def answer(
             iter([[asking.only(streams.argument_text(prompt))]]) if prompt is not None else asking.groups(run, texts)
         )
         wanted = normalization.normalization(shown, sparing=norms == "all")
-        scorer: AnswerScorer | MaskedAnswerScorer
-        if opened is None:
+        scorer: AnswerScorer | UncachedAnswerScorer
+        if is_encoder_decoder(model_found):
+            from lmkit.prompting.conditional_answers import ConditionalAnswerScorer
+
+            scorer = ConditionalAnswerScorer(model_found, wanted, window=window)
+        elif opened is None:
             scorer = _masked(run, model_found, name, wanted, window=window, parse=parse_special, threads=threads)
         else:
             if prompt is not None:
@@ -201,11 +210,11 @@ def _shown(options: answer_scoring.NormalizationOptions, norms: str) -> tuple[st
 class _Answers:
     """Items to records with answers."""
 
-    def __init__(self, scorer: "AnswerScorer | MaskedAnswerScorer", labelling: LabelMapper | None) -> None:
-        from lmkit.prompting import masked_answers
+    def __init__(self, scorer: "AnswerScorer | UncachedAnswerScorer", labelling: LabelMapper | None) -> None:
+        from lmkit.prompting.uncached_answers import UncachedAnswerScorer
 
         self._scorer, self._labelling = scorer, labelling
-        self._method = masked_answers.METHOD if isinstance(scorer, masked_answers.MaskedAnswerScorer) else None
+        self._method = scorer.method if isinstance(scorer, UncachedAnswerScorer) else None
         self._answered = 0
         self.strangers = 0
         """Number of records whose gold label is neither a candidate nor a label."""

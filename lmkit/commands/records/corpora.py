@@ -182,6 +182,13 @@ class Corpus:
                 raise DataError(f"{record.place}: no field {field!r}", hint=there_is(list(record.fields or {})))
 
 
+SIDES = (("prompt", "output"), ("input", "target"), ("source", "target"))
+"""Fields of the two sides of a pair, as `data format` and `data spans` name them, and as pairs usually do.
+
+In this order, as the first two may have a `source` that says where they are from.
+"""
+
+
 class Pair(NamedTuple):
     """A record with a source and a target."""
 
@@ -219,8 +226,9 @@ def _pair(record: Record, form: str) -> Pair:
         if len(record.columns) != 2:
             raise DataError(f"{record.place}: {len(record.columns)} columns, expected source and target")
         return Pair(record.place, record.data, *record.columns)
-    sides = [record.fields.get(name) for name in ("source", "target")]
-    for name, side in zip(("source", "target"), sides, strict=True):
+    names = next((both for both in SIDES if all(record.fields.get(name) is not None for name in both)), SIDES[-1])
+    sides = [record.fields.get(name) for name in names]
+    for name, side in zip(names, sides, strict=True):
         if not isinstance(side, str):
             raise DataError(f"{record.place}: no text in the field {name!r}", hint="a pair has `source` and `target`")
     raw = record.data if form == "jsonl" else to_json(record.fields).encode()

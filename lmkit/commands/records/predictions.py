@@ -54,7 +54,7 @@ def read(run: Run, name: str, fields: Fields) -> list[Item]:
     if form == "text" and fields.asked is not None:
         form = "tsv"
     records = file.records(form)
-    found = list(_of_columns(records, fields) if form == "tsv" else (_item(record, fields) for record in records))
+    found = list(_of_columns(records, fields) if form == "tsv" else (item_of(record, fields) for record in records))
     if not found:
         raise DataError(f"{streams.display(name)}: no items: the input is empty")
     if form in ("text", "tsv") and fields.asked is None:
@@ -74,7 +74,7 @@ def _tell_header(run: Run, found: Sequence[Item], fields: Fields) -> None:
         )
 
 
-def _item(record: Record, fields: Fields) -> Item:
+def item_of(record: Record, fields: Fields) -> Item:
     """Return a line, or a record of named fields, as an item."""
     if record.fields is None:
         return Item(tuple(record.columns), None, record.place)

@@ -12,6 +12,7 @@ from lmkit.errors import DataError, UsageError
 from lmkit.io import record_reader, streams
 from lmkit.io.record_reader import Record, encoded
 from lmkit.io.records import id_key, take_id
+from lmkit.protocols import is_conditional
 
 FORMS = ("text", "jsonl")
 
@@ -55,7 +56,12 @@ def check(prompt: str, files: Sequence[str] | None, asked: str) -> None:
 class Prompts:
     """The prompts of files in order, read as they come; their ids continue from file to file."""
 
-    def __init__(self, run: Run, files: Sequence[str], asked: str, *, errors: str, raw: bool) -> None:
+    def __init__(
+        self, run: Run, files: Sequence[str], asked: str, *, errors: str, raw: bool,
+        names: Sequence[str] = ("prompt",),
+    ) -> None:  # fmt: skip
+        """`names`: of the field that holds the prompt; the first that a record has."""
+        self._names = names
         self._files = [(name, form_of(name, asked)) for name in files]
         self._run = run
         self._readers = {
@@ -80,7 +86,7 @@ class Prompts:
         number = before + record.number
         if record.fields is None:
             return Prompt(record.data, number, record.place)
-        found = _of_fields(record.fields, record.place, number)
+        found = _of_fields(record.fields, record.place, number, self._names)
         self._tell_twice(found)
         return found
 
@@ -94,10 +100,11 @@ class Prompts:
         self._seen.add(prompt.key)
 
 
-def _of_fields(record: dict[str, Any], place: str, number: int) -> Prompt:
-    prompt = record.pop("prompt", None)
+def _of_fields(record: dict[str, Any], place: str, number: int, names: Sequence[str]) -> Prompt:
+    name = next((name for name in names if name in record), names[0])
+    prompt = record.pop(name, None)
     if not isinstance(prompt, str):
-        raise DataError(f"{place}: no text `prompt`", hint='expected a record such as {"prompt": "Once"}')
+        raise DataError(f"{place}: no text `{name}`", hint=f'expected a record such as {{"{name}": "Once"}}')
     known_by = take_id(record, place)
     data = encoded(prompt, place, "its `prompt` has ")
     return Prompt(data, number if known_by is None else known_by, place, record)
@@ -108,4 +115,5 @@ def asked(run: Run, source: Any, files: Sequence[str] | None, model: Any) -> Ite
     raw = model.tokenizer.accepts_any_bytes
     if not files:
         return [[Prompt(streams.argument_bytes(source.prompt, raw=raw), 1)]]
-    return Prompts(run, files, source.form, errors=source.encoding_errors, raw=raw).groups()
+    names = ("source", "prompt") if is_conditional(model) else ("prompt",)
+    return Prompts(run, files, source.form, errors=source.encoding_errors, raw=raw, names=names).groups()

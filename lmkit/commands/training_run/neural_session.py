@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Self
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.standard import TOKENS, Run
+from lmkit.commands.options.standard import Run
 from lmkit.commands.options.training import Training
 from lmkit.commands.training_run.event_log import EventLog
 from lmkit.commands.training_run.session import TrainerSession, state_file
@@ -95,7 +95,7 @@ class NeuralSession(TrainerSession):
         self._texts, self._settings = setup.texts, setup.settings
         self._begun = {"embeddings": setup.start.digest} if setup.start is not None else {}
         batches = setup.batches()
-        self._tokens_a_step = batches.rows * setup.time_steps
+        self._tokens_a_step = setup.tokens_a_step(batches)
         self._trainer = setup.trainer(batches, setup.plan(self._tokens_a_step), validates=True, world=self._world)
         self._teller = setup.reporter(self._trainer.plan, first=first)
 
@@ -154,13 +154,21 @@ class NeuralSession(TrainerSession):
 
     def recorded(self) -> dict[str, Any]:
         """See `Session.recorded`; of a file with a tokenizer its kind, as its name says nothing elsewhere."""
-        own = {} if self._training.tokens in TOKENS else {"tokens": self._texts.tokenizer.kind}
-        return {**super().recorded(), **own}
+        return {**super().recorded(), **{option: tokenizer.kind for option, (_, tokenizer) in self._files().items()}}
+
+    def _files(self) -> dict[str, tuple[str, Any]]:
+        """Those of the setup's tokenizers that options name as files."""
+        settings = self.run.settings
+        return {
+            option: named for option, named in self._setup.tokenizers().items()
+            if settings.get(option) not in {None, *self._setup.kinds}
+        }  # fmt: skip
 
     def conditions(self) -> dict[str, Any]:
         """See `Session.conditions`."""
         model = {f"model {key}": value for key, value in self._settings.to_json().items()}
-        texts = {"texts": self._texts.record, "tokenizer": self._texts.tokenizer.digest}
+        digests = {name: tokenizer.digest for name, tokenizer in self._setup.tokenizers().values()}
+        texts = {"texts": self._texts.record, **digests}
         return {**self._begun, **model, **texts, "processes": self._world.size}
 
     def outcome(self) -> dict[str, Any]:
@@ -168,8 +176,8 @@ class NeuralSession(TrainerSession):
         import torch
 
         trained = {"steps": self._trainer.step, "tokens": self._trainer.tokens, "validation": self._metrics()}
-        tokenizer = {} if self._training.tokens in TOKENS else {"tokenizer": self._texts.tokenizer.digest}
-        return {"versions": {"torch": torch.__version__}, **self._begun, **tokenizer, "trained": trained}
+        digests = {name: tokenizer.digest for name, tokenizer in self._files().values()}
+        return {"versions": {"torch": torch.__version__}, **self._begun, **digests, "trained": trained}
 
     def _metrics(self) -> dict[str, float]:
         """How the weights that are kept did on the validation text."""

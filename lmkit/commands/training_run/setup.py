@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
@@ -51,7 +51,7 @@ def read_texts(run: Run, files: Sequence[str], training: Training) -> Texts:
 
     _check(training)
     normalization = normalization_of(training.normalize, training.punctuation, training.tokens)
-    learner = make_learner(training.tokens, None, normalization)
+    learner = make_learner(training.tokens, None, normalization, numbered=False)
 
     def encoded(tokenizer: Any, files: Sequence[str]) -> EncodedText:
         """All files as one text, or each file or record as one where the form says so."""
@@ -122,6 +122,8 @@ class Setup:
     make: MakeSettings
     time_steps: int
     processes: int = 1
+    kinds: ClassVar[tuple[str, ...]] = TOKENS
+    """Tokenizers that options name by kind; others are files."""
     texts: Any = field(init=False)
     settings: Any = field(init=False)
     start: Any = field(init=False, default=None)
@@ -135,13 +137,25 @@ class Setup:
         if self.training.embeddings is not None:
             self.start = self._vectors(self.training.embeddings)
         self.texts = self.read()
-        self.settings = self.make(self.texts.tokenizer.size)
+        self.settings = self.settings_of(self.texts)
         if self.start is not None:
             self._shared = self._shared_words()
 
     def read(self) -> Any:
         """The texts, encoded."""
         return read_texts(self.run, self.inputs, self.training)
+
+    def settings_of(self, texts: Any) -> Any:
+        """The settings of a model of what was read."""
+        return self.make(texts.tokenizer.size)
+
+    def tokenizers(self) -> dict[str, tuple[str, Any]]:
+        """What the origin calls the digest of each tokenizer, by the option that names it; and the tokenizer."""
+        return {"tokens": ("tokenizer", self.texts.tokenizer)}
+
+    def tokens_a_step(self, batches: "Batches") -> int:
+        """How many tokens a step learns from, about."""
+        return batches.rows * self.time_steps
 
     def _vectors(self, name: str) -> Any:
         """The space of word vectors to begin with. Raises UsageError where it does not fit the model."""

@@ -19,12 +19,12 @@ _MARK = b" "
 
 def fit(
     counts: PretokenCounts, size: int, *, minimum: int = 1, special: Sequence[bytes] = (),
-    told: Callable[[int], None] = lambda _done: None,
+    told: Callable[[int], None] = lambda _done: None, exact: bool = True,
 ) -> BPETokenizer:  # fmt: skip
     """A tokenizer of exactly `size` pieces: special tokens, alphabet, merges, in this order of ids.
 
     `<unk>`, `<s>` and `</s>` are always there, as 0, 1 and 2. Raises DataError, with what can
-    be reached, where the size can't be.
+    be reached, where the size can't be; without `exact` a tokenizer of as many as there are.
     """
     names = list(dict.fromkeys([*NAMES, *special]))
     scheme = counts.scheme
@@ -40,7 +40,7 @@ def fit(
     first_seen = scheme.level == "char"
     learned = learn(words, pieces, symbols, size, minimum, first_seen=first_seen, told=told)
     reached = len(pieces) + len(learned.pieces)
-    if reached < size:
+    if reached < size and exact:
         raise DataError(
             f"a vocabulary of {size} can't be reached: this text has merges for {reached}",
             hint=f"--vocab-size {reached}" + (", or a lower --min-frequency" if minimum > 1 else ", or more text"),

@@ -11,7 +11,7 @@ and cuts are those of the tokenizers library, which maps characters by grapheme.
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,9 @@ WHAT = "a SentencePiece model"
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 UNIGRAM, BPE, WORD, CHAR = range(1, 5)
 LONGEST = 1024  # characters of a piece
+_FOREIGN = "\U0010fffc"  # a private character behind pieces that no text is made of
+_USUAL = ("<pad>", "<s>", "</s>")
+_SPECIAL = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
 _STAND_IN = 0xF0000  # private characters that user-defined pieces hide behind while text is normalised
 
 
@@ -110,9 +113,56 @@ def _normalizer(model: Model, data: bytes) -> None:
 def read(data: bytes) -> HuggingFaceTokenizer:
     """The tokenizer of a model. Raises CheckpointError for other files, or where tokenizer.json can't say it."""
     model = parse(data)
-    _check(model)
-    text = json.dumps(document(model), ensure_ascii=False, indent=1) + "\n"
+    text = json.dumps(checked_document(model), ensure_ascii=False, indent=1) + "\n"
     return HuggingFaceTokenizer.from_json(text.encode(), dict(model.names))
+
+
+def read_with_names(data: bytes, names: Sequence[str]) -> HuggingFaceTokenizer:
+    """The tokenizer of a model with special tokens behind its pieces, as T5 has `<extra_id_0>`. Raises as `read`."""
+    model = parse(data)
+    _check(model)
+    made = document(model)
+    count = len(model.pieces)
+    made["added_tokens"] += [{"id": count + place, "content": name, **_SPECIAL} for place, name in enumerate(names)]
+    return HuggingFaceTokenizer.from_json(json.dumps(made, ensure_ascii=False).encode(), dict(model.names))
+
+
+def read_numbered(data: bytes, ids: Mapping[str, int]) -> HuggingFaceTokenizer:
+    """The tokenizer of a model whose pieces have other ids, as Marian's vocab.json says; ids are 0 and up.
+
+    Pieces in `ids` that the model has not spell text, but text never becomes them, save single characters that the
+    model would not know, and those of the form `>>name<<`, which say the language of a target. Pieces of the model
+    without an id are not used. Raises CheckpointError as `read` does, and where ids have gaps or no unknown token.
+    """
+    model = parse(data)
+    unknown = model.of(UNKNOWN)
+    if sorted(ids.values()) != list(range(len(ids))) or not unknown or unknown[0] not in ids:
+        raise CheckpointError("its ids are not those of tokens from 0 up, with one for unknown ones")
+    own = {piece: (score, kind) for piece, score, kind in model.pieces}
+    lowest = min(score for score, _ in own.values())
+    languages = [piece for piece in ids if piece.startswith(">>") and piece.endswith("<<")]
+    pieces: list[tuple[str, float, int]] = []
+    for piece in sorted(ids, key=ids.__getitem__):
+        if piece in own:
+            pieces.append((piece, *own[piece]))
+        elif piece in languages or piece in _USUAL:
+            pieces.append((piece, 0.0, CONTROL))
+        else:
+            pieces.append((piece, lowest - 10, NORMAL) if len(piece) == 1 else (piece + _FOREIGN, lowest, NORMAL))
+    model.pieces = pieces
+    _check(model)
+    made = document(model)
+    for token in made["added_tokens"]:
+        if token["content"] in languages:
+            token["special"] = False
+    made["decoder"]["decoders"].insert(0, _replace(_FOREIGN, "", regex=False))
+    return HuggingFaceTokenizer.from_json(json.dumps(made, ensure_ascii=False).encode(), dict(model.names))
+
+
+def checked_document(model: Model) -> dict[str, Any]:
+    """The model as a tokenizer.json. Raises CheckpointError for what can't be said in one."""
+    _check(model)
+    return document(model)
 
 
 def _check(model: Model) -> None:
@@ -141,10 +191,7 @@ def _check(model: Model) -> None:
 def document(model: Model) -> dict[str, Any]:
     """The model as a tokenizer.json."""
     special = [
-        {
-            "id": number, "content": piece, "single_word": False, "lstrip": False, "rstrip": False,
-            "normalized": False, "special": True,
-        }
+        {"id": number, "content": piece, **_SPECIAL}
         for number, (piece, _, kind) in enumerate(model.pieces)
         if kind in (UNKNOWN, CONTROL)
     ]  # fmt: skip

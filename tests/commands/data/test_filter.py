@@ -70,6 +70,14 @@ def test_pairs_of_absurd_lengths(lmkit):
     assert done.text == "a b\tc\n"
     for rule in ("pair-copy", "pair-empty", "pair-ratio"):
         assert f"  {rule}: 1 dropped" in done.stderr
+    done = lmkit("data", "filter", "--pairs", "--max-words", "1", "--explain", stdin=pairs + b"z\ty\n")
+    assert [(record["dropped_by"], record.get("value")) for record in done.records] == [
+        ("pair-long", 2.0), ("pair-copy", 1.0), ("pair-empty", 0.0), ("pair-long", 6.0), (None, None),
+    ]  # fmt: skip
+    assert done.records[-1] == {"source": "z", "target": "y", "dropped_by": None}
+    record = b'{"id": 1, "source": "a", "target": "a"}\n'
+    done = lmkit("data", "filter", "--pairs", "--explain", "--input", "jsonl", stdin=record)
+    assert done.records == [{"id": 1, "source": "a", "target": "a", "dropped_by": "pair-copy", "value": 1.0}]
 
 
 @pytest.mark.slow

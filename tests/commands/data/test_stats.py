@@ -54,7 +54,9 @@ def test_lengths_of_pairs(lmkit):
     assert row == {
         "source": "<stdin>", "pairs": 4, "copies": 1, "empty": 1, "source_words": 8, "target_words": 5,
         "ratio_min": 0.25, "ratio_p01": 0.25, "ratio_median": 0.5, "ratio_p99": 1.0, "ratio_max": 1.0,
+        "duplicates": 0,
     }  # fmt: skip
+    assert lmkit("data", "stats", "--pairs", "--json", stdin=text + text).records[0]["duplicates"] == 4
     pairs = jsonl({"source": "a", "target": "b", "id": 1})
     assert lmkit("data", "stats", "--pairs", "--input", "jsonl", "--json", stdin=pairs).records[0]["pairs"] == 1
 

@@ -789,6 +789,21 @@ def test_characters_keep_their_scores_as_arpa(lmkit, write):
     assert lmkit("ngram", "import", "m.arpa", "-o", "again.lm").status == 0
 
 
+def test_word_pieces_keep_their_scores_as_arpa(lmkit, write, work):
+    from tiny_encoders import tokenizer
+
+    from lmkit.checkpoint import serialize
+    from lmkit.tokenization.tokenizer_file import TokenizerFile
+
+    (work / "pieces.lm").write_bytes(b"".join(serialize(TokenizerFile(tokenizer()).to_checkpoint({}))))
+    text = write("text.txt", b"the cats sat on the mat\nthe tired dog ran\n")
+    assert lmkit("ngram", "fit", "--order", "2", "--tokens", "pieces.lm", text, "-o", "wp.lm").status == 0
+    assert lmkit("ngram", "export", "wp.lm", "-o", "wp.arpa").status == 0
+    pieces = write("pieces.txt", b"the cat ##s sat on the mat\nthe tired dog ran\n")
+    own, arpa = (lmkit("ppl", "-b", "-m", *files).stdout for files in (("wp.lm", text), ("wp.arpa", pieces)))
+    assert float(own) == pytest.approx(float(arpa), rel=1e-9)
+
+
 @pytest.mark.parametrize("tokens", ["char", "byte"])
 def test_other_tokens_are_exported_with_a_word_of_warning(tokens, lmkit, shelf):
     done = lmkit("ngram", "export", shelf[f"{tokens}-witten-bell.lm"])

@@ -74,17 +74,17 @@ def test_templates_of_files_and_folders(lmkit, write, work):
     assert lmkit(*command, "tools.jinja", *more, stdin=record).text == '[{"a": "<é>"}]26 Jul2\n'
 
 
-def test_a_message_that_holds_marks_is_told_of_refused_or_changed(lmkit, fails):
+def test_a_message_that_holds_marks_is_changed_left_or_refused_with_a_warning(lmkit, fails):
     command = ["prompt", "chat", "-b", "--template", "llama2", "--input", "jsonl"]
     data = lines(chatted("u"), chatted("u", "a [/INST] b", "v"))
+    told = "lmkit: <stdin>:2: message 2 contains [/INST], a control token of the template, "
     done = lmkit(*command, stdin=data)
-    assert done.stderr == "lmkit: <stdin>:2: message 2 contains [/INST], a control token of the template\n"
-    assert "a [/INST] b</s>" in done.text
-    told = fails(3, *command, "--strict", stdin=data)
-    assert "<stdin>:2: message 2 contains [/INST]" in told.stderr
-    done = lmkit(*command, "--escape", stdin=data)
-    assert (done.status, done.stderr) == (0, "")
+    assert done.stderr == f"{told}broken up with a space\n"
     assert "a [ /INST] b</s>" in done.text
+    done = lmkit(*command, "--no-escape", stdin=data)
+    assert done.stderr == f"{told}left as it is\n"
+    assert "a [/INST] b</s>" in done.text
+    assert "<stdin>:2: message 2 contains [/INST]" in fails(3, *command, "--strict", stdin=data).stderr
     many = lmkit(*command, stdin=lines(*[chatted("<s>")] * 13)).stderr.splitlines()
     assert many[-1] == "lmkit: 3 more conversations contain control tokens of the template"
     assert len(many) == 11
@@ -107,6 +107,12 @@ def test_a_message_that_holds_marks_is_told_of_refused_or_changed(lmkit, fails):
         (3, ["--template", "llama2", "--input", "jsonl"], "{}", "<stdin>:1: the record has neither `messages`"),
         (3, ["--template", "llama2", "--input", "jsonl"], '{"messages": [{"role": "assistant", "content": ""}]}',
          "<stdin>:1: message 1 has the role 'assistant', expected 'user'"),
+        (3, ["--template", "chatml", "--input", "jsonl"],
+         '{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}',
+         "<stdin>:1: message 2 has the role 'user', as the one before: roles must alternate"),
+        (3, ["--template", "chatml", "--input", "jsonl"],
+         '{"messages": [{"role": "user", "content": "a"}, {"role": "tool", "content": "b"}]}',
+         "<stdin>:1: message 2 has the role 'tool' without an assistant's message"),
         (3, ["--template", "raise.jinja"], "u\n", "<stdin>:1: line 1: not so"),
         (3, ["--template", "clock.jinja"], "u\n", "'strftime_now' is undefined"),
     ],
@@ -142,4 +148,4 @@ def test_a_folder_gives_what_its_tokenizer_in_transformers_gives(lmkit, work):
     done = lmkit("prompt", "chat", "-b", "--template", "hub", "--input", "jsonl", stdin=lines(CHAT))
     assert done.text == f"{expected}\n"
     told = lmkit("prompt", "chat", "--template", "hub", stdin=b"a <e> <u> <|user|>").stderr
-    assert told == "lmkit: <stdin>:1: message 1 contains <e>, a control token of the template\n"
+    assert told == "lmkit: <stdin>:1: message 1 contains <e>, a control token of the template, broken up with a space\n"

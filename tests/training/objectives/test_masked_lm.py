@@ -52,6 +52,28 @@ def test_the_loss_is_the_cross_entropy_of_selected_tokens_each_sequence_alone():
     assert loss(made, found).total.item() == pytest.approx(nats.item(), rel=1e-6)
 
 
+def test_unselected_places_add_nothing_to_the_loss(monkeypatch):
+    """Whatever the network says there, the loss and its gradient are the same."""
+    made, found = network(OURS), arrays()
+    hidden = made.hidden
+
+    def edited(inputs, *rest):
+        inside = np.arange(found["labels"].shape[1]) < LENGTHS[:, None]
+        unselected = torch.from_numpy((found["labels"] == IGNORED)[inside])
+        noise = torch.randn(len(inputs), OURS["width"], dtype=torch.float64) * unselected[:, None]
+        return hidden(inputs, *rest) + noise
+
+    results = []
+    for change in (hidden, edited):
+        monkeypatch.setattr(made, "hidden", change)
+        made.zero_grad()
+        total = loss(made, found).total
+        total.backward()
+        results.append((total.item(), made.layers[0].mlp.down_proj.weight.grad.clone()))
+    assert results[0][0] == results[1][0]
+    assert torch.equal(results[0][1], results[1][1])
+
+
 def test_what_lies_behind_a_sequence_has_no_effect():
     made, found = network(OURS), arrays()
     wider = {name: np.pad(array, ((0, 0), (0, 5)), constant_values=9) if array.ndim == 2 else array

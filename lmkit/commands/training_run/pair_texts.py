@@ -1,0 +1,233 @@
+"""Pairs as a training run has them: read, with tokenizers learned from them or given, and encoded."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lmkit.commands.loading import models as opening
+from lmkit.commands.loading.provenance import file_record
+from lmkit.commands.options.pairs import KINDS, PairOptions
+from lmkit.commands.options.standard import Run
+from lmkit.commands.records.corpora import CorpusInput, Pair, number_of, read_pairs
+from lmkit.commands.records.parallel import read_parallel
+from lmkit.errors import CheckpointError, DataError, UsageError
+from lmkit.io import streams
+
+if TYPE_CHECKING:
+    from lmkit.data.sequences import TextFormat
+    from lmkit.data.source_format import SourceFormat
+    from lmkit.protocols import I32
+    from lmkit.training.pair_batches import Pairs
+
+BLOCK = 1 << 14  # lines that are encoded together
+
+
+class PairTexts(NamedTuple):
+    """Tokenizers and forms of both sides, the pairs to train on and to validate on, and the record of the inputs.
+
+    `references` has source and target of each validation pair.
+    """
+
+    tokenizer: Any
+    source_tokenizer: Any
+    form: "TextFormat"
+    source_form: "SourceFormat"
+    training: "Pairs"
+    validation: "Pairs | None"
+    references: list[tuple[str, str]]
+    record: list[dict[str, Any]]
+
+
+@dataclass
+class _Side:
+    """The pairs of one set: sources and targets, and the record of where they came from."""
+
+    sources: list[bytes]
+    targets: list[bytes]
+    record: dict[str, Any]
+
+    def split(self, fraction: float) -> tuple["_Side", "_Side"]:
+        """All but the last pairs, and these. Raises DataError where there are too few."""
+        border = round((1 - fraction) * len(self.sources))
+        if not 0 < border < len(self.sources):
+            raise DataError("too few pairs to hold some of them out", hint="--valid FILE")
+        return (
+            _Side(self.sources[:border], self.targets[:border], self.record),
+            _Side(self.sources[border:], self.targets[border:], {}),
+        )
+
+
+def read(
+    run: Run, files: Sequence[str], options: PairOptions, *, valid: str | None, valid_fraction: float,
+    encoding_errors: str,
+) -> PairTexts:  # fmt: skip
+    """Read and encode everything. Raises DataError where there are no pairs."""
+    from lmkit.data.sequences import TextFormat
+    from lmkit.data.source_format import SourceFormat
+
+    stored = CorpusInput(input_form=options.form, on_error=options.on_error, encoding_errors=encoding_errors)
+
+    def side(files: Sequence[str], source: str | None, target: str | None) -> _Side:
+        if source is not None and target is not None:
+            return _kept(run, read_parallel(run, source, target, encoding_errors), [source, target])
+        return _kept(run, (pair for group in read_pairs(run, stored, files) for pair in group), files)
+
+    found, held_out = side(files, options.source, options.target), None
+    if not found.sources:
+        raise DataError("no pairs to train on: the input is empty")
+    records = [found.record]
+    if valid is not None or options.valid_source is not None:
+        held_out = side([valid] if valid is not None else [], options.valid_source, options.valid_target)
+        records.append(held_out.record)
+        if not held_out.sources:
+            raise DataError(f"{streams.display(valid or options.valid_source or '')}: no pairs to validate on")
+    elif valid_fraction:
+        found, held_out = found.split(valid_fraction)
+    source, target = _tokenizers(run, options, found)
+    forms = TextFormat.of("line", target), SourceFormat.of(source)
+    encode = _Encoder(run, source, target, *forms, options.max_length, options.longer)
+    training = encode(found, "training")[0]
+    if not len(training):
+        raise DataError(f"all pairs are longer than {options.max_length} tokens", hint=options.longer)
+    validation, references = None, list[tuple[str, str]]()
+    if held_out is not None:
+        validation, kept = encode(held_out, "validation")
+        references = [(held_out.sources[at].decode(), held_out.targets[at].decode()) for at in kept]
+        if not references:
+            raise DataError(f"all validation pairs are longer than {options.max_length} tokens", hint=options.longer)
+    return PairTexts(target, source, *forms, training, validation, references, records)
+
+
+def _kept(run: Run, pairs: Iterable[Pair], files: Sequence[str]) -> _Side:
+    """Pairs with two sides; those with an empty one are left out, and it is said how many."""
+    sources, targets = list[bytes](), list[bytes]()
+    empty, first = 0, ""
+    digest, size = sha256(), 0
+    for pair in pairs:
+        source, target = pair.source.strip(), pair.target.strip()
+        if not source or not target:
+            empty, first = empty + 1, first or pair.place
+            continue
+        if "\n" in source or "\n" in target:
+            raise DataError(f"{pair.place}: a side of several lines, expected one line", hint="replace its line ends")
+        sources.append(source.encode())
+        targets.append(target.encode())
+        line = b"%b\t%b\n" % (sources[-1], targets[-1])
+        digest.update(line)
+        size += len(line)
+    if empty:
+        run.terminal.notice(f"{number_of(empty, 'pair')} with an empty side left out, the first one at {first}")
+    record: dict[str, Any] = {"bytes": size, "sha256": digest.hexdigest(), "pairs": len(sources)}
+    stored = [file_record(name) for name in files]
+    return _Side(sources, targets, {**record, "files": stored} if any(stored) else record)
+
+
+def _tokenizers(run: Run, options: PairOptions, found: _Side) -> tuple[Any, Any]:
+    """The tokenizers of sources and targets, learned or given."""
+    if options.shared or (options.target_tokens is None and options.tokens not in KINDS):
+        both = _tokenizer(run, options.tokens, options.vocab_size, [*found.sources, *found.targets])
+        return both, both
+    source = _tokenizer(run, options.tokens, options.vocab_size, found.sources)
+    return source, _tokenizer(run, options.target_tokens or options.tokens, options.vocab_size, found.targets)
+
+
+def _tokenizer(run: Run, kind: str, size: int, lines: Sequence[bytes]) -> Any:
+    """A tokenizer learned from lines, or the one in a file. Raises CheckpointError where it lacks `<s>` or `</s>`."""
+    if kind not in KINDS:
+        if not opening.is_folder(kind) and streams.size_of([kind]) is None and kind != streams.STDIN:
+            raise UsageError(f"--tokens {kind!r}: expected one of {', '.join(KINDS)}, or a file")
+        given = opening.open_tokenizer(kind)
+        if not {"bos", "eos"} <= set(given.specials):
+            raise CheckpointError(
+                f"{streams.display(kind)}: it has no tokens that begin and end a text",
+                hint="`lmkit bpe train` makes tokenizers that have them",
+            )
+        return given
+    if kind == "bpe":
+        return _learned_merges(run, size, lines)
+    from lmkit.tokenization import tokenizers
+
+    learner = tokenizers.learner(kind)
+    counts: Any = None
+    for block in _blocks(lines):
+        import numpy as np
+
+        ids, _ = learner.learn(block, learner.scan(block))
+        some = np.bincount(ids)
+        if counts is not None and len(counts) > len(some):
+            some = np.pad(some, (0, len(counts) - len(some)))
+        counts = some + (0 if counts is None else np.pad(counts, (0, len(some) - len(counts))))
+    tokenizer = learner.tokenizer()
+    counts = np.pad(counts, (0, tokenizer.size - len(counts)))
+    limited = tokenizer.limited(counts, size, 1)
+    return tokenizer if limited is None else limited[0]
+
+
+def _learned_merges(run: Run, size: int, lines: Sequence[bytes]) -> Any:
+    from lmkit.tokenization.bpe.pretoken_counts import Counter
+    from lmkit.tokenization.bpe.scheme import Scheme
+    from lmkit.tokenization.bpe.trainer import BYTE_ORDER, fit
+    from lmkit.tokenization.vocabulary import NAMES
+
+    counter = Counter(Scheme())
+    for block in _blocks(lines):
+        counter.add(counter.scan(block))
+    size = max(size, len(NAMES) + len(BYTE_ORDER))
+    return fit(counter.total(), size, told=run.terminal.stage("merging", size), exact=False)
+
+
+def _blocks(lines: Sequence[bytes]) -> Iterable[bytes]:
+    for begin in range(0, len(lines), BLOCK):
+        yield b"\n".join(lines[begin : begin + BLOCK]) + b"\n"
+
+
+class _Encoder:
+    """From pairs of texts to pairs of sequences."""
+
+    def __init__(
+        self,
+        run: Run,
+        source: Any,
+        target: Any,
+        form: "TextFormat",
+        source_form: "SourceFormat",
+        most: int,
+        longer: str,
+    ) -> None:
+        self._run, self._source, self._target, self._most = run, source, target, most
+        self._longer = longer
+        self._form, self._source_form = form, source_form
+
+    def __call__(self, side: _Side, what: str) -> tuple["Pairs", list[int]]:
+        """The pairs that are not too long, and their places; says how many are."""
+        import numpy as np
+
+        from lmkit.training.pair_batches import Pairs
+
+        end = np.array([self._form.newline_id], dtype=np.int32)
+        sources = _encoded(self._source, side.sources, self._source_form.around)
+        targets = _encoded(self._target, side.targets, lambda ids: np.concatenate((ids, end)))
+        kept = [
+            place for place, (one, other) in enumerate(zip(sources, targets, strict=True))
+            if len(one) <= self._most + 2 and len(other) <= self._most + 1
+        ]  # fmt: skip
+        if len(kept) < len(sources):
+            self._run.terminal.notice(
+                f"{number_of(len(sources) - len(kept), what + ' pair')} of {len(sources):,} longer than {self._most} "
+                f"tokens left out; hint: {self._longer}"
+            )
+        size = sum(len(side.targets[place]) + 1 for place in kept)
+        return Pairs([sources[at] for at in kept], [targets[at] for at in kept], self._form.start, size), kept
+
+
+def _encoded(tokenizer: Any, lines: Sequence[bytes], ended: Callable[["I32"], "I32"]) -> list["I32"]:
+    """The ids of each line with what is around them."""
+    found: list[I32] = []
+    for block in _blocks(lines):
+        ids, ends = tokenizer.encode_block(block)
+        begin = 0
+        for stop in ends.tolist():
+            found.append(ended(ids[begin:stop]))
+            begin = stop
+    return found
