@@ -794,7 +794,7 @@ _lmkit() {
             esac
             ;;
         'train rnn')
-            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --cell --layers --width --bias --no-bias --tied --bptt --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --average --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --cell --layers --width --bias --no-bias --tied --bptt --task --bidirectional --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --average --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -810,6 +810,7 @@ _lmkit() {
                 --layers) value=' ' ;;
                 --width) value=' ' ;;
                 --bptt) value=' ' ;;
+                --task) value='lm classify tag' ;;
                 --embeddings) value='FILES' ;;
                 --batch) value=' ' ;;
                 --accumulate) value=' ' ;;
@@ -1007,7 +1008,7 @@ _lmkit() {
             esac
             ;;
         'finetune classify')
-            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1037,6 +1038,7 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
+                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1045,7 +1047,7 @@ _lmkit() {
             esac
             ;;
         'finetune regress')
-            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1074,6 +1076,7 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
+                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1082,7 +1085,7 @@ _lmkit() {
             esac
             ;;
         'finetune tag')
-            options='-m --model --valid --input --seed -o --output --scheme --crf --select-by --min-count --l2 --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --scheme --crf --select-by --min-count --l2 --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1107,6 +1110,7 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
+                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1115,7 +1119,7 @@ _lmkit() {
             esac
             ;;
         'finetune instruct')
-            options='-m --model --valid --input --weights --seed --select-by -o --output --show-mask --json --template --truncate --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --weights --seed --select-by -o --output --show-mask --json --template --truncate --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1140,6 +1144,7 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
+                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1148,7 +1153,7 @@ _lmkit() {
             esac
             ;;
         'finetune prefer')
-            options='-m --model --valid --input --seed --select-by -o --output --template --truncate --beta --reference-cache --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed --select-by -o --output --template --truncate --beta --reference-cache --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1174,6 +1179,7 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
+                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1681,7 +1687,7 @@ _lmkit() {
             esac
             ;;
         'eval classify')
-            options='--gold --field --gold-field --positive --against --confusion --calibration --classes --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--gold --field --gold-field --positive --against --confusion --calibration --classes --resamples --level --seed --json -b --bare -o --output --plot -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --gold) value='FILES' ;;
@@ -1693,6 +1699,7 @@ _lmkit() {
                 --level) value=' ' ;;
                 --seed) value=' ' ;;
                 -o | --output) value='FILES' ;;
+                --plot) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;

@@ -129,7 +129,7 @@ def has_examples_that_exist(text):
         for part in re.split(r"[|;]", line):
             words = shlex.split(part)
             if "lmkit" not in words:
-                assert words[0] in ("echo", "printf", "ls", "sort", "xargs"), part
+                assert words[0] in ("echo", "printf", "ls", "sort", "xargs", "head"), part
                 continue
             words = words[words.index("lmkit") + 1 :]
             command = command_table.typed_command(words)
@@ -310,7 +310,7 @@ def value(option, number, name):
     if name == "train encoder":
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name == "train seq2seq":
-        fixed |= {"--arch": "transformer", "--attention": "concat", "--attn-timing": "prev"}
+        fixed |= {"--arch": "transformer", "--attention": "concat", "--attn-timing": "prev", "--preset": "marian"}
     if name.startswith("data"):
         fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test", "--mean-length": "7"}
         fixed.pop("--language")
@@ -320,6 +320,8 @@ def value(option, number, name):
         fixed |= {"--format": "glove", "--method": "cosmul", "--which": "both"}
     if name.startswith("finetune"):
         fixed |= {"--class-weights": "balanced", "--pooling": "mean", "--scheme": "bioes"}
+    if name in ("finetune instruct", "finetune prefer"):
+        fixed["--truncate"] = "start"
     if name == "finetune regress":
         fixed["--select-by"] = "pearson"
     if name in ("predict", "embed"):
