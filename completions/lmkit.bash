@@ -265,7 +265,7 @@ _lmkit() {
                 --text) value='FILES' ;;
                 --layer) value=' ' ;;
                 --head) value=' ' ;;
-                --kind) value='causal full prefix' ;;
+                --kind) value='causal full prefix cross' ;;
                 -n | --number) value=' ' ;;
                 --prefix) value=' ' ;;
                 --target) value='FILES' ;;
@@ -505,7 +505,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 --vocab-size) value=' ' ;;
-                --algorithm) value='bpe wordpiece' ;;
+                --algorithm) value='bpe wordpiece unigram' ;;
                 --level) value='byte char' ;;
                 --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
@@ -830,7 +830,7 @@ _lmkit() {
             esac
             ;;
         'train transformer')
-            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --prefix-lm --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -1064,7 +1064,7 @@ _lmkit() {
             esac
             ;;
         'finetune tag')
-            options='-m --model --valid --input --seed -o --output --scheme --select-by --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --scheme --crf --select-by --min-count --l2 --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1074,6 +1074,8 @@ _lmkit() {
                 -o | --output) value='FILES' ;;
                 --scheme) value='keep bio bioes' ;;
                 --select-by) value='f1 accuracy loss' ;;
+                --min-count) value=' ' ;;
+                --l2) value=' ' ;;
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
@@ -1647,7 +1649,7 @@ _lmkit() {
             options='--style --task --templates --against --allow-overlap --sep --input --columns --seed -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --style) value='instruct t5 t0 gpt1 bert concat' ;;
+                --style) value='instruct chat t5 t0 gpt1 bert concat' ;;
                 --task) value='FILES' ;;
                 --templates) value='FILES' ;;
                 --against) value='FILES' ;;

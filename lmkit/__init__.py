@@ -1,16 +1,29 @@
 """lmkit: language modelling for the shell, and from Python.
 
-`lmkit.load("model.lm")` opens a model, an encoder, an encoder-decoder, a tokenizer or word vectors; see
-lmkit-python(7). What that takes is imported when it is first used.
+`lmkit.load("model.lm")` opens a model, an encoder, a classifier, a tokenizer or word vectors; see lmkit-python(7). What
+that takes is imported when it is first used.
 """
 
 __version__ = "0.1.0"
-__all__ = ["Encoder", "EncoderDecoder", "LanguageModel", "Tokenizer", "WordVectors", "errors", "load"]
+__all__ = [
+    "Classifier", "Encoder", "EncoderDecoder", "LanguageModel", "Regressor", "Tagger", "Tokenizer", "WordVectors",
+    "errors", "load",
+]  # fmt: skip
 
 TYPE_CHECKING = False  # as type checkers know it; to import it from `typing` takes longer than all of this module
 if TYPE_CHECKING:
     from lmkit import errors
-    from lmkit.interface import Encoder, EncoderDecoder, LanguageModel, Tokenizer, WordVectors, load
+    from lmkit.interface import (
+        Classifier,
+        Encoder,
+        EncoderDecoder,
+        LanguageModel,
+        Regressor,
+        Tagger,
+        Tokenizer,
+        WordVectors,
+        load,
+    )
 
 
 def __getattr__(name: str) -> object:

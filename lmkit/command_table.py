@@ -53,7 +53,7 @@ COMMANDS = {
     ),
     "ngram import": Command(f"{NGRAM}.convert", "import_", "Import an ARPA model or a table of counts."),
     "ngram export": Command(f"{NGRAM}.convert", "export", "Export a model as ARPA, or counts as a table."),
-    "bpe train": Command(f"{BPE}.train", "train", "Train a tokenizer: byte-pair encoding (BPE) or WordPiece."),
+    "bpe train": Command(f"{BPE}.train", "train", "Train a tokenizer: byte-pair encoding (BPE), WordPiece or unigram."),
     "bpe encode": Command(f"{BPE}.encode", "encode", "Encode text as ids or pieces."),
     "bpe decode": Command(f"{BPE}.decode", "decode", "Decode ids or pieces to text."),
     "bpe stats": Command(

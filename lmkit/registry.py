@@ -22,6 +22,7 @@ KINDS: Mapping[str, str] = {
     **{kind: family.model for kind, family in SEQ2SEQ.items()},
     "adapter": "lmkit.architectures.adapters:AdapterWeights",
     "bag-of-ngrams": "lmkit.linear_models.bag_of_ngrams:BagOfNgrams",
+    "linear-tagger": "lmkit.linear_models.linear_tagger:LinearTagger",
     "ngram": "lmkit.ngram.backoff_model:NGram",
     "ngram-counts": "lmkit.ngram.count_file:CountFile",
     "pretoken-counts": "lmkit.tokenization.bpe.pretoken_counts:PretokenCounts",

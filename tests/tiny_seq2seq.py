@@ -20,6 +20,10 @@ SMALL = {
         "layers": 2, "decoder_layers": 2, "width": 12, "heads": 3, "head_width": 4, "hidden": 16, "decoder_hidden": 16,
         "context": 32,
     },
+    "prefix-lm": {
+        "layers": 2, "width": 8, "heads": 2, "kv_heads": 1, "head_width": 4, "hidden": 8, "context": 64,
+        "query_key_norm": True,
+    },
 }  # fmt: skip
 RNN = {
     "fixed": {"attention": "none"},
@@ -50,15 +54,15 @@ def settings_of(kind, **changes):
     """Settings of a small model."""
     family = imported(SEQ2SEQ[kind].config)
     names = {field.name for field in fields(family)}
-    sources = TARGET.size if changes.get("shared") else SOURCE.size
-    given = {"vocabulary": TARGET.size, "source_vocabulary": sources, **SMALL.get(kind, {}), **changes}
+    source = TARGET if kind == "prefix-lm" or changes.get("shared") else SOURCE
+    given = {"vocabulary": TARGET.size, "source_vocabulary": source.size, **SMALL.get(kind, {}), **changes}
     return family(**{name: value for name, value in given.items() if name in names})
 
 
 def weights_of(settings, seed=0, scale=1.0):
     """Weights for settings, none of them zero."""
     tensors = {name: array * np.float32(scale) for name, array in random_tensors(settings, seed).items()}
-    source = TARGET if settings.shared else SOURCE
+    source = TARGET if settings.kind == "prefix-lm" or settings.shared else SOURCE
     return LoadedSeq2Seq(settings, TextFormat.of("line", TARGET), SourceFormat.of(source), TARGET, source, tensors)
 
 
@@ -75,3 +79,8 @@ def tiny_transformer(form="fast", seed=0, **changes):
 def tiny_rnn(form="general", seed=0, **changes):
     """A recurrent encoder-decoder of one of RNN."""
     return model_of(weights_of(settings_of("seq2seq-rnn", **{**RNN[form], **changes}), seed))
+
+
+def tiny_prefix_lm(seed=0, **changes):
+    """A prefix language model."""
+    return model_of(weights_of(settings_of("prefix-lm", **changes), seed))

@@ -147,6 +147,8 @@ class TaskHead(Head):
     """How many texts an item has, or ANY_SIDES."""
     dense: str = ""
     """One of DENSE: f; empty where there is none."""
+    crf: bool = False
+    """Whether a tagger's labels are those of a `label_chain.LabelChain` over the logits."""
 
     @property
     def outputs(self) -> int:
@@ -156,7 +158,10 @@ class TaskHead(Head):
     def shapes(self) -> Shapes:
         """See `Head.shapes`."""
         own = linear("head", self.outputs, self.width, True)
-        return own | (linear("head.dense", self.width, self.width, True) if self.dense else {})
+        own |= linear("head.dense", self.width, self.width, True) if self.dense else {}
+        size = self.outputs
+        chain: Shapes = {"head.transitions": (size, size), "head.starts": (size,), "head.ends": (size,)}
+        return own | (chain if self.crf else {})
 
     @property
     def products(self) -> int:
@@ -166,8 +171,8 @@ class TaskHead(Head):
     def to_json(self) -> dict[str, Any]:
         """The head as a checkpoint's `head`."""
         labels = {} if self.task == REGRESS else {"labels": list(self.labels)}
-        dense = {"dense": self.dense} if self.dense else {}
-        return {"kind": self.task, "pooling": self.pooling, "sides": self.sides, "width": self.width, **labels, **dense}
+        more = {**({"dense": self.dense} if self.dense else {}), **({"crf": True} if self.crf else {})}
+        return {"kind": self.task, "pooling": self.pooling, "sides": self.sides, "width": self.width, **labels, **more}
 
     @classmethod
     def from_json(cls, values: object) -> "TaskHead":
@@ -183,7 +188,7 @@ class TaskHead(Head):
             raise CheckpointError("damaged checkpoint: a head without labels")
         return cls(
             task=task, width=found["width"], labels=tuple(labels), pooling=found["pooling"], sides=found["sides"],
-            dense=found.get("dense", ""),
+            dense=found.get("dense", ""), crf=found.get("crf") is True and task == TAG,
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from lmkit.commands.options.standard import Json, ModelOption, Output, Run, choi
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.records import Table, to_json
-from lmkit.protocols import has_attention
+from lmkit.protocols import has_attention, is_encoder_decoder
 
 LARGEST = 10_000
 RANKS = ("first", "second", "third")
@@ -46,8 +46,9 @@ def attention(
     kind: Annotated[
         str,
         typer.Option(
-            "--kind", metavar="KIND", callback=choice("causal", "full", "prefix"),
-            help="Mask: `causal`, `full`, or `prefix` (causal after the first --prefix tokens).",
+            "--kind", metavar="KIND", callback=choice("causal", "full", "prefix", "cross"),
+            help="Mask: `causal`, `full`, `prefix` (causal after the first --prefix tokens), or `cross` (to a source "
+            "of --prefix tokens).",
         ),
     ] = "causal",
     number: Annotated[
@@ -57,7 +58,7 @@ def attention(
         int | None,
         typer.Option(
             "--prefix", metavar="N", min=0, show_default=False,
-            help="Prefix length of `--kind prefix`: tokens visible to all.",
+            help="Prefix length of `--kind prefix`, or source length of `cross`: tokens visible to all.",
         ),
     ] = None,
     align: Annotated[
@@ -151,7 +152,8 @@ def _weights(name: str, text: str) -> tuple[list[str], Any]:
             weights = model.attention(whole)
         return _checked(name, [_piece(model, token) for token in whole.tolist()], weights)
     if not has_attention(model):
-        raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no attention")
+        hint = "--align prints what targets take of their sources" if is_encoder_decoder(model) else None
+        raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no attention", hint=hint)
     tokenizer = model.tokenizer
     ids = encode_prompt(tokenizer, model.form, streams.argument_bytes(text, raw=tokenizer.accepts_any_bytes))
     return _checked(name, [_piece(model, token) for token in model.form.begun(ids).tolist()], model.attention(ids))
@@ -204,9 +206,9 @@ def _digits(weight: float) -> str:
 def _print_mask(out: outputs.Output, kind: str, size: int, prefix: int | None, *, as_json: bool) -> None:
     from lmkit.inference.attention_scores import mask
 
-    if (kind == "prefix") != (prefix is not None):
-        raise UsageError("--kind prefix and --prefix N need each other")
-    if prefix is not None and prefix > size:
+    if (kind in ("prefix", "cross")) != (prefix is not None):
+        raise UsageError("--kind prefix or cross and --prefix N need each other")
+    if kind == "prefix" and prefix is not None and prefix > size:
         raise UsageError(f"a prefix of {prefix} tokens is longer than all {size}")
     allowed = mask(kind, size, prefix or 0)
     if as_json:

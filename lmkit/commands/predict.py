@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.loading.adapted_models import open_adapted_model
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run, choice
 from lmkit.commands.records.labelled import GOLD, LABEL, Items, LabelledText
 from lmkit.commands.records.sentences import CONLL
@@ -82,7 +83,7 @@ def predict(
         raise UsageError("--bare and --scores exclude each other")
     (name,), texts = opening.sources([model] if model is not None else [], files)
     opening.check_single_stdin(name, adapter, *texts)
-    opened = opening.open_any(name) if adapter is None else _adapted(name, adapter)
+    opened = opening.open_any(name) if adapter is None else open_adapted_model(name, adapter)
     if is_tagger(opened):
         if scores or bare:
             raise UsageError("--scores and --bare are not for taggers", hint="choose a form with --as")
@@ -99,17 +100,6 @@ def predict(
         for items in Items(run, opened.sides, form).groups(texts):
             write.group(items, answers(items))
             progress.advance(len(items))
-
-
-def _adapted(model: str, adapter: str) -> Any:
-    """A model with an adapter that has a head. Raises CheckpointError for others."""
-    from lmkit.commands.loading.adapted_models import open_adapted
-    from lmkit.inference.fine_tuned import model_of
-
-    weights, _ = open_adapted(model, adapter)
-    if not hasattr(weights, "head"):
-        raise CheckpointError(f"{streams.display(adapter)}: an adapter without a head, which predicts no labels")
-    return model_of(weights)
 
 
 def _answers(model: object, name: str, *, scores: bool) -> Answers:

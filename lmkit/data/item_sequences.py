@@ -58,17 +58,51 @@ class ItemFormat:
 
     def words(self, words: Sequence[str]) -> ItemSequence:
         """The sequence of words, and the place of the token of each that is labelled, of those that fit."""
-        parts = [self._word(word, first=not place) for place, word in enumerate(words)]
-        around = len(self._around([np.zeros(0, np.int32)]).ids)
-        most = len(parts) if self.limit is None else self.limit
+        parts = self._parts(words)
         ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
-        fit = int((ends <= most - around).sum()) if self.limit is not None else len(parts)
-        made = self._around([np.concatenate([np.zeros(0, np.int32), *parts[:fit]])])
+        fit = len(parts) if self.limit is None else int((ends <= self._room).sum())
+        made = self._of_parts(parts[:fit])
+        return made._replace(lost=int(ends[-1] - ends[fit - 1]) if 0 < fit < len(parts) else 0)
+
+    def word_windows(self, words: Sequence[str]) -> list[ItemSequence]:
+        """The sequences of words that together label each word once: one where all fit, else overlapping windows.
+
+        A window has as many words as fit and begins where about half of the one before is over. A word is labelled
+        where it is farthest from both ends of a window, or from its beginning alone where the model reads from left
+        to right. Of a word that is longer than a window the first pieces are read.
+        """
+        parts = self._parts(words)
+        sizes = [len(part) for part in parts]
+        if self.limit is None or sum(sizes) <= self._room:
+            return [self._of_parts(parts)]
+        parts = [part[: self._room] for part in parts]
+        sizes = [len(part) for part in parts]
+        windows = _windows(sizes, self._room)
+        owners = _owners(sizes, windows, both_ways=isinstance(self.form, EncoderFormat))
+        found = []
+        for number, (begin, end) in enumerate(windows):
+            own = np.flatnonzero(owners == number)
+            if len(own):
+                made = self._of_parts(parts[begin:end])
+                found.append(made._replace(words=made.words[own - begin]))
+        return found
+
+    @property
+    def _room(self) -> int:
+        """How many tokens of words a sequence has at most."""
+        around = len(self._around([np.zeros(0, np.int32)]).ids)
+        return max(1, (self.limit or 0) - around)
+
+    def _parts(self, words: Sequence[str]) -> list[I32]:
+        return [self._word(word, first=not place) for place, word in enumerate(words)]
+
+    def _of_parts(self, parts: Sequence[I32]) -> ItemSequence:
+        """Words as their tokens, and their places."""
+        made = self._around([np.concatenate([np.zeros(0, np.int32), *parts])])
+        lengths = np.array([len(part) for part in parts], dtype=np.int64)
         before = made.start if isinstance(self.form, TextFormat) else int(self.form.cls is not None)
-        places = before + ends[:fit]
         both_ways = isinstance(self.form, EncoderFormat)  # then a word's first piece sees all of it, else its last
-        places = places - ([len(part) for part in parts[:fit]] if both_ways else 1)
-        return made._replace(words=places, lost=int(ends[-1] - ends[fit - 1]) if 0 < fit < len(parts) else 0)
+        return made._replace(words=before + np.cumsum(lengths) - (lengths if both_ways else 1))
 
     def _encoded(self, text: str) -> I32:
         return self.tokenizer.encode(" ".join(text.splitlines()).encode(errors="replace"))
@@ -91,3 +125,36 @@ class ItemFormat:
         assert isinstance(self.form, TextFormat)
         found = (self.form.newline_id, self.form.document_end, *self.form.ends, self.form.start)
         return next(token for token in found if token is not None)
+
+
+def _windows(sizes: Sequence[int], room: int) -> list[tuple[int, int]]:
+    """The first word and the end of each window over words of so many tokens, none more than `room`."""
+    windows, begin = [], 0
+    while True:
+        end, taken = begin, 0
+        while end < len(sizes) and taken + sizes[end] <= room:
+            taken += sizes[end]
+            end += 1
+        windows.append((begin, end))
+        if end == len(sizes):
+            return windows
+        after, passed = begin, 0
+        while after < end and passed + sizes[after] <= taken // 2:
+            passed += sizes[after]
+            after += 1
+        begin = max(after, begin + 1)
+
+
+def _owners(sizes: Sequence[int], windows: Sequence[tuple[int, int]], *, both_ways: bool) -> I64:
+    """The number of the window that labels each word, of equal ones the first."""
+    before = np.concatenate(([0], np.cumsum(sizes)))
+    best, owners = np.full(len(sizes), -1.0), np.zeros(len(sizes), dtype=np.int64)
+    for number, (begin, end) in enumerate(windows):
+        left = before[begin:end] - before[begin] if begin else np.full(end - begin, np.inf)
+        right = before[end] - before[begin + 1 : end + 1] if both_ways and end < len(sizes) else np.inf
+        margin = np.minimum(left, right)
+        own = slice(begin, end)
+        closer = margin > best[own]
+        owners[own][closer] = number
+        best[own][closer] = margin[closer]
+    return owners

@@ -3,7 +3,8 @@
 Items are run one by one, so that no number depends on which others there are. N items, D width, K labels.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from lmkit.architectures.heads import CLASSIFY, FIRST, MEAN, REGRESS
 from lmkit.checkpoint import Checkpoint
 from lmkit.data.item_sequences import ItemSequence
 from lmkit.inference import functional
+from lmkit.label_chain import LabelChain
 from lmkit.protocols import F32, F64
 
 _ACTIVATIONS: Mapping[str, Callable[[F32], F32]] = {
@@ -116,12 +118,24 @@ class FineTunedTagger(FineTunedModel):
         return [self._labels(words) for words in sentences]
 
     def _labels(self, words: Sequence[str]) -> list[str]:
-        item = self._format.words(words)
-        states = self._states(item)
-        before = 0 if isinstance(self.weights.body, LoadedEncoder) else item.start
-        found = self._headed(states[item.words - before]).argmax(axis=1).tolist() if len(item.words) else []
-        known = [self.head.labels[number] for number in found]
-        return known + ["O"] * (len(words) - len(known))
+        emissions = np.concatenate([np.zeros((0, self.head.outputs)), *self._emissions(words)])
+        found = self._chain.best(emissions) if self._chain is not None else emissions.argmax(axis=1)
+        return [self.head.labels[number] for number in found.tolist()]
+
+    def _emissions(self, words: Sequence[str]) -> Iterator[F64]:
+        """The numbers of the head for each word, in parts."""
+        for item in self._format.word_windows(words):
+            before = 0 if isinstance(self.weights.body, LoadedEncoder) else item.start
+            if len(item.words):
+                yield self._headed(self._states(item)[item.words - before])
+
+    @cached_property
+    def _chain(self) -> LabelChain | None:
+        """What a head with a conditional random field puts on the numbers of words."""
+        if not self.head.crf:
+            return None
+        names = ("transitions", "starts", "ends")
+        return LabelChain(*(self.weights.tensors[f"head.{name}"].astype(np.float64) for name in names))
 
 
 _CLASSES = {CLASSIFY: FineTunedClassifier, REGRESS: FineTunedRegressor}

@@ -204,8 +204,11 @@ class Decoder:
             self._run(ids, slice(length), length, attend)
         return found
 
-    def extend(self, cache: Cache, ids: I32) -> F32:
-        """What the head multiplies behind each of ids, (T,) to (T, D); their keys and values go into the cache."""
+    def extend(self, cache: Cache, ids: I32, *, both_ways: bool = False) -> F32:
+        """What the head multiplies behind each of ids, (T,) to (T, D); their keys and values go into the cache.
+
+        `both_ways`: each of them sees all of them, not only those before it.
+        """
         begin, end = cache.filled, cache.filled + len(ids)
         cache.reserve(end)
         cache.tokens[begin:end] = ids
@@ -216,7 +219,7 @@ class Decoder:
         def attend(layer: int, queries: F32, keys: F32, values: F32) -> F32:
             all_keys[layer, :, begin:] = np.swapaxes(keys, 0, 1)
             all_values[layer, :, begin:] = np.swapaxes(values, 0, 1)
-            return self._attend(queries, all_keys[layer], all_values[layer])
+            return self._attend(queries, all_keys[layer], all_values[layer], both_ways=both_ways)
 
         def attend_once(layer: int, queries: Any, keys: Any, values: Any) -> Any:
             all_keys[layer, :, begin] = keys
@@ -301,10 +304,12 @@ class Decoder:
         with np.errstate(all="ignore"):
             self._run(ids, slice(length), length, attend)
 
-    def _attend(self, queries: Any, keys: Any, values: Any, mask: Bool | None = None) -> F32:
+    def _attend(
+        self, queries: Any, keys: Any, values: Any, mask: Bool | None = None, *, both_ways: bool = False
+    ) -> F32:
         """Attention of the last T tokens in parts: (..., T, H, E) over (..., G, S, E) to (..., T, H E).
 
-        Each sees the positions before it, or what a mask says, (T, S).
+        Each sees the positions before it, or what a mask says, (T, S), or with `both_ways` all.
         """
         *leading, length, heads, width = queries.shape
         shared, seen = keys.shape[-3], keys.shape[-2]
@@ -313,8 +318,10 @@ class Decoder:
         keys, values = keys[..., None, :, :], values[..., None, :, :]
         for begin in range(0, length, QUERIES):
             end = min(begin + QUERIES, length)
-            until = seen - length + end
-            visible = functional.causal(end - begin, until) if mask is None else mask[begin:end, :until]
+            until = seen if both_ways else seen - length + end
+            visible = None if both_ways else functional.causal(end - begin, until)
+            if mask is not None:
+                visible = mask[begin:end, :until]
             found, _ = functional.attention(
                 grouped[..., begin:end, :], keys[..., :until, :], values[..., :until, :], float(self._scale), visible
             )

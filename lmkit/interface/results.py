@@ -86,3 +86,31 @@ class FilledToken:
     id: int
     probability: float
     nats: float
+
+
+@dataclass(frozen=True)
+class Label:
+    """A predicted label, as `lmkit predict --json` has it."""
+
+    label: str
+    scores: dict[str, float]
+    """The probability of every label."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A span of a tagged text, by the offsets of its characters."""
+
+    type: str
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Tags:
+    """A tagged sentence, as `lmkit predict --json` has it."""
+
+    tokens: tuple[str, ...]
+    labels: tuple[str, ...]
+    spans: tuple[Span, ...]

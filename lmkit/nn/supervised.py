@@ -12,10 +12,13 @@ from torch.nn import functional
 
 from lmkit.architectures.adapters import Adapter
 from lmkit.architectures.heads import FIRST, LAST, TAG, TaskHead
+from lmkit.label_chain import LabelChain
 from lmkit.nn.encoder import EncoderNetwork
 from lmkit.nn.network import Network, ParameterSlice, State, normal
 
 Tensors = Mapping[str, Tensor]
+CHAIN = ("transitions", "starts", "ends")
+"""The parts of a conditional random field; see `label_chain.LabelChain`."""
 HEAD_SCALE = 10.0
 """What the head's numbers are multiplied by: a new head so learns faster than the body at the same rate."""
 
@@ -52,8 +55,12 @@ class SupervisedNetwork(Network):
         self.settings, self.task, self.adapter, self.dropout = body.settings, head, adapter, dropout
         self.states = States(body, start)
         self.head = nn.Linear(head.width, head.outputs)
+        self.chain = nn.ParameterDict()
         self.lora = nn.ParameterDict()
         self.places = {f"head.{part}": ParameterSlice(f"head.{part}") for part in ("weight", "bias")}
+        for part in CHAIN if head.crf else ():
+            self.chain[part] = nn.Parameter(torch.empty(head.shapes()[f"head.{part}"]))
+            self.places[f"head.{part}"] = ParameterSlice(f"chain.{part}")
         for name, shape in (adapter.shapes(body.settings) if adapter is not None else {}).items():
             own = name.replace(".", "/")
             self.lora[own] = nn.Parameter(torch.empty(shape))
@@ -75,6 +82,8 @@ class SupervisedNetwork(Network):
         """A head of zeros; adapters A of deviation 1/sqrt r and B of zeros, which change nothing. Hu et al. (2021)."""
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        for tensor in self.chain.values():
+            nn.init.zeros_(tensor)
         for name, tensor in self.lora.items():
             if name.endswith("lora_a"):
                 normal(tensor, generator, tensor.shape[1] ** -0.5)
@@ -120,6 +129,34 @@ class SupervisedNetwork(Network):
             pooled = functional.dropout(pooled, self.dropout)
         found: Tensor = HEAD_SCALE * self.head(pooled)
         return found
+
+    def chain_losses(self, emissions: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:
+        """-ln p of the labels, (W,), of sentences of so many words, (B,), under `outputs`, (W, K): (B,).
+
+        See `label_chain`. Sentences without words have 0.
+        """
+        ways, starts, ends = (HEAD_SCALE * self.chain[part] for part in CHAIN)
+        kept = lengths > 0
+        lengths = lengths[kept]
+        inside = torch.arange(int(lengths.max()) if len(lengths) else 0, device=lengths.device) < lengths[:, None]
+        x = emissions.new_zeros((*inside.shape, emissions.shape[1]))
+        y = labels.new_zeros(inside.shape)
+        x[inside], y[inside] = emissions, labels
+        last = y.gather(1, lengths[:, None] - 1)[:, 0] if len(lengths) else y.new_zeros(0)
+        score = (x.gather(2, y[..., None])[..., 0] * inside).sum(dim=1) + starts[y[:, :1]].sum(dim=1) + ends[last]
+        score = score + (ways[y[:, :-1], y[:, 1:]] * inside[:, 1:]).sum(dim=1)
+        reached = starts + x[:, 0] if len(lengths) else score
+        for place in range(1, x.shape[1]):
+            step = torch.logsumexp(reached[:, :, None] + ways, dim=1) + x[:, place]
+            reached = torch.where(inside[:, place, None], step, reached)
+        losses = emissions.new_zeros(len(kept))
+        losses[kept] = torch.logsumexp(reached + ends, dim=1) - score if len(lengths) else score
+        return losses
+
+    def label_chain(self) -> LabelChain:
+        """The conditional random field as it now is."""
+        with torch.no_grad():
+            return LabelChain(*((HEAD_SCALE * self.chain[part]).double().cpu().numpy() for part in CHAIN))
 
     def _pooled(self, hidden: Tensor, lengths: Tensor, starts: Tensor) -> Tensor:
         ends = lengths.cumsum(0)

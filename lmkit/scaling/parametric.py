@@ -17,9 +17,9 @@ from itertools import combinations
 
 import numpy as np
 
+from lmkit import lbfgs
 from lmkit.errors import DataError
 from lmkit.protocols import F64, I64
-from lmkit.scaling import lbfgs
 from lmkit.scaling.intervals import Interval, percentile
 from lmkit.scaling.runs import Runs
 

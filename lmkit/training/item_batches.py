@@ -20,12 +20,14 @@ class Items:
     targets  a label's number, or a number, (N,), int64 or float32; of a tagger none
     costs    weights of items, (N,)
     words    of a tagger: the label's number of each word that has a place
+    windows  of a tagger: how many sequences each sentence has
     """
 
     sequences: Sequence[ItemSequence]
     targets: Array
     costs: F32
     words: Sequence[I64] = ()
+    windows: Sequence[int] = ()
 
     def batch(self, chosen: I64) -> Batch:
         """Some items as a batch."""

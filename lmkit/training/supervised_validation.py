@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from lmkit.architectures.heads import CLASSIFY, TAG, TaskHead
+from lmkit.label_chain import LabelChain, Packing, expectations
 from lmkit.metrics import classification, regression, span_extraction, tagging
 from lmkit.nn.network import Network
 from lmkit.nn.supervised import SupervisedNetwork
@@ -34,7 +36,7 @@ class SupervisedValidation:
         assert isinstance(network, SupervisedNetwork)
         outputs = _outputs(network, self.items)
         if self.head.task == TAG:
-            return self._of_words(outputs)
+            return self._of_words(outputs, network.label_chain() if self.head.crf else None)
         found = np.stack(outputs)
         if self.head.task == CLASSIFY:
             return self._of_labels(found)
@@ -42,6 +44,13 @@ class SupervisedValidation:
         measured = regression.measured(gold, self.middle + self.scale * found[:, 0])
         mse = float(measured["mse"] or 0.0)
         return {"loss": mse / 2} | {name: -1.0 if value is None else value for name, value in measured.items()}
+
+    def _sentences(self, parts: Sequence[Any]) -> list[Any]:
+        """What there is of each window of words, joined to what there is of each sentence."""
+        if not self.items.windows:
+            return list(parts)
+        ends = np.cumsum(self.items.windows)
+        return [np.concatenate(parts[end - count : end]) for end, count in zip(ends, self.items.windows, strict=True)]
 
     def _of_labels(self, logits: F64) -> dict[str, float]:
         names = self.head.labels
@@ -53,18 +62,23 @@ class SupervisedValidation:
         measured = classification.values(classification.cells([str(label) for label in self.gold], guesses))
         return {"loss": loss, "accuracy": measured["accuracy"], "macro_f1": measured["macro_f1"]}
 
-    def _of_words(self, outputs: Sequence[F64]) -> dict[str, float]:
+    def _of_words(self, outputs: Sequence[F64], chain: LabelChain | None) -> dict[str, float]:
         names = self.head.labels
         gold: list[list[str]] = [list(labels) for labels in self.gold]  # type: ignore[call-overload]
         guesses = []
         nats, count = 0.0, 0
-        for labels, logits, words in zip(gold, outputs, self.items.words, strict=True):
-            guesses.append([names[number] for number in logits.argmax(axis=1).tolist()])
-            guesses[-1] += ["O"] * (len(labels) - len(guesses[-1]))
-            logs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+        for logits, words in zip(self._sentences(outputs), self._sentences(self.items.words), strict=True):
+            best = logits.argmax(axis=1) if chain is None else chain.best(logits)
+            guesses.append([names[number] for number in best.tolist()])
             known = np.flatnonzero(words >= 0)
-            nats -= float(logs[known, words[known]].sum())
-            count += len(known)
+            if chain is None:
+                logs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+                nats -= float(logs[known, words[known]].sum())
+                count += len(known)
+            elif len(known) == len(words) > 0:
+                packing = Packing.of(np.array([len(words)]))
+                nats += expectations(chain, logits, packing).log_partition - chain.score(logits, words)
+                count += len(words)
         if not span_extraction.is_scheme([label for labels in (*gold, names) for label in labels]):
             pairs = [pair for labels, own in zip(gold, guesses, strict=True) for pair in zip(labels, own, strict=True)]
             right = sum(one == other for one, other in pairs)

@@ -29,7 +29,7 @@ def model(write):
         (["--kind", "causal"], ["1000", "1100", "1110", "1111"]), ([], ["1000", "1100", "1110", "1111"]),
         (["--kind", "full"], ["1111"] * 4), (["-n", 1], ["1"]),
         (["--kind", "prefix", "--prefix", 2], ["1100", "1100", "1110", "1111"]),
-        (["--kind", "prefix", "--prefix", 0, "-n", 2], ["10", "11"]),
+        (["--kind", "prefix", "--prefix", 0, "-n", 2], ["10", "11"]), (["--kind", "cross", "--prefix", 2], ["11"] * 4),
     ],
 )  # fmt: skip
 def test_masks(arguments, rows, lmkit):

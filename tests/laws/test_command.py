@@ -200,6 +200,7 @@ REDEFINED = {
     "--select-by": "loss or accuracy; the metrics of a task",
     "--shots": "examples in a prompt; numbers of them to compare",
     "--strict": "about marks of a template; about words of a verbalizer",
+    "--target": "a text to align; a file of targets",
     "--task": "of a test set of vectors; of a format of prompts",
     "--temperature": "of tokens; of weights",
     "--template": "of items; of conversations",
@@ -209,6 +210,7 @@ REDEFINED = {
     "--threshold": "of relative entropy; of a rule",
     "--tokens": "what tokens are; how many a mixture has",
     "--top": "tokens to show; words to show",
+    "--truncate": "lines for an encoder; conversations",
     "--unit": "of information; of what is compared",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--valid": "a text; examples",
@@ -302,7 +304,9 @@ def value(option, number, name):
     if option.metavar == "json|csv":
         return "csv"
     if name.startswith("eval"):
-        fixed["--level"] = "0.25"
+        fixed |= {"--level": "0.25", "--rule": "gold"}
+    if name == "eval wins":
+        fixed["--norm"] = "bytes"
     if name == "train encoder":
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name == "train seq2seq":

@@ -1,5 +1,7 @@
 """`nn.supervised`: networks with heads, beside the same models in numpy; what stays as it was; adapters."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from lmkit.architectures.adapters import Adapter, AdapterWeights
 from lmkit.architectures.fine_tuned import FineTunedWeights, body_of, item_format, with_tensors
 from lmkit.architectures.heads import TaskHead
 from lmkit.inference.fine_tuned import model_of
+from lmkit.label_chain import Packing, expectations
 from lmkit.nn import factory
 from lmkit.nn.supervised import HEAD_SCALE, SupervisedNetwork, trained_tensors
 from lmkit.tokenization.tokenizers import ByteTokenizer
@@ -155,3 +158,44 @@ def test_adapters_begin_as_nothing_and_merge(shape):
         model_of(FineTunedWeights(with_tensors(made, {}), head, head_tensors(network))).label_probabilities(TEXTS),
         adapted, atol=1e-4,
     )  # fmt: skip
+
+
+def test_a_conditional_random_field_is_that_of_numpy():
+    made = body("bert")
+    head = replace(head_of(made, task="tag"), crf=True)
+    network = network_of(made, head)
+    with torch.no_grad():
+        for number, tensor in enumerate(network.chain.values()):
+            tensor.normal_(std=0.1, generator=torch.Generator().manual_seed(number))
+    lengths = np.array([3, 0, 1, 4])
+    rng = np.random.default_rng(1)
+    emissions, labels = rng.normal(size=(8, 3)), rng.integers(3, size=8)
+    losses = network.double().chain_losses(*(torch.from_numpy(one) for one in (emissions, labels, lengths)))
+    chain, begin = network.label_chain(), 0
+    for loss, length in zip(losses.tolist(), lengths.tolist(), strict=True):
+        own = slice(begin, begin + length)
+        expected = 0.0
+        if length:
+            partition = expectations(chain, emissions[own], Packing.of(np.array([length]))).log_partition
+            expected = partition - chain.score(emissions[own], labels[own])
+        assert loss == pytest.approx(expected, abs=1e-6)
+        begin += length
+    x = torch.from_numpy(emissions).requires_grad_()
+    others = torch.from_numpy(labels), torch.from_numpy(lengths)
+    assert torch.autograd.gradcheck(lambda x: network.chain_losses(x, *others).sum(), x, atol=1e-4)
+
+
+def test_long_sentences_are_read_in_windows():
+    made = body("bert")
+    form = item_format(made)
+    words = ("the", "cat", "sat", "on", "a", "mat", "b", "c", "dog") * 9
+    windows = form.word_windows(words)
+    assert len(windows) > 3
+    assert sum(len(one.words) for one in windows) == len(words)
+    assert all(len(one.ids) <= form.limit for one in windows)
+    read = [int(one.ids[place]) for one in windows for place in one.words]
+    assert read == [form.tokenizer.encode(word.encode())[0] for word in words]
+    (short,) = form.word_windows(words[:30])
+    assert short.words.tolist() == form.words(words[:30]).words.tolist()
+    (clipped,) = form.word_windows(("a" * 60,))
+    assert (len(clipped.ids), len(clipped.words)) == (form.limit, 1)

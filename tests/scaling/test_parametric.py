@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sweeps import ALPHA, BETA, EXPONENT, A, B, E, optimum, sweep
 
+from lmkit import lbfgs
 from lmkit.errors import DataError
-from lmkit.scaling import lbfgs, parametric
+from lmkit.scaling import parametric
 from lmkit.scaling.parametric import PUBLISHED, Law
 from lmkit.scaling.runs import Runs
 

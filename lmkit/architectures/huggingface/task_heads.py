@@ -115,6 +115,8 @@ def write(
     """A head on an encoder of a `model_type`. Raises CheckpointError where transformers has no such."""
     if kind == MODERNBERT:
         raise CheckpointError("transformers puts a further layer between ModernBERT and its classifier")
+    if head.crf:
+        raise CheckpointError("its head has a conditional random field, which transformers' taggers have not")
     names = head.labels or ("LABEL_0",)
     config = {
         "id2label": {str(number): name for number, name in enumerate(names)},

@@ -11,7 +11,7 @@ from lmkit.commands.options.neural_finetuning import NeuralFinetuning
 from lmkit.commands.options.standard import UNRECORDED, Run
 from lmkit.commands.training_run.event_log import EventLog
 from lmkit.commands.training_run.session import TrainerSession, state_file
-from lmkit.errors import UsageError
+from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import outputs, streams
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Task:
     select_by: str
     middle: float = 0.0
     scale: float = 1.0
+    crf: bool = False
 
 
 def fine_tune(
@@ -60,7 +61,11 @@ def fine_tune(
     if options.patience and held_out is None:
         raise UsageError("--patience needs validation examples: --valid")
     state = state_file(run, Settings(examples, options))
+    from lmkit.architectures.seq2seq_model import LoadedSeq2Seq
+
     weights = opening.open_weights(model)
+    if isinstance(weights, LoadedSeq2Seq):
+        raise CheckpointError(f"{streams.display(model)}: of kind {weights.kind}, which writes texts and has no labels")
     with opening.error_context(model):
         parts = _Parts(weights, options, task, adapter)
     FineTuning(run, Settings(examples, options), parts, task, found, held_out, records, state).go()
@@ -110,7 +115,7 @@ class _Parts:
             raise UsageError("--pooling cls is for encoders: the first token of other models sees nothing of the text")
         pooling = options.pooling or (FIRST if is_encoder else LAST)
         self.head: TaskHead = TaskHead(
-            task=task.kind, width=settings.width, labels=task.labels, pooling=pooling, sides=task.sides
+            task=task.kind, width=settings.width, labels=task.labels, pooling=pooling, sides=task.sides, crf=task.crf
         )
         self.format: ItemFormat = item_format(self.body)
         mode, layers = options.mode
@@ -150,6 +155,7 @@ class _Parts:
             "head.weight": (arrays["head.weight"] * scale).astype("float32"),
             "head.bias": (arrays["head.bias"] * scale + task.middle).astype("float32"),
         }
+        head |= {name: HEAD_SCALE * arrays[name] for name in self.head.shapes() if name not in head}
         others = {name: array for name, array in arrays.items() if name not in head}
         if self.adapter is not None:
             return AdapterWeights(self.adapter, self.parent, {**others, **head}, head=self.head)
@@ -186,21 +192,40 @@ class FineTuning(TrainerSession):
         from lmkit.architectures.heads import CLASSIFY, TAG
         from lmkit.training.item_batches import Items
 
-        make = self._parts.format.words if self._task.kind == TAG else self._parts.format.item
-        sequences = [make(one) for one in found.inputs]
+        if self._task.kind == TAG:
+            return self._windows(found, what)
+        sequences = [self._parts.format.item(one) for one in found.inputs]
         lost = sum(one.lost > 0 for one in sequences)
         if lost:
             self.run.terminal.notice(
                 f"{lost} of {len(sequences)} {what} texts are longer than {self._parts.format.limit} tokens, cut there"
             )
         costs: F32 = np.ones(len(sequences), np.float32) if found.costs is None else found.costs.astype(np.float32)
-        if self._task.kind == TAG:
-            words = [np.array(own[: len(one.words)]) for own, one in zip(found.targets, sequences, strict=True)]
-            return Items(sequences, np.zeros(0), costs, words)
         targets = np.array(found.targets)
         if self._task.kind != CLASSIFY:
             targets = ((targets - self._task.middle) / self._task.scale).astype(np.float32)
         return Items(sequences, targets, costs)
+
+    def _windows(self, found: Labelled, what: str) -> "Items":
+        """Sentences as sequences, long ones in windows, each word's label once; says how many are long."""
+        import numpy as np
+
+        from lmkit.training.item_batches import Items
+
+        windows = [self._parts.format.word_windows(one) for one in found.inputs]
+        long = sum(len(several) > 1 for several in windows)
+        if long:
+            self.run.terminal.notice(
+                f"{long} of {len(windows)} {what} sentences are longer than {self._parts.format.limit} tokens, read in "
+                "overlapping windows"
+            )
+        words = []
+        for own, several in zip(found.targets, windows, strict=True):
+            bounds = np.cumsum([len(one.words) for one in several])[:-1]
+            words += np.split(np.array(own, dtype=np.int64), bounds)
+        sequences = [one for several in windows for one in several]
+        costs: F32 = np.ones(len(sequences), np.float32)
+        return Items(sequences, np.zeros(0), costs, words, [len(several) for several in windows])
 
     def _made(self, items: "Items", held: "Items | None", held_out: Labelled | None) -> Any:
         from lmkit.training.item_batches import ShuffledItems
@@ -308,13 +333,15 @@ def _shown(numbers: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in numbers.items())
 
 
-def check_group(run: Run, model: str | None, bag: Sequence[str], neural: Sequence[str]) -> None:
-    """Raises UsageError for options of the bag of n-grams beside a model, and for those of a model without one."""
+def check_group(
+    run: Run, model: str | None, bag: Sequence[str], neural: Sequence[str], name: str = "the bag of n-grams"
+) -> None:
+    """Raises UsageError for options of what there is without a model, by its `name`, beside one, and the other way."""
     wrong = sorted(run.given.intersection(neural if model is None else bag))
     if wrong:
         option = f"--{wrong[0].replace('_', '-')}"
         if model is None:
             raise UsageError(f"{option} needs a model to fine-tune", hint="name one with -m")
-        raise UsageError(f"{option} is about the bag of n-grams and cannot be combined with -m")
+        raise UsageError(f"{option} is about {name} and cannot be combined with -m")
     if model == streams.STDIN:
         raise UsageError("the model to fine-tune is read from a file or folder, not from stdin")

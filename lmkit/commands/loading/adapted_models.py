@@ -29,6 +29,17 @@ def open_adapted(model: str, adapter: str) -> tuple[Any, dict[str, str]]:
     return FineTunedWeights(body_of(merged), found.head, found.head_tensors()), digests
 
 
+def open_adapted_model(model: str, adapter: str) -> Any:
+    """A classifier, regressor or tagger: a model with an adapter that has a head. Raises CheckpointError for others."""
+    from lmkit.architectures.fine_tuned import FineTunedWeights
+    from lmkit.inference.fine_tuned import model_of
+
+    weights, _ = open_adapted(model, adapter)
+    if not isinstance(weights, FineTunedWeights):
+        raise CheckpointError(f"{streams.display(adapter)}: an adapter without a head, which predicts no labels")
+    return model_of(weights)
+
+
 def open_base(model: str) -> "Any":
     """The weights of a model that adapters belong to, of a fine-tuned one those of its body."""
     from lmkit.architectures.fine_tuned import FineTunedWeights

@@ -43,11 +43,11 @@ LABEL_METRICS = ("accuracy", "macro_f1", "loss")
 VALUE_METRICS = ("pearson", "spearman", "mse", "mae")
 
 
-def sections(*own: str, bag: bool = True) -> dict[str, tuple[str, ...]]:
-    """Return the sections of a command's help; `own` are options that it alone has, `bag`: it trains bags too."""
+def sections(*own: str, linear: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
+    """Return the sections of a command's help; `own` are options that it alone has, `linear`: of a linear tagger."""
     first = {"Examples and output": ("file", "model", "valid", "form", "seed", *own, "select_by", "output")}
-    if not bag:
-        return {**first, "Fine-tuning": TUNING}
+    if linear:
+        return {**first, "Linear tagger, without -m": linear, "Fine-tuning, with -m": TUNING}
     return {**first, "Bag of n-grams, without -m": BAG, "Fine-tuning, with -m": TUNING}
 
 

@@ -44,15 +44,19 @@ def sentence_groups(run: Run, files: Sequence[str], asked: str) -> Iterator[list
 
 
 def _of_text(record: Record) -> Sentence:
-    return _split(record.data.decode(errors="replace"))
+    return split_text(record.data.decode(errors="replace"))
 
 
-def _split(text: str, fields: Mapping[str, Any] | None = None) -> Sentence:
+def split_text(text: str, fields: Mapping[str, Any] | None = None) -> Sentence:
+    """The words of a text, between white space."""
     found = list(_WORD.finditer(text))
     return Sentence(tuple(one[0] for one in found), tuple(one.start() for one in found), text, fields)
 
 
-def _joined(words: Sequence[str], fields: Mapping[str, Any] | None, rows: Sequence[Sequence[str]] = ()) -> Sentence:
+def joined_words(
+    words: Sequence[str], fields: Mapping[str, Any] | None, rows: Sequence[Sequence[str]] = ()
+) -> Sentence:
+    """Words with a space between them."""
     starts, at = [], 0
     for word in words:
         starts.append(at)
@@ -64,10 +68,10 @@ def _of_fields(record: Record) -> Sentence:
     fields = record.fields or {}
     tokens, text = fields.get("tokens"), fields.get("text")
     if isinstance(tokens, list) and all(isinstance(token, str) for token in tokens):
-        return _joined(tokens, fields)
+        return joined_words(tokens, fields)
     if not isinstance(text, str):
         raise DataError(f"{record.place}: neither `tokens`, a list of texts, nor a `text`")
-    return _split(text, fields)
+    return split_text(text, fields)
 
 
 def _of_columns(records: Iterator[Record]) -> Iterator[list[Sentence]]:
@@ -78,7 +82,7 @@ def _of_columns(records: Iterator[Record]) -> Iterator[list[Sentence]]:
         if columns and line.strip() and columns[0] != DOCUMENT:
             rows.append(columns)
         elif rows:
-            yield [_joined([row[0] for row in rows], None, rows)]
+            yield [joined_words([row[0] for row in rows], None, rows)]
             rows = []
     if rows:
-        yield [_joined([row[0] for row in rows], None, rows)]
+        yield [joined_words([row[0] for row in rows], None, rows)]

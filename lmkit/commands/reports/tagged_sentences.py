@@ -45,11 +45,11 @@ def _record(sentence: Sentence, labels: Sequence[str], number: int) -> dict[str,
     known_by = {"id": record.pop("id")} if record.get("id") is not None else {"line": number}
     gold = record.pop("labels", [row[-1] for row in sentence.rows if len(row) > 1] or None)
     right = {} if gold is None or "gold" in record else {"gold": gold}
-    own = {**known_by, "tokens": list(sentence.words), "labels": list(labels), "spans": _spans(sentence, labels)}
+    own = {**known_by, "tokens": list(sentence.words), "labels": list(labels), "spans": spans_of(sentence, labels)}
     return {**own, **right, **{key: value for key, value in record.items() if key not in own}}
 
 
-def _spans(sentence: Sentence, labels: Sequence[str]) -> list[dict[str, Any]]:
+def spans_of(sentence: Sentence, labels: Sequence[str]) -> list[dict[str, Any]]:
     """The spans of labels, as character offsets; none where the labels are of no scheme."""
     from lmkit.metrics import span_extraction
 

@@ -44,7 +44,11 @@ class Supervised(Objective):
         if self.task == TAG:
             inside = torch.arange(batch["ids"].shape[1], device=found.device) < batch["lengths"][:, None]
             words = batch["words"][inside]
-            total = self._cross_entropy(found, words[words > 0] - 1).sum()
+            labels = words[words > 0] - 1
+            if network.task.crf:
+                total = network.chain_losses(found, labels, (batch["words"] > 0).sum(dim=1)).sum()
+            else:
+                total = self._cross_entropy(found, labels).sum()
         elif self.task == CLASSIFY:
             total = (self._cross_entropy(found, batch["targets"]) * batch["costs"]).sum()
         else:

@@ -81,7 +81,7 @@ def test_bad_files(lmkit, write, base, data, message):
     words = ("finetune", "tag", "-m", base, write("t.conll", data.encode()), "--scheme", "bio", "-o", "ner.lm")
     done = lmkit(*words)
     assert (done.status, message in done.stderr) == (3, True), done.stderr
-    assert lmkit("finetune", "tag", "t.conll", "-o", "ner.lm").status == 2
+    assert lmkit("finetune", "tag", "t.conll", "--scheme", "bio", "-o", "ner.lm").status == 3
 
 
 def test_options_of_other_models(lmkit, write):
@@ -89,3 +89,31 @@ def test_options_of_other_models(lmkit, write):
     assert lmkit("finetune", "classify", write("t.tsv", rows), "--min-count", "1", "-q", "-o", "c.lm").status == 0
     assert "--as and --input conll are for taggers" in lmkit("predict", "-m", "c.lm", "--as", "bio", "t.tsv").stderr
     assert np.isfinite(float(lmkit("predict", "-m", "c.lm", "--scores", stdin=b"good\n").rows[0]["x"]))
+
+
+def test_a_linear_tagger_needs_no_model(lmkit, write):
+    write("t.conll", CONLL.encode())
+    done = lmkit("finetune", "tag", "--min-count", 1, "t.conll", "--valid", "t.conll", "-o", "crf.lm")
+    assert done.status == 0
+    assert "linear tagger: 4 sentences, 4 labels" in done.stderr
+    assert "f1 1.0000" in done.stderr
+    first = lmkit("predict", "-m", "crf.lm", "--as", "conll", "t.conll")
+    assert lmkit("eval", "tag", "-b", stdin=first.stdout).lines == ["1.0"]
+    assert lmkit("predict", "-m", "crf.lm", stdin=b"\nthe cats\n").lines == ["", "O B-ANI"]
+    again = lmkit("finetune", "tag", "-q", "--min-count", 1, "t.conll", "--valid", "t.conll")
+    assert again.stdout == (write("x", b"").parent / "crf.lm").read_bytes()
+    for options, said in ((("--epochs", 2), "--epochs needs a model"), (("--crf",), "--crf needs a model")):
+        done = lmkit("finetune", "tag", *options, "t.conll")
+        assert (done.status, said in done.stderr) == (2, True)
+
+
+def test_a_conditional_random_field_over_a_model(lmkit, tuned):
+    tuned("--epochs", "40", "--lr", "0.003", "--valid", "t.conll", "--crf")
+    head = lmkit("info", "--json", "ner.lm").records[0]
+    assert head["config"]["head"]["crf"]
+    assert head["tensors"]["head.transitions"] == ["F32", [4, 4]]
+    columns = lmkit("predict", "-m", "ner.lm", "t.conll")
+    assert lmkit("eval", "tag", "--json", stdin=columns.stdout).records[0]["f1"] == 1.0
+    done = lmkit("convert", "ner.lm", "-o", "folder")
+    assert done.status == 4
+    assert "conditional random field" in done.stderr
