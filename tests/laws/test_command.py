@@ -310,7 +310,7 @@ def value(option, number, name):
     if name == "train encoder":
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name == "train seq2seq":
-        fixed |= {"--arch": "transformer", "--attention": "concat", "--attn-timing": "prev"}
+        fixed |= {"--arch": "transformer", "--attention": "concat", "--attn-timing": "prev", "--preset": "t5"}
     if name.startswith("data"):
         fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test", "--mean-length": "7"}
         fixed.pop("--language")
