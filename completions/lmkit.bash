@@ -343,7 +343,7 @@ _lmkit() {
             options='--to --base -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --to) value='lm huggingface peft arpa tokenizer.json word2vec word2vec-bin glove projector' ;;
+                --to) value='lm huggingface peft ctranslate2 arpa tokenizer.json word2vec word2vec-bin glove projector' ;;
                 --base) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;

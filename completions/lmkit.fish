@@ -483,7 +483,7 @@ complete -c lmkit -n '__lmkit_in report' -s q -l quiet -d 'Print no messages but
 complete -c lmkit -n '__lmkit_in report' -s v -l verbose -d 'Print more messages'
 complete -c lmkit -n '__lmkit_in report' -l debug -d 'Show a traceback with an error'
 complete -c lmkit -n '__lmkit_in report' -s h -l help -d 'Show this message and exit'
-complete -c lmkit -n '__lmkit_in convert' -l to -x -a 'lm huggingface peft arpa tokenizer.json word2vec word2vec-bin glove projector' -d 'Output format: lm (a checkpoint), huggingface (a folder), peft (of an adapter), arpa or tokenizer.json; for word vectors word2vec, word2vec-bin, glove or projector (a folder)'
+complete -c lmkit -n '__lmkit_in convert' -l to -x -a 'lm huggingface peft ctranslate2 arpa tokenizer.json word2vec word2vec-bin glove projector' -d 'Output format: lm (a checkpoint), huggingface (a folder), peft (of an adapter), ctranslate2 (of an encoder-decoder), arpa or tokenizer.json; for word vectors word2vec, word2vec-bin, glove or projector (a folder)'
 complete -c lmkit -n '__lmkit_in convert' -l base -r -F -d 'Model that an adapter belongs to, to or from peft'
 complete -c lmkit -n '__lmkit_in convert' -s o -l output -r -F -d 'Write to FILE instead of stdout (atomically)'
 complete -c lmkit -n '__lmkit_in convert' -s c -l config -r -F -d 'Read option values from a YAML file'
