@@ -39,9 +39,12 @@ class Preference:
 
 def read_conversations(run: Run, name: str, form: str = "auto") -> list[Conversation]:
     """Return the conversations of a file, at least one. Raises DataError that names the place of anything else."""
-    return _read(
-        run, name, form, lambda record: Conversation(answered_records.conversation(_named(record)), *_of(record))
-    )
+    from lmkit.prompting import answered_records
+
+    def made(record: Record) -> Conversation:
+        return Conversation(answered_records.conversation(_named(record)), *_of(record))
+
+    return _read(run, name, form, made)
 
 
 def read_preferences(run: Run, name: str, form: str = "auto") -> list[Preference]:
