@@ -123,6 +123,7 @@ def test_tasks_have_weights(lmkit, base, write):
             '{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "a"}]}', (), 3,
             "roles must alternate",
         ),
+        ('{"messages": [{"role": "assistant", "content": "a"}]}', (), 3, "an answer to nothing"),
         ('{"instruction": "a", "output": "' + 300 * "b" + '"}', (), 3, "exceeds the model's context of 160"),
         ('{"instruction": "a", "output": "' + 300 * "b" + '"}', ("--truncate", "drop"), 3, "no conversation fits"),
         ("", (), 3, "t.jsonl: no records"),
