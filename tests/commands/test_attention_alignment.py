@@ -60,7 +60,7 @@ def test_careless_use(lmkit, fails, model, shelf, write):
     assert "a model of kind ngram reads no source" in fails(4, "attention", "-m", "ngram.lm", *PAIR).stderr
     assert "counted from 0" in fails(2, "attention", "-m", model, *PAIR, "--layer", 1).stderr
     assert "hint: --align prints" in fails(4, "attention", "-m", model, "--text", "a").stderr
-    assert "need --align" in fails(2, "attention", "-m", model, "--text", "a", "--target", "b").stderr
+    assert "needs --align" in fails(2, "attention", "-m", model, "--text", "a", "--target", "b").stderr
     assert "no text" in fails(2, "attention", "-m", model, "--align").stderr
 
 
