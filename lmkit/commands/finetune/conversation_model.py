@@ -83,7 +83,7 @@ def open_base(model: str | None, templates: ChatTemplateOptions) -> Conversation
 
 
 def _chosen(model: str, weights: "LoadedModel", templates: ChatTemplateOptions) -> "Chat":
-    """The template: the one asked for, the model's own, or that of instructions; built-in ones need no Jinja2."""
+    """The template: the one asked for, the model's own, or that of instructions."""
     from lmkit.commands.loading.chat_templates import TemplateFile
     from lmkit.prompting.chat_templates import BUILT_IN
 
@@ -92,7 +92,7 @@ def _chosen(model: str, weights: "LoadedModel", templates: ChatTemplateOptions) 
     found = templates.chat(TemplateFile(model))
     if not found.jinja:
         raise UsageError(f"--template {templates.template}: it can't be kept in a checkpoint")
-    return next((chat for chat in BUILT_IN.values() if chat.jinja == found.jinja), found)
+    return found
 
 
 class ConversationReader:
