@@ -78,7 +78,7 @@ def instruct(
       lmkit finetune instruct -m gpt.lm train.jsonl --valid dev.jsonl -o sft.lm
       lmkit finetune instruct -m SmolLM2-135M --template chatml --train lora --rank 16 chats.jsonl -o adapter.lm
       lmkit finetune instruct -m gpt.lm qa.jsonl sums.jsonl --weights qa=0.7,sums=0.3 -o sft.lm
-      lmkit finetune instruct -m gpt.lm train.jsonl --show-mask | head
+      lmkit finetune instruct -m gpt.lm train.jsonl --show-mask
     """
     names = list(files or [streams.STDIN])
     opening.check_single_stdin(*names, examples.valid)
