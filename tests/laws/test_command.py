@@ -321,9 +321,7 @@ def value(option, number, name):
     if name.startswith("w2v"):
         fixed |= {"--format": "glove", "--method": "cosmul", "--which": "both"}
     if name.startswith("finetune"):
-        fixed |= {"--class-weights": "balanced", "--pooling": "mean", "--scheme": "bioes"}
-    if name in ("finetune instruct", "finetune prefer"):
-        fixed["--truncate"] = "start"
+        fixed |= {"--class-weights": "balanced", "--pooling": "mean", "--scheme": "bioes", "--truncate": "end"}
     if name == "finetune regress":
         fixed["--select-by"] = "pearson"
     if name in ("predict", "embed"):

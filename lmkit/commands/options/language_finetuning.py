@@ -8,8 +8,9 @@ import typer
 
 from lmkit.commands.options.finetuning import TUNING
 from lmkit.commands.options.standard import UNRECORDED, Json, choice
-from lmkit.data.answer_sequences import WAYS
 
+WAYS = ("refuse", "drop", "start", "end")
+"""What may be done with a conversation beyond the context."""
 TEMPLATES = ("template", "truncate")
 MEMORY = ("precision", "recompute")
 
