@@ -69,7 +69,7 @@ def test_the_alignment_of_a_copy_is_the_diagonal(lmkit, write):
     letters = np.random.default_rng(0)
     words = ["".join(letters.choice(list("abcdefghijklmnopqrstuvwxyz"), letters.integers(2, 21))) for _ in range(6040)]
     write("copy.tsv", "".join(f"{word}\t{word}\n" for word in words[40:]).encode())
-    small = ["--threads", 1, "--tokens", "char", "--width", 96, "--batch-tokens", 1000, "--steps", 600]
+    small = ["--threads", 1, "--tokens", "char", "--width", 96, "--batch-tokens", 1000, "--steps", 1000]
     assert lmkit("train", "seq2seq", *small, "copy.tsv", "-o", "copy.lm").status == 0
     hits = []
     for word in words[:40]:
