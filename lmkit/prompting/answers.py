@@ -91,7 +91,8 @@ class Answerer:
         """The messages that the model is shown. Raises DataError where the last one is too long."""
         if self._limit is None:
             return messages
-        return fitted(messages, lambda some: len(self._ids(self._prompt(some, values)[0])), self._limit - self.most)
+        most = self._limit - self.most
+        return fitted(messages, lambda some: len(self._ids(self._prompt(some, values)[0])), most, self._limit - 1)
 
     def _prompt(self, messages: Messages, values: Mapping[str, Any]) -> tuple[bytes, str]:
         """The prompt, and the space that begins the answer. Raises DataError."""
@@ -110,7 +111,8 @@ class Answerer:
         ids = prompt_encoding.seen(self.model, prompt)
         stepper = _Stepper(self.model, self.sampler, self._between)
         stops = (*self.stops, self._end) if self._end else self.stops
-        generator = Generator(self.model, stepper, most=self.most, stops=stops)
+        most = self.most if self._limit is None else min(self.most, self._limit - len(self.model.form.begun(ids)))
+        generator = Generator(self.model, stepper, most=most, stops=stops)
         request = Request(stream, ids, lambda: self._states.after(ids), constraint, control=self.control())
         text = _GrowingText(joint)
         left_out = len(messages) - len(shown)

@@ -11,11 +11,12 @@ FREED = 4
 """A conversation that is too long is cut until this share of the room is free, so that the next turns fit too."""
 
 
-def fitted(messages: Messages, size: Size, most: int) -> Messages:
+def fitted(messages: Messages, size: Size, most: int, longest: int) -> Messages:
     """The messages, or those that are left where their prompt has more than `most` tokens.
 
     Whole exchanges are left out, oldest first, until a fourth of the room is free; an exchange begins with a user's
-    message. The system message and the last exchange stay. Raises DataError where these alone are too long.
+    message. The system message and the last exchange stay. Raises DataError where these alone have more than
+    `longest` tokens.
     """
     if size(messages) <= most:
         return messages
@@ -30,10 +31,10 @@ def fitted(messages: Messages, size: Size, most: int) -> Messages:
         else:
             low = middle + 1
     kept = [*system, *rest[begins[low] :]]
-    if low == len(begins) - 1 and (least := size(kept)) > most:
+    if low == len(begins) - 1 and (least := size(kept)) > longest:
         raise DataError(
-            f"{least} tokens of the last message{' and the system message' if system else ''} exceed the {most} "
+            f"{least} tokens of the last message{' and the system message' if system else ''} exceed the {longest} "
             "that the context leaves beside an answer",
-            hint="a shorter message, or a lower --max-tokens",
+            hint="a shorter message fits",
         )
     return kept

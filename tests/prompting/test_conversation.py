@@ -30,9 +30,10 @@ def test_whole_exchanges_are_left_out_oldest_first(lengths, system, most):
     last = [*head, messages[-1]]
     if size(last) > most:
         with pytest.raises(DataError, match=f"{size(last)} tokens of the last message"):
-            fitted(messages, size, most)
+            fitted(messages, size, most, most)
+        assert fitted(messages, size, most, size(last)) == last
         return
-    kept = fitted(messages, size, most)
+    kept = fitted(messages, size, most, most)
     assert size(kept) <= most
     assert kept[: len(head)] == head
     rest = kept[len(head) :]

@@ -60,6 +60,17 @@ def test_three_stages_are_measured(work, lmkit):
 
 
 @pytest.mark.slow
+def test_tuning_helps_on_unseen_instructions_and_alignment_raises_the_margin(work):
+    """Row H13, at the example's own size, some minutes on two cores: beyond the intervals."""
+    made("three-stages", work)
+    found = {(row["stage"], row["measure"]): row for row in rows(work / "out" / "0" / "table.tsv")}
+    before = found["base", "unseen"]
+    assert float(found["sft", "unseen"]["low"]) > float(before["high"] or before["value"])
+    assert float(found["dpo", "margin"]["low"]) > 0
+    assert float(found["dpo", "preferred"]["value"]) > float(found["sft", "preferred"]["value"])
+
+
+@pytest.mark.slow
 def test_verdicts_of_emergence_are_those_of_the_intervals(work):
     """Row H15."""
     made("emergence", work, "WIDTHS=16 24", "STEPS=5", "ITEMS=6")
