@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test slow check docs format bench dist matrix clean
+.PHONY: help demo test slow check docs format bench dist matrix faults clean
 
 help:
 	@echo "make demo    fit a 5-gram model, measure its perplexity, sample from it (base install only)"
@@ -13,6 +13,7 @@ help:
 	@echo "make docs    generate man pages and completions again"
 	@echo "make format  format the code"
 	@echo "make bench   measure speed; see benchmarks/README.md"
+	@echo "make faults  kill, damage, fill, starve and race commands, for an hour or so (SHARE=0.1: a tenth)"
 	@echo "make dist    build wheel and sdist, twice, and compare their bytes"
 	@echo "make matrix  install the wheel with every Python, pipx and uv found, and try each"
 
@@ -56,6 +57,10 @@ format: $(VENV)/tested
 
 bench: $(VENV)/base
 	$(BIN)/python benchmarks/ngram.py --help
+
+SHARE ?= 1
+faults: $(VENV)/tested
+	$(BIN)/python tests/faults/campaign.py --share $(SHARE) --keep build/faults
 
 dist: $(VENV)/tested
 	rm -rf dist build/again

@@ -1,15 +1,14 @@
 """`lmkit embed` beside transformers: sentences a CPU second, lines in file order and sorted by length.
 
-    python benchmarks/encoders.py FOLDER LINES [--number 400] [--precision bf16]
+    python benchmarks/encoders.py FOLDER LINES [--number 400] [--rounds 5] [--precision bf16]
 
-FOLDER is a BERT-like encoder as transformers saves it, such as all-MiniLM-L6-v2; LINES a text. Every way runs in a
-process of its own, in turn, twice; the better time counts, start-up and loading apart. Vectors are compared.
+FOLDER is a BERT-like encoder as transformers saves it, such as all-MiniLM-L6-v2; LINES a text. All ways run in one
+process, in turn, once to warm up and then `--rounds` times; the table has medians of CPU seconds, start-up, loading and
+tokenizing apart, and ratios to sorted batches. Vectors are compared.
 """
 
 import argparse
-import json
-import subprocess
-import sys
+import statistics
 import time
 
 BATCH = 32
@@ -36,7 +35,7 @@ def own(folder: str, lines: list[bytes], precision: str):
     return lambda: np.array(sentence_vectors(model, ids, ends, pooling)), len(ids) + 2 * len(lines)
 
 
-def theirs(folder: str, lines: list[bytes], in_order: bool):
+def theirs(folder: str, lines: list[bytes], *, in_order: bool):
     """The same by transformers: padded batches of BATCH lines."""
     import numpy as np
     import torch
@@ -66,51 +65,40 @@ def theirs(folder: str, lines: list[bytes], in_order: bool):
     return run, sum(map(len, encoded))
 
 
-def measure(way: str, folder: str, file: str, number: int) -> None:
-    lines = sentences(file, number)
-    run, tokens = (
-        theirs(folder, lines, way == "order") if way in ("order", "sorted") else own(folder, lines, way)
-    )  # fmt: skip
-    run()
-    begin = time.process_time()
-    vectors = run()
-    seconds = time.process_time() - begin
-    result = {"sentences": len(lines) / seconds, "tokens": tokens / seconds, "vectors": vectors.tolist()}
-    json.dump(result, sys.stdout)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
     parser.add_argument("lines")
     parser.add_argument("--number", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precision", choices=("fp32", "bf16"), action="append")
-    parser.add_argument("--way", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.way:
-        measure(asked.way, asked.folder, asked.lines, asked.number)
-        return
     import numpy as np
+    import torch
 
-    names = {
-        "order": "transformers, file order",
-        "sorted": "transformers, sorted",
-        "fp32": "lmkit",
-        "bf16": "lmkit, bf16",
+    torch.set_num_threads(asked.threads)
+    lines = sentences(asked.lines, asked.number)
+    ways = {
+        "transformers, sorted": theirs(asked.folder, lines, in_order=False),
+        "transformers, file order": theirs(asked.folder, lines, in_order=True),
     }
-    ways = ["order", "sorted", *(asked.precision or ["fp32"])]
-    best: dict[str, dict] = {}
-    for _ in range(2):
-        for way in ways:
-            command = [sys.executable, __file__, asked.folder, asked.lines, "--number", str(asked.number), "--way", way]
-            found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-            if way not in best or found["sentences"] > best[way]["sentences"]:
-                best[way] = found
-    print("way\tsentences/cpu-s\ttokens/cpu-s\tleast cosine with transformers")
-    reference = np.array(best["sorted"]["vectors"])
-    for way, found in best.items():
-        cosine = (np.array(found["vectors"]) * reference).sum(axis=1).min()
-        print(f"{names[way]}\t{found['sentences']:.1f}\t{found['tokens']:.0f}\t{cosine:.7f}")
+    for precision in asked.precision or ["fp32"]:
+        ways[f"lmkit, {precision}"] = own(asked.folder, lines, precision)
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    vectors = {name: run() for name, (run, _) in ways.items()}
+    for _ in range(asked.rounds):
+        for name, (run, _) in ways.items():
+            begin = time.process_time()
+            run()
+            seconds[name].append(time.process_time() - begin)
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    reference = "transformers, sorted"
+    print("way\tCPU s\tsentences/cpu-s\ttokens/cpu-s\tratio\tleast cosine with transformers")
+    for name, (_, tokens) in ways.items():
+        cosine = (np.array(vectors[name]) * vectors[reference]).sum(axis=1).min()
+        took, ratio = medians[name], medians[reference] / medians[name]
+        print(f"{name}\t{took:.2f}\t{len(lines) / took:.1f}\t{tokens / took:.0f}\t{ratio:.2f}\t{cosine:.7f}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ _lmkit() {
     case $command in
         '')
             options='-V --version -h --help'
-            operand='ppl score next sample chat fill predict embed attention entropy compress decompress info convert completion man help version ngram bpe w2v train finetune prompt eval data scaling calc'
+            operand='ppl score next sample chat fill predict embed attention entropy compress decompress info report convert completion man help version ngram bpe w2v train finetune prompt eval data scaling calc'
             ;;
         'ngram')
             options='-h --help'
@@ -265,7 +265,7 @@ _lmkit() {
                 --text) value='FILES' ;;
                 --layer) value=' ' ;;
                 --head) value=' ' ;;
-                --kind) value='causal full prefix' ;;
+                --kind) value='causal full prefix cross' ;;
                 -n | --number) value=' ' ;;
                 --prefix) value=' ' ;;
                 --target) value='FILES' ;;
@@ -275,7 +275,7 @@ _lmkit() {
             esac
             ;;
         'entropy')
-            options='--text --probs --counts --joint --normalize --input --field --encoding-errors --unit-of --order -m --model --against --add --compare --correction --window --step --unit --memory --temp-dir --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--text --probs --counts --joint --normalize --input --field --encoding-errors --unit-of --order -m --model --against --add --compare --correction --window --step --unit --memory --temp-dir --plot --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --text) value='FILES' ;;
@@ -295,6 +295,7 @@ _lmkit() {
                 --unit) value='bits nats hartleys' ;;
                 --memory) value='FILES' ;;
                 --temp-dir) value='FILES' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -318,12 +319,22 @@ _lmkit() {
             esac
             ;;
         'info')
-            options='-m --model --tensors --gradients --text --distance --verify --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --tensors --gradients --text --distance --verify --plot --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --text) value='FILES' ;;
                 --distance) value=' ' ;;
+                --plot) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'report')
+            options='--title -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --title) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -468,7 +479,7 @@ _lmkit() {
             esac
             ;;
         'ngram coverage')
-            options='--max-order --tokens --input --field --encoding-errors --threads --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--max-order --tokens --input --field --encoding-errors --threads --plot --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --max-order) value=' ' ;;
@@ -477,6 +488,7 @@ _lmkit() {
                 --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
                 --threads) value=' ' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -505,7 +517,7 @@ _lmkit() {
             operand='FILES'
             case $previous in
                 --vocab-size) value=' ' ;;
-                --algorithm) value='bpe wordpiece' ;;
+                --algorithm) value='bpe wordpiece unigram' ;;
                 --level) value='byte char' ;;
                 --pattern) value='gpt2 gpt4 whitespace none' ;;
                 --normalize) value='FILES' ;;
@@ -550,13 +562,14 @@ _lmkit() {
             esac
             ;;
         'bpe stats')
-            options='-m --model --input --field --encoding-errors --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --input --field --encoding-errors --plot --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --input) value='auto text tsv csv jsonl parquet' ;;
                 --field) value='FILES' ;;
                 --encoding-errors) value='strict replace' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
@@ -831,7 +844,7 @@ _lmkit() {
             esac
             ;;
         'train transformer')
-            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --preset --context --layers --width --heads --kv-heads --hidden --positions --norm --normalisation --activation --biases --query-key-norm --no-query-key-norm --tied --untied --residual --no-residual --prefix-lm --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -1328,7 +1341,7 @@ _lmkit() {
             esac
             ;;
         'prompt ablate')
-            options='-m --model --window --input --shots-input --input-field --output-field --encoding-errors --labels -k --shots --seeds --instruction --sep --example-sep --candidates --norm --domain --content-free --resamples --level --seed --items --json -o --output --cache --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --window --input --shots-input --input-field --output-field --encoding-errors --labels -k --shots --seeds --instruction --sep --example-sep --candidates --norm --domain --content-free --resamples --level --seed --items --plot --json -o --output --cache --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1351,6 +1364,7 @@ _lmkit() {
                 --level) value=' ' ;;
                 --seed) value=' ' ;;
                 --items) value='FILES' ;;
+                --plot) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 --cache) value='FILES' ;;
                 --threads) value=' ' ;;
@@ -1655,7 +1669,7 @@ _lmkit() {
             options='--style --task --templates --against --allow-overlap --sep --input --columns --seed -b --bare --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --style) value='instruct t5 t0 gpt1 bert concat' ;;
+                --style) value='instruct chat t5 t0 gpt1 bert concat' ;;
                 --task) value='FILES' ;;
                 --templates) value='FILES' ;;
                 --against) value='FILES' ;;

@@ -433,11 +433,18 @@ class ConditionalModel(SupportsBatching, StoredModel, Protocol):
     def source_tokenizer(self) -> Tokenizer:
         """The tokenizer of sources."""
 
+    @property
+    def target_limit(self) -> int | None:
+        """See `EncoderDecoder.target_limit`."""
+
     def source_ids(self, text: bytes, *, window: bool = False) -> I32:
         """See `EncoderDecoder.source_ids`."""
 
     def for_source(self, source: I32) -> "ConditionalModel":
         """The language model of targets of another source."""
+
+    def for_sources(self, sources: Sequence[I32]) -> "Sequence[ConditionalModel]":
+        """The same of several, whose encoder runs once for all of them."""
 
 
 class EncoderDecoder(Protocol):
@@ -515,11 +522,22 @@ class HasHiddenStates(LanguageModel, Protocol):
         """What the next token is predicted from, (D,); after a token it is that token's of `HasEmbeddings.vectors`."""
 
 
+class AttentionParts(NamedTuple):
+    """Attention of one sequence of M inputs: weights (layers, heads, M, M), and what they are made of.
+
+    `queries` and `keys`, (layers, heads, M, E), are scaled and turned: their products are the scores, before masks.
+    """
+
+    weights: F32
+    queries: F32
+    keys: F32
+
+
 class HasAttention(LanguageModel, Protocol):
     """A LanguageModel that says what each token of a sequence takes from each."""
 
-    def attention(self, ids: I32) -> F32:
-        """Weights, (N,) to (layers, heads, M, M), of its M inputs: the ids, behind a start token if it has one."""
+    def attention(self, ids: I32) -> AttentionParts:
+        """Attention of its inputs: the ids, (N,), behind a start token if it has one."""
 
 
 class Explains(LanguageModel, Protocol):

@@ -51,6 +51,11 @@ SEQ2SEQ: Mapping[str, Family] = {
         "lmkit.inference.seq2seq_transformer:Seq2SeqTransformerModel",
         "lmkit.nn.seq2seq_transformer:Seq2SeqTransformerNetwork",
     ),
+    "prefix-lm": Family(
+        "lmkit.architectures.prefix_lm:PrefixLMConfig",
+        "lmkit.inference.prefix_lm:PrefixLMModel",
+        "lmkit.nn.prefix_lm:PrefixLMNetwork",
+    ),
 }
 """Encoder-decoders: language models only once a source is given."""
 NETWORKS: Mapping[str, Family] = {**FAMILIES, "encoder": ENCODER, **SEQ2SEQ}

@@ -257,6 +257,11 @@ class ConditionalModel:
         return self.model.source_tokenizer
 
     @property
+    def target_limit(self) -> int | None:
+        """See `EncoderDecoder.target_limit`."""
+        return self.model.target_limit
+
+    @property
     def signature(self) -> Mapping[str, str]:
         """See `LanguageModel.signature`."""
         return self.model.signature
@@ -268,6 +273,10 @@ class ConditionalModel:
     def for_source(self, source: I32) -> "ConditionalModel":
         """See `protocols.ConditionalModel.for_source`."""
         return self.model.given(source)
+
+    def for_sources(self, sources: Sequence[I32]) -> list["ConditionalModel"]:
+        """See `protocols.ConditionalModel.for_sources`."""
+        return self.model.given_many(sources)
 
     def start(self) -> State:
         """See `LanguageModel.start`."""

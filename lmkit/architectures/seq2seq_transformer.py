@@ -160,6 +160,13 @@ class Seq2SeqTransformerConfig(Seq2SeqConfig):
         own: Shapes = {f"{name}.weight": (self.width,)}
         return own | ({f"{name}.bias": (self.width,)} if self.normalisation == "layernorm" else {})
 
+    @property
+    def forward_flops(self) -> int:
+        """See `ModelConfig.forward_flops`: of a token of a target and one of its source; shared stacks run twice."""
+        shapes = self.body_shapes()
+        again = [name for name in self.matrices() if self.shared_stacks and name.startswith("encoder.")]
+        return super().forward_flops + 2 * sum(math.prod(shapes[name]) for name in again)
+
     def matrices(self) -> list[str]:
         """See `ModelConfig.matrices`."""
         return [name for name in self.body_shapes() if name.endswith("_proj.weight")]

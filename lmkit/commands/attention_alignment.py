@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Run
+from lmkit.commands.records.corpora import number_of
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.figures import charts, files
@@ -83,9 +84,8 @@ def _chosen(found: "Alignment", shown: Shown) -> tuple[int, str]:
     layer = layers - 1 if shown.layer is None else shown.layer
     if layer >= layers or (shown.head or 0) >= heads:
         raise UsageError(f"the model has {layers} layers of {heads} heads to its source, counted from 0")
-    of = f"layer {layer} of 0 to {layers - 1}, " if layers > 1 else ""
-    head = f"head {shown.head}" if shown.head is not None else "its head" if heads == 1 else f"mean of {heads} heads"
-    return layer, f"alignment: {of}{head}; rows are target tokens, columns source tokens"
+    head = f"mean of {number_of(heads, 'head')}" if shown.head is None else f"head {shown.head}"
+    return layer, f"alignment of layer {layer}, {head}; rows are target tokens, columns source tokens"
 
 
 def _draw(out: outputs.Output, found: "Alignment", weights: Any) -> None:

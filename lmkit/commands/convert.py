@@ -52,11 +52,11 @@ def convert(
     """Convert checkpoints to and from other tools' formats.
 
     Hugging Face folders (GPT-2, Llama, Mistral, Qwen2, Qwen3 and models of their shape, such as SmolLM; encoders:
-    BERT, DistilBERT, RoBERTa, XLM-R, ELECTRA, ModernBERT, MiniLM; safetensors, also sharded) become checkpoints;
-    commands also read the folders directly. A transformer or encoder becomes a folder, new or empty, that
-    transformers loads without remote code; architectures that transformers lacks are refused. GGUF files of Llama
-    and Qwen models, quantized or not, become float32 checkpoints (extra `gguf`). Pickled weights are refused,
-    because loading them can run code.
+    BERT, DistilBERT, RoBERTa, XLM-R, ELECTRA, ModernBERT, MiniLM; encoder-decoders: T5, mT5, MarianMT, BART;
+    safetensors, also sharded) become checkpoints; commands also read the folders directly. A transformer, encoder or
+    encoder-decoder becomes a folder, new or empty, that transformers loads without remote code; architectures that
+    transformers lacks are refused. GGUF files of Llama and Qwen models, quantized or not, become float32 checkpoints
+    (extra `gguf`). Pickled weights are refused, because loading them can run code.
 
     LoRA adapters convert to and from folders of peft, with --base. N-gram models convert to and from ARPA,
     tokenizers to and from tokenizer.json, word vectors to and from word2vec and GloVe, as with `import` and
@@ -220,12 +220,15 @@ def _records(files: Mapping[str, memoryview]) -> Iterator[dict[str, Any]]:
 def _write_folder(weights: Any, name: str, output: str | None) -> None:
     from lmkit.architectures.encoder_model import LoadedEncoder
     from lmkit.architectures.fine_tuned import FineTunedWeights
-    from lmkit.architectures.huggingface import encoder_export, export
+    from lmkit.architectures.huggingface import encoder_export, export, seq2seq_export
+    from lmkit.architectures.seq2seq_model import LoadedSeq2Seq
 
     if output in (None, streams.STDIN):
         raise UsageError("a folder is several files", hint="name a new one with -o")
     with opening.error_context(name):
-        if isinstance(weights, FineTunedWeights):
+        if isinstance(weights, LoadedSeq2Seq):
+            files = seq2seq_export.write(weights)
+        elif isinstance(weights, FineTunedWeights):
             files = encoder_export.write_fine_tuned(weights)
         else:
             files = (encoder_export if isinstance(weights, LoadedEncoder) else export).write(weights)

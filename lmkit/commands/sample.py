@@ -95,6 +95,7 @@ def sample(
         opening.check_single_stdin(name, *(files or []), constraints.file, drafts.draft)
         if plan is None and number == 1 and not any(sampling.drawing().values()):
             asked = replace(asked, sampling=replace(asked.sampling, greedy=True))
+        asked = replace(asked, max_tokens=min(asked.max_tokens, opened.target_limit or asked.max_tokens))
 
     from lmkit.commands.generation import requests, writers
     from lmkit.generation.constraint_report import ConstraintReport

@@ -10,8 +10,8 @@ import numpy as np
 from lmkit.errors import DataError
 from lmkit.protocols import F32, I32, EncoderDecoder, Tokenizer
 
-LONGEST = 1000
-"""Tokens of a target that is generated, where the model has no limit."""
+LEAST, TIMES = 20, 3
+"""A target that is generated has at most TIMES as many tokens as its source, and LEAST more."""
 
 
 class Alignment(NamedTuple):
@@ -51,7 +51,8 @@ def _greedy(model: EncoderDecoder, source: I32) -> I32:
     """Return the most probable token at each step up to the end."""
     writer = model.given(source)
     state, made = writer.start(), list[int]()
-    while len(made) < min(LONGEST, model.target_limit or LONGEST):
+    most = LEAST + TIMES * len(source)
+    while len(made) < (most if model.target_limit is None else min(most, model.target_limit)):
         made.append(int(np.argmax(writer.next(state))))
         if made[-1] == model.form.newline_id:
             break

@@ -42,14 +42,17 @@ def attend(scores: Floats, values: Floats, mask: Bool | None = None) -> tuple[Fl
     return cast(Floats, weights @ values), weights
 
 
-MASKS = ("causal", "full", "prefix")
+MASKS = ("causal", "full", "prefix", "cross")
 
 
 def mask(kind: str, size: int, prefix: int = 0) -> Bool:
     """Which of `size` keys each of as many queries may see, (T, T), by one of MASKS.
 
-    `causal`: itself and those before it; `full`: all; `prefix`: the first `prefix` ones too.
+    `causal`: itself and those before it; `full`: all; `prefix`: the first `prefix` ones too; `cross`: all of a source
+    of `prefix` tokens, (T, prefix).
     """
+    if kind == "cross":
+        return np.ones((size, prefix), dtype=np.bool_)
     if kind == "full":
         return np.ones((size, size), dtype=np.bool_)
     allowed = causal(size, size)

@@ -29,6 +29,12 @@ class Seq2SeqTransformerModel(EncoderDecoderBase):
         self._prefix = np.array([self.form.start, *weights.source_form.target], dtype=np.int32)
         self.tolerance = tolerance(settings.layers + settings.decoder_layers, settings.width)
 
+    @property
+    def target_limit(self) -> int | None:
+        """See `EncoderDecoder.target_limit`; tokens that are given of each target take positions too."""
+        limit = self.settings.target_limit
+        return None if limit is None else limit + 1 - len(self._prefix)
+
     def encode(self, sources: Sequence[I32]) -> list[Memory]:
         """See `EncoderDecoderBase.encode`: each is run alone, as sums of matrix products depend on what is beside."""
         return [self._decoder.memories([source])[0] for source in sources]

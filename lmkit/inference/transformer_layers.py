@@ -17,7 +17,7 @@ from lmkit.architectures.transformer import TransformerConfig
 from lmkit.inference import functional, thread_pool
 from lmkit.inference.kv_cache import CAPACITY, Cache, RowCache
 from lmkit.inference.linear import FusedLinear, LMHead
-from lmkit.protocols import F32, I32, I64, Bool
+from lmkit.protocols import F32, I32, I64, AttentionParts, Bool
 
 QUERIES = 128  # queries whose scores are worked out at once
 FEW = 1 << 12  # positions whose tables are made at first
@@ -186,13 +186,16 @@ class Decoder:
         with np.errstate(all="ignore"):
             return self._run(ids, slice(ids.shape[-1]), ids.shape[-1], attend)
 
-    def weights(self, ids: I32) -> F32:
-        """What attention gives each token of a window from each, (T,) to (layers, H, T, T)."""
+    def attention(self, ids: I32) -> AttentionParts:
+        """What attention gives each token of a window from each, (T,)."""
         settings, length = self._settings, len(ids)
         shared = settings.kv_heads
         found = np.empty((settings.layers, settings.heads, length, length), dtype=np.float32)
+        sides = np.empty((2, settings.layers, settings.heads, length, settings.head_width), dtype=np.float32)
 
         def attend(layer: int, queries: F32, keys: F32, values: F32) -> F32:
+            sides[0, layer] = np.swapaxes(queries, 0, 1) * self._scale
+            sides[1, layer] = np.repeat(np.swapaxes(keys, 0, 1), settings.heads // shared, axis=0)
             grouped = np.moveaxis(queries.reshape(length, shared, -1, settings.head_width), 0, -2)
             keys, values = np.swapaxes(keys, 0, 1)[:, None], np.swapaxes(values, 0, 1)[:, None]
             mask = functional.causal(length, length)
@@ -202,10 +205,13 @@ class Decoder:
 
         with np.errstate(over="ignore", invalid="ignore"):
             self._run(ids, slice(length), length, attend)
-        return found
+        return AttentionParts(found, *sides)
 
-    def extend(self, cache: Cache, ids: I32) -> F32:
-        """What the head multiplies behind each of ids, (T,) to (T, D); their keys and values go into the cache."""
+    def extend(self, cache: Cache, ids: I32, *, both_ways: bool = False) -> F32:
+        """What the head multiplies behind each of ids, (T,) to (T, D); their keys and values go into the cache.
+
+        `both_ways`: each of them sees all of them, not only those before it.
+        """
         begin, end = cache.filled, cache.filled + len(ids)
         cache.reserve(end)
         cache.tokens[begin:end] = ids
@@ -216,7 +222,7 @@ class Decoder:
         def attend(layer: int, queries: F32, keys: F32, values: F32) -> F32:
             all_keys[layer, :, begin:] = np.swapaxes(keys, 0, 1)
             all_values[layer, :, begin:] = np.swapaxes(values, 0, 1)
-            return self._attend(queries, all_keys[layer], all_values[layer])
+            return self._attend(queries, all_keys[layer], all_values[layer], both_ways=both_ways)
 
         def attend_once(layer: int, queries: Any, keys: Any, values: Any) -> Any:
             all_keys[layer, :, begin] = keys
@@ -301,10 +307,12 @@ class Decoder:
         with np.errstate(all="ignore"):
             self._run(ids, slice(length), length, attend)
 
-    def _attend(self, queries: Any, keys: Any, values: Any, mask: Bool | None = None) -> F32:
+    def _attend(
+        self, queries: Any, keys: Any, values: Any, mask: Bool | None = None, *, both_ways: bool = False
+    ) -> F32:
         """Attention of the last T tokens in parts: (..., T, H, E) over (..., G, S, E) to (..., T, H E).
 
-        Each sees the positions before it, or what a mask says, (T, S).
+        Each sees the positions before it, or what a mask says, (T, S), or with `both_ways` all.
         """
         *leading, length, heads, width = queries.shape
         shared, seen = keys.shape[-3], keys.shape[-2]
@@ -313,8 +321,10 @@ class Decoder:
         keys, values = keys[..., None, :, :], values[..., None, :, :]
         for begin in range(0, length, QUERIES):
             end = min(begin + QUERIES, length)
-            until = seen - length + end
-            visible = functional.causal(end - begin, until) if mask is None else mask[begin:end, :until]
+            until = seen if both_ways else seen - length + end
+            visible = None if both_ways else functional.causal(end - begin, until)
+            if mask is not None:
+                visible = mask[begin:end, :until]
             found, _ = functional.attention(
                 grouped[..., begin:end, :], keys[..., :until, :], values[..., :until, :], float(self._scale), visible
             )

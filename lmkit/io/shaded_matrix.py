@@ -6,6 +6,7 @@ from lmkit.io.tables import cell_width
 from lmkit.io.terminal import visible
 
 SHADES = " ░▒▓█"
+FAINT = 0.05
 CELL = 2
 LABEL = 20
 """Columns of a row's name at most."""
@@ -32,7 +33,8 @@ def shaded(
 
 
 def _shade(value: float) -> str:
-    return SHADES[min(len(SHADES) - 1, max(0, int(value * len(SHADES))))]
+    """The nearest shade; all that is not faint has one."""
+    return SHADES[min(len(SHADES) - 1, max(value >= FAINT, round(value * (len(SHADES) - 1))))]
 
 
 def _cut(name: str, width: int) -> str:

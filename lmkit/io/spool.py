@@ -5,7 +5,7 @@ from typing import NamedTuple
 from weakref import finalize
 
 from lmkit.errors import OutputError
-from lmkit.io.temp_storage import Disk
+from lmkit.io.temp_storage import Disk, discard
 
 
 class _Span(NamedTuple):
@@ -21,7 +21,7 @@ class Spool:
     def __init__(self, disk: Disk, buffer: int = 1 << 20) -> None:
         self._disk = disk
         self._file = disk.file(buffer)
-        finalize(self, self._file.close)  # reading may stop early, with no place to do so
+        finalize(self, discard, self._file)  # reading may stop early, with no place to do so
         self._spans: list[_Span] = []
 
     def add(self, lines: Sequence[bytes]) -> None:

@@ -3,6 +3,7 @@
 import mmap
 import os
 import tempfile
+from contextlib import suppress
 from typing import IO, Any
 from weakref import finalize
 
@@ -43,6 +44,12 @@ def free_memory() -> int:
     return max(256 << 20, min(free))
 
 
+def discard(file: IO[bytes]) -> None:
+    """Closes a temporary file that is no longer read; a full disk can't take what its buffer still holds."""
+    with suppress(OSError):
+        file.close()
+
+
 class _FileWriter:
     """An array written to a nameless file and then mapped."""
 
@@ -50,7 +57,7 @@ class _FileWriter:
         self._disk = disk
         self._dtype = np.dtype(dtype)
         self._file: IO[bytes] = disk.file()
-        finalize(self, self._file.close)  # an error may leave an array unfinished
+        finalize(self, discard, self._file)  # an error may leave an array unfinished
         self._length = 0
 
     def append(self, values: Array) -> None:
@@ -64,7 +71,7 @@ class _FileWriter:
         try:
             self._file.flush()
         except OSError as error:
-            raise OutputError(f"{self._disk.folder}: {error.strerror}") from None
+            raise self._disk.error(error) from None
         if not self._length:
             self._file.close()
             return np.zeros(0, dtype=self._dtype)

@@ -20,7 +20,7 @@ from torch.nn import functional
 from lmkit.architectures.encoder import GATED, EncoderConfig
 from lmkit.architectures.positions import rotary_table
 from lmkit.nn.network import Network, ParameterSlice, State, normal, uniform
-from lmkit.nn.transformer import turned
+from lmkit.nn.written_gradients import RMSNorm, rms_norm, turned
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
@@ -102,8 +102,8 @@ class EncoderAttention(nn.Module):
         self.qkv_proj = Product(settings.width, 3 * settings.width, bias=settings.bias)  # one product for all three
         self.o_proj = Product(settings.width, settings.width, bias=settings.bias)
         if settings.query_key_norm:
-            self.q_norm = nn.RMSNorm(settings.head_width, eps=settings.norm_epsilon)
-            self.k_norm = nn.RMSNorm(settings.head_width, eps=settings.norm_epsilon)
+            self.q_norm = RMSNorm(settings.head_width, eps=settings.norm_epsilon)
+            self.k_norm = RMSNorm(settings.head_width, eps=settings.norm_epsilon)
 
     def forward(self, x: Tensor, runs: Runs, turns: tuple[Tensor, Tensor] | None) -> Tensor:
         """From (N, D) to (N, D); `turns` are the cosines and sines of rotary positions, (N, 1, W)."""
@@ -112,7 +112,7 @@ class EncoderAttention(nn.Module):
         qk, v = qkv.split((2 * heads, heads), dim=1)
         if self.settings.query_key_norm:
             scales = torch.cat((self.q_norm.weight.expand(heads, width), self.k_norm.weight.expand(heads, width)))
-            qk = functional.rms_norm(qk, (width,), eps=self.settings.norm_epsilon) * scales
+            qk = rms_norm(qk, scales, self.settings.norm_epsilon)
         if turns is not None:
             qk = turned(qk, *turns)
         qk = qk.to(v.dtype)
@@ -162,7 +162,7 @@ class EncoderFeedForward(nn.Module):
 
 def _norm(settings: EncoderConfig, width: int) -> nn.Module:
     if settings.normalisation == "rmsnorm":
-        return nn.RMSNorm(width, eps=settings.norm_epsilon)
+        return RMSNorm(width, eps=settings.norm_epsilon)
     return nn.LayerNorm(width, eps=settings.norm_epsilon, bias=settings.norm_bias)
 
 
@@ -296,7 +296,7 @@ class EncoderNetwork(Network):
         """See `Network.compile_parts`: the layers, but for what depends on the lengths of sequences."""
         for block in self.layers:
             assert isinstance(block, EncoderBlock)
-            block.self_attn.mixed = torch.compiler.disable(block.self_attn.mixed)  # type: ignore[method-assign]
+            block.self_attn.mixed = torch.compiler.disable(block.self_attn.mixed)  # type: ignore[method-assign, no-untyped-call]
             block.compile(**options)
         return True
 

@@ -4,6 +4,7 @@ B rows, T time, S places, L layers, K heads of keys and values, W head width.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,6 +14,16 @@ from lmkit.architectures.transformer import TransformerConfig
 UpdateKV = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 """From new keys and values, (B, K, T, W), to all, (B, K, S, W), and which of them each may see, (B, 1, T, S)."""
 CAPACITY = 64  # places at first
+
+
+class AttentionContext(Protocol):
+    """What tokens see beside themselves and where they are: `begin` is asked once for all layers."""
+
+    def begin(self, time: int) -> Tensor:
+        """Return the places of T more tokens of each row, (B, T)."""
+
+    def of_layer(self, number: int) -> UpdateKV:
+        """Return how a layer's keys and values become those that are seen."""
 
 
 class KVCache:

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from lmkit.architectures.positions import rotary, sinusoidal
 from lmkit.architectures.transformer import TransformerConfig
-from lmkit.nn.kv_cache import KVCache, UpdateKV
+from lmkit.nn.kv_cache import AttentionContext, UpdateKV
 from lmkit.nn.network import Network, ParameterSlice, State, normal, uniform
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -218,7 +218,7 @@ class TransformerNetwork(Network):
         else:
             uniform(tensor, generator, math.sqrt(3.0 / tensor.shape[1]))
 
-    def forward(self, ids: Tensor, state: KVCache | None = None) -> tuple[Tensor, State]:
+    def forward(self, ids: Tensor, state: AttentionContext | None = None) -> tuple[Tensor, State]:
         """See `Network.forward`; no place may be beyond the context. The state is changed in place."""
         time = ids.shape[1]
         places: Any = slice(0, time) if state is None else state.begin(time)

@@ -12,7 +12,7 @@ BLOCK, CROSS = 4 * WIDTH**2 + 2 * WIDTH * HIDDEN, 4 * WIDTH**2
 
 
 class Variant(NamedTuple):
-    """Layers of encoder and decoder, whether they share their weights, and what each token sees."""
+    """Layers of encoder and decoder, whether they share weights, and masks: of the encoder, decoder, and between."""
 
     encoder: int
     decoder: int
@@ -21,9 +21,9 @@ class Variant(NamedTuple):
 
 
 VARIANTS = {
-    "encoder-decoder": Variant(LAYERS, LAYERS, "full, then causal"),
-    "shared": Variant(LAYERS, LAYERS, "full, then causal", shared=True),
-    "six-layer": Variant(LAYERS // 2, LAYERS // 2, "full, then causal"),
+    "encoder-decoder": Variant(LAYERS, LAYERS, "full, causal, cross"),
+    "shared": Variant(LAYERS, LAYERS, "full, causal, cross", shared=True),
+    "six-layer": Variant(LAYERS // 2, LAYERS // 2, "full, causal, cross"),
     "lm": Variant(0, LAYERS, "causal"),
     "prefix-lm": Variant(0, LAYERS, "prefix"),
 }

@@ -59,5 +59,21 @@ def test_careless_use(lmkit, fails, model, shelf, write):
     write("ngram.lm", shelf["witten-bell-3.lm"].read_bytes())
     assert "a model of kind ngram reads no source" in fails(4, "attention", "-m", "ngram.lm", *PAIR).stderr
     assert "counted from 0" in fails(2, "attention", "-m", model, *PAIR, "--layer", 1).stderr
-    assert "need --align" in fails(2, "attention", "-m", model, "--text", "a", "--target", "b").stderr
+    assert "hint: --align prints" in fails(4, "attention", "-m", model, "--text", "a").stderr
+    assert "needs --align" in fails(2, "attention", "-m", model, "--text", "a", "--target", "b").stderr
     assert "no text" in fails(2, "attention", "-m", model, "--align").stderr
+
+
+@pytest.mark.slow
+def test_the_alignment_of_a_copy_is_the_diagonal(lmkit, write):
+    letters = np.random.default_rng(0)
+    words = ["".join(letters.choice(list("abcdefghijklmnopqrstuvwxyz"), letters.integers(2, 21))) for _ in range(6040)]
+    write("copy.tsv", "".join(f"{word}\t{word}\n" for word in words[40:]).encode())
+    small = ["--threads", 1, "--tokens", "char", "--width", 96, "--batch-tokens", 1000, "--steps", 1000]
+    assert lmkit("train", "seq2seq", *small, "copy.tsv", "-o", "copy.lm").status == 0
+    hits = []
+    for word in words[:40]:
+        (record,) = lmkit("attention", "-m", "copy.lm", "--align", "--text", word, "--target", word, "--json").records
+        best = np.argmax(record["weights"], axis=1)[:-1]
+        hits += (best == np.arange(len(word))).tolist()
+    assert np.mean(hits) >= 0.95

@@ -72,3 +72,15 @@ def test_folders_for_arrays(tmp_path, monkeypatch, write):
     for folder in ("none", str(write("file", b""))):
         with pytest.raises(UsageError, match="--temp-dir"):
             temp_storage.Disk(folder)
+
+
+@pytest.mark.parametrize("command", ["bpe encode -m bpe.lm --as npy", "data dedup --near 0.8"])
+def test_a_full_disk_is_one_line(command, shell, write, lmkit):
+    """A limit on the size of files stands in for it."""
+    write("text.txt", b"".join(b"line %d of a text\n" % number for number in range(2000)))
+    assert lmkit("bpe", "train", "--vocab-size", "270", "text.txt", "-o", "bpe.lm", "-q").status == 0
+    done = shell(f"trap '' XFSZ; ulimit -f 2; PYTHONDONTWRITEBYTECODE=1 lmkit {command} text.txt -o out")
+    assert done.status == 74
+    assert [line for line in done.stderr.splitlines() if not line.startswith("  hint: ")] == [
+        f"lmkit {' '.join(command.split()[:2])}: {os.environ['TMPDIR']}: File too large"
+    ]

@@ -129,7 +129,7 @@ def has_examples_that_exist(text):
         for part in re.split(r"[|;]", line):
             words = shlex.split(part)
             if "lmkit" not in words:
-                assert words[0] in ("echo", "printf", "ls", "sort", "xargs"), part
+                assert words[0] in ("echo", "printf", "ls", "sort", "xargs", "head"), part
                 continue
             words = words[words.index("lmkit") + 1 :]
             command = command_table.typed_command(words)
@@ -170,6 +170,7 @@ REDEFINED = {
     "--input": "how texts are stored; records with prompts, or lines; items of which prompts are made",
     "--joint": "a matrix of two symbols; what stands before an answer",
     "--label-smoothing": "over tokens; over labels",
+    "--l2": "of a bag, chosen on validation; of a linear tagger",
     "--kind": "of attention masks; of noise",
     "--language": "of prompts; of texts to keep",
     "--level": "what merges start from; how much of the resamples an interval holds",
@@ -200,7 +201,8 @@ REDEFINED = {
     "--select-by": "loss or accuracy; the metrics of a task",
     "--shots": "examples in a prompt; numbers of them to compare",
     "--strict": "about marks of a template; about words of a verbalizer",
-    "--task": "of a test set of vectors; of a format of prompts",
+    "--target": "a text to align; a file of targets",
+    "--task": "of a test set of vectors; of a format of prompts; of a recurrent model",
     "--temperature": "of tokens; of weights",
     "--template": "of items; of conversations",
     "--templates": "to compare; by task",
@@ -209,6 +211,7 @@ REDEFINED = {
     "--threshold": "of relative entropy; of a rule",
     "--tokens": "what tokens are; how many a mixture has",
     "--top": "tokens to show; words to show",
+    "--truncate": "lines for an encoder; conversations",
     "--unit": "of information; of what is compared",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--valid": "a text; examples",
@@ -302,11 +305,13 @@ def value(option, number, name):
     if option.metavar == "json|csv":
         return "csv"
     if name.startswith("eval"):
-        fixed["--level"] = "0.25"
+        fixed |= {"--level": "0.25", "--rule": "gold"}
+    if name == "eval wins":
+        fixed["--norm"] = "bytes"
     if name == "train encoder":
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name == "train seq2seq":
-        fixed |= {"--arch": "transformer", "--attention": "concat", "--attn-timing": "prev"}
+        fixed |= {"--arch": "transformer", "--attention": "concat", "--attn-timing": "prev", "--preset": "marian"}
     if name.startswith("data"):
         fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test", "--mean-length": "7"}
         fixed.pop("--language")
@@ -316,6 +321,8 @@ def value(option, number, name):
         fixed |= {"--format": "glove", "--method": "cosmul", "--which": "both"}
     if name.startswith("finetune"):
         fixed |= {"--class-weights": "balanced", "--pooling": "mean", "--scheme": "bioes"}
+    if name in ("finetune instruct", "finetune prefer"):
+        fixed["--truncate"] = "start"
     if name == "finetune regress":
         fixed["--select-by"] = "pearson"
     if name in ("predict", "embed"):

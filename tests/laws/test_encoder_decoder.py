@@ -13,7 +13,8 @@ LAWS = (
     "old_states_stay_good", "equal_histories_give_equal_states", "hardly_any_temperature_is_greedy",
     "samples_do_not_depend_on_what_else_is_drawn", "what_is_drawn_costs_what_the_model_says",
 )  # fmt: skip
-MODELS = {"rnn": lambda: tiny_seq2seq.tiny_rnn("general"), "rnn-fixed": lambda: tiny_seq2seq.tiny_rnn("context")}
+MODELS = {"rnn": lambda: tiny_seq2seq.tiny_rnn("general"), "rnn-fixed": lambda: tiny_seq2seq.tiny_rnn("context"),
+          "prefix-lm": tiny_seq2seq.tiny_prefix_lm}  # fmt: skip
 
 OF_LANGUAGE_MODELS = runpy.run_path(str(Path(__file__).with_name("test_language_model.py")))
 
@@ -22,7 +23,7 @@ OF_LANGUAGE_MODELS = runpy.run_path(str(Path(__file__).with_name("test_language_
 def given(request):
     """The language model of targets of a source."""
     model = MODELS[request.param]()
-    return model.given(model.source_ids(b"la bruja verde"))
+    return model.given(model.source_ids(model.source_tokenizer.decode([3, 4, 5])))
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -33,6 +34,6 @@ def test_law(law, given):
 
 
 def test_the_source_counts(given):
-    other = given.for_source(given.source_ids(b"no dio"))
+    other = given.for_source(given.source_ids(given.model.source_tokenizer.decode([6, 7])))
     assert other.next(other.start()).tolist() != given.next(given.start()).tolist()
     assert given.for_source(given.source).next(given.start()).tolist() == given.next(given.start()).tolist()

@@ -1,22 +1,83 @@
-"""An experiment of examples/, run as a user would."""
+"""Experiments of examples/, run as a user would; those that train are small here."""
 
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
+
+import pytest
+
+from lmkit import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_one_checkpoint_is_judged_by_perplexity_and_at_a_task(work):
-    """Row A20."""
+def made(name, work, *variables):
+    """Runs an example of this lmkit into the folder `out`."""
     make = shutil.which("make")
     assert make is not None, "examples are driven by make"
-    command = [make, "-f", ROOT / "examples" / "evaluation.mk", f"LMKIT={sys.executable} -m lmkit", f"OUT={work}/out"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    own = [f"LMKIT={sys.executable} -m lmkit", f"PYTHON={sys.executable}", f"OUT={work}/out", *variables]
+    done = subprocess.run(
+        [make, "-f", ROOT / "examples" / f"{name}.mk", *own], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def rows(path):
+    header, *lines = [line.split("\t") for line in path.read_text().splitlines()]
+    return [dict(zip(header, line, strict=True)) for line in lines]
+
+
+def test_one_checkpoint_is_judged_by_perplexity_and_at_a_task(work):
+    """Row A20."""
+    done = made("evaluation", work)
+    assert done.stderr == ""
     before, _, after = done.stdout.partition("== extrinsic: ")
     (row,) = [line.split("\t") for line in before.splitlines() if "kind:ngram" in line]
     measured = dict(line.split("\t")[:2] for line in after.splitlines() if "eval:classify" in line)
     assert 50 < float(row[2]) < 500
     assert 0.8 < float(measured["accuracy"]) < 1
+
+
+@pytest.mark.slow
+def test_three_stages_are_measured(work, lmkit):
+    """Row G10: each stage names its parent; as small as this it learns nothing, but DPO raises the margin."""
+    done = made("three-stages", work, "ANIMALS=6", "STEPS=20", "EPOCHS=1")
+    folder = work / "out" / "0"
+    found = {(row["stage"], row["measure"]): row for row in rows(folder / "table.tsv")}
+    stages, measures = ("base", "sft", "dpo"), ("seen", "unseen", "sentences", "preferred")
+    assert set(found) == {(stage, measure) for stage in stages for measure in measures} | {
+        ("base", "facts completed"), ("dpo", "margin"),
+    }  # fmt: skip
+    assert float(found["dpo", "margin"]["low"]) > 0
+    for parent, child in (("base", "sft"), ("sft", "dpo")):
+        origin = lmkit("info", "--json", folder / f"{child}.lm").records[0]["origin"]
+        assert origin["parent"] == registry.load((folder / f"{parent}.lm").read_bytes(), parent).digest
+    assert ET.parse(folder / "figure.svg").getroot().tag.endswith("svg")
+    assert "sft is of" in done.stdout
+
+
+@pytest.mark.slow
+def test_verdicts_of_emergence_are_those_of_the_intervals(work):
+    """Row H15."""
+    made("emergence", work, "WIDTHS=16 24", "STEPS=5", "ITEMS=6")
+    found = rows(work / "out" / "table.tsv")
+    assert [(row["model"], row["method"]) for row in found] == [
+        (f"width {width}", method) for width in (16, 24) for method in ("icl", "cot")
+    ]
+    for row in found:
+        assert (row["verdict"] == "above chance") == (row["low"] != "" and float(row["low"]) > 0.5)
+
+
+@pytest.mark.slow
+def test_a_pretrained_encoder_is_beside_a_random_one(work):
+    """Row G11."""
+    made("pretraining-helps", work, "SEEDS=0", "STEPS=5", "EPOCHS=1", "ITEMS=30")
+    found = {row["measure"]: row for row in rows(work / "out" / "table.tsv")}
+    assert list(found) == [
+        "pretrained loss", "pretrained accuracy", "random loss", "random accuracy", "difference", "lower loss",
+    ]  # fmt: skip
+    low = found["difference"]["low"]
+    assert (found["difference"]["verdict"] == "pre-training helps") == (low != "" and float(low) > 0)

@@ -21,7 +21,7 @@ from lmkit.tokenization.formats import line_ends
 
 def architecture_for(settings: ModelConfig) -> str:
     """The architecture whose shape a model has. Raises CheckpointError naming the setting that none has."""
-    if not isinstance(settings, TransformerConfig):
+    if not isinstance(settings, TransformerConfig) or settings.kind != TransformerConfig.kind:
         raise CheckpointError(f"of kind {settings.kind}: only transformers have a shape that transformers knows")
     if not settings.residual:
         raise CheckpointError("it has no residual stream (residual false), and no architecture of transformers is so")

@@ -29,8 +29,9 @@ Special = Annotated[
 Algorithm = Annotated[
     str,
     typer.Option(
-        "--algorithm", metavar="NAME", callback=choice("bpe", "wordpiece"),
-        help="Algorithm: `bpe`, or `wordpiece`, BERT's: `##` continues words, text is encoded by longest match.",
+        "--algorithm", metavar="NAME", callback=choice("bpe", "wordpiece", "unigram"),
+        help="Algorithm: `bpe`; `wordpiece`, BERT's: `##` continues words, text is encoded by longest match; "
+        "`unigram`, SentencePiece's: the most probable pieces.",
     ),
 ]  # fmt: skip
 
@@ -70,14 +71,15 @@ def train(
     encoding_errors: EncodingErrors = "strict",
     output: Output = None,
 ) -> None:
-    """Train a tokenizer: byte-pair encoding (BPE) or WordPiece.
+    """Train a tokenizer: byte-pair encoding (BPE), WordPiece or unigram.
 
     BPE repeatedly merges the most frequent pair of adjacent pieces into a new piece. Merges do not cross
     pre-tokens or lines; a line's end belongs to the line. Ties go to the lower ids, as in Hugging Face
     tokenizers, which learn the same merges. With --level char they go to the pair seen first, as in Sennrich
     et al. (2016). --algorithm wordpiece cuts words and punctuation as BERT does, merges by frequency as Hugging
     Face's trainer does, and has [PAD], [UNK], [CLS], [SEP] and [MASK] as ids 0 to 4; --normalize then also takes
-    strip-accents, and at most 1,000 characters are spelled.
+    strip-accents, and at most 1,000 characters are spelled. --algorithm unigram learns probabilities of pieces by
+    expectation-maximisation and prunes them, as sentencepiece does (Kudo 2018); U+2581 begins words.
 
     Examples:
       lmkit bpe train --vocab-size 8000 train.txt -o bpe.lm
@@ -92,10 +94,11 @@ def train(
     special = [*(special or []), *(f"<extra_id_{number}>" for number in range(sentinels))]
     inputs = list(files or [streams.STDIN])
     opening.check_single_stdin(*inputs)
-    if algorithm == "wordpiece":
+    if algorithm != "bpe":
         if from_counts or level != "byte" or pattern is not None:
-            raise UsageError("--algorithm wordpiece cannot be combined with --level, --pattern or --from-counts")
-        asked = _WordPiece(vocab_size, normalize, min_frequency, special)
+            raise UsageError(f"--algorithm {algorithm} cannot be combined with --level, --pattern or --from-counts")
+        kind = _WordPiece if algorithm == "wordpiece" else _Unigram
+        asked = kind(vocab_size, normalize, min_frequency, special)
         with outputs.open_output(output, binary=True) as out:
             for piece in asked.train(run, inputs, encoding_errors, text_input.source):
                 out.write(piece)
@@ -118,22 +121,28 @@ def train(
             out.write(piece)
 
 
-class _WordPiece:
-    """What is asked of a WordPiece vocabulary. Raises UsageError."""
+class _Words:
+    """What is asked of a vocabulary that is learned from counts of words."""
 
-    def __init__(self, size: int, normalize: str, minimum: int, special: list[str]) -> None:
-        from lmkit.tokenization.wordpiece_trainer import NAMES, WORDPIECE_FORMS
+    algorithm = ""
+    stage = "merging"
 
-        self._size, self._minimum, self._special = size, minimum, special
-        self._forms = normal_forms(normalize, WORDPIECE_FORMS)
-        _names(special, [name.encode() for name in NAMES])
+    def __init__(self, size: int, special: list[str], **settings: Any) -> None:
+        self._size, self._special, self._settings = size, special, settings
+
+    def counter(self) -> Any:
+        """Return what counts the words of blocks."""
+        raise NotImplementedError
+
+    def fit(self, counts: Any, progress: Any) -> Any:
+        """Return the tokenizer."""
+        raise NotImplementedError
 
     def train(self, run: Run, files: list[str], encoding_errors: str, source: TextSource) -> Any:
         """Return the checkpoint's bytes. Raises DataError for an empty text."""
         from lmkit.tokenization.tokenizer_file import TokenizerFile
-        from lmkit.tokenization.wordpiece_trainer import WordCounter, fit
 
-        counter = WordCounter(self._forms)
+        counter = self.counter()
         reader = running_text.text_reader(encoding_errors, source)
         hashed = Hashed(running_text.read_blocks(run, reader, files, "counting"))
         for block in hashed:
@@ -141,18 +150,65 @@ class _WordPiece:
         counts = counter.total()
         if not len(counts):
             raise DataError("no text to learn from: the input has no words")
-        progress = run.terminal.stage("merging", self._size)
-        tokenizer = fit(
-            counts, self._size, self._forms, minimum=self._minimum, special=self._special, progress=progress
-        )
+        tokenizer = self.fit(counts, run.terminal.stage(self.stage, self._size))
         settings = {
-            "algorithm": "wordpiece", "min_frequency": self._minimum, "normalize": list(self._forms),
-            "special": self._special, "vocab_size": self._size,
+            "algorithm": self.algorithm, "special": self._special, "vocab_size": self._size, **self._settings,
         }  # fmt: skip
         record = hashed.record()
         record |= stored(reader, files, record)
         model: Any = TokenizerFile(tokenizer, {"words": int(counts.counts.sum())})
         return checkpoint_bytes(model, origin("bpe train", settings, [record]))
+
+
+class _WordPiece(_Words):
+    """What is asked of a WordPiece vocabulary. Raises UsageError."""
+
+    algorithm = "wordpiece"
+
+    def __init__(self, size: int, normalize: str, minimum: int, special: list[str]) -> None:
+        from lmkit.tokenization.wordpiece_trainer import NAMES, WORDPIECE_FORMS
+
+        self._forms, self._minimum = normal_forms(normalize, WORDPIECE_FORMS), minimum
+        super().__init__(size, special, min_frequency=minimum, normalize=list(self._forms))
+        _names(special, [name.encode() for name in NAMES])
+
+    def counter(self) -> Any:
+        """See `_Words.counter`."""
+        from lmkit.tokenization.wordpiece_trainer import WordCounter
+
+        return WordCounter(self._forms)
+
+    def fit(self, counts: Any, progress: Any) -> Any:
+        """See `_Words.fit`."""
+        from lmkit.tokenization.wordpiece_trainer import fit
+
+        return fit(
+            counts, self._size, self._forms, minimum=self._minimum, special=self._special, progress=progress
+        )  # fmt: skip
+
+
+class _Unigram(_Words):
+    """What is asked of a unigram vocabulary. Raises UsageError."""
+
+    algorithm, stage = "unigram", "pruning"
+
+    def __init__(self, size: int, normalize: str, minimum: int, special: list[str]) -> None:
+        if normalize != "none" or minimum != 1:
+            raise UsageError("--algorithm unigram cannot be combined with --normalize or --min-frequency")
+        super().__init__(size, special)
+        _names(special)
+
+    def counter(self) -> Any:
+        """See `_Words.counter`."""
+        from lmkit.tokenization.unigram_trainer import WordCounter
+
+        return WordCounter()
+
+    def fit(self, counts: Any, progress: Any) -> Any:
+        """See `_Words.fit`."""
+        from lmkit.tokenization.unigram_trainer import fit
+
+        return fit(counts, self._size, special=self._special, progress=progress)
 
 
 def _file(tokenizer: Any, counts: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lmkit.commands.data import concatenated_pairs, task_prompts
+from lmkit.commands.data import concatenated_pairs, format_chat, task_prompts
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options import prompting, templates
 from lmkit.commands.options.standard import Json, Output, Run, Seed, choice
@@ -13,7 +13,7 @@ from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.records import to_json
 
-STYLES = ("instruct", "t5", "t0", "gpt1", "bert", "concat")
+STYLES = ("instruct", "chat", "t5", "t0", "gpt1", "bert", "concat")
 TAUGHT = ("instruct", "t5")
 """Formats whose examples must have an output: the text that a model is to learn to write."""
 
@@ -25,8 +25,8 @@ def format_(
         str | None,
         typer.Option(
             "--style", metavar="NAME", callback=choice(*STYLES), show_default=False,
-            help="Format: `instruct`, `t5`, `t0`, `gpt1`, `bert` or `concat`. `lmkit prompt fill --list` shows the "
-            "named ones.",
+            help="Format: `instruct`, `chat`, `t5`, `t0`, `gpt1`, `bert` or `concat`. `lmkit prompt fill --list` shows "
+            "the named ones.",
         ),
     ] = None,
     task: templates.Task = None,
@@ -62,14 +62,16 @@ def format_(
     Each example becomes a record with `id`, `prompt` and `output`, followed by its other fields. The prompt
     equals, byte for byte, what `lmkit prompt fill --template NAME` makes of the example without its output, so
     that training and use agree. t5's prefix begins the prompt, not the output. An instruction with an empty
-    or missing input gets no input block. instruct, t5 and t0 require an output, which is kept unchanged; it is
-    the field `output` (or `response`, `target`, `label`, `answer`).
+    or missing input gets no input block. instruct, chat, t5 and t0 require an output, which is kept unchanged;
+    it is the field `output` (or `response`, `target`, `label`, `answer`).
 
     t0 makes prompts of many tasks by --templates; training and evaluation tasks must differ (--against). concat
-    prints a line per pair, the source, --sep and the target, for a language model that translates.
+    prints a line per pair, the source, --sep and the target, for a language model that translates. chat gives
+    `messages`, as `lmkit finetune instruct` reads them; instruct makes one prompt of records with `messages`.
 
     Examples:
       lmkit data format --style instruct instructions.jsonl -o train.jsonl
+      lmkit data format --style chat instructions.jsonl | lmkit prompt chat --template chatml
       lmkit data format --style t5 --task summarize articles.tsv
       lmkit data format --style t0 --templates t0.yaml --against test.jsonl train.jsonl
       lmkit data format --style concat es-en.tsv | lmkit train rnn --by line -o model.lm
@@ -89,10 +91,17 @@ def format_(
         source = items.Items(run, form, items.columns_of(columns, prompts.columns))
         task_prompts.write(run, prompts, source, files, output, bare=bare)
         return
+    if style == "chat":
+        source = items.Items(run, form, items.columns_of(columns, format_chat.COLUMNS))
+        format_chat.write(source, files, output, plain=task is not None or bare)
+        return
     named = templates.Style(style, task)
     source = items.Items(run, form, items.columns_of(columns, named.format.columns))
     with outputs.open_output(output) as out:
         for item in source.of(files):
+            if style == "instruct" and "messages" in item.fields:
+                out.line(format_chat.as_instruction(item, bare=bare))
+                continue
             for given, filled in named.prompts(item):
                 said, said_by = items.output_in(given, named.format.outputs)
                 if said is None and style in TAUGHT:

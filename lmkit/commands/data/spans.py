@@ -17,7 +17,7 @@ from lmkit.commands.records.corpora import CorpusInput, number_of
 from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams, text_files
-from lmkit.io.record_reader import Record, form_of
+from lmkit.io.record_reader import Record, encoded, form_of
 from lmkit.io.records import to_json
 
 
@@ -103,7 +103,7 @@ def _invert(run: Run, stored: CorpusInput, files: list[str] | None, output: str 
                 left = {name: value for name, value in fields.items() if name not in ("input", "target", "text")}
                 out.line(to_json({"text": text, **left}))
             else:
-                out.answer(text.encode(errors="replace") + b"\n")
+                out.answer(encoded(text, record.place) + b"\n")
 
 
 def _records(run: Run, stored: CorpusInput, files: list[str] | None) -> Iterator[Record]:

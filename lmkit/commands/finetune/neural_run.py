@@ -11,7 +11,7 @@ from lmkit.commands.options.neural_finetuning import NeuralFinetuning
 from lmkit.commands.options.standard import UNRECORDED, Run
 from lmkit.commands.training_run.event_log import EventLog
 from lmkit.commands.training_run.session import TrainerSession, state_file
-from lmkit.errors import UsageError
+from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import outputs, streams
 
 if TYPE_CHECKING:
@@ -60,7 +60,11 @@ def fine_tune(
     opening.needs_torch("models are fine-tuned")
     _check_patience(options, held_out)
     state = state_file(run, Settings(examples, options))
+    from lmkit.architectures.seq2seq_model import LoadedSeq2Seq
+
     weights = opening.open_weights(model)
+    if isinstance(weights, LoadedSeq2Seq):
+        raise CheckpointError(f"{streams.display(model)}: of kind {weights.kind}, which writes texts and has no labels")
     with opening.error_context(model):
         parts = _Parts(weights, options, task, adapter)
     runs = []

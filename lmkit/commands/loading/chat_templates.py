@@ -13,6 +13,7 @@ from lmkit.commands.options.standard import Run
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.io import size_limits, streams, yaml_json
 from lmkit.prompting import chat_templates
+from lmkit.prompting.answered_records import request
 from lmkit.prompting.examples import INPUTS
 from lmkit.prompting.slot_templates import as_text
 from lmkit.protocols import LanguageModel
@@ -141,6 +142,8 @@ def messages_of(fields: Mapping[str, Any], system: str | None) -> chat_templates
     """The messages of a record, behind a system message if there is one. Raises DataError where it has none."""
     if "messages" in fields:
         messages = chat_templates.messages_in(fields["messages"])
+    elif "instruction" in fields or isinstance(fields.get("prompt"), list):
+        messages = request({**fields, "system": None})
     else:
         name = next((one for one in TURNS if one in fields), None)
         if name is None:

@@ -1,7 +1,7 @@
 """The options of `lmkit train seq2seq` about pairs of source and target, and their tokens."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -37,6 +37,9 @@ def _side(name: str, help: str) -> object:
 @dataclass(frozen=True)
 class PairOptions:
     """Where pairs are, and how they become tokens."""
+
+    longer: ClassVar[str] = "--max-length N"
+    """The option that allows longer pairs."""
 
     source: _side("--source", "Sources, one per line, instead of PAIRS.") = None  # type: ignore[valid-type]
     target: _side("--target", "Targets, one per line: line N is that of source N.") = None  # type: ignore[valid-type]

@@ -36,14 +36,14 @@ class StackOptions:
         int | None,
         typer.Option(
             "--heads", metavar="N", min=1, show_default="4",
-            help="Attention heads of --arch transformer, each of size --width / N.",
+            help="Attention heads, each of size --width / N.",
         ),
     ] = None  # fmt: skip
     hidden: Annotated[
         int | None,
         typer.Option(
             "--hidden", metavar="N", min=1, show_default="4 times --width; 8/3 with a gate",
-            help="Feed-forward size (d_ff) of --arch transformer.",
+            help="Feed-forward size (d_ff).",
         ),
     ] = None  # fmt: skip
     share_stacks: Annotated[

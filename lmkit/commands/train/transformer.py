@@ -8,6 +8,7 @@ from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Run, choice
 from lmkit.commands.options.text_input import TextFiles
 from lmkit.commands.options.training import Training, sections
+from lmkit.commands.training_run import prefix_language_model
 from lmkit.commands.training_run.neural_session import train
 from lmkit.errors import UsageError
 
@@ -26,7 +27,7 @@ _norm_position.names = NORM_POSITIONS  # type: ignore[attr-defined]
 @in_sections(
     sections(
         "preset", "context", "layers", "width", "heads", "kv_heads", "hidden", "positions", "norm", "normalisation",
-        "activation", "bias", "query_key_norm", "tied", "residual",
+        "activation", "bias", "query_key_norm", "tied", "residual", "prefix_lm",
     )
 )  # fmt: skip
 @with_groups()
@@ -143,6 +144,13 @@ def transformer(
     residual: Annotated[
         bool, typer.Option("--residual/--no-residual", help="Residual connections around the branches.")
     ] = True,
+    prefix_lm: Annotated[
+        bool,
+        typer.Option(
+            "--prefix-lm",
+            help="Prefix language model: FILEs are pairs; a source is seen both ways, and its target is learned.",
+        ),
+    ] = False,
     *,
     training: Training,
 ) -> None:
@@ -152,11 +160,15 @@ def transformer(
     untied head, and Muon for the matrices. `lmkit convert` turns it into a Qwen3 model. Each batch has --batch
     rows of --context tokens from random positions in the text.
 
+    With --prefix-lm pairs are those of `train seq2seq`, whose commands take the model: `sample` writes a target for
+    each line, `score` and `ppl` take --pairs. Half of --context is for sources.
+
     Examples:
       lmkit train transformer train.txt --valid valid.txt -o gpt.lm
       lmkit train transformer --by file --tokens bpe.lm train.parquet --valid valid.parquet -o gpt.lm
       lmkit train transformer --tokens bpe.lm --budget 5m --valid-fraction 0.05 text.txt -o gpt.lm
       lmkit train transformer --preset gpt2 --layers 6 --width 384 --heads 6 --context 256 text.txt -o gpt.lm
+      lmkit train transformer --prefix-lm --tokens bpe.lm --context 128 pairs.tsv -o mt.lm
       torchrun --nproc-per-node=2 -m -- lmkit train transformer train.txt --log gpt.jsonl -o gpt.lm
     """
     given = {
@@ -177,4 +189,7 @@ def transformer(
             kv_heads=kv_heads or heads, head_width=width // heads, residual=residual, **{**chosen, "hidden": inner},
         )  # fmt: skip
 
+    if prefix_lm:
+        prefix_language_model.train(run, files or [], training, settings, context)
+        return
     train(run, files or [], training, settings, time_steps=context)

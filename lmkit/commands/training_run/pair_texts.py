@@ -86,16 +86,16 @@ def read(
         found, held_out = found.split(valid_fraction)
     source, target = _tokenizers(run, options, found)
     forms = TextFormat.of("line", target), SourceFormat.of(source)
-    encode = _Encoder(run, source, target, *forms, options.max_length)
+    encode = _Encoder(run, source, target, *forms, options.max_length, options.longer)
     training = encode(found, "training")[0]
     if not len(training):
-        raise DataError(f"all pairs are longer than {options.max_length} tokens", hint="--max-length N")
+        raise DataError(f"all pairs are longer than {options.max_length} tokens", hint=options.longer)
     validation, references = None, list[tuple[str, str]]()
     if held_out is not None:
         validation, kept = encode(held_out, "validation")
         references = [(held_out.sources[at].decode(), held_out.targets[at].decode()) for at in kept]
         if not references:
-            raise DataError(f"all validation pairs are longer than {options.max_length} tokens", hint="--max-length N")
+            raise DataError(f"all validation pairs are longer than {options.max_length} tokens", hint=options.longer)
     return PairTexts(target, source, *forms, training, validation, references, records)
 
 
@@ -186,9 +186,17 @@ class _Encoder:
     """From pairs of texts to pairs of sequences."""
 
     def __init__(
-        self, run: Run, source: Any, target: Any, form: "TextFormat", source_form: "SourceFormat", most: int
+        self,
+        run: Run,
+        source: Any,
+        target: Any,
+        form: "TextFormat",
+        source_form: "SourceFormat",
+        most: int,
+        longer: str,
     ) -> None:
         self._run, self._source, self._target, self._most = run, source, target, most
+        self._longer = longer
         self._form, self._source_form = form, source_form
 
     def __call__(self, side: _Side, what: str) -> tuple["Pairs", list[int]]:
@@ -207,7 +215,7 @@ class _Encoder:
         if len(kept) < len(sources):
             self._run.terminal.notice(
                 f"{number_of(len(sources) - len(kept), what + ' pair')} of {len(sources):,} longer than {self._most} "
-                "tokens left out; hint: --max-length N"
+                f"tokens left out; hint: {self._longer}"
             )
         size = sum(len(side.targets[place]) + 1 for place in kept)
         return Pairs([sources[at] for at in kept], [targets[at] for at in kept], self._form.start, size), kept

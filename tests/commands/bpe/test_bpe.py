@@ -657,3 +657,19 @@ def test_what_no_wordpiece_vocabulary_can_be_learned_from(lmkit, arguments, stdi
     done = lmkit("bpe", "train", "--algorithm", "wordpiece", *arguments, stdin=stdin)
     assert done.status == status, done.stderr
     assert said in done.stderr
+
+
+def test_a_unigram_vocabulary_is_learned_and_used(lmkit, work, trained):
+    train = ["bpe", "train", "-q", "--algorithm", "unigram", "--special", "[MASK]"]
+    text = b"yo soy Juan\nJuan yo soy\nyo no salto\n"
+    assert lmkit(*train, "--vocab-size", "18", "-o", "uni.lm", stdin=text).status == 0
+    assert lmkit("bpe", "encode", "-m", "uni.lm", "--as", "pieces", stdin=b"yo  soy Juan\n").text == "▁yo ▁soy ▁Juan\n"
+    ids = lmkit("bpe", "encode", "-m", "uni.lm", stdin=text).stdout
+    assert lmkit("bpe", "decode", "-m", "uni.lm", stdin=ids).stdout == text
+    for options, status, said in (
+        (["--normalize", "nfc"], 2, "cannot be combined with --normalize"),
+        (["--pattern", "gpt4"], 2, "--algorithm unigram cannot be combined with --level"),
+        (["--vocab-size", "5"], 3, "can't hold 4 special tokens"),
+    ):
+        done = lmkit(*train, *options, stdin=text)
+        assert (done.status, said in done.stderr, done.stderr.count("Traceback")) == (status, True, 0), done.stderr

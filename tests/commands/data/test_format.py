@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 
 def lines(*records):
     return "".join(json.dumps(record) + "\n" for record in records).encode()
@@ -124,3 +126,15 @@ def test_careless_templates(fails, write):
         write("t.yaml", text.encode())
         done = fails(3, "data", "format", "--style", "t0", "--templates", "t.yaml", "--input", "jsonl", stdin=TASKS)
         assert said in done.stderr
+
+
+@pytest.mark.slow
+def test_a_language_model_of_pairs_writes_after_the_separator(lmkit, write):
+    pairs = "the green witch arrived\tllegó la bruja verde\nthe cat sleeps\tel gato duerme\n"
+    write("lines.txt", lmkit("data", "format", "--style", "concat", stdin=pairs.encode()).stdout * 8)
+    small = ["--by", "line", "--tokens", "word", "--steps", 150, "--width", 64, "--threads", 1]
+    assert lmkit("train", "rnn", *small, "lines.txt", "-o", "mt.lm").status == 0
+    prompts = "".join(f"{line.split(chr(9))[0]} <s>\n" for line in pairs.splitlines())
+    write("prompts.txt", prompts.encode())
+    done = lmkit("sample", "-m", "mt.lm", "--greedy", "prompts.txt")
+    assert done.lines == [line.split("\t")[1] for line in pairs.splitlines()]

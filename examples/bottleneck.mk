@@ -1,0 +1,37 @@
+# What a fixed context loses: `make -f examples/bottleneck.mk` (about two minutes on two cores; needs the extra `torch`).
+# Two LSTMs learn to write sequences of letters backwards. Without attention all of a sequence must fit into the encoder's
+# last state; with it the decoder looks back at each letter. The table has the share of sequences that are right, by length.
+
+LMKIT ?= lmkit
+OUT ?= build/bottleneck
+STEPS ?= 500
+MODELS := general none
+BUCKETS := 1-9 10-19 20-30
+
+.DELETE_ON_ERROR:
+.PHONY: table
+table: $(MODELS:%=$(OUT)/%.tsv)
+	@printf 'attention'; printf '\t%s' $(BUCKETS); echo
+	@for model in $(MODELS); do printf '%s' $$model; cut -f 2 $(OUT)/$$model.tsv | while read -r share; do printf '\t%s' $$share; done; echo; done
+
+$(OUT)/pairs.tsv:
+	@mkdir -p $(OUT)
+	@awk 'BEGIN { srand(1); for (i = 0; i < 21500; i++) { n = 1 + int(rand() * 30); s = t = ""; \
+	  for (j = 0; j < n; j++) { c = sprintf("%c", 97 + int(rand() * 16)); s = s (j ? " " : "") c; t = c (j ? " " : "") t }; \
+	  print s "\t" t } }' > $@
+
+$(OUT)/train.tsv: $(OUT)/pairs.tsv
+	@head -n 20000 $< > $@
+
+$(OUT)/test.tsv: $(OUT)/pairs.tsv
+	@tail -n 1500 $< > $@
+
+$(MODELS:%=$(OUT)/%.lm): $(OUT)/%.lm: $(OUT)/train.tsv
+	@$(LMKIT) train seq2seq --tokens word --width 64 --steps $(STEPS) --attention $* $< -o $@ --resume
+
+$(MODELS:%=$(OUT)/%.txt): $(OUT)/%.txt: $(OUT)/%.lm $(OUT)/test.tsv
+	@cut -f 1 $(OUT)/test.tsv | $(LMKIT) sample -m $< - -o $@
+
+$(MODELS:%=$(OUT)/%.tsv): $(OUT)/%.tsv: $(OUT)/%.txt
+	@paste $(OUT)/test.tsv $< | awk -F'\t' '{ n = split($$1, x, " "); b = n < 10 ? 1 : n < 20 ? 2 : 3; all[b]++; right[b] += $$2 == $$3 } \
+	  END { split("$(BUCKETS)", name, " "); for (b = 1; b <= 3; b++) printf "%s\t%.3f\n", name[b], right[b] / all[b] }' > $@
