@@ -43,7 +43,9 @@ def main(folder, seed, number):
     animals = ANIMALS[:number]
     world = {(who, what): chance.choice(values.split()) for who in animals for what, values in KNOWN.items()}
     tuned = set(chance.sample(animals, number // 2))
-    facts = [text.format(who=who, what=what, value=value) for (who, what), value in world.items() for text in STATEMENTS]
+    facts = [
+        text.format(who=who, what=what, value=value) for (who, what), value in world.items() for text in STATEMENTS
+    ]
     write(folder / "facts.txt", [line for _ in range(10) for line in chance.sample(facts, len(facts))])
     asked = [
         {"kind": (list(KNOWN).index(what) + way) % 3 == 0, "who": who, "what": what, "value": value, "way": way}
@@ -54,7 +56,10 @@ def main(folder, seed, number):
     others = [one for one in asked if one["who"] not in tuned]
     unseen = [one for one in others if one["kind"]]
     write(folder / "words.txt", [*facts, *(text for one in train for text in (prompt(one)["prompt"], *answers(one)))])
-    write(folder / "train.jsonl", [json.dumps({**prompt(one), "output": answers(one)[chance.random() > 0.25]}) for one in train])
+    write(
+        folder / "train.jsonl",
+        [json.dumps({**prompt(one), "output": answers(one)[chance.random() > 0.25]}) for one in train],
+    )
     write(folder / "seen.jsonl", [question(number, one) for number, one in enumerate(others) if not one["kind"]])
     write(folder / "unseen.jsonl", [question(number, one) for number, one in enumerate(unseen)])
     write(folder / "pairs.jsonl", map(pair, train))

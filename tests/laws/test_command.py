@@ -308,6 +308,8 @@ def value(option, number, name):
         fixed |= {"--level": "0.25", "--rule": "gold"}
     if name == "eval wins":
         fixed["--norm"] = "bytes"
+    if name == "train rnn":
+        fixed["--task"] = "tag"
     if name == "train encoder":
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name == "train seq2seq":
