@@ -1119,7 +1119,7 @@ _lmkit() {
             esac
             ;;
         'finetune instruct')
-            options='-m --model --valid --input --weights --seed --select-by -o --output --show-mask --json --template --truncate --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --weights --seed --select-by -o --output --show-mask --json --template --truncate --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1144,7 +1144,6 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
-                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1153,7 +1152,7 @@ _lmkit() {
             esac
             ;;
         'finetune prefer')
-            options='-m --model --valid --input --seed --select-by -o --output --template --truncate --beta --reference-cache --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed --select-by -o --output --template --truncate --beta --reference-cache --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1179,7 +1178,6 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
-                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;

@@ -170,6 +170,7 @@ REDEFINED = {
     "--input": "how texts are stored; records with prompts, or lines; items of which prompts are made",
     "--joint": "a matrix of two symbols; what stands before an answer",
     "--label-smoothing": "over tokens; over labels",
+    "--l2": "of a bag, chosen on validation; of a linear tagger",
     "--kind": "of attention masks; of noise",
     "--language": "of prompts; of texts to keep",
     "--level": "what merges start from; how much of the resamples an interval holds",
@@ -203,7 +204,7 @@ REDEFINED = {
     "--shots": "examples in a prompt; numbers of them to compare",
     "--strict": "about marks of a template; about words of a verbalizer",
     "--target": "a text to align; a file of targets",
-    "--task": "of a test set of vectors; of a format of prompts",
+    "--task": "of a test set of vectors; of a format of prompts; of a recurrent model",
     "--temperature": "of tokens; of weights",
     "--template": "of items; of conversations",
     "--templates": "to compare; by task",
@@ -309,6 +310,8 @@ def value(option, number, name):
         fixed |= {"--level": "0.25", "--rule": "gold"}
     if name == "eval wins":
         fixed["--norm"] = "bytes"
+    if name == "train rnn":
+        fixed["--task"] = "tag"
     if name == "train encoder":
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name == "train seq2seq":

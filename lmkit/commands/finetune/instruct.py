@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lmkit.data.answer_sequences import AnswerSequence
 
 SelectBy = select_by("loss", "accuracy")
-WITHOUT = ("values", "day", "pooling")
+WITHOUT = ("values", "day", "pooling", "seeds")
 
 
 @in_sections(sections(examples=("weights",)))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Pairs = list[tuple[AnswerSequence, AnswerSequence]]
 
 SelectBy = select_by("accuracy", "loss", "margin")
-WITHOUT = ("values", "day", "pooling", "show_mask", "json")
+WITHOUT = ("values", "day", "pooling", "seeds", "show_mask", "json")
 RATE = 0.1
 """The learning rate beside that of tuning on answers: log-probabilities of whole answers move quickly."""
 

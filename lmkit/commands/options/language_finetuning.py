@@ -64,7 +64,7 @@ def sections(
     *own: str, file: str = "files", examples: tuple[str, ...] = (), shown: tuple[str, ...] = ("show_mask", "json")
 ) -> Mapping[str, tuple[str, ...]]:
     """Return the sections of a command's help; `own` are its options of training, `examples` those of its input."""
-    kept = tuple(name for name in TUNING if name != "pooling")
+    kept = tuple(name for name in TUNING if name not in ("pooling", "seeds"))
     return {
         "Conversations and output": (
             file, "model", "valid", "form", *examples, "seed", "select_by", *shown, "output",
