@@ -1,16 +1,18 @@
 """Masked language modelling: lmkit beside transformers' loop of run_mlm, at equal CPU time and equal size.
 
-    python benchmarks/encoders_train.py --tokens wp.lm TRAIN.txt VALID.txt --seconds 60 --threads 2
+    python benchmarks/encoders_train.py --tokens wp.lm TRAIN.txt VALID.txt --seconds 600 --rounds 3 --threads 2
 
 Both train a model of the same layers and width on blocks of the same length, each in a process of its own, until it has
 taken so many CPU seconds (user + system, all threads; reading and encoding not counted). Both are scored on the same
 blocks of VALID under one mask of 15 %. The peer is BertForMaskedLM with its published post-norm shape, AdamW, a linear
-schedule, full blocks, and logits at all places, as run_mlm.py has it; its learning rate is `--peer-lr`.
+schedule, full blocks, and logits at all places, as run_mlm.py has it; its learning rate is `--peer-lr`. Contestants run
+in turn; the table has medians of `--rounds`.
 """
 
 import argparse
 import json
 import math
+import statistics
 import subprocess
 import sys
 import time
@@ -27,6 +29,7 @@ def arguments():
     parser.add_argument("valid")
     parser.add_argument("--tokens", required=True)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--peer-lr", type=float, default=1e-3)
     parser.add_argument("--only", choices=("lmkit", "transformers"))
@@ -158,17 +161,18 @@ def main():
     options = arguments()
     if options.only:
         return {"lmkit": lmkit, "transformers": transformers}[options.only](options)
+    found = {name: [] for name in ("lmkit", "transformers")}
+    for _ in range(options.rounds):
+        for name, runs in found.items():
+            command = [sys.executable, __file__, *sys.argv[1:], "--only", name]
+            done = subprocess.run(command, capture_output=True, check=True)
+            runs.append(json.loads(done.stdout.splitlines()[-1]))
     print(
         "| | parameters | steps | CPU s | tokens a CPU s | nats, 15 % masked |\n| --- | --- | --- | --- | --- | --- |"
     )
-    for name in ("lmkit", "transformers"):
-        done = subprocess.run(
-            [sys.executable, __file__, *sys.argv[1:], "--only", name], capture_output=True, check=True
-        )
-        found = json.loads(done.stdout.splitlines()[-1])
-        print(
-            "| " + " | ".join(f"{value:,}" if isinstance(value, int) else str(value) for value in found.values()) + " |"
-        )
+    for runs in found.values():
+        name, *numbers = (list(values) for values in zip(*(run.values() for run in runs), strict=True))
+        print("| " + " | ".join([name[0], *(f"{statistics.median(values):,}" for values in numbers)]) + " |")
     return None
 
 

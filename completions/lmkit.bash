@@ -258,7 +258,7 @@ _lmkit() {
             esac
             ;;
         'attention')
-            options='-m --model --text --layer --head --mask-only --kind -n --number --prefix --align --target --count --term --plot --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --text --layer --head --mask-only --kind -n --number --prefix --align --target --count --plot --term --json -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand=''
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -793,7 +793,7 @@ _lmkit() {
             esac
             ;;
         'train rnn')
-            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --cell --layers --width --bias --no-bias --tied --bptt --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--tokens --normalize --punctuation --by --pack --max-vocab --min-count --input --field --encoding-errors --cell --layers --width --bias --no-bias --tied --bptt --task --bidirectional --embeddings --batch --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --loss-at --seed --steps --budget --schedule --warmup --valid --valid-fraction --evaluate-every --select-by --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --tokens) value='word char byte' ;;
@@ -809,6 +809,7 @@ _lmkit() {
                 --layers) value=' ' ;;
                 --width) value=' ' ;;
                 --bptt) value=' ' ;;
+                --task) value='lm classify tag' ;;
                 --embeddings) value='FILES' ;;
                 --batch) value=' ' ;;
                 --accumulate) value=' ' ;;
@@ -1002,7 +1003,7 @@ _lmkit() {
             esac
             ;;
         'finetune classify')
-            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1032,6 +1033,7 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
+                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1040,7 +1042,7 @@ _lmkit() {
             esac
             ;;
         'finetune regress')
-            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1069,6 +1071,7 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
+                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1077,7 +1080,7 @@ _lmkit() {
             esac
             ;;
         'finetune tag')
-            options='-m --model --valid --input --seed -o --output --scheme --crf --select-by --min-count --l2 --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --scheme --crf --select-by --min-count --l2 --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1102,6 +1105,7 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
+                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1110,7 +1114,7 @@ _lmkit() {
             esac
             ;;
         'finetune instruct')
-            options='-m --model --valid --input --weights --seed --select-by -o --output --show-mask --json --template --truncate --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --weights --seed --select-by -o --output --show-mask --json --template --truncate --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1135,6 +1139,7 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
+                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1143,7 +1148,7 @@ _lmkit() {
             esac
             ;;
         'finetune prefer')
-            options='-m --model --valid --input --seed --select-by -o --output --template --truncate --beta --reference-cache --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed --select-by -o --output --template --truncate --beta --reference-cache --precision --recompute --train --rank --alpha --targets --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1169,6 +1174,7 @@ _lmkit() {
                 --dropout) value=' ' ;;
                 --label-smoothing) value=' ' ;;
                 --patience) value=' ' ;;
+                --seeds) value=' ' ;;
                 --log) value='FILES' ;;
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
@@ -1676,7 +1682,7 @@ _lmkit() {
             esac
             ;;
         'eval classify')
-            options='--gold --field --gold-field --positive --against --confusion --calibration --classes --resamples --level --seed --json -b --bare -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--gold --field --gold-field --positive --against --confusion --calibration --classes --resamples --level --seed --json -b --bare -o --output --plot -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --gold) value='FILES' ;;
@@ -1688,6 +1694,7 @@ _lmkit() {
                 --level) value=' ' ;;
                 --seed) value=' ' ;;
                 -o | --output) value='FILES' ;;
+                --plot) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;

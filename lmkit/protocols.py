@@ -443,6 +443,9 @@ class ConditionalModel(SupportsBatching, StoredModel, Protocol):
     def for_source(self, source: I32) -> "ConditionalModel":
         """The language model of targets of another source."""
 
+    def for_sources(self, sources: Sequence[I32]) -> "Sequence[ConditionalModel]":
+        """The same of several, whose encoder runs once for all of them."""
+
 
 class EncoderDecoder(Protocol):
     """A model that reads a source both ways and then writes a target: a language model once the source is given.

@@ -274,6 +274,10 @@ class ConditionalModel:
         """See `protocols.ConditionalModel.for_source`."""
         return self.model.given(source)
 
+    def for_sources(self, sources: Sequence[I32]) -> list["ConditionalModel"]:
+        """See `protocols.ConditionalModel.for_sources`."""
+        return self.model.given_many(sources)
+
     def start(self) -> State:
         """See `LanguageModel.start`."""
         return self.model.begin(self._memory)

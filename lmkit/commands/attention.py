@@ -77,8 +77,8 @@ def attention(
     count: Annotated[
         bool, typer.Option("--count", help="Count the scores that attention to a source computes: N x M in each head.")
     ] = False,
-    term: Term = False,
     plot: Plot = None,
+    term: Term = False,
     json: Json = False,
     output: Output = None,
 ) -> None:  # fmt: skip
@@ -108,7 +108,7 @@ def attention(
       lmkit attention --mask-only --kind prefix --prefix 2 -n 4
     """
     if mask_only:
-        if model is not None or text is not None or layer is not None or head is not None or align or count or plot:
+        if align or count or plot is not None or any(given is not None for given in (model, text, layer, head)):
             raise UsageError("--mask-only cannot be combined with a model, a text or --plot")
         with outputs.open_output(output) as out:
             _print_mask(out, kind, number, prefix, as_json=json)

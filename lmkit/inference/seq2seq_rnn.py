@@ -4,7 +4,7 @@ B texts, S tokens of the longest source, T of a target, D width, V vocabulary of
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from lmkit.errors import CheckpointError
 from lmkit.inference import attention_scores, functional
 from lmkit.inference.linear import LMHead, products, tolerance
 from lmkit.inference.recurrent import Layer, Memory, each
-from lmkit.protocols import F32, F64, I32, Floats
+from lmkit.protocols import F32, F64, I32, I64, Floats
 
 BATCH_TOKENS = 1 << 12
 CAUTION = 4
@@ -101,7 +101,7 @@ class Seq2SeqRNNModel(EncoderDecoderBase):
         """See `LanguageModel.advance`."""
         encoded = state.encoded
         one = (encoded.outputs, encoded.keys, None)
-        memories, readout, _ = self._step(self._targets[token], state.memories, state.readout, encoded.final, one)
+        memories, readout, _ = self.step(token, state.memories, state.readout, encoded.final, one)
         return State(memories, readout, encoded)
 
     def next(self, state: State) -> F64:
@@ -112,15 +112,15 @@ class Seq2SeqRNNModel(EncoderDecoderBase):
         """See `HasLogits.logits`."""
         return self.head.logits(state.readout)
 
-    def _step(
-        self, x: F32, memories: tuple[Memory, ...], readout: F32, final: tuple[Memory, ...],
+    def step(
+        self, tokens: Any, memories: tuple[Memory, ...], readout: F32, final: tuple[Memory, ...],
         source: tuple[F32, F32, F32 | None],
     ) -> tuple[tuple[Memory, ...], F32, F32 | None]:  # fmt: skip
-        """What layers keep, readout and weights of attention after one more input, (D,), or one of each row, (B, D).
+        """What layers keep, readout and weights of attention after one more token, or one of each row, (B,).
 
         `source` has outputs and keys, (S, D) or (B, S, D), and what is added to scores, (B, S): -inf behind the ends.
         """
-        settings, joined, weights = self.settings, [x], None
+        settings, joined, weights = self.settings, [self._targets[tokens]], None
         if settings.context_every_step:
             joined.append(final[-1][0])
         if settings.input_feeding:
@@ -220,7 +220,7 @@ class Seq2SeqRNNModel(EncoderDecoderBase):
         memories, readout, token = memory.final, self._nothing, self.form.start
         for step, following in enumerate(target.tolist()):
             one = (memory.outputs, memory.keys, None)
-            memories, readout, weights = self._step(self._targets[token], memories, readout, memory.final, one)
+            memories, readout, weights = self.step(token, memories, readout, memory.final, one)
             assert weights is not None
             found[step], token = weights, following
         return found[None, None]
@@ -252,17 +252,62 @@ def _run(layer: Layer, inputs: Sequence[F32], settings: Seq2SeqRNNConfig) -> lis
     ]
 
 
+class Sources:
+    """Outputs and keys of the sources of rows, padded with zeros, (B, S, D); and -inf behind their ends, (B, S)."""
+
+    def __init__(self, width: int) -> None:
+        self.outputs: F32 = np.zeros((0, 0, width), dtype=np.float32)
+        self.keys = self.outputs
+        self._sizes: I64 = np.zeros(0, dtype=np.int64)
+        self._outside: F32 | None = None
+
+    @property
+    def outside(self) -> F32 | None:
+        """What is added to scores; None where no source is padded."""
+        longest = self.outputs.shape[1]
+        if self._outside is None and int(self._sizes.min()) < longest:
+            inside = np.arange(longest) < self._sizes[:, None]
+            self._outside = np.where(inside, np.float32(0), np.float32(-np.inf))
+        return self._outside
+
+    def take(self, rows: I64) -> None:
+        """Keep these, in this order, without what all of them leave empty."""
+        sizes = self._sizes[rows]
+        longest = int(sizes.max(initial=0))
+        same = self.keys is self.outputs
+        self.outputs = self.outputs[rows, :longest]
+        self.keys = self.outputs if same else self.keys[rows, :longest]
+        self._sizes, self._outside = sizes, None
+
+    def join(self, encoded: Sequence[Encoded]) -> None:
+        """Add sources behind the others."""
+        sizes = np.array([len(one.outputs) for one in encoded], dtype=np.int64)
+        longest = max(self.outputs.shape[1], int(sizes.max()))
+        same = encoded[0].keys is encoded[0].outputs
+        self.outputs = _joined(self.outputs, [one.outputs for one in encoded], longest)
+        self.keys = self.outputs if same else _joined(self.keys, [one.keys for one in encoded], longest)
+        self._sizes, self._outside = np.concatenate((self._sizes, sizes)), None
+
+
+def _joined(held: F32, added: Sequence[F32], longest: int) -> F32:
+    """Arrays (S, D) as rows behind others, (B, S, D), all of them padded to one length."""
+    made = np.zeros((len(held) + len(added), longest, held.shape[2]), dtype=np.float32)
+    made[: len(held), : held.shape[1]] = held
+    for row, one in enumerate(added, len(held)):
+        made[row, : len(one)] = one
+    return made
+
+
 class Seq2SeqRows:
     """Texts of any sources side by side, (B, D) each; see `protocols.DecodingBatch`."""
 
     def __init__(self, model: Seq2SeqRNNModel, states: Sequence[State]) -> None:
-        width = model.settings.width
         self._model = model
-        self._encoded: list[Encoded] = []
         self._memories: tuple[Memory, ...] = ()
-        self._padded: tuple[F32, F32, F32 | None] | None = None
-        self._final: tuple[Memory, ...] = ()
-        self.readout: F32 = np.zeros((0, width), dtype=np.float32)
+        self._contexts: F32 = np.zeros((0, model.settings.width), dtype=np.float32)
+        self._numbers: I64 = np.zeros(0, dtype=np.int64)
+        self._sources = Sources(model.settings.width)
+        self.readout: F32 = np.zeros((0, model.settings.width), dtype=np.float32)
         self.join(states)
 
     def __len__(self) -> int:
@@ -276,40 +321,24 @@ class Seq2SeqRows:
         """See `DecodingBatch.advance`."""
         if not len(self):
             return
-        x = self._model._targets[np.array(tokens, dtype=np.int64)]
-        self._memories, self.readout, _ = self._model._step(
-            x, self._memories, self.readout, self._finals(), self._source()
+        sources = self._sources
+        source = _NOTHING
+        if self._model.settings.attention != NONE:
+            source = sources.outputs, sources.keys, sources.outside
+        self._memories, self.readout, _ = self._model.step(
+            np.array(tokens, dtype=np.int64), self._memories, self.readout, ((self._contexts,),), source
         )
 
-    def _source(self) -> tuple[F32, F32, F32 | None]:
-        """Outputs and keys of each row's source, padded, (B, S, D), and what is added to scores behind their ends."""
-        if self._padded is None:
-            self._padded = _padded(self._encoded) if self._model.settings.attention != NONE else _NOTHING
-        return self._padded
-
-    def _finals(self) -> tuple[Memory, ...]:
-        """The final states of each row's source, where they are read at every step."""
-        if not self._model.settings.context_every_step:
-            return ()
-        if not self._final:
-            self._final = ((np.stack([encoded.final[-1][0] for encoded in self._encoded]),),)
-        return self._final
-
     def take(self, rows: Sequence[int]) -> None:
-        """See `DecodingBatch.take`."""
+        """See `DecodingBatch.take`; sources stay as they are where no row gets another one's."""
         chosen = np.array(rows, dtype=np.int64)
         self._memories = tuple(tuple(part[chosen] for part in memory) for memory in self._memories)
         self.readout = self.readout[chosen]
-        self._keep([self._encoded[row] for row in rows])
-
-    def _keep(self, encoded: list[Encoded]) -> None:
-        """These are the rows' sources from now on; what was padded before stays where they are the same."""
-        same = len(encoded) == len(self._encoded) and all(
-            one is other for one, other in zip(encoded, self._encoded, strict=True)
-        )
-        self._encoded = encoded
-        if not same:
-            self._padded, self._final = None, ()
+        numbers = self._numbers[chosen]
+        if not np.array_equal(numbers, self._numbers):
+            self._contexts, self._numbers = self._contexts[chosen], numbers
+            if self._model.settings.attention != NONE:
+                self._sources.take(chosen)
 
     def join(self, states: Sequence[State]) -> None:
         """See `DecodingBatch.join`."""
@@ -319,31 +348,18 @@ class Seq2SeqRows:
             tuple(np.stack(parts) for parts in zip(*memories, strict=True))
             for memories in zip(*(state.memories for state in states), strict=True)
         )
-        readout = np.stack([state.readout for state in states])
         if len(self):
             added = tuple(
                 tuple(np.concatenate(both) for both in zip(before, more, strict=True))
                 for before, more in zip(self._memories, added, strict=True)
             )
-            readout = np.concatenate((self.readout, readout))
-        self._memories, self.readout = added, readout
-        self._keep([*self._encoded, *(state.encoded for state in states)])
+        self._memories = added
+        encoded = [state.encoded for state in states]
+        self.readout = np.concatenate((self.readout, np.stack([state.readout for state in states])))
+        self._contexts = np.concatenate((self._contexts, np.stack([one.final[-1][0] for one in encoded])))
+        self._numbers = np.concatenate((self._numbers, np.array([id(one) for one in encoded], dtype=np.int64)))
+        if self._model.settings.attention != NONE:
+            self._sources.join(encoded)
 
 
-_NOTHING: tuple[F32, F32, None] = (np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.float32), None)
-
-
-def _padded(encoded: Sequence[Encoded]) -> tuple[F32, F32, F32 | None]:
-    """Outputs and keys of sources, (B, S, D), zeros behind their ends, and -inf there, (B, S), where there are any."""
-    sizes = np.array([len(one.outputs) for one in encoded])
-    longest = int(sizes.max())
-    width = encoded[0].outputs.shape[1]
-    outputs = np.zeros((len(encoded), longest, width), dtype=np.float32)
-    keys = outputs if encoded[0].keys is encoded[0].outputs else np.zeros_like(outputs)
-    for row, one in enumerate(encoded):
-        outputs[row, : len(one.outputs)] = one.outputs
-        keys[row, : len(one.keys)] = one.keys
-    if int(sizes.min()) == longest:
-        return outputs, keys, None
-    outside = np.where(np.arange(longest) < sizes[:, None], np.float32(0), np.float32(-np.inf))
-    return outputs, keys, outside
+_NOTHING: tuple[F32, F32, F32 | None] = (np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.float32), None)

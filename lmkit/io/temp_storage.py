@@ -45,7 +45,7 @@ def free_memory() -> int:
 
 
 def discard(file: IO[bytes]) -> None:
-    """Closes a temporary file that nobody reads any more; a full disk can't take what its buffer still holds."""
+    """Closes a temporary file that is no longer read; a full disk can't take what its buffer still holds."""
     with suppress(OSError):
         file.close()
 

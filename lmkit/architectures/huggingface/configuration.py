@@ -11,6 +11,7 @@ from typing import Any
 
 from lmkit.architectures.huggingface.config_numbers import number, real
 from lmkit.architectures.huggingface.encoder_configuration import CLASSES
+from lmkit.architectures.huggingface.seq2seq_configuration import NAMES
 from lmkit.architectures.transformer import SCALING, TransformerConfig
 from lmkit.errors import CheckpointError, UsageError
 
@@ -58,7 +59,7 @@ def architecture(config: Mapping[str, Any]) -> str:
     if named is None and by_type:
         return by_type[0]
     what = named[0] if isinstance(named, list) and named else config.get("model_type")
-    raise CheckpointError(f"architecture {what!r} is not one of {', '.join((*KINDS, *CLASSES))}")
+    raise CheckpointError(f"architecture {what!r} is not one of {', '.join((*KINDS, *CLASSES, *NAMES))}")
 
 
 def settings_of(config: Mapping[str, Any]) -> TransformerConfig:

@@ -18,7 +18,8 @@ CLASSES: Mapping[str, str] = {
     "T5ForConditionalGeneration": T5, "T5WithLMHeadModel": T5, "MT5ForConditionalGeneration": MT5,
     "MarianMTModel": MARIAN, "BartForConditionalGeneration": BART,
 }  # fmt: skip
-_OTHERS = ("T5", "MT5", "Marian", "Bart")
+NAMES = ("T5", "MT5", "Marian", "Bart")
+"""How the classes of each begin."""
 _T5: Mapping[str, Any] = {
     "vocab_size": 32128, "d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6, "num_decoder_layers": None,
     "num_heads": 8, "relative_attention_num_buckets": 32, "relative_attention_max_distance": 128,
@@ -57,7 +58,7 @@ def seq2seq_type(config: Mapping[str, Any]) -> str | None:
     kind = config.get("model_type")
     if isinstance(named, list) and len(named) == 1 and isinstance(named[0], str):
         found = CLASSES.get(named[0])
-        if found is None and kind in FAMILIES and named[0].startswith(_OTHERS):
+        if found is None and kind in FAMILIES and named[0].startswith(NAMES):
             raise CheckpointError(
                 f"architecture {named[0]!r} generates no text, which lmkit reads {kind} for", hint="see " + _classes()
             )

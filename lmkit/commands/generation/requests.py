@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmkit.commands.loading import models as opening
@@ -16,10 +17,14 @@ from lmkit.generation import prompt_encoding, workers
 from lmkit.generation.engine import Completion, Failed, Generator, Request, Stepper, TextDelta, TextGenerator
 from lmkit.generation.step_trace import step_tracer
 from lmkit.generation.steppers import BatchedStepper, SequentialStepper
-from lmkit.protocols import I32, LanguageModel, is_conditional, supports_batching
+from lmkit.protocols import I32, ConditionalModel, LanguageModel, State, is_conditional, supports_batching
 
 if TYPE_CHECKING:
     from lmkit.generation.search_plan import SearchPlan
+
+
+TOGETHER = 64
+"""Sources that an encoder reads together."""
 
 
 @dataclass(frozen=True)
@@ -96,22 +101,63 @@ class RequestBuilder:
 
     def requests(self, group: Iterable[Prompt]) -> Iterator[Request | Failed]:
         """The requests of each prompt, up to one that can't be read or that the model can't see."""
+        if is_conditional(self.model):
+            yield from self._of_sources(self.model, group)
+            return
         try:
             for prompt in group:
-                source: I32 | None = None
                 with _place_of(prompt):
-                    if is_conditional(self.model):
-                        source = self.model.source_ids(prompt.text, window=self.window)
-                    text = b"" if source is not None else prompt.text
-                    ids = prompt_encoding.seen(self.model, text, window=self.window)
-                after = cache(partial(prompt_encoding.state_after, self.model, ids, source))
-                for sample in range(self.number):
-                    stream = keyed_random.stream_of(self.seed, prompt.key, sample)
-                    with _place_of(prompt):
-                        more = self.more(prompt)
-                    yield Request(stream, ids, after, label=RequestId(prompt, sample), source=source, **more)
+                    ids = prompt_encoding.seen(self.model, prompt.text, window=self.window)
+                after = cache(partial(prompt_encoding.state_after, self.model, ids))
+                yield from self._of(prompt, ids, after)
         except LmkitError as error:
             yield Failed(error)
+
+    def _of_sources(self, model: ConditionalModel, group: Iterable[Prompt]) -> Iterator[Request | Failed]:
+        """Requests of targets; the encoder reads some prompts together, when the first of their texts is begun."""
+        import numpy as np
+
+        waiting = iter(group)
+        failure: LmkitError | None = None
+        nothing = np.zeros(0, dtype=np.int32)
+        while failure is None:
+            prompts: list[Prompt] = []
+            sources: list[I32] = []
+            try:
+                for prompt in islice(waiting, TOGETHER):
+                    with _place_of(prompt):
+                        sources.append(model.source_ids(prompt.text, window=self.window))
+                    prompts.append(prompt)
+            except LmkitError as error:
+                failure = error
+            starts = cache(partial(_starts, model, sources))
+            for place, (prompt, source) in enumerate(zip(prompts, sources, strict=True)):
+                try:
+                    yield from self._of(prompt, nothing, partial(_at, starts, place), source)
+                except LmkitError as error:
+                    yield Failed(error)
+                    return
+            if not prompts:
+                break
+        if failure is not None:
+            yield Failed(failure)
+
+    def _of(self, prompt: Prompt, ids: I32, after: Callable[[], State], source: I32 | None = None) -> Iterator[Request]:
+        """The requests of a prompt. Raises what is wrong with one of them."""
+        for sample in range(self.number):
+            stream = keyed_random.stream_of(self.seed, prompt.key, sample)
+            with _place_of(prompt):
+                more = self.more(prompt)
+            yield Request(stream, ids, after, label=RequestId(prompt, sample), source=source, **more)
+
+
+def _starts(model: ConditionalModel, sources: Sequence[I32]) -> list[State]:
+    """The states before targets of sources."""
+    return [each.start() for each in model.for_sources(sources)]
+
+
+def _at(states: Callable[[], list[State]], place: int) -> State:
+    return states()[place]
 
 
 def _place_of(prompt: Prompt) -> AbstractContextManager[None]:

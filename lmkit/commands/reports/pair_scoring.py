@@ -52,13 +52,17 @@ class PairTexts:
         from lmkit.evaluation.perplexity import Line
 
         model, count = self._model, 0
+        limit = model.target_limit
         end = np.array([model.form.newline_id] if self._eos else [], dtype=np.int32)
         for pairs in self._groups():
-            sources = []
+            sources, targets = [], []
             for pair in pairs:
                 with opening.error_context(pair.place):
                     sources.append(model.source_ids(pair.source.encode()))
-            targets = [np.concatenate((model.tokenizer.encode(pair.target.encode()), end)) for pair in pairs]
+                    targets.append(np.concatenate((model.tokenizer.encode(pair.target.encode()), end)))
+                    size = len(targets[-1])
+                    if limit is not None and size > limit:
+                        raise DataError(f"a target of {size} tokens, its end too, exceeds the model's {limit}")
             scored = zip(pairs, targets, model.score_pairs(sources, targets), strict=True)
             for pair, ids, nats in scored:
                 count += 1
