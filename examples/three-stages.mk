@@ -16,8 +16,8 @@ OUT ?= build/three-stages
 SEEDS ?= 0
 SEED ?=
 ANIMALS ?= 32
-STEPS ?= 800
-EPOCHS ?= 12
+STEPS ?= 700
+EPOCHS ?= 15
 D = $(OUT)/$(SEED)
 STAGES := base sft dpo
 TESTS := seen unseen
@@ -47,7 +47,7 @@ $(D)/base.lm: $(D)/facts.txt $(D)/tokens.lm
 	$(LMKIT) train transformer --tokens $(D)/tokens.lm --width 64 --layers 2 --heads 2 --batch 16 --steps $(STEPS) --seed $(SEED) $< -o $@ --resume
 
 $(D)/sft.lm: $(D)/base.lm $(D)/train.jsonl
-	$(LMKIT) finetune instruct -m $< --template chatml $(D)/train.jsonl --epochs $(EPOCHS) --seed $(SEED) -o $@ --resume
+	$(LMKIT) finetune instruct -m $< --template chatml $(D)/train.jsonl --lr 0.01 --epochs $(EPOCHS) --seed $(SEED) -o $@ --resume
 
 $(D)/dpo.lm: $(D)/sft.lm $(D)/pairs.jsonl
 	$(LMKIT) finetune prefer -m $< $(D)/pairs.jsonl --epochs 1 --seed $(SEED) -o $@ --resume

@@ -3,7 +3,7 @@
 The world has animals, and four things to know of each, drawn by the seed. facts.txt says all of it in statements.
 Instructions ask for it in five ways; which of these 20 kinds of instructions are held out is fixed:
 
-train.jsonl    13 kinds, half of the animals: what is tuned on; answers are short or sentences, as it comes
+train.jsonl    13 kinds, half of the animals: what is tuned on; answers are words, one in four a sentence
 seen.jsonl     the same kinds, the other animals
 unseen.jsonl   the 7 kinds held out, the other animals
 pairs.jsonl    what is tuned on, with a sentence as the chosen answer and the short one as the rejected
@@ -54,7 +54,7 @@ def main(folder, seed, number):
     others = [one for one in asked if one["who"] not in tuned]
     unseen = [one for one in others if one["kind"]]
     write(folder / "words.txt", [*facts, *(text for one in train for text in (prompt(one)["prompt"], *answers(one)))])
-    write(folder / "train.jsonl", [json.dumps({**prompt(one), "output": chance.choice(answers(one))}) for one in train])
+    write(folder / "train.jsonl", [json.dumps({**prompt(one), "output": answers(one)[chance.random() > 0.25]}) for one in train])
     write(folder / "seen.jsonl", [question(number, one) for number, one in enumerate(others) if not one["kind"]])
     write(folder / "unseen.jsonl", [question(number, one) for number, one in enumerate(unseen)])
     write(folder / "pairs.jsonl", map(pair, train))

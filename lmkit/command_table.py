@@ -38,6 +38,7 @@ COMMANDS = {
     "compress": Command("lmkit.commands.compress", "compress", "Compress a file by arithmetic coding with any model."),
     "decompress": Command("lmkit.commands.compress", "decompress", "Decompress a file that `lmkit compress` wrote."),
     "info": Command("lmkit.commands.info", "info", "Describe a checkpoint: kind, sizes, tokenizer, provenance."),
+    "report": Command("lmkit.commands.report", "report", "Gather results of commands into one page."),
     "convert": Command("lmkit.commands.convert", "convert", "Convert checkpoints to and from other tools' formats."),
     "completion": Command("lmkit.commands.completion", "completion", "Print a shell's completion script."),
     "man": Command("lmkit.commands.man", "man", "Show a manual page, also where `man` does not find it."),

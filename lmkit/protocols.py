@@ -522,11 +522,22 @@ class HasHiddenStates(LanguageModel, Protocol):
         """What the next token is predicted from, (D,); after a token it is that token's of `HasEmbeddings.vectors`."""
 
 
+class AttentionParts(NamedTuple):
+    """Attention of one sequence of M inputs: weights (layers, heads, M, M), and what they are made of.
+
+    `queries` and `keys`, (layers, heads, M, E), are scaled and turned: their products are the scores, before masks.
+    """
+
+    weights: F32
+    queries: F32
+    keys: F32
+
+
 class HasAttention(LanguageModel, Protocol):
     """A LanguageModel that says what each token of a sequence takes from each."""
 
-    def attention(self, ids: I32) -> F32:
-        """Weights, (N,) to (layers, heads, M, M), of its M inputs: the ids, behind a start token if it has one."""
+    def attention(self, ids: I32) -> AttentionParts:
+        """Attention of its inputs: the ids, (N,), behind a start token if it has one."""
 
 
 class Explains(LanguageModel, Protocol):

@@ -9,14 +9,17 @@
             g(a) = a + 1/2 where a >= 0, else s(a)                                 Feng et al. (2024)
 
 Gates lie in this order along the rows, as torch has them: lstm i, f, g, o; gru r, z, n; mingru z, n.
-The logits are W h_t + b of the last layer; with `tied`, W is the table of embeddings.
+The logits are W h_t + b of the last layer; with `tied`, W is the table of embeddings. A `bidirectional` model reads
+from both ends (Schuster and Paliwal 1997): the D numbers of a layer are D / 2 of each direction, and no token is next.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from lmkit.architectures.config import ModelConfig, Shapes
 from lmkit.architectures.heads import LanguageModelHead
+from lmkit.errors import UsageError
 
 GATES = {"elman": 1, "lstm": 4, "gru": 3, "mingru": 2}
 
@@ -38,6 +41,29 @@ class RNNConfig(ModelConfig):
     """Whether cells and head have biases."""
     tied: bool = False
     """Whether the head is the table of embeddings."""
+    bidirectional: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bidirectional and self.width % 2:
+            raise UsageError(f"a width of {self.width} has no halves for two directions")
+        if self.bidirectional and self.cell == "mingru":
+            raise UsageError("--bidirectional is for elman, lstm and gru")
+
+    def to_json(self) -> dict[str, Any]:
+        """See `ModelConfig.to_json`: models that read one way say nothing of the other."""
+        values = super().to_json()
+        return values if self.bidirectional else {key: values[key] for key in values if key != "bidirectional"}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """See `ModelConfig.from_json`."""
+        return super().from_json({"bidirectional": False, **values})
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """What lies before the names of a layer's tensors, of each direction."""
+        return ("", "reverse.") if self.bidirectional else ("",)
 
     @property
     def gates(self) -> int:
@@ -51,16 +77,17 @@ class RNNConfig(ModelConfig):
 
     def body_shapes(self) -> Shapes:
         """See `ModelConfig.body_shapes`."""
-        rows = self.gates * self.width
+        own = self.width // len(self.directions)
+        rows = self.gates * own
         shapes: Shapes = {"embed_tokens.weight": (self.vocabulary, self.width)}
-        for layer in range(self.layers):
-            shapes[f"layers.{layer}.weight_ih"] = (rows, self.width)
+        for name in (f"layers.{layer}.{side}" for layer in range(self.layers) for side in self.directions):
+            shapes[f"{name}weight_ih"] = (rows, self.width)
             if self.cell != "mingru":
-                shapes[f"layers.{layer}.weight_hh"] = (rows, self.width)
+                shapes[f"{name}weight_hh"] = (rows, own)
             if self.bias:
-                shapes[f"layers.{layer}.bias_ih"] = (rows,)
+                shapes[f"{name}bias_ih"] = (rows,)
                 if self.cell != "mingru":
-                    shapes[f"layers.{layer}.bias_hh"] = (rows,)
+                    shapes[f"{name}bias_hh"] = (rows,)
         return shapes
 
     def matrices(self) -> list[str]:

@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from lmkit.commands import attention_alignment
+from lmkit.commands import attention_alignment, attention_views
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.figures import Plot, Term
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run, choice
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.records import Table, to_json
-from lmkit.protocols import has_attention, is_encoder_decoder
+from lmkit.protocols import AttentionParts, has_attention, is_encoder_decoder
 
 LARGEST = 10_000
 RANKS = ("first", "second", "third")
@@ -88,6 +88,10 @@ def attention(
     are numbered, because one may come twice; 0 is the start token, in encoders the first special token. --layer and
     --head print one head as a matrix, a row per attending token, whose weights sum to 1.
 
+    --term draws a picture of each head with characters, or of the one that is named: a row per attending token.
+    --plot draws the same as .png or .svg; as .html it writes a page to explore: the heads as lines between tokens, all
+    heads as pictures, and the queries and keys that make the weights. --layer and --head choose where it opens.
+
     --json prints an object in full precision: `tokens`, and `weights` per layer, head, attending and attended
     token; later tokens get exactly 0, except in encoders.
 
@@ -99,12 +103,13 @@ def attention(
     Examples:
       lmkit attention -m model.lm --text "the cat sat"
       lmkit attention -m model.lm --text "the cat sat" --layer 0 --head 1
+      lmkit attention -m model.lm --text "the cat sat" --plot heads.html
       lmkit attention -m mt.lm --align --text "el gato duerme" --plot cat.html
       lmkit attention --mask-only --kind prefix --prefix 2 -n 4
     """
     if mask_only:
-        if model is not None or text is not None or layer is not None or head is not None or align or count:
-            raise UsageError("--mask-only cannot be combined with a model or a text")
+        if align or count or plot is not None or any(given is not None for given in (model, text, layer, head)):
+            raise UsageError("--mask-only cannot be combined with a model, a text or --plot")
         with outputs.open_output(output) as out:
             _print_mask(out, kind, number, prefix, as_json=json)
         return
@@ -118,29 +123,35 @@ def attention(
         else:
             attention_alignment.show(run, name, text, target, shown)
         return
-    if target is not None or plot is not None or term:
-        raise UsageError("--target, --plot and --term need --align")
+    if target is not None:
+        raise UsageError("--target needs --align")
     if (layer is None) != (head is None):
         raise UsageError("--layer and --head need each other")
+    if term and json:
+        raise UsageError("--term and --json exclude each other")
     name = model if model is not None else streams.STDIN
-    tokens, weights = _weights(name, text)
+    tokens, parts = _attention(name, text)
+    weights = parts.weights
+    if layer is not None and head is not None and (layer >= len(weights) or head >= len(weights[0])):
+        raise UsageError(f"the model has {len(weights)} layers of {len(weights[0])} heads, counted from 0")
+    if plot is not None:
+        attention_views.draw(plot, name, tokens, parts, layer, head)
     with outputs.open_output(output) as out:
-        if layer is None or head is None:
+        if term:
+            attention_views.show(out, _numbered(tokens), weights, layer, head)
+        elif layer is None or head is None:
             if json:
                 out.line(to_json(run.signed({"tokens": tokens, "weights": weights.tolist()})))
             else:
                 _print_most(out, _numbered(tokens), weights)
-            return
-        if layer >= len(weights) or head >= len(weights[0]):
-            raise UsageError(f"the model has {len(weights)} layers of {len(weights[0])} heads, counted from 0")
-        one = weights[layer, head].tolist()
-        if json:
+        elif json:
+            one = weights[layer, head].tolist()
             out.line(to_json(run.signed({"tokens": tokens, "layer": layer, "head": head, "weights": one})))
         else:
-            _print_head(out, _numbered(tokens), one)
+            _print_head(out, _numbered(tokens), weights[layer, head].tolist())
 
 
-def _weights(name: str, text: str) -> tuple[list[str], Any]:
+def _attention(name: str, text: str) -> tuple[list[str], AttentionParts]:
     """The tokens of the text, behind a start token if it has one, and their attention, (layers, heads, T, T)."""
     from lmkit.data.sequences import encode_prompt
     from lmkit.inference.encoder import EncoderModel
@@ -149,8 +160,8 @@ def _weights(name: str, text: str) -> tuple[list[str], Any]:
     if isinstance(model, EncoderModel):
         whole = model.form.single(model.tokenizer.encode(streams.argument_bytes(text).replace(b"\n", b" "))).ids
         with opening.error_context(name):
-            weights = model.attention(whole)
-        return _checked(name, [_piece(model, token) for token in whole.tolist()], weights)
+            parts = model.attention(whole)
+        return _checked(name, [_piece(model, token) for token in whole.tolist()], parts)
     if not has_attention(model):
         hint = "--align prints what targets take of their sources" if is_encoder_decoder(model) else None
         raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no attention", hint=hint)
@@ -164,13 +175,13 @@ def _piece(model: Any, token: int) -> str:
     return piece.decode(errors="replace")
 
 
-def _checked(name: str, tokens: list[str], weights: Any) -> tuple[list[str], Any]:
+def _checked(name: str, tokens: list[str], parts: AttentionParts) -> tuple[list[str], AttentionParts]:
     """The same. Raises CheckpointError where weights are no numbers."""
     import numpy as np
 
-    if np.isnan(weights).any():
+    if np.isnan(parts.weights).any():
         raise CheckpointError(f"{streams.display(name)}: damaged checkpoint: its weights give no attention")
-    return tokens, weights
+    return tokens, parts
 
 
 def _numbered(tokens: list[str]) -> list[str]:

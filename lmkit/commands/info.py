@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from lmkit.commands.loading import models as opening
+from lmkit.commands.options.figures import Plot
 from lmkit.commands.options.standard import Json, Output, Run
 from lmkit.errors import UnmetError, UsageError
 from lmkit.io import outputs, streams
@@ -64,6 +65,7 @@ def info(
             help="Verify all tensors against their digests. The exit status is 4 if one is damaged, 1 if it has none.",
         ),
     ] = False,
+    plot: Plot = None,
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -77,7 +79,7 @@ def info(
     --gradients runs a neural model on windows from the whole text. It prints the norm of the gradient
     of the last token's loss with respect to each embedding, by distance back in time, averaged over the windows;
     for recurrent models also with respect to the inputs of later layers and to the states. Vanishing gradients
-    show as a fast decay.
+    show as a fast decay, which --plot draws.
 
     Examples:
       lmkit info model.lm
@@ -91,7 +93,7 @@ def info(
         raise UsageError("the model is named twice")
     name = file or model or streams.STDIN
     if other is not None:
-        if tensors or verify or gradients or text is not None or distance is not None:
+        if tensors or verify or gradients or text is not None or distance is not None or plot is not None:
             raise UsageError("two models are compared by their headers alone: no other options of `info`")
         from lmkit.commands.info_differences import print_differences
 
@@ -102,10 +104,10 @@ def info(
             raise UsageError(f"--gradients and --{'tensors' if tensors else 'verify'} exclude each other")
         from lmkit.commands.info_gradients import print_gradients
 
-        print_gradients(run, name, text or streams.STDIN, 64 if distance is None else distance, json, output)
+        print_gradients(run, name, text or streams.STDIN, 64 if distance is None else distance, json, output, plot)
         return
-    if text is not None or distance is not None:
-        raise UsageError("--text and --distance need --gradients")
+    if text is not None or distance is not None or plot is not None:
+        raise UsageError("--text, --distance and --plot need --gradients")
     record = describe(name, verify=verify)
     with outputs.open_output(output) as out:
         if json:

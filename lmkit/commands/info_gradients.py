@@ -8,6 +8,7 @@ from lmkit.commands.loading import running_text
 from lmkit.commands.options.standard import Run
 from lmkit.errors import CheckpointError
 from lmkit.io import outputs, streams
+from lmkit.io.figures import charts, files
 from lmkit.io.records import Table
 from lmkit.io.text_sources import SourceReader, TextSource
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 BLOCKS = 16  # of the text, at most
 
 
-def print_gradients(run: Run, name: str, text: str, distance: int, json: bool, output: str | None) -> None:
+def print_gradients(
+    run: Run, name: str, text: str, distance: int, json: bool, output: str | None, plot: str | None
+) -> None:  # fmt: skip
     """Norms by distance, of everything that the gradient is taken by."""
     opening.check_single_stdin(name, text)
     from lmkit.architectures.neural_model import NeuralModel
@@ -36,6 +39,19 @@ def print_gradients(run: Run, name: str, text: str, distance: int, json: bool, o
             for place, norm in enumerate(norms.tolist()):
                 relative = norm / norms[0].item() if norms[0] else None
                 table.row({"of": of, "distance": place, "norm": norm, "relative": relative})
+
+    if plot is not None:
+        norms = {of: values.tolist() for of, values in found.items()}
+        files.write(plot, _figure(f"Gradients of {streams.display(name)} by distance back in time", norms))
+
+
+def _figure(title: str, norms: dict[str, list[float]]) -> charts.Figure:
+    """Norms relative to those at distance 0; what vanishes falls."""
+    lines = [
+        charts.Line(of, range(len(values)), [value / values[0] if values[0] else 0.0 for value in values])
+        for of, values in norms.items()
+    ]
+    return charts.lines(title, lines, x="tokens back", y="gradient norm, relative", log_y=True)
 
 
 def _ids(run: Run, model: "NeuralModel", text: str) -> Any:

@@ -7,6 +7,7 @@ import typer
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.adapted_models import open_adapted_model
+from lmkit.commands.loading.encoders import fine_tuned_backend
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run, choice
 from lmkit.commands.records.labelled import GOLD, LABEL, Items, LabelledText
 from lmkit.commands.records.sentences import CONLL
@@ -87,18 +88,21 @@ def predict(
     if is_tagger(opened):
         if scores or bare:
             raise UsageError("--scores and --bare are not for taggers", hint="choose a form with --as")
-        tag_files(run, opened, texts, form, "spans" if json else shape, output)
+        tag_files(run, fine_tuned_backend(run, opened, name), texts, form, "spans" if json else shape, output)
         return
     if shape is not None or form == CONLL:
         raise UsageError("--as and --input conll are for taggers")
-    answers = _answers(opened, name, scores=scores)
+    numbers = scores or json or not is_classifier(opened)  # digits do not depend on which lines came together
+    model_for = (lambda _: opened) if numbers else fine_tuned_backend(run, opened, name)
+    _answers(opened, name, scores=scores)
     with (
         outputs.open_output(output, live=True) as out,
         run.terminal.progress("predictions", None, "items") as progress,
     ):
         write = _Writer(out, opened, scores=scores, as_json=json, bare=bare)
         for items in Items(run, opened.sides, form).groups(texts):
-            write.group(items, answers(items))
+            size = sum(len(text) for item in items for text in item.texts)
+            write.group(items, _answers(model_for(size), name, scores=scores)(items))
             progress.advance(len(items))
 
 

@@ -21,6 +21,7 @@ Shapes: R rows, B texts, V vocabulary.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,8 @@ from lmkit.generation.stop_strings import StopStringMatcher
 from lmkit.protocols import F64, Bool, LanguageModel
 
 MOST = 1 << 27  # continuations ranked at once
+TOGETHER = 32  # searches that advance together, at most
+NUMBERS = 1 << 22  # log-probabilities that these have at each step
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,48 @@ class BeamSearch:
         self.never, self.penalties, self.explain, self.early = list(never), penalties, explain, early
 
     def run(self, requests: Iterable[Request | Failed]) -> Iterator[Found | Failed]:
-        """The texts of each request, best first. Raises DataError where nothing can follow."""
-        for request in requests:
-            if isinstance(request, Failed):
-                yield request
-            else:
-                yield from _Search(self, request).texts()
+        """The texts of each request, best first; several searches advance together.
+
+        Raises DataError where nothing can follow.
+        """
+        waiting = iter(requests)
+        most = max(1, min(TOGETHER, NUMBERS // ((self.beams.width + 1) * self.model.tokenizer.size)))
+        while some := list(islice(waiting, most)):
+            searches = [each if isinstance(each, Failed) else _Search(self, each) for each in some]
+            self._advance([each for each in searches if isinstance(each, _Search)])
+            for each in searches:
+                if isinstance(each, Failed):
+                    yield each
+                else:
+                    yield from each.results()
+
+    def _advance(self, searches: list["_Search"]) -> None:
+        """Take all steps of several searches, whose rows lie one search's behind another's."""
+        states = [search.request.state for search in searches]
+        exact = self.explain or bool(self.penalties)  # these show or change numbers, which are to be exact
+        rows = batching.StateRows(self.model, states) if exact else batching.rows_of(self.model, states)
+        counts = [1] * len(searches)
+        going = list(searches)
+        while going := [search for search in going if not search.over()]:
+            logs = rows.next()
+            places: list[int] = []
+            tokens: list[int] = []
+            begin = 0
+            made = []
+            for search, count in zip(going, counts, strict=True):
+                own = search.step(logs[begin : begin + count].astype(np.float64))
+                places += [begin + row for row, _ in own]
+                tokens += [token for _, token in own]
+                begin += count
+                made.append(len(own))
+            kept = [search.over() for search in going]
+            counts = [count for count, over in zip(made, kept, strict=True) if not over]
+            ends = np.repeat(kept, made)
+            places = [place for place, over in zip(places, ends.tolist(), strict=True) if not over]
+            tokens = [token for token, over in zip(tokens, ends.tolist(), strict=True) if not over]
+            if places:
+                rows.take(places)
+                rows.advance(tokens)
 
 
 class _Search:
@@ -114,14 +153,11 @@ class _Search:
     def __init__(self, asked: BeamSearch, request: Request) -> None:
         if request.constraint is not None:
             raise UsageError("beam search cannot be combined with constraints", hint="use sampling or --greedy")
-        self._asked, self._request = asked, request
+        self._asked, self.request = asked, request
         model, beams = asked.model, asked.beams
         self._ends = ends_of(model.form)
         self._exact = Exact(model, asked.never)
-        single = asked.explain or bool(asked.penalties)  # these show or change numbers, which are to be exact
-        self._single = single
-        states = [request.state]
-        self._rows = batching.StateRows(model, states) if single else batching.rows_of(model, states)
+        self._single = asked.explain or bool(asked.penalties)
         width = beams.width // beams.groups
         kept = beams.number if beams.groups == 1 else width
         self._groups = [Group(width, kept, [self._root()]) for _ in range(beams.groups)]
@@ -133,17 +169,12 @@ class _Search:
     def _root(self) -> Hypothesis:
         transcript = StopStringMatcher(self._asked.model.tokenizer, self._asked.model.form, self._asked.stops)
         text = transcript if self._asked.stops else None
-        return Hypothesis(None, -1, 0, 0.0, 0.0, transcript=text, state=self._request.state)
+        return Hypothesis(None, -1, 0, 0.0, 0.0, transcript=text, state=self.request.state)
 
     # Steps.
 
-    def texts(self) -> list[Found]:
-        """Runs the search."""
-        while not self._over():
-            self._step()
-        return self._results()
-
-    def _over(self) -> bool:
+    def over(self) -> bool:
+        """Whether nothing more is to be found."""
         every = [*self._groups, self._greedy]
         if not any(group.live for group in every):
             return True
@@ -156,8 +187,12 @@ class _Search:
         best = self._worth.best(text for group in self._groups for text in group.ended)
         return all(self._worth.bound(text) < best for text in self._greedy.live)
 
-    def _step(self) -> None:
-        logs = self._logs()
+    def step(self, logs: F64) -> list[tuple[int, int]]:
+        """Take a step, given the log-probabilities of what may follow each row, (R, V).
+
+        Returns the next rows: each continues one of these with a token.
+        """
+        logs = self._penalised(logs)
         self._length += 1
         taken: Counter[int] = Counter()
         kept: list[Kept] = []
@@ -168,17 +203,16 @@ class _Search:
         if kept:
             self._trace.append(kept)
         self._advance(self._greedy, logs, Counter())
-        self._advance_rows()
+        return self._next_rows()
 
-    def _logs(self) -> F64:
-        """Log-probabilities of what may follow each row, (R, V)."""
-        logs: F64 = self._rows.next().astype(np.float64)
+    def _penalised(self, logs: F64) -> F64:
+        """Log-probabilities without tokens that are never drawn, and penalties in them, (R, V)."""
         logs[:, self._asked.never] = -np.inf
         if not self._asked.penalties:
             return logs
         standing = {text.row: text for group in (*self._groups, self._greedy) for text in group.live}
         places = [
-            Position(self._request.stream, self._request.prompt, standing[row].tokens()) for row in range(len(logs))
+            Position(self.request.stream, self.request.prompt, standing[row].tokens()) for row in range(len(logs))
         ]
         before = _masses(logs)
         for penalty in self._asked.penalties:
@@ -186,16 +220,14 @@ class _Search:
         shift = before - _masses(logs)  # the mass stays what it was, so that no sum ever rises
         return logs + np.where(np.isfinite(shift), shift, 0.0)
 
-    def _advance_rows(self) -> None:
-        """Advance the rows of the texts that are kept; equal texts of several groups share one."""
+    def _next_rows(self) -> list[tuple[int, int]]:
+        """The rows of the texts that are kept; equal texts of several groups share one."""
         places: dict[tuple[int, int], int] = {}
         for group in (*self._groups, self._greedy):
             for text in group.live:
                 assert text.before is not None
                 text.row = places.setdefault((text.before.row, text.token), len(places))
-        if places:
-            self._rows.take([row for row, _ in places])
-            self._rows.advance([token for _, token in places])
+        return list(places)
 
     def _advance(self, group: Group, logs: F64, taken: Counter[int]) -> list[Hypothesis]:
         """A group's next step: what it keeps, best first, those that end among it."""
@@ -240,7 +272,10 @@ class _Search:
             places, whole = leading(ranked, errors, count)
             if final:
                 return places, np.ones(len(places), dtype=np.bool_)
-            ends = np.isin(places % size, self._ends)
+            following = places % size
+            ends = np.zeros(len(places), dtype=np.bool_)
+            for end in self._ends:  # few: `np.isin` takes longer
+                ends |= following == end
             if self._asked.stops:
                 tokens = [(group.live[place // size], place % size) for place in places.tolist()]
                 ends |= np.array([self._stops(*token) for token in tokens], dtype=np.bool_)
@@ -290,7 +325,8 @@ class _Search:
 
     # What is found.
 
-    def _results(self) -> list[Found]:
+    def results(self) -> list[Found]:
+        """The texts, best first. Raises DataError where nothing can follow."""
         beams = self._asked.beams
         chosen = self._in_turn([self._worth.in_order(group.ended)[: group.kept] for group in self._groups])
         greedy = self._greedy.ended
@@ -321,7 +357,7 @@ class _Search:
         spelled = text.transcript.text if text.transcript else decode_text(model.tokenizer, model.form, ids)
         searched = text.nats if self._asked.penalties else None
         return Found(
-            self._request, ids, spelled, text.reason, list(self._trace), closing, rank, self._asked.beams.alpha,
+            self.request, ids, spelled, text.reason, list(self._trace), closing, rank, self._asked.beams.alpha,
             searched, greedy,
         )  # fmt: skip
 

@@ -6,6 +6,7 @@ sequences of one length side by side.
 N tokens, S sequences, M places, D width, H heads, W head width, V vocabulary.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -20,7 +21,7 @@ from lmkit.checkpoint import Array
 from lmkit.errors import DataError
 from lmkit.inference import functional
 from lmkit.inference.linear import NEAR, FusedLinear, products
-from lmkit.protocols import F32, I32, Floats
+from lmkit.protocols import F32, I32, AttentionParts, Floats
 
 ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
     "gelu": functional.gelu_erf,
@@ -47,8 +48,8 @@ class EncoderModel(EncoderBase):
                 x = layer(x, lengths, self._turns.get(layer.is_global))
             return self._norm("norm", x) if self.settings.norm == "pre" else x
 
-    def attention(self, ids: I32) -> F32:
-        """What each token of one sequence, special ones among them, takes from each, (N,) to (layers, heads, N, N).
+    def attention(self, ids: I32) -> AttentionParts:
+        """What each token of one sequence, (N,), special ones among them, takes from each.
 
         Raises DataError for more tokens than the context.
         """
@@ -59,9 +60,9 @@ class EncoderModel(EncoderBase):
             x = self._embedded(ids, np.zeros(len(ids), dtype=np.int32), [len(ids)])
             for layer in self._layers:
                 turns = self._turns.get(layer.is_global)
-                found.append(layer.weights(x, turns))
+                found.append(layer.attention(x, turns))
                 x = layer(x, [len(ids)], turns)
-        return np.stack(found)
+        return AttentionParts(*(np.stack(part) for part in zip(*found, strict=True)))
 
     def _embedded(self, ids: I32, segments: I32, lengths: Sequence[int]) -> F32:
         tensors, settings = self.weights.tensors, self.settings
@@ -178,15 +179,15 @@ class _Layer:
             mixed[some] = out.swapaxes(1, 2).reshape(rows * length, -1)
         return self._out(mixed)
 
-    def weights(self, x: F32, turns: tuple[F32, F32] | None) -> F32:
-        """The attention weights of one sequence, (N, D) to (H, N, N)."""
+    def attention(self, x: F32, turns: tuple[F32, F32] | None) -> tuple[F32, F32, F32]:
+        """Weights, (H, N, N), scaled queries and keys, (H, N, W), of one sequence, (N, D)."""
         heads, width = self._settings.heads, self._settings.head_width
         seen = x if self._settings.norm == "post" else self._before(x)
         parts = self._qkv(seen).reshape(len(x), 3, heads, width)
         q, k, v = (parts[:, one].swapaxes(0, 1) for one in range(3))
         q, k = (self._placed(one, scale, len(x), turns) for one, scale in zip((q, k), self._scales, strict=True))
         found: F32 = functional.attention(q, k, v, mask=self._mask(len(x), 0, len(x)))[1]
-        return found
+        return found, q / np.float32(math.sqrt(width)), k
 
     def _placed(self, x: Any, scale: F32 | None, length: int, turns: tuple[F32, F32] | None) -> Any:
         """Queries or keys, (R, H, L, W), normed and turned."""

@@ -1,11 +1,13 @@
 """Fine-tuned models in numpy: the states of a body, pooled, through a linear head.
 
-Items are run one by one, so that no number depends on which others there are. N items, D width, K labels.
+Items are run one by one, so that no number depends on which others there are, unless another backend runs the body.
+N items, D width, K labels.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -17,7 +19,10 @@ from lmkit.checkpoint import Checkpoint
 from lmkit.data.item_sequences import ItemSequence
 from lmkit.inference import functional
 from lmkit.label_chain import LabelChain
-from lmkit.protocols import F32, F64
+from lmkit.protocols import F32, F64, Encoder
+
+BATCH_TOKENS, ROWS = 1 << 12, 64
+"""How many tokens another backend reads at once, about."""
 
 _ACTIVATIONS: Mapping[str, Callable[[F32], F32]] = {
     "tanh": np.tanh, "relu": functional.relu, "gelu": functional.gelu_erf,
@@ -32,6 +37,31 @@ class FineTunedModel:
         self._format = item_format(weights.body)
         self.body: Any = imported(NETWORKS[weights.kind].model)(weights.body)
         """The model under the head."""
+        self._encoder: Encoder | None = None
+
+    def on(self, encoder: Encoder) -> Self:
+        """The same model on another backend's encoder of the same weights, which reads items in batches."""
+        made = copy(self)
+        made._encoder = encoder
+        return made
+
+    def _mapped(self, items: Sequence[ItemSequence], reduce: Callable[[F32, ItemSequence], F32]) -> list[F32]:
+        """What `reduce` makes of the states of each item: one by one, or in batches of like length by a backend."""
+        if self._encoder is None:
+            return [reduce(self._states(item), item) for item in items]
+        found: list[F32] = [np.zeros(0, np.float32)] * len(items)
+        order = sorted(range(len(items)), key=lambda place: len(items[place].ids))
+        while order:
+            size = max(1, BATCH_TOKENS // len(items[order[min(ROWS, len(order)) - 1]].ids))
+            some, order = order[:size], order[size:]
+            lengths = [len(items[place].ids) for place in some]
+            ids, segments = (
+                np.concatenate([getattr(items[place], name) for place in some]) for name in ("ids", "segments")
+            )
+            states = self._encoder.hidden_states(ids, segments, lengths)
+            for place, own in zip(some, np.split(states, np.cumsum(lengths)[:-1]), strict=True):
+                found[place] = reduce(own, items[place])
+        return found
 
     @property
     def sides(self) -> int:
@@ -58,7 +88,8 @@ class FineTunedModel:
 
     def _outputs(self, items: Sequence[tuple[str, ...]]) -> F64:
         """The numbers of the head, (N, K)."""
-        return np.stack([self._headed(self._pooled(self._states(self._format.item(item)))) for item in items])
+        sequences = [self._format.item(item) for item in items]
+        return np.stack([self._headed(one) for one in self._mapped(sequences, lambda own, _: self._pooled(own))])
 
     def _headed(self, vectors: F32) -> F64:
         """W h + b of vectors, (..., D), after the dense layer where the head has one."""
@@ -115,19 +146,20 @@ class FineTunedTagger(FineTunedModel):
 
     def word_labels(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """See `Tagger.word_labels`."""
-        return [self._labels(words) for words in sentences]
+        windows = [[one for one in self._format.word_windows(words) if len(one.words)] for words in sentences]
+        states = iter(self._mapped([one for several in windows for one in several], self._of_words))
+        return [self._labels([next(states) for _ in several]) for several in windows]
 
-    def _labels(self, words: Sequence[str]) -> list[str]:
-        emissions = np.concatenate([np.zeros((0, self.head.outputs)), *self._emissions(words)])
+    def _of_words(self, states: F32, item: ItemSequence) -> F32:
+        """The states of the words of a window, (W, D)."""
+        before = 0 if isinstance(self.weights.body, LoadedEncoder) else item.start
+        return states[item.words - before]
+
+    def _labels(self, states: Sequence[F32]) -> list[str]:
+        """The labels of a sentence, of the states of its words, in parts."""
+        emissions = np.concatenate([np.zeros((0, self.head.outputs)), *map(self._headed, states)])
         found = self._chain.best(emissions) if self._chain is not None else emissions.argmax(axis=1)
         return [self.head.labels[number] for number in found.tolist()]
-
-    def _emissions(self, words: Sequence[str]) -> Iterator[F64]:
-        """The numbers of the head for each word, in parts."""
-        for item in self._format.word_windows(words):
-            before = 0 if isinstance(self.weights.body, LoadedEncoder) else item.start
-            if len(item.words):
-                yield self._headed(self._states(item)[item.words - before])
 
     @cached_property
     def _chain(self) -> LabelChain | None:

@@ -113,6 +113,10 @@ class RecurrentModel(NeuralModel):
         tensors, settings = weights.tensors, self.settings
         self._embeddings: F32 = tensors["embed_tokens.weight"]
         self._layers = [Layer(settings.cell, tensors, f"layers.{number}") for number in range(settings.layers)]
+        self._backward = [
+            Layer(settings.cell, tensors, f"layers.{number}.reverse")
+            for number in range(settings.layers if settings.bidirectional else 0)
+        ]
         head = self._embeddings if settings.tied else tensors["lm_head.weight"]
         self.head = LMHead(head, tensors.get("lm_head.bias"), self.tokenizer.size)
         self.tolerance = tolerance(1, settings.width)  # of the head alone, as what is kept is exact
@@ -238,13 +242,26 @@ class RecurrentModel(NeuralModel):
         return state.memories[-1][0]
 
     def vectors(self, ids: I32) -> F32:
-        """See `HasEmbeddings.vectors`: outputs of the last layer."""
+        """See `HasEmbeddings.vectors`: outputs of the last layer, of both directions where there are two."""
         inputs = np.concatenate((np.array([self.form.start], dtype=np.int32), ids))
+        if self.settings.bidirectional:
+            return self._both_ways(inputs)[1:]
         found, memories = [], self._empty()
         for begin in range(0, len(inputs), self.batch_tokens):
             outputs, memories = self._run(inputs[begin : begin + self.batch_tokens], memories)
             found.append(outputs)
         return np.concatenate(found)[1:]
+
+    def _both_ways(self, inputs: I32) -> F32:
+        """Outputs of the last layer, (T, D): D / 2 from the beginning, D / 2 from the end."""
+        outputs: F32 = self._embeddings[inputs]
+        half = tuple(part[: self.settings.width // 2] for part in self._empty()[0])
+        with np.errstate(all="ignore"):
+            for layer, back in zip(self._layers, self._backward, strict=True):
+                there, _ = layer.run(layer.products(outputs), half)
+                again, _ = back.run(back.products(outputs[::-1]), half)
+                outputs = np.concatenate((there, again[::-1]), axis=1)
+        return outputs
 
 
 class RecurrentRows:

@@ -19,7 +19,7 @@ from lmkit.inference.linear import tolerance
 from lmkit.inference.prefix_cache import TransformerTrunk
 from lmkit.inference.transformer_layers import Decoder
 from lmkit.inference.weight_folding import folded
-from lmkit.protocols import F32, F64, I32, I64
+from lmkit.protocols import F32, F64, I32, I64, AttentionParts
 
 
 class TransformerModel(NeuralModel):
@@ -136,7 +136,7 @@ class TransformerModel(NeuralModel):
                 found += [rows[window.first :] for rows, window in zip(outputs, some, strict=True)]
         return np.concatenate(found)[len(inputs) - len(ids) :]
 
-    def attention(self, ids: I32) -> F32:
+    def attention(self, ids: I32) -> AttentionParts:
         """See `HasAttention.attention`. Raises UsageError for more tokens than the context."""
         inputs = self.form.begun(ids)
         if len(inputs) > self.settings.context:
@@ -145,4 +145,4 @@ class TransformerModel(NeuralModel):
                 f"{len(inputs)} tokens{begun} and a context of {self.settings.context}",
                 hint="a shorter text fits",
             )
-        return self._decoder.weights(inputs)
+        return self._decoder.attention(inputs)

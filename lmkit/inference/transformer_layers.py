@@ -17,7 +17,7 @@ from lmkit.architectures.transformer import TransformerConfig
 from lmkit.inference import functional, thread_pool
 from lmkit.inference.kv_cache import CAPACITY, Cache, RowCache
 from lmkit.inference.linear import FusedLinear, LMHead
-from lmkit.protocols import F32, I32, I64, Bool
+from lmkit.protocols import F32, I32, I64, AttentionParts, Bool
 
 QUERIES = 128  # queries whose scores are worked out at once
 FEW = 1 << 12  # positions whose tables are made at first
@@ -186,13 +186,16 @@ class Decoder:
         with np.errstate(all="ignore"):
             return self._run(ids, slice(ids.shape[-1]), ids.shape[-1], attend)
 
-    def weights(self, ids: I32) -> F32:
-        """What attention gives each token of a window from each, (T,) to (layers, H, T, T)."""
+    def attention(self, ids: I32) -> AttentionParts:
+        """What attention gives each token of a window from each, (T,)."""
         settings, length = self._settings, len(ids)
         shared = settings.kv_heads
         found = np.empty((settings.layers, settings.heads, length, length), dtype=np.float32)
+        sides = np.empty((2, settings.layers, settings.heads, length, settings.head_width), dtype=np.float32)
 
         def attend(layer: int, queries: F32, keys: F32, values: F32) -> F32:
+            sides[0, layer] = np.swapaxes(queries, 0, 1) * self._scale
+            sides[1, layer] = np.repeat(np.swapaxes(keys, 0, 1), settings.heads // shared, axis=0)
             grouped = np.moveaxis(queries.reshape(length, shared, -1, settings.head_width), 0, -2)
             keys, values = np.swapaxes(keys, 0, 1)[:, None], np.swapaxes(values, 0, 1)[:, None]
             mask = functional.causal(length, length)
@@ -202,7 +205,7 @@ class Decoder:
 
         with np.errstate(over="ignore", invalid="ignore"):
             self._run(ids, slice(length), length, attend)
-        return found
+        return AttentionParts(found, *sides)
 
     def extend(self, cache: Cache, ids: I32, *, both_ways: bool = False) -> F32:
         """What the head multiplies behind each of ids, (T,) to (T, D); their keys and values go into the cache.

@@ -54,6 +54,14 @@ class Screen:
         """The text in the style of what is less important."""
         return styled(text, "aside", sys.stdout)
 
+    def weight(self, text: str) -> str:
+        """The text in the style of a picture's shades."""
+        return styled(text, "weight", sys.stdout)
+
+    def most(self, text: str) -> str:
+        """The text in the style of a picture's deepest shade."""
+        return styled(text, "most", sys.stdout)
+
     def show(self, text: str) -> None:
         """Shows lines; what they hold must be `visible`, but for styles."""
         self._stream.show(text + "\n")

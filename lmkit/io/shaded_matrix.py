@@ -33,7 +33,7 @@ def shaded(
 
 
 def _shade(value: float) -> str:
-    """The nearest shade; what can be told from nothing has one."""
+    """The nearest shade; all that is not faint has one."""
     return SHADES[min(len(SHADES) - 1, max(value >= FAINT, round(value * (len(SHADES) - 1))))]
 
 

@@ -11,7 +11,7 @@ WIDTH = 80  # columns where a terminal does not say how many it has
 NARROWEST = 20
 _COMMANDING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What a terminal obeys instead of showing it: control characters but line feed and tab, bidirectional overrides."""
-_STYLES = {"error": "1;31", "heading": "1", "hint": "36", "aside": "2"}
+_STYLES = {"error": "1;31", "heading": "1", "hint": "36", "aside": "2", "weight": "36", "most": "1;33"}
 """Kinds of text to the parameters of `ESC [ ... m`; the colours are of the palette that the user chose."""
 
 

@@ -8,7 +8,7 @@ Shapes: N items, C cells, R resamples, B of them at once.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -224,6 +224,20 @@ def _means(values: F64, seed: int, resamples: int) -> F64:
     """The means of resamples, (R,)."""
     distinct, counts = np.unique(values, return_counts=True)
     return resampled(lambda drawn: drawn @ distinct / len(values), counts, seed, resamples)
+
+
+STUDENT = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
+    2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045,
+)  # fmt: skip
+"""The 97.5 % quantile of Student's t with 1, 2, ... degrees of freedom."""
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the mean of 2 to 30 values with its 95 % interval by Student's t: of few runs, not of many items."""
+    mean, size = float(np.mean(values)), len(values)
+    half = STUDENT[size - 2] * float(np.std(values, ddof=1)) / size**0.5
+    return mean, mean - half, mean + half
 
 
 def sign_test(first: int, second: int) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lmkit.architectures.recurrent import RNNConfig
 from lmkit.nn.network import Network, ParameterSlice, State, normal, uniform
@@ -30,7 +31,10 @@ class RecurrentNetwork(Network):
         if settings.cell == "mingru":
             self.cells: nn.Module = MinimalGRU(size, settings.layers, settings.bias, between)
         else:
-            self.cells = CELLS[settings.cell](size, size, settings.layers, bias=settings.bias, dropout=between)
+            own = size // len(settings.directions)
+            self.cells = CELLS[settings.cell](
+                size, own, settings.layers, bias=settings.bias, dropout=between, bidirectional=settings.bidirectional
+            )
         self.dropout = dropout
         self.places = {name: ParameterSlice(_place(name)) for name in settings.shapes()}
 
@@ -44,7 +48,8 @@ class RecurrentNetwork(Network):
             else:
                 nn.init.zeros_(tensor)
                 if self.settings.cell == "lstm" and name.startswith("bias_ih"):
-                    nn.init.ones_(tensor[width : 2 * width])
+                    own = len(tensor) // 4
+                    nn.init.ones_(tensor[own : 2 * own])
         if self.lm_head is not None:
             nn.init.zeros_(self.lm_head.weight)
         if self.head_bias is not None:
@@ -67,6 +72,18 @@ class RecurrentNetwork(Network):
             outputs = functional.dropout(outputs, self.dropout)
         return outputs.transpose(0, 1), state
 
+    def states(self, ids: Tensor, lengths: Tensor, start: int) -> Tensor:
+        """Hidden vectors, (B, T, D), of items of which (B,) ids count; what is behind them changes none of theirs."""
+        if not self.settings.bidirectional:
+            hidden, _ = self.forward(ids, self.initial(len(ids), start))
+            return hidden
+        embedded = functional.dropout(self.embed_tokens(ids), self.dropout, self.training)
+        packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        with _as_cells_can(embedded.device):
+            outputs, _ = self.cells(packed)
+        found, _ = pad_packed_sequence(outputs, batch_first=True, total_length=ids.shape[1])
+        return functional.dropout(found, self.dropout, self.training)
+
     def logits(self, hidden: Tensor) -> Tensor:
         """See `Network.logits`."""
         head = self.embed_tokens if self.lm_head is None else self.lm_head
@@ -84,8 +101,8 @@ def _place(name: str) -> str:
         return "head_bias"
     if not name.startswith("layers."):
         return name
-    _, layer, own = name.split(".")
-    return f"cells.{own}_l{layer}"
+    _, layer, *_, own = name.split(".")
+    return f"cells.{own}_l{layer}" + ("_reverse" if ".reverse." in name else "")
 
 
 class MinimalGRU(nn.Module):

@@ -15,6 +15,7 @@ from lmkit.architectures.heads import FIRST, LAST, TAG, TaskHead
 from lmkit.label_chain import LabelChain
 from lmkit.nn.encoder import EncoderNetwork
 from lmkit.nn.network import Network, ParameterSlice, State, normal
+from lmkit.nn.recurrent import RecurrentNetwork
 
 Tensors = Mapping[str, Tensor]
 CHAIN = ("transitions", "starts", "ends")
@@ -35,7 +36,10 @@ class States(nn.Module):
         inside = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
         if isinstance(self.body, EncoderNetwork):
             return self.body.hidden(ids[inside], segments[inside], lengths=lengths.tolist())
-        hidden, _ = self.body(ids, self.body.initial(len(ids), self._start))
+        if isinstance(self.body, RecurrentNetwork):
+            hidden = self.body.states(ids, lengths, self._start)
+        else:
+            hidden, _ = self.body(ids, self.body.initial(len(ids), self._start))
         found: Tensor = hidden[inside]
         return found
 

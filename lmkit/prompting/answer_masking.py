@@ -80,7 +80,10 @@ class ConversationEncoder:
     def turns(self, messages: Messages, *, last: bool = False) -> list[Turn]:
         """What the template is given for each answer, or the `last`: the messages before it, and those up to it."""
         places = self._answers(messages, last=last)
-        return [turn for place in places for turn in ((messages[:place], True, {}), (messages[: place + 1], False, {}))]
+        found = list[Turn]()
+        for place in places:
+            found += [(messages[:place], True, {}), (messages[: place + 1], False, {})]
+        return found
 
     def encode(self, messages: Messages, texts: Iterator[str], *, last: bool = False) -> EncodedConversation:
         """Return the sequences of a conversation, `texts` being those of its `turns`. Raises DataError."""

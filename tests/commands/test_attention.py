@@ -1,6 +1,8 @@
 """`lmkit attention`."""
 
+import base64
 import json
+import re
 
 import numpy as np
 import pytest
@@ -74,6 +76,38 @@ def test_a_person_sees_what_the_last_token_attends_to(lmkit, model):
     assert [list(row)[3:] for row in lmkit(*command[:-1], "").rows] == [["first"]] * 8
 
 
+def test_pictures_of_heads(lmkit, model, work):
+    command = ["attention", "-m", "model.lm", "--text", "the cat sat the"]
+    one = ["--layer", "1", "--head", "2"]
+    done = lmkit(*command, *one, "--term", "--plot", "one.svg")
+    assert [line.split()[0] for line in done.lines[1:6]] == ["0:<s>", "1:the", "2:cat", "3:sat", "4:the"]
+    assert "attending token" in (work / "one.svg").read_text()
+    done = lmkit(*command, "--term", "--plot", "all.svg")
+    assert [line.split("  ")[0] for line in done.lines if "head" in line] == ["layer 0 head 0", "layer 1 head 0"]
+    assert (work / "all.svg").read_text().count("<image") == 8
+
+
+def test_a_page_has_weights_queries_and_keys(lmkit, model, work):
+    command = ["attention", "-m", "model.lm", "--text", "the cat sat the"]
+    weights = np.array(lmkit(*command, "--json", "--plot", "page.html").records[0]["weights"])
+    page = (work / "page.html").read_text()
+    assert not re.search(r"(?:src|href)=|url\(|@import|\bfetch\(", page)
+    inside = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1]
+    (view,) = json.loads(inside)["views"]
+    assert view["rows"] == view["columns"] == ["<s>", "the", "cat", "sat", "the"]
+
+    def numbers(name, kind, *shape):
+        return np.frombuffer(base64.b64decode(view[name]), dtype=kind).reshape(2, 4, *shape)
+
+    found = numbers("weights", "<u2", 5, 5) / 65535
+    np.testing.assert_allclose(found, weights, atol=1e-5)
+    queries = numbers("queries", "<i2", 5, -1) * np.array(view["query_scales"])[..., None, None]
+    keys = numbers("keys", "<i2", 5, -1) * np.array(view["key_scales"])[..., None, None]
+    scores = np.where(np.tri(5, dtype=bool), queries @ np.swapaxes(keys, -1, -2), -np.inf)
+    softmax = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(softmax, weights, atol=2e-3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
@@ -86,6 +120,9 @@ def test_a_person_sees_what_the_last_token_attends_to(lmkit, model):
         (["-m", "model.lm", "--text", "the " * 8], 2, "a context of 8"),
         (["-m", "rnn.lm", "--text", "the"], 4, "of kind rnn has no attention"),
         (["-m", "absent.lm", "--text", "the"], 3, "absent.lm"),
+        (["--mask-only", "--plot", "a.svg"], 2, "--mask-only"),
+        (["--text", "the", "--plot", "a.gif"], 2, ".svg or .html"),
+        (["--text", "the", "--term", "--json"], 2, "exclude each other"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense(arguments, status, told, fails, model):

@@ -60,7 +60,7 @@ def test_careless_use(lmkit, fails, model, shelf, write):
     assert "a model of kind ngram reads no source" in fails(4, "attention", "-m", "ngram.lm", *PAIR).stderr
     assert "counted from 0" in fails(2, "attention", "-m", model, *PAIR, "--layer", 1).stderr
     assert "hint: --align prints" in fails(4, "attention", "-m", model, "--text", "a").stderr
-    assert "need --align" in fails(2, "attention", "-m", model, "--text", "a", "--target", "b").stderr
+    assert "needs --align" in fails(2, "attention", "-m", model, "--text", "a", "--target", "b").stderr
     assert "no text" in fails(2, "attention", "-m", model, "--align").stderr
 
 
@@ -69,7 +69,7 @@ def test_the_alignment_of_a_copy_is_the_diagonal(lmkit, write):
     letters = np.random.default_rng(0)
     words = ["".join(letters.choice(list("abcdefghijklmnopqrstuvwxyz"), letters.integers(2, 21))) for _ in range(6040)]
     write("copy.tsv", "".join(f"{word}\t{word}\n" for word in words[40:]).encode())
-    small = ["--threads", 1, "--tokens", "char", "--width", 96, "--batch-tokens", 1000, "--steps", 600]
+    small = ["--threads", 1, "--tokens", "char", "--width", 96, "--batch-tokens", 1000, "--steps", 1000]
     assert lmkit("train", "seq2seq", *small, "copy.tsv", "-o", "copy.lm").status == 0
     hits = []
     for word in words[:40]:

@@ -60,7 +60,7 @@ def test_a_long_text_has_the_same_recurrent_vectors_in_parts():
 
 
 def test_attention_rows_sum_to_one_and_see_nothing_behind():
-    weights = build("transformer").attention(IDS[:6])
+    weights = build("transformer").attention(IDS[:6]).weights
     assert weights.shape == (2, 6, 7, 7)
     assert_close(weights.sum(axis=-1), np.ones((2, 6, 7)), width=7)
     assert (weights[..., ~np.tri(7, dtype=bool)] == 0).all()
@@ -78,7 +78,7 @@ def test_attention_of_the_first_layer_by_hand():
         keys = x @ tensors["layers.0.self_attn.k_proj.weight"][4 * shared : 4 * shared + 4].T
         scores = np.where(np.tri(5, dtype=bool), queries @ keys.T / 2, -np.inf)
         expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-        assert_close(model.attention(IDS[:4])[0, head], expected, width=12, size=np.abs(queries @ keys.T).max())
+        assert_close(model.attention(IDS[:4]).weights[0, head], expected, width=12, size=np.abs(queries @ keys.T).max())
 
 
 def test_attention_ends_where_the_context_does():

@@ -129,7 +129,7 @@ def has_examples_that_exist(text):
         for part in re.split(r"[|;]", line):
             words = shlex.split(part)
             if "lmkit" not in words:
-                assert words[0] in ("echo", "printf", "ls", "sort", "xargs"), part
+                assert words[0] in ("echo", "printf", "ls", "sort", "xargs", "head"), part
                 continue
             words = words[words.index("lmkit") + 1 :]
             command = command_table.typed_command(words)
@@ -182,6 +182,7 @@ REDEFINED = {
     "--min-count": "others are `<unk>`; others are left out",
     "--mix": "of models; of training data",
     "--model": "of one model, of several, of what counts tokens, and of info, which takes anything",
+    "--l2": "of a classifier; of a tagger",
     "--norm": "where a layer normalises; which scores of answers decide",
     "--normalize": "normal forms of text; to rescale weights; to compare texts",
     "--number": "samples to draw; tokens of a mask",
@@ -197,6 +198,7 @@ REDEFINED = {
     "--preset": "what to train; what to count",
     "--prompt": "a text to go on from; a prompt with a place for its answer",
     "--scheme": "what to train with; what to read",
+    "--seeds": "of fine-tuning; of random labels",
     "--select-by": "loss or accuracy; the metrics of a task",
     "--shots": "examples in a prompt; numbers of them to compare",
     "--strict": "about marks of a template; about words of a verbalizer",
@@ -210,6 +212,7 @@ REDEFINED = {
     "--threshold": "of relative entropy; of a rule",
     "--tokens": "what tokens are; how many a mixture has",
     "--top": "tokens to show; words to show",
+    "--truncate": "lines for an encoder; conversations",
     "--unit": "of information; of what is compared",
     "--unknown": "a flag of sample; a name for bpe encode",
     "--valid": "a text; examples",
@@ -309,7 +312,7 @@ def value(option, number, name):
     if name == "train encoder":
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name == "train seq2seq":
-        fixed |= {"--arch": "transformer", "--attention": "concat", "--attn-timing": "prev"}
+        fixed |= {"--arch": "transformer", "--attention": "concat", "--attn-timing": "prev", "--preset": "marian"}
     if name.startswith("data"):
         fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test", "--mean-length": "7"}
         fixed.pop("--language")
@@ -319,6 +322,8 @@ def value(option, number, name):
         fixed |= {"--format": "glove", "--method": "cosmul", "--which": "both"}
     if name.startswith("finetune"):
         fixed |= {"--class-weights": "balanced", "--pooling": "mean", "--scheme": "bioes"}
+    if name in ("finetune instruct", "finetune prefer"):
+        fixed["--truncate"] = "start"
     if name == "finetune regress":
         fixed["--select-by"] = "pearson"
     if name in ("predict", "embed"):

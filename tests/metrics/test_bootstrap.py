@@ -127,3 +127,12 @@ def test_the_sign_test_is_exact(first, second):
 @pytest.mark.parametrize(("first", "second"), [(1200, 1000), (5000, 5100), (499_000, 501_000), (0, 3000)])
 def test_the_sign_test_of_many(first, second):
     assert bootstrap.sign_test(first, second) == pytest.approx(stats.binomtest(first, first + second).pvalue, rel=1e-6)
+
+
+def test_the_interval_of_few_runs_is_students():
+    for size in (2, 5, 30):
+        values = np.random.default_rng(size).normal(size=size)
+        mean, low, high = bootstrap.mean_interval(values.tolist())
+        expected = stats.t.interval(0.95, size - 1, loc=values.mean(), scale=stats.sem(values))
+        assert (low, high) == pytest.approx(expected, abs=2e-3 * (high - low))
+        assert mean == pytest.approx(values.mean())

@@ -82,7 +82,7 @@ def test_queries_may_be_worked_on_a_few_at_a_time(shape, monkeypatch):
 @pytest.mark.parametrize("shape", ["bert", "modern"])
 def test_attention_sums_to_one_and_reaches_both_ways(shape):
     model = EncoderModel(tiny_encoder(shape))
-    weights = model.attention(packed(model.settings, [20])[0])
+    weights = model.attention(packed(model.settings, [20])[0]).weights
     assert weights.shape == (3, 4, 20, 20)
     np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-5)
     assert (weights[0] > 0).all()

@@ -14,6 +14,7 @@ from lmkit.architectures.heads import TaskHead
 from lmkit.inference.fine_tuned import model_of
 from lmkit.label_chain import Packing, expectations
 from lmkit.nn import factory
+from lmkit.nn.encoder_model import TorchEncoder
 from lmkit.nn.supervised import HEAD_SCALE, SupervisedNetwork, trained_tensors
 from lmkit.tokenization.tokenizers import ByteTokenizer
 from lmkit.training.item_batches import Items
@@ -199,3 +200,19 @@ def test_long_sentences_are_read_in_windows():
     assert short.words.tolist() == form.words(words[:30]).words.tolist()
     (clipped,) = form.word_windows(("a" * 60,))
     assert (len(clipped.ids), len(clipped.words)) == (form.limit, 1)
+
+
+@pytest.mark.parametrize("task", ["classify", "tag"])
+def test_batches_of_torch_have_the_numbers_of_numpy(task):
+    made = tiny_encoder("bert", task="none")
+    head = head_of(body_of(made), "cls", task)
+    rng = np.random.default_rng(4)
+    tensors = {name: rng.normal(size=shape).astype(np.float32) for name, shape in head.shapes().items()}
+    model = model_of(FineTunedWeights(body_of(made), head, tensors))
+    batched = model.on(TorchEncoder(body_of(made)))
+    if task == "tag":
+        sentences = [text.split() for (text,) in TEXTS] + [["the", "cat"] * 40]
+        assert batched.word_labels(sentences) == model.word_labels(sentences)
+    else:
+        found, expected = (one.label_probabilities(TEXTS * 40) for one in (batched, model))
+        np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -6,11 +6,14 @@ from typing import Any
 from lmkit.commands.bpe.pretoken_counting import TokenizerOption
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
+from lmkit.commands.options.figures import Plot
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run
 from lmkit.commands.options.text_input import TextFiles, TextInput
 from lmkit.errors import DataError
 from lmkit.io import outputs
+from lmkit.io.figures import charts
+from lmkit.io.figures import files as figure_files
 from lmkit.io.records import Table, to_json, write_pairs
 from lmkit.io.text_sources import SourceReader
 
@@ -23,6 +26,7 @@ def stats(
     *,
     text_input: TextInput,
     encoding_errors: EncodingErrors = "strict",
+    plot: Plot = None,
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -30,7 +34,7 @@ def stats(
 
     Prints words, characters and bytes per token (line ends count as text, not as tokens), unknown tokens, and
     the share of the vocabulary that the text uses. A second table shows, by word frequency, fertility (tokens
-    per word) and the share of words that stay whole.
+    per word) and the share of words that stay whole; --plot draws it.
 
     Examples:
       lmkit bpe stats -m bpe.lm text.txt
@@ -40,6 +44,8 @@ def stats(
     with outputs.open_output(output) as out:
         tokenizer = opening.open_tokenizer(names[0])
         record = _record(run, tokenizer, inputs, running_text.text_reader(encoding_errors, text_input.source))
+        if plot is not None:
+            figure_files.write(plot, _figure(record))
         if json:
             out.line(to_json(run.signed(record)))
             return
@@ -47,6 +53,23 @@ def stats(
         write_pairs(out, record.items())
         out.line("")
         Table(out, ("frequency", "types", "words", "tokens_per_word", "whole_words"), as_json=False).rows(bands)
+
+
+def _figure(record: dict[str, Any]) -> charts.Figure:
+    """Fertility and the share of whole words by the frequency of words."""
+    bands = record["fertility_by_frequency"]
+    frequencies = charts.Axis("occurrences of a word", names=[band["frequency"] for band in bands])
+    panels = [
+        charts.Panel([charts.Bars("", [band[key] for band in bands], color=color)], frequencies, axis)
+        for color, (key, axis) in enumerate(
+            (
+                ("tokens_per_word", charts.Axis("tokens a word", low=0.0)),
+                ("whole_words", charts.Axis("share of words that are one token", low=0.0, high=1.0)),
+            )
+        )
+    ]
+    title = f"{record['tokens']:,} tokens, {record['characters_per_token']:.2f} characters each"
+    return charts.Figure(title, panels)
 
 
 def _record(run: Run, tokenizer: Any, inputs: list[str], reader: SourceReader) -> dict[str, Any]:

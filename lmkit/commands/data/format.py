@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from lmkit.commands.data import concatenated_pairs, format_chat, task_prompts
-from lmkit.commands.data.format_chat import as_instruction
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options import prompting, templates
 from lmkit.commands.options.standard import Json, Output, Run, Seed, choice
@@ -63,14 +62,12 @@ def format_(
     Each example becomes a record with `id`, `prompt` and `output`, followed by its other fields. The prompt
     equals, byte for byte, what `lmkit prompt fill --template NAME` makes of the example without its output, so
     that training and use agree. t5's prefix begins the prompt, not the output. An instruction with an empty
-    or missing input gets no input block. instruct, chat, t5 and t0 require an output, which is kept unchanged; it is
-    the field `output` (or `response`, `target`, `label`, `answer`).
-
-    chat gives records with `messages`, as `lmkit finetune instruct` and chat templates read them. Records may have
-    `messages` already: chat checks that users and the assistant take turns, instruct makes them one prompt.
+    or missing input gets no input block. instruct, chat, t5 and t0 require an output, which is kept unchanged;
+    it is the field `output` (or `response`, `target`, `label`, `answer`).
 
     t0 makes prompts of many tasks by --templates; training and evaluation tasks must differ (--against). concat
-    prints a line per pair, the source, --sep and the target, for a language model that translates.
+    prints a line per pair, the source, --sep and the target, for a language model that translates. chat gives
+    `messages`, as `lmkit finetune instruct` reads them; instruct makes one prompt of records with `messages`.
 
     Examples:
       lmkit data format --style instruct instructions.jsonl -o train.jsonl
@@ -95,17 +92,15 @@ def format_(
         task_prompts.write(run, prompts, source, files, output, bare=bare)
         return
     if style == "chat":
-        _write_chats(run, files, form, columns, output, plain=task is not None or bare)
+        source = items.Items(run, form, items.columns_of(columns, format_chat.COLUMNS))
+        format_chat.write(source, files, output, plain=task is not None or bare)
         return
     named = templates.Style(style, task)
     source = items.Items(run, form, items.columns_of(columns, named.format.columns))
     with outputs.open_output(output) as out:
         for item in source.of(files):
             if style == "instruct" and "messages" in item.fields:
-                filled, answer = as_instruction(item)
-                left = {key: value for key, value in item.fields.items() if key not in (*items.OWN, "id", "messages")}
-                record = {"id": item.id, **filled.fields(), "output": answer, **left}
-                out.line(f"{filled.text}{filled.joint}{answer}" if bare else to_json(record))
+                out.line(format_chat.as_instruction(item, bare=bare))
                 continue
             for given, filled in named.prompts(item):
                 said, said_by = items.output_in(given, named.format.outputs)
@@ -117,18 +112,3 @@ def format_(
                 record = {"id": given.id, **filled.fields(), **({} if said is None else {"output": said})}
                 left = {key: value for key, value in given.fields.items() if key not in (*record, *items.OWN, said_by)}
                 out.line(to_json({**record, **left}))
-
-
-def _write_chats(
-    run: Run, files: items.Files, form: str, columns: str | None, output: str | None, *, plain: bool
-) -> None:  # fmt: skip
-    """Write items as messages. Raises UsageError where they are wanted as something else."""
-    if plain:
-        raise UsageError(
-            "--task and --bare cannot be combined with --style chat",
-            hint="`lmkit prompt chat --no-generation-prompt -b` renders messages as text",
-        )
-    source = items.Items(run, form, items.columns_of(columns, format_chat.COLUMNS))
-    with outputs.open_output(output) as out:
-        for item in source.of(files):
-            out.line(to_json(format_chat.as_messages(item)))

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lmkit.commands.options.figures import Plot
 from lmkit.commands.options.standard import (
     Bare,
     EncodingErrors,
@@ -29,7 +30,7 @@ SECTIONS = {
     "Measure": (
         "unit_of", "order", "model", "against", "add", "compare", "correction", "window", "step", "unit",
     ),
-    "Output and resources": ("memory", "temp_dir", "json", "bare", "output"),
+    "Output and resources": ("memory", "temp_dir", "plot", "json", "bare", "output"),
 }  # fmt: skip
 
 
@@ -156,6 +157,7 @@ class EntropyRequest(TextInput):
     memory: Memory = None
     temp_dir: TempDir = None
     encoding_errors: EncodingErrors = "strict"
+    plot: Plot = None
     json: Json = False
     bare: Bare = False
     output: Output = None
@@ -193,6 +195,7 @@ class EntropyRequest(TextInput):
             "--order": self.order > 0, "--against": self.against is not None, "--add": self.add > 0,
             "--compare": self.compare is not None, "--correction": self.correction != "none",
             "--window": self.window is not None, "--step": self.step is not None,
+            "--plot": self.plot is not None,
             "--input": self.input_form != "auto", "--field": self.text_field is not None,
         }  # fmt: skip
         for option in given:
@@ -245,8 +248,17 @@ TAKEN = {
     "joint": {"--normalize"},
     "model": {"-m", *STORED},
     "against": {"-m", "--unit-of", "--against", "--add", *STORED},
-    "window": {"-m", "--unit-of", "--order", "--window", "--step", "--correction", *STORED},
-    "text": {"-m", "--unit-of", "--order", "--step", "--compare", "--correction", *STORED},  # of --step more is said
+    "window": {"-m", "--unit-of", "--order", "--window", "--step", "--correction", "--plot", *STORED},
+    "text": {
+        "-m",
+        "--unit-of",
+        "--order",
+        "--step",
+        "--compare",
+        "--correction",
+        "--plot",
+        *STORED,
+    },  # of --step more is said
 }
 NAMES = {
     "probs": "--probs", "counts": "--counts", "joint": "--joint", "model": "-m without --unit-of token",

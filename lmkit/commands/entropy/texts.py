@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lmkit.commands.entropy import entropy_figures
 from lmkit.commands.entropy.request import EntropyRequest, correction, show, tell_infinite
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text, scoring_models
@@ -116,6 +117,8 @@ def entropy_of_text(run: Run, asked: EntropyRequest, out: outputs.Output) -> Non
     parts = _parts(run, asked, text)
     if asked.bare:
         parts = parts[-1:]
+    if asked.plot is not None:
+        entropy_figures.draw_orders(asked, text.unit, parts)
     table: Table | None = None
     for name, part in parts:
         named = {"file": name} if len(parts) > 1 else {}
@@ -215,20 +218,23 @@ def windows(run: Run, asked: EntropyRequest, out: outputs.Output) -> None:
 
     text = _Text(run, asked, live=True)
     table: Table | None = None
-    shown = False
+    begins, found = list[int](), list[float]()
     size, step = int(asked.window or 0), int(asked.step or asked.window or 0)
     for begin, one in windowed(text.symbols(asked.inputs), size, step, asked.order):
         record = {**asked.answer(one.entropy(asked.correction)), "order": asked.order, "begin": begin}
         record |= {"symbols": size, "distinct": one.blocks.distinct, "unit_of": text.unit}
-        shown = True
+        begins.append(begin)
+        found.append(record["entropy"])
         if asked.bare:
             out.line(repr(record["entropy"]))
             continue
         table = table or Table(out, list(record), as_json=asked.json)
         table.row(record)
-    if not shown:
+    if not found:
         held = f"the text has {text.passed} {text.unit}{'' if text.passed == 1 else 's'}"
         raise text.too_short(asked.inputs, f"{held}, fewer than --window {size}")
+    if asked.plot is not None:
+        entropy_figures.draw_windows(asked, text.unit, begins, found)
 
 
 def under_model(run: Run, asked: EntropyRequest, out: outputs.Output) -> None:

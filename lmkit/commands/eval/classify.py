@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmkit.commands.options.evaluation import EvaluationOptions
+from lmkit.commands.options.figures import Plot
 from lmkit.commands.options.option_groups import Before, with_groups
 from lmkit.commands.options.standard import Run
 from lmkit.commands.records import predictions
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PREDICTED = ("label", "prediction", "answer")
 _WIDEST = 2000  # labels that a table of confusions may have
+_DRAWN = 60  # and a picture of them
 _SHOWN = 5  # undefined measures that are listed one by one
 
 
@@ -50,6 +52,7 @@ def classify(
     classes: Annotated[
         bool, typer.Option("--classes", help="Print precision, recall and F1 of each label."), Before("resamples")
     ] = False,
+    plot: Plot = None,
 ) -> None:
     """Score predicted labels against gold labels.
 
@@ -62,13 +65,15 @@ def classify(
 
     Intervals are bootstrap percentiles. --against evaluates a second system on the same items (paired
     bootstrap, Koehn 2004): the `difference` with its interval and a two-sided `p`. For few items `p` has a
-    lower bound. See lmkit-evaluation(7).
+    lower bound. --plot draws the confusion matrix, with --calibration the reliability diagram. See
+    lmkit-evaluation(7).
 
     Examples:
       lmkit eval classify --gold gold.txt predicted.txt
       lmkit prompt answer -m model.lm --labels pos,neg prompts.jsonl | lmkit eval classify --gold gold.txt
       lmkit eval classify --confusion answers.jsonl
       lmkit predict -m clf.lm --json dev.tsv | lmkit eval classify --calibration
+      lmkit predict -m clf.lm --json dev.tsv | lmkit eval classify --calibration --plot reliability.svg
       lmkit eval classify answers.jsonl --against baseline.jsonl --json
     """
     from lmkit.metrics import classification
@@ -88,6 +93,8 @@ def classify(
         _warn_undefined(run, found)
         if confusion:
             _check_size(found)
+        if plot is not None and not calibration:
+            _draw_confusion(plot, found)
         if (confusion or classes) and not options.json:
             write_rows(report.out, *(_confusion(found) if confusion else _classes(found)))
             return
@@ -95,6 +102,7 @@ def classify(
         reliability: dict[str, Any] = {}
         if calibration:
             measured, reliability = _calibrated(measured, judged.systems[0], right)
+            _draw_reliability(plot, reliability["reliability"])
         report.show(
             measured, found.total, {"labels": found.size},
             counts={name: value for name, value in measured.values.items() if name not in classification.MEASURES},
@@ -119,6 +127,24 @@ def _calibrated(
     values = {"ece": calibration.expected_error(found), "brier": calibration.brier(chances, wanted)}
     more = {name: Interval(value, None, None) for name, value in values.items()}
     return replace(measured, intervals={**measured.intervals, **more}), {"reliability": [vars(one) for one in found]}
+
+
+def _draw_confusion(plot: str, found: Any) -> None:
+    """Draw the confusion matrix. Raises DataError where labels are too many for a picture."""
+    from lmkit.io.figures import charts, files
+
+    if found.size > _DRAWN:
+        raise DataError(f"{found.size} labels are too many for a picture: expected at most {_DRAWN}")
+    labels = [label[:40] for label in found.labels]
+    title = f"confusion of {found.total:,} items"
+    files.write(plot, charts.matrix(title, labels, labels, found.table.tolist(), x="predicted", y="gold", digits=0))
+
+
+def _draw_reliability(plot: str | None, bins: Sequence[dict[str, Any]]) -> None:
+    from lmkit.io.figures import charts, files
+
+    columns = ([one[name] for one in bins] for name in ("confidence", "accuracy", "items"))
+    files.write(plot, charts.reliability("reliability of predicted probabilities", *columns))
 
 
 def _scores(item: predictions.Item) -> dict[str, float]:

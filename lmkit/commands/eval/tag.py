@@ -55,7 +55,8 @@ def tag(
 
     Sentences are CoNLL columns (first the token, last the label) between blank lines, or records of `tokens` and
     `labels`. Without --gold the column before the last has the gold labels, as in conlleval's input. Intervals are
-    bootstrap percentiles over sentences; --against is as in `lmkit eval classify`.
+    bootstrap percentiles over sentences; --against is as in `lmkit eval classify`, and `sign_test` of --json is
+    McNemar's exact test of sentences that only one system labels all right.
 
     Examples:
       lmkit eval tag --gold dev.conll predicted.conll
@@ -90,7 +91,20 @@ def tag(
             return
         how = {"scheme": used, "spans": "lenient" if lenient else "strict"}
         counts = {"spans": int(found[0].gold.sum()), "tokens": int(found[0].tokens.sum())}
-        report.show(measured, len(first), how, counts=counts, tables={"types": rows})
+        report.show(
+            measured, len(first), how, counts=counts, tables={"types": rows},
+            more=_sign_test(right, systems) if options.against is not None else {},
+        )  # fmt: skip
+
+
+def _sign_test(right: Sequence[Any], systems: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """McNemar's exact test of the sentences that are right as a whole in one system alone."""
+    from lmkit.metrics import bootstrap
+
+    hits = [[tuple(own) == tuple(gold) for own, gold in zip(system, right, strict=True)] for system in systems]
+    better = sum(one and not other for one, other in zip(*hits, strict=True))
+    worse = sum(other and not one for one, other in zip(*hits, strict=True))
+    return {"sign_test": {"only_first": better, "only_second": worse, "p": bootstrap.sign_test(better, worse)}}
 
 
 def _gold(

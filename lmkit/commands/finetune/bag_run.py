@@ -61,7 +61,7 @@ class BagRun:
                 + (f"; validation{shown[1:]}" if shown else "")
             )
             result = {"l2": trained.l2, "ngrams": size, "validation": measured}
-            inputs = records(self.run, self.examples, found, held_out)
+            inputs = records(self.run, self.examples, found, held_out, self.run.settings["file"])
             settings = {key: value for key, value in self.run.settings.items() if key not in self._unrecorded()}
             for piece in checkpoint_bytes(
                 trained.model, {**origin(self.run.command, settings, inputs), "trained": result}
@@ -82,10 +82,10 @@ class BagRun:
 
 
 def records(
-    run: Run, examples: Examples, found: Sequence[LabelledText], held_out: Sequence[LabelledText] | None
+    run: Run, examples: Examples, found: Sequence[LabelledText], held_out: Sequence[LabelledText] | None, file: str
 ) -> list[dict[str, Any]]:
     """What the origin says of the examples to train on and to validate on."""
-    inputs = [_record(found, run.settings["file"])]
+    inputs = [_record(found, file)]
     if held_out is not None:
         inputs.append(_record(held_out, examples.valid))
     return inputs

@@ -63,27 +63,28 @@ def classify(
     opening.check_single_stdin(file, examples.valid)
     check_group(run, model, BAG, NAMES)
     outputs.expect_output(examples.output, binary=True)
-    data = _read(run, file, examples, class_weights)
+    data = read_labelled(run, file, examples, class_weights)
     if model is None:
         _train_bag(run, data, examples, str(select_by), bag)
         return
     task = Task("classify", data.names, len(data.found[0].texts), str(select_by))
-    inputs = records(run, examples, data.found, data.held_out)
-    held_out = None if data.held_out is None else _labelled(data.held_out, data.held_out_labels)
-    labelled = _labelled(data.found, data.labels, data.costs)
+    inputs = records(run, examples, data.found, data.held_out, file)
+    held_out = None if data.held_out is None else labelled(data.held_out, data.held_out_labels)
+    own = labelled(data.found, data.labels, data.costs)
     space = opening.open_vectors(model)
     if space is not None:
-        tune_vectors(run, space, examples, task, labelled, held_out, inputs)
+        tune_vectors(run, space, examples, task, own, held_out, inputs)
         return
-    fine_tune(run, model, examples, neural, task, labelled, held_out, inputs)
+    fine_tune(run, model, examples, neural, task, own, held_out, inputs)
 
 
-def _labelled(found: Sequence[LabelledText], labels: Any, costs: Any = None) -> Labelled:
+def labelled(found: Sequence[LabelledText], labels: Any, costs: Any = None) -> Labelled:
+    """Examples with the numbers of their labels."""
     return Labelled([one.texts for one in found], labels, [one.label for one in found], costs)
 
 
 @dataclass(frozen=True)
-class _Data:
+class LabelledData:
     """Examples to train on and to validate on, and their labels as numbers of `names`."""
 
     found: list[LabelledText]
@@ -94,7 +95,8 @@ class _Data:
     held_out_labels: Any
 
 
-def _read(run: Run, file: str, examples: Examples, class_weights: str) -> _Data:
+def read_labelled(run: Run, file: str, examples: Examples, class_weights: str) -> LabelledData:
+    """Read examples, and those to validate on. Raises DataError for what makes no classifier."""
     from lmkit.linear_models.bag_training import balanced
 
     found = read_examples(run, file, examples.form)
@@ -106,12 +108,12 @@ def _read(run: Run, file: str, examples: Examples, class_weights: str) -> _Data:
         warn_unseen(run, held_out, others)
         if len(held_out[0].texts) != len(found[0].texts):
             raise DataError(f"{held_out[0].place}: the validation examples have another number of texts")
-    return _Data(
+    return LabelledData(
         found, names, labels, balanced(labels, len(names)) if class_weights == "balanced" else None, held_out, others
     )
 
 
-def _train_bag(run: Run, data: _Data, examples: Examples, select_by: str, bag: Bag) -> None:
+def _train_bag(run: Run, data: LabelledData, examples: Examples, select_by: str, bag: Bag) -> None:
     from lmkit.linear_models import bag_training
 
     others = data.held_out_labels

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lmkit.commands.loading import models as opening
@@ -58,8 +58,7 @@ def fine_tune(
     outputs.expect_output(examples.output, binary=True)
     adapter = options.adapter
     opening.needs_torch("models are fine-tuned")
-    if options.patience and held_out is None:
-        raise UsageError("--patience needs validation examples: --valid")
+    _check_patience(options, held_out)
     state = state_file(run, Settings(examples, options))
     from lmkit.architectures.seq2seq_model import LoadedSeq2Seq
 
@@ -68,6 +67,31 @@ def fine_tune(
         raise CheckpointError(f"{streams.display(model)}: of kind {weights.kind}, which writes texts and has no labels")
     with opening.error_context(model):
         parts = _Parts(weights, options, task, adapter)
+    runs = []
+    for seed in range(examples.seed + 1, examples.seed + options.seeds):
+        settings = Settings(replace(examples, seed=seed), options)
+        runs.append(FineTuning(run, settings, parts, task, found, held_out, records, state).measured())
+        run.terminal.notice(f"seed {seed}: validation {_shown(runs[-1])}")
+    FineTuning(run, Settings(examples, options), parts, task, found, held_out, records, state, runs).go()
+
+
+def _check_patience(options: NeuralFinetuning, held_out: Labelled | None) -> None:
+    if options.patience and held_out is None:
+        raise UsageError("--patience needs validation examples: --valid")
+    if options.seeds > 1 and held_out is None:
+        raise UsageError("--seeds needs validation examples: --valid")
+    if options.seeds > 1 and (options.resume or options.restart):
+        raise UsageError("--seeds cannot be resumed: leave --resume and --restart out")
+
+
+def train_weights(
+    run: Run, weights: Any, examples: Examples, options: NeuralFinetuning, task: Task, found: Labelled,
+    held_out: Labelled | None, records: Sequence[dict[str, Any]],
+) -> None:  # fmt: skip
+    """Train a model with these weights, and a head, and write the checkpoint."""
+    _check_patience(options, held_out)
+    state = state_file(run, Settings(examples, options))
+    parts = _Parts(weights, options, task, None)
     FineTuning(run, Settings(examples, options), parts, task, found, held_out, records, state).go()
 
 
@@ -170,15 +194,16 @@ class FineTuning(TrainerSession):
 
     def __init__(
         self, run: Run, settings: Settings, parts: _Parts, task: Task, found: Labelled, held_out: Labelled | None,
-        records: Sequence[dict[str, Any]], state: Any,
+        records: Sequence[dict[str, Any]], state: Any, others: Sequence[dict[str, float]] = (),
     ) -> None:  # fmt: skip
+        """`others`: how runs with other seeds did on the validation examples."""
         import torch
 
         super().__init__(run, settings, state)
         options = settings.options
         torch.set_num_threads(opening.core_count(options.threads))
         self._parts, self._task, self._records, self._settings = parts, task, records, settings
-        self._log = EventLog(options.log)
+        self._log, self._others = EventLog(options.log), others
         items = self._items(found, "training")
         held = None if held_out is None else self._items(held_out, "validation")
         self._trainer = self._made(items, held, held_out)
@@ -281,13 +306,20 @@ class FineTuning(TrainerSession):
             if isinstance(event, Evaluation):
                 self._last = dict(event.numbers)
                 self._log.write(event, "evaluation", **self._last)
-                if not self._trainer.finished:
+                if not self._trainer.finished and self._settings.options.seeds == 1:
                     self.run.terminal.notice(f"step {event.step}: validation {_shown(self._last)}")
             else:
                 self._log.write(event, "step", loss=event.loss, lr=event.rate, gradient_norm=event.norm)
                 self._progress.advance(1, f"loss {event.loss:.3f}")
             if not self._trainer.finished:
                 yield
+
+    def measured(self) -> dict[str, float]:
+        """Train without a checkpoint; return how the weights that are kept do on the validation examples."""
+        for _ in self.train():
+            pass
+        self.run.terminal.clear()
+        return self._metrics()
 
     def draw(self) -> None:
         """See `Session.draw`: there is no figure."""
@@ -302,6 +334,16 @@ class FineTuning(TrainerSession):
         metrics = self._metrics()
         shown = f"; validation {_shown(metrics)}" if metrics else ""
         self.run.terminal.notice(f"{self._trainer.step} steps in {self._trainer.seconds:.1f} s{shown}")
+        for name, (mean, low, high) in self._intervals().items():
+            runs = 1 + len(self._others)
+            self.run.terminal.notice(f"{name} of {runs} seeds: mean {mean:.4f}, 95 % interval {low:.4f} to {high:.4f}")
+
+    def _intervals(self) -> dict[str, tuple[float, float, float]]:
+        """The mean of each measure over all seeds, and its interval; nothing for one seed."""
+        from lmkit.metrics.bootstrap import mean_interval
+
+        runs = [self._metrics(), *self._others]
+        return {name: mean_interval([run[name] for run in runs]) for name in runs[0]} if self._others else {}
 
     def _metrics(self) -> dict[str, float]:
         """How the weights that are kept did on the validation examples."""
@@ -325,8 +367,14 @@ class FineTuning(TrainerSession):
         """See `Session.outcome`."""
         import torch
 
-        trained = {"steps": self._trainer.step, "validation": self._metrics()}
-        return {"versions": {"torch": torch.__version__}, "parent": self._parts.parent, "trained": trained}
+        trained: dict[str, Any] = {"steps": self._trainer.step, "validation": self._metrics()}
+        if self._others:
+            means = {
+                name: dict(zip(("mean", "low", "high"), own, strict=True)) for name, own in self._intervals().items()
+            }
+            trained["seeds"] = {"runs": len(self._others) + 1, **means}
+        parent = {"parent": self._parts.parent} if self._parts.parent else {}
+        return {"versions": {"torch": torch.__version__}, **parent, "trained": trained}
 
 
 def _shown(numbers: dict[str, float]) -> str:

@@ -6,6 +6,7 @@ import typer
 
 from lmkit.commands.finetune.conversation_model import ConversationReader, open_base, record_of
 from lmkit.commands.loading import models as opening
+from lmkit.commands.options.answer_scoring import Beta
 from lmkit.commands.options.chat_templates import ChatTemplateOptions
 from lmkit.commands.options.finetuning import Examples, select_by
 from lmkit.commands.options.language_finetuning import AnswerTuning, BaseModel, defaults, sections
@@ -42,10 +43,7 @@ def prefer(
     ] = streams.STDIN,
     model: BaseModel = None,
     *,
-    beta: Annotated[
-        float,
-        typer.Option("--beta", metavar="B", min=1e-6, help="Scale of margins: higher stays nearer to the reference."),
-    ] = 0.1,
+    beta: Beta = 0.1,
     reference_cache: Annotated[
         str | None,
         typer.Option(

@@ -60,7 +60,7 @@ def regress(
             "regress", (), len(found[0].texts), str(select_by), float(values.mean()), float(values.std()) or 1.0
         )
         right = None if held_out is None or others is None else _labelled(held_out, others)
-        inputs, labelled = records(run, examples, found, held_out), _labelled(found, values)
+        inputs, labelled = records(run, examples, found, held_out, file), _labelled(found, values)
         space = opening.open_vectors(model)
         if space is not None:
             tune_vectors(run, space, examples, task, labelled, right, inputs)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -88,8 +88,29 @@ def tag(
     check_group(run, model, LINEAR, (*NAMES, "crf"), "the linear tagger")
     opening.check_single_stdin(file, examples.valid)
     outputs.expect_output(examples.output, binary=True)
+    if crf and neural.label_smoothing:
+        raise UsageError("--crf and --label-smoothing exclude each other")
+    data = read_tagged(run, file, examples.valid, scheme)
+    task = Task("tag", data.names, 1, measure_of(run, str(select_by), data.names), crf=crf)
+    if model is None:
+        train_linear(run, examples, task, data.found, data.held_out, data.inputs, l2=l2, min_count=min_count)
+        return
+    fine_tune(run, model, examples, neural, task, data.found, data.held_out, data.inputs)
+
+
+class TaggedData(NamedTuple):
+    """Sentences to train on and to validate on, the labels, and what an origin says of both."""
+
+    found: Labelled
+    held_out: Labelled | None
+    names: tuple[str, ...]
+    inputs: list[dict[str, Any]]
+
+
+def read_tagged(run: Run, file: str, valid: str | None, scheme: str) -> TaggedData:
+    """Read sentences, labels in a scheme. Raises DataError for what makes no tagger."""
     found = read_sentences(run, file)
-    held_out = None if examples.valid is None else read_sentences(run, examples.valid)
+    held_out = None if valid is None else read_sentences(run, valid)
     labels = _converted(found, scheme)
     others = None if held_out is None else _converted(held_out, scheme)
     names = tuple(sorted({label for own in labels for label in own}))
@@ -97,17 +118,9 @@ def tag(
         raise DataError(f"{streams.display(file)}: all labels are {names[0]!r}, expected two or more different ones")
     if held_out is not None and others is not None:
         _warn_unseen(run, others, names)
-    measure = _measure(run, str(select_by), names)
-    if crf and neural.label_smoothing:
-        raise UsageError("--crf and --label-smoothing exclude each other")
-    task = Task("tag", names, 1, measure, crf=crf)
-    inputs = [described(one) for one in (found, held_out) if one is not None]
     right = None if held_out is None or others is None else _labelled(held_out, others, names)
-    labelled = _labelled(found, labels, names)
-    if model is None:
-        train_linear(run, examples, task, labelled, right, inputs, l2=l2, min_count=min_count)
-        return
-    fine_tune(run, model, examples, neural, task, labelled, right, inputs)
+    inputs = [described(one) for one in (found, held_out) if one is not None]
+    return TaggedData(_labelled(found, labels, names), right, names, inputs)
 
 
 def _converted(found: Sequence[TaggedSentence], scheme: str) -> list[tuple[str, ...]]:
@@ -131,7 +144,7 @@ def _labelled(found: Sequence[TaggedSentence], labels: Sequence[Sequence[str]], 
     return Labelled([sentence.tokens for sentence in found], targets, labels)
 
 
-def _measure(run: Run, select_by: str, names: Sequence[str]) -> str:
+def measure_of(run: Run, select_by: str, names: Sequence[str]) -> str:
     """The measure of the best weights: accuracy in place of F1 where labels are of no scheme."""
     from lmkit.metrics import span_extraction
 

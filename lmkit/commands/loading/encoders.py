@@ -1,5 +1,6 @@
 """Opening encoders for commands: in numpy for a few lines of text, in torch for many."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -41,6 +42,25 @@ def require_encoder(model: Any, name: str) -> "EncoderModel":
     if not is_encoder(model) or not isinstance(model, EncoderModel):
         raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, expected an encoder")
     return model
+
+
+def fine_tuned_backend(run: Run, model: Any, name: str) -> Callable[[int], Any]:
+    """What gives the model for so many bytes of text more: a fine-tuned encoder runs in torch where texts are many."""
+    from lmkit.inference.encoder import EncoderModel
+    from lmkit.inference.fine_tuned import FineTunedModel
+
+    if not isinstance(model, FineTunedModel) or not isinstance(model.body, EncoderModel):
+        return lambda _: model
+    backend = EncoderBackend(run, model.body, name=name, device="cpu", precision="fp32", threads=None)
+    read = 0
+
+    def for_more(size: int) -> Any:
+        nonlocal read
+        read += size
+        encoder = backend.for_bytes(read)
+        return model if encoder is model.body else model.on(encoder)
+
+    return for_more
 
 
 class EncoderBackend:

@@ -7,10 +7,12 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import running_text
 from lmkit.commands.ngram.counting import make_learner
+from lmkit.commands.options.figures import Plot
 from lmkit.commands.options.option_groups import with_groups
 from lmkit.commands.options.standard import EncodingErrors, Json, Output, Run, Threads, Tokens
 from lmkit.commands.options.text_input import TextInput
-from lmkit.io import outputs
+from lmkit.io import outputs, streams
+from lmkit.io.figures import charts, files
 from lmkit.io.record_reader import files_in
 from lmkit.io.records import Table
 
@@ -30,6 +32,7 @@ def coverage(
     tokens: Tokens = "word",
     encoding_errors: EncodingErrors = "strict",
     threads: Threads = None,
+    plot: Plot = None,
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -37,7 +40,7 @@ def coverage(
 
     For each order, prints the share of the test text's n-grams that occur in the training text: of all
     occurrences (`coverage`) and of distinct n-grams (`types_coverage`). `<s>` begins and `</s>` ends each line.
-    Coverage falls with the order, which is why n-gram models back off.
+    Coverage falls with the order, which is why n-gram models back off. --plot draws both over the order.
 
     Examples:
       lmkit ngram coverage train.txt test.txt
@@ -57,7 +60,19 @@ def coverage(
         return count_corpus(blocks, learner, max_order, memory=memory_size(None), spill=Disk, threads=cores)
 
     seen, wanted = counted(train), counted(test)
+    records = [found.record() for found in covered(seen, wanted)]
     with outputs.open_output(output) as out:
-        table = Table(out, COLUMNS, as_json=json)
-        for found in covered(seen, wanted):
-            table.row(run.signed(found.record()))
+        Table(out, COLUMNS, as_json=json).rows(map(run.signed, records))
+    if plot is not None:
+        files.write(plot, _figure(f"n-grams of {streams.display(test)} in {streams.display(train)}", records))
+
+
+def _figure(title: str, records: list[dict[str, Any]]) -> charts.Figure:
+    """Coverage of occurrences and of distinct n-grams over the order."""
+    orders = [record["order"] for record in records]
+    lines = [
+        charts.Line(label, orders, [record[key] for record in records], points=True)
+        for label, key in (("all n-grams", "coverage"), ("distinct n-grams", "types_coverage"))
+    ]
+    shown = charts.Axis("order"), charts.Axis("share that the training text has", low=0.0, high=1.0)
+    return charts.Figure(title, (charts.Panel(lines, *shown),))

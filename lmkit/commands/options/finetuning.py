@@ -35,7 +35,7 @@ BAG = ("ngrams", "char_ngrams", "min_count", "hash_bits", "normalize", "l2", "fo
 """The options of the bag of n-grams."""
 TUNING = (
     "train", "rank", "alpha", "targets", "pooling", "epochs", "batch", "accumulate", "lr", "weight_decay",
-    "dropout", "label_smoothing", "patience", "log", "resume", "restart", "save_every", "device", "threads",
+    "dropout", "label_smoothing", "patience", "seeds", "log", "resume", "restart", "save_every", "device", "threads",
 )  # fmt: skip
 """The options of fine-tuning a neural model."""
 TAG_METRICS = ("f1", "accuracy", "loss")

@@ -29,7 +29,7 @@ RATES = {"all": 0.03, "layers": 0.03, "lora": 0.3}
 HEAD_RATE = 2e-3
 NAMES = (
     "train", "rank", "alpha", "targets", "pooling", "epochs", "batch", "accumulate", "lr", "weight_decay", "dropout",
-    "label_smoothing", "patience", "log", "resume", "restart", "save_every", "device", "threads",
+    "label_smoothing", "patience", "seeds", "log", "resume", "restart", "save_every", "device", "threads",
 )  # fmt: skip
 """The options that need a model to begin with."""
 
@@ -129,6 +129,14 @@ class NeuralFinetuning:
         ),
         ADJUSTABLE,
     ] = 0  # fmt: skip
+    seeds: Annotated[
+        int,
+        typer.Option(
+            "--seeds", metavar="N", min=1, max=30,
+            help="Train N times, from --seed on, and print the mean of the validation measures with its 95 % interval; "
+            "the checkpoint is the first one.",
+        ),
+    ] = 1  # fmt: skip
     log: Log = None
     resume: Resume = False
     restart: Restart = False

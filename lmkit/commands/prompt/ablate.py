@@ -10,6 +10,7 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options import answer_scoring, prompting
 from lmkit.commands.options import labels as label_options
+from lmkit.commands.options.figures import Plot
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import (
     Json,
@@ -25,6 +26,8 @@ from lmkit.commands.options.standard import (
 from lmkit.commands.reports import metrics
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
+from lmkit.io.figures import charts
+from lmkit.io.figures import files as figure_files
 from lmkit.io.records import to_json
 
 if TYPE_CHECKING:
@@ -113,7 +116,7 @@ SECTIONS = {
     "Candidates": ("candidates",),
     "Scores": ("norm", "domain", "content_free"),
     "Intervals": ("resamples", "level", "seed"),
-    "Output": ("items_file", "json", "output"),
+    "Output": ("items_file", "plot", "json", "output"),
     "Speed": ("cache", "threads"),
 }
 
@@ -140,6 +143,7 @@ def ablate(
     cache: answer_scoring.Cache = None,
     threads: Threads = None,
     items_file: Items = None,
+    plot: Plot = None,
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -152,8 +156,8 @@ def ablate(
 
     A row per arm and number of examples: `accuracy`, the mean over seeds and items, with a bootstrap interval
     over items; the paired `difference` to `gold` with its interval and p-value (for fewer than 30 differing
-    items at least that of the exact sign test). --items writes each answer: `arm`, `k`, `seed`, `id`,
-    `answer`, `gold`, `correct`, `shots` (the examples) and `shown` (their labels).
+    items at least that of the exact sign test). --plot draws the accuracies. --items writes each answer: `arm`,
+    `k`, `seed`, `id`, `answer`, `gold`, `correct`, `shots` (the examples) and `shown` (their labels).
 
     Examples:
       lmkit prompt ablate shots.tsv dev.tsv -m model.lm -k 0,1,4 --seeds 5
@@ -202,7 +206,10 @@ def ablate(
         sampling = Sampling(seed, resamples, level)
         parts = {"model": opened.digest[:8], "norm": normalization.norm, "seeds": str(asked.seeds)}
         signature = metrics.signature("ablate", sampling, parts)
-        _show(run, out, label_ablation.outcomes(right, sampling), signature, as_json=json)
+        found_outcomes = label_ablation.outcomes(right, sampling)
+        _show(run, out, found_outcomes, signature, as_json=json)
+    if plot is not None:
+        figure_files.write(plot, _figure(found_outcomes))
 
 
 def _labelled(items: "Iterator[Example]") -> "Iterator[Example]":
@@ -255,6 +262,20 @@ def _show(run: Run, out: outputs.Output, outcomes: "Sequence[Outcome]", signatur
             "p": None if apart is None else apart.p, "signature": signature,
         }  # fmt: skip
         out.line(to_json(run.signed(record)))
+
+
+def _figure(outcomes: "Sequence[Outcome]") -> charts.Figure:
+    """Accuracy of each arm with its interval, a group of bars for each arm, a bar for each number of examples."""
+    arms = list(dict.fromkeys(one.arm for one in outcomes))
+    of = {(one.arm, one.count): one for one in outcomes}
+    series = []
+    for count in dict.fromkeys(one.count for one in outcomes):
+        accuracies = [of[arm, count].accuracy for arm in arms]
+        bounded = all(one.low is not None for one in accuracies)
+        low, high = ([getattr(one, end) for one in accuracies] if bounded else [] for end in ("low", "high"))
+        series.append(charts.Bars(f"{count} examples", [one.value for one in accuracies], low, high))
+    title = f"Labels of examples: {outcomes[0].items} items, {outcomes[0].seeds} seeds"
+    return charts.bars(title, arms, series, y="accuracy", high=1.0)
 
 
 def _row(one: "Outcome") -> list[Any]:

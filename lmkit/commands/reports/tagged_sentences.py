@@ -1,6 +1,6 @@
 """Predictions of taggers: labels of lines, CoNLL columns, or records with spans."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lmkit.commands.options.standard import Run
@@ -11,9 +11,12 @@ from lmkit.protocols import Tagger
 
 
 def tag_files(
-    run: Run, model: Tagger, files: Sequence[str], form: str, shape: str | None, output: str | None
+    run: Run, model_for: Callable[[int], Tagger], files: Sequence[str], form: str, shape: str | None, output: str | None
 ) -> None:  # fmt: skip
-    """Tag the sentences of files; `shape` is `spans`, `bio` or `conll`, None: as the sentences came."""
+    """Tag the sentences of files; `shape` is `spans`, `bio` or `conll`, None: as the sentences came.
+
+    `model_for` gives the model for so many characters more.
+    """
     with (
         outputs.open_output(output, live=True) as out,
         run.terminal.progress("predictions", None, "sentences") as progress,
@@ -21,6 +24,7 @@ def tag_files(
         number = 0
         for group in sentence_groups(run, files, form):
             lines = []
+            model = model_for(sum(len(one.text) for one in group))
             for sentence, labels in zip(group, model.word_labels([one.words for one in group]), strict=True):
                 number += 1
                 lines.append(_shown(sentence, labels, number, shape))

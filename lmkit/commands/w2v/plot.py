@@ -103,8 +103,7 @@ def _draw(name: str, shown: word_map.WordMap) -> None:
     if files.format_of(name) != "html":
         files.write(name, word_map.figure(shown))
         return
-    with outputs.open_output(name, binary=True) as out:
-        out.write(word_map.page(shown))
+    files.write_page(name, word_map.page(shown))
 
 
 def _chosen(run: Run, space: Any, words: str | None, around: str | None, top: int) -> list[int]:

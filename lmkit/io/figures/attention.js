@@ -1,7 +1,8 @@
 "use strict";
+const began = performance.now();
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = id => document.getElementById(id);
-const state = { view: 0, tab: "heads", layer: 0, head: 0, off: new Set(), row: -1, side: "rows", query: 0 };
+const state = { view: 0, tab: "heads", layer: data.layer, head: data.head, off: new Set(), row: -1, side: "rows", query: 0 };
 const ROW = 26;
 
 function buffer(text) {
@@ -59,7 +60,7 @@ function picture(canvas, view, layer, head) {
   const pen = canvas.getContext("2d"), image = pen.createImageData(columns, rows);
   const begin = (layer * view.heads + head) * rows * columns;
   for (let place = 0; place < rows * columns; place++) {
-    image.data.set([r, g, b, 255 * view.w[begin + place] / view.most], 4 * place);
+    image.data.set([r, g, b, 255 * Math.sqrt(view.w[begin + place] / view.most)], 4 * place);
   }
   pen.putImageData(image, 0, 0);
 }
@@ -144,7 +145,7 @@ function read() {
     return `head ${head}: ${top.map(([w, j]) => `${others[j]} ${digits(w)}`).join(", ")}`;
   });
   const verb = state.side === "rows" ? "attends to" : "is attended by";
-  $("heads-read").textContent = `${own} ${verb} · ${parts.join(" · ")}`;
+  $("heads-read").textContent = `${own} ${verb}\n${parts.join("\n")}`;
 }
 
 // Model view: a picture of each head; the chosen one as a matrix.
@@ -187,6 +188,12 @@ function cellSize() {
   const view = now();
   return Math.max(7, Math.min(44, Math.floor(640 / Math.max(view.rows.length, view.columns.length))));
 }
+function clipped(pen, text, room) {
+  if (pen.measureText(text).width <= room) return text;
+  let kept = [...text];
+  while (kept.length && pen.measureText(`${kept.join("")}…`).width > room) kept.pop();
+  return `${kept.join("")}…`;
+}
 function margins(pen) {
   const view = now();
   pen.font = `${Math.max(9, Math.min(16, cellSize() - 2))}px system-ui, sans-serif`;
@@ -204,13 +211,13 @@ function matrix() {
   pen.fillStyle = ink;
   pen.textBaseline = "middle";
   pen.textAlign = "right";
-  view.rows.forEach((text, i) => pen.fillText(text, left - 6, top + size * (i + 0.5), left - 6));
+  view.rows.forEach((text, i) => pen.fillText(clipped(pen, text, left - 6), left - 6, top + size * (i + 0.5)));
   view.columns.forEach((text, j) => {
     pen.save();
     pen.translate(left + size * (j + 0.5), top - 6);
     pen.rotate(-Math.PI / 2);
     pen.textAlign = "left";
-    pen.fillText(text, 0, 0, top - 6);
+    pen.fillText(clipped(pen, text, top - 6), 0, 0);
     pen.restore();
   });
   pen.textAlign = "center";
@@ -336,3 +343,4 @@ window.addEventListener("resize", () => { if (state.tab === "heads") lines(); })
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
 fill();
 show();
+document.documentElement.dataset.drawn = (performance.now() - began).toFixed(1);

@@ -16,32 +16,6 @@ FINE = 4_500_000
 """Bytes of a page up to which numbers have 16 bits; those of larger pages have 8."""
 BASE64 = 4 / 3
 TABS = (("heads", "Heads"), ("model", "Model"), ("vectors", "Queries and keys"))
-BODY = """<div class="bar-of-tabs">
-<span role="tablist" aria-label="views">@TABS@</span>
-<label id="view-label">of <select id="view"></select></label>
-<label>layer <select id="layer"></select></label>
-<label id="head-label">head <select id="head"></select></label>
-</div>
-<section id="heads" role="tabpanel" aria-labelledby="tab-heads">
-<div class="bar-of-tabs" role="group" aria-label="heads that are shown">heads <span id="chips"></span></div>
-<p id="heads-read" class="read" aria-live="polite"></p>
-<div id="between"><div id="left" role="group" aria-label="attending tokens"></div><div><canvas id="lines" role="img" aria-label="lines between tokens, as strong as their weights"></canvas></div><div id="right" role="group" aria-label="attended tokens"></div></div>
-</section>
-<section id="model" role="tabpanel" aria-labelledby="tab-model" hidden>
-<p class="read" id="model-read" aria-live="polite"></p>
-<div><div id="grid" role="group" aria-label="a picture of each head"></div><canvas id="matrix" tabindex="0" role="img" aria-label="the weights of the chosen head; arrow keys move"></canvas></div>
-</section>
-<section id="vectors" role="tabpanel" aria-labelledby="tab-vectors" hidden>
-<p id="vectors-none">These weights came without queries and keys.</p>
-<div id="vectors-all">
-<p><label for="query">query of </label><select id="query"></select> <span id="query-strip"></span></p>
-<p class="legend">Blue numbers are positive, orange ones negative, deep ones large. A score is the sum of query × key, number by number; the softmax of the scores gives the weights.</p>
-<div class="wide"><table><thead><tr><th scope="col">token</th><th scope="col">key</th><th scope="col">query × key</th><th scope="col">score</th><th scope="col">weight</th></tr></thead><tbody id="keys"></tbody></table></div>
-</div>
-</section>
-<noscript>This page draws its weights with JavaScript.</noscript>
-<script type="application/json" id="data">@DATA@</script>
-"""  # noqa: E501
 
 
 @dataclass(frozen=True)
@@ -70,10 +44,10 @@ def size(views: Sequence[AttentionView]) -> int:
     return int(BASE64 * sum(view.numbers for view in views))
 
 
-def attention_page(title: str, views: Sequence[AttentionView]) -> bytes:
-    """The page; the same weights, the same bytes."""
+def attention_page(title: str, views: Sequence[AttentionView], layer: int = 0, head: int = 0) -> bytes:
+    """The page, which opens at a layer and a head; the same weights, the same bytes."""
     bits = 16 if 2 * size(views) < FINE else 8
-    data = {"views": [_packed(view, bits) for view in views]}
+    data = {"layer": layer, "head": head, "views": [_packed(view, bits) for view in views]}
     inside = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")  # no token ends the script
     room = files("lmkit.io.figures")
     sheets = [room.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "attention.css")]
@@ -82,7 +56,8 @@ def attention_page(title: str, views: Sequence[AttentionView]) -> bytes:
         f'<button type="button" role="tab" id="tab-{name}" data-tab="{name}" aria-controls="{name}">{label}</button> '
         for name, label in TABS
     )
-    before, _, after = BODY.replace("@TABS@", tabs).partition("@DATA@")
+    body = room.joinpath("attention.html").read_text(encoding="utf-8").replace("@TABS@", tabs)
+    before, _, after = body.partition("@DATA@")
     text = (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{page.text(title)}</title>\n'

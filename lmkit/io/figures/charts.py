@@ -155,8 +155,8 @@ def _described(panel: Panel) -> str:
                 f"{name} {number(value)}" for name, value in list(zip(names, mark.values, strict=False))[:12]
             )
             parts.append(f"{mark.label or 'bars'}: {shown}" + (", ..." if len(names) > 12 else ""))
-        elif mark.label and len(mark.y):
+        elif len(mark.y) and (mark.label or len(panel.marks) == 1):
             ends = f"from {number(mark.y[0])} at {number(mark.x[0])} to {number(mark.y[-1])} at {number(mark.x[-1])}"
-            parts.append(f"{mark.label}, {len(mark.y)} points, {ends}")
+            parts.append(f"{mark.label or panel.y.label}, {len(mark.y)} points, {ends}")
     axes = " over ".join(label for label in (panel.y.label, panel.x.label) if label)
     return f"{': '.join(text for text in (panel.title, axes) if text)}: {'; '.join(parts)}."

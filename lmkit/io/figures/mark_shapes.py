@@ -8,11 +8,13 @@ from lmkit.io.figures import style
 from lmkit.io.figures.charts import Bars, Dots, Line, Mark, Matrix, Numbers, Panel, number
 from lmkit.io.figures.label_placement import unobstructed
 from lmkit.io.figures.scales import Scale
-from lmkit.io.figures.shapes import Area, Box, Marker, Point, Shape, Stroke, Words
+from lmkit.io.figures.shapes import Area, Box, Image, Marker, Point, Shape, Stroke, Words
 
 CLOSE = 4.0
 """Points of a line that are closer, in pixels, are thinned to the extremes of each pixel."""
 THICK, THIN, DOT, CAP = 3.0, 1.2, 5.5, 6.0
+MOST_CELLS = 2000
+"""Cells of a matrix up to which each is a shape, with its number for a pointer; larger ones are one image."""
 DARK_CELL = 0.55
 """From this depth of colour on, the number in a cell is written in the colour of the paper."""
 
@@ -200,6 +202,12 @@ def _matrix(mark: Matrix, canvas: Canvas) -> Iterator[Shape]:
     longest = max((style.width(_cell(value, mark.digits), style.SMALL) for value in values), default=0.0)
     letters = min(style.SMALL, style.SMALL * (wide - 6) / longest if longest else 0.0, 0.6 * tall)
     rows, columns = canvas.panel.y.names, canvas.panel.x.names
+    if len(rows) * len(columns) > MOST_CELLS:
+        depths = [
+            [value / highest if math.isfinite(value) and highest > 0 else 0.0 for value in row] for row in mark.values
+        ]
+        yield Image(canvas.x.begin, canvas.y.begin, wide * len(columns), tall * len(rows), depths, "c0")
+        return
     for i, row in enumerate(mark.values):
         for j, value in enumerate(row):
             if not math.isfinite(value):

@@ -94,7 +94,7 @@ def _numbers(panel: Panel) -> str:
             ]
             header = ["", mark.label or panel.x.label or panel.y.label, "low", "high"][: len(columns)]
             found.append(table(header, zip(*columns, strict=True)))
-        elif mark.label:
+        elif len(mark.x) and (mark.label or len(panel.marks) == 1):
             every = max(1, -(-len(mark.x) // MOST_ROWS))
             places = range(0, len(mark.x), every)
             names = [panel.x.names[round(x)] for x in mark.x] if panel.x.names else [number(x) for x in mark.x]

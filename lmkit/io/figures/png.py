@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from lmkit.io.figures import style
-from lmkit.io.figures.shapes import Area, Box, Drawing, Marker, Shape, Stroke, Words
+from lmkit.io.figures.shapes import Area, Box, Drawing, Image, Marker, Shape, Stroke, Words
 
 SCALE = 2.0
 """Dots a pixel, so that projectors show sharp letters."""
@@ -21,8 +21,6 @@ def png(drawing: Drawing) -> bytes:
     with matplotlib.rc_context({"font.family": "DejaVu Sans", "text.parse_math": False}):
         paper = Figure(figsize=(drawing.width / INCH, drawing.height / INCH), dpi=INCH * SCALE, facecolor="white")
         axes = paper.add_axes((0.0, 0.0, 1.0, 1.0))
-        axes.set_xlim(0, drawing.width)
-        axes.set_ylim(drawing.height, 0)
         axes.axis("off")
         for order, (boxes, shapes) in enumerate(groupby(drawing.shapes, key=lambda shape: isinstance(shape, Box))):
             if boxes:
@@ -30,6 +28,8 @@ def png(drawing: Drawing) -> bytes:
             else:
                 for shape in shapes:
                     _paint(axes, shape, order)
+        axes.set_xlim(0, drawing.width)  # pictures change them
+        axes.set_ylim(drawing.height, 0)
         buffer = io.BytesIO()
         paper.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
@@ -68,8 +68,23 @@ def _paint(axes: Any, shape: Shape, order: int) -> None:
                 Polygon(corners, closed=True, **filled) if corners else Circle((shape.x, shape.y), shape.size, **filled)
             )
             axes.add_patch(patch)
+        case Image():
+            _picture(axes, shape, order)
         case Words():
             _write(axes, shape, color, order)
+
+
+def _picture(axes: Any, image: Image, order: int) -> None:
+    from matplotlib.colors import to_rgba
+    from matplotlib.patches import Rectangle
+
+    red, green, blue, _ = to_rgba(style.LIGHT[image.color])
+    colors = [[(red, green, blue, min(1.0, max(0.0, depth))) for depth in row] for row in image.depths]
+    extent = (image.x, image.x + image.width, image.y + image.height, image.y)
+    axes.imshow(colors, extent=extent, aspect="auto", interpolation="nearest", zorder=order)
+    frame = Rectangle((image.x, image.y), image.width, image.height, fill=False, edgecolor=style.LIGHT["grid"])
+    frame.set_zorder(order)
+    axes.add_patch(frame)
 
 
 def _write(axes: Any, words: Words, color: str, order: int) -> None:

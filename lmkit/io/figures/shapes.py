@@ -79,7 +79,19 @@ class Words:
     """Whether it is turned by a quarter, to be read from below."""
 
 
-Shape = Stroke | Area | Box | Marker | Words
+@dataclass(frozen=True)
+class Image:
+    """A rectangle of so many cells, deep where numbers are near 1."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    depths: Sequence[Sequence[float]]
+    color: str
+
+
+Shape = Stroke | Area | Box | Marker | Words | Image
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """SVG of drawings: light colours as attributes, which every program knows, dark ones where a reader prefers them."""
 
+import base64
 from collections.abc import Sequence
 from html import escape
 
 from lmkit.io.figures import style
-from lmkit.io.figures.shapes import Area, Box, Drawing, Marker, Point, Shape, Stroke, Words
+from lmkit.io.figures.pixels import pixels
+from lmkit.io.figures.shapes import Area, Box, Drawing, Image, Marker, Point, Shape, Stroke, Words
 
 
 def standalone(drawing: Drawing) -> str:
@@ -17,7 +19,9 @@ def standalone(drawing: Drawing) -> str:
 def element(drawing: Drawing, *, head: str = "", size: bool = False) -> str:
     """The element, with a title and a description for those who can't see it; as a part of a page, which has styles."""
     box = f"{_n(drawing.width)} {_n(drawing.height)}"
-    measures = f' width="{_n(drawing.width)}" height="{_n(drawing.height)}"' if size else ""
+    measures = f' style="max-width:{_n(1.3 * drawing.width)}px"'
+    if size:
+        measures = f' width="{_n(drawing.width)}" height="{_n(drawing.height)}"'
     body = "\n".join(_shape(shape) for shape in drawing.shapes)
     paper = f'<rect width="{_n(drawing.width)}" height="{_n(drawing.height)}" class="f-paper" fill="#ffffff"/>'
     return (
@@ -61,8 +65,19 @@ def _shape(shape: Shape) -> str:
                 return _titled(f'polygon points="{_points(corners)}" {_fill(shape.color)}', shape.hint)
             circle = f'cx="{_n(shape.x)}" cy="{_n(shape.y)}" r="{_n(shape.size)}"'
             return _titled(f"circle {circle} {_fill(shape.color)}", shape.hint)
+        case Image():
+            return _image(shape)
         case Words():
             return _words(shape)
+
+
+def _image(image: Image) -> str:
+    """An embedded picture in a frame; one pixel a cell, which stays sharp when it is enlarged."""
+    place = f'x="{_n(image.x)}" y="{_n(image.y)}" width="{_n(image.width)}" height="{_n(image.height)}"'
+    data = base64.b64encode(pixels(image.depths, style.LIGHT[image.color])).decode()
+    look = 'preserveAspectRatio="none" style="image-rendering:pixelated"'
+    frame = f'<rect {place} fill="none" class="s-grid" stroke="{style.LIGHT["grid"]}"/>'
+    return f'{frame}<image {place} {look} href="data:image/png;base64,{data}"/>'
 
 
 def _points(points: Sequence[Point]) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import json
 
 import pytest
+from tiny_encoders import encoder_file
 
 from lmkit import checkpoint
 
@@ -154,3 +155,20 @@ def test_options_that_need_a_model(lmkit, bases, write):
     long = write("l.tsv", b"the " * 20 + b"\tpos\n" + TSV)
     done = lmkit("finetune", "classify", "-m", bases / "transformer.lm", long, *QUICK[:-1], "-o", "clf.lm")
     assert "1 of 13 training texts are longer than 8 tokens, cut there" in done.stderr
+
+
+def test_several_seeds(lmkit, write):
+    write("enc.lm", encoder_file())
+    write("t.tsv", b"the cat sat\tx\nit was wide\ty\na dog ran\tx\nit was tired\ty\n")
+    words = ("finetune", "classify", "-m", "enc.lm", "t.tsv", "--valid", "t.tsv", "--epochs", 2, "--threads", 1)
+    done = lmkit(*words, "--seeds", 3, "-o", "a.lm")
+    assert done.status == 0, done.stderr
+    assert "accuracy of 3 seeds: mean" in done.stderr
+    one = lmkit(*words, "-o", "b.lm")
+    assert one.status == 0
+    first, second = (lmkit("info", "--json", name).records[0] for name in ("a.lm", "b.lm"))
+    assert first["origin"]["trained"]["validation"] == second["origin"]["trained"]["validation"]
+    assert first["origin"]["trained"]["seeds"]["runs"] == 3
+    for options, said in ((("--seeds", 2), "--seeds needs validation"), (("--seeds", 0), "--seeds")):
+        done = lmkit("finetune", "classify", "-m", "enc.lm", "t.tsv", *options, "-o", "c.lm")
+        assert (done.status, said in done.stderr) == (2, True)

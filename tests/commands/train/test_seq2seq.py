@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import lmkit as api
@@ -154,3 +155,25 @@ def test_odd_pairs_are_left_out_and_counted(train, write):
 )  # fmt: skip
 def test_options_that_cannot_be_combined(options, train):
     train(*options, status=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("attention", "least", "most"), [("dot", 0.9, 1.0), ("none", 0.0, 0.6)])
+def test_copies_need_attention(attention, least, most, lmkit, write):
+    """E4 and E9: with attention sequences are copied, along the diagonal; a fixed context loses the long ones."""
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(list("abcdefghij"), rng.integers(1, 16))) for _ in range(6000)]
+    write("train.tsv", "".join(f"{text}\t{text}\n" for text in texts[:5800]).encode())
+    options = ["--tokens", "word", "--width", 48, "--threads", 1, "--steps", 250, "--attention", attention]
+    assert lmkit("train", "seq2seq", *options, "train.tsv", "-o", "copy.lm").status == 0
+    held_out = texts[5800:]
+    sources = write("test.txt", "".join(text + "\n" for text in held_out).encode())
+    written = lmkit("sample", "-m", "copy.lm", sources).text.splitlines()
+    long = [place for place, text in enumerate(held_out) if len(text.split()) >= 8]
+    assert least <= sum(written[place] == held_out[place] for place in long) / len(long) <= most
+    if attention == "none":
+        return
+    model = api.load("copy.lm")
+    rows = [model.alignment(text, text)[0, 0, :-1].argmax(axis=1) for text in held_out[:40]]
+    right = [row == place for own in rows for place, row in enumerate(own.tolist())]
+    assert sum(right) / len(right) >= 0.95
