@@ -66,6 +66,8 @@ def test_a_translator_is_learned_and_used(train, lmkit, write, work):
         "prompt", "answer", "-m", "mt.lm", "--prompt", "el pato corre", "--candidates", "the duck runs,the cat"
     )
     assert json.loads(answer.text)["answer"] == "the duck runs"
+    about = dict(line.split("\t", 1) for line in lmkit("info", "mt.lm").text.splitlines())
+    assert (about["source.tokenizer.type"], about["source.tokenizer.size"]) == ("word", "11")
     assert "only for a source" in lmkit("ppl", "-m", "mt.lm", sources).stderr
 
 
