@@ -189,4 +189,4 @@ def test_settings_that_cannot_be_combined():
     with pytest.raises(UsageError, match="input feeding"):
         tiny_seq2seq.settings_of("seq2seq-rnn", attention="none", input_feeding=True)
     with pytest.raises(UsageError, match="one table"):
-        tiny_seq2seq.settings_of("seq2seq-rnn", shared=True)
+        tiny_seq2seq.settings_of("seq2seq-rnn", shared=True, source_vocabulary=5)
