@@ -43,7 +43,9 @@ def main(folder, seed, number):
     animals = ANIMALS[:number]
     world = {(who, what): chance.choice(values.split()) for who in animals for what, values in KNOWN.items()}
     tuned = set(chance.sample(animals, number // 2))
-    facts = [text.format(who=who, what=what, value=value) for (who, what), value in world.items() for text in STATEMENTS]
+    facts = [
+        text.format(who=who, what=what, value=value) for (who, what), value in world.items() for text in STATEMENTS
+    ]
     write(folder / "facts.txt", [line for _ in range(10) for line in chance.sample(facts, len(facts))])
     asked = [
         {"kind": (list(KNOWN).index(what) + way) % 3 == 0, "who": who, "what": what, "value": value, "way": way}

@@ -9,14 +9,16 @@ import typer
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading.provenance import checkpoint_bytes, origin
 from lmkit.commands.options.standard import Output, Run, choice
-from lmkit.errors import CheckpointError, UsageError
+from lmkit.errors import CheckpointError, MissingError, UsageError
 from lmkit.io import gguf, outputs, streams
-from lmkit.io.folders import write_folder
+from lmkit.io.folders import fill_folder, write_folder
 
 PEFT_CONFIG = "adapter_config.json"
 VECTORS = {"word2vec": "text", "word2vec-bin": "bin", "glove": "glove", "projector": "projector"}
 """Formats of word vectors, and how `w2v export` calls them."""
-LM, HUGGINGFACE, PEFT, ARPA, TOKENIZER, *_ = FORMS = ("lm", "huggingface", "peft", "arpa", "tokenizer.json", *VECTORS)
+LM, HUGGINGFACE, PEFT, CTRANSLATE2, ARPA, TOKENIZER, *_ = FORMS = (
+    "lm", "huggingface", "peft", "ctranslate2", "arpa", "tokenizer.json", *VECTORS,
+)  # fmt: skip
 _BY_KIND = {"adapter": PEFT, "ngram": ARPA, "ngram-counts": ARPA, "tokenizer": TOKENIZER, "w2v": "word2vec"}
 
 
@@ -37,8 +39,9 @@ def convert(
             metavar="FORMAT",
             callback=choice(*FORMS),
             show_default="by the input",
-            help="Output format: `lm` (a checkpoint), `huggingface` (a folder), `peft` (of an adapter), `arpa` or "
-            "`tokenizer.json`; for word vectors `word2vec`, `word2vec-bin`, `glove` or `projector` (a folder).",
+            help="Output format: `lm` (a checkpoint), `huggingface` (a folder), `peft` (of an adapter), `ctranslate2` "
+            "(of an encoder-decoder), `arpa` or `tokenizer.json`; for word vectors `word2vec`, `word2vec-bin`, `glove` "
+            "or `projector` (a folder).",
         ),
     ] = None,
     base: Annotated[
@@ -69,6 +72,9 @@ def convert(
       lmkit convert adapter.lm --base folder -o peft-folder
     """
     name = file if file is not None else streams.STDIN
+    if to == CTRANSLATE2:
+        _write_ctranslate2(opening.open_weights(name), name, output)
+        return
     if opening.is_folder(name):
         files = opening.open_folder(name)
         if PEFT_CONFIG in files:
@@ -233,6 +239,25 @@ def _write_folder(weights: Any, name: str, output: str | None) -> None:
         else:
             files = (encoder_export if isinstance(weights, LoadedEncoder) else export).write(weights)
     write_folder(str(output), files)
+
+
+def _write_ctranslate2(weights: Any, name: str, output: str | None) -> None:
+    from lmkit.architectures.seq2seq_model import LoadedSeq2Seq
+
+    if output in (None, streams.STDIN):
+        raise UsageError("a folder is several files", hint="name a new one with -o")
+    if not isinstance(weights, LoadedSeq2Seq):
+        raise CheckpointError(f"{streams.display(name)}: of kind {weights.kind}, expected an encoder-decoder")
+    try:
+        import ctranslate2  # noqa: F401
+    except ImportError:
+        raise MissingError("writing models of CTranslate2 needs ctranslate2", package="ctranslate2") from None
+    from lmkit.architectures.ctranslate2_model import specification
+
+    with opening.error_context(name):
+        made = specification(weights)
+    made.validate()
+    fill_folder(str(output), made.save)
 
 
 def _through(run: Run, name: str, to: str, output: str | None, *, is_json: bool) -> None:

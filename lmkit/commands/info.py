@@ -187,6 +187,7 @@ def parts(record: dict[str, Any]) -> list[tuple[str, Any]]:
     config = dict(record["config"])
     form = config.pop("text", {})  # how a neural model reads text
     generation = config.pop("generation", {})
+    source = config.pop("source", None) if isinstance(config.get("source"), dict) else None
     tokenizer = dict(record["tokenizer"])
     if "chat_templates" in tokenizer:
         tokenizer["chat_templates"] = ", ".join(sorted(tokenizer["chat_templates"]))
@@ -194,11 +195,21 @@ def parts(record: dict[str, Any]) -> list[tuple[str, Any]]:
     lines += config.items()
     lines += [(f"{name}.{key}", value) for name, part in parts.items() for key, value in part.items()]
     lines += [(f"text.{key}", value) for key, value in form.items()]
+    lines += [(f"source.{key}", value) for key, value in _source(source or {}).items()]
     lines += [(f"generation.{key}", value) for key, value in generation.items()]
     lines += [(f"tokenizer.{key}", value) for key, value in tokenizer.items()]
     lines += [("parameters", record["parameters"]), ("bytes", record["bytes"])]
     lines += [(f"origin.{key}", value) for key, value in record["origin"].items()]
     return lines + ([("verified", record["verified"])] if "verified" in record else [])
+
+
+def _source(source: dict[str, Any]) -> dict[str, Any]:
+    """How an encoder-decoder reads sources, its tokenizer's values among the others."""
+    tokenizer = source.get("tokenizer")
+    own = {key: value for key, value in source.items() if key != "tokenizer"}
+    if isinstance(tokenizer, dict):
+        own |= {f"tokenizer.{key}": value for key, value in tokenizer.items()}
+    return own
 
 
 def _short(value: object) -> object:

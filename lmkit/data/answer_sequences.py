@@ -10,9 +10,6 @@ import numpy as np
 
 from lmkit.protocols import I32, Bool
 
-WAYS = ("refuse", "drop", "start", "end")
-"""What may be done with a sequence beyond the context: refused, left out, or cut at one of its ends."""
-
 
 class AnswerSequence(NamedTuple):
     """Ids, (N,), with the token that texts begin with, and which of them are learned, (N,): never the first."""
@@ -29,6 +26,7 @@ class AnswerSequence(NamedTuple):
 def cut(sequence: AnswerSequence, limit: int, way: str, first: int) -> AnswerSequence | None:
     """Return a sequence of which a model reads `limit` tokens at most; None where no answer is left of it.
 
+    A way is to `drop` longer ones, or to cut them at the `start` or the `end`.
     `first` tokens at the beginning are kept where the `start` is cut.
     """
     lost = sequence.inputs - limit

@@ -1,7 +1,7 @@
 """Folders of files: read by name, and written atomically."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lmkit.errors import CheckpointError, DataError, OutputError, UsageError
@@ -63,15 +63,24 @@ def write_folder(name: str, files: Mapping[str, Iterable[bytes | memoryview]]) -
     Raises UsageError where something is there already that is no empty folder, OutputError
     where it can't be written.
     """
+
+    def fill(temporary: str) -> None:
+        for file, pieces in files.items():
+            if "/" in file:
+                os.makedirs(os.path.join(temporary, os.path.dirname(file)), exist_ok=True)
+            _write(os.path.join(temporary, file), pieces)
+
+    fill_folder(name, fill)
+
+
+def fill_folder(name: str, fill: Callable[[str], None]) -> None:
+    """A new folder that a function fills, given the name that it has meanwhile. Raises as `write_folder` does."""
     target = Path(name).absolute()
     if target.exists() and not (target.is_dir() and not streams.names_in(name)):
         raise UsageError(f"{name} is there already", hint="-o names a new folder, or an empty one")
     try:
         with new_folder(target) as temporary:
-            for file, pieces in files.items():
-                if "/" in file:
-                    os.makedirs(os.path.join(temporary, os.path.dirname(file)), exist_ok=True)
-                _write(os.path.join(temporary, file), pieces)
+            fill(temporary)
     except OSError as error:
         raise OutputError(f"{name}: {streams.reason(error)}") from None
 

@@ -197,7 +197,10 @@ class Seq2SeqTransformerNetwork(Seq2SeqNetwork):
             self.register_buffer("table", table, persistent=False)
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Branches of pre-norm blocks begin as nothing, and so does the head; tied or post-norm ones as BERT's."""
+        """Branches of pre-norm blocks begin as nothing, and so does the head; tied or post-norm ones as BERT's.
+
+        Scores begin alike whether queries are scaled or not, and so do tied logits.
+        """
         settings = self.settings
         classic = settings.norm == "post" or settings.tied
         for name, tensor in self.named_parameters():
@@ -206,15 +209,21 @@ class Seq2SeqTransformerNetwork(Seq2SeqNetwork):
             elif "norm" in name:
                 nn.init.ones_(tensor)
             elif name.startswith("embed"):
-                normal(tensor, generator, settings.width**-0.5 if settings.scaled_embeddings else 1.0)
-                if classic and not settings.scaled_embeddings:
-                    tensor.data.mul_(0.02)
+                normal(tensor, generator, self._embedding_deviation(classic=classic))
             elif "embed_positions" in name or "relative" in name:
                 normal(tensor, generator, 0.02)
             elif name == "lm_head.weight" or (name.endswith(("o_proj.weight", "down_proj.weight")) and not classic):
                 nn.init.zeros_(tensor)
             else:
                 uniform(tensor, generator, math.sqrt(3.0 / tensor.shape[1]))
+                if not settings.scaled_queries and name.endswith(("qkv_proj.weight", ".q_proj.weight")):
+                    tensor.data[: settings.inner_width] *= settings.head_width**-0.5
+
+    def _embedding_deviation(self, *, classic: bool) -> float:
+        settings = self.settings
+        if settings.scaled_embeddings:
+            return float(settings.width**-0.5)
+        return 0.02 if classic and not settings.scaled_logits else 1.0
 
     def _table(self) -> Tensor | None:
         return self.get_buffer("table") if self.settings.positions == "sinusoidal" else None

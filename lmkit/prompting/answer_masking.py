@@ -22,7 +22,7 @@ from lmkit.data.answer_sequences import AnswerSequence
 from lmkit.data.sequences import TextFormat, decode_text, encode_prompt
 from lmkit.errors import DataError
 from lmkit.generation.prompt_encoding import ends_of
-from lmkit.prompting.chat_templates import ASSISTANT, Chat, Messages
+from lmkit.prompting.chat_templates import ASSISTANT, USER, Chat, Messages
 from lmkit.prompting.layout import open_ended
 from lmkit.protocols import I32, Tokenizer
 
@@ -77,6 +77,17 @@ class ConversationEncoder:
         own = [token for token in self.form.ends if token in found]
         return own[0] if own else found[0]
 
+    @cached_property
+    def _tail(self) -> str:
+        """What the template writes behind the last answer of a conversation; nothing where one can't be tried."""
+        said = "answer to see what follows it"
+        try:
+            asked = {"role": USER, "content": "question"}
+            written = self.chat.write([asked, {"role": ASSISTANT, "content": said}], False, {})
+        except DataError:  # such as of a template that asks for a system message
+            return ""
+        return written.rpartition(said)[2] if said in written else ""
+
     def turns(self, messages: Messages, *, last: bool = False) -> list[Turn]:
         """What the template is given for each answer, or the `last`: the messages before it, and those up to it."""
         places = self._answers(messages, last=last)
@@ -111,8 +122,12 @@ class ConversationEncoder:
         prompt, joint = open_ended(before)
         begins = whole.startswith(prompt)
         rest = whole[len(prompt) :] if begins else whole
-        said = answer if answer in rest else answer.strip()
-        place = rest.find(said) if begins else rest.rfind(said)
+        said = next((one for one in (answer, answer.strip()) if rest.endswith(one + self._tail)), None)
+        if said is not None:
+            place = len(rest) - len(self._tail) - len(said)
+        else:  # what follows an answer depends on the conversation
+            said = answer if answer in rest else answer.strip()
+            place = rest.find(said) if begins else rest.rfind(said)
         if place < 0:
             raise DataError("the template does not write the assistant's answer as it is")
         lead = rest[:place] if begins else joint

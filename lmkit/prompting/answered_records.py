@@ -58,6 +58,8 @@ def checked(messages: Messages) -> Messages:
     for number, message in enumerate(messages, 1):
         if not isinstance(message.get("content"), str):
             raise DataError(f"message {number} has no text `content`")
+    if messages[0]["role"] == ASSISTANT:
+        raise DataError("the first message is the assistant's, an answer to nothing")
     return messages
 
 

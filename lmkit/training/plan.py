@@ -19,6 +19,8 @@ class Plan:
     accumulate: int = 1
     evaluate_every: int = 0
     select_by: str | None = None
+    average: int = 1
+    """Evaluations whose weights are averaged: the best ones by `select_by`, else the last."""
     patience: int = 0
     precision: str = "fp32"
     seed: int = 0

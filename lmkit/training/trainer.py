@@ -10,7 +10,7 @@ B rows.
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,7 @@ class Trainer:
         self.evaluated = 0
         self.best: dict[str, Any] = {}
         self._best_weights: dict[str, Array] = {}
+        self._kept: list[tuple[float, int, dict[str, Array]]] = []
         self._waited = 0
         self._lanes: list[State] | None = None
 
@@ -122,7 +123,9 @@ class Trainer:
         return self.seconds >= (self.plan.seconds or 0.0)
 
     def weights(self) -> dict[str, Array]:
-        """The weights to keep: the best by `select_by`, else the last."""
+        """The weights to keep: the best by `select_by`, else the last; with `average` the mean of several."""
+        if len(self._kept) > 1:
+            return _mean([arrays for _, _, arrays in self._kept])
         return self._best_weights or self.network.to_arrays()
 
     # Steps.
@@ -133,6 +136,8 @@ class Trainer:
             if self._is_due():
                 yield self._evaluate()
             if self.finished:
+                if len(self._kept) > 1:
+                    yield self._evaluate_mean()
                 return
             yield self._take_step()
 
@@ -160,7 +165,27 @@ class Trainer:
             self.best = {"merit": merit, "step": self.step, **numbers}
             if self.plan.select_by:
                 self._best_weights = self.network.to_arrays()
+        if self.plan.average > 1:
+            self._keep(merit)
         return Evaluation(self.step, self.tokens, self.seconds, numbers, better)
+
+    def _keep(self, merit: float) -> None:
+        """Keep the weights among those that are averaged, in place of the worst or the oldest ones."""
+        self._kept.append((merit, self.step, self.network.to_arrays()))
+        if self.plan.select_by:
+            self._kept.sort(key=lambda kept: kept[:2])
+        del self._kept[: -self.plan.average]
+
+    def _evaluate_mean(self) -> Evaluation:
+        """Validate the mean of the weights that were kept, which is what the run ends with."""
+        self.network.load_arrays(self.weights())
+        self.evaluated = 0
+        kept, best, weights = self._kept, self.best, self._best_weights
+        self._kept, self.best = [], {}
+        made = self._evaluate()
+        found = self.best
+        self._kept, self.best, self._best_weights = kept, {**best, **found}, weights
+        return made
 
     def _take_step(self) -> TrainStep:
         """One step. Raises Diverged, with everything as it was before, where the loss is no number."""
@@ -237,10 +262,12 @@ class Trainer:
         """All that resuming needs: numbers, and arrays by name."""
         numbers = {
             "best": self.best, "evaluated": self.evaluated, "seconds": self.seconds, "step": self.step,
-            "tokens": self.tokens, "waited": self._waited,
+            "tokens": self.tokens, "waited": self._waited, "kept": [list(kept[:2]) for kept in self._kept],
         }  # fmt: skip
         arrays = {f"weights.{name}": array for name, array in self.network.to_arrays().items()}
         arrays |= {f"best.{name}": array for name, array in self._best_weights.items()}
+        for number, (_, _, kept) in enumerate(self._kept):
+            arrays |= {f"kept.{number}.{name}": array for name, array in kept.items()}
         arrays |= {name: to_array(tensor) for name, tensor in self._moments()}
         arrays |= {f"lanes.{number}": part for number, part in enumerate(self._lanes_of_all())}
         return numbers, arrays
@@ -264,6 +291,10 @@ class Trainer:
         self.network.load_arrays({name: arrays[f"weights.{name}"] for name in self.network.places})
         best = {name.removeprefix("best."): array for name, array in arrays.items() if name.startswith("best.")}
         self._best_weights = {name: np.array(array) for name, array in best.items()}
+        self._kept = [
+            (merit, step, {name: np.array(arrays[f"kept.{number}.{name}"]) for name in self.network.places})
+            for number, (merit, step) in enumerate(numbers.get("kept", []))
+        ]
         with torch.no_grad():
             for name, tensor in self._moments():
                 tensor.copy_(shard_tensor(torch.from_numpy(np.array(arrays[name])), tensor))
@@ -280,6 +311,14 @@ class Trainer:
             return self._objective.initial(self.network, 1)
         own = [tensor.index_select(ROW_AXIS, torch.from_numpy(part)).to(self._device) for tensor in lanes]
         return own[0] if len(own) == 1 else tuple(own)
+
+
+def _mean(several: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """The mean of weights of several times."""
+    return {
+        name: np.mean([arrays[name] for arrays in several], axis=0, dtype=np.float64).astype(array.dtype)
+        for name, array in several[0].items()
+    }
 
 
 def _tensors(state: State) -> tuple[Tensor, ...]:

@@ -170,6 +170,7 @@ REDEFINED = {
     "--input": "how texts are stored; records with prompts, or lines; items of which prompts are made",
     "--joint": "a matrix of two symbols; what stands before an answer",
     "--label-smoothing": "over tokens; over labels",
+    "--l2": "of a bag, chosen on validation; of a linear tagger",
     "--kind": "of attention masks; of noise",
     "--language": "of prompts; of texts to keep",
     "--level": "what merges start from; how much of the resamples an interval holds",
@@ -182,7 +183,6 @@ REDEFINED = {
     "--min-count": "others are `<unk>`; others are left out",
     "--mix": "of models; of training data",
     "--model": "of one model, of several, of what counts tokens, and of info, which takes anything",
-    "--l2": "of a classifier; of a tagger",
     "--norm": "where a layer normalises; which scores of answers decide",
     "--normalize": "normal forms of text; to rescale weights; to compare texts",
     "--number": "samples to draw; tokens of a mask",
@@ -203,7 +203,7 @@ REDEFINED = {
     "--shots": "examples in a prompt; numbers of them to compare",
     "--strict": "about marks of a template; about words of a verbalizer",
     "--target": "a text to align; a file of targets",
-    "--task": "of a test set of vectors; of a format of prompts",
+    "--task": "of a test set of vectors; of a format of prompts; of a recurrent model",
     "--temperature": "of tokens; of weights",
     "--template": "of items; of conversations",
     "--templates": "to compare; by task",
@@ -309,6 +309,8 @@ def value(option, number, name):
         fixed |= {"--level": "0.25", "--rule": "gold"}
     if name == "eval wins":
         fixed["--norm"] = "bytes"
+    if name == "train rnn":
+        fixed["--task"] = "tag"
     if name == "train encoder":
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name == "train seq2seq":
@@ -321,9 +323,7 @@ def value(option, number, name):
     if name.startswith("w2v"):
         fixed |= {"--format": "glove", "--method": "cosmul", "--which": "both"}
     if name.startswith("finetune"):
-        fixed |= {"--class-weights": "balanced", "--pooling": "mean", "--scheme": "bioes"}
-    if name in ("finetune instruct", "finetune prefer"):
-        fixed["--truncate"] = "start"
+        fixed |= {"--class-weights": "balanced", "--pooling": "mean", "--scheme": "bioes", "--truncate": "end"}
     if name == "finetune regress":
         fixed["--select-by"] = "pearson"
     if name in ("predict", "embed"):

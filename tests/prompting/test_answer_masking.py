@@ -98,6 +98,17 @@ def test_a_template_that_forgets_earlier_turns_divides_the_conversation():
     assert [shown(own, one).count("{") for one in found] == [1, 1]
 
 
+def test_an_answer_that_a_template_writes_elsewhere_too():
+    source = "{%- for m in messages -%}{{ '<|im_start|>' if loop.first }}{{ m.content }}<|im_end|>{%- endfor -%}"
+    own = encoder("chatml")
+    own = ConversationEncoder(
+        Source(source + "{{ '<s>' if add_generation_prompt }}").chat({}, None), own.tokenizer, own.form
+    )
+    for answer in ("im_", "e", "u", ""):
+        (sequence,), _ = encoded(own, turns("ue", answer))
+        assert own.tokenizer.decode(sequence.ids[sequence.learned].tolist()) == f"{answer}<|im_end|>".encode()
+
+
 def test_no_token_is_of_prompt_and_answer():
     tokenizer = published(b"\nx")
     own = encoder("chatml", tokenizer)

@@ -8,11 +8,9 @@ from lmkit.commands.records.items import OWN, Item, Items
 from lmkit.errors import UsageError
 from lmkit.io import outputs
 from lmkit.io.records import to_json
-from lmkit.prompting import answered_records
-from lmkit.prompting.chat_templates import BUILT_IN
 
 COLUMNS = ("instruction", "input", "output")
-GONE = ("instruction", "question", "input", "system", "prompt", *answered_records.ANSWERS)
+GONE = ("instruction", "question", "input", "system", "prompt", "output", "response", "completion", "label", "answer")
 """Fields that messages say."""
 
 
@@ -21,6 +19,8 @@ def as_messages(item: Item) -> dict[str, Any]:
 
     Raises DataError with the item's place.
     """
+    from lmkit.prompting import answered_records
+
     with opening.error_context(item.place):
         messages = answered_records.joined_inputs(answered_records.conversation(item.fields))
     record = {"id": item.id, "messages": messages}
@@ -30,6 +30,9 @@ def as_messages(item: Item) -> dict[str, Any]:
 
 def as_instruction(item: Item, *, bare: bool) -> str:
     """Return the line of a conversation in the format of instructions: its record, or the text. Raises DataError."""
+    from lmkit.prompting import answered_records
+    from lmkit.prompting.chat_templates import BUILT_IN
+
     with opening.error_context(item.place):
         messages = answered_records.conversation(item.fields)
         filled, said = BUILT_IN["instruct"].render(messages[:-1]), str(messages[-1]["content"])

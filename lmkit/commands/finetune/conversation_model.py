@@ -6,7 +6,6 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmkit.commands.loading import models as opening
-from lmkit.commands.loading.chat_templates import TemplateFile
 from lmkit.commands.loading.provenance import file_record
 from lmkit.commands.options.chat_templates import ChatTemplateOptions
 from lmkit.commands.options.standard import Run
@@ -44,13 +43,12 @@ class ConversationModel:
         """The most tokens that the model reads at once."""
         return self.weights.settings.sequence_limit
 
-    def settings(self, sequences: "Sequence[AnswerSequence]") -> "ChatSettings":
-        """How the tuned model reads conversations: its template, and first of its ends the one of the answers."""
+    def settings(self, end: int) -> "ChatSettings":
+        """How the tuned model reads conversations: its template, and first of its ends the one that answers have."""
         from lmkit.architectures.adapters import ChatSettings
         from lmkit.generation.prompt_encoding import ends_of
 
         form = self.encoder.form
-        end = int(next(one.ids[one.learned][-1] for one in sequences))
         if end not in ends_of(form) or end in form.ends:
             form = replace(form, ends=(end, *(one for one in form.ends if one != end)))
         published = self.weights.published
@@ -85,7 +83,8 @@ def open_base(model: str | None, templates: ChatTemplateOptions) -> Conversation
 
 
 def _chosen(model: str, weights: "LoadedModel", templates: ChatTemplateOptions) -> "Chat":
-    """The template: the one asked for, the model's own, or that of instructions; built-in ones need no Jinja2."""
+    """The template: the one asked for, the model's own, or that of instructions."""
+    from lmkit.commands.loading.chat_templates import TemplateFile
     from lmkit.prompting.chat_templates import BUILT_IN
 
     if templates.template is None and not weights.published.chat_templates:
@@ -93,7 +92,7 @@ def _chosen(model: str, weights: "LoadedModel", templates: ChatTemplateOptions) 
     found = templates.chat(TemplateFile(model))
     if not found.jinja:
         raise UsageError(f"--template {templates.template}: it can't be kept in a checkpoint")
-    return next((chat for chat in BUILT_IN.values() if chat.jinja == found.jinja), found)
+    return found
 
 
 class ConversationReader:
@@ -105,6 +104,8 @@ class ConversationReader:
         self._run, self._base, self._truncate = run, base, truncate
         self._joins_inputs = base.encoder.chat.jinja != SOURCES["instruct"]
         self._marked = self._joints = self._cut = self._lost = self._dropped = 0
+        self.end = -1
+        """The token that ends the answers of the conversations so far."""
 
     def encode(self, found: "Sequence[tuple[Messages, str, Any]]", *, last: bool = False) -> list[Encoded]:
         """Return the sequences of messages, of which the `last` answer is learned or all are; within the context.
@@ -119,6 +120,7 @@ class ConversationReader:
             with opening.error_context(place):
                 encoded = encoder.encode(messages, texts, last=last)
                 self._joints += encoded.joints
+                self.end = int(encoded.sequences[-1].ids[-1])
                 made.append(Encoded([*self._within(encoded.sequences)], place, name))
         return made
 

@@ -13,6 +13,7 @@ from lmkit.commands.finetune.conversation_model import (
     open_base,
     record_of,
 )
+from lmkit.commands.finetune.conversation_session import ConversationTuning, Settings, Tuned, adapter_of
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.chat_templates import ChatTemplateOptions
 from lmkit.commands.options.finetuning import Examples, select_by
@@ -22,6 +23,8 @@ from lmkit.commands.options.option_groups import Before, in_sections, with_group
 from lmkit.commands.options.standard import UNRECORDED, Run
 from lmkit.commands.options.weights import named_weights
 from lmkit.commands.records.conversations import read_conversations
+from lmkit.commands.training_run.session import state_file
+from lmkit.commands.training_run.state_file import StateFile
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.records import Table, to_json
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from lmkit.data.answer_sequences import AnswerSequence
 
 SelectBy = select_by("loss", "accuracy")
-WITHOUT = ("values", "day", "pooling")
+WITHOUT = ("values", "day", "pooling", "seeds")
 
 
 @in_sections(sections(examples=("weights",)))
@@ -75,7 +78,7 @@ def instruct(
       lmkit finetune instruct -m gpt.lm train.jsonl --valid dev.jsonl -o sft.lm
       lmkit finetune instruct -m SmolLM2-135M --template chatml --train lora --rank 16 chats.jsonl -o adapter.lm
       lmkit finetune instruct -m gpt.lm qa.jsonl sums.jsonl --weights qa=0.7,sums=0.3 -o sft.lm
-      lmkit finetune instruct -m gpt.lm train.jsonl --show-mask | head
+      lmkit finetune instruct -m gpt.lm train.jsonl --show-mask
     """
     names = list(files or [streams.STDIN])
     opening.check_single_stdin(*names, examples.valid)
@@ -85,6 +88,8 @@ def instruct(
         opening.needs_torch("models are fine-tuned")
     if neural.patience and examples.valid is None:
         raise UsageError("--patience needs validation examples: --valid")
+    settings = Settings(examples, neural, answers, str(select_by))
+    state = None if answers.show_mask else state_file(run, settings)
     base = open_base(model, templates)
     reader = ConversationReader(run, base, answers.truncate)
     tasks = [_encoded(run, reader, name, examples.form) for name in names]
@@ -94,23 +99,20 @@ def instruct(
         return
     held = None if examples.valid is None else _encoded(run, reader, examples.valid, examples.form)
     reader.close("validation")
-    _tune(run, base, examples, answers, neural, str(select_by), list(zip(names, tasks, strict=True)), held, shares)
+    tuned = Tuned(base, adapter_of(base, neural), base.settings(reader.end))
+    _tune(run, tuned, settings, state, list(zip(names, tasks, strict=True)), held, shares)
 
 
 def _tune(
-    run: Run, base: ConversationModel, examples: Examples, answers: AnswerTuning, neural: NeuralFinetuning,
-    select_by: str, tasks: Sequence[tuple[str, Sequence[Encoded]]], held: Sequence[Encoded] | None,
-    shares: Sequence[float],
+    run: Run, tuned: Tuned, settings: Settings, state: StateFile | None, tasks: Sequence[tuple[str, Sequence[Encoded]]],
+    held: Sequence[Encoded] | None, shares: Sequence[float],
 ) -> None:  # fmt: skip
     from itertools import accumulate
 
-    from lmkit.commands.finetune.conversation_session import ConversationTuning, Settings, Tuned, adapter_of
-    from lmkit.commands.training_run.session import state_file
     from lmkit.training.answer_batches import AnswerItems, MixedItems
     from lmkit.training.objectives.answers import AnswerModelling
 
-    settings = Settings(examples, neural, answers, select_by)
-    state = state_file(run, settings)
+    examples, neural = settings.examples, settings.options
     found = [_sequences(task, name) for name, task in tasks]
     together = [one for own in found for one in own]
     records = [record_of(name, own) for (name, _), own in zip(tasks, found, strict=True)]
@@ -118,7 +120,6 @@ def _tune(
     if held is not None:
         others = _sequences(held, str(examples.valid))
         records.append(record_of(str(examples.valid), others))
-    tuned = Tuned(base, adapter_of(base, neural), base.settings(together))
     objective = AnswerModelling(neural.label_smoothing)
     session = ConversationTuning(run, settings, tuned, objective, state, records)
     bounds = list(accumulate(len(own) for own in found))

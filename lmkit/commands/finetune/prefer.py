@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmkit.commands.finetune.conversation_model import ConversationReader, open_base, record_of
+from lmkit.commands.finetune.conversation_session import PreferenceTuning, Settings, Tuned, adapter_of
+from lmkit.commands.finetune.reference_scores import ReferenceScores
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.answer_scoring import Beta
 from lmkit.commands.options.chat_templates import ChatTemplateOptions
@@ -14,6 +16,7 @@ from lmkit.commands.options.neural_finetuning import NeuralFinetuning
 from lmkit.commands.options.option_groups import Before, in_sections, with_groups
 from lmkit.commands.options.standard import UNRECORDED, Run
 from lmkit.commands.records.conversations import read_preferences
+from lmkit.commands.training_run.session import state_file
 from lmkit.errors import DataError, UsageError
 from lmkit.io import outputs, streams
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     Pairs = list[tuple[AnswerSequence, AnswerSequence]]
 
 SelectBy = select_by("accuracy", "loss", "margin")
-WITHOUT = ("values", "day", "pooling", "show_mask", "json")
+WITHOUT = ("values", "day", "pooling", "seeds", "show_mask", "json")
 RATE = 0.1
 """The learning rate beside that of tuning on answers: log-probabilities of whole answers move quickly."""
 
@@ -70,10 +73,6 @@ def prefer(
       lmkit finetune prefer -m sft.lm pairs.jsonl --valid dev.jsonl -o dpo.lm
       lmkit finetune prefer -m sft.lm --beta 0.3 --train lora --reference-cache ref.lm pairs.jsonl -o adapter.lm
     """
-    from lmkit.commands.finetune.conversation_session import PreferenceTuning, Settings, Tuned, adapter_of
-    from lmkit.commands.finetune.reference_scores import ReferenceScores
-    from lmkit.commands.training_run.session import state_file
-
     opening.check_single_stdin(file, examples.valid)
     outputs.expect_output(examples.output, binary=True)
     opening.needs_torch("models are fine-tuned")
@@ -91,7 +90,7 @@ def prefer(
     from lmkit.training.answer_batches import MixedItems, PreferencePairs
     from lmkit.training.objectives.preferences import PreferenceOptimisation
 
-    tuned = Tuned(base, adapter_of(base, neural), base.settings([side for pair in found for side in pair]))
+    tuned = Tuned(base, adapter_of(base, neural), base.settings(reader.end))
     records = [_record(name, pairs) for name, pairs in ((file, found), (examples.valid, held)) if pairs is not None]
     objective = PreferenceOptimisation(beta, neural.label_smoothing)
     session = PreferenceTuning(run, settings, tuned, objective, state, records)

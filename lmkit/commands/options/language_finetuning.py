@@ -8,8 +8,9 @@ import typer
 
 from lmkit.commands.options.finetuning import TUNING
 from lmkit.commands.options.standard import UNRECORDED, Json, choice
-from lmkit.data.answer_sequences import WAYS
 
+WAYS = ("refuse", "drop", "start", "end")
+"""What may be done with a conversation beyond the context."""
 TEMPLATES = ("template", "truncate")
 MEMORY = ("precision", "recompute")
 
@@ -63,7 +64,7 @@ def sections(
     *own: str, file: str = "files", examples: tuple[str, ...] = (), shown: tuple[str, ...] = ("show_mask", "json")
 ) -> Mapping[str, tuple[str, ...]]:
     """Return the sections of a command's help; `own` are its options of training, `examples` those of its input."""
-    kept = tuple(name for name in TUNING if name != "pooling")
+    kept = tuple(name for name in TUNING if name not in ("pooling", "seeds"))
     return {
         "Conversations and output": (
             file, "model", "valid", "form", *examples, "seed", "select_by", *shown, "output",

@@ -40,8 +40,8 @@ SECTIONS = {
     ),
     "Schedule and length": ("steps", "budget", "schedule", "warmup"),
     "Evaluation and checkpoints": (
-        "valid", "valid_fraction", "evaluate_every", "select_by", "patience", "log", "plot", "resume", "restart",
-        "save_every", "output",
+        "valid", "valid_fraction", "evaluate_every", "select_by", "average", "patience", "log", "plot", "resume",
+        "restart", "save_every", "output",
     ),
     "Hardware": ("threads", "device", "precision", "compile", "shard"),
     "Before a run": ("print_schedule", "find_lr", "find_batch", "mem_limit", "json"),
@@ -225,6 +225,16 @@ class Training(TextInput):
             help="Model selection: keep the weights of the best evaluation, by `loss` or `accuracy`.",
         ),
     ] = None
+    average: Annotated[
+        int,
+        typer.Option(
+            "--average",
+            metavar="N",
+            min=1,
+            help="Checkpoint averaging: end with the mean weights of the last N evaluations, or of the N best with "
+            "--select-by.",
+        ),
+    ] = 1
     patience: Annotated[
         int,
         typer.Option(

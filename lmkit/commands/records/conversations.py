@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.standard import Run
@@ -10,8 +10,9 @@ from lmkit.commands.records.record_files import open_records
 from lmkit.errors import DataError
 from lmkit.io import streams, text_files
 from lmkit.io.record_reader import Record, form_of
-from lmkit.prompting import answered_records
-from lmkit.prompting.chat_templates import Messages
+
+if TYPE_CHECKING:
+    from lmkit.prompting.chat_templates import Messages
 
 Item = TypeVar("Item")
 COLUMNS = ("instruction", "input", "output")
@@ -21,7 +22,7 @@ COLUMNS = ("instruction", "input", "output")
 class Conversation:
     """Messages, the last of which is an answer, and where they were read."""
 
-    messages: Messages
+    messages: "Messages"
     place: str
     id: Any = None
 
@@ -30,21 +31,25 @@ class Conversation:
 class Preference:
     """The same prompt with the chosen answer and with the rejected one."""
 
-    chosen: Messages
-    rejected: Messages
+    chosen: "Messages"
+    rejected: "Messages"
     place: str
     id: Any = None
 
 
 def read_conversations(run: Run, name: str, form: str = "auto") -> list[Conversation]:
     """Return the conversations of a file, at least one. Raises DataError that names the place of anything else."""
-    return _read(
-        run, name, form, lambda record: Conversation(answered_records.conversation(_named(record)), *_of(record))
-    )
+    from lmkit.prompting import answered_records
+
+    def made(record: Record) -> Conversation:
+        return Conversation(answered_records.conversation(_named(record)), *_of(record))
+
+    return _read(run, name, form, made)
 
 
 def read_preferences(run: Run, name: str, form: str = "auto") -> list[Preference]:
     """Return the pairs of a file, at least one. Raises DataError that names the place of anything else."""
+    from lmkit.prompting import answered_records
 
     def pair(record: Record) -> Preference:
         return Preference(*answered_records.preference(_named(record)), *_of(record))

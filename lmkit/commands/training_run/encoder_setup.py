@@ -47,8 +47,10 @@ class EncoderSetup(Setup):
         t = self.training
         if t.valid is not None and t.valid_fraction:
             raise UsageError("--valid cannot be combined with --valid-fraction")
-        if (t.select_by or t.patience) and t.valid is None and not t.valid_fraction:
-            raise UsageError("--select-by and --patience need a validation text: --valid or --valid-fraction")
+        if (t.select_by or t.patience or t.average > 1) and t.valid is None and not t.valid_fraction:
+            raise UsageError(
+                "--select-by, --average and --patience need a validation text: --valid or --valid-fraction"
+            )
         roles = ("mask", "cls", "sep") if self.goal == PAIRS else ("mask",)
         tokenizer, form = encoder_format(t.tokens, *roles)
         corpus, record = self._encoded(tokenizer, self.inputs)

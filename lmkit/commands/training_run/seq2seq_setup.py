@@ -31,8 +31,8 @@ class Seq2SeqSetup(Setup):
         """See `Setup.read`."""
         t = self.training
         held_out = t.valid is not None or self.pairs.valid_source is not None or bool(t.valid_fraction)
-        if (t.select_by or t.patience) and not held_out:
-            raise UsageError("--select-by and --patience need validation pairs: --valid or --valid-fraction")
+        if (t.select_by or t.patience or t.average > 1) and not held_out:
+            raise UsageError("--select-by, --average and --patience need validation pairs: --valid or --valid-fraction")
         return pair_texts.read(
             self.run, self.inputs, self.pairs, valid=t.valid, valid_fraction=t.valid_fraction,
             encoding_errors=t.encoding_errors,

@@ -86,8 +86,9 @@ def _check(training: Training) -> None:
         raise UsageError("a given vocabulary cannot be combined with --max-vocab or --min-count")
     if training.pack and training.by == "stream":
         raise UsageError("--pack is about documents: --by line, file or blank-line")
-    if (training.select_by or training.patience) and training.valid is None and not training.valid_fraction:
-        raise UsageError("--select-by and --patience need a validation text: --valid or --valid-fraction")
+    needed = training.select_by or training.patience or training.average > 1
+    if needed and training.valid is None and not training.valid_fraction:
+        raise UsageError("--select-by, --average and --patience need a validation text: --valid or --valid-fraction")
 
 
 def budget(text: str | None, steps: int | None) -> "Budget | None":
@@ -269,9 +270,9 @@ class Setup:
             (t.steps or STEPS, None) if allowed is None else (allowed.length(tokens_a_step, 3 * self.forward_flops))
         )
         steps, seconds = length
-        every = evaluation_interval(t.evaluate_every, steps, needed=bool(t.select_by or t.patience))
+        every = evaluation_interval(t.evaluate_every, steps, needed=bool(t.select_by or t.patience or t.average > 1))
         return Plan(
             steps=steps, seconds=seconds, optimizer=t.optimizer, rates=LearningRates(t.lr, t.matrix_lr, t.weight_decay),
             schedule=schedule(t), clip=t.clip or None, accumulate=t.accumulate, evaluate_every=every,
-            select_by=t.select_by, patience=t.patience, precision=t.precision, seed=t.seed,
+            select_by=t.select_by, average=t.average, patience=t.patience, precision=t.precision, seed=t.seed,
         )  # fmt: skip

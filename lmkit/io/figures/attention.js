@@ -226,7 +226,7 @@ function matrix() {
     if (w > 0) { pen.globalAlpha = w; pen.fillStyle = blue; pen.fillRect(x, y, size - 0.5, size - 0.5); pen.globalAlpha = 1; }
     if (size >= 30 && w > 0) {
       pen.font = `${size * 0.36}px system-ui, sans-serif`;
-      pen.fillStyle = w > 0.55 ? paper : ink;
+      pen.fillStyle = w > 0.65 ? paper : ink;
       pen.fillText(w.toFixed(2).replace(/^0/, ""), x + size / 2, y + size / 2);
     }
   }

@@ -15,7 +15,7 @@ CLOSE = 4.0
 THICK, THIN, DOT, CAP = 3.0, 1.2, 5.5, 6.0
 MOST_CELLS = 2000
 """Cells of a matrix up to which each is a shape, with its number for a pointer; larger ones are one image."""
-DARK_CELL = 0.55
+DARK_CELL = 0.65
 """From this depth of colour on, the number in a cell is written in the colour of the paper."""
 
 

@@ -42,14 +42,14 @@ def content(name):
 def test_only_the_first_token_of_answers_varies_and_is_learned(lmkit, base, tuned):
     tuned("--epochs", "120", "--lr", "0.02", "--valid", "t.jsonl", "--log", "log.jsonl")
     prompts = lmkit("data", "format", "--style", "instruct", "t.jsonl")
-    said = lmkit("sample", "-m", "sft.lm", "--greedy", "--input", "jsonl", "-", stdin=prompts.stdout.encode())
+    said = lmkit("sample", "-m", "sft.lm", "--greedy", "--input", "jsonl", "-", stdin=prompts.stdout)
     assert [record["text"] for record in said.records] == list(ANSWERS.values())
     assert {record["finish_reason"] for record in said.records} == {"eos"}
     record = lmkit("info", "--json", "sft.lm").records[0]
     assert record["origin"]["parent"] == content(base).digest
     assert record["origin"]["trained"]["validation"]["accuracy"] == 1.0
     asked = lmkit("prompt", "chat", "-m", "sft.lm", "-b", stdin=b"Is red it?\n")
-    assert asked.stdout.endswith("### Instruction:\nIs red it?\n\n### Response:\n\n")
+    assert asked.text.endswith("### Instruction:\nIs red it?\n\n### Response:\n\n")
     with open("log.jsonl", encoding="utf-8") as file:
         assert {event["event"] for event in map(json.loads, file)} == {"step", "evaluation"}
 
@@ -123,6 +123,7 @@ def test_tasks_have_weights(lmkit, base, write):
             '{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "a"}]}', (), 3,
             "roles must alternate",
         ),
+        ('{"messages": [{"role": "assistant", "content": "a"}]}', (), 3, "an answer to nothing"),
         ('{"instruction": "a", "output": "' + 300 * "b" + '"}', (), 3, "exceeds the model's context of 160"),
         ('{"instruction": "a", "output": "' + 300 * "b" + '"}', ("--truncate", "drop"), 3, "no conversation fits"),
         ("", (), 3, "t.jsonl: no records"),
@@ -137,9 +138,11 @@ def test_what_is_refused(tuned, line, words, status, message):
     assert "Traceback" not in done.stderr
 
 
-def test_truncation_says_how_much(tuned):
+def test_truncation_says_how_much(lmkit, base, write):
     data = json.dumps({"instruction": "a" * 200, "output": "yes"}).encode() + b"\n" + DATA
-    words = (*(word for word in QUICK if word != "-q"), "--epochs", "1")
-    done = tuned("--truncate", "start", *words, data=data)
-    assert "-q" in QUICK
-    assert done.status == 0
+    words = ("finetune", "instruct", "-m", base, write("t.jsonl", data), "--show-mask")
+    done = lmkit(*words, "--truncate", "start")
+    assert "1 training conversations cut at the start: " in done.stderr
+    assert "tokens lost" in done.stderr
+    done = lmkit(*words, "--truncate", "drop")
+    assert "1 training conversations left out, beyond the context of 160 tokens" in done.stderr

@@ -59,7 +59,7 @@ def test_margins_grow_from_a_reference_that_stays(base, aligned, mode):
     [
         ({"prompt": "a", "chosen": "b", "rejected": "b"}, "p.jsonl:1: `chosen` and `rejected` are the same answer"),
         ({"prompt": "a", "chosen": "b"}, "p.jsonl:1: no `rejected` answer"),
-        ({"chosen": "b", "rejected": "c"}, "is no answer of the assistant to a prompt"),
+        ({"chosen": "b", "rejected": "c"}, "an answer to nothing"),
         (
             {"chosen": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
              "rejected": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "c"}]},

@@ -1,4 +1,7 @@
-"""Pages in a browser: they draw quickly, obey the keyboard, fetch nothing, and run nothing that a token says."""
+"""Pages in a browser: they draw quickly, obey the keyboard, fetch nothing, and run nothing that a token says.
+
+They need Playwright for Python and a Chromium: `pip install playwright`, and `apt install chromium` or the like.
+"""
 
 import shutil
 
