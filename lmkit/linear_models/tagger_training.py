@@ -1,4 +1,4 @@
-"""Training of linear taggers: a conditional random field to convergence, by L-BFGS.
+"""Training of linear taggers: a conditional random field, by L-BFGS of at most ITERATIONS steps.
 
 The loss is sum_s -ln p(y_s | x_s) + l2 / 2 |w|^2 over the weights of features and transitions, that of crfsuite with
 c2 = l2 / 2. N words, S sentences, D features, K labels.

@@ -16,7 +16,7 @@ def train_linear(
     run: Run, examples: Examples, task: Task, found: Labelled, held_out: Labelled | None,
     inputs: Sequence[dict[str, Any]], *, l2: float, min_count: int,
 ) -> None:  # fmt: skip
-    """Train a linear tagger to convergence and write the checkpoint; `inputs` are for its origin."""
+    """Train a linear tagger and write the checkpoint; `inputs` are for its origin."""
     import numpy as np
 
     from lmkit.linear_models import tagger_training
