@@ -183,7 +183,6 @@ REDEFINED = {
     "--min-count": "others are `<unk>`; others are left out",
     "--mix": "of models; of training data",
     "--model": "of one model, of several, of what counts tokens, and of info, which takes anything",
-    "--l2": "of a classifier; of a tagger",
     "--norm": "where a layer normalises; which scores of answers decide",
     "--normalize": "normal forms of text; to rescale weights; to compare texts",
     "--number": "samples to draw; tokens of a mask",
