@@ -1,6 +1,7 @@
 """What commands wrote as JSON Lines, gathered: records by their command, events of training by their file."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,9 @@ KEYS = (
     ("alpha", "scaling fit"), ("fertility", "bpe stats"), ("probability", "next"),
 )  # fmt: skip
 """Keys by which records of versions that did not write `command` are known."""
+GROUPS = frozenset(("bpe", "calc", "data", "eval", "finetune", "ngram", "prompt", "scaling", "train", "w2v"))
+"""First words of commands of two words."""
+WORD = re.compile(r"[a-z][a-z0-9-]*")
 
 
 @dataclass
@@ -92,13 +96,11 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 def _kind(command: object, record: Mapping[str, Any]) -> str:
     """The command that wrote a record, as it is typed; by its keys where it does not say."""
-    from lmkit.command_table import typed_command
-
-    if isinstance(command, str):
-        words = command.split()
-        known = typed_command([word for word in words[1:3] if not word.startswith("-")]) if words else None
-        if known is not None:
-            return known
+    words = command.split()[1:3] if isinstance(command, str) else []
+    if words and words[0] in GROUPS and len(words) > 1 and WORD.fullmatch(words[1]):
+        return " ".join(words)
+    if words and words[0] not in GROUPS and WORD.fullmatch(words[0]):
+        return words[0]
     return next((kind for key, kind in KEYS if key in record), UNKNOWN)
 
 
