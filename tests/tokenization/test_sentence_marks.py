@@ -82,3 +82,14 @@ def test_word_pieces_keep_their_order_behind_the_marks():
 def test_words_have_the_marks_already():
     words = learner("word").tokenizer()
     assert with_sentence_marks(words) is words
+
+
+def test_lines_are_exported_without_the_tokens_around_texts():
+    from lmkit.tokenization.formats import line_ends
+
+    pieces = reader.read(tokenizer_json())
+    written = json.loads(line_ends.write(pieces, pieces.specials["eos"]))
+    assert written["post_processor"] is None
+    tokenizers = pytest.importorskip("tokenizers")
+    ids = tokenizers.Tokenizer.from_str(json.dumps(written)).encode("The cat\nsat").ids
+    assert ids == [*pieces.encode(b"The cat").tolist(), pieces.specials["eos"], *pieces.encode(b"sat").tolist()]

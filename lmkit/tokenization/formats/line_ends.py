@@ -70,7 +70,7 @@ def _merges(document: Mapping[str, Any]) -> Tokenizer | None:
 
 
 def _with(document: Mapping[str, Any], newline_id: int) -> dict[str, Any]:
-    """The document with `newline_id` spelled as a line end."""
+    """The document with `newline_id` spelled as a line end, and without what an encoder puts around texts."""
     model = document["model"]
     vocabulary = model["vocab"]
     if FEED in (vocabulary if isinstance(vocabulary, dict) else [entry[0] for entry in vocabulary]):
@@ -78,7 +78,8 @@ def _with(document: Mapping[str, Any], newline_id: int) -> dict[str, Any]:
     return {
         **document, "added_tokens": _added(document.get("added_tokens") or [], vocabulary, newline_id),
         "normalizer": sequence("normalizers", [_RETURN, *_steps("normalizers", document.get("normalizer"))]),
-        "decoder": _decoder(document), "model": {**model, "vocab": _renamed(vocabulary, newline_id, FEED)},
+        "decoder": _decoder(document), "post_processor": None,
+        "model": {**model, "vocab": _renamed(vocabulary, newline_id, FEED)},
     }  # fmt: skip
 
 
