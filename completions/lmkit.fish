@@ -74,7 +74,7 @@ complete -c lmkit -n '__lmkit_at w2v' -a export -d 'Export word vectors to anoth
 complete -c lmkit -n '__lmkit_at w2v' -s h -l help -d 'Show this message and exit'
 complete -c lmkit -n '__lmkit_at train' -f
 complete -c lmkit -n '__lmkit_at train' -a ffn -d 'Train a feed-forward n-gram model'
-complete -c lmkit -n '__lmkit_at train' -a rnn -d 'Train a recurrent language model'
+complete -c lmkit -n '__lmkit_at train' -a rnn -d 'Train a recurrent language model, classifier or tagger'
 complete -c lmkit -n '__lmkit_at train' -a transformer -d 'Train a decoder-only transformer'
 complete -c lmkit -n '__lmkit_at train' -a encoder -d 'Train an encoder: BERT\'s kind of model, which reads both ways'
 complete -c lmkit -n '__lmkit_at train' -a seq2seq -d 'Train an encoder-decoder on pairs: translation, or any text to text'

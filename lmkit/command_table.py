@@ -73,7 +73,7 @@ COMMANDS = {
     "w2v import": Command(f"{W2V}.convert", "import_", "Import word vectors from another tool."),
     "w2v export": Command(f"{W2V}.convert", "export", "Export word vectors to another tool's format."),
     "train ffn": Command(f"{TRAIN}.ffn", "ffn", "Train a feed-forward n-gram model."),
-    "train rnn": Command(f"{TRAIN}.rnn", "rnn", "Train a recurrent language model."),
+    "train rnn": Command(f"{TRAIN}.rnn", "rnn", "Train a recurrent language model, classifier or tagger."),
     "train transformer": Command(f"{TRAIN}.transformer", "transformer", "Train a decoder-only transformer."),
     "train encoder": Command(
         f"{TRAIN}.encoder", "encoder", "Train an encoder: BERT's kind of model, which reads both ways."
