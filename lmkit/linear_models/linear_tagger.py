@@ -1,7 +1,6 @@
 """The linear tagger as a model: hashed features of words, and a linear-chain conditional random field over labels.
 
 Such models are the baseline of neural taggers; the loss is convex. Lafferty et al. (2001).
-
 N words, D features, K labels.
 """
 
