@@ -90,9 +90,9 @@ def _chosen(found: "Alignment", shown: Shown) -> tuple[int, str]:
 
 def _draw(out: outputs.Output, found: "Alignment", weights: Any) -> None:
     """A matrix of characters, as wide as the terminal."""
-    from lmkit.io.shaded_matrix import shaded
+    from lmkit.io import heat_maps
 
-    lines = "\n".join(shaded(found.target, found.source, weights.tolist(), out.columns))
+    lines = "\n".join(heat_maps.named_matrix(found.target, found.source, weights.tolist(), out.columns))
     if out.screen is not None:
         out.release()
         out.screen.show(lines)

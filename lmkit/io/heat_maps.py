@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from lmkit.io.tables import cell_width
+from lmkit.io.terminal import visible
 
 SHADES = " ░▒▓█"
 STEPS = (0.05, 0.2, 0.4, 0.7)
@@ -10,6 +11,8 @@ STEPS = (0.05, 0.2, 0.4, 0.7)
 LEGEND = "   ".join(f"{shade} {step:g}" for shade, step in zip(SHADES[1:], STEPS, strict=True))
 LABEL, MOST = 16, 28
 """The widest label of a row; the most rows of a thumbnail, beyond which a cell is the largest of several weights."""
+NAME, HEADER, CELL = 20, 12, 2
+"""Of a matrix with names: columns of a row's name and lines of a column's at most; columns of a cell."""
 Paint = Callable[[str], str]
 Rows = Sequence[Sequence[float]]
 
@@ -42,6 +45,38 @@ def matrix(rows: Sequence[str], values: Rows, screen: int, weight: Paint = plain
             yield " " * (label + 1) + "".join(f"{digit:<{cell}}" for digit in digits).rstrip()
         for name, row in zip(rows, values, strict=True):
             yield f"{_sized(name, label)} {_shaded(row, places, cell, weight, most)}".rstrip()
+
+
+def named_matrix(
+    rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float]], screen: int
+) -> Iterator[str]:
+    """Yield the lines of a matrix, at most `screen` wide; columns that do not fit follow below, under their names."""
+    names = [_cut(visible(name), NAME) for name in rows]
+    margin = max(map(cell_width, names), default=0)
+    fit = max(1, (screen - margin - 1) // CELL)
+    for begin in range(0, len(columns), fit):
+        some = slice(begin, begin + fit)
+        if begin:
+            yield ""
+        for line in _downwards([visible(name)[:HEADER] for name in columns[some]]):
+            yield f"{' ' * margin} {line}".rstrip()
+        for name, row in zip(names, values, strict=True):
+            cells = "".join(shade(value) * CELL for value in row[some])
+            yield f"{' ' * (margin - cell_width(name))}{name} {cells}".rstrip()
+
+
+def _cut(name: str, width: int) -> str:
+    while cell_width(name) > width:
+        name = name[:-1]
+    return name
+
+
+def _downwards(names: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of names whose letters are below each other and end in the last line."""
+    height = max(map(len, names), default=0)
+    for line in range(height):
+        letters = [name[line - height + len(name)] if line >= height - len(name) else " " for name in names]
+        yield "".join(letter + " " * (CELL - cell_width(letter)) for letter in letters)
 
 
 def _sized(name: str, width: int) -> str:
