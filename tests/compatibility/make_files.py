@@ -27,6 +27,8 @@ the bird in the tree saw a cat
 """
 LABELLED = "".join(f"{line}\t{'es' if number in (5, 6) else 'en'}\n" for number, line in enumerate(TEXT.splitlines()))
 TAGGED = "the O\ncat B-A\nsat O\n\na O\nbird B-A\nsang O\n"
+PAIRS = "el gato duerme\tthe cat sleeps\nla niña canta\tthe girl sings\n"
+INSTRUCTIONS = '{"instruction": "Name a pet.", "output": "a cat"}\n'
 MAKE = """\
 ngram fit --order 3 text.txt -o kneser-ney.lm
 ngram fit --order 3 --tokens char --smoothing witten-bell text.txt -o characters.lm
@@ -38,19 +40,25 @@ ngram mix -m kneser-ney.lm -m likelihood.lm --weights 0.7,0.3 -o mixed.lm
 ngram export kneser-ney.lm -o kneser-ney.arpa
 bpe train --vocab-size 280 text.txt -o bpe.lm
 bpe train --algorithm wordpiece --vocab-size 60 text.txt -o wordpiece.lm
+bpe train --algorithm unigram --vocab-size 40 text.txt -o unigram.lm
 bpe count text.txt -o pretokens.lm
 w2v train --dim 4 --epochs 1 --min-count 1 text.txt -o vectors.lm
 w2v train --dim 4 --epochs 1 --min-count 1 --subwords 2-3 --buckets 40 text.txt -o subwords.lm
 train ffn --tokens char --steps 2 --width 4 --hidden 8 text.txt -o ffn.lm
 train rnn --tokens char --steps 2 --width 6 --layers 1 text.txt -o lstm.lm
 train rnn --cell gru --tokens char --steps 2 --width 6 --layers 1 text.txt -o gru.lm
-train transformer --tokens bpe.lm --steps 2 --width 8 --layers 1 --heads 2 --context 8 text.txt -o transformer.lm
+train transformer --tokens bpe.lm --steps 2 --width 8 --layers 1 --heads 2 --context 128 text.txt -o transformer.lm
 train encoder --tokens wordpiece.lm --steps 2 --width 8 --layers 1 --heads 2 --context 32 text.txt -o encoder.lm
 finetune classify --hash-bits 8 --min-count 1 labelled.tsv -o bag.lm
 finetune classify -m vectors.lm labelled.tsv -o averaged.lm
 finetune classify -m encoder.lm --epochs 1 labelled.tsv -o classifier.lm
 finetune classify -m encoder.lm --train lora --rank 1 --epochs 1 labelled.tsv -o adapter.lm
 finetune tag -m encoder.lm --epochs 1 tagged.conll -o tagger.lm
+finetune tag tagged.conll -o linear-tagger.lm
+finetune instruct -m transformer.lm --epochs 1 instructions.jsonl -o instructed.lm
+train seq2seq --tokens char --steps 2 --width 8 --layers 1 pairs.tsv -o seq2seq-rnn.lm
+train seq2seq --arch transformer --tokens char --steps 2 --width 8 --layers 1 --heads 2 pairs.tsv -o seq2seq.lm
+train transformer --prefix-lm pairs.tsv --tokens char --steps 2 --width 8 --layers 1 --heads 2 --context 64 -o prefix.lm
 compress -m characters.lm text.txt -o text.lmz
 """
 READ = """\
@@ -63,6 +71,7 @@ ppl -q -b -m mixed.lm text.txt
 ngram fit -q --order 2 --smoothing wb --from-counts counts.lm | lmkit ppl -q -b text.txt
 bpe encode -q -m bpe.lm --as ids text.txt
 bpe encode -q -m wordpiece.lm --as pieces text.txt
+bpe encode -q -m unigram.lm --as pieces text.txt
 bpe train -q --vocab-size 270 --from-counts pretokens.lm | lmkit bpe encode -q --as ids text.txt
 w2v similar -q -m vectors.lm cat --top 3
 w2v similar -q -m subwords.lm cats --top 3
@@ -79,6 +88,11 @@ predict -q -m averaged.lm labelled.tsv
 predict -q -m classifier.lm --scores labelled.tsv
 predict -q -m encoder.lm --adapter adapter.lm --scores labelled.tsv
 predict -q -m tagger.lm --as conll text.txt
+predict -q -m linear-tagger.lm --as bio text.txt
+ppl -q -b -m instructed.lm text.txt
+score -q -b -m seq2seq-rnn.lm --pairs pairs.tsv
+score -q -b -m seq2seq.lm --pairs pairs.tsv
+score -q -b -m prefix.lm --pairs pairs.tsv
 decompress -q -m characters.lm text.lmz
 train rnn -q --tokens char --steps 400 --width 6 --layers 1 text.txt --resume -o stopped.lm && echo done
 """
@@ -112,7 +126,11 @@ def main() -> None:
     target = Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for file, text in {"text.txt": TEXT, "labelled.tsv": LABELLED, "tagged.conll": TAGGED}.items():
+        written = {
+            "text.txt": TEXT, "labelled.tsv": LABELLED, "tagged.conll": TAGGED, "pairs.tsv": PAIRS,
+            "instructions.jsonl": INSTRUCTIONS,
+        }  # fmt: skip
+        for file, text in written.items():
             (folder / file).write_text(text)
         for line in MAKE.splitlines():
             run(folder, line)

@@ -41,4 +41,4 @@ def test_every_file_is_read_by_some_command():
     for folder in {FOLDER / version for version, _, _ in CASES}:
         commands = " ".join(command for version, command, _ in CASES if version == folder.name)
         unread = [file.name for file in folder.iterdir() if file.name.removesuffix(".state") not in commands]
-        assert set(unread) <= {"answers.txt", "likelihood.lm", "tagged.conll"}
+        assert set(unread) <= {"answers.txt", "likelihood.lm", "tagged.conll", "instructions.jsonl"}

@@ -45,6 +45,12 @@ READERS: Mapping[str, str] = {
     "classifier.lm": "predict -m {file} labelled.tsv",
     "adapter.lm": "predict -m encoder.lm --adapter {file} labelled.tsv",
     "tagger.lm": "predict -m {file} --as bio text.txt",
+    "unigram.lm": "bpe encode -m {file} text.txt",
+    "linear-tagger.lm": "predict -m {file} --as bio text.txt",
+    "instructed.lm": "next -m {file} --prompt a",
+    "seq2seq-rnn.lm": "score -m {file} --pairs pairs.tsv",
+    "seq2seq.lm": "sample -m {file} --max-tokens 10 text.txt",
+    "prefix.lm": "score -m {file} --pairs pairs.tsv",
     "text.lmz": "decompress -m characters.lm {file}",
 }
 """A command that reads each checkpoint of `tests/compatibility`, of which one is damaged."""
