@@ -41,7 +41,7 @@ def test_careless_use(lmkit, fails, write):
 def test_what_it_is_not(lmkit, fails, write):
     write("p.lm", b"".join(checkpoint.serialize(tiny_prefix_lm().to_checkpoint({}))))
     write("pairs.tsv", PAIRS)
-    assert "of kind prefix-lm: only transformers" in fails(4, "convert", "p.lm", "-o", "folder").stderr
+    assert "of kind prefix-lm, which transformers does not know" in fails(4, "convert", "p.lm", "-o", "folder").stderr
     assert "has no labels" in fails(4, "finetune", "classify", "-m", "p.lm", "pairs.tsv", "-o", "c.lm").stderr
     assert "no attention to its source alone" in fails(4, "attention", "-m", "p.lm", "--align", "--text", "the").stderr
     assert "score --pairs" in fails(4, "ppl", "-m", "p.lm", "pairs.tsv").stderr
