@@ -40,6 +40,7 @@ def folder(made: tuple[Path, Any, Any]) -> Path:
     return made[0]
 
 
+@pytest.mark.slow
 def test_a_sample_ends_where_that_of_transformers_does(made: Any, lmkit: Callable[..., Any]) -> None:
     path, model, words = made
     tokens = generated(model, words, "the cat")
@@ -217,6 +218,7 @@ def test_matrices_of_a_folder_are_multiplied_by_rows(tmp_path: Path) -> None:
     assert (one.next(one.after(ids)) == other.next(other.after(ids))).all()
 
 
+@pytest.mark.slow
 def test_torch_draws_no_weights_that_are_thrown_away(tmp_path: Path) -> None:
     from published_models import files_of
 

@@ -28,7 +28,7 @@ def text(write):
 def test_after_kills_at_any_moment_the_bytes_are_those_of_an_uninterrupted_run(started, process, work):
     """The moments lie in steps, in saves and between them; the last run goes on to the end."""
     assert process(*TRAIN[:-2], "--steps", "200", "-o", "whole.lm").status == 0
-    for delay in (0.0132, 0.0471):
+    for delay in (0.0132,):  # the campaign of faults has more
         running = started(*TRAIN, "--steps", "200", "--resume")
         saved_again(work, running)
         time.sleep(delay)
@@ -76,6 +76,7 @@ def test_no_room_for_model_and_state_leaves_the_model_before(started, process, w
     assert (work / "out.lm").read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_too_little_memory_names_what_needs_less(started, work, one_line):
     def limited():
         resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))

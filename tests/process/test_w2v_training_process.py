@@ -95,6 +95,7 @@ def test_a_state_of_another_run_is_refused_and_none_begins(started, process, wor
     assert (done.status, "tensor 'context' is not what was written" in done.stderr) == (4, True), done.stderr
 
 
+@pytest.mark.slow
 def test_no_room_for_vectors_and_state_leaves_the_vectors_before(started, process, work):
     """A limit on the size of files stands in for a full disk; nothing is promised that is not there."""
     assert process(*TRAIN, "--epochs", "1").status == 0

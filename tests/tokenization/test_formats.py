@@ -349,6 +349,7 @@ def test_ranks_in_another_order_than_the_merges_are_refused():
 # subword-nmt.
 
 
+@pytest.mark.slow
 def test_subword_nmt_codes_part_words_alike(tmp_path):
     pytest.importorskip("subword_nmt")
     from subword_nmt.apply_bpe import BPE

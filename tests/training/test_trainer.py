@@ -216,6 +216,7 @@ def recall(cell, tiny):
     return (said == asked[:, 0]).mean()
 
 
+@pytest.mark.slow
 def test_an_lstm_remembers_longer_than_an_elman_network(tiny):
     lstm, elman = recall("lstm", tiny), recall("elman", tiny)
     assert lstm > 0.95

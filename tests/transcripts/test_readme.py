@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LONG = ("lmkit-errata", "lmkit-neural", "lmkit-prompting", "lmkit-sampling", "lmkit-tokens", "lmkit-word-vectors")
+LONG = (
+    "lmkit-data", "lmkit-errata", "lmkit-evaluation", "lmkit-neural", "lmkit-ngrams", "lmkit-prompting",
+    "lmkit-sampling", "lmkit-tokens", "lmkit-word-vectors",
+)  # fmt: skip
+"""Pages whose commands take long."""
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONSOLE = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SCRIPT = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
