@@ -1,5 +1,6 @@
 """`lmkit bpe train`: from texts or counts to a tokenizer."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -121,7 +122,7 @@ def train(
             out.write(piece)
 
 
-class _Words:
+class _Words(ABC):
     """What is asked of a vocabulary that is learned from counts of words."""
 
     algorithm = ""
@@ -130,13 +131,13 @@ class _Words:
     def __init__(self, size: int, special: list[str], **settings: Any) -> None:
         self._size, self._special, self._settings = size, special, settings
 
+    @abstractmethod
     def counter(self) -> Any:
         """Return what counts the words of blocks."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fit(self, counts: Any, progress: Any) -> Any:
         """Return the tokenizer."""
-        raise NotImplementedError
 
     def train(self, run: Run, files: list[str], encoding_errors: str, source: TextSource) -> Any:
         """Return the checkpoint's bytes. Raises DataError for an empty text."""
