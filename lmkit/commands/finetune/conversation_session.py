@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lmkit.commands.finetune import neural_run
 from lmkit.commands.finetune.conversation_model import ConversationModel
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.finetuning import Examples
 from lmkit.commands.options.language_finetuning import AnswerTuning
 from lmkit.commands.options.neural_finetuning import NeuralFinetuning
 from lmkit.commands.options.standard import Run
@@ -25,33 +25,11 @@ ROWS = 16  # items that are validated at once
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(neural_run.Settings):
     """All groups of options, as a Session reads them."""
 
-    examples: Examples
-    options: NeuralFinetuning
     answers: AnswerTuning
     select_by: str
-
-    @property
-    def output(self) -> str | None:
-        """See `RunOptions.output`."""
-        return self.examples.output
-
-    @property
-    def resume(self) -> bool:
-        """See `RunOptions.resume`."""
-        return self.options.resume
-
-    @property
-    def restart(self) -> bool:
-        """See `RunOptions.restart`."""
-        return self.options.restart
-
-    @property
-    def save_every(self) -> float:
-        """See `RunOptions.save_every`."""
-        return self.options.save_every
 
 
 @dataclass(frozen=True)
