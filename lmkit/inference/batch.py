@@ -27,22 +27,22 @@ class RowDecoder(Protocol):
     def step(self, cache: RowCache, ids: I32) -> F32:
         """What the head multiplies behind one more token of each of the first B rows, (B,) to (B, D)."""
 
+
+class WindowDecoder(RowDecoder, Protocol):
+    """The arithmetic of rows whose contexts are windows."""
+
     def begin(self, cache: RowCache, rows: I64, ids: I32) -> None:
         """Rows become windows of their own that begin with ids, (B, T)."""
 
 
 class TransformerRows:
-    """See `protocols.Rows`. The rows lie, in any order, in the first places of one cache.
+    """See `protocols.DecodingBatch`. The rows lie, in any order, in the first places of one cache.
 
-    Windows roll on as those of single states do: when the `context` is full, what is left of a window after
-    `stride` tokens is run again, of all rows whose windows are full together.
+    They may grow to `context` tokens.
     """
 
-    def __init__(
-        self, decoder: RowDecoder, states: Sequence[State], context: int, stride: int, batch_tokens: int
-    ) -> None:
-        self._decoder = decoder
-        self._context, self._stride, self._batch_tokens = context, stride, batch_tokens
+    def __init__(self, decoder: RowDecoder, states: Sequence[State], context: int) -> None:
+        self._decoder, self._context = decoder, context
         self._cache = decoder.row_cache()
         self._places: list[int] = []
         self._outputs: F32 = np.zeros((0, decoder.width), dtype=np.float32)
@@ -67,16 +67,7 @@ class TransformerRows:
         self._outputs = self._decoder.step(self._cache, ids)
 
     def _roll(self) -> None:
-        """Begins the next window of those rows whose windows are full."""
-        kept = self._context - self._stride
-        full = np.flatnonzero(self._cache.lengths[: len(self)] == self._context)
-        if not kept:
-            self._cache.lengths[full] = 0
-            return
-        several = max(1, self._batch_tokens // kept)
-        for begin in range(0, len(full), several):
-            rows = full[begin : begin + several]
-            self._decoder.begin(self._cache, rows, self._cache.tokens[rows, self._stride : self._context])
+        """Makes room in rows that are as long as the context."""
 
     def take(self, rows: Sequence[int]) -> None:
         """See `DecodingBatch.take`."""
@@ -100,3 +91,29 @@ class TransformerRows:
         joined = np.stack([state.output for state in states])
         self._outputs = np.concatenate((self._outputs, joined))
         self._places += range(begin, begin + len(states))
+
+
+class WindowedRows(TransformerRows):
+    """Rows that outgrow the context: windows roll on as those of single states do.
+
+    When the `context` is full, what is left of a window after `stride` tokens is run again, of all rows whose windows
+    are full together, at most `batch_tokens` tokens at once.
+    """
+
+    def __init__(
+        self, decoder: WindowDecoder, states: Sequence[State], context: int, stride: int, batch_tokens: int
+    ) -> None:
+        self._windows, self._stride, self._batch_tokens = decoder, stride, batch_tokens
+        super().__init__(decoder, states, context)
+
+    def _roll(self) -> None:
+        """Begins the next window of those rows whose windows are full."""
+        kept = self._context - self._stride
+        full = np.flatnonzero(self._cache.lengths[: len(self)] == self._context)
+        if not kept:
+            self._cache.lengths[full] = 0
+            return
+        several = max(1, self._batch_tokens // kept)
+        for begin in range(0, len(full), several):
+            rows = full[begin : begin + several]
+            self._windows.begin(self._cache, rows, self._cache.tokens[rows, self._stride : self._context])

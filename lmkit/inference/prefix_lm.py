@@ -11,7 +11,7 @@ from lmkit.architectures.neural_model import BATCH_TOKENS, LoadedModel
 from lmkit.architectures.prefix_lm import PrefixLMConfig
 from lmkit.architectures.seq2seq_model import EncoderDecoderBase, LoadedSeq2Seq
 from lmkit.errors import CheckpointError, DataError
-from lmkit.inference.batch import TransformerRows
+from lmkit.inference.batch import WindowedRows
 from lmkit.inference.kv_cache import State
 from lmkit.inference.linear import tolerance
 from lmkit.inference.transformer_layers import Decoder
@@ -58,9 +58,9 @@ class PrefixLMModel(EncoderDecoderBase):
         """See `HasLogits.logits`."""
         return self._decoder.head.logits(state.output)
 
-    def rows(self, states: Sequence[State]) -> TransformerRows:
+    def rows(self, states: Sequence[State]) -> WindowedRows:
         """See `SupportsBatching.rows`."""
-        return TransformerRows(self._decoder, states, self.settings.context, 1, BATCH_TOKENS)
+        return WindowedRows(self._decoder, states, self.settings.context, 1, BATCH_TOKENS)
 
     def follow(self, state: State, ids: I32) -> list[State]:
         """See `SupportsBatching.follow`. Raises DataError beyond the context."""

@@ -21,7 +21,7 @@ from lmkit.inference.encoder import ACTIVATIONS, by_rows, linear_maps, norm, run
 from lmkit.inference.kv_cache import RowCache
 from lmkit.inference.linear import LMHead
 from lmkit.inference.source_memory import Memory, SourceCache, SourceRows, mix
-from lmkit.protocols import F32, I32, I64
+from lmkit.protocols import F32, I32
 
 SCORES = 1 << 22  # numbers in the attention scores that are made at once
 _FEW = 256  # positions whose table is made at first
@@ -317,10 +317,6 @@ class EncoderDecoder:
             return mixed.reshape(count, -1)
 
         return self._run(ids, lengths, end, attend, cache.groups(count).look)
-
-    def begin(self, cache: RowCache, rows: I64, ids: I32) -> None:
-        """See `RowDecoder.begin`: targets have no windows."""
-        raise NotImplementedError
 
     def _step_bias(self, lengths: Any, end: int) -> Any:
         """What is added to the scores of one more token of each row, (B, 1 or H, 1, end); None: nothing."""

@@ -72,7 +72,7 @@ class Seq2SeqTransformerModel(EncoderDecoderBase):
 
     def rows(self, states: Sequence[State]) -> TransformerRows:
         """See `SupportsBatching.rows`."""
-        return TransformerRows(self._decoder, states, _ANY, _ANY, _ANY)
+        return TransformerRows(self._decoder, states, _ANY)
 
     def score_pairs(self, sources: Sequence[I32], targets: Sequence[I32]) -> list[F64]:
         """See `EncoderDecoder.score_pairs`; pairs of like lengths are run together, each source once in each batch."""

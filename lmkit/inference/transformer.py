@@ -13,7 +13,7 @@ from lmkit.architectures import sliding_window
 from lmkit.architectures.neural_model import BATCH_TOKENS, LoadedModel, NeuralModel
 from lmkit.architectures.transformer import TransformerConfig
 from lmkit.errors import UsageError
-from lmkit.inference.batch import TransformerRows
+from lmkit.inference.batch import WindowedRows
 from lmkit.inference.kv_cache import State
 from lmkit.inference.linear import tolerance
 from lmkit.inference.prefix_cache import TransformerTrunk
@@ -66,9 +66,9 @@ class TransformerModel(NeuralModel):
 
     # Several steps at once.
 
-    def rows(self, states: Sequence[State]) -> TransformerRows:
+    def rows(self, states: Sequence[State]) -> WindowedRows:
         """See `SupportsBatching.rows`."""
-        return TransformerRows(self._decoder, states, self.settings.context, self.stride, self.batch_tokens)
+        return WindowedRows(self._decoder, states, self.settings.context, self.stride, self.batch_tokens)
 
     def follow(self, state: State, ids: I32) -> list[State]:
         """See `SupportsBatching.follow`: up to the end of a window together, into the next by a step."""
