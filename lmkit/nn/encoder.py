@@ -138,18 +138,18 @@ class EncoderAttention(nn.Module):
         return mixed.transpose(1, 2).reshape(run.rows * run.length, -1)
 
 
-class EncoderFeedForward(nn.Module):
+class FeedForward(nn.Module):
     """Two linear maps with an activation between, or three with a gate."""
 
-    def __init__(self, settings: EncoderConfig) -> None:
+    def __init__(self, width: int, hidden: int, activation: str, *, gated: bool, bias: bool) -> None:
         super().__init__()
-        self.gated = settings.activation in GATED
-        self.up_proj = Product(settings.width, (1 + self.gated) * settings.hidden, bias=settings.bias)
-        self.down_proj = Product(settings.hidden, settings.width, bias=settings.bias)
-        self.activation = ACTIVATIONS[settings.plain_activation]
+        self.gated = gated
+        self.up_proj = Product(width, (1 + gated) * hidden, bias=bias)
+        self.down_proj = Product(hidden, width, bias=bias)
+        self.activation = ACTIVATIONS[activation]
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (N, D) to (N, D)."""
+        """From (..., D) to (..., D)."""
         up = self.up_proj(x)
         if self.gated:
             gate, up = up.chunk(2, dim=-1)
@@ -175,7 +175,10 @@ class EncoderBlock(nn.Module):
         self.input_layernorm = _norm(settings, settings.width) if self.is_pre and layer else None
         self.self_attn = EncoderAttention(settings, layer)
         self.post_attention_layernorm = _norm(settings, settings.width)
-        self.mlp = EncoderFeedForward(settings)
+        gated = settings.activation in GATED
+        self.mlp = FeedForward(
+            settings.width, settings.hidden, settings.plain_activation, gated=gated, bias=settings.bias
+        )
         self.post_mlp_layernorm = None if self.is_pre else _norm(settings, settings.width)
 
     def forward(self, x: Tensor, runs: Runs, turns: tuple[Tensor, Tensor] | None) -> Tensor:

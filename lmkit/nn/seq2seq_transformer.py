@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from lmkit.architectures.positions import relative_buckets, sinusoidal_halves
 from lmkit.architectures.seq2seq_transformer import GATED, Seq2SeqTransformerConfig
-from lmkit.nn.encoder import ACTIVATIONS
+from lmkit.nn.encoder import FeedForward
 from lmkit.nn.network import ParameterSlice, normal, uniform
 from lmkit.nn.seq2seq import Seq2SeqNetwork
 
@@ -55,28 +55,6 @@ class Attention(nn.Module):
         return out
 
 
-class FeedForward(nn.Module):
-    """Two linear maps with an activation between, or three with a gate."""
-
-    def __init__(self, settings: Seq2SeqTransformerConfig, hidden: int) -> None:
-        super().__init__()
-        self.gated = settings.activation in GATED
-        self.up_proj = nn.Linear(settings.width, (1 + self.gated) * hidden, bias=settings.bias)
-        self.down_proj = nn.Linear(hidden, settings.width, bias=settings.bias)
-        self.activation = ACTIVATIONS[settings.plain_activation]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """From (..., D) to (..., D)."""
-        up = self.up_proj(x)
-        if self.gated:
-            gate, up = up.chunk(2, dim=-1)
-            inner = self.activation(gate) * up
-        else:
-            inner = self.activation(up)
-        out: Tensor = self.down_proj(inner)
-        return out
-
-
 class Block(nn.Module):
     """A stack's branches, joined to the residual stream as `norm` says.
 
@@ -85,7 +63,7 @@ class Block(nn.Module):
 
     self_attn: Attention
     self_attn_norm: nn.Module
-    mlp: "FeedForward"
+    mlp: FeedForward
     mlp_norm: nn.Module
 
     def __init__(self, settings: Seq2SeqTransformerConfig, dropout: float, *, decoder: bool) -> None:
@@ -95,7 +73,9 @@ class Block(nn.Module):
             self.cross_attn, self.cross_attn_norm = Attention(settings, crosses=True), _norm(settings)
         if not decoder or not settings.shared_stacks:
             self.self_attn, self.self_attn_norm = Attention(settings, crosses=False), _norm(settings)
-            self.mlp = FeedForward(settings, settings.decoder_hidden if decoder else settings.hidden)
+            gated = settings.activation in GATED
+            hidden = settings.decoder_hidden if decoder else settings.hidden
+            self.mlp = FeedForward(settings.width, hidden, settings.plain_activation, gated=gated, bias=settings.bias)
             self.mlp_norm = _norm(settings)
 
     def join(self, x: Tensor, norm: nn.Module, branch: Callable[[Tensor], Tensor]) -> Tensor:
