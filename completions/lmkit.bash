@@ -35,7 +35,7 @@ _lmkit() {
             ;;
         'finetune')
             options='-h --help'
-            operand='classify regress tag instruct prefer merge'
+            operand='classify regress tag instruct prefer seq2seq merge'
             ;;
         'prompt')
             options='-h --help'
@@ -952,7 +952,7 @@ _lmkit() {
             esac
             ;;
         'train seq2seq')
-            options='--source --target --input --tokens --target-tokens --vocab-size --shared --max-length --on-error --encoding-errors --arch --layers --width --tied --untied --cell --attention --attn-timing --context-every-step --input-feeding --preset --decoder-layers --heads --hidden --share-stacks --batch-tokens --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --seed --steps --budget --schedule --warmup --valid-source --valid-target --select-by --valid --valid-fraction --evaluate-every --average --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--source --target --input --tokens --target-tokens --vocab-size --shared --max-length --on-error --encoding-errors --objective --rate --mean-length --sentinels --kind --field --arch --layers --width --tied --untied --cell --attention --attn-timing --context-every-step --input-feeding --preset --decoder-layers --heads --hidden --share-stacks --batch-tokens --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --seed --steps --budget --schedule --warmup --valid-source --valid-target --select-by --valid --valid-fraction --evaluate-every --average --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --source) value='FILES' ;;
@@ -964,6 +964,12 @@ _lmkit() {
                 --max-length) value=' ' ;;
                 --on-error) value='fail skip' ;;
                 --encoding-errors) value='strict replace' ;;
+                --objective) value='pairs spans noise' ;;
+                --rate) value=' ' ;;
+                --mean-length) value=' ' ;;
+                --sentinels) value=' ' ;;
+                --kind) value='FILES' ;;
+                --field) value='FILES' ;;
                 --arch) value='rnn transformer' ;;
                 --layers) value=' ' ;;
                 --width) value=' ' ;;
@@ -1182,6 +1188,52 @@ _lmkit() {
                 --save-every) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
                 --threads) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'finetune seq2seq')
+            options='--source --target --input --max-length --weights -t --temperature --on-error --encoding-errors -m --model --batch-tokens --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --seed --steps --budget --schedule --warmup --valid-source --valid-target --valid --valid-fraction --evaluate-every --select-by --average --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --source) value='FILES' ;;
+                --target) value='FILES' ;;
+                --input) value='auto tsv csv jsonl parquet' ;;
+                --max-length) value=' ' ;;
+                --weights) value='FILES' ;;
+                -t | --temperature) value=' ' ;;
+                --on-error) value='fail skip' ;;
+                --encoding-errors) value='strict replace' ;;
+                -m | --model) value='FILES' ;;
+                --batch-tokens) value=' ' ;;
+                --accumulate) value=' ' ;;
+                --optimizer) value='muon adamw' ;;
+                --lr) value=' ' ;;
+                --matrix-lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --clip) value=' ' ;;
+                --dropout) value=' ' ;;
+                --label-smoothing) value=' ' ;;
+                --teacher-forcing) value=' ' ;;
+                --seed) value=' ' ;;
+                --steps) value=' ' ;;
+                --budget) value='FILES' ;;
+                --schedule) value='linear cosine constant noam' ;;
+                --warmup) value=' ' ;;
+                --valid-source) value='FILES' ;;
+                --valid-target) value='FILES' ;;
+                --valid) value='FILES' ;;
+                --valid-fraction) value=' ' ;;
+                --evaluate-every) value=' ' ;;
+                --select-by) value='loss accuracy bleu' ;;
+                --average) value=' ' ;;
+                --patience) value=' ' ;;
+                --log) value='FILES' ;;
+                --plot) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -o | --output) value='FILES' ;;
+                --threads) value=' ' ;;
+                --device) value='cpu cuda mps' ;;
+                --precision) value='fp32 bf16' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;

@@ -88,6 +88,9 @@ COMMANDS = {
         f"{FINETUNE}.instruct", "instruct", "Tune a language model on instructions and conversations."
     ),
     "finetune prefer": Command(f"{FINETUNE}.prefer", "prefer", "Align a language model with preferences (DPO)."),
+    "finetune seq2seq": Command(
+        f"{FINETUNE}.seq2seq", "seq2seq", "Train an encoder-decoder further, on pairs of one or more tasks."
+    ),
     "finetune merge": Command(f"{FINETUNE}.merge", "merge", "Merge an adapter into its model."),
     "prompt zero-shot": Command(
         f"{PROMPT}.zero_shot", "zero_shot", "Make zero-shot prompts: an instruction and the item."

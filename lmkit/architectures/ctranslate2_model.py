@@ -52,8 +52,8 @@ def specification(weights: LoadedSeq2Seq) -> Any:
 
 def _name_tokens(made: Any, weights: LoadedSeq2Seq) -> None:
     """Registers both vocabularies, and the tokens around texts."""
-    source = _pieces(weights.source_tokenizer, weights.settings.source_vocabulary)
-    target = _pieces(weights.tokenizer, weights.settings.vocabulary)
+    source = pieces(weights.source_tokenizer, weights.settings.source_vocabulary)
+    target = pieces(weights.tokenizer, weights.settings.vocabulary)
     made.register_source_vocabulary(source)
     made.register_target_vocabulary(target)
     form = weights.source_form
@@ -65,7 +65,7 @@ def _name_tokens(made: Any, weights: LoadedSeq2Seq) -> None:
     made.config.unk_token = target[weights.tokenizer.specials.get("unk", weights.form.start)]
 
 
-def _pieces(tokenizer: Tokenizer, size: int) -> list[str]:
+def pieces(tokenizer: Tokenizer, size: int) -> list[str]:
     """The tokens as texts, each another."""
     found: dict[str, None] = {}
     for token in range(size):

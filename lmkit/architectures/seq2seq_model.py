@@ -4,8 +4,9 @@ N tokens of a source, M of a target, B texts, V vocabulary of targets.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, Self
 
 import numpy as np
@@ -135,6 +136,10 @@ class EncoderDecoderBase(ABC):
     def begin(self, memory: Memory) -> State:
         """The state after the start token, before the first token of a target."""
 
+    def begin_many(self, memories: Sequence[Memory]) -> list[State]:
+        """As `begin` of each, with the same bits."""
+        return [self.begin(memory) for memory in memories]
+
     @abstractmethod
     def advance(self, state: State, token: int) -> State:
         """See `LanguageModel.advance`."""
@@ -231,7 +236,12 @@ class EncoderDecoderBase(ABC):
     def given_many(self, sources: Sequence[I32]) -> list["ConditionalModel"]:
         """See `EncoderDecoder.given_many`."""
         memories = self.encode([self.checked(source) for source in sources])
-        return [ConditionalModel(self, source, memory) for source, memory in zip(sources, memories, strict=True)]
+        starts = cache(partial(self.begin_many, memories))  # one text is seldom begun without the others
+        return [ConditionalModel(self, source, partial(_at, starts, place)) for place, source in enumerate(sources)]
+
+
+def _at(states: Callable[[], list[State]], place: int) -> State:
+    return states()[place]
 
 
 class ConditionalModel:
@@ -239,8 +249,10 @@ class ConditionalModel:
 
     normalised = True
 
-    def __init__(self, model: EncoderDecoderBase, source: I32, memory: Memory) -> None:
-        self.model, self.source, self._memory, self.weights = model, source, memory, model.weights
+    def __init__(self, model: EncoderDecoderBase, source: I32, start: Callable[[], State]) -> None:
+        """`start`: see `LanguageModel.start`."""
+        self.model, self.source, self.weights = model, source, model.weights
+        self.start = start
         self.settings, self.tolerance = model.settings, model.tolerance
         self.kind, self.form, self.digest = model.kind, model.form, model.digest
         self.advance, self.next, self.logits = model.advance, model.next, model.logits
@@ -277,10 +289,6 @@ class ConditionalModel:
     def for_sources(self, sources: Sequence[I32]) -> list["ConditionalModel"]:
         """See `protocols.ConditionalModel.for_sources`."""
         return self.model.given_many(sources)
-
-    def start(self) -> State:
-        """See `LanguageModel.start`."""
-        return self.model.begin(self._memory)
 
     def score_many(self, ids: I32, ends: I64) -> F64:
         """See `LanguageModel.score_many`."""

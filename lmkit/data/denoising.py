@@ -138,6 +138,10 @@ class Denoising:
         endings = np.array([ending(tokenizer.piece(token)) for token in range(tokenizer.size)], dtype=np.int8)
         return cls(tuple(kinds), mask, endings, rate, mean_length)
 
+    def lengths(self, sizes: I64) -> tuple[I64, I64]:
+        """How many tokens inputs and targets have of texts of so many tokens, (B,) of each; inputs about."""
+        return sizes, sizes
+
     def apply(self, ids: Ints, generator: np.random.Generator) -> Corrupted:
         """Return the noised ids of a text, (N,), as inputs, and the text as targets."""
         places = noised(self.kinds, self.endings[ids], generator, self.rate, self.mean_length)

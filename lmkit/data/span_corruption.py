@@ -61,11 +61,16 @@ def random_spans(
     At least one token is removed of two or more, and one stays, but for rates of 0 and 1. All ways to divide the
     tokens into so many spans are equally likely, and so are all ways to place these.
     """
+    removed, count = _amounts(size, rate, mean_length, most)
+    return placed(_composition(removed, count, generator), size, generator) if count else Spans(*np.zeros((2, 0), int))
+
+
+def _amounts(size: int, rate: float, mean_length: float, most: int) -> tuple[int, int]:
+    """How many tokens are removed of a text, and in how many spans."""
     removed = round(size * rate)
     if 0 < rate < 1 and size > 1:
         removed = min(max(removed, 1), size - 1)
-    count = min(max(1, round(removed / mean_length)), size - removed + 1, most, removed)
-    return placed(_composition(removed, count, generator), size, generator) if count else Spans(*np.zeros((2, 0), int))
+    return removed, min(max(1, round(removed / mean_length)), size - removed + 1, most, removed)
 
 
 def placed(lengths: I64, size: int, generator: np.random.Generator) -> Spans:
@@ -109,6 +114,13 @@ class SpanCorruption:
                 hint="`lmkit bpe train --sentinels 100` makes one that has them",
             )
         return cls(np.array(found, dtype=np.int32), rate, mean_length)
+
+    def lengths(self, sizes: I64) -> tuple[I64, I64]:
+        """How many tokens inputs and targets have of texts of so many tokens, (B,) of each."""
+        most = len(self.sentinels) - 1
+        found = [_amounts(size, self.rate, self.mean_length, most) for size in sizes.tolist()]
+        removed, spans = np.array(found, dtype=np.int64).reshape(-1, 2).T
+        return sizes - removed + spans, removed + spans + 1
 
     def apply(self, ids: Ints, generator: np.random.Generator) -> Corrupted:
         """Corrupt the ids of a text, (N,)."""

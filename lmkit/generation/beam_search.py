@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,15 +32,17 @@ from lmkit.errors import DataError, UsageError
 from lmkit.generation import batching
 from lmkit.generation.beam_hypotheses import Exact, Hypothesis, doubtful, leading
 from lmkit.generation.beam_scores import BeamScorer, Group
+from lmkit.generation.beam_shortlists import Continuations, complete, in_reach, shortlist
 from lmkit.generation.engine import Completion, Failed, Request
 from lmkit.generation.prompt_encoding import ends_of
 from lmkit.generation.sampler import Penalty, Position
 from lmkit.generation.stop_strings import StopStringMatcher
-from lmkit.protocols import F64, Bool, LanguageModel
+from lmkit.protocols import F64, I64, Bool, Floats, LanguageModel
 
 MOST = 1 << 27  # continuations ranked at once
 TOGETHER = 32  # searches that advance together, at most
 NUMBERS = 1 << 22  # log-probabilities that these have at each step
+MARGIN = 4.0  # errors by which a continuation may be ranked wrongly: twice that of each of two
 
 
 @dataclass(frozen=True)
@@ -124,27 +127,49 @@ class BeamSearch:
         exact = self.explain or bool(self.penalties)  # these show or change numbers, which are to be exact
         rows = batching.StateRows(self.model, states) if exact else batching.rows_of(self.model, states)
         counts = [1] * len(searches)
-        going = list(searches)
-        while going := [search for search in going if not search.over()]:
-            logs = rows.next()
+        going = [search for search in searches if not search.over()]
+        while going:
             places: list[int] = []
             tokens: list[int] = []
             begin = 0
             made = []
-            for search, count in zip(going, counts, strict=True):
-                own = search.step(logs[begin : begin + count].astype(np.float64))
+            following = self._following(going, counts, rows.next(), exact=exact)
+            for search, given, count in zip(going, following, counts, strict=True):
+                own = search.step(given)
                 places += [begin + row for row, _ in own]
                 tokens += [token for _, token in own]
                 begin += count
                 made.append(len(own))
-            kept = [search.over() for search in going]
-            counts = [count for count, over in zip(made, kept, strict=True) if not over]
-            ends = np.repeat(kept, made)
-            places = [place for place, over in zip(places, ends.tolist(), strict=True) if not over]
-            tokens = [token for token, over in zip(tokens, ends.tolist(), strict=True) if not over]
+            over = [search.over() for search in going]
+            counts = [count for count, end in zip(made, over, strict=True) if not end]
+            going = [search for search, end in zip(going, over, strict=True) if not end]
+            ends = np.repeat(over, made).tolist()
+            places = [place for place, end in zip(places, ends, strict=True) if not end]
+            tokens = [token for token, end in zip(tokens, ends, strict=True) if not end]
             if places:
                 rows.take(places)
                 rows.advance(tokens)
+
+    def _following(
+        self, searches: Sequence["_Search"], counts: Sequence[int], logs: Floats, *, exact: bool
+    ) -> Iterator[Continuations]:
+        """What may follow the rows of each search, given the log-probabilities (R, V) of all rows."""
+        errors = np.zeros(len(logs)) if exact else batching.errors(self.model, logs)
+        logs[:, self.never] = -np.inf
+        beams = self.beams
+        sure = 2 * (beams.width // beams.groups)
+        needed = sure + (beams.width if beams.groups > 1 and beams.diversity else 0)
+        short = not self.penalties and logs.shape[1] > needed
+        if short:
+            worst = np.repeat([search.worst_error() for search in searches], counts)
+            reach = in_reach(logs, needed, MARGIN * (worst + errors.max(initial=0.0)))
+        begin = 0
+        for count in counts:
+            some = slice(begin, begin + count)
+            yield (
+                shortlist(logs[some], reach[some], errors[some], sure) if short else complete(logs[some], errors[some])
+            )
+            begin += count
 
 
 class _Search:
@@ -187,29 +212,31 @@ class _Search:
         best = self._worth.best(text for group in self._groups for text in group.ended)
         return all(self._worth.bound(text) < best for text in self._greedy.live)
 
-    def step(self, logs: F64) -> list[tuple[int, int]]:
-        """Take a step, given the log-probabilities of what may follow each row, (R, V).
+    def worst_error(self) -> float:
+        """How far the nats of an unfinished text may be off, at most."""
+        return max((text.error for group in (*self._groups, self._greedy) for text in group.live), default=0.0)
+
+    def step(self, given: Continuations) -> list[tuple[int, int]]:
+        """Take a step, given what may follow each row.
 
         Returns the next rows: each continues one of these with a token.
         """
-        logs = self._penalised(logs)
+        if self._asked.penalties:
+            given = complete(self._penalised(given.logs), given.errors)
         self._length += 1
         taken: Counter[int] = Counter()
         kept: list[Kept] = []
         for number, group in enumerate(self._groups):
-            for made in self._advance(group, logs, taken):
+            for made in self._advance(group, given, taken):
                 taken[made.token] += 1
                 kept += [Kept(number, made.tokens(), made.nats, made.reason)] if self._asked.explain else []
         if kept:
             self._trace.append(kept)
-        self._advance(self._greedy, logs, Counter())
+        self._advance(self._greedy, given, Counter())
         return self._next_rows()
 
     def _penalised(self, logs: F64) -> F64:
-        """Log-probabilities without tokens that are never drawn, and penalties in them, (R, V)."""
-        logs[:, self._asked.never] = -np.inf
-        if not self._asked.penalties:
-            return logs
+        """Log-probabilities and penalties in them, (R, V)."""
         standing = {text.row: text for group in (*self._groups, self._greedy) for text in group.live}
         places = [
             Position(self.request.stream, self.request.prompt, standing[row].tokens()) for row in range(len(logs))
@@ -229,57 +256,81 @@ class _Search:
                 text.row = places.setdefault((text.before.row, text.token), len(places))
         return list(places)
 
-    def _advance(self, group: Group, logs: F64, taken: Counter[int]) -> list[Hypothesis]:
+    def _advance(self, group: Group, given: Continuations, taken: Counter[int]) -> list[Hypothesis]:
         """A group's next step: what it keeps, best first, those that end among it."""
         live = group.live
         if not live:
             return []
-        less = np.zeros(logs.shape[1])
-        less[list(taken)] = [self._asked.beams.diversity * count for count in taken.values()]
-        nats = np.array([text.nats for text in live])
-        totals = logs[[text.row for text in live]] + nats[:, None]
-        errors = np.array([text.error for text in live])
-        if not self._single:
-            errors += batching.errors(self._asked.model, logs[[text.row for text in live]])
-        ranked = totals - less if taken else totals
+        if group.greedy and (text := self._most_probable(live[0], given)) is not None:
+            group.live, group.ended = ([], [text]) if text.reason else ([text], [])
+            return [text]
+        rows, tokens = [text.row for text in live], given.tokens
+        totals = given.logs[rows] + np.array([text.nats for text in live])[:, None]
+        errors = given.errors[rows] + np.array([text.error for text in live])
+        less = self._less(tokens, taken)
+        ranked = totals if less is None else totals - less
         while True:
-            places, ends = self._ranked(group, ranked, errors)
+            found = self._ranked(group, ranked, errors, given)
+            if found is None:
+                return self._advance(group, given.complete(), taken)
+            places, ends = found
             if not errors.any():
                 break
-            unsure = self._unsure(group, ranked.ravel()[places], errors[places // len(less)], ends)
+            unsure = self._unsure(group, ranked.ravel()[places], errors[places // len(tokens)], ends)
             if not len(unsure):
                 break
-            for index in set((places[unsure] // len(less)).tolist()):
-                exact = self._exact.logs(live[index])
-                totals[index] = exact + live[index].nats
-                ranked[index] = totals[index] - less
+            for index in set((places[unsure] // len(tokens)).tolist()):
+                totals[index] = self._exact.logs(live[index])[tokens] + live[index].nats
+                ranked[index] = totals[index] if less is None else totals[index] - less
                 errors[index] = 0.0
-        made = [self._made(live[place // len(less)], place % len(less), totals, errors, place)
-                for place in self._kept(group, places, ends)]  # fmt: skip
-        group.live = [text for _, text in sorted(made, key=lambda item: item[0]) if not text.reason]
+        made = []
+        for place in self._kept(group, places, ends):
+            index, column = divmod(place, len(tokens))
+            text = self._made(live[index], int(tokens[column]), float(totals[index, column]), float(errors[index]))
+            made.append((place, text))
+        group.live = [text for _, text in sorted(made, key=itemgetter(0)) if not text.reason]
         group.ended += [text for _, text in made if text.reason]
         self._worth.prune(group)
         for text in live:
             text.transcript = None  # those that are kept have theirs
         return [text for _, text in made]
 
-    def _ranked(self, group: Group, ranked: F64, errors: F64) -> tuple[Any, Bool]:
-        """Places of continuations, best first, as many as matter, and which of them end."""
+    def _most_probable(self, before: Hypothesis, given: Continuations) -> Hypothesis | None:
+        """A text and its most probable next token; None where rounding decides which that is."""
+        logs, error = given.logs[before.row].copy(), float(given.errors[before.row])
+        column = int(logs.argmax())
+        best = float(logs[column])
+        logs[column] = -np.inf
+        if not best - float(logs.max(initial=-np.inf)) > 2 * error or best == -np.inf:
+            return None
+        return self._made(before, int(given.tokens[column]), before.nats + best, before.error + error)
+
+    def _less(self, tokens: I64, taken: Counter[int]) -> F64 | None:
+        """By how much tokens, (C,), count less that groups before have chosen; None: by nothing."""
+        if not taken or not self._asked.beams.diversity:
+            return None
+        diversity = self._asked.beams.diversity
+        return np.array([diversity * taken[token] for token in tokens.tolist()])
+
+    def _ranked(self, group: Group, ranked: F64, errors: F64, given: Continuations) -> tuple[Any, Bool] | None:
+        """Places of continuations, best first, as many as matter, and which of them end; None: more are needed."""
         size = ranked.shape[1]
         final = self._length == self._asked.most
         count = group.width if final else group.width + len(group.live)
         while True:
+            if count > given.sure and not given.is_complete:
+                return None
             places, whole = leading(ranked, errors, count)
             if final:
                 return places, np.ones(len(places), dtype=np.bool_)
-            following = places % size
+            following = given.tokens[places % size]
             ends = np.zeros(len(places), dtype=np.bool_)
             for end in self._ends:  # few: `np.isin` takes longer
                 ends |= following == end
             if self._asked.stops:
-                tokens = [(group.live[place // size], place % size) for place in places.tolist()]
-                ends |= np.array([self._stops(*token) for token in tokens], dtype=np.bool_)
-            if whole or len(ends[:count]) - ends[:count].sum() >= group.width:
+                texts = zip((places // size).tolist(), following.tolist(), strict=True)
+                ends |= np.array([self._stops(group.live[index], token) for index, token in texts], dtype=np.bool_)
+            if (whole and given.is_complete) or np.count_nonzero(~ends[:count]) >= group.width:
                 return places, ends
             count *= 2
 
@@ -291,6 +342,10 @@ class _Search:
     def _unsure(self, group: Group, values: F64, errors: F64, ends: Bool) -> Any:
         """Which continuations have to be settled before it is known what is kept."""
         going = np.flatnonzero(~ends)
+        clear = 2 * float(errors.max())
+        matter = group.greedy or bool(ends.any())
+        if _apart(values[going], group.width, clear) and (not matter or _apart(values, group.width, clear)):
+            return going[:0]
         found = [going[doubtful(values[going], errors[going], group.width)]]
         among = doubtful(values, errors, group.width)
         if group.greedy or ends[among].any():
@@ -301,27 +356,27 @@ class _Search:
     @staticmethod
     def _kept(group: Group, places: Any, ends: Bool) -> list[int]:
         """Continuations that end among the best, and the best that do not; best first."""
-        kept = np.flatnonzero(~ends)[: group.width]
-        if group.greedy:
-            kept = kept[kept == 0]
-        among = np.flatnonzero(ends[: group.width])
-        chosen: list[int] = places[np.sort(np.concatenate((kept, among)))].tolist()
+        chosen: list[int] = []
+        going = 0
+        for at, (place, end) in enumerate(zip(places.tolist(), ends.tolist(), strict=True)):
+            if (at < group.width) if end else (going < group.width and not (group.greedy and at)):
+                chosen.append(place)
+            going += not end
         return chosen
 
-    def _made(self, before: Hypothesis, token: int, totals: F64, errors: F64, place: int) -> tuple[int, Hypothesis]:
-        """Return the text that continues another with a token, after its place."""
-        index = place // totals.shape[1]
-        text = Hypothesis(before, token, self._length, float(totals[index, token]), float(errors[index]))
+    def _made(self, before: Hypothesis, token: int, nats: float, error: float) -> Hypothesis:
+        """Return the text that continues another with a token."""
+        text = Hypothesis(before, token, self._length, nats, error)
         text.transcript = before.transcript
         if token in self._ends:
             text.reason = "eos"
-            return place, text
+            return text
         if before.transcript is not None:
             text.transcript = before.transcript.branch()
             text.reason = "stop" if text.transcript.add(token) else ""
         if not text.reason and self._length == self._asked.most:
             text.reason = "length"
-        return place, text
+        return text
 
     # What is found.
 
@@ -360,6 +415,11 @@ class _Search:
             self.request, ids, spelled, text.reason, list(self._trace), closing, rank, self._asked.beams.alpha,
             searched, greedy,
         )  # fmt: skip
+
+
+def _apart(values: F64, cut: int, errors: float) -> bool:
+    """Whether those of some values, best first, behind the first `cut` are lower by more than both errors."""
+    return len(values) <= cut or bool(values[cut - 1] - values[cut] > errors)
 
 
 def _masses(logs: F64) -> F64:

@@ -84,7 +84,9 @@ class RowCache:
     What lies behind a row's length is of no meaning, but finite: zeros or what once was there.
     """
 
-    def __init__(self, layers: int, heads: int, width: int) -> None:
+    def __init__(self, layers: int, heads: int, width: int, capacity: int = CAPACITY) -> None:
+        """`capacity`: tokens that a row has room for at first."""
+        self._capacity = capacity
         self.keys: F32 = np.zeros((layers, 0, heads, 0, width), dtype=np.float32)
         self.values: F32 = np.zeros_like(self.keys)
         self.tokens: I32 = np.zeros((0, 0), dtype=np.int32)
@@ -96,7 +98,7 @@ class RowCache:
         if rows <= has_rows and length <= has_length:
             return
         rows = has_rows if rows <= has_rows else max(rows, has_rows + has_rows // 2)
-        length = has_length if length <= has_length else min(most, max(length, CAPACITY, 2 * has_length))
+        length = has_length if length <= has_length else min(most, max(length, self._capacity, 2 * has_length))
         layers, _, heads, _, width = self.keys.shape
         filled = int(self.lengths.max(initial=0))
         for name in ("keys", "values"):

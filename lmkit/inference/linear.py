@@ -127,6 +127,11 @@ class FusedLinear:
         self._bias = np.concatenate(biases) if biases else None
         self._turned = np.ascontiguousarray(joined[0].T) if few else None  # faster with several vectors
 
+    @property
+    def keeps_bits(self) -> bool:
+        """Whether stacked matrices, (B, N, I), have the products that each of them has alone, to the bit."""
+        return self._turned is not None
+
     def __call__(self, x: F32) -> F32:
         """W x + b."""
         if x.ndim == 1:

@@ -19,7 +19,7 @@ from lmkit.errors import DataError
 from lmkit.inference import functional
 from lmkit.inference.encoder import ACTIVATIONS, by_rows, linear_maps, norm, runs
 from lmkit.inference.kv_cache import RowCache
-from lmkit.inference.linear import LMHead
+from lmkit.inference.linear import FusedLinear, LMHead
 from lmkit.inference.source_memory import Memory, SourceCache, SourceRows, mix
 from lmkit.protocols import F32, I32
 
@@ -77,32 +77,48 @@ class Maps:
             self._mixed = linear_maps(tensors, f"{begin}cross_attn.o_proj")
             self._cross_norm = norm(settings, tensors, f"{begin}cross_attn_norm")
 
-    def attention(self, x: F32, number: int, attend: Attend) -> F32:
-        """The residual stream behind self-attention, (N, D) to (N, D)."""
-        parts = self._qkv(self._own_norm(x) if self._is_pre else x).reshape(len(x), 3, *self._shape)
-        made = self._out(attend(number, parts[:, 0] * self._scale, parts[:, 1], parts[:, 2]))
+    @property
+    def keeps_bits(self) -> bool:
+        """Whether sequences side by side can have the bits that each has alone."""
+        return self._up.keeps_bits and self._down.keeps_bits and self._qkv.keeps_bits and self._out.keeps_bits
+
+    def attention(self, x: F32, number: int, attend: Attend, alike: int | None = None) -> F32:
+        """The residual stream behind self-attention, (N, D) to (N, D).
+
+        Here and below `alike` is the length of sequences that are all as long: each then has the bits it has alone.
+        """
+        parts = _mapped(self._qkv, self._own_norm(x) if self._is_pre else x, alike).reshape(len(x), 3, *self._shape)
+        made = _mapped(self._out, attend(number, parts[:, 0] * self._scale, parts[:, 1], parts[:, 2]), alike)
         return self._joined(x, made, self._own_norm)
 
-    def cross(self, x: F32, number: int, look: Look) -> F32:
+    def cross(self, x: F32, number: int, look: Look, alike: int | None = None) -> F32:
         """The residual stream behind cross-attention, (N, D) to (N, D)."""
-        queries = self._queries(self._cross_norm(x) if self._is_pre else x).reshape(len(x), *self._shape)
-        return self._joined(x, self._mixed(look(number, queries * self._scale)), self._cross_norm)
+        queries = _mapped(self._queries, self._cross_norm(x) if self._is_pre else x, alike)
+        looked = look(number, queries.reshape(len(x), *self._shape) * self._scale)
+        return self._joined(x, _mapped(self._mixed, looked, alike), self._cross_norm)
 
-    def feed(self, x: F32) -> F32:
+    def feed(self, x: F32, alike: int | None = None) -> F32:
         """The residual stream behind the feed-forward branch, (N, D) to (N, D)."""
-        up = self._up(self._mlp_norm(x) if self._is_pre else x)
+        up = _mapped(self._up, self._mlp_norm(x) if self._is_pre else x, alike)
         if self._gated:
             half = up.shape[1] // 2
             inner = by_rows(self._act, up[:, :half])
             inner *= up[:, half:]
         else:
             inner = by_rows(self._act, up)
-        return self._joined(x, self._down(inner), self._mlp_norm)
+        return self._joined(x, _mapped(self._down, inner, alike), self._mlp_norm)
 
     def _joined(self, x: F32, made: F32, norm: Callable[[Any], Any]) -> F32:
         made += x
         joined: F32 = made if self._is_pre else norm(made)
         return joined
+
+
+def _mapped(linear: FusedLinear, x: F32, alike: int | None) -> F32:
+    """W x + b of each token, (N, I) to (N, M)."""
+    if alike is None:
+        return linear(x)
+    return linear(x.reshape(-1, alike, x.shape[1])).reshape(len(x), -1)
 
 
 class Stack:
@@ -162,7 +178,7 @@ class EncoderDecoder:
 
     # Sources.
 
-    def hidden(self, sources: Sequence[I32]) -> F32:
+    def hidden(self, sources: Sequence[I32], alike: int | None = None) -> F32:
         """The encoder's vectors of the tokens of sources, 1 at least each, end to end, (N, D)."""
         lengths = [len(source) for source in sources]
         places = np.concatenate([np.arange(length) for length in lengths])
@@ -174,16 +190,14 @@ class EncoderDecoder:
         with np.errstate(over="ignore"):
             x = stack.begin(self._sources[np.concatenate(sources)], places, max(lengths))
             for number, block in enumerate(stack.blocks):
-                x = block.feed(block.attention(x, number, attend))
+                x = block.feed(block.attention(x, number, attend, alike), alike)
             return stack.end(x)
 
     def memories(self, sources: Sequence[I32]) -> list[Memory]:
         """The memory of each source; sources of one length are run side by side."""
         order = sorted(range(len(sources)), key=lambda one: len(sources[one]))
         hidden = self.hidden([sources[one] for one in order])
-        settings = self.settings
-        shape = (2, settings.heads, settings.head_width)
-        both = [maps(hidden).reshape(len(hidden), *shape) for maps in self._memory]
+        both = self._keys_and_values(hidden, None)
         found: dict[int, Memory] = {}
         begin = 0
         for one in order:
@@ -193,6 +207,37 @@ class EncoderDecoder:
             found[one] = Memory(np.ascontiguousarray(keys), np.ascontiguousarray(values))
             begin = end
         return [found[one] for one in range(len(sources))]
+
+    def exact_memories(self, sources: Sequence[I32]) -> list[Memory]:
+        """The memory of each source, with the same bits whatever the others are."""
+        found: dict[int, Memory] = {}
+        for some in self._alike([len(source) for source in sources]):
+            length = len(sources[some[0]])
+            hidden = self.hidden([sources[one] for one in some], length)
+            shape = (len(some), length, 2, self.settings.heads, self.settings.head_width)
+            both = [part.reshape(shape) for part in self._keys_and_values(hidden, length)]
+            keys = np.stack([np.ascontiguousarray(part[:, :, 0].transpose(0, 2, 3, 1)) for part in both])
+            values = np.stack([np.ascontiguousarray(part[:, :, 1].swapaxes(1, 2)) for part in both])
+            found |= {one: Memory(keys[:, row], values[:, row]) for row, one in enumerate(some)}
+        return [found[one] for one in range(len(sources))]
+
+    def _alike(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Sequences of so many tokens, by their numbers, in groups of one length that are run side by side."""
+        blocks = [*self._encoder.blocks, *self._decoder.blocks]
+        together = all(block.keeps_bits for block in blocks) and all(maps.keeps_bits for maps in self._memory)
+        groups: dict[tuple[int, int], list[int]] = {}
+        counts: dict[int, int] = {}
+        for one, length in enumerate(lengths):
+            counts[length] = number = counts.get(length, -1) + 1
+            most = max(1, SCORES // (self.settings.heads * length * length)) if together else 1
+            groups.setdefault((length, number // most), []).append(one)
+        return list(groups.values())
+
+    def _keys_and_values(self, hidden: F32, alike: int | None) -> list[F32]:
+        """What decoders' layers see of sources end to end, (N, D) to (N, 2, H, W) each."""
+        settings = self.settings
+        shape = (len(hidden), 2, settings.heads, settings.head_width)
+        return [_mapped(maps, hidden, alike).reshape(shape) for maps in self._memory]
 
     def _within(
         self, lengths: Sequence[int], queries: F32, keys: F32, values: F32, relative: Relative | None, *, causal: bool
@@ -248,19 +293,55 @@ class EncoderDecoder:
         self._run(target, np.arange(len(target)), len(target), attend, look)
         return np.stack(found)
 
-    def _run(self, ids: Any, places: Any, end: int, attend: Attend, look: Look) -> F32:
+    def _run(
+        self, ids: Any, places: Any, end: int, attend: Attend, look: Look, alike: int | None = None
+    ) -> F32:  # fmt: skip
         """What the head multiplies, (N,) to (N, D), of ids at `places`, which are below `end`."""
         stack = self._decoder
         with np.errstate(all="ignore"):
             x = stack.begin(self._embeddings[ids], places, end)
             for number, block in enumerate(stack.blocks):
-                x = block.feed(block.cross(block.attention(x, number, attend), number, look))
+                x = block.cross(block.attention(x, number, attend, alike), number, look, alike)
+                x = block.feed(x, alike)
             x = stack.end(x)
             if self.settings.scaled_logits:
                 x = x * self._logit_scale
         return x
 
     # Steps of one target.
+
+    def begun(self, memories: Sequence[Memory], prefix: I32) -> list[tuple[SourceCache, F32]]:
+        """A cache behind each source, with the first tokens of targets, (T,), and what the head multiplies then, (D,).
+
+        Each has the same bits whatever the others are.
+        """
+        found: dict[int, tuple[SourceCache, F32]] = {}
+        settings, length = self.settings, len(prefix)
+        for some in self._alike([memory.length for memory in memories]):
+            caches = [self.cache(memories[one]) for one in some]
+            stacked = [np.stack([getattr(memories[one], name) for one in some], axis=1) for name in Memory._fields]
+            lengths = [length] * len(some)
+
+            def attend(
+                layer: int, queries: F32, keys: F32, values: F32, caches: Any = caches, lengths: Any = lengths
+            ) -> F32:  # fmt: skip
+                for row, cache in enumerate(caches):
+                    part = slice(row * length, (row + 1) * length)
+                    cache.keys[layer, :, :length] = keys[part].swapaxes(0, 1)
+                    cache.values[layer, :, :length] = values[part].swapaxes(0, 1)
+                return self._within(lengths, queries, keys, values, self._decoder.relative, causal=True)
+
+            def look(layer: int, queries: F32, stacked: Any = stacked, count: int = len(some)) -> F32:
+                own = queries.reshape(count, length, settings.heads, -1).swapaxes(1, 2)
+                mixed: F32 = mix(own, stacked[0][layer], stacked[1][layer]).swapaxes(1, 2)
+                return mixed.reshape(len(queries), -1)
+
+            places = np.tile(np.arange(length), len(some))
+            outputs = self._run(np.tile(prefix, len(some)), places, length, attend, look, length)
+            for row, (one, cache) in enumerate(zip(some, caches, strict=True)):
+                cache.tokens[:length], cache.filled = prefix, length
+                found[one] = cache, outputs[(row + 1) * length - 1]
+        return [found[one] for one in range(len(memories))]
 
     def cache(self, memory: Memory) -> SourceCache:
         """An empty cache behind a source."""

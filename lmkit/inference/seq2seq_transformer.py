@@ -36,13 +36,19 @@ class Seq2SeqTransformerModel(EncoderDecoderBase):
         return None if limit is None else limit + 1 - len(self._prefix)
 
     def encode(self, sources: Sequence[I32]) -> list[Memory]:
-        """See `EncoderDecoderBase.encode`: each is run alone, as sums of matrix products depend on what is beside."""
-        return [self._decoder.memories([source])[0] for source in sources]
+        """See `EncoderDecoderBase.encode`."""
+        return self._decoder.exact_memories(sources)
 
     def begin(self, memory: Memory) -> State:
         """See `EncoderDecoderBase.begin`."""
-        cache = self._decoder.cache(memory)
-        return cache.held(State(cache, len(self._prefix), self._decoder.extend(cache, self._prefix)[-1]))
+        return self.begin_many([memory])[0]
+
+    def begin_many(self, memories: Sequence[Memory]) -> list[State]:
+        """See `EncoderDecoderBase.begin_many`."""
+        return [
+            cache.held(State(cache, len(self._prefix), output))
+            for cache, output in self._decoder.begun(memories, self._prefix)
+        ]
 
     def advance(self, state: State, token: int) -> State:
         """See `LanguageModel.advance`."""

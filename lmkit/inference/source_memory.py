@@ -12,6 +12,8 @@ from lmkit.inference import functional
 from lmkit.inference.kv_cache import Cache, RowCache, State
 from lmkit.protocols import F32
 
+CAPACITY = 16  # tokens of a target that a row has room for at first
+
 
 class Memory(NamedTuple):
     """A source as decoders see it: keys, (layers, H, W, S), and values, (layers, H, S, W), of cross-attention."""
@@ -50,7 +52,7 @@ class SourceRows(RowCache):
     """Rows of target tokens, each behind its source."""
 
     def __init__(self, layers: int, heads: int, width: int) -> None:
-        super().__init__(layers, heads, width)
+        super().__init__(layers, heads, width, CAPACITY)
         self._memories: list[Memory] = []
         self._groups: SourceGroups | None = None
 

@@ -5,6 +5,7 @@ N pairs, B of a batch, S tokens of its longest source, T of its longest target.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -13,6 +14,23 @@ from lmkit.protocols import I32, I64
 from lmkit.training.batches import Batch
 
 POOL = 64  # batches whose pairs are sorted by length together
+
+
+class PairCollection(Protocol):
+    """Pairs that batches are made of; they may be others in each epoch, of about the same lengths."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens there are to predict."""
+
+    def lengths(self) -> tuple[I64, I64]:
+        """Tokens of each source and target, (N,)."""
+
+    def batch(self, chosen: I64, epoch: int = 0) -> Batch:
+        """Some pairs as a batch."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +64,7 @@ class Pairs:
         sizes = [np.fromiter(map(len, side), np.int64, len(self)) for side in (self.sources, self.targets)]
         return sizes[0], sizes[1]
 
-    def batch(self, chosen: I64) -> Batch:
+    def batch(self, chosen: I64, epoch: int = 0) -> Batch:
         """Some pairs as a batch: `sources` (B, S), `lengths` (B,), `inputs` and `targets` (B, T).
 
         Behind the ends are zeros, and UNSCORED in targets.
@@ -76,14 +94,41 @@ class Pairs:
             yield self.batch(order[begin:end])
 
 
+class TaskShares:
+    """Which of N pairs an epoch has, where tasks are mixed by weight: N of them, of each task its share.
+
+    A task continues in the next epoch where it ended in this one, and begins anew when all of its pairs were seen.
+    """
+
+    def __init__(self, size: int, seed: int, bounds: Sequence[int], weights: Sequence[float]) -> None:
+        self._seed = seed
+        self._parts = list(zip([0, *bounds[:-1]], bounds, strict=True))
+        ends = np.cumsum(np.array(weights, dtype=np.float64))
+        self._counts: list[int] = np.diff(np.round(ends / ends[-1] * size), prepend=0).astype(np.int64).tolist()
+
+    def pairs(self, epoch: int) -> I64:
+        """The pairs of an epoch, (N,), by task."""
+        found = []
+        for task, ((begin, end), count) in enumerate(zip(self._parts, self._counts, strict=True)):
+            places = np.arange(epoch * count, (epoch + 1) * count)
+            for time in range(epoch * count // (end - begin), -(-(epoch + 1) * count // (end - begin))):
+                order = begin + np.random.default_rng([self._seed, task, time]).permutation(end - begin)
+                found.append(order[places[places // (end - begin) == time] % (end - begin)])
+        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+
+
 class ShuffledPairs:
     """Batches by their number; see `Batches`. A side has `tokens` tokens at most, padding too, or is one pair's."""
 
     rows = 1
     """No network carries a state from batch to batch, so that the number of rows may change."""
 
-    def __init__(self, pairs: Pairs, tokens: int, seed: int) -> None:
+    def __init__(
+        self, pairs: PairCollection, tokens: int, seed: int, bounds: Sequence[int] = (), weights: Sequence[float] = ()
+    ) -> None:  # fmt: skip
+        """`bounds` are where the pairs of each task end; with `weights` tasks have these shares of every epoch."""
         self._pairs, self._tokens, self._seed = pairs, tokens, seed
+        self._tasks = TaskShares(len(pairs), seed, bounds, weights) if weights else None
         self._lengths = pairs.lengths()
         self._firsts, self._epoch, self._batches = [0], -1, list[I64]()
 
@@ -92,11 +137,18 @@ class ShuffledPairs:
         """Tokens of targets in a batch, on average."""
         if self._epoch < 0:
             self._chosen(0)
-        return max(1, round(self._pairs.tokens / len(self._batches)))
+        return max(1, round(self._learned() / len(self._batches)))
+
+    def _learned(self) -> int:
+        """Tokens of targets in an epoch."""
+        if self._tasks is None:
+            return self._pairs.tokens
+        return int(self._lengths[1][np.concatenate(self._batches)].sum())
 
     def batch(self, number: int) -> Batch:
         """See `Batches`."""
-        return self._pairs.batch(self._chosen(number))
+        chosen = self._chosen(number)
+        return self._pairs.batch(chosen, self._epoch)
 
     def _chosen(self, number: int) -> I64:
         """The pairs of a batch; epochs have different numbers of batches, which are found one after another."""
@@ -114,6 +166,8 @@ class ShuffledPairs:
         """Pairs in random order, sorted in runs of some batches, cut into batches, and these shuffled."""
         generator = np.random.default_rng([self._seed, epoch])
         order = generator.permutation(len(self._pairs))
+        if self._tasks is not None:
+            order = self._tasks.pairs(epoch)[order]
         sources, targets = self._lengths
         mean = max(1.0, float(np.maximum(sources, targets).mean()))
         run = max(1, int(POOL * self._tokens / mean))

@@ -1,7 +1,6 @@
 """`lmkit finetune instruct`: a language model tuned on instructions and conversations."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,7 +20,7 @@ from lmkit.commands.options.language_finetuning import AnswerTuning, BaseModel, 
 from lmkit.commands.options.neural_finetuning import NeuralFinetuning
 from lmkit.commands.options.option_groups import Before, in_sections, with_groups
 from lmkit.commands.options.standard import UNRECORDED, Run
-from lmkit.commands.options.weights import named_weights
+from lmkit.commands.options.weights import task_weights
 from lmkit.commands.records.conversations import read_conversations
 from lmkit.commands.training_run.session import state_file
 from lmkit.commands.training_run.state_file import StateFile
@@ -82,7 +81,7 @@ def instruct(
     """
     names = list(files or [streams.STDIN])
     opening.check_single_stdin(*names, examples.valid)
-    shares = _shares(names, weights)
+    shares = task_weights(names, weights)
     if not answers.show_mask:
         outputs.expect_output(examples.output, binary=True)
         opening.needs_torch("models are fine-tuned")
@@ -140,20 +139,6 @@ def _sequences(encoded: Sequence[Encoded], name: str) -> "list[AnswerSequence]":
     if not found:
         raise DataError(f"{streams.display(name)}: no conversation fits the context")
     return found
-
-
-def _shares(names: Sequence[str], weights: str | None) -> list[float]:
-    """The weight of each file, none where size decides. Raises UsageError for others than the files."""
-    if weights is None:
-        return []
-    given = named_weights(weights, "--weights")
-    tasks = [PurePath(name).name.partition(".")[0] for name in names]
-    if len(set(tasks)) < len(tasks):
-        raise UsageError("--weights names tasks by their files, two of which have one name")
-    wrong = sorted({*given} ^ {*tasks})
-    if wrong:
-        raise UsageError(f"--weights {weights!r}: expected a weight for each of {', '.join(tasks)}, got {wrong[0]!r}")
-    return [given[task] for task in tasks]
 
 
 def _print_mask(base: ConversationModel, found: Sequence[Encoded], output: str | None, *, as_json: bool) -> None:

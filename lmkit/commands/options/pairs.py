@@ -27,6 +27,31 @@ PairFiles = Annotated[
     UNRECORDED,
 ]  # fmt: skip
 
+BLEU = "bleu"
+BatchTokens = Annotated[
+    int,
+    typer.Option(
+        "--batch-tokens", metavar="N", min=1,
+        help="Batch size, in tokens of the longer side, padding included. Pairs of similar length are batched.",
+    ),
+]  # fmt: skip
+SelectBy = Annotated[
+    str | None,
+    typer.Option(
+        "--select-by", metavar="METRIC", callback=choice("loss", "accuracy", BLEU), show_default="the last weights",
+        help="Model selection: keep the weights of the best evaluation, by `loss`, `accuracy` or `bleu` of 500 "
+        "greedy texts.",
+    ),
+]  # fmt: skip
+
+
+def expect_measure(select_by: str | None) -> None:
+    """Raises MissingDependency where --select-by names a measure that needs a library which is not installed."""
+    if select_by == BLEU:
+        from lmkit.metrics.bleu import check_installed
+
+        check_installed()
+
 
 def _side(name: str, help: str) -> object:
     return Annotated[

@@ -1,6 +1,8 @@
 """Named weights such as `train=0.9,test=0.1`, as several commands take them."""
 
 import math
+from collections.abc import Sequence
+from pathlib import PurePath
 
 from lmkit.errors import UsageError
 
@@ -39,3 +41,17 @@ def shares_of(weights: dict[str, float]) -> tuple[dict[str, float], float]:
     """Return the weights divided by their sum, and that sum."""
     total = math.fsum(weights.values())
     return {name: weight / total for name, weight in weights.items()}, total
+
+
+def task_weights(names: Sequence[str], weights: str | None) -> list[float]:
+    """Return the weight of each file, none where size decides. Raises UsageError for others than the files."""
+    if weights is None:
+        return []
+    given = named_weights(weights, "--weights")
+    tasks = [PurePath(name).name.partition(".")[0] for name in names]
+    if len(set(tasks)) < len(tasks):
+        raise UsageError("--weights names tasks by their files, two of which have one name")
+    wrong = sorted({*given} ^ {*tasks})
+    if wrong:
+        raise UsageError(f"--weights {weights!r}: expected a weight for each of {', '.join(tasks)}, got {wrong[0]!r}")
+    return [given[task] for task in tasks]

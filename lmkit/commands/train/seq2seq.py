@@ -6,13 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
+from lmkit.commands.options.denoising import DENOISING, DenoisingOptions
 from lmkit.commands.options.option_groups import in_sections, with_groups
-from lmkit.commands.options.pairs import PAIRS, PairFiles, PairOptions
+from lmkit.commands.options.pairs import PAIRS, BatchTokens, PairFiles, PairOptions, SelectBy, expect_measure
 from lmkit.commands.options.standard import Run, choice
 from lmkit.commands.options.training import SECTIONS, Training
 from lmkit.commands.options.transformer_stacks import STACKS, StackOptions
+from lmkit.commands.training_run.denoising_setup import DenoisingSetup
 from lmkit.commands.training_run.neural_session import train
-from lmkit.commands.training_run.seq2seq_setup import BLEU, Seq2SeqSetup
+from lmkit.commands.training_run.seq2seq_setup import Seq2SeqSetup
 from lmkit.errors import UsageError
 
 ARCHITECTURES = ("rnn", "transformer")
@@ -24,8 +26,8 @@ RNN = ("cell", "attention", "timing", "context_every_step", "input_feeding")
 NAMED = {"timing": "--attn-timing"}
 """Options that are not spelled as their parameters."""
 WITHOUT = (
-    "training.tokens", "normalize", "punctuation", "by", "pack", "max_vocab", "min_count", "input_form", "text_field",
-    "loss_at", "embeddings", "batch", "find_batch", "mem_limit", "training.select_by",
+    "training.tokens", "normalize", "punctuation", "by", "pack", "max_vocab", "min_count", "input_form", "loss_at",
+     "embeddings", "batch", "find_batch", "mem_limit", "training.select_by",
 )  # fmt: skip
 LENGTHS = {
     **{title: tuple(name for name in names if name not in WITHOUT) for title, names in SECTIONS.items()},
@@ -39,13 +41,14 @@ LENGTHS = {
 }
 
 
-@in_sections({"Pairs and tokens": PAIRS, "Model": MODEL, **LENGTHS})
+@in_sections({"Pairs and tokens": PAIRS, "Objective": (*DENOISING, "text_field"), "Model": MODEL, **LENGTHS})
 @with_groups(without=WITHOUT, training={"lr": 0.01, "matrix_lr": 0.02})
 def seq2seq(
     run: Run,
     files: PairFiles = None,
     *,
     pairs: PairOptions,
+    denoising: DenoisingOptions,
     arch: Annotated[
         str,
         typer.Option(
@@ -99,22 +102,9 @@ def seq2seq(
     input_feeding: Annotated[
         bool, typer.Option("--input-feeding", help="Feed what attention made of the last step to the next one.")
     ] = False,
-    batch_tokens: Annotated[
-        int,
-        typer.Option(
-            "--batch-tokens", metavar="N", min=1,
-            help="Batch size, in tokens of the longer side, padding included. Pairs of similar length are batched.",
-        ),
-    ] = 2000,
+    batch_tokens: BatchTokens = 2000,
     stacks: StackOptions,
-    select_by: Annotated[
-        str | None,
-        typer.Option(
-            "--select-by", metavar="METRIC", callback=choice("loss", "accuracy", BLEU), show_default="the last weights",
-            help="Model selection: keep the weights of the best evaluation, by `loss`, `accuracy` or `bleu` of 500 "
-            "greedy texts.",
-        ),
-    ] = None,
+    select_by: SelectBy = None,
     training: Training,
 ) -> None:  # fmt: skip
     """Train an encoder-decoder on pairs: translation, or any text to text.
@@ -129,12 +119,14 @@ def seq2seq(
       lmkit train seq2seq pairs.tsv --attention none --context-every-step -o fixed.lm
       lmkit train seq2seq pairs.tsv --arch transformer --preset t5 --shared --layers 3 -o t5.lm
       lmkit train seq2seq pairs.jsonl --valid dev.jsonl --select-by bleu --evaluate-every 200 -o mt.lm
+      lmkit train seq2seq --objective spans --arch transformer texts.txt -o pretrained.lm
     """
     pairs.check(files, training.valid, training.valid_fraction)
-    if select_by == BLEU:
-        from lmkit.metrics.bleu import check_installed
-
-        check_installed()
+    denoising.check(run.given)
+    if training.text_field is not None and not denoising.on_texts:
+        raise UsageError("--field is about texts: --objective spans or noise")
+    shared = pairs.shared or denoising.on_texts
+    expect_measure(select_by)
     _refuse(run, arch)
     given: dict[str, Any] = {"layers": layers, "width": width, "tied": tied}
     given = {name: value for name, value in given.items() if value is not None}
@@ -150,13 +142,15 @@ def seq2seq(
         if arch == "transformer":
             from lmkit.architectures import presets
 
-            return presets.seq2seq(stacks.preset, **sizes, shared=pairs.shared, **given)
+            return presets.seq2seq(stacks.preset, **sizes, shared=shared, **given)
         from lmkit.architectures.seq2seq_rnn import Seq2SeqRNNConfig
 
-        return Seq2SeqRNNConfig(**sizes, shared=pairs.shared, **{**own, **given})
+        return Seq2SeqRNNConfig(**sizes, shared=shared, **{**own, **given})
 
     inputs = files or ([pairs.source, pairs.target] if pairs.source is not None and pairs.target is not None else [])
-    setup = partial(Seq2SeqSetup, pairs=pairs)
+    setup: Any = partial(Seq2SeqSetup, pairs=pairs)
+    if denoising.on_texts:
+        setup = partial(DenoisingSetup, pairs=pairs, denoising=denoising)
     train(run, inputs, replace(training, select_by=select_by), settings, time_steps=batch_tokens, setup=setup)
 
 

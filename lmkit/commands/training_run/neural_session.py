@@ -106,7 +106,7 @@ class NeuralSession(TrainerSession):
         self._training = training
         setup = self._setup = make_setup(run, inputs, training, processes=processes)
         self._texts, self._settings = setup.texts, setup.settings
-        self._begun = {"embeddings": setup.start.digest} if setup.start is not None else {}
+        self._begun = setup.begun
         batches = setup.batches()
         self._tokens_a_step = setup.tokens_a_step(batches)
         self._trainer = setup.trainer(batches, setup.plan(self._tokens_a_step), validates=True, world=self._world)

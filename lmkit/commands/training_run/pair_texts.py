@@ -26,7 +26,7 @@ BLOCK = 1 << 14  # lines that are encoded together
 class PairTexts(NamedTuple):
     """Tokenizers and forms of both sides, the pairs to train on and to validate on, and the record of the inputs.
 
-    `references` has source and target of each validation pair.
+    `references` has source and target of each validation pair, `bounds` where the pairs of each file end.
     """
 
     tokenizer: Any
@@ -37,24 +37,25 @@ class PairTexts(NamedTuple):
     validation: "Pairs | None"
     references: list[tuple[str, str]]
     record: list[dict[str, Any]]
+    bounds: Sequence[int] = ()
 
 
 @dataclass
-class _Side:
+class PairLines:
     """The pairs of one set: sources and targets, and the record of where they came from."""
 
     sources: list[bytes]
     targets: list[bytes]
     record: dict[str, Any]
 
-    def split(self, fraction: float) -> tuple["_Side", "_Side"]:
+    def split(self, fraction: float) -> tuple["PairLines", "PairLines"]:
         """All but the last pairs, and these. Raises DataError where there are too few."""
         border = round((1 - fraction) * len(self.sources))
         if not 0 < border < len(self.sources):
             raise DataError("too few pairs to hold some of them out", hint="--valid FILE")
         return (
-            _Side(self.sources[:border], self.targets[:border], self.record),
-            _Side(self.sources[border:], self.targets[border:], {}),
+            PairLines(self.sources[:border], self.targets[:border], self.record),
+            PairLines(self.sources[border:], self.targets[border:], {}),
         )
 
 
@@ -66,40 +67,54 @@ def read(
     from lmkit.data.sequences import TextFormat
     from lmkit.data.source_format import SourceFormat
 
-    stored = CorpusInput(input_form=options.form, on_error=options.on_error, encoding_errors=encoding_errors)
-
-    def side(files: Sequence[str], source: str | None, target: str | None) -> _Side:
-        if source is not None and target is not None:
-            return _kept(run, read_parallel(run, source, target, encoding_errors), [source, target])
-        return _kept(run, (pair for group in read_pairs(run, stored, files) for pair in group), files)
-
-    found, held_out = side(files, options.source, options.target), None
+    reader = PairReader(run, options, encoding_errors)
+    found, held_out = reader.training(files), reader.validation(valid)
     if not found.sources:
         raise DataError("no pairs to train on: the input is empty")
-    records = [found.record]
-    if valid is not None or options.valid_source is not None:
-        held_out = side([valid] if valid is not None else [], options.valid_source, options.valid_target)
-        records.append(held_out.record)
-        if not held_out.sources:
-            raise DataError(f"{streams.display(valid or options.valid_source or '')}: no pairs to validate on")
-    elif valid_fraction:
+    records = [found.record, *([] if held_out is None else [held_out.record])]
+    if held_out is None and valid_fraction:
         found, held_out = found.split(valid_fraction)
     source, target = _tokenizers(run, options, found)
     forms = TextFormat.of("line", target), SourceFormat.of(source)
-    encode = _Encoder(run, source, target, *forms, options.max_length, options.longer)
+    encode = PairEncoder(run, source, target, *forms, options.max_length, options.longer)
     training = encode(found, "training")[0]
     if not len(training):
         raise DataError(f"all pairs are longer than {options.max_length} tokens", hint=options.longer)
-    validation, references = None, list[tuple[str, str]]()
-    if held_out is not None:
-        validation, kept = encode(held_out, "validation")
-        references = [(held_out.sources[at].decode(), held_out.targets[at].decode()) for at in kept]
-        if not references:
-            raise DataError(f"all validation pairs are longer than {options.max_length} tokens", hint=options.longer)
+    validation, references = encode.held_out(held_out)
     return PairTexts(target, source, *forms, training, validation, references, records)
 
 
-def _kept(run: Run, pairs: Iterable[Pair], files: Sequence[str]) -> _Side:
+@dataclass(frozen=True)
+class PairReader:
+    """Reads pairs from the files that the options name."""
+
+    run: Run
+    options: PairOptions
+    encoding_errors: str
+
+    def training(self, files: Sequence[str]) -> PairLines:
+        """The pairs of files, or of --source and --target."""
+        return self._pairs(files, self.options.source, self.options.target)
+
+    def validation(self, valid: str | None) -> PairLines | None:
+        """The pairs to validate on, if files are named. Raises DataError where these are empty."""
+        options = self.options
+        if valid is None and options.valid_source is None:
+            return None
+        found = self._pairs([valid] if valid is not None else [], options.valid_source, options.valid_target)
+        if not found.sources:
+            raise DataError(f"{streams.display(valid or options.valid_source or '')}: no pairs to validate on")
+        return found
+
+    def _pairs(self, files: Sequence[str], source: str | None, target: str | None) -> PairLines:
+        if source is not None and target is not None:
+            return _kept(self.run, read_parallel(self.run, source, target, self.encoding_errors), [source, target])
+        options = self.options
+        stored = CorpusInput(input_form=options.form, on_error=options.on_error, encoding_errors=self.encoding_errors)
+        return _kept(self.run, (pair for group in read_pairs(self.run, stored, files) for pair in group), files)
+
+
+def _kept(run: Run, pairs: Iterable[Pair], files: Sequence[str]) -> PairLines:
     """Pairs with two sides; those with an empty one are left out, and it is said how many."""
     sources, targets = list[bytes](), list[bytes]()
     empty, first = 0, ""
@@ -120,10 +135,10 @@ def _kept(run: Run, pairs: Iterable[Pair], files: Sequence[str]) -> _Side:
         run.terminal.notice(f"{number_of(empty, 'pair')} with an empty side left out, the first one at {first}")
     record: dict[str, Any] = {"bytes": size, "sha256": digest.hexdigest(), "pairs": len(sources)}
     stored = [file_record(name) for name in files]
-    return _Side(sources, targets, {**record, "files": stored} if any(stored) else record)
+    return PairLines(sources, targets, {**record, "files": stored} if any(stored) else record)
 
 
-def _tokenizers(run: Run, options: PairOptions, found: _Side) -> tuple[Any, Any]:
+def _tokenizers(run: Run, options: PairOptions, found: PairLines) -> tuple[Any, Any]:
     """The tokenizers of sources and targets, learned or given."""
     if options.shared or (options.target_tokens is None and options.tokens not in KINDS):
         both = _tokenizer(run, options.tokens, options.vocab_size, [*found.sources, *found.targets])
@@ -135,17 +150,9 @@ def _tokenizers(run: Run, options: PairOptions, found: _Side) -> tuple[Any, Any]
 def _tokenizer(run: Run, kind: str, size: int, lines: Sequence[bytes]) -> Any:
     """A tokenizer learned from lines, or the one in a file. Raises CheckpointError where it lacks `<s>` or `</s>`."""
     if kind not in KINDS:
-        if not opening.is_folder(kind) and streams.size_of([kind]) is None and kind != streams.STDIN:
-            raise UsageError(f"--tokens {kind!r}: expected one of {', '.join(KINDS)}, or a file")
-        given = opening.open_tokenizer(kind)
-        if not {"bos", "eos"} <= set(given.specials):
-            raise CheckpointError(
-                f"{streams.display(kind)}: it has no tokens that begin and end a text",
-                hint="`lmkit bpe train` makes tokenizers that have them",
-            )
-        return given
+        return given_tokenizer(kind)
     if kind == "bpe":
-        return _learned_merges(run, size, lines)
+        return learned_merges(run, size, lines)
     from lmkit.tokenization import tokenizers
 
     learner = tokenizers.learner(kind)
@@ -164,7 +171,21 @@ def _tokenizer(run: Run, kind: str, size: int, lines: Sequence[bytes]) -> Any:
     return tokenizer if limited is None else limited[0]
 
 
-def _learned_merges(run: Run, size: int, lines: Sequence[bytes]) -> Any:
+def given_tokenizer(name: str) -> Any:
+    """The tokenizer in a file. Raises CheckpointError where it lacks `<s>` or `</s>`."""
+    if not opening.is_folder(name) and streams.size_of([name]) is None and name != streams.STDIN:
+        raise UsageError(f"--tokens {name!r}: expected one of {', '.join(KINDS)}, or a file")
+    given = opening.open_tokenizer(name)
+    if not {"bos", "eos"} <= set(given.specials):
+        raise CheckpointError(
+            f"{streams.display(name)}: it has no tokens that begin and end a text",
+            hint="`lmkit bpe train` makes tokenizers that have them",
+        )
+    return given
+
+
+def learned_merges(run: Run, size: int, lines: Sequence[bytes], special: Sequence[bytes] = ()) -> Any:
+    """A byte-level BPE tokenizer of lines, with further special tokens."""
     from lmkit.tokenization.bpe.pretoken_counts import Counter
     from lmkit.tokenization.bpe.scheme import Scheme
     from lmkit.tokenization.bpe.trainer import BYTE_ORDER, fit
@@ -173,8 +194,8 @@ def _learned_merges(run: Run, size: int, lines: Sequence[bytes]) -> Any:
     counter = Counter(Scheme())
     for block in _blocks(lines):
         counter.add(counter.scan(block))
-    size = max(size, len(NAMES) + len(BYTE_ORDER))
-    return fit(counter.total(), size, told=run.terminal.stage("merging", size), exact=False)
+    size = max(size, len(NAMES) + len(special) + len(BYTE_ORDER))
+    return fit(counter.total(), size, special=special, told=run.terminal.stage("merging", size), exact=False)
 
 
 def _blocks(lines: Sequence[bytes]) -> Iterable[bytes]:
@@ -182,7 +203,7 @@ def _blocks(lines: Sequence[bytes]) -> Iterable[bytes]:
         yield b"\n".join(lines[begin : begin + BLOCK]) + b"\n"
 
 
-class _Encoder:
+class PairEncoder:
     """From pairs of texts to pairs of sequences."""
 
     def __init__(
@@ -199,15 +220,16 @@ class _Encoder:
         self._longer = longer
         self._form, self._source_form = form, source_form
 
-    def __call__(self, side: _Side, what: str) -> tuple["Pairs", list[int]]:
+    def __call__(self, side: PairLines, what: str) -> tuple["Pairs", list[int]]:
         """The pairs that are not too long, and their places; says how many are."""
         import numpy as np
 
         from lmkit.training.pair_batches import Pairs
 
         end = np.array([self._form.newline_id], dtype=np.int32)
-        sources = _encoded(self._source, side.sources, self._source_form.around)
-        targets = _encoded(self._target, side.targets, lambda ids: np.concatenate((ids, end)))
+        before = np.array(self._source_form.target, dtype=np.int32)
+        sources = encoded_lines(self._source, side.sources, self._source_form.around)
+        targets = encoded_lines(self._target, side.targets, lambda ids: np.concatenate((before, ids, end)))
         kept = [
             place for place, (one, other) in enumerate(zip(sources, targets, strict=True))
             if len(one) <= self._most + 2 and len(other) <= self._most + 1
@@ -220,8 +242,17 @@ class _Encoder:
         size = sum(len(side.targets[place]) + 1 for place in kept)
         return Pairs([sources[at] for at in kept], [targets[at] for at in kept], self._form.start, size), kept
 
+    def held_out(self, side: PairLines | None) -> tuple["Pairs | None", list[tuple[str, str]]]:
+        """Validation pairs, and source and target of each as texts. Raises DataError where all are too long."""
+        if side is None:
+            return None, []
+        found, kept = self(side, "validation")
+        if not kept:
+            raise DataError(f"all validation pairs are longer than {self._most} tokens", hint=self._longer)
+        return found, [(side.sources[at].decode(), side.targets[at].decode()) for at in kept]
 
-def _encoded(tokenizer: Any, lines: Sequence[bytes], ended: Callable[["I32"], "I32"]) -> list["I32"]:
+
+def encoded_lines(tokenizer: Any, lines: Sequence[bytes], ended: Callable[["I32"], "I32"]) -> list["I32"]:
     """The ids of each line with what is around them."""
     found: list[I32] = []
     for block in _blocks(lines):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lmkit.commands.options.pairs import KINDS, PairOptions
+from lmkit.commands.options.pairs import BLEU, KINDS, PairOptions
 from lmkit.commands.training_run import pair_texts
 from lmkit.commands.training_run.pair_texts import PairTexts
 from lmkit.commands.training_run.seq2seq_reporter import Seq2SeqReporter
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from lmkit.training.batches import Batches
     from lmkit.training.plan import Plan
 
-BLEU = "bleu"
 VALIDATED = 500
 """Validation pairs whose BLEU is measured, at most; spread evenly."""
 
@@ -30,13 +29,18 @@ class Seq2SeqSetup(Setup):
     def read(self) -> PairTexts:
         """See `Setup.read`."""
         t = self.training
-        held_out = t.valid is not None or self.pairs.valid_source is not None or bool(t.valid_fraction)
-        if (t.select_by or t.patience or t.average > 1) and not held_out:
-            raise UsageError("--select-by, --average and --patience need validation pairs: --valid or --valid-fraction")
+        self.expect_held_out()
         return pair_texts.read(
             self.run, self.inputs, self.pairs, valid=t.valid, valid_fraction=t.valid_fraction,
             encoding_errors=t.encoding_errors,
         )  # fmt: skip
+
+    def expect_held_out(self) -> None:
+        """Raises UsageError where an option needs validation pairs and there are none."""
+        t = self.training
+        held_out = t.valid is not None or self.pairs.valid_source is not None or bool(t.valid_fraction)
+        if (t.select_by or t.patience or t.average > 1) and not held_out:
+            raise UsageError("--select-by, --average and --patience need validation pairs: --valid or --valid-fraction")
 
     def settings_of(self, texts: PairTexts) -> Any:
         """See `Setup.settings_of`."""

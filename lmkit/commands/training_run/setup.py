@@ -174,6 +174,11 @@ class Setup:
         if len(set(written)) < len(written):
             raise UsageError("-o, --log and --plot name one file for two things")
 
+    @property
+    def begun(self) -> dict[str, str]:
+        """Digests of what training begins with, by what the origin calls it."""
+        return {"embeddings": self.start.digest} if self.start is not None else {}
+
     def network(self) -> Any:
         """A network with its first weights."""
         from lmkit.nn import factory
