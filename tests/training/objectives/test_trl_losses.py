@@ -1,4 +1,4 @@
-"""Losses beside those of trl's trainers on the same batch with the same model; figures of trl 1.16 where it is missing."""
+"""Losses beside those of trl's trainers on the same batch with the same model; recorded where trl is missing."""
 
 import importlib
 from dataclasses import replace
@@ -109,7 +109,7 @@ def test_losses_are_those_of_trl(work, monkeypatch):
     def trainer(kind, columns, *models, **settings):
         made, config = getattr(trl, f"{kind}Trainer"), getattr(trl, f"{kind}Config")
         monkeypatch.setattr(made, "_prepare_dataset", lambda _self, dataset, *_args, **_more: dataset)
-        rows = arrow.Dataset.from_list([dict.fromkeys(columns, [1])])
+        rows = arrow.Dataset.from_list([{name: [1] for name in columns}])
         args = config(**quiet, max_steps=1, gradient_checkpointing=False, **settings)
         return made(*models, args=args, train_dataset=rows, processing_class=tokenizer)
 
