@@ -187,6 +187,7 @@ REDEFINED = {
     "--norm": "where a layer normalises; which scores of answers decide",
     "--normalize": "normal forms of text; to rescale weights; to compare texts",
     "--number": "samples to draw; tokens of a mask",
+    "--objective": "of an encoder; of an encoder-decoder",
     "--on-error": "of records; of runs",
     "--optimizer": "what trains; what memory is counted for",
     "--order": "of n-grams; of n-grams to list; of filters",
