@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from lmkit.architectures.positions import rotary, sinusoidal
 from lmkit.architectures.transformer import TransformerConfig
+from lmkit.nn import written_gradients
 from lmkit.nn.kv_cache import AttentionContext, UpdateKV
 from lmkit.nn.network import Network, ParameterSlice, State, normal, uniform
 
@@ -22,6 +23,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": lambda x: functional.gelu(x, approximate="tanh"),
     "relu": functional.relu,
     "relu2": lambda x: functional.relu(x).square(),
+    "swiglu": written_gradients.swiglu,
 }
 
 
@@ -54,8 +56,9 @@ class Attention(nn.Module):
         if self.settings.query_key_norm:
             scales = torch.cat((self.q_norm.weight.expand(heads, width), self.k_norm.weight.expand(groups, width)))
             qk = functional.rms_norm(qk, (width,), eps=self.settings.norm_epsilon) * scales
-        if turns is not None:
-            qk = turned(qk, *turns)
+        if turns is not None:  # gradients written out need no room for what is in between
+            turn = written_gradients.turned if lengths is not None and qk.device.type == "cpu" else turned
+            qk = turn(qk, *turns)
         q, k = qk.split((heads, groups), dim=2)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         mask = None
@@ -98,13 +101,7 @@ class FeedForwardBranch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """From (B, T, D) to (B, T, D)."""
-        up = self.up_proj(x)
-        if self.activation == "swiglu":
-            gate, up = up.chunk(2, dim=-1)
-            inner = functional.silu(gate) * up
-        else:
-            inner = ACTIVATIONS[self.activation](up)
-        out: Tensor = self.down_proj(inner)
+        out: Tensor = self.down_proj(ACTIVATIONS[self.activation](self.up_proj(x)))
         return out
 
 
