@@ -340,10 +340,11 @@ _lmkit() {
             esac
             ;;
         'convert')
-            options='--to --base -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--to --precision --base -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --to) value='lm huggingface peft ctranslate2 arpa tokenizer.json word2vec word2vec-bin glove projector' ;;
+                --to) value='lm huggingface gguf peft ctranslate2 arpa tokenizer.json word2vec word2vec-bin glove projector' ;;
+                --precision) value='fp32 bf16 q8_0 q4_0' ;;
                 --base) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;

@@ -14,6 +14,7 @@ from typing import Any
 from lmkit import checkpoint
 from lmkit.architectures.families import ENCODER, FAMILIES, NETWORKS, SEQ2SEQ, imported
 from lmkit.architectures.heads import TASKS, head_kind
+from lmkit.architectures.weight_formats import FP32, PRECISION, PRECISIONS
 from lmkit.errors import CheckpointError, LmkitError
 
 KINDS: Mapping[str, str] = {
@@ -178,7 +179,14 @@ Record = dict[str, Any]
 def describe_checkpoint(content: Content, size: int) -> Record:
     """Describe a checkpoint of `size` bytes, whatever its kind; no tensor is touched."""
     shapes = dict(sorted(content.shapes().items()))
+    packed = PRECISIONS.get(content.config.get(PRECISION, FP32))
     learned = [shape for name, (dtype, shape) in shapes.items() if _is_parameter(name, dtype)]
+    blocks = {name: shape for name, (dtype, shape) in shapes.items() if dtype == "U8" and len(shape) == 2}
+    learned += [
+        (rows, width // packed.bytes * packed.weights)
+        for name, (rows, width) in blocks.items()
+        if packed is not None and not name.startswith("tokenizer.")
+    ]
     return {
         "kind": content.kind,
         "config": dict(content.config),

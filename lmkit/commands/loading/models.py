@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.errors import CheckpointError, DataError, LmkitError, MissingError, UsageError
-from lmkit.io import gguf, hub_cache, streams
+from lmkit.io import gguf, hub_cache, installation, streams
 from lmkit.io.folders import Folder
 from lmkit.io.messages import Terminal
 from lmkit.io.terminal import is_terminal
@@ -118,6 +119,20 @@ def error_context(name: str) -> Iterator[None]:
 
 def open_any(name: str) -> Any:
     """Whatever a checkpoint, an ARPA file or a folder of Hugging Face's transformers holds."""
+    opened = _opened(name)
+    precision = getattr(opened, "precision", "")
+    if precision and find_spec("numba") is None and Terminal.current is not None:
+        from lmkit.inference.stored_products import is_large
+
+        if is_large(opened.weights.tensors):
+            Terminal.current.notice_once(
+                f"{streams.display(name)}: its {precision} weights become float32, as without numba they can't be read "
+                f"as they are stored: {installation.adding('numba')}"
+            )
+    return opened
+
+
+def _opened(name: str) -> Any:
     from lmkit import registry
 
     if is_folder(name):
