@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from lmkit import checkpoint
-from lmkit.architectures.families import ENCODER, FAMILIES, NETWORKS, SEQ2SEQ, imported
+from lmkit.architectures.families import CAPTIONER, ENCODER, FAMILIES, NETWORKS, SEQ2SEQ, VISION, imported
 from lmkit.architectures.heads import TASKS, head_kind
 from lmkit.architectures.weight_formats import FP32, PRECISION, PRECISIONS
 from lmkit.errors import CheckpointError, LmkitError
@@ -22,6 +22,8 @@ KINDS: Mapping[str, str] = {
     "encoder": ENCODER.model,
     **{kind: family.model for kind, family in SEQ2SEQ.items()},
     "adapter": "lmkit.architectures.adapters:AdapterWeights",
+    "captioner": CAPTIONER,
+    "vision": VISION.model,
     "bag-of-ngrams": "lmkit.linear_models.bag_of_ngrams:BagOfNgrams",
     "linear-tagger": "lmkit.linear_models.linear_tagger:LinearTagger",
     "ngram": "lmkit.ngram.backoff_model:NGram",
@@ -96,6 +98,9 @@ def load_folder(files: Mapping[str, memoryview], name: str) -> Any:
 
     Raises CheckpointError, with the folder's name, where it can't be used.
     """
+    vision = vision_in(files, name)
+    if vision is not None:
+        return imported(KINDS["vision"])(vision)
     tuned = fine_tuned_in(files, name)
     if tuned is not None:
         return import_module("lmkit.inference.fine_tuned").model_of(tuned)
@@ -106,6 +111,13 @@ def load_folder(files: Mapping[str, memoryview], name: str) -> Any:
 def weights_in(files: Mapping[str, memoryview], name: str) -> Any:
     """The weights in such a folder, and all that goes with them. Raises CheckpointError as `load_folder` does."""
     return _in_folder("read", files, name)
+
+
+def vision_in(files: Mapping[str, memoryview], name: str) -> Any | None:
+    """The vision transformer in such a folder; None where it holds another model."""
+    with _about(name):
+        folders = import_module("lmkit.architectures.huggingface.vision_folder")
+        return folders.read(files) if folders.is_vision(files) else None
 
 
 def fine_tuned_in(files: Mapping[str, memoryview], name: str) -> Any | None:
@@ -231,6 +243,9 @@ def describe_arpa(data: memoryview, name: str) -> Record:
 def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any:
     with _about(name):
         rooms = "lmkit.architectures.huggingface"
+        visions = import_module(f"{rooms}.vision_folder")
+        if visions.is_vision(files):
+            return getattr(visions, function)(files)
         encoders = import_module(f"{rooms}.encoder_folder")
         if encoders.is_encoder(files):
             return getattr(encoders, function)(files)

@@ -169,9 +169,12 @@ class Decoder:
                 self._tables = (table.astype(np.float32),)
         return self._tables
 
-    def _run(self, ids: Any, places: Any, end: int, attend: Attend) -> F32:
-        """What the head multiplies, ids (...) to (..., D), for ids at `places`, which are below `end`."""
-        x: F32 = self._embedded(ids)
+    def _run(self, ids: Any, places: Any, end: int, attend: Attend, vectors: F32 | None = None) -> F32:
+        """What the head multiplies, ids (...) to (..., D), for ids at `places`, which are below `end`.
+
+        `vectors`, (..., D), are in place of the embeddings of ids.
+        """
+        x: F32 = self._embedded(ids) if vectors is None else vectors
         tables = self._table(end)
         turns = None
         if len(tables) == 2:
@@ -212,10 +215,10 @@ class Decoder:
             self._run(ids, slice(length), length, attend)
         return AttentionParts(found, *sides)
 
-    def extend(self, cache: Cache, ids: I32, *, both_ways: bool = False) -> F32:
+    def extend(self, cache: Cache, ids: I32, *, both_ways: bool = False, vectors: F32 | None = None) -> F32:
         """What the head multiplies behind each of ids, (T,) to (T, D); their keys and values go into the cache.
 
-        `both_ways`: each of them sees all of them, not only those before it.
+        `both_ways`: each of them sees all of them, not only those before it. `vectors`, (T, D): see `_run`.
         """
         begin, end = cache.filled, cache.filled + len(ids)
         cache.reserve(end)
@@ -237,9 +240,9 @@ class Decoder:
             return (functional.softmax(scores) @ all_values[layer]).reshape(-1)
 
         with np.errstate(all="ignore"):
-            if len(ids) == 1:
+            if len(ids) == 1 and vectors is None:
                 return self._run(int(ids[0]), begin, end, attend_once)[None]
-            return self._run(ids, slice(begin, end), end, attend)
+            return self._run(ids, slice(begin, end), end, attend, vectors)
 
     def branch(self, cache: Cache, ids: I32, places: I64, seen: Bool) -> F32:
         """What the head multiplies behind tokens of several branches that continue a cache, (T,) to (T, D).

@@ -224,6 +224,13 @@ class TransformerNetwork(Network):
             x = block(x, turns, None if state is None else state.of_layer(number))
         return (x if self.norm is None else self.norm(x)), state
 
+    def of_vectors(self, vectors: Tensor) -> Tensor:
+        """Hidden vectors, (B, T, D), of texts that begin, with vectors, (B, T, D), in place of embeddings of tokens."""
+        x, turns = self._placed(vectors, slice(0, vectors.shape[1]))
+        for block in self.layers:
+            x = block(x, turns)
+        return x if self.norm is None else self.norm(x)
+
     def packed(self, ids: Tensor, lengths: Sequence[int], *, recompute: bool = False) -> Tensor:
         """Hidden vectors, (N, D), of sequences end to end, (N,), each of which sees itself alone; none has padding.
 
@@ -241,7 +248,10 @@ class TransformerNetwork(Network):
 
     def _embedded(self, ids: Tensor, places: Any) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """What the first block reads, (B, T, D), and the turns of rotary positions, at places, (T,) or a slice."""
-        x = self.embed_tokens(ids)
+        return self._placed(self.embed_tokens(ids), places)
+
+    def _placed(self, x: Tensor, places: Any) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """The same of embeddings, (B, T, D)."""
         if self.settings.positions == "learned":
             x = x + self.embed_positions.weight[places]
         elif self.settings.positions == "sinusoidal":

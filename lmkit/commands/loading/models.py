@@ -19,6 +19,7 @@ from lmkit.io.terminal import is_terminal
 from lmkit.protocols import (
     LanguageModel,
     StoredModel,
+    is_captioner,
     is_encoder,
     is_encoder_decoder,
     is_language_model,
@@ -310,6 +311,11 @@ def require_language_model(model: Any, name: str) -> StoredModel:
             raise CheckpointError(
                 f"{streams.display(name)}: an encoder-decoder, which says what comes next only for a source",
                 hint="`lmkit sample` writes targets, `lmkit score --pairs` and `lmkit ppl --pairs` score them",
+            )
+        if is_captioner(model):
+            raise CheckpointError(
+                f"{streams.display(name)}: a captioner, which says what comes next only after images",
+                hint="`lmkit sample --image` and `lmkit prompt answer --image` show it some",
             )
         hint = "`lmkit ngram fit --from-counts` makes a model of it" if model.kind == "ngram-counts" else None
         raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, not a language model", hint=hint)
