@@ -774,7 +774,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid) value='FILES' ;;
                 --valid-fraction) value=' ' ;;
@@ -826,7 +826,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid) value='FILES' ;;
                 --valid-fraction) value=' ' ;;
@@ -885,7 +885,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid) value='FILES' ;;
                 --valid-fraction) value=' ' ;;
@@ -932,7 +932,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid) value='FILES' ;;
                 --valid-fraction) value=' ' ;;
@@ -993,7 +993,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid-source) value='FILES' ;;
                 --valid-target) value='FILES' ;;
@@ -1217,7 +1217,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid-source) value='FILES' ;;
                 --valid-target) value='FILES' ;;
