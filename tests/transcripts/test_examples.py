@@ -92,3 +92,15 @@ def test_a_pretrained_encoder_is_beside_a_random_one(work):
     ]  # fmt: skip
     low = found["difference"]["low"]
     assert (found["difference"]["verdict"] == "pre-training helps") == (low != "" and float(low) > 0)
+
+
+@pytest.mark.slow
+def test_a_language_model_describes_digits(work):
+    """Row N1, as short as it shows anything: pictures in the wrong order are described wrongly."""
+    pytest.importorskip("sklearn")
+    done = made("captions", work, "STEPS=small")
+    assert "visual tokens of shape (4, 64)" in done.stderr
+    trained, untrained, shifted = rows(work / "out" / "table.tsv")
+    assert float(trained["captions right"]) > float(shifted["captions right"]) + 0.2
+    assert untrained["vision transformer"] == "untrained"
+    assert b"trained-em" in (work / "out" / "captions.html").read_bytes()
