@@ -10,12 +10,13 @@ encoding and imports not counted) are over; lmkit's --budget is given that clock
 1,000 test lines, greedy and with five beams. `--speed` trains in turn at JoeyNMT's shape (two layers of 128, feed-
 forward blocks of as many weights) and prints medians of pairs per CPU second. `--peers` is a folder that
 `pip install --target FOLDER --no-deps joeynmt subword-nmt` made; its dependencies but tensorboard are needed too.
-`-- OPTIONS` go to `lmkit train seq2seq`.
+`--options="--width 128"` goes to `lmkit train seq2seq`.
 """
 
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def arguments():
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--child", choices=OURS, help=argparse.SUPPRESS)
-    parser.add_argument("more", nargs="*", help="options of `lmkit train seq2seq`, after --")
+    parser.add_argument("--options", default="", help='of `lmkit train seq2seq`, as --options="--width 128"')
     return parser.parse_args()
 
 
@@ -98,7 +99,7 @@ def child(options):
             "train", "seq2seq", "--arch", options.child, *sides, "--tokens", f"{work}/source.bpe", "--target-tokens",
             f"{work}/target.bpe", "--budget", f"{options.seconds}s", "--threads", str(options.threads), "--restart",
             "--save-every", "1e9", "-o", f"{work}/{options.child}.lm", "--log", f"{work}/{options.child}.jsonl",
-            *options.more,
+            *shlex.split(options.options),
         ])  # fmt: skip
     except SystemExit as end:
         if end.code:
@@ -112,7 +113,7 @@ def train(options, work, name, decode):
     if name in OURS:
         own = [
             HERE / "translation.py", options.data, "--suffixes", *options.suffixes, "--child", name, "--work", work,
-            "--threads", options.threads, "--seconds", options.seconds, "--", *options.more,
+            "--threads", options.threads, "--seconds", options.seconds, f"--options={options.options}",
         ]  # fmt: skip
     else:
         own = [HERE / "translation_peers.py", name, work, "--seconds", options.seconds]
@@ -167,6 +168,7 @@ def speed(options, work):
         for name in names:
             made = train(options, work, name, decode=False)
             found[name].append(made["pairs"] / made["seconds"])
+            print(f"{name}: {found[name][-1]:.0f}", file=sys.stderr, flush=True)
     reference = statistics.median(found[names[0]])
     for name, rates in found.items():
         median = statistics.median(rates)

@@ -776,7 +776,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid) value='FILES' ;;
                 --valid-fraction) value=' ' ;;
@@ -828,7 +828,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid) value='FILES' ;;
                 --valid-fraction) value=' ' ;;
@@ -887,7 +887,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid) value='FILES' ;;
                 --valid-fraction) value=' ' ;;
@@ -934,7 +934,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid) value='FILES' ;;
                 --valid-fraction) value=' ' ;;
@@ -995,7 +995,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid-source) value='FILES' ;;
                 --valid-target) value='FILES' ;;
@@ -1266,7 +1266,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid-source) value='FILES' ;;
                 --valid-target) value='FILES' ;;
