@@ -56,6 +56,13 @@ def test_a_translator_is_learned_and_used(train, lmkit, write, work):
     scores = [float(line) for line in lmkit("score", "-b", "-m", "mt.lm", "--pairs", "pairs.tsv").text.split()]
     total = json.loads(lmkit("ppl", "-m", "mt.lm", "--pairs", "pairs.tsv", "--json").text)
     assert sum(scores) == pytest.approx(total["nats"])
+    explained = lmkit("score", "-m", "mt.lm", "--pairs", "pairs.tsv", "--explain", "--json").text.splitlines()
+    factors = json.loads(explained[0])["factors"]
+    assert [one["token"] for one in factors] == ["the", "cat", "eats", "</s>"]
+    assert factors[2]["context"] == ["the", "cat"]
+    assert sum(one["nats"] for one in factors) == pytest.approx(scores[0])
+    surprisal = lmkit("score", "-m", "mt.lm", "--pairs", "pairs.tsv", "--surprisal", "--json").text.splitlines()
+    assert sum(one["nats"] for one in json.loads(surprisal[0])["surprisal"]) == pytest.approx(-scores[0])
     assert total["tokens"] == 4 * 12 + 3
     assert record["nats"] == pytest.approx(scores[10], abs=1e-4)
     model = api.load(work / "mt.lm")
