@@ -213,3 +213,12 @@ def test_copies_need_attention(attention, least, most, lmkit, write):
     rows = [model.alignment(text, text)[0, 0, :-1].argmax(axis=1) for text in held_out[:40]]
     right = [row == place for own in rows for place, row in enumerate(own.tolist())]
     assert sum(right) / len(right) >= 0.95
+
+
+def test_the_largest_batch_is_searched(train, lmkit):
+    train()
+    done = lmkit("train", "seq2seq", *SMALL, "pairs.tsv", "--find-batch", "--mem-limit", "1G", "--json")
+    assert done.status == 0, done.stderr
+    found = json.loads(done.text)
+    assert found["batch_tokens"] == 12 * 5
+    assert "holds the whole text" in done.stderr
