@@ -437,8 +437,8 @@ def _noted(found: list[tuple[F32, F32, F32]], relative: Relative | None, *, caus
     def attend(_layer: int, queries: F32, keys: F32, values: F32) -> F32:
         q, k, v = (np.ascontiguousarray(one.swapaxes(0, 1)) for one in (queries, keys, values))
         bias = _bias(relative, 0, len(queries), len(queries), causal)
-        scores = q @ k.swapaxes(1, 2)
-        weights = functional.softmax(scores if bias is None else scores + bias)
+        scores: Any = q @ k.swapaxes(1, 2)
+        weights: F32 = functional.softmax(scores if bias is None else scores + bias)
         found.append((weights, q, k))
         mixed: F32 = (weights @ v).swapaxes(0, 1).reshape(len(queries), -1)
         return mixed

@@ -137,7 +137,8 @@ class SourceTransformerRows(TransformerRows):
 
     def __init__(self, decoder: EncoderDecoder, states: Sequence[State | Beginning], prefix: I32) -> None:
         self._sources, self._prefix = decoder, prefix
-        super().__init__(decoder, states, _ANY)
+        super().__init__(decoder, [], _ANY)
+        self.join(states)
 
     def join(self, states: Sequence[State | Beginning]) -> None:
         """See `DecodingBatch.join`."""

@@ -316,6 +316,7 @@ def value(option, number, name):
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name == "train seq2seq":
         fixed |= {"--arch": "transformer", "--attention": "concat", "--attn-timing": "prev", "--preset": "marian"}
+        fixed |= {"--objective": "spans", "--mean-length": "7"}
     if name.startswith("data"):
         fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test", "--mean-length": "7"}
         fixed.pop("--language")

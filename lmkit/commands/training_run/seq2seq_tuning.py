@@ -35,8 +35,12 @@ class Seq2SeqTuning(Seq2SeqSetup):
         held_out = reader.validation(t.valid)
         records = [task.record for task in tasks] + ([] if held_out is None else [held_out.record])
         if held_out is None and t.valid_fraction:
-            tasks, others = zip(*(task.split(t.valid_fraction) for task in tasks), strict=True)
-            held_out = PairLines(*([line for one in others for line in side(one)] for side in (_sources, _targets)), {})
+            parts = [task.split(t.valid_fraction) for task in tasks]
+            tasks = [training for training, _ in parts]
+            others = [other for _, other in parts]
+            held_out = PairLines(
+                [line for one in others for line in one.sources], [line for one in others for line in one.targets], {}
+            )
         encode = PairEncoder(
             self.run, base.source_tokenizer, base.tokenizer, base.form, base.source_form, self._most(),
             self.pairs.longer,
@@ -98,14 +102,6 @@ class Seq2SeqTuning(Seq2SeqSetup):
     def model(self, weights: Any) -> Any:
         """See `Setup.model`."""
         return replace(self.base, tensors=weights, digest="")
-
-
-def _sources(pairs: PairLines) -> list[bytes]:
-    return pairs.sources
-
-
-def _targets(pairs: PairLines) -> list[bytes]:
-    return pairs.targets
 
 
 def open_base(model: str | None) -> "LoadedSeq2Seq":
