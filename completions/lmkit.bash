@@ -954,7 +954,7 @@ _lmkit() {
             esac
             ;;
         'train seq2seq')
-            options='--source --target --input --tokens --target-tokens --vocab-size --shared --max-length --on-error --encoding-errors --objective --rate --mean-length --sentinels --kind --field --arch --layers --width --tied --untied --cell --attention --attn-timing --context-every-step --input-feeding --preset --decoder-layers --heads --hidden --share-stacks --batch-tokens --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --seed --steps --budget --schedule --warmup --valid-source --valid-target --select-by --valid --valid-fraction --evaluate-every --average --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--source --target --input --tokens --target-tokens --vocab-size --shared --max-length --on-error --encoding-errors --objective --rate --mean-length --sentinels --kind --field --arch --layers --width --tied --untied --cell --attention --attn-timing --context-every-step --input-feeding --preset --decoder-layers --heads --hidden --share-stacks --batch-tokens --accumulate --optimizer --lr --matrix-lr --weight-decay --clip --dropout --label-smoothing --teacher-forcing --seed --steps --budget --schedule --warmup --valid-source --valid-target --select-by --valid --valid-fraction --evaluate-every --average --patience --log --plot --resume --restart --save-every -o --output --threads --device --precision --compile --shard --print-schedule --find-lr --find-batch --mem-limit --json -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --source) value='FILES' ;;
@@ -1012,6 +1012,7 @@ _lmkit() {
                 --threads) value=' ' ;;
                 --device) value='cpu cuda mps' ;;
                 --precision) value='fp32 bf16' ;;
+                --mem-limit) value='FILES' ;;
                 -c | --config) value='FILES' ;;
             esac
             ;;

@@ -440,6 +440,9 @@ class ConditionalModel(SupportsBatching, StoredModel, Protocol):
     def source_ids(self, text: bytes, *, window: bool = False) -> I32:
         """See `EncoderDecoder.source_ids`."""
 
+    def source_ids_many(self, texts: Sequence[bytes], *, window: bool = False) -> Sequence[I32]:
+        """The same of several texts."""
+
     def for_source(self, source: I32) -> "ConditionalModel":
         """The language model of targets of another source."""
 
@@ -494,6 +497,15 @@ class EncoderDecoder(Protocol):
 
     def given(self, source: I32) -> ConditionalModel:
         """The language model of targets of a source."""
+
+    def encoder_attention(self, source: I32) -> "AttentionParts":
+        """What each token of a source takes from each. Raises CheckpointError for models without self-attention."""
+
+    def decoder_attention(self, source: I32, target: I32) -> "AttentionParts":
+        """What each input of the decoder takes from those before it: the start token, and a target but its last token.
+
+        Raises CheckpointError for models without self-attention.
+        """
 
     def given_many(self, sources: Sequence[I32]) -> Sequence[ConditionalModel]:
         """The same of several sources, whose encoder runs once for all of them."""

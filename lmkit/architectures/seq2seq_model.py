@@ -4,9 +4,8 @@ N tokens of a source, M of a target, B texts, V vocabulary of targets.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +19,7 @@ from lmkit.checkpoint import Array, Checkpoint
 from lmkit.data.sequences import TextFormat, sequences
 from lmkit.data.source_format import SourceFormat
 from lmkit.errors import CheckpointError, DataError
-from lmkit.protocols import F32, F64, I32, I64, DecodingBatch, Floats, State, Tokenizer, TokenScore
+from lmkit.protocols import F32, F64, I32, I64, AttentionParts, DecodingBatch, Floats, State, Tokenizer, TokenScore
 from lmkit.tokenization import tokenizers
 
 SOURCE = "tokenizer.source."
@@ -136,10 +135,6 @@ class EncoderDecoderBase(ABC):
     def begin(self, memory: Memory) -> State:
         """The state after the start token, before the first token of a target."""
 
-    def begin_many(self, memories: Sequence[Memory]) -> list[State]:
-        """As `begin` of each, with the same bits."""
-        return [self.begin(memory) for memory in memories]
-
     @abstractmethod
     def advance(self, state: State, token: int) -> State:
         """See `LanguageModel.advance`."""
@@ -171,6 +166,14 @@ class EncoderDecoderBase(ABC):
     @abstractmethod
     def alignment(self, source: I32, target: I32) -> F32:
         """See `EncoderDecoder.alignment`."""
+
+    def encoder_attention(self, source: I32) -> AttentionParts:
+        """See `EncoderDecoder.encoder_attention`."""
+        raise CheckpointError(f"a model of kind {self.kind} has no self-attention of its encoder")
+
+    def decoder_attention(self, source: I32, target: I32) -> AttentionParts:
+        """See `EncoderDecoder.decoder_attention`."""
+        raise CheckpointError(f"a model of kind {self.kind} has no self-attention of its decoder")
 
     # What all of them answer.
 
@@ -214,7 +217,19 @@ class EncoderDecoderBase(ABC):
         """See `EncoderDecoder.source_ids`."""
         if b"\n" in text:
             raise DataError("the source has several lines, but the model reads single lines")
-        ids, form, limit = self.source_tokenizer.encode(text), self.weights.source_form, self.source_limit
+        return self._source(self.source_tokenizer.encode(text), window=window)
+
+    def source_ids_many(self, texts: Sequence[bytes], *, window: bool = False) -> list[I32]:
+        """As `source_ids` of each."""
+        block = b"\n".join(texts) + b"\n"
+        if block.count(b"\n") != len(texts) or b"\r" in block:
+            return [self.source_ids(text, window=window) for text in texts]
+        ids, ends = self.source_tokenizer.encode_block(block)
+        return [self._source(one, window=window) for one in np.split(ids, ends[:-1])]
+
+    def _source(self, ids: I32, *, window: bool) -> I32:
+        """A source's ids with those around them, of a long one the last if `window`. Raises DataError."""
+        form, limit = self.weights.source_form, self.source_limit
         if window and limit is not None:
             ids = ids[max(0, len(ids) + len(form.before) + len(form.after) - limit) :]
         return self.checked(form.around(ids))
@@ -236,12 +251,7 @@ class EncoderDecoderBase(ABC):
     def given_many(self, sources: Sequence[I32]) -> list["ConditionalModel"]:
         """See `EncoderDecoder.given_many`."""
         memories = self.encode([self.checked(source) for source in sources])
-        starts = cache(partial(self.begin_many, memories))  # one text is seldom begun without the others
-        return [ConditionalModel(self, source, partial(_at, starts, place)) for place, source in enumerate(sources)]
-
-
-def _at(states: Callable[[], list[State]], place: int) -> State:
-    return states()[place]
+        return [ConditionalModel(self, source, memory) for source, memory in zip(sources, memories, strict=True)]
 
 
 class ConditionalModel:
@@ -249,10 +259,8 @@ class ConditionalModel:
 
     normalised = True
 
-    def __init__(self, model: EncoderDecoderBase, source: I32, start: Callable[[], State]) -> None:
-        """`start`: see `LanguageModel.start`."""
-        self.model, self.source, self.weights = model, source, model.weights
-        self.start = start
+    def __init__(self, model: EncoderDecoderBase, source: I32, memory: Memory) -> None:
+        self.model, self.source, self._memory, self.weights = model, source, memory, model.weights
         self.settings, self.tolerance = model.settings, model.tolerance
         self.kind, self.form, self.digest = model.kind, model.form, model.digest
         self.advance, self.next, self.logits = model.advance, model.next, model.logits
@@ -282,6 +290,10 @@ class ConditionalModel:
         """See `EncoderDecoder.source_ids`."""
         return self.model.source_ids(text, window=window)
 
+    def source_ids_many(self, texts: Sequence[bytes], *, window: bool = False) -> list[I32]:
+        """See `EncoderDecoder.source_ids_many`."""
+        return self.model.source_ids_many(texts, window=window)
+
     def for_source(self, source: I32) -> "ConditionalModel":
         """See `protocols.ConditionalModel.for_source`."""
         return self.model.given(source)
@@ -289,6 +301,10 @@ class ConditionalModel:
     def for_sources(self, sources: Sequence[I32]) -> list["ConditionalModel"]:
         """See `protocols.ConditionalModel.for_sources`."""
         return self.model.given_many(sources)
+
+    def start(self) -> State:
+        """See `LanguageModel.start`."""
+        return self.model.begin(self._memory)
 
     def score_many(self, ids: I32, ends: I64) -> F64:
         """See `LanguageModel.score_many`."""

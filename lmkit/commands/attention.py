@@ -162,9 +162,13 @@ def _attention(name: str, text: str) -> tuple[list[str], AttentionParts]:
         with opening.error_context(name):
             parts = model.attention(whole)
         return _checked(name, [_piece(model, token) for token in whole.tolist()], parts)
+    if is_encoder_decoder(model):
+        with opening.error_context(name):
+            source = model.source_ids(streams.argument_bytes(text))
+            tokens = [model.source_tokenizer.piece(token).decode(errors="replace") for token in source.tolist()]
+            return _checked(name, tokens, model.encoder_attention(source))
     if not has_attention(model):
-        hint = "--align prints what targets take of their sources" if is_encoder_decoder(model) else None
-        raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no attention", hint=hint)
+        raise CheckpointError(f"{streams.display(name)}: a model of kind {model.kind} has no attention")
     tokenizer = model.tokenizer
     ids = encode_prompt(tokenizer, model.form, streams.argument_bytes(text, raw=tokenizer.accepts_any_bytes))
     return _checked(name, [_piece(model, token) for token in model.form.begun(ids).tolist()], model.attention(ids))

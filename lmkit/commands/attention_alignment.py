@@ -29,7 +29,7 @@ class Shown(NamedTuple):
 
 def show(run: Run, name: str, source: str, target: str | None, shown: Shown) -> None:
     """Prints the alignment of a text and a target, or of what the model makes of it, and draws it."""
-    found = _alignment(name, source, target)
+    found = _alignment(name, source, target, within=shown.plot is not None and files.format_of(shown.plot) == "html")
     layer, what = _chosen(found, shown)
     weights = found.weights[layer].mean(axis=0) if shown.head is None else found.weights[layer, shown.head]
     with outputs.open_output(shown.output) as out:
@@ -64,9 +64,9 @@ def count(run: Run, name: str, source: str, target: str | None, *, json: bool, o
             write_pairs(out, rows.items())
 
 
-def _alignment(name: str, source: str, target: str | None) -> "Alignment":
+def _alignment(name: str, source: str, target: str | None, *, within: bool = False) -> "Alignment":
     """Raises CheckpointError for a model without attention to a source."""
-    from lmkit.evaluation.alignment import align
+    from lmkit.evaluation.alignment import align, align_within
 
     model: Any = opening.open_any(name)
     if not is_encoder_decoder(model):
@@ -75,7 +75,8 @@ def _alignment(name: str, source: str, target: str | None) -> "Alignment":
             f"{streams.display(name)}: a model of kind {model.kind} reads no source, which alignment needs", hint=hint
         )
     with opening.error_context(name):
-        return align(model, streams.argument_bytes(source), None if target is None else streams.argument_bytes(target))
+        texts = streams.argument_bytes(source), None if target is None else streams.argument_bytes(target)
+        return (align_within if within else align)(model, *texts)
 
 
 def _chosen(found: "Alignment", shown: Shown) -> tuple[int, str]:
@@ -108,6 +109,8 @@ def _plot(name: str, source: str, what: str, found: "Alignment", weights: Sequen
         return
     from lmkit.io.figures.attention_page import AttentionView, attention_page
 
-    view = AttentionView("target to source", found.target, found.source, found.weights)
+    views = [AttentionView("target to source", found.target, found.source, found.weights)]
+    for side, own in zip(("within the source", "within the target"), found.within or (), strict=False):
+        views.append(AttentionView(side, own.tokens, own.tokens, own.weights))
     with outputs.open_output(name, binary=True) as out:
-        out.write(attention_page(title, [view]))
+        out.write(attention_page(title, views))

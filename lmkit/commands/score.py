@@ -74,8 +74,8 @@ def score(
       lmkit score -m model.lm --pairs minimal.tsv
       lmkit score -m mt.lm --pairs pairs.tsv
     """
-    if explain + surprisal + (pairs is not None) > 1:
-        raise UsageError("--explain, --surprisal and --pairs exclude each other")
+    if explain and surprisal:
+        raise UsageError("--explain and --surprisal exclude each other")
     if bare and (explain or surprisal):
         raise UsageError("--bare cannot be combined with --explain or --surprisal")
     if pairs is not None and files:
@@ -98,8 +98,14 @@ def score(
         with outputs.open_output(output) as out:
             if not (json or bare):
                 run.terminal.notice(f"signature {given.signature}")
-            pair_scoring.score(out, given, as_json=json, bare=bare)
+            if surprisal:
+                _surprisals(out, given.tokenizer, (line for _, line in given.lines()), as_json=json,
+                            signature=given.signature)  # fmt: skip
+            else:
+                pair_scoring.score(out, given, explain=explain, as_json=json, bare=bare)
         return
+    if pairs is not None and (explain or surprisal):
+        raise UsageError("--explain, --surprisal and minimal --pairs exclude each other")
     if bare and pairs is not None:
         raise UsageError("--bare cannot be combined with minimal --pairs")
     language_models = [opening.require_language_model(one, name) for one, name in zip(found, names, strict=True)]

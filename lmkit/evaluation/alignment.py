@@ -7,19 +7,30 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmkit.errors import DataError
+from lmkit.errors import CheckpointError, DataError
 from lmkit.protocols import F32, I32, EncoderDecoder, Tokenizer
 
 LEAST, TIMES = 20, 3
 """A target that is generated has at most TIMES as many tokens as its source, and LEAST more."""
 
 
+class Within(NamedTuple):
+    """Tokens of one side, and what each takes from each, (layers, heads, N, N)."""
+
+    tokens: list[str]
+    weights: F32
+
+
 class Alignment(NamedTuple):
-    """Tokens of both sides, special ones too, and weights, (layers, heads, M, N), whose rows sum to 1."""
+    """Tokens of both sides, special ones too, and weights, (layers, heads, M, N), whose rows sum to 1.
+
+    `within` has what the encoder's tokens and the decoder's take from one another, where the model has self-attention.
+    """
 
     source: list[str]
     target: list[str]
     weights: F32
+    within: "tuple[Within, Within] | None" = None
 
     @property
     def scores(self) -> int:
@@ -36,6 +47,20 @@ def align(model: EncoderDecoder, source: bytes, target: bytes | None = None) -> 
     made = _greedy(model, ids) if target is None else _ended(model, target)
     weights = model.alignment(ids, made)
     return Alignment(_pieces(model.source_tokenizer, ids), _pieces(model.tokenizer, made), weights)
+
+
+def align_within(model: EncoderDecoder, source: bytes, target: bytes | None = None) -> Alignment:
+    """As `align`, and what the tokens of each side take from one another, where the model has self-attention."""
+    found = align(model, source, target)
+    ids = model.source_ids(source)
+    made = _greedy(model, ids) if target is None else _ended(model, target)
+    try:
+        own = model.encoder_attention(ids).weights, model.decoder_attention(ids, made).weights
+    except CheckpointError:
+        return found
+    before = own[1].shape[-1] - len(made) + 1  # the start token, and others that are given of each target
+    inputs = [*["<start>"] * before, *found.target[:-1]]
+    return found._replace(within=(Within(found.source, own[0]), Within(inputs, own[1])))
 
 
 def _ended(model: EncoderDecoder, target: bytes) -> I32:

@@ -32,7 +32,14 @@ from lmkit.errors import DataError, UsageError
 from lmkit.generation import batching
 from lmkit.generation.beam_hypotheses import Exact, Hypothesis, doubtful, leading
 from lmkit.generation.beam_scores import BeamScorer, Group
-from lmkit.generation.beam_shortlists import Continuations, complete, in_reach, shortlist
+from lmkit.generation.beam_shortlists import (
+    Continuations,
+    Leaders,
+    Ranking,
+    complete,
+    in_reach,
+    shortlist,
+)
 from lmkit.generation.engine import Completion, Failed, Request
 from lmkit.generation.prompt_encoding import ends_of
 from lmkit.generation.sampler import Penalty, Position
@@ -40,7 +47,7 @@ from lmkit.generation.stop_strings import StopStringMatcher
 from lmkit.protocols import F64, I64, Bool, Floats, LanguageModel
 
 MOST = 1 << 27  # continuations ranked at once
-TOGETHER = 32  # searches that advance together, at most
+TOGETHER = 64  # searches that advance together, at most
 NUMBERS = 1 << 22  # log-probabilities that these have at each step
 MARGIN = 4.0  # errors by which a continuation may be ranked wrongly: twice that of each of two
 
@@ -135,7 +142,7 @@ class BeamSearch:
             made = []
             following = self._following(going, counts, rows.next(), exact=exact)
             for search, given, count in zip(going, following, counts, strict=True):
-                own = search.step(given)
+                own = search.step(given) if isinstance(given, Continuations) else given
                 places += [begin + row for row, _ in own]
                 tokens += [token for _, token in own]
                 begin += count
@@ -152,23 +159,32 @@ class BeamSearch:
 
     def _following(
         self, searches: Sequence["_Search"], counts: Sequence[int], logs: Floats, *, exact: bool
-    ) -> Iterator[Continuations]:
-        """What may follow the rows of each search, given the log-probabilities (R, V) of all rows."""
+    ) -> Iterator["Continuations | list[tuple[int, int]]"]:
+        """What may follow the rows of each search, given the log-probabilities (R, V) of all rows.
+
+        Where it is plain what a search keeps, the step is taken, and its next rows are given instead.
+        """
         errors = np.zeros(len(logs)) if exact else batching.errors(self.model, logs)
         logs[:, self.never] = -np.inf
         beams = self.beams
         sure = 2 * (beams.width // beams.groups)
         needed = sure + (beams.width if beams.groups > 1 and beams.diversity else 0)
-        short = not self.penalties and logs.shape[1] > needed
-        if short:
-            worst = np.repeat([search.worst_error() for search in searches], counts)
-            reach = in_reach(logs, needed, MARGIN * (worst + errors.max(initial=0.0)))
+        if self.penalties or logs.shape[1] <= needed:
+            begin = 0
+            for count in counts:
+                some = slice(begin, begin + count)
+                yield complete(logs[some], errors[some])
+                begin += count
+            return
+        worst = np.repeat([search.worst_error() for search in searches], counts)
+        reach = in_reach(logs, needed, MARGIN * (worst + errors.max(initial=0.0)))
+        plain = beams.groups == 1 and not self.stops and not self.explain
+        leaders = Leaders.of(logs, reach, [search.row_nats() for search in searches]) if plain else None
         begin = 0
-        for count in counts:
+        for number, (search, count) in enumerate(zip(searches, counts, strict=True)):
             some = slice(begin, begin + count)
-            yield (
-                shortlist(logs[some], reach[some], errors[some], sure) if short else complete(logs[some], errors[some])
-            )
+            found = None if leaders is None else search.plain_step(leaders.own(number), errors[some].tolist())
+            yield shortlist(logs[some], reach[some], errors[some], sure) if found is None else found
             begin += count
 
 
@@ -215,6 +231,43 @@ class _Search:
     def worst_error(self) -> float:
         """How far the nats of an unfinished text may be off, at most."""
         return max((text.error for group in (*self._groups, self._greedy) for text in group.live), default=0.0)
+
+    def row_nats(self) -> list[float]:
+        """The nats of the text of each row."""
+        texts = {text.row: text.nats for group in (*self._groups, self._greedy) for text in group.live}
+        return [texts[row] for row in range(len(texts))]
+
+    def plain_step(self, leaders: Ranking, errors: Sequence[float]) -> list[tuple[int, int]] | None:
+        """As `step`, given what follows the rows, (R,), best first; None, and nothing is changed, where it is in doubt.
+
+        For one group without stop strings, whose rows are the first ones, in order.
+        """
+        (group,), length = self._groups, self._length + 1
+        if length == self._asked.most or not group.live:
+            return None
+        doubt = 2 * max(errors[text.row] + text.error for text in (*group.live, *self._greedy.live))
+        kept = leaders.kept(len(group.live), group.width, self._ends, doubt)
+        greedy = None
+        if self._greedy.live:
+            row = self._greedy.live[0].row
+            greedy, ahead = leaders.best_of(row)
+            if not ahead > 2 * errors[row]:
+                return None
+        if kept is None:
+            return None
+        self._length = length
+        live = group.live
+        made = [
+            (one, self._made(live[one.row], one.token, one.nats, errors[one.row] + live[one.row].error)) for one in kept
+        ]
+        group.live = [text for _, text in sorted(made, key=lambda item: item[0][:2]) if not text.reason]
+        group.ended += [text for _, text in made if text.reason]
+        self._worth.prune(group)
+        if greedy is not None:
+            before = self._greedy.live[0]
+            text = self._made(before, greedy.token, greedy.nats, before.error + errors[before.row])
+            self._greedy.live, self._greedy.ended = ([], [text]) if text.reason else ([text], [])
+        return self._next_rows()
 
     def step(self, given: Continuations) -> list[tuple[int, int]]:
         """Take a step, given what may follow each row.

@@ -7,6 +7,7 @@ tokens only where it finds that it needs more.
 Shapes: R rows, V vocabulary, C tokens looked at.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,3 +72,78 @@ def shortlist(logs: Floats, reach: Any, errors: F64, sure: int) -> Continuations
     """The tokens that are in reach of one of some rows, (R, V) of each."""
     tokens = np.flatnonzero(reach.any(axis=0))
     return Continuations(tokens, logs[:, tokens].astype(np.float64), errors, sure, logs)
+
+
+class Leader(NamedTuple):
+    """A continuation: its row, its token, and the nats of the text with it."""
+
+    row: int
+    token: int
+    nats: float
+
+
+class Ranking(NamedTuple):
+    """Continuations of a search, best first, ties by row and token: of each its row, its token, and nats."""
+
+    rows: list[int]
+    tokens: list[int]
+    nats: list[float]
+
+    def best_of(self, row: int) -> tuple[Leader, float]:
+        """The best of a row, and by how much it is better than the next one."""
+        first = self.rows.index(row)
+        second = self.rows.index(row, first + 1)
+        return Leader(row, self.tokens[first], self.nats[first]), self.nats[first] - self.nats[second]
+
+    def kept(self, rows: int, width: int, ends: Sequence[int], doubt: float) -> list[Leader] | None:
+        """What a search of some width keeps of the continuations of its first `rows` rows, best first.
+
+        Those that end among the best, and the best that do not. None where these are not plain: where two on both sides
+        of a cut are nearer than `doubt`, or where more would have to be known.
+        """
+        kept: list[Leader] = []
+        nats: list[float] = []
+        going: list[float] = []
+        for row, token, total in zip(*self, strict=True):
+            if row >= rows:
+                continue
+            nats.append(total)
+            if token in ends:
+                if len(nats) <= width:
+                    kept.append(Leader(row, token, total))
+                continue
+            going.append(total)
+            if len(going) <= width:
+                kept.append(Leader(row, token, total))
+            elif len(nats) > 2 * width:
+                break
+        if len(going) <= width or not going[width - 1] - going[width] > doubt or nats[-1] == -np.inf:
+            return None
+        plain = len(going) == len(nats) or nats[width - 1] - nats[width] > doubt
+        return kept if plain else None
+
+
+class Leaders:
+    """The continuations in reach of several searches."""
+
+    def __init__(self, columns: Ranking, bounds: Sequence[int]) -> None:
+        self._columns, self._bounds = columns, bounds
+
+    @classmethod
+    def of(cls, logs: Floats, reach: Any, nats: Sequence[Sequence[float]]) -> "Leaders":
+        """Rank what is in reach, (R, V), of searches, given the nats of the rows of each."""
+        counts = [len(own) for own in nats]
+        searches = np.repeat(np.arange(len(nats)), counts)
+        rows, tokens = np.divmod(np.flatnonzero(reach), logs.shape[1])  # faster than by two axes
+        totals = logs[rows, tokens].astype(np.float64) + np.concatenate([np.array(own) for own in nats])[rows]
+        order = np.lexsort((-totals, searches[rows]))
+        firsts = np.cumsum(counts) - counts
+        own = rows - firsts[searches[rows]]
+        bounds = np.searchsorted(searches[rows], np.arange(len(nats) + 1)).tolist()
+        return cls(Ranking(own[order].tolist(), tokens[order].tolist(), totals[order].tolist()), bounds)
+
+    def own(self, number: int) -> Ranking:
+        """Those of a search."""
+        some = slice(self._bounds[number], self._bounds[number + 1])
+        rows, tokens, nats = self._columns
+        return Ranking(rows[some], tokens[some], nats[some])

@@ -72,8 +72,8 @@ class TransformerRows:
         self._cache.reserve(len(rows), 0, self._context)
         outputs = self._outputs[[self._places[row] for row in rows]]
         self._places, copies = moves([self._places[row] for row in rows])
-        for place, target in copies:
-            self._cache.copy(place, target)
+        if copies:
+            self._cache.copy(*zip(*copies, strict=True))
         self._outputs = np.empty_like(outputs)
         self._outputs[self._places] = outputs
 

@@ -116,13 +116,14 @@ class RowCache:
         self.tokens[row, :length] = cache.tokens[:length]
         self.lengths[row] = length
 
-    def copy(self, row: int, target: int) -> None:
-        """A row becomes the same as another."""
-        length = int(self.lengths[row])
-        self.keys[:, target, :, :length] = self.keys[:, row, :, :length]
-        self.values[:, target, :, :length] = self.values[:, row, :, :length]
-        self.tokens[target, :length] = self.tokens[row, :length]
-        self.lengths[target] = length
+    def copy(self, rows: Sequence[int], targets: Sequence[int]) -> None:
+        """Rows become the same as others, none of which is a target."""
+        own, others = np.array(rows, dtype=np.int64), np.array(targets, dtype=np.int64)
+        length = int(self.lengths[own].max(initial=0))
+        self.keys[:, others, :, :length] = self.keys[:, own, :, :length]
+        self.values[:, others, :, :length] = self.values[:, own, :, :length]
+        self.tokens[others, :length] = self.tokens[own, :length]
+        self.lengths[others] = self.lengths[own]
 
 
 def moves(wanted: Sequence[int]) -> tuple[list[int], list[tuple[int, int]]]:

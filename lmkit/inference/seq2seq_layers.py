@@ -21,7 +21,7 @@ from lmkit.inference.encoder import ACTIVATIONS, by_rows, linear_maps, norm, run
 from lmkit.inference.kv_cache import RowCache
 from lmkit.inference.linear import FusedLinear, LMHead
 from lmkit.inference.source_memory import Memory, SourceCache, SourceRows, mix
-from lmkit.protocols import F32, I32
+from lmkit.protocols import F32, I32, AttentionParts
 
 SCORES = 1 << 22  # numbers in the attention scores that are made at once
 _FEW = 256  # positions whose table is made at first
@@ -91,11 +91,10 @@ class Maps:
         made = _mapped(self._out, attend(number, parts[:, 0] * self._scale, parts[:, 1], parts[:, 2]), alike)
         return self._joined(x, made, self._own_norm)
 
-    def cross(self, x: F32, number: int, look: Look, alike: int | None = None) -> F32:
+    def cross(self, x: F32, number: int, look: Look) -> F32:
         """The residual stream behind cross-attention, (N, D) to (N, D)."""
-        queries = _mapped(self._queries, self._cross_norm(x) if self._is_pre else x, alike)
-        looked = look(number, queries.reshape(len(x), *self._shape) * self._scale)
-        return self._joined(x, _mapped(self._mixed, looked, alike), self._cross_norm)
+        queries = self._queries(self._cross_norm(x) if self._is_pre else x).reshape(len(x), *self._shape)
+        return self._joined(x, self._mixed(look(number, queries * self._scale)), self._cross_norm)
 
     def feed(self, x: F32, alike: int | None = None) -> F32:
         """The residual stream behind the feed-forward branch, (N, D) to (N, D)."""
@@ -187,8 +186,13 @@ class EncoderDecoder:
         def attend(_layer: int, queries: F32, keys: F32, values: F32) -> F32:
             return self._within(lengths, queries, keys, values, stack.relative, causal=False)
 
+        return self._encoded(np.concatenate(sources), places, max(lengths), attend, alike)
+
+    def _encoded(self, ids: Any, places: Any, end: int, attend: Attend, alike: int | None = None) -> F32:
+        """The encoder's vectors of ids, (N,) to (N, D), at `places`, which are below `end`."""
+        stack = self._encoder
         with np.errstate(over="ignore"):
-            x = stack.begin(self._sources[np.concatenate(sources)], places, max(lengths))
+            x = stack.begin(self._sources[ids], places, end)
             for number, block in enumerate(stack.blocks):
                 x = block.feed(block.attention(x, number, attend, alike), alike)
             return stack.end(x)
@@ -223,8 +227,9 @@ class EncoderDecoder:
 
     def _alike(self, lengths: Sequence[int]) -> list[list[int]]:
         """Sequences of so many tokens, by their numbers, in groups of one length that are run side by side."""
-        blocks = [*self._encoder.blocks, *self._decoder.blocks]
-        together = all(block.keeps_bits for block in blocks) and all(maps.keeps_bits for maps in self._memory)
+        together = all(block.keeps_bits for block in self._encoder.blocks) and all(
+            maps.keeps_bits for maps in self._memory
+        )
         groups: dict[tuple[int, int], list[int]] = {}
         counts: dict[int, int] = {}
         for one, length in enumerate(lengths):
@@ -293,16 +298,32 @@ class EncoderDecoder:
         self._run(target, np.arange(len(target)), len(target), attend, look)
         return np.stack(found)
 
-    def _run(
-        self, ids: Any, places: Any, end: int, attend: Attend, look: Look, alike: int | None = None
-    ) -> F32:  # fmt: skip
+    def encoder_attention(self, source: I32) -> AttentionParts:
+        """What each token of a source, (S,), takes from each."""
+        found: list[tuple[F32, F32, F32]] = []
+        attend = _noted(found, self._encoder.relative, causal=False)
+        self._encoded(source, np.arange(len(source)), len(source), attend)
+        return AttentionParts(*(np.stack(part) for part in zip(*found, strict=True)))
+
+    def decoder_attention(self, memory: Memory, target: I32) -> AttentionParts:
+        """What each token of a target, (T,), takes from those before it."""
+        found: list[tuple[F32, F32, F32]] = []
+
+        def look(layer: int, queries: F32) -> F32:
+            mixed: F32 = mix(queries.swapaxes(0, 1), memory.keys[layer], memory.values[layer])
+            return mixed.swapaxes(0, 1).reshape(len(queries), -1)
+
+        attend = _noted(found, self._decoder.relative, causal=True)
+        self._run(target, np.arange(len(target)), len(target), attend, look)
+        return AttentionParts(*(np.stack(part) for part in zip(*found, strict=True)))
+
+    def _run(self, ids: Any, places: Any, end: int, attend: Attend, look: Look) -> F32:
         """What the head multiplies, (N,) to (N, D), of ids at `places`, which are below `end`."""
         stack = self._decoder
         with np.errstate(all="ignore"):
             x = stack.begin(self._embeddings[ids], places, end)
             for number, block in enumerate(stack.blocks):
-                x = block.cross(block.attention(x, number, attend, alike), number, look, alike)
-                x = block.feed(x, alike)
+                x = block.feed(block.cross(block.attention(x, number, attend), number, look))
             x = stack.end(x)
             if self.settings.scaled_logits:
                 x = x * self._logit_scale
@@ -313,35 +334,33 @@ class EncoderDecoder:
     def begun(self, memories: Sequence[Memory], prefix: I32) -> list[tuple[SourceCache, F32]]:
         """A cache behind each source, with the first tokens of targets, (T,), and what the head multiplies then, (D,).
 
-        Each has the same bits whatever the others are.
+        All are run side by side, and so their last digits depend on what the others are.
         """
-        found: dict[int, tuple[SourceCache, F32]] = {}
-        settings, length = self.settings, len(prefix)
-        for some in self._alike([memory.length for memory in memories]):
-            caches = [self.cache(memories[one]) for one in some]
-            stacked = [np.stack([getattr(memories[one], name) for one in some], axis=1) for name in Memory._fields]
-            lengths = [length] * len(some)
+        count, length = len(memories), len(prefix)
+        caches = [self.cache(memory) for memory in memories]
+        groups: dict[int, list[int]] = {}
+        for one, memory in enumerate(memories):
+            groups.setdefault(memory.length, []).append(one)
+        stacks = [(some, *_side_by_side([memories[one] for one in some])) for some in groups.values()]
 
-            def attend(
-                layer: int, queries: F32, keys: F32, values: F32, caches: Any = caches, lengths: Any = lengths
-            ) -> F32:  # fmt: skip
-                for row, cache in enumerate(caches):
-                    part = slice(row * length, (row + 1) * length)
-                    cache.keys[layer, :, :length] = keys[part].swapaxes(0, 1)
-                    cache.values[layer, :, :length] = values[part].swapaxes(0, 1)
-                return self._within(lengths, queries, keys, values, self._decoder.relative, causal=True)
+        def attend(layer: int, queries: F32, keys: F32, values: F32) -> F32:
+            for row, cache in enumerate(caches):
+                part = slice(row * length, (row + 1) * length)
+                cache.keys[layer, :, :length] = keys[part].swapaxes(0, 1)
+                cache.values[layer, :, :length] = values[part].swapaxes(0, 1)
+            return self._within([length] * count, queries, keys, values, self._decoder.relative, causal=True)
 
-            def look(layer: int, queries: F32, stacked: Any = stacked, count: int = len(some)) -> F32:
-                own = queries.reshape(count, length, settings.heads, -1).swapaxes(1, 2)
-                mixed: F32 = mix(own, stacked[0][layer], stacked[1][layer]).swapaxes(1, 2)
-                return mixed.reshape(len(queries), -1)
+        def look(layer: int, queries: F32) -> F32:
+            own = queries.reshape(count, length, self.settings.heads, -1).swapaxes(1, 2)  # (B, H, T, W)
+            mixed = np.empty((count, length, queries.shape[1] * queries.shape[2]), dtype=np.float32)
+            for some, keys, values in stacks:
+                mixed[some] = mix(own[some], keys[layer], values[layer]).swapaxes(1, 2).reshape(len(some), length, -1)
+            return mixed.reshape(len(queries), -1)
 
-            places = np.tile(np.arange(length), len(some))
-            outputs = self._run(np.tile(prefix, len(some)), places, length, attend, look, length)
-            for row, (one, cache) in enumerate(zip(some, caches, strict=True)):
-                cache.tokens[:length], cache.filled = prefix, length
-                found[one] = cache, outputs[(row + 1) * length - 1]
-        return [found[one] for one in range(len(memories))]
+        outputs = self._run(np.tile(prefix, count), np.tile(np.arange(length), count), length, attend, look)
+        for cache in caches:
+            cache.tokens[:length], cache.filled = prefix, length
+        return list(zip(caches, outputs[length - 1 :: length], strict=True))
 
     def cache(self, memory: Memory) -> SourceCache:
         """An empty cache behind a source."""
@@ -414,6 +433,26 @@ class EncoderDecoder:
         if not unseen.any():
             return None
         return np.where(unseen, np.float32(-np.inf), np.float32(0))[:, None, None]
+
+
+def _noted(found: list[tuple[F32, F32, F32]], relative: Relative | None, *, causal: bool) -> Attend:
+    """Attention within one sequence, whose weights, (H, N, N), queries and keys, (H, N, W), are noted."""
+
+    def attend(_layer: int, queries: F32, keys: F32, values: F32) -> F32:
+        q, k, v = (np.ascontiguousarray(one.swapaxes(0, 1)) for one in (queries, keys, values))
+        bias = _bias(relative, 0, len(queries), len(queries), causal)
+        scores: Any = q @ k.swapaxes(1, 2)
+        weights: F32 = functional.softmax(scores if bias is None else scores + bias)
+        found.append((weights, q, k))
+        mixed: F32 = (weights @ v).swapaxes(0, 1).reshape(len(queries), -1)
+        return mixed
+
+    return attend
+
+
+def _side_by_side(memories: Sequence[Memory]) -> tuple[F32, F32]:
+    """Keys, (layers, B, H, W, S), and values of sources of one length."""
+    return np.stack([one.keys for one in memories], axis=1), np.stack([one.values for one in memories], axis=1)
 
 
 def _bias(relative: Relative | None, begin: int, end: int, length: int, causal: bool) -> Any:

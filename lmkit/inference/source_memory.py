@@ -12,6 +12,7 @@ from lmkit.inference import functional
 from lmkit.inference.kv_cache import Cache, RowCache, State
 from lmkit.protocols import F32
 
+FULL = 0.8  # share of the sources of a stack that are still needed, below which it is made anew
 CAPACITY = 16  # tokens of a target that a row has room for at first
 
 
@@ -55,6 +56,7 @@ class SourceRows(RowCache):
         super().__init__(layers, heads, width, CAPACITY)
         self._memories: list[Memory] = []
         self._groups: SourceGroups | None = None
+        self._stack: SourceStack | None = None
 
     def put(self, row: int, state: State) -> None:
         """See `RowCache.put`."""
@@ -62,10 +64,11 @@ class SourceRows(RowCache):
         assert isinstance(state.cache, SourceCache)
         self._set(row, state.cache.memory)
 
-    def copy(self, row: int, target: int) -> None:
+    def copy(self, rows: Sequence[int], targets: Sequence[int]) -> None:
         """See `RowCache.copy`."""
-        super().copy(row, target)
-        self._set(target, self._memories[row])
+        super().copy(rows, targets)
+        for row, target in zip(rows, targets, strict=True):
+            self._set(target, self._memories[row])
 
     def _set(self, row: int, memory: Memory) -> None:
         if row == len(self._memories):
@@ -80,24 +83,40 @@ class SourceRows(RowCache):
         """The first rows by their sources."""
         if self._groups is None or len(self._memories) != count:
             del self._memories[count:]
-            self._groups = SourceGroups(self._memories)
+            stack = self._stack
+            live = {id(memory) for memory in self._memories}
+            if stack is None or len(live) < FULL * len(stack.places) or not live <= stack.places.keys():
+                stack = self._stack = SourceStack(list({id(memory): memory for memory in self._memories}.values()))
+            self._groups = SourceGroups(self._memories, stack)
         return self._groups
+
+
+class SourceStack:
+    """Sources side by side: keys, (layers, U, H, W, S), values, and what is added to scores behind their ends.
+
+    Of a stack some may be no longer needed.
+    """
+
+    def __init__(self, memories: Sequence[Memory]) -> None:
+        self.memories = memories  # as long as they are held, nothing else has their identity
+        self.places = {id(memory): place for place, memory in enumerate(memories)}
+        self.keys, self.values, self.unseen = _stacked(memories)
 
 
 class SourceGroups:
     """The rows of a batch by their sources, of which each is run over once, whatever the number of its rows."""
 
-    def __init__(self, memories: Sequence[Memory]) -> None:
-        slots: dict[int, list[int]] = {}
+    def __init__(self, memories: Sequence[Memory], stack: SourceStack) -> None:
+        slots: list[list[int]] = [[] for _ in stack.memories]
         for row, memory in enumerate(memories):
-            slots.setdefault(id(memory), []).append(row)
-        own = [memories[rows[0]] for rows in slots.values()]
-        most = max(map(len, slots.values()))
-        self._slots = np.array([[*rows, *rows[:1] * (most - len(rows))] for rows in slots.values()])  # (U, K)
+            slots[stack.places[id(memory)]].append(row)
+        most = max(map(len, slots))
+        self._slots = np.zeros((len(slots), most), dtype=np.int64)  # (U, K)
         self._places = np.zeros(len(memories), dtype=np.int64)
-        for number, rows in enumerate(slots.values()):
+        for number, rows in enumerate(slots):
+            self._slots[number, : len(rows)] = rows
             self._places[rows] = number * most + np.arange(len(rows))
-        self._keys, self._values, self._unseen = _stacked(own)
+        self._keys, self._values, self._unseen = stack.keys, stack.values, stack.unseen
 
     def look(self, layer: int, queries: F32) -> F32:
         """What rows take from their sources, (B, H, W) to (B, H W)."""

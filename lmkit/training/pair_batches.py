@@ -183,6 +183,19 @@ class ShuffledPairs:
         return [found[place] for place in generator.permutation(len(found))]
 
 
+@dataclass(frozen=True)
+class FullPairs:
+    """Batches of `rows` pairs, both of whose sides have `time` tokens: none takes more memory."""
+
+    rows: int
+    time: int
+
+    def batch(self, number: int) -> Batch:
+        """See `Batches`."""
+        side = np.zeros(self.time, dtype=np.int32)
+        return Pairs([side] * self.rows, [side] * self.rows, 0).batch(np.arange(self.rows))
+
+
 def _cuts(sources: I64, targets: I64, tokens: int) -> Iterator[tuple[int, int]]:
     """Where to cut pairs of these lengths so that neither side of a part, padded, has more than so many tokens."""
     begin = longest = 0

@@ -71,6 +71,37 @@ def greedy(model, most, stops=()):
     return list(completions(generator.run([request(model)])))
 
 
+class Same:
+    """A penalty that changes nothing, with which searches look at all tokens of single steps."""
+
+    growth = 1.0
+
+    def __call__(self, logs, places):
+        return logs
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1), width=st.integers(1, 5), alpha=ALPHAS, tolerance=st.sampled_from([0.0, 1e-3, 0.1]),
+    groups=st.booleans(), even=st.booleans(),
+)  # fmt: skip
+def test_what_is_looked_at_is_enough(seed, width, alpha, tolerance, groups, even):
+    rng = np.random.default_rng(seed)
+
+    def row():
+        if even:
+            return rng.integers(0, 4, 40) + 1e-9
+        return rng.random(40) ** 6 + 1e-12
+
+    exact = Table(42, 1, row)
+    model = Noisy(exact, tolerance, seed)
+    beams = {"width": width, "number": width, "alpha": alpha}
+    if groups and width % 2 == 0:
+        beams |= {"groups": 2, "diversity": 0.7}
+    with_all = found(exact, most=6, penalties=[Same()], **beams)
+    assert shown(found(model, most=6, **beams)) == shown(with_all)
+    assert shown(found(exact, most=6, **beams)) == shown(with_all)
+
+
 # Against enumeration.
 
 

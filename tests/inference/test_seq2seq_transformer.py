@@ -28,6 +28,19 @@ def stepped(given, target):
 
 
 @FORMS
+def test_attention_within_each_side(form):
+    model = tiny_transformer(form)
+    within = model.encoder_attention(SOURCES[0]).weights
+    assert within.shape == (model.settings.layers, model.settings.heads, 5, 5)
+    assert np.abs(within.sum(axis=-1) - 1).max() < 1e-6
+    before = model.decoder_attention(SOURCES[0], TARGETS[0]).weights
+    assert before.shape == (model.settings.decoder_layers, model.settings.heads, 4, 4)
+    assert np.abs(before.sum(axis=-1) - 1).max() < 1e-6
+    assert not np.triu(before, 1).any()
+    assert model.alignment(SOURCES[0], TARGETS[0]).shape[2:] == (4, 5)
+
+
+@FORMS
 def test_numpy_equals_torch_with_padding(form):
     model = tiny_transformer(form)
     network = factory.loaded(model.weights).eval()

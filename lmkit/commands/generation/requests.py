@@ -1,7 +1,7 @@
 """Requests of prompts, and the generator that runs them; failures are raised with the place that they are from."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import islice
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lmkit.generation.search_plan import SearchPlan
 
 
-TOGETHER = 64
+TOGETHER = 256
 """Sources that an encoder reads together."""
 
 
@@ -125,16 +125,15 @@ class RequestBuilder:
         nothing = np.zeros(0, dtype=np.int32)
         while failure is None:
             prompts: list[Prompt] = []
-            sources: list[I32] = []
             try:
                 for prompt in islice(waiting, TOGETHER):
-                    with _place_of(prompt):
-                        sources.append(model.source_ids(prompt.text, window=self.window))
-                    prompts.append(prompt)
+                    prompts.append(prompt)  # what is wrong with one comes after those before it
             except LmkitError as error:
                 failure = error
+            sources, wrong = self._sources(model, prompts)
+            failure = failure if wrong is None else wrong
             starts = cache(partial(_starts, model, sources))
-            for place, (prompt, source) in enumerate(zip(prompts, sources, strict=True)):
+            for place, (prompt, source) in enumerate(zip(prompts, sources, strict=False)):
                 try:
                     yield from self._of(prompt, nothing, partial(_at, starts, place), source)
                 except LmkitError as error:
@@ -144,6 +143,19 @@ class RequestBuilder:
                 break
         if failure is not None:
             yield Failed(failure)
+
+    def _sources(self, model: ConditionalModel, prompts: Sequence[Prompt]) -> "tuple[Sequence[I32], LmkitError | None]":
+        """The sources of prompts, up to the first that the model can't read, and what is wrong with that."""
+        with suppress(LmkitError):
+            return model.source_ids_many([prompt.text for prompt in prompts], window=self.window), None
+        sources: list[I32] = []
+        try:
+            for prompt in prompts:
+                with _place_of(prompt):
+                    sources.append(model.source_ids(prompt.text, window=self.window))
+        except LmkitError as error:
+            return sources, error
+        return sources, None
 
     def _of(self, prompt: Prompt, ids: I32, after: Callable[[], State], source: I32 | None = None) -> Iterator[Request]:
         """The requests of a prompt. Raises what is wrong with one of them."""

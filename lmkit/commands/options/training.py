@@ -290,8 +290,8 @@ class Training(TextInput):
         bool,
         typer.Option(
             "--find-batch",
-            help="Batch-size search: print the largest --batch that leaves a tenth of the memory free, and its bytes. "
-            "Nothing is saved.",
+            help="Batch-size search: print the largest --batch or --batch-tokens that leaves a tenth of the memory "
+            "free, and its bytes. Nothing is saved.",
         ),
         UNRECORDED,
     ] = False

@@ -12,7 +12,7 @@ from lmkit.commands.reports.perplexity import ScoreReport, numbers_of
 from lmkit.errors import CheckpointError, DataError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.records import Table
-from lmkit.protocols import EncoderDecoder, is_encoder_decoder
+from lmkit.protocols import EncoderDecoder, Tokenizer, is_encoder_decoder
 
 if TYPE_CHECKING:
     from lmkit.evaluation.perplexity import Line
@@ -90,20 +90,38 @@ def opened(run: Run, names: Sequence[str], pairs: str, scoring: ScoringOptions, 
     return PairTexts(run, names[0], model, pairs, scoring, eos=eos)
 
 
-def score(out: outputs.Output, texts: PairTexts, *, as_json: bool, bare: bool) -> None:
-    """Print the nats of each target."""
+def score(out: outputs.Output, texts: PairTexts, *, explain: bool, as_json: bool, bare: bool) -> None:
+    """Print the nats of each target, or of each of its tokens and what of the target is before it."""
     if bare:
         for _, line in texts.lines():
             out.line(repr(line.total))
         return
-    table = Table(out, ("line", "nats", "tokens", "source", "target"), as_json=as_json)
+    columns = (
+        ("line", "token", "context", "order", "nats") if explain else ("line", "nats", "tokens", "source", "target")
+    )
+    table = Table(out, columns, as_json=as_json)
     for number, (source, line) in enumerate(texts.lines(), 1):
-        table.row(
-            {
-                "line": number, "nats": line.total, "tokens": len(line.ids), "source": source,
-                "target": line.text.decode(), "signature": texts.signature,
-            }
-        )  # fmt: skip
+        record = {
+            "line": number, "nats": line.total, "tokens": len(line.ids), "source": source,
+            "target": line.text.decode(), "signature": texts.signature,
+        }  # fmt: skip
+        if not explain:
+            table.row(record)
+            continue
+        factors = _factors(texts.tokenizer, line)
+        if as_json:
+            table.row({**record, "factors": factors})
+        else:
+            table.rows({"line": number, **each, "context": " ".join(each["context"])} for each in factors)
+
+
+def _factors(tokenizer: Tokenizer, line: "Line") -> list[dict[str, Any]]:
+    """Each token of a target, those before it, and its nats, given these and the source."""
+    pieces = [tokenizer.piece(token).decode(errors="replace") for token in line.ids.tolist()]
+    return [
+        {"token": piece, "context": pieces[:place], "order": place + 1, "nats": nats}
+        for place, (piece, nats) in enumerate(zip(pieces, line.nats.tolist(), strict=True))
+    ]
 
 
 def perplexity(

@@ -27,7 +27,7 @@ NAMED = {"timing": "--attn-timing"}
 """Options that are not spelled as their parameters."""
 WITHOUT = (
     "training.tokens", "normalize", "punctuation", "by", "pack", "max_vocab", "min_count", "input_form", "loss_at",
-     "embeddings", "batch", "find_batch", "mem_limit", "training.select_by",
+    "embeddings", "batch", "training.select_by",
 )  # fmt: skip
 LENGTHS = {
     **{title: tuple(name for name in names if name not in WITHOUT) for title, names in SECTIONS.items()},

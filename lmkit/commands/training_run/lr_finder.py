@@ -64,9 +64,7 @@ def find_batch(setup: Setup) -> None:
     training = setup.training
     device = device_named(training.device)
     memory = _memory(training, device)
-    corpus = setup.texts.training
-    time = min(setup.time_steps, corpus.tokens)
-    most = -(-corpus.tokens // time)
+    time, most, name = setup.row_length, setup.most_rows, setup.batch_option
     plan = setup.plan(1)
 
     def measure(rows: int) -> int:
@@ -77,10 +75,11 @@ def find_batch(setup: Setup) -> None:
         for fit in lr_finder.largest_batch(measure, memory, most):
             setup.run.terminal.detail(f"a batch of {fit.rows:,}: {fit.bytes:,} bytes")
         assert fit is not None
-        table = Table(out, ("batch", "bytes", "memory"), as_json=training.json)
-        table.row({"batch": fit.rows, "bytes": fit.bytes, "memory": memory})
+        size = fit.rows if name == "batch" else fit.rows * time
+        table = Table(out, (name, "bytes", "memory"), as_json=training.json)
+        table.row({name: size, "bytes": fit.bytes, "memory": memory})
     if fit.rows == most:
-        setup.run.terminal.notice(f"a batch of {most:,} holds the whole text")
+        setup.run.terminal.notice(f"a batch of {size:,} holds the whole text")
 
 
 def _memory(training: Training, device: Any) -> int:

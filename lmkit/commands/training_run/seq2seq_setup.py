@@ -23,6 +23,7 @@ class Seq2SeqSetup(Setup):
     """The parts of a run; `make` takes the sizes of both vocabularies, and `time_steps` are the tokens of a batch."""
 
     kinds: ClassVar[tuple[str, ...]] = KINDS
+    batch_option: ClassVar[str] = "batch_tokens"
 
     pairs: PairOptions
 
@@ -63,6 +64,22 @@ class Seq2SeqSetup(Setup):
         from lmkit.training.pair_batches import ShuffledPairs
 
         return ShuffledPairs(self.texts.training, self.time_steps, self.training.seed)
+
+    @property
+    def row_length(self) -> int:
+        """See `Setup.row_length`: of the longer side of the longest pair."""
+        return max(int(sizes.max()) for sizes in self.texts.training.lengths())
+
+    @property
+    def most_rows(self) -> int:
+        """See `Setup.most_rows`."""
+        return len(self.texts.training)
+
+    def full_batches(self, full: Any) -> "Batches":
+        """See `Setup.full_batches`."""
+        from lmkit.training.pair_batches import FullPairs
+
+        return FullPairs(full.rows, full.time)
 
     def objective(self) -> Any:
         """See `Setup.objective`."""

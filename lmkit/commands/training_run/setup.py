@@ -208,6 +208,19 @@ class Setup:
             training.plot if first else None, speaks=first,
         )  # fmt: skip
 
+    batch_option: ClassVar[str] = "batch"
+    """What the size of a batch is called: `batch`, in rows, or `batch_tokens`, those of rows."""
+
+    @property
+    def row_length(self) -> int:
+        """Tokens of the longest row of a batch."""
+        return int(min(self.time_steps, self.texts.training.tokens))
+
+    @property
+    def most_rows(self) -> int:
+        """How many rows all that is learned from has."""
+        return -(-int(self.texts.training.tokens) // self.row_length)
+
     def full_batches(self, full: Any) -> "Batches":
         """Batches that take the most memory, given `FullRows`."""
         batches: Batches = full

@@ -56,6 +56,13 @@ def test_a_translator_is_learned_and_used(train, lmkit, write, work):
     scores = [float(line) for line in lmkit("score", "-b", "-m", "mt.lm", "--pairs", "pairs.tsv").text.split()]
     total = json.loads(lmkit("ppl", "-m", "mt.lm", "--pairs", "pairs.tsv", "--json").text)
     assert sum(scores) == pytest.approx(total["nats"])
+    explained = lmkit("score", "-m", "mt.lm", "--pairs", "pairs.tsv", "--explain", "--json").text.splitlines()
+    factors = json.loads(explained[0])["factors"]
+    assert [one["token"] for one in factors] == ["the", "cat", "eats", "</s>"]
+    assert factors[2]["context"] == ["the", "cat"]
+    assert sum(one["nats"] for one in factors) == pytest.approx(scores[0])
+    surprisal = lmkit("score", "-m", "mt.lm", "--pairs", "pairs.tsv", "--surprisal", "--json").text.splitlines()
+    assert sum(one["nats"] for one in json.loads(surprisal[0])["surprisal"]) == pytest.approx(-scores[0])
     assert total["tokens"] == 4 * 12 + 3
     assert record["nats"] == pytest.approx(scores[10], abs=1e-4)
     model = api.load(work / "mt.lm")
@@ -206,3 +213,12 @@ def test_copies_need_attention(attention, least, most, lmkit, write):
     rows = [model.alignment(text, text)[0, 0, :-1].argmax(axis=1) for text in held_out[:40]]
     right = [row == place for own in rows for place, row in enumerate(own.tolist())]
     assert sum(right) / len(right) >= 0.95
+
+
+def test_the_largest_batch_is_searched(train, lmkit):
+    train()
+    done = lmkit("train", "seq2seq", *SMALL, "pairs.tsv", "--find-batch", "--mem-limit", "1G", "--json")
+    assert done.status == 0, done.stderr
+    found = json.loads(done.text)
+    assert found["batch_tokens"] == 12 * 5
+    assert "holds the whole text" in done.stderr
