@@ -1064,7 +1064,7 @@ _lmkit() {
             esac
             ;;
         'finetune classify')
-            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --dim --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1081,6 +1081,7 @@ _lmkit() {
                 --normalize) value='FILES' ;;
                 --l2) value=' ' ;;
                 --folds) value=' ' ;;
+                --dim) value=' ' ;;
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
@@ -1103,7 +1104,7 @@ _lmkit() {
             esac
             ;;
         'finetune regress')
-            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --dim --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1119,6 +1120,7 @@ _lmkit() {
                 --normalize) value='FILES' ;;
                 --l2) value=' ' ;;
                 --folds) value=' ' ;;
+                --dim) value=' ' ;;
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;

@@ -317,11 +317,7 @@ def value(option, number, name):
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name == "train seq2seq":
         fixed |= {"--arch": "transformer", "--attention": "concat", "--attn-timing": "prev", "--preset": "marian"}
-<<<<<<< HEAD
         fixed |= {"--objective": "noise", "--mean-length": "7"}
-=======
-        fixed |= {"--objective": "spans", "--mean-length": "7"}
->>>>>>> s30/s2s
     if name.startswith("data"):
         fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test", "--mean-length": "7"}
         fixed.pop("--language")

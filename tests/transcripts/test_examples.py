@@ -104,3 +104,14 @@ def test_a_language_model_describes_digits(work):
     assert float(trained["captions right"]) > float(shifted["captions right"]) + 0.2
     assert untrained["vision transformer"] == "untrained"
     assert b"trained-em" in (work / "out" / "captions.html").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_metric_for_each_set_of_layers(work):
+    """Row H4."""
+    made("layers", work, "SETS=head layers=1-2", "STEPS=5", "EPOCHS=1", "ITEMS=30")
+    found = {row["trained"]: row for row in rows(work / "out" / "table.tsv")}
+    assert list(found) == ["bag", "head", "layers-1-2"]
+    assert found["head"]["parameters"] == str(2 * 96 + 2)
+    assert all(float(row["low"]) <= float(row["accuracy"]) <= float(row["high"]) for row in found.values())
+    assert (work / "out" / "figure.svg").read_text().startswith("<svg")

@@ -18,12 +18,7 @@ if TYPE_CHECKING:
     from lmkit.data.sequences import TextFormat
     from lmkit.data.source_format import SourceFormat
     from lmkit.protocols import I32
-<<<<<<< HEAD
     from lmkit.training.pair_batches import PairCollection, Pairs
-=======
-    from lmkit.training.denoising_batches import CorruptedTexts
-    from lmkit.training.pair_batches import Pairs
->>>>>>> s30/s2s
 
 BLOCK = 1 << 14  # lines that are encoded together
 
@@ -38,11 +33,7 @@ class PairTexts(NamedTuple):
     source_tokenizer: Any
     form: "TextFormat"
     source_form: "SourceFormat"
-<<<<<<< HEAD
     training: "PairCollection"
-=======
-    training: "Pairs | CorruptedTexts"
->>>>>>> s30/s2s
     validation: "Pairs | None"
     references: list[tuple[str, str]]
     record: list[dict[str, Any]]
