@@ -1,10 +1,10 @@
 """Products of stored matrices in compiled code, by several threads, of which none is waited for. Knows no model.
 
 Rows are shared in strips. A job is posted as a sequence number and how many strips are left, in one integer, which
-threads count down; the one that does so has a strip. The thread that asks takes strips too, and those which another thread
-has taken but not finished, being interrupted, it works out once more: so a busy machine costs little. Helpers put what
-they find into memory of their own, and what comes late is never looked at. Each row is summed in one order,
-so that bits do not depend on who worked it out.
+threads count down; the one that does so has a strip. The thread that asks takes strips too, and those which another
+thread has taken but not finished, being interrupted, it works out once more: so a busy machine costs little. Helpers
+put what they find into memory of their own, and what comes late is never looked at. Each row is summed in one order,
+so that bits do not depend on which thread worked it out.
 
 Shapes: M rows, I columns.
 """
