@@ -127,6 +127,48 @@ def floats_at(typing, address):
 
 
 @intrinsic
+def multiply(typing, x, y):
+    """X * y."""
+    return lanes_type(lanes_type, lanes_type), lambda _context, builder, _signature, arguments: builder.fmul(*arguments)
+
+
+@intrinsic
+def divide(typing, x, y):
+    """X / y."""
+    return lanes_type(lanes_type, lanes_type), lambda _context, builder, _signature, arguments: builder.fdiv(*arguments)
+
+
+@intrinsic
+def spread(typing, number):
+    """One number in all lanes."""
+    return lanes_type(types.float32), lambda _context, builder, _signature, arguments: _spread(builder, arguments[0])
+
+
+def _constant(value) -> Any:
+    return ir.Constant(_LANES, [value] * LANES)
+
+
+@intrinsic
+def exp(typing, x):
+    """Exp x to 2e-7, of x from -87 to 87: 2^n exp r with a polynomial for r in (-ln 2 / 2, ln 2 / 2)."""
+
+    def code(_context, builder, _signature, arguments):
+        x = _call(builder, "llvm.minnum.v8f32", _LANES, arguments[0], _constant(87.0))
+        x = _call(builder, "llvm.maxnum.v8f32", _LANES, x, _constant(-87.0))
+        n = _call(builder, "llvm.nearbyint.v8f32", _LANES, builder.fmul(x, _constant(1.4426950408889634)))
+        rest = _added(builder, n, _constant(-0.693359375), x)
+        rest = _added(builder, n, _constant(2.12194440e-4), rest)
+        value = _constant(1.0 / 5040)
+        for factorial in (720, 120, 24, 6, 2, 1, 1):
+            value = _added(builder, value, rest, _constant(1.0 / factorial))
+        bits = builder.add(builder.fptosi(n, _WHOLES), ir.Constant(_WHOLES, [127] * LANES))
+        power = builder.bitcast(builder.shl(bits, ir.Constant(_WHOLES, [23] * LANES)), _LANES)
+        return builder.fmul(value, power)
+
+    return lanes_type(lanes_type), code
+
+
+@intrinsic
 def spread_at(typing, address):
     """A float32 in all lanes."""
 

@@ -115,12 +115,13 @@ class _Helpers:
 
 
 @cache
-def _helpers() -> _Helpers:
+def helpers() -> _Helpers:
+    """Those of this process."""
     return _Helpers()
 
 
 def _settle() -> None:
-    _helpers().settle()
+    helpers().settle()
 
 
 class StoredProduct:
@@ -138,11 +139,11 @@ class StoredProduct:
 
     def dot(self, x: F32, out: F32) -> None:
         """W x, (I,) to (M,), with the same bits whatever the number of threads."""
-        helpers = _helpers()
-        with helpers.lock:
-            count = helpers.ready(self.rows, self.columns)
+        pool = helpers()
+        with pool.lock:
+            count = pool.ready(self.rows, self.columns)
             self._code.product(
-                helpers.control, helpers.done, helpers.staging, helpers.inputs, count, self._kind, self._place,
+                pool.control, pool.done, pool.staging, pool.inputs, count, self._kind, self._place,
                 self._row, self.columns, self.rows, x, out.ctypes.data,
             )  # fmt: skip
 

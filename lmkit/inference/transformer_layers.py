@@ -17,6 +17,7 @@ from lmkit.architectures.neural_model import LoadedModel
 from lmkit.architectures.transformer import TransformerConfig
 from lmkit.architectures.weight_formats import StoredMatrix
 from lmkit.inference import decoding_products, functional, thread_pool
+from lmkit.inference.compiled_step import CompiledStep, fits
 from lmkit.inference.kv_cache import CAPACITY, Cache, RowCache
 from lmkit.inference.linear import LMHead, linear_map
 from lmkit.inference.stored_products import served
@@ -139,6 +140,7 @@ class Decoder:
         self._scale = np.array(1 / math.sqrt(settings.head_width), dtype=np.float32)
         self._learned: F32 | None = tensors.get("embed_positions.weight")
         self._tables: tuple[F32, ...] = ()
+        self._compiled = CompiledStep(settings, tensors, float(self._scale)) if fits(settings, tensors) else None
         head = embeddings if settings.tied else tensors["lm_head.weight"]
         self.head = LMHead(head, None, weights.tokenizer.size)
 
@@ -184,6 +186,14 @@ class Decoder:
         for block in self._blocks:
             x = block(x, turns, attend)
         return x if self._last is None else self._last(x)
+
+    def _begun(self, token: int, place: int) -> tuple[F32, int, F32]:
+        """What `CompiledStep` begins with: the token's vector, its place, and the angles' cosines and sines."""
+        x: F32 = self._embedded(token)
+        tables = self._table(place + 1)
+        if len(tables) == 2:
+            return x, place, np.stack((tables[0][place, 0, 0], tables[1][place, 0, 1]))
+        return x + tables[0][place] if tables else x, place, np.zeros((0, 0), dtype=np.float32)
 
     def whole(self, ids: I32) -> F32:
         """What the head multiplies at every token of windows of their own, (B, T) to (B, T, D)."""
@@ -240,6 +250,9 @@ class Decoder:
             return (functional.softmax(scores) @ all_values[layer]).reshape(-1)
 
         with np.errstate(all="ignore"):
+            if len(ids) == 1 and vectors is None and self._compiled is not None:
+                x = self._compiled(*self._begun(int(ids[0]), begin), cache)
+                return (x if self._last is None else self._last(x))[None]
             if len(ids) == 1 and vectors is None:
                 return self._run(int(ids[0]), begin, end, attend_once)[None]
             return self._run(ids, slice(begin, end), end, attend, vectors)

@@ -51,16 +51,28 @@ def test_products_are_those_of_the_dequantised_matrix(name: str) -> None:
     assert linear(inputs[:2])[0].tobytes() in bits
 
 
-@pytest.mark.parametrize("name", ["bf16", "q8_0", "q4_0"])
-def test_a_model_answers_as_with_the_dequantised_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("bf16", {}),
+        ("q8_0", {"bias": "qkv"}),
+        ("q4_0", {"query_key_norm": True}),
+        ("bf16", {"activation": "gelu", "normalisation": "layernorm", "bias": "all", "positions": "learned"}),
+        ("bf16", {"norm": "post"}),
+    ],
+)
+def test_a_model_answers_as_with_the_dequantised_weights(
+    name: str, more: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     shape = {"layers": 2, "width": 64, "heads": 4, "kv_heads": 2, "head_width": 16, "hidden": 96, "context": 16}
-    own = random_weights("transformer", ByteTokenizer(), by="stream", **shape)
+    own = random_weights("transformer", ByteTokenizer(), by="stream", **shape, **more)
     weights = replace(own, tensors=weight_formats.in_precision(own.tensors, name), precision=name)
     expanded = TransformerModel(replace(weights, tensors=dict(weights.tensors)))
     monkeypatch.setattr(stored_products, "LEAST", 0)
     monkeypatch.setattr("lmkit.inference.weight_folding.SMALL", 0)
     model = TransformerModel(weights)
     assert model.signature["precision"] == name
+    assert (model._decoder._compiled is not None) == (more.get("norm") != "post")
     ids = np.random.default_rng(3).integers(3, 50, 40).astype(np.int32)
     ends = np.array([40])
     np.testing.assert_allclose(model.score_many(ids, ends), expanded.score_many(ids, ends), atol=1e-5)
