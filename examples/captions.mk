@@ -5,23 +5,23 @@
 # probe of the visual tokens knows alone; with pictures in the wrong order (`shifted`) it is what guessing gives. An
 # untrained vision transformer does nearly as well: digits are easy, so captions alone do not show that it learned to see.
 
-LMKIT ?= lmkit
-PYTHON ?= python3
+.DEFAULT_GOAL := table
+UNIT := captions
 OUT ?= build/captions
-STEPS ?= full
+FIGURES = $(OUT)/figure.svg $(OUT)/confusion.svg
+include $(dir $(lastword $(MAKEFILE_LIST)))unit.mk
 EPOCHS := $(if $(filter small,$(STEPS)),2,15)
 READING := $(if $(filter small,$(STEPS)),60,400)
 FITTING := $(if $(filter small,$(STEPS)),4,20)
 QUESTION := what is in the picture ?
 EYES := trained untrained
 
-.DELETE_ON_ERROR:
 .PHONY: table
 table: $(OUT)/table.tsv $(OUT)/captions.html
 	@column -t -s "$$(printf '\t')" $< 2> /dev/null || cat $<
 
 $(OUT)/train.npz $(OUT)/valid.npz $(OUT)/test.npz $(OUT)/test.jsonl $(OUT)/shifted.jsonl $(OUT)/text.txt &:
-	@$(PYTHON) $(dir $(lastword $(MAKEFILE_LIST)))captions-data.py $(OUT)
+	@$(PYTHON) $(EXAMPLES)captions-data.py $(OUT)
 
 # The two models, each trained alone, and a vision transformer with its first weights.
 $(OUT)/trained.lm: $(OUT)/train.npz $(OUT)/valid.npz
@@ -61,3 +61,12 @@ $(OUT)/captions.html: $(OUT)/table.tsv $(OUT)/confusion.svg
 	@for eyes in $(EYES); do $(LMKIT) eval em --json --gold $(OUT)/test.jsonl --gold-field caption --field text \
 	  $(OUT)/$$eyes.jsonl > $(OUT)/$$eyes-em.jsonl; done
 	@$(LMKIT) report $(EYES:%=$(OUT)/%-em.jsonl) $(EYES:%=$(OUT)/%-captioner.jsonl) -o $@
+
+$(OUT)/figure.svg: $(OUT)/table.tsv
+	@awk -F '\t' 'NR > 1 { print ($$2 == "shifted" ? $$2 : $$1) "\tcaptions right\t" $$3; if ($$4) print $$1 "\tlinear probe\t" $$4 }' $< \
+	  | awk -F '\t' -v title='digits described, of 500' -f $(EXAMPLES)bars.awk > $@
+
+# The exercise: a caption that is wrong; its `id` in the test.
+check: $(OUT)/trained.jsonl
+	@$(PYTHON) -c 'import json, sys; wrong = {str(one["id"]) for one in map(json.loads, open(sys.argv[1])) if one["text"] != one["caption"]}; \
+	  fine = sys.argv[2] in wrong; print("right" if fine else "that one is right, or is not there"); sys.exit(not fine)' $< '$(ID)'
