@@ -1,19 +1,20 @@
 """The linear tagger as a model: hashed features of words, and a linear-chain conditional random field over labels.
 
 Such models are the baseline of neural taggers; the loss is convex. Lafferty et al. (2001).
-N words, D features, K labels.
+N words, V kinds of words, D features, K labels.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from lmkit.checkpoint import Checkpoint
 from lmkit.errors import CheckpointError
 from lmkit.label_chain import LabelChain
-from lmkit.linear_models.word_features import features
+from lmkit.linear_models.word_features import FeatureGroup, feature_groups
 from lmkit.protocols import F32, F64, I64, U32
 
 KIND = "linear-tagger"
@@ -53,7 +54,7 @@ class LinearTagger:
     def _labels(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         if not any(sentences):
             return [[] for _ in sentences]
-        emissions: F64 = FeatureRows.of(features(sentences), self.keys).dot(self.weights).astype(np.float64)
+        emissions: F64 = FeatureRows.of(feature_groups(sentences), self.keys).dot(self.weights).astype(np.float64)
         bounds = np.cumsum([len(sentence) for sentence in sentences])[:-1]
         return [[self.labels[label] for label in self.chain.best(own).tolist()] for own in np.split(emissions, bounds)]
 
@@ -82,39 +83,69 @@ class LinearTagger:
         return cls(tuple(labels), keys, weights, LabelChain(**chain), checkpoint.digest)
 
 
-@dataclass(frozen=True)
-class FeatureRows:
-    """Words by the places of their F features among D known ones, (N, F); D: a feature that is not known.
-
-    Products are sums over the features of a word, and over the words of a feature.
-    """
+class KnownGroup(NamedTuple):
+    """A group of features by their places, (V, F'), D for one that is not known, and the kinds of words, (N,)."""
 
     places: I64
+    kinds: I64
+
+
+@dataclass(frozen=True)
+class FeatureRows:
+    """Words by the places of their features among D known ones.
+
+    Products are sums over the features of a word, and over the words of a feature, and what words of one kind share is
+    summed once.
+    """
+
+    groups: Sequence[KnownGroup]
     width: int
     """D."""
 
     @classmethod
-    def of(cls, found: U32, keys: U32) -> "FeatureRows":
-        """The features of words, (N, F), by their place among the keys, (D,), which are sorted."""
-        places = np.searchsorted(keys, found)
-        if len(keys):
-            places[keys[np.minimum(places, len(keys) - 1)] != found] = len(keys)
-        return cls(places, len(keys))
+    def of(cls, found: Sequence[FeatureGroup], keys: U32) -> "FeatureRows":
+        """The features of words by their place among the keys, (D,), which are sorted."""
+        groups = []
+        for group in found:
+            places = np.searchsorted(keys, group.keys)
+            if len(keys):
+                places[keys[np.minimum(places, len(keys) - 1)] != group.keys] = len(keys)
+            groups.append(KnownGroup(places, group.kinds))
+        return cls(groups, len(keys))
 
     def dot(self, weights: F32) -> F32:
         """The numbers of each word, (N, K), of weights (D, K)."""
         padded = np.concatenate((weights, np.zeros((1, weights.shape[1]), dtype=weights.dtype)))
-        sums = np.zeros((len(self.places), weights.shape[1]), dtype=weights.dtype)
-        for begin in range(0, len(sums), BLOCK):
-            own = sums[begin : begin + BLOCK]
-            for column in self.places[begin : begin + BLOCK].T:
+        sums = np.zeros((len(self.groups[0].kinds), weights.shape[1]), dtype=weights.dtype)
+        for group in self.groups:
+            own = np.zeros((len(group.places), weights.shape[1]), dtype=weights.dtype)
+            for column in group.places.T:
                 own += padded.take(column, axis=0)
+            for begin in range(0, len(sums), BLOCK):
+                sums[begin : begin + BLOCK] += own.take(group.kinds[begin : begin + BLOCK], axis=0)
         return sums
+
+    @cached_property
+    def _kinds(self) -> I64:
+        """The kind of each word in each group, those of one group behind another, (groups N,)."""
+        begins = np.cumsum([0, *(len(group.places) for group in self.groups)])
+        return np.concatenate([group.kinds + begin for group, begin in zip(self.groups, begins[:-1], strict=True)])
+
+    @cached_property
+    def _flat(self) -> I64:
+        """The place of each feature of each kind, (Z,)."""
+        return np.concatenate([group.places.ravel() for group in self.groups])
+
+    @cached_property
+    def _times(self) -> I64:
+        """How many features each kind has."""
+        return np.concatenate([np.full(len(group.places), group.places.shape[1]) for group in self.groups])
 
     def transposed_dot(self, vectors: F64) -> F64:
         """The numbers of each feature, (D, K), of vectors of words, (N, K)."""
-        flat, times = self.places.ravel(), self.places.shape[1]
         sums = np.empty((self.width, vectors.shape[1]))
         for label, vector in enumerate(vectors.T):
-            sums[:, label] = np.bincount(flat, np.repeat(vector, times), minlength=self.width + 1)[: self.width]
+            shared = np.bincount(self._kinds, np.tile(vector, len(self.groups)), minlength=len(self._times))
+            own = np.bincount(self._flat, np.repeat(shared, self._times), minlength=self.width + 1)
+            sums[:, label] = own[: self.width]
         return sums

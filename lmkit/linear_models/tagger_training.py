@@ -12,7 +12,7 @@ import numpy as np
 from lmkit import lbfgs
 from lmkit.label_chain import LabelChain, Packing, expectations
 from lmkit.linear_models.linear_tagger import FeatureRows, LinearTagger
-from lmkit.linear_models.word_features import features
+from lmkit.linear_models.word_features import feature_groups
 from lmkit.protocols import F64, I64
 
 L2 = 0.1
@@ -31,9 +31,11 @@ def train(
     """
     kept = [number for number, own in enumerate(labels) if len(own)]
     lengths = np.array([len(labels[number]) for number in kept], dtype=np.int64)
-    found = features([sentences[number] for number in kept])
-    keys, counts = np.unique(found, return_counts=True)
-    keys = keys[counts >= minimum]
+    found = feature_groups([sentences[number] for number in kept])
+    keys, places = np.unique(np.concatenate([group.keys.ravel() for group in found]), return_inverse=True)
+    words = [np.bincount(group.kinds, minlength=len(group.keys)) for group in found]
+    counts = [np.repeat(own, group.keys.shape[1]) for own, group in zip(words, found, strict=True)]
+    keys = keys[np.bincount(places, np.concatenate(counts)) >= minimum]
     x = FeatureRows.of(found, keys)
     problem = _Problem(x, np.concatenate([labels[number] for number in kept]), lengths, len(names), l2, done)
     minima = lbfgs.minimise(problem, np.zeros((1, problem.size)), iterations=ITERATIONS, decrease=DECREASE)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +24,20 @@ _EDGE = "\n"
 """What is beyond the ends of a sentence, as a word."""
 
 
+class FeatureGroup(NamedTuple):
+    """Features that words of one kind share: the keys of each kind, (V, F'), and the kind of each word, (N,)."""
+
+    keys: U32
+    kinds: I64
+
+
 def features(sentences: Sequence[Sequence[str]]) -> U32:
     """The keys of the features of each word, (N, F), sentences one behind another."""
+    return np.concatenate([group.keys[group.kinds] for group in feature_groups(sentences)], axis=1)
+
+
+def feature_groups(sentences: Sequence[Sequence[str]]) -> list[FeatureGroup]:
+    """The same by what they depend on: the word, each of its neighbours, and the shapes around it."""
     known: dict[str, int] = {_EDGE: 0}
     numbers: list[int] = []
     for sentence in sentences:  # with edges around each, so that neighbours are two places away at most
@@ -34,16 +47,20 @@ def features(sentences: Sequence[Sequence[str]]) -> U32:
     table = np.array([_word(word) for word in known], dtype=np.uint64)
     flat = np.array(numbers, dtype=np.int64)
     places = _places([len(sentence) for sentence in sentences])
-    columns = [table[flat[places]]]
+    groups = [_group(table, flat[places])]
     shapes = table[:, _NAMES.index("shape")]
     for offset in range(-NEIGHBOURS, NEIGHBOURS + 1):
         if offset:
             chosen = [_NAMES.index(name) for name in (_NEAR if abs(offset) == 1 else _FAR)]
-            columns.append(_mixed(table[flat[places + offset]][:, chosen] + np.uint64(offset + NEIGHBOURS + 1)))
+            mixed = _mixed(table[:, chosen] + np.uint64(offset + NEIGHBOURS + 1))
+            groups.append(_group(mixed, flat[places + offset]))
     around = shapes[flat[places - 1]] * np.uint64(3) + shapes[flat[places]] * np.uint64(5) + shapes[flat[places + 1]]
-    columns.append(_mixed(around[:, None]))
-    keys: U32 = (np.concatenate(columns, axis=1) >> np.uint64(32)).astype(np.uint32)
-    return keys
+    around, kinds = np.unique(around, return_inverse=True)
+    return [*groups, _group(_mixed(around[:, None]), kinds)]
+
+
+def _group(table: U64, kinds: I64) -> FeatureGroup:
+    return FeatureGroup((table >> np.uint64(32)).astype(np.uint32), kinds)
 
 
 def _places(lengths: Sequence[int]) -> I64:

@@ -11,7 +11,9 @@ from tiny_encoders import tiny_encoder
 from lmkit.architectures.adapters import Adapter, AdapterWeights
 from lmkit.architectures.fine_tuned import FineTunedWeights, body_of, item_format, with_tensors
 from lmkit.architectures.heads import TaskHead
+from lmkit.architectures.huggingface.export import write
 from lmkit.inference.fine_tuned import model_of
+from lmkit.io.folders import write_folder
 from lmkit.label_chain import Packing, expectations
 from lmkit.nn import factory
 from lmkit.nn.encoder_model import TorchEncoder
@@ -102,6 +104,30 @@ def test_numpy_gives_the_same_numbers_and_padding_none(shape, pooling):
     assert alone == pytest.approx(together, rel=1e-5, abs=1e-5)
     model = model_of(FineTunedWeights(made, head, head_tensors(network)))
     assert model.predicted_values(several) == pytest.approx(together, rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("shape", ["gpt2", "llama"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_state_at_the_end_is_that_of_transformers_with_padding_on_either_side(shape, side, work):
+    """Row H1: start, first, delimiter, second, extract."""
+    import transformers
+
+    made = body(shape)
+    write_folder("folder", write(made))
+    theirs = transformers.AutoModel.from_pretrained("folder").eval()
+    network, items = network_of(made, head_of(made, "last", sides=2)), items_of(made, PAIRS)
+    most = max(len(one.ids) for one in items.sequences)
+    ids, mask = (torch.zeros((len(PAIRS), most), dtype=torch.long) for _ in range(2))
+    for row, one in enumerate(items.sequences):
+        place = slice(most - len(one.ids), most) if side == "left" else slice(0, len(one.ids))
+        ids[row, place], mask[row, place] = torch.from_numpy(one.ids.astype(np.int64)), 1
+    last = most - 1 - mask.flip(1).argmax(dim=1)
+    with torch.no_grad():
+        places = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        hidden = theirs(input_ids=ids, attention_mask=mask, position_ids=places).last_hidden_state
+        expected = HEAD_SCALE * network.head(hidden[torch.arange(len(PAIRS)), last])
+        found = network.outputs(tensors(items, range(len(PAIRS))))
+    assert found.numpy() == pytest.approx(expected.numpy(), abs=1e-5)
 
 
 def step(network, items, decay=0.1):

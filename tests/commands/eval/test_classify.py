@@ -278,3 +278,13 @@ def test_calibration_of_scores(judged, lmkit):
     assert [one["items"] for one in record["reliability"]] == [3]
     done = lmkit("eval", "classify", "--calibration", stdin=records(PREDICTED, gold=GOLD))
     assert (done.status, "<stdin>:1: no `scores` of probabilities" in done.stderr) == (3, True)
+
+
+def test_reliability_and_confusion_are_drawn(lmkit):
+    rows = [{"label": "a", "gold": gold, "scores": {"a": 0.8, "b": 0.2}} for gold in "aab"]
+    stdin = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    for options, title in (((), "gold"), (("--calibration",), "confidence")):
+        done = lmkit("eval", "classify", *options, "--plot", "figure.svg", stdin=stdin)
+        assert done.status == 0, done.stderr
+        with open("figure.svg", encoding="utf-8") as file:
+            assert title in file.read().lower()

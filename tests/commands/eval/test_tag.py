@@ -53,6 +53,19 @@ def test_tables_numbers_and_a_second_system(judged, write):
     assert (row["metric"], float(row["difference"])) == ("f1", pytest.approx(-1 / 3, abs=1e-5))
 
 
+def test_sentences_right_in_one_system_alone_are_tested_exactly(judged, write):
+    from scipy.stats import binomtest
+
+    gold = "\n".join(["Ana B-PER\n"] * 9)
+    ours, theirs = (
+        "\n".join(f"Ana {'B-PER' if own == '1' else 'O'}\n" for own in row) for row in ("111111101", "000011101")
+    )
+    other = write("other.conll", theirs.encode())
+    found = judged(ours, "--against", other, "--json", gold=gold).records[0]["sign_test"]
+    assert found == {"only_first": 4, "only_second": 0, "p": pytest.approx(binomtest(4, 4).pvalue)}
+    assert "sign_test" not in judged(ours, "--json", gold=gold).records[0]
+
+
 @pytest.mark.parametrize(
     ("guess", "message"),
     [
