@@ -104,8 +104,8 @@ def padded(sequences):
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
-def theirs(folder, file, kind, steps, _precision):
-    """transformers with peft, whose loss trl's SFTTrainer takes; for pairs trl's DPOTrainer itself."""
+def theirs(folder, file, kind, steps, precision):
+    """peft with transformers' loss or, as `precision` says, that of trl's SFTTrainer; for pairs its DPOTrainer's."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -119,6 +119,8 @@ def theirs(folder, file, kind, steps, _precision):
     loss = lambda: model(**batch).loss  # noqa: E731
     if kind == "dpo":
         loss = dpo_loss(model, batch)
+    elif precision == "trl":
+        loss = sft_loss(model, batch)
     optimizer = torch.optim.AdamW([tensor for tensor in model.parameters() if tensor.requires_grad], lr=2e-4)
 
     def step():
@@ -131,24 +133,36 @@ def theirs(folder, file, kind, steps, _precision):
     measured(step, steps, sum(len(one.ids) - 1 for one in sides))
 
 
+def sft_loss(model, batch):
+    """The loss of trl's SFTTrainer, whose head is fused with the cross-entropy."""
+    trainer = trainer_of("SFT", model, ("input_ids", "labels"))
+    return lambda: trainer.compute_loss(model, dict(batch))
+
+
 def dpo_loss(model, batch):
     """The loss of trl's DPOTrainer on a batch of chosen and then rejected sequences."""
+    trainer = trainer_of("DPO", model, ("prompt_ids", "chosen_ids", "rejected_ids"), beta=0.1)
+    completion = (batch["labels"] != -100).long()
+    inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], "completion_mask": completion}
+    return lambda: trainer.compute_loss(model, dict(inputs))
+
+
+def trainer_of(kind, model, columns, **settings):
+    """A trainer of trl for a model; its data set is of one row that nothing reads."""
     import datasets.arrow_dataset
+    import trl
     from datasets import Dataset
     from transformers import AutoTokenizer
-    from trl import DPOConfig, DPOTrainer
 
+    made, config = getattr(trl, f"{kind}Trainer"), getattr(trl, f"{kind}Config")
     datasets.arrow_dataset.generate_fingerprint = lambda _dataset: "0" * 16
-    DPOTrainer._prepare_dataset = lambda _self, dataset, *_args, **_more: dataset
-    rows = Dataset.from_list([{"prompt_ids": [1], "chosen_ids": [1], "rejected_ids": [1]}])
+    made._prepare_dataset = lambda _self, dataset, *_args, **_more: dataset
+    rows = Dataset.from_list([{name: [1] for name in columns}])
     tokenizer = AutoTokenizer.from_pretrained(model.name_or_path)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     quiet = {"report_to": [], "use_cpu": True, "bf16": False, "save_strategy": "no", "gradient_checkpointing": False}
-    config = DPOConfig(output_dir=os.devnull, beta=0.1, max_steps=1, **quiet)
-    trainer = DPOTrainer(model, args=config, train_dataset=rows, processing_class=tokenizer)
-    completion = (batch["labels"] != -100).long()
-    inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], "completion_mask": completion}
-    return lambda: trainer.compute_loss(model, inputs)
+    args = config(output_dir=os.devnull, max_steps=1, **quiet, **settings)
+    return made(model, args=args, train_dataset=rows, processing_class=tokenizer)
 
 
 def main():
@@ -158,16 +172,16 @@ def main():
     parser.add_argument("file")
     parser.add_argument("--peers", help="folder of packages with peft and trl, for PYTHONPATH")
     parser.add_argument("--steps", type=int, default=2)
-    parser.add_argument("--only", help="one contestant: lmkit, lmkit-bf16 or peers")
+    parser.add_argument("--only", help="one contestant: lmkit, lmkit-bf16, peers or trl")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    runs = {"lmkit": (ours, "fp32"), "lmkit-bf16": (ours, "bf16"), "peers": (theirs, "fp32")}
+    runs = {"lmkit": (ours, "fp32"), "lmkit-bf16": (ours, "bf16"), "peers": (theirs, "fp32"), "trl": (theirs, "trl")}
     if given.inside:
         run, precision = runs[given.inside]
         run(given.folder, given.file, given.kind, given.steps, precision)
         return
     for name in [given.only] if given.only else runs:
-        if name == "peers" and not given.peers:
+        if runs[name][0] is theirs and (not given.peers or (given.kind, name) == ("dpo", "trl")):
             continue
         command = [sys.executable, __file__, given.kind, given.folder, given.file]
         command += ["--steps", str(given.steps), "--inside", name]

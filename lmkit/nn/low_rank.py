@@ -86,14 +86,13 @@ class _Added(torch.autograd.Function):
         parts, kind = len(ctx.bounds), narrow.dtype
         rows = gradient.reshape(-1, gradient.shape[-1]).to(kind)
         inner = narrow.chunk(parts, dim=1)
-        of_b, of_narrow = [], []
+        of_b, of_narrow = list[Tensor](), list[Tensor]()
         for (begin, end), own, b in zip(ctx.bounds, inner, matrices[parts:], strict=True):
             of_b.append((rows[:, begin:end].t() @ own).to(b.dtype))
             of_narrow.append(rows[:, begin:end] @ b.to(kind))
         changes = torch.cat(of_narrow, dim=1).mul_(ctx.scale)
         of_a = changes.t() @ x.flatten(0, -2).to(kind)
-        of_x = None
+        of_x: Tensor | None = None
         if ctx.needs_input_grad[1]:
             of_x = (changes @ torch.cat(matrices[:parts]).to(kind)).view(x.shape).to(x.dtype)
-        of_a = of_a.to(matrices[0].dtype).chunk(parts)
-        return gradient, of_x, None, None, *of_a, *of_b
+        return gradient, of_x, None, None, *of_a.to(matrices[0].dtype).chunk(parts), *of_b

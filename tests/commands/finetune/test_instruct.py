@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from lmkit import checkpoint
@@ -146,3 +147,46 @@ def test_truncation_says_how_much(lmkit, base, write):
     assert "tokens lost" in done.stderr
     done = lmkit(*words, "--truncate", "drop")
     assert "1 training conversations left out, beyond the context of 160 tokens" in done.stderr
+
+
+@pytest.fixture
+def chatml(lmkit, write, work):
+    """Command line that tunes a tiny transformer of BPE pieces with a template of its own."""
+    text = write("text.txt", b"red is a colour\nblue is a colour\nIs red it? yes\nIs blue it? no\n\n" * 4)
+    assert lmkit("bpe", "train", "-q", "--vocab-size", "280", text, "-o", "bpe.lm").status == 0
+    sizes = ("--layers", "1", "--width", "16", "--heads", "2", "--context", "160", "--batch", "2", "--steps", "2")
+    words = ("--tokens", "bpe.lm", "--by", "blank-line", "--threads", "1", "-q")
+    assert lmkit("train", "transformer", *words, *sizes, text, "-o", "base.lm").status == 0
+    return ("finetune", "instruct", "-m", "base.lm", "--template", "chatml", write("t.jsonl", DATA), *QUICK)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_folder_of_a_tuned_model_has_its_template(lmkit, chatml):
+    transformers, torch = pytest.importorskip("transformers"), pytest.importorskip("torch")
+    assert lmkit(*chatml, "--epochs", "2", "-o", "sft.lm").status == 0
+    assert lmkit("convert", "sft.lm", "-o", "folder").status == 0
+    theirs = transformers.AutoTokenizer.from_pretrained("folder")
+    user = {"role": "user", "content": "Is red it?"}
+    asked = theirs.apply_chat_template([user], tokenize=False, add_generation_prompt=True)
+    ours = lmkit("prompt", "chat", "-m", "sft.lm", "-b", stdin=b"Is red it?\n")
+    assert ours.text == asked + "\n"
+    mask = lmkit("finetune", "instruct", "-m", "sft.lm", "t.jsonl", "--show-mask", "--json").records[0]
+    whole = theirs(asked + "yes", add_special_tokens=False)["input_ids"]
+    assert mask["ids"][1:-1] == whole  # between the start and the end that lmkit's models have
+    model = transformers.AutoModelForCausalLM.from_pretrained("folder").eval()
+    with torch.inference_mode():
+        assert model(torch.tensor([whole])).logits.shape[1] == len(whole)
+
+
+@pytest.mark.slow
+def test_an_adapter_through_a_folder_of_peft(lmkit, chatml):
+    assert lmkit(*chatml, "--train", "lora", "--rank", "2", "--epochs", "2", "-o", "a.lm").status == 0
+    assert lmkit("convert", "a.lm", "--base", "base.lm", "-o", "peft").status == 0
+    assert lmkit("convert", "peft", "--base", "base.lm", "-o", "b.lm").status == 0
+    for name in ("a", "b"):
+        assert lmkit("finetune", "merge", "-m", "base.lm", "--adapter", f"{name}.lm", "-o", f"{name}-m.lm").status == 0
+    one, other = content("a-m.lm").tensors, content("b-m.lm").tensors
+    assert set(one) == set(other)
+    for name, array in one.items():
+        np.testing.assert_allclose(other[name], array, atol=1e-6)
