@@ -31,6 +31,7 @@ input.language:focus-visible + label { outline: 3px solid var(--blue); }
 body:has(#language-es:checked) [for=language-es], body:has(#language-en:checked) [for=language-en] {
   border-color: var(--blue); font-weight: 600; }
 body:has(#language-es:checked) article[lang=en], body:has(#language-en:checked) article[lang=es] { display: none; }
+.wide { overflow-x: auto; }
 a { color: var(--blue); } li { margin: .3rem 0; }
 """
 
@@ -74,7 +75,8 @@ def table(name):
         return "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for cell, kind in zip(row, kinds, strict=True))
 
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-    return f"<table><thead><tr>{cells(header, 'th')}</tr></thead><tbody>{body}</tbody></table>"
+    head = cells(header, "th")
+    return f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def figure(name, number):
