@@ -13,7 +13,7 @@ $(OUT)/table.tsv: $(EXAMPLES)decoders.mk
 column = awk -F '\t' -v name=$(1) 'NR == 1 { for (i = 1; i <= NF; i++) if ($$i == name) at = i; next } { print $$1 "\t" $$at }' $(OUT)/table.tsv
 
 $(OUT)/figure.svg: $(OUT)/table.tsv
-	@{ $(call column,distinct_2) | sed 's/\t/\tdistinct pairs of words\t/'; $(call column,self_bleu) | sed 's/\t/\tlikeness of texts (self-BLEU)\t/'; } \
+	@{ $(call column,distinct_2) | sed 's/\t/\tdistinct pairs\t/'; $(call column,self_bleu) | sed 's/\t/\tself-BLEU\t/'; } \
 	  | awk -F '\t' -v title='texts of one model, by decoding method' -f $(EXAMPLES)bars.awk > $@
 
 # The exercise: the method whose self-BLEU is nearest to that of the written text.

@@ -23,7 +23,7 @@ h1 { font-size: 2rem; line-height: 1.2; } h2 { font-size: 1.4rem; margin-top: 2r
 pre { overflow-x: auto; padding: .8rem; border-radius: .4rem; } pre, code { background: var(--soft); font-size: .95em; }
 table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: .35rem .9rem; border-bottom: 1px solid var(--line);
   text-align: left; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
-figure { margin: 1rem 0; padding: .5rem; background: #fff; color: #1b1b1b; overflow-x: auto; border-radius: .4rem; }
+figure { margin: 1rem 0; overflow-x: auto; }
 figure svg { max-width: 100%; height: auto; }
 nav label { margin-right: 1rem; padding: .3rem .6rem; cursor: pointer; border-bottom: 3px solid transparent; }
 input.language { position: absolute; opacity: 0; }
