@@ -6,7 +6,7 @@ PYTHON ?= python3
 OUT ?= build/all
 STEPS ?=
 EXAMPLES := $(dir $(lastword $(MAKEFILE_LIST)))
-UNITS ?= entropy tokens attention captions
+UNITS ?= entropy tokens decoding attention captions
 
 .DELETE_ON_ERROR:
 .PHONY: all

@@ -30,7 +30,7 @@ $(OUT)/table.tsv: $(SIZES:%=$(OUT)/%.lm) $(OUT)/test.txt $(OUT)/other.txt
 	  $$($(LMKIT) bpe stats --json -m $(OUT)/$$size.lm $(OUT)/test.txt | $(call stats,bytes_per_token)) \
 	  $$($(LMKIT) bpe stats --json -m $(OUT)/$$size.lm $(OUT)/other.txt | $(call stats,tokens_per_word)) >> $@; done
 
-$(OUT)/words.svg: $(OUT)/2400.lm $(OUT)/test.txt
+$(OUT)/words.svg: $(OUT)/$(lastword $(SIZES)).lm $(OUT)/test.txt
 	@$(LMKIT) bpe stats -m $< --plot $@ $(OUT)/test.txt > $(OUT)/words.tsv
 
 # The exercise: the smallest vocabulary of the table with which English takes fewer than 2 tokens a word.

@@ -23,7 +23,7 @@ h1 { font-size: 2rem; line-height: 1.2; } h2 { font-size: 1.4rem; margin-top: 2r
 pre { overflow-x: auto; padding: .8rem; border-radius: .4rem; } pre, code { background: var(--soft); font-size: .95em; }
 table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: .35rem .9rem; border-bottom: 1px solid var(--line);
   text-align: left; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
-figure { margin: 1rem 0; padding: .5rem; background: #fff; color: #1b1b1b; overflow-x: auto; border-radius: .4rem; }
+figure { margin: 1rem 0; overflow-x: auto; }
 figure svg { max-width: 100%; height: auto; }
 nav label { margin-right: 1rem; padding: .3rem .6rem; cursor: pointer; border-bottom: 3px solid transparent; }
 input.language { position: absolute; opacity: 0; }
@@ -31,6 +31,7 @@ input.language:focus-visible + label { outline: 3px solid var(--blue); }
 body:has(#language-es:checked) [for=language-es], body:has(#language-en:checked) [for=language-en] {
   border-color: var(--blue); font-weight: 600; }
 body:has(#language-es:checked) article[lang=en], body:has(#language-en:checked) article[lang=es] { display: none; }
+.wide { overflow-x: auto; }
 a { color: var(--blue); } li { margin: .3rem 0; }
 """
 
@@ -74,7 +75,8 @@ def table(name):
         return "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for cell, kind in zip(row, kinds, strict=True))
 
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-    return f"<table><thead><tr>{cells(header, 'th')}</tr></thead><tbody>{body}</tbody></table>"
+    head = cells(header, "th")
+    return f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def figure(name, number):

@@ -63,7 +63,7 @@ class VisionModel:
         shape = settings.image_height, settings.image_width
         return np.stack([(resized(image, *shape, settings.channels) - mean) / deviation for image in images])
 
-    def hidden_states(self, pixels: F32, layers: int | None = None) -> F32:
+    def image_states(self, pixels: F32, layers: int | None = None) -> F32:
         """States of the class token and the patches, (B, 1 + N, D), behind so many blocks; a norm follows the last."""
         settings, tensors = self.settings, self.weights.tensors
         x = linear_maps(tensors, "patches")(patches(pixels, settings.patch))
@@ -81,7 +81,7 @@ class VisionModel:
 
     def visual_tokens(self, images: Sequence[F32], layers: int | None = None) -> F32:
         """The states of the patches of images, (B, N, D); each image's are the same whatever the others are."""
-        states = [self.hidden_states(self.pixels([image]), layers)[0, 1:] for image in images]
+        states = [self.image_states(self.pixels([image]), layers)[0, 1:] for image in images]
         return np.stack(states) if states else np.zeros((0, self.settings.patches, self.settings.width), np.float32)
 
     def image_probabilities(self, images: Sequence[F32]) -> F64:
@@ -89,7 +89,7 @@ class VisionModel:
         names = self.labels
         found = np.zeros((len(images), len(names)))
         for place, image in enumerate(images):
-            state = self.hidden_states(self.pixels([image]))[:, 0]
+            state = self.image_states(self.pixels([image]))[:, 0]
             if self.settings.last_norm == "first":
                 state = self._normed("norm", state)
             logits = linear_maps(self.weights.tensors, "head")(state)

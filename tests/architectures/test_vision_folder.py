@@ -40,7 +40,7 @@ def test_states_are_those_of_transformers(case, work):
     pixels = ours.pixels(list(images))
     with torch.no_grad():
         wanted = theirs(torch.from_numpy(pixels).permute(0, 3, 1, 2)).last_hidden_state.numpy()
-    np.testing.assert_allclose(ours.hidden_states(pixels), wanted, atol=1e-4)
+    np.testing.assert_allclose(ours.image_states(pixels), wanted, atol=1e-4)
     np.testing.assert_array_equal(ours.visual_tokens(list(images))[1], ours.visual_tokens([images[1]])[0])
 
 
