@@ -26,9 +26,7 @@ SHOWN = {
     "Pairs": (*(name for name in PAIRS if name not in WITHOUT), "weights", "temperature"),
     **KEPT,
     "Optimization": ("model", "batch_tokens", *KEPT["Optimization"]),
-    "Evaluation and checkpoints": (
-        "valid", "valid_source", "valid_target", *KEPT["Evaluation and checkpoints"][1:], "select_by",
-    ),
+    "Evaluation and checkpoints": ("valid", "valid_source", "valid_target", *KEPT["Evaluation and checkpoints"][1:]),
 }  # fmt: skip
 
 
