@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test slow check docs format bench dist matrix faults clean
+.PHONY: help demo test slow check docs format bench dist matrix audit faults clean
 
 help:
 	@echo "make demo    fit a 5-gram model, measure its perplexity, sample from it (base install only)"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench   measure speed; see benchmarks/README.md"
 	@echo "make faults  kill, damage, fill, starve and race commands, for an hour or so (SHARE=0.1: a tenth)"
 	@echo "make dist    build wheel and sdist, twice, and compare their bytes"
+	@echo "make audit   list the packages of the base install: versions, sizes, licences, known vulnerabilities"
 	@echo "make matrix  install the wheel with every Python, pipx and uv found, and try each"
 
 $(BIN)/python:
@@ -71,6 +72,10 @@ dist: $(VENV)/tested
 
 matrix: dist
 	$(BIN)/python tests/packages/matrix.py dist/*.whl
+
+audit: $(VENV)/base
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/python tests/packages/audit.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -29,7 +29,8 @@ def timed(run: Callable[[], object]) -> dict[str, float]:
 def make(file: str, kind: str, layers: int, width: int, heads: int, context: int, vocabulary: int) -> dict[str, float]:
     import numpy as np
 
-    from lmkit.architectures.neural_model import FAMILIES, LoadedModel
+    from lmkit.architectures.families import FAMILIES, imported
+    from lmkit.architectures.neural_model import LoadedModel
     from lmkit.checkpoint import serialize
     from lmkit.data.sequences import TextFormat
     from lmkit.tokenization.tokenizers import CharTokenizer
@@ -44,7 +45,7 @@ def make(file: str, kind: str, layers: int, width: int, heads: int, context: int
             "positions": "learned", "normalisation": "layernorm", "norm_epsilon": 1e-5, "activation": "gelu",
             "bias": "all", "tied": True,
         }  # fmt: skip
-    settings = FAMILIES[kind](vocabulary=tokenizer.size, **own)
+    settings = imported(FAMILIES[kind].config)(vocabulary=tokenizer.size, **own)
     rng = np.random.default_rng(0)
     tensors = {}
     for name, shape in settings.shapes().items():

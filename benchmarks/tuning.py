@@ -59,6 +59,7 @@ def ours(folder, file, kind, steps, precision):
     import torch
 
     from lmkit.architectures.adapters import Adapter
+    from lmkit.io import mapped_files
     from lmkit.nn import factory
     from lmkit.nn.tuned_language_model import TunedLanguageModel
     from lmkit.training.answer_batches import AnswerItems, MixedItems, PreferencePairs
@@ -73,6 +74,7 @@ def ours(folder, file, kind, steps, precision):
     adapter = Adapter(rank=16, alpha=32.0, targets=("all",))
     network = TunedLanguageModel(factory.loaded(weights), trained=(), adapter=adapter, start=weights.form.start)
     network.initialise(torch.Generator().manual_seed(0))
+    mapped_files.release_pages()
     if kind == "sft":
         items, objective = AnswerItems(found), AnswerModelling()
     else:

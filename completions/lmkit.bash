@@ -31,7 +31,7 @@ _lmkit() {
             ;;
         'train')
             options='-h --help'
-            operand='ffn rnn transformer encoder seq2seq'
+            operand='ffn rnn transformer encoder seq2seq vision captioner'
             ;;
         'finetune')
             options='-h --help'
@@ -121,11 +121,12 @@ _lmkit() {
             esac
             ;;
         'sample')
-            options='-m --model --prompt --input --encoding-errors --parse-special --bos --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --beam --length-penalty --groups --diversity --keep-greedy --contrastive --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --ancestral --mirostat --mirostat-rate --unknown --defaults --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --batch --draft --lookup --draft-tokens --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --image --input --encoding-errors --parse-special --bos --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --beam --length-penalty --groups --diversity --keep-greedy --contrastive --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --ancestral --mirostat --mirostat-rate --unknown --defaults --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --batch --draft --lookup --draft-tokens --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --prompt) value='FILES' ;;
+                --image) value='FILES' ;;
                 --input) value='auto text jsonl' ;;
                 --encoding-errors) value='strict replace' ;;
                 --bos) value='auto always never' ;;
@@ -340,10 +341,11 @@ _lmkit() {
             esac
             ;;
         'convert')
-            options='--to --base -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--to --precision --base -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
-                --to) value='lm huggingface peft ctranslate2 arpa tokenizer.json word2vec word2vec-bin glove projector' ;;
+                --to) value='lm huggingface gguf peft ctranslate2 arpa tokenizer.json word2vec word2vec-bin glove projector' ;;
+                --precision) value='fp32 bf16 q8_0 q4_0' ;;
                 --base) value='FILES' ;;
                 -o | --output) value='FILES' ;;
                 -c | --config) value='FILES' ;;
@@ -774,7 +776,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid) value='FILES' ;;
                 --valid-fraction) value=' ' ;;
@@ -826,7 +828,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid) value='FILES' ;;
                 --valid-fraction) value=' ' ;;
@@ -885,7 +887,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid) value='FILES' ;;
                 --valid-fraction) value=' ' ;;
@@ -932,7 +934,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid) value='FILES' ;;
                 --valid-fraction) value=' ' ;;
@@ -993,7 +995,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid-source) value='FILES' ;;
                 --valid-target) value='FILES' ;;
@@ -1014,8 +1016,55 @@ _lmkit() {
                 -c | --config) value='FILES' ;;
             esac
             ;;
+        'train vision')
+            options='--valid -o --output --size --patch --layers --width --heads --hidden --dropout --epochs --batch --lr --weight-decay --patience --seed --threads --log --resume --restart --save-every -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --valid) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                --size) value='FILES' ;;
+                --patch) value=' ' ;;
+                --layers) value=' ' ;;
+                --width) value=' ' ;;
+                --heads) value=' ' ;;
+                --hidden) value=' ' ;;
+                --dropout) value=' ' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --patience) value=' ' ;;
+                --seed) value=' ' ;;
+                --threads) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
+        'train captioner')
+            options='--valid -o --output --vision -m --model --layer --prompt --epochs --batch --lr --weight-decay --patience --seed --threads --log --resume --restart --save-every -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            operand='FILES'
+            case $previous in
+                --valid) value='FILES' ;;
+                -o | --output) value='FILES' ;;
+                --vision) value='FILES' ;;
+                -m | --model) value='FILES' ;;
+                --layer) value=' ' ;;
+                --prompt) value='FILES' ;;
+                --epochs) value=' ' ;;
+                --batch) value=' ' ;;
+                --lr) value=' ' ;;
+                --weight-decay) value=' ' ;;
+                --patience) value=' ' ;;
+                --seed) value=' ' ;;
+                --threads) value=' ' ;;
+                --log) value='FILES' ;;
+                --save-every) value=' ' ;;
+                -c | --config) value='FILES' ;;
+            esac
+            ;;
         'finetune classify')
-            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --class-weights --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --dim --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1032,6 +1081,7 @@ _lmkit() {
                 --normalize) value='FILES' ;;
                 --l2) value=' ' ;;
                 --folds) value=' ' ;;
+                --dim) value=' ' ;;
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
@@ -1054,7 +1104,7 @@ _lmkit() {
             esac
             ;;
         'finetune regress')
-            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --valid --input --seed -o --output --select-by --ngrams --char-ngrams --min-count --hash-bits --normalize --l2 --folds --dim --train --rank --alpha --targets --pooling --epochs --batch --accumulate --lr --weight-decay --dropout --label-smoothing --patience --seeds --log --resume --restart --save-every --device --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -1070,6 +1120,7 @@ _lmkit() {
                 --normalize) value='FILES' ;;
                 --l2) value=' ' ;;
                 --folds) value=' ' ;;
+                --dim) value=' ' ;;
                 --train) value='FILES' ;;
                 --rank) value=' ' ;;
                 --alpha) value=' ' ;;
@@ -1218,7 +1269,7 @@ _lmkit() {
                 --seed) value=' ' ;;
                 --steps) value=' ' ;;
                 --budget) value='FILES' ;;
-                --schedule) value='linear cosine constant noam' ;;
+                --schedule) value='linear wsd cosine constant noam' ;;
                 --warmup) value=' ' ;;
                 --valid-source) value='FILES' ;;
                 --valid-target) value='FILES' ;;
@@ -1360,11 +1411,12 @@ _lmkit() {
             esac
             ;;
         'prompt answer')
-            options='-m --model --prompt --parse-special --bos --window --candidates --labels --candidates-file --joint --verbalizer --aggregate --strict --norm --domain --content-free --norms --json -o --output --cache --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --image --parse-special --bos --window --candidates --labels --candidates-file --joint --verbalizer --aggregate --strict --norm --domain --content-free --norms --json -o --output --cache --threads -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
                 --prompt) value='FILES' ;;
+                --image) value='FILES' ;;
                 --bos) value='auto always never' ;;
                 --candidates | --labels) value='FILES' ;;
                 --candidates-file) value='FILES' ;;

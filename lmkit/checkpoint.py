@@ -22,6 +22,7 @@ from lmkit.safetensors_layout import (
     NAMES,
     Stored,
     Streamed,
+    Written,
     canonical,
     dtype_of,
     extent,
@@ -31,8 +32,8 @@ from lmkit.safetensors_layout import (
 )
 
 __all__ = [
-    "BFLOAT16", "DTYPES", "NAMES", "Array", "Buffer", "Checkpoint", "Stored", "Streamed", "Tensors", "canonical",
-    "extent", "is_checkpoint", "parse", "serialize", "serialize_tensors", "stored_tensors",
+    "BFLOAT16", "DTYPES", "NAMES", "Array", "Buffer", "Checkpoint", "Stored", "Streamed", "Tensors", "Written",
+    "canonical", "extent", "is_checkpoint", "parse", "serialize", "serialize_tensors", "stored_tensors",
 ]  # fmt: skip
 FORMAT = 1
 VALUES = ("card", "config", "origin", "tokenizer")  # metadata that are JSON objects
@@ -88,7 +89,7 @@ class Checkpoint:
 
     kind: str
     config: Mapping[str, Any]
-    tensors: Mapping[str, Array | Streamed]
+    tensors: Mapping[str, Written]
     tokenizer: Mapping[str, Any] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)
@@ -128,7 +129,22 @@ class Checkpoint:
         if isinstance(self.tensors, Tensors):
             return self.tensors.checked(name)
         values = self.tensors[name]
+        if isinstance(values, Stored):
+            return CheckedArray(values.array())
         return CheckedArray(np.concatenate(list(values.pieces())) if isinstance(values, Streamed) else values)
+
+    def stored(self, name: str) -> Stored:
+        """A tensor's bytes as the file has them. Raises CheckpointError where it is absent or damaged."""
+        if name not in self.tensors:
+            raise CheckpointError(f"damaged checkpoint: no tensor {name!r}")
+        if isinstance(self.tensors, Tensors):
+            self.tensors.check([name])
+            return self.tensors.stored[name]
+        values = self.tensors[name]
+        if isinstance(values, Stored):
+            return values
+        array = self._checked(name).whole()
+        return Stored(dtype_of(array), array.shape, safetensors_layout.bytes_of(array))
 
     def shapes(self) -> dict[str, tuple[str, tuple[int, ...]]]:
         """The type and shape of each tensor, none of which is read."""
@@ -164,7 +180,9 @@ def _digest(
     return hashlib.sha256(canonical([kind, number, known, shapes]).encode(errors="surrogatepass")).hexdigest()
 
 
-def _digests(name: str, tensor: Array | Streamed) -> Array:
+def _digests(name: str, tensor: Written) -> Array:
+    if isinstance(tensor, Stored):
+        return digests.of_whole(tensor.data)
     if isinstance(tensor, Streamed):
         return digests.of_bytes(safetensors_layout.pieces_of(name, tensor))
     if tensor.flags.c_contiguous and tensor.dtype.newbyteorder("<") == tensor.dtype:

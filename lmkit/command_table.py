@@ -81,6 +81,10 @@ COMMANDS = {
     "train seq2seq": Command(
         f"{TRAIN}.seq2seq", "seq2seq", "Train an encoder-decoder on pairs: translation, or any text to text."
     ),
+    "train vision": Command(f"{TRAIN}.vision", "vision", "Train a vision transformer on labelled images."),
+    "train captioner": Command(
+        f"{TRAIN}.captioner", "captioner", "Train a captioner: a language model that is shown images."
+    ),
     "finetune classify": Command(f"{FINETUNE}.classify", "classify", "Train a classifier on labelled texts."),
     "finetune regress": Command(f"{FINETUNE}.regress", "regress", "Train a regressor on texts with numbers."),
     "finetune tag": Command(f"{FINETUNE}.tag", "tag", "Train a tagger on sentences whose words have labels."),
@@ -192,7 +196,7 @@ GROUPS = {
     "ngram": "N-gram models: count, fit, query, prune, mix, convert.",
     "bpe": "Tokenizers: train (BPE, WordPiece), encode, decode, measure, convert.",
     "w2v": "Word vectors: train, query, evaluate, plot, convert.",
-    "train": "Train neural models: feed-forward, recurrent, transformer, encoder, seq2seq.",
+    "train": "Train neural models: feed-forward, recurrent, transformers, seq2seq, images.",
     "finetune": "Fine-tune models, or train baselines, on examples.",
     "prompt": "Prompts: write, answer, search, compare.",
     "eval": "Score predictions against references.",

@@ -520,6 +520,39 @@ class EncoderDecoder(Protocol):
         """
 
 
+class ImageCaptioner(Protocol):
+    """A language model once images are given; images are pixels from 0 to 1, (height, width, channels) each."""
+
+    @property
+    def kind(self) -> str:
+        """What `info` calls it: `captioner`."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of its texts."""
+
+    @property
+    def prompt(self) -> str:
+        """The prompt that it learned to write captions after."""
+
+    def visual_tokens(self, images: "Sequence[F32]") -> F32:
+        """What the vision transformer makes of images, N vectors in all, (N, D)."""
+
+    def given(self, images: "Sequence[F32]") -> StoredModel:
+        """The language model of texts about images, which it sees in this order. Raises DataError."""
+
+
+class ImageClassifier(Protocol):
+    """A model that labels images; images are pixels from 0 to 1, (height, width, channels) each."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The labels, K of them. Raises CheckpointError where it has none."""
+
+    def image_probabilities(self, images: "Sequence[F32]") -> F64:
+        """Probabilities of the labels, (B, K); the same whatever other images there are."""
+
+
 class HasLogits(LanguageModel, Protocol):
     """A LanguageModel whose log-probabilities are the softmax of other numbers."""
 
@@ -632,6 +665,16 @@ def is_conditional(model: object) -> TypeGuard[ConditionalModel]:
 def is_encoder_decoder(model: object) -> TypeGuard[EncoderDecoder]:
     """Whether a model writes targets of sources."""
     return hasattr(model, "given_many")
+
+
+def is_captioner(model: object) -> TypeGuard[ImageCaptioner]:
+    """Whether a model is a language model once images are given."""
+    return hasattr(model, "visual_tokens") and hasattr(model, "given")
+
+
+def is_image_classifier(model: object) -> TypeGuard[ImageClassifier]:
+    """Whether a model labels images."""
+    return hasattr(model, "image_probabilities")
 
 
 def has_attention(model: object) -> TypeGuard[HasAttention]:

@@ -12,8 +12,9 @@ from importlib import import_module
 from typing import Any
 
 from lmkit import checkpoint
-from lmkit.architectures.families import ENCODER, FAMILIES, NETWORKS, SEQ2SEQ, imported
+from lmkit.architectures.families import CAPTIONER, ENCODER, FAMILIES, NETWORKS, SEQ2SEQ, VISION, imported
 from lmkit.architectures.heads import TASKS, head_kind
+from lmkit.architectures.weight_formats import FP32, PRECISION, PRECISIONS
 from lmkit.errors import CheckpointError, LmkitError
 
 KINDS: Mapping[str, str] = {
@@ -21,6 +22,8 @@ KINDS: Mapping[str, str] = {
     "encoder": ENCODER.model,
     **{kind: family.model for kind, family in SEQ2SEQ.items()},
     "adapter": "lmkit.architectures.adapters:AdapterWeights",
+    "captioner": CAPTIONER,
+    "vision": VISION.model,
     "bag-of-ngrams": "lmkit.linear_models.bag_of_ngrams:BagOfNgrams",
     "linear-tagger": "lmkit.linear_models.linear_tagger:LinearTagger",
     "ngram": "lmkit.ngram.backoff_model:NGram",
@@ -95,6 +98,9 @@ def load_folder(files: Mapping[str, memoryview], name: str) -> Any:
 
     Raises CheckpointError, with the folder's name, where it can't be used.
     """
+    vision = vision_in(files, name)
+    if vision is not None:
+        return imported(KINDS["vision"])(vision)
     tuned = fine_tuned_in(files, name)
     if tuned is not None:
         return import_module("lmkit.inference.fine_tuned").model_of(tuned)
@@ -105,6 +111,13 @@ def load_folder(files: Mapping[str, memoryview], name: str) -> Any:
 def weights_in(files: Mapping[str, memoryview], name: str) -> Any:
     """The weights in such a folder, and all that goes with them. Raises CheckpointError as `load_folder` does."""
     return _in_folder("read", files, name)
+
+
+def vision_in(files: Mapping[str, memoryview], name: str) -> Any | None:
+    """The vision transformer in such a folder; None where it holds another model."""
+    with _about(name):
+        folders = import_module("lmkit.architectures.huggingface.vision_folder")
+        return folders.read(files) if folders.is_vision(files) else None
 
 
 def fine_tuned_in(files: Mapping[str, memoryview], name: str) -> Any | None:
@@ -178,7 +191,14 @@ Record = dict[str, Any]
 def describe_checkpoint(content: Content, size: int) -> Record:
     """Describe a checkpoint of `size` bytes, whatever its kind; no tensor is touched."""
     shapes = dict(sorted(content.shapes().items()))
+    packed = PRECISIONS.get(content.config.get(PRECISION, FP32))
     learned = [shape for name, (dtype, shape) in shapes.items() if _is_parameter(name, dtype)]
+    blocks = {name: shape for name, (dtype, shape) in shapes.items() if dtype == "U8" and len(shape) == 2}
+    learned += [
+        (rows, width // packed.bytes * packed.weights)
+        for name, (rows, width) in blocks.items()
+        if packed is not None and not name.startswith("tokenizer.")
+    ]
     return {
         "kind": content.kind,
         "config": dict(content.config),
@@ -223,6 +243,9 @@ def describe_arpa(data: memoryview, name: str) -> Record:
 def _in_folder(function: str, files: Mapping[str, memoryview], name: str) -> Any:
     with _about(name):
         rooms = "lmkit.architectures.huggingface"
+        visions = import_module(f"{rooms}.vision_folder")
+        if visions.is_vision(files):
+            return getattr(visions, function)(files)
         encoders = import_module(f"{rooms}.encoder_folder")
         if encoders.is_encoder(files):
             return getattr(encoders, function)(files)

@@ -65,9 +65,20 @@ class Stored:
         return np.frombuffer(self.data, dtype=DTYPES[self.dtype]).reshape(self.shape)
 
 
-def dtype_of(tensor: Array | Streamed) -> str:
+Written = Array | Streamed | Stored
+"""What can become a tensor of a file."""
+
+
+def dtype_of(tensor: Written) -> str:
     """The name of its type."""
-    return NAMES[tensor.dtype.newbyteorder("<")]
+    return tensor.dtype if isinstance(tensor, Stored) else NAMES[tensor.dtype.newbyteorder("<")]
+
+
+def width_of(tensor: Written) -> int:
+    """Bytes of one of its values."""
+    if isinstance(tensor, Stored):
+        return 2 if tensor.dtype == BFLOAT16 else DTYPES[tensor.dtype].itemsize
+    return tensor.dtype.itemsize
 
 
 def canonical(value: object) -> str:
@@ -75,18 +86,16 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def serialize_tensors(
-    named: Mapping[str, Array | Streamed], metadata: Mapping[str, str]
-) -> Iterator[bytes | memoryview]:
+def serialize_tensors(named: Mapping[str, Written], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
     """The bytes of a file of tensors, in pieces, in one pass.
 
     Tensors are ordered by width and then by name, so that each starts aligned to its width.
     """
-    tensors = sorted(named.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
+    tensors = sorted(named.items(), key=lambda item: (-width_of(item[1]), item[0]))
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     offset = 0
     for name, tensor in tensors:
-        size = tensor.dtype.itemsize * int(np.prod(tensor.shape, dtype=np.int64))
+        size = width_of(tensor) * int(np.prod(tensor.shape, dtype=np.int64))
         header[name] = {
             "data_offsets": [offset, offset + size],
             "dtype": dtype_of(tensor),
@@ -99,6 +108,8 @@ def serialize_tensors(
     for name, tensor in tensors:
         if isinstance(tensor, Streamed):
             yield from pieces_of(name, tensor)
+        elif isinstance(tensor, Stored):
+            yield tensor.data
         else:
             yield from slices(tensor)
 

@@ -58,6 +58,14 @@ SEQ2SEQ: Mapping[str, Family] = {
     ),
 }
 """Encoder-decoders: language models only once a source is given."""
+VISION = Family(
+    "lmkit.architectures.vision:VisionConfig",
+    "lmkit.inference.vision:VisionModel",
+    "lmkit.nn.vision:VisionNetwork",
+)
+"""Vision transformers read images, not tokens."""
+CAPTIONER = "lmkit.inference.captioner:Captioner"
+"""What a language model and a vision transformer make together."""
 NETWORKS: Mapping[str, Family] = {**FAMILIES, "encoder": ENCODER, **SEQ2SEQ}
 """The families that have networks, by the kind of their settings."""
 

@@ -14,6 +14,7 @@ from lmkit.architectures import published_settings
 from lmkit.architectures.huggingface.configuration import LLAMA, QWEN2, QWEN3, settings_of
 from lmkit.architectures.neural_model import LoadedModel
 from lmkit.architectures.transformer import TransformerConfig
+from lmkit.architectures.weight_formats import StoredMatrix, Weights
 from lmkit.checkpoint import Array
 from lmkit.data.sequences import ALONE, ALWAYS, TextFormat
 from lmkit.errors import CheckpointError
@@ -46,6 +47,10 @@ class Tensor(Protocol):
     def shape(self) -> tuple[int, ...]:
         """Rows first."""
 
+    @property
+    def stored(self) -> StoredMatrix | None:
+        """The matrix as it is stored, where it is one in another precision."""
+
     def numbers(self) -> Array:
         """The numbers, float32."""
 
@@ -63,7 +68,7 @@ def read(values: Mapping[str, Any], tensors: Mapping[str, Any]) -> LoadedModel:
     form = _form(values, tokenizer.size)
     if tokenizer.size > settings.vocabulary:
         raise CheckpointError(f"its tokenizer has {tokenizer.size} tokens, its model {settings.vocabulary}")
-    return LoadedModel(settings, form, tokenizer, arrays, published=published_settings.in_gguf(values))
+    return LoadedModel(settings, form, tokenizer, Weights(arrays), published=published_settings.in_gguf(values))
 
 
 def _form(values: Mapping[str, Any], size: int) -> TextFormat:
@@ -106,22 +111,31 @@ def _short(number: Any) -> Any:
 
 def _array(
     name: str, shape: tuple[int, ...], settings: TransformerConfig, architecture: str, tensors: Mapping[str, Any]
-) -> Array:
+) -> Array | StoredMatrix:
     """One of our tensors."""
-    theirs = _name(name)
-    tensor = tensors.get(theirs)
+    theirs = name_of(name)
+    tensor: Tensor | None = tensors.get(theirs)
     if tensor is None:
         raise CheckpointError(f"no tensor {theirs!r}")
     if tensor.shape != shape:
         raise CheckpointError(f"tensor {theirs!r} is {list(tensor.shape)}, its settings make it {list(shape)}")
+    order = row_order(architecture, name, settings)
+    if tensor.stored is not None:
+        return tensor.stored if order is None else tensor.stored.ordered(order)
     array: Array = np.ascontiguousarray(tensor.numbers(), dtype=np.float32)
-    if architecture == "llama" and name.endswith(("q_proj.weight", "k_proj.weight")):
-        heads = shape[0] // settings.head_width
-        array = np.ascontiguousarray(array.reshape(heads, -1, 2, shape[1]).swapaxes(1, 2)).reshape(shape)
-    return array
+    return array if order is None else array[order]
 
 
-def _name(name: str) -> str:
+def row_order(architecture: str, name: str, settings: TransformerConfig) -> Array | None:
+    """Which of llama.cpp's rows each of ours is; None where they are the same."""
+    if architecture != "llama" or not name.endswith(("q_proj.weight", "k_proj.weight")):
+        return None
+    rows = (settings.heads if "q_proj" in name else settings.kv_heads) * settings.head_width
+    return np.arange(rows).reshape(-1, settings.head_width // 2, 2).swapaxes(1, 2).reshape(-1)
+
+
+def name_of(name: str) -> str:
+    """What llama.cpp calls one of our tensors."""
     inner, _, end = name.rpartition(".")
     if not inner.startswith("layers."):
         return f"{_WHOLE[inner]}.{end}"
@@ -138,7 +152,7 @@ def _split(digits: int) -> dict[str, Any]:
 
 _GPT2 = {**_LEVEL, "use_regex": True}
 _DIGITS = {"type": "Digits", "individual_digits": True}
-_PRE: Mapping[str, Mapping[str, Any]] = {
+PRE_TOKENIZERS: Mapping[str, Mapping[str, Any]] = {
     "gpt-2": {"pre_tokenizer": _GPT2},
     "smollm": {"pre_tokenizer": {"type": "Sequence", "pretokenizers": [_DIGITS, _GPT2]}},
     "llama-bpe": {"pre_tokenizer": _split(3)},
@@ -153,8 +167,10 @@ def _tokenizer(values: Mapping[str, Any]) -> Tokenizer:
         return values.get(f"tokenizer.ggml.{key}")
 
     kind, pre, tokens, merges = (said(key) for key in ("model", "pre", "tokens", "merges"))
-    if kind != "gpt2" or pre not in _PRE:
-        raise CheckpointError(f"its tokenizer ({kind}, {pre}) is not merges of gpt2 with one of {', '.join(_PRE)}")
+    if kind != "gpt2" or pre not in PRE_TOKENIZERS:
+        raise CheckpointError(
+            f"its tokenizer ({kind}, {pre}) is not merges of gpt2 with one of {', '.join(PRE_TOKENIZERS)}"
+        )
     if not isinstance(tokens, list) or not isinstance(merges, list):
         raise CheckpointError("its tokenizer has no tokens or no merges")
     types = said("token_type") or []
@@ -171,7 +187,7 @@ def _tokenizer(values: Mapping[str, Any]) -> Tokenizer:
     }  # fmt: skip
     document = {
         "version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": None,
-        "post_processor": None, "decoder": {**_LEVEL, "use_regex": True}, "model": model, **_PRE[pre],
+        "post_processor": None, "decoder": {**_LEVEL, "use_regex": True}, "model": model, **PRE_TOKENIZERS[pre],
     }  # fmt: skip
     roles = {"unk": "unknown", "bos": "bos", "eos": "eos"}
     named = {

@@ -13,6 +13,7 @@ from lmkit.architectures.config import ModelConfig
 from lmkit.architectures.families import FAMILIES, imported
 from lmkit.architectures.heads import LM, head_kind
 from lmkit.architectures.published_settings import NOTHING, Published
+from lmkit.architectures.weight_formats import FP32, PRECISION, precision_of, weights_in, written
 from lmkit.checkpoint import Array, Checkpoint
 from lmkit.data.sequences import NEVER, TextFormat, sequences
 from lmkit.errors import CheckpointError
@@ -25,7 +26,10 @@ POOL = 1 << 16  # tokens of small documents that are scored together
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A neural model as a file holds it: tensors of float32 by the names of `ModelConfig.shapes`."""
+    """A neural model as a file holds it: tensors by the names of `ModelConfig.shapes`, float32 to all who ask.
+
+    `precision` is that of the matrices when it is written; those held in it are written as they are.
+    """
 
     settings: ModelConfig
     form: TextFormat
@@ -33,11 +37,14 @@ class LoadedModel:
     tensors: Mapping[str, Array]
     digest: str = ""
     published: Published = NOTHING
+    precision: str = FP32
 
     def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:
-        """The model as a file's content."""
+        """The model as a file's content; matrices in its precision."""
         config = {**self.settings.to_json(), "text": self.form.to_json(), **self.published.to_config()}
-        tensors = {**tokenizers.tensors(self.tokenizer), **self.tensors}
+        if self.precision != FP32:
+            config[PRECISION] = self.precision
+        tensors = {**tokenizers.tensors(self.tokenizer), **written(self.tensors, self.precision)}
         tokenizer = {**tokenizers.describe(self.tokenizer), **self.published.to_tokenizer()}
         return Checkpoint(self.settings.kind, config, tensors, tokenizer, origin)
 
@@ -53,9 +60,9 @@ class LoadedModel:
         form = TextFormat.from_json(checkpoint.config.get("text"), tokenizer.size)
         shapes = settings.shapes()
         checkpoint.check(shapes)
-        tensors = {name: checkpoint.array(name, "F32", shape) for name, shape in shapes.items()}
+        tensors, precision = weights_in(checkpoint, shapes)
         beside = published_settings.in_checkpoint(checkpoint.config, checkpoint.tokenizer)
-        return cls(settings, form, tokenizer, tensors, checkpoint.digest, beside)
+        return cls(settings, form, tokenizer, tensors, checkpoint.digest, beside, precision)
 
 
 class NeuralModel(ABC):
@@ -77,6 +84,7 @@ class NeuralModel(ABC):
         self.form = weights.form
         self.kind = weights.settings.kind
         self.digest = weights.digest
+        self.precision = precision_of(weights.tensors)
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -113,6 +121,7 @@ class NeuralModel(ABC):
             "by": self.form.by,
             "tokens": self.tokenizer.kind,
             "vocabulary": f"{self.tokenizer.size}@{self.tokenizer.digest[:8]}",
+            **({"precision": self.precision} if self.precision else {}),
             "model": self.digest[:8],
             "version": __version__,
         }

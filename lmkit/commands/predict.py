@@ -11,12 +11,13 @@ from lmkit.commands.loading.encoders import fine_tuned_backend
 from lmkit.commands.options.standard import Json, ModelOption, Output, Run, choice
 from lmkit.commands.records.labelled import GOLD, LABEL, Items, LabelledText
 from lmkit.commands.records.sentences import CONLL
+from lmkit.commands.reports.labelled_images import label_images
 from lmkit.commands.reports.tagged_sentences import tag_files
 from lmkit.errors import CheckpointError, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.record_reader import FORMS
 from lmkit.io.records import Table, cell, to_json
-from lmkit.protocols import Classifier, Regressor, is_classifier, is_regressor, is_tagger
+from lmkit.protocols import Classifier, Regressor, is_classifier, is_image_classifier, is_regressor, is_tagger
 
 Answer = Mapping[str, Any]
 Answers = Callable[[Sequence[LabelledText]], list[Answer]]
@@ -71,7 +72,8 @@ def predict(
     what they call `label` becomes `gold`, as `lmkit eval` reads it. A further column of TSV is `gold` too.
 
     A tagger gives each word, between white space, a label: --as `bio` prints the labels of a line, `conll` columns,
-    `spans` or --json records of `tokens`, `labels` and `spans` with character offsets.
+    `spans` or --json records of `tokens`, `labels` and `spans` with character offsets. A vision transformer labels
+    the images of JSON Lines (`image`) or .npz.
 
     Examples:
       lmkit predict -m clf.lm < texts.txt
@@ -92,6 +94,9 @@ def predict(
         return
     if shape is not None or form == CONLL:
         raise UsageError("--as and --input conll are for taggers")
+    if is_image_classifier(opened):
+        label_images(run, opened, name, texts, scores=scores, as_json=json, bare=bare, output=output)
+        return
     numbers = scores or json or not is_classifier(opened)  # digits do not depend on which lines came together
     model_for = (lambda _: opened) if numbers else fine_tuned_backend(run, opened, name)
     _answers(opened, name, scores=scores)

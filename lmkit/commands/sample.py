@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lmkit.commands.generation.image_prompts import ImagePrompts
 from lmkit.commands.generation.model_defaults import Settled, settled
 from lmkit.commands.loading import models as opening
 from lmkit.commands.loading import scoring_models
@@ -50,6 +51,7 @@ def sample(
     at the model's end token, before a --stop string or after --max-tokens. JSON Lines in, JSON Lines out:
     records need a `prompt`; other fields are copied. Several texts are printed one per line, line ends as `\n`.
     An encoder-decoder writes a target for each source, by default greedily; without a FILE sources are on stdin.
+    A captioner writes after --image, or after the `image` or `images` of each record.
 
     The same seed gives the same text, whatever --batch and --threads. The default draws from the model's own
     distribution; penalties are applied first, then the filters in --order. --greedy, --beam and --contrastive
@@ -66,16 +68,19 @@ def sample(
       lmkit sample -m model.lm --prompt "Answer: " --choice yes --choice no
       lmkit sample -m SmolLM2-135M-Instruct --defaults --parse-special prompts.jsonl
       lmkit sample -m gpt.lm --draft ngram.lm --lookup 3 --prompt "once upon"
+      lmkit sample -m captioner.lm --image seven.png --greedy
       lmkit sample -m model.lm prompts.txt > continued.txt
       lmkit sample -m model.lm -n 4 prompts.jsonl -o answers.jsonl
     """
     name = model if model is not None else streams.STDIN
     asked = Settled(sampling, searching, max_tokens, stop or [])
 
+    captions = ImagePrompts(run, name, source.images)
+
     def open_model() -> "StoredModel":
-        opening.check_single_stdin(name, *(files or []), constraints.file, drafts.draft)
+        opening.check_single_stdin(name, *(files or []), *(source.images or []), constraints.file, drafts.draft)
         opening.use_threads(threads, name)
-        return scoring_models.open_generating_model(name, device, sources=True)
+        return captions.opened(device, records=prompts.has_records(files, source.form))
 
     opened = open_model() if defaults else None
     if opened is not None:  # else wrong options are reported before a model is opened
@@ -90,6 +95,7 @@ def sample(
     opened = open_model() if opened is None else opened
     opened = opening.with_bos(opening.with_special(opened, source.parse_special), source.bos)
 
+    asked = replace(asked, max_tokens=captions.limit(opened, asked.max_tokens))
     if is_conditional(opened):
         files = files or (None if source.prompt else [streams.STDIN])
         opening.check_single_stdin(name, *(files or []), constraints.file, drafts.draft)
@@ -101,6 +107,7 @@ def sample(
     from lmkit.generation.constraint_report import ConstraintReport
     from lmkit.generation.engine import Completion
 
+    source = replace(source, prompt=source.prompt or captions.prompt or "")
     report = ConstraintReport(opened, constraints.wanted(), constraints.format, constraints.about)
     with outputs.open_output(output, live=True) as out:
         with opening.error_context(name):
@@ -116,12 +123,15 @@ def sample(
         asking = requests.RequestBuilder(
             opened, seed, 1 if asked.searching.beam else number, source.window,
             lambda prompt: {"constraint": report.constraint(prompt.record), "control": chosen.control()},
+            captions.model_for,
         )  # fmt: skip
         if not files:
             prompt = streams.argument_bytes(source.prompt, raw=opened.tokenizer.accepts_any_bytes)
             scoring_models.tell_unknown(run, opened, prompt)
         windows = scoring_models.ContextNotice(run, streams.display(name), opened)
-        for event in requests.run_requests(generator, asking, prompts.asked(run, source, files, opened)):
+        for event in requests.run_requests(
+            generator, asking, prompts.asked(run, source, files, opened, captions.prompt)
+        ):
             writer.write(event)
             if isinstance(event, Completion):
                 windows.tell(len(event.request.prompt) + len(event.ids) + len(event.closing))

@@ -6,7 +6,6 @@ from typing import Protocol
 import numpy as np
 
 from lmkit.inference.kv_cache import RowCache, State, moves
-from lmkit.inference.linear import LMHead
 from lmkit.protocols import F32, I32, I64
 
 
@@ -17,9 +16,8 @@ class RowDecoder(Protocol):
     def width(self) -> int:
         """D."""
 
-    @property
-    def head(self) -> LMHead:
-        """What multiplies them."""
+    def next_rows(self, outputs: F32) -> F32:
+        """Log-probabilities of what follows each of the rows, (B, D) to (B, V)."""
 
     def row_cache(self) -> RowCache:
         """A cache of no rows."""
@@ -53,7 +51,7 @@ class TransformerRows:
 
     def next(self) -> F32:
         """See `DecodingBatch.next`."""
-        return self._decoder.head.next_many(self._outputs[self._places])
+        return self._decoder.next_rows(self._outputs[self._places])
 
     def advance(self, tokens: Sequence[int]) -> None:
         """See `DecodingBatch.advance`."""

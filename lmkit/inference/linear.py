@@ -4,14 +4,16 @@ Shapes: ... any leading axes, I inputs, M outputs, D numbers before the head, V 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from lmkit.architectures.weight_formats import StoredMatrix
 from lmkit.errors import CheckpointError
-from lmkit.inference import blas_threads, thread_pool
+from lmkit.inference import blas_threads, decoding_products, thread_pool
+from lmkit.inference.stored_products import StoredLinear
 from lmkit.protocols import F32, F64, I32
 
 JOINED = 1 << 22  # bytes of matrices that are copied into one, to save calls
@@ -83,6 +85,11 @@ def products(x: F32, weights: Sequence[F32], bias: F32 | None = None) -> F32:
             small += bias
         return small
     rows = x.reshape(-1, x.shape[-1])
+    if decoding_products.wanted(len(rows), weights):
+        found = decoding_products.products(rows, weights, [len(weight) for weight in weights])
+        if bias is not None:
+            found += bias
+        return found.reshape(*x.shape[:-1], found.shape[1])
     made = np.empty((len(rows), sum(map(len, weights))), dtype=np.float32)
     jobs: list[thread_pool.Job] = []
     begin = 0
@@ -145,14 +152,29 @@ class FusedLinear:
         return y
 
 
+def linear_map(weights: Sequence[F32 | StoredMatrix], biases: Sequence[F32] = ()) -> Callable[[F32], F32]:
+    """Linear maps of the same input as one map, (..., I) to (..., M): of float32, or as matrices are stored."""
+    stored = [weight for weight in weights if isinstance(weight, StoredMatrix)]
+    if len(stored) == len(weights):
+        return StoredLinear(stored, np.concatenate(biases) if biases else None)
+    return FusedLinear([weight.dense() if isinstance(weight, StoredMatrix) else weight for weight in weights], biases)
+
+
 class LMHead:
     """The last linear map, and log-probabilities of what it gives; `next` leaves out ids from `size` on."""
 
-    def __init__(self, weight: F32, bias: F32 | None, size: int) -> None:
-        self._weight = weight
+    def __init__(self, weight: F32 | StoredMatrix, bias: F32 | None, size: int) -> None:
+        self._rows = len(weight)
         self._bias = bias
         self._size = size
-        self._products = weight.dot if weight.size < blas_threads.SHARED else Matmul([weight])
+        self._products: Callable[[F32], F32]
+        self._several: Callable[[F32], F32]
+        if isinstance(weight, StoredMatrix):
+            self._products = StoredLinear([weight], None)
+            self._several = StoredLinear([weight], bias)
+        else:
+            self._products = weight.dot if weight.size < blas_threads.SHARED else Matmul([weight])
+            self._several = partial(products, weights=[weight], bias=bias)
 
     def next(self, x: F32) -> F64:
         """Log-probability in nats of every token, (D,) to (size,). Raises CheckpointError where they are no numbers."""
@@ -167,9 +189,9 @@ class LMHead:
     def next_many(self, x: F32) -> F32:
         """As `next` of each, (B, D) to (B, size), in float32. Raises as `next`."""
         masses = np.empty((len(x), 1), dtype=np.float32)
-        step = max(1, NEAR // len(self._weight))
+        step = max(1, NEAR // self._rows)
         with np.errstate(all="ignore"):
-            logits = products(x, [self._weight], self._bias)
+            logits = self._several(x)
             several = [slice(begin, begin + step) for begin in range(0, len(x), step)]
             thread_pool.run([partial(_normalise, logits[some], masses[some]) for some in several])
         _check(masses)
@@ -193,10 +215,10 @@ class LMHead:
     def score(self, x: F32, targets: I32) -> F64:
         """Log-probability in nats of one token each, x (N, D) and targets (N,) to (N,). Raises as `next`."""
         nats = np.empty(len(targets))
-        step = max(1, SCORES // len(self._weight))
+        step = max(1, SCORES // self._rows)
         with np.errstate(all="ignore"):
             for begin in range(0, len(targets), step):
-                logits = products(x[begin : begin + step], [self._weight], self._bias)
+                logits = self._several(x[begin : begin + step])
                 found = np.take_along_axis(logits, targets[begin : begin + step, None], axis=1)
                 highest = logits.max(axis=1, keepdims=True)
                 logits -= highest
@@ -211,10 +233,10 @@ class LMHead:
         Each vector is multiplied once, however many tokens are asked for after it. Raises as `next`.
         """
         nats = np.empty(len(targets))
-        step = max(1, SCORES // len(self._weight))
+        step = max(1, SCORES // self._rows)
         with np.errstate(all="ignore"):
             for begin in range(0, len(x), step):
-                logits = products(x[begin : begin + step], [self._weight], self._bias)
+                logits = self._several(x[begin : begin + step])
                 inside = (rows >= begin) & (rows < begin + step)
                 own = rows[inside] - begin
                 highest = logits.max(axis=1)

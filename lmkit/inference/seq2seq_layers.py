@@ -390,6 +390,10 @@ class EncoderDecoder:
 
     # Steps of many.
 
+    def next_rows(self, outputs: F32) -> F32:
+        """See `batch.RowDecoder.next_rows`."""
+        return self.head.next_many(outputs)
+
     def row_cache(self) -> SourceRows:
         """A cache of no rows."""
         settings = self.settings

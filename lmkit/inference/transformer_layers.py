@@ -5,7 +5,8 @@ E numbers in a head, V vocabulary.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,9 +15,12 @@ import numpy as np
 from lmkit.architectures import positions
 from lmkit.architectures.neural_model import LoadedModel
 from lmkit.architectures.transformer import TransformerConfig
-from lmkit.inference import functional, thread_pool
+from lmkit.architectures.weight_formats import StoredMatrix
+from lmkit.inference import decoding_products, functional, thread_pool
+from lmkit.inference.compiled_step import CompiledStep, fits
 from lmkit.inference.kv_cache import CAPACITY, Cache, RowCache
-from lmkit.inference.linear import FusedLinear, LMHead
+from lmkit.inference.linear import LMHead, linear_map
+from lmkit.inference.stored_products import served
 from lmkit.protocols import F32, I32, I64, AttentionParts, Bool
 
 QUERIES = 128  # queries whose scores are worked out at once
@@ -34,9 +38,9 @@ class Block:
         tensors = weights.tensors
         begin = f"layers.{number}."
 
-        def joint(*names: str) -> FusedLinear:
+        def joint(*names: str) -> Callable[[F32], F32]:
             biases = [tensors[f"{begin}{name}.bias"] for name in names if f"{begin}{name}.bias" in tensors]
-            return FusedLinear([tensors[f"{begin}{name}.weight"] for name in names], biases)
+            return linear_map([tensors[f"{begin}{name}.weight"] for name in names], biases)
 
         self._number = number
         self._norm_of_attention = Norm(weights, f"{begin}input_layernorm")
@@ -124,17 +128,20 @@ class Decoder:
 
     def __init__(self, weights: LoadedModel) -> None:
         settings = _settings(weights)
-        tensors = weights.tensors
+        tensors: Mapping[str, Any] = served(weights.tensors)
+        weights = replace(weights, tensors=tensors)
         self._settings = settings
         self.width = settings.width
         self._grouped = settings.kv_heads, settings.heads // settings.kv_heads, settings.head_width
-        self._embeddings: F32 = tensors["embed_tokens.weight"]
+        embeddings: F32 | StoredMatrix = tensors["embed_tokens.weight"]
+        self._embedded = embeddings.rows if isinstance(embeddings, StoredMatrix) else embeddings.__getitem__
         self._blocks = [Block(weights, number) for number in range(settings.layers)]
         self._last = Norm(weights, "norm") if settings.norm == "pre" else None
         self._scale = np.array(1 / math.sqrt(settings.head_width), dtype=np.float32)
         self._learned: F32 | None = tensors.get("embed_positions.weight")
         self._tables: tuple[F32, ...] = ()
-        head = self._embeddings if settings.tied else tensors["lm_head.weight"]
+        self._compiled = CompiledStep(settings, tensors, float(self._scale)) if fits(settings, tensors) else None
+        head = embeddings if settings.tied else tensors["lm_head.weight"]
         self.head = LMHead(head, None, weights.tokenizer.size)
 
     def cache(self) -> Cache:
@@ -164,9 +171,12 @@ class Decoder:
                 self._tables = (table.astype(np.float32),)
         return self._tables
 
-    def _run(self, ids: Any, places: Any, end: int, attend: Attend) -> F32:
-        """What the head multiplies, ids (...) to (..., D), for ids at `places`, which are below `end`."""
-        x: F32 = self._embeddings[ids]
+    def _run(self, ids: Any, places: Any, end: int, attend: Attend, vectors: F32 | None = None) -> F32:
+        """What the head multiplies, ids (...) to (..., D), for ids at `places`, which are below `end`.
+
+        `vectors`, (..., D), are in place of the embeddings of ids.
+        """
+        x: F32 = self._embedded(ids) if vectors is None else vectors
         tables = self._table(end)
         turns = None
         if len(tables) == 2:
@@ -176,6 +186,14 @@ class Decoder:
         for block in self._blocks:
             x = block(x, turns, attend)
         return x if self._last is None else self._last(x)
+
+    def _begun(self, token: int, place: int) -> tuple[F32, int, F32]:
+        """What `CompiledStep` begins with: the token's vector, its place, and the angles' cosines and sines."""
+        x: F32 = self._embedded(token)
+        tables = self._table(place + 1)
+        if len(tables) == 2:
+            return x, place, np.stack((tables[0][place, 0, 0], tables[1][place, 0, 1]))
+        return x + tables[0][place] if tables else x, place, np.zeros((0, 0), dtype=np.float32)
 
     def whole(self, ids: I32) -> F32:
         """What the head multiplies at every token of windows of their own, (B, T) to (B, T, D)."""
@@ -207,10 +225,10 @@ class Decoder:
             self._run(ids, slice(length), length, attend)
         return AttentionParts(found, *sides)
 
-    def extend(self, cache: Cache, ids: I32, *, both_ways: bool = False) -> F32:
+    def extend(self, cache: Cache, ids: I32, *, both_ways: bool = False, vectors: F32 | None = None) -> F32:
         """What the head multiplies behind each of ids, (T,) to (T, D); their keys and values go into the cache.
 
-        `both_ways`: each of them sees all of them, not only those before it.
+        `both_ways`: each of them sees all of them, not only those before it. `vectors`, (T, D): see `_run`.
         """
         begin, end = cache.filled, cache.filled + len(ids)
         cache.reserve(end)
@@ -232,9 +250,12 @@ class Decoder:
             return (functional.softmax(scores) @ all_values[layer]).reshape(-1)
 
         with np.errstate(all="ignore"):
-            if len(ids) == 1:
+            if len(ids) == 1 and vectors is None and self._compiled is not None:
+                x = self._compiled(*self._begun(int(ids[0]), begin), cache)
+                return (x if self._last is None else self._last(x))[None]
+            if len(ids) == 1 and vectors is None:
                 return self._run(int(ids[0]), begin, end, attend_once)[None]
-            return self._run(ids, slice(begin, end), end, attend)
+            return self._run(ids, slice(begin, end), end, attend, vectors)
 
     def branch(self, cache: Cache, ids: I32, places: I64, seen: Bool) -> F32:
         """What the head multiplies behind tokens of several branches that continue a cache, (T,) to (T, D).
@@ -289,8 +310,13 @@ class Decoder:
             thread_pool.run([partial(look, some) for some in parts])
             return made.reshape(count, -1)
 
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), decoding_products.step(self._settings.parameters):
             return self._run(ids, lengths, end, attend)
+
+    def next_rows(self, outputs: F32) -> F32:
+        """Log-probabilities of what follows each of the rows of a batch, (B, D) to (B, V)."""
+        with decoding_products.step(self._settings.parameters):
+            return self.head.next_many(outputs)
 
     def begin(self, cache: RowCache, rows: I64, ids: I32) -> None:
         """Rows become windows of their own that begin with ids, (B, T), for which there is room."""

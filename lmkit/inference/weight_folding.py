@@ -32,10 +32,11 @@ def folded(weights: LoadedModel) -> LoadedModel:
     The sums are those of float64, rounded once. Models that are big, have no residual stream, or norms elsewhere,
     stay as they are; so do layernorms where sinusoidal positions are added, whose mean is not zero.
     """
-    settings, tensors = weights.settings, dict(weights.tensors)
+    settings = weights.settings
     assert isinstance(settings, TransformerConfig)
-    if settings.norm != "pre" or not settings.residual or sum(tensor.size for tensor in tensors.values()) > SMALL:
+    if settings.norm != "pre" or not settings.residual or settings.parameters > SMALL:
         return weights
+    tensors = dict(weights.tensors)
     for layer in range(settings.layers):
         for norm, readers in _READERS.items():
             _put_into(tensors, f"layers.{layer}.{norm}", [f"layers.{layer}.{name}" for name in readers])

@@ -32,6 +32,15 @@ def map_file(file: BinaryIO, name: str) -> mmap.mmap:
     return mapped
 
 
+def release_pages() -> None:
+    """Give back the memory of what was read of mapped files so far; what is read again comes from the files."""
+    for _, known in _mapped:
+        mapped = known()
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            with suppress(OSError, ValueError):
+                mapped.madvise(mmap.MADV_DONTNEED)
+
+
 def truncation() -> CheckpointError | None:
     """What is wrong where a mapped file is shorter than it was."""
     for name, known in _mapped:

@@ -1,6 +1,7 @@
 """The bag of n-grams as a model: a classifier or a regressor of texts, linear in TF-IDF.
 
-Such models are strong baselines (Joulin et al. 2017); here the weights are at the optimum of a convex loss.
+Such models are strong baselines (Joulin et al. 2017); the weights are at the optimum of a convex loss, or the n-grams
+have vectors that a linear head reads.
 N items, D n-grams, K labels, R rows of weights.
 """
 
@@ -14,6 +15,7 @@ from lmkit.checkpoint import Array, Checkpoint
 from lmkit.errors import CheckpointError
 from lmkit.linear_models.linear_map import LinearMap
 from lmkit.linear_models.ngram_features import BITS, NgramSettings, Texts
+from lmkit.linear_models.ngram_vectors import NgramVectors
 from lmkit.linear_models.softmax_regression import log_probabilities
 from lmkit.linear_models.tf_idf import TfIdf
 from lmkit.protocols import F64
@@ -45,7 +47,7 @@ class BagOfNgrams:
 
     reader: BagReader
     features: TfIdf
-    map: LinearMap
+    map: LinearMap | NgramVectors
     digest: str = ""
 
     @property
@@ -68,8 +70,7 @@ class BagOfNgrams:
             **self.reader.normalization.describe(),
         }  # fmt: skip
         tensors: dict[str, Array] = {
-            "biases": self.map.biases.astype(np.float32), "idf": self.features.idf, "keys": self.features.keys,
-            "weights": self.map.weights.astype(np.float32),
+            **self.map.tensors(), "idf": self.features.idf, "keys": self.features.keys,
         }  # fmt: skip
         return Checkpoint(self.kind, config, tensors, origin=origin)
 
@@ -89,12 +90,21 @@ class BagOfNgrams:
         rows = len(labels) if is_classifier and len(labels) > 2 else 1
         keys = checkpoint.array("keys", "U32", (None,))
         found = TfIdf(_settings(features), keys, checkpoint.array("idf", "F32", (len(keys),)))
-        weights = checkpoint.array("weights", "F32", (rows, len(keys))).astype(np.float64)
-        linear = LinearMap(weights, checkpoint.array("biases", "F32", (rows,)).astype(np.float64))
+        linear = _map(checkpoint, rows, len(keys))
         reader = BagReader(Normalization.from_description(config), sides)
         if is_classifier:
             return BagClassifier(reader, found, linear, checkpoint.digest, tuple(labels))
         return BagRegressor(reader, found, linear, checkpoint.digest)
+
+
+def _map(checkpoint: Checkpoint, rows: int, width: int) -> LinearMap | NgramVectors:
+    """The map of n-grams to numbers, through vectors where there are any. Raises CheckpointError."""
+    biases = checkpoint.array("biases", "F32", (rows,))
+    if "vectors" in checkpoint.tensors:
+        vectors = checkpoint.array("vectors", "F32", (width, None))
+        return NgramVectors(vectors, checkpoint.array("weights", "F32", (rows, vectors.shape[1])), biases)
+    weights = checkpoint.array("weights", "F32", (rows, width)).astype(np.float64)
+    return LinearMap(weights, biases.astype(np.float64))
 
 
 def _are_labels(labels: object) -> bool:

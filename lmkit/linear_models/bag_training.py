@@ -13,10 +13,11 @@ from lmkit.linear_models import ridge_regression, softmax_regression
 from lmkit.linear_models.bag_of_ngrams import BagClassifier, BagOfNgrams, BagReader, BagRegressor
 from lmkit.linear_models.linear_map import LinearMap
 from lmkit.linear_models.ngram_features import NgramSettings, Texts
+from lmkit.linear_models.ngram_vectors import NgramVectors
 from lmkit.linear_models.softmax_regression import log_probabilities
 from lmkit.linear_models.sparse_matrix import SparseMatrix
 from lmkit.linear_models.tf_idf import TfIdf
-from lmkit.protocols import F64, I64, Bool, ProgressCallback, no_progress
+from lmkit.protocols import F32, F64, I64, Bool, ProgressCallback, no_progress
 
 GRID = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
 """Strengths that are tried, the strongest first: each solution begins the next."""
@@ -29,7 +30,17 @@ class Task(Protocol):
     def fit(self, x: SparseMatrix, l2: float, chosen: Bool | None, start: LinearMap | None) -> LinearMap:
         """Fit a map to all items, or to those `chosen`, whose vectors are `x`."""
 
-    def model(self, reader: BagReader, features: TfIdf, fitted: LinearMap) -> BagOfNgrams:
+    @property
+    def rows(self) -> int:
+        """R, how many rows of weights a map has."""
+
+    def slopes(self, rows: F32, chosen: I64) -> F32:
+        """See `ngram_vectors.Slopes`."""
+
+    def unscaled(self, fitted: NgramVectors) -> NgramVectors:
+        """The map of the task's own numbers, of one whose slopes are `slopes`."""
+
+    def model(self, reader: BagReader, features: TfIdf, fitted: LinearMap | NgramVectors) -> BagOfNgrams:
         """The model of what was fitted."""
 
 
@@ -53,7 +64,23 @@ class Classification:
             start=start,
         )
 
-    def model(self, reader: BagReader, features: TfIdf, fitted: LinearMap) -> BagOfNgrams:
+    @property
+    def rows(self) -> int:
+        """See `Task.rows`."""
+        return len(self.names) if len(self.names) > 2 else 1
+
+    def slopes(self, rows: F32, chosen: I64) -> F32:
+        """See `ngram_vectors.Slopes`: p(k) - 1 for the label, p(k) for others, times the cost."""
+        chances = np.exp(log_probabilities(rows.astype(np.float64))).astype(np.float32)
+        chances[self.labels[chosen], np.arange(len(chosen))] -= 1
+        costs = 1 if self.costs is None else self.costs[chosen].astype(np.float32)
+        return (chances * costs)[len(chances) - len(rows) :]
+
+    def unscaled(self, fitted: NgramVectors) -> NgramVectors:
+        """See `Task.unscaled`."""
+        return fitted
+
+    def model(self, reader: BagReader, features: TfIdf, fitted: LinearMap | NgramVectors) -> BagOfNgrams:
         """See `Task.model`."""
         return BagClassifier(reader, features, fitted, labels=self.names)
 
@@ -68,7 +95,25 @@ class Regression:
         """See `Task.fit`."""
         return ridge_regression.fit(x, self.values if chosen is None else self.values[chosen], l2)
 
-    def model(self, reader: BagReader, features: TfIdf, fitted: LinearMap) -> BagOfNgrams:
+    @property
+    def rows(self) -> int:
+        """See `Task.rows`."""
+        return 1
+
+    @property
+    def _scale(self) -> float:
+        return float(self.values.std()) or 1.0
+
+    def slopes(self, rows: F32, chosen: I64) -> F32:
+        """See `ngram_vectors.Slopes`: of half the squared errors of standardised values."""
+        apart: F32 = rows - ((self.values[chosen] - self.values.mean()) / self._scale).astype(np.float32)
+        return apart
+
+    def unscaled(self, fitted: NgramVectors) -> NgramVectors:
+        """See `Task.unscaled`."""
+        return fitted.scaled(self._scale, float(self.values.mean()))
+
+    def model(self, reader: BagReader, features: TfIdf, fitted: LinearMap | NgramVectors) -> BagOfNgrams:
         """See `Task.model`."""
         return BagRegressor(reader, features, fitted)
 

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
+from lmkit.checkpoint import Array
 from lmkit.protocols import F64, Floats
 
 
@@ -78,6 +79,10 @@ class LinearMap:
         """W x + b, (R, N)."""
         found: F64 = x.dot(self.weights) + self.biases[:, None]
         return found
+
+    def tensors(self) -> dict[str, Array]:
+        """What a checkpoint holds."""
+        return {"biases": self.biases.astype(np.float32), "weights": self.weights.astype(np.float32)}
 
     def joined(self) -> F64:
         """Weights with the biases as the last column, (R, D + 1)."""

@@ -9,7 +9,7 @@ T texts, C characters, M words.
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,6 +94,18 @@ def _packed(texts: Sequence[str], settings: NgramSettings) -> U64:
     if settings.characters[1]:
         found += _character_ngrams(points, kinds == _BLANK, owners, settings.characters)
     return np.concatenate(found) if found else np.zeros(0, dtype=np.uint64)
+
+
+def word_keys(texts: Sequence[str], settings: NgramSettings, salt: int) -> tuple[U32, I64]:
+    """The keys of texts that have exactly one word, and which texts these are.
+
+    `salt` is 0 for single texts and the first ones of pairs, 1 for second ones, 2 for words of both.
+    """
+    packed = _packed(texts, replace(settings, words=(1, 1), characters=(0, 0)))
+    owners, firsts, counts = np.unique(packed >> np.uint64(32), return_index=True, return_counts=True)
+    kept = counts == 1
+    keys = _keys(packed[firsts[kept]], settings, salt) & np.uint64(0xFFFFFFFF)
+    return keys.astype(np.uint32), owners[kept].astype(np.int64)
 
 
 _WORD, _BLANK, _OTHER, _UNKNOWN = range(4)

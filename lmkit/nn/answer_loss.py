@@ -71,12 +71,13 @@ class _Chunked(torch.autograd.Function):
             logits = functional.linear(hidden[part], weight).float()
             if hits:
                 right[part] = logits.argmax(dim=-1) == targets[part]
-            total = torch.logsumexp(logits, dim=-1)
-            nats[part] = total - logits.gather(1, targets[part, None]).squeeze(1)
-            mean = (total - logits.mean(dim=-1)) if smoothing else nats[part]
-            loss[part] = (1 - smoothing) * nats[part] + smoothing * mean
+            wanted = logits.gather(1, targets[part, None]).squeeze(1)
+            mean = logits.mean(dim=-1) if smoothing else wanted
+            total = _exponentials(logits)
+            nats[part] = total - wanted
+            loss[part] = total - (1 - smoothing) * wanted - smoothing * mean
             if change is not None:
-                change[part] = (_error(logits, total, targets[part], smoothing) @ weight).to(hidden.dtype)
+                change[part] = (_error(logits, targets[part], smoothing) @ weight).to(hidden.dtype)
         ctx.smoothing = smoothing
         if frozen:
             ctx.save_for_backward(change)
@@ -97,7 +98,8 @@ class _Chunked(torch.autograd.Function):
         of_weight = torch.zeros_like(weight)
         for part in _slices(len(targets), len(weight)):
             logits = functional.linear(hidden[part], weight).float()
-            error = _error(logits, torch.logsumexp(logits, dim=-1), targets[part], ctx.smoothing)
+            _exponentials(logits)
+            error = _error(logits, targets[part], ctx.smoothing)
             error = (error * gradient[part, None]).to(weight.dtype)
             if of_hidden is not None:
                 of_hidden[part] = (error @ weight).to(hidden.dtype)
@@ -110,10 +112,17 @@ def _slices(tokens: int, vocabulary: int) -> list[slice]:
     return [slice(begin, min(begin + most, tokens)) for begin in range(0, tokens, most)]
 
 
-def _error(logits: Tensor, total: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """Softmax less the target distribution, in the place of the logits."""
-    error = logits.sub_(total[:, None]).exp_()
+def _exponentials(logits: Tensor) -> Tensor:
+    """Put the softmax in the place of logits, (M, V), and return the logarithms of the sums, (M,)."""
+    most = logits.amax(dim=-1, keepdim=True)
+    total = logits.sub_(most).exp_().sum(dim=-1, keepdim=True)
+    logits.div_(total)
+    return (most + total.log()).squeeze(1)
+
+
+def _error(softmax: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    """Softmax less the target distribution, in its place."""
     if smoothing:
-        error -= smoothing / logits.shape[1]
-    error[torch.arange(len(targets), device=targets.device), targets] -= 1 - smoothing
-    return error
+        softmax -= smoothing / softmax.shape[1]
+    softmax[torch.arange(len(targets), device=targets.device), targets] -= 1 - smoothing
+    return softmax

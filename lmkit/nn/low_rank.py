@@ -46,10 +46,54 @@ class LowRankAdapters(nn.Module):
         def add(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
             if not self.active:
                 return output
-            inner = [self.tensors[f"{name}/lora_a"] for _, _, name in parts]
-            narrow = self._scale * functional.linear(inputs[0], torch.cat(inner))  # (N, parts r)
-            for (begin, end, name), own in zip(parts, narrow.chunk(len(parts), dim=-1), strict=True):
-                output[..., begin:end] += functional.linear(own, self.tensors[f"{name}/lora_b"])
-            return output
+            matrices = [self.tensors[f"{name}/{side}"] for side in ("lora_a", "lora_b") for _, _, name in parts]
+            bounds = [(begin, end) for begin, end, _ in parts]
+            added: Tensor = _Added.apply(output, inputs[0], self._scale, bounds, *matrices)  # type: ignore[no-untyped-call]
+            return added
 
         return add
+
+
+class _Added(torch.autograd.Function):
+    """y += s B (A x) for each part of y, in place: y's gradient goes through as it is, without a copy.
+
+    With n = s A x:  dB = dy^T n,  dn = s dy B,  dA = dn^T x,  dx = dn A.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, output: Tensor, x: Tensor, scale: float, bounds: list[tuple[int, int | None]], *matrices: Tensor
+    ) -> Tensor:
+        """Return `output`, (..., O), to which the maps of x, (..., D), are added; `matrices`: all A, then all B."""
+        parts = len(bounds)
+        with torch.autocast(output.device.type, enabled=False):
+            a = torch.cat(matrices[:parts]).to(output.dtype)  # (parts r, D)
+            narrow = functional.linear(x.to(output.dtype).flatten(0, -2), a).mul_(scale)  # (N, parts r)
+            rows = output.view(-1, output.shape[-1])
+            inner = narrow.chunk(parts, dim=1)
+            for (begin, end), own, b in zip(bounds, inner, matrices[parts:], strict=True):
+                rows[:, begin:end].addmm_(own, b.to(output.dtype).t())
+        ctx.save_for_backward(x, narrow, *matrices)
+        ctx.scale, ctx.bounds = scale, bounds
+        ctx.mark_dirty(output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+        """Return the gradients of the output, of x, and of the matrices."""
+        (gradient,) = gradients
+        x, narrow, *matrices = ctx.saved_tensors
+        parts, kind = len(ctx.bounds), narrow.dtype
+        rows = gradient.reshape(-1, gradient.shape[-1]).to(kind)
+        inner = narrow.chunk(parts, dim=1)
+        of_b, of_narrow = [], []
+        for (begin, end), own, b in zip(ctx.bounds, inner, matrices[parts:], strict=True):
+            of_b.append((rows[:, begin:end].t() @ own).to(b.dtype))
+            of_narrow.append(rows[:, begin:end] @ b.to(kind))
+        changes = torch.cat(of_narrow, dim=1).mul_(ctx.scale)
+        of_a = changes.t() @ x.flatten(0, -2).to(kind)
+        of_x = None
+        if ctx.needs_input_grad[1]:
+            of_x = (changes @ torch.cat(matrices[:parts]).to(kind)).view(x.shape).to(x.dtype)
+        of_a = of_a.to(matrices[0].dtype).chunk(parts)
+        return gradient, of_x, None, None, *of_a, *of_b

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lmkit.architectures.seq2seq_rnn import CONCAT, Seq2SeqRNNConfig
+from lmkit.nn import padded_lstm
 from lmkit.nn.network import ParameterSlice, normal, uniform
 from lmkit.nn.recurrent import CELLS
 from lmkit.nn.seq2seq import Seq2SeqNetwork
@@ -111,9 +112,13 @@ class Seq2SeqRNNNetwork(Seq2SeqNetwork):
     def encode(self, sources: Tensor, lengths: Tensor) -> Encoded:
         """See `Seq2SeqNetwork.encode`."""
         embedded = self._dropped(self.embed_sources(sources.t()))
-        packed = pack_padded_sequence(embedded, lengths.cpu(), enforce_sorted=False)
-        found, final = self.encoder(packed)
-        outputs, _ = pad_packed_sequence(found, total_length=sources.shape[1])
+        if self.settings.cell == "lstm" and embedded.device.type == "cpu":
+            assert isinstance(self.encoder, nn.LSTM)
+            outputs, final = padded_lstm.bidirectional(self.encoder, embedded, lengths)
+        else:
+            packed = pack_padded_sequence(embedded, lengths.cpu(), enforce_sorted=False)
+            found, final = self.encoder(packed)
+            outputs, _ = pad_packed_sequence(found, total_length=sources.shape[1])
         outputs = self._dropped(outputs.transpose(0, 1))
         inside = torch.arange(sources.shape[1], device=sources.device) < lengths[:, None]
         joined = tuple(torch.cat((part[0::2], part[1::2]), dim=-1) for part in _parts(final))

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from lmkit.architectures.positions import rotary, sinusoidal
 from lmkit.architectures.transformer import TransformerConfig
+from lmkit.nn import written_gradients
 from lmkit.nn.kv_cache import AttentionContext, UpdateKV
 from lmkit.nn.network import Network, ParameterSlice, State, normal, uniform
 
@@ -22,6 +23,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": lambda x: functional.gelu(x, approximate="tanh"),
     "relu": functional.relu,
     "relu2": lambda x: functional.relu(x).square(),
+    "swiglu": written_gradients.swiglu,
 }
 
 
@@ -54,8 +56,9 @@ class Attention(nn.Module):
         if self.settings.query_key_norm:
             scales = torch.cat((self.q_norm.weight.expand(heads, width), self.k_norm.weight.expand(groups, width)))
             qk = functional.rms_norm(qk, (width,), eps=self.settings.norm_epsilon) * scales
-        if turns is not None:
-            qk = turned(qk, *turns)
+        if turns is not None:  # gradients written out need no room for what is in between
+            turn = written_gradients.turned if lengths is not None and qk.device.type == "cpu" else turned
+            qk = turn(qk, *turns)
         q, k = qk.split((heads, groups), dim=2)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         mask = None
@@ -98,13 +101,7 @@ class FeedForwardBranch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """From (B, T, D) to (B, T, D)."""
-        up = self.up_proj(x)
-        if self.activation == "swiglu":
-            gate, up = up.chunk(2, dim=-1)
-            inner = functional.silu(gate) * up
-        else:
-            inner = ACTIVATIONS[self.activation](up)
-        out: Tensor = self.down_proj(inner)
+        out: Tensor = self.down_proj(ACTIVATIONS[self.activation](self.up_proj(x)))
         return out
 
 
@@ -227,6 +224,13 @@ class TransformerNetwork(Network):
             x = block(x, turns, None if state is None else state.of_layer(number))
         return (x if self.norm is None else self.norm(x)), state
 
+    def of_vectors(self, vectors: Tensor) -> Tensor:
+        """Hidden vectors, (B, T, D), of texts that begin, with vectors, (B, T, D), in place of embeddings of tokens."""
+        x, turns = self._placed(vectors, slice(0, vectors.shape[1]))
+        for block in self.layers:
+            x = block(x, turns)
+        return x if self.norm is None else self.norm(x)
+
     def packed(self, ids: Tensor, lengths: Sequence[int], *, recompute: bool = False) -> Tensor:
         """Hidden vectors, (N, D), of sequences end to end, (N,), each of which sees itself alone; none has padding.
 
@@ -244,7 +248,10 @@ class TransformerNetwork(Network):
 
     def _embedded(self, ids: Tensor, places: Any) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """What the first block reads, (B, T, D), and the turns of rotary positions, at places, (T,) or a slice."""
-        x = self.embed_tokens(ids)
+        return self._placed(self.embed_tokens(ids), places)
+
+    def _placed(self, x: Tensor, places: Any) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """The same of embeddings, (B, T, D)."""
         if self.settings.positions == "learned":
             x = x + self.embed_positions.weight[places]
         elif self.settings.positions == "sinusoidal":

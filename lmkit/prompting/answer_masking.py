@@ -22,7 +22,7 @@ from lmkit.data.answer_sequences import AnswerSequence
 from lmkit.data.sequences import TextFormat, decode_text, encode_prompt
 from lmkit.errors import DataError
 from lmkit.generation.prompt_encoding import ends_of
-from lmkit.prompting.chat_templates import ASSISTANT, USER, Chat, Messages
+from lmkit.prompting.chat_templates import ASSISTANT, USER, Chat, Messages, without_tags
 from lmkit.prompting.layout import open_ended
 from lmkit.protocols import I32, Tokenizer
 
@@ -66,7 +66,8 @@ class ConversationEncoder:
     @property
     def marks(self) -> Sequence[str]:
         """Texts that no message may have: those that separate turns, and names of special tokens."""
-        return tuple(dict.fromkeys((*self.chat.marks, *(name for name in self._names if len(name) > 1))))
+        names = (name for name in without_tags(self._names) if len(name) > 1)
+        return tuple(dict.fromkeys((*self.chat.marks, *names)))
 
     @cached_property
     def end(self) -> int:

@@ -7,7 +7,7 @@ instruct     the named format of instructions, in the manner of Alpaca; a user's
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
@@ -37,6 +37,7 @@ SYSTEM, USER, ASSISTANT, TOOL = "system", "user", "assistant", "tool"
 LLAMA2_MARKS = ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>")
 CHATML_MARKS = ("<|im_start|>", "<|im_end|>")
 _MARK = re.compile(r"<\|[^<>|\s]+\|>|<</?[A-Z]+>>|\[/?[A-Z_]{2,}\]|<(?:start|end|begin)_of_[a-z_]+>|</?s>|<[a-z]os>")
+_TAG = re.compile(r"<(/?)([a-z][a-z0-9_]+)>")
 FILES = (TEMPLATE, OLD_TEMPLATE, TOKENIZER)
 TOOLS = "tool_use"
 """The name of the template that transformers takes for conversations with tools."""
@@ -224,7 +225,7 @@ class Source:
 
         tokens = [value for name, value in given.items() if name.endswith("_token") and isinstance(value, str)]
         texts = _MARK.findall(self.text + (self.with_tools or ""))
-        marks = dict.fromkeys(mark.strip() for mark in (*texts, *tokens, *self.special))
+        marks = dict.fromkeys(mark.strip() for mark in (*texts, *tokens, *without_tags(self.special)))
         return Chat(write, tuple(mark for mark in marks if len(mark) > 1), write_each, jinja=self.text)
 
 
@@ -250,6 +251,17 @@ def source_in(files: "Mapping[str, Buffer]", name: str | None = None) -> Source:
 
 
 # Messages that contain a format's own marks.
+
+
+def without_tags(names: Iterable[str]) -> list[str]:
+    """The names of special tokens that a message must not have: all but pairs of tags such as <think> and </think>.
+
+    Those mark parts within a turn, which an answer is free to have; tokenizers call them added, but not special.
+    """
+    every = list(names)
+    found = {name: tag for name in every if (tag := _TAG.fullmatch(name))}
+    other = {name: f"<{'' if tag[1] else '/'}{tag[2]}>" for name, tag in found.items()}
+    return [name for name in every if other.get(name) not in found]
 
 
 def marks_in(messages: Messages, marks: Sequence[str]) -> Iterator[tuple[int, str]]:

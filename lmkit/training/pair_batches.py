@@ -26,6 +26,10 @@ class PairCollection(Protocol):
     def tokens(self) -> int:
         """How many tokens there are to predict."""
 
+    @property
+    def bytes_per_token(self) -> float:
+        """Bytes of text per token, on average."""
+
     def lengths(self) -> tuple[I64, I64]:
         """Tokens of each source and target, (N,)."""
 

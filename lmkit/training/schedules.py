@@ -3,6 +3,7 @@
 warm-up    step / warmup up to step `warmup`
 constant   1 afterwards
 linear     falls evenly, so that the step after the last would have 0
+wsd        1 up to 30 % of the run, then as linear: warm-up, stable, decay       Hu et al. (2024), section 4
 cosine     (1 + cos(pi x)) / 2 over the same way x from 0 to 1      Loshchilov and Hutter (2017)
 noam       sqrt(warmup / step)                                      Vaswani et al. (2017), equation 3
 """
@@ -11,10 +12,11 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-KINDS = ("linear", "cosine", "constant", "noam")
+KINDS = ("linear", "wsd", "cosine", "constant", "noam")
 STEPS = 500  # where neither steps nor a budget are given
 EVALUATIONS = 10  # of a run whose weights are chosen by them, where no interval is given
 WARMUP = 0.02  # share of the run, where no number of steps is given
+STABLE = 0.3  # share of the run after which `wsd` decays
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Schedule:
             return step / warmup
         if self.kind == "noam":
             return math.sqrt(max(1, warmup) / step)
-        gone = (step - warmup) / max(1, total + 1 - warmup)
-        if self.kind == "linear":
+        begin = max(warmup, round(STABLE * total)) if self.kind == "wsd" else warmup
+        gone = max(0, step - begin) / max(1, total + 1 - begin)
+        if self.kind in {"linear", "wsd"}:
             return 1.0 - gone
         return (1.0 + math.cos(math.pi * gone)) / 2 if self.kind == "cosine" else 1.0

@@ -21,9 +21,18 @@ from lmkit.word_vectors.vector_space import VectorSpace
 _WORD = re.compile(r"\w+")
 
 
-def text_vectors(space: VectorSpace, items: Sequence[tuple[str, ...]]) -> F64:
-    """The mean vector of each text, (N, sides D), texts of pairs side by side; zeros without a known word."""
-    known: dict[bytes, list[F64]] = {}
+KNOWN = 1 << 16
+"""Words whose vectors are kept at hand, at most."""
+
+
+def text_vectors(
+    space: VectorSpace, items: Sequence[tuple[str, ...]], known: dict[bytes, list[F64]] | None = None
+) -> F64:
+    """The mean vector of each text, (N, sides D), texts of pairs side by side; zeros without a known word.
+
+    `known` holds vectors of words that were met before.
+    """
+    known = {} if known is None else known
     return np.stack([np.concatenate([_mean(space, text, known) for text in item]) for item in items])
 
 
@@ -60,6 +69,7 @@ class VectorsWithHead:
         """`weight` (K, sides D), `bias` (K,)."""
         self.space, self.head, self.digest = space, head, space.digest
         self._weight, self._bias = weight, bias
+        self._known: dict[bytes, list[F64]] = {}
 
     @property
     def sides(self) -> int:
@@ -68,7 +78,9 @@ class VectorsWithHead:
 
     def outputs(self, items: Sequence[tuple[str, ...]]) -> F64:
         """W x + b of each item, (N, K)."""
-        found: F64 = text_vectors(self.space, items) @ self._weight.T.astype(np.float64) + self._bias
+        if len(self._known) > KNOWN:
+            self._known.clear()
+        found: F64 = text_vectors(self.space, items, self._known) @ self._weight.T.astype(np.float64) + self._bias
         return found
 
     def to_checkpoint(self, origin: Mapping[str, Any]) -> Checkpoint:

@@ -174,3 +174,47 @@ def test_a_file_becomes_a_checkpoint_or_a_folder(
     (work / "junk.gguf").write_bytes(b"GGUF" + b"\xff" * 100)
     assert "junk.gguf: damaged GGUF file" in fails(4, "convert", "junk.gguf", "-o", "x.lm").stderr
     assert not (work / "x.lm").exists()
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3"])
+def test_what_is_written_is_read_again(architecture: str, work: Path, lmkit: Callable[..., Any]) -> None:
+    shape = {"llama": {}, "qwen2": {"bias": "qkv", "head_width": 8, "heads": 4}, "qwen3": {"query_key_norm": True}}
+    _, tensors = write(
+        work / "model.gguf", architecture, shape={**shape[architecture], "vocabulary": 259, "head_width": 8, "heads": 4}
+    )
+    before = read(work / "model.gguf")
+    assert lmkit("convert", "model.gguf", "-o", "again.gguf").status == 0
+    after = read(work / "again.gguf")
+    assert (after.settings, after.form, after.tokenizer.digest) == (
+        before.settings, before.form, before.tokenizer.digest,
+    )  # fmt: skip
+    assert {name: array.tobytes() for name, array in after.tensors.items()} == {
+        name: array.tobytes() for name, array in tensors.items()
+    }
+    reader = gguf.GGUFReader(work / "again.gguf")  # llama.cpp's own library
+    assert {tensor.name for tensor in reader.tensors} == set(map(theirs, tensors))
+    assert reader.fields["tokenizer.ggml.merges"].contents() == MERGES
+
+
+@pytest.mark.parametrize("precision", ["bf16", "q8_0", "q4_0"])
+def test_precisions_are_kept_by_checkpoints_and_gguf_files(
+    precision: str, work: Path, lmkit: Callable[..., Any], fails: Callable[..., Any]
+) -> None:
+    settings, _ = write(work / "model.gguf", shape={"heads": 4, "head_width": 8, "tied": True})
+    for name in ("model.lm", "other.gguf"):
+        assert lmkit("convert", "model.gguf", "--precision", precision, "-o", name).status == 0
+    answers = [lmkit("score", "--json", "-m", name, stdin=b"ab ab\n").records[0] for name in ("model.lm", "other.gguf")]
+    assert answers[0]["nats"] == answers[1]["nats"]
+    assert all(f"|precision:{precision}|" in answer["signature"] for answer in answers)
+    described = lmkit("info", "--json", "model.lm").records[0]
+    assert (described["parameters"], described["config"]["precision"]) == (settings.parameters, precision)
+    assert lmkit("convert", "model.lm", "--precision", "fp32", "-o", "wide.lm").status == 0
+    (wide,) = lmkit("score", "--json", "-m", "wide.lm", stdin=b"ab ab\n").records
+    assert wide["nats"] == answers[0]["nats"]
+    assert "precision" not in wide["signature"]
+    assert lmkit("convert", "model.lm", "-o", "back.gguf").status == 0
+    assert (work / "back.gguf").read_bytes() == (work / "other.gguf").read_bytes()
+    data = bytearray((work / "model.lm").read_bytes())
+    data[-3] ^= 1
+    (work / "bad.lm").write_bytes(data)
+    assert "is not what was written" in fails(4, "score", "-m", "bad.lm", stdin=b"ab\n").stderr

@@ -119,7 +119,9 @@ def test_other_conversions_are_those_of_the_groups(shelf: Any, lmkit: Callable[.
         (3, ["absent"], "No such file"),
         (2, ["-"], "needs the input as a file"),
         (4, ["bare"], "bare: no config.json in the folder"),
-        (2, ["model.lm", "--to", "gguf"], "'gguf' is not one of lm, huggingface"),
+        (2, ["model.lm", "--to", "onnx"], "'onnx' is not one of lm, huggingface"),
+        (2, ["model.lm", "--to", "huggingface", "--precision", "bf16"], "--precision is for lm and gguf"),
+        (4, ["model.lm", "-o", "x.gguf"], "its tokenizer is no byte-level BPE"),
     ],
 )
 def test_what_can_not_be_converted_is_refused(

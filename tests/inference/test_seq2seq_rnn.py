@@ -155,6 +155,15 @@ def test_the_numbers_of_luong_attention(attention, weight, vector, shares, conte
     np.testing.assert_allclose(found, context, rtol=0, atol=1e-6)
 
 
+def test_a_query_that_is_a_long_key_takes_its_value():
+    """E8, a hard look-up, through what the model attends with."""
+    model = tiny_rnn("dot", layers=1, width=2)
+    keys, values = np.eye(2, dtype=np.float32), np.array([[1, 2], [3, 4]], dtype=np.float32)
+    found, given = model._attended(1e4 * keys[1], values, keys, None)
+    np.testing.assert_allclose(found, values[1], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(given, [0, 1], rtol=0, atol=1e-6)
+
+
 def test_a_beam_of_full_width_finds_the_most_probable_target():
     model = tiny_rnn("general")
     ends, most = model.form.newline_id, 3

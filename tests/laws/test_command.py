@@ -187,6 +187,7 @@ REDEFINED = {
     "--norm": "where a layer normalises; which scores of answers decide",
     "--normalize": "normal forms of text; to rescale weights; to compare texts",
     "--number": "samples to draw; tokens of a mask",
+    "--objective": "of an encoder; of an encoder-decoder",
     "--on-error": "of records; of runs",
     "--optimizer": "what trains; what memory is counted for",
     "--order": "of n-grams; of n-grams to list; of filters",
@@ -316,7 +317,7 @@ def value(option, number, name):
         fixed |= {"--preset": "roberta", "--objective": "electra"}
     if name == "train seq2seq":
         fixed |= {"--arch": "transformer", "--attention": "concat", "--attn-timing": "prev", "--preset": "marian"}
-        fixed |= {"--objective": "spans", "--mean-length": "7"}
+        fixed |= {"--objective": "noise", "--mean-length": "7"}
     if name.startswith("data"):
         fixed |= {"--unit": "line", "--max-ratio": "7", "--clean": "test", "--mean-length": "7"}
         fixed.pop("--language")

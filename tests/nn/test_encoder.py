@@ -5,8 +5,10 @@ import pytest
 import torch
 from tiny_encoders import SHAPES, tiny_encoder
 
+from lmkit.evaluation.sentence_vectors import SentencePooling, sentence_vectors
 from lmkit.inference.encoder import EncoderModel
 from lmkit.nn import factory
+from lmkit.nn.encoder_model import TorchEncoder
 
 LENGTHS = [5, 3, 12, 3, 5, 1, 12]
 
@@ -45,6 +47,17 @@ def test_numpy_and_torch_agree(shape):
             np.testing.assert_allclose(model.discriminator_logits(hidden), logits, atol=3e-5)
     assert set(network.to_arrays()) == set(weights.tensors)
     assert all(np.array_equal(array, weights.tensors[name]) for name, array in network.to_arrays().items())
+
+
+def test_vectors_in_half_precision_point_where_those_in_full_do():
+    weights, pooling = tiny_encoder("bert"), SentencePooling(normalize=True)
+    ids, _, lengths = packed(weights.settings)
+    full, half = (
+        np.stack(sentence_vectors(TorchEncoder(weights, precision=one), ids, np.cumsum(lengths), pooling))
+        for one in ("fp32", "bf16")
+    )
+    assert np.abs(full - half).max() > 0
+    assert (full * half).sum(axis=1).min() > 0.9999
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -1,11 +1,11 @@
-"""RMSNorm and rotary positions: PyTorch's numbers, and the gradients of finite differences."""
+"""RMSNorm, rotary positions and SwiGLU: PyTorch's numbers, and the gradients of finite differences."""
 
 import pytest
 import torch
 from torch.nn import functional
 
 from lmkit.nn import transformer
-from lmkit.nn.written_gradients import rms_norm, turned
+from lmkit.nn.written_gradients import rms_norm, swiglu, turned
 
 
 @pytest.mark.parametrize("shape", [(8,), (6, 8)])
@@ -25,3 +25,12 @@ def test_rotations():
     cosines, sines = torch.randn(2, 5, 1, 8, dtype=torch.double)
     torch.testing.assert_close(turned(x, cosines, sines), transformer.turned(x, cosines, sines))
     assert torch.autograd.gradcheck(lambda x: turned(x, cosines, sines), (x,))
+
+
+def test_swiglu():
+    torch.manual_seed(0)
+    x = torch.randn(5, 3, 8, dtype=torch.double, requires_grad=True)
+    torch.testing.assert_close(swiglu(x), functional.silu(x[..., :4]) * x[..., 4:])
+    with torch.no_grad():
+        torch.testing.assert_close(swiglu(x), functional.silu(x[..., :4]) * x[..., 4:])
+    assert torch.autograd.gradcheck(swiglu, (x,))

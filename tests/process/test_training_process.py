@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -169,3 +170,39 @@ def test_torchrun_that_is_asked_to_stop(process, work):
     _, err = running.communicate(timeout=HANG)
     assert err.count("lmkit: stopped at step ") == 1, err
     assert (work / "out.lm.state").exists()
+
+
+@pytest.mark.slow
+def test_two_nodes_of_which_one_is_killed(work):
+    """The other says so and ends; started again, both end with the bytes of an uninterrupted run."""
+
+    def nodes(output):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
+        where = ["--master-addr=127.0.0.1", f"--master-port={port}"]
+        command = ["-m", "--", "lmkit", *TRAIN[:-2], "--steps", "100", "--resume", "-o", output]
+        return [
+            subprocess.Popen([*torchrun, *where, f"--node-rank={rank}", *command], stderr=subprocess.PIPE, text=True)
+            for rank in (0, 1)
+        ]
+
+    def ended(running):
+        return [(node.communicate(timeout=4 * HANG)[1], node.returncode) for node in running]
+
+    assert [status for _, status in ended(nodes("whole.lm"))] == [0, 0]
+    running = nodes("out.lm")
+    end = time.monotonic() + 4 * HANG
+    while not (work / "out.lm.state").exists():
+        assert time.monotonic() < end, "nothing is saved"
+        time.sleep(0.05)
+    workers = subprocess.run(["pgrep", "-P", str(running[1].pid)], capture_output=True, text=True, check=True).stdout
+    for worker in map(int, workers.split()):
+        os.kill(worker, signal.SIGKILL)
+    (told, status), (_, killed) = ended(running)
+    assert status
+    assert killed
+    assert "lmkit train rnn: another process of this run has ended\n" in told
+    assert [status for _, status in ended(nodes("out.lm"))] == [0, 0]
+    assert (work / "out.lm").read_bytes() == (work / "whole.lm").read_bytes()

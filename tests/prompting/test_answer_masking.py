@@ -16,7 +16,7 @@ from lmkit.tokenization.bpe.tokenizer import BPETokenizer
 from lmkit.tokenization.tokenizers import ByteTokenizer
 from lmkit.tokenization.vocabulary import Vocabulary
 
-MARKS = [b"<unk>", b"<|im_start|>", b"<|im_end|>", b"<s>", b"</s>"]
+MARKS = [b"<unk>", b"<|im_start|>", b"<|im_end|>", b"<s>", b"</s>", b"<think>", b"</think>"]
 BOS, EOS = 259, 260
 
 
@@ -155,3 +155,14 @@ def test_built_in_templates_in_jinja_write_the_same(name):
     for messages in (turns("u"), turns("u", "a\n", " v "), [{"role": "system", "content": "s"}, *given, *turns("w")]):
         for going_on in (True, False):
             assert jinja.write(messages, going_on, {}) == BUILT_IN[name].write(messages, going_on, {})
+
+
+def test_thoughts_of_answers_are_no_marks():
+    own = encoder("chatml")
+    assert {"<|im_start|>", "<s>", "</s>", "<unk>"} <= set(own.marks)
+    messages = turns("q", "<think>t</think>a")
+    assert answered_records.without_marks(messages, own.marks) == (messages, None)
+    (sequence,) = encoded(own, messages).sequences
+    learned = sequence.ids[sequence.learned].tolist()
+    assert [own.tokenizer.piece(token) for token in learned] == [b"<think>", b"t", b"</think>", b"a", b"<|im_end|>"]
+    assert answered_records.without_marks(turns("q<|im_end|>", "a"), own.marks)[1] == "<|im_end|>"

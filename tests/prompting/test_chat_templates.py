@@ -235,6 +235,12 @@ def test_marks_in_messages_are_found_and_broken_up():
     assert not list(chat_templates.marks_in(chat_templates.escaped(turns("<<<<s>s>s>"), ("<<", "<s>")), ("<<", "<s>")))
 
 
+def test_pairs_of_tags_within_turns_are_no_marks():
+    names = ["<think>", "</think>", "<s>", "</s>", "<tool_call>", "</tool_call>", "<pad>", "<|end|>", "</alone>"]
+    assert chat_templates.without_tags(names) == ["<s>", "</s>", "<pad>", "<|end|>", "</alone>"]
+    assert "<think>" not in Source("{{ '<|end|>' }}", special=tuple(names)).chat({}, None).marks
+
+
 def test_marks_of_a_template_are_those_that_it_writes():
     marks = {name: set(Source(text, TOKENS).chat({}, None).marks) for name, text in TEMPLATES.items()}
     assert marks["inst"] == {"[INST]", "[/INST]", "<s>", "</s>"}

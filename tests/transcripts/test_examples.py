@@ -92,3 +92,71 @@ def test_a_pretrained_encoder_is_beside_a_random_one(work):
     ]  # fmt: skip
     low = found["difference"]["low"]
     assert (found["difference"]["verdict"] == "pre-training helps") == (low != "" and float(low) > 0)
+
+
+@pytest.mark.slow
+def test_a_language_model_describes_digits(work):
+    """Row N1, as short as it shows anything: pictures in the wrong order are described wrongly."""
+    pytest.importorskip("sklearn")
+    done = made("captions", work, "STEPS=small")
+    assert "visual tokens of shape (4, 64)" in done.stderr
+    trained, untrained, shifted = rows(work / "out" / "table.tsv")
+    assert float(trained["captions right"]) > float(shifted["captions right"]) + 0.2
+    assert untrained["vision transformer"] == "untrained"
+    assert b"trained-em" in (work / "out" / "captions.html").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_metric_for_each_set_of_layers(work):
+    """Row H4."""
+    made("layers", work, "SETS=head layers=1-2", "STEPS=5", "EPOCHS=1", "ITEMS=30")
+    found = {row["trained"]: row for row in rows(work / "out" / "table.tsv")}
+    assert list(found) == ["bag", "head", "layers-1-2"]
+    assert found["head"]["parameters"] == str(2 * 96 + 2)
+    assert all(float(row["low"]) <= float(row["accuracy"]) <= float(row["high"]) for row in found.values())
+    assert (work / "out" / "figure.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("unit", "variable", "right"),
+    [("entropy", "ORDER", None), ("tokens", "SIZE", None), ("attention", "LAB", "lab.py")],
+)
+def test_units_of_the_course_have_a_page_and_a_graded_exercise(unit, variable, right, work):
+    made(unit, work, "STEPS=small")
+    page = (work / "out" / "page.html").read_text()
+    for inside in ('lang="es"', 'lang="en"', "<table>", "<svg", f"make -f examples/{unit}.mk check"):
+        assert inside in page
+    assert "http" not in page.replace("http://www.w3.org/", "")
+    assert "@" not in page.split("</style>")[1]
+    if right is not None:
+        (work / right).write_text(
+            "import math\n\ndef attention(q, k, v):\n    made = []\n    for one in q:\n"
+            "        scores = [sum(a * b for a, b in zip(one, key)) / math.sqrt(len(key)) for key in k]\n"
+            "        parts = [math.exp(score - max(scores)) for score in scores]\n"
+            "        made.append([sum(p * row for p, row in zip(parts, column)) / sum(parts) for column in zip(*v)])\n"
+            "    return made\n"
+        )
+        made(unit, work, "check", f"{variable}={work / right}")
+        return
+    answers = [row[next(iter(row))] for row in rows(work / "out" / "table.tsv")]
+    assert sum(checks(unit, work, f"{variable}={answer}") for answer in answers) <= 1
+    assert not checks(unit, work, f"{variable}=none")
+
+
+def checks(unit, work, variable):
+    """Whether an answer to a unit's exercise is right."""
+    own = [f"LMKIT={sys.executable} -m lmkit", f"PYTHON={sys.executable}", f"OUT={work}/out", variable]
+    found = subprocess.run(
+        ["make", "-f", ROOT / "examples" / f"{unit}.mk", "check", *own], capture_output=True, check=False
+    )
+    return found.returncode == 0
+
+
+def test_pages_of_units_escape_what_they_show(work):
+    (work / "table.tsv").write_text("<b>\tn\n<script>alert(1)</script>\t2\n")
+    command = [sys.executable, ROOT / "examples" / "unit-page.py", "attention", "-o", "page.html"]
+    subprocess.run([*command, "--table", "table.tsv", "--command", "a < b"], cwd=work, check=True)
+    page = (work / "page.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page

@@ -29,7 +29,7 @@ def trained(lmkit, write, shelf):
 def test_a_classifier_of_mean_vectors(lmkit, trained):
     from lmkit.commands.loading.models import open_any
 
-    done = trained("classify", LABELS, "--valid", "t.tsv")
+    done = trained("classify", LABELS, "--train", "head", "--valid", "t.tsv")
     assert "word vectors: 6 examples, 8 parameters; validation accuracy" in done.stderr
     space = open_any("v.lm")
     x = text_vectors(space, [(text,) for text in TEXTS])
@@ -42,9 +42,29 @@ def test_a_classifier_of_mean_vectors(lmkit, trained):
 
 
 def test_a_regressor_and_what_is_refused(lmkit, trained, write):
-    trained("regress", ["1", "2", "3", "2.5", "0", "1"])
+    trained("regress", ["1", "2", "3", "2.5", "0", "1"], "--train", "head")
     assert len(lmkit("predict", "-m", "m.lm", "t.tsv").lines) == 6
     assert "of kind w2v with a head" in lmkit("w2v", "similar", "-m", "m.lm", "cat").stderr
-    refused = lmkit("finetune", "classify", "-m", "v.lm", "t.tsv", "--epochs", "2", "-o", "m.lm")
-    assert (refused.status, "--epochs is not for word vectors" in refused.stderr) == (2, True)
+    refused = lmkit("finetune", "classify", "-m", "v.lm", "t.tsv", "--rank", "2", "-o", "m.lm")
+    assert (refused.status, "--rank is not for word vectors" in refused.stderr) == (2, True)
     assert lmkit("finetune", "tag", "-m", "v.lm", write("t.conll", b"a O\nb B-X\n"), "-o", "m.lm").status == 4
+
+
+def test_vectors_train_with_their_head(lmkit, trained):
+    """Also from scratch; the result is a bag of n-grams, whose words include those that no example has."""
+    done = trained("classify", LABELS, "--epochs", "40", "--ngrams", "1-2", "--valid", "t.tsv")
+    assert "n-grams with vectors of 3; epoch " in done.stderr
+    assert lmkit("predict", "-m", "m.lm", "-b", "t.tsv").lines[:5] == LABELS[:5]
+    assert "origin.parent" in lmkit("info", "m.lm").text
+    trained("regress", ["1", "2", "3", "2.5", "0", "1"])
+    assert len(lmkit("predict", "-m", "m.lm", "t.tsv").lines) == 6
+    scratch = ("finetune", "classify", "--dim", "4", "--lr", "0.2", "t.tsv", "-o")
+    rows = "".join(f"{text}\t{label}\n" for text, label in zip(TEXTS, LABELS, strict=True)).encode()
+    for name in ("one.lm", "two.lm"):
+        assert lmkit("finetune", "classify", "--dim", "4", "--lr", "0.2", "-", "-o", name, stdin=rows).status == 0
+    with open("one.lm", "rb") as one, open("two.lm", "rb") as two:
+        assert one.read() == two.read()
+    assert "--l2 is for n-grams without vectors" in lmkit(*scratch, "x.lm", "--l2", "1").stderr
+    assert (
+        "--epochs 1.5: vectors of n-grams train for whole epochs" in lmkit(*scratch, "x.lm", "--epochs", "1.5").stderr
+    )

@@ -11,6 +11,8 @@ import numpy as np
 from lmkit.architectures.config import Shapes
 from lmkit.architectures.huggingface.configuration import GPT2
 from lmkit.architectures.transformer import TransformerConfig
+from lmkit.architectures.weight_formats import HALVES, StoredMatrix, Weights
+from lmkit.architectures.weight_formats import stored as matrix_of
 from lmkit.checkpoint import Array, Stored
 from lmkit.errors import CheckpointError
 
@@ -112,21 +114,30 @@ def _bytes(tensor: Stored) -> Array:
 
 def read(
     architecture: str, settings: TransformerConfig, stored: Mapping[str, Stored], without: tuple[str, ...]
-) -> dict[str, Array]:
-    """Our tensors, float32, after `check`; of float32 files they are views."""
-    tensors: dict[str, Array] = {}
+) -> Weights:
+    """Our tensors after `check`, matrices in the file's precision; those of transformers' own layout are views."""
+    tensors: dict[str, Array | StoredMatrix] = {}
     for name, how, ours in names_of(architecture, settings):
         if _is_zero(name, without):
             tensors |= {part: np.zeros(shape, dtype=np.float32) for part, shape in ours.items()}
             continue
-        array = stored[name].array().astype(np.float32, copy=False)
-        if how != "same":
-            array = array.T
+        precision = HALVES.get(stored[name].dtype) if len(stored[name].shape) == 2 else None
+        array = _halves(stored[name], turned=how != "same") if precision else stored[name].array()
+        if precision is None:
+            array = array.astype(np.float32, copy=False)
+            array = array if how == "same" else array.T
         begin = 0
         for part, shape in ours.items():
-            tensors[part] = array[begin : begin + shape[0]]
+            own = array[begin : begin + shape[0]]
+            tensors[part] = own if precision is None else matrix_of(precision, (shape[0], shape[1]), own)
             begin += shape[0]
-    return tensors
+    return Weights(tensors)
+
+
+def _halves(tensor: Stored, *, turned: bool) -> Array:
+    """The bytes of a matrix of 16 bits a number, rows one after another: a copy where a file has columns so."""
+    halves = np.frombuffer(tensor.data, dtype="<u2").reshape(tensor.shape)
+    return np.ascontiguousarray(halves.T if turned else halves).view(np.uint8)
 
 
 def write(architecture: str, settings: TransformerConfig, tensors: Mapping[str, Array]) -> dict[str, Array]:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lmkit.commands.finetune.bag_run import BagRun, records
-from lmkit.commands.finetune.neural_run import Labelled, Task, check_group, fine_tune
-from lmkit.commands.finetune.vectors_run import tune_vectors
+from lmkit.commands.finetune.neural_run import Labelled, Task, fine_tune
+from lmkit.commands.finetune.vectors_run import bag_run, check_vectors, opened_vectors, tune_vectors
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options.finetuning import (
-    BAG,
     LABEL_METRICS,
     Bag,
     ClassWeights,
@@ -19,7 +18,7 @@ from lmkit.commands.options.finetuning import (
     sections,
     select_by,
 )
-from lmkit.commands.options.neural_finetuning import NAMES, Base, NeuralFinetuning
+from lmkit.commands.options.neural_finetuning import Base, NeuralFinetuning
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Run
 from lmkit.commands.records.labelled import LabelledText, read_examples
@@ -52,7 +51,8 @@ def classify(
     LogisticRegression. With --valid or --folds the regularisation strength is chosen by --select-by.
 
     With -m a head is put on the model's states and trained by AdamW; with --valid the weights of the best epoch by
-    --select-by are kept. On word vectors, of which the mean is taken, the head is trained to convergence.
+    --select-by are kept. Word vectors are trained too, and with --train head they stay under a head that is trained
+    to convergence on their mean. Without -m --dim trains vectors from scratch.
 
     Examples:
       lmkit finetune classify train.tsv --valid dev.tsv -o clf.lm
@@ -61,17 +61,18 @@ def classify(
       lmkit predict -m clf.lm < texts.txt | lmkit eval classify --gold gold.txt
     """
     opening.check_single_stdin(file, examples.valid)
-    check_group(run, model, BAG, NAMES)
+    space = opened_vectors(run, model, bag)
     outputs.expect_output(examples.output, binary=True)
     data = read_labelled(run, file, examples, class_weights)
-    if model is None:
-        _train_bag(run, data, examples, str(select_by), bag)
+    trains = space is not None and check_vectors(run, neural)
+    if model is None or trains:
+        found = labelled(data.found, data.labels)
+        _train_bag(bag_run(run, examples, bag, neural, space if trains else None, found), data, str(select_by))
         return
     task = Task("classify", data.names, len(data.found[0].texts), str(select_by))
     inputs = records(run, examples, data.found, data.held_out, file)
     held_out = None if data.held_out is None else labelled(data.held_out, data.held_out_labels)
     own = labelled(data.found, data.labels, data.costs)
-    space = opening.open_vectors(model)
     if space is not None:
         tune_vectors(run, space, examples, task, own, held_out, inputs)
         return
@@ -113,11 +114,11 @@ def read_labelled(run: Run, file: str, examples: Examples, class_weights: str) -
     )
 
 
-def _train_bag(run: Run, data: LabelledData, examples: Examples, select_by: str, bag: Bag) -> None:
+def _train_bag(session: BagRun, data: LabelledData, select_by: str) -> None:
     from lmkit.linear_models import bag_training
 
     others = data.held_out_labels
-    BagRun(run, examples, bag, bag.settings, bag.normalization).go(
+    session.go(
         data.found, bag_training.Classification(data.labels, data.names, data.costs), data.held_out,
         f"{len(data.names)} labels", merit=bag_training.label_merit(select_by, data.labels),
         held_out_merit=None if others is None else bag_training.label_merit(select_by, others),

@@ -14,6 +14,7 @@ from lmkit.commands.options.standard import Run
 from lmkit.commands.training_run.event_log import EventLog
 from lmkit.commands.training_run.session import TrainerSession
 from lmkit.errors import UsageError
+from lmkit.io import mapped_files
 
 if TYPE_CHECKING:
     from lmkit.architectures.adapters import Adapter, ChatSettings
@@ -112,6 +113,7 @@ class ConversationTuning(TrainerSession):
         self.network = tuned.network(
             settings.options, settings.examples.seed, recompute=settings.answers.recompute
         )  # fmt: skip
+        mapped_files.release_pages()  # the network has weights of its own
 
     def learn(self, batches: "MixedItems", held: "Collection | None", scale: float = 1.0) -> "ConversationTuning":
         """Return the run that learns from batches, `held` items aside; `scale` multiplies the usual rate."""

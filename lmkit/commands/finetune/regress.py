@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lmkit.commands.finetune.bag_run import BagRun, records
-from lmkit.commands.finetune.neural_run import Labelled, Task, check_group, fine_tune
-from lmkit.commands.finetune.vectors_run import tune_vectors
+from lmkit.commands.finetune.bag_run import records
+from lmkit.commands.finetune.neural_run import Labelled, Task, fine_tune
+from lmkit.commands.finetune.vectors_run import bag_run, check_vectors, opened_vectors, tune_vectors
 from lmkit.commands.loading import models as opening
-from lmkit.commands.options.finetuning import BAG, VALUE_METRICS, Bag, Examples, Train, sections, select_by
-from lmkit.commands.options.neural_finetuning import NAMES, Base, NeuralFinetuning
+from lmkit.commands.options.finetuning import VALUE_METRICS, Bag, Examples, Train, sections, select_by
+from lmkit.commands.options.neural_finetuning import Base, NeuralFinetuning
 from lmkit.commands.options.option_groups import in_sections, with_groups
 from lmkit.commands.options.standard import Run
 from lmkit.commands.records.labelled import LabelledText, read_examples
@@ -47,7 +47,7 @@ def regress(
       lmkit predict -m reg.lm < texts.txt | lmkit eval regress --gold gold.txt
     """
     opening.check_single_stdin(file, examples.valid)
-    check_group(run, model, BAG, NAMES)
+    space = opened_vectors(run, model, bag)
     outputs.expect_output(examples.output, binary=True)
     found = read_examples(run, file, examples.form)
     held_out = None if examples.valid is None else read_examples(run, examples.valid, examples.form)
@@ -55,13 +55,13 @@ def regress(
     others = None if held_out is None else numbers(held_out)
     if held_out is not None and len(held_out[0].texts) != len(found[0].texts):
         raise DataError(f"{held_out[0].place}: the validation examples have another number of texts")
-    if model is not None:
+    trains = space is not None and check_vectors(run, neural)
+    if model is not None and not trains:
         task = Task(
             "regress", (), len(found[0].texts), str(select_by), float(values.mean()), float(values.std()) or 1.0
         )
         right = None if held_out is None or others is None else _labelled(held_out, others)
         inputs, labelled = records(run, examples, found, held_out, file), _labelled(found, values)
-        space = opening.open_vectors(model)
         if space is not None:
             tune_vectors(run, space, examples, task, labelled, right, inputs)
             return
@@ -69,7 +69,7 @@ def regress(
         return
     from lmkit.linear_models import bag_training
 
-    session = BagRun(run, examples, bag, bag.settings, bag.normalization)
+    session = bag_run(run, examples, bag, neural, space, _labelled(found, values))
     session.go(
         found, bag_training.Regression(values), held_out, f"values from {values.min():g} to {values.max():g}",
         merit=bag_training.value_merit(str(select_by), values),

@@ -98,6 +98,8 @@ class RequestBuilder:
     window: bool = False
     more: Callable[[Prompt], Mapping[str, Any]] = lambda _prompt: {}
     """What else the request of each text of a prompt has, such as a constraint."""
+    model_for: Callable[[Prompt], LanguageModel | None] = lambda _prompt: None
+    """The model of a prompt that has one of its own, whose states advance beside those of the others."""
 
     def requests(self, group: Iterable[Prompt]) -> Iterator[Request | Failed]:
         """The requests of each prompt, up to one that can't be read or that the model can't see."""
@@ -107,8 +109,9 @@ class RequestBuilder:
         try:
             for prompt in group:
                 with _place_of(prompt):
-                    ids = prompt_encoding.seen(self.model, prompt.text, window=self.window)
-                after = cache(partial(prompt_encoding.state_after, self.model, ids))
+                    model = self.model_for(prompt) or self.model
+                    ids = prompt_encoding.seen(model, prompt.text, window=self.window)
+                after = cache(partial(prompt_encoding.state_after, model, ids))
                 yield from self._of(prompt, ids, after)
         except LmkitError as error:
             yield Failed(error)

@@ -7,17 +7,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from lmkit.commands.options.standard import TOKENS, Run
 from lmkit.errors import CheckpointError, DataError, LmkitError, MissingError, UsageError
-from lmkit.io import gguf, hub_cache, streams
+from lmkit.io import gguf, hub_cache, installation, streams
 from lmkit.io.folders import Folder
 from lmkit.io.messages import Terminal
 from lmkit.io.terminal import is_terminal
 from lmkit.protocols import (
     LanguageModel,
     StoredModel,
+    is_captioner,
     is_encoder,
     is_encoder_decoder,
     is_language_model,
@@ -118,6 +120,20 @@ def error_context(name: str) -> Iterator[None]:
 
 def open_any(name: str) -> Any:
     """Whatever a checkpoint, an ARPA file or a folder of Hugging Face's transformers holds."""
+    opened = _opened(name)
+    precision = getattr(opened, "precision", "")
+    if precision and find_spec("numba") is None and Terminal.current is not None:
+        from lmkit.inference.stored_products import is_large
+
+        if is_large(opened.weights.tensors):
+            Terminal.current.notice_once(
+                f"{streams.display(name)}: its {precision} weights become float32, as without numba they can't be read "
+                f"as they are stored: {installation.adding('numba')}"
+            )
+    return opened
+
+
+def _opened(name: str) -> Any:
     from lmkit import registry
 
     if is_folder(name):
@@ -295,6 +311,11 @@ def require_language_model(model: Any, name: str) -> StoredModel:
             raise CheckpointError(
                 f"{streams.display(name)}: an encoder-decoder, which says what comes next only for a source",
                 hint="`lmkit sample` writes targets, `lmkit score --pairs` and `lmkit ppl --pairs` score them",
+            )
+        if is_captioner(model):
+            raise CheckpointError(
+                f"{streams.display(name)}: a captioner, which says what comes next only after images",
+                hint="`lmkit sample --image` and `lmkit prompt answer --image` show it some",
             )
         hint = "`lmkit ngram fit --from-counts` makes a model of it" if model.kind == "ngram-counts" else None
         raise CheckpointError(f"{streams.display(name)}: of kind {model.kind}, not a language model", hint=hint)

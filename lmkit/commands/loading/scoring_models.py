@@ -1,6 +1,6 @@
 """Models that score texts: which library runs them, how windows move, what the signature says of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +27,11 @@ from lmkit.commands.options.text_input import TextInput
 from lmkit.errors import MissingError, UsageError
 from lmkit.io import streams
 from lmkit.protocols import (
+    ImageCaptioner,
     LanguageModel,
     StoredModel,
     context_limit,
+    is_captioner,
     is_conditional,
     is_encoder_decoder,
     slides_windows,
@@ -84,13 +86,21 @@ def scoring_models(names: Sequence[str], models: Sequence[StoredModel], asked: S
     return [with_bos(model, asked.bos) for model in opened]
 
 
-def open_generating_model(name: str, device: str, *, sources: bool = False) -> StoredModel:
+def open_generating_model(
+    name: str, device: str, *, sources: bool = False, shown: Callable[[ImageCaptioner], StoredModel] | None = None
+) -> StoredModel:
     """A model that generates: neural ones in numpy, or in torch on a device other than the CPU.
+
+    `shown` makes a language model of a captioner, by showing it images.
 
     With `sources` it may be an encoder-decoder: then the language model of targets of an empty source, which makes
     those of others.
     """
     opened = open_any(name) if device == "cpu" or sources else None
+    if shown is not None and is_captioner(opened):
+        if device != "cpu":
+            raise UsageError(f"--device {device} is not for captioners, which run on the CPU")
+        return shown(opened)
     if sources and is_encoder_decoder(opened):
         if device != "cpu":
             raise UsageError(f"--device {device} is not for encoder-decoders, which run on the CPU")

@@ -31,8 +31,10 @@ ClassWeights = Annotated[
         help="Weights of examples in the loss: `none`, or `balanced`, inversely proportional to the label's frequency.",
     ),
 ]  # fmt: skip
-BAG = ("ngrams", "char_ngrams", "min_count", "hash_bits", "normalize", "l2", "folds")
+BAG = ("ngrams", "char_ngrams", "min_count", "hash_bits", "normalize", "l2", "folds", "dim")
 """The options of the bag of n-grams."""
+VECTORS = ("epochs", "batch", "lr")
+"""Those of fine-tuning that vectors of n-grams have too."""
 TUNING = (
     "train", "rank", "alpha", "targets", "pooling", "epochs", "batch", "accumulate", "lr", "weight_decay",
     "dropout", "label_smoothing", "patience", "seeds", "log", "resume", "restart", "save_every", "device", "threads",
@@ -101,8 +103,12 @@ class Bag:
         ),
     ] = "0"  # fmt: skip
     min_count: Annotated[
-        int, typer.Option("--min-count", metavar="N", min=1, help="Drop n-grams that are in fewer than N examples.")
-    ] = 2
+        int | None,
+        typer.Option(
+            "--min-count", metavar="N", min=1, show_default="2; of vectors 1",
+            help="Drop n-grams that are in fewer than N examples.",
+        ),
+    ] = None  # fmt: skip
     hash_bits: Annotated[
         int,
         typer.Option(
@@ -125,6 +131,19 @@ class Bag:
             "--folds", metavar="N", min=0, max=100, help="Choose --l2 by cross-validation over N parts of the examples."
         ),
     ] = 0  # fmt: skip
+    dim: Annotated[
+        int,
+        typer.Option(
+            "--dim", metavar="N", min=0, max=10_000,
+            help="Give n-grams vectors of N numbers, trained with a linear head on their weighted sum (fastText's "
+            "supervised mode), by --epochs 5, --batch 32 and --lr 0.1 unless given; 0: weights alone.",
+        ),
+    ] = 0  # fmt: skip
+
+    @property
+    def minimum(self) -> int:
+        """How many examples an n-gram must be in."""
+        return self.min_count or (1 if self.dim else 2)
 
     @property
     def settings(self) -> "NgramSettings":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmkit.commands.options.sampling import FILTERS, PENALTIES
-from lmkit.commands.options.standard import Bos, EncodingErrors, Json, ParseSpecial, Prompt, Window, choice
+from lmkit.commands.options.standard import Bos, EncodingErrors, Images, Json, ParseSpecial, Prompt, Window, choice
 from lmkit.commands.records.prompts import FORMS
 from lmkit.errors import UsageError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # numpy is not needed to refuse a combination of options
 DIVERSITY = 0.5  # nats, where --diversity does not say
 
 SECTIONS = {
-    "Input": ("files", "model", "prompt", "form", "encoding_errors", "parse_special", "bos", "window"),
+    "Input": ("files", "model", "prompt", "images", "form", "encoding_errors", "parse_special", "bos", "window"),
     "Output": ("number", "max_tokens", "stop", "echo", "separator", "logprobs", "explain", "json", "output"),
     "Search": (
         "greedy", "beam", "length_penalty", "groups", "diversity", "keep_greedy", "contrastive",
@@ -107,6 +107,7 @@ class InputOptions:
     """The options of prompts."""
 
     prompt: Prompt = ""
+    images: Images = None
     form: InputForm = "auto"
     encoding_errors: EncodingErrors = "strict"
     parse_special: ParseSpecial = False

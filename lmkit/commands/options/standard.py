@@ -108,6 +108,13 @@ Output = Annotated[
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines in full precision."), UNRECORDED]
 Bare = Annotated[bool, typer.Option("--bare", "-b", help="Print only the number, for scripts.")]
+Images = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image", metavar="FILE", show_default=False,
+        help="Image that a captioner sees before the prompt: PNG, JPEG or .npy. Repeat for several, in order.",
+    ),
+]  # fmt: skip
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=(1 << 63) - 1, help="Random seed.")]
 Threads = Annotated[
     int | None,

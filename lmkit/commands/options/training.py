@@ -134,9 +134,9 @@ class Training(TextInput):
         typer.Option(
             "--schedule",
             metavar="NAME",
-            callback=choice("linear", "cosine", "constant", "noam"),
-            help="Learning-rate schedule after warm-up: `linear` or `cosine` decay to zero, `constant`, or `noam` "
-            "(inverse square root of the step).",
+            callback=choice("linear", "wsd", "cosine", "constant", "noam"),
+            help="Learning-rate schedule after warm-up: `linear` or `cosine` decay to zero, `wsd` (linear decay over "
+            "the last 70 % of the run), `constant`, or `noam` (inverse square root of the step).",
         ),
         ADJUSTABLE,
     ] = "linear"

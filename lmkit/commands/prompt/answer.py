@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmkit.commands.loading import encoders, scoring_models
+from lmkit.commands.loading import encoders, scoring_models, vision_models
 from lmkit.commands.loading import models as opening
 from lmkit.commands.options import answer_scoring, prompting
 from lmkit.commands.options import labels as label_options
 from lmkit.commands.options.option_groups import in_sections, with_groups
-from lmkit.commands.options.standard import Bos, Json, ModelOption, Output, ParseSpecial, Run, Threads, Window
+from lmkit.commands.options.standard import Bos, Images, Json, ModelOption, Output, ParseSpecial, Run, Threads, Window
 from lmkit.commands.records.questions import QuestionReader, QuestionRecord
 from lmkit.errors import UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.records import to_json
 from lmkit.prompting.score_normalization import FREE, NORMS
 from lmkit.prompting.verbalizers import LabelMapper, is_unknown_label
-from lmkit.protocols import StoredModel, is_encoder, is_encoder_decoder
+from lmkit.protocols import StoredModel, is_captioner, is_encoder, is_encoder_decoder
 
 if TYPE_CHECKING:
     from lmkit.prompting.answer_scorer import AnswerScorer, Normalization
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 SECTIONS = {
-    "Input": ("files", "model", "prompt", "parse_special", "bos", "window"),
+    "Input": ("files", "model", "prompt", "images", "parse_special", "bos", "window"),
     "Candidates": ("candidates", "candidates_file", "joint", "verbalizer", "aggregate", "strict"),
     "Scores": ("norm", "domain", "content_free", "norms"),
     "Output": ("json", "output"),
@@ -57,6 +57,7 @@ def answer(
             help="A single prompt: the answer goes to [Z], or to the end.",
         ),
     ] = None,
+    images: Images = None,
     candidates: label_options.Candidates = None,
     candidates_file: label_options.CandidatesFile = None,
     joint: Annotated[
@@ -97,6 +98,7 @@ def answer(
 
     An encoder fills each candidate's pieces into masks at [Z], from left to right, each given those before it and
     the text on both sides; an encoder-decoder takes the prompt as source, candidates as targets; `method` says so.
+    A captioner sees --image before each prompt.
 
     Scores are bit-identical regardless of the other prompts in the batch, so a run with --cache that was
     interrupted and resumed writes the same as an uninterrupted one. See lmkit-prompting(7) for the formulas.
@@ -133,10 +135,14 @@ def answer(
     from lmkit.prompting import answer_scorer
 
     opened: StoredModel | None = None
-    if not other:
+    if images and not is_captioner(model_found):
+        raise vision_models.no_captioner(model_found.kind, name)
+    if images:
+        opened = vision_models.shown(run, model_found, images)
+    elif not other:
         opened = opening.with_special(opening.require_language_model(model_found, name), parse_special)
         opened = opening.with_bos(opened, bos)
-    inputs = [name, verbalizer, candidates_file, *texts]
+    inputs = [name, verbalizer, candidates_file, *(images or []), *texts]
     answer_scoring.refuse_overwriting_inputs(cache, inputs)
     with (
         outputs.open_output(output, live=True) as out,

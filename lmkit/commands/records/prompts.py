@@ -1,6 +1,6 @@
 """Prompts of `lmkit sample`: the one of --prompt, or one a line or a record of files."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ class Prompt:
     """What its record is known by; the number of its line where it has no name."""
     place: str = ""
     """Where it was read, for messages."""
-    record: Mapping[str, Any] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
     """What else its record has."""
 
     @property
@@ -58,10 +58,10 @@ class Prompts:
 
     def __init__(
         self, run: Run, files: Sequence[str], asked: str, *, errors: str, raw: bool,
-        names: Sequence[str] = ("prompt",),
+        names: Sequence[str] = ("prompt",), otherwise: str | None = None,
     ) -> None:  # fmt: skip
-        """`names`: of the field that holds the prompt; the first that a record has."""
-        self._names = names
+        """`names`: of the field that holds the prompt; the first that a record has. `otherwise`: where it has none."""
+        self._names, self._otherwise = names, otherwise
         self._files = [(name, form_of(name, asked)) for name in files]
         self._run = run
         self._readers = {
@@ -86,6 +86,8 @@ class Prompts:
         number = before + record.number
         if record.fields is None:
             return Prompt(record.data, number, record.place)
+        if self._otherwise is not None:
+            record.fields.setdefault(self._names[0], self._otherwise)
         found = _of_fields(record.fields, record.place, number, self._names)
         self._tell_twice(found)
         return found
@@ -110,10 +112,17 @@ def _of_fields(record: dict[str, Any], place: str, number: int, names: Sequence[
     return Prompt(data, number if known_by is None else known_by, place, record)
 
 
-def asked(run: Run, source: Any, files: Sequence[str] | None, model: Any) -> Iterable[Iterable[Prompt]]:
-    """The prompts that options (`options.Source`) or files give a model, in groups that are there at once."""
+def asked(
+    run: Run, source: Any, files: Sequence[str] | None, model: Any, otherwise: str | None = None
+) -> Iterable[Iterable[Prompt]]:
+    """The prompts that options (`options.Source`) or files give a model, in groups that are there at once.
+
+    `otherwise` is the prompt of records that have none.
+    """
     raw = model.tokenizer.accepts_any_bytes
     if not files:
         return [[Prompt(streams.argument_bytes(source.prompt, raw=raw), 1)]]
     names = ("source", "prompt") if is_conditional(model) else ("prompt",)
-    return Prompts(run, files, source.form, errors=source.encoding_errors, raw=raw, names=names).groups()
+    return Prompts(
+        run, files, source.form, errors=source.encoding_errors, raw=raw, names=names, otherwise=otherwise
+    ).groups()

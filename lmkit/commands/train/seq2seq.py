@@ -42,7 +42,7 @@ LENGTHS = {
 
 
 @in_sections({"Pairs and tokens": PAIRS, "Objective": (*DENOISING, "text_field"), "Model": MODEL, **LENGTHS})
-@with_groups(without=WITHOUT, training={"lr": 0.01, "matrix_lr": 0.02})
+@with_groups(without=WITHOUT, training={"lr": 0.01, "matrix_lr": 0.02, "schedule": "wsd"})
 def seq2seq(
     run: Run,
     files: PairFiles = None,

@@ -14,7 +14,7 @@ from lmkit.commands.training_run.event_log import EventLog
 from lmkit.commands.training_run.session import TrainerSession, state_file
 from lmkit.commands.training_run.setup import MakeSettings, Setup
 from lmkit.commands.training_run.state_file import StateFile
-from lmkit.errors import CheckpointError, DataError, Diverged, OutputError, Stopped, UsageError
+from lmkit.errors import CheckpointError, DataError, Diverged, OutputError, ProcessError, Stopped, UsageError
 from lmkit.io import outputs, streams
 from lmkit.io.messages import Terminal
 
@@ -35,7 +35,7 @@ def train(
     outputs.expect_output(training.output, binary=True)
     opening.needs_torch("neural models are trained")
     make(1)  # invalid model options fail before any text is read
-    with _told_of_memory(), _told_once():
+    with _told_of_memory(), _told_of_lost_processes(), _told_once():
         if training.find_lr or training.find_batch:
             from lmkit.commands.training_run import lr_finder
 
@@ -58,6 +58,19 @@ def _told_of_memory() -> Iterator[None]:
             raise
         raise OutputError(
             "out of memory", hint="a smaller --batch, more --accumulate, a shorter context, or fewer --layers"
+        ) from None
+
+
+@contextmanager
+def _told_of_lost_processes() -> Iterator[None]:
+    """Says that another of several processes is gone where talking to it fails."""
+    try:
+        yield
+    except RuntimeError as error:  # gloo's have no class of their own
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1 or not any(name in str(error) for name in ("gloo", "NCCL")):
+            raise
+        raise ProcessError(
+            "another process of this run has ended", hint="start all processes again, with --resume"
         ) from None
 
 

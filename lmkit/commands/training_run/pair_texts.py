@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from lmkit.data.sequences import TextFormat
     from lmkit.data.source_format import SourceFormat
     from lmkit.protocols import I32
-    from lmkit.training.denoising_batches import CorruptedTexts
-    from lmkit.training.pair_batches import Pairs
+    from lmkit.training.pair_batches import PairCollection, Pairs
 
 BLOCK = 1 << 14  # lines that are encoded together
 
@@ -34,7 +33,7 @@ class PairTexts(NamedTuple):
     source_tokenizer: Any
     form: "TextFormat"
     source_form: "SourceFormat"
-    training: "Pairs | CorruptedTexts"
+    training: "PairCollection"
     validation: "Pairs | None"
     references: list[tuple[str, str]]
     record: list[dict[str, Any]]

@@ -36,8 +36,7 @@ class Seq2SeqTuning(Seq2SeqSetup):
         records = [task.record for task in tasks] + ([] if held_out is None else [held_out.record])
         if held_out is None and t.valid_fraction:
             parts = [task.split(t.valid_fraction) for task in tasks]
-            tasks = [training for training, _ in parts]
-            others = [other for _, other in parts]
+            tasks, others = [first for first, _ in parts], [last for _, last in parts]
             held_out = PairLines(
                 [line for one in others for line in one.sources], [line for one in others for line in one.targets], {}
             )

@@ -6,6 +6,7 @@ const state = { view: 0, tab: "heads", layer: data.layer, head: data.head, off: 
 const ROW = 26;
 
 function buffer(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text).buffer;
   const raw = atob(text), bytes = new Uint8Array(raw.length);
   for (let place = 0; place < raw.length; place++) bytes[place] = raw.charCodeAt(place);
   return bytes.buffer;
@@ -14,10 +15,12 @@ function numbers(text, bits) { return bits === 16 ? new Int16Array(buffer(text))
 for (const view of data.views) {
   view.w = view.bits === 16 ? new Uint16Array(buffer(view.weights)) : new Uint8Array(buffer(view.weights));
   view.most = view.bits === 16 ? 65535 : 255;
-  if (view.queries) {
-    view.q = numbers(view.queries, view.vector_bits);
-    view.k = numbers(view.keys, view.vector_bits);
-  }
+}
+function decoded(view) {
+  if (view.q || !view.queries) return Boolean(view.q);
+  view.q = numbers(view.queries, view.vector_bits);
+  view.k = numbers(view.keys, view.vector_bits);
+  return true;
 }
 const now = () => data.views[state.view];
 function weight(view, layer, head, i, j) {
@@ -267,9 +270,10 @@ function strip(values, most) {
 const largest = lists => Math.max(1e-12, ...lists.map(list => Math.max(...list.map(Math.abs))));
 function vectorView() {
   const view = now();
-  $("vectors-none").hidden = Boolean(view.q);
-  $("vectors-all").hidden = !view.q;
-  if (!view.q) return;
+  const there = decoded(view); // what the other views do not need is decoded when it is first looked at
+  $("vectors-none").hidden = there;
+  $("vectors-all").hidden = !there;
+  if (!there) return;
   $("query").replaceChildren(...view.rows.map((text, place) => make("option", { value: String(place) }, `${place}: ${text}`)));
   state.query = Math.min(state.query, view.rows.length - 1);
   $("query").value = String(state.query);

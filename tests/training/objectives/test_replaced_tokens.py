@@ -3,15 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from tiny_encoders import OURS
+from tiny_encoders import OURS, tiny_encoder
 from torch.nn import functional
 
 from lmkit.architectures.encoder import EncoderConfig
+from lmkit.architectures.encoder_model import LoadedEncoder
+from lmkit.architectures.huggingface import encoder_export
 from lmkit.data.masking import IGNORED
+from lmkit.io.folders import write_folder
 from lmkit.nn.electra import ElectraNetwork
 from lmkit.training.objectives import replaced_tokens
 from lmkit.training.objectives.objective import tensors_of
-from lmkit.training.objectives.replaced_tokens import ReplacedTokenDetection, drawn
+from lmkit.training.objectives.replaced_tokens import WEIGHT, ReplacedTokenDetection, drawn
 
 TRUE = np.array([[2, 7, 8, 9, 3], [2, 6, 5, 3, 0]])
 LENGTHS = np.array([5, 4])
@@ -95,6 +98,40 @@ def test_the_generator_learns_nothing_from_the_discriminator(network, monkeypatc
         objective.loss(network, tensors_of(FOUND, torch.device("cpu")), None).total.backward()
         grads.append(network.generator.layers[0].mlp.down_proj.weight.grad.clone())
     assert torch.allclose(*grads)
+
+
+def theirs(part, network, weights):
+    """The generator or the discriminator as transformers loads it from a folder."""
+    arrays, settings = network.to_arrays(), getattr(network, part).settings
+    own = {name: arrays.get(f"{part}.{name}", arrays.get(f"discriminator.{name}")) for name in settings.shapes()}
+    write_folder(part, encoder_export.write(LoadedEncoder(settings, weights.form, weights.tokenizer, own)))
+    transformers = pytest.importorskip("transformers")
+    kind = {"generator": "ElectraForMaskedLM", "discriminator": "ElectraForPreTraining"}[part]
+    return getattr(transformers, kind).from_pretrained(part).eval()
+
+
+def test_both_losses_are_those_of_transformers(work, monkeypatch):
+    weights = tiny_encoder("electra", heads=8, width=64)
+    network = ElectraNetwork(weights.settings)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(float(parameter.ndim == 1), 0.3)
+    monkeypatch.setattr(replaced_tokens, "drawn", lambda _logits: torch.tensor([7, 12, 6]))
+    masked, true, labels = (
+        torch.from_numpy(one)[:, :4].contiguous() for one in (FOUND["inputs"], TRUE, FOUND["labels"])
+    )
+    corrupted = torch.where(labels == IGNORED, true, torch.tensor([[0, 7, 0, 12], [0, 0, 6, 0]]))
+    found = loss(
+        network, inputs=masked.numpy(), labels=labels.numpy(), lengths=np.array([4, 4]), share=np.full(2, 3 / 8, "f4")
+    )
+    with torch.no_grad():
+        nats = theirs("generator", network, weights)(input_ids=masked, labels=labels).loss.item()
+        scored = theirs("discriminator", network, weights)(input_ids=corrupted, labels=(corrupted != true).long()).loss
+    assert found.sums["replaced"].item() == 2
+    assert found.sums["nats"].item() / 3 == pytest.approx(nats, rel=1e-5)
+    assert found.sums["discriminator"].item() / 3 == pytest.approx(scored.item(), rel=1e-5)
+    assert found.total.item() / 3 == pytest.approx(nats + WEIGHT * scored.item(), rel=1e-5)
 
 
 def test_rows_without_predictions_teach_nothing(network):

@@ -1,0 +1,154 @@
+"""Makes the page of a unit, or the index of all: one HTML file with text in Spanish and English, tables and figures.
+
+    python unit-page.py UNIT -o page.html --table table.tsv --figure a.svg --command "make -f ..."
+    python unit-page.py --index -o index.html UNIT=page.html ...
+
+Texts are texts/UNIT.es.md and texts/UNIT.en.md beside this file, with headings, paragraphs, lists (`- `), code (four
+spaces) and `code` in lines; no other markup is known, and all of it is escaped. Needs Python alone.
+"""
+
+import argparse
+import re
+from html import escape
+from pathlib import Path
+
+TEXTS = Path(__file__).with_name("texts")
+LANGUAGES = {"es": "Español", "en": "English"}
+STYLE = """
+:root { color-scheme: light dark; --ink: light-dark(#1b1b1b, #ececec); --paper: light-dark(#fff, #16181c);
+  --line: light-dark(#c8c8c8, #4a4d55); --soft: light-dark(#f2f4f7, #23262d); --blue: light-dark(#0b5fa5, #7cb7f5); }
+body { margin: 0 auto; max-width: 60rem; padding: 1rem 1.5rem 4rem; color: var(--ink); background: var(--paper);
+  font: 1.15rem/1.55 system-ui, sans-serif; }
+h1 { font-size: 2rem; line-height: 1.2; } h2 { font-size: 1.4rem; margin-top: 2rem; }
+pre { overflow-x: auto; padding: .8rem; border-radius: .4rem; } pre, code { background: var(--soft); font-size: .95em; }
+table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: .35rem .9rem; border-bottom: 1px solid var(--line);
+  text-align: left; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+figure { margin: 1rem 0; padding: .5rem; background: #fff; color: #1b1b1b; overflow-x: auto; border-radius: .4rem; }
+figure svg { max-width: 100%; height: auto; }
+nav label { margin-right: 1rem; padding: .3rem .6rem; cursor: pointer; border-bottom: 3px solid transparent; }
+input.language { position: absolute; opacity: 0; }
+input.language:focus-visible + label { outline: 3px solid var(--blue); }
+body:has(#language-es:checked) [for=language-es], body:has(#language-en:checked) [for=language-en] {
+  border-color: var(--blue); font-weight: 600; }
+body:has(#language-es:checked) article[lang=en], body:has(#language-en:checked) article[lang=es] { display: none; }
+a { color: var(--blue); } li { margin: .3rem 0; }
+"""
+
+
+def line(text):
+    """Escape a line and mark its `code`."""
+    return re.sub(r"`([^`]+)`", lambda found: f"<code>{found[1]}</code>", escape(text, quote=False))
+
+
+def blocks(text):
+    """Yield the HTML of a text's blocks."""
+    for block in re.split(r"\n\s*\n", text.strip("\n")):
+        if block.startswith("    "):
+            inside = "\n".join(row.removeprefix("    ") for row in block.split("\n"))
+            yield f"<pre><code>{escape(inside, quote=False)}</code></pre>"
+        elif block.startswith("#"):
+            marks, _, title = block.partition(" ")
+            yield f"<h{len(marks)}>{line(title)}</h{len(marks)}>"
+        elif block.startswith("- "):
+            items = re.split(r"\n- ", block[2:])
+            yield f"<ul>{''.join(f'<li>{line(item)}</li>' for item in items)}</ul>"
+        else:
+            yield f"<p>{line(block)}</p>"
+
+
+def is_number(text):
+    return re.fullmatch(r"[-+]?[\d.,]+(e-?\d+)?%?", text) is not None
+
+
+def table(name):
+    """A TSV file as a table, numbers at the right."""
+    header, *rows = [row.split("\t") for row in Path(name).read_text(encoding="utf-8").splitlines() if row]
+    numeric = [
+        any(len(row) > at and row[at] for row in rows)
+        and all(is_number(row[at]) for row in rows if len(row) > at and row[at])
+        for at in range(len(header))
+    ]
+
+    def cells(row, tag):
+        kinds = [' class="n"' if at < len(numeric) and numeric[at] else "" for at in range(len(row))]
+        return "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for cell, kind in zip(row, kinds, strict=True))
+
+    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
+    return f"<table><thead><tr>{cells(header, 'th')}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def figure(name, number):
+    """An SVG file in place; its ids get a prefix of their own, so that figures do not share any."""
+    text = Path(name).read_text(encoding="utf-8")
+    text = text[text.index("<svg") :]
+    for own in set(re.findall(r'\bid="([^"]+)"', text)):
+        text = re.sub(rf'(\bid="|href="#|url\(#|labelledby="){re.escape(own)}(?=["\)])', rf"\g<1>f{number}-{own}", text)
+    return f"<figure>{text}</figure>"
+
+
+def title_of(unit, language):
+    first = (TEXTS / f"{unit}.{language}.md").read_text(encoding="utf-8").split("\n")[0]
+    return first.removeprefix("# ")
+
+
+def page(title, body, switch):
+    return (
+        f'<!DOCTYPE html>\n<html lang="es">\n<head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
+        f"<style>{STYLE}</style></head>\n<body>\n{switch}\n<main>{body}</main>\n</body>\n</html>\n"
+    )
+
+
+def switch():
+    made = ""
+    for language, name in LANGUAGES.items():
+        chosen = " checked" if language == "es" else ""
+        made += f'<input class="language" type="radio" name="language" id="language-{language}"{chosen}>'
+        made += f'<label for="language-{language}" lang="{language}">{name}</label>'
+    return f'<nav aria-label="idioma, language">{made}</nav>'
+
+
+def unit_page(unit, tables, figures, command):
+    articles = ""
+    for language in LANGUAGES:
+        text = (TEXTS / f"{unit}.{language}.md").read_text(encoding="utf-8")
+        parts = "\n".join(blocks(text)).split("<p>@RESULTS@</p>")
+        articles += f'<article lang="{language}">{parts[0]}</article>'
+        if language == "es":
+            rest = {}
+        rest[language] = "".join(parts[1:])
+    results = f"<pre><code>{escape(command)}</code></pre>" if command else ""
+    results += "".join(map(table, tables)) + "".join(figure(name, number) for number, name in enumerate(figures))
+    after = "".join(f'<article lang="{language}">{text}</article>' for language, text in rest.items())
+    return page(title_of(unit, "es"), f"{articles}{results}{after}", switch())
+
+
+def index(pages):
+    entries = {language: "" for language in LANGUAGES}
+    for entry in pages:
+        unit, _, target = entry.partition("=")
+        for language in LANGUAGES:
+            entries[language] += f'<li><a href="{escape(target)}">{line(title_of(unit, language))}</a></li>'
+    heads = {"es": "Experimentos de un curso de modelos de lenguaje", "en": "Experiments of a course on language models"}
+    body = "".join(
+        f'<article lang="{language}"><h1>{heads[language]}</h1><ul>{entries[language]}</ul></article>'
+        for language in LANGUAGES
+    )
+    return page(heads["es"], body, switch())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="+", help="the unit, or with --index UNIT=PAGE of each")
+    parser.add_argument("-o", "--output", required=True)
+    parser.add_argument("--table", action="append", default=[])
+    parser.add_argument("--figure", action="append", default=[])
+    parser.add_argument("--command", default="")
+    parser.add_argument("--index", action="store_true")
+    asked = parser.parse_args()
+    made = index(asked.names) if asked.index else unit_page(asked.names[0], asked.table, asked.figure, asked.command)
+    Path(asked.output).write_text(made, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
