@@ -56,7 +56,7 @@ def seq2seq(
         float,
         typer.Option(
             "--temperature", "-t", metavar="T", min=0.01,
-            help="Temperature of the mixture: weights (or sizes) to the power of 1/T.",
+            help="Temperature: weights (or sizes) to the power of 1/T.",
         ),
     ] = 1.0,
     batch_tokens: BatchTokens = 2000,
