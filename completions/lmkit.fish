@@ -1467,7 +1467,7 @@ complete -c lmkit -n '__lmkit_in finetune seq2seq' -l target -r -F -d 'Targets, 
 complete -c lmkit -n '__lmkit_in finetune seq2seq' -l input -x -a 'auto tsv csv jsonl parquet' -d 'Format of PAIRS: tsv, csv, jsonl or parquet, or auto, by the file name, else TSV'
 complete -c lmkit -n '__lmkit_in finetune seq2seq' -l max-length -x -d 'Maximum length of each side, in tokens'
 complete -c lmkit -n '__lmkit_in finetune seq2seq' -l weights -r -F -d 'Weights of tasks by the names of their PAIRS without endings, such as qa=0.7,sums=0.3'
-complete -c lmkit -n '__lmkit_in finetune seq2seq' -s t -l temperature -x -d 'Temperature of the mixture: weights (or sizes) to the power of 1/T'
+complete -c lmkit -n '__lmkit_in finetune seq2seq' -s t -l temperature -x -d 'Temperature: weights (or sizes) to the power of 1/T'
 complete -c lmkit -n '__lmkit_in finetune seq2seq' -l on-error -x -a 'fail skip' -d 'Records that cannot be read (broken JSON, no such field): fail stops at the first, skip leaves them out and reports how many'
 complete -c lmkit -n '__lmkit_in finetune seq2seq' -l encoding-errors -x -a 'strict replace' -d 'Invalid UTF-8: strict fails, replace substitutes U+FFFD and reports how many'
 complete -c lmkit -n '__lmkit_in finetune seq2seq' -s m -l model -r -F -d 'Encoder-decoder to train further: a checkpoint, or a folder of T5, MarianMT or BART'

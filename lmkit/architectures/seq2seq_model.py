@@ -169,7 +169,10 @@ class EncoderDecoderBase(ABC):
 
     def encoder_attention(self, source: I32) -> AttentionParts:
         """See `EncoderDecoder.encoder_attention`."""
-        raise CheckpointError(f"a model of kind {self.kind} has no self-attention of its encoder")
+        raise CheckpointError(
+            f"a model of kind {self.kind} has no self-attention of its encoder",
+            hint="--align prints what targets take of their sources",
+        )
 
     def decoder_attention(self, source: I32, target: I32) -> AttentionParts:
         """See `EncoderDecoder.decoder_attention`."""

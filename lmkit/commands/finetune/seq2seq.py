@@ -26,9 +26,7 @@ SHOWN = {
     "Pairs": (*(name for name in PAIRS if name not in WITHOUT), "weights", "temperature"),
     **KEPT,
     "Optimization": ("model", "batch_tokens", *KEPT["Optimization"]),
-    "Evaluation and checkpoints": (
-        "valid", "valid_source", "valid_target", *KEPT["Evaluation and checkpoints"][1:], "select_by",
-    ),
+    "Evaluation and checkpoints": ("valid", "valid_source", "valid_target", *KEPT["Evaluation and checkpoints"][1:]),
 }  # fmt: skip
 
 
@@ -58,7 +56,7 @@ def seq2seq(
         float,
         typer.Option(
             "--temperature", "-t", metavar="T", min=0.01,
-            help="Temperature of the mixture: weights (or sizes) to the power of 1/T.",
+            help="Temperature: weights (or sizes) to the power of 1/T.",
         ),
     ] = 1.0,
     batch_tokens: BatchTokens = 2000,
