@@ -73,17 +73,18 @@ def captioner(
     *,
     training: ImageTraining,
 ) -> None:  # fmt: skip
-    """Train a captioner: a frozen language model that sees images through a frozen vision transformer.
+    """Train a captioner: a language model that is shown images.
 
-    A linear map W turns each visual token into a vector in place of a token's embedding, as in LLaVA (Liu et al.
-    2023); only W and its bias are trained. The language model reads its start token, the visual tokens of the images
-    in order, the prompt, and writes the caption. `sample --image` and `prompt answer --image` use the result.
+    A linear map W turns each visual token of a vision transformer into a vector in place of a token's embedding, as in
+    LLaVA (Liu et al. 2023); only W and its bias are trained, both models stay as they are. The language model reads its
+    start token, the visual tokens of the images in order, the prompt, and writes the caption. `sample --image` and
+    `prompt answer --image` use the result.
 
     With --valid `accuracy` is the share of captions that greedy search gets right to the last token, and `probe` that
     of a linear classifier on the mean of the visual tokens, which says how much the vision transformer alone knows.
 
     Examples:
-      lmkit train captioner --vision vision.lm -m gpt.lm --prompt "this is" train.jsonl --valid valid.jsonl -o cap.lm
+      lmkit train captioner --vision vision.lm -m gpt.lm --prompt "this is" train.jsonl -o cap.lm
       lmkit sample -m cap.lm --image seven.png --greedy
       lmkit prompt answer -m cap.lm --image seven.png --prompt "this is" --candidates one,seven
     """
