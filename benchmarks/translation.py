@@ -128,7 +128,7 @@ def train(options, work, name, decode):
 
 def texts(options, work, name, made):
     """Write WORK/NAME.greedy and WORK/NAME.beam; add the CPU seconds of lmkit's searches, with start-up."""
-    for search, more in (("greedy", []), ("beam", ["--beam", 5, "--length-penalty", 1])):
+    for search, more in (("greedy", []), ("beam", ["--beam", 5, "--length-penalty", 1, "--beam-patience", 1])):
         target = work / f"{name}.{search}"
         if name in OURS:
             command = ["sample", "-m", work / f"{name}.lm", "--threads", options.threads, *more]

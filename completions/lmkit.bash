@@ -121,7 +121,7 @@ _lmkit() {
             esac
             ;;
         'sample')
-            options='-m --model --prompt --image --input --encoding-errors --parse-special --bos --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --beam --length-penalty --groups --diversity --keep-greedy --contrastive --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --ancestral --mirostat --mirostat-rate --unknown --defaults --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --batch --draft --lookup --draft-tokens --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='-m --model --prompt --image --input --encoding-errors --parse-special --bos --window -n --number --max-tokens --stop --echo --separator --logprobs --explain --json -o --output --greedy --beam --length-penalty --groups --diversity --keep-greedy --beam-patience --contrastive --seed -t --temperature -k --top-k -p --top-p --min-p --typical --epsilon --eta --order --ancestral --mirostat --mirostat-rate --unknown --defaults --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --penalty-scope --json-schema --regex --choice --grammar --format --batch --draft --lookup --draft-tokens --threads --device -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 -m | --model) value='FILES' ;;
@@ -140,6 +140,7 @@ _lmkit() {
                 --length-penalty) value=' ' ;;
                 --groups) value=' ' ;;
                 --diversity) value=' ' ;;
+                --beam-patience) value=' ' ;;
                 --contrastive) value=' ' ;;
                 --seed) value=' ' ;;
                 -t | --temperature) value=' ' ;;

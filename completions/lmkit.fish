@@ -256,6 +256,7 @@ complete -c lmkit -n '__lmkit_in sample' -l length-penalty -x -d 'Rank finished 
 complete -c lmkit -n '__lmkit_in sample' -l groups -x -d 'Diverse beam search: N groups of equal size choose in turn, avoiding the tokens of earlier groups'
 complete -c lmkit -n '__lmkit_in sample' -l diversity -x -d 'Diversity penalty, in nats, for each time that earlier groups chose a token at the same step'
 complete -c lmkit -n '__lmkit_in sample' -l keep-greedy -d 'Let the greedy text compete with the beams, so that the best is never worse than greedy'
+complete -c lmkit -n '__lmkit_in sample' -l beam-patience -x -d 'Stop a beam search when F times N texts have ended (1: as most translators do); 0: when no other can be better, which takes far longer with a length penalty'
 complete -c lmkit -n '__lmkit_in sample' -l contrastive -x -d 'Contrastive search: of the -k most probable tokens (default 4) choose the one with the highest (1 - ALPHA) p - ALPHA c, where c is the highest cosine of its hidden state with an earlier one'
 complete -c lmkit -n '__lmkit_in sample' -l seed -x -d 'Random seed'
 complete -c lmkit -n '__lmkit_in sample' -s t -l temperature -x -d 'Temperature: divide log-probabilities by T'

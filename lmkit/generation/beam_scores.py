@@ -24,13 +24,20 @@ class Group:
     greedy: bool = False
     """Whether it is over when the first text ends."""
     ended: list[Hypothesis] = field(default_factory=list)
+    count: int = 0
+    """How many have ended, the forgotten ones too."""
+
+    def end(self, texts: Sequence[Hypothesis]) -> None:
+        """Adds texts that have ended."""
+        self.ended += texts
+        self.count += len(texts)
 
 
 class BeamScorer:
     """Scores of texts of at most `most` tokens, and bounds of them where sums may be wrong."""
 
-    def __init__(self, alpha: float, most: int, exact: Exact) -> None:
-        self._alpha, self._most, self._exact = alpha, most, exact
+    def __init__(self, alpha: float, most: int, exact: Exact, patience: float = 0.0) -> None:
+        self._alpha, self._most, self._exact, self._patience = alpha, most, exact, patience
 
     def _weight(self, length: int) -> float:
         return float(length**self._alpha)
@@ -64,7 +71,9 @@ class BeamScorer:
             group.ended = [text for text in group.ended if self.score(text, 1) >= worst]
 
     def decided(self, group: Group) -> bool:
-        """Whether no unfinished text can still count."""
+        """Whether no unfinished text can still count, or as many have ended as patience asks for."""
+        if self._patience and group.count >= max(group.kept, self._patience * group.width):
+            return True
         worst = self._worst(group)
         return all(self.bound(text) < worst for text in group.live)
 

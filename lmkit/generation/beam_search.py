@@ -6,8 +6,8 @@ At each step all continuations of the N unfinished texts are ranked by nats. Tho
 are finished; the best N that do not end are continued. A text ends by the token for that (`eos`), by a stop string,
 or by its length; all three compete by score alone, as they are what drawing at most so many tokens can give.
 The search is over when no unfinished text can reach the finished ones that are asked for (Huang, Zhao and
-Ma 2017), so that the result is the one of a search to the end. Equal scores: lower ids
-first; sums are float64, token after token.
+Ma 2017), so that the result is the one of a search to the end; or, with patience, when so many have ended (Kasai et al. 2022).
+Equal scores: lower ids first; sums are float64, token after token.
 
 Diverse beam search (Vijayakumar et al. 2018): groups of equal width choose one after another; a token that
 groups before have chosen at this step counts `diversity` nats less for each time, in this choice only.
@@ -64,6 +64,8 @@ class Beams:
     diversity: float = 0.0
     keep_greedy: bool = False
     """Whether the greedy text competes too, so that none is worse."""
+    patience: float = 0.0
+    """A search is over when `patience` times `width` texts have ended; 0: when no other can be better."""
 
     def __post_init__(self) -> None:
         if self.number > self.width:
@@ -203,7 +205,7 @@ class _Search:
         kept = beams.number if beams.groups == 1 else width
         self._groups = [Group(width, kept, [self._root()]) for _ in range(beams.groups)]
         self._greedy = Group(1, 1, [self._root()], greedy=True)
-        self._worth = BeamScorer(beams.alpha, asked.most, self._exact)
+        self._worth = BeamScorer(beams.alpha, asked.most, self._exact, beams.patience)
         self._trace: list[list[Kept]] = []
         self._length = 0
 
@@ -261,7 +263,7 @@ class _Search:
             (one, self._made(live[one.row], one.token, one.nats, errors[one.row] + live[one.row].error)) for one in kept
         ]
         group.live = [text for _, text in sorted(made, key=lambda item: item[0][:2]) if not text.reason]
-        group.ended += [text for _, text in made if text.reason]
+        group.end([text for _, text in made if text.reason])
         self._worth.prune(group)
         if greedy is not None:
             before = self._greedy.live[0]
@@ -342,7 +344,7 @@ class _Search:
             text = self._made(live[index], int(tokens[column]), float(totals[index, column]), float(errors[index]))
             made.append((place, text))
         group.live = [text for _, text in sorted(made, key=itemgetter(0)) if not text.reason]
-        group.ended += [text for _, text in made if text.reason]
+        group.end([text for _, text in made if text.reason])
         self._worth.prune(group)
         for text in live:
             text.transcript = None  # those that are kept have theirs

@@ -23,6 +23,7 @@ class SearchPlan:
     groups: int
     diversity: float
     keep_greedy: bool
+    patience: float
     contrastive: float | None
     explain: bool
     number: int
@@ -41,7 +42,7 @@ class SearchPlan:
             return Generator(model, stepper, most=most, stops=stops)
         beams = Beams(
             self.beam, self.number, self.length_penalty, self.groups, self.diversity if self.groups > 1 else 0.0,
-            self.keep_greedy,
+            self.keep_greedy, self.patience,
         )  # fmt: skip
         return BeamSearch(model, beams, most=most, stops=stops, never=never, penalties=penalties, explain=self.explain)
 

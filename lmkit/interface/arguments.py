@@ -47,6 +47,7 @@ class Sampling(Filters, total=False):
     groups: int
     diversity: float | None
     keep_greedy: bool
+    beam_patience: float
     contrastive: float | None
 
 

@@ -145,6 +145,28 @@ def test_each_step_keeps_what_the_definition_says(model, most, width, alpha):
     assert [tokens for tokens, _ in sequences(texts)] == [tokens for tokens, _, _ in best]
 
 
+@given(model=tables(), most=st.integers(1, 6), width=st.integers(1, 5), alpha=ALPHAS, patience=st.sampled_from([1, 2]))
+def test_patience_ends_a_search_when_so_many_have_ended(model, most, width, alpha, patience):
+    """Kasai et al. (2022): what is found is the best of those that had ended by then."""
+    live, ended = [((), model.start(), 0.0)], []
+    for length in range(1, most + 1):
+        ranked = sorted(
+            ((*tokens, token), model.advance(state, token), nats + float(log))
+            for tokens, state, nats in live
+            for token, log in enumerate(model.next(state))
+            if log > -math.inf
+        )
+        ranked.sort(key=lambda text: -text[2])
+        over = [length == most or tokens[-1] == EOS for tokens, _, _ in ranked]
+        ended += [text for text, end in list(zip(ranked, over, strict=True))[:width] if end]
+        live = [text for text, end in zip(ranked, over, strict=True) if not end][:width]
+        if len(ended) >= patience * width:
+            break
+    best = min(ended, key=lambda text: (-text[2] / len(text[0]) ** alpha, text[0]))
+    (text,) = found(model, most=most, width=width, alpha=alpha, patience=patience)
+    assert sequences([text])[0][0] == best[0]
+
+
 def test_early_ends_are_early():
     """A text that is surely the best after a step ends the search there."""
     steps = []

@@ -20,7 +20,7 @@ SECTIONS = {
     "Input": ("files", "model", "prompt", "images", "form", "encoding_errors", "parse_special", "bos", "window"),
     "Output": ("number", "max_tokens", "stop", "echo", "separator", "logprobs", "explain", "json", "output"),
     "Search": (
-        "greedy", "beam", "length_penalty", "groups", "diversity", "keep_greedy", "contrastive",
+        "greedy", "beam", "length_penalty", "groups", "diversity", "keep_greedy", "beam_patience", "contrastive",
     ),
     "Sampling": (
         "seed", "ancestral", *FILTERS, "order", "mirostat", "mirostat_rate", "unknown", "defaults",
@@ -187,6 +187,14 @@ class SearchOptions:
             help="Let the greedy text compete with the beams, so that the best is never worse than greedy.",
         ),
     ] = False
+    beam_patience: Annotated[
+        float,
+        typer.Option(
+            "--beam-patience", metavar="F", min=0.0, max=100.0,
+            help="Stop a beam search when F times N texts have ended (1: as most translators do); 0: when no other can "
+            "be better, which takes far longer with a length penalty.",
+        ),
+    ] = 0.0  # fmt: skip
     contrastive: Annotated[
         float | None,
         typer.Option(
@@ -213,6 +221,7 @@ class SearchOptions:
         parts = {
             "--length-penalty": self.length_penalty != 0, "--groups": self.groups != 1,
             "--diversity": self.diversity is not None, "--keep-greedy": self.keep_greedy,
+            "--beam-patience": self.beam_patience > 0,
         }  # fmt: skip
         beam, groups = self.beam, self.groups
         used = [name for name, given in self.named.items() if given]
@@ -234,7 +243,16 @@ class SearchOptions:
 
         diversity = DIVERSITY if self.diversity is None else self.diversity
         return SearchPlan(
-            beam, self.length_penalty, groups, diversity, self.keep_greedy, self.contrastive, explain, number, top_k
+            beam,
+            self.length_penalty,
+            groups,
+            diversity,
+            self.keep_greedy,
+            self.beam_patience,
+            self.contrastive,
+            explain,
+            number,
+            top_k,
         )
 
 
