@@ -6,8 +6,8 @@ At each step all continuations of the N unfinished texts are ranked by nats. Tho
 are finished; the best N that do not end are continued. A text ends by the token for that (`eos`), by a stop string,
 or by its length; all three compete by score alone, as they are what drawing at most so many tokens can give.
 The search is over when no unfinished text can reach the finished ones that are asked for (Huang, Zhao and
-Ma 2017), so that the result is the one of a search to the end; or, with patience, when so many have ended (Kasai et al. 2022).
-Equal scores: lower ids first; sums are float64, token after token.
+Ma 2017), so that the result is the one of a search to the end; or, with patience, when so many have ended
+(Kasai et al. 2022). Equal scores: lower ids first; sums are float64, token after token.
 
 Diverse beam search (Vijayakumar et al. 2018): groups of equal width choose one after another; a token that
 groups before have chosen at this step counts `diversity` nats less for each time, in this choice only.
