@@ -122,14 +122,16 @@ class EncoderAttention(nn.Module):
 
     def mixed(self, runs: Runs, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """What tokens take from each other, (N, D), of their queries, keys and values, (N, H, W) each."""
-        parts = [self._within(run, q, k, v) for run in runs.each]
+        sizes = [run.end - run.begin for run in runs.each]
+        own = zip(
+            runs.each, *(torch.split(one, sizes) for one in (q, k, v)), strict=True
+        )  # slices' gradients are whole
+        parts = [self._within(run, *qkv) for run, *qkv in own]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _within(self, run: Run, *qkv: Tensor) -> Tensor:
-        """What the tokens of a run's sequences take from each other, (R L, D)."""
-        q, k, v = (
-            one[run.begin : run.end].view(run.rows, run.length, *one.shape[1:]).transpose(1, 2) for one in qkv
-        )  # (R, H, L, W) each
+        """What the tokens of a run's sequences take from each other, (R L, D), of their own q, k and v."""
+        q, k, v = (one.view(run.rows, run.length, *one.shape[1:]).transpose(1, 2) for one in qkv)  # (R, H, L, W) each
         mask = None
         if self.reach is not None and run.length > self.reach + 1:
             places = torch.arange(run.length, device=q.device)
