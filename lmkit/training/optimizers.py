@@ -1,4 +1,4 @@
-"""AdamW and Muon, written out; lists of tensors are updated together, so that few operations are started.
+"""AdamW and Muon; lists of tensors are updated together, AdamW by the operation that torch.optim has for it.
 
 torch.optim is not used: its first step imports a compiler for more than a second.
 K matrices of a shape, R rows, C columns.
@@ -46,22 +46,24 @@ class AdamW:
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.mean = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.square = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self._decaying = [at for at, parameter in enumerate(self.parameters) if parameter.ndim > 1]
+        self._others = [at for at, parameter in enumerate(self.parameters) if parameter.ndim <= 1]
 
     @torch.no_grad()
     def step(self, number: int, rate: float, decay: float) -> None:
         """Step `number`, from 1, with the gradients that the parameters carry."""
         if not self.parameters:
             return
-        gradients = [_gradient(parameter) for parameter in self.parameters]
-        torch._foreach_lerp_(self.mean, gradients, 1 - self.beta1)
-        torch._foreach_mul_(self.square, self.beta2)
-        torch._foreach_addcmul_(self.square, gradients, gradients, value=1 - self.beta2)
-        roots = torch._foreach_sqrt(self.square)
-        torch._foreach_div_(roots, (1 - self.beta2**number) ** 0.5)
-        torch._foreach_add_(roots, self.epsilon)
-        if decay:
-            torch._foreach_mul_([tensor for tensor in self.parameters if tensor.ndim > 1], 1 - rate * decay)
-        torch._foreach_addcdiv_(self.parameters, self.mean, roots, value=-rate / (1 - self.beta1**number))
+        time = torch.tensor(float(number))
+        for places, own in ((self._decaying, decay), (self._others, 0.0)):
+            if not places:
+                continue
+            parameters, mean, square = ([of[at] for at in places] for of in (self.parameters, self.mean, self.square))
+            torch._fused_adamw_(
+                parameters, [_gradient(parameter) for parameter in parameters], mean, square, [],
+                [time.to(parameter.device) for parameter in parameters], lr=rate, beta1=self.beta1, beta2=self.beta2,
+                weight_decay=own, eps=self.epsilon, amsgrad=False, maximize=False,
+            )  # fmt: skip
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
         """Every tensor that resuming needs, by name."""
