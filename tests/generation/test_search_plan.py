@@ -13,8 +13,8 @@ from lmkit.generation.step_trace import step_tracer, trace_fields
 from lmkit.generation.steppers import SequentialStepper
 
 PLAN = {
-    "beam": 2, "length_penalty": 0.0, "groups": 1, "diversity": 0.5, "keep_greedy": False, "patience": 0.0, "contrastive": None,
-    "explain": True, "number": 2, "candidates": 0,
+    "beam": 2, "length_penalty": 0.0, "groups": 1, "diversity": 0.5, "keep_greedy": False, "patience": 0.0,
+    "contrastive": None, "explain": True, "number": 2, "candidates": 0,
 }  # fmt: skip
 
 
