@@ -49,6 +49,7 @@ def archive(name: str) -> Mapping[str, Any]:
                 with files.open(member) as stream:
                     found[member.removesuffix(".npy")] = _array(stream, f"{shown}: {member}")
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError):
+        # zipfile raises the second of compression that it does not have, the third of encrypted members
         raise DataError(f"{shown}: not an .npz file, or damaged", hint="numpy.savez writes one") from None
     return found
 
