@@ -125,9 +125,8 @@ def test_searches_that_end_early_find_what_those_to_the_end_find(model, most, wi
         assert shown(fewer) == shown(whole)[:number]
 
 
-@given(model=tables(), most=st.integers(1, 6), width=st.integers(1, 5), alpha=ALPHAS)
-def test_each_step_keeps_what_the_definition_says(model, most, width, alpha):
-    """The search again, in the plainest words."""
+def ended_by_definition(model, most, width, enough=math.inf):
+    """The search again, in the plainest words: tokens, state and nats of texts that end, until there are enough."""
     live, ended = [((), model.start(), 0.0)], []
     for length in range(1, most + 1):
         ranked = sorted(
@@ -140,6 +139,14 @@ def test_each_step_keeps_what_the_definition_says(model, most, width, alpha):
         over = [length == most or tokens[-1] == EOS for tokens, _, _ in ranked]
         ended += [text for text, end in list(zip(ranked, over, strict=True))[:width] if end]
         live = [text for text, end in zip(ranked, over, strict=True) if not end][:width]
+        if len(ended) >= enough:
+            break
+    return ended
+
+
+@given(model=tables(), most=st.integers(1, 6), width=st.integers(1, 5), alpha=ALPHAS)
+def test_each_step_keeps_what_the_definition_says(model, most, width, alpha):
+    ended = ended_by_definition(model, most, width)
     best = sorted(ended, key=lambda text: (-text[2] / len(text[0]) ** alpha, text[0]))[:width]
     texts = found(model, most=most, width=width, number=width, alpha=alpha)
     assert [tokens for tokens, _ in sequences(texts)] == [tokens for tokens, _, _ in best]
@@ -148,20 +155,7 @@ def test_each_step_keeps_what_the_definition_says(model, most, width, alpha):
 @given(model=tables(), most=st.integers(1, 6), width=st.integers(1, 5), alpha=ALPHAS, patience=st.sampled_from([1, 2]))
 def test_patience_ends_a_search_when_so_many_have_ended(model, most, width, alpha, patience):
     """Kasai et al. (2022): what is found is the best of those that had ended by then."""
-    live, ended = [((), model.start(), 0.0)], []
-    for length in range(1, most + 1):
-        ranked = sorted(
-            ((*tokens, token), model.advance(state, token), nats + float(log))
-            for tokens, state, nats in live
-            for token, log in enumerate(model.next(state))
-            if log > -math.inf
-        )
-        ranked.sort(key=lambda text: -text[2])
-        over = [length == most or tokens[-1] == EOS for tokens, _, _ in ranked]
-        ended += [text for text, end in list(zip(ranked, over, strict=True))[:width] if end]
-        live = [text for text, end in zip(ranked, over, strict=True) if not end][:width]
-        if len(ended) >= patience * width:
-            break
+    ended = ended_by_definition(model, most, width, patience * width)
     best = min(ended, key=lambda text: (-text[2] / len(text[0]) ** alpha, text[0]))
     (text,) = found(model, most=most, width=width, alpha=alpha, patience=patience)
     assert sequences([text])[0][0] == best[0]
