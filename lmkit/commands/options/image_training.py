@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from lmkit.commands.options.neural_finetuning import Patience, WeightDecay
 from lmkit.commands.options.standard import (
     ADJUSTABLE,
     UNRECORDED,
@@ -48,22 +49,8 @@ class ImageTraining:
         typer.Option("--lr", metavar="RATE", min=0.0, help="Peak learning rate of AdamW."),
         ADJUSTABLE,
     ] = 0.001  # fmt: skip
-    weight_decay: Annotated[
-        float,
-        typer.Option(
-            "--weight-decay", metavar="W", min=0.0,
-            help="Weight decay of matrices, decoupled: multiplied by the learning rate.",
-        ),
-        ADJUSTABLE,
-    ] = 0.05  # fmt: skip
-    patience: Annotated[
-        int,
-        typer.Option(
-            "--patience", metavar="N", min=0,
-            help="Early stopping: stop after N evaluations, one an epoch, without improvement. 0 turns it off.",
-        ),
-        ADJUSTABLE,
-    ] = 0  # fmt: skip
+    weight_decay: WeightDecay = 0.05
+    patience: Patience = 0
     seed: Seed = 0
     threads: Threads = None
     log: Log = None

@@ -44,6 +44,24 @@ Base = Annotated[
 ]  # fmt: skip
 
 
+WeightDecay = Annotated[
+    float,
+    typer.Option(
+        "--weight-decay", metavar="W", min=0.0,
+        help="Weight decay of matrices, decoupled: multiplied by the learning rate.",
+    ),
+    ADJUSTABLE,
+]  # fmt: skip
+Patience = Annotated[
+    int,
+    typer.Option(
+        "--patience", metavar="N", min=0,
+        help="Early stopping: stop after N evaluations, one an epoch, without improvement. 0 turns it off.",
+    ),
+    ADJUSTABLE,
+]  # fmt: skip
+
+
 @dataclass(frozen=True)
 class NeuralFinetuning:
     """How a neural model is fine-tuned."""
@@ -100,14 +118,7 @@ class NeuralFinetuning:
         ),
         ADJUSTABLE,
     ] = None  # fmt: skip
-    weight_decay: Annotated[
-        float,
-        typer.Option(
-            "--weight-decay", metavar="W", min=0.0,
-            help="Weight decay of matrices, decoupled: multiplied by the learning rate.",
-        ),
-        ADJUSTABLE,
-    ] = 0.01  # fmt: skip
+    weight_decay: WeightDecay = 0.01
     dropout: Annotated[
         float,
         typer.Option(
@@ -121,14 +132,7 @@ class NeuralFinetuning:
             help="Label smoothing: share of the target probability spread over all labels.",
         ),
     ] = 0.0  # fmt: skip
-    patience: Annotated[
-        int,
-        typer.Option(
-            "--patience", metavar="N", min=0,
-            help="Early stopping: stop after N evaluations, one an epoch, without improvement. 0 turns it off.",
-        ),
-        ADJUSTABLE,
-    ] = 0  # fmt: skip
+    patience: Patience = 0
     seeds: Annotated[
         int,
         typer.Option(
