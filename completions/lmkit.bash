@@ -1591,7 +1591,7 @@ _lmkit() {
             esac
             ;;
         'data dedup')
-            options='--input --field --on-error --encoding-errors --unit --normalize --near --shingle --best --against --engine --scheduler --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
+            options='--input --field --on-error --encoding-errors --unit --normalize --near --shingle --substring --best --against --engine --scheduler --report --temp-dir -o --output -c --config --print-config -q --quiet -v --verbose --debug -h --help'
             operand='FILES'
             case $previous in
                 --input) value='auto text tsv csv jsonl parquet' ;;
@@ -1601,6 +1601,7 @@ _lmkit() {
                 --unit) value='record paragraph line' ;;
                 --near) value=' ' ;;
                 --shingle) value=' ' ;;
+                --substring) value=' ' ;;
                 --best) value='FILES' ;;
                 --against) value='FILES' ;;
                 --engine) value='dask' ;;

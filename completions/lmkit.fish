@@ -1849,6 +1849,7 @@ complete -c lmkit -n '__lmkit_in data dedup' -l unit -x -a 'record paragraph lin
 complete -c lmkit -n '__lmkit_in data dedup' -l normalize -d 'Compare texts in normal form: NFKC, case-folded, each run of white space as one space'
 complete -c lmkit -n '__lmkit_in data dedup' -l near -x -d 'Near duplicates: records whose sets of word n-grams have a Jaccard similarity of at least T'
 complete -c lmkit -n '__lmkit_in data dedup' -l shingle -x -d 'Words of an n-gram of --near'
+complete -c lmkit -n '__lmkit_in data dedup' -l substring -x -d 'Substring duplicates: cut stretches of at least N words that occurred before out of the records'
 complete -c lmkit -n '__lmkit_in data dedup' -l best -r -F -d 'Quality field: keep the record of a cluster with the highest number in this field'
 complete -c lmkit -n '__lmkit_in data dedup' -l against -r -F -d 'Drop what FILE has too; FILE is not written'
 complete -c lmkit -n '__lmkit_in data dedup' -l engine -x -a 'dask' -d 'Engine: dask works on each FILE in a task'

@@ -21,6 +21,7 @@ def corpus(write):
     "command",
     [["stats", "--by", "source", "--languages", "--tokens", "char"],
      ["dedup", "--near", "0.5", "--shingle", "2", "--against", "test.txt", "--report", "r"],
+     ["dedup", "--substring", "5", "--against", "test.txt", "--report", "r"],
      ["decontaminate", "--against", "test.txt", "--report", "r", "--clean", "test"]],
 )  # fmt: skip
 def test_tasks_give_the_bytes_of_one_process(command, corpus, lmkit, work):
@@ -36,6 +37,6 @@ def test_tasks_give_the_bytes_of_one_process(command, corpus, lmkit, work):
 
 def test_errors_come_from_tasks_as_from_one_process(corpus, fails):
     assert "b.jsonl:22: not JSON" in fails(3, "data", "stats", "--engine", "dask", *corpus[2:]).stderr
-    assert "--engine is for --near" in fails(2, "data", "dedup", "--engine", "dask", "a.jsonl").stderr
+    assert "--engine is for --near and --substring" in fails(2, "data", "dedup", "--engine", "dask", "a.jsonl").stderr
     assert "not stdin" in fails(2, "data", "stats", "--engine", "dask").stderr
     assert "--scheduler needs --engine dask" in fails(2, "data", "stats", "--scheduler", "tcp://x:1", "a.jsonl").stderr
